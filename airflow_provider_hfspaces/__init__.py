@@ -1,0 +1,74 @@
+"""Apache Airflow provider for Hugging Face Spaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["__version__", "get_provider_info"]
+
+__version__ = "0.1.0"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """What Airflow asks of a provider through the ``apache_airflow_provider`` entry point."""
+    package = "airflow_provider_hfspaces"
+    name = "Hugging Face Spaces"
+    operators = ("hardware", "lifecycle", "duplicate", "settings", "storage")
+    return {
+        "package-name": "airflow-provider-hfspaces",
+        "name": name,
+        "description": "Hardware, life cycle and settings of Hugging Face Spaces as steps of a pipeline.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": name,
+                "external-doc-url": "https://huggingface.co/docs/hub/spaces",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": name, "python-modules": [f"{package}.hooks.hfspaces"]}],
+        "operators": [
+            {
+                "integration-name": name,
+                "python-modules": [f"{package}.operators.{module}" for module in operators],
+            }
+        ],
+        "sensors": [{"integration-name": name, "python-modules": [f"{package}.sensors.spaces"]}],
+        "extra-links": [f"{package}.links.SpaceLink", f"{package}.links.SpaceLogsLink"],
+        "connection-types": [
+            {
+                "connection-type": "hf_spaces",
+                "hook-class-name": f"{package}.hooks.hfspaces.HfSpacesHook",
+                "hook-name": name,
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "port", "schema"],
+                    "relabeling": {"host": "Endpoint", "password": "Token"},
+                    "placeholders": {
+                        "host": "https://huggingface.co",
+                        "password": "hf_…",
+                        "namespace": "my-organization",
+                        "timeout": "30",
+                    },
+                },
+                "conn-fields": {
+                    "namespace": {
+                        "label": "Namespace",
+                        "description": "Owner of Spaces that are given by their name alone: a user or an "
+                        "organization.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "timeout": {
+                        "label": "Timeout",
+                        "description": "Seconds of silence after which an answer of the Hub counts as lost.",
+                        "schema": {"type": ["integer", "null"], "default": 30, "minimum": 1},
+                    },
+                    "allow_http": {
+                        "label": "Allow http",
+                        "description": "Send the token unencrypted to an endpoint that is not on this host. "
+                        "Only for a network of your own.",
+                        "schema": {"type": ["boolean", "null"], "default": False},
+                    },
+                },
+            }
+        ],
+    }
