@@ -1,0 +1,292 @@
+"""Input that cannot be right is refused here, before anything is sent, in one clear sentence."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from airflow_provider_hfspaces.hub.models import (
+    HardwareFlavor,
+    SpaceHardware,
+    SpaceStorage,
+    Volume,
+)
+
+__all__ = [
+    "InvalidEndpoint",
+    "InvalidHardware",
+    "InvalidInput",
+    "InvalidKey",
+    "InvalidNumber",
+    "InvalidRepoId",
+    "InvalidSleepTime",
+    "InvalidStorage",
+    "InvalidVolume",
+    "checked_endpoint",
+    "checked_hardware",
+    "checked_key",
+    "checked_number",
+    "checked_repo_id",
+    "checked_sleep_time",
+    "checked_storage",
+    "checked_volumes",
+    "known_hardware",
+]
+
+
+class InvalidInput(ValueError):
+    """A value that the Hub cannot accept. Nothing was sent."""
+
+
+class InvalidRepoId(InvalidInput):
+    """Not the id of a Space."""
+
+
+class InvalidHardware(InvalidInput):
+    """Not a hardware flavor."""
+
+
+class InvalidStorage(InvalidInput):
+    """Not a storage tier."""
+
+
+class InvalidSleepTime(InvalidInput):
+    """Not a sleep time."""
+
+
+class InvalidKey(InvalidInput):
+    """Not the name of a secret or a variable."""
+
+
+class InvalidVolume(InvalidInput):
+    """Not a volume."""
+
+
+class InvalidNumber(InvalidInput):
+    """Not a number that fits here."""
+
+
+class InvalidEndpoint(InvalidInput):
+    """Not the address of a Hub."""
+
+
+_NAME = re.compile(r"\b[\w\-.]{1,96}\b", re.ASCII)
+_KEY = re.compile(r"[a-zA-Z][_a-zA-Z0-9]*")
+_FLAVOR = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
+_LOOPBACK = re.compile(r"localhost|.+\.localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
+_LARGEST = 2**53 - 1
+_VOLUME_TYPES = ("bucket", "model", "dataset", "space")
+
+
+def checked_repo_id(repo_id: str, *, namespace: str | None = None, endpoint: str | None = None) -> str:
+    """The id of a Space as ``owner/name``.
+
+    Understands the address of a Space's page (``https://huggingface.co/spaces/owner/name``) too.
+
+    :param namespace: the owner for an id given without one.
+    :param endpoint: the address of another Hub whose pages are understood as well.
+    :raises InvalidRepoId: saying what is wrong with it.
+    """
+    if not isinstance(repo_id, str) or not repo_id.strip():
+        raise InvalidRepoId(f"A Space's repo_id is needed, as 'owner/name'; got {repo_id!r}.")
+    given, repo_id = repo_id, repo_id.strip()
+    if "://" in repo_id or repo_id.split("/")[0] in _HUB_HOSTS:
+        repo_id = _from_url(repo_id, endpoint)
+    elif repo_id.startswith("spaces/") and repo_id.count("/") == 2:
+        repo_id = repo_id.removeprefix("spaces/")
+    if repo_id.count("/") > 1:
+        raise InvalidRepoId(f"{given!r} is no repo_id: 'owner/name' has one slash, this has more.")
+    owner, slash, name = repo_id.rpartition("/")
+    if not slash:
+        if not namespace:
+            raise InvalidRepoId(
+                f"{given!r} names no owner: write 'owner/{given}', or set a default namespace in the "
+                f"connection's extra."
+            )
+        owner = namespace
+    for part, role in ((owner, "owner"), (name, "name")):
+        _check_name(part, role, given)
+    return f"{owner}/{name}"
+
+
+def _check_name(part: str, role: str, given: str) -> None:
+    problem = None
+    if not part:
+        problem = f"its {role} is empty"
+    elif ".." in part or "--" in part:
+        problem = f"its {role} holds '..' or '--'"
+    elif part.endswith(".git"):
+        problem = f"its {role} ends with '.git'"
+    elif not _NAME.fullmatch(part):
+        problem = (
+            f"its {role} may only hold letters, digits, '-', '_' and '.', 96 at most, and begins and "
+            f"ends with a letter or a digit"
+        )
+    if problem:
+        raise InvalidRepoId(f"{given!r} is no repo_id of a Space: {problem}.")
+
+
+def _from_url(url: str, endpoint: str | None) -> str:
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    host = (parts.hostname or "").lower()
+    own = urlsplit(endpoint) if endpoint else None
+    path = [unquote(each) for each in parts.path.split("/") if each]
+    if parts.scheme == "hf" and host == "spaces" and len(path) >= 2:
+        return "/".join(path[:2])
+    if own is not None and (parts.scheme, parts.netloc) == (own.scheme, own.netloc):
+        prefix = [each for each in own.path.split("/") if each]
+        path = path[len(prefix) :]
+    elif host.endswith(".hf.space"):
+        raise InvalidRepoId(
+            f"{url!r} is the address of a Space's app, which does not tell owner and name apart: give "
+            f"'owner/name', or the address of its page on huggingface.co."
+        )
+    elif host not in _HUB_HOSTS:
+        raise InvalidRepoId(f"{url!r} is no address on the Hub: give the Space as 'owner/name'.")
+    if path[:1] == ["api"]:
+        path = path[1:]
+    if path[:1] != ["spaces"] or len(path) < 3:
+        raise InvalidRepoId(f"{url!r} is no Space's address: that has the form …/spaces/owner/name.")
+    return "/".join(path[1:3])
+
+
+def known_hardware(hardware: str) -> bool:
+    """Whether this version knows the flavor, so that the Hub need not be asked what it offers."""
+    return hardware in {each.value for each in SpaceHardware}
+
+
+def checked_hardware(hardware: str, offered: Iterable[HardwareFlavor] | None = None) -> str:
+    """A hardware flavor.
+
+    :param offered: the Hub's price list, for flavors that are newer than this version, and to
+        name the prices in the error.
+    :raises InvalidHardware: naming the nearest flavor and what there is.
+    """
+    if not isinstance(hardware, str):
+        raise InvalidHardware(f"A hardware flavor such as 't4-small' is needed; got {hardware!r}.")
+    hardware = str(hardware)
+    listed = {flavor.name: flavor for flavor in offered or ()}
+    if hardware in listed or known_hardware(hardware):
+        return hardware
+    names = list(listed) or [each.value for each in SpaceHardware]
+    wanted = re.sub(r"[\s_]+", "-", hardware.strip().lower())
+    nearest = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    choice = ", ".join(f"{name} ({listed[name].price})" if name in listed else name for name in names)
+    raise InvalidHardware(f"The Hub has no hardware {hardware!r}.{hint} It offers: {choice}.")
+
+
+def checked_storage(storage: str) -> str:
+    """A storage tier: ``small``, ``medium`` or ``large``.
+
+    :raises InvalidStorage: for anything else.
+    """
+    tiers = [each.value for each in SpaceStorage]
+    if storage not in tiers:
+        raise InvalidStorage(f"{storage!r} is no storage tier: there are {', '.join(tiers)}.")
+    return str(storage)
+
+
+def checked_sleep_time(seconds: int) -> int:
+    """A sleep time in seconds, at least 1, or -1 for never.
+
+    :raises InvalidSleepTime: for anything else; 0 is refused because it could mean either.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise InvalidSleepTime(
+            f"A sleep time is a whole number of seconds, or -1 for never; got {seconds!r}."
+        )
+    if seconds == 0:
+        raise InvalidSleepTime(
+            "A sleep time of 0 seconds is not allowed: use -1 for never, or pause the Space."
+        )
+    if seconds < -1 or seconds > _LARGEST:
+        raise InvalidSleepTime(f"A sleep time is 1 to {_LARGEST} seconds, or -1 for never; got {seconds!r}.")
+    return seconds
+
+
+def checked_key(key: str, kind: str = "secret") -> str:
+    """The name of a secret or a variable.
+
+    :param kind: ``secret`` or ``variable``, for the error.
+    :raises InvalidKey: for an empty key or one that is no environment variable's name.
+    """
+    if not isinstance(key, str) or not key:
+        raise InvalidKey(f"A {kind} needs a key, the name of an environment variable; got {key!r}.")
+    if not _KEY.fullmatch(key):
+        raise InvalidKey(
+            f"{key!r} is no key of a {kind}: it begins with a letter and holds letters, digits and '_' only."
+        )
+    return key
+
+
+def checked_number(value: int, what: str, *, least: int) -> int:
+    """A whole number of at least ``least``.
+
+    :raises InvalidNumber: for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidNumber(f"{what} is a whole number of at least {least}; got {value!r}.")
+    return value
+
+
+def checked_volumes(volumes: Sequence[Volume | Mapping[str, Any]], *, least: int = 1) -> list[Volume]:
+    """Volumes, given as :class:`Volume` or as mappings in the Hub's spelling or ours.
+
+    :raises InvalidVolume: for one that the Hub cannot mount, or for too few of them.
+    """
+    if isinstance(volumes, (str, bytes, Mapping)) or not isinstance(volumes, Sequence):
+        raise InvalidVolume(f"Volumes are a list; got {volumes!r}.")
+    if len(volumes) < least:
+        raise InvalidVolume("A list of volumes replaces all there were; to remove them all, delete them.")
+    found = []
+    for each in volumes:
+        if isinstance(each, Mapping):
+            each = Volume.from_payload(each)
+        if not isinstance(each, Volume):
+            raise InvalidVolume(f"A volume has a type, a source and a mount path; got {each!r}.")
+        _check_volume(each)
+        found.append(each)
+    return found
+
+
+def _check_volume(volume: Volume) -> None:
+    if volume.type not in _VOLUME_TYPES:
+        raise InvalidVolume(f"A volume's type is one of {', '.join(_VOLUME_TYPES)}; got {volume.type!r}.")
+    owner, slash, name = str(volume.source).partition("/")
+    if not (slash and owner and name):
+        raise InvalidVolume(f"A volume's source is 'owner/name'; got {volume.source!r}.")
+    if not str(volume.mount_path).startswith("/"):
+        raise InvalidVolume(f"A volume's mount path begins with '/'; got {volume.mount_path!r}.")
+    if volume.read_only is not None and not isinstance(volume.read_only, bool):
+        raise InvalidVolume(f"A volume's read_only is True or False; got {volume.read_only!r}.")
+
+
+def checked_endpoint(endpoint: str, *, allow_http: bool = False) -> str:
+    """The address of a Hub, without a slash at its end.
+
+    :param allow_http: accept plain ``http`` to a host that is not this one.
+    :raises InvalidEndpoint: for an address that is none, or that would send the token in the clear.
+    """
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidEndpoint(f"{endpoint!r} is no endpoint: it has the form https://host.")
+    if parts.username or parts.password:
+        raise InvalidEndpoint("An endpoint holds no user name and no password: give the token by itself.")
+    if parts.query or parts.fragment:
+        raise InvalidEndpoint(f"{endpoint!r} is no endpoint: it has no query and no fragment.")
+    if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
+        raise InvalidEndpoint(
+            f"{endpoint!r} would send the token unencrypted to {parts.hostname}: use https, or set "
+            f"allow_http in the connection's extra if that network is yours."
+        )
+    return endpoint.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name means this machine."""
+    return bool(_LOOPBACK.fullmatch(host))

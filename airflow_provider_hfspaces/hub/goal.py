@@ -1,0 +1,204 @@
+"""Has a Space got where it should be, may it still, can it no more? Decided here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_hfspaces.hub.models import (
+    DORMANT_STAGES,
+    ERROR_STAGES,
+    SpaceRuntime,
+    SpaceStage,
+)
+
+__all__ = ["Failed", "Goal", "Pending", "Reached", "Verdict", "Wait"]
+
+log = logging.getLogger(__name__)
+
+_KNOWN_STAGES = frozenset(each.value for each in SpaceStage)
+_MENDED_BY_SOMEBODY = frozenset({"CONFIG_ERROR", "NO_APP_FILE", "DELETING"})
+_ASLEEP = frozenset({"STOPPED", "SLEEPING"})
+
+FAILED_STAGES = ERROR_STAGES | DORMANT_STAGES | {"DELETING"}
+"""Stages that a Space does not leave for RUNNING by itself."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The Space is where it should be."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """It is not there, but may get there. ``reason`` says what is missing."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It does not get there by itself any more.
+
+    :ivar permanent: True where another try of the same would end the same.
+    """
+
+    reason: str
+    permanent: bool = False
+
+
+Verdict = Reached | Pending | Failed
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What should be true of a Space.
+
+    :param stages: any of these; STOPPED and SLEEPING stand for each other.
+    :param hardware: the flavor that it must run on, not only have been promised.
+    :param sha: the commit that it must run, where the Hub says which one does.
+    :param failed_stages: stages that end the wait without success; by default those that a Space
+        does not leave by itself, less the ones that are waited for.
+    """
+
+    stages: frozenset[str] = frozenset({"RUNNING"})
+    hardware: str | None = None
+    sha: str | None = None
+    failed_stages: frozenset[str] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        stages = _stages(self.stages)
+        if not stages:
+            raise ValueError("A goal needs at least one stage.")
+        object.__setattr__(self, "stages", stages)
+        if self.failed_stages is not None:
+            object.__setattr__(self, "failed_stages", _stages(self.failed_stages) - stages)
+
+    @classmethod
+    def from_dict(cls, payload: Mapping[str, Any]) -> Goal:
+        """The goal that :meth:`to_dict` described."""
+        failed = payload.get("failed_stages")
+        return cls(
+            stages=frozenset(payload["stages"]),
+            hardware=payload.get("hardware"),
+            sha=payload.get("sha"),
+            failed_stages=None if failed is None else frozenset(failed),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "stages": sorted(self.stages),
+            "hardware": self.hardware,
+            "sha": self.sha,
+            "failed_stages": None if self.failed_stages is None else sorted(self.failed_stages),
+        }
+
+    def judge(self, runtime: SpaceRuntime) -> Verdict:
+        """What one look at a Space says about this goal."""
+        stage = runtime.stage
+        if self.hardware is not None and runtime.is_static:
+            return Failed("a static Space runs on no hardware at all", permanent=True)
+        if stage in self.stages:
+            return self._judge_details(runtime)
+        failing = FAILED_STAGES if self.failed_stages is None else self.failed_stages
+        if stage in failing:
+            return Failed(_why(runtime), permanent=stage in _MENDED_BY_SOMEBODY)
+        if stage not in _KNOWN_STAGES:
+            _log_unknown_once(stage)
+        return Pending(f"stage {stage}")
+
+    def _judge_details(self, runtime: SpaceRuntime) -> Verdict:
+        if self.hardware is not None and runtime.stage == "RUNNING" and runtime.hardware != self.hardware:
+            return Pending(f"{runtime.stage}, still on {runtime.hardware}")
+        if self.sha is not None and runtime.sha is not None and runtime.sha != self.sha:
+            return Pending(f"{runtime.stage}, still at commit {runtime.sha[:7]}")
+        return Reached()
+
+    def __str__(self) -> str:
+        text = " or ".join(sorted(self.stages))
+        if self.hardware:
+            text += f" on {self.hardware}"
+        if self.sha:
+            text += f" at commit {self.sha[:7]}"
+        return text
+
+
+class Wait:
+    """The looks at one Space on its way to a goal.
+
+    Right after an action the Hub may go on reporting what was there before. Given what that was,
+    a look that shows nothing new proves nothing until the grace time is over.
+
+    :param before: the runtime when the action was sent; ``None`` for a wait without an action.
+    :param grace: seconds for which an unchanged runtime proves nothing.
+    """
+
+    def __init__(self, goal: Goal, *, before: SpaceRuntime | None = None, grace: float = 30.0) -> None:
+        self.goal = goal
+        self._before = before
+        self._grace = grace if before is not None else 0.0
+        self._moved = before is None
+        self._accepted = False
+
+    def look(self, runtime: SpaceRuntime, elapsed: float) -> Verdict:
+        """Judge a look.
+
+        :param elapsed: seconds since the action, or since the wait began.
+        """
+        verdict = self.goal.judge(runtime)
+        if self._before is None:
+            return verdict
+        if isinstance(verdict, Failed) and verdict.permanent and runtime.is_static:
+            return verdict
+        self._moved = self._moved or _changed(self._before, runtime)
+        self._accepted = self._accepted or runtime.requested_hardware == self.goal.hardware
+        settled = self._moved or elapsed >= self._grace
+        if not settled:
+            return Pending(f"{runtime.stage}, as before the request")
+        if isinstance(verdict, Pending) and elapsed >= self._grace:
+            return self._superseded(runtime) or verdict
+        return verdict
+
+    def _superseded(self, runtime: SpaceRuntime) -> Failed | None:
+        wanted, asked = self.goal.hardware, runtime.requested_hardware
+        if not self._accepted or wanted is None or asked is None or asked == wanted:
+            return None
+        return Failed(f"somebody else has asked for {asked} meanwhile")
+
+
+def _changed(before: SpaceRuntime, now: SpaceRuntime) -> bool:
+    return (before.stage, before.hardware) != (now.stage, now.hardware)
+
+
+def _stages(stages: Iterable[str]) -> frozenset[str]:
+    if isinstance(stages, str):
+        stages = {stages}
+    found = frozenset(str(each) for each in stages)
+    return found | _ASLEEP if found & _ASLEEP else found
+
+
+def _why(runtime: SpaceRuntime) -> str:
+    said = f": {runtime.error_message}" if runtime.error_message else ""
+    if runtime.stage == "PAUSED":
+        return f"it is paused and stays so until its owner restarts it{said}"
+    if runtime.stage in _ASLEEP:
+        return f"it sleeps until a visitor or a restart wakes it{said}"
+    if runtime.stage == "DELETING":
+        return "it is being deleted"
+    return f"it is in stage {runtime.stage}{said or ', and the Hub gives no reason'}"
+
+
+_logged_stages: set[str] = set()
+
+
+def _log_unknown_once(stage: str) -> None:
+    if stage not in _logged_stages:
+        _logged_stages.add(stage)
+        log.warning(
+            "The Hub reports the stage %r, which this version does not know. Waiting goes on; see "
+            "whether a newer version of the provider knows it.",
+            stage,
+        )

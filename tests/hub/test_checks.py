@@ -1,0 +1,188 @@
+"""Bad input gives one clear sentence, and nothing is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.hub import calls, checks
+from airflow_provider_hfspaces.hub.client import HubClient
+from airflow_provider_hfspaces.hub.models import HardwareFlavor
+
+SPACE = "acme/whisper"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "acme/whisper",
+        " acme/whisper ",
+        "https://huggingface.co/spaces/acme/whisper",
+        "https://huggingface.co/spaces/acme/whisper/",
+        "https://huggingface.co/spaces/acme/whisper/tree/main?x=1#readme",
+        "https://huggingface.co/spaces/acme/whisper?logs=container",
+        "huggingface.co/spaces/acme/whisper",
+        "https://hf.co/spaces/acme/whisper",
+        "https://huggingface.co/api/spaces/acme/whisper/runtime",
+        "hf://spaces/acme/whisper",
+        "spaces/acme/whisper",
+        "https://hub.acme.test/spaces/acme/whisper",
+        "https://hub.acme.test/mirror/spaces/acme/whisper",
+    ],
+)
+def test_a_space_is_understood_however_it_is_given(given: str) -> None:
+    endpoint = "https://hub.acme.test" + ("/mirror" if "mirror" in given else "")
+    assert checks.checked_repo_id(given, endpoint=endpoint) == SPACE
+
+
+def test_a_name_alone_belongs_to_the_namespace() -> None:
+    assert checks.checked_repo_id("whisper", namespace="acme") == SPACE
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("whisper", "names no owner"),
+        ("", "is needed"),
+        (None, "is needed"),
+        ("acme/../whisper", "more"),
+        ("acme/..", "'..'"),
+        ("acme/a--b", "'--'"),
+        ("acme/whisper/x", "one slash"),
+        ("acme/", "name is empty"),
+        ("/whisper", "owner is empty"),
+        ("acme/my space", "letters"),
+        ("acme/wörter", "letters"),
+        ("acme/" + "x" * 97, "96"),
+        ("acme/whisper.git", ".git"),
+        ("acme/-whisper", "begins and ends"),
+        ("https://acme-whisper.hf.space", "owner/name"),
+        ("https://example.com/spaces/acme/whisper", "no address on the Hub"),
+        ("https://huggingface.co/acme/whisper", "…/spaces/owner/name"),
+        ("https://huggingface.co/datasets/acme/whisper", "…/spaces/owner/name"),
+        ("https://huggingface.co/spaces/acme/..%2Fwhisper", "'..'|slash"),
+    ],
+)
+def test_what_is_no_space_is_refused(given: Any, said: str) -> None:
+    with pytest.raises(checks.InvalidRepoId, match=said) as refusal:
+        checks.checked_repo_id(given)
+    assert "\n" not in str(refusal.value)
+    if given:
+        assert repr(given) in str(refusal.value)
+
+
+@pytest.mark.parametrize("seconds", [0, -2, -3600, 1.5, 3600.0, "3600", True, None, 2**53])
+def test_what_is_no_sleep_time_is_refused(seconds: Any) -> None:
+    with pytest.raises(checks.InvalidSleepTime, match="sleep time"):
+        calls.set_sleep_time(SPACE, seconds)
+    if seconds is not None:
+        with pytest.raises(checks.InvalidSleepTime):
+            calls.request_hardware(SPACE, "t4-small", sleep_time=seconds)
+
+
+@pytest.mark.parametrize("seconds", [1, 3600, 2**53 - 1, -1])
+def test_a_sleep_time_is_accepted(seconds: int) -> None:
+    assert calls.set_sleep_time(SPACE, seconds).body == {"seconds": seconds}
+
+
+def flavor(name: str, micro: int) -> HardwareFlavor:
+    return HardwareFlavor.from_payload({"name": name, "unitCostMicroUSD": micro, "unitLabel": "minute"})
+
+
+OFFERED = [flavor("cpu-basic", 0), flavor("t4-small", 6667), flavor("b300x1", 100000)]
+
+
+def test_an_unknown_flavor_names_the_nearest_and_what_there_is_with_prices() -> None:
+    with pytest.raises(checks.InvalidHardware) as refusal:
+        calls.request_hardware(SPACE, "t4_smal", offered=OFFERED)
+    said = str(refusal.value)
+    assert "Did you mean 't4-small'?" in said
+    assert "cpu-basic (free), t4-small ($0.40/h), b300x1 ($6.00/h)" in said
+
+
+def test_a_flavor_that_the_hub_offers_is_accepted_though_this_version_does_not_know_it() -> None:
+    assert calls.request_hardware(SPACE, "b300x1", offered=OFFERED).body == {"flavor": "b300x1"}
+    with pytest.raises(checks.InvalidHardware):
+        calls.request_hardware(SPACE, "b300x1")
+
+
+@pytest.mark.parametrize("hardware", ["", "T4-SMALL", None, 4, "t4 small"])
+def test_what_is_no_flavor_is_refused(hardware: Any) -> None:
+    with pytest.raises(checks.InvalidHardware):
+        calls.request_hardware(SPACE, hardware)
+
+
+@pytest.mark.parametrize("key", ["", None, "1A", "A-B", "A B", "Ä"])
+def test_what_is_no_key_is_refused(key: Any) -> None:
+    for refuse in (
+        lambda: calls.add_secret(SPACE, key, "v"),
+        lambda: calls.delete_secret(SPACE, key),
+        lambda: calls.add_variable(SPACE, key, "v"),
+        lambda: calls.delete_variable(SPACE, key),
+        lambda: calls.duplicate(SPACE, "acme/copy", secrets=[{"key": key, "value": "v"}]),
+    ):
+        with pytest.raises(checks.InvalidKey):
+            refuse()
+
+
+def test_a_value_that_is_no_string_is_refused_without_being_shown() -> None:
+    with pytest.raises(checks.InvalidInput, match="is a string; got int") as refusal:
+        calls.add_secret(SPACE, "KEY", 918273)  # type: ignore[arg-type]
+    assert "918273" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("volume", "said"),
+    [
+        ({"type": "disk", "source": "a/b", "mountPath": "/data"}, "type"),
+        ({"type": "bucket", "source": "data", "mountPath": "/data"}, "source"),
+        ({"type": "bucket", "source": "a/b", "mountPath": "data"}, "mount path"),
+        ({"type": "bucket", "source": "a/b", "mountPath": "/data", "readOnly": "yes"}, "read_only"),
+        ("a/b", "volume"),
+    ],
+)
+def test_what_is_no_volume_is_refused(volume: Any, said: str) -> None:
+    with pytest.raises(checks.InvalidVolume, match=said):
+        calls.set_volumes(SPACE, [volume])
+
+
+def test_no_volumes_at_all_are_deleted_not_set() -> None:
+    with pytest.raises(checks.InvalidVolume, match="delete"):
+        calls.set_volumes(SPACE, [])
+
+
+@pytest.mark.parametrize("replicas", [0, -1, 1.5, "2", True])
+def test_what_is_no_number_of_replicas_is_refused(replicas: Any) -> None:
+    with pytest.raises(checks.InvalidNumber):
+        calls.set_replicas(SPACE, replicas)
+
+
+def test_storage_has_three_tiers() -> None:
+    with pytest.raises(checks.InvalidStorage, match="small, medium, large"):
+        calls.request_storage(SPACE, "huge")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("http://hub.acme.test", "unencrypted to hub.acme.test"),
+        ("ftp://huggingface.co", "https://host"),
+        ("huggingface.co", "https://host"),
+        ("https://me:secret@huggingface.co", "no user name"),
+        ("https://huggingface.co?x=1", "no query"),
+    ],
+)
+def test_an_endpoint_that_would_leak_or_is_none_is_refused(endpoint: str, said: str) -> None:
+    with pytest.raises(checks.InvalidEndpoint, match=said) as refusal:
+        HubClient("hf_token", endpoint)
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:8900/", "http://localhost:1", "http://[::1]:1"])
+def test_http_is_accepted_on_this_host(endpoint: str) -> None:
+    assert HubClient("hf_token", endpoint).endpoint == endpoint.rstrip("/")
+
+
+def test_http_is_accepted_elsewhere_only_when_allowed() -> None:
+    assert HubClient("hf_token", "http://hub.acme.test", allow_http=True).endpoint == "http://hub.acme.test"

@@ -1,0 +1,203 @@
+"""Each way in which the Hub refuses has its own kind of error, and a text that says what to do."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.hub import calls, errors
+from airflow_provider_hfspaces.hub.client import HubClient
+from airflow_provider_hfspaces.hub.retry import RetryPolicy
+from tests.stub import CUT, RUNTIME, Say, StubHub
+
+SPACE = "acme/whisper"
+TOKEN = "hf_abcdefghijklmnop"
+ONCE = RetryPolicy(total=0, total_rate_limited=0)
+REQUEST = calls.request_hardware(SPACE, "t4-small")
+HTML = Say(404, "<!DOCTYPE html><html><body>Not here</body></html>", {"Content-Type": "text/html"})
+
+
+def failing(call: calls.Call[Any], say: Say | str, *, token: str | None = TOKEN) -> errors.HubError:
+    with (
+        StubHub(say, otherwise=say if isinstance(say, Say) else None) as stub,
+        HubClient(token, stub.url, retry=ONCE) as client,
+        pytest.raises(errors.HubError) as caught,
+    ):
+        client.send(call)
+    return caught.value
+
+
+def refusal(status: int, error: str, **headers: str) -> Say:
+    return Say(status, {"error": error}, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.parametrize(
+    ("call", "say", "kind", "said", "permanent"),
+    [
+        (
+            REQUEST,
+            refusal(401, "Invalid credentials in Authorization header"),
+            errors.HubAuthError,
+            "wrong, expired or revoked",
+            True,
+        ),
+        (REQUEST, refusal(401, "Invalid username or password."), errors.HubAuthError, "OAuth login", True),
+        (
+            calls.pause(SPACE),
+            refusal(401, "Invalid username or password."),
+            errors.HubAuthError,
+            "User Access Token",
+            True,
+        ),
+        (
+            REQUEST,
+            refusal(402, "Credits needed"),
+            errors.HubPaymentRequired,
+            "settings/billing",
+            True,
+        ),
+        (
+            REQUEST,
+            refusal(403, "You must add a payment method to your account"),
+            errors.HubPaymentRequired,
+            "payment method",
+            True,
+        ),
+        (REQUEST, refusal(403, "Only the owner"), errors.HubPermissionError, "write access", True),
+        (
+            calls.get_runtime(SPACE),
+            refusal(404, "Repository not found", X_Error_Code="RepoNotFound"),
+            errors.SpaceNotFound,
+            "may not see it",
+            True,
+        ),
+        (
+            calls.request_storage(SPACE, "small"),
+            refusal(404, "Sorry, we can't find the page you are looking for."),
+            errors.HubGone,
+            "SetVolumesOperator",
+            True,
+        ),
+        (calls.delete_storage(SPACE), refusal(410, "Gone"), errors.HubGone, "SetVolumesOperator", True),
+        (
+            calls.request_storage(SPACE, "small"),
+            refusal(400, "No more tiers"),
+            errors.HubBadRequest,
+            "SetVolumesOperator",
+            True,
+        ),
+        (REQUEST, refusal(400, "Unknown flavor"), errors.HubBadRequest, "Unknown flavor", True),
+        (REQUEST, refusal(422, "Invalid"), errors.HubBadRequest, "Invalid", True),
+        (REQUEST, refusal(409, "It exists already"), errors.HubConflict, "exists already", True),
+        (REQUEST, refusal(409, "another operation is in progress"), errors.HubConflict, "in progress", False),
+        (REQUEST, refusal(429, "Slow down"), errors.HubRateLimited, "rate limit", False),
+        (REQUEST, refusal(500, "Oops"), errors.HubUnavailable, "Try again later", False),
+        (REQUEST, refusal(503, "Maintenance"), errors.HubUnavailable, "Maintenance", False),
+        (REQUEST, Say(200, "<html>Login</html>"), errors.HubProtocolError, "<html>Login", False),
+        (REQUEST, Say(200, '{"stage": "RUN'), errors.HubProtocolError, '"stage"', False),
+        (REQUEST, Say(200, {"ok": True}), errors.HubProtocolError, "'stage'", False),
+        (REQUEST, Say(200, ["list"]), errors.HubProtocolError, "other JSON", False),
+        (calls.list_hardware(), Say(200, {"not": "a list"}), errors.HubProtocolError, "other JSON", False),
+        (calls.get_runtime(SPACE), HTML, errors.HubProtocolError, "does not look like a Hub", False),
+        (
+            calls.add_secret(SPACE, "K", "v"),
+            Say(200, "<html>", {"Content-Type": "text/html"}),
+            errors.HubProtocolError,
+            "does not look like a Hub",
+            False,
+        ),
+    ],
+)
+def test_a_kind_for_each_refusal(
+    call: calls.Call[Any], say: Say, kind: type[errors.HubError], said: str, permanent: bool
+) -> None:
+    error = failing(call, say)
+    assert type(error) is kind
+    assert said in str(error)
+    assert error.permanent is permanent
+    assert error.status == say.status
+    assert (error.method, error.path) == (call.method, call.path)
+    if call.repo_id:
+        assert error.repo_id == SPACE
+        assert SPACE in str(error)
+    assert "\n" not in str(error)
+
+
+def test_without_a_token_a_401_does_not_claim_that_the_space_is_missing() -> None:
+    error = failing(calls.get_runtime(SPACE), refusal(401, "Invalid username or password."), token=None)
+    assert isinstance(error, errors.HubAuthError)
+    assert "may be private or may not exist" in str(error)
+
+
+@pytest.mark.parametrize("call", [REQUEST, calls.whoami(), calls.get_secrets(SPACE), calls.get_logs(SPACE)])
+def test_what_needs_a_token_is_not_sent_without_one(call: calls.Call[Any]) -> None:
+    with StubHub() as stub, HubClient(None, stub.url) as client:
+        with pytest.raises(errors.HubAuthError, match="needs a token, and there is none"):
+            client.send(call) if call.answer != "events" else list(client.lines(call))
+        assert stub.seen == []
+
+
+def test_the_hubs_words_its_request_id_and_the_number_of_tries_are_told() -> None:
+    say = Say(
+        403,
+        {"error": ["Only the owner", "of a Space can pause it"]},
+        {"X-Error-Message": "Forbidden here", "X-Request-Id": "Root=1-67cae576"},
+    )
+    error = failing(calls.pause(SPACE), say)
+    assert error.hub_message == "Forbidden here; Only the owner; of a Space can pause it"
+    assert error.request_id == "Root=1-67cae576"
+    assert "request id Root=1-67cae576" in str(error)
+    error.tries = 4
+    assert "4 tries" in str(error)
+
+
+def test_a_protocol_error_shows_the_first_200_characters_only() -> None:
+    error = failing(calls.get_runtime(SPACE), Say(200, "x" * 5000))
+    assert "x" * 200 in str(error)
+    assert "x" * 201 not in str(error)
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        Say(400, {"error": f"bad value s3cr3t-value for {TOKEN}"}),
+        Say(500, f"dump: s3cr3t-value {TOKEN}"),
+        Say(200, f"<html>s3cr3t-value {TOKEN}</html>", {"Content-Type": "text/html"}),
+        Say(403, {"error": "no"}, {"X-Error-Message": f"s3cr3t-value hf_someOtherToken1 {TOKEN}"}),
+    ],
+)
+def test_no_error_holds_a_token_or_a_secret(say: Say) -> None:
+    error = failing(calls.add_secret(SPACE, "KEY", "s3cr3t-value"), say)
+    for text in (str(error), repr(error), str(error.hub_message)):
+        assert "s3cr3t" not in text
+        assert TOKEN not in text
+        assert "hf_someOtherToken1" not in text
+
+
+def test_neither_a_client_nor_a_call_shows_what_it_holds() -> None:
+    assert TOKEN not in repr(HubClient(TOKEN))
+    assert "s3cr3t" not in repr(calls.add_secret(SPACE, "KEY", "s3cr3t"))
+    assert "s3cr3t" not in repr(calls.duplicate(SPACE, "a/b", secrets={"KEY": "s3cr3t"}))
+
+
+def test_whether_it_may_have_taken_effect_is_known() -> None:
+    assert failing(REQUEST, refusal(500, "Oops")).outcome_unknown
+    assert failing(REQUEST, CUT).outcome_unknown
+    assert failing(REQUEST, Say(200, "<html>")).outcome_unknown
+    assert not failing(REQUEST, refusal(400, "No")).outcome_unknown
+    assert not failing(calls.get_runtime(SPACE), CUT).outcome_unknown
+
+
+def test_an_error_survives_another_process() -> None:
+    error = failing(REQUEST, refusal(403, "No", X_Request_Id="r1"))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert again.request_id == "r1"
+
+
+def test_a_runtime_that_is_fine_is_no_error() -> None:
+    with StubHub(otherwise=Say(body=RUNTIME)) as stub, HubClient(TOKEN, stub.url) as client:
+        assert client.send(REQUEST).stage == "RUNNING"

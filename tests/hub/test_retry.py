@@ -1,0 +1,204 @@
+"""What is tried again, what is never, and for how long."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.hub import calls, errors
+from airflow_provider_hfspaces.hub.client import HubClient
+from airflow_provider_hfspaces.hub.retry import RateBudget, RetryPolicy, retry_after
+from tests.stub import CUT, RESET, RUNTIME, Say, StubHub
+
+SPACE = "acme/whisper"
+TOKEN = "hf_abcdefghijklmnop"
+FINE = Say(body=RUNTIME)
+DUPLICATED = Say(body={"url": "https://huggingface.co/spaces/acme/copy"})
+
+READS = [calls.get_runtime(SPACE)]
+REPEATABLE = [calls.set_sleep_time(SPACE, 60), calls.pause(SPACE)]
+NEVER_REPEATED = [
+    calls.request_hardware(SPACE, "t4-small"),
+    calls.restart(SPACE),
+    calls.duplicate(SPACE, "acme/copy"),
+]
+
+
+class Sleeper:
+    """Lets seconds pass on the clock that counts the tries, and nowhere else."""
+
+    def __init__(self) -> None:
+        self.naps: list[float] = []
+
+    def __call__(self, seconds: float) -> None:
+        self.naps.append(seconds)
+
+    @property
+    def slept(self) -> float:
+        return sum(self.naps)
+
+
+@pytest.fixture
+def sleeper(monkeypatch: pytest.MonkeyPatch) -> Sleeper:
+    sleeper = Sleeper()
+    monotonic = time.monotonic
+    original = HubClient.__init__
+
+    def init(self: HubClient, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self._sleep = sleeper
+        self.budget._clock = time.monotonic
+
+    monkeypatch.setattr(HubClient, "__init__", init)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + sleeper.slept)
+    return sleeper
+
+
+def outcome(call: calls.Call[Any], *script: Say | str) -> tuple[Any, int]:
+    """What the caller gets, and how many requests the Hub got."""
+    fine = DUPLICATED if call.path.endswith("duplicate") else FINE
+    with StubHub(*script, otherwise=fine) as stub, HubClient(TOKEN, stub.url) as client:
+        try:
+            result: Any = client.send(call)
+        except errors.HubError as error:
+            result = error
+        return result, len(stub.seen)
+
+
+def name(value: Any) -> str:
+    return value.path.rpartition("/")[2] if isinstance(value, calls.Call) else str(value)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("call", [*READS, *REPEATABLE, *NEVER_REPEATED], ids=name)
+def test_a_gateways_error_is_tried_again_for_every_call(
+    call: calls.Call[Any], status: int, sleeper: Sleeper
+) -> None:
+    result, requests = outcome(call, Say(status), Say(status))
+    assert not isinstance(result, errors.HubError)
+    assert requests == 3
+    assert len(sleeper.naps) == 2
+
+
+@pytest.mark.parametrize("lost", [RESET, CUT, Say(500)], ids=["reset", "cut off", "500"])
+@pytest.mark.parametrize("call", [*READS, *REPEATABLE], ids=name)
+def test_a_lost_answer_is_asked_for_again_where_that_is_harmless(
+    call: calls.Call[Any], lost: Say | str, sleeper: Sleeper
+) -> None:
+    result, requests = outcome(call, lost)
+    assert not isinstance(result, errors.HubError)
+    assert requests == 2
+
+
+@pytest.mark.parametrize("lost", [RESET, CUT, Say(500)], ids=["reset", "cut off", "500"])
+@pytest.mark.parametrize("call", NEVER_REPEATED, ids=name)
+def test_and_never_where_it_is_not(call: calls.Call[Any], lost: Say | str, sleeper: Sleeper) -> None:
+    result, requests = outcome(call, lost)
+    assert isinstance(result, errors.HubUnavailable)
+    assert result.outcome_unknown
+    assert requests == 1
+    assert sleeper.naps == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 410, 422])
+@pytest.mark.parametrize("call", [*READS, *REPEATABLE], ids=name)
+def test_a_refusal_is_never_tried_again(call: calls.Call[Any], status: int, sleeper: Sleeper) -> None:
+    result, requests = outcome(call, Say(status, {"error": "no"}))
+    assert isinstance(result, errors.HubError)
+    assert requests == 1
+
+
+@pytest.mark.parametrize("body", ["<html>", '{"half": ', "[]"])
+def test_an_answer_that_is_none_is_not_tried_again(body: str, sleeper: Sleeper) -> None:
+    result, requests = outcome(calls.get_runtime(SPACE), Say(200, body))
+    assert isinstance(result, errors.HubProtocolError)
+    assert requests == 1
+
+
+def test_no_connection_is_tried_again_for_every_call(sleeper: Sleeper) -> None:
+    with StubHub() as stub:
+        url = stub.url
+    client = HubClient(TOKEN, url, retry=RetryPolicy(total=30))
+    with pytest.raises(errors.HubUnavailable, match="Nothing was changed") as caught:
+        client.send(calls.restart(SPACE))
+    assert caught.value.tries > 2
+    assert not caught.value.outcome_unknown
+    assert f"{caught.value.tries} tries" in str(caught.value)
+
+
+def test_an_unknown_host_is_tried_again(sleeper: Sleeper) -> None:
+    client = HubClient(TOKEN, "https://no-such-hub.invalid", retry=RetryPolicy(total=5))
+    with pytest.raises(errors.HubUnavailable) as caught:
+        client.send(calls.restart(SPACE))
+    assert not caught.value.outcome_unknown
+
+
+def test_a_silent_hub_is_waited_for_as_long_as_the_timeout_says() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        client = HubClient(TOKEN, url, timeout=(1, 0.1), retry=RetryPolicy(total=0))
+        with pytest.raises(errors.HubUnavailable, match=r"took too long.*not known") as caught:
+            client.send(calls.restart(SPACE))
+    assert caught.value.outcome_unknown
+
+
+class TestRateLimits:
+    def test_a_429_is_waited_out_as_the_hub_says(self, sleeper: Sleeper) -> None:
+        limited = Say(429, {"error": "slow"}, {"RateLimit": '"api";r=0;t=55'})
+        for call in (*READS, *NEVER_REPEATED):
+            sleeper.naps.clear()
+            RateBudget.forget_all()
+            result, requests = outcome(call, limited)
+            assert not isinstance(result, errors.HubError)
+            assert requests == 2
+            assert 55 <= sleeper.naps[0] <= 55 + 2
+
+    def test_retry_after_counts_where_there_is_no_rate_limit(self, sleeper: Sleeper) -> None:
+        outcome(calls.get_runtime(SPACE), Say(429, {}, {"Retry-After": "7"}))
+        assert 7 <= sleeper.naps[0] <= 7 + 2
+
+    def test_retry_after_may_be_a_date(self) -> None:
+        assert retry_after({"retry-after": formatdate(time.time() + 60, usegmt=True)}) == pytest.approx(
+            60, abs=3
+        )
+        assert retry_after({"retry-after": "soon"}) is None
+
+    def test_a_limit_of_another_kind_is_waited_out_too(self, sleeper: Sleeper) -> None:
+        result, requests = outcome(calls.get_runtime(SPACE), Say(429, {}, {"RateLimit": '"api";r=100;t=200'}))
+        assert not isinstance(result, errors.HubError)
+        assert requests == 2
+        assert sleeper.naps[0] < 3
+
+    def test_all_clients_of_a_token_know_that_the_quota_is_used_up(self, sleeper: Sleeper) -> None:
+        last = Say(
+            body=RUNTIME,
+            headers={"RateLimit": '"api";r=0;t=120', "RateLimit-Policy": '"fixed window";"api";q=1000;w=300'},
+        )
+        with StubHub(last, otherwise=FINE) as stub:
+            HubClient(TOKEN, stub.url).send(calls.get_runtime(SPACE))
+            other = HubClient(TOKEN, stub.url)
+            assert (other.budget.quota, other.budget.window, other.budget.remaining) == (1000, 300, 0)
+            other.send(calls.get_runtime(SPACE))
+            assert 115 <= sleeper.naps[0] <= 122
+            sleeper.naps.clear()
+            HubClient("hf_anotherToken", stub.url).send(calls.get_runtime(SPACE))
+            assert sleeper.naps == []
+
+    def test_the_last_error_is_raised_when_the_time_is_up(self, sleeper: Sleeper) -> None:
+        with StubHub(otherwise=Say(429, {"error": "slow"}, {"Retry-After": "100"})) as stub:
+            with pytest.raises(errors.HubRateLimited) as caught:
+                HubClient(TOKEN, stub.url).send(calls.get_runtime(SPACE))
+            assert caught.value.tries == len(stub.seen) > 2
+        assert 200 < sleeper.slept <= 360
+
+    def test_without_rate_limits_it_is_up_sooner(self, sleeper: Sleeper) -> None:
+        with StubHub(otherwise=Say(503, {"error": "down"})) as stub:
+            with pytest.raises(errors.HubUnavailable) as caught:
+                HubClient(TOKEN, stub.url).send(calls.get_runtime(SPACE))
+            assert f"{len(stub.seen)} tries" in str(caught.value)
+        assert 90 < sleeper.slept <= 120
