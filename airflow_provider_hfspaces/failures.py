@@ -1,0 +1,31 @@
+"""How what goes wrong with a Space ends a task: with a retry where that could help, without where not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["failing_for_good"]
+
+
+@contextmanager
+def failing_for_good() -> Iterator[None]:
+    """Turn errors that another try would meet again into ``AirflowFailException``.
+
+    Bad input, a refused token, a Space that does not exist: the task fails at once and keeps its
+    retries. Everything else goes through as it is and is retried as the task says.
+
+    :raises AirflowFailException: with the words of the error.
+    """
+    from airflow_provider_hfspaces.compat import AirflowFailException
+    from airflow_provider_hfspaces.hub.checks import InvalidInput
+    from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitError
+
+    try:
+        yield
+    except InvalidInput as error:
+        raise AirflowFailException(str(error)) from error
+    except (HubError, SpaceWaitError) as error:
+        if error.permanent:
+            raise AirflowFailException(str(error)) from error
+        raise

@@ -1,0 +1,1 @@
+"""Operators: what should be true of a Space."""

@@ -1,0 +1,118 @@
+"""Operators on a Space's life: look at it, pause it, restart it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.compat import AirflowFailException, Context
+from airflow_provider_hfspaces.operators.base import SpaceOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
+
+__all__ = ["GetSpaceRuntimeOperator", "PauseSpaceOperator", "RestartSpaceOperator"]
+
+
+class GetSpaceRuntimeOperator(SpaceOperator):
+    """Look at a Space. Returns the runtime. ``GET /api/spaces/{repo_id}/runtime``."""
+
+    def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hooks.hfspaces import describe
+
+        runtime = self.hook.get_runtime(repo_id)
+        self.log.info("Space %s is %s.", repo_id, describe(runtime))
+        return runtime.to_dict()
+
+
+class PauseSpaceOperator(SpaceOperator):
+    """Pause a Space: it stops, costs nothing, and stays so until its owner restarts it.
+
+    A Space that is paused already is left alone. Returns the runtime.
+    ``POST /api/spaces/{repo_id}/pause``.
+    """
+
+    def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+        runtime = self.hook.get_runtime(repo_id)
+        if runtime.is_static:
+            raise AirflowFailException(_static(repo_id, "paused"))
+        if runtime.stage == "PAUSED":
+            self.log.info("Space %s is paused already.", repo_id)
+        else:
+            was = runtime.stage
+            runtime = self.hook.pause(repo_id)
+            self.log.info("Space %s was %s and is %s.", repo_id, was, runtime.stage)
+        return runtime.to_dict()
+
+
+class RestartSpaceOperator(SpaceOperator):
+    """Restart a Space, or start a paused or sleeping one, and wait until it runs.
+
+    Where the Hub's answer is lost, the Space shows whether it restarts; if it does not show that,
+    the task fails and its retry restarts it. Returns the runtime.
+    ``POST /api/spaces/{repo_id}/restart``.
+
+    :param factory_reboot: build anew, without caches.
+    :param wait: whether to wait until the Space runs.
+    :param timeout: seconds to wait at the most.
+    :param poll_interval: seconds between two looks at the Space.
+    """
+
+    def __init__(
+        self,
+        *,
+        factory_reboot: bool = False,
+        wait: bool = True,
+        timeout: float = 1800,
+        poll_interval: float = 10,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.factory_reboot = factory_reboot
+        self.wait_until_running = wait
+        self.timeout = timeout
+        self.poll_interval = poll_interval
+        self._killed = threading.Event()
+
+    def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hooks.hfspaces import describe
+        from airflow_provider_hfspaces.hub.goal import Goal
+
+        before = self.hook.get_runtime(repo_id)
+        if before.is_static:
+            raise AirflowFailException(_static(repo_id, "restarted"))
+        self.log.info("Space %s is %s. Restarting it.", repo_id, describe(before))
+        runtime = self._restart(repo_id)
+        if self.wait_until_running:
+            runtime = self.wait(
+                repo_id,
+                Goal(),
+                timeout=self.timeout,
+                poll_interval=self.poll_interval,
+                before=before,
+                stop=self._killed,
+            )
+        return runtime.to_dict()
+
+    def on_kill(self) -> None:
+        """Stop waiting. The restart itself cannot be taken back."""
+        self._killed.set()
+
+    def _restart(self, repo_id: str) -> SpaceRuntime:
+        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.hub.models import STARTING_STAGES
+
+        try:
+            return self.hook.restart(repo_id, factory_reboot=self.factory_reboot)
+        except HubError as error:
+            if not error.outcome_unknown:
+                raise
+            runtime = self.hook.get_runtime(repo_id)
+            if runtime.stage not in STARTING_STAGES:
+                raise
+            self.log.warning("%s The Space restarts all the same.", error)
+            return runtime
+
+
+def _static(repo_id: str, verb: str) -> str:
+    return f"Space {repo_id} is static: the Hub serves its files, and it cannot be {verb}."

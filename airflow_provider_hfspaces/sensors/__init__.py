@@ -1,0 +1,1 @@
+"""Sensors: is it true of a Space yet?"""

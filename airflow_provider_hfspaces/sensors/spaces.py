@@ -1,0 +1,132 @@
+"""Sensors that wait until a Space is in a stage, or really runs on some hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.compat import (
+    BaseOperatorLink,
+    BaseSensorOperator,
+    Context,
+    PokeReturnValue,
+)
+from airflow_provider_hfspaces.failures import failing_for_good
+from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+
+__all__ = ["SpaceRunningSensor", "SpaceStageSensor"]
+
+
+class SpaceStageSensor(BaseSensorOperator):
+    """Wait until a Space is in one of some stages.
+
+    Fails at once, without using up retries, in a stage that the Space does not leave by itself:
+    waiting longer would not help. With ``soft_fail`` the task is skipped instead. One request per
+    look, ``GET /api/spaces/{repo_id}/runtime``; returns the runtime.
+
+    :param repo_id: the Space, as ``owner/name``. Templated.
+    :param stages: any of these, such as ``{"PAUSED"}``; STOPPED and SLEEPING stand for each other.
+        Templated.
+    :param hardware: the flavor that it must run on as well. Templated.
+    :param failed_stages: stages that fail the task; by default those that a Space does not leave by
+        itself (errors, paused, sleeping, being deleted), less the ones that are waited for. An
+        empty list waits through all of them.
+    :param hf_spaces_conn_id: the connection to the Hub. Templated.
+    """
+
+    template_fields: Sequence[str] = ("repo_id", "hf_spaces_conn_id", "stages", "hardware")
+    operator_extra_links: Sequence[BaseOperatorLink] = (SpaceLink(), SpaceLogsLink())
+    ui_color = "#fff3b0"
+
+    def __init__(
+        self,
+        *,
+        repo_id: str,
+        stages: Iterable[str] | str,
+        hardware: str | None = None,
+        failed_stages: Iterable[str] | None = None,
+        hf_spaces_conn_id: str = "hf_spaces_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.repo_id = repo_id
+        self.stages = stages if isinstance(stages, str) else list(stages)
+        self.hardware = hardware
+        self.failed_stages = None if failed_stages is None else sorted(failed_stages)
+        self.hf_spaces_conn_id = hf_spaces_conn_id
+        self._linked = False
+        self._last: str | None = None
+
+    @cached_property
+    def hook(self) -> HfSpacesHook:
+        """The hook of the connection, built once per process."""
+        from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+
+        return HfSpacesHook(self.hf_spaces_conn_id)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """One look at the Space.
+
+        :raises AirflowFailException: when it does not get there by itself any more.
+        """
+        with failing_for_good():
+            return self._look(self.hook.repo_id(self.repo_id), context)
+
+    def _look(self, repo_id: str, context: Context) -> PokeReturnValue:
+        from airflow_provider_hfspaces.hooks.hfspaces import describe
+        from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
+        from airflow_provider_hfspaces.hub.goal import Failed, Reached
+        from airflow_provider_hfspaces.operators.base import tell_space_log
+
+        self._link(context, repo_id)
+        goal = self._goal()
+        runtime = self.hook.get_runtime(repo_id)
+        state = describe(runtime)
+        if state != self._last:
+            self._last = state
+            self.log.info("Space %s is %s.", repo_id, state)
+        verdict = goal.judge(runtime)
+        if isinstance(verdict, Failed):
+            error = SpaceWaitFailed(
+                f"Space {repo_id} does not get to {goal}: {verdict.reason}.",
+                repo_id=repo_id,
+                runtime=runtime,
+                permanent=True,
+            )
+            tell_space_log(self.log, self.hook, error)
+            raise error
+        reached = isinstance(verdict, Reached)
+        return PokeReturnValue(is_done=reached, xcom_value=runtime.to_dict() if reached else None)
+
+    def _goal(self) -> Any:
+        from airflow_provider_hfspaces.hub.goal import Goal
+
+        failed = None if self.failed_stages is None else frozenset(self.failed_stages)
+        stages = {self.stages} if isinstance(self.stages, str) else set(self.stages)
+        return Goal(stages=frozenset(stages), hardware=self.hardware, failed_stages=failed)
+
+    def _link(self, context: Context, repo_id: str) -> None:
+        if self._linked:
+            return
+        self._linked = True
+        for link in (SpaceLink, SpaceLogsLink):
+            link.persist(context, self.hook.settings.endpoint, repo_id)
+
+
+class SpaceRunningSensor(SpaceStageSensor):
+    """Wait until a Space runs, on the hardware that is asked for.
+
+    RUNNING_BUILDING and RUNNING_APP_STARTING serve the old version on the old hardware, and do not
+    count.
+
+    :param repo_id: the Space, as ``owner/name``. Templated.
+    :param hardware: the flavor that it must run on; ``None`` for any. Templated.
+    """
+
+    def __init__(self, *, repo_id: str, hardware: str | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("stages", ["RUNNING"])
+        super().__init__(repo_id=repo_id, hardware=hardware, **kwargs)
