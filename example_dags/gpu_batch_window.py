@@ -1,0 +1,80 @@
+"""A GPU for the length of a batch: upgrade a Space, work, and put it back whatever happens.
+
+The order matters. The setup only looks, so that it does not fail half-way; the upgrade is ordinary
+work, so that its failure lets the teardown run; the teardown puts back what the setup has seen.
+``sleep_time`` is the last line of defence: where no task can run any more, the Hub puts the Space
+to sleep after an hour without a visitor, and billing ends.
+
+Needs a connection ``hf_spaces_default`` with a token that may write to the Space.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+
+import requests
+
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.operators.hardware import (
+    RequestHardwareOperator,
+    RestoreHardwareOperator,
+    SnapshotSpaceOperator,
+)
+
+try:
+    from airflow.sdk import DAG, task
+except ImportError:  # Airflow 2.11
+    from airflow import DAG
+    from airflow.decorators import task
+
+SPACE = "{{ params.space }}"
+
+with DAG(
+    dag_id="gpu_batch_window",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    params={"space": "acme/whisper", "hardware": "t4-small", "items": 8},
+    tags=["hugging face", "spaces"],
+    doc_md=__doc__,
+) as dag:
+    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
+    restore = RestoreHardwareOperator(
+        task_id="restore",
+        repo_id=SPACE,
+        from_task="snapshot",
+        retries=5,
+        retry_delay=timedelta(seconds=30),
+    )
+
+    @task
+    def batch(params: dict | None = None) -> list[str]:
+        """The work itself: here one request to the Space per item."""
+        assert params is not None
+        hook = HfSpacesHook()
+        host = hook.get_space(params["space"]).host
+        done = []
+        for item in range(params["items"]):
+            answer = requests.get(f"{host}/", params={"item": item}, timeout=60)
+            answer.raise_for_status()
+            hardware = hook.get_runtime(params["space"]).hardware
+            done.append(f"item {item} on {hardware}")
+            time.sleep(1)
+        return done
+
+    # Tasks that are created inside this block belong to the window; those outside would not.
+    with restore.as_teardown(setups=snapshot.as_setup(), on_failure_fail_dagrun=True):
+        upgrade = RequestHardwareOperator(
+            task_id="upgrade",
+            repo_id=SPACE,
+            hardware="{{ params.hardware }}",
+            sleep_time=3600,
+            max_hourly_cost=1.00,
+            poll_interval=5,
+        )
+        upgrade >> batch()
+
+
+if __name__ == "__main__":
+    dag.test()
