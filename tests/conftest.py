@@ -7,8 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.emulator import HubEmulator
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(tempfile.mkdtemp(prefix="airflow-provider-hfspaces-tests-"))
@@ -51,3 +55,36 @@ def airflow_db() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+
+
+@pytest.fixture
+def hub() -> Iterator[HubEmulator]:
+    """An emulated Hub, with a connection to it as the default one."""
+    from airflow_provider_hfspaces.emulator import HubEmulator
+    from tests.airflow_tools import connection
+
+    with HubEmulator(speed=1200) as hub:
+        os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"] = connection(hub)
+        yield hub
+    del os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
+
+
+class TaskLog:
+    """All that was logged, whichever way this Airflow logs."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+        self._caplog, self._capsys = caplog, capsys
+        self._printed = ""
+        caplog.set_level("INFO")
+
+    @property
+    def text(self) -> str:
+        out, err = self._capsys.readouterr()
+        self._printed += out + err
+        return self._printed + self._caplog.text
+
+
+@pytest.fixture
+def task_log(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> TaskLog:
+    """What tasks logged during the test."""
+    return TaskLog(caplog, capsys)

@@ -1,0 +1,85 @@
+"""Connections, contexts and whole DAG runs for the tests."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def connection(hub: HubEmulator | str, token: str | None = None, **extra: Any) -> str:
+    """An ``hf_spaces`` connection as the environment variable of Airflow holds it."""
+    host, password = (hub, token) if isinstance(hub, str) else (hub.url, token or hub.token)
+    return json.dumps(
+        {"conn_type": "hf_spaces", "host": host, "password": password, "extra": json.dumps(extra)}
+    )
+
+
+class FakeTaskInstance:
+    """The little of a task instance that operators touch."""
+
+    def __init__(self, task_id: str = "task", map_index: int = -1) -> None:
+        self.dag_id, self.run_id, self.task_id, self.map_index = "dag", "run", task_id, map_index
+        self.xcoms: dict[tuple[str, str], Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        json.dumps(value)
+        self.xcoms[self.task_id, key] = value
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value", map_indexes: int = -1) -> Any:
+        return self.xcoms.get((task_ids, key)) if map_indexes == -1 else None
+
+
+class FakeStore:
+    """What outlives a try."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        return self.values.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self.values[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        self.values.pop(key, None)
+
+
+class Try:
+    """One task instance's tries: the store stays, the XComs of the task itself go."""
+
+    def __init__(self) -> None:
+        self.store = FakeStore()
+        self.ti = FakeTaskInstance()
+
+    def run(self, operator: Any) -> Any:
+        self.ti.task_id = operator.task_id
+        for key in [key for key in self.ti.xcoms if key[0] == operator.task_id]:
+            del self.ti.xcoms[key]
+        result = operator.execute({"ti": self.ti, "task_state_store": self.store})
+        if result is not None:
+            self.ti.xcom_push("return_value", result)
+        return result
+
+    def xcom(self, task_id: str, key: str = "return_value") -> Any:
+        return self.ti.xcoms.get((task_id, key))
+
+
+def example(name: str) -> ModuleType:
+    """An example DAG's module, imported anew."""
+    import importlib.util
+
+    path = ROOT / "example_dags" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_{uuid.uuid4().hex[:8]}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

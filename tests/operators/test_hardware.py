@@ -1,0 +1,370 @@
+"""Upgrades, and the way back, on an emulated Hub."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat import AirflowFailException
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed, SpaceWaitTimeout
+from airflow_provider_hfspaces.operators.hardware import (
+    RequestHardwareOperator,
+    RestoreHardwareOperator,
+    SetSleepTimeOperator,
+    SnapshotSpaceOperator,
+)
+from tests.airflow_tools import Try
+from tests.conftest import TaskLog
+
+SPACE = "acme/whisper"
+
+
+def changes(hub: HubEmulator) -> list[tuple[str, Any]]:
+    """The requests that changed something: the last part of the path, and the body."""
+    return [
+        (request.path.rpartition("/")[2], request.json) for request in hub.requests if request.method != "GET"
+    ]
+
+
+def upgrade(**options: Any) -> RequestHardwareOperator:
+    defaults = {"task_id": "upgrade", "repo_id": SPACE, "hardware": "t4-small", "poll_interval": 0.02}
+    return RequestHardwareOperator(**{**defaults, **options})
+
+
+def restore(**options: Any) -> RestoreHardwareOperator:
+    return RestoreHardwareOperator(
+        **{"task_id": "restore", "repo_id": SPACE, "from_task": "snapshot", "poll_interval": 0.02, **options}
+    )
+
+
+class TestRequest:
+    def test_is_done_when_the_space_runs_on_the_new_hardware(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE)
+        runtime = Try().run(upgrade(sleep_time=3600))
+        assert (runtime["stage"], runtime["hardware"], runtime["sleep_time"]) == ("RUNNING", "t4-small", 3600)
+        assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
+        assert changes(hub) == [("hardware", {"flavor": "t4-small", "sleepTimeSeconds": 3600})]
+
+    def test_sends_nothing_where_it_is_there_already(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        assert Try().run(upgrade())["hardware"] == "t4-small"
+        assert changes(hub) == []
+
+    def test_sets_a_missing_sleep_time_all_the_same(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        assert Try().run(upgrade(sleep_time="600"))["sleep_time"] == 600
+        assert changes(hub) == [("sleeptime", {"seconds": 600})]
+        assert space.sleep_time == 600
+
+    def test_pushes_what_was_there_before_it_asks(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=1200)
+        hub.world.settings.paywall = False
+        run = Try()
+        asked_when_pushed = []
+        push = run.ti.xcom_push
+
+        def watched(key: str, value: Any) -> None:
+            if key == "previous":
+                asked_when_pushed.append(changes(hub))
+            push(key, value)
+
+        run.ti.xcom_push = watched  # type: ignore[method-assign]
+        run.run(upgrade())
+        assert asked_when_pushed == [[]]
+        assert run.xcom("upgrade", "previous") == {
+            "repo_id": SPACE,
+            "stage": "RUNNING",
+            "hardware": "cpu-upgrade",
+            "sleep_time": 1200,
+        }
+
+    def test_a_retry_attaches_and_does_not_forget_what_was_there(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        run = Try()
+        with pytest.raises(SpaceWaitTimeout):
+            run.run(upgrade(timeout=0))
+        assert run.run(upgrade())["hardware"] == "t4-small"
+        assert changes(hub) == [("hardware", {"flavor": "t4-small"})]
+        assert run.xcom("upgrade", "previous")["hardware"] == "cpu-basic"
+        assert run.store.values == {}
+
+    @pytest.mark.parametrize("stage", ["PAUSED", "SLEEPING", "STOPPED", "RUNTIME_ERROR", "BUILD_ERROR"])
+    @pytest.mark.parametrize("hardware", ["cpu-basic", "t4-small"])
+    def test_starts_a_space_that_does_not_run(
+        self, hub: HubEmulator, stage: str, hardware: str, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, stage=stage, hardware=hardware)
+        Try().run(upgrade())
+        assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
+        if stage == "PAUSED":
+            assert f"was {stage}: starting it" in task_log.text
+            assert changes(hub)[-1] == ("restart", None)
+
+    @pytest.mark.parametrize("wakes", [True, False])
+    def test_whatever_a_hardware_request_does_to_a_paused_or_sleeping_space(
+        self, hub: HubEmulator, wakes: bool
+    ) -> None:
+        hub.settings.hardware_wakes_paused = hub.settings.hardware_wakes_sleeping = wakes
+        for name, stage in (("acme/a", "PAUSED"), ("acme/b", "SLEEPING")):
+            space = hub.add_space(name, stage=stage)
+            Try().run(upgrade(repo_id=name))
+            assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
+
+    def test_a_failed_build_ends_with_the_hubs_words_and_the_log(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        hub.add_space(SPACE).fail_next_build("Job failed with exit code: 137", ["error: failed to solve"])
+        with pytest.raises(SpaceWaitFailed, match="Job failed with exit code: 137"):
+            Try().run(upgrade())
+        assert "error: failed to solve" in task_log.text
+        assert "stays requested" in task_log.text
+
+    def test_want_of_capacity_is_told(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE).no_capacity("t4-small")
+        with pytest.raises(SpaceWaitFailed, match="not enough hardware capacity"):
+            Try().run(upgrade())
+
+    def test_does_not_wait_unless_asked(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        assert Try().run(upgrade(wait=False))["hardware"] == "cpu-basic"
+
+    def test_waits_no_longer_than_the_task_may_run(self, hub: HubEmulator) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
+        hub.add_space(SPACE)
+        with pytest.raises(SpaceWaitTimeout, match="after 0 seconds"):
+            Try().run(upgrade(execution_timeout=timedelta(milliseconds=300)))
+
+    def test_refuses_hardware_that_costs_too_much(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        with pytest.raises(AirflowFailException, match=r"\$1\.00 an hour.*max_hourly_cost=0\.5"):
+            Try().run(upgrade(hardware="a10g-small", max_hourly_cost=0.5))
+        assert Try().run(upgrade(max_hourly_cost=0.40))["hardware"] == "t4-small"
+        assert changes(hub) == [("hardware", {"flavor": "t4-small"})]
+
+    def test_counts_all_replicas(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, hardware="cpu-upgrade")
+        hub.world.space(SPACE).replicas = 3
+        with pytest.raises(AirflowFailException, match=r"\$1\.20 an hour with 3 replicas"):
+            Try().run(upgrade(max_hourly_cost=1))
+
+    def test_refuses_hardware_without_a_price_if_there_is_a_limit(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        with pytest.raises(AirflowFailException, match="lists no price for h200"):
+            Try().run(upgrade(hardware="h200", max_hourly_cost=100))
+        assert changes(hub) == []
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"hardware": "t4-smal"}, r"Did you mean 't4-small'.*t4-small \(\$0\.40/h\)"),
+            ({"hardware": "gpu"}, "The Hub has no hardware 'gpu'"),
+            ({"sleep_time": 0}, "sleep time of 0"),
+            ({"sleep_time": -5}, "got -5"),
+            ({"sleep_time": 1.5}, "whole number"),
+            ({"sleep_time": "soon"}, "whole number"),
+            ({"repo_id": "whisper"}, "names no owner"),
+            ({"repo_id": "acme/../x"}, "no repo_id"),
+            ({"repo_id": "https://example.com/acme/x"}, "no address on the Hub"),
+            ({"hf_spaces_conn_id": "nowhere"}, "There is no connection 'nowhere'"),
+        ],
+    )
+    def test_refuses_bad_input_before_anything_is_sent(
+        self, hub: HubEmulator, options: dict[str, Any], said: str, airflow_db: None
+    ) -> None:
+        hub.add_space(SPACE)
+        with pytest.raises(AirflowFailException, match=said):
+            Try().run(upgrade(**options))
+        assert [request.path for request in hub.requests if request.path != "/api/spaces/hardware"] == []
+
+    def test_a_static_space_has_no_hardware(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, sdk="static")
+        with pytest.raises(AirflowFailException, match="is static"):
+            Try().run(upgrade())
+        assert changes(hub) == []
+
+    def test_a_kill_puts_the_space_back(self, hub: HubEmulator) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
+        space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=1200)
+        operator = upgrade(sleep_time=60, timeout=30, poll_interval=0.05)
+        ended: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                Try().run(operator)
+            except SpaceWaitFailed as error:
+                ended.append(error)
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        while not changes(hub):
+            pass
+        operator.on_kill()
+        worker.join(10)
+        assert "was stopped" in str(ended[0])
+        assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
+
+    def test_a_kill_when_all_is_done_changes_nothing(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        operator = upgrade()
+        Try().run(operator)
+        operator.on_kill()
+        assert len(changes(hub)) == 1
+
+
+class TestRestore:
+    @pytest.mark.parametrize(
+        ("hardware", "sleep_time", "expected"),
+        [
+            ("cpu-basic", None, {"flavor": "cpu-basic"}),
+            ("cpu-upgrade", None, {"flavor": "cpu-upgrade", "sleepTimeSeconds": -1}),
+            ("cpu-upgrade", 1200, {"flavor": "cpu-upgrade", "sleepTimeSeconds": 1200}),
+        ],
+    )
+    @pytest.mark.parametrize("from_task", ["snapshot", "upgrade"])
+    def test_puts_hardware_and_sleep_time_back(
+        self,
+        hub: HubEmulator,
+        hardware: str,
+        sleep_time: int | None,
+        expected: dict[str, Any],
+        from_task: str,
+    ) -> None:
+        space = hub.add_space(SPACE, hardware=hardware, sleep_time=sleep_time)
+        before = space.sleep_time
+        run = Try()
+        if from_task == "snapshot":
+            run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade(sleep_time=60))
+        run.run(restore(from_task=from_task, wait=True))
+        assert (space.stage, space.hardware, space.sleep_time) == ("RUNNING", hardware, before)
+        assert changes(hub)[-1] == ("hardware", expected)
+
+    def test_puts_a_pause_back(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, stage="PAUSED")
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade())
+        run.run(restore())
+        assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-basic")
+        assert not hub.bill().running
+
+    def test_leaves_alone_what_is_as_it_was(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(restore())
+        assert changes(hub) == []
+
+    def test_puts_back_a_sleep_time_alone(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=7200)
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade(sleep_time=60))
+        run.run(restore())
+        assert space.sleep_time == 7200
+        assert [change[0] for change in changes(hub)] == ["sleeptime", "sleeptime"]
+
+    def test_a_space_that_somebody_paused_stays_paused(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        space = hub.add_space(SPACE)
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade())
+        hub.world.space(SPACE).do("pause")
+        run.run(restore())
+        assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-basic")
+        assert "paused meanwhile and stays so" in task_log.text
+
+    def test_falls_back_to_free_cpu_where_nothing_was_recorded_and_says_so(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        Try().run(restore(wait=True))
+        assert (space.stage, space.hardware) == ("RUNNING", "cpu-basic")
+        assert "recorded nothing about Space acme/whisper: falling back to cpu-basic" in task_log.text
+
+    def test_does_not_take_another_spaces_record(self, hub: HubEmulator) -> None:
+        hub.add_space("acme/other", hardware="a100-large")
+        space = hub.add_space(SPACE, hardware="t4-small")
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id="acme/other"))
+        run.run(restore())
+        assert space.requested_hardware == "cpu-basic"
+
+    def test_a_static_space_is_left_alone(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, sdk="static")
+        Try().run(restore())
+        assert changes(hub) == []
+
+
+class TestLostAnswers:
+    """A request for hardware whose answer is lost is settled by looking, not by asking again."""
+
+    @pytest.mark.parametrize("took_effect", [True, False])
+    def test_a_lost_answer_to_a_hardware_request(
+        self, hub: HubEmulator, took_effect: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from airflow_provider_hfspaces.hub import client as client_module
+
+        space = hub.add_space(SPACE)
+        lose_next_answer(monkeypatch, client_module, "/hardware", took_effect)
+        Try().run(upgrade())
+        assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
+        assert changes(hub) == [("hardware", {"flavor": "t4-small"})]
+
+
+def lose_next_answer(
+    monkeypatch: pytest.MonkeyPatch, client_module: Any, suffix: str, took_effect: bool, times: int = 1
+) -> None:
+    """Lose the answers to the next requests that end so, before or after they reach the Hub."""
+    import requests
+
+    original = requests.Session.request
+    left = [times]
+
+    def request(self: requests.Session, method: str, url: str, **options: Any) -> Any:
+        if url.endswith(suffix) and method == "POST" and left[0]:
+            left[0] -= 1
+            if took_effect:
+                original(self, method, url, **options)
+            raise requests.exceptions.ReadTimeout("lost")
+        return original(self, method, url, **options)
+
+    monkeypatch.setattr(requests.Session, "request", request)
+
+
+class TestSleepTime:
+    def test_sets_it(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        operator = SetSleepTimeOperator(task_id="sleep", repo_id=SPACE, sleep_time="900")
+        assert Try().run(operator)["sleep_time"] == 900
+        assert space.sleep_time == 900
+
+    def test_warns_where_the_hub_fixes_it(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        hub.add_space(SPACE)
+        Try().run(SetSleepTimeOperator(task_id="sleep", repo_id=SPACE, sleep_time=900))
+        assert "has no effect there" in task_log.text
+
+    @pytest.mark.parametrize("seconds", ["", "never", 0, None])
+    def test_refuses_what_is_none(self, hub: HubEmulator, seconds: Any) -> None:
+        hub.add_space(SPACE)
+        with pytest.raises(AirflowFailException, match="sleep time"):
+            Try().run(SetSleepTimeOperator(task_id="sleep", repo_id=SPACE, sleep_time=seconds))
+        assert changes(hub) == []
+
+
+def test_a_transient_error_keeps_its_kind_so_that_the_task_is_retried(
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_hfspaces.hub.retry import RetryPolicy
+
+    hub.add_space(SPACE)
+    operator = upgrade()
+    operator.hook.client._retry = RetryPolicy(total=0)
+    hub.stop()
+    with pytest.raises(HubError) as caught:
+        Try().run(operator)
+    assert not caught.value.permanent
