@@ -22,14 +22,14 @@ try:
 except ImportError:  # Airflow 2.11
     from airflow import DAG
 
-COPY = "{{ params.copy }}"
+COPY = "{{ params.target }}"
 
 with DAG(
     dag_id="clone_and_scale",
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    params={"original": "acme/whisper", "copy": "acme/whisper-customer-a"},
+    params={"original": "acme/whisper", "target": "acme/whisper-customer-a"},
     tags=["hugging face", "spaces"],
     doc_md=__doc__,
 ) as dag:

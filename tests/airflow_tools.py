@@ -16,9 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 def connection(hub: HubEmulator | str, token: str | None = None, **extra: Any) -> str:
     """An ``hf_spaces`` connection as the environment variable of Airflow holds it."""
     host, password = (hub, token) if isinstance(hub, str) else (hub.url, token or hub.token)
-    return json.dumps(
-        {"conn_type": "hf_spaces", "host": host, "password": password, "extra": json.dumps(extra)}
-    )
+    said = {"conn_type": "hf_spaces", "host": host, "password": password}
+    if extra:
+        said["extra"] = json.dumps(extra)
+    return json.dumps(said)
 
 
 class FakeTaskInstance:
@@ -83,3 +84,28 @@ def example(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def run(dag: Any, conf: dict[str, Any] | None = None) -> dict[str, str]:
+    """Run a DAG in this process and return the state of each task, and of the run as ``dag``.
+
+    Waits look often, so that a test need not.
+    """
+    for task in dag.tasks:
+        for name in ("poll_interval", "poke_interval"):
+            for holder in (task, getattr(task, "partial_kwargs", None)):
+                if isinstance(holder, dict):
+                    if name in holder:
+                        holder[name] = 0.05
+                elif holder is not None and hasattr(holder, name):
+                    try:
+                        setattr(holder, name, 0.05)
+                    except AttributeError:
+                        continue
+    finished = dag.test(run_conf=conf) if conf else dag.test()
+    states = {}
+    for ti in finished.get_task_instances():
+        name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
+        states[name] = str(getattr(ti.state, "value", ti.state))
+    states["dag"] = str(getattr(finished.state, "value", finished.state))
+    return states

@@ -117,7 +117,10 @@ class World:
     def add_organization(
         self, name: str, *, plan: str = "team", members: Mapping[str, str] | None = None
     ) -> Organization:
-        """Add an organization; ``members`` maps users to ``admin``, ``write``, ``contributor`` or ``read``."""
+        """Add an organization.
+
+        :param members: user names with their role: ``admin``, ``write``, ``contributor`` or ``read``.
+        """
         organization = Organization(name, plan, dict(members or {}))
         self.organizations[name] = organization
         return organization

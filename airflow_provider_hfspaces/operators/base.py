@@ -54,8 +54,12 @@ class SpaceOperator(BaseOperator):
 
         :raises AirflowFailException: for what another try would meet again.
         """
+        return self.act_on(self.repo_id, context)
+
+    def act_on(self, given: str, context: Context) -> Any:
+        """Do it to the Space that was given in whatever form."""
         with failing_for_good():
-            repo_id = self.hook.repo_id(self.repo_id)
+            repo_id = self.hook.repo_id(given)
             self.link(context, repo_id)
             return self.act(repo_id, context)
 

@@ -101,8 +101,7 @@ class DuplicateSpaceOperator(SpaceOperator):
         self._killed = threading.Event()
 
     def execute(self, context: Context) -> Any:
-        self.repo_id = self.from_id
-        return super().execute(context)
+        return self.act_on(self.from_id, context)
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         to_id = self.hook.duplicate_target(repo_id, self.to_id)

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 PREVIOUS = "previous"
-"""The XCom key, and the retry store's, of what was there before hardware was requested."""
+"""The key of what was there before, as an XCom and in the retry store."""
 
 
 class SnapshotSpaceOperator(SpaceOperator):
@@ -31,8 +31,8 @@ class SnapshotSpaceOperator(SpaceOperator):
     Reads the runtime and changes nothing, which makes it the right setup task of a hardware
     window: it does not fail half-way, so that the teardown always runs.
 
-    Returns the snapshot: ``{"repo_id", "stage", "hardware", "sleep_time"}``, with the sleep time
-    in seconds, ``None`` for never.
+    Returns the snapshot, and pushes it as the XCom ``previous``: ``{"repo_id", "stage", "hardware",
+    "sleep_time"}``, with the sleep time in seconds, ``None`` for never.
     """
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
@@ -40,6 +40,7 @@ class SnapshotSpaceOperator(SpaceOperator):
 
         snapshot = SpaceSnapshot.of(repo_id, self.hook.get_runtime(repo_id))
         self.log.info("Space %s is %s, set to %s.", repo_id, snapshot.stage, snapshot.hardware)
+        context["ti"].xcom_push(key=PREVIOUS, value=snapshot.to_dict())
         return snapshot.to_dict()
 
 
@@ -320,13 +321,12 @@ class RestoreHardwareOperator(SpaceOperator):
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
         for task_id in self._task_ids(context):
-            for key in (PREVIOUS, "return_value"):
-                found = self._pull(context, task_id, key)
-                if not isinstance(found, dict) or "hardware" not in found:
-                    continue
-                if found.get("repo_id") == repo_id and found["hardware"]:
-                    return SpaceSnapshot.from_dict(found)
-                self.log.warning("Task %r recorded another Space: %s.", task_id, found.get("repo_id"))
+            found = self._pull(context, task_id)
+            if found is None:
+                continue
+            if found["repo_id"] == repo_id and found["hardware"]:
+                return SpaceSnapshot.from_dict(found)
+            self.log.warning("Task %r recorded another Space: %s.", task_id, found["repo_id"])
         return None
 
     def _task_ids(self, context: Context) -> list[str]:
@@ -338,11 +338,11 @@ class RestoreHardwareOperator(SpaceOperator):
             self.log.error("This DAG has no task %r, which from_task names.", self.from_task)
         return found
 
-    def _pull(self, context: Context, task_id: str, key: str) -> Any:
+    def _pull(self, context: Context, task_id: str) -> Any:
         ti = context["ti"]
         own = getattr(ti, "map_index", -1)
         for map_index in dict.fromkeys((own if own is not None else -1, -1)):
-            found = ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+            found = ti.xcom_pull(task_ids=task_id, key=PREVIOUS, map_indexes=map_index)
             if found is not None:
                 return found
         return None

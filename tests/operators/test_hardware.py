@@ -307,18 +307,14 @@ class TestLostAnswers:
     def test_a_lost_answer_to_a_hardware_request(
         self, hub: HubEmulator, took_effect: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from airflow_provider_hfspaces.hub import client as client_module
-
         space = hub.add_space(SPACE)
-        lose_next_answer(monkeypatch, client_module, "/hardware", took_effect)
+        lose_next_answer(monkeypatch, "/hardware", took_effect)
         Try().run(upgrade())
         assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
         assert changes(hub) == [("hardware", {"flavor": "t4-small"})]
 
 
-def lose_next_answer(
-    monkeypatch: pytest.MonkeyPatch, client_module: Any, suffix: str, took_effect: bool, times: int = 1
-) -> None:
+def lose_next_answer(monkeypatch: pytest.MonkeyPatch, suffix: str, took_effect: bool, times: int = 1) -> None:
     """Lose the answers to the next requests that end so, before or after they reach the Hub."""
     import requests
 

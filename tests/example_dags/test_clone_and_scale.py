@@ -1,0 +1,65 @@
+"""A copy is made, configured and scaled; its secret is seen nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import example, run
+from tests.conftest import HOME
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+SECRET = "sk-9f8e7d6c5b4a3f2e1d0c"
+
+
+@pytest.fixture
+def openai(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = json.dumps({"conn_type": "http", "password": SECRET})
+    monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", said)
+
+
+def everything_in_the_database() -> str:
+    """All XComs, rendered fields, serialised DAGs and whatever else Airflow keeps, as text."""
+    with sqlite3.connect(HOME / "airflow.db") as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return "\n".join(str(row) for table in tables for row in database.execute(f'SELECT * FROM "{table}"'))
+
+
+def all_log_files() -> str:
+    return "\n".join(path.read_text(errors="replace") for path in Path(HOME).rglob("*.log"))
+
+
+def test_the_copy_is_ready_and_asleep_and_its_secret_a_secret(
+    hub: HubEmulator, openai: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hub.add_space("acme/whisper")
+    states = run(example("clone_and_scale").dag)
+    assert set(states.values()) == {"success"}
+    copy = hub.space("acme/whisper-customer-a")
+    assert copy.private
+    assert (copy.stage, copy.requested_hardware, copy.sleep_time) == ("PAUSED", "cpu-upgrade", 1800)
+    assert copy.secrets == {"OPENAI_API_KEY": SECRET}
+    assert copy.variables == {"CUSTOMER": "customer-a"}
+
+    printed = "".join(capfd.readouterr())
+    kept = everything_in_the_database()
+    assert "whisper-customer-a" in kept
+    assert "OPENAI_API_KEY" in kept
+    for place in (printed, kept, all_log_files()):
+        assert SECRET not in place
+        assert hub.token not in place
+    assert os.environ["AIRFLOW_CONN_OPENAI_DEFAULT"]
+
+
+def test_the_second_run_finds_the_copy_there(hub: HubEmulator, openai: None) -> None:
+    hub.add_space("acme/whisper")
+    dag = example("clone_and_scale").dag
+    assert run(dag)["dag"] == "success"
+    states = run(dag)
+    assert (states["duplicate"], states["dag"]) == ("failed", "failed")

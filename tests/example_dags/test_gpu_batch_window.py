@@ -1,0 +1,88 @@
+"""The main job in a real Airflow: whatever happens, the Space ends on free CPU."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import example, run
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+SPACE = "acme/whisper"
+
+
+def ends_on_free_cpu(hub: HubEmulator) -> bool:
+    hub.advance(600)
+    space = hub.space(SPACE)
+    return (space.stage, space.hardware) == ("RUNNING", "cpu-basic") and not hub.bill().running
+
+
+def test_all_goes_well(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE)
+    states = run(example("gpu_batch_window").dag, {"batch_size": 1})
+    assert states == {
+        "snapshot": "success",
+        "upgrade": "success",
+        "batch": "success",
+        "restore": "success",
+        "report": "success",
+        "dag": "success",
+    }
+    assert "t4-small" in {moment.hardware for moment in space.history}
+    assert hub.bill().by_hardware().keys() == {"t4-small"}
+    assert ends_on_free_cpu(hub)
+
+
+def test_the_batch_fails(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    states = run(example("gpu_batch_window").dag, {"batch_size": None})
+    assert (states["batch"], states["restore"], states["dag"]) == ("failed", "success", "failed")
+    assert ends_on_free_cpu(hub)
+
+
+def test_the_upgrade_fails_half_way(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE)
+    space.fail_next_build("Job failed with exit code: 137")
+    states = run(example("gpu_batch_window").dag)
+    assert (states["upgrade"], states["batch"]) == ("failed", "upstream_failed")
+    assert (states["restore"], states["dag"]) == ("success", "failed")
+    assert "BUILD_ERROR" in {moment.stage for moment in space.history}
+    assert ends_on_free_cpu(hub)
+
+
+def test_the_hub_has_no_such_gpu(hub: HubEmulator) -> None:
+    hub.add_space(SPACE).no_capacity("t4-small")
+    states = run(example("gpu_batch_window").dag)
+    assert (states["upgrade"], states["restore"], states["dag"]) == ("failed", "success", "failed")
+    assert ends_on_free_cpu(hub)
+
+
+def test_the_gpu_is_too_expensive(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE)
+    states = run(example("gpu_batch_window").dag, {"hardware": "a100-large"})
+    assert (states["upgrade"], states["restore"], states["dag"]) == ("failed", "success", "failed")
+    assert len(space.history) == 1
+    assert hub.bill().total_usd == 0
+
+
+def test_a_paused_space_is_paused_again(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE, stage="PAUSED")
+    states = run(example("gpu_batch_window").dag, {"batch_size": 1})
+    assert states["dag"] == "success"
+    assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-basic")
+    assert not hub.bill().running
+
+
+def test_a_restore_that_fails_fails_the_run(hub: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_hfspaces.operators.hardware import RestoreHardwareOperator
+
+    def lose(*args: object) -> None:
+        raise RuntimeError("no way back")
+
+    hub.add_space(SPACE)
+    monkeypatch.setattr(RestoreHardwareOperator, "act", lose)
+    module = example("gpu_batch_window")
+    module.restore.retries = 0
+    states = run(module.dag, {"batch_size": 1})
+    assert (states["batch"], states["restore"], states["dag"]) == ("success", "failed", "failed")

@@ -1,0 +1,245 @@
+"""The hook: one method per call, a connection, and a test button."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces import get_provider_info
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.connection import InvalidConnection
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.errors import HubConflict, SpaceNotFound
+from airflow_provider_hfspaces.hub.goal import Goal
+from tests.airflow_tools import connection
+from tests.stub import Say, StubHub
+
+SPACE = "acme/whisper"
+
+
+def test_every_function_of_a_space_through_one_hook(hub: HubEmulator) -> None:
+    hub.settings.storage = "works"
+    hub.add_space(SPACE)
+    hook = HfSpacesHook()
+    assert hook.get_space(SPACE).sdk == "gradio"
+    assert hook.get_space(SPACE, expand=["runtime"]).runtime == hook.get_runtime(SPACE)
+    assert [each.id for each in hook.list_spaces(author="acme")] == [SPACE]
+    assert {each.name: each.price for each in hook.list_hardware()}["t4-small"] == "$0.40/h"
+    assert hook.request_hardware(SPACE, "t4-small", sleep_time=600).requested_hardware == "t4-small"
+    runtime = hook.wait_for(SPACE, Goal(hardware="t4-small"), timeout=10, poll_interval=0.02)
+    assert runtime.sleep_time == 600
+    assert hook.set_sleep_time(SPACE, -1).sleep_time is None
+    hook.set_replicas(SPACE, 2)
+    assert hook.get_runtime(SPACE).replicas.requested == 2
+    assert hook.set_dev_mode(SPACE, True).dev_mode
+    assert hook.pause(SPACE).stage == "PAUSED"
+    assert hook.restart(SPACE).stage == "BUILDING"
+    assert hook.add_variable(SPACE, "A", "1", description="d")["A"].description == "d"
+    assert hook.get_variables(SPACE)["A"].value == "1"
+    assert hook.delete_variable(SPACE, "A") == {}
+    hook.add_secret(SPACE, "S", "s3cr3t", description="d")
+    assert hook.get_secrets(SPACE)["S"].description == "d"
+    hook.delete_secret(SPACE, "S")
+    assert hook.get_secrets(SPACE) == {}
+    hook.set_volumes(SPACE, [{"type": "dataset", "source": "acme/d", "mountPath": "/d"}])
+    assert hook.get_runtime(SPACE).volumes[0].read_only
+    hook.delete_volumes(SPACE)
+    assert hook.request_storage(SPACE, "small").storage == "small"
+    assert hook.delete_storage(SPACE).storage is None
+    assert any("Build Queued" in line for line in hook.get_logs(SPACE, build=True))
+    assert len(hook.get_logs(SPACE, build=True, lines=1)) == 1
+    assert hook.duplicate(SPACE, to_id="acme/copy").repo_id == "acme/copy"
+    with pytest.raises(HubConflict):
+        hook.duplicate(SPACE, to_id="acme/copy")
+    assert hook.duplicate(SPACE, to_id="acme/copy", exist_ok=True).repo_id == "acme/copy"
+    assert hook.whoami().name == "alice"
+    assert hook.can_write(SPACE)
+    assert hook.get_billing_usage("acme")["usage"]["Spaces"][0]["label"] == SPACE
+    assert hook.get_billing_usage()["period"]["entityName"] == "alice"
+    assert hook.exists(SPACE)
+    assert not hook.exists("acme/none")
+
+
+def test_a_list_is_read_page_by_page_and_no_further_than_asked(hub: HubEmulator) -> None:
+    for number in range(25):
+        hub.add_space(f"acme/s{number:02}", tags=("even",) if number % 2 == 0 else ())
+    hook = HfSpacesHook()
+    assert len(list(hook.list_spaces(author="acme", page_size=10))) == 25
+    assert len([request for request in hub.requests if request.path == "/api/spaces"]) == 3
+    assert len(list(hook.list_spaces(author="acme", page_size=10, limit=12))) == 12
+    assert len([request for request in hub.requests if request.path == "/api/spaces"]) == 5
+    assert len(list(hook.list_spaces(author="acme", filter="even"))) == 13
+    assert len(list(hook.list_spaces(search="s07", expand=["runtime"]))) == 1
+
+
+def test_a_token_per_call_replaces_the_connections(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    bob = hub.add_token("bob")
+    assert HfSpacesHook(token=bob).whoami().name == "bob"
+    assert not HfSpacesHook(token=bob).can_write(SPACE)
+    assert HfSpacesHook().whoami().name == "alice"
+
+
+def test_who_may_not_write_is_told_apart_from_what_is_missing(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    assert not HfSpacesHook(token=hub.add_token("alice", "read")).can_write(SPACE)
+    with pytest.raises(SpaceNotFound):
+        HfSpacesHook().can_write("acme/none")
+
+
+class TestConnection:
+    def test_a_namespace_stands_for_the_owner(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.add_space(SPACE)
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, namespace="acme"))
+        assert HfSpacesHook().get_runtime("whisper").stage == "RUNNING"
+
+    def test_a_spaces_page_is_understood(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        assert HfSpacesHook().get_runtime(f"{hub.url}/spaces/{SPACE}").stage == "RUNNING"
+        assert HfSpacesHook().page_url(SPACE) == f"{hub.url}/spaces/{SPACE}"
+
+    def test_without_a_host_it_is_the_public_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", '{"conn_type": "hf_spaces"}')
+        assert HfSpacesHook().client.endpoint == "https://huggingface.co"
+
+    @pytest.mark.parametrize(
+        ("host", "more", "endpoint"),
+        [
+            ("hub.acme.test", {}, "https://hub.acme.test"),
+            ("localhost", {"schema": "http", "port": 8900}, "http://localhost:8900"),
+            ("https://hub.acme.test/", {}, "https://hub.acme.test"),
+        ],
+    )
+    def test_a_host_may_be_a_name_alone(
+        self, monkeypatch: pytest.MonkeyPatch, host: str, more: dict[str, Any], endpoint: str
+    ) -> None:
+        said = json.dumps({"conn_type": "hf_spaces", "host": host, **more})
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)
+        assert HfSpacesHook().client.endpoint == endpoint
+
+    @pytest.mark.parametrize(
+        ("extra", "said"),
+        [
+            ({"timeout": "soon"}, "timeout"),
+            ({"timeout": -1}, "timeout"),
+            ({"allow_http": "perhaps"}, "allow_http"),
+        ],
+    )
+    def test_an_extra_that_cannot_be_right(
+        self, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], said: str
+    ) -> None:
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_HF_SPACES_DEFAULT", connection("http://127.0.0.1:1", "hf_x", **extra)
+        )
+        with pytest.raises(InvalidConnection, match=said):
+            _ = HfSpacesHook().client
+
+    def test_http_elsewhere_if_the_network_is_ones_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = connection("http://hub.acme.test", "hf_x", allow_http="true", timeout="7")
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)
+        hook = HfSpacesHook()
+        assert hook.client.endpoint == "http://hub.acme.test"
+        assert hook.settings.timeout == 7
+
+    def test_a_connection_that_there_is_not(self, airflow_db: None) -> None:
+        with pytest.raises(InvalidConnection, match="There is no connection 'nowhere': create one"):
+            HfSpacesHook("nowhere").get_runtime(SPACE)
+
+    def test_the_hub_is_told_who_asks(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        HfSpacesHook().get_runtime(SPACE)
+        agent = hub.requests[-1].headers["user-agent"]
+        assert agent.startswith("airflow-provider-hfspaces/")
+        assert "airflow/" in agent
+
+
+class TestTheButton:
+    def test_says_who_the_token_is_and_what_it_may_do(self, hub: HubEmulator) -> None:
+        hub.add_organization("acme", members={"alice": "admin"})
+        fine, said = HfSpacesHook().test_connection()
+        assert fine
+        assert said == (
+            "Authenticated as alice with the token 'emulator' (role: write). It may change the Spaces of "
+            "alice, acme."
+        )
+
+    def test_of_a_read_token(self, hub: HubEmulator) -> None:
+        fine, said = HfSpacesHook(token=hub.add_token("bob", "read")).test_connection()
+        assert fine
+        assert "may read Spaces but change none" in said
+
+    def test_of_a_fine_grained_token(self, hub: HubEmulator) -> None:
+        token = hub.add_token("bob", "fineGrained", scopes={"acme": ["repo.write"]})
+        assert "It may: acme: repo.write." in HfSpacesHook(token=token).test_connection()[1]
+
+    def test_of_an_oauth_token(self, hub: HubEmulator) -> None:
+        token = hub.add_token("bob", kind="oauth")
+        assert "refuses hardware, sleep time and restart" in HfSpacesHook(token=token).test_connection()[1]
+
+    def test_of_a_namespace_of_somebody_elses(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, namespace="stranger"))
+        assert "neither this user nor one of its organizations" in HfSpacesHook().test_connection()[1]
+
+    def test_of_no_token(self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, ""))
+        fine, said = HfSpacesHook().test_connection()
+        assert fine
+        assert "only public Spaces can be read" in said
+
+    @pytest.mark.parametrize("token", ["hf_wrongwrong", "hf_anotherwrong"])
+    def test_of_a_wrong_token(self, hub: HubEmulator, token: str) -> None:
+        fine, said = HfSpacesHook(token=token).test_connection()
+        assert not fine
+        assert "wrong, expired or revoked" in said
+        assert token not in said
+
+    def test_of_what_is_no_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        html = Say(200, "<!DOCTYPE html>", {"Content-Type": "text/html"})
+        with StubHub(otherwise=html) as stub:
+            monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(stub.url, "hf_abcdefgh"))
+            fine, said = HfSpacesHook().test_connection()
+        assert not fine
+        assert "does not look like a Hub" in said
+
+    def test_of_an_endpoint_that_cannot_be_right(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection("http://hub.acme.test", "hf_x"))
+        fine, said = HfSpacesHook().test_connection()
+        assert not fine
+        assert "unencrypted" in said
+
+
+class TestProviderInfo:
+    def test_is_valid_and_names_what_there_is(self) -> None:
+        from importlib import import_module
+
+        from airflow.providers_manager import _create_provider_info_schema_validator
+
+        info = get_provider_info()
+        _create_provider_info_schema_validator().validate(info)
+        for group in ("hooks", "operators", "sensors"):
+            for entry in info[group]:
+                for module in entry["python-modules"]:
+                    assert import_module(module).__all__
+        for link in info["extra-links"]:
+            module, _, name = link.rpartition(".")
+            assert getattr(import_module(module), name)
+
+    def test_airflow_finds_the_connection_type(self) -> None:
+        from airflow.providers_manager import ProvidersManager
+
+        hook = ProvidersManager().hooks["hf_spaces"]
+        assert hook is not None
+        assert hook.hook_name == "Hugging Face Spaces"
+
+    def test_the_form_of_old_airflow_shows_the_same_as_that_of_new(self) -> None:
+        form = get_provider_info()["connection-types"][0]
+        behaviour = HfSpacesHook.get_ui_field_behaviour()
+        assert behaviour["hidden_fields"] == form["ui-field-behaviour"]["hidden-fields"]
+        pytest.importorskip("flask_appbuilder", reason="the old form's libraries come with Airflow 2.11 only")
+        assert set(HfSpacesHook.get_connection_form_widgets()) == set(form["conn-fields"])

@@ -1,0 +1,154 @@
+"""Copies, made once however often they are tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat import AirflowFailException
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
+from tests.airflow_tools import Try, connection
+from tests.conftest import TaskLog
+from tests.operators.test_hardware import changes, lose_next_answer
+
+SPACE = "acme/whisper"
+COPY = "acme/copy"
+
+
+def duplicate(**options: Any) -> DuplicateSpaceOperator:
+    return DuplicateSpaceOperator(
+        **{"task_id": "copy", "from_id": SPACE, "to_id": COPY, "poll_interval": 0.02, **options}
+    )
+
+
+def test_a_copy_is_private_unless_asked_otherwise(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    result = Try().run(duplicate())
+    assert result == {"repo_id": COPY, "url": f"{hub.url}/spaces/{COPY}", "created": True}
+    assert hub.space(COPY).private
+    Try().run(duplicate(to_id="acme/open", private=False))
+    assert not hub.space("acme/open").private
+
+
+def test_everything_is_passed_on(hub: HubEmulator) -> None:
+    hub.add_space(
+        SPACE, variables={"A": {"key": "A", "value": "1"}}, secrets={"S": {"key": "S", "value": "x"}}
+    )
+    volume = {"type": "bucket", "source": "acme/data", "mountPath": "/data"}
+    Try().run(
+        duplicate(
+            hardware="t4-small",
+            sleep_time="3600",
+            secrets={"TOKEN": "s3cr3t"},
+            variables=[{"key": "B", "value": "2", "description": "second"}],
+            volumes=[volume],
+            wait=True,
+        )
+    )
+    copy = hub.space(COPY)
+    assert (copy.stage, copy.hardware, copy.sleep_time) == ("RUNNING", "t4-small", 3600)
+    assert copy.secrets == {"TOKEN": "s3cr3t"}
+    assert copy.variables == {"A": "1", "B": "2"}
+    assert copy.volumes[0]["source"] == "acme/data"
+
+
+def test_without_a_target_the_copy_is_the_token_owners(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    assert Try().run(duplicate(to_id=None))["repo_id"] == "alice/whisper"
+
+
+def test_or_the_namespaces(hub: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.add_space("lab/x")
+    hub.add_space(SPACE)
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, namespace="lab"))
+    assert Try().run(duplicate(to_id=None))["repo_id"] == "lab/whisper"
+    assert Try().run(duplicate(to_id="other"))["repo_id"] == "lab/other"
+
+
+def test_an_existing_target_is_an_error_unless_it_is_fine(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    hub.add_space(COPY, hardware="cpu-upgrade")
+    with pytest.raises(AirflowFailException, match="exists already, and was not made by this task"):
+        Try().run(duplicate())
+    assert Try().run(duplicate(exist_ok=True))["created"] is False
+    assert changes(hub) == []
+
+
+@pytest.mark.parametrize("lost", ["answer", "request"])
+def test_a_lost_answer_is_settled_by_looking(
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    hub.add_space(SPACE)
+    lose_next_answer(monkeypatch, "/duplicate", took_effect=lost == "answer")
+    run = Try()
+    if lost == "answer":
+        assert run.run(duplicate())["created"] is True
+    else:
+        with pytest.raises(HubError, match="not known whether it took effect"):
+            run.run(duplicate())
+        assert run.run(duplicate())["created"] is True
+    assert len(changes(hub)) == 1
+    assert run.store.values == {}
+
+
+def test_a_worker_that_dies_after_the_request_finds_its_copy(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    run = Try()
+    operator = duplicate()
+
+    def die(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    operator.hook.duplicate = die  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        run.run(operator)
+    hub.add_space(COPY)
+    assert run.run(duplicate())["created"] is True
+    assert run.store.values == {}
+
+
+def test_a_copy_that_was_there_long_before_is_not_taken_for_ours(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    hub.add_space(COPY)
+    run = Try()
+    run.store.set("duplicate", {"from_id": SPACE, "to_id": COPY, "at": "2999-01-01T00:00:00+00:00"})
+    with pytest.raises(AirflowFailException, match="was not made by this task"):
+        run.run(duplicate())
+
+
+@pytest.mark.parametrize("url", [True, False])
+def test_a_conflict_in_between_is_an_error_whether_or_not_the_hub_names_the_page(
+    hub: HubEmulator, url: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.settings.duplicate_conflict_url = url
+    hub.add_space(SPACE)
+    hub.add_space(COPY)
+    monkeypatch.setattr(DuplicateSpaceOperator, "_look", lambda self, to_id: None)
+    with pytest.raises(AirflowFailException, match="conflict"):
+        Try().run(duplicate())
+
+
+def test_a_secret_is_rendered_masked_and_nowhere_to_be_seen(
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
+) -> None:
+    monkeypatch.setenv("S3CR3T", "very-s3cr3t")
+    hub.add_space(SPACE)
+    operator = duplicate(secrets={"KEY": "{{ macros.os_value }}"})
+    operator.render_template = (  # type: ignore[method-assign]
+        lambda value, context, **options: {"KEY": "very-s3cr3t"}
+    )
+    run = Try()
+    run.run(operator)
+    assert hub.space(COPY).secrets == {"KEY": "very-s3cr3t"}
+    assert "very-s3cr3t" not in task_log.text
+    assert "very-s3cr3t" not in str(run.ti.xcoms)
+    assert "secrets" not in operator.template_fields
+
+
+def test_onto_itself_is_refused(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    with pytest.raises(AirflowFailException, match="onto itself"):
+        Try().run(duplicate(to_id=SPACE))

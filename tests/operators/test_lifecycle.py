@@ -1,0 +1,172 @@
+"""Looking at a Space, pausing it, restarting it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat import AirflowFailException
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hub.errors import HubUnavailable, SpaceWaitFailed
+from airflow_provider_hfspaces.operators.lifecycle import (
+    GetSpaceRuntimeOperator,
+    PauseSpaceOperator,
+    RestartSpaceOperator,
+)
+from tests.airflow_tools import Try, connection
+from tests.conftest import TaskLog
+from tests.operators.test_hardware import changes, lose_next_answer
+
+SPACE = "acme/whisper"
+
+
+def pause(**options: Any) -> PauseSpaceOperator:
+    return PauseSpaceOperator(**{"task_id": "pause", "repo_id": SPACE, **options})
+
+
+def restart(**options: Any) -> RestartSpaceOperator:
+    return RestartSpaceOperator(**{"task_id": "restart", "repo_id": SPACE, "poll_interval": 0.02, **options})
+
+
+def test_a_runtime_is_plain_json(hub: HubEmulator) -> None:
+    hub.add_space(SPACE, hardware="t4-small", sleep_time=600)
+    runtime = Try().run(GetSpaceRuntimeOperator(task_id="look", repo_id=SPACE))
+    assert (runtime["stage"], runtime["hardware"], runtime["sleep_time"]) == ("RUNNING", "t4-small", 600)
+
+
+class TestPause:
+    def test_stops_the_meter(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        assert Try().run(pause())["stage"] == "PAUSED"
+        assert space.stage == "PAUSED"
+        assert not hub.bill().running
+
+    def test_does_nothing_the_second_time(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, stage="PAUSED")
+        assert Try().run(pause())["stage"] == "PAUSED"
+        assert changes(hub) == []
+
+    def test_refuses_a_static_space(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, sdk="static")
+        with pytest.raises(AirflowFailException, match="is static"):
+            Try().run(pause())
+        assert changes(hub) == []
+
+
+class TestRestart:
+    def test_waits_until_the_space_has_really_restarted(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE)
+        assert Try().run(restart())["stage"] == "RUNNING"
+        assert [moment.stage for moment in space.history] == [
+            "RUNNING",
+            "RUNNING_BUILDING",
+            "RUNNING_APP_STARTING",
+            "RUNNING",
+        ]
+
+    @pytest.mark.parametrize("stage", ["PAUSED", "SLEEPING", "BUILD_ERROR"])
+    def test_starts_what_does_not_run(self, hub: HubEmulator, stage: str) -> None:
+        space = hub.add_space(SPACE, stage=stage)
+        Try().run(restart())
+        assert space.stage == "RUNNING"
+
+    def test_builds_anew_when_asked(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        Try().run(restart(factory_reboot=True, wait=False))
+        (request,) = [request for request in hub.requests if request.method == "POST"]
+        assert (request.query, request.json) == ("factory=true", None)
+
+    @pytest.mark.parametrize("serves", [True, False])
+    def test_whether_or_not_the_old_version_serves_meanwhile(self, hub: HubEmulator, serves: bool) -> None:
+        hub.settings.restart_serves = serves
+        space = hub.add_space(SPACE, hardware="t4-small")
+        assert Try().run(restart())["hardware"] == "t4-small"
+        assert len(space.history) == 4
+
+    def test_a_crash_is_told_with_the_apps_log(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        hub.add_space(SPACE).fail_next_start("Exit code: 1", ["ModuleNotFoundError: torch"])
+        with pytest.raises(SpaceWaitFailed, match="Exit code: 1"):
+            Try().run(restart())
+        assert "ModuleNotFoundError: torch" in task_log.text
+
+    def test_a_lost_answer_is_settled_by_looking(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.settings.change({"timings": {"lag": 0}})
+        hub.add_space(SPACE, stage="PAUSED")
+        lose_next_answer(monkeypatch, "/restart", took_effect=True)
+        assert Try().run(restart())["stage"] == "RUNNING"
+        assert len(changes(hub)) == 1
+
+    def test_a_lost_request_fails_the_task_so_that_its_retry_restarts(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE, stage="PAUSED")
+        lose_next_answer(monkeypatch, "/restart", took_effect=False)
+        with pytest.raises(HubUnavailable, match="not known whether it took effect"):
+            Try().run(restart())
+        Try().run(restart())
+        assert space.stage == "RUNNING"
+
+    def test_refuses_a_static_space(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, sdk="static")
+        with pytest.raises(AirflowFailException, match="is static"):
+            Try().run(restart())
+
+
+class TestRefusals:
+    """The sentences that a task fails with, without using up its retries."""
+
+    @pytest.mark.parametrize(
+        ("token", "said"),
+        [
+            ("", "needs a token, and there is none"),
+            ("hf_wrongwrongwrong", "wrong, expired or revoked"),
+            ("read", "may not do this"),
+            ("stranger", "may not do this"),
+            ("oauth", "OAuth login"),
+        ],
+    )
+    def test_a_token_that_will_not_do(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, token: str, said: str
+    ) -> None:
+        tokens = {
+            "read": lambda: hub.add_token("alice", "read"),
+            "stranger": lambda: hub.add_token("mallory"),
+            "oauth": lambda: hub.add_token("alice", kind="oauth"),
+        }
+        space = hub.add_space(SPACE)
+        value = tokens[token]() if token in tokens else token
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, value))
+        with pytest.raises(AirflowFailException, match=said) as caught:
+            Try().run(restart())
+        assert not value or value not in str(caught.value)
+        assert len(space.history) == 1
+
+    def test_a_space_that_is_missing_or_not_shown(self, hub: HubEmulator) -> None:
+        with pytest.raises(AirflowFailException, match="does not exist, or the token may not see it"):
+            Try().run(pause())
+
+    def test_a_renamed_space_is_found(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE)
+        hub.rename_space(SPACE, "acme/speech")
+        Try().run(pause())
+        assert space.stage == "PAUSED"
+
+    def test_an_endpoint_that_is_no_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from tests.stub import Say, StubHub
+
+        html = Say(200, "<!DOCTYPE html><title>Sign in</title>", {"Content-Type": "text/html"})
+        with StubHub(otherwise=html) as stub:
+            monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(stub.url, "hf_abcdefgh"))
+            with pytest.raises(Exception, match="does not look like a Hub"):
+                Try().run(pause())
+            assert {seen.method for seen in stub.seen} == {"GET"}
+
+    def test_http_to_another_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_HF_SPACES_DEFAULT", connection("http://hub.acme.test", "hf_abcdefgh")
+        )
+        with pytest.raises(AirflowFailException, match=r"unencrypted to hub\.acme\.test"):
+            Try().run(pause())
