@@ -1,0 +1,207 @@
+"""Take an emulated Space to a GPU, work there, and come back, with a real Airflow; then show the bill.
+
+Needs no account and touches nothing outside this checkout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".airflow"
+LOG = HOME / "demo.log"
+SPACE = "acme/whisper"
+GPU = "t4-small"
+SPEED = 20
+STORY = re.compile(r"airflow_provider_hfspaces\.(operators|hooks)|returned value", re.IGNORECASE)
+
+
+def main() -> int:
+    """Run the demo and return 0 if the Space is back where it was."""
+    prepare_airflow()
+    from airflow_provider_hfspaces.emulator import HubEmulator
+
+    print(f"An emulated Hub, {SPEED} times as fast as time. No account, no bill.\n")
+    with HubEmulator(speed=SPEED) as hub:
+        os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"] = json.dumps(
+            {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
+        )
+        space = hub.add_space(SPACE)
+        began = hub.now()
+        print("Airflow runs example_dags/gpu_batch_window.py:\n", flush=True)
+        with story():
+            run = run_dag()
+        settle(hub, space)
+        show_tasks(run)
+        show_history(space, began)
+        show_bill(hub)
+        back = (space.stage, space.hardware) == ("RUNNING", "cpu-basic") and not hub.bill().running
+    print(f"\nThe whole log of the run is in {LOG.relative_to(ROOT)}.")
+    print("On the real Hub: put a token into the connection hf_spaces_default, and run the same DAG.")
+    return 0 if back and str(run.state) == "success" else 1
+
+
+def prepare_airflow() -> None:
+    """A home, a database and nothing else."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    os.environ.update(
+        {
+            "AIRFLOW_HOME": str(HOME),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+            "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(HOME / "logs"),
+        }
+    )
+    print("Preparing Airflow …", flush=True)
+    with open(LOG, "w") as log, redirected(log):
+        from airflow.utils.db import upgradedb
+
+        upgradedb()
+
+
+def run_dag() -> Any:
+    """Run the example in this process, as ``airflow dags test`` does."""
+    sys.path.insert(0, str(ROOT / "example_dags"))
+    from gpu_batch_window import dag
+
+    return dag.test()
+
+
+@contextlib.contextmanager
+def redirected(stream: Any) -> Iterator[None]:
+    """Send what Airflow prints elsewhere."""
+    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        yield
+
+
+class _Story(io.TextIOBase):
+    """Writes everything to the log, and what the Space's tasks say to the screen."""
+
+    def __init__(self, log: Any, screen: Any) -> None:
+        self._log, self._screen = log, screen
+        self._line = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._log.write(text)
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            if STORY.search(line):
+                self._screen.write(f"  {readable(line)}\n")
+                self._screen.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        self._log.flush()
+
+
+@contextlib.contextmanager
+def story() -> Iterator[None]:
+    """Show the run as it goes."""
+    logging.captureWarnings(True)
+    with open(LOG, "a") as log, redirected(_Story(log, sys.stdout)):
+        yield
+
+
+def readable(line: str) -> str:
+    """A log line without what only machines need."""
+    line = re.sub(r"\x1b\[[0-9;]*m", "", line)
+    found = re.match(r"\S*?(\d\d:\d\d:\d\d)\S*\s+\[\w+\s*\]\s+(.*?)\s+\[airflow\.", line)
+    if found:
+        return f"{found[1]}  {found[2]}"
+    return re.sub(r"^\[\S+\]\s+\{[^}]*\}\s+\w+ - ", "", line)
+
+
+def settle(hub: Any, space: Any) -> None:
+    """Let the Space finish its way back, which the DAG does not wait for."""
+    deadline = time.monotonic() + 30
+    while space.stage != "RUNNING" and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def show_tasks(run: Any) -> None:
+    """When each task ran, in real time, and how it ended."""
+    tasks = sorted(run.get_task_instances(), key=lambda ti: (ti.start_date is None, ti.start_date))
+    rows = []
+    for ti in tasks:
+        began = ti.start_date.astimezone().strftime("%H:%M:%S") if ti.start_date else "-"
+        took = (ti.end_date - ti.start_date).total_seconds() if ti.start_date and ti.end_date else 0
+        rows.append((ti.task_id, began, f"{took:5.1f} s", str(getattr(ti.state, "value", ti.state))))
+    table("What each task did", ("task", "began", "took", "state"), rows)
+
+
+def show_history(space: Any, began: float) -> None:
+    """Where the Space was over its own time."""
+    rows = []
+    moments = space.history
+    for moment, following in zip(moments, [*moments[1:], None], strict=True):
+        at = max(moment.time - began, 0)
+        lasted = "" if following is None else clock(following.time - max(moment.time, began))
+        rows.append(
+            (
+                clock(at),
+                moment.stage,
+                moment.hardware or "-",
+                moment.requested or "-",
+                lasted,
+                moment.billed or "free",
+            )
+        )
+    table(
+        "Where the Space was (minutes of the emulated Hub)",
+        ("at", "stage", "hardware", "requested", "for", "billed as"),
+        rows,
+    )
+
+
+def show_bill(hub: Any) -> None:
+    """What it cost, and what it would have cost without the way back."""
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+
+    bill = hub.bill()
+    price = next(flavor for flavor in HfSpacesHook().list_hardware() if flavor.name == GPU)
+    rows = [(item.hardware, f"{item.minutes} min", price.price, f"${item.usd:8.4f}") for item in bill.items]
+    rows.append(("this run", f"{bill.minutes} min", "", f"${bill.total_usd:8.4f}"))
+    day = price.hourly_cost * 24
+    rows.append(("left on for a day", "1440 min", price.price, f"${day:8.4f}"))
+    table("What it cost (an estimate from the Hub's list prices)", ("", "time", "price", "USD"), rows)
+    if bill.total_usd:
+        print(
+            f"\nHad the {GPU} stayed on for a day, it would have cost {day / bill.total_usd:.0f} times as much."
+        )
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    return f"{int(seconds) // 60:3d}:{int(seconds) % 60:02d}"
+
+
+def table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A table, plain enough for any terminal."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+
+    def line(row: tuple[str, ...]) -> str:
+        return "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+    print(f"\n{title}\n\n{line(header)}\n{line(tuple('-' * width for width in widths))}")
+    for row in rows:
+        print(line(row))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
