@@ -22,7 +22,7 @@ HOME = ROOT / ".airflow"
 LOG = HOME / "demo.log"
 SPACE = "acme/whisper"
 GPU = "t4-small"
-SPEED = 20
+SPEED = 25
 STORY = re.compile(r"airflow_provider_hfspaces\.(operators|hooks)|returned value", re.IGNORECASE)
 
 
@@ -181,9 +181,7 @@ def show_bill(hub: Any) -> None:
     rows.append(("left on for a day", "1440 min", price.price, f"${day:8.4f}"))
     table("What it cost (an estimate from the Hub's list prices)", ("", "time", "price", "USD"), rows)
     if bill.total_usd:
-        print(
-            f"\nHad the {GPU} stayed on for a day, it would have cost {day / bill.total_usd:.0f} times as much."
-        )
+        print(f"\nHad the {GPU} stayed on for a day, that would be {day / bill.total_usd:.0f} times as much.")
 
 
 def clock(seconds: float) -> str:
