@@ -6,23 +6,29 @@ inside a test. Needs the extra ``emulator``.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.emulator.handle import SpaceHandle
     from airflow_provider_hfspaces.emulator.server import HubEmulator
     from airflow_provider_hfspaces.emulator.settings import Settings, Timings
 
-__all__ = ["HubEmulator", "Settings", "Timings"]
+__all__ = ["HubEmulator", "Settings", "SpaceHandle", "Timings"]
+
+_PLACES = {"HubEmulator": "server", "SpaceHandle": "handle", "Settings": "settings", "Timings": "settings"}
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that pytest's start-up does not pay for a web server that no test may use.
-    if name == "HubEmulator":
-        from airflow_provider_hfspaces.emulator.server import HubEmulator
-
-        return HubEmulator
-    if name in ("Settings", "Timings"):
-        from airflow_provider_hfspaces.emulator import settings
-
-        return getattr(settings, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f"{__name__}.{_PLACES[name]}")
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("starlette", "uvicorn"):
+            raise
+        raise ImportError(
+            "The emulator needs starlette and uvicorn: pip install 'airflow-provider-hfspaces[emulator]'"
+        ) from missing
+    return getattr(module, name)

@@ -8,13 +8,15 @@ from typing import Any
 
 from starlette.responses import Response
 
-__all__ = ["Refusal", "answer", "not_found", "refuse", "text"]
-
-JSON = "application/json; charset=utf-8"
+__all__ = ["Refusal", "answer", "missing", "plain", "rights", "unknown_route"]
 
 
 class Refusal(Exception):
-    """An error answer, raised wherever it turns out that there must be one."""
+    """An error answer, raised wherever it turns out that there must be one.
+
+    :param code: ``X-Error-Code``, by which the official client tells kinds of errors apart.
+    :param more: further keys of the body.
+    """
 
     def __init__(
         self,
@@ -26,43 +28,39 @@ class Refusal(Exception):
         more: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.code = status, message, code
         self.headers = dict(headers or {})
-        if code:
-            self.headers["X-Error-Code"] = code
-        self.headers["X-Error-Message"] = message.encode("ascii", "replace").decode()
         self.body = {"error": message, **(more or {})}
 
     def response(self) -> Response:
         """The answer itself."""
-        return answer(self.body, status=self.status, headers=self.headers)
+        headers = {**self.headers, "X-Error-Message": self.message.encode("ascii", "replace").decode()}
+        if self.code:
+            headers["X-Error-Code"] = self.code
+        return answer(self.body, status=self.status, headers=headers)
 
 
 def answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(content, status, {**(headers or {}), "Content-Type": JSON})
+    return Response(content, status, {**(headers or {}), "Content-Type": "application/json; charset=utf-8"})
 
 
-def text(body: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A plain text answer."""
+def plain(body: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer in plain text."""
     return Response(body, status, {**(headers or {}), "Content-Type": "text/plain; charset=utf-8"})
 
 
-def refuse(status: int, message: str, **options: Any) -> Refusal:
-    """A refusal with the Hub's words."""
-    return Refusal(status, message, **options)
+def unknown_route() -> Refusal:
+    """There is nothing at this address."""
+    return Refusal(404, "Sorry, we can't find the page you are looking for.")
 
 
-def not_found(*, has_token: bool) -> Refusal:
-    """What there is not, or is not shown: one answer with a token, another without."""
-    if has_token:
-        return Refusal(404, "Repository not found", code="RepoNotFound")
-    # The real Hub sends no code here. Its client tells the case by the https address, which a
-    # plain http server on localhost cannot have, so the code stands in for that.
-    return Refusal(
-        401,
-        "Invalid username or password.",
-        code="RepoNotFound",
-        headers={"WWW-Authenticate": 'Bearer realm="Authentication required", charset="UTF-8"'},
-    )
+def missing() -> Refusal:
+    """There is no such Space, or none that this token sees."""
+    return Refusal(404, "Repository not found", code="RepoNotFound")
+
+
+def rights(what: str) -> Refusal:
+    """The token sees it, but may not do this."""
+    return Refusal(403, f"You don't have the rights to {what}")

@@ -1,43 +1,185 @@
-"""The emulated Hub as an ASGI application."""
+"""The emulated Hub as an ASGI application: what every request goes through."""
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp
+import json
+import uuid
+from email.utils import formatdate
+from typing import Any
 
-from airflow_provider_hfspaces.emulator.answers import Refusal
-from airflow_provider_hfspaces.emulator.control_api import control_routes
-from airflow_provider_hfspaces.emulator.gate import Gate
-from airflow_provider_hfspaces.emulator.hub_api import hub_routes
-from airflow_provider_hfspaces.emulator.logs_api import log_routes
-from airflow_provider_hfspaces.emulator.pages import page_routes
-from airflow_provider_hfspaces.emulator.spaces_api import Moved, space_routes
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from airflow_provider_hfspaces.emulator import (
+    account,
+    apps,
+    control,
+    info,
+    lifecycle,
+    pages,
+    repos,
+    runtime,
+    streams,
+    values,
+)
+from airflow_provider_hfspaces.emulator.answers import Refusal, plain, unknown_route
+from airflow_provider_hfspaces.emulator.call import Call, Moved
+from airflow_provider_hfspaces.emulator.limits import Allowance
+from airflow_provider_hfspaces.emulator.requests import RecordedRequest, redacted
+from airflow_provider_hfspaces.emulator.routing import Router
 from airflow_provider_hfspaces.emulator.world import World
 
-__all__ = ["make_app"]
+__all__ = ["HubApp"]
+
+_ALWAYS = {
+    "X-Powered-By": "huggingface-moon",
+    "Access-Control-Allow-Origin": "https://huggingface.co",
+    "Access-Control-Expose-Headers": (
+        "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,"
+        "Accept-Ranges,Content-Range"
+    ),
+    "Vary": "Origin",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
 
 
-def make_app(world: World) -> ASGIApp:
-    """The application that serves a world."""
+class HubApp:
+    """Serves a world.
 
-    async def refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, (Refusal, Moved))
-        return error.response()
+    A request to the API passes, in this order: its token, the quota, the record of requests, its
+    route, and the headers that every answer has. Everything else goes to its route at once.
+    """
 
-    async def unknown(request: Request, error: Exception) -> Response:
-        return Refusal(404, "Sorry, we can't find the page you are looking for.").response()
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._router = Router(
+            [
+                # The runtime first, because nothing is asked for more often; what is about one Space
+                # last, because /api/spaces/hardware is none.
+                *runtime.ROUTES,
+                *account.ROUTES,
+                *lifecycle.ROUTES,
+                *values.ROUTES,
+                *repos.ROUTES,
+                *streams.ROUTES,
+                *apps.ROUTES,
+                *pages.ROUTES,
+                *control.ROUTES,
+                *info.ROUTES,
+            ]
+        )
 
-    app = Starlette(
-        routes=[
-            *space_routes(world)[:1],
-            *hub_routes(world),
-            *log_routes(world),
-            *space_routes(world)[1:],
-            *page_routes(world),
-            *control_routes(world),
-        ],
-        exception_handlers={Refusal: refused, Moved: refused, 404: unknown, 405: unknown},
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"The emulator speaks http only, not {scope['type']}.")
+        request = Request(scope, receive)
+        try:
+            content = await request.body()
+        except ClientDisconnect:
+            return
+        with self._world.lock:
+            response = self._answer(request, content)
+        await response(scope, receive, send)
+
+    def _answer(self, request: Request, content: bytes) -> Response:
+        world = self._world
+        value = _bearer(request)
+        call = Call(
+            world=world,
+            method=request.method,
+            path=request.scope["path"],
+            query_string=request.scope["query_string"].decode("latin-1"),
+            headers=request.headers,
+            content=content,
+            token=world.tokens.get(value) if value is not None else None,
+            origin=_origin(request, world),
+        )
+        if not call.path.startswith("/api/"):
+            return self._routed(call)
+        address = request.client.host if request.client else ""
+        allowance = world.limits.take(*world.quota_key(call.token, address), enforced=world.settings.enforce)
+        record = self._record(call)
+        if not allowance.allowed:
+            response = _too_many(allowance).response()
+        elif value is not None and call.token is None:
+            response = Refusal(401, "Invalid credentials in Authorization header").response()
+        else:
+            response = self._routed(call)
+            record.took_effect = response.status_code < 300
+        record.status = response.status_code
+        response.headers.update(_ALWAYS)
+        response.headers.update(allowance.headers())
+        # The time of the emulator, as in everything else that it says: who reads logs compares them.
+        response.headers["Date"] = formatdate(world.clock.now(), usegmt=True)
+        response.headers["X-Request-Id"] = _request_id(request)
+        return response
+
+    def _routed(self, call: Call) -> Response:
+        found = self._router.find(call.method, call.path)
+        try:
+            if found is None:
+                raise unknown_route()
+            handler, call.parts = found
+            return handler(call)
+        except Refusal as refusal:
+            return refusal.response()
+        except Moved as moved:
+            text = f"Temporary Redirect. Redirecting to {moved.location}"
+            return plain(text, status=307, headers={"Location": moved.location})
+
+    def _record(self, call: Call) -> RecordedRequest:
+        world = self._world
+        world.requests_seen += 1
+        record = RecordedRequest(
+            number=world.requests_seen,
+            time=world.clock.now(),
+            method=call.method,
+            path=call.path,
+            query=call.query_string,
+            headers=redacted(call.headers),
+            json=_json(call.content),
+            user=call.token.user if call.token else None,
+            token_name=call.token.name if call.token else None,
+        )
+        world.requests.append(record)
+        return record
+
+
+def _bearer(request: Request) -> str | None:
+    given = request.headers.get("authorization")
+    if given is None:
+        return None
+    kind, _, value = given.partition(" ")
+    return value.strip() if kind.lower() == "bearer" else given
+
+
+def _origin(request: Request, world: World) -> str:
+    # What the client calls this server, so that the addresses in answers lead back here through
+    # whatever container or port forwarding is between.
+    host = request.headers.get("host")
+    return f"http://{host}" if host else world.endpoint
+
+
+def _too_many(allowance: Allowance) -> Refusal:
+    return Refusal(
+        429,
+        f"We had to rate limit you: you hit the quota of {allowance.quota} api requests per "
+        f"{allowance.window} seconds.",
     )
-    return Gate(app, world)
+
+
+def _request_id(request: Request) -> str:
+    trace = request.headers.get("x-amzn-trace-id") or str(uuid.uuid4())
+    made = uuid.uuid4().hex
+    return f"Root=1-{made[:8]}-{made[8:]};{trace}"
+
+
+def _json(content: bytes) -> Any:
+    if not content:
+        return None
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None

@@ -15,25 +15,42 @@ class Clock:
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        if speed < 0:
-            raise ValueError(f"The speed is 0 or more; got {speed!r}.")
-        self.speed = speed
-        self._epoch = time.time()
-        self._started = time.monotonic()
-        self._advanced = 0.0
+        self._speed = _checked(speed)
+        self._base = time.time()
+        self._since = time.monotonic()
 
     def now(self) -> float:
         """The emulated time, in seconds since 1970."""
-        return self._epoch + (time.monotonic() - self._started) * self.speed + self._advanced
+        return self._base + (time.monotonic() - self._since) * self._speed
 
     def advance(self, seconds: float) -> None:
-        """Move the emulated time forward."""
-        if seconds < 0:
-            raise ValueError("Time only moves forward.")
-        self._advanced += seconds
+        """Move the emulated time forward.
+
+        :raises ValueError: for a negative number.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"Time only moves forward; got {seconds!r}.")
+        self._base += seconds
+
+    @property
+    def speed(self) -> float:
+        """Emulated seconds per real second; may be changed, from now on."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        checked = _checked(speed)
+        self._base, self._since = self.now(), time.monotonic()
+        self._speed = checked
 
 
 def iso(seconds: float) -> str:
     """A moment as the Hub writes it: ISO 8601 with milliseconds and a Z."""
     moment = datetime.fromtimestamp(seconds, timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _checked(speed: float) -> float:
+    if not 0 <= speed < float("inf"):
+        raise ValueError(f"The speed is 0 or more; got {speed!r}.")
+    return speed

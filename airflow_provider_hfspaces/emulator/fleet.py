@@ -1,21 +1,22 @@
-"""A fleet to try things on: Spaces of every sort, some of them in trouble."""
+"""Fleets of Spaces to begin with."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_hfspaces.emulator.making import make_space
 from airflow_provider_hfspaces.emulator.world import World
 
-__all__ = ["FLEETS", "demo_fleet"]
+__all__ = ["FLEETS"]
 
 _DEMO: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("acme/whisper", {}),
-    ("acme/diffusion", {"hardware": "a10g-small", "sleep_time": 3600}),
-    ("acme/demo-api", {"sdk": "docker", "hardware": "cpu-upgrade", "sleep_time": 1800}),
-    ("acme/forgotten-gpu", {"hardware": "a100-large"}),
+    ("acme/whisper", {"tags": ("speech",), "likes": 41}),
+    ("acme/diffusion", {"hardware": "a10g-small", "sleep_time": 3600, "likes": 128}),
+    ("acme/forgotten-gpu", {"hardware": "a100-large", "likes": 3}),
+    ("acme/demo-api", {"sdk": "docker", "hardware": "cpu-upgrade", "replicas": 2}),
     ("acme/night-owl", {"hardware": "t4-medium", "stage": "PAUSED"}),
     ("acme/rarely-used", {"hardware": "l4x1", "sleep_time": 900, "stage": "SLEEPING"}),
-    ("acme/internal", {"private": True, "hardware": "cpu-upgrade", "sleep_time": 7200}),
+    ("acme/internal", {"private": True, "hardware": "cpu-upgrade", "variables": {"REGION": "eu"}}),
     ("acme/landing-page", {"sdk": "static"}),
     (
         "acme/broken-build",
@@ -24,27 +25,25 @@ _DEMO: tuple[tuple[str, dict[str, Any]], ...] = (
     (
         "acme/unlucky",
         {
-            "hardware": "l4x1",
+            "hardware": "l40sx1",
             "stage": "RUNTIME_ERROR",
             "error_message": "launch timed out, space was not healthy after 30 min",
         },
     ),
     ("acme/empty", {"stage": "NO_APP_FILE"}),
-    ("alice/playground", {}),
-    ("alice/experiment", {"hardware": "t4-small", "sleep_time": 3600, "private": True}),
+    ("{user}/playground", {}),
+    ("{user}/experiment", {"private": True, "hardware": "t4-small", "sleep_time": 3600}),
 )
 
 
-def demo_fleet(world: World, user: str) -> None:
-    """A dozen Spaces of an organization and of its admin."""
+def _demo(world: World) -> None:
     for repo_id, options in _DEMO:
-        owner, _, name = repo_id.partition("/")
-        world.add_space(f"{user if owner == 'alice' else owner}/{name}", admin=user, **options)
+        make_space(world, repo_id.format(user=world.default_user), **options)
 
 
-def empty_fleet(world: World, user: str) -> None:
-    """No Spaces at all."""
+def _empty(world: World) -> None:
+    pass
 
 
-FLEETS = {"demo": demo_fleet, "empty": empty_fleet}
-"""Fleets by the name that the command line takes."""
+FLEETS = {"demo": _demo, "empty": _empty}
+"""By the names that the command line takes; ``demo`` has a Space of every sort."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["MACHINE", "NEXT", "SPONTANEOUS", "Transition", "as_markdown"]
+__all__ = ["ASLEEP", "MACHINE", "NEXT", "Transition", "as_markdown"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,6 @@ MACHINE: tuple[Transition, ...] = (
 """``change`` is a new hardware, secret, variable or volume; a paused or sleeping Space stays as it is."""
 
 NEXT = {(each.stage, each.event): each.then for each in MACHINE}
-SPONTANEOUS = {(each.stage, each.event): each.takes for each in MACHINE if each.takes}
 
 
 def as_markdown() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["FLAVORS", "PRICES_DATE", "is_offered", "price_per_minute"]
+__all__ = ["FLAVORS", "PRICES_DATE", "is_offered", "pretty_name", "price_per_minute"]
 
 PRICES_DATE = "2026-11"
 
@@ -72,6 +72,7 @@ def _flavor(
 
 
 FLAVORS: list[dict[str, Any]] = [_flavor(*row) for row in _OFFERED]
+_PRETTY = {row[0]: row[1] for row in _OFFERED}
 _MICRO_USD = {**{row[0]: row[4] for row in _OFFERED}, **_UNLISTED}
 
 
@@ -83,3 +84,8 @@ def is_offered(hardware: str) -> bool:
 def price_per_minute(hardware: str | None) -> int:
     """Millionths of a USD per minute and replica."""
     return _MICRO_USD.get(hardware or "", 0)
+
+
+def pretty_name(hardware: str) -> str:
+    """A flavor's name for people."""
+    return _PRETTY.get(hardware, hardware)

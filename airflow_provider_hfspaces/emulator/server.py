@@ -1,7 +1,8 @@
-"""HubEmulator: the emulated Hub in a thread, for tests."""
+"""HubEmulator: an emulated Hub that listens in a thread of its own."""
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import threading
 import time
@@ -11,151 +12,63 @@ from typing import Any
 
 import uvicorn
 
-from airflow_provider_hfspaces.emulator.app import make_app
+from airflow_provider_hfspaces.emulator.accounts import Organization, User
+from airflow_provider_hfspaces.emulator.app import HubApp
+from airflow_provider_hfspaces.emulator.bill import Bill
 from airflow_provider_hfspaces.emulator.clock import Clock
 from airflow_provider_hfspaces.emulator.fleet import FLEETS
-from airflow_provider_hfspaces.emulator.meter import Bill, bill
-from airflow_provider_hfspaces.emulator.payloads import runtime_payload
+from airflow_provider_hfspaces.emulator.handle import SpaceHandle
+from airflow_provider_hfspaces.emulator.making import make_space
+from airflow_provider_hfspaces.emulator.requests import RecordedRequest
 from airflow_provider_hfspaces.emulator.settings import Settings, Timings
-from airflow_provider_hfspaces.emulator.space import Moment, Space
-from airflow_provider_hfspaces.emulator.world import Organization, RecordedRequest, User, World
-from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.emulator.world import World
+from airflow_provider_hfspaces.hub.models import Volume
 
-__all__ = ["EmulatedSpace", "HubEmulator"]
+__all__ = ["HubEmulator"]
 
-_START_PATIENCE = 10.0
-
-
-class EmulatedSpace:
-    """A test's hold on one Space."""
-
-    def __init__(self, world: World, space: Space) -> None:
-        self._world = world
-        self._space = space
-
-    def __repr__(self) -> str:
-        return f"<EmulatedSpace {self.repo_id} {self.stage} on {self.hardware}>"
-
-    @property
-    def repo_id(self) -> str:
-        """``owner/name``."""
-        return self._space.repo_id
-
-    @property
-    def stage(self) -> str:
-        """The stage it really is in, whatever the runtime still shows."""
-        return self._now().stage
-
-    @property
-    def hardware(self) -> str | None:
-        """The hardware it really runs on."""
-        return self._now().hardware
-
-    @property
-    def requested_hardware(self) -> str | None:
-        """The hardware that was asked for last."""
-        return self._now().requested
-
-    @property
-    def sleep_time(self) -> int | None:
-        """Seconds, ``None`` for never."""
-        return self._now().sleep_time
-
-    @property
-    def private(self) -> bool:
-        """Whether only those who may see it do."""
-        return self._space.private
-
-    @property
-    def secrets(self) -> dict[str, str]:
-        """With their values, which the Hub itself never gives."""
-        return {key: each["value"] for key, each in self._space.secrets.items()}
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """Keys and values."""
-        return {key: each["value"] for key, each in self._space.variables.items()}
-
-    @property
-    def volumes(self) -> list[dict[str, Any]]:
-        """As the Hub keeps them."""
-        return list(self._space.volumes)
-
-    @property
-    def history(self) -> list[Moment]:
-        """What it has been through."""
-        return list(self._now().history)
-
-    def runtime(self) -> SpaceRuntime:
-        """What the Hub says of it now."""
-        return SpaceRuntime.from_payload(runtime_payload(self._now()))
-
-    def visit(self) -> None:
-        """Somebody opens it."""
-        with self._world.lock:
-            self._space.visit()
-
-    def crash(self, message: str = "Exit code: 1. Reason: application crashed") -> None:
-        """Its app dies."""
-        with self._world.lock:
-            self._space.crash(message)
-
-    def fail_next_build(self, message: str = "Job failed with exit code: 1", log: Iterable[str] = ()) -> None:
-        """Its next build ends in BUILD_ERROR, with these lines in its log."""
-        self._space.luck.build = (message, list(log))
-
-    def fail_next_start(self, message: str = "Exit code: 1", log: Iterable[str] = ()) -> None:
-        """Its next start ends in RUNTIME_ERROR."""
-        self._space.luck.start = (message, list(log))
-
-    def no_capacity(self, *hardware: str) -> None:
-        """The Hub has no such hardware for it; without an argument it has all again."""
-        self._space.luck.no_capacity = set(hardware)
-
-    def crash_after(self, seconds: float | None) -> None:
-        """Its app dies so long after every start; ``None`` ends that."""
-        self._space.luck.crash_after = seconds
-
-    def _now(self) -> Space:
-        with self._world.lock:
-            return self._space.catch_up()
+_PATIENCE = 10.0
+"""Real seconds for starting and for stopping."""
 
 
 class HubEmulator:
-    """A Hub on localhost, as long as the ``with`` block lasts.
+    """The Hub's Spaces API on this host, for as long as the ``with`` block lasts.
 
-    :param speed: emulated seconds per real second.
+    :param speed: emulated seconds per real second. With 0, time moves by :meth:`advance` alone.
     :param port: 0 for any that is free.
-    :param user: the account that :attr:`token` belongs to; admin of every organization that
-        :meth:`add_space` makes.
-    :param fleet: ``demo`` or ``empty``.
+    :param host: the address to listen on. Whoever reaches it can do anything here.
+    :param user: the account that :attr:`token` belongs to; it is PRO and can pay.
+    :param fleet: the Spaces to begin with: ``empty`` or ``demo``.
     :param timings: how long things take.
-    :param settings: what it answers where nobody knows what the real Hub does.
-    :param host: the address to listen on.
+    :param settings: how the Hub behaves.
+    :param choices: single settings, by the names in :class:`Settings`.
+    :raises ValueError: for a fleet or a setting that there is not.
     """
 
     def __init__(
         self,
         *,
-        speed: float = 600,
+        speed: float = 600.0,
         port: int = 0,
+        host: str = "127.0.0.1",
         user: str = "alice",
         fleet: str = "empty",
         timings: Timings | None = None,
         settings: Settings | None = None,
-        host: str = "127.0.0.1",
+        **choices: Any,
     ) -> None:
-        settings = settings or Settings()
-        if timings is not None:
-            settings.timings = timings
-        self.world = World(clock=Clock(speed), settings=settings)
-        self.user = user
-        self.world.add_user(user, is_pro=True)
-        self.token = self.world.add_token(user, name="emulator")
-        FLEETS[fleet](self.world, user)
-        self._host, self._port = host, port
+        if fleet not in FLEETS:
+            raise ValueError(f"There is no fleet {fleet!r}: there are {', '.join(FLEETS)}.")
+        behaviour = dataclasses.replace(settings or Settings())
+        behaviour.change({**({"timings": timings} if timings else {}), **choices})
+        self._first_settings = dataclasses.replace(behaviour)
+        self._host, self._port, self._fleet = host, port, fleet
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+        self.world = World(clock=Clock(speed), settings=behaviour, user=user)
+        self.world.on_reset = self._populate
+        self.user = user
+        self.token = ""
+        self._populate()
 
     def __enter__(self) -> HubEmulator:
         self.start()
@@ -163,31 +76,43 @@ class HubEmulator:
 
     def __exit__(
         self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """Its address, such as ``http://127.0.0.1:43121``, from :meth:`start` on."""
         return self.world.endpoint
 
     @property
     def settings(self) -> Settings:
-        """What can be changed about it while it runs."""
+        """How it behaves; ``settings.change({...})`` while it runs."""
         return self.world.settings
 
+    # Starting and stopping
+
     def start(self) -> None:
-        """Listen, in a thread of its own."""
-        listening = socket.create_server((self._host, self._port))
-        self.world.endpoint = f"http://{self._host}:{listening.getsockname()[1]}"
+        """Listen. Returns when it can be asked.
+
+        :raises OSError: if the address is taken.
+        """
+        if self._thread is not None:
+            raise RuntimeError("This emulator is running already.")
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listening = socket.create_server((self._host, self._port), family=family, backlog=2048)
+        self.world.endpoint = _address(self._host, listening.getsockname()[1])
+        self.world.closing = False
         config = uvicorn.Config(
-            make_app(self.world),
-            log_level="warning",
+            HubApp(self.world),
             lifespan="off",
-            date_header=False,  # the emulated time stands in it
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
@@ -195,97 +120,185 @@ class HubEmulator:
             target=self._server.run, args=([listening],), name="hub-emulator", daemon=True
         )
         self._thread.start()
-        deadline = time.monotonic() + _START_PATIENCE
+        deadline = time.monotonic() + _PATIENCE
         while not self._server.started:
             if time.monotonic() > deadline or not self._thread.is_alive():
                 raise RuntimeError("The emulator did not start.")
-            time.sleep(0.005)
-
-    def wait(self) -> None:
-        """Serve until the thread ends, or an interrupt."""
-        while self._thread and self._thread.is_alive():
-            self._thread.join(0.2)
+            time.sleep(0.002)
 
     def stop(self) -> None:
-        """Stop listening."""
-        if self._server and self._thread:
+        """Listen no more. What was recorded stays."""
+        self.world.closing = True
+        if self._server is not None and self._thread is not None:
             self._server.should_exit = True
-            self._thread.join(_START_PATIENCE)
+            self._thread.join(_PATIENCE)
+        self._server = self._thread = None
+
+    def wait(self) -> None:
+        """Go on until somebody interrupts."""
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join(0.2)
+
+    # Who and what there is
 
     def add_user(
         self, name: str, *, is_pro: bool = False, can_pay: bool = True, plan: str | None = None
     ) -> User:
-        """Add an account; ``plan`` decides its quota."""
+        """Add an account.
+
+        :param can_pay: whether it has a payment method; without one, hardware that costs is refused.
+        :param plan: for its quota: ``free``, ``pro``, ``team``, ``enterprise``, ``plus``, ``academia``.
+        """
         with self.world.lock:
             return self.world.add_user(name, is_pro=is_pro, can_pay=can_pay, plan=plan)
 
     def add_organization(
-        self, name: str, *, plan: str = "team", members: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *,
+        plan: str | None = "team",
+        members: Mapping[str, str] | None = None,
+        can_pay: bool = True,
     ) -> Organization:
-        """Add an organization; ``members`` maps users to their role."""
+        """Add an organization.
+
+        :param plan: ``team``, ``enterprise``, ``plus``, ``academia`` or ``None``.
+        :param members: users with their role: ``admin``, ``write``, ``contributor``, ``read``, ``no_access``.
+        """
         with self.world.lock:
-            return self.world.add_organization(name, plan=plan, members=members)
+            return self.world.add_organization(name, plan=plan, members=members, can_pay=can_pay)
 
     def add_token(
         self,
         user: str,
         role: str = "write",
         *,
-        name: str | None = None,
-        kind: str = "access_token",
         scopes: Mapping[str, Iterable[str]] | None = None,
+        kind: str = "access_token",
+        name: str | None = None,
     ) -> str:
-        """Add a token and return its value.
+        """Add a token and return its value; a user that there is not is added.
 
-        :param role: ``read``, ``write`` or ``fineGrained``.
-        :param kind: ``access_token`` or ``oauth``.
-        :param scopes: of a fine-grained token: permissions such as ``repo.write`` by the name of a
+        :param role: ``read``, ``write``, ``god`` or ``fineGrained``.
+        :param scopes: of a fine-grained token: permissions such as ``repo.write``, by the name of a
             user, an organization or a Space.
+        :param kind: ``access_token`` or ``oauth``.
+        :param name: by which requests with it are recorded.
         """
         with self.world.lock:
-            return self.world.add_token(user, role, name=name, kind=kind, scopes=scopes)
+            return self.world.add_token(user, role, scopes=scopes, kind=kind, name=name)
 
-    def add_space(self, repo_id: str, **options: Any) -> EmulatedSpace:
-        """Add a Space; its owner, if there is none of that name, becomes an organization.
+    def add_space(
+        self,
+        repo_id: str,
+        *,
+        hardware: str = "cpu-basic",
+        sdk: str = "gradio",
+        stage: str = "RUNNING",
+        private: bool = False,
+        sleep_time: int | None = None,
+        replicas: int = 1,
+        secrets: Mapping[str, str | Mapping[str, Any]] | None = None,
+        variables: Mapping[str, str | Mapping[str, Any]] | None = None,
+        volumes: Iterable[Volume | Mapping[str, Any]] = (),
+        tags: Iterable[str] = (),
+        likes: int = 0,
+        error_message: str | None = None,
+        creator: str | None = None,
+    ) -> SpaceHandle:
+        """Add a Space. An owner that there is not becomes an organization with :attr:`user` as its admin.
 
-        :param options: ``sdk``, ``hardware``, ``stage``, ``sleep_time`` (seconds), ``private``,
-            ``tags``, ``error_message``, ``variables``, ``volumes``.
+        :param hardware: what it runs on, or will when it runs.
+        :param sdk: ``gradio``, ``docker`` or ``static``.
+        :param stage: in which it begins; a static Space is always RUNNING.
+        :param sleep_time: seconds without a visitor until it sleeps; ``None`` is never. Free hardware
+            sleeps after 48 hours in any case.
+        :param secrets: values by their keys, or for each ``{"value": …, "description": …}``.
+        :param variables: likewise.
+        :param error_message: what went wrong, in an error stage.
+        :param creator: the user who made it, which counts for contributors.
+        :raises ValueError: for an id that is taken or none, and for a hardware, an sdk or a stage
+            that there is not.
         """
         with self.world.lock:
-            return EmulatedSpace(self.world, self.world.add_space(repo_id, admin=self.user, **options))
+            space = make_space(
+                self.world,
+                repo_id,
+                hardware=hardware,
+                sdk=sdk,
+                stage=stage,
+                private=private,
+                sleep_time=sleep_time,
+                replicas=replicas,
+                secrets=secrets,
+                variables=variables,
+                volumes=volumes,
+                tags=tags,
+                likes=likes,
+                error_message=error_message,
+                creator=creator,
+            )
+        return SpaceHandle(self.world, space)
 
-    def space(self, repo_id: str) -> EmulatedSpace:
-        """A Space that there is.
+    def space(self, repo_id: str) -> SpaceHandle:
+        """A Space by its id, or by one that it had before.
 
         :raises KeyError: if there is none.
         """
         with self.world.lock:
-            return EmulatedSpace(self.world, self.world.space(repo_id))
+            return SpaceHandle(self.world, self.world.space(repo_id))
 
     def has_space(self, repo_id: str) -> bool:
-        """Whether there is one of this id."""
-        return repo_id.lower() in self.world.spaces
-
-    def rename_space(self, old: str, new: str) -> None:
-        """Rename a Space; the old id redirects to the new one."""
+        """Whether there is a Space of this id."""
         with self.world.lock:
-            self.world.rename_space(old, new)
+            return repo_id.lower() in self.world.spaces
+
+    def rename_space(self, old: str, new: str) -> SpaceHandle:
+        """Move a Space; its old id redirects to the new one.
+
+        :raises KeyError: if there is none.
+        :raises ValueError: if the new id is taken.
+        """
+        with self.world.lock:
+            return SpaceHandle(self.world, self.world.rename_space(old, new))
+
+    # What has happened
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """What was asked of it, oldest first."""
+        """What was asked of the API, oldest first; the oldest of very many are forgotten."""
         with self.world.lock:
             return list(self.world.requests)
 
     def bill(self, repo_id: str | None = None) -> Bill:
-        """What one Space, or all of them, have cost so far."""
+        """What all Spaces, or one, have cost so far; deleted ones count."""
         with self.world.lock:
-            return bill([self.world.space(repo_id)] if repo_id else self.world.all_spaces())
+            return self.world.bill(repo_id)
 
     def now(self) -> float:
         """The emulated time, in seconds since 1970."""
         return self.world.clock.now()
 
-    def advance(self, seconds: float) -> None:
-        """Move the emulated time forward."""
-        self.world.clock.advance(seconds)
+    def advance(self, seconds: float) -> float:
+        """Move the emulated time forward and return it."""
+        with self.world.lock:
+            self.world.clock.advance(seconds)
+            return self.world.clock.now()
+
+    def reset(self) -> None:
+        """Make everything as it was in the beginning, but for the time. :attr:`token` stays good."""
+        with self.world.lock:
+            self.world.reset()
+
+    def _populate(self) -> None:
+        for each in dataclasses.fields(Settings):
+            setattr(self.world.settings, each.name, getattr(self._first_settings, each.name))
+        self.world.add_user(self.user, is_pro=True)
+        self.token = self.world.add_token(self.user, name="emulator", value=self.token or None)
+        FLEETS[self._fleet](self.world)
+
+
+def _address(host: str, port: int) -> str:
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - asked about, not bound to
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -4,16 +4,22 @@ knows what the real one does."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 __all__ = ["Settings", "Timings"]
 
-_CHOICES = {
+_CHOICES: dict[str, tuple[Any, ...]] = {
     "storage": ("retired", "gone", "bad_request", "works"),
     "asleep": ("SLEEPING", "STOPPED"),
+    "hardware_answer": ("after", "before"),
+    "lag_from": ("serving", "anything"),
+    "payment_status": (402, 403),
+    "pause_twice": (200, 400),
+    "sleep_time_on_free": (200, 400),
     "volumes_body": ("volumes", "empty", "runtime"),
     "replicas_body": ("runtime", "empty"),
+    "logs_end": ("when_over", "at_once", "never"),
 }
 
 
@@ -21,12 +27,11 @@ _CHOICES = {
 class Timings:
     """How long things take, in emulated seconds.
 
-    :ivar build: from BUILDING to the image.
+    :ivar build: from BUILDING (or RUNNING_BUILDING) to the image.
     :ivar start: from the image to RUNNING.
     :ivar wake: from the first visit of a sleeping Space to RUNNING.
     :ivar lag: for which the runtime goes on showing what was there before a request.
     :ivar scheduling: until the Hub gives up looking for hardware that it has not got.
-    :ivar deleting: for which a deleted Space is still shown, in DELETING.
     """
 
     build: float = 120.0
@@ -34,61 +39,114 @@ class Timings:
     wake: float = 20.0
     lag: float = 3.0
     scheduling: float = 60.0
-    deleting: float = 0.0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+                raise ValueError(f"timings.{each.name} is a number of seconds, 0 or more; got {value!r}.")
 
 
 @dataclass
 class Settings:
-    """The behaviour of an emulated Hub.
+    """The behaviour of an emulated Hub. Each default is what is known of the real one, or else the
+    likeliest; the other choices are there because a client has to get along with them too.
 
+    :ivar timings: how long things take.
     :ivar storage: how ``/storage`` is refused: ``retired`` (404), ``gone`` (410), ``bad_request``
-        (400), or ``works``.
+        (400); or ``works``.
     :ivar asleep: the stage of a sleeping Space: ``SLEEPING`` or ``STOPPED``.
+    :ivar hardware_answer: whether the answer to a hardware request shows the stage ``after`` it
+        (RUNNING_BUILDING) or the one ``before`` it (RUNNING).
+    :ivar lag_from: whether only a ``serving`` Space is shown as before for ``timings.lag`` seconds
+        after a restart or a hardware request, or one in ``anything``, a paused one included.
+    :ivar lag_hides_request: whether the runtime hides the requested hardware as well during the lag.
     :ivar hardware_wakes_paused: whether a hardware request starts a paused Space.
     :ivar hardware_wakes_sleeping: whether it starts a sleeping one.
     :ivar restart_serves: whether the old version serves on through a restart (RUNNING_BUILDING),
         or not (BUILDING).
     :ivar pause_twice: the status with which pausing a paused Space is answered.
+    :ivar payment_status: the status for hardware that costs, without a payment method.
     :ivar sleep_time_on_free: the status for a sleep time on free hardware; it has no effect anyway.
     :ivar duplicate_conflict_url: whether the 409 of a duplication names the existing Space's page.
     :ivar volumes_body: what ``/volumes`` answers: ``volumes``, ``empty`` or ``runtime``.
     :ivar replicas_body: what ``/replicas`` answers: ``runtime`` or ``empty``.
-    :ivar paywall: whether free accounts may not host apps on free hardware (402).
+    :ivar logs_end: when a stream of logs is closed: ``when_over`` (the build or the app has ended),
+        ``at_once`` after what there is, or ``never``.
+    :ivar keep_alive: real seconds between the comments that keep a quiet stream open.
+    :ivar oauth_refused: whether an OAuth token gets a 401 for hardware, sleep time and restart.
+    :ivar repo_not_found_on_401: whether a 401 on a Space carries ``X-Error-Code: RepoNotFound``. The
+        Hub sends none; the official client makes up for it on ``https`` addresses alone, so that
+        without it the client would raise another error here than it does with the Hub.
+    :ivar paywall: whether accounts without a subscription may not host apps on free hardware (402).
     :ivar page_size: the length of a list's page where the client names none.
     :ivar largest_page: the most that a client may ask for.
-    :ivar quotas: whether the rate limits are enforced; they are announced in any case.
-    :ivar list_lag: emulated seconds by which lists lag behind a Space's own runtime.
+    :ivar enforce: whether the rate limits are enforced; they are announced in any case.
     """
 
     timings: Timings = field(default_factory=Timings)
     storage: str = "retired"
     asleep: str = "SLEEPING"
+    hardware_answer: str = "after"
+    lag_from: str = "serving"
+    lag_hides_request: bool = False
     hardware_wakes_paused: bool = False
     hardware_wakes_sleeping: bool = True
     restart_serves: bool = True
     pause_twice: int = 200
+    payment_status: int = 403
     sleep_time_on_free: int = 200
     duplicate_conflict_url: bool = True
     volumes_body: str = "volumes"
     replicas_body: str = "runtime"
+    logs_end: str = "when_over"
+    keep_alive: float = 30.0
+    oauth_refused: bool = True
+    repo_not_found_on_401: bool = True
     paywall: bool = False
     page_size: int = 500
     largest_page: int = 1000
-    quotas: bool = True
-    list_lag: float = 0.0
+    enforce: bool = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _names():
+            raise ValueError(f"There is no setting {name!r}: there are {', '.join(sorted(_names()))}.")
+        _check(name, value)
+        super().__setattr__(name, value)
 
     def change(self, changes: Mapping[str, Any]) -> None:
-        """Set some of them by name; ``timings`` as a mapping.
+        """Set some of them by name; ``timings`` as a :class:`Timings` or as a mapping of some of its own.
 
         :raises ValueError: for a name or a choice that there is not; nothing is changed then.
         """
-        names = {each.name for each in fields(self)}
-        for name, value in changes.items():
-            if name not in names:
-                raise ValueError(f"There is no setting {name!r}: there are {', '.join(sorted(names))}.")
-            if name in _CHOICES and value not in _CHOICES[name]:
-                raise ValueError(f"{name} is one of {', '.join(_CHOICES[name])}; got {value!r}.")
-        for name, value in changes.items():
-            if name == "timings" and isinstance(value, Mapping):
-                value = Timings(**{**vars(self.timings), **value})
-            setattr(self, name, value)
+        changes = {
+            name: self._timings(value) if name == "timings" else value for name, value in changes.items()
+        }
+        tried = replace(self)
+        for settings in (tried, self):
+            for name, value in changes.items():
+                setattr(settings, name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
+
+    def _timings(self, value: Any) -> Timings:
+        if isinstance(value, Timings):
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError(f"timings is a mapping of names to seconds; got {value!r}.")
+        unknown = set(value) - {each.name for each in fields(Timings)}
+        if unknown:
+            raise ValueError(f"There is no timing {', '.join(sorted(unknown))}.")
+        return Timings(**{**asdict(self.timings), **value})
+
+
+def _names() -> list[str]:
+    return [each.name for each in fields(Settings)]
+
+
+def _check(name: str, value: Any) -> None:
+    if name in _CHOICES and value not in _CHOICES[name]:
+        choices = ", ".join(str(choice) for choice in _CHOICES[name])
+        raise ValueError(f"{name} is one of {choices}; got {value!r}.")

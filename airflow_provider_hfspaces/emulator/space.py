@@ -7,86 +7,69 @@ somebody looks, which is exact at any speed and costs nothing while nobody does.
 from __future__ import annotations
 
 import hashlib
-import math
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from airflow_provider_hfspaces.emulator.clock import Clock, iso
+from airflow_provider_hfspaces.emulator.clock import Clock
+from airflow_provider_hfspaces.emulator.logs import Log, build_script, start_script
 from airflow_provider_hfspaces.emulator.machine import ASLEEP, NEXT
+from airflow_provider_hfspaces.emulator.meter import Meter, Session
 from airflow_provider_hfspaces.emulator.settings import Settings
 from airflow_provider_hfspaces.hub.models import (
     BILLED_STAGES,
+    DORMANT_STAGES,
+    ERROR_STAGES,
     FREE_HARDWARE,
     SERVING_STAGES,
 )
 
-__all__ = ["FREE_SLEEP_TIME", "LogLine", "Moment", "Session", "Space"]
+__all__ = ["FREE_SLEEP_TIME", "SDKS", "STAGES", "Entry", "Moment", "Space", "View"]
 
 FREE_SLEEP_TIME = 172_800
 """Seconds after which free hardware sleeps, whatever is asked for."""
 
+SDKS = ("gradio", "docker", "static")
+STAGES = tuple(sorted({stage for stage, _ in NEXT} | {"SLEEPING", "STOPPED"}))
+"""The stages that a Space may begin in."""
 
-@dataclass(frozen=True)
-class Moment:
-    """A Space from this time on, until the next one."""
+_MOST_HISTORY = 10_000
+_APP_FILE = {"gradio": "app.py", "docker": "Dockerfile", "static": "index.html"}
+
+
+class Moment(NamedTuple):
+    """From this emulated time on (seconds since 1970), stage and hardware of a Space."""
 
     time: float
     stage: str
     hardware: str | None
+
+
+class View(NamedTuple):
+    """What the runtime says of a Space, which may lag behind what is."""
+
+    stage: str
+    hardware: str | None
     requested: str | None
-    replicas: int = 1
-
-    @property
-    def billed(self) -> str | None:
-        """The hardware that is billed, if any is."""
-        hardware = self.hardware or self.requested
-        if self.stage in BILLED_STAGES and hardware and hardware not in FREE_HARDWARE:
-            return hardware
-        return None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return {
-            "time": self.time,
-            "at": iso(self.time),
-            "stage": self.stage,
-            "hardware": self.hardware,
-            "requested": self.requested,
-            "billed": self.billed,
-        }
+    error_message: str | None
 
 
 @dataclass(frozen=True)
-class Session:
-    """An unbroken time on billed hardware; each begun minute counts."""
+class Entry:
+    """A secret or a variable."""
 
-    hardware: str
-    started: float
-    stopped: float
-    replicas: int
-    active: bool = False
-
-    @property
-    def minutes(self) -> int:
-        """Billed minutes, of all replicas together."""
-        return math.ceil(round((self.stopped - self.started) / 60, 6)) * self.replicas
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """A line of a Space's log."""
-
-    time: float
-    text: str
+    value: str
+    updated: float
+    description: str | None = None
 
 
 @dataclass
-class _Luck:
+class Luck:
     """What has been arranged to go wrong."""
 
-    build: tuple[str, list[str]] | None = None
-    start: tuple[str, list[str]] | None = None
-    crash_after: float | None = None
+    build: tuple[str, tuple[str, ...]] | None = None
+    start: tuple[str, tuple[str, ...]] | None = None
     no_capacity: set[str] = field(default_factory=set)
 
 
@@ -95,8 +78,10 @@ class Space:
 
     :param owner: user or organization.
     :param sdk: ``gradio``, ``docker`` or ``static``.
-    :param stage: the stage that it begins in.
+    :param stage: the stage that it begins in; a static Space is always RUNNING.
     :param sleep_time: seconds; ``None`` for never. Free hardware has its own.
+    :param creator: the user who made it.
+    :raises ValueError: for an sdk or a stage that there is not.
     """
 
     def __init__(
@@ -110,46 +95,55 @@ class Space:
         hardware: str = "cpu-basic",
         stage: str = "RUNNING",
         sleep_time: int | None = None,
-        private: bool = False,
-        tags: tuple[str, ...] = (),
+        replicas: int = 1,
+        visibility: str = "public",
+        creator: str | None = None,
+        tags: Iterable[str] = (),
+        likes: int = 0,
         error_message: str | None = None,
-        secrets: dict[str, dict[str, Any]] | None = None,
-        variables: dict[str, dict[str, Any]] | None = None,
-        volumes: list[dict[str, Any]] | None = None,
+        secrets: Mapping[str, Entry] | None = None,
+        variables: Mapping[str, Entry] | None = None,
+        volumes: Iterable[Mapping[str, Any]] = (),
+        files: Mapping[str, bytes] | None = None,
     ) -> None:
+        if sdk not in SDKS:
+            raise ValueError(f"The sdk is one of {', '.join(SDKS)}; got {sdk!r}.")
+        if stage not in STAGES:
+            raise ValueError(f"A Space begins in one of {', '.join(STAGES)}; got {stage!r}.")
         self.owner, self.name = owner, name
         self._clock, self._settings = clock, settings
         self.sdk = sdk
-        self.private = private
-        self.gated = False
-        self.disabled = False
-        self.tags = (sdk, *tags, "region:us")
-        self.likes = 0
-        self.created = clock.now()
-        self.modified = self.created
-        self.object_id = hashlib.sha256(f"{owner}/{name}/{self.created}".encode()).hexdigest()[:24]
-        self.sha = hashlib.sha256(f"{self.object_id}/0".encode()).hexdigest()[:40]
-        self.running_sha: str | None = self.sha if stage in SERVING_STAGES else None
-        self.files: dict[str, bytes] = {}
-        self.requested: str | None = None if sdk == "static" else hardware
+        self.visibility = visibility
+        self.creator = creator
+        self.tags = tuple(dict.fromkeys((sdk, *tags, "region:us")))
+        self.likes = likes
+        self.created = self.modified = self.last_visit = clock.now()
+        self.object_id = _digest(owner, name, self.created)[:24]
+        self.sha = _digest(self.object_id)[:40]
+        self.files = dict(files) if files is not None else self._first_files(stage)
         self.own_sleep_time = sleep_time
-        self.replicas: int | str = 1
+        self.replicas = replicas
         self.dev_mode = False
         self.storage: str | None = None
         self.secrets = dict(secrets or {})
         self.variables = dict(variables or {})
-        self.volumes = list(volumes or [])
-        self.error_message = error_message
-        self.luck = _Luck()
-        self.build_log: list[LogLine] = []
-        self.run_log: list[LogLine] = []
-        self.last_visit = self.created
+        self.volumes = [dict(volume) for volume in volumes]
+        self.visits = 0
+        self.luck = Luck()
+        self.build_log, self.run_log = Log(), Log()
+        self.history: deque[Moment] = deque(maxlen=_MOST_HISTORY)
+        self._meter = Meter()
         self._due: tuple[float, str] | None = None
-        self._shown_before: tuple[float, str, str | None] | None = None
-        self.history: list[Moment] = []
-        self.stage = "RUNNING" if sdk == "static" else stage
-        self.hardware: str | None = hardware if self.stage in SERVING_STAGES and sdk != "static" else None
-        self._remember(self.created)
+        self._shown: tuple[float, View] | None = None
+        self.stage = "RUNNING" if self.is_static else stage
+        serving = self.stage in SERVING_STAGES and not self.is_static
+        self.requested: str | None = None if self.is_static else hardware
+        self.hardware: str | None = hardware if serving else None
+        self.running_sha: str | None = self.sha if serving else None
+        self.error_message = error_message
+        if self.error_message is None and self.stage in ERROR_STAGES:
+            self.error_message = _USUAL_ERRORS.get(self.stage)
+        self.note(self.created)
         self._write_first_logs()
         self._plan(self.created)
 
@@ -162,7 +156,12 @@ class Space:
     def subdomain(self) -> str:
         """The part of its host name that is its own."""
         label = f"{self.owner}-{self.name}".lower()
-        return "".join(letter if letter.isalnum() or letter == "-" else "-" for letter in label)
+        return "".join(letter if letter.isalnum() else "-" for letter in label)
+
+    @property
+    def private(self) -> bool:
+        """Whether only its owner's people see it."""
+        return self.visibility == "private"
 
     @property
     def is_static(self) -> bool:
@@ -170,16 +169,44 @@ class Space:
         return self.sdk == "static"
 
     @property
+    def is_serving(self) -> bool:
+        """Whether some version of it answers visitors."""
+        return self.stage in SERVING_STAGES
+
+    @property
+    def on_free_hardware(self) -> bool:
+        """Whether what it is to run on costs nothing."""
+        return self.requested is None or self.requested in FREE_HARDWARE
+
+    @property
     def sleep_time(self) -> int | None:
         """Seconds without a visitor until it sleeps, ``None`` for never."""
         if self.is_static:
             return None
-        return FREE_SLEEP_TIME if self.requested in FREE_HARDWARE else self.own_sleep_time
+        return FREE_SLEEP_TIME if self.on_free_hardware else self.own_sleep_time
 
-    @property
-    def replica_count(self) -> int:
-        """How many copies run."""
-        return self.replicas if isinstance(self.replicas, int) else 1
+    def now(self) -> float:
+        """The emulated time."""
+        return self._clock.now()
+
+    # What it shows
+
+    def view(self) -> View:
+        """Stage and hardware as the runtime shows them now."""
+        if self._shown is not None and self._clock.now() < self._shown[0]:
+            return self._shown[1]
+        return self.actual_view()
+
+    def actual_view(self) -> View:
+        """Stage and hardware as they are."""
+        return View(self.stage, self.hardware, self.requested, self.error_message)
+
+    def sessions(self) -> list[Session]:
+        """The times on billed hardware, up to now."""
+        self.catch_up()
+        return self._meter.sessions(self._clock.now())
+
+    # What happens to it
 
     def catch_up(self) -> Space:
         """Let everything happen that is due."""
@@ -190,144 +217,133 @@ class Space:
             self._apply(event, time)
         return self
 
-    def shown(self) -> tuple[str, str | None]:
-        """Stage and hardware as the runtime shows them, which may lag behind."""
-        if self._shown_before and self._clock.now() < self._shown_before[0]:
-            return self._shown_before[1], self._shown_before[2]
-        return self.stage, self.hardware
+    def do(self, event: str, *, lag: bool = False) -> bool:
+        """Let somebody's action take effect.
+
+        :param lag: whether the runtime may go on showing for a moment what was before it.
+        :return: whether it changed the stage.
+        """
+        self.catch_up()
+        then = NEXT.get((self.stage, event))
+        if then is None:
+            return False
+        now, before = self._clock.now(), self.actual_view()
+        self._enter(then, event, now)
+        self.show(before, lag=lag)
+        return True
+
+    def show(self, view: View, *, lag: bool) -> None:
+        """Let the runtime show this for a moment, if there is a lag."""
+        seconds = self._settings.timings.lag
+        lags = view.stage in SERVING_STAGES or self._settings.lag_from == "anything"
+        if lag and lags and seconds:
+            if not self._settings.lag_hides_request:
+                view = view._replace(requested=self.requested)
+            self._shown = (self._clock.now() + seconds, view)
 
     def visit(self) -> None:
         """Somebody opens the Space: it stays awake, or wakes."""
         self.catch_up()
+        self.visits += 1
         self.last_visit = self._clock.now()
-        if (self.stage, "visit") in NEXT:
-            self.do("visit")
-        elif self.stage == "RUNNING":
+        if not self.do("visit") and self.stage == "RUNNING":
             self._plan(self.last_visit)
 
-    def do(self, event: str, *, lag: bool = False) -> bool:
-        """Let somebody's action take effect.
-
-        :param lag: whether the runtime goes on showing the state before it for a moment.
-        :return: whether it changed the stage.
-        """
-        self.catch_up()
-        if (self.stage, event) not in NEXT:
-            return False
-        now = self._clock.now()
-        before = self.stage, self.hardware
-        self._apply(event, now)
-        if lag and self._settings.timings.lag:
-            self._shown_before = (now + self._settings.timings.lag, *before)
-        return True
-
     def request_hardware(self, hardware: str, sleep_time: int | None) -> None:
-        """Change hardware and, if given, the sleep time (-1 for never)."""
+        """Change the hardware and, if given, the sleep time (-1 for never)."""
         self.catch_up()
+        before = self.actual_view()
         self.requested = hardware
+        if hardware in FREE_HARDWARE:
+            self.replicas = 1
         if sleep_time is not None:
             self.own_sleep_time = None if sleep_time < 0 else sleep_time
-        dormant = self.stage in ("PAUSED", ASLEEP, "STOPPED")
         if self.stage == "PAUSED":
-            wakes = self._settings.hardware_wakes_paused
+            event = "restart" if self._settings.hardware_wakes_paused else None
+        elif self.stage in DORMANT_STAGES:
+            event = "restart" if self._settings.hardware_wakes_sleeping else None
         else:
-            wakes = dormant and self._settings.hardware_wakes_sleeping
-        changed = self.do("restart" if wakes else "change", lag=not dormant)
-        if not changed:
-            self._remember(self._clock.now())
+            event = "change"
+        if event is not None and self.do(event):
+            self.show(before, lag=True)
 
-    def crash(self, message: str = "Exit code: 1. Reason: application crashed") -> None:
-        """The app dies."""
+    def set_sleep_time(self, seconds: int) -> None:
+        """Change the sleep time (-1 for never); without effect on free hardware."""
         self.catch_up()
-        self._fail("crash", message, [message], self.run_log, self._clock.now())
-
-    def sessions(self) -> list[Session]:
-        """The times on billed hardware, up to now."""
-        self.catch_up()
-        now = self._clock.now()
-        found: list[Session] = []
-        ends = [moment.time for moment in self.history[1:]] + [now]
-        for moment, end in zip(self.history, ends, strict=True):
-            if moment.billed is None:
-                continue
-            active = moment is self.history[-1]
-            last = found[-1] if found else None
-            if last and (last.hardware, last.stopped, last.replicas) == (
-                moment.billed,
-                moment.time,
-                moment.replicas,
-            ):
-                found[-1] = Session(last.hardware, last.started, end, last.replicas, active)
-            else:
-                found.append(Session(moment.billed, moment.time, end, moment.replicas, active))
-        return found
-
-    def remember(self) -> None:
-        """Note a change that is none of the stage, such as the number of replicas."""
-        self._remember(self._clock.now())
-
-    def replan(self) -> None:
-        """Take a new sleep time into account."""
-        self.catch_up()
+        self.own_sleep_time = None if seconds < 0 else seconds
         if self.stage == "RUNNING":
             self._plan(self._clock.now())
 
-    def commit(self, files: dict[str, bytes | None]) -> str:
+    def set_replicas(self, replicas: int) -> None:
+        """Run so many copies, each of them billed."""
+        self.catch_up()
+        self.replicas = replicas
+        self.note(self._clock.now())
+
+    def crash(self, message: str) -> bool:
+        """The app dies. Returns whether there was one to die."""
+        self.catch_up()
+        if (self.stage, "crash") not in NEXT or self.is_static:
+            return False
+        now = self._clock.now()
+        self.run_log.write(now, message)
+        self._fail("crash", message, now)
+        return True
+
+    def commit(self, changes: Mapping[str, bytes | None]) -> str:
         """Change files (``None`` deletes one), which builds the Space anew. Returns the commit's id."""
         self.catch_up()
-        for path, content in files.items():
+        for path, content in changes.items():
             if content is None:
                 self.files.pop(path, None)
             else:
                 self.files[path] = content
         self.modified = self._clock.now()
-        self.sha = hashlib.sha256(f"{self.sha}/{self.modified}/{sorted(files)}".encode()).hexdigest()[:40]
+        self.sha = _digest(self.sha, self.modified, sorted(changes))[:40]
         if not self.is_static:
             self.do("commit")
         return self.sha
 
+    def note(self, time: float) -> None:
+        """Note in the history and on the meter what is now."""
+        if not self.history or self.history[-1][1:] != (self.stage, self.hardware):
+            self.history.append(Moment(time, self.stage, self.hardware))
+        hardware = self.hardware or self.requested
+        billed = self.stage in BILLED_STAGES and hardware is not None and hardware not in FREE_HARDWARE
+        self._meter.switch(time, hardware if billed else None, self.replicas)
+
     def _apply(self, event: str, time: float) -> None:
-        if event in ("build failed", "start failed", "no capacity", "idle crash"):
-            self._apply_failure(event, time)
-            return
+        if event == "no capacity":
+            self._fail(event, "Scheduling failure: not enough hardware capacity", time)
+        elif event == "build failed" and self.luck.build is not None:
+            (message, lines), self.luck.build = self.luck.build, None
+            self.build_log.write(time, *(lines or (f"error: {message}",)))
+            self._fail(event, message, time)
+        elif event == "start failed" and self.luck.start is not None:
+            (message, lines), self.luck.start = self.luck.start, None
+            self.run_log.write(time, *(lines or (message,)))
+            self._fail(event, message, time)
+        else:
+            self._enter(NEXT[self.stage, event], event, time)
+
+    def _fail(self, event: str, message: str, time: float) -> None:
         self._enter(NEXT[self.stage, event], event, time)
+        self.error_message = message
 
     def _enter(self, stage: str, event: str, time: float) -> None:
         self.stage = self._settings.asleep if stage == ASLEEP else stage
-        if stage not in SERVING_STAGES:
-            self.hardware = None
+        self.error_message = None
+        self._shown = None
         if stage == "RUNNING":
             self.hardware = self.requested
             self.running_sha = self.sha
             self.last_visit = max(self.last_visit, time)
-        if stage not in ("RUNTIME_ERROR", "BUILD_ERROR", "CONFIG_ERROR"):
-            self.error_message = None
-        self._shown_before = None
-        self._remember(time)
+        elif stage not in SERVING_STAGES:
+            self.hardware = None
+            self.running_sha = None
+        self.note(time)
         self._write_logs(stage, event, time)
         self._plan(time, event)
-
-    def _apply_failure(self, event: str, time: float) -> None:
-        if event == "no capacity":
-            message = "Scheduling failure: not enough hardware capacity"
-            self._fail(event, message, [], self.run_log, time)
-        elif event == "build failed":
-            message, lines = self.luck.build or ("Job failed with exit code: 1", [])
-            self.luck.build = None
-            self._fail(event, message, lines, self.build_log, time)
-        elif event == "idle crash":
-            self._fail("crash", "Exit code: 1. Reason: application crashed", [], self.run_log, time)
-        else:
-            message, lines = self.luck.start or ("Exit code: 1", [])
-            self.luck.start = None
-            self._fail(event, message, lines, self.run_log, time)
-
-    def _fail(self, event: str, message: str, lines: list[str], log: list[LogLine], time: float) -> None:
-        if (self.stage, event) not in NEXT:
-            return
-        log.extend(LogLine(time, line) for line in lines)
-        self._enter(NEXT[self.stage, event], event, time)
-        self.error_message = message
 
     def _plan(self, time: float, event: str = "") -> None:
         timings, luck = self._settings.timings, self.luck
@@ -339,55 +355,81 @@ class Space:
         elif self.stage in ("APP_STARTING", "RUNNING_APP_STARTING"):
             if self.requested in luck.no_capacity:
                 self._due = (time + timings.scheduling, "no capacity")
-            elif luck.start:
+            elif luck.start is not None:
                 self._due = (time + timings.start, "start failed")
             elif event == "visit":
                 self._due = (time + timings.wake, "woken")
             else:
                 self._due = (time + timings.start, "started")
-        elif self.stage == "RUNNING":
-            events: list[tuple[float, str]] = []
-            if self.sleep_time is not None:
-                events.append((self.last_visit + self.sleep_time, "idle"))
-            if luck.crash_after is not None:
-                events.append((time + luck.crash_after, "idle crash"))
-            self._due = min(events, default=None)
+        elif self.stage == "RUNNING" and self.sleep_time is not None:
+            # Never in the past: what has been cannot change with a new sleep time.
+            self._due = (max(time, self.last_visit + self.sleep_time), "idle")
 
-    def _remember(self, time: float) -> None:
-        self.history.append(Moment(time, self.stage, self.hardware, self.requested, self.replica_count))
+    def replan(self) -> None:
+        """Take into account what has been arranged to go wrong since the present stage began."""
+        self.catch_up()
+        if self._due is None or self.stage == "RUNNING":
+            return
+        time, event = self._due
+        timings, luck = self._settings.timings, self.luck
+        if self.stage in ("BUILDING", "RUNNING_BUILDING"):
+            event = "build failed" if luck.build else "built"
+        elif self.requested in luck.no_capacity:
+            if event != "no capacity":
+                time, event = self._clock.now() + timings.scheduling, "no capacity"
+        elif luck.start is not None:
+            event = "start failed"
+        elif event == "no capacity":
+            time, event = self._clock.now() + timings.start, "started"
+        self._due = (time, event)
+
+    def _first_files(self, stage: str) -> dict[str, bytes]:
+        readme = f"---\ntitle: {self.name}\nsdk: {self.sdk}\n---\n".encode()
+        files = {".gitattributes": b"", "README.md": readme}
+        if stage != "NO_APP_FILE":
+            files[_APP_FILE[self.sdk]] = b""
+        return files
 
     def _write_first_logs(self) -> None:
-        if self.is_static or self.stage == "NO_APP_FILE":
+        if self.is_static or self.stage in ("NO_APP_FILE", "CONFIG_ERROR"):
             return
-        self._write_logs("BUILDING", "created", self.created)
+        seconds = self._settings.timings.build
+        if self.stage in ("BUILDING", "RUNNING_BUILDING"):
+            self._write_logs(self.stage, "created", self.created)
+            return
+        lines = build_script(self.created, self.sha, self.sdk, seconds)
+        self.build_log.begin(self.created, [(0.0, text) for _, text in lines])
         if self.stage == "BUILD_ERROR":
-            self.build_log.append(LogLine(self.created, self.error_message or "Job failed with exit code: 1"))
+            self.build_log.write(self.created, f"error: {self.error_message}")
             return
-        self._write_logs("APP_STARTING", "built", self.created)
-        self._write_logs("RUNNING", "started", self.created)
-        if self.stage == "RUNTIME_ERROR":
-            self.run_log.append(LogLine(self.created, self.error_message or "Exit code: 1"))
+        self._write_logs("APP_STARTING", "created", self.created)
+        if self.stage != "APP_STARTING":
+            self._write_logs("RUNNING", "created", self.created)
+        if self.stage == "RUNTIME_ERROR" and self.error_message:
+            self.run_log.write(self.created, self.error_message)
 
     def _write_logs(self, stage: str, event: str, time: float) -> None:
-        at = iso(time)[:19].replace("T", " ")
-
-        def build(text: str) -> None:
-            self.build_log.append(LogLine(time, text))
-
-        def run(text: str) -> None:
-            self.run_log.append(LogLine(time, text))
-
         if stage in ("BUILDING", "RUNNING_BUILDING"):
-            self.build_log = []
-            build(f"===== Build Queued at {at} / Commit SHA: {self.sha[:7]} =====")
-            build("--> FROM docker.io/library/python:3.10")
-            build("DONE 0.0s")
+            seconds = self._settings.timings.build
+            self.build_log.begin(time, build_script(time, self.sha, self.sdk, seconds))
         elif stage in ("APP_STARTING", "RUNNING_APP_STARTING"):
             if event == "built":
-                build("--> Pushing image")
-                build("DONE 4.2s")
-            self.run_log = []
-            run(f"===== Application Startup at {at} =====")
+                self.build_log.write(time, "DONE 4.2s")
+            self.run_log.begin(time, start_script(time))
         elif stage == "RUNNING":
-            run(f"Running on {self.requested}")
-            run("Running on local URL:  http://0.0.0.0:7860")
+            self.run_log.write(time, "Running on local URL:  http://0.0.0.0:7860")
+        else:
+            # What was still to come of a build or a start does not come any more.
+            self.build_log.write(time)
+            self.run_log.write(time)
+
+
+_USUAL_ERRORS = {
+    "BUILD_ERROR": "Job failed with exit code: 1",
+    "RUNTIME_ERROR": "Exit code: 1. Reason: application crashed",
+    "CONFIG_ERROR": "ConfigError: Gradio version does not exist",
+}
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256("/".join(str(part) for part in parts).encode()).hexdigest()

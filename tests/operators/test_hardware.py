@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -190,21 +191,19 @@ class TestRequest:
         hub.settings.change({"timings": {"build": 10**6}})
         space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=1200)
         operator = upgrade(sleep_time=60, timeout=30, poll_interval=0.05)
-        ended: list[BaseException] = []
 
-        def work() -> None:
-            try:
-                Try().run(operator)
-            except SpaceWaitFailed as error:
-                ended.append(error)
+        def kill_when_it_waits() -> None:
+            for _ in range(1000):
+                if changes(hub):
+                    operator.on_kill()
+                    return
+                time.sleep(0.01)
 
-        worker = threading.Thread(target=work)
-        worker.start()
-        while not changes(hub):
-            pass
-        operator.on_kill()
-        worker.join(10)
-        assert "was stopped" in str(ended[0])
+        killer = threading.Thread(target=kill_when_it_waits)
+        killer.start()
+        with pytest.raises(SpaceWaitFailed, match="was stopped"):
+            Try().run(operator)
+        killer.join()
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
 
     def test_a_kill_when_all_is_done_changes_nothing(self, hub: HubEmulator) -> None:

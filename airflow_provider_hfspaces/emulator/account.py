@@ -1,0 +1,105 @@
+"""What is about no single Space: prices, who a token is, what its owner has spent."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from starlette.responses import Response
+
+from airflow_provider_hfspaces.emulator.answers import Refusal, answer, rights
+from airflow_provider_hfspaces.emulator.bill import BillItem
+from airflow_provider_hfspaces.emulator.call import Call
+from airflow_provider_hfspaces.emulator.clock import iso
+from airflow_provider_hfspaces.emulator.payloads import whoami_payload
+from airflow_provider_hfspaces.emulator.prices import FLAVORS, pretty_name, price_per_minute
+from airflow_provider_hfspaces.emulator.routing import Route
+from airflow_provider_hfspaces.emulator.world import World
+
+__all__ = ["ROUTES"]
+
+
+def _whoami(call: Call) -> Response:
+    return answer(whoami_payload(call.world, call.known()))
+
+
+def _hardware(call: Call) -> Response:
+    return answer(FLAVORS)
+
+
+def _own_billing(call: Call) -> Response:
+    user = call.world.users[call.known().user]
+    return answer(_usage(call.world, user.name, user.object_id, "user"))
+
+
+def _organization_billing(call: Call) -> Response:
+    token = call.known()
+    organization = call.world.organizations.get(call.parts["organization"])
+    if organization is None:
+        raise Refusal(404, "Organization not found")
+    if organization.members.get(token.user) != "admin":
+        raise rights("see the billing of this organization")
+    return answer(_usage(call.world, organization.name, organization.object_id, "org"))
+
+
+def _usage(world: World, owner: str, object_id: str, kind: str) -> dict[str, Any]:
+    """The bill of the present month: a time that began before it counts where it ended."""
+    start, end = _month(world.clock.now())
+    items = [item for item in world.bill(owner=owner).items if item.stopped is None or item.stopped >= start]
+    return {
+        "usage": {"Spaces": [_item(world, item) for item in items]},
+        "period": {
+            "_id": f"{object_id[:16]}{int(start):08x}",
+            "entityId": object_id,
+            "entityType": kind,
+            "entityName": owner,
+            "periodStart": iso(start),
+            "periodEnd": iso(end),
+            "invoice": {"type": "no-invoice", "id": "no-invoice"},
+            "charges": [],
+        },
+    }
+
+
+def _item(world: World, item: BillItem) -> dict[str, Any]:
+    return {
+        "entityId": item.object_id,
+        "label": item.repo_id,
+        "product": f"spaces/{item.hardware}/minutes",
+        "quantity": item.minutes,
+        "startedAt": iso(item.started),
+        "stoppedAt": iso(item.stopped) if item.stopped is not None else None,
+        "freeGrant": False,
+        "productPrettyName": f"Spaces {pretty_name(item.hardware)}",
+        "unitLabel": "minute",
+        "totalCostMicroUSD": round(item.usd * 1_000_000),
+        "unitCostMicroUSD": price_per_minute(item.hardware),
+        "active": item.stopped is None,
+    }
+
+
+def _month(now: float) -> tuple[float, float]:
+    day = datetime.fromtimestamp(now, timezone.utc)
+    start = day.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    following = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+    return start.timestamp(), following.timestamp()
+
+
+def _auth_check(call: Call) -> Response:
+    call.space()
+    return answer({})
+
+
+def _write_check(call: Call) -> Response:
+    call.own_space("change this Space")
+    return answer({})
+
+
+ROUTES = [
+    Route("GET", "/api/whoami-v2", _whoami),
+    Route("GET", "/api/spaces/hardware", _hardware),
+    Route("GET", "/api/settings/billing/usage", _own_billing),
+    Route("GET", "/api/organizations/{organization}/billing/usage", _organization_billing),
+    Route("GET", "/api/spaces/{owner}/{name}/auth-check", _auth_check),
+    Route("GET", "/api/spaces/{owner}/{name}/auth-check/write", _write_check),
+]
