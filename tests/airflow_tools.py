@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def connection(hub: HubEmulator | str, token: str | None = None, **extra: Any) -> str:
@@ -73,11 +70,13 @@ class Try:
         return self.ti.xcoms.get((task_id, key))
 
 
-def example(name: str) -> ModuleType:
-    """An example DAG's module, imported anew."""
+def dag_file(name: str) -> ModuleType:
+    """The module of a DAG file, one of the examples or of the tests, imported anew."""
     import importlib.util
 
-    path = ROOT / "example_dags" / f"{name}.py"
+    from tests.conftest import DAGS
+
+    path = DAGS / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"{name}_{uuid.uuid4().hex[:8]}", path)
     assert spec is not None
     assert spec.loader is not None

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.emulator import HubEmulator
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = Path(tempfile.mkdtemp(prefix="airflow-provider-hfspaces-tests-"))
+(ROOT / ".airflow").mkdir(exist_ok=True)
+HOME = Path(tempfile.mkdtemp(prefix="tests-", dir=ROOT / ".airflow"))
+
+# Airflow runs a DAG only from its DAGs folder, and there is but one.
+DAGS = HOME / "dags"
+shutil.copytree(ROOT / "example_dags", DAGS)
+shutil.copytree(ROOT / "tests" / "airflow" / "dags", DAGS, dirs_exist_ok=True)
 
 # Airflow 2.11 runs nothing but this on SQLite; Airflow 3 has no such executor any more.
 if version("apache-airflow").startswith("2."):
@@ -26,7 +32,7 @@ if version("apache-airflow").startswith("2."):
 os.environ.update(
     {
         "AIRFLOW_HOME": str(HOME),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from pathlib import Path
 
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from tests.airflow_tools import example, run
+from tests.airflow_tools import dag_file, run
 from tests.conftest import HOME
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
@@ -32,14 +31,14 @@ def everything_in_the_database() -> str:
 
 
 def all_log_files() -> str:
-    return "\n".join(path.read_text(errors="replace") for path in Path(HOME).rglob("*.log"))
+    return "\n".join(path.read_text(errors="replace") for path in HOME.rglob("*.log"))
 
 
 def test_the_copy_is_ready_and_asleep_and_its_secret_a_secret(
     hub: HubEmulator, openai: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     hub.add_space("acme/whisper")
-    states = run(example("clone_and_scale").dag)
+    states = run(dag_file("clone_and_scale").dag)
     assert set(states.values()) == {"success"}
     copy = hub.space("acme/whisper-customer-a")
     assert copy.private
@@ -59,7 +58,7 @@ def test_the_copy_is_ready_and_asleep_and_its_secret_a_secret(
 
 def test_the_second_run_finds_the_copy_there(hub: HubEmulator, openai: None) -> None:
     hub.add_space("acme/whisper")
-    dag = example("clone_and_scale").dag
+    dag = dag_file("clone_and_scale").dag
     assert run(dag)["dag"] == "success"
     states = run(dag)
     assert (states["duplicate"], states["dag"]) == ("failed", "failed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from tests.airflow_tools import example, run
+from tests.airflow_tools import dag_file, run
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -20,7 +20,7 @@ def ends_on_free_cpu(hub: HubEmulator) -> bool:
 
 def test_all_goes_well(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
-    states = run(example("gpu_batch_window").dag, {"batch_size": 1})
+    states = run(dag_file("gpu_batch_window").dag, {"batch_size": 1})
     assert states == {
         "snapshot": "success",
         "upgrade": "success",
@@ -36,7 +36,7 @@ def test_all_goes_well(hub: HubEmulator) -> None:
 
 def test_the_batch_fails(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
-    states = run(example("gpu_batch_window").dag, {"batch_size": None})
+    states = run(dag_file("gpu_batch_window").dag, {"batch_size": None})
     assert (states["batch"], states["restore"], states["dag"]) == ("failed", "success", "failed")
     assert ends_on_free_cpu(hub)
 
@@ -44,7 +44,7 @@ def test_the_batch_fails(hub: HubEmulator) -> None:
 def test_the_upgrade_fails_half_way(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     space.fail_next_build("Job failed with exit code: 137")
-    states = run(example("gpu_batch_window").dag)
+    states = run(dag_file("gpu_batch_window").dag)
     assert (states["upgrade"], states["batch"]) == ("failed", "upstream_failed")
     assert (states["restore"], states["dag"]) == ("success", "failed")
     assert "BUILD_ERROR" in {moment.stage for moment in space.history}
@@ -53,14 +53,14 @@ def test_the_upgrade_fails_half_way(hub: HubEmulator) -> None:
 
 def test_the_hub_has_no_such_gpu(hub: HubEmulator) -> None:
     hub.add_space(SPACE).no_capacity("t4-small")
-    states = run(example("gpu_batch_window").dag)
+    states = run(dag_file("gpu_batch_window").dag)
     assert (states["upgrade"], states["restore"], states["dag"]) == ("failed", "success", "failed")
     assert ends_on_free_cpu(hub)
 
 
 def test_the_gpu_is_too_expensive(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
-    states = run(example("gpu_batch_window").dag, {"hardware": "a100-large"})
+    states = run(dag_file("gpu_batch_window").dag, {"hardware": "a100-large"})
     assert (states["upgrade"], states["restore"], states["dag"]) == ("failed", "success", "failed")
     assert len(space.history) == 1
     assert hub.bill().total_usd == 0
@@ -68,7 +68,7 @@ def test_the_gpu_is_too_expensive(hub: HubEmulator) -> None:
 
 def test_a_paused_space_is_paused_again(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, stage="PAUSED")
-    states = run(example("gpu_batch_window").dag, {"batch_size": 1})
+    states = run(dag_file("gpu_batch_window").dag, {"batch_size": 1})
     assert states["dag"] == "success"
     assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-basic")
     assert not hub.bill().running
@@ -82,7 +82,7 @@ def test_a_restore_that_fails_fails_the_run(hub: HubEmulator, monkeypatch: pytes
 
     hub.add_space(SPACE)
     monkeypatch.setattr(RestoreHardwareOperator, "act", lose)
-    module = example("gpu_batch_window")
+    module = dag_file("gpu_batch_window")
     module.restore.retries = 0
     states = run(module.dag, {"batch_size": 1})
     assert (states["batch"], states["restore"], states["dag"]) == ("success", "failed", "failed")

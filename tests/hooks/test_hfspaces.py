@@ -27,9 +27,9 @@ def test_every_function_of_a_space_through_one_hook(hub: HubEmulator) -> None:
     assert hook.get_space(SPACE, expand=["runtime"]).runtime == hook.get_runtime(SPACE)
     assert [each.id for each in hook.list_spaces(author="acme")] == [SPACE]
     assert {each.name: each.price for each in hook.list_hardware()}["t4-small"] == "$0.40/h"
-    assert hook.request_hardware(SPACE, "t4-small", sleep_time=600).requested_hardware == "t4-small"
+    assert hook.request_hardware(SPACE, "t4-small", sleep_time=60000).requested_hardware == "t4-small"
     runtime = hook.wait_for(SPACE, Goal(hardware="t4-small"), timeout=10, poll_interval=0.02)
-    assert runtime.sleep_time == 600
+    assert runtime.sleep_time == 60000
     assert hook.set_sleep_time(SPACE, -1).sleep_time is None
     hook.set_replicas(SPACE, 2)
     assert hook.get_runtime(SPACE).replicas.requested == 2

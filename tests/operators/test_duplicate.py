@@ -41,7 +41,7 @@ def test_everything_is_passed_on(hub: HubEmulator) -> None:
     Try().run(
         duplicate(
             hardware="t4-small",
-            sleep_time="3600",
+            sleep_time="360000",
             secrets={"TOKEN": "s3cr3t"},
             variables=[{"key": "B", "value": "2", "description": "second"}],
             volumes=[volume],
@@ -49,7 +49,7 @@ def test_everything_is_passed_on(hub: HubEmulator) -> None:
         )
     )
     copy = hub.space(COPY)
-    assert (copy.stage, copy.hardware, copy.sleep_time) == ("RUNNING", "t4-small", 3600)
+    assert (copy.stage, copy.hardware, copy.sleep_time) == ("RUNNING", "t4-small", 360000)
     assert copy.secrets == {"TOKEN": "s3cr3t"}
     assert copy.variables == {"A": "1", "B": "2"}
     assert copy.volumes[0]["source"] == "acme/data"

@@ -45,10 +45,14 @@ def restore(**options: Any) -> RestoreHardwareOperator:
 class TestRequest:
     def test_is_done_when_the_space_runs_on_the_new_hardware(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
-        runtime = Try().run(upgrade(sleep_time=3600))
-        assert (runtime["stage"], runtime["hardware"], runtime["sleep_time"]) == ("RUNNING", "t4-small", 3600)
+        runtime = Try().run(upgrade(sleep_time=360000))
+        assert (runtime["stage"], runtime["hardware"], runtime["sleep_time"]) == (
+            "RUNNING",
+            "t4-small",
+            360000,
+        )
         assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
-        assert changes(hub) == [("hardware", {"flavor": "t4-small", "sleepTimeSeconds": 3600})]
+        assert changes(hub) == [("hardware", {"flavor": "t4-small", "sleepTimeSeconds": 360000})]
 
     def test_sends_nothing_where_it_is_there_already(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, hardware="t4-small")
@@ -57,12 +61,12 @@ class TestRequest:
 
     def test_sets_a_missing_sleep_time_all_the_same(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        assert Try().run(upgrade(sleep_time="600"))["sleep_time"] == 600
-        assert changes(hub) == [("sleeptime", {"seconds": 600})]
-        assert space.sleep_time == 600
+        assert Try().run(upgrade(sleep_time="60000"))["sleep_time"] == 60000
+        assert changes(hub) == [("sleeptime", {"seconds": 60000})]
+        assert space.sleep_time == 60000
 
     def test_pushes_what_was_there_before_it_asks(self, hub: HubEmulator) -> None:
-        hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=1200)
+        hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=120000)
         hub.world.settings.paywall = False
         run = Try()
         asked_when_pushed = []
@@ -80,7 +84,7 @@ class TestRequest:
             "repo_id": SPACE,
             "stage": "RUNNING",
             "hardware": "cpu-upgrade",
-            "sleep_time": 1200,
+            "sleep_time": 120000,
         }
 
     def test_a_retry_attaches_and_does_not_forget_what_was_there(self, hub: HubEmulator) -> None:
@@ -189,8 +193,8 @@ class TestRequest:
 
     def test_a_kill_puts_the_space_back(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
-        space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=1200)
-        operator = upgrade(sleep_time=60, timeout=30, poll_interval=0.05)
+        space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=120000)
+        operator = upgrade(sleep_time=72000, timeout=30, poll_interval=0.05)
 
         def kill_when_it_waits() -> None:
             for _ in range(1000):
@@ -204,7 +208,7 @@ class TestRequest:
         with pytest.raises(SpaceWaitFailed, match="was stopped"):
             Try().run(operator)
         killer.join()
-        assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
+        assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 120000)
 
     def test_a_kill_when_all_is_done_changes_nothing(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
@@ -220,7 +224,7 @@ class TestRestore:
         [
             ("cpu-basic", None, {"flavor": "cpu-basic"}),
             ("cpu-upgrade", None, {"flavor": "cpu-upgrade", "sleepTimeSeconds": -1}),
-            ("cpu-upgrade", 1200, {"flavor": "cpu-upgrade", "sleepTimeSeconds": 1200}),
+            ("cpu-upgrade", 120000, {"flavor": "cpu-upgrade", "sleepTimeSeconds": 120000}),
         ],
     )
     @pytest.mark.parametrize("from_task", ["snapshot", "upgrade"])
@@ -237,7 +241,7 @@ class TestRestore:
         run = Try()
         if from_task == "snapshot":
             run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
-        run.run(upgrade(sleep_time=60))
+        run.run(upgrade(sleep_time=72000))
         run.run(restore(from_task=from_task, wait=True))
         assert (space.stage, space.hardware, space.sleep_time) == ("RUNNING", hardware, before)
         assert changes(hub)[-1] == ("hardware", expected)
@@ -259,12 +263,12 @@ class TestRestore:
         assert changes(hub) == []
 
     def test_puts_back_a_sleep_time_alone(self, hub: HubEmulator) -> None:
-        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=7200)
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=720000)
         run = Try()
         run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
-        run.run(upgrade(sleep_time=60))
+        run.run(upgrade(sleep_time=72000))
         run.run(restore())
-        assert space.sleep_time == 7200
+        assert space.sleep_time == 720000
         assert [change[0] for change in changes(hub)] == ["sleeptime", "sleeptime"]
 
     def test_a_space_that_somebody_paused_stays_paused(self, hub: HubEmulator, task_log: TaskLog) -> None:

@@ -25,6 +25,7 @@ from tests.conftest import TaskLog
 from tests.operators.test_hardware import changes
 
 SPACE = "acme/whisper"
+PUBLIC_BY_MISTAKE = "tok-987654"
 VOLUME = {"type": "bucket", "source": "acme/data", "mount_path": "/data"}
 
 
@@ -60,11 +61,13 @@ def test_a_variable_comes_and_goes(hub: HubEmulator) -> None:
 def test_a_variable_that_looks_like_a_secret_is_hidden(hub: HubEmulator, task_log: TaskLog) -> None:
     space = hub.add_space(SPACE)
     run = Try()
-    result = run.run(AddVariableOperator(task_id="add", repo_id=SPACE, key="API_TOKEN", value="tok-987654"))
+    result = run.run(
+        AddVariableOperator(task_id="add", repo_id=SPACE, key="API_TOKEN", value=PUBLIC_BY_MISTAKE)
+    )
     assert result["API_TOKEN"]["value"] == "***"
-    assert space.variables == {"API_TOKEN": "tok-987654"}
+    assert space.variables == {"API_TOKEN": PUBLIC_BY_MISTAKE}
     assert "use AddSecretOperator" in task_log.text
-    assert "tok-987654" not in task_log.text + str(run.ti.xcoms)
+    assert PUBLIC_BY_MISTAKE not in task_log.text + str(run.ti.xcoms)
 
 
 @pytest.mark.parametrize("key", ["", "A-B"])

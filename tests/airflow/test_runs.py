@@ -1,0 +1,34 @@
+"""What only a real Airflow shows: retries, mapping, and what is left behind."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import dag_file, run
+from tests.conftest import HOME
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+
+def test_a_retry_knows_what_the_first_try_found(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper", hardware="cpu-upgrade", sleep_time=1200)
+    space.fail_next_build("Job failed with exit code: 137")
+    states = run(dag_file("retried_upgrade").dag)
+    assert states == {"upgrade": "success", "restore": "success", "dag": "success"}
+    assert "t4-small" in {moment.hardware for moment in space.history}
+    assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
+    with sqlite3.connect(HOME / "airflow.db") as database:
+        assert database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'").fetchall() == []
+
+
+def test_windows_mapped_over_spaces_each_put_their_own_back(hub: HubEmulator) -> None:
+    a = hub.add_space("acme/a", hardware="cpu-upgrade", sleep_time=1200)
+    b = hub.add_space("acme/b", stage="PAUSED")
+    states = run(dag_file("mapped_windows").dag)
+    assert set(states.values()) == {"success"}
+    assert (a.requested_hardware, a.sleep_time) == ("cpu-upgrade", 1200)
+    assert (b.requested_hardware, b.stage) == ("cpu-basic", "PAUSED")
+    assert "t4-small" in {moment.hardware for moment in b.history}
