@@ -280,7 +280,7 @@ class HfSpacesHook(BaseHook):
         client = client or self.client
         if runtime is None:
             runtime = client.send(calls.get_runtime(snapshot.repo_id))
-        offered = self.offered(snapshot.hardware) if snapshot.hardware else None
+        offered = self.offered(snapshot.hardware, client) if snapshot.hardware else None
         hardware_call = snapshot.hardware_call(runtime, offered)
         if hardware_call:
             runtime = self._send_hardware(hardware_call, client)
@@ -515,12 +515,12 @@ class HfSpacesHook(BaseHook):
             return client.send(calls.set_sleep_time(call.repo_id, seconds))
         return runtime
 
-    def offered(self, hardware: str) -> list[HardwareFlavor] | None:
+    def offered(self, hardware: str, client: HubClient | None = None) -> list[HardwareFlavor] | None:
         """The Hub's price list, asked for only where a flavor is not known without it."""
         if not isinstance(hardware, str) or known_hardware(hardware):
             return None
         try:
-            return self.list_hardware()
+            return (client or self.client).send(calls.list_hardware())
         except HubError:
             checked_hardware(hardware)
             raise

@@ -24,6 +24,8 @@ def test_every_function_of_a_space_through_one_hook(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     hook = HfSpacesHook()
     assert hook.get_space(SPACE).sdk == "gradio"
+    assert any("Build Queued" in line for line in hook.get_logs(SPACE, build=True))
+    assert len(hook.get_logs(SPACE, build=True, lines=1)) == 1
     assert hook.get_space(SPACE, expand=["runtime"]).runtime == hook.get_runtime(SPACE)
     assert [each.id for each in hook.list_spaces(author="acme")] == [SPACE]
     assert {each.name: each.price for each in hook.list_hardware()}["t4-small"] == "$0.40/h"
@@ -48,8 +50,6 @@ def test_every_function_of_a_space_through_one_hook(hub: HubEmulator) -> None:
     hook.delete_volumes(SPACE)
     assert hook.request_storage(SPACE, "small").storage == "small"
     assert hook.delete_storage(SPACE).storage is None
-    assert any("Build Queued" in line for line in hook.get_logs(SPACE, build=True))
-    assert len(hook.get_logs(SPACE, build=True, lines=1)) == 1
     assert hook.duplicate(SPACE, to_id="acme/copy").repo_id == "acme/copy"
     with pytest.raises(HubConflict):
         hook.duplicate(SPACE, to_id="acme/copy")
