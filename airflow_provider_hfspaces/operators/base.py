@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,12 @@ class SpaceOperator(BaseOperator):
         from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 
         return HfSpacesHook(self.hf_spaces_conn_id)
+
+    @cached_property
+    def killed(self) -> threading.Event:
+        """Set when the task is killed, to end its wait."""
+        # Not in __init__: Airflow copies operators, and an event cannot be copied.
+        return threading.Event()
 
     def execute(self, context: Context) -> Any:
         """Do what the operator is for.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -98,7 +97,6 @@ class DuplicateSpaceOperator(SpaceOperator):
         self.wait_until_running = wait
         self.timeout = timeout
         self.poll_interval = poll_interval
-        self._killed = threading.Event()
 
     def execute(self, context: Context) -> Any:
         return self.act_on(self.from_id, context)
@@ -115,7 +113,7 @@ class DuplicateSpaceOperator(SpaceOperator):
 
     def on_kill(self) -> None:
         """Stop waiting. The copy stays."""
-        self._killed.set()
+        self.killed.set()
 
     def _create(self, from_id: str, to_id: str, context: Context) -> bool:
         store = retry_store(context)
@@ -197,5 +195,5 @@ class DuplicateSpaceOperator(SpaceOperator):
             timeout=self.timeout,
             poll_interval=self.poll_interval,
             before=None,
-            stop=self._killed,
+            stop=self.killed,
         )

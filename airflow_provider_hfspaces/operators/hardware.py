@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -90,7 +89,6 @@ class RequestHardwareOperator(SpaceOperator):
         self.poll_interval = poll_interval
         self.max_hourly_cost = max_hourly_cost
         self.cancel_on_kill = cancel_on_kill
-        self._killed = threading.Event()
         self._to_restore: SpaceSnapshot | None = None
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
@@ -117,7 +115,7 @@ class RequestHardwareOperator(SpaceOperator):
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.retry import RetryPolicy
 
-        self._killed.set()
+        self.killed.set()
         snapshot, self._to_restore = self._to_restore, None
         if snapshot is None or not self.cancel_on_kill:
             return
@@ -245,10 +243,10 @@ class RequestHardwareOperator(SpaceOperator):
                 timeout=self.timeout,
                 poll_interval=self.poll_interval,
                 before=before,
-                stop=self._killed,
+                stop=self.killed,
             )
         except SpaceWaitError:
-            if not self._killed.is_set():
+            if not self.killed.is_set():
                 self.log.warning(
                     "%s stays requested for Space %s until it is put back, as RestoreHardwareOperator does.",
                     hardware,

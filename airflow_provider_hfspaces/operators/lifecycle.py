@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import AirflowFailException, Context
@@ -72,7 +71,6 @@ class RestartSpaceOperator(SpaceOperator):
         self.wait_until_running = wait
         self.timeout = timeout
         self.poll_interval = poll_interval
-        self._killed = threading.Event()
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
@@ -90,13 +88,13 @@ class RestartSpaceOperator(SpaceOperator):
                 timeout=self.timeout,
                 poll_interval=self.poll_interval,
                 before=before,
-                stop=self._killed,
+                stop=self.killed,
             )
         return runtime.to_dict()
 
     def on_kill(self) -> None:
         """Stop waiting. The restart itself cannot be taken back."""
-        self._killed.set()
+        self.killed.set()
 
     def _restart(self, repo_id: str) -> SpaceRuntime:
         from airflow_provider_hfspaces.hub.errors import HubError

@@ -367,3 +367,10 @@ def test_a_transient_error_keeps_its_kind_so_that_the_task_is_retried(
     with pytest.raises(HubError) as caught:
         Try().run(operator)
     assert not caught.value.permanent
+
+
+@pytest.mark.parametrize("operator", [upgrade, restore])
+def test_an_operator_can_be_copied_as_airflow_does(operator: Any) -> None:
+    import copy
+
+    assert copy.deepcopy(operator()).repo_id == SPACE
