@@ -39,11 +39,16 @@ _APP_FILE = {"gradio": "app.py", "docker": "Dockerfile", "static": "index.html"}
 
 
 class Moment(NamedTuple):
-    """From this emulated time on (seconds since 1970), stage and hardware of a Space."""
+    """A Space from this emulated time (seconds since 1970) on.
+
+    ``billed`` is the hardware for which the meter runs, if it does.
+    """
 
     time: float
     stage: str
     hardware: str | None
+    requested: str | None
+    billed: str | None
 
 
 class View(NamedTuple):
@@ -306,11 +311,13 @@ class Space:
 
     def note(self, time: float) -> None:
         """Note in the history and on the meter what is now."""
-        if not self.history or self.history[-1][1:] != (self.stage, self.hardware):
-            self.history.append(Moment(time, self.stage, self.hardware))
         hardware = self.hardware or self.requested
-        billed = self.stage in BILLED_STAGES and hardware is not None and hardware not in FREE_HARDWARE
-        self._meter.switch(time, hardware if billed else None, self.replicas)
+        paid = self.stage in BILLED_STAGES and hardware not in FREE_HARDWARE
+        billed = hardware if paid else None
+        moment = Moment(time, self.stage, self.hardware, self.requested, billed)
+        if not self.history or self.history[-1][1:] != moment[1:]:
+            self.history.append(moment)
+        self._meter.switch(time, billed, self.replicas)
 
     def _apply(self, event: str, time: float) -> None:
         if event == "no capacity":
