@@ -27,6 +27,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from airflow_provider_hfspaces.hub.calls import Call
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
@@ -91,6 +93,11 @@ class HubError(Exception):
         self.hub_message = hub_message
         self.tries = tries
         self.outcome_unknown = outcome_unknown
+
+    @classmethod
+    def of(cls, call: Call[Any], message: str, **details: Any) -> Self:
+        """The error of one call."""
+        return cls(message, repo_id=call.repo_id, method=call.method, path=call.path, **details)
 
     def __str__(self) -> str:
         notes = []
@@ -261,11 +268,9 @@ def error_from_response(
         message = f"The Hub refused {what}{_for(call)}; {answer}"
     if call.instead and kind in (HubGone, HubBadRequest, HubPermissionError, HubConflict):
         message = f"{message} {call.instead}"
-    return kind(
+    return kind.of(
+        call,
         message,
-        repo_id=call.repo_id,
-        method=call.method,
-        path=call.path,
         status=status,
         request_id=_request_id(headers),
         hub_message=said or None,
@@ -275,12 +280,10 @@ def error_from_response(
 
 def missing_token(call: Call[Any]) -> HubAuthError:
     """The error for a request that makes no sense without a token. Nothing was sent."""
-    return HubAuthError(
+    return HubAuthError.of(
+        call,
         f"{call.method} {call.path}{_for(call)} needs a token, and there is none: without one only "
         f"public Spaces can be read. Put a token with write access into the connection's password.",
-        repo_id=call.repo_id,
-        method=call.method,
-        path=call.path,
     )
 
 
@@ -292,12 +295,10 @@ def unavailable(call: Call[Any], reason: str, *, sent: bool, token: str | None =
     """
     unknown = sent and call.method != "GET"
     consequence = "It is not known whether it took effect." if unknown else "Nothing was changed."
-    return HubUnavailable(
+    return HubUnavailable.of(
+        call,
         f"No answer from the Hub to {call.method} {call.path}{_for(call)}: "
         f"{scrub(reason, call, token)}. {consequence}",
-        repo_id=call.repo_id,
-        method=call.method,
-        path=call.path,
         outcome_unknown=unknown,
     )
 
@@ -318,12 +319,10 @@ def protocol_error(
     start = scrub(" ".join(text.split()), call, token)[:200]
     kind = headers.get("content-type") or "no content type"
     hint = " Check the connection's host: this does not look like a Hub." if _is_html(headers, text) else ""
-    return HubProtocolError(
+    return HubProtocolError.of(
+        call,
         f"{call.method} {call.path}{_for(call)} was answered with {status} and {kind} where "
         f"{expected} was expected, beginning with {start!r}.{hint}",
-        repo_id=call.repo_id,
-        method=call.method,
-        path=call.path,
         status=status,
         request_id=_request_id(headers),
         outcome_unknown=call.method != "GET" and status < 400,

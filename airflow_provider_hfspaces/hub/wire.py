@@ -92,12 +92,10 @@ def redirected(call: Call[Any], request: Request, answer: Answer) -> Request | N
         raise protocol_error(call, answer.status, answer.headers, answer.text, expected="a Location")
     stays = urlsplit(target)[:2] == urlsplit(request.url)[:2]
     if request.method != "GET" and (not stays or answer.status not in (307, 308)):
-        raise HubProtocolError(
+        raise HubProtocolError.of(
+            call,
             f"{call.method} {call.path} was redirected with {answer.status} to {urlsplit(target).netloc}, "
             f"which would lose or expose what was sent. Check the connection's host.",
-            repo_id=call.repo_id,
-            method=call.method,
-            path=call.path,
             status=answer.status,
         )
     headers = dict(request.headers)
@@ -150,11 +148,10 @@ def next_page(call: Call[Any], request: Request, answer: Answer) -> Request | No
             continue
         url = urljoin(request.url, target.strip().strip("<>"))
         if urlsplit(url)[:2] != urlsplit(request.url)[:2]:
-            raise HubProtocolError(
+            raise HubProtocolError.of(
+                call,
                 f"The next page of {call.path} is said to be on {urlsplit(url).netloc}, which does not get "
                 f"the token. Check the connection's host.",
-                method=call.method,
-                path=call.path,
                 status=answer.status,
             )
         return replace(request, url=url)

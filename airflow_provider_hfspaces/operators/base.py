@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -70,9 +71,9 @@ class SpaceOperator(BaseOperator):
             self.link(context, repo_id)
             return self.act(repo_id, context)
 
+    @abstractmethod
     def act(self, repo_id: str, context: Context) -> Any:
         """The operator's own part; its result is the task's XCom."""
-        raise NotImplementedError
 
     def link(self, context: Context, repo_id: str) -> None:
         """Have the task's links lead to this Space."""

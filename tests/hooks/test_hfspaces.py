@@ -230,6 +230,7 @@ class TestProviderInfo:
             module, _, name = link.rpartition(".")
             assert getattr(import_module(module), name)
 
+    @pytest.mark.filterwarnings("ignore:ProvidersManager.hooks is deprecated")
     def test_airflow_finds_the_connection_type(self) -> None:
         from airflow.providers_manager import ProvidersManager
 

@@ -12,6 +12,9 @@ from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.client import HubClient
 from tests.stub import RUNTIME, Say, StubHub
 
+# The official client warns of what the Hub does with sleep times on free hardware.
+pytestmark = pytest.mark.filterwarnings("ignore:If your Space runs on the default")
+
 SPACE = "acme/whisper"
 TOKEN = "hf_abcdefghijklmnop"
 DUPLICATED = {"url": "https://huggingface.co/spaces/alice/copy"}
