@@ -13,7 +13,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,7 @@ def prepare_airflow() -> None:
 def run_dag() -> Any:
     """Run the example in this process, as ``airflow dags test`` does."""
     sys.path.insert(0, str(ROOT / "example_dags"))
-    from gpu_batch_window import dag
-
-    return dag.test()
+    return import_module("gpu_batch_window").dag.test()
 
 
 @contextlib.contextmanager
@@ -189,7 +188,7 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60:3d}:{int(seconds) % 60:02d}"
 
 
-def table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """A table, plain enough for any terminal."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
