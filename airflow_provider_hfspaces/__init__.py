@@ -41,7 +41,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{package}.hooks.hfspaces.HfSpacesHook",
                 "hook-name": name,
                 "ui-field-behaviour": {
-                    "hidden-fields": ["login", "port", "schema"],
+                    "hidden-fields": ["extra", "login", "port", "schema"],
                     "relabeling": {"host": "Endpoint", "password": "Token"},
                     "placeholders": {
                         "host": "https://huggingface.co",

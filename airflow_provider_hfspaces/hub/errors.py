@@ -251,6 +251,8 @@ def error_from_response(
     elif status in (404, 410):
         kind = HubGone
         message = f"The Hub does not offer {what}{_for(call)}; {answer}"
+        if not call.instead:
+            message += " Check that the connection's host is a Hub."
     elif status == 409:
         kind = HubConflict
         message = f"The Hub reports a conflict for {what}{_for(call)}; {answer}"

@@ -92,6 +92,7 @@ class AddVariableOperator(SpaceOperator):
                 repo_id,
             )
         variables = self.hook.add_variable(repo_id, self.key, self.value, description=self.description)
+        self.log.info("Space %s has the variable %s.", repo_id, self.key)
         return shown(variables)
 
 
@@ -110,7 +111,9 @@ class DeleteVariableOperator(SpaceOperator):
         self.key = key
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
-        return shown(self.hook.delete_variable(repo_id, self.key))
+        variables = self.hook.delete_variable(repo_id, self.key)
+        self.log.info("Space %s has no variable %s any more.", repo_id, self.key)
+        return shown(variables)
 
 
 def shown(variables: Mapping[str, Any]) -> dict[str, Any]:
