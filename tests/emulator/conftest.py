@@ -1,0 +1,33 @@
+"""A Hub whose time stands still, so that every test moves it as far as it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+
+
+@pytest.fixture
+def hub_speed() -> float:
+    return 0
+
+
+Ask = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def ask(hub: HubEmulator) -> Ask:
+    """Send a request as its owner, or with another token, or with none."""
+
+    def send(method: str, path: str, json: Any = None, *, token: str | None = "owner") -> requests.Response:
+        value = hub.token if token == "owner" else token
+        headers = {"Authorization": f"Bearer {value}"} if value else {}
+        return requests.request(
+            method, f"{hub.url}{path}", json=json, headers=headers, timeout=5, allow_redirects=False
+        )
+
+    return send

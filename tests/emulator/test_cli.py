@@ -1,0 +1,74 @@
+"""The emulator from the command line."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import requests
+
+
+def emulator(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "airflow_provider_hfspaces.emulator", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return str(taken.getsockname()[1])
+
+
+def test_serves_a_fleet_until_it_is_interrupted() -> None:
+    with emulator("--port", free_port()) as process:
+        assert process.stdout is not None
+        printed = process.stdout.readline()
+        while "HF_TOKEN=" not in printed:
+            printed += process.stdout.readline()
+        url, token = re.search(r"HF_ENDPOINT=(\S+) HF_TOKEN=(\S+)", printed).groups()  # type: ignore[union-attr]
+        assert "AIRFLOW_CONN_HF_SPACES_DEFAULT=" in printed
+        headers = {"Authorization": f"Bearer {token}"}
+        spaces = requests.get(f"{url}/api/spaces", headers=headers, timeout=5).json()
+        assert "acme/whisper" in {space["id"] for space in spaces}
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1"])
+def test_does_not_open_itself_to_the_network_by_accident(host: str) -> None:
+    with emulator("--host", host) as process:
+        _, said = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert "network" in said
+
+
+def test_says_which_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with emulator("--port", port) as process:
+            _, said = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert port in said
+    assert "Traceback" not in said
+
+
+def test_says_which_fleets_there_are() -> None:
+    with emulator("--fleet", "armada") as process:
+        _, said = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert "demo" in said
+
+
+def test_prints_the_state_machine() -> None:
+    with emulator("--print-state-machine") as process:
+        printed, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "| RUNNING | yes | pause | PAUSED | at once |" in printed

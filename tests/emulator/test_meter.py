@@ -1,0 +1,57 @@
+"""The bill, by hand-calculated examples."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.emulator.conftest import Ask
+
+SPACE = "acme/whisper"
+
+
+@pytest.mark.parametrize(("seconds", "minutes"), [(1, 1), (60, 1), (61, 2), (3600, 60)])
+def test_each_begun_minute_counts(hub: HubEmulator, seconds: int, minutes: int) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    hub.advance(seconds)
+    bill = hub.bill()
+    assert bill.minutes == minutes
+    assert bill.total_usd == pytest.approx(minutes * 0.006667)
+
+
+def test_free_hardware_costs_nothing(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    hub.advance(3600)
+    assert (hub.bill().minutes, hub.bill().total_usd) == (0, 0)
+
+
+def test_each_replica_counts(hub: HubEmulator, ask: Ask) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    ask("POST", f"/api/spaces/{SPACE}/replicas", {"replicas": 3})
+    hub.advance(600)
+    assert hub.bill().minutes == 30
+
+
+@pytest.mark.parametrize("stage", ["PAUSED", "SLEEPING", "BUILD_ERROR", "RUNTIME_ERROR", "BUILDING"])
+def test_what_does_not_run_costs_nothing(hub: HubEmulator, stage: str) -> None:
+    hub.add_space(SPACE, hardware="a100-large", stage=stage)
+    hub.advance(60)
+    assert hub.bill().total_usd == 0
+
+
+def test_starting_costs_and_building_does_not(hub: HubEmulator, ask: Ask) -> None:
+    hub.add_space(SPACE, hardware="t4-small", stage="PAUSED")
+    ask("POST", f"/api/spaces/{SPACE}/restart")
+    hub.advance(120)
+    assert hub.bill().minutes == 0
+    hub.advance(30)
+    assert hub.bill().minutes == 1
+
+
+def test_the_hub_itself_says_the_same(hub: HubEmulator, ask: Ask) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    hub.add_space("acme/other", hardware="a10g-small")
+    hub.advance(90)
+    usage = ask("GET", "/api/organizations/acme/billing/usage").json()["usage"]["Spaces"]
+    assert sum(item["totalCostMicroUSD"] for item in usage) == round(hub.bill().total_usd * 1_000_000)
+    assert {item["product"] for item in usage} == {"spaces/t4-small/minutes", "spaces/a10g-small/minutes"}
