@@ -15,7 +15,12 @@ from requests.adapters import HTTPAdapter
 from airflow_provider_hfspaces.hub import sse, wire
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.checks import checked_endpoint, is_loopback
-from airflow_provider_hfspaces.hub.errors import missing_token, protocol_error, unavailable
+from airflow_provider_hfspaces.hub.errors import (
+    missing_token,
+    protocol_error,
+    quota_used_up,
+    unavailable,
+)
 from airflow_provider_hfspaces.hub.retry import RateBudget, RetryPolicy
 
 __all__ = ["HubClient"]
@@ -126,11 +131,12 @@ class HubClient:
                 yield from text_line.splitlines()
 
     def fresh(self, *, retry: RetryPolicy | None = None) -> HubClient:
-        """A second client with the same token and connections of its own.
+        """A second client with the same token, and with connections and a budget of its own.
 
-        For a signal handler, which may interrupt this one in the middle of a request.
+        For a signal handler, which may interrupt this one in the middle of a request, and has no
+        time to wait for a new window.
         """
-        return HubClient(
+        client = HubClient(
             self._token,
             self.endpoint,
             timeout=self._timeout,
@@ -138,6 +144,8 @@ class HubClient:
             user_agent=self._user_agent,
             allow_http=self._allow_http,
         )
+        client.budget = RateBudget()
+        return client
 
     def close(self) -> None:
         """Give the connections back."""
@@ -177,6 +185,8 @@ class HubClient:
         """One try, with the redirects that belong to it."""
         for _ in range(wire.MOST_REDIRECTS + 1):
             wait = self.budget.wait()
+            if wait > self._retry.total_rate_limited:
+                raise quota_used_up(call, wait)
             if wait:
                 self._sleep(wait)
             with _network_errors(call, self._token):

@@ -50,6 +50,7 @@ __all__ = [
     "error_from_response",
     "missing_token",
     "protocol_error",
+    "quota_used_up",
     "unavailable",
 ]
 
@@ -287,6 +288,17 @@ def missing_token(call: Call[Any]) -> HubAuthError:
         f"{call.method} {call.path}{_for(call)} needs a token, and there is none: without one only "
         f"public Spaces can be read. Put a token with write access into the connection's password.",
     )
+
+
+def quota_used_up(call: Call[Any], seconds: float) -> HubRateLimited:
+    """The error for a request that would have to wait too long for a new window. Nothing was sent."""
+    error = HubRateLimited.of(
+        call,
+        f"{call.method} {call.path}{_for(call)} was not sent: the Hub's rate limit is used up for "
+        f"another {seconds:.0f} seconds.",
+    )
+    error.retry_after = seconds
+    return error
 
 
 def unavailable(call: Call[Any], reason: str, *, sent: bool, token: str | None = None) -> HubUnavailable:

@@ -39,9 +39,23 @@ class PauseSpaceOperator(SpaceOperator):
             self.log.info("Space %s is paused already.", repo_id)
         else:
             was = runtime.stage
-            runtime = self.hook.pause(repo_id)
+            runtime = self._pause(repo_id)
             self.log.info("Space %s was %s and is %s.", repo_id, was, runtime.stage)
         return runtime.to_dict()
+
+    def _pause(self, repo_id: str) -> SpaceRuntime:
+        from airflow_provider_hfspaces.hub.errors import HubError
+
+        try:
+            return self.hook.pause(repo_id)
+        except HubError as error:
+            if not error.outcome_unknown and error.tries == 1:
+                raise
+            # The first try may have paused it, and the second been refused for that.
+            runtime = self.hook.get_runtime(repo_id)
+            if runtime.stage != "PAUSED":
+                raise
+            return runtime
 
 
 class RestartSpaceOperator(SpaceOperator):

@@ -189,6 +189,20 @@ class TestRateLimits:
             HubClient("hf_anotherToken", stub.url).send(calls.get_runtime(SPACE))
             assert sleeper.naps == []
 
+    def test_who_has_no_time_is_told_at_once_and_a_signal_handler_asks_all_the_same(
+        self, sleeper: Sleeper
+    ) -> None:
+        last = Say(body=RUNTIME, headers={"RateLimit": '"api";r=0;t=120'})
+        with StubHub(last, otherwise=FINE) as stub:
+            client = HubClient(TOKEN, stub.url, retry=RetryPolicy(total_rate_limited=5))
+            client.send(calls.get_runtime(SPACE))
+            with pytest.raises(errors.HubRateLimited, match=r"was not sent.*another 12\d seconds"):
+                client.send(calls.pause(SPACE))
+            assert len(stub.seen) == 1
+            client.fresh().send(calls.pause(SPACE))
+            assert len(stub.seen) == 2
+        assert sleeper.naps == []
+
     def test_the_last_error_is_raised_when_the_time_is_up(self, sleeper: Sleeper) -> None:
         with StubHub(otherwise=Say(429, {"error": "slow"}, {"Retry-After": "100"})) as stub:
             with pytest.raises(errors.HubRateLimited) as caught:

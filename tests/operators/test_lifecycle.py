@@ -47,6 +47,16 @@ class TestPause:
         assert Try().run(pause())["stage"] == "PAUSED"
         assert changes(hub) == []
 
+    def test_a_second_try_that_is_refused_because_the_first_took_effect_is_a_success(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.settings.pause_twice = 400
+        space = hub.add_space(SPACE)
+        lose_next_answer(monkeypatch, "/pause", took_effect=True)
+        assert Try().run(pause())["stage"] == "PAUSED"
+        assert len(changes(hub)) == 2
+        assert space.stage == "PAUSED"
+
     def test_refuses_a_static_space(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, sdk="static")
         with pytest.raises(AirflowFailException, match="is static"):
