@@ -288,5 +288,5 @@ def checked_endpoint(endpoint: str, *, allow_http: bool = False) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name means this machine."""
+    """Whether a host name is the loopback's."""
     return bool(_LOOPBACK.fullmatch(host))

@@ -32,3 +32,20 @@ def test_windows_mapped_over_spaces_each_put_their_own_back(hub: HubEmulator) ->
     assert (a.requested_hardware, a.sleep_time) == ("cpu-upgrade", 1200)
     assert (b.requested_hardware, b.stage) == ("cpu-basic", "PAUSED")
     assert "t4-small" in {moment.hardware for moment in b.history}
+
+
+def test_links_lead_to_the_space_that_each_task_was_about(hub: HubEmulator) -> None:
+    hub.add_space("acme/a")
+    hub.add_space("acme/b")
+    run(dag_file("mapped_windows").dag)
+    with sqlite3.connect(HOME / "airflow.db") as database:
+        links = database.execute(
+            "SELECT key, map_index, value FROM xcom "
+            "WHERE task_id = 'window.upgrade' AND key LIKE 'hf_space_%' AND run_id = "
+            "(SELECT run_id FROM dag_run WHERE dag_id = 'mapped_windows' ORDER BY id DESC LIMIT 1)"
+        ).fetchall()
+    for space, map_index in (("acme/a", 0), ("acme/b", 1)):
+        own = {key: str(value) for key, index, value in links if index == map_index}
+        assert own.keys() == {"hf_space_link", "hf_space_logs_link"}
+        assert f"{hub.url}/spaces/{space}" in own["hf_space_link"]
+        assert f"{hub.url}/spaces/{space}?logs=container" in own["hf_space_logs_link"]
