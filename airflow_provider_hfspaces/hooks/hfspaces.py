@@ -26,6 +26,7 @@ from airflow_provider_hfspaces.hub.checks import (
 )
 from airflow_provider_hfspaces.hub.client import HubClient
 from airflow_provider_hfspaces.hub.errors import (
+    HubAuthError,
     HubError,
     SpaceNotFound,
     SpaceWaitFailed,
@@ -148,6 +149,18 @@ class HfSpacesHook(BaseHook):
         :raises InvalidRepoId: saying what is wrong with it.
         """
         return checked_repo_id(repo_id, namespace=self.settings.namespace, endpoint=self.settings.endpoint)
+
+    def require_token(self, repo_id: str) -> None:
+        """Refuse to go on without a token, before anything is sent.
+
+        :raises HubAuthError: if the connection has none.
+        """
+        if not self.client.has_token:
+            raise HubAuthError(
+                f"Space {repo_id} cannot be changed without a token, and the connection "
+                f"{self.hf_spaces_conn_id!r} has none: put one with write access into its password.",
+                repo_id=repo_id,
+            )
 
     def page_url(self, repo_id: str) -> str:
         """The address of a Space's page on the Hub."""

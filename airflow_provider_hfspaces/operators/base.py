@@ -39,6 +39,9 @@ class SpaceOperator(BaseOperator):
     ui_color = "#ffd21e"
     ui_fgcolor = "#1f2937"
 
+    needs_token = True
+    """Whether the operator changes something, which the Hub lets nobody do without a token."""
+
     def __init__(self, *, repo_id: str, hf_spaces_conn_id: str = "hf_spaces_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.repo_id = repo_id
@@ -68,6 +71,8 @@ class SpaceOperator(BaseOperator):
         """Do it to the Space that was given in whatever form."""
         with failing_for_good():
             repo_id = self.hook.repo_id(given)
+            if self.needs_token:
+                self.hook.require_token(repo_id)
             self.link(context, repo_id)
             return self.act(repo_id, context)
 

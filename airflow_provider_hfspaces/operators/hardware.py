@@ -34,6 +34,8 @@ class SnapshotSpaceOperator(SpaceOperator):
     "sleep_time"}``, with the sleep time in seconds, ``None`` for never.
     """
 
+    needs_token = False
+
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 

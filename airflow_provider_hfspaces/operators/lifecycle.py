@@ -16,6 +16,8 @@ __all__ = ["GetSpaceRuntimeOperator", "PauseSpaceOperator", "RestartSpaceOperato
 class GetSpaceRuntimeOperator(SpaceOperator):
     """Look at a Space. Returns the runtime. ``GET /api/spaces/{repo_id}/runtime``."""
 
+    needs_token = False
+
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
 

@@ -131,7 +131,6 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("token", "said"),
         [
-            ("", "needs a token, and there is none"),
             ("hf_wrongwrongwrong", "wrong, expired or revoked"),
             ("read", "may not do this"),
             ("stranger", "may not do this"),
@@ -151,8 +150,19 @@ class TestRefusals:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, value))
         with pytest.raises(AirflowFailException, match=said) as caught:
             Try().run(restart())
-        assert not value or value not in str(caught.value)
+        assert value not in str(caught.value)
         assert len(space.history) == 1
+
+    def test_no_token_at_all(self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        hub.add_space(SPACE)
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, ""))
+        with pytest.raises(
+            AirflowFailException, match="cannot be changed without a token, and the connection"
+        ):
+            Try().run(restart())
+        assert hub.requests == []
+        look = GetSpaceRuntimeOperator(task_id="look", repo_id=SPACE)
+        assert Try().run(look)["stage"] == "RUNNING"
 
     def test_a_space_that_is_missing_or_not_shown(self, hub: HubEmulator) -> None:
         with pytest.raises(AirflowFailException, match="does not exist, or the token may not see it"):
