@@ -24,6 +24,14 @@ def test_a_retry_knows_what_the_first_try_found(hub: HubEmulator) -> None:
         assert database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'").fetchall() == []
 
 
+def test_the_way_back_is_taken_after_skipped_work(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper")
+    states = run(dag_file("skipped_work").dag)
+    assert (states["work"], states["restore"], states["dag"]) == ("skipped", "success", "success")
+    assert "t4-small" in {moment.hardware for moment in space.history}
+    assert space.requested_hardware == "cpu-basic"
+
+
 def test_windows_mapped_over_spaces_each_put_their_own_back(hub: HubEmulator) -> None:
     a = hub.add_space("acme/a", hardware="cpu-upgrade", sleep_time=1200)
     b = hub.add_space("acme/b", stage="PAUSED")
