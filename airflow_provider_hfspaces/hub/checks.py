@@ -24,6 +24,7 @@ __all__ = [
     "InvalidRepoId",
     "InvalidSleepTime",
     "InvalidStorage",
+    "InvalidToken",
     "InvalidVolume",
     "checked_endpoint",
     "checked_hardware",
@@ -32,6 +33,7 @@ __all__ = [
     "checked_repo_id",
     "checked_sleep_time",
     "checked_storage",
+    "checked_token",
     "checked_volumes",
     "known_hardware",
 ]
@@ -67,6 +69,10 @@ class InvalidVolume(InvalidInput):
 
 class InvalidNumber(InvalidInput):
     """Not a number that fits here."""
+
+
+class InvalidToken(InvalidInput):
+    """Not a token."""
 
 
 class InvalidEndpoint(InvalidInput):
@@ -285,6 +291,19 @@ def checked_endpoint(endpoint: str, *, allow_http: bool = False) -> str:
             f"allow_http in the connection's extra if that network is yours."
         )
     return endpoint.rstrip("/")
+
+
+def checked_token(token: str | None) -> str | None:
+    """A token without the space around it; ``None`` for an empty one.
+
+    :raises InvalidToken: for one that no header can carry, without showing it.
+    """
+    token = (token or "").strip()
+    if token and not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise InvalidToken(
+            "The token holds a space, a line break or a letter that no token has: copy it anew."
+        )
+    return token or None
 
 
 def is_loopback(host: str) -> bool:

@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 
 from airflow_provider_hfspaces.hub import sse, wire
 from airflow_provider_hfspaces.hub.calls import Call
-from airflow_provider_hfspaces.hub.checks import checked_endpoint, is_loopback
+from airflow_provider_hfspaces.hub.checks import checked_endpoint, checked_token, is_loopback
 from airflow_provider_hfspaces.hub.errors import (
     missing_token,
     protocol_error,
@@ -56,7 +56,7 @@ class HubClient:
         allow_http: bool = False,
     ) -> None:
         self.endpoint = checked_endpoint(endpoint, allow_http=allow_http)
-        self._token = token or None
+        self._token = checked_token(token)
         self._timeout = timeout
         self._retry = retry or RetryPolicy()
         self._user_agent = user_agent or wire.DEFAULT_USER_AGENT
@@ -235,7 +235,9 @@ def _network_errors(call: Call[Any], token: str | None) -> Iterator[None]:
     try:
         yield
     except requests.exceptions.SSLError as problem:
-        raise unavailable(call, _reason(problem), sent=False, token=token) from problem
+        # Only a certificate is refused before the request goes out.
+        sent = "CERTIFICATE_VERIFY_FAILED" not in str(problem)
+        raise unavailable(call, _reason(problem), sent=sent, token=token) from problem
     except requests.exceptions.ConnectTimeout as problem:
         raise unavailable(call, "connecting took too long", sent=False, token=token) from problem
     except requests.exceptions.ReadTimeout as problem:

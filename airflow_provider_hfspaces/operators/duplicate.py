@@ -116,6 +116,8 @@ class DuplicateSpaceOperator(SpaceOperator):
         self.killed.set()
 
     def _create(self, from_id: str, to_id: str, context: Context) -> bool:
+        from airflow_provider_hfspaces.hub.errors import HubError
+
         store = retry_store(context)
         asked = store.get(ASKED)
         if asked is not None and (asked.get("from_id"), asked.get("to_id")) != (from_id, to_id):
@@ -135,7 +137,12 @@ class DuplicateSpaceOperator(SpaceOperator):
             return False
         asked = {"from_id": from_id, "to_id": to_id, "at": datetime.now(timezone.utc).isoformat()}
         store.set(ASKED, asked)
-        created = self._ask(from_id, to_id, asked, context)
+        try:
+            created = self._ask(from_id, to_id, asked, context)
+        except HubError as error:
+            if not error.outcome_unknown:
+                store.delete(ASKED)
+            raise
         store.delete(ASKED)
         return created
 
@@ -149,7 +156,8 @@ class DuplicateSpaceOperator(SpaceOperator):
             if not (error.outcome_unknown or isinstance(error, HubConflict)):
                 raise
             existing = self._look(to_id)
-            if existing is None or not self._is_ours(existing, asked):
+            first = not error.outcome_unknown and error.tries == 1
+            if existing is None or first or not self._is_ours(existing, asked):
                 if existing is not None and isinstance(error, HubConflict) and self.exist_ok:
                     return False
                 raise

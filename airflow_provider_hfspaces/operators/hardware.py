@@ -199,6 +199,7 @@ class RequestHardwareOperator(SpaceOperator):
         if runtime.requested_hardware == hardware and runtime.stage in STARTING_STAGES:
             self.log.info("Space %s is on its way to %s already: nothing to ask for.", repo_id, hardware)
             return self._with_sleep_time(repo_id, runtime, sleep_time)
+        self._refuse_when_killed(repo_id)
         was = runtime.stage
         if runtime.requested_hardware == hardware:
             runtime = self._with_sleep_time(repo_id, runtime, sleep_time)
@@ -208,6 +209,11 @@ class RequestHardwareOperator(SpaceOperator):
             self.log.info("Space %s was %s: starting it.", repo_id, was)
             runtime = self.hook.restart(repo_id)
         return runtime
+
+    def _refuse_when_killed(self, repo_id: str) -> None:
+        """Airflow 3.3 returns from a kill into this code, which must not ask for a GPU then."""
+        if self.killed.is_set():
+            raise AirflowFailException(f"The task was killed: nothing was requested for Space {repo_id}.")
 
     def _tell_request(
         self, repo_id: str, runtime: SpaceRuntime, hardware: str, sleep_time: int | None
