@@ -293,10 +293,17 @@ class HfSpacesHook(BaseHook):
         client = client or self.client
         if runtime is None:
             runtime = client.send(calls.get_runtime(snapshot.repo_id))
-        offered = self.offered(snapshot.hardware, client) if snapshot.hardware else None
-        hardware_call = snapshot.hardware_call(runtime, offered)
-        if hardware_call:
-            runtime = self._send_hardware(hardware_call, client)
+        try:
+            offered = self.offered(snapshot.hardware, client) if snapshot.hardware else None
+            hardware_call = snapshot.hardware_call(runtime, offered)
+            if hardware_call:
+                runtime = self._send_hardware(hardware_call, client)
+        except (HubError, InvalidInput):
+            # Whatever hardware it stays on, a paused Space costs nothing.
+            pause_call = snapshot.pause_call(runtime)
+            if pause_call:
+                client.send(pause_call)
+            raise
         for needed in (snapshot.sleep_time_call, snapshot.pause_call):
             call = needed(runtime)
             if call:

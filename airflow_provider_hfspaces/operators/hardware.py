@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import AirflowFailException, BaseOperator, Context, retry_store
@@ -114,6 +115,7 @@ class RequestHardwareOperator(SpaceOperator):
 
         Asks Airflow for nothing: the signal may have come in the middle of a talk with it.
         """
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.retry import RetryPolicy
 
@@ -123,7 +125,7 @@ class RequestHardwareOperator(SpaceOperator):
             return
         try:
             self.hook.restore(snapshot, client=self.hook.client.fresh(retry=RetryPolicy(3, 3, 0.2, 0.5)))
-        except HubError as error:
+        except (HubError, InvalidInput) as error:
             self.log.error("The task was killed, and Space %s could not be put back: %s", self.repo_id, error)
         else:
             self.log.warning("The task was killed: Space %s is put back as it was.", snapshot.repo_id)
@@ -315,13 +317,28 @@ class RestoreHardwareOperator(SpaceOperator):
             snapshot.hardware,
             ", paused" if snapshot.was_paused else "",
         )
-        runtime = self.hook.restore(snapshot, before)
+        runtime = self._restore(snapshot, before)
         if before.stage == "PAUSED" and not snapshot.was_paused:
             self.log.info("Space %s was paused meanwhile and stays so.", repo_id)
         if self.wait_until_back:
             runtime = self._wait_until_back(repo_id, snapshot, before, runtime)
         self.log.info("Space %s is %s.", repo_id, describe(runtime))
         return runtime.to_dict()
+
+    def _restore(self, snapshot: SpaceSnapshot, before: SpaceRuntime) -> SpaceRuntime:
+        """Put back what was there; the fallback where the Hub refuses that for good."""
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.hub.errors import HubError
+
+        try:
+            return self.hook.restore(snapshot, before)
+        except (HubError, InvalidInput) as error:
+            for_good = isinstance(error, InvalidInput) or error.permanent
+            if not for_good or snapshot.hardware == self.fallback:
+                raise
+            self.log.error("%s Putting Space %s on %s instead.", error, snapshot.repo_id, self.fallback)
+            self.hook.restore(replace(snapshot, hardware=self.fallback))
+            raise
 
     def _recorded(self, repo_id: str, context: Context) -> SpaceSnapshot | None:
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot

@@ -297,6 +297,15 @@ class TestRestore:
         run.run(restore())
         assert space.requested_hardware == "cpu-basic"
 
+    def test_where_the_hub_refuses_what_was_there_the_gpu_goes_all_the_same(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        run = Try()
+        gone = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "h100", "sleep_time": None}
+        run.ti.xcoms["snapshot", "previous"] = gone
+        with pytest.raises(AirflowFailException, match="no hardware 'h100'"):
+            run.run(restore())
+        assert space.requested_hardware == "cpu-basic"
+
     def test_a_static_space_is_left_alone(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, sdk="static")
         Try().run(restore())
