@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,6 +36,9 @@ else:
     from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
     from airflow.utils.context import Context
 
+_LONGEST_VARIABLE = 250
+"""Letters in the name of an Airflow Variable."""
+
 __all__ = [
     "AIRFLOW_3",
     "AIRFLOW_VERSION",
@@ -48,6 +52,7 @@ __all__ = [
     "PokeReturnValue",
     "RetryStore",
     "airflow_version",
+    "forget_of_task",
     "hides_value_of",
     "mask_secret",
     "retry_store",
@@ -106,15 +111,26 @@ def retry_store(context: Mapping[str, Any]) -> RetryStore:
     Airflow 3.3 has a store for it; before that an Airflow Variable of the task instance serves.
     """
     store: RetryStore | None = context.get("task_state_store")
-    return store if store is not None else _VariableStore(context)
+    if store is not None:
+        return store
+    ti = context["ti"]
+    return _VariableStore(ti, ti.task_id, getattr(ti, "map_index", -1))
+
+
+def forget_of_task(context: Mapping[str, Any], task_id: str, map_index: int, key: str) -> None:
+    """Delete what another task of this run keeps in its :func:`retry_store`.
+
+    Airflow 3.3 keeps that to the task itself and deletes it with the run, or after 30 days.
+    """
+    if context.get("task_state_store") is None:
+        _VariableStore(context["ti"], task_id, map_index).delete(key)
 
 
 class _VariableStore:
-    def __init__(self, context: Mapping[str, Any]) -> None:
-        ti = context["ti"]
-        parts = [ti.dag_id, ti.run_id, ti.task_id]
-        if getattr(ti, "map_index", -1) >= 0:
-            parts.append(str(ti.map_index))
+    def __init__(self, ti: Any, task_id: str, map_index: int) -> None:
+        parts = [ti.dag_id, ti.run_id, task_id]
+        if map_index >= 0:
+            parts.append(str(map_index))
         self._prefix = "hf_spaces:" + ":".join(parts)
 
     def get(self, key: str) -> Any:
@@ -135,7 +151,11 @@ class _VariableStore:
         _variable().delete(self._name(key))
 
     def _name(self, key: str) -> str:
-        return f"{self._prefix}:{key}"[:250]
+        name = f"{self._prefix}:{key}"
+        if len(name) <= _LONGEST_VARIABLE:
+            return name
+        digest = sha256(name.encode()).hexdigest()[:16]
+        return f"{name[: _LONGEST_VARIABLE - 17]}:{digest}"
 
 
 def _variable() -> Any:

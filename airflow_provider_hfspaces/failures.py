@@ -1,11 +1,14 @@
-"""How what goes wrong with a Space ends a task: with a retry where that could help, without where not."""
+"""How what goes wrong with a Space ends a task: with a retry where that could help, without where not.
+
+And what no message of it may show.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["failing_for_good"]
+__all__ = ["failing_for_good", "mask_written"]
 
 
 @contextmanager
@@ -29,3 +32,12 @@ def failing_for_good() -> Iterator[None]:
         if error.permanent:
             raise AirflowFailException(str(error)) from error
         raise
+
+
+def mask_written(secret: str) -> None:
+    """Have Airflow mask a secret in each form in which a log may show it: plain, in JSON, in a repr."""
+    from airflow_provider_hfspaces.compat import mask_secret
+    from airflow_provider_hfspaces.hub.errors import written_forms
+
+    for form in sorted(written_forms(secret)):
+        mask_secret(form)

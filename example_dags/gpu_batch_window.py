@@ -35,6 +35,8 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    # A second run would take the first one's GPU for what was there before.
+    max_active_runs=1,
     params={"space": "acme/whisper", "hardware": "t4-small", "batch_size": 8},
     tags=["hugging face", "spaces"],
     doc_md=__doc__,

@@ -1,8 +1,8 @@
 """Pause Spaces in the evening and bring them back in the morning.
 
 One mapped task per Space: a Space that fails does not keep the others from being paused, and is
-tried again by itself. A Space that is paused already, or runs already, costs no request that
-changes anything.
+tried again by itself. A Space that is paused already in the evening, or runs already in the
+morning, is left alone.
 
 Needs a connection ``hf_spaces_default`` with a token that may write to the Spaces.
 """
@@ -40,6 +40,7 @@ with DAG(dag_id="morning_restart", schedule="0 7 * * *", **COMMON) as morning:
         task_id="restart",
         map_index_template="{{ task.repo_id }}",
         max_active_tis_per_dagrun=8,
+        only_if_stopped=True,
         poll_interval=15,
     ).expand(repo_id=SPACES)
 

@@ -176,7 +176,7 @@ def show_bill(hub: Any) -> None:
     price = next(flavor for flavor in HfSpacesHook().list_hardware() if flavor.name == GPU)
     rows = [(item.hardware, f"{item.minutes} min", price.price, f"${item.usd:8.4f}") for item in bill.items]
     rows.append(("this run", f"{bill.minutes} min", "", f"${bill.total_usd:8.4f}"))
-    day = price.hourly_cost * 24
+    day = (price.hourly_cost or 0) * 24
     rows.append(("left on for a day", "1440 min", price.price, f"${day:8.4f}"))
     table("What it cost (an estimate from the Hub's list prices)", ("", "time", "price", "USD"), rows)
     if bill.total_usd:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from airflow_provider_hfspaces.emulator import HubEmulator
@@ -51,17 +51,24 @@ class FakeStore:
 
 
 class Try:
-    """One task instance's tries: the store stays, the XComs of the task itself go."""
+    """One task instance's tries: the store stays, the XComs of the task itself go.
 
-    def __init__(self) -> None:
+    :param dag: the operators of a DAG, where they have to know of each other; then each has a
+        store of its own.
+    """
+
+    def __init__(self, *dag: Any) -> None:
         self.store = FakeStore()
         self.ti = FakeTaskInstance()
+        self.dag = SimpleNamespace(tasks=dag, task_ids=[task.task_id for task in dag]) if dag else None
+        self.stores: dict[str, FakeStore] = {}
 
     def run(self, operator: Any) -> Any:
         self.ti.task_id = operator.task_id
         for key in [key for key in self.ti.xcoms if key[0] == operator.task_id]:
             del self.ti.xcoms[key]
-        result = operator.execute({"ti": self.ti, "task_state_store": self.store})
+        store = self.stores.setdefault(operator.task_id, FakeStore()) if self.dag else self.store
+        result = operator.execute({"ti": self.ti, "task_state_store": store, "dag": self.dag})
         if result is not None:
             self.ti.xcom_push("return_value", result)
         return result

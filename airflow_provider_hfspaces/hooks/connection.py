@@ -46,6 +46,8 @@ class ConnectionSettings:
             raise InvalidConnection(
                 f"The extra of the connection {connection.conn_id!r} is no JSON object."
             ) from None
+        if not isinstance(extra, dict):
+            raise InvalidConnection(f"The extra of the connection {connection.conn_id!r} is no JSON object.")
         allow_http = _flag(extra.get("allow_http"), connection.conn_id)
         return cls(
             endpoint=checked_endpoint(_endpoint(connection), allow_http=allow_http),

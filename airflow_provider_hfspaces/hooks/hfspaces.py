@@ -14,8 +14,8 @@ from airflow_provider_hfspaces.compat import (
     AirflowNotFoundException,
     BaseHook,
     airflow_version,
-    mask_secret,
 )
+from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, InvalidConnection
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import (
@@ -134,7 +134,7 @@ class HfSpacesHook(BaseHook):
         """The client behind this hook, built once: one pool of connections, one masked token."""
         token = self._token or (self._connection.password or "").strip() or None
         if token:
-            mask_secret(token)
+            mask_written(token)
         return HubClient(
             token,
             self.settings.endpoint,
@@ -168,7 +168,7 @@ class HfSpacesHook(BaseHook):
 
     # What is there
 
-    def get_space(self, repo_id: str, *, expand: Iterable[str] = ()) -> SpaceInfo:
+    def get_space(self, repo_id: str, *, expand: str | Iterable[str] = ()) -> SpaceInfo:
         """A Space's description; ``expand`` names the properties to send, none is the Hub's choice."""
         return self._send(calls.get_space(self.repo_id(repo_id), expand=expand))
 
@@ -184,7 +184,7 @@ class HfSpacesHook(BaseHook):
         filter: str | Iterable[str] = (),
         sort: str | None = None,
         limit: int | None = None,
-        expand: Iterable[str] = (),
+        expand: str | Iterable[str] = (),
         page_size: int | None = None,
     ) -> Iterator[SpaceInfo]:
         """Spaces that the token may see, page by page as they are needed.
@@ -354,7 +354,7 @@ class HfSpacesHook(BaseHook):
             offered=self.offered(hardware) if hardware else None,
         )
         for value in call.confidential:
-            mask_secret(value)
+            mask_written(value)
         try:
             return self._send(call)
         except HubConflict:
@@ -411,7 +411,7 @@ class HfSpacesHook(BaseHook):
         """Add or change a secret, which restarts the Space. Its value is masked from here on."""
         call = calls.add_secret(self.repo_id(repo_id), key, value, description=description)
         for each in call.confidential:
-            mask_secret(each)
+            mask_written(each)
         self._send(call)
 
     def delete_secret(self, repo_id: str, key: str) -> None:
@@ -436,6 +436,7 @@ class HfSpacesHook(BaseHook):
         timeout: float,
         poll_interval: float,
         before: SpaceRuntime | None = None,
+        answer: SpaceRuntime | None = None,
         grace: float = 30.0,
         stop: threading.Event | None = None,
         on_change: Callable[[SpaceRuntime, float], None] | None = None,
@@ -445,15 +446,16 @@ class HfSpacesHook(BaseHook):
         :param goal: where it should be.
         :param timeout: seconds.
         :param poll_interval: seconds between two looks.
-        :param before: what was there when something was asked of the Space; for ``grace`` seconds
-            a Space that looks the same is only late.
+        :param before: what was there when something was asked of the Space; for ``grace`` seconds,
+            but no more than half of ``timeout``, a Space that looks the same is only late.
+        :param answer: what the Hub answered to that.
         :param stop: ends the wait from another thread or a signal handler.
         :param on_change: called with each new state and the seconds since the wait began.
         :raises SpaceWaitFailed: when it cannot get there any more, or the wait was stopped.
         :raises SpaceWaitTimeout: when it has not got there in time.
         """
         repo_id = self.repo_id(repo_id)
-        wait = Wait(goal, before=before, grace=grace)
+        wait = Wait(goal, before=before, answer=answer, grace=min(grace, timeout / 2))
         stop = stop or threading.Event()
         tell = on_change or self._tell_change(repo_id)
         started = time.monotonic()
@@ -517,7 +519,19 @@ class HfSpacesHook(BaseHook):
     def _send(self, call: Call[T]) -> T:
         return self.client.send(call)
 
+    def _look_for_request(
+        self, client: HubClient, repo_id: str, hardware: str, hurry: bool
+    ) -> SpaceRuntime | None:
+        """Look whether a request whose answer was lost has arrived; the Hub may be late to show it."""
+        for delay in _LOOKS_IN_A_HURRY if hurry else _LOOKS_AFTER_A_LOST_ANSWER:
+            time.sleep(delay)
+            runtime = client.send(calls.get_runtime(repo_id))
+            if runtime.requested_hardware == hardware:
+                return runtime
+        return None
+
     def _send_hardware(self, call: Call[SpaceRuntime], client: HubClient | None = None) -> SpaceRuntime:
+        hurry = client is not None
         client = client or self.client
         try:
             return client.send(call)
@@ -527,8 +541,9 @@ class HfSpacesHook(BaseHook):
             self.log.warning("%s Looking at what the Space was asked for.", error)
         assert call.body is not None
         assert call.repo_id is not None
-        runtime = client.send(calls.get_runtime(call.repo_id))
-        if runtime.requested_hardware != call.body["flavor"]:
+        runtime = self._look_for_request(client, call.repo_id, call.body["flavor"], hurry)
+        if runtime is None:
+            self.log.warning("Space %s shows no trace of the request: sending it again.", call.repo_id)
             return client.send(call)
         seconds = call.body.get("sleepTimeSeconds")
         if seconds is not None and runtime.sleep_time != (seconds if seconds > 0 else None):
@@ -563,6 +578,10 @@ def describe(runtime: SpaceRuntime) -> str:
         text += f" ({runtime.error_message})"
     return text
 
+
+_LOOKS_AFTER_A_LOST_ANSWER = (0.0, 1.0, 2.0, 4.0)
+_LOOKS_IN_A_HURRY = (0.0, 0.5)
+"""Seconds before each look; a signal handler has five seconds in all."""
 
 _USER_AGENT = (
     f"airflow-provider-hfspaces/{__version__}; python/{platform.python_version()}; "

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote
 
 from airflow_provider_hfspaces.hub.checks import (
     InvalidInput,
     checked_hardware,
     checked_key,
     checked_number,
+    checked_owner,
     checked_repo_id,
     checked_sleep_time,
     checked_storage,
@@ -95,13 +95,13 @@ class Call(Generic[T]):
     instead: str | None = None
 
 
-def get_space(repo_id: str, *, expand: Iterable[str] = ()) -> Call[SpaceInfo]:
+def get_space(repo_id: str, *, expand: str | Iterable[str] = ()) -> Call[SpaceInfo]:
     """``GET /api/spaces/{repo_id}``: a Space's description.
 
     :param expand: names of the properties to send, such as ``runtime``, ``sdk`` or ``createdAt``;
         none stands for the Hub's own choice.
     """
-    return _get(repo_id, "", SpaceInfo.from_payload, query=[("expand", each) for each in expand])
+    return _get(repo_id, "", SpaceInfo.from_payload, query=[("expand", each) for each in _names(expand)])
 
 
 def get_runtime(repo_id: str) -> Call[SpaceRuntime]:
@@ -116,7 +116,7 @@ def list_spaces(
     filter: str | Iterable[str] = (),
     sort: str | None = None,
     limit: int | None = None,
-    expand: Iterable[str] = (),
+    expand: str | Iterable[str] = (),
 ) -> Call[list[SpaceInfo]]:
     """``GET /api/spaces``: one page of Spaces that the token may see; the next by ``Link``.
 
@@ -127,18 +127,17 @@ def list_spaces(
     :param limit: how many Spaces make a page.
     :param expand: names of the properties to send, such as ``runtime``.
     """
-    tags = [filter] if isinstance(filter, str) else filter
     query: list[tuple[str, str]] = []
     if author is not None:
         query.append(("author", author))
     if search is not None:
         query.append(("search", search))
-    query.extend(("filter", tag) for tag in tags)
+    query.extend(("filter", tag) for tag in _names(filter))
     if sort is not None:
         query.append(("sort", sort))
     if limit is not None:
         query.append(("limit", str(checked_number(limit, "limit", least=1))))
-    query.extend(("expand", each) for each in expand)
+    query.extend(("expand", each) for each in _names(expand))
     return Call("GET", "/api/spaces", _list_of(SpaceInfo.from_payload), tuple(query), repeatable=True)
 
 
@@ -358,7 +357,7 @@ def get_billing_usage(*, organization: str | None = None) -> Call[dict[str, Any]
     """
     path = "/api/settings/billing/usage"
     if organization is not None:
-        path = f"/api/organizations/{quote(organization, safe='')}/billing/usage"
+        path = f"/api/organizations/{checked_owner(organization)}/billing/usage"
     return Call("GET", path, _mapping, repeatable=True, needs_token=True)
 
 
@@ -421,6 +420,10 @@ def _post(
     **options: Any,
 ) -> Call[T]:
     return _change("POST", repo_id, suffix, read, body, **options)
+
+
+def _names(given: str | Iterable[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _setting(key: str, value: str, description: str | None, kind: str) -> dict[str, str]:

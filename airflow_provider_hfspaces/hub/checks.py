@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_provider_hfspaces.hub.models import (
     HardwareFlavor,
     SpaceHardware,
+    SpaceStage,
     SpaceStorage,
     Volume,
 )
@@ -23,15 +24,19 @@ __all__ = [
     "InvalidNumber",
     "InvalidRepoId",
     "InvalidSleepTime",
+    "InvalidStage",
     "InvalidStorage",
     "InvalidToken",
     "InvalidVolume",
+    "checked_amount",
     "checked_endpoint",
     "checked_hardware",
     "checked_key",
     "checked_number",
+    "checked_owner",
     "checked_repo_id",
     "checked_sleep_time",
+    "checked_stages",
     "checked_storage",
     "checked_token",
     "checked_volumes",
@@ -57,6 +62,10 @@ class InvalidStorage(InvalidInput):
 
 class InvalidSleepTime(InvalidInput):
     """Not a sleep time."""
+
+
+class InvalidStage(InvalidInput):
+    """Not a stage of a Space."""
 
 
 class InvalidKey(InvalidInput):
@@ -136,8 +145,21 @@ def _check_name(part: str, role: str, given: str) -> None:
         raise InvalidRepoId(f"{given!r} is no repo_id of a Space: {problem}.")
 
 
+def checked_owner(owner: str) -> str:
+    """The name of a user or an organization.
+
+    :raises InvalidInput: saying what is wrong with it.
+    """
+    if not isinstance(owner, str) or ".." in owner or "--" in owner or not _NAME.fullmatch(owner):
+        raise InvalidInput(f"{owner!r} is no name of a user or an organization on the Hub.")
+    return owner
+
+
 def _from_url(url: str, endpoint: str | None) -> str:
-    parts = urlsplit(url if "://" in url else f"https://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+    except ValueError:
+        raise InvalidRepoId(f"{url!r} is no address: give the Space as 'owner/name'.") from None
     host = (parts.hostname or "").lower()
     own = urlsplit(endpoint) if endpoint else None
     path = [unquote(each) for each in parts.path.split("/") if each]
@@ -215,6 +237,24 @@ def checked_sleep_time(seconds: int) -> int:
     return seconds
 
 
+def checked_stages(stages: str | Iterable[str], *, least: int = 1) -> frozenset[str]:
+    """Stages of a Space; a single one may be given as it is.
+
+    :param least: how many there have to be.
+    :raises InvalidStage: naming the nearest stage and all there are.
+    """
+    given = [stages] if isinstance(stages, str) else list(stages)
+    known = [each.value for each in SpaceStage]
+    for stage in given:
+        if stage not in known:
+            nearest = difflib.get_close_matches(str(stage).strip().upper(), known, n=1, cutoff=0.5)
+            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+            raise InvalidStage(f"A Space has no stage {stage!r}.{hint} There are: {', '.join(known)}.")
+    if len(given) < least:
+        raise InvalidStage(f"At least one stage is needed; there are: {', '.join(known)}.")
+    return frozenset(str(each) for each in given)
+
+
 def checked_key(key: str, kind: str = "secret") -> str:
     """The name of a secret or a variable.
 
@@ -237,6 +277,16 @@ def checked_number(value: int, what: str, *, least: int) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InvalidNumber(f"{what} is a whole number of at least {least}; got {value!r}.")
+    return value
+
+
+def checked_amount(value: float, what: str) -> float:
+    """An amount of money, in USD.
+
+    :raises InvalidNumber: for anything but a number of at least 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise InvalidNumber(f"{what} is a number of USD per hour, at least 0; got {value!r}.")
     return value
 
 
@@ -278,9 +328,15 @@ def checked_endpoint(endpoint: str, *, allow_http: bool = False) -> str:
     :param allow_http: accept plain ``http`` to a host that is not this one.
     :raises InvalidEndpoint: for an address that is none, or that would send the token in the clear.
     """
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(endpoint)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError:
+        raise InvalidEndpoint(f"{endpoint!r} is no endpoint: it has the form https://host.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_fits:
         raise InvalidEndpoint(f"{endpoint!r} is no endpoint: it has the form https://host.")
+    if re.search(r"[\s\x00-\x1f\x7f\\<>\"{}|^`]", endpoint):
+        raise InvalidEndpoint(f"{endpoint!r} is no endpoint: it holds a character that no address has.")
     if parts.username or parts.password:
         raise InvalidEndpoint("An endpoint holds no user name and no password: give the token by itself.")
     if parts.query or parts.fragment:

@@ -235,9 +235,13 @@ def _network_errors(call: Call[Any], token: str | None) -> Iterator[None]:
     try:
         yield
     except requests.exceptions.SSLError as problem:
-        # Only a certificate is refused before the request goes out.
-        sent = "CERTIFICATE_VERIFY_FAILED" not in str(problem)
-        raise unavailable(call, _reason(problem), sent=sent, token=token) from problem
+        # Only a certificate is refused before the request goes out, and it will be the same next time.
+        refused = "CERTIFICATE_VERIFY_FAILED" in str(problem)
+        raise unavailable(
+            call, _reason(problem), sent=not refused, permanent=refused, token=token
+        ) from problem
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader) as problem:
+        raise unavailable(call, _reason(problem), sent=False, permanent=True, token=token) from problem
     except requests.exceptions.ConnectTimeout as problem:
         raise unavailable(call, "connecting took too long", sent=False, token=token) from problem
     except requests.exceptions.ReadTimeout as problem:

@@ -25,6 +25,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,6 +53,7 @@ __all__ = [
     "protocol_error",
     "quota_used_up",
     "unavailable",
+    "written_forms",
 ]
 
 
@@ -301,20 +303,25 @@ def quota_used_up(call: Call[Any], seconds: float) -> HubRateLimited:
     return error
 
 
-def unavailable(call: Call[Any], reason: str, *, sent: bool, token: str | None = None) -> HubUnavailable:
+def unavailable(
+    call: Call[Any], reason: str, *, sent: bool, permanent: bool = False, token: str | None = None
+) -> HubUnavailable:
     """The error for an answer that never came.
 
     :param reason: what the network said.
     :param sent: whether the Hub may have got the request.
+    :param permanent: whether no later try could help either.
     """
     unknown = sent and call.method != "GET"
     consequence = "It is not known whether it took effect." if unknown else "Nothing was changed."
-    return HubUnavailable.of(
+    error = HubUnavailable.of(
         call,
         f"No answer from the Hub to {call.method} {call.path}{_for(call)}: "
         f"{scrub(reason, call, token)}. {consequence}",
         outcome_unknown=unknown,
     )
+    error.permanent = permanent
+    return error
 
 
 def protocol_error(
@@ -362,9 +369,25 @@ def hub_message(headers: Mapping[str, str], text: str) -> str:
 def scrub(text: str, call: Call[Any] | None = None, token: str | None = None) -> str:
     """``text`` without the token, without anything like one, and without the call's secrets."""
     hidden = [token or "", *(call.confidential if call else ())]
-    for value in sorted(filter(None, hidden), key=len, reverse=True):
-        text = text.replace(value, "***")
+    forms = {form for value in hidden if value for form in written_forms(value)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
     return _TOKEN_PATTERN.sub(r"\1***", text)
+
+
+def written_forms(secret: str) -> set[str]:
+    """A secret as it may stand in a text: as it is, in JSON, in a repr, in an address."""
+    written = {
+        secret,
+        " ".join(secret.split()),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+    }
+    return {form for form in written if form}
 
 
 def _messages(body: Any) -> list[str]:

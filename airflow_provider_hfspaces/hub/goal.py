@@ -111,8 +111,11 @@ class Goal:
         return Pending(f"stage {stage}")
 
     def _judge_details(self, runtime: SpaceRuntime) -> Verdict:
-        if self.hardware is not None and runtime.stage == "RUNNING" and runtime.hardware != self.hardware:
-            return Pending(f"{runtime.stage}, still on {runtime.hardware}")
+        if self.hardware is not None and runtime.stage == "RUNNING":
+            if runtime.hardware != self.hardware:
+                return Pending(f"{runtime.stage}, still on {runtime.hardware}")
+            if runtime.requested_hardware not in (None, self.hardware):
+                return Pending(f"{runtime.stage}, but about to go to {runtime.requested_hardware}")
         if self.sha is not None and runtime.sha is not None and runtime.sha != self.sha:
             return Pending(f"{runtime.stage}, still at commit {runtime.sha[:7]}")
         return Reached()
@@ -133,15 +136,23 @@ class Wait:
     a look that shows nothing new proves nothing until the grace time is over.
 
     :param before: the runtime when the action was sent; ``None`` for a wait without an action.
+    :param answer: what the Hub answered to the action.
     :param grace: seconds for which an unchanged runtime proves nothing.
     """
 
-    def __init__(self, goal: Goal, *, before: SpaceRuntime | None = None, grace: float = 30.0) -> None:
+    def __init__(
+        self,
+        goal: Goal,
+        *,
+        before: SpaceRuntime | None = None,
+        answer: SpaceRuntime | None = None,
+        grace: float = 30.0,
+    ) -> None:
         self.goal = goal
         self._before = before
         self._grace = grace if before is not None else 0.0
         self._moved = before is None
-        self._accepted = False
+        self._accepted = answer is not None and answer.requested_hardware == goal.hardware
 
     def look(self, runtime: SpaceRuntime, elapsed: float) -> Verdict:
         """Judge a look.

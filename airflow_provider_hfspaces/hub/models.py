@@ -135,8 +135,9 @@ class SpaceReplicas:
     requested: int | str | None = None
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any] | None) -> SpaceReplicas:
-        payload = payload or {}
+    def from_payload(cls, payload: Any) -> SpaceReplicas:
+        if not isinstance(payload, Mapping):
+            return cls(requested=payload if isinstance(payload, (int, str)) else None)
         return cls(current=payload.get("current"), requested=payload.get("requested"))
 
     def to_dict(self) -> dict[str, Any]:
@@ -240,8 +241,17 @@ class SpaceRuntime:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> SpaceRuntime:
-        """Read the Hub's answer. Only ``stage`` has to be there."""
+        """Read the Hub's answer. Only ``stage`` has to be there.
+
+        :raises KeyError: without a stage.
+        :raises TypeError: for a hardware or a sleep time that cannot be read. Nothing is guessed
+            about what costs money; an oddity elsewhere is only left out.
+        """
+        if not payload.get("stage"):
+            raise KeyError("stage")
         hardware = payload.get("hardware") or {}
+        if not isinstance(hardware, Mapping):
+            raise TypeError("hardware as an object")
         return cls(
             stage=str(payload["stage"]),
             hardware=hardware.get("current"),
@@ -250,9 +260,9 @@ class SpaceRuntime:
             storage=payload.get("storage"),
             dev_mode=bool(payload.get("devMode", False)),
             replicas=SpaceReplicas.from_payload(payload.get("replicas")),
-            volumes=tuple(Volume.from_payload(each) for each in payload.get("volumes") or ()),
+            volumes=tuple(Volume.from_payload(each) for each in _objects(payload.get("volumes"))),
             error_message=payload.get("errorMessage"),
-            domains=tuple(SpaceDomain.from_payload(each) for each in payload.get("domains") or ()),
+            domains=tuple(SpaceDomain.from_payload(each) for each in _objects(payload.get("domains"))),
             sha=payload.get("sha"),
             raw=dict(payload),
         )
@@ -264,8 +274,12 @@ class SpaceRuntime:
 
     @property
     def is_static(self) -> bool:
-        """Whether this is a static Space: it always runs, on no hardware at all."""
-        return self.stage == SpaceStage.RUNNING and self.hardware is None and self.requested_hardware is None
+        """Whether this is a static Space: it always runs, on no hardware at all.
+
+        An answer that says nothing about hardware does not make one.
+        """
+        silent = bool(self.raw) and not isinstance(self.raw.get("hardware"), Mapping)
+        return self.stage == SpaceStage.RUNNING and self.configured_hardware is None and not silent
 
     @property
     def is_billed(self) -> bool:
@@ -292,9 +306,14 @@ class SpaceRuntime:
 
 def _sleep_time(value: Any) -> int | None:
     """The Hub says "never" as null, as nothing at all, or as -1."""
-    if value is None or value < 0:
+    if value is None:
         return None
-    return int(value)
+    seconds = int(value)
+    return None if seconds < 0 else seconds
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 @dataclass(frozen=True)
@@ -349,7 +368,7 @@ class SpaceVariable:
     def from_payload(cls, key: str, payload: Mapping[str, Any]) -> SpaceVariable:
         return cls(
             key=key,
-            value=str(payload.get("value", "")),
+            value=str(payload.get("value") or ""),
             description=payload.get("description"),
             updated_at=payload.get("updatedAt"),
         )
@@ -402,14 +421,18 @@ _UNITS_PER_HOUR = {"second": 3600.0, "minute": 60.0, "hour": 1.0, "day": 1 / 24}
 
 @dataclass(frozen=True)
 class HardwareFlavor:
-    """An entry of the Hub's own price list, ``GET /api/spaces/hardware``."""
+    """An entry of the Hub's own price list, ``GET /api/spaces/hardware``.
+
+    :ivar unit_cost_usd: USD per unit; ``None`` where the Hub lists no price.
+    :ivar unit_label: the unit, which so far has always been ``minute``.
+    """
 
     name: str
     pretty_name: str
     cpu: str
     ram: str
     accelerator: Accelerator | None
-    unit_cost_usd: float
+    unit_cost_usd: float | None
     unit_label: str
 
     @classmethod
@@ -427,35 +450,33 @@ class HardwareFlavor:
         )
 
     @property
-    def hourly_cost(self) -> float:
-        """USD per hour and replica, to the tenth of a cent.
+    def hourly_cost(self) -> float | None:
+        """USD per hour and replica, to the tenth of a cent; ``None`` where the Hub does not say.
 
         The Hub lists prices by the minute in rounded millionths of a dollar; rounding back gives
         the price that it advertises (6,667 a minute is $0.40 an hour, not $0.40002).
-
-        :raises ValueError: for a unit that is no length of time.
         """
-        try:
-            return round(self.unit_cost_usd * _UNITS_PER_HOUR[self.unit_label], 3)
-        except KeyError:
-            raise ValueError(
-                f"The Hub prices {self.name} per {self.unit_label!r}, which is no length of time "
-                f"that this version knows."
-            ) from None
+        units = _UNITS_PER_HOUR.get(self.unit_label)
+        if units is None or self.unit_cost_usd is None:
+            return None
+        return round(self.unit_cost_usd * units, 3)
 
     @property
     def price(self) -> str:
         """For people: ``free`` or ``$0.40/h``."""
-        try:
-            hourly = self.hourly_cost
-        except ValueError:
+        if self.unit_cost_usd is None:
+            return "no price"
+        hourly = self.hourly_cost
+        if hourly is None:
             return f"${self.unit_cost_usd:g}/{self.unit_label}"
         return "free" if not hourly else f"${hourly:.2f}/h"
 
 
-def _cost(payload: Mapping[str, Any]) -> float:
-    micro = payload.get("unitCostMicroUSD")
-    return micro / 1_000_000 if micro is not None else float(payload.get("unitCostUSD") or 0)
+def _cost(payload: Mapping[str, Any]) -> float | None:
+    micro, dollars = payload.get("unitCostMicroUSD"), payload.get("unitCostUSD")
+    if micro is not None:
+        return float(micro) / 1_000_000
+    return None if dollars is None else float(dollars)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class RateBudget:
         self._clock = clock
         self._lock = threading.RLock()
         self._closed_until = 0.0
+        self._told_of = 0.0
         self.quota: int | None = None
         self.window: int | None = None
         self.remaining: int | None = None
@@ -89,6 +90,13 @@ class RateBudget:
         """Seconds to wait before the next request, 0 if there is nothing to wait for."""
         with self._lock:
             left = self._closed_until - self._clock()
+            if left > 1 and self._told_of != self._closed_until:
+                self._told_of = self._closed_until
+                log.warning(
+                    "The Hub's quota%s is used up: requests wait %.0f seconds for the next window.",
+                    f" of {self.quota} requests in {self.window} seconds" if self.quota else "",
+                    left,
+                )
         return left + random.uniform(0, _SPREAD) if left > 0 else 0.0
 
     def _close(self, seconds: float) -> None:
@@ -181,7 +189,7 @@ def may_repeat(call: Call[Any], error: HubError) -> bool:
     """Whether a call may be sent again after this error."""
     if isinstance(error, HubRateLimited):
         return True
-    if not isinstance(error, HubUnavailable):
+    if not isinstance(error, HubUnavailable) or error.permanent:
         return False
     if error.status in _GATEWAY:
         return True

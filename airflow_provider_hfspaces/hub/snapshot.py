@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.calls import Call
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.errors import HubProtocolError
 from airflow_provider_hfspaces.hub.models import (
     FREE_HARDWARE,
     HardwareFlavor,
@@ -23,34 +26,53 @@ class SpaceSnapshot:
 
     :ivar hardware: the flavor that it was set to, whether or not it ran; ``None`` if unknown.
     :ivar sleep_time: seconds; ``None`` is never.
+    :ivar taken_at: when, in UTC, as ISO 8601.
     """
 
     repo_id: str
     stage: str
     hardware: str | None
     sleep_time: int | None = None
+    taken_at: str | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
-        """What is there now."""
-        return cls(repo_id, runtime.stage, runtime.configured_hardware, runtime.sleep_time)
+        """What is there now.
+
+        :raises HubProtocolError: where the Hub does not say on which hardware.
+        """
+        if runtime.configured_hardware is None and not runtime.is_static:
+            raise HubProtocolError(
+                f"The Hub says that Space {repo_id} is {runtime.stage}, but not on which hardware, so that "
+                f"it could not be put back. Try again later.",
+                repo_id=repo_id,
+            )
+        now = datetime.now(timezone.utc).isoformat()
+        return cls(repo_id, runtime.stage, runtime.configured_hardware, runtime.sleep_time, now)
 
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any]) -> SpaceSnapshot:
         """The snapshot that :meth:`to_dict` described.
 
-        :raises KeyError: for a mapping that describes none.
+        :raises InvalidInput: for something that describes none.
         """
+        if not isinstance(payload, Mapping) or not {"repo_id", "stage", "hardware"} <= set(payload):
+            raise InvalidInput(f"No snapshot of a Space: {payload!r:.200}.")
         return cls(
             repo_id=payload["repo_id"],
             stage=payload["stage"],
             hardware=payload["hardware"],
             sleep_time=payload.get("sleep_time"),
+            taken_at=payload.get("taken_at"),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON, for an XCom."""
         return asdict(self)
+
+    def is_of(self, repo_id: str) -> bool:
+        """Whether this is of that Space; the Hub does not tell upper from lower case in names."""
+        return self.repo_id.casefold() == repo_id.casefold()
 
     @property
     def was_paused(self) -> bool:

@@ -19,6 +19,9 @@ __all__ = ["DuplicateSpaceOperator"]
 ASKED = "duplicate"
 """The retry store's key for a copy that was asked for and not yet confirmed."""
 
+_FILES_FOLLOW = 600.0
+"""Seconds for which a copy may seem to have no app, while the Hub copies its files."""
+
 _CLOCKS_APART = timedelta(minutes=5)
 """How far this host's clock and the Hub's may be apart without a copy being taken for older."""
 
@@ -47,7 +50,8 @@ class DuplicateSpaceOperator(SpaceOperator):
         rendered when the task runs, masked, and kept out of the rendered fields.
     :param variables: the same for variables. Templated.
     :param volumes: what to mount into the copy. Templated.
-    :param exist_ok: take a Space that is there already for the copy, unchanged.
+    :param exist_ok: take a Space that is there already for the copy, unchanged: its hardware and
+        settings stay as they are.
     :param wait: whether to wait until the copy runs.
     :param timeout: seconds to wait at the most.
     :param poll_interval: seconds between two looks at the copy.
@@ -108,7 +112,7 @@ class DuplicateSpaceOperator(SpaceOperator):
         self.link(context, to_id)
         created = self._create(repo_id, to_id, context)
         if self.wait_until_running:
-            self._wait(to_id)
+            self._wait(to_id, created)
         return {"repo_id": to_id, "url": self.hook.page_url(to_id), "created": created}
 
     def on_kill(self) -> None:
@@ -181,7 +185,7 @@ class DuplicateSpaceOperator(SpaceOperator):
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
 
         try:
-            found = self.hook.get_space(to_id, expand=("createdAt",))
+            found = self.hook.get_space(to_id, expand=("createdAt", "private"))
         except SpaceNotFound:
             return None
         # A renamed Space answers under its old name too, which is free to be taken.
@@ -191,17 +195,35 @@ class DuplicateSpaceOperator(SpaceOperator):
         """Whether a Space that did not exist when we asked was made after we asked."""
         if space.created_at is None:
             return False
-        made = datetime.fromisoformat(space.created_at.replace("Z", "+00:00"))
+        try:
+            made = datetime.fromisoformat(space.created_at.replace("Z", "+00:00"))
+        except ValueError:
+            return False
+        if made.tzinfo is None:
+            made = made.replace(tzinfo=timezone.utc)
+        if space.private is not None and space.private != self.private:
+            return False
         return made >= datetime.fromisoformat(asked["at"]) - _CLOCKS_APART
 
-    def _wait(self, to_id: str) -> None:
+    def _wait(self, to_id: str, created: bool) -> None:
         from airflow_provider_hfspaces.hub.goal import Goal
 
+        first = self.hook.get_runtime(to_id)
+        if not created and self.hardware not in (None, first.configured_hardware):
+            self.log.warning(
+                "Space %s exists already and is used as it is, on %s and not on %s.",
+                to_id,
+                first.configured_hardware,
+                self.hardware,
+            )
+        # The Hub may still be copying files: until they are there, the copy seems to have no app.
+        empty = created and first.stage == "NO_APP_FILE"
         self.wait(
             to_id,
-            Goal(hardware=self.hardware),
+            Goal(hardware=self.hardware if created else None),
             timeout=self.timeout,
             poll_interval=self.poll_interval,
-            before=None,
+            before=first if empty else None,
+            grace=_FILES_FOLLOW,
             stop=self.killed,
         )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat import AirflowFailException, BaseOperator, Context, retry_store
+from airflow_provider_hfspaces.compat import (
+    AirflowFailException,
+    BaseOperator,
+    Context,
+    forget_of_task,
+    retry_store,
+)
 from airflow_provider_hfspaces.operators.base import SpaceOperator
 
 if TYPE_CHECKING:
@@ -24,6 +30,13 @@ __all__ = [
 PREVIOUS = "previous"
 """The key of what was there before, as an XCom and in the retry store."""
 
+RESTORED = "restored"
+"""The key of the XCom in which a RestoreHardwareOperator says what it has put back."""
+
+_MENDED_IN_THE_REPOSITORY = frozenset({"CONFIG_ERROR", "NO_APP_FILE"})
+_MENDED_BY_A_RESTART = frozenset({"BUILD_ERROR", "RUNTIME_ERROR"})
+_LOOKS_BEFORE_ASKING_AGAIN = 6
+
 
 class SnapshotSpaceOperator(SpaceOperator):
     """Remember a Space's hardware, sleep time and pause, for :class:`RestoreHardwareOperator`.
@@ -31,8 +44,11 @@ class SnapshotSpaceOperator(SpaceOperator):
     Reads the runtime and changes nothing, which makes it the right setup task of a hardware
     window: it does not fail half-way, so that the teardown always runs.
 
+    When the work is cleared, Airflow runs its setup again, on a Space that is still on the GPU: then
+    the first snapshot of the run is the one that counts, until the Space has been put back.
+
     Returns the snapshot, and pushes it as the XCom ``previous``: ``{"repo_id", "stage", "hardware",
-    "sleep_time"}``, with the sleep time in seconds, ``None`` for never.
+    "sleep_time", "taken_at"}``, with the sleep time in seconds, ``None`` for never.
     """
 
     needs_token = False
@@ -40,10 +56,45 @@ class SnapshotSpaceOperator(SpaceOperator):
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
-        snapshot = SpaceSnapshot.of(repo_id, self.hook.get_runtime(repo_id))
+        runtime = self.hook.get_runtime(repo_id)
+        snapshot = SpaceSnapshot.of(repo_id, runtime)
         self.log.info("Space %s is %s, set to %s.", repo_id, snapshot.stage, snapshot.hardware)
+        first = first_snapshot(context, repo_id)
+        if first is not None and first != snapshot:
+            snapshot = first
+            self.log.warning(
+                "An earlier try in this run found Space %s %s, set to %s: that is what will be put back.",
+                repo_id,
+                snapshot.stage,
+                snapshot.hardware,
+            )
+        else:
+            self._warn(runtime, repo_id)
+            if restoring_tasks(context):
+                retry_store(context).set(PREVIOUS, snapshot.to_dict())
         context["ti"].xcom_push(key=PREVIOUS, value=snapshot.to_dict())
         return snapshot.to_dict()
+
+    def _warn(self, runtime: SpaceRuntime, repo_id: str) -> None:
+        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+
+        if runtime.is_static:
+            return
+        if runtime.hardware and runtime.hardware != runtime.requested_hardware:
+            self.log.warning(
+                "Space %s is on its way from %s to %s, and %s is what will be put back.",
+                repo_id,
+                runtime.hardware,
+                runtime.requested_hardware,
+                runtime.configured_hardware,
+            )
+        elif runtime.configured_hardware not in FREE_HARDWARE:
+            self.log.warning(
+                "Space %s is on %s, which costs money and is what will be put back. If another run has asked "
+                "for it, let only one run at a time work on a Space: max_active_runs=1.",
+                repo_id,
+                runtime.configured_hardware,
+            )
 
 
 class RequestHardwareOperator(SpaceOperator):
@@ -55,7 +106,11 @@ class RequestHardwareOperator(SpaceOperator):
 
     What was there before is pushed as the XCom ``previous`` before anything is asked for, and is
     kept across retries, for :class:`RestoreHardwareOperator`. A retry attaches to a change that is
-    under way. When the task is killed or times out while it waits, the Space is put back at once.
+    under way. When the task is killed, the Space is put back at once; when it fails or times out,
+    the hardware stays requested, for a retry to attach to or for RestoreHardwareOperator to undo.
+
+    A failed or sleeping Space is restarted, except in CONFIG_ERROR and NO_APP_FILE, which no
+    hardware mends: there nothing is requested at all, if the task is to wait.
 
     Returns the runtime. ``POST /api/spaces/{repo_id}/hardware``.
 
@@ -66,7 +121,7 @@ class RequestHardwareOperator(SpaceOperator):
     :param timeout: seconds to wait at the most.
     :param poll_interval: seconds between two looks at the Space.
     :param max_hourly_cost: USD per hour; hardware that the Hub lists at a higher price, for all
-        the Space's replicas together, is refused before it is asked for.
+        the Space's replicas together, or at none, is refused before it is asked for.
     :param cancel_on_kill: put the Space back when the task is killed while it waits.
     """
 
@@ -97,17 +152,20 @@ class RequestHardwareOperator(SpaceOperator):
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         hardware, sleep_time = self._checked_request(repo_id)
         runtime = self.hook.get_runtime(repo_id)
-        self._refuse_static(repo_id, runtime)
+        self._refuse_hopeless(repo_id, runtime)
         self._refuse_too_expensive(repo_id, runtime, hardware)
-        with self._previous(repo_id, runtime, context):
-            if self._is_there(runtime, hardware):
-                self.log.info("Space %s runs on %s already.", repo_id, hardware)
-                runtime = self._with_sleep_time(repo_id, runtime, sleep_time)
-            else:
-                before = runtime
-                runtime = self._ask(repo_id, runtime, hardware, sleep_time)
-                if self.wait_until_running:
-                    runtime = self._wait_on(repo_id, hardware, before)
+        self._to_restore = snapshot = self._previous(repo_id, runtime, context)
+        if self._is_there(runtime, hardware):
+            self.log.info("Space %s runs on %s already.", repo_id, hardware)
+            runtime = self._with_sleep_time(repo_id, runtime, sleep_time)
+        else:
+            before = runtime
+            runtime = self._ask_unless_killed(repo_id, runtime, hardware, sleep_time, snapshot)
+            if self.wait_until_running:
+                runtime = self._wait_on(repo_id, hardware, before, runtime)
+        self._to_restore = None
+        if not restoring_tasks(context):
+            retry_store(context).delete(PREVIOUS)
         return runtime.to_dict()
 
     def on_kill(self) -> None:
@@ -115,14 +173,16 @@ class RequestHardwareOperator(SpaceOperator):
 
         Asks Airflow for nothing: the signal may have come in the middle of a talk with it.
         """
+        self.killed.set()
+        snapshot, self._to_restore = self._to_restore, None
+        if snapshot is not None and self.cancel_on_kill:
+            self._put_back(snapshot)
+
+    def _put_back(self, snapshot: SpaceSnapshot) -> None:
         from airflow_provider_hfspaces.hub.checks import InvalidInput
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.retry import RetryPolicy
 
-        self.killed.set()
-        snapshot, self._to_restore = self._to_restore, None
-        if snapshot is None or not self.cancel_on_kill:
-            return
         try:
             self.hook.restore(snapshot, client=self.hook.client.fresh(retry=RetryPolicy(3, 3, 0.2, 0.5)))
         except (HubError, InvalidInput) as error:
@@ -132,13 +192,21 @@ class RequestHardwareOperator(SpaceOperator):
 
     def _checked_request(self, repo_id: str) -> tuple[str, int | None]:
         from airflow_provider_hfspaces.hub.calls import request_hardware
+        from airflow_provider_hfspaces.hub.checks import checked_amount
 
+        if self.max_hourly_cost is not None:
+            checked_amount(self.max_hourly_cost, "max_hourly_cost")
         sleep_time = whole_number(self.sleep_time)
         offered = self.hook.offered(self.hardware)
         request_hardware(repo_id, self.hardware, sleep_time=sleep_time, offered=offered)
         return str(self.hardware), sleep_time
 
-    def _refuse_static(self, repo_id: str, runtime: SpaceRuntime) -> None:
+    def _refuse_hopeless(self, repo_id: str, runtime: SpaceRuntime) -> None:
+        if runtime.stage in _MENDED_IN_THE_REPOSITORY and self.wait_until_running:
+            raise AirflowFailException(
+                f"Space {repo_id} is in stage {runtime.stage}, which no hardware mends: nothing was "
+                f"requested. Mend its repository first. {runtime.error_message or ''}".rstrip()
+            )
         if runtime.is_static:
             raise AirflowFailException(
                 f"Space {repo_id} is static: the Hub serves its files and runs it on no hardware, so that "
@@ -149,13 +217,15 @@ class RequestHardwareOperator(SpaceOperator):
         if self.max_hourly_cost is None:
             return
         flavor = self._flavor(hardware)
-        if flavor is None:
+        hourly = flavor.hourly_cost if flavor else None
+        if hourly is None:
             raise AirflowFailException(
                 f"The Hub lists no price for {hardware}, so that it cannot be held to max_hourly_cost="
                 f"{self.max_hourly_cost}; it was not requested for Space {repo_id}."
             )
-        replicas = runtime.replicas.requested if isinstance(runtime.replicas.requested, int) else 1
-        cost = flavor.hourly_cost * max(replicas, 1)
+        counts = (runtime.replicas.requested, runtime.replicas.current, 1)
+        replicas = max(each for each in counts if isinstance(each, int))
+        cost = hourly * replicas
         if cost > self.max_hourly_cost:
             times = f" with {replicas} replicas" if replicas > 1 else ""
             raise AirflowFailException(
@@ -166,24 +236,41 @@ class RequestHardwareOperator(SpaceOperator):
     def _flavor(self, hardware: str) -> HardwareFlavor | None:
         return next((each for each in self.hook.list_hardware() if each.name == hardware), None)
 
-    @contextmanager
-    def _previous(self, repo_id: str, runtime: SpaceRuntime, context: Context) -> Iterator[None]:
-        """Record what was there before the first try, and forget it when the work is done."""
+    def _previous(self, repo_id: str, runtime: SpaceRuntime, context: Context) -> SpaceSnapshot:
+        """What was there before the first try, recorded for the next one and for the way back."""
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
-        store = retry_store(context)
-        recorded = store.get(PREVIOUS)
-        if recorded is not None and recorded.get("repo_id") == repo_id:
-            snapshot = SpaceSnapshot.from_dict(recorded)
-            self.log.info("An earlier try found the Space on %s.", snapshot.hardware)
+        snapshot = first_snapshot(context, repo_id)
+        if snapshot is not None:
+            self.log.info("An earlier try found the Space %s, on %s.", snapshot.stage, snapshot.hardware)
         else:
             snapshot = SpaceSnapshot.of(repo_id, runtime)
-            store.set(PREVIOUS, snapshot.to_dict())
+            retry_store(context).set(PREVIOUS, snapshot.to_dict())
         context["ti"].xcom_push(key=PREVIOUS, value=snapshot.to_dict())
-        self._to_restore = snapshot
-        yield
-        self._to_restore = None
-        store.delete(PREVIOUS)
+        return snapshot
+
+    def _ask_unless_killed(
+        self,
+        repo_id: str,
+        runtime: SpaceRuntime,
+        hardware: str,
+        sleep_time: int | None,
+        snapshot: SpaceSnapshot,
+    ) -> SpaceRuntime:
+        """Ask; a kill in the middle has put nothing back yet if the Hub took the request after it."""
+        try:
+            runtime = self._ask(repo_id, runtime, hardware, sleep_time)
+        except BaseException:
+            if self.killed.is_set() and self.cancel_on_kill:
+                self._put_back(snapshot)
+            raise
+        if self.killed.is_set():
+            if self.cancel_on_kill:
+                self._put_back(snapshot)
+            raise AirflowFailException(
+                f"The task was killed while it asked for {hardware} for Space {repo_id}."
+            )
+        return runtime
 
     def _is_there(self, runtime: SpaceRuntime, hardware: str) -> bool:
         return (
@@ -195,7 +282,7 @@ class RequestHardwareOperator(SpaceOperator):
     def _ask(
         self, repo_id: str, runtime: SpaceRuntime, hardware: str, sleep_time: int | None
     ) -> SpaceRuntime:
-        from airflow_provider_hfspaces.hub.models import DORMANT_STAGES, ERROR_STAGES, STARTING_STAGES
+        from airflow_provider_hfspaces.hub.models import DORMANT_STAGES, STARTING_STAGES
 
         self._tell_request(repo_id, runtime, hardware, sleep_time)
         if runtime.requested_hardware == hardware and runtime.stage in STARTING_STAGES:
@@ -203,14 +290,37 @@ class RequestHardwareOperator(SpaceOperator):
             return self._with_sleep_time(repo_id, runtime, sleep_time)
         self._refuse_when_killed(repo_id)
         was = runtime.stage
-        if runtime.requested_hardware == hardware:
+        if runtime.requested_hardware == hardware and was == "RUNNING":
+            runtime = self._renew_request(repo_id, runtime, hardware, sleep_time)
+        elif runtime.requested_hardware == hardware:
             runtime = self._with_sleep_time(repo_id, runtime, sleep_time)
         else:
             runtime = self.hook.request_hardware(repo_id, hardware, sleep_time=sleep_time)
-        if runtime.stage in DORMANT_STAGES | ERROR_STAGES:
+        if runtime.stage in DORMANT_STAGES | _MENDED_BY_A_RESTART:
             self.log.info("Space %s was %s: starting it.", repo_id, was)
             runtime = self.hook.restart(repo_id)
         return runtime
+
+    def _renew_request(
+        self, repo_id: str, runtime: SpaceRuntime, hardware: str, sleep_time: int | None
+    ) -> SpaceRuntime:
+        """Asked for already, and yet running on something else: late, or stuck."""
+        for _ in range(_LOOKS_BEFORE_ASKING_AGAIN):
+            self.killed.wait(min(self.poll_interval, 5.0))
+            self._refuse_when_killed(repo_id)
+            runtime = self.hook.get_runtime(repo_id)
+            if runtime.requested_hardware != hardware or runtime.stage != "RUNNING":
+                break
+            if runtime.hardware == hardware:
+                break
+        else:
+            self.log.warning(
+                "Space %s was asked to go to %s, but does not move: asking again.", repo_id, hardware
+            )
+            return self.hook.request_hardware(repo_id, hardware, sleep_time=sleep_time)
+        if runtime.requested_hardware == hardware:
+            return self._with_sleep_time(repo_id, runtime, sleep_time)
+        return self.hook.request_hardware(repo_id, hardware, sleep_time=sleep_time)
 
     def _refuse_when_killed(self, repo_id: str) -> None:
         """Airflow 3.3 returns from a kill into this code, which must not ask for a GPU then."""
@@ -242,7 +352,9 @@ class RequestHardwareOperator(SpaceOperator):
         self.log.info("Setting the sleep time of Space %s to %s seconds.", repo_id, sleep_time)
         return self.hook.set_sleep_time(repo_id, sleep_time)
 
-    def _wait_on(self, repo_id: str, hardware: str, before: SpaceRuntime) -> SpaceRuntime:
+    def _wait_on(
+        self, repo_id: str, hardware: str, before: SpaceRuntime, answer: SpaceRuntime
+    ) -> SpaceRuntime:
         from airflow_provider_hfspaces.hub.errors import SpaceWaitError
         from airflow_provider_hfspaces.hub.goal import Goal
 
@@ -253,6 +365,7 @@ class RequestHardwareOperator(SpaceOperator):
                 timeout=self.timeout,
                 poll_interval=self.poll_interval,
                 before=before,
+                answer=answer,
                 stop=self.killed,
             )
         except SpaceWaitError:
@@ -320,6 +433,10 @@ class RestoreHardwareOperator(SpaceOperator):
         runtime = self._restore(snapshot, before)
         if before.stage == "PAUSED" and not snapshot.was_paused:
             self.log.info("Space %s was paused meanwhile and stays so.", repo_id)
+        context["ti"].xcom_push(key=RESTORED, value=snapshot.to_dict())
+        for task_id in self._task_ids(context):
+            for map_index in self._map_indexes(context):
+                forget_of_task(context, task_id, map_index, PREVIOUS)
         if self.wait_until_back:
             runtime = self._wait_until_back(repo_id, snapshot, before, runtime)
         self.log.info("Space %s is %s.", repo_id, describe(runtime))
@@ -341,15 +458,24 @@ class RestoreHardwareOperator(SpaceOperator):
             raise
 
     def _recorded(self, repo_id: str, context: Context) -> SpaceSnapshot | None:
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
         for task_id in self._task_ids(context):
             found = self._pull(context, task_id)
             if found is None:
                 continue
-            if found["repo_id"] == repo_id and found["hardware"]:
-                return SpaceSnapshot.from_dict(found)
-            self.log.warning("Task %r recorded another Space: %s.", task_id, found["repo_id"])
+            try:
+                snapshot = SpaceSnapshot.from_dict(found)
+            except InvalidInput as error:
+                self.log.warning("What task %r recorded cannot be used: %s", task_id, error)
+                continue
+            if not snapshot.is_of(repo_id):
+                self.log.warning("Task %r recorded another Space: %s.", task_id, snapshot.repo_id)
+            elif not snapshot.hardware:
+                self.log.warning("Task %r recorded no hardware of Space %s.", task_id, repo_id)
+            else:
+                return snapshot
         return None
 
     def _task_ids(self, context: Context) -> list[str]:
@@ -362,13 +488,16 @@ class RestoreHardwareOperator(SpaceOperator):
         return found
 
     def _pull(self, context: Context, task_id: str) -> Any:
-        ti = context["ti"]
-        own = getattr(ti, "map_index", -1)
-        for map_index in dict.fromkeys((own if own is not None else -1, -1)):
-            found = ti.xcom_pull(task_ids=task_id, key=PREVIOUS, map_indexes=map_index)
+        for map_index in self._map_indexes(context):
+            found = context["ti"].xcom_pull(task_ids=task_id, key=PREVIOUS, map_indexes=map_index)
             if found is not None:
                 return found
         return None
+
+    def _map_indexes(self, context: Context) -> list[int]:
+        """Of the task that recorded: mapped like this one, or not at all."""
+        own = getattr(context["ti"], "map_index", -1)
+        return list(dict.fromkeys((own if own is not None else -1, -1)))
 
     def _fallback(self, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
@@ -429,12 +558,43 @@ class SetSleepTimeOperator(SpaceOperator):
         return runtime.to_dict()
 
 
+def first_snapshot(context: Context, repo_id: str) -> SpaceSnapshot | None:
+    """What an earlier try of this task in this run has recorded, unless that has been put back since."""
+    from airflow_provider_hfspaces.hub.checks import InvalidInput
+    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+
+    try:
+        snapshot = SpaceSnapshot.from_dict(retry_store(context).get(PREVIOUS))
+    except InvalidInput:
+        return None
+    if not snapshot.is_of(repo_id):
+        return None
+    ti = context["ti"]
+    for task_id in restoring_tasks(context):
+        done = ti.xcom_pull(task_ids=task_id, key=RESTORED, map_indexes=getattr(ti, "map_index", -1))
+        if done is not None and done.get("taken_at") == snapshot.taken_at:
+            return None
+    return snapshot
+
+
+def restoring_tasks(context: Context) -> list[str]:
+    """The ids of those RestoreHardwareOperators of this DAG that go by what this task records."""
+    own = context["ti"].task_id
+    names = {own, own.rpartition(".")[2]}
+    found = []
+    for task in getattr(context.get("dag"), "tasks", ()):
+        mapped = getattr(task, "partial_kwargs", None) or {}
+        if (getattr(task, "from_task", None) or mapped.get("from_task")) in names:
+            found.append(str(task.task_id))
+    return found
+
+
 def whole_number(given: int | str | None) -> int | None:
     """A number that a template may have rendered as text; anything else is left to the checks."""
     if isinstance(given, str):
         text = given.strip()
         if text in ("", "None"):
             return None
-        if text.removeprefix("-").isdigit():
+        if re.fullmatch(r"-?[0-9]+", text):
             return int(text)
     return given  # type: ignore[return-value]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat import AirflowFailException, Context
+from airflow_provider_hfspaces.compat import AirflowFailException, Context, retry_store
 from airflow_provider_hfspaces.operators.base import SpaceOperator
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
+
+ASKED = "restart"
+"""The retry store's key for a restart that was asked for."""
 
 __all__ = ["GetSpaceRuntimeOperator", "PauseSpaceOperator", "RestartSpaceOperator"]
 
@@ -64,10 +68,12 @@ class RestartSpaceOperator(SpaceOperator):
     """Restart a Space, or start a paused or sleeping one, and wait until it runs.
 
     Where the Hub's answer is lost, the Space shows whether it restarts; if it does not show that,
-    the task fails and its retry restarts it. Returns the runtime.
+    the task fails and its retry restarts it. A retry after a wait that failed attaches to a start
+    that is still under way, and to one that has succeeded meanwhile. Returns the runtime.
     ``POST /api/spaces/{repo_id}/restart``.
 
     :param factory_reboot: build anew, without caches.
+    :param only_if_stopped: leave a Space alone that runs or is starting already.
     :param wait: whether to wait until the Space runs.
     :param timeout: seconds to wait at the most.
     :param poll_interval: seconds between two looks at the Space.
@@ -77,6 +83,7 @@ class RestartSpaceOperator(SpaceOperator):
         self,
         *,
         factory_reboot: bool = False,
+        only_if_stopped: bool = False,
         wait: bool = True,
         timeout: float = 1800,
         poll_interval: float = 10,
@@ -84,6 +91,7 @@ class RestartSpaceOperator(SpaceOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.factory_reboot = factory_reboot
+        self.only_if_stopped = only_if_stopped
         self.wait_until_running = wait
         self.timeout = timeout
         self.poll_interval = poll_interval
@@ -95,37 +103,66 @@ class RestartSpaceOperator(SpaceOperator):
         before = self.hook.get_runtime(repo_id)
         if before.is_static:
             raise AirflowFailException(_static(repo_id, "restarted"))
-        self.log.info("Space %s is %s. Restarting it.", repo_id, describe(before))
-        runtime = self._restart(repo_id)
+        if self._is_under_way(repo_id, before, context):
+            asked, runtime = False, before
+        else:
+            self.log.info("Space %s is %s. Restarting it.", repo_id, describe(before))
+            asked, runtime = True, self._restart(repo_id, context)
         if self.wait_until_running:
             runtime = self.wait(
                 repo_id,
                 Goal(),
                 timeout=self.timeout,
                 poll_interval=self.poll_interval,
-                before=before,
+                before=before if asked else None,
                 stop=self.killed,
             )
+        retry_store(context).delete(ASKED)
         return runtime.to_dict()
+
+    def _is_under_way(self, repo_id: str, runtime: SpaceRuntime, context: Context) -> bool:
+        """Whether to leave a start alone: one that an earlier try has asked for, or any if so wished."""
+        from airflow_provider_hfspaces.hub.models import STARTING_STAGES
+
+        if runtime.stage not in STARTING_STAGES | {"RUNNING"}:
+            return False
+        if self.only_if_stopped:
+            self.log.info("Space %s is %s already: nothing to restart.", repo_id, runtime.stage)
+            return True
+        asked = retry_store(context).get(ASKED)
+        if not isinstance(asked, dict) or asked.get("repo_id") != repo_id:
+            return False
+        if time.time() - asked["at"] > self.timeout:
+            return False
+        if runtime.stage == "RUNNING" and not asked["accepted"]:
+            return False
+        self.log.info("An earlier try has restarted Space %s, which is %s.", repo_id, runtime.stage)
+        return True
 
     def on_kill(self) -> None:
         """Stop waiting. The restart itself cannot be taken back."""
         self.killed.set()
 
-    def _restart(self, repo_id: str) -> SpaceRuntime:
+    def _restart(self, repo_id: str, context: Context) -> SpaceRuntime:
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.models import STARTING_STAGES
 
+        store = retry_store(context)
+        asked = {"repo_id": repo_id, "at": time.time(), "accepted": False}
+        store.set(ASKED, asked)
         try:
-            return self.hook.restart(repo_id, factory_reboot=self.factory_reboot)
+            runtime = self.hook.restart(repo_id, factory_reboot=self.factory_reboot)
         except HubError as error:
             if not error.outcome_unknown:
+                store.delete(ASKED)
                 raise
             runtime = self.hook.get_runtime(repo_id)
             if runtime.stage not in STARTING_STAGES:
                 raise
             self.log.warning("%s The Space restarts all the same.", error)
-            return runtime
+        if self.wait_until_running:
+            store.set(ASKED, {**asked, "accepted": True})
+        return runtime
 
 
 def _static(repo_id: str, verb: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_hfspaces.compat import Context, hides_value_of, mask_secret
+from airflow_provider_hfspaces.compat import Context, hides_value_of
+from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.operators.base import SpaceOperator
 
 __all__ = [
@@ -84,7 +85,7 @@ class AddVariableOperator(SpaceOperator):
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         if hides_value_of(self.key):
-            mask_secret(self.value)
+            mask_written(self.value)
             self.log.warning(
                 "The key %s looks like a secret's, and everybody who sees Space %s sees its variables: use "
                 "AddSecretOperator.",
@@ -134,7 +135,7 @@ def rendered_secret(operator: SpaceOperator, value: Any, context: Context) -> An
     else:
         rendered = operator.render_template(value, context)
     for each in _texts(rendered):
-        mask_secret(each)
+        mask_written(each)
     return rendered
 
 

@@ -17,6 +17,7 @@ from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.goal import Goal
 
 __all__ = ["SpaceRunningSensor", "SpaceStageSensor"]
 
@@ -48,7 +49,7 @@ class SpaceStageSensor(BaseSensorOperator):
         repo_id: str,
         stages: Iterable[str] | str,
         hardware: str | None = None,
-        failed_stages: Iterable[str] | None = None,
+        failed_stages: Iterable[str] | str | None = None,
         hf_spaces_conn_id: str = "hf_spaces_default",
         **kwargs: Any,
     ) -> None:
@@ -56,7 +57,9 @@ class SpaceStageSensor(BaseSensorOperator):
         self.repo_id = repo_id
         self.stages = stages if isinstance(stages, str) else list(stages)
         self.hardware = hardware
-        self.failed_stages = None if failed_stages is None else sorted(failed_stages)
+        if failed_stages is not None:
+            failed_stages = [failed_stages] if isinstance(failed_stages, str) else sorted(failed_stages)
+        self.failed_stages = failed_stages
         self.hf_spaces_conn_id = hf_spaces_conn_id
         self._linked = False
         self._last: str | None = None
@@ -83,7 +86,7 @@ class SpaceStageSensor(BaseSensorOperator):
         from airflow_provider_hfspaces.operators.base import tell_space_log
 
         self._link(context, repo_id)
-        goal = self._goal()
+        goal = self._goal
         runtime = self.hook.get_runtime(repo_id)
         state = describe(runtime)
         if state != self._last:
@@ -102,12 +105,15 @@ class SpaceStageSensor(BaseSensorOperator):
         reached = isinstance(verdict, Reached)
         return PokeReturnValue(is_done=reached, xcom_value=runtime.to_dict() if reached else None)
 
-    def _goal(self) -> Any:
+    @cached_property
+    def _goal(self) -> Goal:
+        from airflow_provider_hfspaces.hub.checks import checked_hardware, checked_stages
         from airflow_provider_hfspaces.hub.goal import Goal
 
-        failed = None if self.failed_stages is None else frozenset(self.failed_stages)
-        stages = {self.stages} if isinstance(self.stages, str) else set(self.stages)
-        return Goal(stages=frozenset(stages), hardware=self.hardware, failed_stages=failed)
+        failed = None if self.failed_stages is None else checked_stages(self.failed_stages, least=0)
+        if self.hardware is not None:
+            checked_hardware(self.hardware, self.hook.offered(self.hardware))
+        return Goal(stages=checked_stages(self.stages), hardware=self.hardware, failed_stages=failed)
 
     def _link(self, context: Context, repo_id: str) -> None:
         if self._linked:

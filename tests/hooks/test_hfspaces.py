@@ -138,6 +138,12 @@ class TestConnection:
         with pytest.raises(InvalidConnection, match=said):
             _ = HfSpacesHook().client
 
+    def test_an_extra_that_is_no_object(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = json.dumps({"conn_type": "hf_spaces", "password": "hf_x", "extra": "[1]"})
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)
+        with pytest.raises(InvalidConnection, match="no JSON object"):
+            _ = HfSpacesHook().client
+
     def test_http_elsewhere_if_the_network_is_ones_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = connection("http://hub.acme.test", "hf_x", allow_http="true", timeout="7")
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)

@@ -171,6 +171,10 @@ def test_storage_has_three_tiers() -> None:
         ("huggingface.co", "https://host"),
         ("https://me:secret@huggingface.co", "no user name"),
         ("https://huggingface.co?x=1", "no query"),
+        ("https://[x", "https://host"),
+        ("https://huggingface.co:port", "https://host"),
+        ("https://huggingface.co:99999", "https://host"),
+        ("https://hugging face.co", "a character that no address has"),
     ],
 )
 def test_an_endpoint_that_would_leak_or_is_none_is_refused(endpoint: str, said: str) -> None:
@@ -186,3 +190,17 @@ def test_http_is_accepted_on_this_host(endpoint: str) -> None:
 
 def test_http_is_accepted_elsewhere_only_when_allowed() -> None:
     assert HubClient("hf_token", "http://hub.acme.test", allow_http=True).endpoint == "http://hub.acme.test"
+
+
+@pytest.mark.parametrize("owner", ["", "..", "../x", "a/b", "a b", None])
+def test_what_is_no_organization_is_refused(owner: Any) -> None:
+    with pytest.raises(checks.InvalidInput, match="no name of a user or an organization"):
+        calls.get_billing_usage(organization=owner) if owner is not None else checks.checked_owner(owner)
+
+
+def test_one_name_is_not_taken_for_its_letters() -> None:
+    assert calls.get_space(SPACE, expand="runtime").query == (("expand", "runtime"),)
+    assert calls.list_spaces(expand="runtime", filter="gradio").query == (
+        ("filter", "gradio"),
+        ("expand", "runtime"),
+    )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from airflow_provider_hfspaces.hub import calls, errors
 from airflow_provider_hfspaces.hub.client import HubClient
+from airflow_provider_hfspaces.hub.errors import error_from_response, written_forms
 from airflow_provider_hfspaces.hub.retry import RetryPolicy
 from tests.stub import CUT, RUNTIME, Say, StubHub
 
@@ -174,6 +177,25 @@ def test_no_error_holds_a_token_or_a_secret(say: Say) -> None:
         assert "s3cr3t" not in text
         assert TOKEN not in text
         assert "hf_someOtherToken1" not in text
+
+
+@pytest.mark.parametrize("secret", ['say "s3cr3t"\nline two', "p@ss w/ord+", "schlüssel-größe", "it's\\back"])
+def test_a_secret_is_taken_out_in_whatever_form_it_is_echoed(secret: str) -> None:
+    call = calls.add_secret(SPACE, "KEY", secret)
+    echoes = [
+        secret,
+        json.dumps({"error": f"bad value {secret}"}),
+        json.dumps({"error": json.dumps({"value": secret})}),
+        json.dumps({"error": secret}, ensure_ascii=False),
+        f"value {secret!r}",
+        quote(secret),
+        quote_plus(secret),
+    ]
+    for echo in echoes:
+        said = str(error_from_response(call, 400, {}, echo))
+        for form in written_forms(secret):
+            assert form not in said
+        assert "***" in said
 
 
 def test_neither_a_client_nor_a_call_shows_what_it_holds() -> None:

@@ -148,3 +148,15 @@ class TestAfterAnAction:
 
     def test_without_an_action_there_is_no_grace(self) -> None:
         assert isinstance(Wait(Goal()).look(runtime("PAUSED"), 0), Failed)
+
+
+def test_running_there_but_about_to_leave_is_not_there() -> None:
+    leaving = runtime("RUNNING", "t4-small", requested="cpu-basic")
+    assert Goal(hardware="t4-small").judge(leaving) == Pending("RUNNING, but about to go to cpu-basic")
+
+
+def test_a_change_by_somebody_else_before_the_first_look_is_noticed() -> None:
+    before, answer = runtime("RUNNING", "cpu-basic", "cpu-basic"), runtime("RUNNING", "cpu-basic")
+    wait = Wait(Goal(hardware="t4-small"), before=before, answer=answer, grace=30)
+    verdict = wait.look(runtime("RUNNING_BUILDING", "cpu-basic", requested="l4x1"), 31)
+    assert verdict == Failed("somebody else has asked for l4x1 meanwhile")

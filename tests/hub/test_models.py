@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from airflow_provider_hfspaces.hub.models import (
     HardwareFlavor,
     SpaceRuntime,
     SpaceStage,
+    SpaceVariable,
     Volume,
     WhoAmI,
 )
@@ -104,8 +106,64 @@ def test_a_price_by_the_minute_is_the_advertised_one_by_the_hour(
 def test_a_price_in_an_unknown_unit_is_not_guessed() -> None:
     flavor = HardwareFlavor.from_payload({"name": "x", "unitCostUSD": 2, "unitLabel": "token"})
     assert flavor.price == "$2/token"
-    with pytest.raises(ValueError, match="token"):
-        _ = flavor.hourly_cost
+    assert flavor.hourly_cost is None
+
+
+def test_a_missing_price_is_not_taken_for_nothing() -> None:
+    flavor = HardwareFlavor.from_payload({"name": "x", "unitLabel": "minute"})
+    assert (flavor.hourly_cost, flavor.price) == (None, "no price")
+
+
+@pytest.mark.parametrize(
+    ("odd", "expected"),
+    [
+        ({"domains": [None]}, {"domains": []}),
+        ({"domains": "acme-whisper.hf.space"}, {"domains": []}),
+        ({"volumes": [None, 1]}, {"volumes": []}),
+        ({"replicas": 2}, {"replicas": {"current": None, "requested": 2}}),
+        ({"replicas": []}, {"replicas": {"current": None, "requested": None}}),
+        ({"gcTimeout": "3600"}, {"sleep_time": 3600}),
+        ({"gcTimeout": -1}, {"sleep_time": None}),
+    ],
+)
+def test_an_oddity_at_the_side_does_not_hide_the_state(odd: Any, expected: Any) -> None:
+    payload = {"stage": "RUNNING", "hardware": {"current": "t4-small", "requested": "t4-small"}, **odd}
+    told = SpaceRuntime.from_payload(payload).to_dict()
+    assert told["hardware"] == "t4-small"
+    assert {name: told[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"stage": None},
+        {"stage": ""},
+        {},
+        {"stage": "RUNNING", "hardware": "t4-small"},
+        {"stage": "RUNNING", "gcTimeout": "soon"},
+        {"stage": "RUNNING", "gcTimeout": []},
+    ],
+)
+def test_nothing_is_guessed_about_stage_hardware_and_sleep_time(payload: Any) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        SpaceRuntime.from_payload(payload)
+
+
+@pytest.mark.parametrize(
+    ("payload", "static"),
+    [
+        ({"stage": "RUNNING", "hardware": {"current": None, "requested": None}}, True),
+        ({"stage": "RUNNING"}, False),
+        ({"stage": "RUNNING", "hardware": None}, False),
+        ({"stage": "BUILDING", "hardware": {"current": None, "requested": None}}, False),
+    ],
+)
+def test_only_hardware_that_is_said_to_be_none_makes_a_space_static(payload: Any, static: bool) -> None:
+    assert SpaceRuntime.from_payload(payload).is_static is static
+
+
+def test_a_variable_without_a_value_is_empty() -> None:
+    assert SpaceVariable.from_payload("A", {"value": None}).value == ""
 
 
 def test_whoami_of_a_fine_grained_token() -> None:

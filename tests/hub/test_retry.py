@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import ssl
+import threading
 import time
+from datetime import datetime, timedelta, timezone
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from airflow_provider_hfspaces.hub import calls, errors
 from airflow_provider_hfspaces.hub.client import HubClient
+from airflow_provider_hfspaces.hub.errors import HubUnavailable
 from airflow_provider_hfspaces.hub.retry import RateBudget, RetryPolicy, retry_after
 from tests.stub import CUT, RESET, RUNTIME, Say, StubHub
 
@@ -136,6 +146,54 @@ def test_an_unknown_host_is_tried_again(sleeper: Sleeper) -> None:
     assert not caught.value.outcome_unknown
 
 
+def test_a_certificate_that_is_refused_stays_so(tmp_path: Path, sleeper: Sleeper) -> None:
+    """A server with a certificate of its own making: nothing is sent, and nothing is tried again."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self_signed(tmp_path))
+        accepted = []
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            accepted.append(connection)
+            with contextlib.suppress(ssl.SSLError, OSError):
+                context.wrap_socket(connection, server_side=True)
+
+        threading.Thread(target=serve, daemon=True).start()
+        client = HubClient("hf_token", f"https://127.0.0.1:{port}")
+        client._sleep = sleeper
+        with pytest.raises(HubUnavailable, match="Nothing was changed") as caught:
+            client.send(calls.pause("acme/whisper"))
+    assert caught.value.permanent
+    assert caught.value.tries == 1
+    assert len(accepted) == 1
+
+
+def self_signed(folder: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "own.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return pem
+
+
 def test_a_silent_hub_is_waited_for_as_long_as_the_timeout_says() -> None:
     import socket
 
@@ -216,3 +274,11 @@ class TestRateLimits:
                 HubClient(TOKEN, stub.url).send(calls.get_runtime(SPACE))
             assert f"{len(stub.seen)} tries" in str(caught.value)
         assert 90 < sleeper.slept <= 120
+
+
+def test_a_wait_for_the_next_window_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    budget = RateBudget()
+    budget.learn({"ratelimit": '"api";r=0;t=42', "ratelimit-policy": '"fixed window";"api";q=500;w=300'}, 429)
+    for _ in range(3):
+        assert budget.wait() > 40
+    assert caplog.text.count("quota of 500 requests in 300 seconds is used up: requests wait 42 seconds") == 1

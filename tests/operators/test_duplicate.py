@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from tests.airflow_tools import Try, connection
 from tests.conftest import TaskLog
-from tests.operators.test_hardware import changes, lose_next_answer
+from tests.operators.test_hardware import changes, env_connection, lose_next_answer
+from tests.stub import Say, StubHub
 
 SPACE = "acme/whisper"
 COPY = "acme/copy"
@@ -105,7 +108,7 @@ def test_a_worker_that_dies_after_the_request_finds_its_copy(hub: HubEmulator) -
     operator.hook.duplicate = die  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
         run.run(operator)
-    hub.add_space(COPY)
+    hub.add_space(COPY, private=True)
     assert run.run(duplicate())["created"] is True
     assert run.store.values == {}
 
@@ -152,3 +155,47 @@ def test_onto_itself_is_refused(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     with pytest.raises(AirflowFailException, match="onto itself"):
         Try().run(duplicate(to_id=SPACE))
+
+
+def test_waits_for_the_files_that_the_hub_still_copies(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    hub.add_space("acme/empty", stage="NO_APP_FILE")
+
+    def files_arrive() -> None:
+        while not any(request.path.endswith("/copy/runtime") for request in hub.requests):
+            time.sleep(0.01)
+        hub.world.space(COPY).do("restart")
+
+    pending = threading.Thread(target=files_arrive)
+    pending.start()
+    Try().run(duplicate(from_id="acme/empty", wait=True, timeout=60))
+    pending.join()
+    assert hub.space(COPY).stage == "RUNNING"
+
+
+def test_a_space_that_is_there_already_is_waited_for_as_it_is(hub: HubEmulator, task_log: TaskLog) -> None:
+    hub.add_space(SPACE)
+    hub.add_space(COPY)
+    Try().run(duplicate(exist_ok=True, hardware="t4-small", wait=True, timeout=5))
+    assert "is used as it is, on cpu-basic and not on t4-small" in task_log.text
+    assert changes(hub) == []
+
+
+@pytest.mark.parametrize(
+    "told", [{"createdAt": "yesterday"}, {"createdAt": "2999-01-01T00:00:00", "private": False}, {}]
+)
+def test_what_may_be_somebody_elses_is_not_taken_for_the_copy(told: dict[str, Any]) -> None:
+    copy = Say(200, {"id": COPY, **told})
+    with StubHub(otherwise=copy) as stub, env_connection(stub.url):
+        run = Try()
+        run.store.set("duplicate", {"from_id": SPACE, "to_id": COPY, "at": "2026-01-01T00:00:00+00:00"})
+        with pytest.raises(AirflowFailException, match="was not made by this task"):
+            run.run(duplicate())
+
+
+def test_a_copy_of_ours_is_known_by_its_date(hub: HubEmulator) -> None:
+    copy = Say(200, {"id": COPY, "createdAt": "2026-01-01T00:00:01", "private": True})
+    with StubHub(otherwise=copy) as stub, env_connection(stub.url):
+        run = Try()
+        run.store.set("duplicate", {"from_id": SPACE, "to_id": COPY, "at": "2026-01-01T00:00:00+00:00"})
+        assert run.run(duplicate())["created"] is True

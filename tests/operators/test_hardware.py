@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -11,15 +14,24 @@ import pytest
 
 from airflow_provider_hfspaces.compat import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed, SpaceWaitTimeout
+from airflow_provider_hfspaces.hooks import hfspaces as hook_module
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.errors import (
+    HubError,
+    HubProtocolError,
+    SpaceWaitFailed,
+    SpaceWaitTimeout,
+)
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
     SetSleepTimeOperator,
     SnapshotSpaceOperator,
 )
-from tests.airflow_tools import Try
+from tests.airflow_tools import Try, connection
 from tests.conftest import TaskLog
+from tests.stub import RESET, RUNTIME, Say, StubHub
 
 SPACE = "acme/whisper"
 
@@ -80,7 +92,9 @@ class TestRequest:
         run.ti.xcom_push = watched  # type: ignore[method-assign]
         run.run(upgrade())
         assert asked_when_pushed == [[]]
-        assert run.xcom("upgrade", "previous") == {
+        previous = run.xcom("upgrade", "previous")
+        assert previous.pop("taken_at")
+        assert previous == {
             "repo_id": SPACE,
             "stage": "RUNNING",
             "hardware": "cpu-upgrade",
@@ -217,6 +231,171 @@ class TestRequest:
         operator.on_kill()
         assert len(changes(hub)) == 1
 
+    def test_a_kill_while_the_request_is_on_its_way_puts_the_space_back(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE)
+        operator = upgrade()
+        original = operator.hook.request_hardware
+
+        def killed_meanwhile(*args: Any, **options: Any) -> Any:
+            operator.on_kill()
+            return original(*args, **options)
+
+        monkeypatch.setattr(operator.hook, "request_hardware", killed_meanwhile)
+        with pytest.raises(AirflowFailException, match="was killed while it asked"):
+            Try().run(operator)
+        assert changes(hub) == [
+            ("hardware", {"flavor": "t4-small"}),
+            ("hardware", {"flavor": "cpu-basic"}),
+        ]
+        assert space.requested_hardware == "cpu-basic"
+
+    @pytest.mark.parametrize("wait", [True, False])
+    def test_a_kill_that_raises_puts_the_space_back_too(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, wait: bool
+    ) -> None:
+        space = hub.add_space(SPACE)
+        operator = upgrade(wait=wait)
+        original = operator.hook.request_hardware
+
+        class Terminated(BaseException):
+            pass
+
+        def killed_meanwhile(*args: Any, **options: Any) -> Any:
+            operator.on_kill()
+            original(*args, **options)
+            raise Terminated
+
+        monkeypatch.setattr(operator.hook, "request_hardware", killed_meanwhile)
+        with pytest.raises(Terminated):
+            Try().run(operator)
+        assert space.requested_hardware == "cpu-basic"
+
+    def test_a_space_with_nothing_to_run_gets_no_hardware(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, stage="CONFIG_ERROR", error_message="Gradio version does not exist")
+        with pytest.raises(AirflowFailException, match=r"no hardware mends.*Gradio version"):
+            Try().run(upgrade())
+        assert changes(hub) == []
+
+    def test_asks_again_where_a_space_was_asked_but_never_moves(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE)
+        hub.world.space(SPACE).requested = "t4-small"
+        Try().run(upgrade(sleep_time=360000))
+        assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
+        assert changes(hub) == [("hardware", {"flavor": "t4-small", "sleepTimeSeconds": 360000})]
+        assert "does not move: asking again" in task_log.text
+
+    @pytest.mark.parametrize("limit", ["1", True, -1, float("nan")])
+    def test_refuses_a_limit_that_is_no_amount(self, hub: HubEmulator, limit: Any) -> None:
+        hub.add_space(SPACE)
+        with pytest.raises(AirflowFailException, match="max_hourly_cost is a number of USD"):
+            Try().run(upgrade(max_hourly_cost=limit))
+        assert hub.requests == []
+
+    @pytest.mark.parametrize(
+        ("replicas", "said"),
+        [({"current": 3, "requested": "auto"}, r"\$1\.20 an hour with 3 replicas"), (4, r"with 4 replicas")],
+    )
+    def test_counts_replicas_however_they_are_told(self, replicas: Any, said: str) -> None:
+        runtime = SpaceRuntime.from_payload({**RUNTIME, "replicas": replicas})
+        prices = [{"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}]
+        with StubHub(Say(200, runtime.raw), Say(200, prices)) as stub, env_connection(stub.url):
+            with pytest.raises(AirflowFailException, match=said):
+                Try().run(upgrade(max_hourly_cost=1))
+            assert {seen.method for seen in stub.seen} == {"GET"}
+
+    @pytest.mark.parametrize(
+        "flavor",
+        [
+            {"name": "t4-small", "unitLabel": "minute"},
+            {"name": "t4-small", "unitCostUSD": 2, "unitLabel": "token"},
+        ],
+    )
+    def test_hardware_without_a_price_by_time_is_above_any_limit_and_else_no_problem(
+        self, flavor: dict[str, Any]
+    ) -> None:
+        there = {**RUNTIME, "hardware": {"current": "t4-small", "requested": "t4-small"}}
+        with (
+            StubHub(Say(200, RUNTIME), Say(200, [flavor])) as stub,
+            env_connection(stub.url),
+            pytest.raises(AirflowFailException, match="lists no price for t4-small"),
+        ):
+            Try().run(upgrade(max_hourly_cost=100))
+        script = [Say(200, RUNTIME), Say(200, [flavor]), Say(200, RUNTIME)]
+        with StubHub(*script, otherwise=Say(200, there)) as stub, env_connection(stub.url):
+            assert Try().run(upgrade())["hardware"] == "t4-small"
+
+    def test_is_told_that_somebody_else_asked_for_other_hardware(self) -> None:
+        def asked(hardware: str) -> Say:
+            return Say(200, {**RUNTIME, "hardware": {"current": "cpu-basic", "requested": hardware}})
+
+        answers = [Say(200, RUNTIME), Say(200, []), asked("t4-small")]
+        with (
+            StubHub(*answers, otherwise=asked("l4x1")) as stub,
+            env_connection(stub.url),
+            pytest.raises(SpaceWaitFailed, match="somebody else has asked for l4x1"),
+        ):
+            Try().run(upgrade(timeout=0.2))
+
+
+class TestWorkThatIsClearedAndRunAgain:
+    """Airflow runs the setup anew, on a Space that is on the GPU: that is not what was there before."""
+
+    @pytest.mark.parametrize("hardware", ["cpu-basic", "cpu-upgrade"])
+    def test_the_first_snapshot_counts(self, hub: HubEmulator, hardware: str, task_log: TaskLog) -> None:
+        space = hub.add_space(SPACE, hardware=hardware)
+        snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
+        run = Try(snapshot, upgrade(), restore())
+        run.run(snapshot)
+        run.run(upgrade(sleep_time=72000))
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        assert "that is what will be put back" in task_log.text
+        run.run(upgrade(sleep_time=72000))
+        run.run(restore(wait=True))
+        assert (space.stage, space.hardware) == ("RUNNING", hardware)
+
+    def test_the_first_record_of_an_upgrade_counts(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, stage="PAUSED", hardware="t4-small")
+        run = Try(upgrade(), restore(from_task="upgrade"))
+        run.run(upgrade(sleep_time=72000))
+        run.run(upgrade(sleep_time=72000))
+        run.run(restore(from_task="upgrade"))
+        assert space.stage == "PAUSED"
+
+    def test_once_put_back_the_next_snapshot_is_a_new_one(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE)
+        snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
+        run = Try(snapshot, upgrade(), restore())
+        for operator in (snapshot, upgrade(), restore(wait=True)):
+            run.run(operator)
+        space_now = hub.world.space(SPACE)
+        space_now.request_hardware("cpu-upgrade", None)
+        hub.advance(600)
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade())
+        run.run(restore(wait=True))
+        assert (space.stage, space.hardware) == ("RUNNING", "cpu-upgrade")
+
+    def test_a_snapshot_of_a_space_on_a_gpu_warns(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        assert "max_active_runs=1" in task_log.text
+
+    def test_a_snapshot_in_the_middle_of_a_change_warns(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        hub.add_space(SPACE)
+        hub.world.space(SPACE).request_hardware("t4-small", None)
+        Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        assert "on its way from cpu-basic to t4-small" in task_log.text
+
+    def test_a_snapshot_without_hardware_is_none(self) -> None:
+        with StubHub(otherwise=Say(200, {"stage": "RUNNING"})) as stub, env_connection(stub.url):
+            with pytest.raises(HubProtocolError, match="not on which hardware") as caught:
+                Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+            assert not caught.value.permanent
+
 
 class TestRestore:
     @pytest.mark.parametrize(
@@ -311,6 +490,41 @@ class TestRestore:
         Try().run(restore())
         assert changes(hub) == []
 
+    def test_an_answer_without_hardware_is_not_taken_for_a_static_space(self) -> None:
+        snapshot = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "cpu-basic", "sleep_time": None}
+        with StubHub(Say(200, {"stage": "RUNNING"}), otherwise=Say(200, RUNTIME)) as stub:
+            with env_connection(stub.url):
+                run = Try()
+                run.ti.xcoms["snapshot", "previous"] = snapshot
+                run.run(restore())
+            assert [seen.json for seen in stub.seen if seen.method == "POST"] == [{"flavor": "cpu-basic"}]
+
+    @pytest.mark.parametrize(
+        ("recorded", "said"),
+        [
+            ("cpu-basic", "cannot be used"),
+            ({"hardware": "t4-small"}, "cannot be used"),
+            ({"repo_id": SPACE, "stage": "RUNNING", "hardware": None}, "recorded no hardware"),
+        ],
+    )
+    def test_a_record_that_is_none_is_said_to_be_none(
+        self, hub: HubEmulator, recorded: Any, said: str, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        run = Try()
+        run.ti.xcoms["snapshot", "previous"] = recorded
+        run.run(restore())
+        assert said in task_log.text
+        assert space.requested_hardware == "cpu-basic"
+
+    def test_a_name_is_the_same_in_capitals(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, hardware="cpu-upgrade")
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id="Acme/Whisper"))
+        run.run(upgrade())
+        run.run(restore())
+        assert space.requested_hardware == "cpu-upgrade"
+
 
 class TestLostAnswers:
     """A request for hardware whose answer is lost is settled by looking, not by asking again."""
@@ -321,9 +535,31 @@ class TestLostAnswers:
     ) -> None:
         space = hub.add_space(SPACE)
         lose_next_answer(monkeypatch, "/hardware", took_effect)
+        monkeypatch.setattr(hook_module, "_LOOKS_AFTER_A_LOST_ANSWER", (0.0, 0.01, 0.01))
         Try().run(upgrade())
         assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
         assert changes(hub) == [("hardware", {"flavor": "t4-small"})]
+
+    def test_a_request_that_shows_late_is_not_sent_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hook_module, "_LOOKS_AFTER_A_LOST_ANSWER", (0.0, 0.01, 0.01))
+        asked = {**RUNTIME, "hardware": {"current": "cpu-basic", "requested": "t4-small"}}
+        script = [RESET, Say(200, RUNTIME), Say(200, RUNTIME)]
+        with StubHub(*script, otherwise=Say(200, asked)) as stub, env_connection(stub.url):
+            assert HfSpacesHook().request_hardware(SPACE, "t4-small").requested_hardware == "t4-small"
+            assert [seen.method for seen in stub.seen] == ["POST", "GET", "GET", "GET"]
+
+
+@contextmanager
+def env_connection(url: str) -> Iterator[None]:
+    """The default connection leads to a stub."""
+    before = os.environ.get("AIRFLOW_CONN_HF_SPACES_DEFAULT")
+    os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"] = connection(url, "hf_abcdefgh")
+    try:
+        yield
+    finally:
+        del os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
+        if before is not None:
+            os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"] = before
 
 
 def lose_next_answer(monkeypatch: pytest.MonkeyPatch, suffix: str, took_effect: bool, times: int = 1) -> None:
@@ -356,7 +592,7 @@ class TestSleepTime:
         Try().run(SetSleepTimeOperator(task_id="sleep", repo_id=SPACE, sleep_time=900))
         assert "has no effect there" in task_log.text
 
-    @pytest.mark.parametrize("seconds", ["", "never", 0, None])
+    @pytest.mark.parametrize("seconds", ["", "never", 0, None, "²", "٣٦"])
     def test_refuses_what_is_none(self, hub: HubEmulator, seconds: Any) -> None:
         hub.add_space(SPACE)
         with pytest.raises(AirflowFailException, match="sleep time"):

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_hfspaces.compat import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.hub.errors import HubUnavailable, SpaceWaitFailed
+from airflow_provider_hfspaces.hub.errors import HubUnavailable, SpaceWaitFailed, SpaceWaitTimeout
 from airflow_provider_hfspaces.operators.lifecycle import (
     GetSpaceRuntimeOperator,
     PauseSpaceOperator,
@@ -118,6 +118,55 @@ class TestRestart:
             Try().run(restart())
         Try().run(restart())
         assert space.stage == "RUNNING"
+
+    def test_a_retry_attaches_to_the_start_under_way(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, stage="PAUSED")
+        run = Try()
+        with pytest.raises(SpaceWaitTimeout):
+            run.run(restart(timeout=0.01))
+        run.run(restart())
+        assert space.stage == "RUNNING"
+        assert changes(hub) == [("restart", None)]
+        assert run.store.values == {}
+
+    def test_a_retry_finds_the_restart_done(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, stage="PAUSED")
+        run = Try()
+        with pytest.raises(SpaceWaitTimeout):
+            run.run(restart(timeout=0.01))
+        hub.advance(3600)
+        run.run(restart())
+        assert space.stage == "RUNNING"
+        assert changes(hub) == [("restart", None)]
+
+    def test_a_retry_after_a_failed_build_restarts_anew(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE)
+        space.fail_next_build("exit code: 1")
+        run = Try()
+        with pytest.raises(SpaceWaitFailed):
+            run.run(restart())
+        run.run(restart())
+        assert space.stage == "RUNNING"
+        assert len(changes(hub)) == 2
+
+    def test_a_task_cleared_after_success_restarts_again(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        run = Try()
+        run.run(restart())
+        run.run(restart())
+        assert len(changes(hub)) == 2
+
+    @pytest.mark.parametrize(("stage", "restarts"), [("RUNNING", 0), ("PAUSED", 1), ("RUNTIME_ERROR", 1)])
+    def test_leaves_alone_what_runs_if_so_wished(self, hub: HubEmulator, stage: str, restarts: int) -> None:
+        space = hub.add_space(SPACE, stage=stage)
+        Try().run(restart(only_if_stopped=True))
+        assert space.stage == "RUNNING"
+        assert len(changes(hub)) == restarts
+
+    def test_a_short_wait_on_a_healthy_space_succeeds(self, hub: HubEmulator) -> None:
+        hub.settings.change({"timings": {"build": 0.001, "start": 0.001, "lag": 0}})
+        hub.add_space(SPACE)
+        assert Try().run(restart(timeout=4, poll_interval=0.5))["stage"] == "RUNNING"
 
     def test_refuses_a_static_space(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, sdk="static")

@@ -72,3 +72,27 @@ def test_asks_for_one_thing_only(hub: HubEmulator) -> None:
 def test_a_missing_space_fails_at_once(hub: HubEmulator) -> None:
     with pytest.raises(AirflowFailException, match="does not find Space acme/whisper"):
         SpaceRunningSensor(task_id="sense", repo_id=SPACE).poke(context())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"stages": ["RUNING"]}, "no stage 'RUNING'. Did you mean 'RUNNING'"),
+        ({"stages": []}, "At least one stage is needed"),
+        ({"stages": "running"}, "Did you mean 'RUNNING'"),
+        ({"stages": ["RUNNING"], "hardware": "t4-smal"}, "Did you mean 't4-small'"),
+        ({"stages": ["RUNNING"], "failed_stages": "PAUSD"}, "Did you mean 'PAUSED'"),
+    ],
+)
+def test_refuses_what_no_space_ever_gets_to(hub: HubEmulator, options: dict[str, Any], said: str) -> None:
+    hub.add_space(SPACE)
+    with pytest.raises(AirflowFailException, match=said):
+        SpaceStageSensor(task_id="sense", repo_id=SPACE, **options).poke(context())
+    assert [request.path for request in hub.requests if not request.path.endswith("/hardware")] == []
+
+
+def test_one_failed_stage_may_be_given_as_it_is(hub: HubEmulator) -> None:
+    hub.add_space(SPACE, stage="PAUSED")
+    sensor = SpaceRunningSensor(task_id="sense", repo_id=SPACE, failed_stages="PAUSED")
+    with pytest.raises(AirflowFailException, match="is paused"):
+        sensor.poke(context())
