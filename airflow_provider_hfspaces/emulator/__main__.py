@@ -6,6 +6,7 @@ import argparse
 import json
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,22 @@ def main(arguments: list[str] | None = None) -> int:
         )
     try:
         from airflow_provider_hfspaces.emulator import HubEmulator
+        from airflow_provider_hfspaces.emulator.faults import Fault
 
-        hub = HubEmulator(speed=options.speed, port=options.port, host=options.host, fleet=options.fleet)
+        hub = HubEmulator(
+            speed=options.speed,
+            port=options.port,
+            host=options.host,
+            fleet=options.fleet,
+            seed=options.seed,
+            faults=[Fault.parse(each) for each in options.fault],
+        )
+        if options.state and Path(options.state).exists():
+            hub.load(options.state)
+        if options.bad_day:
+            hub.bad_day(options.seed)
+        if options.quota:
+            hub.set_quota(options.quota)
     except (ImportError, ValueError) as problem:
         parser.error(str(problem))
     try:
@@ -49,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nStopped.")
     finally:
         hub.stop()
+        if options.state:
+            hub.save(options.state)
     return 0
 
 
@@ -74,6 +91,26 @@ def _parser() -> argparse.ArgumentParser:
         "whatever secrets it is sent",
     )
     parser.add_argument(
+        "--state",
+        metavar="FILE",
+        help="start from this JSON file if it exists, and save to it in the end; it holds tokens and secrets",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help="let something go wrong, such as kind=status,status=503,share=0.1,path=/hardware or "
+        "kind=reset,after=true,times=1; may be given several times",
+    )
+    parser.add_argument(
+        "--bad-day",
+        action="store_true",
+        help="one request in ten ends in a 5xx, three answers in a hundred are lost, and the quota is tight",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the faults (default: %(default)s)")
+    parser.add_argument("--quota", type=int, help="API requests that each account may send in five minutes")
+    parser.add_argument(
         "--print-state-machine", action="store_true", help="print the stages of a Space as Markdown, and end"
     )
     return parser
@@ -87,6 +124,7 @@ def _introduce(hub: HubEmulator) -> None:
     connection = json.dumps({"conn_type": "hf_spaces", "host": hub.url, "password": hub.token})
     spaces = list(hub.world.spaces.values())
     print(f"An emulated Hub listens on {hub.url}, {hub.world.clock.speed:g} times as fast as time.\n")
+    print(f"Its fleet, live: {hub.url}/\n")
     print(f"Token of {hub.user}:\n  {hub.token}\n")
     print(f"For Airflow:\n  export AIRFLOW_CONN_HF_SPACES_DEFAULT='{connection}'\n")
     print(f"For the official client:\n  export HF_ENDPOINT={hub.url} HF_TOKEN={hub.token}\n")

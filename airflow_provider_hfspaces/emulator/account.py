@@ -27,6 +27,27 @@ def _hardware(call: Call) -> Response:
     return answer(FLAVORS)
 
 
+def _zero_gpu_quota(call: Call) -> Response:
+    """Seconds of GPU a day by plan. Nothing here uses any of them."""
+    user = call.world.users[call.known().user]
+    roles = call.world.roles(user.name)
+    enterprise = any(call.world.organizations[name].plan in ("enterprise", "plus") for name in roles)
+    paying = user.is_pro or any(call.world.organizations[name].plan for name in roles)
+    base = 60 * (60 if enterprise else 40 if paying else 5)
+    runs = {"used": 0, "limit": 50, "remaining": 50, "resetsAt": None}
+    return answer({"base": base, "current": base, "resetsAt": None, "overquotaUsed": 0, "runs": runs})
+
+
+def _jwt(call: Call) -> Response:
+    """A token for a Space alone. It opens nothing here."""
+    space, now = call.space(), call.world.clock.now()
+    call.known()
+    write = "write" in call.query
+    expires = int(call.query.get("expires_in") or (600 if write else 86_400))
+    token = f"eyJ-emulated.{space.object_id}.{int(now)}"
+    return answer({"accessToken": token, "token": token, "exp": int(now) + expires})
+
+
 def _own_billing(call: Call) -> Response:
     user = call.world.users[call.known().user]
     return answer(_usage(call.world, user.name, user.object_id, "user"))
@@ -96,6 +117,8 @@ def _write_check(call: Call) -> Response:
 
 
 ROUTES = [
+    Route("GET", "/api/spaces/zero-gpu/quota", _zero_gpu_quota),
+    Route("GET", "/api/spaces/{owner}/{name}/jwt", _jwt),
     Route("GET", "/api/whoami-v2", _whoami),
     Route("GET", "/api/spaces/hardware", _hardware),
     Route("GET", "/api/settings/billing/usage", _own_billing),

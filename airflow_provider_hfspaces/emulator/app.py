@@ -15,19 +15,23 @@ from airflow_provider_hfspaces.emulator import (
     account,
     apps,
     control,
+    files,
     info,
     lifecycle,
     pages,
     repos,
     runtime,
+    start_page,
     streams,
     values,
 )
 from airflow_provider_hfspaces.emulator.answers import Refusal, plain, unknown_route
 from airflow_provider_hfspaces.emulator.call import Call, Moved
-from airflow_provider_hfspaces.emulator.limits import Allowance
+from airflow_provider_hfspaces.emulator.faults import Fault
+from airflow_provider_hfspaces.emulator.limits import Allowance, bucket_of
 from airflow_provider_hfspaces.emulator.requests import RecordedRequest, redacted
 from airflow_provider_hfspaces.emulator.routing import Router
+from airflow_provider_hfspaces.emulator.striking import instead, send_struck
 from airflow_provider_hfspaces.emulator.world import World
 
 __all__ = ["HubApp"]
@@ -63,9 +67,11 @@ class HubApp:
                 *lifecycle.ROUTES,
                 *values.ROUTES,
                 *repos.ROUTES,
+                *files.ROUTES,
                 *streams.ROUTES,
                 *apps.ROUTES,
                 *pages.ROUTES,
+                *start_page.ROUTES,
                 *control.ROUTES,
                 *info.ROUTES,
             ]
@@ -80,11 +86,16 @@ class HubApp:
         except ClientDisconnect:
             return
         with self._world.lock:
-            response = self._answer(request, content)
-        await response(scope, receive, send)
+            response, fault = self._answer(request, content)
+        if fault is None:
+            await response(scope, receive, send)
+        else:
+            await send_struck(fault, response, self._world, scope, receive, send)
 
-    def _answer(self, request: Request, content: bytes) -> Response:
+    def _answer(self, request: Request, content: bytes) -> tuple[Response, Fault | None]:
         world = self._world
+        if world.ending:
+            world.bury_the_dead()
         value = _bearer(request)
         call = Call(
             world=world,
@@ -96,25 +107,37 @@ class HubApp:
             token=world.tokens.get(value) if value is not None else None,
             origin=_origin(request, world),
         )
-        if not call.path.startswith("/api/"):
-            return self._routed(call)
+        bucket = bucket_of(call.path)
+        if bucket is None:
+            return self._routed(call), None
         address = request.client.host if request.client else ""
-        allowance = world.limits.take(*world.quota_key(call.token, address), enforced=world.settings.enforce)
+        key, plan = world.quota_key(call.token, address)
+        allowance = world.limits.take(key, plan, bucket=bucket, enforced=world.settings.enforce)
+        if bucket == "pages":
+            response = self._routed(call) if allowance.allowed else _too_many(allowance).response()
+            response.headers.update(allowance.headers())
+            return response, None
         record = self._record(call)
+        fault = world.faults.of(call.method, call.path) if allowance.allowed else None
+        if fault is not None:
+            record.fault = fault.kind
         if not allowance.allowed:
             response = _too_many(allowance).response()
         elif value is not None and call.token is None:
             response = Refusal(401, "Invalid credentials in Authorization header").response()
+        elif fault is not None and not fault.takes_effect:
+            response = instead(fault) or Response()
         else:
             response = self._routed(call)
             record.took_effect = response.status_code < 300
-        record.status = response.status_code
+            response = (instead(fault) if fault else None) or response
+        record.status = 0 if fault is not None and fault.is_mute else response.status_code
         response.headers.update(_ALWAYS)
         response.headers.update(allowance.headers())
         # The time of the emulator, as in everything else that it says: who reads logs compares them.
         response.headers["Date"] = formatdate(world.clock.now(), usegmt=True)
         response.headers["X-Request-Id"] = _request_id(request)
-        return response
+        return response, fault
 
     def _routed(self, call: Call) -> Response:
         found = self._router.find(call.method, call.path)
@@ -165,7 +188,7 @@ def _origin(request: Request, world: World) -> str:
 def _too_many(allowance: Allowance) -> Refusal:
     return Refusal(
         429,
-        f"We had to rate limit you: you hit the quota of {allowance.quota} api requests per "
+        f"We had to rate limit you: you hit the quota of {allowance.quota} {allowance.bucket} requests per "
         f"{allowance.window} seconds.",
     )
 

@@ -67,6 +67,10 @@ class Call:
             raise Refusal(400, '"value" must be of type object')
         return body
 
+    def form(self) -> QueryParams:
+        """The fields of a form that was sent."""
+        return QueryParams(self.content.decode(errors="replace"))
+
     def known(self) -> Token:
         """The token.
 

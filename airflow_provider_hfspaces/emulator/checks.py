@@ -20,6 +20,7 @@ __all__ = [
     "check_repo_id",
     "check_seconds",
     "check_visibility",
+    "check_zero_gpu",
     "checked_entries",
     "checked_volumes",
     "entry",
@@ -38,6 +39,22 @@ _NO_PAYMENT = (
     "You must add a payment method to your account to upgrade your space's hardware. Visit your "
     "billing settings to add one: https://huggingface.co/settings/billing"
 )
+
+
+def check_zero_gpu(world: World, owner: str, sdk: str, hardware: str, besides: Space | None = None) -> None:
+    """400 or 402 for ZeroGPU on anything but Gradio, or for one Space too many."""
+    if hardware != "zero-a10g":
+        return
+    if sdk != "gradio":
+        raise Refusal(400, "ZeroGPU is only available for Gradio Spaces")
+    most = 10 if world.subscribed(owner) else world.settings.zero_gpu_spaces
+    there = [
+        space
+        for space in world.spaces.values()
+        if space.owner == owner and space.requested == hardware and space is not besides
+    ]
+    if len(there) >= most:
+        raise Refusal(402, f"You have reached the limit of {most} ZeroGPU Spaces of your plan")
 
 
 def refuse_static(space: Space, what: str) -> None:

@@ -32,6 +32,10 @@ class Clock:
             raise ValueError(f"Time only moves forward; got {seconds!r}.")
         self._base += seconds
 
+    def go_to(self, moment: float) -> None:
+        """Go on from another time, in seconds since 1970."""
+        self._base, self._since = moment, time.monotonic()
+
     @property
     def speed(self) -> float:
         """Emulated seconds per real second; may be changed, from now on."""

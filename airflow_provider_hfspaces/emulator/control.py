@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from airflow_provider_hfspaces.emulator import state
 from airflow_provider_hfspaces.emulator.answers import Refusal, answer
 from airflow_provider_hfspaces.emulator.call import Call
 from airflow_provider_hfspaces.emulator.clock import iso
@@ -22,6 +23,7 @@ from airflow_provider_hfspaces.emulator.space import Space
 __all__ = ["ROUTES"]
 
 _SPACE = "/spaces/{owner}/{name}"
+_ARRANGEMENTS = ("visit", "crash", "crash-loop", "hang-next-start", "fail-next-build", "fail-next-start")
 
 
 def _overview(call: Call) -> Any:
@@ -124,11 +126,41 @@ def _arrange(call: Call) -> Any:
     if what == "no-capacity":
         given = body.get("hardware", [])
         space.no_capacity(*([given] if isinstance(given, str) else given))
-    elif what in ("visit", "crash", "fail-next-build", "fail-next-start"):
+    elif what in _ARRANGEMENTS:
         getattr(space, what.replace("-", "_"))(**body)
     else:
         raise KeyError(what)
     return _described(_found(call))
+
+
+def _faults(call: Call) -> Any:
+    """All faults; ``POST`` adds one, ``DELETE`` takes all away."""
+    faults = call.world.faults
+    if call.method == "POST":
+        body = call.body()
+        if "seed" in body:
+            faults.seed = int(body.pop("seed"))
+        faults.add(body)
+    elif call.method == "DELETE":
+        faults.clear()
+    return faults.to_dict()
+
+
+def _bad_day(call: Call) -> Any:
+    call.world.bad_day(**call.body())
+    return call.world.faults.to_dict()
+
+
+def _quota(call: Call) -> Any:
+    call.world.limits.tighten(**call.body())
+    return {"quotas": call.world.limits.quotas, "window": call.world.limits.window}
+
+
+def _state(call: Call) -> Any:
+    if call.method == "PUT":
+        state.load(call.world, call.body())
+        return _overview(call)
+    return state.taken(call.world)
 
 
 def _found(call: Call) -> Space:
@@ -168,6 +200,10 @@ ROUTES = [
     _route("POST", "/advance", _advance),
     _route("POST", "/reset", _reset),
     _route("GET POST", "/settings", _settings),
+    _route("GET POST DELETE", "/faults", _faults),
+    _route("POST", "/bad-day", _bad_day),
+    _route("POST", "/quota", _quota),
+    _route("GET PUT", "/state", _state),
     _route("POST", "/users", _add_user),
     _route("POST", "/organizations", _add_organization),
     _route("POST", "/tokens", _add_token),

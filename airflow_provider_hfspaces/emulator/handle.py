@@ -146,6 +146,23 @@ class SpaceHandle:
             self._present().luck.start = (message, tuple(log))
             self._space.replan()
 
+    def hang_next_start(self) -> None:
+        """Its present or next start never gets healthy, until the Hub gives up on it."""
+        with self._world.lock:
+            self._present().luck.hang = True
+            self._space.replan()
+
+    def crash_loop(self, after: float = 5.0, times: int | None = None) -> None:
+        """Its app crashes after so many emulated seconds of running, each time that it is restarted.
+
+        :param times: how often; ``None`` for ever, 0 for no more.
+        """
+        if after < 0 or (times is not None and times < 0):
+            raise ValueError(f"A crash comes after 0 seconds or more; got {after!r}, {times!r} times.")
+        with self._world.lock:
+            self._present().luck.crash_after, self._space.luck.crashes = after, times
+            self._space.replan()
+
     def no_capacity(self, *hardware: str) -> None:
         """The Hub has no such hardware for it, which it learns when it starts there.
 

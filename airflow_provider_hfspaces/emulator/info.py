@@ -17,6 +17,7 @@ from airflow_provider_hfspaces.emulator.payloads import (
     expanded_payload,
     info_payload,
     listed_payload,
+    searched_payload,
 )
 from airflow_provider_hfspaces.emulator.routing import Route
 from airflow_provider_hfspaces.emulator.space import Space
@@ -79,8 +80,25 @@ def _list(call: Call) -> Response:
         following = urlencode([*rest, ("cursor", _encoded(place(page[-1])))])
         headers["Link"] = f'<{call.origin}/api/spaces?{following}>; rel="next"'
     full = call.query.get("full", "").lower() == "true"
-    entries = [expanded_payload(each, names) if names else listed_payload(each, full=full) for each in page]
+    lag = call.world.settings.timings.list_lag
+    entries = [
+        expanded_payload(each, names, lag=lag) if names else listed_payload(each, full=full) for each in page
+    ]
     return answer(entries, headers=headers)
+
+
+def _search(call: Call) -> Response:
+    """The Hub ranks by meaning; here those come first that hold most of the words."""
+    words = call.query.get("q", "").lower().split()
+    sdks, everything = call.query.getlist("sdk"), call.query.get("includeNonRunning", "").lower() == "true"
+    found = []
+    for space in _matching(call):
+        text = f"{space.repo_id} {' '.join(space.tags)}".lower()
+        score = sum(word in text for word in words) / max(len(words), 1)
+        if score and (everything or space.catch_up().is_serving) and (not sdks or space.sdk in sdks):
+            found.append((score, space))
+    found.sort(key=lambda pair: (-pair[0], pair[1].object_id))
+    return answer([searched_payload(space, score) for score, space in found[:20]])
 
 
 def _matching(call: Call) -> list[Space]:
@@ -130,6 +148,7 @@ def _decoded(cursor: str) -> tuple[float, str]:
 
 ROUTES = [
     Route("GET", "/api/spaces", _list),
+    Route("GET", "/api/spaces/semantic-search", _search),
     Route("GET", "/api/spaces/by-subdomain/{subdomain}", _by_subdomain),
     Route("GET", "/api/spaces/{name}", _no_owner),
     Route("GET", "/api/spaces/{owner}/{name}", _info),

@@ -12,6 +12,7 @@ from airflow_provider_hfspaces.emulator.checks import (
     check_flavor,
     check_payment,
     check_seconds,
+    check_zero_gpu,
     checked_volumes,
     refuse_static,
 )
@@ -32,6 +33,7 @@ def _hardware(call: Call) -> Response:
     if seconds is not None:
         check_seconds(seconds, "sleepTimeSeconds")
     check_payment(call.world, space.owner, flavor)
+    check_zero_gpu(call.world, space.owner, space.sdk, flavor, space)
     before = space.actual_view()
     space.request_hardware(flavor, seconds)
     after = space.actual_view()

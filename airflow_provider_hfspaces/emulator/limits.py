@@ -1,4 +1,4 @@
-"""Rate limits as the Hub has them: fixed windows of five minutes, a quota by plan."""
+"""Rate limits as the Hub has them: fixed windows of five minutes, quotas by plan and kind of address."""
 
 from __future__ import annotations
 
@@ -6,28 +6,40 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["QUOTAS", "WINDOW", "Allowance", "Limits"]
+__all__ = ["BUCKETS", "QUOTAS", "WINDOW", "Allowance", "Limits", "bucket_of"]
 
 WINDOW = 300
 """Seconds."""
 
+BUCKETS = ("api", "resolvers", "pages")
+
 QUOTAS = {
-    "anonymous": 500,
-    "free": 1_000,
-    "pro": 2_500,
-    "team": 3_000,
-    "academia": 3_000,
-    "enterprise": 6_000,
-    "plus": 10_000,
-    "plus-higher": 100_000,
+    "anonymous": (500, 3_000, 100),
+    "free": (1_000, 5_000, 200),
+    "pro": (2_500, 12_000, 400),
+    "team": (3_000, 20_000, 400),
+    "academia": (3_000, 20_000, 400),
+    "enterprise": (6_000, 50_000, 600),
+    "plus": (10_000, 100_000, 1_000),
+    "plus-higher": (100_000, 500_000, 10_000),
 }
-"""API requests per window."""
+"""Requests per window to the API, for files, and for pages, by plan."""
+
+
+def bucket_of(path: str) -> str | None:
+    """Which quota a request counts against; ``None`` for what is no part of the Hub."""
+    if path.startswith("/api/"):
+        return "api"
+    if "/resolve/" in path:
+        return "resolvers"
+    return "pages" if path.startswith("/spaces/") else None
 
 
 @dataclass(frozen=True)
 class Allowance:
     """What is left after a request."""
 
+    bucket: str
     allowed: bool
     remaining: int
     reset: int
@@ -37,8 +49,8 @@ class Allowance:
     def headers(self) -> dict[str, str]:
         """As the Hub announces it with every answer."""
         return {
-            "RateLimit": f'"api";r={self.remaining};t={self.reset}',
-            "RateLimit-Policy": f'"fixed window";"api";q={self.quota};w={self.window}',
+            "RateLimit": f'"{self.bucket}";r={self.remaining};t={self.reset}',
+            "RateLimit-Policy": f'"fixed window";"{self.bucket}";q={self.quota};w={self.window}',
         }
 
 
@@ -47,27 +59,42 @@ class Limits:
     """Counts requests by account. Windows run on real time, as the clients that wait for them do.
 
     :ivar window: seconds.
-    :ivar quotas: requests per window, by plan.
+    :ivar quotas: API requests per window, by plan.
     """
 
     window: int = WINDOW
-    quotas: dict[str, int] = field(default_factory=lambda: dict(QUOTAS))
+    quotas: dict[str, int] = field(default_factory=lambda: {plan: each[0] for plan, each in QUOTAS.items()})
     clock: Callable[[], float] = time.monotonic
-    _counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
-    def quota(self, plan: str) -> int:
+    def quota(self, plan: str, bucket: str = "api") -> int:
         """Requests per window on a plan."""
-        return self.quotas.get(plan, self.quotas["free"])
+        if bucket == "api":
+            return self.quotas.get(plan, self.quotas["free"])
+        return QUOTAS.get(plan, QUOTAS["free"])[BUCKETS.index(bucket)]
 
-    def take(self, key: str, plan: str, *, enforced: bool = True) -> Allowance:
+    def tighten(self, quota: int, window: int = WINDOW) -> None:
+        """Give every plan the same API quota.
+
+        :raises ValueError: for less than one request or one second.
+        """
+        for name, value in (("quota", quota), ("window", window)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"The {name} is a whole number of at least 1; got {value!r}.")
+        self.quotas = dict.fromkeys(QUOTAS, quota)
+        self.window = window
+        self._counts.clear()
+
+    def take(self, key: str, plan: str, *, bucket: str = "api", enforced: bool = True) -> Allowance:
         """Count one request."""
         now = self.clock()
         number = int(now // self.window)
-        started, used = self._counts.get(key, (number, 0))
+        started, used = self._counts.get((key, bucket), (number, 0))
         used = used + 1 if started == number else 1
-        self._counts[key] = (number, used)
-        quota = self.quota(plan)
+        self._counts[key, bucket] = (number, used)
+        quota = self.quota(plan, bucket)
         return Allowance(
+            bucket=bucket,
             allowed=used <= quota or not enforced,
             remaining=max(quota - used, 0),
             reset=max(int((number + 1) * self.window - now), 1),

@@ -37,11 +37,13 @@ MACHINE: tuple[Transition, ...] = (
     Transition("APP_STARTING", "woken", "RUNNING", "wake"),
     Transition("APP_STARTING", "start failed", "RUNTIME_ERROR", "start"),
     Transition("APP_STARTING", "no capacity", "RUNTIME_ERROR", "scheduling"),
+    Transition("APP_STARTING", "not healthy", "RUNTIME_ERROR", "launch_timeout"),
     Transition("RUNNING_BUILDING", "built", "RUNNING_APP_STARTING", "build"),
     Transition("RUNNING_BUILDING", "build failed", "BUILD_ERROR", "build"),
     Transition("RUNNING_APP_STARTING", "started", "RUNNING", "start"),
     Transition("RUNNING_APP_STARTING", "start failed", "RUNTIME_ERROR", "start"),
     Transition("RUNNING_APP_STARTING", "no capacity", "RUNTIME_ERROR", "scheduling"),
+    Transition("RUNNING_APP_STARTING", "not healthy", "RUNTIME_ERROR", "launch_timeout"),
     Transition("RUNNING", "idle", ASLEEP, "the sleep time"),
     # caused by the owner, a visitor or bad luck
     *(Transition(stage, "restart", "BUILDING") for stage in (*_RESTED, *_STARTING)),

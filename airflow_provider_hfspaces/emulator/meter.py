@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 __all__ = ["Meter", "Session"]
 
@@ -45,6 +47,16 @@ class Meter:
             self._running = None
         if hardware is not None:
             self._running = (hardware, replicas, time)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {"ended": [asdict(each) for each in self._ended], "running": self._running}
+
+    def take_up(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`to_dict` said."""
+        self._ended = [Session(**each) for each in state["ended"]]
+        running = state["running"]
+        self._running = (running[0], running[1], running[2]) if running else None
 
     def sessions(self, now: float) -> list[Session]:
         """All of them, the present one included."""

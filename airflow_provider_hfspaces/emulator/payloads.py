@@ -17,6 +17,7 @@ __all__ = [
     "info_payload",
     "listed_payload",
     "runtime_payload",
+    "searched_payload",
     "secrets_payload",
     "variables_payload",
     "whoami_payload",
@@ -124,15 +125,32 @@ def info_payload(space: Space, origin: str) -> dict[str, Any]:
     }
 
 
-def expanded_payload(space: Space, names: list[str]) -> dict[str, Any]:
-    """The same with ``expand``: what is asked for and nothing else."""
+def expanded_payload(space: Space, names: list[str], *, lag: float = 0) -> dict[str, Any]:
+    """The same with ``expand``: what is asked for and nothing else.
+
+    :param lag: emulated seconds by which the runtime is behind.
+    """
     wanted = {name: _PROPERTIES[name](space) for name in names if name in _PROPERTIES}
+    if lag and "runtime" in wanted:
+        wanted["runtime"] = runtime_payload(space, space.view_at(space.now() - lag))
     return {"_id": space.object_id, "id": space.repo_id, **wanted}
 
 
 def listed_payload(space: Space, *, full: bool) -> dict[str, Any]:
     """An entry of ``/api/spaces`` without ``expand``."""
     return expanded_payload(space, list(_IN_FULL_LIST if full else _IN_LIST))
+
+
+def searched_payload(space: Space, score: float) -> dict[str, Any]:
+    """A result of the semantic search."""
+    return {
+        **expanded_payload(space, ["author", "sdk", "likes", "private", "tags", "runtime", "trendingScore"]),
+        "title": space.name,
+        "emoji": "🤗",
+        "ai_short_description": None,
+        "ai_category": None,
+        "semanticRelevancyScore": score,
+    }
 
 
 def whoami_payload(world: World, token: Token) -> dict[str, Any]:

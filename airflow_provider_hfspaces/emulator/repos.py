@@ -15,6 +15,7 @@ from airflow_provider_hfspaces.emulator.checks import (
     check_repo_id,
     check_seconds,
     check_visibility,
+    check_zero_gpu,
     checked_entries,
     checked_volumes,
 )
@@ -23,6 +24,11 @@ from airflow_provider_hfspaces.emulator.space import SDKS, Space
 
 __all__ = ["ROUTES"]
 
+TEMPLATES: list[dict[str, Any]] = [
+    {"name": "JupyterLab", "repoId": "SpacesExamples/jupyterlab", "sdk": "docker", "preferredPrivate": True},
+    {"name": "Streamlit", "repoId": "streamlit/streamlit-template-space", "sdk": "docker"},
+    {"name": "Argilla", "repoId": "argilla/argilla-template-space", "sdk": "docker"},
+]
 _EXISTS = "A repository with this name already exists"
 
 
@@ -38,14 +44,17 @@ def _duplicate(call: Call) -> Response:
     options = _options(call, owner, body, sdk=source.sdk, visibility=source.visibility)
     # What anybody can read of the original comes along; what nobody can read does not.
     options["variables"] = {**source.variables, **options["variables"]}
-    call.world.add_space(
+    pending = call.world.settings.files_copy_pending
+    copy = call.world.add_space(
         f"{owner}/{name}",
-        stage="BUILDING",
+        stage="NO_APP_FILE" if pending or source.stage == "NO_APP_FILE" else "BUILDING",
         creator=token.user,
         files=source.files,
         **options,
     )
-    return answer({"url": url})
+    if pending:
+        copy.await_files(pending)
+    return answer({"url": url, **({"filesCopyPending": True} if pending else {})})
 
 
 def _create(call: Call) -> Response:
@@ -58,11 +67,15 @@ def _create(call: Call) -> Response:
     sdk = body.get("sdk")
     if sdk not in SDKS:
         raise Refusal(400, f'"sdk" must be one of [{", ".join(SDKS)}]')
+    template = body.get("template")
+    if template is not None and template not in [each["repoId"] for each in TEMPLATES]:
+        raise Refusal(400, '"template" must be one of the templates')
     options = _options(call, owner, body, sdk=sdk, visibility="public")
     url = f"{call.origin}/spaces/{owner}/{name}"
     if f"{owner}/{name}".lower() in call.world.spaces:
         raise Refusal(409, "You already created this space repo", more={"url": url})
-    space = call.world.add_space(f"{owner}/{name}", stage="NO_APP_FILE", creator=token.user, **options)
+    stage = "NO_APP_FILE" if template is None else "BUILDING"
+    space = call.world.add_space(f"{owner}/{name}", stage=stage, creator=token.user, **options)
     return answer({"url": url, "name": space.repo_id, "id": space.object_id})
 
 
@@ -76,6 +89,7 @@ def _options(call: Call, owner: str, body: dict[str, Any], *, sdk: str, visibili
     hardware = check_flavor(body.get("hardware") or "cpu-basic", "hardware")
     check_paywall(call.world, owner, sdk, hardware)
     check_payment(call.world, owner, hardware)
+    check_zero_gpu(call.world, owner, sdk, hardware)
     seconds = body.get("sleepTimeSeconds")
     sleep_time = None if seconds is None else check_seconds(seconds, "sleepTimeSeconds")
     volumes = body.get("volumes")
@@ -95,7 +109,7 @@ def _delete(call: Call) -> Response:
     space = _named(call, f"{body.get('organization') or token.user}/{body.get('name')}")
     if not call.world.may_write(token, space.owner, space):
         raise rights("delete this repository")
-    call.world.delete_space(space.repo_id)
+    call.world.delete_space(space.repo_id, after=call.world.settings.timings.deleting)
     return plain("OK")
 
 
@@ -111,6 +125,19 @@ def _move(call: Call) -> Response:
     return answer({})
 
 
+def _settings(call: Call) -> Response:
+    space, body = call.own_space("change the settings of this Space"), call.body()
+    if "visibility" in body or "private" in body:
+        space.visibility = check_visibility(body, space.visibility)
+    told: dict[str, Any] = {name: body[name] for name in ("discussionsDisabled", "gated") if name in body}
+    space.remarks.update(told)
+    return answer({"private": space.private, "visibility": space.visibility, **told})
+
+
+def _templates(call: Call) -> Response:
+    return answer({"templates": TEMPLATES})
+
+
 def _named(call: Call, repo_id: str) -> Space:
     space = call.world.spaces.get(repo_id.lower())
     if space is None or not call.world.may_read(call.token, space):
@@ -120,6 +147,8 @@ def _named(call: Call, repo_id: str) -> Space:
 
 ROUTES = [
     Route("POST", "/api/spaces/{owner}/{name}/duplicate", _duplicate),
+    Route("PUT", "/api/spaces/{owner}/{name}/settings", _settings),
+    Route("GET", "/api/spaces/templates", _templates),
     Route("POST", "/api/repos/create", _create),
     Route("DELETE", "/api/repos/delete", _delete),
     Route("POST", "/api/repos/move", _move),

@@ -28,6 +28,7 @@ class RecordedRequest:
     :ivar token_name: that token's name.
     :ivar status: of the answer; 0 if there was none.
     :ivar took_effect: whether the Hub did what was asked, whatever it answered.
+    :ivar fault: the kind of fault that struck it, if any did.
     """
 
     number: int
@@ -41,6 +42,7 @@ class RecordedRequest:
     token_name: str | None
     status: int = 0
     took_effect: bool = False
+    fault: str | None = None
 
     @property
     def params(self) -> dict[str, list[str]]:

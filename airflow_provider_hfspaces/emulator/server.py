@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import socket
 import threading
 import time
@@ -12,12 +13,15 @@ from typing import Any
 
 import uvicorn
 
+from airflow_provider_hfspaces.emulator import state
 from airflow_provider_hfspaces.emulator.accounts import Organization, User
 from airflow_provider_hfspaces.emulator.app import HubApp
 from airflow_provider_hfspaces.emulator.bill import Bill
 from airflow_provider_hfspaces.emulator.clock import Clock
+from airflow_provider_hfspaces.emulator.faults import Fault, Faults
 from airflow_provider_hfspaces.emulator.fleet import FLEETS
 from airflow_provider_hfspaces.emulator.handle import SpaceHandle
+from airflow_provider_hfspaces.emulator.limits import WINDOW
 from airflow_provider_hfspaces.emulator.making import make_space
 from airflow_provider_hfspaces.emulator.requests import RecordedRequest
 from airflow_provider_hfspaces.emulator.settings import Settings, Timings
@@ -38,6 +42,8 @@ class HubEmulator:
     :param host: the address to listen on. Whoever reaches it can do anything here.
     :param user: the account that :attr:`token` belongs to; it is PRO and can pay.
     :param fleet: the Spaces to begin with: ``empty`` or ``demo``.
+    :param seed: of the faults.
+    :param faults: what goes wrong from the beginning.
     :param timings: how long things take.
     :param settings: how the Hub behaves.
     :param choices: single settings, by the names in :class:`Settings`.
@@ -52,6 +58,8 @@ class HubEmulator:
         host: str = "127.0.0.1",
         user: str = "alice",
         fleet: str = "empty",
+        seed: int = 0,
+        faults: Iterable[Fault] = (),
         timings: Timings | None = None,
         settings: Settings | None = None,
         **choices: Any,
@@ -68,6 +76,8 @@ class HubEmulator:
         self.world.on_reset = self._populate
         self.user = user
         self.token = ""
+        self._first_faults = tuple(faults)
+        self.world.faults.seed = seed
         self._populate()
 
     def __enter__(self) -> HubEmulator:
@@ -133,6 +143,46 @@ class HubEmulator:
             self._server.should_exit = True
             self._thread.join(_PATIENCE)
         self._server = self._thread = None
+
+    # What goes wrong
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong with requests: ``hub.faults.add(kind="reset", path="/restart", times=1)``."""
+        return self.world.faults
+
+    def bad_day(self, seed: int = 0, *, quota: int | None = None, window: int | None = None) -> None:
+        """A tenth of all requests end in a 5xx, three in a hundred answers are lost, and the quota is tight.
+
+        :param seed: the same one makes the same requests fail.
+        :param quota: API requests per window and account; by default a tenth of a free account's.
+        :param window: real seconds; by default the Hub's 300.
+        """
+        with self.world.lock:
+            self.world.bad_day(seed, quota, window)
+
+    def set_quota(self, quota: int, window: int = WINDOW) -> None:
+        """Let every account send so many API requests in so many real seconds."""
+        with self.world.lock:
+            self.world.limits.tighten(quota, window)
+
+    # Keeping it
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all there is into a JSON file, tokens and secrets included."""
+        with self.world.lock:
+            state.save(self.world, path)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Make all as a file says that :meth:`save` has written, the emulated time included.
+
+        :raises ValueError: for another file.
+        """
+        with self.world.lock:
+            state.load(self.world, state.read(path))
+            self.token = next(
+                (each.value for each in self.world.tokens.values() if each.user == self.user), self.token
+            )
 
     def wait(self) -> None:
         """Go on until somebody interrupts."""
@@ -295,6 +345,8 @@ class HubEmulator:
             setattr(self.world.settings, each.name, getattr(self._first_settings, each.name))
         self.world.add_user(self.user, is_pro=True)
         self.token = self.world.add_token(self.user, name="emulator", value=self.token or None)
+        for fault in self._first_faults:
+            self.world.faults.add(fault)
         FLEETS[self._fleet](self.world)
 
 

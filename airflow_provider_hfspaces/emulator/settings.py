@@ -32,6 +32,9 @@ class Timings:
     :ivar wake: from the first visit of a sleeping Space to RUNNING.
     :ivar lag: for which the runtime goes on showing what was there before a request.
     :ivar scheduling: until the Hub gives up looking for hardware that it has not got.
+    :ivar launch_timeout: until the Hub gives up on an app that does not get healthy.
+    :ivar list_lag: by which the runtimes in lists are behind those of single Spaces.
+    :ivar deleting: for which a deleted Space is still there, in DELETING.
     """
 
     build: float = 120.0
@@ -39,6 +42,9 @@ class Timings:
     wake: float = 20.0
     lag: float = 3.0
     scheduling: float = 60.0
+    launch_timeout: float = 1800.0
+    list_lag: float = 0.0
+    deleting: float = 0.0
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -79,6 +85,10 @@ class Settings:
         Hub sends none; the official client makes up for it on ``https`` addresses alone, so that
         without it the client would raise another error here than it does with the Hub.
     :ivar paywall: whether accounts without a subscription may not host apps on free hardware (402).
+    :ivar zero_gpu_spaces: how many ZeroGPU Spaces a free account may have; PRO accounts and
+        organizations may have ten.
+    :ivar files_copy_pending: for how many emulated seconds a copy waits for its files; the answer to the
+        duplication says ``filesCopyPending`` then, and the copy is in NO_APP_FILE.
     :ivar page_size: the length of a list's page where the client names none.
     :ivar largest_page: the most that a client may ask for.
     :ivar enforce: whether the rate limits are enforced; they are announced in any case.
@@ -104,6 +114,8 @@ class Settings:
     oauth_refused: bool = True
     repo_not_found_on_401: bool = True
     paywall: bool = False
+    zero_gpu_spaces: int = 2
+    files_copy_pending: float = 0.0
     page_size: int = 500
     largest_page: int = 1000
     enforce: bool = True
@@ -147,6 +159,10 @@ def _names() -> list[str]:
 
 
 def _check(name: str, value: Any) -> None:
+    if name in ("page_size", "largest_page", "zero_gpu_spaces", "files_copy_pending", "keep_alive"):
+        least = 1 if name.endswith("page") or name == "page_size" else 0
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < least:
+            raise ValueError(f"{name} is a number of at least {least}; got {value!r}.")
     if name in _CHOICES and value not in _CHOICES[name]:
         choices = ", ".join(str(choice) for choice in _CHOICES[name])
         raise ValueError(f"{name} is one of {choices}; got {value!r}.")

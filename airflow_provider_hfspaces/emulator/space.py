@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from airflow_provider_hfspaces.emulator.clock import Clock
@@ -71,11 +71,32 @@ class Entry:
 
 @dataclass
 class Luck:
-    """What has been arranged to go wrong."""
+    """What has been arranged to go wrong.
+
+    :ivar build: the message and the last log lines of the next build.
+    :ivar start: the same of the next start.
+    :ivar no_capacity: flavors that the Hub has not got.
+    :ivar hang: whether the next start never gets healthy.
+    :ivar crash_after: emulated seconds of running after which the app crashes, each time anew.
+    :ivar crashes: how often it still does; ``None`` is for ever.
+    """
 
     build: tuple[str, tuple[str, ...]] | None = None
     start: tuple[str, tuple[str, ...]] | None = None
     no_capacity: set[str] = field(default_factory=set)
+    hang: bool = False
+    crash_after: float | None = None
+    crashes: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {**asdict(self), "no_capacity": sorted(self.no_capacity)}
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> Luck:
+        """What :meth:`to_dict` said."""
+        arranged = {name: said[name] and (said[name][0], tuple(said[name][1])) for name in ("build", "start")}
+        return cls(**{**said, **arranged, "no_capacity": set(said["no_capacity"])})
 
 
 class Space:
@@ -134,12 +155,14 @@ class Space:
         self.variables = dict(variables or {})
         self.volumes = [dict(volume) for volume in volumes]
         self.visits = 0
+        self.remarks: dict[str, Any] = {}
         self.luck = Luck()
         self.build_log, self.run_log = Log(), Log()
         self.history: deque[Moment] = deque(maxlen=_MOST_HISTORY)
-        self._meter = Meter()
+        self.meter = Meter()
         self._due: tuple[float, str] | None = None
         self._shown: tuple[float, View] | None = None
+        self._gone: float | None = None
         self.stage = "RUNNING" if self.is_static else stage
         serving = self.stage in SERVING_STAGES and not self.is_static
         self.requested: str | None = None if self.is_static else hardware
@@ -206,10 +229,31 @@ class Space:
         """Stage and hardware as they are."""
         return View(self.stage, self.hardware, self.requested, self.error_message)
 
+    def view_at(self, time: float) -> View:
+        """Stage and hardware as they were at an earlier time."""
+        if time >= self._clock.now():
+            return self.view()
+        for moment in reversed(self.history):
+            if moment.time <= time:
+                return View(moment.stage, moment.hardware, moment.requested, None)
+        return self.view()
+
+    @property
+    def due(self) -> tuple[float, str] | None:
+        """When something happens to it by itself, and what."""
+        return self._due
+
+    def take_up(self, history: Iterable[Moment], meter: Mapping[str, Any], due: Any) -> None:
+        """Go on from an earlier time: from what it has been through, the meter, and what is due."""
+        self.history = deque(history, maxlen=_MOST_HISTORY)
+        self.meter.take_up(meter)
+        self._shown = None
+        self._due = (due[0], due[1]) if due else None
+
     def sessions(self) -> list[Session]:
         """The times on billed hardware, up to now."""
         self.catch_up()
-        return self._meter.sessions(self._clock.now())
+        return self.meter.sessions(self._clock.now())
 
     # What happens to it
 
@@ -309,6 +353,21 @@ class Space:
             self.do("commit")
         return self.sha
 
+    def await_files(self, seconds: float) -> None:
+        """Have no files for so long; then it is built."""
+        self._due = (self._clock.now() + seconds, "commit")
+
+    def end(self, seconds: float) -> bool:
+        """Be in DELETING. Returns whether it is gone at once."""
+        self.do("delete")
+        self._gone = self._clock.now() + seconds
+        return seconds <= 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was deleted and the time of that is over."""
+        return self._gone is not None and self._clock.now() >= self._gone
+
     def note(self, time: float) -> None:
         """Note in the history and on the meter what is now."""
         hardware = self.hardware or self.requested
@@ -317,7 +376,7 @@ class Space:
         moment = Moment(time, self.stage, self.hardware, self.requested, billed)
         if not self.history or self.history[-1][1:] != moment[1:]:
             self.history.append(moment)
-        self._meter.switch(time, billed, self.replicas)
+        self.meter.switch(time, billed, self.replicas)
 
     def _apply(self, event: str, time: float) -> None:
         if event == "no capacity":
@@ -325,6 +384,15 @@ class Space:
         elif event == "build failed" and self.luck.build is not None:
             (message, lines), self.luck.build = self.luck.build, None
             self.build_log.write(time, *(lines or (f"error: {message}",)))
+            self._fail(event, message, time)
+        elif event == "not healthy":
+            self.luck.hang = False
+            self._fail(event, "launch timed out, space was not healthy after 30 min", time)
+        elif event == "crash":
+            message = "Exit code: 1. Reason: application crashed"
+            self.run_log.write(time, message)
+            if self.luck.crashes is not None:
+                self.luck.crashes -= 1
             self._fail(event, message, time)
         elif event == "start failed" and self.luck.start is not None:
             (message, lines), self.luck.start = self.luck.start, None
@@ -364,10 +432,14 @@ class Space:
                 self._due = (time + timings.scheduling, "no capacity")
             elif luck.start is not None:
                 self._due = (time + timings.start, "start failed")
+            elif luck.hang:
+                self._due = (time + timings.launch_timeout, "not healthy")
             elif event == "visit":
                 self._due = (time + timings.wake, "woken")
             else:
                 self._due = (time + timings.start, "started")
+        elif self.stage == "RUNNING" and luck.crash_after is not None and luck.crashes != 0:
+            self._due = (time + luck.crash_after, "crash")
         elif self.stage == "RUNNING" and self.sleep_time is not None:
             # Never in the past: what has been cannot change with a new sleep time.
             self._due = (max(time, self.last_visit + self.sleep_time), "idle")
@@ -375,6 +447,8 @@ class Space:
     def replan(self) -> None:
         """Take into account what has been arranged to go wrong since the present stage began."""
         self.catch_up()
+        if self.stage == "RUNNING":
+            self._plan(self._clock.now())
         if self._due is None or self.stage == "RUNNING":
             return
         time, event = self._due
@@ -386,7 +460,10 @@ class Space:
                 time, event = self._clock.now() + timings.scheduling, "no capacity"
         elif luck.start is not None:
             event = "start failed"
-        elif event == "no capacity":
+        elif luck.hang:
+            if event != "not healthy":
+                time, event = self._clock.now() + timings.launch_timeout, "not healthy"
+        elif event in ("no capacity", "not healthy"):
             time, event = self._clock.now() + timings.start, "started"
         self._due = (time, event)
 

@@ -1,4 +1,4 @@
-"""The logs of a Space, as server-sent events."""
+"""The logs, stages and loads of a Space, as server-sent events."""
 
 from __future__ import annotations
 
@@ -60,6 +60,68 @@ async def _events(world: World, space: Space, kind: str, tail: int | None) -> As
         await asyncio.sleep(_LOOK)
 
 
+def _status(call: Call) -> Response:
+    """Stage after stage, as server-sent events.
+
+    Nobody documents the Hub's frames; these are those of its older host.
+    """
+    space = call.space()
+    return StreamingResponse(
+        _changes(call.world, space), headers={"Content-Type": "text/event-stream; charset=utf-8"}
+    )
+
+
+async def _changes(world: World, space: Space) -> AsyncIterator[bytes]:
+    shown, spoken = "", time.monotonic()
+    while not world.closing:
+        with world.lock:
+            view = space.catch_up().view()
+            details = {
+                "compute": {
+                    "current": {
+                        "spec": {"sdk": space.sdk, "hardwareFlavor": view.hardware, "region": "us"},
+                        "status": {"stage": view.stage, "targetReplicas": space.replicas},
+                    },
+                    "status": {"message": view.error_message or ""},
+                }
+            }
+            frame = f"event: stage\ndata: {view.stage}\n\nevent: space\ndata: {json.dumps(details)}\n\n"
+        if frame != shown:
+            shown, spoken = frame, time.monotonic()
+            yield frame.encode()
+        elif time.monotonic() - spoken >= world.settings.keep_alive:
+            spoken = time.monotonic()
+            yield b": keep-alive\n\n"
+        await asyncio.sleep(_LOOK)
+
+
+def _metrics(call: Call) -> Response:
+    """Load, once a second while the app runs."""
+    space = call.space()
+    return StreamingResponse(
+        _loads(call.world, space), headers={"Content-Type": "text/event-stream; charset=utf-8"}
+    )
+
+
+async def _loads(world: World, space: Space) -> AsyncIterator[bytes]:
+    while not world.closing:
+        with world.lock:
+            serving, replica = space.catch_up().is_serving, space.object_id[:5]
+        if serving:
+            load = {
+                "cpu_usage_pct": 2,
+                "cpu_millicores": 2000,
+                "memory_used_bytes": 1_417_216,
+                "memory_total_bytes": 17_179_869_184,
+                "rx_bps": 0,
+                "tx_bps": 0,
+                "gpus": {},
+                "replica": replica,
+            }
+            yield f"event: metric\ndata: {json.dumps(load)}\n\n".encode()
+        await asyncio.sleep(1)
+
+
 def _is_over(world: World, space: Space, kind: str) -> bool:
     if world.settings.logs_end != "when_over":
         return world.settings.logs_end == "at_once"
@@ -73,4 +135,8 @@ def _frame(line: LogLine) -> bytes:
     return f"data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
 
 
-ROUTES = [Route("GET", "/api/spaces/{owner}/{name}/logs/{kind}", _logs)]
+ROUTES = [
+    Route("GET", "/api/spaces/{owner}/{name}/logs/{kind}", _logs),
+    Route("GET", "/api/spaces/{owner}/{name}/events", _status),
+    Route("GET", "/api/spaces/{owner}/{name}/metrics", _metrics),
+]

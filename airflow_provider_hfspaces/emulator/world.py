@@ -20,6 +20,7 @@ from airflow_provider_hfspaces.emulator.accounts import (
 )
 from airflow_provider_hfspaces.emulator.bill import Bill, bill
 from airflow_provider_hfspaces.emulator.clock import Clock
+from airflow_provider_hfspaces.emulator.faults import Faults, bad_day
 from airflow_provider_hfspaces.emulator.limits import QUOTAS, Limits
 from airflow_provider_hfspaces.emulator.requests import MOST_REQUESTS, RecordedRequest
 from airflow_provider_hfspaces.emulator.settings import Settings
@@ -45,6 +46,7 @@ class World:
         self.lock = threading.RLock()
         self.endpoint = ""
         self.closing = False
+        self.faults = Faults()
         self.on_reset: Callable[[], None] = lambda: None
         self.clear()
 
@@ -61,9 +63,11 @@ class World:
         self.spaces: dict[str, Space] = {}
         self.moved: dict[str, str] = {}
         self.deleted: list[Space] = []
+        self.ending: list[Space] = []
         self.requests: deque[RecordedRequest] = deque(maxlen=MOST_REQUESTS)
         self.requests_seen = 0
         self.limits = Limits()
+        self.faults.clear()
 
     # Accounts
 
@@ -190,6 +194,18 @@ class World:
         plans = [user.plan, *(self.organizations[name].plan or "free" for name in self.roles(user.name))]
         return f"user:{user.name}", max(plans, key=self.limits.quota)
 
+    def bad_day(self, seed: int = 0, quota: int | None = None, window: int | None = None) -> None:
+        """A tenth of all requests end in a 5xx, three in a hundred answers are lost, and the quota is tight.
+
+        :param quota: API requests per window and account; by default a tenth of a free account's.
+        :param window: seconds; by default the Hub's.
+        """
+        self.faults.clear()
+        self.faults.seed = seed
+        for fault in bad_day():
+            self.faults.add(fault)
+        self.limits.tighten(quota or self.limits.quota("free") // 10, window or self.limits.window)
+
     # Spaces
 
     def add_space(self, repo_id: str, **options: Any) -> Space:
@@ -248,13 +264,27 @@ class World:
             self.moved[old.lower()] = new
         return space
 
-    def delete_space(self, repo_id: str) -> None:
+    def delete_space(self, repo_id: str, *, after: float = 0) -> None:
         """Delete a Space; what it has cost stays on the bill.
 
+        :param after: emulated seconds for which it is still there, in DELETING.
         :raises KeyError: if there is none.
         """
-        space = self.spaces.pop(repo_id.lower())
-        space.do("delete")
+        space = self.spaces[repo_id.lower()]
+        if space.end(after):
+            self._bury(space)
+        else:
+            self.ending.append(space)
+
+    def bury_the_dead(self) -> None:
+        """Take away the Spaces whose time of being deleted is over."""
+        for space in [each for each in self.ending if each.is_gone]:
+            self.ending.remove(space)
+            self._bury(space)
+
+    def _bury(self, space: Space) -> None:
+        if self.spaces.get(space.repo_id.lower()) is space:
+            del self.spaces[space.repo_id.lower()]
         self.deleted.append(space)
 
     def bill(self, repo_id: str | None = None, *, owner: str | None = None) -> Bill:

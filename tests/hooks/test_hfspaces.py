@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider_hfspaces import get_provider_info
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.hooks.connection import InvalidConnection
+from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, InvalidConnection
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import HubConflict, SpaceNotFound
 from airflow_provider_hfspaces.hub.goal import Goal
@@ -138,11 +139,10 @@ class TestConnection:
         with pytest.raises(InvalidConnection, match=said):
             _ = HfSpacesHook().client
 
-    def test_an_extra_that_is_no_object(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        said = json.dumps({"conn_type": "hf_spaces", "password": "hf_x", "extra": "[1]"})
-        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)
+    def test_an_extra_that_is_no_object(self) -> None:
+        said = SimpleNamespace(conn_id="hub", host="", extra_dejson=[1])
         with pytest.raises(InvalidConnection, match="no JSON object"):
-            _ = HfSpacesHook().client
+            ConnectionSettings.of(said)
 
     def test_http_elsewhere_if_the_network_is_ones_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = connection("http://hub.acme.test", "hf_x", allow_http="true", timeout="7")

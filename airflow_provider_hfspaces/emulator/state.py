@@ -1,0 +1,157 @@
+"""An emulated Hub as a JSON file, to start from and to save to."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_hfspaces.emulator.accounts import Token
+from airflow_provider_hfspaces.emulator.space import Entry, Luck, Moment, Space
+from airflow_provider_hfspaces.emulator.world import World
+
+__all__ = ["load", "read", "save", "taken"]
+
+_FORMAT = 1
+_PLAIN = (
+    "sdk",
+    "visibility",
+    "creator",
+    "likes",
+    "created",
+    "modified",
+    "last_visit",
+    "object_id",
+    "sha",
+    "own_sleep_time",
+    "replicas",
+    "dev_mode",
+    "storage",
+    "stage",
+    "requested",
+    "hardware",
+    "running_sha",
+    "error_message",
+    "volumes",
+    "visits",
+    "remarks",
+)
+
+
+def taken(world: World) -> dict[str, Any]:
+    """All there is, as plain JSON. Tokens and secrets are in it."""
+    return {
+        "format": _FORMAT,
+        "now": world.clock.now(),
+        "default_user": world.default_user,
+        "settings": world.settings.to_dict(),
+        "users": [
+            {"name": each.name, "is_pro": each.is_pro, "can_pay": each.can_pay, "plan": each.plan}
+            for each in world.users.values()
+        ],
+        "organizations": [
+            {"name": each.name, "plan": each.plan, "members": each.members, "can_pay": each.can_pay}
+            for each in world.organizations.values()
+        ],
+        "tokens": [asdict(each) for each in world.tokens.values()],
+        "moved": world.moved,
+        "spaces": [_space(each.catch_up()) for each in world.spaces.values()],
+        "deleted": [_space(each) for each in world.deleted],
+    }
+
+
+def load(world: World, state: Any) -> None:
+    """Make a world what was taken of another.
+
+    :raises ValueError: for anything else; the world is as it was then.
+    """
+    if not isinstance(state, dict) or state.get("format") != _FORMAT:
+        raise ValueError("This is no state of an emulated Hub that this version knows.")
+    before = taken(world)
+    try:
+        _fill(world, state)
+    except (KeyError, TypeError, AttributeError) as problem:
+        _fill(world, before)
+        raise ValueError(f"This state of an emulated Hub is broken: {problem!r}.") from None
+    except ValueError:
+        _fill(world, before)
+        raise
+
+
+def save(world: World, path: str | os.PathLike[str]) -> None:
+    """Write a state file, whole or not at all, for nobody else to read."""
+    target = Path(path)
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(taken(world), file, indent=1)
+    draft.replace(target)
+
+
+def read(path: str | os.PathLike[str]) -> Any:
+    """What a state file holds.
+
+    :raises ValueError: if it is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except ValueError as problem:
+        raise ValueError(f"{path} is no state file: {problem}.") from None
+
+
+def _space(space: Space) -> dict[str, Any]:
+    return {
+        "owner": space.owner,
+        "name": space.name,
+        "tags": list(space.tags),
+        **{name: getattr(space, name) for name in _PLAIN},
+        "secrets": {key: asdict(entry) for key, entry in space.secrets.items()},
+        "variables": {key: asdict(entry) for key, entry in space.variables.items()},
+        "files": {path: base64.b64encode(content).decode() for path, content in space.files.items()},
+        "history": [list(moment) for moment in space.history],
+        "meter": space.meter.to_dict(),
+        "due": space.due,
+        "luck": space.luck.to_dict(),
+    }
+
+
+def _fill(world: World, state: dict[str, Any]) -> None:
+    world.clear()
+    world.settings.change(state["settings"])
+    world.clock.go_to(float(state["now"]))
+    world.default_user = state["default_user"]
+    for each in state["users"]:
+        world.add_user(**each)
+    for each in state["organizations"]:
+        world.add_organization(**each)
+    for each in state["tokens"]:
+        scopes = {name: tuple(permissions) for name, permissions in each["scopes"].items()}
+        world.tokens[each["value"]] = Token(**{**each, "scopes": scopes})
+    for each in state["spaces"]:
+        space = _made(world, each)
+        world.spaces[space.repo_id.lower()] = space
+    world.deleted = [_made(world, each) for each in state["deleted"]]
+    world.moved = dict(state["moved"])
+
+
+def _made(world: World, said: dict[str, Any]) -> Space:
+    space = Space(
+        said["owner"],
+        said["name"],
+        clock=world.clock,
+        settings=world.settings,
+        sdk=said["sdk"],
+        hardware=said["requested"] or "cpu-basic",
+        stage="RUNNING",
+        files={path: base64.b64decode(content) for path, content in said["files"].items()},
+    )
+    for name in _PLAIN:
+        setattr(space, name, said[name])
+    space.tags = tuple(said["tags"])
+    space.secrets = {key: Entry(**entry) for key, entry in said["secrets"].items()}
+    space.variables = {key: Entry(**entry) for key, entry in said["variables"].items()}
+    space.luck = Luck.from_dict(said["luck"])
+    space.take_up([Moment(*moment) for moment in said["history"]], said["meter"], said["due"])
+    return space
