@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+CLIENTS := $(VENV)/clients/0/.installed $(VENV)/clients/2/.installed
 
 export AIRFLOW_HOME := $(CURDIR)/.airflow
 export PIP_CACHE_DIR := $(CURDIR)/.venv/pip-cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types clean
+.PHONY: help install clients demo test check lint format types clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,10 +23,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 install: $(INSTALLED) ## Make the virtual environment
 
+$(VENV)/clients/%/.installed: tests/emulator/clients/%.txt
+	$(PYTHON) -m venv $(VENV)/clients/$*
+	$(VENV)/clients/$*/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+clients: $(CLIENTS) ## Make environments for the official clients that tests compare with
+
 demo: $(INSTALLED) ## Watch a Space go to a GPU, work, and come back, on an emulated Hub
 	@$(BIN)/python scripts/demo.py
 
-test: $(INSTALLED) ## Run the tests
+test: $(INSTALLED) $(CLIENTS) ## Run the tests
 	$(BIN)/python -m pytest
 
 check: lint format types ## Lint, format and types

@@ -10,13 +10,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.emulator.faults import Fault
     from airflow_provider_hfspaces.emulator.handle import SpaceHandle
     from airflow_provider_hfspaces.emulator.server import HubEmulator
     from airflow_provider_hfspaces.emulator.settings import Settings, Timings
 
-__all__ = ["HubEmulator", "Settings", "SpaceHandle", "Timings"]
+__all__ = ["Fault", "HubEmulator", "Settings", "SpaceHandle", "Timings"]
 
-_PLACES = {"HubEmulator": "server", "SpaceHandle": "handle", "Settings": "settings", "Timings": "settings"}
+_PLACES = {
+    "Fault": "faults",
+    "HubEmulator": "server",
+    "Settings": "settings",
+    "SpaceHandle": "handle",
+    "Timings": "settings",
+}
 
 
 def __getattr__(name: str) -> Any:

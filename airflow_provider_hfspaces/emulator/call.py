@@ -105,6 +105,21 @@ class Call:
             raise Moved(f"{path}?{self.query_string}" if self.query_string else path)
         return space
 
+    def ungated_space(self) -> Space:
+        """The Space of the path, for somebody who gets at its files.
+
+        :raises Refusal: 403 if it is gated and not theirs; otherwise as :meth:`space`.
+        """
+        space = self.space()
+        gated = space.remarks.get("gated") not in (None, False)
+        if gated and not (self.token and self.world.role_at(self.token.user, space.owner)):
+            raise Refusal(
+                401 if self.token is None else 403,
+                f"Access to Space {space.repo_id} is restricted and you are not in the authorized list.",
+                code="GatedRepo",
+            )
+        return space
+
     def own_space(self, what: str) -> Space:
         """The Space of the path, for somebody who may change it.
 

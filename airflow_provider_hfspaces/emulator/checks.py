@@ -18,6 +18,7 @@ __all__ = [
     "check_payment",
     "check_paywall",
     "check_repo_id",
+    "check_revision",
     "check_seconds",
     "check_visibility",
     "check_zero_gpu",
@@ -39,6 +40,12 @@ _NO_PAYMENT = (
     "You must add a payment method to your account to upgrade your space's hardware. Visit your "
     "billing settings to add one: https://huggingface.co/settings/billing"
 )
+
+
+def check_revision(space: Space, revision: str) -> None:
+    """404 for anything but the one branch and its last commit."""
+    if revision not in ("main", "refs%2Fheads%2Fmain", "refs/heads/main", space.sha):
+        raise Refusal(404, f"Invalid rev id: {revision}", code="RevisionNotFound")
 
 
 def check_zero_gpu(world: World, owner: str, sdk: str, hardware: str, besides: Space | None = None) -> None:

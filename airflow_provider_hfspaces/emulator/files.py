@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.answers import Refusal, answer, rights
 from airflow_provider_hfspaces.emulator.call import Call
+from airflow_provider_hfspaces.emulator.checks import check_revision
 from airflow_provider_hfspaces.emulator.clock import iso
 from airflow_provider_hfspaces.emulator.routing import Route
 from airflow_provider_hfspaces.emulator.space import Space
@@ -25,7 +26,7 @@ _LARGEST = 10 * 1024 * 1024
 
 def _preupload(call: Call) -> Response:
     space = _writable(call)
-    _check_revision(call, space)
+    check_revision(space, call.parts.get("revision", "main"))
     files = call.body().get("files")
     if not isinstance(files, list):
         raise Refusal(400, '"files" must be an array')
@@ -40,7 +41,7 @@ def _preupload(call: Call) -> Response:
 
 def _commit(call: Call) -> Response:
     space = _writable(call)
-    _check_revision(call, space)
+    check_revision(space, call.parts.get("revision", "main"))
     changes: dict[str, bytes | None] = {}
     for line in call.content.decode(errors="replace").splitlines():
         if line.strip():
@@ -84,7 +85,7 @@ def _read_operation(space: Space, line: str, changes: dict[str, bytes | None]) -
 
 def _tree(call: Call) -> Response:
     space = call.space()
-    _check_revision(call, space)
+    check_revision(space, call.parts.get("revision", "main"))
     folder = call.parts.get("path", "").strip("/")
     prefix = f"{folder}/" if folder else ""
     recursive = call.query.get("recursive", "").lower() in ("true", "1")
@@ -112,7 +113,7 @@ def _tree(call: Call) -> Response:
 
 def _paths_info(call: Call) -> Response:
     space = call.space()
-    _check_revision(call, space)
+    check_revision(space, call.parts.get("revision", "main"))
     if "json" in call.headers.get("content-type", ""):
         asked = call.body().get("paths") or []
     else:
@@ -133,7 +134,7 @@ def _refs(call: Call) -> Response:
 
 def _commits(call: Call) -> Response:
     space = call.space()
-    _check_revision(call, space)
+    check_revision(space, call.parts.get("revision", "main"))
     last = {
         "id": space.sha,
         "title": "Update the Space",
@@ -145,8 +146,8 @@ def _commits(call: Call) -> Response:
 
 
 def _resolve(call: Call) -> Response:
-    space = call.space()
-    _check_revision(call, space)
+    space = call.ungated_space()
+    check_revision(space, call.parts.get("revision", "main"))
     content = space.files.get(call.parts["path"])
     if content is None:
         raise Refusal(404, "Entry not found", code="EntryNotFound")
@@ -167,12 +168,6 @@ def _writable(call: Call) -> Space:
     if not call.world.may_write(call.known(), space.owner, space):
         raise rights("commit to this repository")
     return space
-
-
-def _check_revision(call: Call, space: Space) -> None:
-    revision = call.parts.get("revision", "main")
-    if revision not in ("main", "refs%2Fheads%2Fmain", "refs/heads/main", space.sha):
-        raise Refusal(404, f"Invalid rev id: {revision}", code="RevisionNotFound")
 
 
 def _oid(content: bytes) -> str:

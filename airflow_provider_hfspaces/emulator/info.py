@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.answers import Refusal, answer, missing
 from airflow_provider_hfspaces.emulator.call import Call
+from airflow_provider_hfspaces.emulator.checks import check_revision
 from airflow_provider_hfspaces.emulator.payloads import (
     EXPANDABLE,
     expanded_payload,
@@ -33,7 +34,9 @@ _SORTS: dict[str, Callable[[Space], float]] = {
 
 
 def _info(call: Call) -> Response:
-    return _described(call, call.space())
+    space = call.space()
+    check_revision(space, call.parts.get("revision", "main"))
+    return _described(call, space)
 
 
 def _by_subdomain(call: Call) -> Response:

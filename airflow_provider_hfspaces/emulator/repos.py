@@ -26,8 +26,12 @@ __all__ = ["ROUTES"]
 
 TEMPLATES: list[dict[str, Any]] = [
     {"name": "JupyterLab", "repoId": "SpacesExamples/jupyterlab", "sdk": "docker", "preferredPrivate": True},
-    {"name": "Streamlit", "repoId": "streamlit/streamlit-template-space", "sdk": "docker"},
-    {"name": "Argilla", "repoId": "argilla/argilla-template-space", "sdk": "docker"},
+    {
+        "name": "Streamlit",
+        "repoId": "streamlit/streamlit-template-space",
+        "sdk": "docker",
+        "preferredPrivate": False,
+    },
 ]
 _EXISTS = "A repository with this name already exists"
 

@@ -204,7 +204,7 @@ class World:
         self.faults.seed = seed
         for fault in bad_day():
             self.faults.add(fault)
-        self.limits.tighten(quota or self.limits.quota("free") // 10, window or self.limits.window)
+        self.limits.tighten(quota or QUOTAS["free"][0] // 10, window or self.limits.window)
 
     # Spaces
 

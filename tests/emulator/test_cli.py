@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import requests
@@ -72,3 +73,33 @@ def test_prints_the_state_machine() -> None:
         printed, _ = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "| RUNNING | yes | pause | PAUSED | at once |" in printed
+
+
+def test_has_a_bad_day_and_keeps_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "hub.json"
+    bad = ["--bad-day", "--seed", "5", "--fault", "status,status=418,path=/whisper/", "--state", str(file)]
+    for spaces in (13, 14):
+        with emulator("--port", free_port(), *bad) as process:
+            assert process.stdout is not None
+            printed = process.stdout.readline()
+            while "HF_TOKEN=" not in printed:
+                printed += process.stdout.readline()
+            url = re.search(r"HF_ENDPOINT=(\S+)", printed).group(1)  # type: ignore[union-attr]
+            assert requests.get(f"{url}/_emulator/faults", timeout=5).json()["seed"] == 5
+            assert requests.get(f"{url}/_emulator", timeout=5).json()["spaces"] == spaces
+            requests.post(f"{url}/_emulator/spaces", json={"repo_id": "acme/one-more"}, timeout=5)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=10)
+        assert process.returncode == 0
+        assert file.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--fault", "earthquake"], "A fault is one of"), (["--quota", "-1"], "at least 1")],
+)
+def test_says_what_is_wrong_with_a_fault(arguments: list[str], said: str) -> None:
+    with emulator("--port", "0", *arguments) as process:
+        _, printed = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert said in printed

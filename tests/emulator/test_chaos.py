@@ -1,0 +1,81 @@
+"""A thousand Spaces on a bad day: nothing lost, nothing done twice, every failure told as one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+
+SPACES, PROCESSES, THREADS = 1000, 3, 24
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def hub_speed() -> float:
+    return 60
+
+
+def test_the_ledger_agrees_with_what_every_caller_was_told(hub: HubEmulator) -> None:
+    for number in range(SPACES):
+        hub.add_space(f"acme/s{number}")
+    hub.bad_day(seed=20261123, quota=1500, window=2)
+    share = -(-SPACES // PROCESSES)
+    workers = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "tests.emulator.chaos_worker",
+                str(first),
+                str(first + share),
+                str(THREADS),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=os.environ.copy(),
+        )
+        for first in range(0, SPACES, share)
+    ]
+    told: dict[str, dict[str, str]] = {}
+    for worker in workers:
+        printed, _ = worker.communicate(timeout=240)
+        assert worker.returncode == 0
+        told.update(json.loads(printed.splitlines()[-1]))
+    done: Counter[tuple[str, str]] = Counter()
+    for request in hub.requests:
+        if request.took_effect and request.method == "POST":
+            repo_id, _, what = request.path.removeprefix("/api/spaces/").rpartition("/")
+            done[repo_id, what] += 1
+    outcomes: Counter[tuple[str, str]] = Counter()
+    for repo_id in (f"acme/s{number}" for number in range(SPACES)):
+        for what, said in told[repo_id].items():
+            outcomes[what, said.partition(":")[0]] += 1
+            times = done[repo_id, what]
+            if said == "done":
+                assert times >= 1, f"{what} of {repo_id} was lost"
+            elif said != "unknown":
+                assert times == 0, f"{what} of {repo_id} was done, and told as {said}"
+            if what != "pause":
+                assert times <= 1, f"{what} of {repo_id} was done {times} times"
+        assert hub.has_space(f"{repo_id}-copy") == (done[repo_id, "duplicate"] == 1)
+        if told[repo_id]["pause"] == "done":
+            assert hub.space(repo_id).stage == "PAUSED"
+        if told[repo_id]["hardware"] == "done":
+            assert hub.space(repo_id).requested_hardware == "t4-small"
+
+    # It was a bad day indeed.
+    faults = Counter(request.fault for request in hub.requests)
+    assert faults["status"] > 200
+    assert faults["reset"] > 60
+    assert sum(request.status == 429 for request in hub.requests) > 0
+    assert outcomes["restart", "unknown"] > 5
+    assert outcomes["hardware", "done"] > 0.99 * SPACES
+    assert outcomes["pause", "done"] > 0.99 * SPACES

@@ -1,0 +1,89 @@
+"""The official command line, ``hf spaces …``, with HF_ENDPOINT set and nothing else changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.emulator.clients import environment
+
+SPACE = "acme/whisper"
+PROGRAM = environment("2") / "hf"
+
+pytestmark = pytest.mark.skipif(
+    not PROGRAM.exists(), reason="the official command line is not installed here: run 'make clients'"
+)
+
+Hf = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def hf(hub: HubEmulator) -> Hf:
+    def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        said = {"HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_TELEMETRY": "1"}
+        done = subprocess.run(
+            [PROGRAM, "spaces", *arguments],
+            env={"PATH": os.environ["PATH"], "HOME": os.environ["AIRFLOW_HOME"], "NO_COLOR": "1", **said},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if check:
+            assert done.returncode == 0, done.stderr
+        return done
+
+    return run
+
+
+def told(done: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(done.stdout)
+
+
+def test_a_life_from_the_command_line(hub: HubEmulator, hf: Hf) -> None:
+    space = hub.add_space(SPACE)
+    hub.world.clock.speed = 600
+    hf("settings", SPACE, "--hardware", "t4-small", "--sleep-time", "600000")
+    hf("wait", SPACE)
+    assert (space.stage, space.hardware, space.sleep_time) == ("RUNNING", "t4-small", 600000)
+    hf("pause", SPACE)
+    assert space.stage == "PAUSED"
+    hf("restart", SPACE, "--factory-reboot")
+    hf("wait", SPACE)
+    assert space.stage == "RUNNING"
+    assert told(hf("info", SPACE, "--json"))["id"] == SPACE
+
+
+def test_what_a_space_keeps(hub: HubEmulator, hf: Hf) -> None:
+    space = hub.add_space(SPACE)
+    hf("secrets", "add", SPACE, "-s", "KEY=s3cr3t")
+    hf("variables", "add", SPACE, "-e", "REGION=eu")
+    hf("volumes", "set", SPACE, "-v", "hf://buckets/acme/data:/data")
+    assert (space.secrets, space.variables) == ({"KEY": "s3cr3t"}, {"REGION": "eu"})
+    assert space.volumes[0]["mountPath"] == "/data"
+    assert "KEY" in hf("secrets", "ls", SPACE).stdout
+    hf("secrets", "delete", SPACE, "KEY", "--yes")
+    hf("variables", "delete", SPACE, "REGION", "--yes")
+    assert (space.secrets, space.variables) == ({}, {})
+
+
+def test_what_there_is(hub: HubEmulator, hf: Hf) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    hub.settings.logs_end = "at_once"
+    assert [each["id"] for each in told(hf("ls", "--author", "acme", "--json"))] == [SPACE]
+    assert "t4-small" in hf("hardware").stdout
+    assert "Application Startup" in hf("logs", SPACE).stdout
+    assert "JupyterLab" in hf("templates").stdout
+    assert "2400" in hf("zero-gpu", "quota").stdout
+    assert "sdk: gradio" in hf("card", SPACE).stdout
+
+
+def test_a_space_that_there_is_not(hub: HubEmulator, hf: Hf) -> None:
+    done = hf("pause", "acme/nowhere", check=False)
+    assert done.returncode != 0
+    assert "not found" in done.stderr.lower()

@@ -1,0 +1,435 @@
+"""The unmodified official client, in its old and its new kind, cannot tell the emulator from the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.emulator.clients import OfficialClient, Refused, environment, file_of, volume
+
+SPACE = "acme/whisper"
+NEW = "alice/new"
+APP = b"import gradio as gr\n"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[HubEmulator]:
+    with HubEmulator(speed=0) as hub:
+        yield hub
+
+
+@pytest.fixture
+def hub(emulator: HubEmulator) -> HubEmulator:
+    """The same address for all tests, since the client reads HF_ENDPOINT when it is imported."""
+    emulator.reset()
+    emulator.world.clock.speed = 0
+    return emulator
+
+
+@pytest.fixture(scope="module", params=["2", "0"])
+def process(request: pytest.FixtureRequest, emulator: HubEmulator) -> Iterator[OfficialClient]:
+    if not (environment(request.param) / "python").exists():
+        pytest.skip(f"huggingface_hub {request.param}.x has no environment here: run 'make clients'")
+    client = OfficialClient(request.param, emulator.url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def client(process: OfficialClient, hub: HubEmulator) -> OfficialClient:
+    process.token = hub.token
+    return process
+
+
+def only(client: OfficialClient, version: str) -> None:
+    if client.kind != version:
+        pytest.skip(f"huggingface_hub {client.kind}.x has no such function")
+
+
+def refused(call: Any, *arguments: Any, **options: Any) -> Refused:
+    with pytest.raises(Refused) as caught:
+        call(*arguments, **options)
+    return caught.value
+
+
+def test_is_the_version_that_it_says(client: OfficialClient) -> None:
+    assert client.ask("version").split(".")[0] == client.kind
+
+
+class TestARuntime:
+    def test_of_a_running_space(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
+        runtime = client.get_space_runtime(SPACE)
+        assert runtime["stage"] == "RUNNING"
+        assert runtime["hardware"] == runtime["requested_hardware"] == "t4-small"
+        assert runtime["sleep_time"] == 3600
+        assert runtime["raw"]["domains"] == [{"domain": "acme-whisper.hf.space", "stage": "READY"}]
+
+    def test_of_one_that_never_sleeps_and_of_a_static_one(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        hub.add_space("acme/page", sdk="static")
+        assert client.get_space_runtime(SPACE)["sleep_time"] is None
+        static = client.get_space_runtime("acme/page")
+        assert (static["stage"], static["hardware"], static["requested_hardware"]) == ("RUNNING", None, None)
+
+    def test_without_a_token(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        client.token = None
+        assert client.get_space_runtime(SPACE)["stage"] == "RUNNING"
+
+    def test_of_a_failed_build(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE, stage="BUILD_ERROR", error_message="Job failed with exit code: 137")
+        runtime = client.get_space_runtime(SPACE)
+        assert runtime["stage"] == "BUILD_ERROR"
+        assert runtime["raw"]["errorMessage"] == "Job failed with exit code: 137"
+
+
+class TestALife:
+    def test_hardware_with_and_without_a_sleep_time(self, hub: HubEmulator, client: OfficialClient) -> None:
+        space = hub.add_space(SPACE)
+        asked = client.request_space_hardware(SPACE, "t4-medium", sleep_time=3600)
+        assert asked["stage"] == "RUNNING_BUILDING"
+        assert (asked["hardware"], asked["requested_hardware"]) == ("cpu-basic", "t4-medium")
+        assert asked["sleep_time"] == 3600
+        hub.advance(600)
+        assert space.hardware == "t4-medium"
+        assert client.request_space_hardware(SPACE, "cpu-upgrade")["sleep_time"] == 3600
+
+    def test_sleep_time(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        assert client.set_space_sleep_time(SPACE, 600)["sleep_time"] == 600
+        assert client.set_space_sleep_time(SPACE, -1)["sleep_time"] is None
+
+    def test_pause_and_restart(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        paused = client.pause_space(SPACE)
+        assert (paused["stage"], paused["hardware"], paused["requested_hardware"]) == (
+            "PAUSED",
+            None,
+            "t4-small",
+        )
+        assert client.restart_space(SPACE)["stage"] == "BUILDING"
+        hub.advance(600)
+        assert client.get_space_runtime(SPACE)["hardware"] == "t4-small"
+        assert client.restart_space(SPACE, factory_reboot=True)["stage"] == "BUILDING"
+
+    def test_waiting(self, hub: HubEmulator, client: OfficialClient) -> None:
+        only(client, "2")
+        hub.add_space(SPACE)
+        hub.world.clock.speed = 600
+        client.restart_space(SPACE)
+        assert client.wait_for_space(SPACE, timeout=20, poll_interval=0.05)["stage"] == "RUNNING"
+        hub.space(SPACE).fail_next_build("exit code: 1")
+        client.restart_space(SPACE)
+        assert client.wait_for_space(SPACE, timeout=20, poll_interval=0.05)["stage"] == "BUILD_ERROR"
+
+    def test_dev_mode(self, hub: HubEmulator, client: OfficialClient) -> None:
+        only(client, "2")
+        hub.add_space(SPACE)
+        assert client.enable_space_dev_mode(SPACE)["dev_mode"] is True
+        assert client.disable_space_dev_mode(SPACE)["dev_mode"] is False
+
+    def test_a_spaces_own_story_from_the_first_file_to_the_end(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
+        """The official client's own kind of test."""
+        created = client.create_repo(NEW, repo_type="space", space_sdk="gradio", private=True)
+        assert created["repo_id"] == NEW
+        assert created["url"] == f"{hub.url}/spaces/{NEW}"
+        assert client.get_space_runtime(NEW)["stage"] == "NO_APP_FILE"
+        commit = client.upload_file(
+            path_or_fileobj=file_of(APP), path_in_repo="app.py", repo_id=NEW, repo_type="space"
+        )
+        assert commit["oid"] == hub.world.space(NEW).sha
+        assert client.get_space_runtime(NEW)["stage"] == "BUILDING"
+        hub.advance(600)
+        assert client.get_space_runtime(NEW)["stage"] == "RUNNING"
+        assert client.pause_space(NEW)["stage"] == "PAUSED"
+        assert client.restart_space(NEW)["stage"] == "BUILDING"
+        client.delete_repo(NEW, repo_type="space")
+        assert "RepositoryNotFoundError" in refused(client.get_space_runtime, NEW).kinds
+        client.delete_repo(NEW, repo_type="space", missing_ok=True)
+
+
+class TestMakingAndCopying:
+    def test_a_space_with_everything(self, hub: HubEmulator, client: OfficialClient) -> None:
+        client.create_repo(
+            NEW,
+            repo_type="space",
+            space_sdk="docker",
+            space_hardware="t4-small",
+            space_sleep_time=600,
+            space_secrets=[{"key": "S", "value": "s3cr3t"}],
+            space_variables=[{"key": "V", "value": "1"}],
+        )
+        space = hub.space(NEW)
+        assert (space.requested_hardware, space.sleep_time) == ("t4-small", 600)
+        assert (space.secrets, space.variables) == ({"S": "s3cr3t"}, {"V": "1"})
+
+    def test_a_space_that_is_there_already(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(NEW)
+        error = refused(client.create_repo, NEW, repo_type="space", space_sdk="gradio")
+        assert error.status == 409
+        assert "You already created this space repo" in error.said
+        again = client.create_repo(NEW, repo_type="space", space_sdk="gradio", exist_ok=True)
+        assert again["repo_id"] == NEW
+
+    def test_the_paywall(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.settings.paywall = True
+        hub.add_user("bob")
+        client.token = hub.add_token("bob")
+        error = refused(client.create_repo, "bob/new", repo_type="space", space_sdk="gradio")
+        assert error.status == 402
+        assert "requires a PRO subscription" in error.said
+        client.create_repo("bob/page", repo_type="space", space_sdk="static")
+        if client.kind == "2":
+            hub.add_space("bob/there")
+            found = client.create_repo("bob/there", repo_type="space", space_sdk="gradio", exist_ok=True)
+            assert found["repo_id"] == "bob/there"
+
+    def test_a_copy_with_every_option(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE, variables={"A": "1"}, secrets={"OLD": "kept back"})
+        options = {
+            "hardware": "t4-small",
+            "sleep_time": 900,
+            "secrets": [{"key": "S", "value": "s3cr3t", "description": "d"}],
+            "variables": [{"key": "B", "value": "2"}],
+        }
+        if client.kind == "2":
+            data = volume(type="bucket", source="acme/data", mount_path="/data")
+            options = {f"space_{name}": value for name, value in options.items()}
+            copy = client.duplicate_repo(
+                SPACE, to_id=NEW, repo_type="space", visibility="private", space_volumes=[data], **options
+            )
+            assert hub.space(NEW).volumes[0]["mountPath"] == "/data"
+        else:
+            copy = client.duplicate_space(SPACE, to_id=NEW, private=True, **options)
+        assert copy["repo_id"] == NEW
+        space = hub.space(NEW)
+        assert space.private
+        assert (space.requested_hardware, space.sleep_time) == ("t4-small", 900)
+        assert space.variables == {"A": "1", "B": "2"}
+        assert space.secrets == {"S": "s3cr3t"}
+
+    def test_a_copy_without_an_owner_and_one_that_is_there(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
+        hub.add_space(SPACE)
+        options = {"repo_type": "space"} if client.kind == "2" else {}
+        duplicate = client.duplicate_repo if options else client.duplicate_space
+        assert duplicate(SPACE, **options)["repo_id"] == "alice/whisper"
+        assert refused(duplicate, SPACE, **options).status == 409
+        assert duplicate(SPACE, exist_ok=True, **options)["repo_id"] == "alice/whisper"
+
+    def test_moving(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        client.move_repo(SPACE, "acme/speech", repo_type="space")
+        assert client.space_info("acme/speech")["id"] == "acme/speech"
+        assert client.get_space_runtime(SPACE)["stage"] == "RUNNING"
+        assert client.pause_space(SPACE)["stage"] == "PAUSED"
+
+    def test_settings(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        client.update_repo_settings(SPACE, private=True, repo_type="space")
+        assert hub.space(SPACE).private
+
+    def test_templates(self, hub: HubEmulator, client: OfficialClient) -> None:
+        only(client, "2")
+        assert client.list_space_templates()[0]["repo_id"] == "SpacesExamples/jupyterlab"
+        client.create_repo(
+            NEW, repo_type="space", space_sdk="docker", space_template="SpacesExamples/jupyterlab"
+        )
+        assert hub.space(NEW).stage == "BUILDING"
+
+
+class TestWhatASpaceKeeps:
+    def test_secrets(self, hub: HubEmulator, client: OfficialClient) -> None:
+        space = hub.add_space(SPACE)
+        client.add_space_secret(SPACE, "KEY", "s3cr3t", description="d")
+        assert space.secrets == {"KEY": "s3cr3t"}
+        if client.kind == "2":
+            assert client.get_space_secrets(SPACE)["KEY"]["description"] == "d"
+        client.delete_space_secret(SPACE, "KEY")
+        client.delete_space_secret(SPACE, "KEY")
+        assert space.secrets == {}
+
+    def test_variables_answer_with_all_of_them(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        client.add_space_variable(SPACE, "A", "1")
+        added = client.add_space_variable(SPACE, "B", "2", description="second")
+        assert {key: each["value"] for key, each in added.items()} == {"A": "1", "B": "2"}
+        assert added["B"]["description"] == "second"
+        assert list(client.delete_space_variable(SPACE, "A")) == ["B"]
+        assert list(client.get_space_variables(SPACE)) == ["B"]
+
+    def test_volumes(self, hub: HubEmulator, client: OfficialClient) -> None:
+        only(client, "2")
+        space = hub.add_space(SPACE)
+        client.set_space_volumes(SPACE, [volume(type="bucket", source="acme/data", mount_path="/data")])
+        assert space.volumes[0]["source"] == "acme/data"
+        assert client.get_space_runtime(SPACE)["volumes"][0]["mount_path"] == "/data"
+        client.delete_space_volumes(SPACE)
+        assert "BadRequestError" in refused(client.delete_space_volumes, SPACE).kinds
+
+    def test_storage_while_there_is_any(self, hub: HubEmulator, client: OfficialClient) -> None:
+        only(client, "0")
+        hub.settings.storage = "works"
+        hub.add_space(SPACE)
+        assert client.request_space_storage(SPACE, "small")["storage"] == "small"
+        assert client.delete_space_storage(SPACE)["storage"] is None
+        hub.settings.storage = "retired"
+        assert refused(client.request_space_storage, SPACE, "small").status == 404
+
+    def test_files(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        upload = {"repo_id": SPACE, "repo_type": "space"}
+        client.upload_file(path_or_fileobj=file_of(APP), path_in_repo="lib/app.py", **upload)
+        assert "lib/app.py" in client.list_repo_files(SPACE, repo_type="space")
+        (found,) = client.get_paths_info(SPACE, "lib/app.py", repo_type="space")
+        assert found["size"] == len(APP)
+        names = {each["path"] for each in client.list_repo_tree(SPACE, repo_type="space")}
+        assert {"README.md", "lib"} <= names
+        assert client.file_exists(SPACE, "lib/app.py", repo_type="space")
+        assert not client.file_exists(SPACE, "nowhere.py", repo_type="space")
+        client.delete_file("lib/app.py", **upload)
+        assert "lib/app.py" not in client.list_repo_files(SPACE, repo_type="space")
+        info = client.space_info(SPACE, revision=hub.world.space(SPACE).sha)
+        assert info["sha"] == hub.world.space(SPACE).sha
+        assert "RevisionNotFoundError" in refused(client.space_info, SPACE, revision="nowhere").kinds
+        (branch,) = client.list_repo_refs(SPACE, repo_type="space")["branches"]
+        assert branch["target_commit"] == info["sha"]
+        assert client.list_repo_commits(SPACE, repo_type="space")[0]["commit_id"] == info["sha"]
+
+
+class TestLogs:
+    @pytest.mark.parametrize("build", [True, False])
+    def test_as_they_are_now(self, hub: HubEmulator, client: OfficialClient, build: bool) -> None:
+        only(client, "2")
+        hub.settings.logs_end = "at_once"
+        hub.add_space(SPACE)
+        hub.advance(60)
+        lines = client.fetch_space_logs(SPACE, build=build)
+        expected = hub.space(SPACE).logs(build=build)
+        assert [line.rstrip("\n") for line in lines] == expected
+
+    def test_followed_to_the_end_of_a_build(self, hub: HubEmulator, client: OfficialClient) -> None:
+        only(client, "2")
+        hub.add_space(SPACE).fail_next_build("exit code: 1", ["error: failed to solve"])
+        hub.world.clock.speed = 600
+        client.restart_space(SPACE)
+        lines = client.fetch_space_logs(SPACE, build=True, follow=True)
+        assert "error: failed to solve" in lines[-1]
+
+
+class TestListsAndInfo:
+    def test_info_and_what_expand_asks_for(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE, hardware="t4-small", tags=["speech"])
+        info = client.space_info(SPACE)
+        assert (info["id"], info["author"], info["sdk"], info["private"]) == (SPACE, "acme", "gradio", False)
+        assert info["runtime"]["stage"] == "RUNNING"
+        assert info["subdomain"] == "acme-whisper"
+        expanded = client.space_info(SPACE, expand=["runtime", "sdk"])
+        assert expanded["runtime"]["hardware"] == "t4-small"
+        assert expanded.get("author") is None
+        error = refused(client.space_info, SPACE, expand=["everything"])
+        assert "BadRequestError" in error.kinds
+        assert '"expand" must be one of' in error.said
+
+    def test_lists_by_author_with_limit_and_paging(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.settings.page_size = 3
+        for number in range(8):
+            hub.add_space(f"acme/s{number}", likes=number, private=number % 2 == 0)
+        hub.add_space("bigcorp/x", tags=["speech"])
+        found = [space["id"] for space in client.list_spaces(author="acme")]
+        assert sorted(found) == [f"acme/s{number}" for number in range(8)]
+        assert len(client.list_spaces(author="acme", limit=5)) == 5
+        assert client.list_spaces(sort="likes", limit=1)[0]["id"] == "acme/s7"
+        (speech,) = client.list_spaces(filter="speech")
+        assert speech["id"] == "bigcorp/x"
+        runtimes = client.list_spaces(author="acme", expand=["runtime"])
+        assert {space["runtime"]["stage"] for space in runtimes} == {"RUNNING"}
+        client.token = None
+        assert len(client.list_spaces(author="acme")) == 4
+
+    def test_search(self, hub: HubEmulator, client: OfficialClient) -> None:
+        only(client, "2")
+        hub.add_space(SPACE)
+        hub.add_space("acme/paused-whisper", stage="PAUSED")
+        assert [each["id"] for each in client.search_spaces("whisper")] == [SPACE]
+
+    def test_hardware(self, hub: HubEmulator, client: OfficialClient) -> None:
+        only(client, "2")
+        flavors = {each["name"]: each for each in client.list_spaces_hardware()}
+        assert flavors["t4-small"]["accelerator"]["model"] == "T4"
+        assert flavors["cpu-basic"]["unit_cost_usd"] == 0
+
+    def test_zero_gpu_quota(self, hub: HubEmulator, client: OfficialClient) -> None:
+        only(client, "2")
+        assert client.get_zero_gpu_quota()["base"] == 2400
+
+    def test_whoami(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_organization("acme", members={"alice": "admin"})
+        me = client.whoami()
+        assert (me["name"], me["orgs"][0]["roleInOrg"]) == ("alice", "admin")
+        assert me["auth"]["accessToken"]["role"] == "write"
+
+
+class TestErrors:
+    @pytest.mark.parametrize("token", ["own", None])
+    def test_what_is_missing(self, hub: HubEmulator, client: OfficialClient, token: str | None) -> None:
+        client.token = hub.token if token else None
+        error = refused(client.get_space_runtime, "acme/nowhere")
+        assert error.status == (404 if token else 401)
+        assert "RepositoryNotFoundError" in error.kinds
+
+    def test_what_is_private(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE, private=True)
+        client.token = hub.add_token("mallory")
+        assert "RepositoryNotFoundError" in refused(client.space_info, SPACE).kinds
+        assert "RepositoryNotFoundError" in refused(client.auth_check, SPACE, repo_type="space").kinds
+
+    def test_what_is_gated(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        client.update_repo_settings(SPACE, gated="manual", repo_type="space")
+        client.token = hub.add_token("mallory")
+        assert "GatedRepoError" in refused(client.auth_check, SPACE, repo_type="space").kinds
+
+    def test_a_wrong_token(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        client.token = "hf_wrong"
+        error = refused(client.pause_space, SPACE)
+        assert error.status == 401
+        assert "RepositoryNotFoundError" not in error.kinds
+        assert "Invalid credentials in Authorization header" in error.said
+
+    def test_somebody_elses_space(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        client.token = hub.add_token("mallory")
+        error = refused(client.pause_space, SPACE)
+        assert error.status == 403
+        assert "only its owner can do that" in error.said
+
+    def test_a_static_space(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space("acme/page", sdk="static")
+        error = refused(client.restart_space, "acme/page")
+        assert "BadRequestError" in error.kinds
+        assert "Can't restart a static Space" in error.said
+
+    def test_want_of_a_payment_method(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_user("bob", can_pay=False)
+        hub.add_space("bob/x")
+        client.token = hub.add_token("bob")
+        error = refused(client.request_space_hardware, "bob/x", "t4-small")
+        assert error.status == 403
+        assert "You must add a payment method" in error.said
+
+    def test_a_used_up_quota(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        hub.set_quota(1)
+        client.get_space_runtime(SPACE)
+        assert refused(client.restart_space, SPACE).status == 429

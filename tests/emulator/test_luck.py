@@ -1,0 +1,131 @@
+"""Bad luck, ZeroGPU, deletion and copies that take their time."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.emulator.conftest import Ask
+
+SPACE = "acme/whisper"
+
+
+def test_a_crash_loop_goes_on_until_it_is_over(hub: HubEmulator, ask: Ask) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    space.crash_loop(after=10, times=2)
+    for _ in range(2):
+        hub.advance(11)
+        assert (space.stage, space.hardware) == ("RUNTIME_ERROR", None)
+        assert not hub.bill().running
+        ask("POST", f"/api/spaces/{SPACE}/restart")
+        hub.advance(151)
+        assert space.stage == "RUNNING"
+    hub.advance(3600)
+    assert space.stage == "RUNNING"
+    assert ask("POST", f"/_emulator/spaces/{SPACE}/crash-loop", {"after": 1}).status_code == 200
+    hub.advance(2)
+    assert space.stage == "RUNTIME_ERROR"
+    with pytest.raises(ValueError, match="0 seconds or more"):
+        space.crash_loop(after=-1)
+
+
+def test_an_app_that_never_gets_healthy_is_given_up_after_half_an_hour(hub: HubEmulator, ask: Ask) -> None:
+    space = hub.add_space(SPACE)
+    space.hang_next_start()
+    ask("POST", f"/api/spaces/{SPACE}/restart")
+    hub.advance(120 + 1799)
+    assert space.stage == "RUNNING_APP_STARTING"
+    hub.advance(2)
+    assert space.stage == "RUNTIME_ERROR"
+    assert space.error_message == "launch timed out, space was not healthy after 30 min"
+    ask("POST", f"/api/spaces/{SPACE}/restart")
+    hub.advance(151)
+    assert space.stage == "RUNNING"
+
+
+def test_zero_gpu_is_free_for_gradio_and_for_so_many(hub: HubEmulator, ask: Ask) -> None:
+    hub.add_user("bob")
+    token = hub.add_token("bob")
+    for number in range(3):
+        hub.add_space(f"bob/s{number}")
+    asked = [
+        ask("POST", f"/api/spaces/bob/s{number}/hardware", {"flavor": "zero-a10g"}, token=token).status_code
+        for number in (0, 1, 1, 2)
+    ]
+    assert asked == [200, 200, 200, 402]
+    hub.advance(3600)
+    assert hub.bill().total_usd == 0
+    hub.add_space("bob/docker", sdk="docker")
+    refused = ask("POST", "/api/spaces/bob/docker/hardware", {"flavor": "zero-a10g"}, token=token)
+    assert (refused.status_code, refused.json()["error"]) == (
+        400,
+        "ZeroGPU is only available for Gradio Spaces",
+    )
+
+
+def test_a_deleted_space_is_there_in_deleting_for_a_moment(hub: HubEmulator, ask: Ask) -> None:
+    hub.settings.change({"timings": {"deleting": 20}})
+    hub.add_space(SPACE, hardware="t4-small")
+    body = {"type": "space", "organization": "acme", "name": "whisper"}
+    assert ask("DELETE", "/api/repos/delete", body).text == "OK"
+    assert ask("GET", f"/api/spaces/{SPACE}/runtime").json()["stage"] == "DELETING"
+    assert not hub.bill().running
+    hub.advance(21)
+    assert ask("GET", f"/api/spaces/{SPACE}/runtime").status_code == 404
+
+
+def test_a_copy_whose_files_come_later_is_empty_until_then(hub: HubEmulator, ask: Ask) -> None:
+    hub.settings.files_copy_pending = 60
+    hub.add_space(SPACE)
+    copied = ask("POST", f"/api/spaces/{SPACE}/duplicate", {"repository": "acme/copy"}).json()
+    assert copied["filesCopyPending"] is True
+    assert hub.space("acme/copy").stage == "NO_APP_FILE"
+    hub.advance(61)
+    assert hub.space("acme/copy").stage == "BUILDING"
+
+
+def test_stages_and_loads_are_streamed(hub: HubEmulator) -> None:
+    import requests
+
+    space = hub.add_space(SPACE)
+    with requests.get(f"{hub.url}/api/spaces/{SPACE}/events", stream=True, timeout=5) as stream:
+        lines = stream.iter_lines(decode_unicode=True)
+        assert [next(lines), next(lines)] == ["event: stage", "data: RUNNING"]
+        space.crash()
+        assert "data: RUNTIME_ERROR" in (next(lines) for _ in range(8))
+    hub.add_space("acme/other")
+    with requests.get(f"{hub.url}/api/spaces/acme/other/metrics", stream=True, timeout=5) as stream:
+        lines = stream.iter_lines(decode_unicode=True)
+        assert next(lines) == "event: metric"
+        assert '"cpu_usage_pct"' in next(lines)
+
+
+def test_the_documented_state_machine_is_the_one_in_the_code() -> None:
+    from pathlib import Path
+
+    from airflow_provider_hfspaces.emulator.machine import as_markdown
+
+    documented = (Path(__file__).resolve().parents[2] / "docs" / "emulator.md").read_text()
+    assert as_markdown() in documented
+
+
+def test_pytest_does_not_pay_for_a_server_that_no_test_uses() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import pytest, sys; before = set(sys.modules); "
+        "import airflow_provider_hfspaces.emulator.pytest_plugin; print(sorted(set(sys.modules) - before))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert eval(printed) == [
+        "airflow_provider_hfspaces",
+        "airflow_provider_hfspaces.emulator",
+        "airflow_provider_hfspaces.emulator.pytest_plugin",
+    ]
+
+
+@pytest.mark.hub_emulator(speed=0, storage="gone")
+def test_the_fixture_for_everybody(hub_emulator: HubEmulator) -> None:
+    assert hub_emulator.settings.storage == "gone"
+    assert hub_emulator.world.clock.speed == 0

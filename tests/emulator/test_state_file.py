@@ -1,0 +1,72 @@
+"""An emulated Hub goes on from where its file was written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.emulator.conftest import Ask
+
+SPACE = "acme/whisper"
+
+
+def test_everything_is_there_again(hub: HubEmulator, ask: Ask, tmp_path: Path) -> None:
+    hub.add_user("bob", is_pro=True)
+    hub.add_token("bob", "fineGrained", scopes={"acme": ["repo.write"]})
+    hub.add_space(SPACE, hardware="t4-small", sleep_time=600, secrets={"S": "x"}, variables={"V": "1"})
+    hub.add_space("acme/going", hardware="l4x1")
+    hub.rename_space("acme/going", "acme/gone")
+    ask("POST", f"/api/spaces/{SPACE}/hardware", {"flavor": "a10g-small"})
+    hub.space(SPACE).crash_loop(after=60)
+    hub.settings.storage = "gone"
+    hub.advance(90)
+    hub.save(tmp_path / "hub.json")
+    with HubEmulator(speed=0) as other:
+        other.load(tmp_path / "hub.json")
+        assert other.token == hub.token
+        assert other.now() == pytest.approx(hub.now(), abs=1)
+        for each in (hub, other):
+            each.advance(300)
+        for name in (SPACE, "acme/going"):
+            mine, theirs = hub.space(name), other.space(name)
+            assert theirs.runtime().to_dict() == mine.runtime().to_dict()
+            assert theirs.history == mine.history
+            assert (theirs.secrets, theirs.variables) == (mine.secrets, mine.variables)
+        assert other.space(SPACE).stage == "RUNTIME_ERROR"
+        assert other.bill().to_dict() == hub.bill().to_dict()
+        assert other.settings.storage == "gone"
+
+
+def test_a_file_is_for_its_owner_alone(hub: HubEmulator, tmp_path: Path) -> None:
+    hub.save(tmp_path / "hub.json")
+    assert (tmp_path / "hub.json").stat().st_mode & 0o077 == 0
+    assert list(tmp_path.iterdir()) == [tmp_path / "hub.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "no state file"),
+        ("[]", "no state of an emulated Hub"),
+        ('{"format": 99}', "no state of an emulated Hub"),
+        ('{"format": 1}', "broken"),
+        (json.dumps({"format": 1, "settings": {"storage": "attic"}}), "storage is one of"),
+    ],
+)
+def test_what_is_no_state_changes_nothing(hub: HubEmulator, tmp_path: Path, content: str, said: str) -> None:
+    hub.add_space(SPACE)
+    (tmp_path / "hub.json").write_text(content)
+    with pytest.raises(ValueError, match=said):
+        hub.load(tmp_path / "hub.json")
+    assert hub.has_space(SPACE)
+
+
+def test_through_the_emulators_own_routes(hub: HubEmulator, ask: Ask) -> None:
+    hub.add_space(SPACE)
+    state = ask("GET", "/_emulator/state").json()
+    hub.add_space("acme/later")
+    assert ask("PUT", "/_emulator/state", state).json()["spaces"] == 1
+    assert ask("PUT", "/_emulator/state", {}).status_code == 400
