@@ -89,8 +89,43 @@ def test_every_runtime_is_what_the_hubs_schema_says(
         hub.advance(70)
 
 
-def test_the_price_list_is_what_the_hubs_openapi_says(hub: HubEmulator, ask: Ask) -> None:
+DOCUMENTED: list[tuple[str, str, str, Any]] = [
+    ("get", "/api/spaces/hardware", "/api/spaces/hardware", None),
+    ("get", "/api/spaces/templates", "/api/spaces/templates", None),
+    ("get", "/api/spaces/zero-gpu/quota", "/api/spaces/zero-gpu/quota", None),
+    ("get", "/api/whoami-v2", "/api/whoami-v2", None),
+    ("get", "/api/spaces/{namespace}/{repo}/secrets", f"/api/spaces/{SPACE}/secrets", None),
+    ("get", "/api/spaces/{namespace}/{repo}/variables", f"/api/spaces/{SPACE}/variables", None),
+    ("get", "/api/spaces/{namespace}/{repo}/jwt", f"/api/spaces/{SPACE}/jwt", None),
+    ("put", "/api/spaces/{namespace}/{repo}/settings", f"/api/spaces/{SPACE}/settings", {"private": True}),
+    (
+        "post",
+        "/api/{repoType}/{namespace}/{repo}/duplicate",
+        f"/api/spaces/{SPACE}/duplicate",
+        {"repository": "user/copy"},
+    ),
+    (
+        "post",
+        "/api/repos/create",
+        "/api/repos/create",
+        {"name": "new", "organization": "user", "type": "space", "sdk": "gradio"},
+    ),
+    ("get", "/api/settings/billing/usage", "/api/settings/billing/usage", None),
+    ("get", "/api/organizations/{name}/billing/usage", "/api/organizations/acme/billing/usage", None),
+]
+
+
+@pytest.mark.parametrize(("method", "route", "path", "body"), DOCUMENTED, ids=lambda value: str(value)[:40])
+def test_answers_are_what_the_hubs_openapi_says(
+    hub: HubEmulator, ask: Ask, method: str, route: str, path: str, body: Any
+) -> None:
     document = json.loads((FILES / "openapi-spaces.json").read_text())
-    get = document["paths"]["/api/spaces/hardware"]["get"]
-    schema = get["responses"]["200"]["content"]["application/json"]["schema"]
-    jsonschema.validate(ask("GET", "/api/spaces/hardware", token=None).json(), schema)
+    schema = document["paths"][route][method]["responses"]["200"]["content"]["application/json"]["schema"]
+    hub.add_user("user", is_pro=True)
+    hub.add_organization("acme", members={"user": "admin"})
+    hub.add_space(SPACE, hardware="t4-small", secrets={"S": "x"}, variables={"V": "1"})
+    hub.add_space("acme/gpu", hardware="l4x1")
+    hub.advance(3600)
+    answer = ask(method.upper(), path, body, token=hub.add_token("user"))
+    assert answer.status_code == 200, answer.text
+    jsonschema.validate(answer.json(), {**schema, "components": document.get("components", {})})
