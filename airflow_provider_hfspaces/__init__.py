@@ -14,6 +14,13 @@ def get_provider_info() -> dict[str, Any]:
     package = "airflow_provider_hfspaces"
     name = "Hugging Face Spaces"
     operators = ("hardware", "lifecycle", "duplicate", "settings", "storage")
+    asset_uris = [
+        {
+            "schemes": ["hf-space"],
+            "handler": f"{package}.assets.sanitize_uri",
+            "factory": f"{package}.assets.create_asset",
+        }
+    ]
     return {
         "package-name": "airflow-provider-hfspaces",
         "name": name,
@@ -34,6 +41,14 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [{"integration-name": name, "python-modules": [f"{package}.sensors.spaces"]}],
+        "triggers": [
+            {
+                "integration-name": name,
+                "python-modules": [f"{package}.triggers.spaces", f"{package}.triggers.events"],
+            }
+        ],
+        "asset-uris": asset_uris,
+        "dataset-uris": asset_uris,
         "extra-links": [f"{package}.links.SpaceLink", f"{package}.links.SpaceLogsLink"],
         "connection-types": [
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib import import_module
@@ -15,7 +16,12 @@ AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
 if TYPE_CHECKING:
     from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
     from airflow.sdk.definitions.context import Context
-    from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+    )
 elif AIRFLOW_3:
     from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
     from airflow.sdk.definitions.context import Context
@@ -25,11 +31,26 @@ elif AIRFLOW_3:
     else:
         from airflow.hooks.base import BaseHook
     if AIRFLOW_VERSION >= (3, 2):
-        from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+        from airflow.sdk.exceptions import (
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+        )
     else:
-        from airflow.exceptions import AirflowFailException, AirflowNotFoundException
+        from airflow.exceptions import (
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+        )
 else:
-    from airflow.exceptions import AirflowFailException, AirflowNotFoundException
+    from airflow.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+    )
     from airflow.hooks.base import BaseHook
     from airflow.models.baseoperator import BaseOperator
     from airflow.models.baseoperatorlink import BaseOperatorLink
@@ -44,6 +65,8 @@ __all__ = [
     "AIRFLOW_VERSION",
     "AirflowFailException",
     "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
     "BaseHook",
     "BaseOperator",
     "BaseOperatorLink",
@@ -52,8 +75,13 @@ __all__ = [
     "PokeReturnValue",
     "RetryStore",
     "airflow_version",
+    "base_event_trigger",
+    "connection_of",
+    "default_deferrable",
     "forget_of_task",
+    "has_trigger_on_kill",
     "hides_value_of",
+    "is_ended",
     "mask_secret",
     "retry_store",
     "xcom_value",
@@ -90,6 +118,68 @@ def xcom_value(ti_key: Any, key: str) -> Any:
     """An XCom of a task instance, for an extra link."""
     module = "airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.models.xcom"
     return import_module(module).XCom.get_value(ti_key=ti_key, key=key)
+
+
+def default_deferrable() -> bool:
+    """Airflow's own default for ``deferrable``."""
+    conf = import_module("airflow.configuration").conf
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+async def connection_of(conn_id: str) -> Any:
+    """A connection, without holding the event loop up.
+
+    :raises AirflowNotFoundException: if there is none.
+    """
+    if hasattr(BaseHook, "aget_connection"):
+        return await BaseHook.aget_connection(conn_id)
+    return await asyncio.to_thread(BaseHook.get_connection, conn_id)
+
+
+def base_event_trigger() -> Any:
+    """The base of triggers that start DAGs; Airflow 2.11 has none, and never runs one."""
+    module = import_module("airflow.triggers.base")
+    return getattr(module, "BaseEventTrigger", module.BaseTrigger)
+
+
+def has_trigger_on_kill() -> bool:
+    """Whether Airflow tells a trigger that a user has killed its task, as it does from 3.3 on."""
+    return hasattr(import_module("airflow.triggers.base").BaseTrigger, "on_kill")
+
+
+_FINAL = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
+
+
+async def is_ended(task_instance: Any) -> bool:
+    """Whether a deferred task instance has been ended by somebody.
+
+    A trigger that is only moved to another process finds it still deferred, and one whose task was
+    cleared finds it scheduled anew.
+    """
+    find = _state_now if AIRFLOW_3 else _state_in_database
+    return str(await asyncio.to_thread(find, task_instance)) in _FINAL
+
+
+def _state_now(ti: Any) -> str | None:
+    runner = import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance
+    map_index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
+    states = runner.get_task_states(
+        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=map_index
+    )
+    return next(iter(states.get(ti.run_id, {}).values()), None)
+
+
+def _state_in_database(ti: Any) -> str | None:
+    model = import_module("airflow.models.taskinstance").TaskInstance
+    with import_module("airflow.utils.session").create_session() as session:
+        found = session.query(model.state).filter(
+            model.dag_id == ti.dag_id,
+            model.task_id == ti.task_id,
+            model.run_id == ti.run_id,
+            model.map_index == ti.map_index,
+        )
+        state: str | None = found.scalar()
+        return state
 
 
 class RetryStore(Protocol):

@@ -14,6 +14,7 @@ from airflow_provider_hfspaces.compat import (
     AirflowNotFoundException,
     BaseHook,
     airflow_version,
+    connection_of,
 )
 from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, InvalidConnection
@@ -30,7 +31,8 @@ from airflow_provider_hfspaces.hub.errors import (
     HubError,
     SpaceNotFound,
     SpaceWaitFailed,
-    SpaceWaitTimeout,
+    wait_failed,
+    wait_timed_out,
 )
 from airflow_provider_hfspaces.hub.goal import Failed, Goal, Reached, Wait
 from airflow_provider_hfspaces.hub.models import (
@@ -45,6 +47,7 @@ from airflow_provider_hfspaces.hub.models import (
 )
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.aio import AsyncHubClient
     from airflow_provider_hfspaces.hub.calls import Call
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
@@ -118,11 +121,14 @@ class HfSpacesHook(BaseHook):
         try:
             return self.get_connection(self.hf_spaces_conn_id)
         except AirflowNotFoundException:
-            raise InvalidConnection(
-                f"There is no connection {self.hf_spaces_conn_id!r}: create one of the type "
-                f"'Hugging Face Spaces' with a token as its password, or name another one in "
-                f"hf_spaces_conn_id."
-            ) from None
+            raise self._no_connection() from None
+
+    def _no_connection(self) -> InvalidConnection:
+        return InvalidConnection(
+            f"There is no connection {self.hf_spaces_conn_id!r}: create one of the type "
+            f"'Hugging Face Spaces' with a token as its password, or name another one in "
+            f"hf_spaces_conn_id."
+        )
 
     @cached_property
     def settings(self) -> ConnectionSettings:
@@ -132,16 +138,34 @@ class HfSpacesHook(BaseHook):
     @cached_property
     def client(self) -> HubClient:
         """The client behind this hook, built once: one pool of connections, one masked token."""
+        return HubClient(**self._options())
+
+    async def async_client(self) -> AsyncHubClient:
+        """A client for an event loop, whose caller closes it.
+
+        Reads the connection without holding the loop up.
+        """
+        from airflow_provider_hfspaces.hub.aio import AsyncHubClient
+
+        if "_connection" not in self.__dict__:
+            try:
+                self.__dict__["_connection"] = await connection_of(self.hf_spaces_conn_id)
+            except AirflowNotFoundException:
+                raise self._no_connection() from None
+        return AsyncHubClient(**self._options())
+
+    def _options(self) -> dict[str, Any]:
+        """What both clients are made with."""
         token = self._token or (self._connection.password or "").strip() or None
         if token:
             mask_written(token)
-        return HubClient(
-            token,
-            self.settings.endpoint,
-            timeout=(5, self.settings.timeout),
-            user_agent=_USER_AGENT,
-            allow_http=self.settings.allow_http,
-        )
+        return {
+            "token": token,
+            "endpoint": self.settings.endpoint,
+            "timeout": (5, self.settings.timeout),
+            "user_agent": _USER_AGENT,
+            "allow_http": self.settings.allow_http,
+        }
 
     def repo_id(self, repo_id: str) -> str:
         """A Space's id as ``owner/name``, from whatever form it was given in.
@@ -471,19 +495,11 @@ class HfSpacesHook(BaseHook):
             if isinstance(verdict, Reached):
                 return runtime
             if isinstance(verdict, Failed):
-                raise SpaceWaitFailed(
-                    f"Space {repo_id} does not get to {goal}: {verdict.reason}.",
-                    repo_id=repo_id,
-                    runtime=runtime,
-                    permanent=verdict.permanent,
-                )
+                raise wait_failed(repo_id, str(goal), verdict.reason, runtime, verdict.permanent)
             left = timeout - elapsed
             if left <= 0:
-                raise SpaceWaitTimeout(
-                    f"Space {repo_id} is not {goal} after {timeout:.0f} seconds: {verdict.reason}. "
-                    f"Look at its logs at {self.page_url(repo_id)}?logs=build, or wait longer.",
-                    repo_id=repo_id,
-                    runtime=runtime,
+                raise wait_timed_out(
+                    repo_id, str(goal), timeout, verdict.reason, runtime, self.settings.endpoint
                 )
             if stop.wait(min(poll_interval, left)):
                 raise SpaceWaitFailed(

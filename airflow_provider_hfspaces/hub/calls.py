@@ -34,6 +34,7 @@ from airflow_provider_hfspaces.hub.models import (
 
 __all__ = [
     "Call",
+    "ListedRuntime",
     "add_secret",
     "add_variable",
     "can_write",
@@ -49,6 +50,7 @@ __all__ = [
     "get_space",
     "get_variables",
     "list_hardware",
+    "list_runtimes",
     "list_spaces",
     "pause",
     "request_hardware",
@@ -139,6 +141,32 @@ def list_spaces(
         query.append(("limit", str(checked_number(limit, "limit", least=1))))
     query.extend(("expand", each) for each in _names(expand))
     return Call("GET", "/api/spaces", _list_of(SpaceInfo.from_payload), tuple(query), repeatable=True)
+
+
+@dataclass(frozen=True)
+class ListedRuntime:
+    """An entry of :func:`list_runtimes`, read only as far as somebody asks."""
+
+    repo_id: str
+    payload: Mapping[str, Any] = field(repr=False)
+
+    def runtime(self) -> SpaceRuntime | None:
+        """The runtime that it shows; ``None`` if it shows none that can be read."""
+        try:
+            return SpaceRuntime.from_payload(self.payload["runtime"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+
+def list_runtimes(*, author: str, limit: int) -> Call[list[ListedRuntime]]:
+    """``GET /api/spaces?author=…&expand=runtime``: one page of an owner's Spaces with their runtimes.
+
+    :param author: user or organization.
+    :param limit: how many Spaces make a page.
+    """
+    query = (("author", checked_owner(author)), ("limit", str(limit)), ("expand", "runtime"))
+    read = _list_of(lambda payload: ListedRuntime(str(payload["id"]), payload))
+    return Call("GET", "/api/spaces", read, query, repeatable=True)
 
 
 def list_hardware() -> Call[list[HardwareFlavor]]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from airflow_provider_hfspaces.hub.calls import Call
+    from airflow_provider_hfspaces.hub.checks import InvalidInput
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = [
@@ -48,11 +49,15 @@ __all__ = [
     "SpaceWaitError",
     "SpaceWaitFailed",
     "SpaceWaitTimeout",
+    "error_from_dict",
     "error_from_response",
+    "error_to_dict",
     "missing_token",
     "protocol_error",
     "quota_used_up",
     "unavailable",
+    "wait_failed",
+    "wait_timed_out",
     "written_forms",
 ]
 
@@ -203,6 +208,58 @@ class SpaceWaitFailed(SpaceWaitError):
 
 class SpaceWaitTimeout(SpaceWaitError):
     """The Space did not get there in time."""
+
+
+def error_to_dict(error: HubError | SpaceWaitError | InvalidInput) -> dict[str, Any]:
+    """An error as plain JSON, so that another process can raise the same with :func:`error_from_dict`."""
+    state = dict(vars(error))
+    runtime = state.pop("runtime", None)
+    return {
+        "kind": type(error).__name__,
+        "message": str(error.args[0] if error.args else error),
+        "state": state,
+        "runtime": runtime.to_dict() if runtime is not None else None,
+    }
+
+
+def error_from_dict(said: Mapping[str, Any]) -> Exception:
+    """The error that :func:`error_to_dict` described."""
+    from airflow_provider_hfspaces.hub import checks
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
+
+    kind: Any = globals().get(said["kind"]) or getattr(checks, said["kind"], HubError)
+    state = dict(said["state"])
+    if issubclass(kind, SpaceWaitError):
+        state["runtime"] = SpaceRuntime.from_dict(said["runtime"]) if said["runtime"] else None
+    return _rebuild(kind, said["message"], state)
+
+
+def wait_failed(
+    repo_id: str, goal: str, reason: str, runtime: SpaceRuntime, permanent: bool = False
+) -> SpaceWaitFailed:
+    """The error for a Space that cannot get there any more."""
+    return SpaceWaitFailed(
+        f"Space {repo_id} does not get to {goal}: {reason}.",
+        repo_id=repo_id,
+        runtime=runtime,
+        permanent=permanent,
+    )
+
+
+def wait_timed_out(
+    repo_id: str, goal: str, timeout: float, reason: str, runtime: SpaceRuntime | None, endpoint: str
+) -> SpaceWaitTimeout:
+    """The error for a Space that has not got there in time.
+
+    :param timeout: seconds that it had.
+    :param endpoint: of the Hub, for the address of the Space's log.
+    """
+    return SpaceWaitTimeout(
+        f"Space {repo_id} is not {goal} after {timeout:.0f} seconds: {reason}. "
+        f"Look at its logs at {endpoint}/spaces/{repo_id}?logs=build, or wait longer.",
+        repo_id=repo_id,
+        runtime=runtime,
+    )
 
 
 _OAUTH_REFUSED = ("/hardware", "/sleeptime", "/restart")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from airflow_provider_hfspaces.hub.models import (
     SpaceStage,
 )
 
-__all__ = ["Failed", "Goal", "Pending", "Reached", "Verdict", "Wait"]
+__all__ = ["Changes", "Failed", "Goal", "Pending", "Reached", "Verdict", "Wait"]
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +129,29 @@ class Goal:
         return text
 
 
+class Changes:
+    """The looks at one Space by somebody who wants to know of every change, in the place of a goal.
+
+    :param tell: called with what was before (``None`` at first) and what is.
+    """
+
+    def __init__(self, tell: Callable[[SpaceRuntime | None, SpaceRuntime], None]) -> None:
+        self.goal = "any change"
+        self._tell = tell
+        self._last: SpaceRuntime | None = None
+
+    def wants_certainty(self, runtime: SpaceRuntime, elapsed: float) -> bool:
+        """Whether a look that may be out of date shows something new."""
+        return self._last is None or _state(self._last) != _state(runtime)
+
+    def look(self, runtime: SpaceRuntime, elapsed: float) -> Verdict:
+        """Tell of what is new."""
+        if self.wants_certainty(runtime, elapsed):
+            self._last, before = runtime, self._last
+            self._tell(before, runtime)
+        return Pending(f"stage {runtime.stage}")
+
+
 class Wait:
     """The looks at one Space on its way to a goal.
 
@@ -173,11 +196,22 @@ class Wait:
             return self._superseded(runtime) or verdict
         return verdict
 
+    def wants_certainty(self, runtime: SpaceRuntime, elapsed: float) -> bool:
+        """Whether a look that may be out of date says that the wait might end."""
+        if not isinstance(self.goal.judge(runtime), Pending):
+            return True
+        wanted, asked = self.goal.hardware, runtime.requested_hardware
+        return elapsed >= self._grace and wanted is not None and asked not in (None, wanted)
+
     def _superseded(self, runtime: SpaceRuntime) -> Failed | None:
         wanted, asked = self.goal.hardware, runtime.requested_hardware
         if not self._accepted or wanted is None or asked is None or asked == wanted:
             return None
         return Failed(f"somebody else has asked for {asked} meanwhile")
+
+
+def _state(runtime: SpaceRuntime) -> tuple[str | None, ...]:
+    return runtime.stage, runtime.hardware, runtime.requested_hardware
 
 
 def _changed(before: SpaceRuntime, now: SpaceRuntime) -> bool:

@@ -267,6 +267,18 @@ class SpaceRuntime:
             raw=dict(payload),
         )
 
+    @classmethod
+    def from_dict(cls, payload: Mapping[str, Any]) -> SpaceRuntime:
+        """The runtime that :meth:`to_dict` described, without :attr:`raw`."""
+        return cls(
+            **{
+                **payload,
+                "replicas": SpaceReplicas(**payload["replicas"]),
+                "volumes": tuple(Volume.from_payload(each) for each in payload["volumes"]),
+                "domains": tuple(SpaceDomain(**each) for each in payload["domains"]),
+            }
+        )
+
     @property
     def configured_hardware(self) -> str | None:
         """The flavor that the Space will run on when nothing else is asked of it."""

@@ -55,6 +55,7 @@ class RateBudget:
         self._lock = threading.RLock()
         self._closed_until = 0.0
         self._told_of = 0.0
+        self._resets_at = 0.0
         self.quota: int | None = None
         self.window: int | None = None
         self.remaining: int | None = None
@@ -81,6 +82,7 @@ class RateBudget:
                 self.quota, self.window = int(policy["quota"]), int(policy["window"])
             if left:
                 self.remaining = int(left["remaining"])
+                self._resets_at = self._clock() + int(left["reset"])
                 if self.remaining == 0:
                     self._close(int(left["reset"]))
             elif status == 429:
@@ -98,6 +100,11 @@ class RateBudget:
                     left,
                 )
         return left + random.uniform(0, _SPREAD) if left > 0 else 0.0
+
+    def seconds_to_reset(self) -> float:
+        """Seconds until the present window ends, as last heard; 0 if that is over."""
+        with self._lock:
+            return max(0.0, self._resets_at - self._clock())
 
     def _close(self, seconds: float) -> None:
         self._closed_until = max(self._closed_until, self._clock() + seconds)

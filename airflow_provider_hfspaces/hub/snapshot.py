@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.hub.errors import HubProtocolError
+from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError
 from airflow_provider_hfspaces.hub.models import (
     FREE_HARDWARE,
     HardwareFlavor,
     SpaceRuntime,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.aio import AsyncHubClient
 
 __all__ = ["SpaceSnapshot"]
 
@@ -101,6 +104,33 @@ class SpaceSnapshot:
         if not self.was_paused or runtime.stage == "PAUSED" or runtime.is_static:
             return None
         return calls.pause(self.repo_id)
+
+    async def put_back(self, client: AsyncHubClient) -> SpaceRuntime:
+        """Put back what is not as it was; a Space that somebody has paused meanwhile stays paused.
+
+        :raises HubError: when the Hub does not do it. A Space that was paused is paused in any case.
+        """
+        runtime = await client.send(calls.get_runtime(self.repo_id))
+        refused: HubError | None = None
+        for needed in (self._hardware_call_as_it_was, self.sleep_time_call, self.pause_call):
+            call = needed(runtime)
+            if call is None or (refused is not None and needed != self.pause_call):
+                continue
+            try:
+                runtime = await client.send(call)
+            except HubError as error:
+                refused = refused or error
+                if error.outcome_unknown:
+                    runtime = await client.send(calls.get_runtime(self.repo_id))
+                    refused = None if needed(runtime) is None else error
+        if refused is not None:
+            raise refused
+        return runtime
+
+    def _hardware_call_as_it_was(self, runtime: SpaceRuntime) -> Call[SpaceRuntime] | None:
+        """What the Hub itself has named needs no check."""
+        named = HardwareFlavor(str(self.hardware), "", "", "", None, None, "minute")
+        return self.hardware_call(runtime, [named])
 
     def _sleep_time_to_set(self) -> int | None:
         """The Hub fixes the sleep time of free hardware, so there it is not ours to set."""

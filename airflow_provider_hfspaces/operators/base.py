@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat import BaseOperator, BaseOperatorLink, Context
+from airflow_provider_hfspaces.compat import BaseOperator, BaseOperatorLink, Context, default_deferrable
 from airflow_provider_hfspaces.failures import failing_for_good
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 
@@ -17,10 +20,14 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.errors import SpaceWaitError
     from airflow_provider_hfspaces.hub.goal import Goal
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
+    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
-__all__ = ["SpaceOperator", "tell_space_log"]
+__all__ = ["SpaceOperator", "WaitingOperator", "tell_space_log"]
 
 _LOG_LINES = 30
+
+_TRIGGER_LATE = 600.0
+"""Seconds after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
 
 
 class SpaceOperator(BaseOperator):
@@ -74,7 +81,20 @@ class SpaceOperator(BaseOperator):
             if self.needs_token:
                 self.hook.require_token(repo_id)
             self.link(context, repo_id)
-            return self.act(repo_id, context)
+            result = self.act(repo_id, context)
+        self.describe_outlets(context, result)
+        return result
+
+    def describe_outlets(self, context: Context, result: Any) -> None:
+        """Say in the events of those outlets that are Spaces what has become of them."""
+        from airflow_provider_hfspaces.assets import repo_id_of
+
+        if not isinstance(result, dict):
+            return
+        told = {name: result[name] for name in ("stage", "hardware", "requested_hardware") if name in result}
+        for asset in getattr(self, "outlets", None) or ():
+            if repo_id_of(asset) is not None and told:
+                context["outlet_events"][asset].extra.update(told)
 
     @abstractmethod
     def act(self, repo_id: str, context: Context) -> Any:
@@ -85,31 +105,156 @@ class SpaceOperator(BaseOperator):
         for link in (SpaceLink, SpaceLogsLink):
             link.persist(context, self.hook.settings.endpoint, repo_id)
 
+
+class WaitingOperator(SpaceOperator):
+    """Base of the operators that wait for a Space, in a worker or deferred.
+
+    :param timeout: seconds to wait at the most.
+    :param poll_interval: seconds between two looks at the Space.
+    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
+        ``[operators] default_deferrable`` says.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float = 1800,
+        poll_interval: float = 10,
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.timeout = timeout
+        self.poll_interval = poll_interval
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
+
     def wait(
         self,
         repo_id: str,
         goal: Goal,
+        context: Context,
         *,
-        timeout: float,
-        poll_interval: float,
-        before: SpaceRuntime | None,
-        **options: Any,
-    ) -> SpaceRuntime:
-        """Wait until a Space is where it should be, no longer than ``execution_timeout`` allows.
+        before: SpaceRuntime | None = None,
+        answer: SpaceRuntime | None = None,
+        grace: float = 30.0,
+        put_back: SpaceSnapshot | None = None,
+        then: dict[str, Any] | None = None,
+    ) -> Any:
+        """Wait until a Space is where it should be, and return what :meth:`waited` makes of it.
 
+        Deferred, this does not return: the task goes on in :meth:`execute_complete`.
+
+        :param before: what was there when something was asked of the Space.
+        :param answer: what the Hub answered to that.
+        :param grace: seconds for which a Space that looks as before is only late.
+        :param put_back: what to put back if a user kills the task while it is deferred.
+        :param then: what :meth:`waited` needs to know besides, as plain JSON.
         :raises SpaceWaitError: after the last lines of the Space's own log, if it failed.
         """
-        from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
-
+        timeout = self.timeout
         if self.execution_timeout is not None:
             timeout = min(timeout, self.execution_timeout.total_seconds())
-        try:
-            return self.hook.wait_for(
-                repo_id, goal, timeout=timeout, poll_interval=poll_interval, before=before, **options
+        if self.deferrable:
+            if before is None and self._is_reached(repo_id, goal):
+                return self.waited(repo_id, self.hook.get_runtime(repo_id), context, **(then or {}))
+            self._defer(repo_id, goal, timeout, before, answer, grace, put_back, then)
+        with self._telling_failures():
+            runtime = self.hook.wait_for(
+                repo_id,
+                goal,
+                timeout=timeout,
+                poll_interval=self.poll_interval,
+                before=before,
+                answer=answer,
+                grace=grace,
+                stop=self.killed,
             )
-        except SpaceWaitFailed as error:
+        return self.waited(repo_id, runtime, context, **(then or {}))
+
+    def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> Any:
+        """What is left to do when the Space is where it should be; its result is the task's XCom."""
+        return runtime.to_dict()
+
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any], repo_id: str, then: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Go on after a deferred wait.
+
+        :raises AirflowFailException: for what another try would meet again.
+        """
+        from airflow_provider_hfspaces.hub.errors import error_from_dict
+        from airflow_provider_hfspaces.hub.models import SpaceRuntime
+
+        with failing_for_good(), self._telling_failures():
+            if event["status"] != "reached":
+                raise error_from_dict(event["error"])
+        runtime = SpaceRuntime.from_dict(event["runtime"])
+        with failing_for_good():
+            result = self.waited(repo_id, runtime, context, **(then or {}))
+        self.describe_outlets(context, result)
+        return result
+
+    def on_failed_wait(self, error: SpaceWaitError) -> None:
+        """Say what is left behind when a wait has failed."""
+
+    @contextmanager
+    def _telling_failures(self) -> Iterator[None]:
+        from airflow_provider_hfspaces.hub.errors import SpaceWaitError
+
+        try:
+            yield
+        except SpaceWaitError as error:
             tell_space_log(self.log, self.hook, error)
+            if not self.killed.is_set():
+                self.on_failed_wait(error)
             raise
+
+    def _is_reached(self, repo_id: str, goal: Goal) -> bool:
+        """One look, so that what is there already needs no triggerer.
+
+        :raises SpaceWaitFailed: if it cannot get there any more.
+        """
+        from airflow_provider_hfspaces.hub.errors import wait_failed
+        from airflow_provider_hfspaces.hub.goal import Failed, Reached
+
+        runtime = self.hook.get_runtime(repo_id)
+        verdict = goal.judge(runtime)
+        if isinstance(verdict, Failed):
+            with self._telling_failures():
+                raise wait_failed(repo_id, str(goal), verdict.reason, runtime, verdict.permanent)
+        return isinstance(verdict, Reached)
+
+    def _defer(
+        self,
+        repo_id: str,
+        goal: Goal,
+        timeout: float,
+        before: SpaceRuntime | None,
+        answer: SpaceRuntime | None,
+        grace: float,
+        put_back: SpaceSnapshot | None,
+        then: dict[str, Any] | None,
+    ) -> None:
+        from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
+
+        now = time.time()
+        self.defer(
+            trigger=SpaceTrigger(
+                repo_id=repo_id,
+                goal=goal,
+                hf_spaces_conn_id=self.hf_spaces_conn_id,
+                poll_interval=self.poll_interval,
+                deadline=now + timeout,
+                grace=grace,
+                started=now,
+                before=before.to_dict() if before else None,
+                answer=answer.to_dict() if answer else None,
+                put_back=put_back.to_dict() if put_back else None,
+            ),
+            method_name="execute_complete",
+            kwargs={"repo_id": repo_id, "then": then},
+            timeout=timedelta(seconds=timeout + _TRIGGER_LATE),
+        )
 
 
 def tell_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import AirflowFailException, Context, retry_store
-from airflow_provider_hfspaces.operators.base import SpaceOperator
+from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.hardware import whole_number
 from airflow_provider_hfspaces.operators.settings import rendered_secret
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.models import DuplicatedSpace, SpaceInfo
+    from airflow_provider_hfspaces.hub.models import DuplicatedSpace, SpaceInfo, SpaceRuntime
 
 __all__ = ["DuplicateSpaceOperator"]
 
@@ -26,7 +26,7 @@ _CLOCKS_APART = timedelta(minutes=5)
 """How far this host's clock and the Hub's may be apart without a copy being taken for older."""
 
 
-class DuplicateSpaceOperator(SpaceOperator):
+class DuplicateSpaceOperator(WaitingOperator):
     """Copy a Space.
 
     Private unless asked otherwise (the Hub's own client publishes the copy of a public Space), so
@@ -55,6 +55,8 @@ class DuplicateSpaceOperator(SpaceOperator):
     :param wait: whether to wait until the copy runs.
     :param timeout: seconds to wait at the most.
     :param poll_interval: seconds between two looks at the copy.
+    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
+        ``[operators] default_deferrable`` says.
     """
 
     template_fields: Sequence[str] = (
@@ -83,8 +85,6 @@ class DuplicateSpaceOperator(SpaceOperator):
         volumes: Sequence[Mapping[str, Any]] | None = None,
         exist_ok: bool = False,
         wait: bool = False,
-        timeout: float = 1800,
-        poll_interval: float = 10,
         **kwargs: Any,
     ) -> None:
         super().__init__(repo_id=from_id, **kwargs)
@@ -99,20 +99,24 @@ class DuplicateSpaceOperator(SpaceOperator):
         self.volumes = volumes
         self.exist_ok = exist_ok
         self.wait_until_running = wait
-        self.timeout = timeout
-        self.poll_interval = poll_interval
 
     def execute(self, context: Context) -> Any:
         return self.act_on(self.from_id, context)
 
-    def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+    def act(self, repo_id: str, context: Context) -> Any:
         to_id = self.hook.duplicate_target(repo_id, self.to_id)
         if to_id == repo_id:
             raise AirflowFailException(f"Space {repo_id} cannot be copied onto itself: give another to_id.")
         self.link(context, to_id)
         created = self._create(repo_id, to_id, context)
         if self.wait_until_running:
-            self._wait(to_id, created)
+            return self._wait(to_id, created, context)
+        return self._made(to_id, created)
+
+    def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
+        return self._made(repo_id, then["created"])
+
+    def _made(self, to_id: str, created: bool) -> dict[str, Any]:
         return {"repo_id": to_id, "url": self.hook.page_url(to_id), "created": created}
 
     def on_kill(self) -> None:
@@ -205,7 +209,7 @@ class DuplicateSpaceOperator(SpaceOperator):
             return False
         return made >= datetime.fromisoformat(asked["at"]) - _CLOCKS_APART
 
-    def _wait(self, to_id: str, created: bool) -> None:
+    def _wait(self, to_id: str, created: bool, context: Context) -> Any:
         from airflow_provider_hfspaces.hub.goal import Goal
 
         first = self.hook.get_runtime(to_id)
@@ -218,12 +222,11 @@ class DuplicateSpaceOperator(SpaceOperator):
             )
         # The Hub may still be copying files: until they are there, the copy seems to have no app.
         empty = created and first.stage == "NO_APP_FILE"
-        self.wait(
+        return self.wait(
             to_id,
             Goal(hardware=self.hardware if created else None),
-            timeout=self.timeout,
-            poll_interval=self.poll_interval,
+            context,
             before=first if empty else None,
             grace=_FILES_FOLLOW,
-            stop=self.killed,
+            then={"created": created},
         )

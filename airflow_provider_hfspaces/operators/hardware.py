@@ -14,9 +14,10 @@ from airflow_provider_hfspaces.compat import (
     forget_of_task,
     retry_store,
 )
-from airflow_provider_hfspaces.operators.base import SpaceOperator
+from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.errors import SpaceWaitError
     from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
@@ -97,7 +98,7 @@ class SnapshotSpaceOperator(SpaceOperator):
             )
 
 
-class RequestHardwareOperator(SpaceOperator):
+class RequestHardwareOperator(WaitingOperator):
     """Put a Space on other hardware and wait until it really runs there.
 
     Success is RUNNING on the hardware that was asked for: right after the request the Hub goes on
@@ -123,6 +124,8 @@ class RequestHardwareOperator(SpaceOperator):
     :param max_hourly_cost: USD per hour; hardware that the Hub lists at a higher price, for all
         the Space's replicas together, or at none, is refused before it is asked for.
     :param cancel_on_kill: put the Space back when the task is killed while it waits.
+    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
+        ``[operators] default_deferrable`` says.
     """
 
     template_fields: Sequence[str] = (*SpaceOperator.template_fields, "hardware", "sleep_time")
@@ -133,8 +136,6 @@ class RequestHardwareOperator(SpaceOperator):
         hardware: str,
         sleep_time: int | str | None = None,
         wait: bool = True,
-        timeout: float = 1800,
-        poll_interval: float = 10,
         max_hourly_cost: float | None = None,
         cancel_on_kill: bool = True,
         **kwargs: Any,
@@ -143,13 +144,13 @@ class RequestHardwareOperator(SpaceOperator):
         self.hardware = hardware
         self.sleep_time = sleep_time
         self.wait_until_running = wait
-        self.timeout = timeout
-        self.poll_interval = poll_interval
         self.max_hourly_cost = max_hourly_cost
         self.cancel_on_kill = cancel_on_kill
         self._to_restore: SpaceSnapshot | None = None
 
-    def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+    def act(self, repo_id: str, context: Context) -> Any:
+        from airflow_provider_hfspaces.hub.goal import Goal
+
         hardware, sleep_time = self._checked_request(repo_id)
         runtime = self.hook.get_runtime(repo_id)
         self._refuse_hopeless(repo_id, runtime)
@@ -162,11 +163,28 @@ class RequestHardwareOperator(SpaceOperator):
             before = runtime
             runtime = self._ask_unless_killed(repo_id, runtime, hardware, sleep_time, snapshot)
             if self.wait_until_running:
-                runtime = self._wait_on(repo_id, hardware, before, runtime)
+                return self.wait(
+                    repo_id,
+                    Goal(hardware=hardware),
+                    context,
+                    before=before,
+                    answer=runtime,
+                    put_back=snapshot if self.cancel_on_kill else None,
+                )
+        return self.waited(repo_id, runtime, context)
+
+    def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
         self._to_restore = None
         if not restoring_tasks(context):
             retry_store(context).delete(PREVIOUS)
         return runtime.to_dict()
+
+    def on_failed_wait(self, error: SpaceWaitError) -> None:
+        self.log.warning(
+            "%s stays requested for Space %s until it is put back, as RestoreHardwareOperator does.",
+            self.hardware,
+            error.repo_id,
+        )
 
     def on_kill(self) -> None:
         """Stop waiting and put the Space back, over connections of its own.
@@ -352,33 +370,8 @@ class RequestHardwareOperator(SpaceOperator):
         self.log.info("Setting the sleep time of Space %s to %s seconds.", repo_id, sleep_time)
         return self.hook.set_sleep_time(repo_id, sleep_time)
 
-    def _wait_on(
-        self, repo_id: str, hardware: str, before: SpaceRuntime, answer: SpaceRuntime
-    ) -> SpaceRuntime:
-        from airflow_provider_hfspaces.hub.errors import SpaceWaitError
-        from airflow_provider_hfspaces.hub.goal import Goal
 
-        try:
-            return self.wait(
-                repo_id,
-                Goal(hardware=hardware),
-                timeout=self.timeout,
-                poll_interval=self.poll_interval,
-                before=before,
-                answer=answer,
-                stop=self.killed,
-            )
-        except SpaceWaitError:
-            if not self.killed.is_set():
-                self.log.warning(
-                    "%s stays requested for Space %s until it is put back, as RestoreHardwareOperator does.",
-                    hardware,
-                    repo_id,
-                )
-            raise
-
-
-class RestoreHardwareOperator(SpaceOperator):
+class RestoreHardwareOperator(WaitingOperator):
     """Put a Space's hardware, sleep time and pause back as they were.
 
     Made for a teardown: it runs whether the work before it succeeded, failed or was skipped. What
@@ -394,6 +387,8 @@ class RestoreHardwareOperator(SpaceOperator):
     :param wait: whether to wait until the Space is back.
     :param timeout: seconds to wait at the most.
     :param poll_interval: seconds between two looks at the Space.
+    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
+        ``[operators] default_deferrable`` says.
     """
 
     template_fields: Sequence[str] = (*SpaceOperator.template_fields, "from_task", "fallback")
@@ -404,19 +399,17 @@ class RestoreHardwareOperator(SpaceOperator):
         from_task: str | BaseOperator,
         fallback: str = "cpu-basic",
         wait: bool = False,
-        timeout: float = 1800,
-        poll_interval: float = 10,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.from_task = from_task if isinstance(from_task, str) else from_task.task_id
         self.fallback = fallback
         self.wait_until_back = wait
-        self.timeout = timeout
-        self.poll_interval = poll_interval
 
-    def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+    def act(self, repo_id: str, context: Context) -> Any:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
+        from airflow_provider_hfspaces.hub.goal import Goal
+        from airflow_provider_hfspaces.hub.models import DORMANT_STAGES
 
         before = self.hook.get_runtime(repo_id)
         if before.is_static:
@@ -437,8 +430,13 @@ class RestoreHardwareOperator(SpaceOperator):
         for task_id in self._task_ids(context):
             for map_index in self._map_indexes(context):
                 forget_of_task(context, task_id, map_index, PREVIOUS)
-        if self.wait_until_back:
-            runtime = self._wait_until_back(repo_id, snapshot, before, runtime)
+        if self.wait_until_back and runtime.stage not in DORMANT_STAGES:
+            return self.wait(repo_id, Goal(hardware=snapshot.hardware), context, before=before)
+        return self.waited(repo_id, runtime, context)
+
+    def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hooks.hfspaces import describe
+
         self.log.info("Space %s is %s.", repo_id, describe(runtime))
         return runtime.to_dict()
 
@@ -509,22 +507,6 @@ class RestoreHardwareOperator(SpaceOperator):
             self.fallback,
         )
         return SpaceSnapshot(repo_id, "RUNNING", self.fallback, runtime.sleep_time)
-
-    def _wait_until_back(
-        self, repo_id: str, snapshot: SpaceSnapshot, before: SpaceRuntime, runtime: SpaceRuntime
-    ) -> SpaceRuntime:
-        from airflow_provider_hfspaces.hub.goal import Goal
-        from airflow_provider_hfspaces.hub.models import DORMANT_STAGES
-
-        if runtime.stage in DORMANT_STAGES:
-            return runtime
-        return self.wait(
-            repo_id,
-            Goal(hardware=snapshot.hardware),
-            timeout=self.timeout,
-            poll_interval=self.poll_interval,
-            before=before,
-        )
 
 
 class SetSleepTimeOperator(SpaceOperator):

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import AirflowFailException, Context, retry_store
-from airflow_provider_hfspaces.operators.base import SpaceOperator
+from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
@@ -64,7 +64,7 @@ class PauseSpaceOperator(SpaceOperator):
             return runtime
 
 
-class RestartSpaceOperator(SpaceOperator):
+class RestartSpaceOperator(WaitingOperator):
     """Restart a Space, or start a paused or sleeping one, and wait until it runs.
 
     Where the Hub's answer is lost, the Space shows whether it restarts; if it does not show that,
@@ -77,6 +77,8 @@ class RestartSpaceOperator(SpaceOperator):
     :param wait: whether to wait until the Space runs.
     :param timeout: seconds to wait at the most.
     :param poll_interval: seconds between two looks at the Space.
+    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
+        ``[operators] default_deferrable`` says.
     """
 
     def __init__(
@@ -85,18 +87,14 @@ class RestartSpaceOperator(SpaceOperator):
         factory_reboot: bool = False,
         only_if_stopped: bool = False,
         wait: bool = True,
-        timeout: float = 1800,
-        poll_interval: float = 10,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.factory_reboot = factory_reboot
         self.only_if_stopped = only_if_stopped
         self.wait_until_running = wait
-        self.timeout = timeout
-        self.poll_interval = poll_interval
 
-    def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+    def act(self, repo_id: str, context: Context) -> Any:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
         from airflow_provider_hfspaces.hub.goal import Goal
 
@@ -109,14 +107,10 @@ class RestartSpaceOperator(SpaceOperator):
             self.log.info("Space %s is %s. Restarting it.", repo_id, describe(before))
             asked, runtime = True, self._restart(repo_id, context)
         if self.wait_until_running:
-            runtime = self.wait(
-                repo_id,
-                Goal(),
-                timeout=self.timeout,
-                poll_interval=self.poll_interval,
-                before=before if asked else None,
-                stop=self.killed,
-            )
+            return self.wait(repo_id, Goal(), context, before=before if asked else None)
+        return self.waited(repo_id, runtime, context)
+
+    def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
         retry_store(context).delete(ASKED)
         return runtime.to_dict()
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
     BaseOperatorLink,
     BaseSensorOperator,
     Context,
     PokeReturnValue,
+    default_deferrable,
 )
 from airflow_provider_hfspaces.failures import failing_for_good
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
@@ -20,6 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.goal import Goal
 
 __all__ = ["SpaceRunningSensor", "SpaceStageSensor"]
+
+_TRIGGER_LATE = 600.0
+"""Seconds after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
 
 
 class SpaceStageSensor(BaseSensorOperator):
@@ -37,6 +47,8 @@ class SpaceStageSensor(BaseSensorOperator):
         itself (errors, paused, sleeping, being deleted), less the ones that are waited for. An
         empty list waits through all of them.
     :param hf_spaces_conn_id: the connection to the Hub. Templated.
+    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
+        ``[operators] default_deferrable`` says.
     """
 
     template_fields: Sequence[str] = ("repo_id", "hf_spaces_conn_id", "stages", "hardware")
@@ -51,10 +63,12 @@ class SpaceStageSensor(BaseSensorOperator):
         hardware: str | None = None,
         failed_stages: Iterable[str] | str | None = None,
         hf_spaces_conn_id: str = "hf_spaces_default",
+        deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.repo_id = repo_id
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
         self.stages = stages if isinstance(stages, str) else list(stages)
         self.hardware = hardware
         if failed_stages is not None:
@@ -70,6 +84,66 @@ class SpaceStageSensor(BaseSensorOperator):
         from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 
         return HfSpacesHook(self.hf_spaces_conn_id)
+
+    def execute(self, context: Context) -> Any:
+        """Wait: in this worker, by coming back, or in the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        with self._skipping_softly():
+            look = self.poke(context)
+        if look:
+            return look.xcom_value
+        return self._defer()
+
+    def _defer(self) -> None:
+        from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
+
+        now, timeout = time.time(), float(self.timeout)
+        if self.execution_timeout is not None:
+            timeout = min(timeout, self.execution_timeout.total_seconds())
+        repo_id = self.hook.repo_id(self.repo_id)
+        self.defer(
+            trigger=SpaceTrigger(
+                repo_id=repo_id,
+                goal=self._goal,
+                hf_spaces_conn_id=self.hf_spaces_conn_id,
+                poll_interval=float(self.poke_interval),
+                deadline=now + timeout,
+                started=now,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=timeout + _TRIGGER_LATE),
+        )
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Go on after a deferred wait; returns the runtime.
+
+        :raises AirflowSensorTimeout: when the Space has not got there in time.
+        :raises AirflowFailException: when it does not get there by itself any more.
+        """
+        from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, error_from_dict
+        from airflow_provider_hfspaces.operators.base import tell_space_log
+
+        if event["status"] == "reached":
+            return event["runtime"]
+        with self._skipping_softly(), failing_for_good():
+            error = error_from_dict(event["error"])
+            if event["status"] == "timeout":
+                raise AirflowSensorTimeout(str(error))
+            if isinstance(error, SpaceWaitFailed):
+                tell_space_log(self.log, self.hook, error)
+                error.permanent = True
+            raise error
+
+    @contextmanager
+    def _skipping_softly(self) -> Iterator[None]:
+        """As sensors do when they are told to skip instead of failing."""
+        try:
+            yield
+        except (AirflowFailException, AirflowSensorTimeout) as error:
+            if self.soft_fail or getattr(self, "never_fail", False):
+                raise AirflowSkipException(str(error)) from error
+            raise
 
     def poke(self, context: Context) -> PokeReturnValue:
         """One look at the Space.

@@ -1,0 +1,83 @@
+"""The watches of a process: one for each event loop, Hub and token, for as long as somebody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.aio import AsyncHubClient
+from airflow_provider_hfspaces.hub.pace import Pace
+from airflow_provider_hfspaces.hub.polling import Polling
+from airflow_provider_hfspaces.hub.watch import SpaceWatch
+
+__all__ = ["watching"]
+
+_CONNECTION_GOOD_FOR = 60.0
+"""Seconds for which a connection that was read is good for further waits."""
+
+
+@dataclass
+class _Shared:
+    """A watch, with all who use it; the pace outlives it, since the quota does."""
+
+    pace: Pace
+    client: AsyncHubClient | None = None
+    watch: SpaceWatch | None = None
+    users: int = 0
+
+
+@dataclass
+class _OfLoop:
+    """What there is for one event loop."""
+
+    shared: dict[int, _Shared] = field(default_factory=dict)
+    hooks: dict[str, tuple[float, HfSpacesHook]] = field(default_factory=dict)
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_loops: WeakKeyDictionary[Any, _OfLoop] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def watching(hf_spaces_conn_id: str) -> AsyncIterator[tuple[SpaceWatch, HfSpacesHook]]:
+    """The watch that all waits over this connection's Hub and token share, and the connection's hook.
+
+    :raises InvalidInput: for a connection that does not exist or cannot be right.
+    """
+    of_loop = _loops.setdefault(asyncio.get_running_loop(), _OfLoop())
+    async with of_loop.reading:
+        # One at a time, so that a thousand triggers that start together read the connection once.
+        hook, client = await _hook(of_loop, hf_spaces_conn_id)
+        shared = of_loop.shared.setdefault(id(client.budget), _Shared(Pace(client.budget)))
+        if shared.watch is None:
+            pace = shared.pace
+            shared.client = client
+            shared.watch = SpaceWatch(client, source=lambda told: Polling(client, told, pace=pace))
+        elif shared.client is not client:
+            await client.aclose()
+        shared.users += 1
+    try:
+        yield shared.watch, hook
+    finally:
+        shared.users -= 1
+        if not shared.users and shared.watch is not None and shared.client is not None:
+            watch, client, shared.watch, shared.client = shared.watch, shared.client, None, None
+            await watch.close()
+            await client.aclose()
+
+
+async def _hook(of_loop: _OfLoop, hf_spaces_conn_id: str) -> tuple[HfSpacesHook, AsyncHubClient]:
+    now = time.monotonic()
+    read_at, hook = of_loop.hooks.get(hf_spaces_conn_id, (float("-inf"), None))
+    if hook is None or now - read_at > _CONNECTION_GOOD_FOR:
+        hook, read_at = HfSpacesHook(hf_spaces_conn_id), now
+        client = await hook.async_client()
+        of_loop.hooks[hf_spaces_conn_id] = (read_at, hook)
+        return hook, client
+    return hook, await hook.async_client()
