@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import json
 import uuid
+from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -73,8 +76,50 @@ class Try:
             self.ti.xcom_push("return_value", result)
         return result
 
+    def run_deferred(self, operator: Any) -> Any:
+        """The same for an operator that defers: its trigger runs here, as Airflow would store it."""
+        deferred = self.deferral(operator)
+        event = fired(stored(deferred.trigger))
+        fresh = copy.copy(operator)
+        for name in ("hook", "killed", "_goal"):
+            fresh.__dict__.pop(name, None)
+        method = getattr(fresh, deferred.method_name)
+        store = self.stores.setdefault(operator.task_id, FakeStore()) if self.dag else self.store
+        context = {"ti": self.ti, "task_state_store": store, "dag": self.dag}
+        return method(context, event, **json.loads(json.dumps(deferred.kwargs or {})))
+
+    def deferral(self, operator: Any) -> Any:
+        """What an operator raises when it defers."""
+        try:
+            self.run(operator)
+        except BaseException as raised:
+            if type(raised).__name__ == "TaskDeferred":
+                return raised
+            raise
+        raise AssertionError("it did not defer")
+
     def xcom(self, task_id: str, key: str = "return_value") -> Any:
         return self.ti.xcoms.get((task_id, key))
+
+
+def stored(trigger: Any) -> Any:
+    """A trigger as another process makes it of what Airflow has stored."""
+    path, arguments = trigger.serialize()
+    module, _, name = path.rpartition(".")
+    made = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
+    assert made.serialize() == (path, arguments)
+    return made
+
+
+def fired(trigger: Any) -> Any:
+    """The first event of a trigger, as the task gets it."""
+
+    async def first() -> Any:
+        async for event in trigger.run():
+            return event.payload
+        raise AssertionError("it fired nothing")
+
+    return json.loads(json.dumps(asyncio.run(first())))
 
 
 def dag_file(name: str) -> ModuleType:

@@ -1,0 +1,264 @@
+"""Waiting in the triggerer: the same words, the same kinds, and the way back when a user kills it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces import compat
+from airflow_provider_hfspaces.compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hub.errors import HubUnavailable, SpaceWaitFailed, SpaceWaitTimeout
+from airflow_provider_hfspaces.hub.goal import Goal
+from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
+from airflow_provider_hfspaces.operators.hardware import (
+    RequestHardwareOperator,
+    RestoreHardwareOperator,
+    SnapshotSpaceOperator,
+)
+from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
+from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor, SpaceStageSensor
+from airflow_provider_hfspaces.triggers import spaces
+from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
+from tests.airflow_tools import Try, fired, stored
+from tests.conftest import TaskLog
+from tests.operators.test_hardware import changes
+
+SPACE = "acme/whisper"
+
+
+def upgrade(**options: Any) -> RequestHardwareOperator:
+    defaults = {"task_id": "upgrade", "repo_id": SPACE, "hardware": "t4-small", "poll_interval": 0.02}
+    return RequestHardwareOperator(**{**defaults, "deferrable": True, **options})
+
+
+def trigger(**options: Any) -> SpaceTrigger:
+    defaults = {"repo_id": SPACE, "goal": Goal(), "poll_interval": 0.02, "deadline": time.time() + 20}
+    return SpaceTrigger(**{**defaults, **options})
+
+
+class TestOperators:
+    def test_an_upgrade(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE)
+        run = Try()
+        assert run.run_deferred(upgrade())["hardware"] == "t4-small"
+        assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
+        assert changes(hub) == [("hardware", {"flavor": "t4-small"})]
+        assert run.store.values == {}
+
+    def test_what_is_there_already_does_not_defer(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        assert Try().run(upgrade())["hardware"] == "t4-small"
+        sensor = SpaceRunningSensor(task_id="sense", repo_id=SPACE, deferrable=True)
+        assert Try().run(sensor)["stage"] == "RUNNING"
+        restart = {"task_id": "restart", "repo_id": SPACE, "only_if_stopped": True, "deferrable": True}
+        assert Try().run(RestartSpaceOperator(**restart))["stage"] == "RUNNING"
+
+    def test_a_restart_a_copy_and_the_way_back(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, stage="PAUSED")
+        options = {"repo_id": SPACE, "poll_interval": 0.02, "deferrable": True}
+        run = Try()
+        assert run.run_deferred(RestartSpaceOperator(task_id="restart", **options))["stage"] == "RUNNING"
+        assert run.store.values == {}
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run_deferred(upgrade())
+        back = RestoreHardwareOperator(task_id="back", from_task="snapshot", wait=True, **options)
+        assert run.run_deferred(back)["hardware"] == "cpu-basic"
+        assert space.hardware == "cpu-basic"
+        copy = DuplicateSpaceOperator(
+            task_id="copy", from_id=SPACE, to_id="acme/copy", wait=True, poll_interval=0.02, deferrable=True
+        )
+        assert run.run_deferred(copy) == {
+            "repo_id": "acme/copy",
+            "url": f"{hub.url}/spaces/acme/copy",
+            "created": True,
+        }
+
+    def test_a_failed_build_ends_as_it_does_in_a_worker(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        told = []
+        for deferrable in (True, False):
+            name = f"acme/s{deferrable}".lower()
+            hub.add_space(name).fail_next_build("Job failed with exit code: 137", ["error: failed to solve"])
+            run = Try()
+            go = run.run_deferred if deferrable else run.run
+            with pytest.raises(SpaceWaitFailed) as caught:
+                go(upgrade(repo_id=name, deferrable=deferrable))
+            told.append(str(caught.value).replace(name, SPACE))
+        assert told[0] == told[1]
+        assert "Job failed with exit code: 137" in told[0]
+        assert task_log.text.count("error: failed to solve") >= 2
+        assert task_log.text.count("stays requested for Space") >= 2
+
+    def test_a_timeout_ends_as_it_does_in_a_worker(self, hub: HubEmulator) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
+        told = []
+        for deferrable in (True, False):
+            name = f"acme/s{deferrable}".lower()
+            hub.add_space(name)
+            run = Try()
+            go = run.run_deferred if deferrable else run.run
+            with pytest.raises(SpaceWaitTimeout) as caught:
+                go(upgrade(repo_id=name, deferrable=deferrable, timeout=0.4))
+            told.append(str(caught.value).replace(name, SPACE))
+        assert told[0] == told[1]
+
+    def test_a_permanent_error_keeps_its_words_and_the_retries(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        operator = upgrade()
+        deferred = Try().deferral(operator)
+        hub.world.delete_space(SPACE)
+        event = fired(stored(deferred.trigger))
+        assert event["status"] == "failed"
+        with pytest.raises(AirflowFailException, match="does not find Space acme/whisper"):
+            operator.execute_complete({}, event, repo_id=SPACE)
+
+    def test_the_deadline_is_no_later_than_the_task_may_run(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        waiting = Try().deferral(upgrade(execution_timeout=timedelta(seconds=90), timeout=3600)).trigger
+        assert 80 < waiting.deadline - time.time() <= 90
+
+    def test_a_retry_attaches_to_the_change_under_way(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        run = Try()
+        run.deferral(upgrade())
+        run.run_deferred(upgrade())
+        assert len(changes(hub)) == 1
+
+    def test_airflows_default_decides(self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert upgrade(deferrable=None).deferrable is False
+        monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
+        assert upgrade(deferrable=None).deferrable is True
+        assert SpaceRunningSensor(task_id="sense", repo_id=SPACE).deferrable is True
+
+
+class TestSensors:
+    def sensor(self, **options: Any) -> SpaceStageSensor:
+        defaults = {"task_id": "sense", "repo_id": SPACE, "stages": "RUNNING", "poke_interval": 0.02}
+        return SpaceStageSensor(**{**defaults, "deferrable": True, **options})
+
+    def test_waits(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, stage="BUILDING")
+        assert Try().run_deferred(self.sensor())["stage"] == "RUNNING"
+
+    @pytest.mark.parametrize("soft", [True, False])
+    def test_fails_or_skips_at_a_stage_that_nothing_leaves(self, hub: HubEmulator, soft: bool) -> None:
+        hub.add_space(SPACE, stage="BUILDING").fail_next_build("exit code: 137")
+        kind = AirflowSkipException if soft else AirflowFailException
+        with pytest.raises(kind, match="exit code: 137"):
+            Try().run_deferred(self.sensor(soft_fail=soft))
+        hub.add_space("acme/paused", stage="PAUSED")
+        with pytest.raises(kind, match="is paused"):
+            Try().run(self.sensor(repo_id="acme/paused", soft_fail=soft))
+
+    @pytest.mark.parametrize("soft", [True, False])
+    def test_times_out_as_sensors_do(self, hub: HubEmulator, soft: bool) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
+        hub.add_space(SPACE, stage="BUILDING")
+        with pytest.raises(AirflowSkipException if soft else AirflowSensorTimeout, match="after 0 seconds"):
+            Try().run_deferred(self.sensor(timeout=0.3, soft_fail=soft))
+
+
+class TestTrigger:
+    def test_goes_through_the_database_and_holds_no_token(self, hub: HubEmulator) -> None:
+        runtime = hub.add_space(SPACE).runtime().to_dict()
+        snapshot = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "cpu-basic", "sleep_time": None}
+        goal = Goal(hardware="t4-small", sha="abc")
+        whole = trigger(goal=goal, before=runtime, answer=runtime, put_back=snapshot)
+        assert hub.token not in json.dumps(whole.serialize())
+        assert stored(whole).goal == goal
+
+    def test_keeps_its_deadline_in_another_process(self, hub: HubEmulator) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
+        hub.add_space(SPACE, stage="BUILDING")
+        late = stored(trigger(started=time.time() - 3600, deadline=time.time() + 0.2))
+        began = time.monotonic()
+        event = fired(late)
+        assert time.monotonic() - began < 5
+        assert (event["status"], event["runtime"]["stage"]) == ("timeout", "BUILDING")
+        assert "after 3600 seconds" in event["reason"]
+
+    def test_a_connection_that_is_none_is_told(self, hub: HubEmulator, airflow_db: None) -> None:
+        event = fired(trigger(hf_spaces_conn_id="nowhere"))
+        assert event["status"] == "failed"
+        assert "There is no connection 'nowhere'" in event["reason"]
+
+    def test_all_triggers_of_a_loop_share_one_watch(self, hub: HubEmulator) -> None:
+        names = [f"acme/s{number}" for number in range(60)]
+        for name in names:
+            hub.add_space(name, stage="BUILDING")
+
+        async def wait_for(name: str) -> Any:
+            async for event in trigger(repo_id=name, poll_interval=0.1).run():
+                return event.payload["status"]
+            raise AssertionError
+
+        async def all_of_them() -> list[Any]:
+            return await asyncio.gather(*map(wait_for, names))
+
+        assert asyncio.run(all_of_them()) == ["reached"] * 60
+        lists = [request for request in hub.requests if request.path == "/api/spaces"]
+        assert 0 < len(lists) < 30
+        assert len(hub.requests) - len(lists) <= 90
+
+    def test_an_error_that_lasts_comes_back_as_the_same_kind(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from airflow_provider_hfspaces.hub import polling
+
+        monkeypatch.setattr(polling, "_PATIENCE", 0.2)
+        hub.add_space(SPACE)
+        hub.faults.add(kind="status", status=503, message="down for maintenance")
+        event = fired(trigger())
+        with pytest.raises(HubUnavailable, match="down for maintenance"):
+            upgrade().execute_complete({}, event, repo_id=SPACE)
+
+
+class TestKill:
+    """A user kills the task while it is deferred."""
+
+    SNAPSHOT = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "cpu-upgrade", "sleep_time": 600}
+
+    async def cancelled(self, waiting: SpaceTrigger) -> None:
+        async def run() -> None:
+            async for _ in waiting.run():
+                raise AssertionError
+
+        task = asyncio.create_task(run())
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        if compat.has_trigger_on_kill():
+            await waiting.on_kill()
+        await waiting.cleanup()
+
+    @pytest.mark.parametrize(
+        ("state", "goes_back"),
+        [("failed", True), ("success", True), ("deferred", False), ("scheduled", False), (None, False)],
+    )
+    def test_puts_the_space_back_only_if_the_task_has_ended(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, state: str | None, goes_back: bool
+    ) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
+        space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=600)
+        hub.world.space(SPACE).request_hardware("t4-small", 3600)
+
+        async def is_ended(task_instance: Any) -> bool:
+            return str(state) in compat._FINAL
+
+        monkeypatch.setattr(spaces, "is_ended", is_ended)
+        asyncio.run(self.cancelled(trigger(put_back=self.SNAPSHOT)))
+        assert (space.requested_hardware, space.sleep_time) == (
+            ("cpu-upgrade", 600) if goes_back else ("t4-small", 3600)
+        )
+
+    def test_and_only_if_it_is_to(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        assert Try().deferral(upgrade(cancel_on_kill=False)).trigger.put_back is None
+        other = hub.add_space("acme/other").repo_id
+        assert Try().deferral(upgrade(repo_id=other)).trigger.put_back["hardware"] == "cpu-basic"
