@@ -26,10 +26,6 @@ elif AIRFLOW_3:
     from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
     from airflow.sdk.definitions.context import Context
 
-    if AIRFLOW_VERSION >= (3, 1):
-        from airflow.sdk import BaseHook
-    else:
-        from airflow.hooks.base import BaseHook
     if AIRFLOW_VERSION >= (3, 2):
         from airflow.sdk.exceptions import (
             AirflowFailException,
@@ -51,7 +47,6 @@ else:
         AirflowSensorTimeout,
         AirflowSkipException,
     )
-    from airflow.hooks.base import BaseHook
     from airflow.models.baseoperator import BaseOperator
     from airflow.models.baseoperatorlink import BaseOperatorLink
     from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
@@ -86,6 +81,13 @@ __all__ = [
     "retry_store",
     "xcom_value",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Only a hook needs its base, and no DAG file should pay for it.
+    if name == "BaseHook":
+        return import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 1) else "airflow.hooks.base").BaseHook
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def airflow_version() -> str:
@@ -131,9 +133,10 @@ async def connection_of(conn_id: str) -> Any:
 
     :raises AirflowNotFoundException: if there is none.
     """
-    if hasattr(BaseHook, "aget_connection"):
-        return await BaseHook.aget_connection(conn_id)
-    return await asyncio.to_thread(BaseHook.get_connection, conn_id)
+    hook = __getattr__("BaseHook")
+    if hasattr(hook, "aget_connection"):
+        return await hook.aget_connection(conn_id)
+    return await asyncio.to_thread(hook.get_connection, conn_id)
 
 
 def base_event_trigger() -> Any:

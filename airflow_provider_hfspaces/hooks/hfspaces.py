@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import threading
 import time
@@ -23,6 +24,7 @@ from airflow_provider_hfspaces.hub.checks import (
     InvalidInput,
     checked_hardware,
     checked_repo_id,
+    checked_token,
     known_hardware,
 )
 from airflow_provider_hfspaces.hub.client import HubClient
@@ -45,6 +47,7 @@ from airflow_provider_hfspaces.hub.models import (
     Volume,
     WhoAmI,
 )
+from airflow_provider_hfspaces.hub.retry import RateBudget
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.aio import AsyncHubClient
@@ -143,20 +146,39 @@ class HfSpacesHook(BaseHook):
     async def async_client(self) -> AsyncHubClient:
         """A client for an event loop, whose caller closes it.
 
-        Reads the connection without holding the loop up.
-        """
-        from airflow_provider_hfspaces.hub.aio import AsyncHubClient
+        Neither reading the connection nor the certificates holds the loop up.
 
+        :raises InvalidInput: for a connection that does not exist or cannot be right.
+        """
+        from airflow_provider_hfspaces.hub.aio import AsyncHubClient, load_certificates
+
+        await self.read_connection()
+        if self.settings.endpoint.startswith("https:"):
+            await asyncio.to_thread(load_certificates)
+        return AsyncHubClient(**self._options())
+
+    async def read_connection(self) -> None:
+        """Read the connection in an event loop, once.
+
+        :raises InvalidInput: if there is none.
+        """
         if "_connection" not in self.__dict__:
             try:
                 self.__dict__["_connection"] = await connection_of(self.hf_spaces_conn_id)
             except AirflowNotFoundException:
                 raise self._no_connection() from None
-        return AsyncHubClient(**self._options())
+
+    @property
+    def rate_budget(self) -> RateBudget:
+        """What the token may still send; the same for all clients of this Hub and token."""
+        return RateBudget.of(self.settings.endpoint, checked_token(self._own_token()))
+
+    def _own_token(self) -> str | None:
+        return self._token or (self._connection.password or "").strip() or None
 
     def _options(self) -> dict[str, Any]:
         """What both clients are made with."""
-        token = self._token or (self._connection.password or "").strip() or None
+        token = self._own_token()
         if token:
             mask_written(token)
         return {

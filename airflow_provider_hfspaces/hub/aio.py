@@ -19,7 +19,7 @@ from airflow_provider_hfspaces.hub.checks import checked_endpoint, checked_token
 from airflow_provider_hfspaces.hub.errors import missing_token, protocol_error, quota_used_up, unavailable
 from airflow_provider_hfspaces.hub.retry import RateBudget, RetryPolicy
 
-__all__ = ["AsyncHubClient"]
+__all__ = ["AsyncHubClient", "load_certificates"]
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ class AsyncHubClient:
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(silence, connect=connect, pool=None),
             limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
-            verify=_certificates() if self.endpoint.startswith("https:") else False,
+            verify=load_certificates() if self.endpoint.startswith("https:") else False,
             # A proxy cannot reach this host's loopback, and ~/.netrc must not replace the token.
             trust_env=not own_host,
             auth=_keep_headers,
@@ -206,8 +206,8 @@ class AsyncHubClient:
 
 
 @lru_cache(maxsize=1)
-def _certificates() -> ssl.SSLContext:
-    """Read once: it takes longer than any request, and the event loop waits for it."""
+def load_certificates() -> ssl.SSLContext:
+    """Read the certificates, once: that takes longer than many a request, and the event loop waits."""
     return httpx.create_ssl_context()
 
 

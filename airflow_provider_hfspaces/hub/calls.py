@@ -7,7 +7,7 @@ Each returns a :class:`Call` and sends nothing. Input that cannot be right raise
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_hfspaces.hub.checks import (
@@ -153,7 +153,8 @@ class ListedRuntime:
     def runtime(self) -> SpaceRuntime | None:
         """The runtime that it shows; ``None`` if it shows none that can be read."""
         try:
-            return SpaceRuntime.from_payload(self.payload["runtime"])
+            # Thousands of them are kept while somebody waits: without the answer as it came.
+            return replace(SpaceRuntime.from_payload(self.payload["runtime"]), raw={})
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 

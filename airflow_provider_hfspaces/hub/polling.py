@@ -42,6 +42,9 @@ _AT_A_TIME = 6
 _TOGETHER = 0.05
 """Seconds for which a new wait lets others join it, so that many begin with one list."""
 
+_AT_ONCE = 25
+"""Entries of a list that are told of before the event loop gets its turn."""
+
 _NEXT_LIST = 2.0
 """Seconds between two lists at the least, where new waits ask for one."""
 
@@ -62,7 +65,7 @@ class _Space:
     """A Space that is followed.
 
     :ivar due: when to look at it again.
-    :ivar payload: what a list said of it last, and ``told_at`` when that was told.
+    :ivar digest: of what a list said of it last, and ``told_at`` when that was told.
     :ivar asked: whether a look at it alone is under way.
     :ivar failing_since: since when nothing but errors came.
     """
@@ -73,7 +76,7 @@ class _Space:
     stage: str | None = None
     stage_since: float = 0.0
     asked: bool = False
-    payload: object = None
+    digest: int | None = None
     told_at: float = 0.0
     failures: int = 0
     failing_since: float | None = None
@@ -256,7 +259,7 @@ class _Owner:
             async with self._polling.slots:
                 async for page in self._polling.client.pages(call, retry=_ONCE):
                     pages += 1
-                    looked |= self._read(page, began)
+                    looked |= await self._read(page, began)
                     if len(looked) >= len(self._spaces) or pages > len(self._spaces):
                         break
                     await self._polling.pace.turn()
@@ -271,14 +274,16 @@ class _Owner:
             if key not in looked and space.due <= now and not space.asked:
                 self._ask(space)
 
-    def _read(self, page: list[calls.ListedRuntime], began: float) -> set[str]:
+    async def _read(self, page: list[calls.ListedRuntime], began: float) -> set[str]:
         looked = set()
-        for listed in page:
+        for number, listed in enumerate(page):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             space = self._spaces.get(listed.repo_id.lower())
             if space is None:
                 continue
-            payload = listed.payload.get("runtime")
-            if payload == space.payload and began - space.told_at < _TELL_AGAIN:
+            digest = hash(str(listed.payload.get("runtime")))
+            if digest == space.digest and began - space.told_at < _TELL_AGAIN:
                 looked.add(listed.repo_id.lower())
                 space.due = began + space.interval
                 continue
@@ -286,7 +291,7 @@ class _Owner:
             if runtime is None:
                 continue
             looked.add(listed.repo_id.lower())
-            space.payload, space.told_at = payload, began
+            space.digest, space.told_at = digest, began
             self._seen(space, runtime, began)
             if self._told.saw(space.repo_id, runtime, certain=False) and not space.asked:
                 self._ask(space)
@@ -314,7 +319,7 @@ class _Owner:
         now = self._clock()
         for space in spaces:
             space.failures += 1
-            space.payload = None
+            space.digest = None
             if not isinstance(error, HubRateLimited):
                 space.failing_since = space.failing_since or now
             since = space.failing_since

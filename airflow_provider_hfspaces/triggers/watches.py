@@ -53,14 +53,13 @@ async def watching(hf_spaces_conn_id: str) -> AsyncIterator[tuple[SpaceWatch, Hf
     of_loop = _loops.setdefault(asyncio.get_running_loop(), _OfLoop())
     async with of_loop.reading:
         # One at a time, so that a thousand triggers that start together read the connection once.
-        hook, client = await _hook(of_loop, hf_spaces_conn_id)
-        shared = of_loop.shared.setdefault(id(client.budget), _Shared(Pace(client.budget)))
+        hook = await _hook(of_loop, hf_spaces_conn_id)
+        budget = hook.rate_budget
+        shared = of_loop.shared.setdefault(id(budget), _Shared(Pace(budget)))
         if shared.watch is None:
             pace = shared.pace
-            shared.client = client
+            client = shared.client = await hook.async_client()
             shared.watch = SpaceWatch(client, source=lambda told: Polling(client, told, pace=pace))
-        elif shared.client is not client:
-            await client.aclose()
         shared.users += 1
     try:
         yield shared.watch, hook
@@ -72,12 +71,11 @@ async def watching(hf_spaces_conn_id: str) -> AsyncIterator[tuple[SpaceWatch, Hf
             await client.aclose()
 
 
-async def _hook(of_loop: _OfLoop, hf_spaces_conn_id: str) -> tuple[HfSpacesHook, AsyncHubClient]:
+async def _hook(of_loop: _OfLoop, hf_spaces_conn_id: str) -> HfSpacesHook:
     now = time.monotonic()
     read_at, hook = of_loop.hooks.get(hf_spaces_conn_id, (float("-inf"), None))
     if hook is None or now - read_at > _CONNECTION_GOOD_FOR:
-        hook, read_at = HfSpacesHook(hf_spaces_conn_id), now
-        client = await hook.async_client()
-        of_loop.hooks[hf_spaces_conn_id] = (read_at, hook)
-        return hook, client
-    return hook, await hook.async_client()
+        hook = HfSpacesHook(hf_spaces_conn_id)
+        await hook.read_connection()
+        of_loop.hooks[hf_spaces_conn_id] = (now, hook)
+    return hook

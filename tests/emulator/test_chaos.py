@@ -75,7 +75,6 @@ def test_the_ledger_agrees_with_what_every_caller_was_told(hub: HubEmulator) -> 
     faults = Counter(request.fault for request in hub.requests)
     assert faults["status"] > 200
     assert faults["reset"] > 60
-    assert sum(request.status == 429 for request in hub.requests) > 0
     assert outcomes["restart", "unknown"] > 5
     assert outcomes["hardware", "done"] > 0.99 * SPACES
     assert outcomes["pause", "done"] > 0.99 * SPACES

@@ -1,0 +1,83 @@
+"""What it costs to import this provider's modules on top of ``airflow.sdk``, beside other providers.
+
+``python -m benchmarks.imports``: milliseconds and modules, the best of several fresh processes each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+OURS = {
+    "operators, all of them": [
+        f"airflow_provider_hfspaces.operators.{name}"
+        for name in ("hardware", "lifecycle", "duplicate", "settings", "storage")
+    ],
+    "sensors": ["airflow_provider_hfspaces.sensors.spaces"],
+    "triggers": ["airflow_provider_hfspaces.triggers.spaces"],
+    "hooks": ["airflow_provider_hfspaces.hooks.hfspaces"],
+}
+THEIRS = {
+    "http operator": ["airflow.providers.http.operators.http"],
+    "dbt Cloud operators": ["airflow.providers.dbt.cloud.operators.dbt"],
+    "requests alone": ["requests"],
+    "httpx alone": ["httpx"],
+}
+ROUNDS = 5
+CACHE = Path(tempfile.gettempdir()) / f"hf-spaces-import-benchmark-{os.getuid()}"
+
+_CODE = """
+import json, sys, time
+try:
+    import airflow.sdk
+except ImportError:
+    import airflow.models.baseoperator, airflow.sensors.base
+from airflow.sdk import BaseOperator, BaseSensorOperator
+before = set(sys.modules)
+began = time.perf_counter()
+for name in json.loads(sys.argv[1]):
+    __import__(name)
+took = time.perf_counter() - began
+new = set(sys.modules) - before
+print(json.dumps([took, len(new), "requests" in new]))
+"""
+
+
+def measured(modules: list[str]) -> tuple[float, int, bool] | None:
+    """Milliseconds, modules, and whether ``requests`` is among them; ``None`` if it is not installed."""
+    best: tuple[float, int, bool] | None = None
+    # Compiled files are there, as after any installation: the first round writes what is missing.
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    settings |= {"PYTHONPYCACHEPREFIX": str(CACHE), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
+    for _ in range(ROUNDS + 1):
+        done = subprocess.run(
+            [sys.executable, "-c", _CODE, json.dumps(modules)],
+            capture_output=True,
+            text=True,
+            env=settings,
+        )
+        if done.returncode:
+            return None
+        seconds, number, requests = json.loads(done.stdout.splitlines()[-1])
+        if best is None or seconds * 1000 < best[0]:
+            best = seconds * 1000, number, requests
+    return best
+
+
+def main() -> None:
+    print(f"{'':<26}{'ms':>8}{'modules':>10}   imports requests")
+    for name, modules in {**OURS, **THEIRS}.items():
+        found = measured(modules)
+        if found is None:
+            print(f"{name:<26}{'not installed':>18}")
+        else:
+            milliseconds, number, requests = found
+            print(f"{name:<26}{milliseconds:>8.1f}{number:>10}   {'yes' if requests else 'no'}")
+
+
+if __name__ == "__main__":
+    main()

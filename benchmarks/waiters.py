@@ -1,0 +1,201 @@
+"""Waits for many Spaces in one process, in one of several ways, and prints what that took.
+
+``python -m benchmarks.waiters WAY COUNT INTERVAL SECONDS URL``; started by ``benchmarks.waiting``.
+
+- ``ours``: :class:`~airflow_provider_hfspaces.triggers.spaces.SpaceTrigger`.
+- ``dbt``: the trigger of the dbt Cloud provider, unmodified but for the address of its service.
+- ``official``: ``wait_for_space`` of the official client, each in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+GPU = "t4-small"
+
+
+class Meter:
+    """CPU, memory, connections and how long the event loop was held up."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self._memory = resident()
+        self._cpu, self._began = time.process_time(), time.perf_counter()
+        self.memory = self.blocked = 0.0
+        self.connections = 0
+        self._counted = False
+
+    def restart_cpu(self) -> None:
+        """Leave the start out of account: it comes once."""
+        self._cpu, self._began = time.process_time(), time.perf_counter()
+        self._counted = True
+
+    def look(self) -> None:
+        self.memory = max(self.memory, resident() - self._memory)
+        self.connections = max(self.connections, sockets())
+
+    async def watch_loop(self) -> None:
+        """Runs along; an event loop that is held up wakes it too late."""
+        looked = 0.0
+        while True:
+            asked = time.perf_counter()
+            await asyncio.sleep(0.025)
+            late = time.perf_counter() - asked - 0.025
+            self.blocked = max(self.blocked, late)
+            if asked - looked > 0.5:
+                looked = asked
+                self.look()
+
+    def read(self) -> dict[str, float]:
+        minutes = (time.perf_counter() - self._began) / 60
+        return {
+            "cpu_per_minute": (time.process_time() - self._cpu) / minutes,
+            "memory": self.memory,
+            "connections": self.connections,
+            "blocked": self.blocked,
+        }
+
+
+def resident() -> float:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def sockets() -> int:
+    with open("/proc/self/net/tcp") as file:
+        established = {line.split()[9] for line in file if line.split()[3] == "01"}
+    own = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            own.add(target[8:-1])
+    return len(established & own)
+
+
+def main() -> None:
+    way, count, interval, seconds, url = sys.argv[1:6]
+    names = json.loads(sys.stdin.readline())
+    fired: list[tuple[int, float, str]] = []
+    waits = {"ours": ours, "dbt": dbt, "official": official}[way](
+        names, int(count), float(interval), url, fired
+    )
+    meter = Meter()
+    print("ready", flush=True)
+    if way == "official":
+        in_threads(waits, float(seconds), meter)
+    else:
+        asyncio.run(in_one_loop(waits, float(seconds), meter))
+    print(json.dumps({**meter.read(), "fired": fired}), flush=True)
+    os._exit(0)
+
+
+async def in_one_loop(waits: list[Callable[[], Awaitable[None]]], seconds: float, meter: Meter) -> None:
+    watching = asyncio.create_task(meter.watch_loop())
+    tasks = [asyncio.create_task(wait()) for wait in waits]  # type: ignore[arg-type]
+    settle = min(5.0, seconds / 4)
+    await asyncio.wait(tasks, timeout=settle)
+    meter.restart_cpu()
+    await asyncio.wait(tasks, timeout=seconds - settle)
+    watching.cancel()
+
+
+def in_threads(waits: list[Callable[[], Any]], seconds: float, meter: Meter) -> None:
+    threading.stack_size(256 * 1024)
+    threads = [threading.Thread(target=wait, daemon=True) for wait in waits]
+    end = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    meter.restart_cpu()
+    while time.monotonic() < end and any(thread.is_alive() for thread in threads):
+        meter.look()
+        time.sleep(0.5)
+
+
+def ours(
+    names: list[str], count: int, interval: float, url: str, fired: list[Any]
+) -> list[Callable[[], Awaitable[None]]]:
+    from airflow_provider_hfspaces.hub.goal import Goal
+    from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
+
+    def waiting(number: int) -> Callable[[], Awaitable[None]]:
+        trigger = SpaceTrigger(
+            repo_id=names[number],
+            goal=Goal(hardware=GPU),
+            poll_interval=interval,
+            deadline=time.time() + 86_400,
+        )
+
+        async def wait() -> None:
+            async for event in trigger.run():
+                fired.append((number, time.time(), event.payload["status"]))  # noqa: PERF401
+
+        return wait
+
+    return [waiting(number) for number in range(count)]
+
+
+def dbt(
+    names: list[str], count: int, interval: float, url: str, fired: list[Any]
+) -> list[Callable[[], Awaitable[None]]]:
+    from airflow.providers.dbt.cloud.hooks.dbt import DbtCloudHook
+    from airflow.providers.dbt.cloud.triggers.dbt import DbtCloudRunJobTrigger
+
+    def here(tenant: str, endpoint: str, *arguments: Any, **options: Any) -> tuple[str, dict[str, Any]]:
+        return f"{url}/api/v2/accounts/{endpoint}", {}
+
+    DbtCloudHook.get_request_url_params = staticmethod(here)
+
+    def waiting(number: int) -> Callable[[], Awaitable[None]]:
+        trigger = DbtCloudRunJobTrigger(
+            conn_id="dbt_cloud_default",
+            run_id=number,
+            end_time=time.time() + 86_400,
+            poll_interval=interval,
+            account_id=1,
+        )
+
+        async def wait() -> None:
+            try:
+                async for event in trigger.run():
+                    fired.append((number, time.time(), event.payload["status"]))  # noqa: PERF401
+            except Exception as error:
+                fired.append((number, time.time(), f"failed: {type(error).__name__}"))
+
+        return wait
+
+    return [waiting(number) for number in range(count)]
+
+
+def official(
+    names: list[str], count: int, interval: float, url: str, fired: list[Any]
+) -> list[Callable[[], None]]:
+    import huggingface_hub
+
+    api = huggingface_hub.HfApi()
+
+    def waiting(number: int) -> Callable[[], None]:
+        def wait() -> None:
+            try:
+                api.wait_for_space(names[number], poll_interval=interval)
+                fired.append((number, time.time(), "reached"))
+            except Exception as error:
+                fired.append((number, time.time(), f"failed: {type(error).__name__}"))
+
+        return wait
+
+    return [waiting(number) for number in range(count)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""What waiting costs: ours beside a trigger that polls for itself and the official client's own wait.
+
+``python -m benchmarks.waiting [--seconds 60] [--counts 10,100,1000,5000]`` prints three tables, each from
+one run against an emulated Hub with its quotas on:
+
+1. what so many waits of one owner cost at a 30 s interval;
+2. how late an event comes after the Space runs, at a 10 s interval within the same quota;
+3. what happens at the quota: 1,000 waits at a 10 s interval on a free account; and a thousand owners.
+
+Needs ``apache-airflow-providers-dbt-cloud`` and ``huggingface_hub`` beside this package; what is not
+installed is left out, visibly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from benchmarks.waiters import GPU
+
+WAYS = {
+    "ours": "SpaceTrigger",
+    "dbt": "dbt Cloud's trigger",
+    "official": "wait_for_space in threads",
+}
+NEEDS = {"ours": "httpx", "dbt": "airflow.providers.dbt.cloud", "official": "huggingface_hub"}
+AMPLE = 10_000_000
+
+
+@dataclass
+class Outcome:
+    """What one way of waiting took and brought."""
+
+    cpu: float
+    memory: float
+    connections: int
+    blocked: float
+    requests_per_minute: float
+    refused: int
+    delays: list[float]
+    fired: Counter[str]
+
+
+class JobService:
+    """Serves the dbt Cloud trigger what it polls for: a job for each Space, done when the Space runs.
+
+    Counts its requests against the same kind of quota as the Hub.
+    """
+
+    def __init__(self, hub: HubEmulator, names: list[str]) -> None:
+        self._hub, self._names = hub, names
+        self.requests = self.refused = 0
+        listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        route = Route("/api/v2/accounts/{account}/runs/{number:int}/", self._run)
+        config = uvicorn.Config(
+            Starlette(routes=[route]), log_level="error", access_log=False, lifespan="off"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
+        self._thread.start()
+
+    async def _run(self, request: Request) -> JSONResponse:
+        self.requests += 1
+        world = self._hub.world
+        with world.lock:
+            allowance = world.limits.take("jobs", "free")
+            if not allowance.allowed:
+                self.refused += 1
+                return JSONResponse({"status": "too many requests"}, 429, allowance.headers())
+            view = world.space(self._names[request.path_params["number"]]).view()
+        done = view.stage == "RUNNING" and view.hardware == GPU
+        return JSONResponse({"data": {"id": request.path_params["number"], "status": 10 if done else 3}})
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+
+def measured(
+    way: str,
+    count: int,
+    *,
+    interval: float,
+    seconds: float,
+    quota: int,
+    owners: int = 1,
+    finish_within: tuple[float, float] | None = None,
+) -> Outcome:
+    """Have so many waits run for so long.
+
+    :param finish_within: between which seconds the Spaces get to where they should; else none does.
+    """
+    with HubEmulator(speed=0) as hub:
+        hub.set_quota(quota)
+        names = [f"owner{number % owners}/s{number}" for number in range(count)]
+        for name in names:
+            hub.add_space(name, stage="BUILDING", hardware=GPU)
+        jobs = JobService(hub, names)
+        finished: dict[int, float] = {}
+        try:
+            said = _wait(hub, jobs, way, names, interval, seconds, finish_within, finished)
+        finally:
+            jobs.close()
+        requests = jobs.requests if way == "dbt" else len(hub.requests)
+        refused = jobs.refused if way == "dbt" else sum(each.status == 429 for each in hub.requests)
+        return Outcome(
+            cpu=said["cpu_per_minute"],
+            memory=said["memory"],
+            connections=int(said["connections"]),
+            blocked=said["blocked"],
+            requests_per_minute=requests / seconds * 60,
+            refused=refused,
+            delays=sorted(at - finished[number] for number, at, _ in said["fired"] if number in finished),
+            fired=Counter(status.partition(":")[0] for _, _, status in said["fired"]),
+        )
+
+
+def _wait(
+    hub: HubEmulator,
+    jobs: JobService,
+    way: str,
+    names: list[str],
+    interval: float,
+    seconds: float,
+    finish_within: tuple[float, float] | None,
+    finished: dict[int, float],
+) -> Any:
+    connection = {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
+    job_connection = {"conn_type": "dbt_cloud", "login": "1", "password": "x", "host": "127.0.0.1"}
+    arguments = [way, str(len(names)), str(interval), str(seconds), jobs.url]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.waiters", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={
+            **os.environ,
+            "AIRFLOW_CONN_HF_SPACES_DEFAULT": json.dumps(connection),
+            "AIRFLOW_CONN_DBT_CLOUD_DEFAULT": json.dumps(job_connection),
+            "HF_ENDPOINT": hub.url,
+            "HF_TOKEN": hub.token,
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+            "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+        },
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(names) + "\n")
+    process.stdin.flush()
+    while process.stdout.readline().strip() != "ready":
+        if process.poll() is not None:
+            raise RuntimeError(f"{way} did not start")
+    began = time.time()
+    moments = random.Random(7)
+    due = sorted(
+        (moments.uniform(*finish_within) if finish_within else float("inf"), number)
+        for number in range(len(names))
+    )
+    for after, number in due:
+        if after > seconds:
+            break
+        time.sleep(max(began + after - time.time(), 0))
+        with hub.world.lock:
+            space = hub.world.space(names[number])
+            space._enter("RUNNING", "started", hub.now())
+        finished[number] = time.time()
+    printed, _ = process.communicate()
+    return json.loads(printed.splitlines()[-1])
+
+
+def table(title: str, names: list[str], rows: list[list[str]]) -> None:
+    widths = [max(len(row[column]) for row in [names, *rows]) for column in range(len(names))]
+    print(f"\n{title}\n")
+    for row in (names, ["-" * width for width in widths], *rows):
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[0] = row[0].ljust(widths[0])
+        print("  " + "  ".join(cells))
+
+
+def quantile(values: list[float], share: float) -> str:
+    return f"{values[min(int(share * len(values)), len(values) - 1)]:.1f} s" if values else "never"
+
+
+def times(theirs: float, ours: float) -> str:
+    return f"{theirs / ours:,.0f} x" if ours > 0 else "—"
+
+
+def installed(way: str) -> bool:
+    try:
+        return importlib.util.find_spec(NEEDS[way]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def costs(counts: list[int], seconds: float, ways: list[str]) -> None:
+    for count in counts:
+        rows, own = [], None
+        for way in ways:
+            if way == "official" and count > 1000:
+                rows.append([WAYS[way], "not run", "", "", "", "", ""])
+                continue
+            done = measured(way, count, interval=30, seconds=seconds, quota=AMPLE)
+            own = own or done
+            rows.append(
+                [
+                    WAYS[way],
+                    f"{done.requests_per_minute:,.0f}",
+                    times(done.requests_per_minute, own.requests_per_minute),
+                    f"{done.cpu:.2f} s",
+                    f"{done.memory:.1f} MB",
+                    f"{done.connections:,}",
+                    f"{done.blocked * 1000:.0f} ms" if way != "official" else "no loop",
+                ]
+            )
+        head = ["", "requests/min", "of ours", "CPU/min", "memory", "connections", "loop held up"]
+        table(f"{count:,} waits of one owner at a 30 s interval, for {seconds:.0f} s", head, rows)
+
+
+def delays(seconds: float, ways: list[str]) -> None:
+    rows = []
+    for way in ways:
+        done = measured(way, 50, interval=10, seconds=seconds + 20, quota=2500, finish_within=(5.0, seconds))
+        rows.append(
+            [
+                WAYS[way],
+                quantile(done.delays, 0.5),
+                quantile(done.delays, 0.99),
+                f"{done.requests_per_minute:,.0f}",
+                f"{done.refused:,}",
+            ]
+        )
+    table(
+        "From RUNNING to the event: 50 waits at a 10 s interval, a PRO account's quota",
+        ["", "median", "99 %", "requests/min", "429s"],
+        rows,
+    )
+
+
+def at_the_quota(seconds: float, ways: list[str]) -> None:
+    rows = []
+    for way in ways:
+        for owners in (1, 1000) if way == "ours" else (1,):
+            done = measured(
+                way,
+                1000,
+                interval=10,
+                seconds=seconds + 30,
+                quota=1000,
+                owners=owners,
+                finish_within=(5.0, seconds) if owners == 1 else None,
+            )
+            late = sum(delay > 20 for delay in done.delays)
+            failed = sum(number for status, number in done.fired.items() if status == "failed")
+            rows.append(
+                [
+                    WAYS[way] + (f", {owners:,} owners" if owners > 1 else ""),
+                    f"{done.requests_per_minute:,.0f}",
+                    f"{done.refused:,}",
+                    f"{failed:,}",
+                    f"{late:,}" if owners == 1 else "none was to end",
+                    quantile(done.delays, 0.5) if owners == 1 else "",
+                ]
+            )
+    table(
+        "At the quota: 1,000 waits at a 10 s interval, a free account's 1,000 requests in 300 s",
+        ["", "requests/min", "429s", "failed", "over 20 s late", "median delay"],
+        rows,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--counts", default="10,100,1000,5000")
+    parser.add_argument("--only", choices=("costs", "delays", "quota"))
+    options = parser.parse_args()
+    ways = [way for way in WAYS if installed(way)]
+    for way in WAYS:
+        if way not in ways:
+            print(f"Left out, for want of {NEEDS[way]}: {WAYS[way]}")
+    if options.only in (None, "costs"):
+        costs([int(each) for each in options.counts.split(",")], options.seconds, ways)
+    if options.only in (None, "delays"):
+        delays(options.seconds, ways)
+    if options.only in (None, "quota"):
+        at_the_quota(options.seconds, ways)
+
+
+if __name__ == "__main__":
+    main()
