@@ -11,7 +11,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.venv/pip-cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install clients demo test check lint format types clean
+.PHONY: help install clients demo test test-processes check lint format types clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ demo: $(INSTALLED) ## Watch a Space go to a GPU, work, and come back, on an emul
 
 test: $(INSTALLED) $(CLIENTS) ## Run the tests
 	$(BIN)/python -m pytest
+
+test-processes: $(INSTALLED) ## Run the tests that start and kill a whole Airflow
+	$(BIN)/python -m pytest -m processes tests/processes
 
 check: lint format types ## Lint, format and types
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -136,7 +135,7 @@ async def connection_of(conn_id: str) -> Any:
     hook = __getattr__("BaseHook")
     if hasattr(hook, "aget_connection"):
         return await hook.aget_connection(conn_id)
-    return await asyncio.to_thread(hook.get_connection, conn_id)
+    return await _in_thread(hook.get_connection, conn_id)
 
 
 def base_event_trigger() -> Any:
@@ -160,7 +159,16 @@ async def is_ended(task_instance: Any) -> bool:
     cleared finds it scheduled anew.
     """
     find = _state_now if AIRFLOW_3 else _state_in_database
-    return str(await asyncio.to_thread(find, task_instance)) in _FINAL
+    return str(await _in_thread(find, task_instance)) in _FINAL
+
+
+async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call what would hold the event loop up.
+
+    Airflow 3's triggerer finds its way back from a thread to the loop, over which it talks to its
+    supervisor, in none but asgiref's threads.
+    """
+    return await import_module("asgiref.sync").sync_to_async(function)(*arguments)
 
 
 def _state_now(ti: Any) -> str | None:

@@ -240,7 +240,7 @@ def costs(counts: list[int], seconds: float, ways: list[str]) -> None:
 def delays(seconds: float, ways: list[str]) -> None:
     rows = []
     for way in ways:
-        done = measured(way, 50, interval=10, seconds=seconds + 20, quota=2500, finish_within=(5.0, seconds))
+        done = measured(way, 50, interval=10, seconds=seconds + 20, quota=2500, finish_within=(10.0, seconds))
         rows.append(
             [
                 WAYS[way],
@@ -268,7 +268,7 @@ def at_the_quota(seconds: float, ways: list[str]) -> None:
                 seconds=seconds + 30,
                 quota=1000,
                 owners=owners,
-                finish_within=(5.0, seconds) if owners == 1 else None,
+                finish_within=(10.0, seconds) if owners == 1 else None,
             )
             late = sum(delay > 20 for delay in done.delays)
             failed = sum(number for status, number in done.fired.items() if status == "failed")

@@ -60,7 +60,7 @@ _BUILDING = frozenset({"BUILDING", "RUNNING_BUILDING"})
 _SAMPLES = 3
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Space:
     """A Space that is followed.
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -55,7 +54,7 @@ class Source(Protocol):
         """Stop."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Waiter:
     """One wait."""
 
@@ -69,7 +68,7 @@ class _Waiter:
     state: tuple[str | None, ...] | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Watched:
     """One Space with all who wait for it."""
 
@@ -137,14 +136,16 @@ class SpaceWatch:
         """
         whole = timeout + elapsed if whole_timeout is None else whole_timeout
         wait = Wait(goal, before=before, answer=answer, grace=min(grace, whole / 2))
-        with self._waiting(repo_id, wait, poll_interval, elapsed, on_change) as waiter:
-            try:
-                # A wait that is late already, as after a restart, still deserves a look.
-                return await asyncio.wait_for(waiter.done, timeout if timeout > 0 else _LAST_LOOK)
-            except (asyncio.TimeoutError, TimeoutError):
-                raise wait_timed_out(
-                    repo_id, str(goal), whole, waiter.reason, waiter.runtime, self.client.endpoint
-                ) from None
+        waiter = self._join(repo_id, wait, poll_interval, elapsed, on_change)
+        try:
+            # A wait that is late already, as after a restart, still deserves a look.
+            return await asyncio.wait_for(waiter.done, timeout if timeout > 0 else _LAST_LOOK)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise wait_timed_out(
+                repo_id, str(goal), whole, waiter.reason, waiter.runtime, self.client.endpoint
+            ) from None
+        finally:
+            self._leave(repo_id, waiter)
 
     async def changes(
         self, repo_id: str, *, poll_interval: float = 30.0
@@ -156,7 +157,8 @@ class SpaceWatch:
         """
         news: asyncio.Queue[tuple[SpaceRuntime | None, SpaceRuntime]] = asyncio.Queue()
         wait = Changes(lambda before, now: news.put_nowait((before, now)))
-        with self._waiting(repo_id, wait, poll_interval) as waiter:
+        waiter = self._join(repo_id, wait, poll_interval)
+        try:
             while True:
                 told = asyncio.ensure_future(news.get())
                 try:
@@ -169,31 +171,33 @@ class SpaceWatch:
                     if not told.done():
                         told.cancel()
                 yield told.result()
+        finally:
+            self._leave(repo_id, waiter)
 
-    @contextmanager
-    def _waiting(
+    def _join(
         self,
         repo_id: str,
         wait: Wait | Changes,
         interval: float,
         elapsed: float = 0.0,
         on_change: OnChange | None = None,
-    ) -> Iterator[_Waiter]:
+    ) -> _Waiter:
         done: asyncio.Future[SpaceRuntime] = asyncio.get_running_loop().create_future()
         waiter = _Waiter(wait, interval, self._clock() - elapsed, on_change, done)
         watched = self._spaces.setdefault(repo_id.lower(), _Watched(repo_id))
         watched.waiters.append(waiter)
         self._source.follow(watched.repo_id, watched.interval)
-        try:
-            yield waiter
-        finally:
-            if done.done() and not done.cancelled():
-                done.exception()  # somebody who has left need not be told
-            done.cancel()
-            watched.waiters.remove(waiter)
-            if not watched.waiters:
-                del self._spaces[watched.repo_id.lower()]
-                self._source.leave(watched.repo_id)
+        return waiter
+
+    def _leave(self, repo_id: str, waiter: _Waiter) -> None:
+        if waiter.done.done() and not waiter.done.cancelled():
+            waiter.done.exception()  # somebody who has left need not be told
+        waiter.done.cancel()
+        watched = self._spaces[repo_id.lower()]
+        watched.waiters.remove(waiter)
+        if not watched.waiters:
+            del self._spaces[repo_id.lower()]
+            self._source.leave(watched.repo_id)
 
     async def close(self) -> None:
         """Stop; whoever still waits is told so."""

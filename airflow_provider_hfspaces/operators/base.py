@@ -82,18 +82,18 @@ class SpaceOperator(BaseOperator):
                 self.hook.require_token(repo_id)
             self.link(context, repo_id)
             result = self.act(repo_id, context)
-        self.describe_outlets(context, result)
+        self.describe_outlets(context, repo_id, result)
         return result
 
-    def describe_outlets(self, context: Context, result: Any) -> None:
-        """Say in the events of those outlets that are Spaces what has become of them."""
+    def describe_outlets(self, context: Context, repo_id: str, result: Any) -> None:
+        """Say in the event of the outlet that is this Space what has become of it."""
         from airflow_provider_hfspaces.assets import repo_id_of
 
         if not isinstance(result, dict):
             return
         told = {name: result[name] for name in ("stage", "hardware", "requested_hardware") if name in result}
         for asset in getattr(self, "outlets", None) or ():
-            if repo_id_of(asset) is not None and told:
+            if told and (repo_id_of(asset) or "").casefold() == repo_id.casefold():
                 context["outlet_events"][asset].extra.update(told)
 
     @abstractmethod
@@ -191,7 +191,7 @@ class WaitingOperator(SpaceOperator):
         runtime = SpaceRuntime.from_dict(event["runtime"])
         with failing_for_good():
             result = self.waited(repo_id, runtime, context, **(then or {}))
-        self.describe_outlets(context, result)
+        self.describe_outlets(context, repo_id, result)
         return result
 
     def on_failed_wait(self, error: SpaceWaitError) -> None:

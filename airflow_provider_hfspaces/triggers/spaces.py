@@ -20,6 +20,9 @@ from airflow_provider_hfspaces.triggers.watches import watching
 
 __all__ = ["SpaceTrigger"]
 
+_undoing: set[asyncio.Future[None]] = set()
+"""The event loop forgets tasks that nobody holds."""
+
 
 class SpaceTrigger(BaseTrigger):
     """Wait until a Space is where it should be.
@@ -131,6 +134,16 @@ class SpaceTrigger(BaseTrigger):
         self.log.info("%4.0f s  %s is %s", elapsed, self.repo_id, describe(runtime))
 
     async def _undo_if_killed(self) -> None:
+        if not self.put_back:
+            return
+        # Airflow cancels a trigger again while it is being told of the kill: what undoes the upgrade
+        # must go on all the same.
+        undoing = asyncio.ensure_future(self._undo())
+        _undoing.add(undoing)
+        undoing.add_done_callback(_undoing.discard)
+        await asyncio.shield(undoing)
+
+    async def _undo(self) -> None:
         if not self.put_back or not await is_ended(self.task_instance):
             # Cleared or only moved: the next try, or the other triggerer, goes on from here.
             return

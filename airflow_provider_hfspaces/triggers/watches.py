@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -44,26 +42,36 @@ class _OfLoop:
 _loops: WeakKeyDictionary[Any, _OfLoop] = WeakKeyDictionary()
 
 
-@asynccontextmanager
-async def watching(hf_spaces_conn_id: str) -> AsyncIterator[tuple[SpaceWatch, HfSpacesHook]]:
-    """The watch that all waits over this connection's Hub and token share, and the connection's hook.
+class watching:
+    """The watch that all waits over a connection's Hub and token share, and the connection's hook.
+
+    ``async with watching(hf_spaces_conn_id) as (watch, hook)``.
 
     :raises InvalidInput: for a connection that does not exist or cannot be right.
     """
-    of_loop = _loops.setdefault(asyncio.get_running_loop(), _OfLoop())
-    async with of_loop.reading:
-        # One at a time, so that a thousand triggers that start together read the connection once.
-        hook = await _hook(of_loop, hf_spaces_conn_id)
-        budget = hook.rate_budget
-        shared = of_loop.shared.setdefault(id(budget), _Shared(Pace(budget)))
-        if shared.watch is None:
-            pace = shared.pace
-            client = shared.client = await hook.async_client()
-            shared.watch = SpaceWatch(client, source=lambda told: Polling(client, told, pace=pace))
-        shared.users += 1
-    try:
-        yield shared.watch, hook
-    finally:
+
+    __slots__ = ("_conn_id", "_shared")
+
+    def __init__(self, hf_spaces_conn_id: str) -> None:
+        self._conn_id = hf_spaces_conn_id
+
+    async def __aenter__(self) -> tuple[SpaceWatch, HfSpacesHook]:
+        of_loop = _loops.setdefault(asyncio.get_running_loop(), _OfLoop())
+        async with of_loop.reading:
+            # One at a time, so that a thousand triggers that start together read the connection once.
+            hook = await _hook(of_loop, self._conn_id)
+            budget = hook.rate_budget
+            shared = of_loop.shared.setdefault(id(budget), _Shared(Pace(budget)))
+            if shared.watch is None:
+                pace = shared.pace
+                client = shared.client = await hook.async_client()
+                shared.watch = SpaceWatch(client, source=lambda told: Polling(client, told, pace=pace))
+            shared.users += 1
+        self._shared = shared
+        return shared.watch, hook
+
+    async def __aexit__(self, *error: object) -> None:
+        shared = self._shared
         shared.users -= 1
         if not shared.users and shared.watch is not None and shared.client is not None:
             watch, client, shared.watch, shared.client = shared.watch, shared.client, None, None

@@ -257,6 +257,29 @@ class TestKill:
             ("cpu-upgrade", 600) if goes_back else ("t4-small", 3600)
         )
 
+    def test_a_second_cancellation_does_not_cut_the_way_back_off(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=600)
+        hub.world.space(SPACE).request_hardware("t4-small", 3600)
+
+        async def is_ended(task_instance: Any) -> bool:
+            await asyncio.sleep(0.2)
+            return True
+
+        monkeypatch.setattr(spaces, "is_ended", is_ended)
+
+        async def cancelled_twice() -> None:
+            killed = asyncio.create_task(trigger(put_back=self.SNAPSHOT)._undo_if_killed())
+            await asyncio.sleep(0.1)
+            killed.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await killed
+            await asyncio.gather(*spaces._undoing)
+
+        asyncio.run(cancelled_twice())
+        assert space.requested_hardware == "cpu-upgrade"
+
     def test_and_only_if_it_is_to(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         assert Try().deferral(upgrade(cancel_on_kill=False)).trigger.put_back is None

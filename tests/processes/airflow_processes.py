@@ -1,0 +1,177 @@
+"""A whole Airflow of real processes, in a folder of its own: to be stopped and killed in parts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import connection
+
+__all__ = ["AIRFLOW_3", "AirflowProcesses"]
+
+AIRFLOW_3 = not version("apache-airflow").startswith("2.")
+DAGS = Path(__file__).with_name("dags")
+
+
+class AirflowProcesses:
+    """Scheduler, DAG processor, triggerers and API server of one Airflow.
+
+    :param home: an empty folder.
+    """
+
+    def __init__(self, home: Path, hub: HubEmulator) -> None:
+        self.home = home
+        self.port = free_port()
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        api = f"http://127.0.0.1:{self.port}"
+        self.api = api
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor" if AIRFLOW_3 else "SequentialExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{api}/execution/",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__BASE_URL": api,
+            "AIRFLOW__API_AUTH__JWT_SECRET": "for these tests alone, and for an hour at the most, at that",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+            "AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(hub),
+        }
+
+    def start(self, *more: str) -> None:
+        """Make the database and start everything; returns when the DAGs can be run."""
+        self.airflow("db", "migrate")
+        if AIRFLOW_3:
+            self.spawn("api-server", "api-server", "--port", str(self.port))
+            self.spawn("dag-processor", "dag-processor")
+        self.spawn("scheduler", "scheduler")
+        self.spawn("triggerer", "triggerer")
+        for name in more:
+            self.spawn(name, "triggerer")
+        self.until(lambda: self.query("SELECT count(*) FROM dag WHERE NOT is_paused")[0][0] == 2, 120)
+        if AIRFLOW_3:
+            self.until(self._answers, 60)
+
+    def spawn(self, name: str, *command: str) -> None:
+        """Start a process under a name of ours."""
+        with (self.home / f"{name}.out").open("ab") as out:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *command],
+                env=self.environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def end(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
+        """End a process with all that it has started, and wait until it is gone."""
+        process = self.processes.pop(name)
+        if how == signal.SIGKILL:
+            os.killpg(process.pid, how)
+        else:
+            process.send_signal(how)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+    def stop(self) -> None:
+        """End everything."""
+        for process in self.processes.values():
+            os.killpg(process.pid, signal.SIGKILL)
+        for process in self.processes.values():
+            process.wait(10)
+        self.processes.clear()
+
+    def airflow(self, *arguments: str) -> str:
+        """Run one command of Airflow's."""
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def run(self, dag_id: str) -> None:
+        """Start a DAG run."""
+        self.airflow("dags", "trigger", "--run-id", "run", dag_id)
+
+    def query(self, statement: str) -> list[Any]:
+        """Look into the database; nothing while it is busy."""
+        try:
+            with sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=5) as database:
+                return database.execute(statement).fetchall()
+        except sqlite3.OperationalError:
+            return [(None, None)]
+
+    def states(self, dag_id: str) -> Counter[str]:
+        """How many task instances are in which state."""
+        found = self.query(f"SELECT state FROM task_instance WHERE dag_id = '{dag_id}' AND map_index != -2")
+        return Counter(str(row[0]) for row in found)
+
+    def mark(self, dag_id: str, task_id: str, state: str) -> None:
+        """Do as a user does in the UI (Airflow 3)."""
+        token = requests.get(f"{self.api}/auth/token", timeout=30).json()["access_token"]
+        answer = requests.patch(
+            f"{self.api}/api/v2/dags/{dag_id}/dagRuns/run/taskInstances/{task_id}",
+            json={"new_state": state},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+
+    def log_of(self, dag_id: str) -> str:
+        """All that the tasks of a DAG and their triggers have logged."""
+        folder = self.home / "logs" / f"dag_id={dag_id}"
+        return "\n".join(path.read_text(errors="replace") for path in sorted(folder.rglob("*.log*")))
+
+    def until(self, condition: Callable[[], Any], seconds: float) -> None:
+        """Wait until something is so."""
+        end = time.monotonic() + seconds
+        while not condition():
+            for name, process in self.processes.items():
+                assert process.poll() is None, f"{name} ended: {self.tail(name)}"
+            assert time.monotonic() < end, "\n".join(self.tail(name) for name in self.processes)
+            time.sleep(0.5)
+
+    def tail(self, name: str) -> str:
+        """The end of what a process has printed."""
+        return f"--- {name}\n" + (self.home / f"{name}.out").read_text(errors="replace")[-3000:]
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.api}/api/v2/monitor/health", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])

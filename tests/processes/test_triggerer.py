@@ -1,0 +1,89 @@
+"""Fifty tasks wait in real triggerers, which are restarted, killed and doubled: each ends right, once."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.processes.airflow_processes import AIRFLOW_3, AirflowProcesses
+
+pytestmark = pytest.mark.processes
+
+SPACES = [f"acme/s{number}" for number in range(50)]
+
+
+@pytest.fixture
+def hub_speed() -> float:
+    return 1
+
+
+@pytest.fixture
+def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
+    hub.settings.change({"timings": {"build": 10**6}})
+    for name in SPACES:
+        hub.add_space(name, stage="PAUSED")
+    processes = AirflowProcesses(tmp_path, hub)
+    try:
+        processes.start()
+        yield processes
+    finally:
+        processes.stop()
+
+
+def finish(hub: HubEmulator) -> None:
+    """Let all Spaces get to where they should be."""
+    hub.settings.change({"timings": {"build": 1, "start": 1}})
+    hub.advance(2 * 10**6)
+
+
+def each_ended_once(hub: HubEmulator, airflow: AirflowProcesses) -> None:
+    airflow.until(lambda: airflow.states("waiting") == {"success": 50}, 180)
+    restarts = Counter(request.path for request in hub.requests if request.path.endswith("/restart"))
+    assert restarts == {f"/api/spaces/{name}/restart": 1 for name in SPACES}
+    assert {hub.space(name).stage for name in SPACES} == {"RUNNING"}
+    assert {row[0] for row in airflow.query("SELECT try_number FROM task_instance")} == {1}
+    assert hub.token not in airflow.log_of("waiting")
+
+
+def test_a_triggerer_is_restarted_killed_and_doubled(hub: HubEmulator, airflow: AirflowProcesses) -> None:
+    airflow.run("waiting")
+    airflow.until(lambda: airflow.states("waiting")["deferred"] == 50, 180)
+
+    airflow.end("triggerer")
+    airflow.spawn("second", "triggerer")
+    looks = len(hub.requests)
+    airflow.until(lambda: len(hub.requests) > looks, 60)
+    assert airflow.states("waiting") == {"deferred": 50}
+
+    airflow.end("second", signal.SIGKILL)
+    airflow.spawn("third", "triggerer")
+    airflow.spawn("fourth", "triggerer")
+    looks = len(hub.requests)
+    airflow.until(lambda: len(hub.requests) > looks, 90)
+    assert airflow.states("waiting") == {"deferred": 50}
+
+    airflow.end("third", signal.SIGKILL)
+    finish(hub)
+    each_ended_once(hub, airflow)
+    waits = [request for request in hub.requests if request.path == "/api/spaces"]
+    assert len(waits) < 300
+
+
+@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another way to mark tasks")
+def test_an_upgrade_that_a_user_kills_while_it_waits_is_undone(
+    hub: HubEmulator, airflow: AirflowProcesses
+) -> None:
+    space = hub.add_space("acme/gpu", hardware="cpu-upgrade", sleep_time=600000)
+    airflow.run("killed")
+    airflow.until(lambda: airflow.states("killed")["deferred"] == 1, 120)
+    airflow.until(lambda: "s  acme/gpu is" in airflow.log_of("killed"), 60)
+    assert space.requested_hardware == "t4-small"
+    airflow.mark("killed", "upgrade", "failed")
+    airflow.until(lambda: space.requested_hardware == "cpu-upgrade", 60)
+    assert space.sleep_time == 600000
+    assert airflow.states("killed") == {"failed": 1}
