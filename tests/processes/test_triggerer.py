@@ -24,7 +24,7 @@ def hub_speed() -> float:
 
 @pytest.fixture
 def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
-    hub.settings.change({"timings": {"build": 10**6}})
+    hub.settings.change({"timings": {"build": 100_000}})
     for name in SPACES:
         hub.add_space(name, stage="PAUSED")
     processes = AirflowProcesses(tmp_path, hub)
@@ -37,8 +37,7 @@ def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
 
 def finish(hub: HubEmulator) -> None:
     """Let all Spaces get to where they should be."""
-    hub.settings.change({"timings": {"build": 1, "start": 1}})
-    hub.advance(2 * 10**6)
+    hub.advance(100_060)
 
 
 def each_ended_once(hub: HubEmulator, airflow: AirflowProcesses) -> None:
