@@ -47,6 +47,21 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [f"{package}.triggers.spaces", f"{package}.triggers.events"],
             }
         ],
+        "config": {
+            "hf_spaces": {
+                "description": "Hugging Face Spaces.",
+                "options": {
+                    "quota_share": {
+                        "description": "Share of the Hub's API quota, above 0 and at most 1, that deferred "
+                        "waits may use.",
+                        "version_added": __version__,
+                        "type": "float",
+                        "example": "0.5",
+                        "default": "0.5",
+                    }
+                },
+            }
+        },
         "asset-uris": asset_uris,
         "dataset-uris": asset_uris,
         "extra-links": [f"{package}.links.SpaceLink", f"{package}.links.SpaceLogsLink"],

@@ -77,6 +77,7 @@ __all__ = [
     "hides_value_of",
     "is_ended",
     "mask_secret",
+    "quota_share",
     "retry_store",
     "xcom_value",
 ]
@@ -125,6 +126,12 @@ def default_deferrable() -> bool:
     """Airflow's own default for ``deferrable``."""
     conf = import_module("airflow.configuration").conf
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def quota_share() -> float:
+    """The share of the Hub's quota that waiting may use, ``[hf_spaces] quota_share``."""
+    conf = import_module("airflow.configuration").conf
+    return float(conf.getfloat("hf_spaces", "quota_share", fallback=0.5))
 
 
 async def connection_of(conn_id: str) -> Any:

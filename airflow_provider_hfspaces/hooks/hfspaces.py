@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import threading
 import time
@@ -27,7 +26,6 @@ from airflow_provider_hfspaces.hub.checks import (
     checked_token,
     known_hardware,
 )
-from airflow_provider_hfspaces.hub.client import HubClient
 from airflow_provider_hfspaces.hub.errors import (
     HubAuthError,
     HubError,
@@ -52,6 +50,7 @@ from airflow_provider_hfspaces.hub.retry import RateBudget
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.aio import AsyncHubClient
     from airflow_provider_hfspaces.hub.calls import Call
+    from airflow_provider_hfspaces.hub.client import HubClient
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
 __all__ = ["HfSpacesHook"]
@@ -141,6 +140,8 @@ class HfSpacesHook(BaseHook):
     @cached_property
     def client(self) -> HubClient:
         """The client behind this hook, built once: one pool of connections, one masked token."""
+        from airflow_provider_hfspaces.hub.client import HubClient
+
         return HubClient(**self._options())
 
     async def async_client(self) -> AsyncHubClient:
@@ -150,11 +151,10 @@ class HfSpacesHook(BaseHook):
 
         :raises InvalidInput: for a connection that does not exist or cannot be right.
         """
-        from airflow_provider_hfspaces.hub.aio import AsyncHubClient, load_certificates
+        from airflow_provider_hfspaces.hub.aio import AsyncHubClient, prepare
 
         await self.read_connection()
-        if self.settings.endpoint.startswith("https:"):
-            await asyncio.to_thread(load_certificates)
+        await prepare(self.settings.endpoint)
         return AsyncHubClient(**self._options())
 
     async def read_connection(self) -> None:

@@ -19,7 +19,7 @@ from airflow_provider_hfspaces.hub.checks import checked_endpoint, checked_token
 from airflow_provider_hfspaces.hub.errors import missing_token, protocol_error, quota_used_up, unavailable
 from airflow_provider_hfspaces.hub.retry import RateBudget, RetryPolicy
 
-__all__ = ["AsyncHubClient", "load_certificates"]
+__all__ = ["AsyncHubClient", "prepare"]
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ class AsyncHubClient:
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(silence, connect=connect, pool=None),
             limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
-            verify=load_certificates() if self.endpoint.startswith("https:") else False,
+            verify=_certificates() if self.endpoint.startswith("https:") else False,
             # A proxy cannot reach this host's loopback, and ~/.netrc must not replace the token.
             trust_env=not own_host,
             auth=_keep_headers,
@@ -205,8 +205,22 @@ class AsyncHubClient:
         raise protocol_error(call, response.status_code, response.headers, "", expected="an end of redirects")
 
 
+async def prepare(endpoint: str) -> None:
+    """Do in a thread, once, what takes longer than many a request and would hold the event loop up."""
+    await asyncio.to_thread(_prepared, endpoint.startswith("https:"))
+
+
+@lru_cache(maxsize=2)
+def _prepared(secure: bool) -> None:
+    import anyio  # comes with httpx, which loads the rest of it for its first connection
+
+    anyio.run(anyio.sleep, 0)
+    if secure:
+        _certificates()
+
+
 @lru_cache(maxsize=1)
-def load_certificates() -> ssl.SSLContext:
+def _certificates() -> ssl.SSLContext:
     """Read the certificates, once: that takes longer than many a request, and the event loop waits."""
     return httpx.create_ssl_context()
 

@@ -190,11 +190,13 @@ class _Owner:
                 self._ask(space)
             return
         new = [space for space in due if space.stage is None]
-        if self._list_due <= now or len(new) > max(_FEW, self._pages):
-            await self._look_at_all()
-        elif new and not self._polling.pace.has_room(len(new)):
-            # No room for looks at each of them: the next list has them all.
+        many = len(new) > max(_FEW, self._pages)
+        if many or (new and not self._polling.pace.has_room(len(new))):
+            # A list has them all, but not one for each handful of those who come one after the other.
             self._list_due = min(self._list_due, self._listed_at + _NEXT_LIST)
+            new = []
+        if self._list_due <= now:
+            await self._look_at_all()
         else:
             for space in new:
                 self._ask(space)

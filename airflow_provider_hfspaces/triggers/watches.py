@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from airflow_provider_hfspaces.compat import quota_share
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.pace import Pace
@@ -61,7 +62,7 @@ class watching:
             # One at a time, so that a thousand triggers that start together read the connection once.
             hook = await _hook(of_loop, self._conn_id)
             budget = hook.rate_budget
-            shared = of_loop.shared.setdefault(id(budget), _Shared(Pace(budget)))
+            shared = of_loop.shared.setdefault(id(budget), _Shared(Pace(budget, share=quota_share())))
             if shared.watch is None:
                 pace = shared.pace
                 client = shared.client = await hook.async_client()

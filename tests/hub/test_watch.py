@@ -16,6 +16,7 @@ from airflow_provider_hfspaces.hub.errors import SpaceNotFound, SpaceWaitFailed,
 from airflow_provider_hfspaces.hub.goal import Goal
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.pace import Pace
+from airflow_provider_hfspaces.hub.polling import Polling, _Owner, _Space
 from airflow_provider_hfspaces.hub.retry import RateBudget
 from airflow_provider_hfspaces.hub.watch import SpaceWatch
 
@@ -222,6 +223,38 @@ def test_one_owners_trouble_is_nobody_elses(hub: HubEmulator) -> None:
         stuck.cancel()
 
     watched(hub, use)
+
+
+def test_early_in_a_build_it_looks_half_as_often(hub: HubEmulator) -> None:
+    hub.add_space(SPACE, stage="RUNNING_BUILDING", hardware="t4-small")
+    now = [0.0]
+
+    async def looks(builds: list[float]) -> list[float]:
+        async with AsyncHubClient(hub.token, hub.url) as client:
+            polling = Polling(client, Nobody(), clock=lambda: now[0])
+            polling.builds.extend(builds)
+            owner = _Owner(polling, Nobody(), "acme", lambda: now[0])
+            space = _Space(SPACE, 10, 0)
+            found = []
+            for moment, stage in ((0, "RUNNING"), (5, "BUILDING"), (45, "BUILDING"), (90, "BUILDING")):
+                now[0] = moment
+                owner._seen(space, SpaceRuntime(stage), moment)
+                found.append(space.due - moment)
+            await owner.close()
+            return found
+
+    assert asyncio.run(looks([120.0, 130.0, 140.0])) == [10, 20, 10, 10]
+    assert asyncio.run(looks([120.0])) == [10, 10, 10, 10]
+
+
+class Nobody:
+    """Is told, and does nothing."""
+
+    def saw(self, repo_id: str, runtime: SpaceRuntime, *, certain: bool) -> bool:
+        return False
+
+    def lost(self, repo_id: str, error: Exception) -> None:
+        """Nothing."""
 
 
 def test_every_change_is_told_to_who_wants_to_know(hub: HubEmulator) -> None:

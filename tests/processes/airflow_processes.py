@@ -71,7 +71,8 @@ class AirflowProcesses:
         self.spawn("triggerer", "triggerer")
         for name in more:
             self.spawn(name, "triggerer")
-        self.until(lambda: self.query("SELECT count(*) FROM dag WHERE NOT is_paused")[0][0] == 2, 120)
+        dags = 4 if AIRFLOW_3 else 2
+        self.until(lambda: self.query("SELECT count(*) FROM dag WHERE NOT is_paused")[0][0] == dags, 120)
         if AIRFLOW_3:
             self.until(self._answers, 60)
 

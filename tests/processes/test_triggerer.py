@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,3 +87,18 @@ def test_an_upgrade_that_a_user_kills_while_it_waits_is_undone(
     airflow.until(lambda: space.requested_hardware == "cpu-upgrade", 60)
     assert space.sleep_time == 600000
     assert airflow.states("killed") == {"failed": 1}
+
+
+@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has no asset watchers")
+def test_a_dag_runs_when_its_space_fails(hub: HubEmulator, airflow: AirflowProcesses) -> None:
+    fragile, sturdy = hub.add_space("acme/fragile"), hub.add_space("acme/sturdy")
+    airflow.until(lambda: any("fragile" in request.path for request in hub.requests), 120)
+    time.sleep(5)
+    assert not airflow.states("on_error")
+    fragile.crash("Exit code: 1")
+    airflow.until(lambda: airflow.states("on_error") == {"success": 1}, 120)
+    assert sturdy.stage == "RUNNING"
+    assert not airflow.states("on_other_error")
+    told = airflow.query("SELECT extra FROM asset_event")
+    assert len(told) == 1
+    assert "Exit code: 1" in str(told)
