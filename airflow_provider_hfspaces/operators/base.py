@@ -175,11 +175,11 @@ class WaitingOperator(SpaceOperator):
         """What is left to do when the Space is where it should be; its result is the task's XCom."""
         return runtime.to_dict()
 
-    def execute_complete(
-        self, context: Context, event: Mapping[str, Any], repo_id: str, then: Mapping[str, Any] | None = None
-    ) -> Any:
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Go on after a deferred wait.
 
+        :param event: the trigger's. All that is needed stands in it, since ``dag.test()`` hands
+            over nothing else.
         :raises AirflowFailException: for what another try would meet again.
         """
         from airflow_provider_hfspaces.hub.errors import error_from_dict
@@ -190,8 +190,8 @@ class WaitingOperator(SpaceOperator):
                 raise error_from_dict(event["error"])
         runtime = SpaceRuntime.from_dict(event["runtime"])
         with failing_for_good():
-            result = self.waited(repo_id, runtime, context, **(then or {}))
-        self.describe_outlets(context, repo_id, result)
+            result = self.waited(event["repo_id"], runtime, context, **(event["then"] or {}))
+        self.describe_outlets(context, event["repo_id"], result)
         return result
 
     def on_failed_wait(self, error: SpaceWaitError) -> None:
@@ -250,9 +250,9 @@ class WaitingOperator(SpaceOperator):
                 before=before.to_dict() if before else None,
                 answer=answer.to_dict() if answer else None,
                 put_back=put_back.to_dict() if put_back else None,
+                then=then,
             ),
             method_name="execute_complete",
-            kwargs={"repo_id": repo_id, "then": then},
             timeout=timedelta(seconds=timeout + _TRIGGER_LATE),
         )
 

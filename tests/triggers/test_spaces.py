@@ -115,7 +115,7 @@ class TestOperators:
         event = fired(stored(deferred.trigger))
         assert event["status"] == "failed"
         with pytest.raises(AirflowFailException, match="does not find Space acme/whisper"):
-            operator.execute_complete({}, event, repo_id=SPACE)
+            operator.execute_complete({}, event)
 
     def test_the_deadline_is_no_later_than_the_task_may_run(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
@@ -215,7 +215,7 @@ class TestTrigger:
         hub.faults.add(kind="status", status=503, message="down for maintenance")
         event = fired(trigger())
         with pytest.raises(HubUnavailable, match="down for maintenance"):
-            upgrade().execute_complete({}, event, repo_id=SPACE)
+            upgrade().execute_complete({}, event)
 
 
 class TestKill:
