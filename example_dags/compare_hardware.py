@@ -74,7 +74,6 @@ with DAG(
         before = None
         for gpu in GPUS:
             name = gpu.replace("-", "_")
-            # [START howto_operator_request_hardware]
             upgrade = RequestHardwareOperator(
                 task_id=f"to_{name}",
                 repo_id=SPACE,
@@ -83,7 +82,6 @@ with DAG(
                 max_hourly_cost=1.00,
                 timeout=1800,
             )
-            # [END howto_operator_request_hardware]
             measured = measure.override(task_id=f"measure_{name}")()
             if before is not None:
                 before >> upgrade
