@@ -5,17 +5,14 @@ Airflow's own documentation marks its examples in the same way.
 
 from __future__ import annotations
 
-import re
-import textwrap
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from marks import marked
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
-
-_MARK = re.compile(r"\s*# \[(START|END) (\w+)\]\s*")
 
 
 class ExampleInclude(SphinxDirective):
@@ -34,21 +31,6 @@ class ExampleInclude(SphinxDirective):
         block = nodes.literal_block(text, text, language="python")
         self.set_source_info(block)
         return [block]
-
-
-def marked(text: str, mark: str) -> str | None:
-    """The part of a file, or ``None`` if there is none of that name."""
-    lines: list[str] = []
-    inside = found = False
-    for line in text.splitlines():
-        match = _MARK.fullmatch(line)
-        if match is None:
-            if inside:
-                lines.append(line)
-        elif match[2] == mark:
-            inside = match[1] == "START"
-            found = not inside
-    return textwrap.dedent("\n".join(lines)).strip("\n") if found else None
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
