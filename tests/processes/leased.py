@@ -32,9 +32,9 @@ class LeasedAirflow(AirflowProcesses):
             environment={
                 "LEASE_SIGNALS": str(self.signals),
                 "AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(hub),
-                "AIRFLOW__CORE__PARALLELISM": "24",
-                "AIRFLOW__HF_SPACES__LEASE_SETTLE": "3",
-                "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+                "AIRFLOW__CORE__PARALLELISM": "6",
+                "AIRFLOW__HF_SPACES__LEASE_SETTLE": "5",
+                "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
                 "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
                 "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
                 "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",

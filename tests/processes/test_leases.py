@@ -17,51 +17,42 @@ pytestmark = [
     pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another API to do what a user does in the UI"),
 ]
 
-AT_ONCE = (
-    "all_ok",
-    "work_raises",
-    "work_killed",
-    "work_marked_failed",
-    "work_cleared",
-    "only_failed_cleared",
-    "run_marked_failed",
-    "run_marked_success",
-    "run_deleted",
-)
-
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeasedAirflow]:
     with leased_airflow(tmp_path_factory.mktemp("leases")) as airflow:
-        for dag_id in AT_ONCE:
-            airflow.lease(dag_id)
         yield airflow
 
 
 def test_all_goes_well(airflow: LeasedAirflow) -> None:
+    airflow.lease("all_ok")
     airflow.working("all_ok")
     airflow.say("all_ok", "end")
     airflow.ends("all_ok", "success")
 
 
 def test_the_work_raises(airflow: LeasedAirflow) -> None:
+    airflow.lease("work_raises")
     airflow.working("work_raises")
     airflow.say("work_raises", "fail")
     airflow.ends("work_raises", "failed")
 
 
 def test_the_process_of_the_work_is_killed(airflow: LeasedAirflow) -> None:
+    airflow.lease("work_killed")
     os.kill(airflow.working("work_killed"), signal.SIGKILL)
     airflow.ends("work_killed", "failed")
 
 
 def test_the_work_is_marked_failed_while_it_runs(airflow: LeasedAirflow) -> None:
+    airflow.lease("work_marked_failed")
     airflow.working("work_marked_failed")
     airflow.mark("work_marked_failed", "gpu.batch", "failed")
     airflow.ends("work_marked_failed", "failed")
 
 
 def test_the_run_is_marked_failed_while_it_works(airflow: LeasedAirflow) -> None:
+    airflow.lease("run_marked_failed")
     airflow.working("run_marked_failed")
     airflow.call("PATCH", "run_marked_failed/dagRuns/run", {"state": "failed"})
     airflow.ends("run_marked_failed", None)
@@ -69,6 +60,7 @@ def test_the_run_is_marked_failed_while_it_works(airflow: LeasedAirflow) -> None
 
 
 def test_the_run_is_marked_successful_while_it_works(airflow: LeasedAirflow) -> None:
+    airflow.lease("run_marked_success")
     airflow.working("run_marked_success")
     airflow.call("PATCH", "run_marked_success/dagRuns/run", {"state": "success"})
     airflow.ends("run_marked_success", None)
@@ -76,6 +68,7 @@ def test_the_run_is_marked_successful_while_it_works(airflow: LeasedAirflow) -> 
 
 
 def test_a_run_that_works_cannot_be_deleted(airflow: LeasedAirflow) -> None:
+    airflow.lease("run_deleted")
     airflow.working("run_deleted")
     airflow.call("DELETE", "run_deleted/dagRuns/run", expected=409)
     airflow.say("run_deleted", "end")
@@ -83,6 +76,7 @@ def test_a_run_that_works_cannot_be_deleted(airflow: LeasedAirflow) -> None:
 
 
 def test_work_that_is_cleared_gets_the_gpu_again_and_gives_it_back(airflow: LeasedAirflow) -> None:
+    airflow.lease("work_cleared")
     airflow.working("work_cleared")
     airflow.say("work_cleared", "fail")
     airflow.ends("work_cleared", "failed")
@@ -95,6 +89,7 @@ def test_work_that_is_cleared_gets_the_gpu_again_and_gives_it_back(airflow: Leas
 
 
 def test_work_that_alone_is_cleared_refuses_the_wrong_hardware(airflow: LeasedAirflow) -> None:
+    airflow.lease("only_failed_cleared")
     airflow.working("only_failed_cleared")
     airflow.say("only_failed_cleared", "fail")
     airflow.ends("only_failed_cleared", "failed")
