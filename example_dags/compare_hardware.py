@@ -1,8 +1,8 @@
 """How long does a Space take on each of two GPUs? Ask it on both, and put it back.
 
-Written out without a task group, to show each step. The setup only looks, so that it does not fail
-half-way; the upgrades are ordinary work, so that a failure of theirs lets the teardown run; the teardown
-puts back what the setup has seen.
+Written out by hand, since ``SpaceHardwareTaskGroup`` is for one hardware at a time. The setup only
+looks, so that it does not fail half-way; the upgrades are ordinary work, so that a failure of theirs
+lets the teardown run; the teardown puts back what the setup has seen.
 
 Needs a connection ``hf_spaces_default`` with a token that may write to the Space.
 """
@@ -73,16 +73,17 @@ with DAG(
     with restore.as_teardown(setups=snapshot.as_setup()):
         before = None
         for gpu in GPUS:
-            name = gpu.replace("-", "_")
+            # [START howto_operator_request_hardware]
             upgrade = RequestHardwareOperator(
-                task_id=f"to_{name}",
+                task_id=f"to_{gpu}",
                 repo_id=SPACE,
                 hardware=gpu,
                 sleep_time=3600,
                 max_hourly_cost=1.00,
                 timeout=1800,
             )
-            measured = measure.override(task_id=f"measure_{name}")()
+            # [END howto_operator_request_hardware]
+            measured = measure.override(task_id=f"measure_{gpu}")()
             if before is not None:
                 before >> upgrade
             upgrade >> measured

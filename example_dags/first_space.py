@@ -12,32 +12,17 @@ except ImportError:  # Airflow 2.11
     from airflow import DAG
     from airflow.decorators import task
 
-from airflow_provider_hfspaces.operators.hardware import (
-    RequestHardwareOperator,
-    RestoreHardwareOperator,
-    SnapshotSpaceOperator,
-)
+from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
 
 SPACE = "acme/whisper"
 
-with DAG("first_space", schedule=None, max_active_runs=1) as dag:
-    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE).as_setup()
-    restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot", retries=5)
 
-    @task
-    def work() -> str:
-        return f"{SPACE} is on a GPU now"
+@task
+def work() -> str:
+    return f"{SPACE} is on a GPU now"
 
-    with restore.as_teardown(setups=snapshot):
-        # [START howto_operator_request_hardware]
-        upgrade = RequestHardwareOperator(
-            task_id="upgrade",
-            repo_id=SPACE,
-            hardware="t4-small",
-            sleep_time=3600,
-            max_hourly_cost=1.00,
-            poll_interval=5,
-        )
-        # [END howto_operator_request_hardware]
-        upgrade >> work()
+
+with DAG("first_space", schedule=None) as dag:
+    with SpaceHardwareTaskGroup("gpu", repo_id=SPACE, hardware="t4-small", sleep_time=3600):
+        work()
 # [END first_space]

@@ -26,7 +26,7 @@ def test_the_second_gpu_is_not_to_be_had(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     space.no_capacity("t4-medium")
     states = run(dag_file("compare_hardware").dag)
-    assert states["measure_t4_small"] == "success"
-    assert (states["to_t4_medium"], states["restore"], states["dag"]) == ("failed", "success", "failed")
+    assert states["measure_t4-small"] == "success"
+    assert (states["to_t4-medium"], states["restore"], states["dag"]) == ("failed", "success", "failed")
     hub.advance(600)
     assert (space.stage, space.hardware) == ("RUNNING", "cpu-basic")
