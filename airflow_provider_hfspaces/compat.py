@@ -77,6 +77,7 @@ __all__ = [
     "hides_value_of",
     "is_ended",
     "mask_secret",
+    "object_storage_path",
     "quota_share",
     "retry_store",
     "xcom_value",
@@ -126,6 +127,11 @@ def default_deferrable() -> bool:
     """Airflow's own default for ``deferrable``."""
     conf = import_module("airflow.configuration").conf
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def object_storage_path(url: str) -> Any:
+    """A path in any storage that fsspec knows, by Airflow's own ``ObjectStoragePath``."""
+    return import_module("airflow.sdk" if AIRFLOW_3 else "airflow.io.path").ObjectStoragePath(url)
 
 
 def quota_share() -> float:

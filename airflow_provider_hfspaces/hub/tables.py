@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["text_table"]
+__all__ = ["printable", "text_table"]
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere without what moves the cursor, begins a line or turns the writing around."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def text_table(
@@ -16,7 +21,7 @@ def text_table(
     :param indent: what each line begins with.
     """
     # A cell may come from the Hub: a line break in it would begin a line of the log that nobody wrote.
-    printed = [["".join(c if c.isprintable() else " " for c in cell) for cell in row] for row in rows]
+    printed = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [header, *printed]) for column in range(len(header))]
     to_the_right = frozenset(right)
 
