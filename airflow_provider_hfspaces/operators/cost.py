@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.reports.files import PageFile
     from airflow_provider_hfspaces.reports.history import History
     from airflow_provider_hfspaces.reports.report import CostReport
+    from airflow_provider_hfspaces.reports.selection import Selection
 
 __all__ = ["SpacesCostReportOperator"]
 
@@ -92,12 +93,14 @@ class SpacesCostReportOperator(BaseOperator):
         from airflow_provider_hfspaces.reports.files import PageFile
         from airflow_provider_hfspaces.reports.findings import findings
         from airflow_provider_hfspaces.reports.restarts import restarts
+        from airflow_provider_hfspaces.reports.selection import Selection
 
         with failing_for_good():
             file, given = PageFile(self.path), restarts(self.savings)
+            selection = Selection.of(self.include, self.exclude)
             owner = self._owner()
             before = self._history(file, owner)
-            report = self._look(owner, before, given.of(owner, self.log))
+            report = self._look(owner, selection, before, given.of(owner, self.log))
         found = findings(report)
         file.write(cost_page(report, found))
         fleet = report.fleet
@@ -161,14 +164,14 @@ class SpacesCostReportOperator(BaseOperator):
             self.log.warning("%d entries in the history of %s could not be read.", history.dropped, self.path)
         return history
 
-    def _look(self, owner: str, before: History, savings: list[dict[str, Any]]) -> CostReport:
+    def _look(
+        self, owner: str, selection: Selection, before: History, savings: list[dict[str, Any]]
+    ) -> CostReport:
         from datetime import datetime, timezone
 
         from airflow_provider_hfspaces.hub.cost import FleetCost
         from airflow_provider_hfspaces.reports.report import CostReport
-        from airflow_provider_hfspaces.reports.selection import Selection
 
-        selection = Selection.of(self.include, self.exclude)
         at, prices = datetime.now(timezone.utc), self.hook.price_list()
         spaces = self._spaces(owner, selection.takes)
         if not spaces:

@@ -44,8 +44,8 @@ def cost_page(report: CostReport, found: Sequence[Finding]) -> str:
         sections.hardware(report),
         sections.fleet(report),
         sections.billed(report),
-        sections.savings(report),
         sections.over_time(report),
+        sections.savings(report),
         _footer(report),
     )
     page = tag("html", head, tag("body", body, report.history.element()), lang="en")

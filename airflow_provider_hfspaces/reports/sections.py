@@ -15,7 +15,9 @@ from airflow_provider_hfspaces.reports.words import day, duration, moment, parse
 
 __all__ = ["billed", "concerns", "fleet", "hardware", "numbers", "over_time", "savings"]
 
-_ROWS_OF_SAVINGS = 30
+_SHOWN = 25
+_LATEST = 7
+_LONGEST_ERROR = 200
 
 
 def numbers(report: CostReport) -> Markup:
@@ -84,15 +86,15 @@ def fleet(report: CostReport) -> Markup:
     return _section("Spaces", parts)
 
 
-def _spaces(report: CostReport, spaces: Iterable[SpaceCost], caption: str) -> Markup:
-    header = ("Space", "Stage", "Hardware", "Now, USD/h", "Running, USD/h", "Sleeps after", "Last change")
+def _spaces(report: CostReport, spaces: Iterable[SpaceCost], caption: str) -> list[Markup]:
+    header = ("Space", "Stage", "Hardware", "Now, USD/h", "If running, USD/h", "Sleeps after", "Last change")
     rows = []
     for each in spaces:
         info = report.spaces.get(each.repo_id)
         rows.append(
             (
                 _link(report, each.repo_id),
-                tag("span", each.stage or "unknown", class_="stage"),
+                _stage(each, info),
                 (each.hardware or "none") + (f" x {each.replicas}" if each.replicas > 1 else ""),
                 usd(each.hourly),
                 usd(each.if_running),
@@ -100,7 +102,7 @@ def _spaces(report: CostReport, spaces: Iterable[SpaceCost], caption: str) -> Ma
                 _changed(info),
             )
         )
-    return _table(header, rows, numbers=(3, 4), caption=caption)
+    return _folding(header, rows, numbers=(3, 4), caption=caption)
 
 
 def billed(report: CostReport) -> Markup:
@@ -132,7 +134,7 @@ def billed(report: CostReport) -> Markup:
     other = f"Besides, {usd(usage.other)} for something else than minutes, such as storage."
     return _section(
         title,
-        _table(header, rows, numbers=(2, 3, 4, 5), caption=caption, total=total),
+        _folding(header, rows, numbers=(2, 3, 4, 5), caption=caption, total=total),
         tag("p", other, class_="soft") if usage.other else "",
     )
 
@@ -146,17 +148,13 @@ def savings(report: CostReport) -> Markup:
     points = [(when, each["saved"]) for each in entries if (when := parsed(each["at"]))]
     rows = [
         (moment(when), f"{each['restarted']:,.0f}", f"{each['failed']:,.0f}", usd(each["saved"]))
-        for each in reversed(entries[-_ROWS_OF_SAVINGS:])
+        for each in reversed(entries)
         if (when := parsed(each["at"]))
     ]
-    total = (f"All {len(entries)}", "", "", usd(report.history.saved))
     header = ("Restarted at", "Spaces", "Failed", "Saved, USD")
     caption = "What the paused time would have cost. At the most: a Space might have slept for part of it."
-    return _section(
-        title,
-        columns_by_day(points, "Estimated USD saved by day"),
-        _table(header, rows, numbers=(1, 2, 3), caption=caption, total=total),
-    )
+    chart = columns_by_day(points, "Estimated USD saved by day")
+    return _section(title, chart, _folding(header, rows, numbers=(1, 2, 3), caption=caption, most=_LATEST))
 
 
 def over_time(report: CostReport) -> Markup | str:
@@ -175,12 +173,29 @@ def _section(title: str, *parts: Child) -> Markup:
     return tag("section", tag("h2", title), *parts)
 
 
+def _folding(
+    header: Sequence[str],
+    rows: Sequence[Sequence[Child]],
+    *,
+    numbers: tuple[int, ...],
+    caption: str,
+    most: int = _SHOWN,
+    total: Sequence[Child] | None = None,
+) -> list[Markup]:
+    """A table whose first rows show, and whose others do when somebody asks for them."""
+    parts = [_table(header, rows[:most], numbers=numbers, caption=caption, total=total)]
+    if len(rows) > most:
+        rest = _table(header, rows[most:], numbers=numbers)
+        parts.append(tag("details", tag("summary", f"{len(rows) - most:,} more"), rest))
+    return parts
+
+
 def _table(
     header: Sequence[str],
     rows: Iterable[Sequence[Child]],
     *,
     numbers: tuple[int, ...],
-    caption: str,
+    caption: str = "",
     total: Sequence[Child] | None = None,
 ) -> Markup:
     def kind(column: int) -> str | None:
@@ -195,7 +210,7 @@ def _table(
     head = tag("tr", [tag("th", text, class_=kind(at), scope="col") for at, text in enumerate(header)])
     return tag(
         "table",
-        tag("caption", caption),
+        tag("caption", caption) if caption else "",
         tag("thead", head),
         tag("tbody", [row(cells) for cells in rows]),
         tag("tfoot", row(total)) if total else "",
@@ -217,6 +232,12 @@ def _count(spaces: int) -> str:
 
 def _difference(amount: float | None) -> str:
     return "?" if amount is None else f"{'+' if amount >= 0.00005 else ''}{usd(amount)}"
+
+
+def _stage(space: SpaceCost, info: SpaceInfo | None) -> Markup:
+    error = info.runtime.error_message if info and info.runtime else None
+    shown = tag("small", str(error)[:_LONGEST_ERROR]) if error else ""
+    return tag("span", space.stage or "unknown", shown, class_="stage")
 
 
 def _sleeps(info: SpaceInfo | None) -> str:

@@ -52,7 +52,9 @@ def _matches(repo_id: str, pattern: str) -> bool:
 def _patterns(given: str | Iterable[str] | None, name: str) -> tuple[str, ...]:
     if given is None:
         return ()
-    each = (given,) if isinstance(given, str) else tuple(given)
+    each: tuple[object, ...] = (given,)
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        each = tuple(given)
     if not all(isinstance(pattern, str) for pattern in each):
         raise InvalidInput(f"{name} is a pattern such as '*-gpu', or a list of them; got {given!r:.200}.")
-    return tuple(pattern.strip() for pattern in each if pattern.strip())
+    return tuple(text for pattern in each if (text := str(pattern).strip()))

@@ -17,7 +17,8 @@ body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 sys
 main { max-width: 70rem; margin: 0 auto; padding: 1.25rem 1rem 3rem; }
 h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .25rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 0 0 .5rem; }
-p { margin: .25rem 0 .75rem; } .soft, caption, small { color: var(--soft); } small { font-size: .85rem; }
+p { margin: .25rem 0 .75rem; } p:last-child { margin-bottom: 0; }
+.soft, caption, small { color: var(--soft); } small { font-size: .85rem; }
 a { color: var(--link); } a, td, .name { unicode-bidi: isolate; overflow-wrap: anywhere; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1rem;
   margin: 1rem 0 0; }
@@ -36,11 +37,12 @@ caption { text-align: left; padding-bottom: .5rem; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0;
   border-bottom: 1px solid var(--line); }
 th { font-size: .85rem; color: var(--soft); font-weight: 600; }
-.number { text-align: right; white-space: nowrap; } tfoot td { font-weight: 600; border-bottom: 0; }
+.number { text-align: right; white-space: nowrap; padding-right: 1.5rem; }
+tfoot td { font-weight: 600; border-bottom: 0; }
 tr > :last-child { padding-right: 0; }
-.stage { white-space: nowrap; font-size: .85rem; }
+.stage { font-size: .85rem; } .stage small { display: block; }
 details { margin-top: .75rem; } summary { cursor: pointer; padding: .25rem 0; }
-.chart { display: block; } .chart text { fill: var(--ink); font-size: 14px; }
+.chart { display: block; margin-bottom: .75rem; } .chart text { fill: var(--ink); font-size: 14px; }
 .chart .value { font-weight: 600; }
 .chart .small { fill: var(--soft); font-size: 12px; } .chart .bar { fill: var(--bar); }
 .chart .track { fill: var(--track); } .chart .area { fill: var(--bar); opacity: .18; }
@@ -56,6 +58,6 @@ footer { margin-top: 1.5rem; color: var(--soft); font-size: .9rem; }
   td::before { content: attr(data-label); color: var(--soft); text-align: left; white-space: nowrap; }
   td:first-child { display: block; text-align: left; font-weight: 600; }
   td:first-child::before, td:empty { display: none; }
-  .number { white-space: normal; } tfoot tr { border-top: 1px solid var(--line); }
+  .number { white-space: normal; padding-right: 0; } tfoot tr { border-top: 1px solid var(--line); }
 }
 """)
