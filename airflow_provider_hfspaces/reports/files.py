@@ -30,8 +30,13 @@ class PageFile:
         if "://" in path and not path.startswith("file://"):
             try:
                 self._object = object_storage_path(path)
+                # Airflow would look for the storage only when something is read from it.
+                _ = self._object.fs
             except (ValueError, NotImplementedError) as error:
-                raise InvalidInput(f"path={path!r} is no address of a storage: {error}") from error
+                raise InvalidInput(
+                    f"path={path!r} is in no storage that Airflow knows ({error}): is the provider "
+                    f"installed that brings it?"
+                ) from error
         else:
             self._local = Path(path.removeprefix("file://")).expanduser()
             if self._local.is_dir():

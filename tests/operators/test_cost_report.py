@@ -7,12 +7,14 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_hfspaces.compat import AirflowFailException, object_storage_path
+from airflow_provider_hfspaces.compat import AIRFLOW_3, AirflowFailException, object_storage_path
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.operators.cost import SpacesCostReportOperator
 from airflow_provider_hfspaces.reports.history import MOST, History
@@ -528,6 +530,8 @@ def test_a_link_and_the_rights_of_the_page_stay(hub: HubEmulator, report: Report
 
 
 def test_any_storage_of_airflow_keeps_it(hub: HubEmulator, report: Report, tmp_path: Path) -> None:
+    attach = import_module("airflow.sdk.io" if AIRFLOW_3 else "airflow.io.store").attach
+    attach("memory", fs=MemoryFileSystem())
     url = f"memory://{tmp_path.name}/cost.html"
     report(path=url)
     report(path=url)
