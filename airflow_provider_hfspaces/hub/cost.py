@@ -213,7 +213,7 @@ class SubtotalCost:
 class FleetCost:
     """What an owner's Spaces cost now.
 
-    :ivar spaces: the dearest first, those of unknown cost before all others.
+    :ivar spaces: the dearest first, those of unknown cost before those that cost nothing.
     :ivar prices_as_of: when the price list was read, in UTC.
     """
 
@@ -288,8 +288,8 @@ class FleetCost:
         ]
         if len(costing) > most:
             rest = SubtotalCost.of(costing[most:])
-            rows.append((f"{rest.spaces} more", "", "", f"{rest.hourly:.2f}"))
-        rows.append((f"all {self.total.spaces} Spaces", "", "", f"{self.hourly:.2f}"))
+            rows.append((f"{rest.spaces:,} more", "", "", _sum(rest)))
+        rows.append((f"all {self.total.spaces:,} Spaces", "", "", _sum(self.total)))
         return text_table(("Space", "stage", "hardware", "USD/h"), rows, right=[3])
 
 
@@ -298,5 +298,11 @@ def _on(space: SpaceCost) -> str:
     return f"{space.hardware or '?'}{times}"
 
 
-def _dearest_first(space: SpaceCost) -> tuple[float, str]:
-    return (-math.inf if space.hourly is None else -space.hourly), space.repo_id
+def _sum(subtotal: SubtotalCost) -> str:
+    return f"{subtotal.hourly:,.2f}" + (f" + {subtotal.unknown} unknown" if subtotal.unknown else "")
+
+
+def _dearest_first(space: SpaceCost) -> tuple[int, float, str]:
+    if space.hourly is None:
+        return 1, 0.0, space.repo_id
+    return (0 if space.hourly else 2), -space.hourly, space.repo_id

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SpacesCostReportOperator"]
 
+_MOST_TOLD = 20
+
 
 class SpacesCostReportOperator(BaseOperator):
     """Write an HTML page on what an owner's Spaces cost: one file, for a phone as for a desk.
@@ -111,8 +113,10 @@ class SpacesCostReportOperator(BaseOperator):
             fleet.monthly,
             fleet.table(),
         )
-        for each in found:
+        for each in found[:_MOST_TOLD]:
             self.log.warning("Look at Space %s: %s.", each.repo_id, "; ".join(each.reasons))
+        if len(found) > _MOST_TOLD:
+            self.log.warning("And at %d more, which the report names.", len(found) - _MOST_TOLD)
         self.log.info("The report is in %s.", self.path)
         return {
             "path": self.path,

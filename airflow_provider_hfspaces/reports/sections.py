@@ -15,6 +15,7 @@ from airflow_provider_hfspaces.reports.words import day, duration, moment, parse
 
 __all__ = ["billed", "concerns", "fleet", "hardware", "numbers", "over_time", "savings"]
 
+_FINDINGS = 10
 _SHOWN = 25
 _LATEST = 7
 _LONGEST_ERROR = 200
@@ -26,7 +27,7 @@ def numbers(report: CostReport) -> Markup:
     cards = [
         (usd(report.fleet.hourly), "an hour now, estimated"),
         (usd(report.fleet.monthly), f"a month ({HOURS_PER_MONTH} h) if left so, estimated"),
-        (f"{total.billed} of {total.spaces}", "Spaces are billed now"),
+        (f"{total.billed:,} of {total.spaces:,}", "Spaces are billed now"),
     ]
     if total.unknown:
         cards.append((f"{total.unknown}", "at a cost that is not known, not in any sum"))
@@ -53,7 +54,11 @@ def concerns(report: CostReport, found: Sequence[Finding]) -> Markup:
         )
         for each in found
     ]
-    return _section(title, tag("ul", items, class_="findings"))
+    parts = [tag("ul", items[:_FINDINGS], class_="findings")]
+    if len(items) > _FINDINGS:
+        rest = tag("ul", items[_FINDINGS:], class_="findings")
+        parts.append(tag("details", tag("summary", f"{len(items) - _FINDINGS:,} more"), rest))
+    return _section(title, parts)
 
 
 def hardware(report: CostReport) -> Markup:
@@ -63,7 +68,7 @@ def hardware(report: CostReport) -> Markup:
         for name, each in report.fleet.by_hardware().items()
         if each.hourly > 0
     ]
-    stages = ", ".join(f"{each.spaces} {stage}" for stage, each in report.fleet.by_stage().items())
+    stages = ", ".join(f"{each.spaces:,} {stage}" for stage, each in report.fleet.by_stage().items())
     chart: Child = bars(rows, "Estimated USD per hour by hardware") if rows else ""
     nothing: Child = "" if rows else tag("p", "Nothing costs anything now.", class_="soft")
     by_stage = tag("p", f"By stage: {stages}.", class_="soft") if stages else ""

@@ -19,14 +19,16 @@ h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .25rem; overflow-wrap: any
 h2 { font-size: 1.1rem; margin: 0 0 .5rem; }
 p { margin: .25rem 0 .75rem; } p:last-child { margin-bottom: 0; }
 .soft, caption, small { color: var(--soft); } small { font-size: .85rem; }
-a { color: var(--link); } a, td, .name { unicode-bidi: isolate; overflow-wrap: anywhere; }
+a { color: var(--link); } a, td { unicode-bidi: isolate; overflow-wrap: break-word; }
+a, li, td small { overflow-wrap: anywhere; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1rem;
-  margin: 1rem 0 0; }
+  margin: 1rem 0 0; overflow-x: auto; }
 .numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem;
-  margin: 1rem 0 0; }
+  margin: 1rem 0 0; overflow-x: auto; }
 .numbers div { background: var(--card); border: 1px solid var(--line); border-radius: .75rem;
   padding: .75rem 1rem; }
-.numbers b { display: block; font-size: 1.5rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
+.numbers b { display: block; font-size: 1.5rem; line-height: 1.3; font-variant-numeric: tabular-nums;
+  overflow-wrap: anywhere; }
 .numbers span { color: var(--soft); font-size: .9rem; }
 .findings { list-style: none; margin: 0; padding: 0; }
 .findings li { border-left: 4px solid var(--warn); background: var(--warn-back); border-radius: .4rem;
@@ -39,7 +41,7 @@ th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0;
 th { font-size: .85rem; color: var(--soft); font-weight: 600; }
 .number { text-align: right; white-space: nowrap; padding-right: 1.5rem; }
 tfoot td { font-weight: 600; border-bottom: 0; }
-tr > :last-child { padding-right: 0; }
+tr > :last-child { padding-right: 0; white-space: nowrap; } tr > :first-child { min-width: 11rem; }
 .stage { font-size: .85rem; } .stage small { display: block; }
 details { margin-top: .75rem; } summary { cursor: pointer; padding: .25rem 0; }
 .chart { display: block; margin-bottom: .75rem; } .chart text { fill: var(--ink); font-size: 14px; }
@@ -49,7 +51,7 @@ details { margin-top: .75rem; } summary { cursor: pointer; padding: .25rem 0; }
 .chart .line { fill: none; stroke: var(--bar); stroke-width: 2; vector-effect: non-scaling-stroke; }
 .chart .axis { stroke: var(--soft); } .chart .grid { stroke: var(--line); stroke-dasharray: 3 4; }
 footer { margin-top: 1.5rem; color: var(--soft); font-size: .9rem; }
-@media (max-width: 40rem) {
+@media (max-width: 56rem) {
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table, tbody, tfoot, tr, td, caption { display: block; }
   tr { border-bottom: 1px solid var(--line); padding: .5rem 0; } tbody tr:last-child { border-bottom: 0; }

@@ -8,13 +8,14 @@ __all__ = ["day", "duration", "moment", "parsed", "usd"]
 
 
 def usd(amount: float | None) -> str:
-    """An amount: ``$1,971.00``, ``$0.0067`` below a cent, ``?`` where it is not known."""
+    """An amount: ``$1,971.00``, ``$0.0067`` below a cent, ``$12,345`` above 10,000, ``?`` if not known."""
     if amount is None:
         return "?"
     sign, size = ("-" if amount < 0 else ""), abs(amount)
     if size < 0.00005:
         return "$0.00"
-    return f"{sign}${size:.4f}" if size < 0.01 else f"{sign}${size:,.2f}"
+    decimals = 4 if size < 0.01 else 2 if size < 10_000 else 0
+    return f"{sign}${size:,.{decimals}f}"
 
 
 def duration(seconds: float) -> str:
