@@ -91,6 +91,7 @@ class SpacesCostReportOperator(BaseOperator):
 
         :raises AirflowFailException: for what another try would meet again.
         """
+        from airflow_provider_hfspaces.hub.tables import printable
         from airflow_provider_hfspaces.reports.cost_page import cost_page
         from airflow_provider_hfspaces.reports.files import PageFile
         from airflow_provider_hfspaces.reports.findings import findings
@@ -114,7 +115,7 @@ class SpacesCostReportOperator(BaseOperator):
             fleet.table(),
         )
         for each in found[:_MOST_TOLD]:
-            self.log.warning("Look at Space %s: %s.", each.repo_id, "; ".join(each.reasons))
+            self.log.warning("Look at Space %s.", printable(f"{each.repo_id}: {'; '.join(each.reasons)}"))
         if len(found) > _MOST_TOLD:
             self.log.warning("And at %d more, which the report names.", len(found) - _MOST_TOLD)
         self.log.info("The report is in %s.", self.path)

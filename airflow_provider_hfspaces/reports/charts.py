@@ -46,10 +46,10 @@ def columns_by_day(points: Sequence[tuple[datetime, float]], title: str) -> Mark
     days = max((last - first).days + 1, 14)
     first = last - timedelta(days=days - 1)
     shown = {date: amount for date, amount in sums.items() if date >= first}
-    most = max(shown.values()) or 1
+    most = max(*shown.values(), 0)
     parts = _frame(usd(most), day(first), day(last))
     for date, amount in sorted(shown.items()):
-        height = max(amount, 0) / most * _PLOT
+        height = max(amount, 0) / (most or 1) * _PLOT
         x = (date - first).days / days * 100
         column = tag(
             "rect",
@@ -68,10 +68,10 @@ def line(points: Sequence[tuple[datetime, float]], title: str) -> Markup:
     """Steps from amount to amount: each holds until the next."""
     first, last = points[0][0], points[-1][0]
     span = (last - first).total_seconds() or 1
-    most = max(amount for _, amount in points) or 1
+    most = max(amount for _, amount in points)
     path, height = "", 0.0
     for when, amount in points:
-        x, height = (when - first).total_seconds() / span * 1000, 100 - amount / most * 100
+        x, height = (when - first).total_seconds() / span * 1000, 100 - amount / (most or 1) * 100
         path += f"M{x:.1f} {height:.1f}" if not path else f"H{x:.1f}V{height:.1f}"
     attributes = {"viewBox": "0 0 1000 100", "preserveAspectRatio": "none"}
     plot = tag(

@@ -223,7 +223,7 @@ def _table(
 
 
 def _link(report: CostReport, repo_id: str) -> Markup:
-    address = f"{report.endpoint}/spaces/{quote(repo_id, safe='/')}"
+    address = f"{report.endpoint}/spaces/{quote(repo_id, safe='/', errors='replace')}"
     return tag("a", repo_id, href=address, rel="noreferrer")
 
 

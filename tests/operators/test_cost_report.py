@@ -16,6 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_hfspaces.compat import AIRFLOW_3, AirflowFailException, object_storage_path
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.emulator.faults import Fault
 from airflow_provider_hfspaces.operators.cost import SpacesCostReportOperator
 from airflow_provider_hfspaces.reports.history import MOST, History
 from tests.airflow_tools import Try, connection
@@ -282,15 +283,49 @@ def test_a_start_that_takes_hours_is_named(hub: HubEmulator, report: Report, pag
     assert found["reasons"][-1].startswith("starting for ")
 
 
+def test_a_meter_that_runs_for_what_does_not_run_is_named(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = {"stage": "RUNTIME_ERROR", "hardware": {"current": None, "requested": "t4-small"}}
+    billed = {
+        "label": "acme/gpu",
+        "product": "spaces/t4-small/minutes",
+        "quantity": 5,
+        "totalCostMicroUSD": 33335,
+        "active": True,
+    }
+    answers = [
+        Say(body=[{"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}]),
+        Say(body=[{"id": "acme/gpu", "runtime": dead}]),
+        Say(body={"name": "acme"}),
+        Say(body={"usage": {"Spaces": [billed]}}),
+    ]
+    with StubHub(*answers) as hub:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
+        result = Try().run(SpacesCostReportOperator(task_id="report", author="acme", path=str(page)))
+    (found,) = result["findings"]
+    assert found["reasons"] == ["is RUNTIME_ERROR, and the Hub's meter for t4-small still runs"]
+
+
 # What the Hub billed
 
 
+@pytest.mark.parametrize(
+    ("user", "role", "scopes"), [("bob", "write", None), ("alice", "fineGrained", {"acme": ["repo.write"]})]
+)
 def test_a_token_that_may_not_read_the_billing_gets_the_rest(
-    hub: HubEmulator, report: Report, page: Path, monkeypatch: pytest.MonkeyPatch
+    hub: HubEmulator,
+    report: Report,
+    page: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    user: str,
+    role: str,
+    scopes: dict[str, list[str]] | None,
 ) -> None:
     hub.add_organization("acme", members={"alice": "admin", "bob": "write"})
     hub.add_space("acme/gpu", hardware="t4-small")
-    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, hub.add_token("bob")))
+    token = hub.add_token(user, role, scopes=scopes)
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, token))
     result = report()
     assert result["billing"] is None
     assert result["fleet"]["hourly_cost"] == 0.4
@@ -307,6 +342,16 @@ def test_without_a_token_the_public_spaces_are_reported(
     result = report()
     assert (result["fleet"]["spaces"], result["billing"]) == (1, None)
     assert "may not read the billing" in Page(page.read_text()).text
+
+
+def test_billing_that_the_hub_fails_to_say_is_named_in_the_page(
+    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
+) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small")
+    hub.faults.add(Fault("status", status=410, path="/billing/usage"))
+    assert report()["billing"] is None
+    assert "The billing of acme could not be read" in Page(page.read_text()).text
+    assert "could not be read" in task_log.text
 
 
 def test_a_users_own_billing_is_read_where_he_is_the_owner(hub: HubEmulator, report: Report) -> None:
@@ -426,10 +471,14 @@ def test_a_page_that_cannot_be_read_is_not_replaced(hub: HubEmulator, report: Re
 # What is hostile
 
 
-HOSTILE = 'acme/"><script>alert(1)</script><img src=x onerror=alert(2)>\u202e</script>'
+HOSTILE = (
+    'acme/"><script>alert(1)</script><img src=x onerror=alert(2)>\u202e\ud800\n[INFO] all is well</script>'
+)
 
 
-def test_nothing_that_the_hub_says_becomes_markup(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_that_the_hub_says_becomes_markup(
+    page: Path, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
+) -> None:
     runtime = {
         "stage": "RUNNING<b>",
         "hardware": {"current": "t4-<i>", "requested": "t4-<i>"},
@@ -471,6 +520,8 @@ def test_nothing_that_the_hub_says_becomes_markup(page: Path, monkeypatch: pytes
     assert all(str(link).startswith(f"{hub.url}/spaces/") for link in shown.links)
     assert "<script>alert(1)" in shown.text
     assert "\u202e" not in page.read_text()
+    assert "alert(1)" in task_log.text
+    assert not [line for line in task_log.text.splitlines() if line.startswith("[INFO]")]
     assert HOSTILE in history(page).on
     assert len(history(page).fleet) == 2
 
