@@ -22,17 +22,23 @@ class Restarts:
     reports: tuple[Mapping[str, Any], ...]
 
     def of(self, owner: str, log: Any) -> list[dict[str, Any]]:
-        """The savings of those about this owner, as a history keeps them. A dry run saved nothing."""
-        entries = []
+        """The savings of those about this owner, as a history keeps them. A dry run saved nothing.
+
+        Reports of one moment, as mapped tasks make them, are one entry.
+        """
+        entries: dict[Any, dict[str, Any]] = {}
+        counted: list[Mapping[str, Any]] = []
         for report in self.reports:
             about = report.get("owner")
             if report.get("dry_run"):
                 log.info("The restart of %s was a dry run, which saves nothing.", report["at"])
             elif about is not None and str(about).casefold() != owner.casefold():
                 log.warning("The restart of %s is about %s and is not counted.", report["at"], about)
-            else:
-                entries.append(_entry(report))
-        return entries
+            elif report not in counted:
+                counted.append(report)
+                entry, at = _entry(report), parsed(report["at"])
+                entries[at] = _sum(entries[at], entry) if at in entries else entry
+        return list(entries.values())
 
 
 def restarts(given: Any) -> Restarts:
@@ -97,6 +103,11 @@ def _entry(report: Mapping[str, Any]) -> dict[str, Any]:
         "restarted": outcomes.count("restarted"),
         "failed": outcomes.count("failed"),
     }
+
+
+def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = {name: one[name] + other[name] for name in ("saved", "restarted", "failed")}
+    return {"at": one["at"], **numbers, "saved": round(numbers["saved"], 6)}
 
 
 def _not_a_report(given: Any) -> InvalidInput:

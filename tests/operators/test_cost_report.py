@@ -412,6 +412,15 @@ def test_savings_without_a_sum_are_added_up(hub: HubEmulator, report: Report) ->
     assert report(savings=without)["savings_total"] == 4.4
 
 
+def test_mapped_restarts_of_one_moment_are_added_up(hub: HubEmulator, report: Report, page: Path) -> None:
+    first = restart("2026-11-23T07:00:00+00:00")
+    second = restart("2026-11-23T07:00:00+00:00", 2.6)
+    assert report(savings=[first, second, first])["savings_total"] == 7
+    assert report(savings=[second])["savings_total"] == 7
+    (entry,) = history(page).savings
+    assert (entry["saved"], entry["restarted"], entry["failed"]) == (7, 2, 2)
+
+
 def test_a_history_does_not_grow_for_ever(hub: HubEmulator, report: Report, page: Path) -> None:
     reports = [
         restart(f"2025-{1 + day // 28:02d}-{1 + day % 28:02d}T0{half}:00:00+00:00", 1)
