@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.reports.rendered import from_text
 from airflow_provider_hfspaces.reports.words import parsed
 
 __all__ = ["Restarts", "restarts"]
@@ -62,12 +61,8 @@ def _from_text(text: str) -> Any:
     if text.strip() in ("", "None"):
         return None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return from_text(text)
+    except ValueError:
         raise _not_a_report(text) from None
 
 

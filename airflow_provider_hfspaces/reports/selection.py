@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.reports.rendered import from_text
 
 __all__ = ["Selection"]
 
@@ -52,6 +54,10 @@ def _matches(repo_id: str, pattern: str) -> bool:
 def _patterns(given: str | Iterable[str] | None, name: str) -> tuple[str, ...]:
     if given is None:
         return ()
+    if isinstance(given, str) and given.strip().startswith("["):
+        # A template has made text of a list; else it is a pattern such as '[ab]*'.
+        with suppress(ValueError):
+            given = from_text(given)
     each: tuple[object, ...] = (given,)
     if isinstance(given, Iterable) and not isinstance(given, str):
         each = tuple(given)

@@ -188,6 +188,7 @@ def test_a_price_that_is_not_known_is_no_zero(hub: HubEmulator, report: Report, 
         ("*-gpu", None, {"acme/big-gpu", "acme/old-gpu"}),
         (["ACME/*"], ["old-*", ""], {"acme/big-gpu", "acme/cpu"}),
         (None, "acme/*", set()),
+        ("['*-gpu', 'nothing']", "[co]*", {"acme/big-gpu"}),
     ],
 )
 def test_only_some_spaces_are_looked_at(
