@@ -92,6 +92,7 @@ __all__ = [
     "is_run_over",
     "lease_settle",
     "mask_secret",
+    "object_storage_path",
     "quota_share",
     "retry_store",
     "set_variable",
@@ -143,6 +144,11 @@ def default_deferrable() -> bool:
     """Airflow's own default for ``deferrable``."""
     conf = import_module("airflow.configuration").conf
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def object_storage_path(url: str) -> Any:
+    """A path in any storage that fsspec knows, by Airflow's own ``ObjectStoragePath``."""
+    return import_module("airflow.sdk" if AIRFLOW_3 else "airflow.io.path").ObjectStoragePath(url)
 
 
 def quota_share() -> float:

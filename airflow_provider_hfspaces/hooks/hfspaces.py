@@ -26,6 +26,7 @@ from airflow_provider_hfspaces.hub.checks import (
     checked_token,
     known_hardware,
 )
+from airflow_provider_hfspaces.hub.cost import PriceList
 from airflow_provider_hfspaces.hub.errors import (
     HubAuthError,
     HubError,
@@ -264,6 +265,10 @@ class HfSpacesHook(BaseHook):
     def list_hardware(self) -> list[HardwareFlavor]:
         """Every flavor that the Hub offers today, with its price."""
         return self._send(calls.list_hardware())
+
+    def price_list(self) -> PriceList:
+        """The Hub's prices, as of now: ``GET /api/spaces/hardware``."""
+        return PriceList.of(self.list_hardware())
 
     def get_logs(self, repo_id: str, *, build: bool = False, lines: int | None = None) -> list[str]:
         """A Space's log as it is now.
