@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from importlib import import_module
@@ -13,7 +14,14 @@ AIRFLOW_VERSION: tuple[int, ...] = tuple(int(part) for part in _airflow_version.
 AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
+    from airflow.sdk import (
+        BaseHook,
+        BaseNotifier,
+        BaseOperator,
+        BaseOperatorLink,
+        BaseSensorOperator,
+        PokeReturnValue,
+    )
     from airflow.sdk.definitions.context import Context
     from airflow.sdk.exceptions import (
         AirflowFailException,
@@ -62,6 +70,7 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseHook",
+    "BaseNotifier",
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
@@ -70,23 +79,31 @@ __all__ = [
     "RetryStore",
     "airflow_version",
     "base_event_trigger",
+    "callback_may_read_xcoms",
+    "callback_xcom",
     "connection_of",
     "default_deferrable",
     "forget_of_task",
     "has_trigger_on_kill",
     "hides_value_of",
+    "in_thread",
     "is_ended",
     "mask_secret",
     "quota_share",
     "retry_store",
+    "variable_json",
     "xcom_value",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Only a hook needs its base, and no DAG file should pay for it.
+    # Only a hook and a notifier need their bases, and no other DAG file should pay for them.
     if name == "BaseHook":
         return import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 1) else "airflow.hooks.base").BaseHook
+    if name == "BaseNotifier":
+        return import_module(
+            "airflow.sdk" if AIRFLOW_3 else "airflow.notifications.basenotifier"
+        ).BaseNotifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -142,7 +159,7 @@ async def connection_of(conn_id: str) -> Any:
     hook = __getattr__("BaseHook")
     if hasattr(hook, "aget_connection"):
         return await hook.aget_connection(conn_id)
-    return await _in_thread(hook.get_connection, conn_id)
+    return await in_thread(hook.get_connection, conn_id)
 
 
 def base_event_trigger() -> Any:
@@ -166,10 +183,10 @@ async def is_ended(task_instance: Any) -> bool:
     cleared finds it scheduled anew.
     """
     find = _state_now if AIRFLOW_3 else _state_in_database
-    return str(await _in_thread(find, task_instance)) in _FINAL
+    return str(await in_thread(find, task_instance)) in _FINAL
 
 
-async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call what would hold the event loop up.
 
     Airflow 3's triggerer finds its way back from a thread to the loop, over which it talks to its
@@ -198,6 +215,38 @@ def _state_in_database(ti: Any) -> str | None:
         )
         state: str | None = found.scalar()
         return state
+
+
+def callback_may_read_xcoms(context: Mapping[str, Any], *, in_triggerer: bool) -> bool:
+    """Whether Airflow answers a callback that asks for an XCom; where not, it may leave it hanging for ever.
+
+    Not from the executor, where deadlines' ``SyncCallback`` runs, nor from the DAG processor of 3.0.
+    """
+    if not AIRFLOW_3 or in_triggerer:
+        return True
+    if "deadline" in context and "ti" not in context:
+        return False
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    decoder = getattr(getattr(runner, "SUPERVISOR_COMMS", None), "body_decoder", None)
+    if decoder is None:
+        return True
+    try:
+        # What the other side could not answer, it would not understand.
+        decoder.validate_python({"type": "XComResult", "key": "key", "value": None})
+    except ValueError:
+        return False
+    return True
+
+
+def callback_xcom(
+    context: Mapping[str, Any], run: tuple[str | None, str | None], task_id: str, key: str, map_index: int
+) -> Any:
+    """An XCom of the run that a callback is about; ``None`` if there is none."""
+    ti = context.get("ti")
+    if ti is not None:
+        return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+    module = import_module("airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.models.xcom")
+    return module.XCom.get_one(dag_id=run[0], run_id=run[1], task_id=task_id, key=key, map_index=map_index)
 
 
 class RetryStore(Protocol):
@@ -264,6 +313,12 @@ class _VariableStore:
             return name
         digest = sha256(name.encode()).hexdigest()[:16]
         return f"{name[: _LONGEST_VARIABLE - 17]}:{digest}"
+
+
+def variable_json(name: str) -> Any:
+    """What an Airflow Variable holds as JSON; ``None`` if there is none."""
+    default = {"default" if AIRFLOW_3 else "default_var": None}
+    return _variable().get(name, deserialize_json=True, **default)
 
 
 def _variable() -> Any:

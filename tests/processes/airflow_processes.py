@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ __all__ = ["AIRFLOW_3", "AirflowProcesses"]
 
 AIRFLOW_3 = not version("apache-airflow").startswith("2.")
 DAGS = Path(__file__).with_name("dags")
+FIRST_DAGS = ("waiting", "killed", "on_error", "on_other_error") if AIRFLOW_3 else ("waiting", "killed")
+
+_ACTIVE_DAGS = "SELECT dag_id FROM dag WHERE NOT is_paused"
 
 
 class AirflowProcesses:
@@ -61,8 +64,11 @@ class AirflowProcesses:
             "AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(hub),
         }
 
-    def start(self, *more: str) -> None:
-        """Make the database and start everything; returns when the DAGs can be run."""
+    def start(self, *more: str, dags: Iterable[str] = FIRST_DAGS) -> None:
+        """Make the database and start everything; returns when these DAGs can be run.
+
+        :param more: names of further triggerers.
+        """
         self.airflow("db", "migrate")
         if AIRFLOW_3:
             self.spawn("api-server", "api-server", "--port", str(self.port))
@@ -71,8 +77,8 @@ class AirflowProcesses:
         self.spawn("triggerer", "triggerer")
         for name in more:
             self.spawn(name, "triggerer")
-        dags = 4 if AIRFLOW_3 else 2
-        self.until(lambda: self.query("SELECT count(*) FROM dag WHERE NOT is_paused")[0][0] == dags, 120)
+        wanted = set(dags)
+        self.until(lambda: wanted <= {row[0] for row in self.query(_ACTIVE_DAGS)}, 180)
         if AIRFLOW_3:
             self.until(self._answers, 60)
 
