@@ -172,11 +172,16 @@ class HfSpacesHook(BaseHook):
 
         :raises InvalidInput: if there is none.
         """
-        if "_connection" not in self.__dict__:
+        if not self.has_read_connection:
             try:
                 self.__dict__["_connection"] = await connection_of(self.hf_spaces_conn_id)
             except AirflowNotFoundException:
                 raise self._no_connection() from None
+
+    @property
+    def has_read_connection(self) -> bool:
+        """Whether Airflow has given the connection out."""
+        return "_connection" in self.__dict__
 
     @property
     def rate_budget(self) -> RateBudget:

@@ -21,7 +21,8 @@ class SpaceNotifier(BaseNotifier):
 
     For ``on_failure_callback``, ``on_retry_callback`` and the like of tasks and DAGs and, from Airflow
     3.1 on, for deadline alerts: as ``AsyncCallback`` in the triggerer and, from 3.2 on, as
-    ``SyncCallback`` in the executor.
+    ``SyncCallback`` in the executor. Prefer the first: Airflow 3.2 and 3.3 let a ``SyncCallback`` read
+    no connection from Airflow's database, only those of environment variables and secrets backends.
 
     What it did is in the log of the place where Airflow ran it: of the task for a task's callback, of
     the DAG processor for a DAG's (Airflow 2.11: of the scheduler), of the triggerer or the executor for
@@ -103,13 +104,19 @@ class SpaceNotifier(BaseNotifier):
             async with await hook.async_client(within=self.timeout) as client:
                 await atake(steps, client.send)
         except Exception as error:
-            self._tell(error, context, hook)
+            self._tell(error, context, hook, in_triggerer=True)
 
     @abstractmethod
     def steps(self, repo_id: str, context: Mapping[str, Any], in_triggerer: bool = False) -> Steps[None]:
         """What to do, after all that has to be asked of Airflow for it has been asked."""
 
-    def _tell(self, error: Exception, context: Mapping[str, Any], hook: HfSpacesHook | None = None) -> None:
+    def _tell(
+        self,
+        error: Exception,
+        context: Mapping[str, Any],
+        hook: HfSpacesHook | None = None,
+        in_triggerer: bool = False,
+    ) -> None:
         """Log what went wrong and what to do now, and have a deadline's callback fail."""
         from airflow_provider_hfspaces.hub.checks import InvalidInput
         from airflow_provider_hfspaces.hub.errors import HubError
@@ -123,6 +130,10 @@ class SpaceNotifier(BaseNotifier):
         except Exception:
             page = "its page"
         todo = self.failed.format(repo_id=self.repo_id, page=page)
+        if is_deadline(context) and not in_triggerer and not (hook and hook.has_read_connection):
+            todo += (
+                ". In a SyncCallback Airflow may read no connection from its database: use an AsyncCallback"
+            )
         self.log.error("%s Therefore %s.", said if said.endswith(".") else f"{said}.", todo)
         if is_deadline(context):
             raise error
@@ -162,7 +173,8 @@ class RestoreHardwareNotifier(SpaceNotifier):
 
     Airflow does not let every callback read XComs. Tasks' callbacks may, everywhere. DAGs' may, but not
     on 3.0. A deadline's ``AsyncCallback`` may, if ``from_task`` names the task: it does not know the DAG's
-    other tasks. A deadline's ``SyncCallback`` may not. Those that may not go by the lease, or fall back.
+    other tasks. A deadline's ``SyncCallback`` may not, and on 3.2 and 3.3 it may not read the lease either.
+    Those that may not go by what is left, or fall back.
 
     :param repo_id: the Space, as ``owner/name``, as a name alone where the connection has a
         namespace, or as the address of its page. Templated.

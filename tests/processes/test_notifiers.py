@@ -18,7 +18,11 @@ pytestmark = pytest.mark.processes
 AIRFLOW = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
 DAGS = ("task_pauses", "task_restores", "dag_restores", "dag_restores_leased")
 ASYNC_DAGS = ("late_restores", "late_pauses") if AIRFLOW >= (3, 1) else ()
-SYNC_DAGS = ("late_pauses_in_executor", "late_restores_in_executor") if AIRFLOW >= (3, 2) else ()
+SYNC_DAGS = (
+    ("late_pauses_in_executor", "late_restores_in_executor", "late_refused_in_executor")
+    if AIRFLOW >= (3, 2)
+    else ()
+)
 
 
 @pytest.fixture
@@ -31,7 +35,8 @@ def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
     hub.settings.change({"timings": {"build": 100_000}})
     processes = AirflowProcesses(tmp_path, hub)
     # Connections from the environment would be there in every process; those in the database are not.
-    del processes.environment["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
+    said = processes.environment.pop("AIRFLOW_CONN_HF_SPACES_DEFAULT")
+    processes.environment["AIRFLOW_CONN_IN_THE_ENVIRONMENT"] = said
     processes.environment["AIRFLOW__CORE__PARALLELISM"] = "8"
     try:
         processes.start(dags={*DAGS, *ASYNC_DAGS, *SYNC_DAGS})
@@ -88,8 +93,8 @@ def test_late_runs_are_followed_by_what_their_deadlines_say(
     restored = hub.add_space("acme/run-late-restores", hardware="cpu-upgrade", sleep_time=7200)
     paused = hub.add_space("acme/late", hardware="t4-small")
     sync_paused = hub.add_space("acme/late-sync-pauses", hardware="t4-small")
+    hub.add_space("acme/late-sync-refused", hardware="t4-small")
     sync_restored = hub.add_space("acme/late-sync-restores", hardware="cpu-upgrade", sleep_time=7200)
-    airflow.airflow(*lease("late_restores_in_executor", "run", "acme/late-sync-restores", "cpu-upgrade"))
     airflow.airflow("dags", "trigger", "--run-id", "run", "--conf", '{"name": "late"}', "late_pauses")
     for dag_id in ("late_restores", *SYNC_DAGS):
         airflow.run(dag_id)
@@ -100,7 +105,8 @@ def test_late_runs_are_followed_by_what_their_deadlines_say(
     assert "t4-small" in {moment.requested for moment in restored.history}
     if SYNC_DAGS:
         airflow.until(lambda: sync_paused.stage == "PAUSED", 180)
-        airflow.until(lambda: sync_restored.requested_hardware == "cpu-upgrade", 120)
+        airflow.until(lambda: sync_restored.requested_hardware == "cpu-basic", 120)
+        airflow.until(lambda: "use an AsyncCallback" in everything_printed(airflow), 120)
     # The work itself goes on: a deadline ends nothing.
     assert airflow.states("late_pauses") == {"running": 1}
     assert hub.token not in everything_printed(airflow)

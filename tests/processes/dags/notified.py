@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import datetime, timedelta
 
@@ -35,8 +36,10 @@ def fail() -> None:
 
 @task
 def work_for_long() -> None:
-    """Outlast the deadline."""
-    time.sleep(600)
+    """Outlast the deadline, but not the Airflow that runs it."""
+    runner = os.getppid()
+    while os.getppid() == runner:
+        time.sleep(1)
 
 
 def upgraded(repo_id: str) -> RequestHardwareOperator:
@@ -94,9 +97,12 @@ if AsyncCallback is not None:
         work_for_long()
 
 if SyncCallback is not None:
+    # Airflow lets these read no connection but those of the environment.
+    ENVIRONMENT = {"hf_spaces_conn_id": "in_the_environment"}
+
     with DAG(
         dag_id="late_pauses_in_executor",
-        **late(SyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/late-sync-pauses", **CONN})),
+        **late(SyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/late-sync-pauses", **ENVIRONMENT})),
     ):
         work_for_long()
 
@@ -105,8 +111,14 @@ if SyncCallback is not None:
         **late(
             SyncCallback(
                 RestoreHardwareNotifier,
-                kwargs={"repo_id": "acme/late-sync-restores", "from_task": "upgrade", **CONN},
+                kwargs={"repo_id": "acme/late-sync-restores", "from_task": "upgrade", **ENVIRONMENT},
             )
         ),
     ):
         upgraded("acme/late-sync-restores") >> work_for_long()
+
+    with DAG(
+        dag_id="late_refused_in_executor",
+        **late(SyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/late-sync-refused", **CONN})),
+    ):
+        work_for_long()
