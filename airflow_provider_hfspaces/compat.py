@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         BaseOperatorLink,
         BaseSensorOperator,
         PokeReturnValue,
+        TaskGroup,
     )
     from airflow.sdk.definitions.context import Context
     from airflow.sdk.exceptions import (
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
         AirflowSkipException,
     )
 elif AIRFLOW_3:
-    from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
+    from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, TaskGroup
     from airflow.sdk.definitions.context import Context
 
     if AIRFLOW_VERSION >= (3, 2):
@@ -58,6 +60,7 @@ else:
     from airflow.models.baseoperatorlink import BaseOperatorLink
     from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
     from airflow.utils.context import Context
+    from airflow.utils.task_group import TaskGroup
 
 _LONGEST_VARIABLE = 250
 """Letters in the name of an Airflow Variable."""
@@ -77,21 +80,28 @@ __all__ = [
     "Context",
     "PokeReturnValue",
     "RetryStore",
+    "TaskGroup",
     "airflow_version",
     "base_event_trigger",
     "callback_may_read_xcoms",
     "callback_xcom",
     "connection_of",
     "default_deferrable",
+    "delete_variable",
+    "empty_operator",
     "forget_of_task",
+    "get_variable",
     "has_trigger_on_kill",
     "hides_value_of",
     "in_thread",
     "is_ended",
+    "is_run_over",
+    "lease_settle",
     "mask_secret",
     "quota_share",
     "retry_store",
-    "variable_json",
+    "set_variable",
+    "trigger_at",
     "xcom_value",
 ]
 
@@ -171,6 +181,51 @@ def base_event_trigger() -> Any:
 def has_trigger_on_kill() -> bool:
     """Whether Airflow tells a trigger that a user has killed its task, as it does from 3.3 on."""
     return hasattr(import_module("airflow.triggers.base").BaseTrigger, "on_kill")
+
+
+def is_run_over(dag_id: str, run_id: str) -> bool:
+    """Whether a DAG run has ended or been deleted.
+
+    :raises Exception: Airflow's own, where it cannot say.
+    """
+    if AIRFLOW_3:
+        runner = import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance
+        try:
+            state = runner.get_dagrun_state(dag_id, run_id)
+        except Exception as error:
+            if _is_not_found(error):
+                return True
+            raise
+    else:
+        model = import_module("airflow.models.dagrun").DagRun
+        with import_module("airflow.utils.session").create_session() as session:
+            found = session.query(model.state).filter(model.dag_id == dag_id, model.run_id == run_id)
+            state = found.scalar()
+    return state is None or str(getattr(state, "value", state)) in ("success", "failed")
+
+
+def _is_not_found(error: Exception) -> bool:
+    detail = getattr(getattr(error, "error", None), "detail", None) or {}
+    status = detail.get("status_code") if isinstance(detail, dict) else None
+    return status == 404 or "not_found" in str(error).lower() or "404" in str(detail)
+
+
+def lease_settle() -> float:
+    """Seconds, ``[hf_spaces] lease_settle``."""
+    conf = import_module("airflow.configuration").conf
+    return float(conf.getfloat("hf_spaces", "lease_settle", fallback=5.0))
+
+
+def trigger_at(moment: datetime) -> Any:
+    """A trigger that fires at a moment, and needs nothing for it."""
+    module = "airflow.providers.standard.triggers.temporal" if AIRFLOW_3 else "airflow.triggers.temporal"
+    return import_module(module).DateTimeTrigger(moment=moment)
+
+
+def empty_operator() -> Any:
+    """The operator that does nothing, and needs no worker for it."""
+    module = "airflow.providers.standard.operators.empty" if AIRFLOW_3 else "airflow.operators.empty"
+    return import_module(module).EmptyOperator
 
 
 _FINAL = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
@@ -291,34 +346,37 @@ class _VariableStore:
         self._prefix = "hf_spaces:" + ":".join(parts)
 
     def get(self, key: str) -> Any:
-        variable = _variable()
-        if AIRFLOW_3:
-            return variable.get(self._name(key), default=None, deserialize_json=True)
-        return variable.get(self._name(key), default_var=None, deserialize_json=True)
+        return get_variable(f"{self._prefix}:{key}")
 
     def set(self, key: str, value: Any) -> None:
-        _variable().set(
-            self._name(key),
-            value,
-            description="Kept by airflow-provider-hfspaces for a retry of this task, deleted after it.",
-            serialize_json=True,
-        )
+        told = "Kept by airflow-provider-hfspaces for a retry of this task, deleted after it."
+        set_variable(f"{self._prefix}:{key}", value, told)
 
     def delete(self, key: str) -> None:
-        _variable().delete(self._name(key))
-
-    def _name(self, key: str) -> str:
-        name = f"{self._prefix}:{key}"
-        if len(name) <= _LONGEST_VARIABLE:
-            return name
-        digest = sha256(name.encode()).hexdigest()[:16]
-        return f"{name[: _LONGEST_VARIABLE - 17]}:{digest}"
+        delete_variable(f"{self._prefix}:{key}")
 
 
-def variable_json(name: str) -> Any:
+def get_variable(name: str) -> Any:
     """What an Airflow Variable holds as JSON; ``None`` if there is none."""
-    default = {"default" if AIRFLOW_3 else "default_var": None}
-    return _variable().get(name, deserialize_json=True, **default)
+    default = "default" if AIRFLOW_3 else "default_var"
+    return _variable().get(_short(name), deserialize_json=True, **{default: None})
+
+
+def set_variable(name: str, value: Any, description: str) -> None:
+    """Write JSON into an Airflow Variable."""
+    _variable().set(_short(name), value, description=description, serialize_json=True)
+
+
+def delete_variable(name: str) -> None:
+    """Delete an Airflow Variable; no error if there is none."""
+    _variable().delete(_short(name))
+
+
+def _short(name: str) -> str:
+    if len(name) <= _LONGEST_VARIABLE:
+        return name
+    digest = sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: _LONGEST_VARIABLE - 17]}:{digest}"
 
 
 def _variable() -> Any:

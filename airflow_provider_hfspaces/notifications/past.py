@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from airflow_provider_hfspaces.compat import callback_may_read_xcoms, callback_xcom, variable_json
+from airflow_provider_hfspaces.compat import callback_may_read_xcoms, callback_xcom
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.leases import LeaseHolder, SpaceLease, previous_of
 from airflow_provider_hfspaces.notifications.occasion import run_of
 from airflow_provider_hfspaces.operators.hardware import (
     PREVIOUS,
@@ -46,10 +47,10 @@ def look_back(
 
     :param from_task: id of the task that recorded it; ``None`` for any.
     """
-    holders = _attempt(log, "the lease", _holders, repo_id) or []
-    dag_id, run_id = run_of(context)
-    if holders and (holders[0]["dag_id"], holders[0]["run_id"]) != (dag_id, run_id):
-        return Past(leased_by=f"run {holders[0]['run_id']} of DAG {holders[0]['dag_id']}")
+    holder: LeaseHolder | None = _attempt(log, "the lease", _holder, repo_id)
+    is_ours = holder is not None and (holder.dag_id, holder.run_id) == run_of(context)
+    if holder and not is_ours and not holder.abandoned:
+        return Past(leased_by=str(holder))
     if callback_may_read_xcoms(context, in_triggerer=in_triggerer):
         found: Past | None = _attempt(
             log, "the XComs of the run", _from_xcoms, context, repo_id, from_task, log
@@ -58,9 +59,9 @@ def look_back(
             return found
     elif from_task:
         log.warning("Airflow lets this kind of callback read no XComs: task %r is not asked.", from_task)
-    if holders:
-        snapshot = _usable(holders[0].get("previous"), repo_id)
-        if snapshot:
+    if is_ours:
+        snapshot = _attempt(log, "the lease", previous_of, repo_id)
+        if snapshot and _is_usable(snapshot, repo_id):
             return Past(snapshot, "the lease of this run")
     return Past()
 
@@ -130,11 +131,12 @@ def _usable(said: Any, repo_id: str) -> SpaceSnapshot | None:
         snapshot = SpaceSnapshot.from_dict(said)
     except InvalidInput:
         return None
-    return snapshot if snapshot.is_of(repo_id) and snapshot.hardware else None
+    return snapshot if _is_usable(snapshot, repo_id) else None
 
 
-def _holders(repo_id: str) -> list[dict[str, Any]]:
-    """Who has leased the Space, the first one first."""
-    record = variable_json(f"hf_spaces_lease:{repo_id.casefold()}")
-    holders = record.get("holders") if isinstance(record, dict) else None
-    return [each for each in holders or () if isinstance(each, dict) and {"dag_id", "run_id"} <= set(each)]
+def _is_usable(snapshot: SpaceSnapshot, repo_id: str) -> bool:
+    return snapshot.is_of(repo_id) and snapshot.hardware is not None
+
+
+def _holder(repo_id: str) -> LeaseHolder | None:
+    return SpaceLease(repo_id, LeaseHolder("", "", "")).holder()

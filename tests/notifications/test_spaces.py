@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_hfspaces.compat import AIRFLOW_3, AIRFLOW_VERSION
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.leases import variable_name
 from airflow_provider_hfspaces.notifications.spaces import (
     PauseSpaceNotifier,
     RestoreHardwareNotifier,
@@ -78,7 +79,7 @@ def _no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def lease(monkeypatch: pytest.MonkeyPatch, record: Any) -> None:
     said = record if isinstance(record, str) else json.dumps(record)
-    monkeypatch.setenv(f"AIRFLOW_VAR_HF_SPACES_LEASE:{SPACE.upper()}", said)
+    monkeypatch.setenv(f"AIRFLOW_VAR_{variable_name(SPACE).upper()}", said)
 
 
 def holder(run_id: str, **previous: Any) -> dict[str, Any]:
@@ -357,7 +358,15 @@ class TestRestore:
         lease(monkeypatch, {"holders": [holder("tomorrow")]})
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
         assert changes(hub) == []
-        assert "leased by run tomorrow of DAG dag by now" in task_log.text
+        assert "leased by task snapshot of run tomorrow of DAG dag by now" in task_log.text
+
+    def test_a_lease_that_another_run_has_given_up_is_no_lease(
+        self, hub: HubEmulator, send: Send, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        lease(monkeypatch, {"holders": [{**holder("yesterday"), "abandoned": True}]})
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        assert space.requested_hardware == "cpu-upgrade"
 
     @pytest.mark.parametrize("record", ["no json", {"holders": "none"}, {"holders": [{"previous": 3}]}, [1]])
     def test_a_lease_that_is_none_is_in_nobodys_way(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.leases import variable_name
 from tests.airflow_tools import connection
 from tests.processes.airflow_processes import AirflowProcesses
 
@@ -51,7 +52,7 @@ def lease(dag_id: str, run_id: str, repo_id: str, hardware: str) -> list[str]:
     previous = {"repo_id": repo_id, "stage": "RUNNING", "hardware": hardware, "sleep_time": 7200}
     holder = {"dag_id": dag_id, "run_id": run_id, "task_id": "snapshot", "map_index": -1}
     record = {"holders": [{**holder, "previous": {**previous, "taken_at": None}}]}
-    return ["variables", "set", f"hf_spaces_lease:{repo_id}", json.dumps(record)]
+    return ["variables", "set", variable_name(repo_id), json.dumps(record)]
 
 
 def everything_printed(airflow: AirflowProcesses) -> str:
