@@ -15,7 +15,7 @@ except ImportError:
     from airflow import DAG
     from airflow.decorators import task
 try:
-    from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+    from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
 except ImportError:
     AsyncCallback = None
 try:
