@@ -20,9 +20,9 @@ class SpaceNotifier(BaseNotifier):
     """Base of the notifiers that do something to a Space.
 
     For ``on_failure_callback``, ``on_retry_callback`` and the like of tasks and DAGs and, from Airflow
-    3.1 on, for deadline alerts: as ``AsyncCallback`` in the triggerer and, from 3.2 on, as
-    ``SyncCallback`` in the executor. Prefer the first: Airflow 3.2 and 3.3 let a ``SyncCallback`` read
-    no connection from Airflow's database, only those of environment variables and secrets backends.
+    3.1 on, for deadline alerts: as ``AsyncCallback`` in the triggerer and, from 3.3 on, as
+    ``SyncCallback`` in the executor. Prefer the first: Airflow 3.3 lets a ``SyncCallback`` read no
+    connection from Airflow's database, only those of environment variables and secrets backends.
 
     What it did is in the log of the place where Airflow ran it: of the task for a task's callback, of
     the DAG processor for a DAG's (Airflow 2.11: of the scheduler), of the triggerer or the executor for
@@ -173,7 +173,7 @@ class RestoreHardwareNotifier(SpaceNotifier):
 
     Airflow does not let every callback read XComs. Tasks' callbacks may, everywhere. DAGs' may, but not
     on 3.0. A deadline's ``AsyncCallback`` may, if ``from_task`` names the task: it does not know the DAG's
-    other tasks. A deadline's ``SyncCallback`` may not, and on 3.2 and 3.3 it may not read the lease either.
+    other tasks. A deadline's ``SyncCallback`` may not, and on 3.3 it may not read the lease either.
     Those that may not go by what is left, or fall back.
 
     :param repo_id: the Space, as ``owner/name``, as a name alone where the connection has a
