@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import BaseNotifier, Context, in_thread
@@ -56,16 +57,16 @@ class SpaceNotifier(BaseNotifier):
         self.timeout = timeout
 
     def __call__(self, *args: Any) -> None:
-        """Be a callback: render the templates and :meth:`notify`.
+        """Be a callback, which gets the context: render the templates and :meth:`notify`.
 
         One notifier may serve many tasks in one process, and rendering writes into it: hence the copy.
         """
         from airflow_provider_hfspaces.notifications.occasion import filled, is_deadline
 
-        context = filled(args[0]) if len(args) == 1 else {}
+        context = filled(args[0])
         rendered = copy.copy(self)
         try:
-            super(SpaceNotifier, rendered).__call__(context, *args[1:])
+            super(SpaceNotifier, rendered).__call__(context)
         except Exception as error:
             if is_deadline(context):
                 raise
@@ -125,15 +126,15 @@ class SpaceNotifier(BaseNotifier):
         said = (
             str(error) if isinstance(error, (HubError, InvalidInput)) else f"{type(error).__name__}: {error}"
         )
-        try:
-            page = f"{hook.page_url(self.repo_id)}/settings" if hook else "its page"
-        except Exception:
-            page = "its page"
+        # Where Airflow has not given the connection out, asking for it again could hold the event loop up.
+        connected = hook is not None and hook.has_read_connection
+        page = "its page"
+        if hook is not None and connected:
+            with suppress(InvalidInput):
+                page = f"{hook.page_url(self.repo_id)}/settings"
         todo = self.failed.format(repo_id=self.repo_id, page=page)
-        if is_deadline(context) and not in_triggerer and not (hook and hook.has_read_connection):
-            todo += (
-                ". In a SyncCallback Airflow may read no connection from its database: use an AsyncCallback"
-            )
+        if is_deadline(context) and hook is not None and not (connected or in_triggerer):
+            todo += ". A SyncCallback may read no connection from Airflow's database: use an AsyncCallback"
         self.log.error("%s Therefore %s.", said if said.endswith(".") else f"{said}.", todo)
         if is_deadline(context):
             raise error

@@ -245,6 +245,18 @@ class TestTrouble:
         assert "There is no connection 'nowhere'" in task_log.text
         assert "was not paused" in task_log.text
 
+    @needs_deadlines
+    def test_a_synchronous_deadline_without_its_connection_says_what_to_use(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        notifier = PauseSpaceNotifier(SPACE, hf_spaces_conn_id="nowhere")
+        with pytest.raises(ValueError, match="nowhere"):
+            called(notifier, LATE)
+        assert "use an AsyncCallback" in task_log.text
+        with pytest.raises(ValueError, match="nowhere"):
+            awaited(notifier, LATE)
+        assert task_log.text.count("use an AsyncCallback") == 1
+
     def test_what_is_no_space_is_refused_before_anything_is_sent(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
