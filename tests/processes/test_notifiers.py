@@ -27,15 +27,29 @@ def hub_speed() -> float:
     return 1
 
 
+class NotifyingAirflow(AirflowProcesses):
+    """Real processes, in which DAGs fail and are late."""
+
+    def __init__(self, home: Path, hub: HubEmulator) -> None:
+        # What is in the environment is there in every process; what is in the database is not.
+        environment = {
+            "AIRFLOW_CONN_IN_THE_ENVIRONMENT": connection(hub),
+            "AIRFLOW__CORE__PARALLELISM": "8",
+        }
+        folder = Path(__file__).with_name("notifier_dags")
+        super().__init__(home, hub, dags=folder, environment=environment)
+
+    def has_dags(self) -> bool:
+        known = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        return known >= {*DAGS, *ASYNC_DAGS}
+
+
 @pytest.fixture
 def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
     hub.settings.change({"timings": {"build": 100_000}})
-    processes = AirflowProcesses(tmp_path, hub)
-    # What is in the environment is there in every process; what is in the database is not.
-    processes.environment["AIRFLOW_CONN_IN_THE_ENVIRONMENT"] = connection(hub)
-    processes.environment["AIRFLOW__CORE__PARALLELISM"] = "8"
+    processes = NotifyingAirflow(tmp_path, hub)
     try:
-        processes.start(dags={*DAGS, *ASYNC_DAGS})
+        processes.start()
         processes.airflow("connections", "add", "in_the_database", "--conn-json", connection(hub))
         yield processes
     finally:
@@ -88,7 +102,7 @@ def test_late_runs_are_followed_by_what_their_deadlines_say(
 ) -> None:
     restored = hub.add_space("acme/run-late-restores", hardware="cpu-upgrade", sleep_time=7200)
     paused = hub.add_space("acme/late", hardware="t4-small")
-    airflow.airflow("dags", "trigger", "--run-id", "run", "--conf", '{"name": "late"}', "late_pauses")
+    airflow.run("late_pauses", {"name": "late"})
     airflow.run("late_restores")
     airflow.until(lambda: airflow.states("late_restores")["running"] == 1, 120)
     airflow.until(lambda: paused.stage == "PAUSED", 180)
