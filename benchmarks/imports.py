@@ -19,6 +19,7 @@ OURS = {
     ],
     "sensors": ["airflow_provider_hfspaces.sensors.spaces"],
     "triggers": ["airflow_provider_hfspaces.triggers.spaces"],
+    "notifiers": ["airflow_provider_hfspaces.notifications.spaces"],
     "hooks": ["airflow_provider_hfspaces.hooks.hfspaces"],
 }
 THEIRS = {
