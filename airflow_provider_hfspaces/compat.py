@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -16,6 +17,7 @@ AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
 if TYPE_CHECKING:
     from airflow.sdk import (
         BaseHook,
+        BaseNotifier,
         BaseOperator,
         BaseOperatorLink,
         BaseSensorOperator,
@@ -71,6 +73,7 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseHook",
+    "BaseNotifier",
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
@@ -80,6 +83,8 @@ __all__ = [
     "TaskGroup",
     "airflow_version",
     "base_event_trigger",
+    "callback_may_read_xcoms",
+    "callback_xcom",
     "connection_of",
     "default_deferrable",
     "delete_variable",
@@ -88,10 +93,12 @@ __all__ = [
     "get_variable",
     "has_trigger_on_kill",
     "hides_value_of",
+    "in_thread",
     "is_ended",
     "is_run_over",
     "lease_settle",
     "mask_secret",
+    "object_storage_path",
     "quota_share",
     "retry_store",
     "set_variable",
@@ -101,9 +108,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Only a hook needs its base, and no DAG file should pay for it.
+    # Only a hook and a notifier need their bases, and no other DAG file should pay for them.
     if name == "BaseHook":
         return import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 1) else "airflow.hooks.base").BaseHook
+    if name == "BaseNotifier":
+        return import_module(
+            "airflow.sdk" if AIRFLOW_3 else "airflow.notifications.basenotifier"
+        ).BaseNotifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -145,6 +156,11 @@ def default_deferrable() -> bool:
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
+def object_storage_path(url: str) -> Any:
+    """A path in any storage that fsspec knows, by Airflow's own ``ObjectStoragePath``."""
+    return import_module("airflow.sdk" if AIRFLOW_3 else "airflow.io.path").ObjectStoragePath(url)
+
+
 def quota_share() -> float:
     """The share of the Hub's quota that waiting may use, ``[hf_spaces] quota_share``."""
     conf = import_module("airflow.configuration").conf
@@ -159,7 +175,7 @@ async def connection_of(conn_id: str) -> Any:
     hook = __getattr__("BaseHook")
     if hasattr(hook, "aget_connection"):
         return await hook.aget_connection(conn_id)
-    return await _in_thread(hook.get_connection, conn_id)
+    return await in_thread(hook.get_connection, conn_id)
 
 
 def base_event_trigger() -> Any:
@@ -228,10 +244,10 @@ async def is_ended(task_instance: Any) -> bool:
     cleared finds it scheduled anew.
     """
     find = _state_now if AIRFLOW_3 else _state_in_database
-    return str(await _in_thread(find, task_instance)) in _FINAL
+    return str(await in_thread(find, task_instance)) in _FINAL
 
 
-async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call what would hold the event loop up.
 
     Airflow 3's triggerer finds its way back from a thread to the loop, over which it talks to its
@@ -260,6 +276,38 @@ def _state_in_database(ti: Any) -> str | None:
         )
         state: str | None = found.scalar()
         return state
+
+
+def callback_may_read_xcoms(context: Mapping[str, Any], *, in_triggerer: bool) -> bool:
+    """Whether Airflow answers a callback that asks for an XCom; where not, it may leave it hanging for ever.
+
+    Not from the executor, where deadlines' ``SyncCallback`` runs, nor from the DAG processor of 3.0.
+    """
+    if not AIRFLOW_3 or in_triggerer:
+        return True
+    if "deadline" in context and "ti" not in context:
+        return False
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    decoder = getattr(getattr(runner, "SUPERVISOR_COMMS", None), "body_decoder", None)
+    if decoder is None:
+        return True
+    try:
+        # What the other side could not answer, it would not understand.
+        decoder.validate_python({"type": "XComResult", "key": "key", "value": None})
+    except ValueError:
+        return False
+    return True
+
+
+def callback_xcom(
+    context: Mapping[str, Any], run: tuple[str | None, str | None], task_id: str, key: str, map_index: int
+) -> Any:
+    """An XCom of the run that a callback is about; ``None`` if there is none."""
+    ti = context.get("ti")
+    if ti is not None:
+        return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+    module = import_module("airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.models.xcom")
+    return module.XCom.get_one(dag_id=run[0], run_id=run[1], task_id=task_id, key=key, map_index=map_index)
 
 
 class RetryStore(Protocol):

@@ -12,7 +12,7 @@ Needs a connection ``hf_spaces_default`` with a token that may write to the Spac
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import requests
 
@@ -64,7 +64,6 @@ with DAG(
             sleep_time=1800,
             max_hourly_cost=1.00,
             poll_interval=5,
-            restore_retry_delay=timedelta(seconds=30),
         ):
             return batch(space)
 

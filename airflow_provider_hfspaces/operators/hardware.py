@@ -317,16 +317,15 @@ class RequestHardwareOperator(WaitingOperator):
     def _refuse_too_expensive(self, repo_id: str, runtime: SpaceRuntime, hardware: str) -> None:
         if self.max_hourly_cost is None:
             return
-        flavor = self._flavor(hardware)
-        hourly = flavor.hourly_cost if flavor else None
-        if hourly is None:
+        from airflow_provider_hfspaces.hub.cost import replicas_of
+
+        replicas = replicas_of(runtime)
+        cost = self.hook.price_list().hourly(hardware, replicas)
+        if cost is None:
             raise AirflowFailException(
                 f"The Hub lists no price for {hardware}, so that it cannot be held to max_hourly_cost="
                 f"{self.max_hourly_cost}; it was not requested for Space {repo_id}."
             )
-        counts = (runtime.replicas.requested, runtime.replicas.current, 1)
-        replicas = max(each for each in counts if isinstance(each, int))
-        cost = hourly * replicas
         if cost > self.max_hourly_cost:
             times = f" with {replicas} replicas" if replicas > 1 else ""
             raise AirflowFailException(

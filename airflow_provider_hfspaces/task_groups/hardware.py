@@ -65,8 +65,10 @@ class SpaceHardwareTaskGroup(TaskGroup):
     :param lease_poll_interval: seconds between two looks at the lease.
     :param lease_pool: an Airflow pool with one slot, where two runs that ask for the lease at once
         must be told apart even if Airflow is too slow for ``[hf_spaces] lease_settle``.
+    :param retries: how often ``snapshot`` and ``upgrade`` are tried again; a retry of the upgrade
+        attaches to a change that is under way.
     :param restore_retries: how often the way back is tried again.
-    :param restore_retry_delay: time between these tries.
+    :param retry_delay: time between these tries.
     :param deferrable: wait in the triggerer; by default as Airflow's ``[operators]
         default_deferrable`` says.
     :param hf_spaces_conn_id: the connection to the Hub.
@@ -89,8 +91,9 @@ class SpaceHardwareTaskGroup(TaskGroup):
         lease_timeout: float = 6 * 3600,
         lease_poll_interval: float = 30,
         lease_pool: str | None = None,
+        retries: int = 2,
         restore_retries: int = 5,
-        restore_retry_delay: timedelta = timedelta(seconds=30),
+        retry_delay: timedelta = timedelta(seconds=30),
         deferrable: bool | None = None,
         hf_spaces_conn_id: str = "hf_spaces_default",
         **task_group_arguments: Any,
@@ -103,8 +106,8 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "lease_timeout": lease_timeout,
             "lease_poll_interval": lease_poll_interval,
             "deferrable": deferrable,
-            "retries": 3,
-            "retry_delay": timedelta(seconds=10),
+            "retries": retries,
+            "retry_delay": retry_delay,
             **({"pool": lease_pool} if lease_pool else {}),
         }
         self._upgrade: dict[str, Any] = {
@@ -114,6 +117,8 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "timeout": timeout,
             "poll_interval": poll_interval,
             "deferrable": deferrable,
+            "retries": retries,
+            "retry_delay": retry_delay,
             "lease_task": "snapshot" if lease else None,
         }
         self._restore: dict[str, Any] = {
@@ -121,7 +126,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "hardware": None if restore == "previous" else restore,
             "fallback": fallback,
             "retries": restore_retries,
-            "retry_delay": restore_retry_delay,
+            "retry_delay": retry_delay,
         }
         self.snapshot: SnapshotSpaceOperator
         self.upgrade: RequestHardwareOperator

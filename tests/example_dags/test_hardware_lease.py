@@ -44,6 +44,7 @@ def test_work_that_fails_on_one_space_fails_the_run_and_both_come_back(hub: HubE
     whisper = hub.add_space("acme/whisper")
     diffusion = hub.add_space("acme/diffusion")
     module = dag_file("hardware_lease")
+    module.dag.get_task("on_a_gpu.gpu.upgrade").retries = 0
     diffusion.fail_next_start("Exit code: 137")
     states = run(module.dag)
     assert (states["on_a_gpu.gpu.batch[0]"], states["on_a_gpu.gpu.batch[1]"]) == (

@@ -15,7 +15,7 @@ except ImportError:  # Airflow 2.11
     from airflow.decorators import task, task_group
 
 COMMON = {"schedule": None, "start_date": datetime(2026, 1, 1), "catchup": False}
-QUICK = {"restore_retry_delay": timedelta(0), "restore_retries": 1, "sleep_time": 360_000}
+QUICK = {"retry_delay": timedelta(0), "retries": 0, "restore_retries": 1, "sleep_time": 360_000}
 
 
 @task

@@ -48,7 +48,8 @@ def leased(dag_id: str, *, sleep_time: int = 360_000, max_active_runs: int = 1, 
             deferrable=True,
             poll_interval=1,
             lease_poll_interval=2,
-            restore_retry_delay=timedelta(seconds=1),
+            retries=2 if dag_id != "upgrade_fails" else 0,
+            retry_delay=timedelta(seconds=1),
         ) as gpu,
     ):
         batch.override(pre_execute=gpu.require_hardware)()
