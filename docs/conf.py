@@ -53,5 +53,6 @@ html_static_path = ["_static"]
 html_css_files = ["extra.css"]
 html_copy_source = False
 html_show_sphinx = False
+highlight_language = "none"
 pygments_style = "friendly"
 pygments_dark_style = "native"

@@ -179,8 +179,8 @@ def test_every_public_module_is_in_the_reference() -> None:
         module.__name__
         for module in modules()
         if getattr(module, "__all__", None)
-        and (name := module.__name__.removeprefix("airflow_provider_hfspaces.")) not in inside
-        and (not name.startswith("notifications.") or name.endswith(".spaces"))
+        and (short := module.__name__.removeprefix("airflow_provider_hfspaces.")) not in inside
+        and (not short.startswith("notifications.") or short.endswith(".spaces"))
     }
     assert sorted(wanted - listed) == []
 
