@@ -72,6 +72,7 @@ __all__ = [
     "base_event_trigger",
     "connection_of",
     "default_deferrable",
+    "delete_variable",
     "forget_of_task",
     "has_trigger_on_kill",
     "hides_value_of",
@@ -80,6 +81,8 @@ __all__ = [
     "object_storage_path",
     "quota_share",
     "retry_store",
+    "set_variable",
+    "variable_value",
     "xcom_value",
 ]
 
@@ -270,6 +273,22 @@ class _VariableStore:
             return name
         digest = sha256(name.encode()).hexdigest()[:16]
         return f"{name[: _LONGEST_VARIABLE - 17]}:{digest}"
+
+
+def variable_value(name: str) -> Any:
+    """What an Airflow Variable holds, read as JSON; ``None`` if there is none."""
+    fallback = "default" if AIRFLOW_3 else "default_var"
+    return _variable().get(name, deserialize_json=True, **{fallback: None})
+
+
+def set_variable(name: str, value: Any, description: str) -> None:
+    """Write an Airflow Variable as JSON."""
+    _variable().set(name, value, description=description, serialize_json=True)
+
+
+def delete_variable(name: str) -> None:
+    """Delete an Airflow Variable; no error if there is none."""
+    _variable().delete(name)
 
 
 def _variable() -> Any:

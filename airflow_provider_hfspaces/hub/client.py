@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -26,6 +26,9 @@ from airflow_provider_hfspaces.hub.retry import RateBudget, RetryPolicy
 __all__ = ["HubClient"]
 
 T = TypeVar("T")
+
+_CONNECTIONS = 16
+"""How many are kept open; more threads than that open new ones again and again."""
 
 _LOG_SILENCE = 5.0
 """Seconds without a new line after which a log counts as read to its end."""
@@ -61,14 +64,14 @@ class HubClient:
         self._retry = retry or RetryPolicy()
         self._user_agent = user_agent or wire.DEFAULT_USER_AGENT
         self._allow_http = allow_http
-        self._sleep = time.sleep
+        self._sleep: Callable[[float], None] = time.sleep
         self.budget = RateBudget.of(self.endpoint, self._token)
         self._session = requests.Session()
         # ~/.netrc must not replace the token, and a proxy cannot reach this host's loopback.
         self._session.auth = _keep_headers
         self._session.trust_env = not is_loopback(urlsplit(self.endpoint).hostname or "")
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=16))
+            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
 
     def __repr__(self) -> str:
         return f"HubClient(endpoint={self.endpoint!r}, token={'***' if self._token else None})"
@@ -136,7 +139,24 @@ class HubClient:
         For a signal handler, which may interrupt this one in the middle of a request, and has no
         time to wait for a new window.
         """
-        client = HubClient(
+        client = self._twin(retry)
+        client.budget = RateBudget()
+        return client
+
+    def queued(self, *, retry: RetryPolicy, sleep: Callable[[float], None]) -> HubClient:
+        """A second client with the same token and the same budget.
+
+        For a queue of calls, which decides itself what a call does that has to wait.
+
+        :param retry: when a call is tried again.
+        :param sleep: waits so many seconds; what it raises ends the call.
+        """
+        client = self._twin(retry)
+        client._sleep = sleep
+        return client
+
+    def _twin(self, retry: RetryPolicy | None) -> HubClient:
+        return HubClient(
             self._token,
             self.endpoint,
             timeout=self._timeout,
@@ -144,8 +164,6 @@ class HubClient:
             user_agent=self._user_agent,
             allow_http=self._allow_http,
         )
-        client.budget = RateBudget()
-        return client
 
     def close(self) -> None:
         """Give the connections back."""
