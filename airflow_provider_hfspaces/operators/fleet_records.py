@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ class Ledger:
     def __init__(self, name: str) -> None:
         from airflow_provider_hfspaces.hub.checks import InvalidInput
 
-        if not isinstance(name, str) or not re.fullmatch(r"[\w\-.:]{1,200}", name):
+        if not isinstance(name, str) or not re.fullmatch(r"[\w\-.:]{1,200}", name, re.ASCII):
             raise InvalidInput(
-                f"A fleet's report is kept under a name of letters, digits, '-', '_', '.' and ':'; got {name!r}."
+                f"A report is kept under a name of letters, digits, '-', '_', '.' and ':'; got {name!r}."
             )
         self.variable = f"hf_spaces_fleet:{name}"
 
@@ -105,8 +105,3 @@ class Ledger:
             {"spaces": list(left.values())},
             "Spaces that a PauseSpacesOperator has paused, for RestartSpacesOperator to bring back.",
         )
-
-
-def by_id(records: Iterable[Record]) -> dict[str, Record]:
-    """Records by the id of their Space."""
-    return {each["repo_id"]: each for each in records}
