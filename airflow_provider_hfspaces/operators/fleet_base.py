@@ -439,7 +439,7 @@ class FleetOperator(SelectingOperator):
             "action": self.action,
             "dry_run": self.changes_nothing,
             "at": now(),
-            "owner": self.author,
+            "owner": self.author or _only_owner(entries),
             "spaces": entries,
             **self.totals(entries, outcome),
             "failed": len(failed),
@@ -487,6 +487,11 @@ class FleetOperator(SelectingOperator):
         """Have the report there although the task fails: what comes in the morning needs it."""
         if self.do_xcom_push:
             context["ti"].xcom_push(key="return_value", value=report)
+
+
+def _only_owner(entries: Iterable[Mapping[str, Any]]) -> str | None:
+    owners = {each["repo_id"].partition("/")[0].casefold(): each["repo_id"] for each in entries}
+    return next(iter(owners.values())).partition("/")[0] if len(owners) == 1 else None
 
 
 def _record(target: Target) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +21,18 @@ def hub_speed() -> float:
     return 1200
 
 
+@pytest.fixture
+def page(tmp_path: Path) -> dict[str, str]:
+    """Where the morning's run writes its page."""
+    return {"page": str(tmp_path / "spaces.html")}
+
+
 def stages(*spaces: Any) -> list[str]:
     return [space.stage for space in spaces]
 
 
 def test_what_costs_money_is_off_at_night_and_back_in_the_morning(
-    hub: HubEmulator, task_log: TaskLog
+    hub: HubEmulator, task_log: TaskLog, page: dict[str, str]
 ) -> None:
     whisper = hub.add_space("acme/whisper", hardware="t4-small")
     diffusion = hub.add_space("acme/diffusion", hardware="a10g-small")
@@ -43,36 +50,39 @@ def test_what_costs_money_is_off_at_night_and_back_in_the_morning(
 
     HfSpacesHook().restart("acme/by-hand")
     sent = posts(hub)
-    states = run(module.morning)
-    assert (states["restart"], states["dag"]) == ("success", "success")
+    assert run(module.morning, page) == {"restart": "success", "report": "success", "dag": "success"}
+    shown = Path(page["page"]).read_text()
+    assert "acme/whisper" in shown
+    assert hub.token not in shown
     assert sorted(posts(hub)[len(sent) :]) == ["acme/diffusion/restart", "acme/whisper/restart"]
     assert before.stage == "PAUSED"
     assert {whisper.hardware, whisper.requested_hardware} <= {None, "t4-small"}
 
     sent = posts(hub)
-    assert run(module.morning)["dag"] == "success"
+    assert run(module.morning, page)["dag"] == "success"
     assert posts(hub) == sent
 
 
-def test_a_morning_that_never_came_is_made_up_for_by_the_next(hub: HubEmulator) -> None:
+def test_a_morning_that_never_came_is_made_up_for_by_the_next(hub: HubEmulator, page: dict[str, str]) -> None:
     first = hub.add_space("acme/first", hardware="t4-small")
     module = dag_file("nightly_fleet")
     assert run(module.evening)["dag"] == "success"
     second = hub.add_space("acme/second", hardware="t4-small")
     assert run(module.evening)["dag"] == "success"
     assert stages(first, second) == ["PAUSED", "PAUSED"]
-    assert run(module.morning)["dag"] == "success"
+    assert run(module.morning, page)["dag"] == "success"
     assert "PAUSED" not in stages(first, second)
 
 
-def test_one_that_fails_in_the_evening_keeps_no_other_awake(hub: HubEmulator) -> None:
+def test_one_that_fails_in_the_evening_keeps_no_other_awake(hub: HubEmulator, page: dict[str, str]) -> None:
     fails = hub.add_space("acme/fails", hardware="t4-small")
     works = hub.add_space("acme/works", hardware="t4-small")
+    # A 403 is for good: no try of Airflow's would get any further.
     hub.faults.add(kind="status", status=403, path="fails/pause", message="You may not.")
     module = dag_file("nightly_fleet")
     assert run(module.evening) == {"pause": "failed", "dag": "failed"}
     assert stages(fails, works) == ["RUNNING", "PAUSED"]
-    assert run(module.morning)["dag"] == "success"
+    assert run(module.morning, page)["dag"] == "success"
     assert posts(hub)[-1] == "acme/works/restart"
 
 
