@@ -27,9 +27,6 @@ __all__ = ["HubClient"]
 
 T = TypeVar("T")
 
-_CONNECTIONS = 16
-"""How many are kept open; more threads than that open new ones again and again."""
-
 _LOG_SILENCE = 5.0
 """Seconds without a new line after which a log counts as read to its end."""
 
@@ -45,6 +42,7 @@ class HubClient:
     :param retry: when to try again.
     :param user_agent: sent with each request.
     :param allow_http: accept a plain ``http`` endpoint that is not on this host.
+    :param connections: how many are kept open, for as many threads.
     :raises InvalidEndpoint: for an endpoint that would send the token in the clear.
     """
 
@@ -57,6 +55,7 @@ class HubClient:
         retry: RetryPolicy | None = None,
         user_agent: str | None = None,
         allow_http: bool = False,
+        connections: int = 16,
     ) -> None:
         self.endpoint = checked_endpoint(endpoint, allow_http=allow_http)
         self._token = checked_token(token)
@@ -71,7 +70,7 @@ class HubClient:
         self._session.auth = _keep_headers
         self._session.trust_env = not is_loopback(urlsplit(self.endpoint).hostname or "")
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS))
+            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
 
     def __repr__(self) -> str:
         return f"HubClient(endpoint={self.endpoint!r}, token={'***' if self._token else None})"
@@ -143,19 +142,20 @@ class HubClient:
         client.budget = RateBudget()
         return client
 
-    def queued(self, *, retry: RetryPolicy, sleep: Callable[[float], None]) -> HubClient:
+    def queued(self, *, retry: RetryPolicy, sleep: Callable[[float], None], connections: int) -> HubClient:
         """A second client with the same token and the same budget.
 
         For a queue of calls, which decides itself what a call does that has to wait.
 
         :param retry: when a call is tried again.
         :param sleep: waits so many seconds; what it raises ends the call.
+        :param connections: how many are kept open, for as many threads.
         """
-        client = self._twin(retry)
+        client = self._twin(retry, connections)
         client._sleep = sleep
         return client
 
-    def _twin(self, retry: RetryPolicy | None) -> HubClient:
+    def _twin(self, retry: RetryPolicy | None, connections: int = 16) -> HubClient:
         return HubClient(
             self._token,
             self.endpoint,
@@ -163,6 +163,7 @@ class HubClient:
             retry=retry or self._retry,
             user_agent=self._user_agent,
             allow_http=self._allow_http,
+            connections=connections,
         )
 
     def close(self) -> None:

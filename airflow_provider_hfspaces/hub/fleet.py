@@ -101,14 +101,14 @@ class Done(Generic[T, R]):
     error: Exception | None = None
 
 
-def queue_client(client: HubClient, stop: threading.Event) -> HubClient:
+def queue_client(client: HubClient, stop: threading.Event, parallel: int) -> HubClient:
     """A client for :func:`in_parallel`: leaves rate limits to the queue, and ends its waits with it."""
 
     def sleep(seconds: float) -> None:
         if stop.wait(seconds):
             raise Stopped
 
-    return client.queued(retry=RetryPolicy(total_rate_limited=0), sleep=sleep)
+    return client.queued(retry=RetryPolicy(total_rate_limited=0), sleep=sleep, connections=parallel)
 
 
 def in_parallel(

@@ -46,7 +46,7 @@ def look(
         if len(ids) > _FEW and not stop.is_set():
             listed = _listed(client, owner, ids)
             found.update((each, shown) for each, shown in listed.items() if not doubtful(each, shown))
-    sender = queue_client(client, stop)
+    sender = queue_client(client, stop, parallel)
     try:
         for done in in_parallel(
             [each for each in wanted if each not in found],

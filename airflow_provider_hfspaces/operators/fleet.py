@@ -87,7 +87,7 @@ class PauseSpacesOperator(FleetOperator):
             self.ledger.read()
 
     def reason_to_leave(self, target: Target, runtime: SpaceRuntime) -> str | None:
-        from airflow_provider_hfspaces.hub.models import SERVING_STAGES, STARTING_STAGES
+        from airflow_provider_hfspaces.hub.models import ERROR_STAGES, SERVING_STAGES, STARTING_STAGES
 
         if runtime.is_static:
             return "static: the Hub serves its files, and nothing runs"
@@ -98,7 +98,10 @@ class PauseSpacesOperator(FleetOperator):
             return None if named else f"{runtime.stage}: it costs nothing"
         if runtime.stage in SERVING_STAGES | STARTING_STAGES:
             return None
-        return f"{runtime.stage}: nothing runs"
+        known = ERROR_STAGES | {"DELETING"}
+        return f"{runtime.stage}: " + (
+            "nothing runs" if runtime.stage in known else "nobody knows what that is"
+        )
 
     def is_done(self, target: Target, runtime: SpaceRuntime) -> bool:
         return runtime.stage == "PAUSED"

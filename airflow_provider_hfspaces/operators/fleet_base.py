@@ -361,7 +361,7 @@ class FleetOperator(SelectingOperator):
 
         quota = Quota(self.hook.client.budget)
         progress = Progress(self.verb, len(todo), self.log.info, waits=quota.seconds_for)
-        sender = queue_client(self.hook.client, self.killed)
+        sender = queue_client(self.hook.client, self.killed, self.max_parallel)
 
         def prepare(batch: Sequence[Target]) -> list[Target]:
             left = list(batch)

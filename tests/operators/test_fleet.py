@@ -261,6 +261,31 @@ class TestPause:
         report = Try().run(pause())
         assert reasons(report) == {"acme/s000": "as it should be already"}
 
+    def test_what_takes_long_is_looked_at_again_before_it_is_paused(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        a_fleet(hub, 12)
+        monkeypatch.setattr(fleet_base, "_BATCH", 4)
+        monkeypatch.setattr(fleet_base, "_FRESH", 0)
+        write = fleet_records.Journal.write
+
+        def somebody_pauses_one(self: Any, records: Any) -> None:
+            if "acme/s000" in records:
+                HfSpacesHook().pause("acme/s011")
+            write(self, records)
+
+        monkeypatch.setattr(fleet_records.Journal, "write", somebody_pauses_one)
+        report = Try().run(pause(max_parallel=1))
+        assert reasons(report) == {"acme/s011": "paused already"}
+        assert Counter(outcomes(report).values()) == {"paused": 11, "left alone": 1}
+        assert changes(hub).count("acme/s011/pause") == 1
+
+    def test_an_empty_fleet_is_no_failure(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        report = Try().run(PauseSpacesOperator(task_id="pause", repo_ids=[]))
+        assert (report["spaces"], report["hourly_cost_saved"]) == ([], 0)
+        assert not hub.requests
+        assert "0 of 0 Spaces paused." in task_log.text
+
     def test_goes_on_without_prices(self, hub: HubEmulator) -> None:
         a_fleet(hub, 1)
         hub.faults.add(kind="status", status=404, path="/api/spaces/hardware")
