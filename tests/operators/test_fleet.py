@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -361,11 +363,16 @@ class TestAKill:
         def kill() -> None:
             while len(changes(hub)) < 18:
                 time.sleep(0.005)
-            operator.on_kill()
+            os.kill(os.getpid(), signal.SIGUSR1)
 
-        threading.Thread(target=kill, daemon=True).start()
-        with pytest.raises(FleetIncomplete, match="was stopped"):
-            Try().run(operator)
+        # As Airflow does it: the handler interrupts the thread in which the task runs.
+        before = signal.signal(signal.SIGUSR1, lambda *_: operator.on_kill())
+        try:
+            threading.Thread(target=kill, daemon=True).start()
+            with pytest.raises(FleetIncomplete, match="was stopped"):
+                Try().run(operator)
+        finally:
+            signal.signal(signal.SIGUSR1, before)
 
 
 class TestRestart:
