@@ -29,6 +29,9 @@ _TICK = 0.2
 _GRACE = 3.0
 """Seconds that requests under way get when the queue is stopped. Airflow gives a killed task five."""
 
+_LONG = 30.0
+"""Seconds of waiting after which the rest of a batch is prepared anew."""
+
 _MOST_REFUSALS = 20
 """How often one call is put back for the Hub's rate limit."""
 
@@ -129,8 +132,8 @@ def in_parallel(
     :param act: called in threads, with the item; sends with a :func:`queue_client`.
     :param parallel: how many at once.
     :param stop: set to stop.
-    :param prepare: called in this thread with the items of each batch before any of them is begun;
-        returns those to go on with.
+    :param prepare: called in this thread with the items of each batch before any of them is begun,
+        and again with those that had to wait long for the quota; returns those to go on with.
     :param batch: how many items make a batch.
     """
     rest, ready = deque(items), deque[tuple[T, int]]()
@@ -148,6 +151,9 @@ def in_parallel(
             while (rest or ready) and len(running) < parallel and not stop.is_set():
                 held = quota.wait(len(running))
                 if held:
+                    if held > _LONG:
+                        rest.extendleft(item for item, _ in reversed(ready))
+                        ready.clear()
                     break
                 if not ready:
                     group = [rest.popleft() for _ in range(min(batch, len(rest)))]

@@ -127,6 +127,25 @@ def test_each_batch_is_prepared_before_any_of_it_is_begun() -> None:
         assert prepared < said.index(("act", (number,)))
 
 
+def test_what_had_to_wait_long_is_prepared_anew() -> None:
+    prepared: list[list[int]] = []
+
+    class TightQuota(Quota):
+        waits = [0.0, 0.0, 0.0, 31.0]
+
+        def wait(self, under_way: int) -> float:
+            return self.waits.pop(0) if self.waits else 0.0
+
+    def prepare(batch: Sequence[int]) -> Sequence[int]:
+        prepared.append(list(batch))
+        return batch
+
+    stop, quota = threading.Event(), TightQuota(RateBudget())
+    done = list(in_parallel(range(4), abs, quota=quota, parallel=2, stop=stop, prepare=prepare))
+    assert sorted(each.item for each in done) == [0, 1, 2, 3]
+    assert prepared == [[0, 1, 2, 3], [2, 3]]
+
+
 def test_when_it_is_stopped_what_is_under_way_is_told_and_nothing_else_begun() -> None:
     stop, begun = threading.Event(), []
 

@@ -179,6 +179,13 @@ class TestPause:
         assert list(outcomes(report).values()) == ["paused", "failed", "paused"]
         assert (report["failed"], report["hourly_cost_saved"]) == (1, 0.8)
 
+    def test_neither_report_nor_log_shows_a_token(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        a_fleet(hub, 1)
+        hub.faults.add(kind="status", status=403, path="/pause", message=f"{hub.token} may not do this")
+        report = Try().run(pause(fail_on_error=False))
+        assert "*** may not do this" in reasons(report)["acme/s000"]
+        assert hub.token not in json.dumps(report) + task_log.text
+
     def test_a_failure_may_be_only_reported(self, hub: HubEmulator) -> None:
         a_fleet(hub, 2)
         hub.faults.add(kind="status", status=403, path="/s001/pause")
