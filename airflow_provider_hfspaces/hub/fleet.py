@@ -64,7 +64,7 @@ class Quota:
         closed = self._budget.wait()
         if closed or (left == 0 and reset):
             # The Hub tells whole seconds, rounded down.
-            self._until = now + max(closed, reset) + 1
+            self._until = now + (reset or closed) + 1
             return self._until - now
         if left is None:
             return 0.0

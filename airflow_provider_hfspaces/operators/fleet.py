@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import Context
 from airflow_provider_hfspaces.failures import failing_for_good
-from airflow_provider_hfspaces.operators.fleet_base import FleetOperator, SelectingOperator, Target
+from airflow_provider_hfspaces.operators.fleet_base import FleetOperator, Target
 from airflow_provider_hfspaces.operators.fleet_report import FAILED, LEFT_ALONE, as_list, read_reports, total
+from airflow_provider_hfspaces.operators.selecting import SelectingOperator
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call

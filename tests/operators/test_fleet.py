@@ -8,6 +8,8 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -216,18 +218,8 @@ class TestPause:
         monkeypatch.setattr(fleet_base, "_BATCH", 4)
         attempt = Try()
 
-        class Died(BaseException):
-            pass
-
-        def die(self: Any, records: Any, original: Any = fleet_records.Journal.write) -> None:
-            if self._pieces == 2:
-                raise Died
-            original(self, records)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(fleet_records.Journal, "write", die)
-            with pytest.raises(Died):
-                attempt.run(pause(report_to="nightly"))
+        with dying_before_batch(2, monkeypatch, PauseSpacesOperator):
+            attempt.run(pause(report_to="nightly"))
         died_after = len(changes(hub))
         assert 0 < died_after <= 8
         report = attempt.run(pause(report_to="nightly"))
@@ -520,6 +512,21 @@ class TestFromTheEveningToTheMorning:
         assert outcomes(Try().run(restart(report_from="nightly"))) == {"acme/s001": "restarted"}
         assert not variables
 
+    def test_a_restart_that_died_half_way_is_completed_by_its_retry(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+    ) -> None:
+        a_fleet(hub, 9)
+        Try().run(pause(report_to="nightly"))
+        monkeypatch.setattr(fleet_base, "_BATCH", 4)
+        attempt = Try()
+        with dying_before_batch(1, monkeypatch, RestartSpacesOperator):
+            attempt.run(restart(report_from="nightly"))
+        assert len(kept(variables)) == 9
+        morning = attempt.run(restart(report_from="nightly"))
+        assert Counter(outcomes(morning).values()) == {"restarted": 9}
+        assert len([path for path in changes(hub) if path.endswith("/restart")]) == 9
+        assert not variables
+
     def test_what_was_not_paused_is_not_kept(self, hub: HubEmulator, variables: dict[str, str]) -> None:
         a_fleet(hub, 2)
         hub.faults.add(kind="status", status=403, path="/s001/pause")
@@ -570,6 +577,29 @@ class TestTheSleepTime:
         with pytest.raises(AirflowFailException, match="max_sleep_time"):
             Try().run(enforce(max_sleep_time=seconds))
         assert not hub.requests
+
+
+class Died(BaseException):
+    """Nothing after it is run, as after a SIGKILL."""
+
+
+@contextmanager
+def dying_before_batch(
+    number: int, monkeypatch: pytest.MonkeyPatch, operator: type[fleet_base.FleetOperator]
+) -> Iterator[None]:
+    """The task ends for no reason when it is about to write its next piece down, and tidies nothing up."""
+    write = fleet_records.Journal.write
+
+    def die(self: Any, records: Any) -> None:
+        if self._pieces == number:
+            raise Died
+        write(self, records)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fleet_records.Journal, "write", die)
+        patched.setattr(operator, "settle", lambda self, targets: None)
+        with pytest.raises(Died):
+            yield
 
 
 def kept(variables: dict[str, str]) -> list[dict[str, Any]]:
