@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import InitVar, dataclass
-from fnmatch import fnmatchcase
 
 from airflow_provider_hfspaces.hub.checks import (
     InvalidInput,
@@ -12,6 +11,7 @@ from airflow_provider_hfspaces.hub.checks import (
     checked_owner,
     checked_stages,
 )
+from airflow_provider_hfspaces.hub.globs import NameGlobs, texts
 from airflow_provider_hfspaces.hub.models import (
     BILLED_STAGES,
     FREE_HARDWARE,
@@ -58,14 +58,14 @@ class SpaceSelection:
             raise InvalidInput(f"billed_only is True or False; got {self.billed_only!r}.")
         stages = frozenset[str]() if self.stages is None else checked_stages(self.stages)
         listed = list(offered or ()) or None
-        hardware = (checked_hardware(each, listed) for each in _several(self.hardware, "hardware"))
+        hardware = (checked_hardware(each, listed) for each in texts(self.hardware, "hardware"))
         checked = {
             "author": checked_owner(self.author),
             "stages": stages | _ASLEEP if stages & _ASLEEP else stages,
             "hardware": frozenset(hardware),
-            "include": tuple(each.casefold() for each in _several(self.include, "include")),
-            "exclude": tuple(each.casefold() for each in _several(self.exclude, "exclude")),
-            "tags": frozenset(_several(self.tags, "tags")),
+            "include": tuple(texts(self.include, "include")),
+            "exclude": tuple(texts(self.exclude, "exclude")),
+            "tags": frozenset(texts(self.tags, "tags")),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -75,22 +75,14 @@ class SpaceSelection:
         owner, _, _ = space.id.partition("/")
         return (
             owner.casefold() == self.author.casefold()
-            and self._fits_name(space.id.casefold())
-            and frozenset(_several(self.tags, "tags")) <= frozenset(space.tags)
+            and NameGlobs.of(self.include, self.exclude).fit(space.id)
+            and frozenset(texts(self.tags, "tags")) <= frozenset(space.tags)
             and self._fits_runtime(space.runtime)
         )
 
     def select(self, spaces: Iterable[SpaceInfo]) -> list[SpaceInfo]:
         """Those that match, in the same order."""
         return [space for space in spaces if self.matches(space)]
-
-    def _fits_name(self, repo_id: str) -> bool:
-        name = repo_id.partition("/")[2]
-
-        def fits(globs: str | Iterable[str] | None) -> bool:
-            return any(fnmatchcase(repo_id, glob) or fnmatchcase(name, glob) for glob in globs or ())
-
-        return (not self.include or fits(self.include)) and not fits(self.exclude)
 
     def _fits_runtime(self, runtime: SpaceRuntime | None) -> bool:
         if not (self.stages or self.hardware or self.billed_only):
@@ -107,13 +99,3 @@ class SpaceSelection:
 def _costs(runtime: SpaceRuntime) -> bool:
     hardware = {runtime.hardware, runtime.requested_hardware} - {None} - FREE_HARDWARE
     return bool(hardware) and runtime.stage in BILLED_STAGES | {"BUILDING"}
-
-
-def _several(given: str | Iterable[str] | None, what: str) -> list[str]:
-    if given is None:
-        return []
-    found = [given] if isinstance(given, str) else list(given)
-    for each in found:
-        if not isinstance(each, str) or not each.strip():
-            raise InvalidInput(f"{what} is a string or a list of strings; got {each!r} in it.")
-    return [each if what == "tags" else str(each).strip() for each in found]

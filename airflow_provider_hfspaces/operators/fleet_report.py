@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
+
+from airflow_provider_hfspaces.rendered import from_text
 
 __all__ = ["LEFT_ALONE", "as_list", "now", "read_reports", "summary", "total"]
 
@@ -72,12 +73,16 @@ def _label(report: Mapping[str, Any]) -> str:
 
 def as_list(given: Any) -> list[Any]:
     """A list, also where a template has made a text of it; one value is a list of one."""
-    if given is None:
+    if given is None or given == "":
         return []
     if isinstance(given, str):
-        value = _literal(given) if given.lstrip().startswith("[") else given
+        value: Any = given
+        if given.lstrip().startswith("["):
+            # Text that is no list is a glob such as "[ab]*".
+            with suppress(ValueError):
+                value = from_text(given)
         return list(value) if isinstance(value, list) else [value]
-    return [given] if isinstance(given, Mapping) else list(given)
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, Mapping) else [given]
 
 
 def read_reports(given: Any) -> dict[str, dict[str, Any]]:
@@ -89,7 +94,8 @@ def read_reports(given: Any) -> dict[str, dict[str, Any]]:
     from airflow_provider_hfspaces.hub.checks import InvalidInput
 
     if isinstance(given, str):
-        given = _literal(given)
+        with suppress(ValueError):
+            given = from_text(given)
     reports = [given] if isinstance(given, Mapping) else given
     found: dict[str, dict[str, Any]] = {}
     try:
@@ -106,14 +112,3 @@ def read_reports(given: Any) -> dict[str, dict[str, Any]]:
             f"task has returned, or report_from= the name that the pause keeps it under."
         ) from None
     return found
-
-
-def _literal(text: str) -> Any:
-    """What JSON says, or what Python prints, as a template without native rendering leaves it."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        try:
-            return ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return text
