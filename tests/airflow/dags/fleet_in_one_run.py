@@ -22,6 +22,8 @@ with DAG("fleet_in_one_run", schedule=None, start_date=datetime(2026, 1, 1), cat
         task_id="pause", author="acme", billed_only=True, retries=1, retry_delay=timedelta(0)
     )
     restart = RestartSpacesOperator(task_id="restart", report=pause.output, trigger_rule="all_done")
-    running = SpaceRunningSensor.partial(task_id="running", timeout=60).expand(repo_id=spaces.output)
+    running = SpaceRunningSensor.partial(task_id="running", timeout=60, poke_interval=5).expand(
+        repo_id=spaces.output
+    )
 
     spaces >> pause >> restart >> running
