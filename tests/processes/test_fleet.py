@@ -45,7 +45,7 @@ def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
         processes.spawn("dag-processor", "dag-processor")
         processes.spawn("scheduler", "scheduler")
         processes.until(lambda: processes.query("SELECT dag_id FROM dag") == [("night",)], 120)
-        processes.until(processes._answers, 90)
+        processes.until(processes.answers, 90)
         yield processes
     finally:
         processes.stop()
