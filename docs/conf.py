@@ -44,7 +44,7 @@ autodoc_inherit_docstrings = False
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!airflow_provider_hfspaces\.).*"),
-    (r"py:.*", r"airflow_provider_hfspaces\.(.*\.)?(_.*|T)"),
+    (r"py:.*", r"airflow_provider_hfspaces\.(.*\.)?(_.*|[A-Z])"),
 ]
 
 html_theme = "furo"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import pkgutil
 import re
 from importlib import import_module
 from pathlib import Path
@@ -138,33 +137,35 @@ def says(parts: list[str], text: str) -> bool:
     return bool(fragments)
 
 
-def modules() -> list[ModuleType]:
-    """Every module of the package that Airflow or a DAG may import."""
-    found = pkgutil.walk_packages(
-        airflow_provider_hfspaces.__path__, airflow_provider_hfspaces.__name__ + "."
-    )
-    apart = re.compile(r"\.(emulator|plugins|reports|_\w+)(\.|$)")
-    return [import_module(each.name) for each in found if not apart.search(each.name)]
+def declared(*kinds: str) -> set[str]:
+    """The modules of these kinds that the provider tells Airflow of."""
+    info = airflow_provider_hfspaces.get_provider_info()
+    return {
+        module
+        for kind in kinds
+        for each in info[kind]
+        if isinstance(each, dict)
+        for module in each["python-modules"]
+    }
 
 
 def operators() -> set[str]:
-    """The names of all operators and sensors, but for their bases."""
+    """The names of all operators and sensors."""
     return {
         each
-        for module in modules()
-        for each, kind in vars(module).items()
-        if each in getattr(module, "__all__", ())
-        and isinstance(kind, type)
-        and issubclass(kind, BaseOperator)
-        and kind.__module__ == module.__name__
-        and not module.__name__.endswith("operators.base")
+        for module in map(import_module, declared("operators", "sensors"))
+        for each in module.__all__
+        if issubclass(getattr(module, each), BaseOperator)
     }
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/operators.md"])
-def test_every_operator_is_told_of(page: str) -> None:
+def test_every_operator_and_notifier_is_told_of(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
-    assert sorted(each for each in operators() if not re.search(rf"\b{each}\b", text)) == []
+    notifiers = {
+        each.rpartition(".")[2] for each in airflow_provider_hfspaces.get_provider_info()["notifications"]
+    }
+    assert sorted(each for each in operators() | notifiers if not re.search(rf"\b{each}\b", text)) == []
 
 
 def test_every_operator_and_sensor_is_in_some_example_dag() -> None:
@@ -174,15 +175,24 @@ def test_every_operator_and_sensor_is_in_some_example_dag() -> None:
 
 def test_every_public_module_is_in_the_reference() -> None:
     listed = set(re.findall(r"airflow_provider_hfspaces[.\w]+", (DOCS / "reference.md").read_text("utf-8")))
-    inside = {"compat", "failures", "hub.wire", "hub.sse", "triggers.watches"}
-    wanted = {
-        module.__name__
-        for module in modules()
-        if getattr(module, "__all__", None)
-        and (short := module.__name__.removeprefix("airflow_provider_hfspaces.")) not in inside
-        and (not short.startswith("notifications.") or short.endswith(".spaces"))
+    wanted = declared("operators", "sensors", "triggers", "hooks")
+    wanted |= {
+        each.rpartition(".")[0] for each in airflow_provider_hfspaces.get_provider_info()["notifications"]
+    }
+    wanted |= {
+        f"airflow_provider_hfspaces.{each}"
+        for each in (
+            "assets",
+            "emulator",
+            "hub.calls",
+            "hub.errors",
+            "leases",
+            "require",
+            "task_groups.hardware",
+        )
     }
     assert sorted(wanted - listed) == []
+    assert [each for each in listed if importlib.util.find_spec(each.removesuffix(".Moment")) is None] == []
 
 
 def test_the_calls_of_the_migration_page_exist_on_both_sides() -> None:
