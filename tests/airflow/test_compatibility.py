@@ -116,6 +116,18 @@ def remembered_events(hub: HubEmulator) -> str:
     return YES if hasattr(trigger, "asset_state_store") else NO
 
 
+def deadlines(hub: HubEmulator) -> str:
+    """Deadlines of a run whose callback is one of our notifiers."""
+    try:
+        from airflow.sdk.definitions.deadline import AsyncCallback
+    except ImportError:
+        return NO
+    from airflow_provider_hfspaces.notifications.spaces import PauseSpaceNotifier
+
+    AsyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/whisper"})
+    return YES
+
+
 def kill_of_a_wait(hub: HubEmulator) -> str:
     """How a trigger gets to know that somebody has ended its task, and puts the Space back."""
     return "Airflow says so" if has_trigger_on_kill() else "by the task's state"
@@ -132,6 +144,7 @@ PROBES: dict[str, Callable[[HubEmulator], str]] = {
     "… with one request for all Spaces of an owner": shared_stream,
     "… and with what happened while no triggerer ran": remembered_events,
     "A kill of a deferred upgrade is noticed": kill_of_a_wait,
+    "Notifiers on deadlines of a run": deadlines,
 }
 
 
