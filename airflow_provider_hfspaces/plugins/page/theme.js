@@ -1,0 +1,34 @@
+// Light or dark: as Airflow around this page is, else as Airflow has noted it, else as the system says.
+"use strict";
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+
+  function around() {
+    try {
+      return parent !== window ? parent.document.documentElement : null;
+    } catch {
+      return null; // framed by somebody else
+    }
+  }
+
+  function noted() {
+    try {
+      return localStorage.getItem("theme");
+    } catch {
+      return null;
+    }
+  }
+
+  function apply() {
+    const outer = around();
+    const said = ["dark", "light"].find((each) => outer?.classList.contains(each)) ?? noted();
+    const theme = said === "dark" || said === "light" ? said : dark.matches ? "dark" : "light";
+    document.documentElement.dataset.theme = theme;
+  }
+
+  apply();
+  dark.addEventListener("change", apply);
+  addEventListener("storage", apply);
+  const outer = around();
+  if (outer) new MutationObserver(apply).observe(outer, { attributes: true, attributeFilter: ["class"] });
+})();
