@@ -121,8 +121,10 @@ function cells(space) {
   };
 }
 
+const NOTHING_TO_PAUSE = new Set([null, "PAUSED", "DELETING", "NO_APP_FILE", "CONFIG_ERROR"]);
+
 function pausable(space) {
-  return space.stage !== null && space.sdk !== "static" && space.stage !== "PAUSED" && space.stage !== "DELETING";
+  return space.sdk !== "static" && !NOTHING_TO_PAUSE.has(space.stage);
 }
 
 function row(space, mayPause, pause) {

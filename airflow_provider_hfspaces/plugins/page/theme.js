@@ -23,12 +23,18 @@
     const outer = around();
     const said = ["dark", "light"].find((each) => outer?.classList.contains(each)) ?? noted();
     const theme = said === "dark" || said === "light" ? said : dark.matches ? "dark" : "light";
-    document.documentElement.dataset.theme = theme;
+    const own = document.documentElement;
+    own.dataset.theme = theme;
+    // The very colour behind Airflow's own pages, where the frame lets it be seen.
+    const back = outer ? getComputedStyle(outer.ownerDocument.body).backgroundColor : "";
+    if (/^rgb\(/.test(back)) own.style.setProperty("--back", back);
+    else own.style.removeProperty("--back");
   }
 
   apply();
   dark.addEventListener("change", apply);
   addEventListener("storage", apply);
+  addEventListener("load", apply);
   const outer = around();
   if (outer) new MutationObserver(apply).observe(outer, { attributes: true, attributeFilter: ["class"] });
 })();
