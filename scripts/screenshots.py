@@ -36,7 +36,8 @@ def main() -> int:
     parser.add_argument("--spaces", type=int, default=0, help="so many Spaces more")
     parser.add_argument("--only", choices=["fleet", "all"], default="all", help="the fleet page alone")
     choices = parser.parse_args()
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    browser_path = next((each for each in found if each), None)
     missing = missing_parts(browser_path)
     if missing:
         print(f"The screenshots need {' and '.join(missing)}.", file=sys.stderr)
@@ -79,17 +80,19 @@ def running(more_spaces: int) -> Iterator[Any]:
                 stage=STAGES[number % len(STAGES)],
                 sleep_time=3600 if number % 3 else None,
             )
-        airflow = AirflowProcesses(HOME, hub)
-        del airflow.environment["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
-        airflow.environment.update(
-            {
-                "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        airflow = AirflowProcesses(
+            HOME,
+            hub,
+            dags=ROOT / "example_dags",
+            environment={
                 "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-            }
+            },
         )
+        # The form of a connection is shown for those that are stored.
+        del airflow.environment["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
         connection = {
             "conn_type": "hf_spaces",
             "host": hub.url,
@@ -103,7 +106,7 @@ def running(more_spaces: int) -> Iterator[Any]:
             airflow.spawn("api-server", "api-server", "--port", str(airflow.port))
             for name in ("dag-processor", "scheduler", "triggerer"):
                 airflow.spawn(name, name)
-            airflow.until(airflow._answers, 120)
+            airflow.until(airflow.answers, 120)
             yield airflow
         finally:
             airflow.stop()
