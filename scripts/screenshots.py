@@ -25,6 +25,7 @@ DAG = "gpu_batch_window"
 SPEED = 20
 WIDE, TALL = {"width": 1280, "height": 800}, {"width": 1280, "height": 1200}
 NARROW = {"width": 390, "height": 844}
+MOST_BYTES = 190_000
 HARDWARE = ("cpu-basic", "cpu-upgrade", "t4-small", "a10g-small", "l4x1")
 STAGES = ("RUNNING", "RUNNING", "RUNNING", "SLEEPING", "PAUSED", "RUNTIME_ERROR")
 
@@ -97,7 +98,7 @@ def running(more_spaces: int) -> Iterator[Any]:
             "conn_type": "hf_spaces",
             "host": hub.url,
             "password": hub.token,
-            "extra": {"namespace": "acme"},
+            "extra": {"namespace": "acme", "timeout": 30, "allow_http": False},
         }
         try:
             print("Starting Airflow …", flush=True)
@@ -171,7 +172,7 @@ def take(chromium: Any, airflow: Any, out: Path, *, everything: bool) -> None:
         page.goto(f"{airflow.api}/connections")
         page.get_by_role("button", name="Edit").first.click()
         page.get_by_text("Extra Fields", exact=True).click()
-        page.get_by_label("Namespace").wait_for(timeout=30_000)
+        page.get_by_text("Owner of Spaces").wait_for(timeout=30_000)
 
     def log(page: Any) -> None:
         page.goto(task_url(airflow, "upgrade"))
@@ -216,13 +217,13 @@ def task_url(airflow: Any, task: str) -> str:
 
 
 def shrink(picture: Path) -> None:
-    """Fewer colours, where Pillow is installed: a quarter of the bytes."""
-    if importlib.util.find_spec("PIL") is None:
+    """Fewer colours for what is too large for a repository, where Pillow is installed."""
+    if picture.stat().st_size < MOST_BYTES or importlib.util.find_spec("PIL") is None:
         return
     from PIL import Image
 
     with Image.open(picture) as image:
-        small = image.convert("RGB").quantize(colors=128, dither=Image.Dither.NONE)
+        small = image.convert("RGB").quantize(colors=256, dither=Image.Dither.NONE)
     small.save(picture, optimize=True)
 
 

@@ -19,15 +19,27 @@
     }
   }
 
+  // The very colour behind Airflow's own pages, where the frame lets it be seen.
+  function behind() {
+    try {
+      for (let each = frameElement?.parentElement; each; each = each.parentElement) {
+        const colour = each.ownerDocument.defaultView.getComputedStyle(each).backgroundColor;
+        if (!/^rgba\(.*, 0\)$|transparent/.test(colour)) return colour;
+      }
+    } catch {
+      // framed by somebody else
+    }
+    return null;
+  }
+
   function apply() {
     const outer = around();
     const said = ["dark", "light"].find((each) => outer?.classList.contains(each)) ?? noted();
     const theme = said === "dark" || said === "light" ? said : dark.matches ? "dark" : "light";
     const own = document.documentElement;
     own.dataset.theme = theme;
-    // The very colour behind Airflow's own pages, where the frame lets it be seen.
-    const back = outer ? getComputedStyle(outer.ownerDocument.body).backgroundColor : "";
-    if (/^rgb\(/.test(back)) own.style.setProperty("--back", back);
+    const back = behind();
+    if (back) own.style.setProperty("--back", back);
     else own.style.removeProperty("--back");
   }
 
