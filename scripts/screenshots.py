@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".airflow" / "screenshots"
 DAG = "gpu_batch_window"
 SPEED = 20
-WIDE, TALL = {"width": 1280, "height": 800}, {"width": 1280, "height": 1200}
+WIDE, TALL = {"width": 1280, "height": 800}, {"width": 1280, "height": 900}
+LOG = {"width": 1560, "height": 620}
 NARROW = {"width": 390, "height": 844}
 MOST_BYTES = 190_000
 HARDWARE = ("cpu-basic", "cpu-upgrade", "t4-small", "a10g-small", "l4x1")
@@ -94,12 +95,7 @@ def running(more_spaces: int) -> Iterator[Any]:
         )
         # The form of a connection is shown for those that are stored.
         del airflow.environment["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
-        connection = {
-            "conn_type": "hf_spaces",
-            "host": hub.url,
-            "password": hub.token,
-            "extra": {"namespace": "acme", "timeout": 30, "allow_http": False},
-        }
+        connection = {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
         try:
             print("Starting Airflow …", flush=True)
             airflow.airflow("db", "migrate")
@@ -187,7 +183,7 @@ def take(chromium: Any, airflow: Any, out: Path, *, everything: bool) -> None:
     shot("fleet-narrow", fleet, size=NARROW)
     if everything:
         shot("connection-form", form, size=TALL)
-        shot("upgrade-log", log)
+        shot("upgrade-log", log, size=LOG)
         shot("task-links", links)
 
 

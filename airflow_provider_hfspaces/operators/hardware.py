@@ -482,9 +482,11 @@ class RequestHardwareOperator(WaitingOperator):
         else:
             times = f" for {replicas} replicas" if replicas > 1 else ""
             cost = f"which costs about ${hourly * replicas:.2f} per hour{times}, by the Hub's list price"
-        sleep = runtime.sleep_time
-        until = f"it sleeps after {sleep} seconds without a visitor" if sleep else "it has no sleep time"
-        self.log.info("Space %s runs on %s, %s; %s.", repo_id, runtime.hardware, cost, until)
+        self.log.info("Space %s runs on %s, %s.", repo_id, runtime.hardware, cost)
+        if hourly != 0 and runtime.sleep_time:
+            self.log.info("It sleeps after %s seconds without a visitor.", runtime.sleep_time)
+        elif hourly != 0:
+            self.log.info("It has no sleep time, and is billed until somebody puts it back.")
 
     def _with_sleep_time(self, repo_id: str, runtime: SpaceRuntime, sleep_time: int | None) -> SpaceRuntime:
         if sleep_time is None or runtime.sleep_time == (None if sleep_time < 0 else sleep_time):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails
 from airflow.models.connection import Connection
 from airflow.utils.session import create_session
 from sqlalchemy import select
@@ -78,12 +79,10 @@ def _known(conn_id: str, asked_for: bool) -> Known | None:
 
 def permitted(conn_ids: Iterable[str], user: Any, method: Any = "GET") -> set[str]:
     """Those of some connections that a user may read (``GET``) or edit (``PUT``)."""
-    by_team: dict[str | None, set[str]] = {}
-    for conn_id in conn_ids:
-        by_team.setdefault(team_of_connection(conn_id), set()).add(conn_id)
-    allowed: set[str] = set()
-    for team, ids in by_team.items():
-        allowed |= get_auth_manager().filter_authorized_connections(
-            conn_ids=ids, user=user, method=method, team_name=team
-        )
-    return allowed
+    return {conn_id for conn_id in conn_ids if _is_permitted(conn_id, user, method)}
+
+
+def _is_permitted(conn_id: str, user: Any, method: Any) -> bool:
+    team = team_of_connection(conn_id)
+    details = ConnectionDetails(conn_id=conn_id, **({"team_name": team} if team else {}))
+    return bool(get_auth_manager().is_authorized_connection(method=method, details=details, user=user))

@@ -21,9 +21,11 @@ HEAVY = (
 
 
 def test_the_plugin_is_valid_for_this_airflow() -> None:
-    from airflow.plugins_manager import is_valid_plugin
+    from airflow.plugins_manager import AirflowPlugin
 
-    assert is_valid_plugin(HfSpacesPlugin)
+    assert issubclass(HfSpacesPlugin, AirflowPlugin)
+    HfSpacesPlugin.validate()
+    HfSpacesPlugin().on_load()
 
 
 @pytest.mark.skipif(AIRFLOW_VERSION >= (3, 1), reason="this Airflow takes pages of plugins")
