@@ -10,8 +10,6 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_provider_hfspaces.compat import fleet_page_url, has_external_views
-
 __all__ = ["HfSpacesPlugin"]
 
 _PREFIX = "/hf_spaces"
@@ -25,6 +23,8 @@ class HfSpacesPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The page's server, for the API server to mount."""
+        from airflow_provider_hfspaces.compat import has_external_views
+
         if not has_external_views():
             return []
         from airflow_provider_hfspaces.plugins.app import make_app
@@ -34,6 +34,8 @@ class HfSpacesPlugin(AirflowPlugin):
     @cached_property
     def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The entry in the menu Browse, with the page in Airflow's own frame."""
+        from airflow_provider_hfspaces.compat import fleet_page_url, has_external_views
+
         if not has_external_views():
             return []
         page = fleet_page_url(_PREFIX)
