@@ -473,8 +473,9 @@ class RequestHardwareOperator(WaitingOperator):
 
     def _tell_arrival(self, repo_id: str, runtime: SpaceRuntime, hourly: float | None) -> None:
         """The end of the story: what it costs from now on, and until when."""
-        counts = (runtime.replicas.requested, runtime.replicas.current, 1)
-        replicas = max(each for each in counts if isinstance(each, int))
+        from airflow_provider_hfspaces.hub.cost import replicas_of
+
+        replicas = replicas_of(runtime)
         if hourly is None:
             cost = "whose price the Hub does not list"
         elif not hourly:

@@ -14,8 +14,9 @@ from airflow_provider_hfspaces.hooks.connection import ConnectionSettings
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.client import HubClient
+from airflow_provider_hfspaces.hub.cost import PriceList, replicas_of
 from airflow_provider_hfspaces.hub.errors import HubError
-from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceInfo, SpaceRuntime
+from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
 from airflow_provider_hfspaces.hub.retry import RetryPolicy
 
 __all__ = ["Fleets", "NotInFleet", "row_of"]
@@ -41,7 +42,7 @@ class Fleets:
     """
 
     def __init__(self) -> None:
-        self._prices: dict[str, tuple[float, Mapping[str, float | None]]] = {}
+        self._prices: dict[str, tuple[float, PriceList]] = {}
         self._owners: dict[str, tuple[float, tuple[str, ...]]] = {}
 
     def read(self, connection: Any) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class Fleets:
             if errors and len(errors) == len(owners):
                 raise errors[0][1]
             problems = [f"The Spaces of {owner} cannot be shown. {error}" for owner, error in errors]
-            prices: Mapping[str, float | None] = {}
+            prices = PriceList.of(())
             try:
                 prices = self._prices_of(client)
             except HubError as error:
@@ -91,7 +92,7 @@ class Fleets:
             runtime = space.runtime
             if runtime is None or runtime.stage != "PAUSED":
                 runtime = client.send(calls.pause(repo_id))
-            prices: Mapping[str, float | None] = {}
+            prices = PriceList.of(())
             with suppress(HubError):  # the Space is paused all the same
                 prices = self._prices_of(client)
             return row_of(space, prices, client.endpoint, runtime)
@@ -112,11 +113,11 @@ class Fleets:
             self._owners[digest] = (time.monotonic(), owners)
         return owners
 
-    def _prices_of(self, client: HubClient) -> Mapping[str, float | None]:
-        """USD per hour and replica, by flavor."""
-        read_at, prices = self._prices.get(client.endpoint, (0.0, {}))
-        if not prices or time.monotonic() - read_at > _KEEP:
-            prices = {flavor.name: flavor.hourly_cost for flavor in client.send(calls.list_hardware())}
+    def _prices_of(self, client: HubClient) -> PriceList:
+        read_at, prices = self._prices.get(client.endpoint, (0.0, None))
+        if prices is None or time.monotonic() - read_at > _KEEP:
+            flavors = client.send(calls.list_hardware())
+            prices = PriceList.of(flavors)
             self._prices[client.endpoint] = (time.monotonic(), prices)
         return prices
 
@@ -146,14 +147,10 @@ def _spaces_of(owner: str, client: HubClient) -> tuple[list[SpaceInfo], HubError
 
 
 def row_of(
-    space: SpaceInfo,
-    prices: Mapping[str, float | None],
-    endpoint: str,
-    runtime: SpaceRuntime | None = None,
+    space: SpaceInfo, prices: PriceList, endpoint: str, runtime: SpaceRuntime | None = None
 ) -> dict[str, Any]:
     """A Space as the page shows it.
 
-    :param prices: USD per hour and replica, by flavor.
     :param runtime: its state, if a newer one is known than the description has.
     :return: ``cost`` is USD per hour now, ``cost_running`` what it is when the Space runs; each ``None``
         where no price is known.
@@ -177,25 +174,15 @@ def row_of(
     }
     if runtime is None:
         return row
-    counts = (runtime.replicas.requested, runtime.replicas.current, 1)
-    replicas = max(each for each in counts if isinstance(each, int))
-    cost = _hourly(runtime.hardware or runtime.requested_hardware, replicas, prices)
     return {
         **row,
         "stage": runtime.stage,
         "hardware": runtime.hardware,
         "requested": runtime.requested_hardware,
-        "replicas": replicas,
+        "replicas": replicas_of(runtime),
         "sleep_time": runtime.sleep_time,
         "error": runtime.error_message,
         "billed": runtime.is_billed,
-        "cost": cost if runtime.is_billed else 0.0,
-        "cost_running": _hourly(runtime.configured_hardware, replicas, prices),
+        "cost": prices.of_space(runtime),
+        "cost_running": prices.if_running(runtime),
     }
-
-
-def _hourly(hardware: str | None, replicas: int, prices: Mapping[str, float | None]) -> float | None:
-    if hardware is None or hardware in FREE_HARDWARE:
-        return 0.0
-    price = prices.get(hardware)
-    return None if price is None else round(price * replicas, 3)
