@@ -30,7 +30,7 @@ class SpaceTrigger(BaseTrigger):
     All SpaceTriggers of a triggerer that use the same Hub and token share one
     :class:`~airflow_provider_hfspaces.hub.watch.SpaceWatch`. No token is in its arguments. Fires one
     event: ``{"status": "reached" | "failed" | "timeout", "runtime": …, "reason": …, "error": …, "repo_id":
-    …, "then": …}``.
+    …, "since": …, "then": …}``.
 
     :param repo_id: the Space, as ``owner/name``.
     :param goal: where it should be, or :meth:`~airflow_provider_hfspaces.hub.goal.Goal.to_dict` of it.
@@ -110,7 +110,7 @@ class SpaceTrigger(BaseTrigger):
         await self._undo_if_killed()
 
     async def _event(self) -> dict[str, Any]:
-        told = {"repo_id": self.repo_id, "then": self.then}
+        told = {"repo_id": self.repo_id, "since": self.started, "then": self.then}
         try:
             async with watching(self.hf_spaces_conn_id) as (watch, _):
                 now = time.time()

@@ -40,6 +40,12 @@ def test_windows_mapped_over_spaces_each_put_their_own_back(hub: HubEmulator) ->
     assert (a.requested_hardware, a.sleep_time) == ("cpu-upgrade", 1200)
     assert (b.requested_hardware, b.stage) == ("cpu-basic", "PAUSED")
     assert "t4-small" in {moment.hardware for moment in b.history}
+    with sqlite3.connect(HOME / "airflow.db") as database:
+        names = database.execute(
+            "SELECT DISTINCT map_index, rendered_map_index FROM task_instance "
+            "WHERE dag_id = 'mapped_windows' AND task_id = 'window.upgrade'"
+        ).fetchall()
+    assert sorted(names) == [(0, "acme/a"), (1, "acme/b")]
 
 
 def test_links_lead_to_the_space_that_each_task_was_about(hub: HubEmulator) -> None:
