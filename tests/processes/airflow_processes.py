@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
@@ -29,10 +32,21 @@ DAGS = Path(__file__).with_name("dags")
 class AirflowProcesses:
     """Scheduler, DAG processor, triggerers and API server of one Airflow.
 
+    On SQLite and with the executor that Airflow has for it, unless told otherwise.
+
     :param home: an empty folder.
+    :param dags: the folder of its DAGs.
+    :param environment: variables of the environment besides, which win.
     """
 
-    def __init__(self, home: Path, hub: HubEmulator) -> None:
+    def __init__(
+        self,
+        home: Path,
+        hub: HubEmulator,
+        *,
+        dags: Path = DAGS,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = home
         self.port = free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -41,7 +55,7 @@ class AirflowProcesses:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
             "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor" if AIRFLOW_3 else "SequentialExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",
@@ -59,7 +73,13 @@ class AirflowProcesses:
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
             "AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(hub),
+            **(environment or {}),
         }
+
+    @property
+    def database(self) -> str:
+        """The address of the database, as SQLAlchemy spells it."""
+        return self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
 
     def start(self, *more: str) -> None:
         """Make the database and start everything; returns when the DAGs can be run."""
@@ -71,17 +91,24 @@ class AirflowProcesses:
         self.spawn("triggerer", "triggerer")
         for name in more:
             self.spawn(name, "triggerer")
-        dags = 4 if AIRFLOW_3 else 2
-        self.until(lambda: self.query("SELECT count(*) FROM dag WHERE NOT is_paused")[0][0] == dags, 120)
+        self.until(self.has_dags, 120)
         if AIRFLOW_3:
-            self.until(self._answers, 60)
+            self.until(self.answers, 60)
 
-    def spawn(self, name: str, *command: str) -> None:
-        """Start a process under a name of ours."""
+    def has_dags(self) -> bool:
+        """Whether all DAGs can be run."""
+        dags = 4 if AIRFLOW_3 else 2
+        return bool(self.query("SELECT count(*) FROM dag WHERE NOT is_paused")[0][0] == dags)
+
+    def spawn(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start a process under a name of ours.
+
+        :param environment: variables that are other for this process than for the rest.
+        """
         with (self.home / f"{name}.out").open("ab") as out:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "airflow", *command],
-                env=self.environment,
+                env={**self.environment, **(environment or {})},
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -91,22 +118,38 @@ class AirflowProcesses:
         """End a process with all that it has started, and wait until it is gone."""
         process = self.processes.pop(name)
         if how == signal.SIGKILL:
-            os.killpg(process.pid, how)
+            kill_tree(process.pid)
         else:
             process.send_signal(how)
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_tree(process.pid)
             process.wait(10)
 
     def stop(self) -> None:
         """End everything."""
         for process in self.processes.values():
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_tree(process.pid)
         for process in self.processes.values():
             process.wait(10)
         self.processes.clear()
+
+    def holder_of(self, dag_id: str, task_id: str) -> str:
+        """The name of the process under which a task runs."""
+        where = f"dag_id = '{dag_id}' AND task_id = '{task_id}' AND state = 'running'"
+
+        def pid() -> int | None:
+            found = self.query(f"SELECT pid FROM task_instance WHERE {where}")
+            return found[0][0] if found else None
+
+        self.until(pid, 120)
+        known = pid()
+        for name, process in self.processes.items():
+            with suppress(psutil.NoSuchProcess):
+                if known in {child.pid for child in psutil.Process(process.pid).children(recursive=True)}:
+                    return name
+        raise AssertionError(f"no process of ours runs {dag_id}.{task_id}, which has the pid {known}")
 
     def airflow(self, *arguments: str) -> str:
         """Run one command of Airflow's."""
@@ -120,12 +163,20 @@ class AirflowProcesses:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def run(self, dag_id: str) -> None:
+    def run(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> None:
         """Start a DAG run."""
-        self.airflow("dags", "trigger", "--run-id", "run", dag_id)
+        given = ("--conf", json.dumps(conf)) if conf else ()
+        self.airflow("dags", "trigger", "--run-id", "run", *given, dag_id)
 
     def query(self, statement: str) -> list[Any]:
         """Look into the database; nothing while it is busy."""
+        if self.database.startswith("postgresql"):
+            import psycopg2
+
+            address = self.database.replace("postgresql+psycopg2", "postgresql")
+            with closing(psycopg2.connect(address)) as database, database.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall()
         try:
             with sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=5) as database:
                 return database.execute(statement).fetchall()
@@ -166,13 +217,26 @@ class AirflowProcesses:
         """The end of what a process has printed."""
         return f"--- {name}\n" + (self.home / f"{name}.out").read_text(errors="replace")[-3000:]
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether the API server does."""
         try:
             return requests.get(f"{self.api}/api/v2/monitor/health", timeout=5).ok
         except requests.RequestException:
             return False
 
 
+def kill_tree(pid: int) -> None:
+    """SIGKILL for a process and all under it, whatever groups they are in: as when their host dies."""
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
 def free_port() -> int:
+    """A port of this host that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
