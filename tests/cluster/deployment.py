@@ -17,7 +17,7 @@ from tests.airflow_tools import connection
 from tests.cluster.servers import postgres, redis
 from tests.processes.airflow_processes import AIRFLOW_3, AirflowProcesses
 
-__all__ = ["NOWHERE", "TRIGGERER_QUEUES", "Deployment", "deployment"]
+__all__ = ["NOWHERE", "TRIGGERER_QUEUES", "WORKERS", "Deployment", "deployment"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = (ROOT / "example_dags", Path(__file__).with_name("dags"))
@@ -28,7 +28,7 @@ NOWHERE = "127.0.0.1:9/nowhere"
 
 TRIGGERER_QUEUES = AIRFLOW_VERSION >= (3, 2)
 
-_WORKERS = ("worker-1", "worker-2")
+WORKERS = ("worker-1", "worker-2")
 _TRIGGERERS = ("triggerer", "triggerer-2")
 
 
@@ -69,13 +69,13 @@ class Deployment(AirflowProcesses):
             self.spawn_part("webserver")
         self.spawn_part("dag-processor")
         self.spawn_part("scheduler")
-        for name in (*_TRIGGERERS, *(_WORKERS if self.kind == "celery" else ()), *more):
+        for name in (*_TRIGGERERS, *(WORKERS if self.kind == "celery" else ()), *more):
             self.spawn_part(name)
         self.until(self.has_dags, 180)
         if AIRFLOW_3:
             self.until(self.answers, 60)
         if self.kind == "celery":
-            self.until(lambda: all(b"ready." in self.printed(name) for name in _WORKERS), 120)
+            self.until(lambda: all(b"ready." in self.printed(name) for name in WORKERS), 120)
 
     def spawn_part(self, name: str) -> None:
         """Start a part by its name: for the first time, or again."""
@@ -85,7 +85,7 @@ class Deployment(AirflowProcesses):
             command = ("api-server", "--port", str(self.port))
         elif name == "webserver":
             command = ("webserver", "--port", str(self.port), "--workers", "1")
-        elif name in _WORKERS:
+        elif name in WORKERS:
             command = ("celery", "worker", "--celery-hostname", name, "--concurrency", "3")
             command = (*command, "--queues", "default,gpu", "--skip-serve-logs")
             if AIRFLOW_3:
@@ -112,7 +112,7 @@ class Deployment(AirflowProcesses):
         """Kill the worker that runs a task, and start another; or the task's process, where the scheduler
         is the worker. Returns what was killed."""
         holder = self.holder_of(dag_id, task_id)
-        if holder in _WORKERS:
+        if holder in WORKERS:
             self.again(holder)
             return holder
         where = f"dag_id = '{dag_id}' AND task_id = '{task_id}'"
@@ -122,20 +122,23 @@ class Deployment(AirflowProcesses):
 
     def by_task(self, dag_id: str) -> dict[str, str]:
         """The state of each task of a DAG's run, and of the run as ``dag``."""
-        found = self.query(
-            f"SELECT task_id, map_index, state FROM task_instance WHERE dag_id = '{dag_id}' AND run_id = 'run'"
-        )
+        ours = f"dag_id = '{dag_id}' AND run_id = 'run'"
+        found = self.query(f"SELECT task_id, map_index, state FROM task_instance WHERE {ours}")
         states = {
             task_id if index is None or index < 0 else f"{task_id}[{index}]": state
             for task_id, index, state in found
             if task_id is not None
         }
-        run = self.query(f"SELECT state FROM dag_run WHERE dag_id = '{dag_id}' AND run_id = 'run'")
+        run = self.query(f"SELECT state FROM dag_run WHERE {ours}")
         return {**states, "dag": run[0][0] if run else "none"}
 
     def finished(self, dag_id: str, seconds: float) -> dict[str, str]:
-        """Wait until a DAG's run has ended; :meth:`by_task` of it."""
-        self.until(lambda: self.by_task(dag_id)["dag"] in ("success", "failed"), seconds)
+        """Wait until a DAG's runs have ended, scheduled ones included; :meth:`by_task` of ours."""
+        going = f"SELECT count(*) FROM dag_run WHERE dag_id = '{dag_id}' AND state IN ('queued', 'running')"
+        self.until(
+            lambda: self.by_task(dag_id)["dag"] in ("success", "failed") and self.query(going)[0][0] == 0,
+            seconds,
+        )
         return self.by_task(dag_id)
 
     def unpause(self, *dag_ids: str) -> None:

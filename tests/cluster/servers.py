@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -154,13 +154,17 @@ def _server(command: list[str], log: Path, user: dict[str, Any]) -> Iterator[Non
             process.wait(10)
 
 
-def _until_it_answers(ask: Any) -> None:
+def _until_it_answers(ask: Callable[[], object]) -> None:
     end = time.monotonic() + 60
-    while True:
-        try:
-            ask()
-            return
-        except Exception:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
+    while not _answers(ask, last=time.monotonic() > end):
+        time.sleep(0.2)
+
+
+def _answers(ask: Callable[[], object], *, last: bool) -> bool:
+    try:
+        ask()
+    except Exception:
+        if last:
+            raise
+        return False
+    return True

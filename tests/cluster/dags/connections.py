@@ -11,9 +11,7 @@ try:
 except ImportError:
     from airflow import DAG
 
-with DAG(
-    dag_id="connections", schedule=None, start_date=datetime(2026, 1, 1), is_paused_upon_creation=False
-):
+with DAG(dag_id="connections", schedule=None, start_date=datetime(2026, 1, 1), is_paused_upon_creation=False):
     for place in ("environment", "database", "file"):
         RestartSpaceOperator(
             task_id=place,

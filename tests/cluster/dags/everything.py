@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
 
 from airflow_provider_hfspaces.assets import space_asset
@@ -33,10 +32,9 @@ from airflow_provider_hfspaces.operators.storage import (
 from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor, SpaceStageSensor
 
 try:
-    from airflow.sdk import DAG, chain, task
+    from airflow.sdk import DAG, chain
 except ImportError:
     from airflow import DAG
-    from airflow.decorators import task
     from airflow.models.baseoperator import chain
 
 SPACE = "acme/all"
@@ -48,14 +46,7 @@ with DAG(
     is_paused_upon_creation=False,
     default_args={"execution_timeout": timedelta(minutes=5)},
 ):
-
-    @task
-    def database() -> str:
-        """The address of Airflow's database, as far as this worker knows one."""
-        return os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "").rpartition("@")[2]
-
     chain(
-        database(),
         GetSpaceRuntimeOperator(task_id="look", repo_id=SPACE),
         SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE),
         RequestHardwareOperator(
