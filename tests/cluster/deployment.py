@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import requests
+
 from airflow_provider_hfspaces.compat import AIRFLOW_VERSION
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import connection
@@ -72,10 +74,18 @@ class Deployment(AirflowProcesses):
         for name in (*_TRIGGERERS, *(WORKERS if self.kind == "celery" else ()), *more):
             self.spawn_part(name)
         self.until(self.has_dags, 180)
-        if AIRFLOW_3:
+        if AIRFLOW_3 or self.kind == "celery":
             self.until(self.answers, 60)
         if self.kind == "celery":
             self.until(lambda: all(b"ready." in self.printed(name) for name in WORKERS), 120)
+
+    def answers(self) -> bool:
+        """Whether the API server does, or the web server of Airflow 2.11."""
+        try:
+            path = "/api/v2/monitor/health" if AIRFLOW_3 else "/health"
+            return requests.get(f"{self.api}{path}", timeout=5).ok
+        except requests.RequestException:
+            return False
 
     def spawn_part(self, name: str) -> None:
         """Start a part by its name: for the first time, or again."""

@@ -28,7 +28,8 @@ def test_every_dag_is_parsed_within_airflows_own_time_limit(airflow: Deployment)
     assert "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT" not in airflow.environment
     assert airflow.query("SELECT filename, stacktrace FROM import_error") == []
     serialised = str(airflow.query("SELECT * FROM serialized_dag WHERE dag_id = 'everything'"))
-    for link in ("Open Space", "Space logs"):
+    # Airflow 2.11 keeps the classes of links, Airflow 3 what they are called.
+    for link in ("Open Space", "Space logs") if AIRFLOW_3 else ("links.SpaceLink", "links.SpaceLogsLink"):
         assert serialised.count(link) == 19
     assert "airflow_provider_hfspaces" in serialised
 
@@ -38,7 +39,7 @@ def test_every_operator_works_where_tasks_have_no_database(
 ) -> None:
     space = hub.add_space("acme/all")
     airflow.run("everything")
-    states = airflow.finished("everything", 400)
+    states = airflow.finished("everything", 900)
     assert set(states.values()) == {"success"}, airflow.log_of("everything")
     assert len(states) == 20
     assert (space.stage, space.requested_hardware, space.secrets) == ("PAUSED", "cpu-basic", {})
@@ -64,7 +65,7 @@ def test_connections_come_from_the_environment_the_database_and_a_secrets_backen
         hub.add_space(f"acme/{place}", stage="PAUSED")
     before = len(hub.requests)
     airflow.run("connections")
-    states = airflow.finished("connections", 200)
+    states = airflow.finished("connections", 300)
     assert set(states.values()) == {"success"}, airflow.log_of("connections")
     for place in places:
         asked = [request for request in hub.requests[before:] if f"acme/{place}/restart" in request.path]
@@ -153,11 +154,11 @@ def test_a_crowd_and_the_examples_live_through_the_death_of_each_part(
     # Airflow makes up for last night's run as well.
     airflow.unpause("nightly_pause")
     airflow.run("nightly_pause")
-    assert set(airflow.finished("nightly_pause", 200).values()) == {"success"}
+    assert set(airflow.finished("nightly_pause", 300).values()) == {"success"}
     assert {space.stage for space in fleet} == {"PAUSED"}
     airflow.unpause("morning_restart")
     airflow.run("morning_restart")
-    assert set(airflow.finished("morning_restart", 200).values()) == {"success"}
+    assert set(airflow.finished("morning_restart", 300).values()) == {"success"}
     assert {space.stage for space in fleet} == {"RUNNING"}
 
     # All the while nobody of the crowd was asked for twice, and none has come back too early.
