@@ -58,7 +58,15 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "float",
                         "example": "0.5",
                         "default": "0.5",
-                    }
+                    },
+                    "lease_settle": {
+                        "description": "Seconds after which a run that has written its name into a lease "
+                        "is sure of it. Twice what Airflow may take to read and to write a Variable.",
+                        "version_added": __version__,
+                        "type": "float",
+                        "example": "5.0",
+                        "default": "5.0",
+                    },
                 },
             }
         },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +15,15 @@ AIRFLOW_VERSION: tuple[int, ...] = tuple(int(part) for part in _airflow_version.
 AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
+    from airflow.sdk import (
+        BaseHook,
+        BaseNotifier,
+        BaseOperator,
+        BaseOperatorLink,
+        BaseSensorOperator,
+        PokeReturnValue,
+        TaskGroup,
+    )
     from airflow.sdk.definitions.context import Context
     from airflow.sdk.exceptions import (
         AirflowFailException,
@@ -22,7 +32,7 @@ if TYPE_CHECKING:
         AirflowSkipException,
     )
 elif AIRFLOW_3:
-    from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
+    from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, TaskGroup
     from airflow.sdk.definitions.context import Context
 
     if AIRFLOW_VERSION >= (3, 2):
@@ -50,6 +60,7 @@ else:
     from airflow.models.baseoperatorlink import BaseOperatorLink
     from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
     from airflow.utils.context import Context
+    from airflow.utils.task_group import TaskGroup
 
 _LONGEST_VARIABLE = 250
 """Letters in the name of an Airflow Variable."""
@@ -62,31 +73,48 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseHook",
+    "BaseNotifier",
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
     "Context",
     "PokeReturnValue",
     "RetryStore",
+    "TaskGroup",
     "airflow_version",
     "base_event_trigger",
+    "callback_may_read_xcoms",
+    "callback_xcom",
     "connection_of",
     "default_deferrable",
+    "delete_variable",
+    "empty_operator",
     "forget_of_task",
+    "get_variable",
     "has_trigger_on_kill",
     "hides_value_of",
+    "in_thread",
     "is_ended",
+    "is_run_over",
+    "lease_settle",
     "mask_secret",
+    "object_storage_path",
     "quota_share",
     "retry_store",
+    "set_variable",
+    "trigger_at",
     "xcom_value",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Only a hook needs its base, and no DAG file should pay for it.
+    # Only a hook and a notifier need their bases, and no other DAG file should pay for them.
     if name == "BaseHook":
         return import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 1) else "airflow.hooks.base").BaseHook
+    if name == "BaseNotifier":
+        return import_module(
+            "airflow.sdk" if AIRFLOW_3 else "airflow.notifications.basenotifier"
+        ).BaseNotifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -128,6 +156,11 @@ def default_deferrable() -> bool:
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
+def object_storage_path(url: str) -> Any:
+    """A path in any storage that fsspec knows, by Airflow's own ``ObjectStoragePath``."""
+    return import_module("airflow.sdk" if AIRFLOW_3 else "airflow.io.path").ObjectStoragePath(url)
+
+
 def quota_share() -> float:
     """The share of the Hub's quota that waiting may use, ``[hf_spaces] quota_share``."""
     conf = import_module("airflow.configuration").conf
@@ -142,7 +175,7 @@ async def connection_of(conn_id: str) -> Any:
     hook = __getattr__("BaseHook")
     if hasattr(hook, "aget_connection"):
         return await hook.aget_connection(conn_id)
-    return await _in_thread(hook.get_connection, conn_id)
+    return await in_thread(hook.get_connection, conn_id)
 
 
 def base_event_trigger() -> Any:
@@ -156,6 +189,51 @@ def has_trigger_on_kill() -> bool:
     return hasattr(import_module("airflow.triggers.base").BaseTrigger, "on_kill")
 
 
+def is_run_over(dag_id: str, run_id: str) -> bool:
+    """Whether a DAG run has ended or been deleted.
+
+    :raises Exception: Airflow's own, where it cannot say.
+    """
+    if AIRFLOW_3:
+        runner = import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance
+        try:
+            state = runner.get_dagrun_state(dag_id, run_id)
+        except Exception as error:
+            if _is_not_found(error):
+                return True
+            raise
+    else:
+        model = import_module("airflow.models.dagrun").DagRun
+        with import_module("airflow.utils.session").create_session() as session:
+            found = session.query(model.state).filter(model.dag_id == dag_id, model.run_id == run_id)
+            state = found.scalar()
+    return state is None or str(getattr(state, "value", state)) in ("success", "failed")
+
+
+def _is_not_found(error: Exception) -> bool:
+    detail = getattr(getattr(error, "error", None), "detail", None) or {}
+    status = detail.get("status_code") if isinstance(detail, dict) else None
+    return status == 404 or "not_found" in str(error).lower() or "404" in str(detail)
+
+
+def lease_settle() -> float:
+    """Seconds, ``[hf_spaces] lease_settle``."""
+    conf = import_module("airflow.configuration").conf
+    return float(conf.getfloat("hf_spaces", "lease_settle", fallback=5.0))
+
+
+def trigger_at(moment: datetime) -> Any:
+    """A trigger that fires at a moment, and needs nothing for it."""
+    module = "airflow.providers.standard.triggers.temporal" if AIRFLOW_3 else "airflow.triggers.temporal"
+    return import_module(module).DateTimeTrigger(moment=moment)
+
+
+def empty_operator() -> Any:
+    """The operator that does nothing, and needs no worker for it."""
+    module = "airflow.providers.standard.operators.empty" if AIRFLOW_3 else "airflow.operators.empty"
+    return import_module(module).EmptyOperator
+
+
 _FINAL = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
 
 
@@ -166,10 +244,10 @@ async def is_ended(task_instance: Any) -> bool:
     cleared finds it scheduled anew.
     """
     find = _state_now if AIRFLOW_3 else _state_in_database
-    return str(await _in_thread(find, task_instance)) in _FINAL
+    return str(await in_thread(find, task_instance)) in _FINAL
 
 
-async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call what would hold the event loop up.
 
     Airflow 3's triggerer finds its way back from a thread to the loop, over which it talks to its
@@ -198,6 +276,38 @@ def _state_in_database(ti: Any) -> str | None:
         )
         state: str | None = found.scalar()
         return state
+
+
+def callback_may_read_xcoms(context: Mapping[str, Any], *, in_triggerer: bool) -> bool:
+    """Whether Airflow answers a callback that asks for an XCom; where not, it may leave it hanging for ever.
+
+    Not from the executor, where deadlines' ``SyncCallback`` runs, nor from the DAG processor of 3.0.
+    """
+    if not AIRFLOW_3 or in_triggerer:
+        return True
+    if "deadline" in context and "ti" not in context:
+        return False
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    decoder = getattr(getattr(runner, "SUPERVISOR_COMMS", None), "body_decoder", None)
+    if decoder is None:
+        return True
+    try:
+        # What the other side could not answer, it would not understand.
+        decoder.validate_python({"type": "XComResult", "key": "key", "value": None})
+    except ValueError:
+        return False
+    return True
+
+
+def callback_xcom(
+    context: Mapping[str, Any], run: tuple[str | None, str | None], task_id: str, key: str, map_index: int
+) -> Any:
+    """An XCom of the run that a callback is about; ``None`` if there is none."""
+    ti = context.get("ti")
+    if ti is not None:
+        return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+    module = import_module("airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.models.xcom")
+    return module.XCom.get_one(dag_id=run[0], run_id=run[1], task_id=task_id, key=key, map_index=map_index)
 
 
 class RetryStore(Protocol):
@@ -242,28 +352,37 @@ class _VariableStore:
         self._prefix = "hf_spaces:" + ":".join(parts)
 
     def get(self, key: str) -> Any:
-        variable = _variable()
-        if AIRFLOW_3:
-            return variable.get(self._name(key), default=None, deserialize_json=True)
-        return variable.get(self._name(key), default_var=None, deserialize_json=True)
+        return get_variable(f"{self._prefix}:{key}")
 
     def set(self, key: str, value: Any) -> None:
-        _variable().set(
-            self._name(key),
-            value,
-            description="Kept by airflow-provider-hfspaces for a retry of this task, deleted after it.",
-            serialize_json=True,
-        )
+        told = "Kept by airflow-provider-hfspaces for a retry of this task, deleted after it."
+        set_variable(f"{self._prefix}:{key}", value, told)
 
     def delete(self, key: str) -> None:
-        _variable().delete(self._name(key))
+        delete_variable(f"{self._prefix}:{key}")
 
-    def _name(self, key: str) -> str:
-        name = f"{self._prefix}:{key}"
-        if len(name) <= _LONGEST_VARIABLE:
-            return name
-        digest = sha256(name.encode()).hexdigest()[:16]
-        return f"{name[: _LONGEST_VARIABLE - 17]}:{digest}"
+
+def get_variable(name: str) -> Any:
+    """What an Airflow Variable holds as JSON; ``None`` if there is none."""
+    default = "default" if AIRFLOW_3 else "default_var"
+    return _variable().get(_short(name), deserialize_json=True, **{default: None})
+
+
+def set_variable(name: str, value: Any, description: str) -> None:
+    """Write JSON into an Airflow Variable."""
+    _variable().set(_short(name), value, description=description, serialize_json=True)
+
+
+def delete_variable(name: str) -> None:
+    """Delete an Airflow Variable; no error if there is none."""
+    _variable().delete(_short(name))
+
+
+def _short(name: str) -> str:
+    if len(name) <= _LONGEST_VARIABLE:
+        return name
+    digest = sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: _LONGEST_VARIABLE - 17]}:{digest}"
 
 
 def _variable() -> Any:

@@ -15,10 +15,11 @@ from pathlib import Path
 OURS = {
     "operators, all of them": [
         f"airflow_provider_hfspaces.operators.{name}"
-        for name in ("hardware", "lifecycle", "duplicate", "settings", "storage")
+        for name in ("hardware", "lifecycle", "duplicate", "settings", "storage", "cost")
     ],
     "sensors": ["airflow_provider_hfspaces.sensors.spaces"],
     "triggers": ["airflow_provider_hfspaces.triggers.spaces"],
+    "notifiers": ["airflow_provider_hfspaces.notifications.spaces"],
     "hooks": ["airflow_provider_hfspaces.hooks.hfspaces"],
 }
 THEIRS = {

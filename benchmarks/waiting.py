@@ -207,6 +207,11 @@ def quantile(values: list[float], share: float) -> str:
     return f"{values[min(int(share * len(values)), len(values) - 1)]:.1f} s" if values else "never"
 
 
+def median_of_those_after(delays: list[float]) -> str:
+    """Of the events that came after what they tell of: those before it are failures."""
+    return quantile([delay for delay in delays if delay >= 0], 0.5)
+
+
 def times(theirs: float, ours: float) -> str:
     return f"{theirs / ours:,.0f} x" if ours > 0 else "—"
 
@@ -284,7 +289,7 @@ def at_the_quota(seconds: float, ways: list[str]) -> None:
                     f"{done.refused:,}",
                     f"{failed:,}",
                     f"{late:,}" if owners == 1 else "none was to end",
-                    quantile(done.delays, 0.5) if owners == 1 else "",
+                    median_of_those_after(done.delays) if owners == 1 else "",
                 ]
             )
     table(

@@ -190,14 +190,9 @@ def clock(seconds: float) -> str:
 
 def table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """A table, plain enough for any terminal."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    from airflow_provider_hfspaces.hub.tables import text_table
 
-    def line(row: tuple[str, ...]) -> str:
-        return "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-    print(f"\n{title}\n\n{line(header)}\n{line(tuple('-' * width for width in widths))}")
-    for row in rows:
-        print(line(row))
+    print(f"\n{title}\n\n{text_table(header, rows)}")
 
 
 if __name__ == "__main__":

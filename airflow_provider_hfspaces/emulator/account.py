@@ -49,7 +49,10 @@ def _jwt(call: Call) -> Response:
 
 
 def _own_billing(call: Call) -> Response:
-    user = call.world.users[call.known().user]
+    token = call.known()
+    user = call.world.users[token.user]
+    if not call.world.may_read_billing(token, user.name):
+        raise rights("see your billing with this token")
     return answer(_usage(call.world, user.name, user.object_id, "user"))
 
 
@@ -58,7 +61,7 @@ def _organization_billing(call: Call) -> Response:
     organization = call.world.organizations.get(call.parts["organization"])
     if organization is None:
         raise Refusal(404, "Organization not found")
-    if organization.members.get(token.user) != "admin":
+    if not call.world.may_read_billing(token, organization.name):
         raise rights("see the billing of this organization")
     return answer(_usage(call.world, organization.name, organization.object_id, "org"))
 

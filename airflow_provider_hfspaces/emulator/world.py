@@ -173,6 +173,15 @@ class World:
         names = [owner] if space is None else [owner, space.repo_id]
         return "repo.write" in _permissions(token, *names)
 
+    def may_read_billing(self, token: Token, owner: str) -> bool:
+        """Whether a token sees what an owner of Spaces is billed."""
+        if owner != token.user and self.role_at(token.user, owner) != "admin":
+            return False
+        # What the Hub calls the permission is not known but for its words, "Read billing usage".
+        return token.role != "fineGrained" or any(
+            permission.endswith("billing.read") for permission in _permissions(token, owner)
+        )
+
     def can_pay(self, owner: str) -> bool:
         """Whether an owner of Spaces has a payment method."""
         account = self.users.get(owner) or self.organizations.get(owner)

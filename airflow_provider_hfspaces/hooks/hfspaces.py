@@ -26,6 +26,7 @@ from airflow_provider_hfspaces.hub.checks import (
     checked_token,
     known_hardware,
 )
+from airflow_provider_hfspaces.hub.cost import PriceList
 from airflow_provider_hfspaces.hub.errors import (
     HubAuthError,
     HubError,
@@ -45,7 +46,7 @@ from airflow_provider_hfspaces.hub.models import (
     Volume,
     WhoAmI,
 )
-from airflow_provider_hfspaces.hub.retry import RateBudget
+from airflow_provider_hfspaces.hub.retry import RateBudget, RetryDeadline
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.aio import AsyncHubClient
@@ -144,29 +145,44 @@ class HfSpacesHook(BaseHook):
 
         return HubClient(**self._options())
 
-    async def async_client(self) -> AsyncHubClient:
+    async def async_client(self, *, within: float | None = None) -> AsyncHubClient:
         """A client for an event loop, whose caller closes it.
 
         Neither reading the connection nor the certificates holds the loop up.
 
+        :param within: seconds after which the client tries nothing again.
         :raises InvalidInput: for a connection that does not exist or cannot be right.
         """
         from airflow_provider_hfspaces.hub.aio import AsyncHubClient, prepare
 
         await self.read_connection()
         await prepare(self.settings.endpoint)
-        return AsyncHubClient(**self._options())
+        return AsyncHubClient(**self._options(within))
+
+    def client_within(self, seconds: float) -> HubClient:
+        """A client that tries nothing again after so many seconds, and whose caller closes it.
+
+        :raises InvalidInput: for a connection that does not exist or cannot be right.
+        """
+        from airflow_provider_hfspaces.hub.client import HubClient
+
+        return HubClient(**self._options(seconds))
 
     async def read_connection(self) -> None:
         """Read the connection in an event loop, once.
 
         :raises InvalidInput: if there is none.
         """
-        if "_connection" not in self.__dict__:
+        if not self.has_read_connection:
             try:
                 self.__dict__["_connection"] = await connection_of(self.hf_spaces_conn_id)
             except AirflowNotFoundException:
                 raise self._no_connection() from None
+
+    @property
+    def has_read_connection(self) -> bool:
+        """Whether Airflow has given the connection out."""
+        return "_connection" in self.__dict__
 
     @property
     def rate_budget(self) -> RateBudget:
@@ -176,15 +192,19 @@ class HfSpacesHook(BaseHook):
     def _own_token(self) -> str | None:
         return self._token or (self._connection.password or "").strip() or None
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, within: float | None = None) -> dict[str, Any]:
         """What both clients are made with."""
         token = self._own_token()
         if token:
             mask_written(token)
+        silence = self.settings.timeout
+        if within is not None:
+            silence = min(silence, _SILENCE_IN_A_HURRY)
         return {
             "token": token,
             "endpoint": self.settings.endpoint,
-            "timeout": (5, self.settings.timeout),
+            "timeout": (5, silence),
+            "retry": None if within is None else RetryDeadline.within(within),
             "user_agent": _USER_AGENT,
             "allow_http": self.settings.allow_http,
         }
@@ -264,6 +284,10 @@ class HfSpacesHook(BaseHook):
     def list_hardware(self) -> list[HardwareFlavor]:
         """Every flavor that the Hub offers today, with its price."""
         return self._send(calls.list_hardware())
+
+    def price_list(self) -> PriceList:
+        """The Hub's prices, as of now: ``GET /api/spaces/hardware``."""
+        return PriceList.of(self.list_hardware())
 
     def get_logs(self, repo_id: str, *, build: bool = False, lines: int | None = None) -> list[str]:
         """A Space's log as it is now.
@@ -620,6 +644,9 @@ def describe(runtime: SpaceRuntime) -> str:
 _LOOKS_AFTER_A_LOST_ANSWER = (0.0, 1.0, 2.0, 4.0)
 _LOOKS_IN_A_HURRY = (0.0, 0.5)
 """Seconds before each look; a signal handler has five seconds in all."""
+
+_SILENCE_IN_A_HURRY = 10.0
+"""Seconds of silence after which an answer counts as lost where all has to be done in half a minute."""
 
 _USER_AGENT = (
     f"airflow-provider-hfspaces/{__version__}; python/{platform.python_version()}; "

@@ -32,9 +32,10 @@ log = logging.getLogger(__name__)
 _FEW = 3
 """Up to so many Spaces of an owner are asked about one by one."""
 
-_PAGE = 500
-"""Spaces in a page of a list; decoding one does not hold the event loop up for longer than a few
-milliseconds."""
+_PAGES = 5
+_SMALLEST_PAGE, _LARGEST_PAGE = 200, 500
+"""Spaces in a page of a list. Small pages cost little memory and do not hold the event loop up while
+they are decoded; large ones keep the lists of large fleets short."""
 
 _AT_A_TIME = 6
 """Requests under way at the same time."""
@@ -141,6 +142,7 @@ class _Owner:
         self._name = name
         self._spaces: dict[str, _Space] = {}
         self._pages = 1
+        self._asked_alone = 0
         self._listed_at = float("-inf")
         self._list_due = 0.0
         self._woken = asyncio.Event()
@@ -190,7 +192,7 @@ class _Owner:
                 self._ask(space)
             return
         new = [space for space in due if space.stage is None]
-        many = len(new) > max(_FEW, self._pages)
+        many = len(new) + self._asked_alone > max(_FEW, self._pages)
         if many or (new and not self._polling.pace.has_room(len(new))):
             # A list has them all, but not one for each handful of those who come one after the other.
             self._list_due = min(self._list_due, self._listed_at + _NEXT_LIST)
@@ -200,6 +202,7 @@ class _Owner:
         else:
             for space in new:
                 self._ask(space)
+            self._asked_alone += len(new)
 
     @property
     def _lists(self) -> bool:
@@ -252,10 +255,12 @@ class _Owner:
     async def _look_at_all(self) -> None:
         """Look at a list of the owner's Spaces, and alone at those that are not in it."""
         looked: set[str] = set()
+        known = list(self._spaces.items())
         began = self._listed_at = self._clock()
-        pages = 0
+        pages = self._asked_alone = 0
+        size = min(max(len(known) // _PAGES, _SMALLEST_PAGE), _LARGEST_PAGE)
         self._list_due = began + min(space.interval for space in self._spaces.values())
-        call = calls.list_runtimes(author=self._name, limit=_PAGE)
+        call = calls.list_runtimes(author=self._name, limit=size)
         try:
             await self._polling.pace.turn()
             async with self._polling.slots:
@@ -272,8 +277,8 @@ class _Owner:
             return
         self._pages = max(pages, 1)
         now = self._clock()
-        for key, space in list(self._spaces.items()):
-            if key not in looked and space.due <= now and not space.asked:
+        for key, space in known:
+            if key in self._spaces and key not in looked and space.due <= now and not space.asked:
                 self._ask(space)
 
     async def _read(self, page: list[calls.ListedRuntime], began: float) -> set[str]:

@@ -28,7 +28,7 @@ import tenacity
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.errors import HubError, HubRateLimited, HubUnavailable
 
-__all__ = ["RateBudget", "RetryPolicy", "may_repeat", "retry_after"]
+__all__ = ["RateBudget", "RetryDeadline", "RetryPolicy", "may_repeat", "retry_after"]
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +144,25 @@ class RetryPolicy:
             "before_sleep": attempts.tell,
             "retry_error_callback": attempts.give_up,
         }
+
+
+@dataclass(frozen=True)
+class RetryDeadline(RetryPolicy):
+    """A policy for all calls of a client together: after a moment none is tried again.
+
+    :param ends: that moment, on the clock of :func:`time.monotonic`.
+    """
+
+    ends: float = 0.0
+
+    @classmethod
+    def within(cls, seconds: float) -> RetryDeadline:
+        """The deadline that is so many seconds from now."""
+        return cls(seconds, seconds, ends=time.monotonic() + seconds)
+
+    def _options(self, call: Call[Any]) -> dict[str, Any]:
+        left = max(0.0, self.ends - time.monotonic())
+        return RetryPolicy(left, left, self.first_wait, self.longest_wait)._options(call)
 
 
 class _Attempts:

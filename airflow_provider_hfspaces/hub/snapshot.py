@@ -16,6 +16,7 @@ from airflow_provider_hfspaces.hub.models import (
     HardwareFlavor,
     SpaceRuntime,
 )
+from airflow_provider_hfspaces.hub.steps import Steps, atake
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.aio import AsyncHubClient
@@ -110,18 +111,26 @@ class SpaceSnapshot:
 
         :raises HubError: when the Hub does not do it. A Space that was paused is paused in any case.
         """
-        runtime = await client.send(calls.get_runtime(self.repo_id))
+        return await atake(self.putting_back(), client.send)
+
+    def putting_back(self, runtime: SpaceRuntime | None = None) -> Steps[SpaceRuntime]:
+        """The steps of :meth:`put_back`, for either client.
+
+        :param runtime: what is there now, if that is known.
+        """
+        if runtime is None:
+            runtime = yield calls.get_runtime(self.repo_id)
         refused: HubError | None = None
         for needed in (self._hardware_call_as_it_was, self.sleep_time_call, self.pause_call):
             call = needed(runtime)
             if call is None or (refused is not None and needed != self.pause_call):
                 continue
             try:
-                runtime = await client.send(call)
+                runtime = yield call
             except HubError as error:
                 refused = refused or error
                 if error.outcome_unknown:
-                    runtime = await client.send(calls.get_runtime(self.repo_id))
+                    runtime = yield calls.get_runtime(self.repo_id)
                     refused = None if needed(runtime) is None else error
         if refused is not None:
             raise refused

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import (
     AirflowFailException,
     BaseOperator,
     Context,
+    default_deferrable,
     forget_of_task,
     retry_store,
+    trigger_at,
 )
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.errors import SpaceWaitError
     from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+    from airflow_provider_hfspaces.leases import SpaceLease
 
 __all__ = [
     "RequestHardwareOperator",
@@ -30,6 +35,9 @@ __all__ = [
 
 PREVIOUS = "previous"
 """The key of what was there before, as an XCom and in the retry store."""
+
+LEASE = "lease"
+"""The key of the XCom in which a SnapshotSpaceOperator says that it has leased the Space."""
 
 RESTORED = "restored"
 """The key of the XCom in which a RestoreHardwareOperator says what it has put back."""
@@ -50,31 +58,99 @@ class SnapshotSpaceOperator(SpaceOperator):
 
     Returns the snapshot, and pushes it as the XCom ``previous``: ``{"repo_id", "stage", "hardware",
     "sleep_time", "taken_at"}``, with the sleep time in seconds, ``None`` for never.
+
+    :param lease: wait until no other run works on this Space, and have it to this run until
+        RestoreHardwareOperator has put it back. Kept in an Airflow Variable,
+        ``hf_spaces_lease:owner:name``. What a run that has ended has not put back is put back by
+        the next one.
+    :param lease_timeout: seconds to wait for the lease at the most.
+    :param lease_poll_interval: seconds between two looks at the lease.
+    :param deferrable: wait for the lease in the triggerer, without a worker; by default as
+        Airflow's ``[operators] default_deferrable`` says.
     """
 
     needs_token = False
 
+    def __init__(
+        self,
+        *,
+        lease: bool = False,
+        lease_timeout: float = 6 * 3600,
+        lease_poll_interval: float = 30,
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.lease = lease
+        self.lease_timeout = lease_timeout
+        self.lease_poll_interval = lease_poll_interval
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
+        self._lease_deadline: float | None = None
+
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
+        lease = self._take_lease(repo_id, context) if self.lease else None
         runtime = self.hook.get_runtime(repo_id)
         snapshot = SpaceSnapshot.of(repo_id, runtime)
         self.log.info("Space %s is %s, set to %s.", repo_id, snapshot.stage, snapshot.hardware)
-        first = first_snapshot(context, repo_id)
+        first = lease.previous(runtime) if lease else first_snapshot(context, repo_id)
         if first is not None and first != snapshot:
             snapshot = first
             self.log.warning(
-                "An earlier try in this run found Space %s %s, set to %s: that is what will be put back.",
+                "Space %s has not been put back since it was %s, set to %s: that is what will be put back.",
                 repo_id,
                 snapshot.stage,
                 snapshot.hardware,
             )
-        else:
+        elif first is None:
             self._warn(runtime, repo_id)
-            if restoring_tasks(context):
-                retry_store(context).set(PREVIOUS, snapshot.to_dict())
+        if lease:
+            if first is None:
+                lease.record(snapshot)
+            context["ti"].xcom_push(key=LEASE, value=repo_id)
+        elif restoring_tasks(context):
+            retry_store(context).set(PREVIOUS, snapshot.to_dict())
         context["ti"].xcom_push(key=PREVIOUS, value=snapshot.to_dict())
         return snapshot.to_dict()
+
+    def look_again(self, context: Context, event: Any = None, deadline: float | None = None) -> Any:
+        """Go on after a wait for the lease in the triggerer."""
+        self._lease_deadline = deadline
+        return self.execute(context)
+
+    def on_kill(self) -> None:
+        """Stop waiting for the lease."""
+        self.killed.set()
+
+    def _take_lease(self, repo_id: str, context: Context) -> SpaceLease:
+        from airflow_provider_hfspaces.leases import LeaseHolder, SpaceLease, variable_name
+
+        lease = SpaceLease(repo_id, LeaseHolder.of(context["ti"]))
+        deadline = self._lease_deadline or time.time() + self.lease_timeout
+        told = None
+        while (other := lease.take()) is not None:
+            if str(other) != told:
+                self.log.info("Space %s is leased by %s: waiting for it.", repo_id, other)
+                told = str(other)
+            left = deadline - time.time()
+            if left <= 0:
+                raise AirflowFailException(
+                    f"Space {repo_id} is still leased by {other} after {self.lease_timeout:.0f} seconds. "
+                    f"Wait for that run or end it; if there is no such run any more, delete the Airflow "
+                    f"Variable {variable_name(repo_id)}."
+                )
+            pause = min(self.lease_poll_interval, left)
+            if self.deferrable:
+                self.defer(
+                    trigger=trigger_at(datetime.now(timezone.utc) + timedelta(seconds=pause)),
+                    method_name="look_again",
+                    kwargs={"deadline": deadline},
+                )
+            if self.killed.wait(pause):
+                raise AirflowFailException(f"The task was killed while it waited for Space {repo_id}.")
+        self.log.info("Space %s is leased by this run.", repo_id)
+        return lease
 
     def _warn(self, runtime: SpaceRuntime, repo_id: str) -> None:
         from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
@@ -91,10 +167,12 @@ class SnapshotSpaceOperator(SpaceOperator):
             )
         elif runtime.configured_hardware not in FREE_HARDWARE:
             self.log.warning(
-                "Space %s is on %s, which costs money and is what will be put back. If another run has asked "
-                "for it, let only one run at a time work on a Space: max_active_runs=1.",
+                "Space %s is on %s, which costs money and is what will be put back.%s",
                 repo_id,
                 runtime.configured_hardware,
+                ""
+                if self.lease
+                else " If another run has asked for it, let one run at a time work on it: lease=True.",
             )
 
 
@@ -124,6 +202,8 @@ class RequestHardwareOperator(WaitingOperator):
     :param max_hourly_cost: USD per hour; hardware that the Hub lists at a higher price, for all
         the Space's replicas together, or at none, is refused before it is asked for.
     :param cancel_on_kill: put the Space back when the task is killed while it waits.
+    :param lease_task: id of a :class:`SnapshotSpaceOperator` with ``lease=True`` in the same task
+        group: without its lease nothing is asked for, since nobody would put it back.
     :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
         ``[operators] default_deferrable`` says.
     """
@@ -138,10 +218,12 @@ class RequestHardwareOperator(WaitingOperator):
         wait: bool = True,
         max_hourly_cost: float | None = None,
         cancel_on_kill: bool = True,
+        lease_task: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.hardware = hardware
+        self.lease_task = lease_task
         self.sleep_time = sleep_time
         self.wait_until_running = wait
         self.max_hourly_cost = max_hourly_cost
@@ -155,7 +237,8 @@ class RequestHardwareOperator(WaitingOperator):
         runtime = self.hook.get_runtime(repo_id)
         self._refuse_hopeless(repo_id, runtime)
         self._refuse_too_expensive(repo_id, runtime, hardware)
-        self._to_restore = snapshot = self._previous(repo_id, runtime, context)
+        lease = self._lease(repo_id, hardware, context)
+        self._to_restore = snapshot = self._previous(repo_id, runtime, context, lease)
         if self._is_there(runtime, hardware):
             self.log.info("Space %s runs on %s already.", repo_id, hardware)
             runtime = self._with_sleep_time(repo_id, runtime, sleep_time)
@@ -234,16 +317,15 @@ class RequestHardwareOperator(WaitingOperator):
     def _refuse_too_expensive(self, repo_id: str, runtime: SpaceRuntime, hardware: str) -> None:
         if self.max_hourly_cost is None:
             return
-        flavor = self._flavor(hardware)
-        hourly = flavor.hourly_cost if flavor else None
-        if hourly is None:
+        from airflow_provider_hfspaces.hub.cost import replicas_of
+
+        replicas = replicas_of(runtime)
+        cost = self.hook.price_list().hourly(hardware, replicas)
+        if cost is None:
             raise AirflowFailException(
                 f"The Hub lists no price for {hardware}, so that it cannot be held to max_hourly_cost="
                 f"{self.max_hourly_cost}; it was not requested for Space {repo_id}."
             )
-        counts = (runtime.replicas.requested, runtime.replicas.current, 1)
-        replicas = max(each for each in counts if isinstance(each, int))
-        cost = hourly * replicas
         if cost > self.max_hourly_cost:
             times = f" with {replicas} replicas" if replicas > 1 else ""
             raise AirflowFailException(
@@ -251,13 +333,33 @@ class RequestHardwareOperator(WaitingOperator):
                 f"{self.max_hourly_cost}: it was not requested for Space {repo_id}."
             )
 
+    def _lease(self, repo_id: str, hardware: str, context: Context) -> SpaceLease | None:
+        from airflow_provider_hfspaces.leases import LeaseHolder, SpaceLease
+
+        if self.lease_task is None:
+            return None
+        holder = LeaseHolder.of(context["ti"], in_own_group(self.lease_task, self.task_id))
+        lease = SpaceLease(repo_id, holder)
+        if not lease.is_held():
+            raise AirflowFailException(
+                f"The lease of Space {repo_id} is not this run's, so that nothing would take {hardware} away "
+                f"again: it was not requested. Clear task {holder.task_id!r} together with this one."
+            )
+        lease.record_request(hardware)
+        return lease
+
     def _flavor(self, hardware: str) -> HardwareFlavor | None:
         return next((each for each in self.hook.list_hardware() if each.name == hardware), None)
 
-    def _previous(self, repo_id: str, runtime: SpaceRuntime, context: Context) -> SpaceSnapshot:
+    def _previous(
+        self, repo_id: str, runtime: SpaceRuntime, context: Context, lease: SpaceLease | None
+    ) -> SpaceSnapshot:
         """What was there before the first try, recorded for the next one and for the way back."""
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
+        if lease is not None and (leased := lease.recorded()) is not None:
+            context["ti"].xcom_push(key=PREVIOUS, value=leased.to_dict())
+            return leased
         snapshot = first_snapshot(context, repo_id)
         if snapshot is not None:
             self.log.info("An earlier try found the Space %s, on %s.", snapshot.stage, snapshot.hardware)
@@ -383,7 +485,8 @@ class RestoreHardwareOperator(WaitingOperator):
     :param from_task: id of the :class:`SnapshotSpaceOperator` or :class:`RequestHardwareOperator`
         that recorded what was there, or the operator itself. Inside a task group the id may be
         given without the group's prefix.
-    :param fallback: the hardware to go back to where nothing was recorded.
+    :param hardware: go back to this hardware, whatever was recorded. Templated.
+    :param fallback: the hardware to go back to where nothing was recorded. Templated.
     :param wait: whether to wait until the Space is back.
     :param timeout: seconds to wait at the most.
     :param poll_interval: seconds between two looks at the Space.
@@ -391,18 +494,20 @@ class RestoreHardwareOperator(WaitingOperator):
         ``[operators] default_deferrable`` says.
     """
 
-    template_fields: Sequence[str] = (*SpaceOperator.template_fields, "from_task", "fallback")
+    template_fields: Sequence[str] = (*SpaceOperator.template_fields, "from_task", "hardware", "fallback")
 
     def __init__(
         self,
         *,
         from_task: str | BaseOperator,
+        hardware: str | None = None,
         fallback: str = "cpu-basic",
         wait: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.from_task = from_task if isinstance(from_task, str) else from_task.task_id
+        self.hardware = hardware
         self.fallback = fallback
         self.wait_until_back = wait
 
@@ -415,7 +520,17 @@ class RestoreHardwareOperator(WaitingOperator):
         if before.is_static:
             self.log.info("Space %s is static: there is no hardware to put back.", repo_id)
             return before.to_dict()
+        lease = self._lease(repo_id, context)
+        if lease and not lease.is_held() and (other := lease.holder()):
+            self.log.warning(
+                "Space %s is leased by %s by now, which puts it back after its work: left alone.",
+                repo_id,
+                other,
+            )
+            return before.to_dict()
         snapshot = self._recorded(repo_id, context) or self._fallback(repo_id, before)
+        if self.hardware:
+            snapshot = replace(snapshot, hardware=self.hardware)
         self.log.info(
             "Space %s is %s. Putting back %s%s.",
             repo_id,
@@ -423,7 +538,14 @@ class RestoreHardwareOperator(WaitingOperator):
             snapshot.hardware,
             ", paused" if snapshot.was_paused else "",
         )
-        runtime = self._restore(snapshot, before)
+        try:
+            runtime = self._restore(snapshot, before)
+        except BaseException:
+            if lease:
+                lease.abandon()
+            raise
+        if lease:
+            lease.give_back()
         if before.stage == "PAUSED" and not snapshot.was_paused:
             self.log.info("Space %s was paused meanwhile and stays so.", repo_id)
         context["ti"].xcom_push(key=RESTORED, value=snapshot.to_dict())
@@ -439,6 +561,14 @@ class RestoreHardwareOperator(WaitingOperator):
 
         self.log.info("Space %s is %s.", repo_id, describe(runtime))
         return runtime.to_dict()
+
+    def _lease(self, repo_id: str, context: Context) -> SpaceLease | None:
+        from airflow_provider_hfspaces.leases import LeaseHolder, SpaceLease
+
+        for task_id in self._task_ids(context):
+            if self._pull(context, task_id, LEASE) is not None:
+                return SpaceLease(repo_id, LeaseHolder.of(context["ti"], task_id))
+        return None
 
     def _restore(self, snapshot: SpaceSnapshot, before: SpaceRuntime) -> SpaceRuntime:
         """Put back what was there; the fallback where the Hub refuses that for good."""
@@ -485,9 +615,9 @@ class RestoreHardwareOperator(WaitingOperator):
             self.log.error("This DAG has no task %r, which from_task names.", self.from_task)
         return found
 
-    def _pull(self, context: Context, task_id: str) -> Any:
+    def _pull(self, context: Context, task_id: str, key: str = PREVIOUS) -> Any:
         for map_index in self._map_indexes(context):
-            found = context["ti"].xcom_pull(task_ids=task_id, key=PREVIOUS, map_indexes=map_index)
+            found = context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
             if found is not None:
                 return found
         return None
@@ -569,6 +699,12 @@ def restoring_tasks(context: Context) -> list[str]:
         if (getattr(task, "from_task", None) or mapped.get("from_task")) in names:
             found.append(str(task.task_id))
     return found
+
+
+def in_own_group(given: str, task_id: str) -> str:
+    """The id of another task of the same group, given without the group's prefix or with it."""
+    group, _, _ = task_id.rpartition(".")
+    return given if not group or given.startswith(f"{group}.") else f"{group}.{given}"
 
 
 def whole_number(given: int | str | None) -> int | None:

@@ -55,3 +55,14 @@ def test_the_hub_itself_says_the_same(hub: HubEmulator, ask: Ask) -> None:
     usage = ask("GET", "/api/organizations/acme/billing/usage").json()["usage"]["Spaces"]
     assert sum(item["totalCostMicroUSD"] for item in usage) == round(hub.bill().total_usd * 1_000_000)
     assert {item["product"] for item in usage} == {"spaces/t4-small/minutes", "spaces/a10g-small/minutes"}
+
+
+def test_a_fine_grained_token_sees_the_bill_with_the_permission_alone(hub: HubEmulator, ask: Ask) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    blind = hub.add_token("alice", "fineGrained", scopes={"acme": ["repo.write"], "alice": ["repo.write"]})
+    seeing = hub.add_token(
+        "alice", "fineGrained", scopes={"acme": ["org.billing.read"], "alice": ["user.billing.read"]}
+    )
+    for path in ("/api/organizations/acme/billing/usage", "/api/settings/billing/usage"):
+        assert ask("GET", path, token=blind).status_code == 403
+        assert ask("GET", path, token=seeing).status_code == 200

@@ -383,7 +383,7 @@ class TestWorkThatIsClearedAndRunAgain:
     def test_a_snapshot_of_a_space_on_a_gpu_warns(self, hub: HubEmulator, task_log: TaskLog) -> None:
         hub.add_space(SPACE, hardware="t4-small")
         Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
-        assert "max_active_runs=1" in task_log.text
+        assert "lease=True" in task_log.text
 
     def test_a_snapshot_in_the_middle_of_a_change_warns(self, hub: HubEmulator, task_log: TaskLog) -> None:
         hub.add_space(SPACE)

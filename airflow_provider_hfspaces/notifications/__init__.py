@@ -1,0 +1,1 @@
+"""Notifiers for Hugging Face Spaces."""

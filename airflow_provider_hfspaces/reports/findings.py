@@ -1,0 +1,95 @@
+"""What is on and should perhaps not be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_hfspaces.hub.cost import SpaceCost
+from airflow_provider_hfspaces.hub.models import BILLED_STAGES, SpaceRuntime, SpaceStage
+from airflow_provider_hfspaces.reports.report import CostReport
+from airflow_provider_hfspaces.reports.words import duration, parsed
+
+__all__ = ["Finding", "findings"]
+
+_LONGEST_SLEEP_TIME = 24 * 3600
+_LONGEST_START = 3600
+_LONGEST_GPU = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A Space that somebody should look at.
+
+    :ivar reasons: a few words each.
+    :ivar hourly: USD per hour now; ``None`` if not known.
+    """
+
+    repo_id: str
+    reasons: tuple[str, ...]
+    hourly: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON, for an XCom."""
+        return {"repo_id": self.repo_id, "reasons": list(self.reasons), "hourly_cost": self.hourly}
+
+
+def findings(report: CostReport) -> list[Finding]:
+    """What to look at, the dearest first."""
+    found = []
+    for space in report.fleet.spaces:
+        info = report.spaces.get(space.repo_id)
+        reasons = _reasons(report, space, info.runtime if info else None)
+        if reasons:
+            found.append(Finding(space.repo_id, tuple(reasons), space.hourly))
+    return found
+
+
+def _reasons(report: CostReport, space: SpaceCost, runtime: SpaceRuntime | None) -> list[str]:
+    if runtime is None:
+        return ["the Hub does not say what it is doing"]
+    if not space.is_billed:
+        if space.hourly is None:
+            return ["the Hub does not say on which hardware it runs"]
+        return _billed_all_the_same(report, space)
+    reasons = []
+    if space.hourly is None:
+        reasons.append(f"the Hub lists no price for {space.hardware}")
+    if runtime.sleep_time is None:
+        reasons.append("never sleeps: it has no sleep time")
+    elif runtime.sleep_time > _LONGEST_SLEEP_TIME:
+        reasons.append(f"sleeps only after {duration(runtime.sleep_time)} without a visitor")
+    seconds = _on_for(report, space)
+    if _is_gpu(report, space) and seconds > _LONGEST_GPU:
+        reasons.append(f"on a GPU for {duration(seconds)}, as far as is known")
+    starting = _seen_for(report, space, stage=True)
+    if space.stage == SpaceStage.APP_STARTING and starting > _LONGEST_START:
+        reasons.append(f"starting for {duration(starting)}, and billed for it")
+    return reasons
+
+
+def _billed_all_the_same(report: CostReport, space: SpaceCost) -> list[str]:
+    active = report.usage.active(space.repo_id) if report.usage else None
+    if active is None or space.stage in BILLED_STAGES:
+        return []
+    return [f"is {space.stage}, and the Hub's meter for {active.hardware} still runs"]
+
+
+def _is_gpu(report: CostReport, space: SpaceCost) -> bool:
+    flavor = report.prices.flavors.get(space.hardware or "")
+    return flavor is not None and flavor.accelerator is not None
+
+
+def _on_for(report: CostReport, space: SpaceCost) -> float:
+    """Seconds on this hardware, by the Hub's meter or by the reports in a row that have seen it."""
+    active = report.usage.active(space.repo_id) if report.usage else None
+    metered = 0.0
+    if active and active.active_minutes and active.hardware == space.hardware:
+        metered = active.active_minutes / space.replicas * 60
+    return max(metered, _seen_for(report, space))
+
+
+def _seen_for(report: CostReport, space: SpaceCost, *, stage: bool = False) -> float:
+    on = report.history.on.get(space.repo_id)
+    since = parsed(on.stage_since if stage else on.since) if on else None
+    return (report.at - since).total_seconds() if since else 0.0

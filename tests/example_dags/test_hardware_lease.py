@@ -1,0 +1,56 @@
+"""hardware_lease.py: each Space has its GPU for its batch, and is as it was after it."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_hfspaces import leases
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import dag_file, run
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+
+@pytest.fixture
+def hub_speed() -> float:
+    """Slow enough for no Space to fall asleep during its work on a busy machine."""
+    return 120
+
+
+@pytest.fixture(autouse=True)
+def _quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None))
+
+
+def test_each_space_works_on_the_gpu_and_is_as_it_was_after_it(hub: HubEmulator) -> None:
+    hub.settings.change({"timings": {"build": 1, "start": 1}})
+    whisper = hub.add_space("acme/whisper", hardware="cpu-upgrade", sleep_time=7200)
+    diffusion = hub.add_space("acme/diffusion", stage="PAUSED")
+    states = run(dag_file("hardware_lease").dag)
+    assert set(states.values()) == {"success"}
+    for space in (whisper, diffusion):
+        assert {"t4-small"} < {moment.hardware for moment in space.history}
+        assert space.visits == 1
+    assert (whisper.requested_hardware, whisper.sleep_time) == ("cpu-upgrade", 7200)
+    assert (diffusion.requested_hardware, diffusion.stage) == ("cpu-basic", "PAUSED")
+    assert set(hub.bill().spaces["acme/diffusion"]) == {"t4-small"}
+
+
+def test_work_that_fails_on_one_space_fails_the_run_and_both_come_back(hub: HubEmulator) -> None:
+    hub.settings.change({"timings": {"build": 1, "start": 1}})
+    whisper = hub.add_space("acme/whisper")
+    diffusion = hub.add_space("acme/diffusion")
+    module = dag_file("hardware_lease")
+    module.dag.get_task("on_a_gpu.gpu.upgrade").retries = 0
+    diffusion.fail_next_start("Exit code: 137")
+    states = run(module.dag)
+    assert (states["on_a_gpu.gpu.batch[0]"], states["on_a_gpu.gpu.batch[1]"]) == (
+        "success",
+        "upstream_failed",
+    )
+    assert states["report"] == "upstream_failed"
+    assert states["dag"] == "failed"
+    assert whisper.requested_hardware == diffusion.requested_hardware == "cpu-basic"

@@ -1,0 +1,84 @@
+"""What the Hub says that it billed, read and set beside the list prices."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.hub.cost import PriceList
+from airflow_provider_hfspaces.hub.errors import HubProtocolError
+from airflow_provider_hfspaces.hub.models import HardwareFlavor
+from airflow_provider_hfspaces.hub.usage import BilledUsage
+
+PRICES = PriceList.of(
+    [HardwareFlavor.from_payload({"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"})]
+)
+
+
+def item(product: str = "spaces/t4-small/minutes", **said: Any) -> dict[str, Any]:
+    return {
+        "entityId": "a" * 24,
+        "label": "acme/whisper",
+        "product": product,
+        "quantity": 12,
+        "totalCostMicroUSD": 80004,
+        "unitCostMicroUSD": 6667,
+        "active": False,
+        **said,
+    }
+
+
+def usage(*items: Any, **options: Any) -> BilledUsage:
+    return BilledUsage.of({"usage": {"Spaces": list(items)}}, PRICES, **options)
+
+
+def test_what_was_billed_stands_beside_the_list_price_of_the_same_minutes() -> None:
+    found = usage(item(), item(quantity=3, totalCostMicroUSD=10_000, active=True))
+    (space,) = found.spaces
+    assert (space.repo_id, space.hardware, space.minutes) == ("acme/whisper", "t4-small", 15)
+    assert (space.usd, space.estimate, space.difference) == (0.090004, 0.100005, -0.010001)
+    assert (found.usd, found.estimate, found.difference) == (0.090004, 0.100005, -0.010001)
+    assert found.active("acme/whisper") == space
+    assert space.active_minutes == 3
+    assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
+
+
+def test_hardware_without_a_list_price_leaves_the_difference_open() -> None:
+    found = usage(item(), item("spaces/h200/minutes", label="acme/big", totalCostMicroUSD=5_000_000))
+    assert [(each.repo_id, each.estimate) for each in found.spaces] == [
+        ("acme/big", None),
+        ("acme/whisper", 0.080004),
+    ]
+    assert (found.usd, found.estimate, found.difference) == (5.080004, None, None)
+
+
+def test_storage_is_no_time_on_hardware() -> None:
+    found = usage(item("spaces/storage-small/minutes", totalCostMicroUSD=7))
+    assert (found.spaces, found.other) == ((), 0.000007)
+
+
+def test_a_space_is_named_as_it_is_called_now() -> None:
+    found = usage(item(label="acme/old"), item(entityId="b" * 24, label=None), names={"a" * 24: "acme/new"})
+    assert [each.repo_id for each in found.spaces] == ["acme/new", "b" * 24]
+    only = usage(item(), item(label="acme/x"), wanted=lambda repo_id: repo_id == "acme/x")
+    assert [each.repo_id for each in only.spaces] == ["acme/x"]
+
+
+@pytest.mark.parametrize(
+    "payload", [{}, {"usage": []}, {"usage": {"Spaces": [1]}}, {"usage": {"Spaces": [{}]}}]
+)
+def test_an_answer_that_cannot_be_read_is_an_error_of_the_hub(payload: dict[str, Any]) -> None:
+    with pytest.raises(HubProtocolError, match="billing usage cannot be read"):
+        BilledUsage.of(payload, PRICES)
+
+
+def test_a_period_without_spaces_is_none_to_worry_about() -> None:
+    found = BilledUsage.of({"usage": {}, "period": {"periodStart": "2026-11-01T00:00:00.000Z"}}, PRICES)
+    assert (found.spaces, found.usd, found.estimate, found.period_start) == (
+        (),
+        0,
+        0,
+        "2026-11-01T00:00:00.000Z",
+    )

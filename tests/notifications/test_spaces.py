@@ -1,0 +1,450 @@
+"""What notifiers do to a Space when they are called, and what they say; called and awaited alike."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat import AIRFLOW_3, AIRFLOW_VERSION
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.leases import variable_name
+from airflow_provider_hfspaces.notifications.spaces import (
+    PauseSpaceNotifier,
+    RestoreHardwareNotifier,
+    SpaceNotifier,
+)
+from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator, SnapshotSpaceOperator
+from tests.airflow_tools import FakeTaskInstance, connection
+from tests.conftest import TaskLog
+from tests.operators.test_hardware import changes
+from tests.stub import StubHub
+
+if AIRFLOW_3:
+    from airflow.sdk import DAG, TaskGroup
+else:
+    from airflow import DAG
+    from airflow.utils.task_group import TaskGroup
+
+needs_deadlines = pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="Airflow 3.1 brought deadline alerts")
+
+SPACE = "acme/whisper"
+SNAPSHOT = {
+    "repo_id": SPACE,
+    "stage": "RUNNING",
+    "hardware": "cpu-upgrade",
+    "sleep_time": 7200,
+    "taken_at": "2026-11-01T10:00:00+00:00",
+}
+Send = Callable[[SpaceNotifier, Mapping[str, Any]], None]
+
+
+def called(notifier: SpaceNotifier, context: Mapping[str, Any]) -> None:
+    notifier(context)
+
+
+def awaited(notifier: SpaceNotifier, context: Mapping[str, Any]) -> None:
+    async def wait() -> None:
+        notifier.context = context
+        await notifier
+
+    asyncio.run(wait())
+
+
+@pytest.fixture(
+    params=[
+        called,
+        pytest.param(
+            awaited,
+            marks=needs_deadlines,
+        ),
+    ]
+)
+def send(request: pytest.FixtureRequest) -> Send:
+    """A notifier as a worker calls it, and as a triggerer awaits it."""
+    send: Send = request.param
+    return send
+
+
+@pytest.fixture(autouse=True)
+def _no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Airflow looks into the environment before it asks anybody.
+    lease(monkeypatch, {})
+
+
+def lease(monkeypatch: pytest.MonkeyPatch, record: Any) -> None:
+    said = record if isinstance(record, str) else json.dumps(record)
+    monkeypatch.setenv(f"AIRFLOW_VAR_{variable_name(SPACE).upper()}", said)
+
+
+def holder(run_id: str, **previous: Any) -> dict[str, Any]:
+    of = {"dag_id": "dag", "run_id": run_id, "task_id": "snapshot", "map_index": -1}
+    return {**of, "previous": {**SNAPSHOT, **previous}}
+
+
+class Failed:
+    """The context of the callback of a task that failed."""
+
+    def __init__(self) -> None:
+        self.ti = FakeTaskInstance("batch")
+        self.dag = window()
+
+    def recorded(self, task_id: str, **snapshot: Any) -> Failed:
+        self.ti.xcoms[task_id, "previous"] = {**SNAPSHOT, **snapshot}
+        return self
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return {
+            "ti": self.ti,
+            "dag": self.dag,
+            "run_id": "run",
+            "exception": RuntimeError("no more memory"),
+            "params": {"name": "whisper"},
+        }
+
+
+LATE = {
+    "dag_run": {"dag_id": "dag", "dag_run_id": "run", "conf": {"name": "whisper"}},
+    "deadline": {"id": "1", "deadline_time": "2026-11-01T12:00:00Z"},
+}
+
+
+def window() -> Any:
+    """A DAG that upgrades a Space and knows how it was."""
+    with DAG("dag") as dag:
+        SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
+        RequestHardwareOperator(task_id="upgrade", repo_id=SPACE, hardware="t4-small")
+        with TaskGroup("gpu"):
+            SnapshotSpaceOperator(task_id="look", repo_id=SPACE)
+        SnapshotSpaceOperator.partial(task_id="mapped").expand(repo_id=[SPACE])
+    return dag
+
+
+class TestPause:
+    def test_a_running_space_is_paused_and_the_log_says_why(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        send(PauseSpaceNotifier(SPACE), Failed().context)
+        assert space.stage == "PAUSED"
+        assert not hub.bill().running
+        said = (
+            "Space acme/whisper was RUNNING on t4-small and is PAUSED now, because task 'batch' of DAG 'dag'"
+        )
+        assert said in task_log.text
+        assert hub.token not in task_log.text
+
+    def test_a_paused_space_is_left_alone(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
+        hub.add_space(SPACE, stage="PAUSED")
+        send(PauseSpaceNotifier(SPACE), Failed().context)
+        assert changes(hub) == []
+        assert "Space acme/whisper is paused already." in task_log.text
+
+    def test_a_second_call_changes_nothing(self, hub: HubEmulator, send: Send) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        notifier = PauseSpaceNotifier(SPACE)
+        for _ in range(2):
+            send(notifier, Failed().context)
+        assert [name for name, _ in changes(hub)] == ["pause"]
+
+    def test_a_static_space_costs_nothing(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
+        hub.add_space(SPACE, sdk="static")
+        send(PauseSpaceNotifier(SPACE), Failed().context)
+        assert changes(hub) == []
+        assert "is static and costs nothing" in task_log.text
+        assert "ERROR" not in task_log.text
+
+    def test_an_answer_that_is_lost_does_not_hide_that_it_worked(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="reset", path="/pause", times=1, after=True)
+        send(PauseSpaceNotifier(SPACE), Failed().context)
+        assert space.stage == "PAUSED"
+        assert "is PAUSED now" in task_log.text
+
+    def test_the_space_may_be_a_template(self, hub: HubEmulator, send: Send) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        send(PauseSpaceNotifier("acme/{{ params.name }}"), Failed().context)
+        assert space.stage == "PAUSED"
+
+    def test_one_notifier_serves_many_tasks(self, hub: HubEmulator, send: Send) -> None:
+        spaces = [hub.add_space(f"acme/s{number}", hardware="t4-small") for number in range(2)]
+        notifier = PauseSpaceNotifier("acme/{{ params.name }}")
+        for number in range(2):
+            send(notifier, {**Failed().context, "params": {"name": f"s{number}"}})
+        assert [space.stage for space in spaces] == ["PAUSED", "PAUSED"]
+
+    @needs_deadlines
+    def test_templates_of_a_deadline_know_the_run(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space("acme/whisper-run-run", hardware="t4-small")
+        send(PauseSpaceNotifier("acme/{{ dag_run.conf.name }}-{{ run_id }}-{{ dag_run.run_id }}"), LATE)
+        assert space.stage == "PAUSED"
+        assert "because run 'run' of DAG 'dag' has missed its deadline, 2026-11-01T12:00:00Z" in task_log.text
+
+
+class TestTrouble:
+    @pytest.mark.parametrize("kind", [PauseSpaceNotifier, RestoreHardwareNotifier])
+    def test_a_wrong_token(
+        self,
+        hub: HubEmulator,
+        send: Send,
+        kind: type[SpaceNotifier],
+        task_log: TaskLog,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        token = "hf_" + "WrongWrongWrongWrongWrongWrongWron"
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, token))
+        send(kind(SPACE), Failed().context)
+        log = task_log.text
+        assert "may go on costing money" in log
+        assert f"{hub.url}/spaces/{SPACE}/settings" in log
+        assert changes(hub) == []
+        assert token not in log
+
+    def test_no_token(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        said = json.dumps({"conn_type": "hf_spaces", "host": hub.url})
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)
+        send(PauseSpaceNotifier(SPACE), Failed().context)
+        assert "token" in task_log.text
+        assert changes(hub) == []
+
+    def test_a_hub_that_is_down_is_given_up_in_good_time(
+        self, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert PauseSpaceNotifier(SPACE).timeout == 30
+        with StubHub() as stub:
+            url = stub.url
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(url, "hf_abcdefghij"))
+        send(PauseSpaceNotifier(SPACE, timeout=0.2), Failed().context)
+        assert "was not paused and may go on costing money: pause it at" in task_log.text
+
+    def test_a_quota_that_is_used_up_is_not_waited_for(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="status", status=429, seconds=280)
+        send(PauseSpaceNotifier(SPACE), Failed().context)
+        assert len(hub.requests) == 1
+        assert "may go on costing money" in task_log.text
+
+    def test_there_is_no_such_connection(self, send: Send, task_log: TaskLog) -> None:
+        send(PauseSpaceNotifier(SPACE, hf_spaces_conn_id="nowhere", timeout=0.2), Failed().context)
+        assert "There is no connection 'nowhere'" in task_log.text
+        assert "was not paused" in task_log.text
+
+    @needs_deadlines
+    def test_a_synchronous_deadline_without_its_connection_says_what_to_use(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        notifier = PauseSpaceNotifier(SPACE, hf_spaces_conn_id="nowhere")
+        with pytest.raises(ValueError, match="nowhere"):
+            called(notifier, LATE)
+        assert "use an AsyncCallback" in task_log.text
+        with pytest.raises(ValueError, match="nowhere"):
+            awaited(notifier, LATE)
+        assert task_log.text.count("use an AsyncCallback") == 1
+
+    def test_what_is_no_space_is_refused_before_anything_is_sent(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog
+    ) -> None:
+        send(PauseSpaceNotifier("acme/whis per"), Failed().context)
+        assert not hub.requests
+        assert "was not paused" in task_log.text
+
+    def test_a_template_that_fails_hides_no_failure_of_the_task(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        PauseSpaceNotifier("acme/{{ nothing.at.all }}")(Failed().context)
+        assert not hub.requests
+        assert (
+            "'nothing' is undefined. Therefore Space acme/{{ nothing.at.all }} was not paused"
+            in task_log.text
+        )
+
+    @needs_deadlines
+    def test_a_deadline_that_could_do_nothing_is_one_that_failed(self, hub: HubEmulator, send: Send) -> None:
+        with pytest.raises(Exception, match="acme/whisper"):
+            send(PauseSpaceNotifier(SPACE), LATE)
+
+
+class TestRestore:
+    def test_as_the_named_task_recorded_it(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
+        failed = Failed().recorded("snapshot")
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
+        assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
+        assert (
+            "was put back to cpu-upgrade (according to task 'snapshot'), because task 'batch'"
+            in task_log.text
+        )
+        assert hub.token not in task_log.text
+
+    def test_as_the_first_task_of_the_run_that_looked_recorded_it(self, hub: HubEmulator, send: Send) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        failed = Failed()
+        failed.recorded("upgrade", hardware="t4-small", taken_at="2026-11-01T10:05:00+00:00")
+        failed.recorded("snapshot", hardware="cpu-upgrade", taken_at="2026-11-01T10:00:00+00:00")
+        send(RestoreHardwareNotifier(SPACE), failed.context)
+        assert space.requested_hardware == "cpu-upgrade"
+
+    def test_as_any_task_recorded_it_where_there_is_none_of_that_name(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshoot"), Failed().recorded("snapshot").context)
+        assert space.requested_hardware == "cpu-upgrade"
+        assert "This DAG has no task 'snapshoot'" in task_log.text
+
+    def test_as_the_task_inside_a_group_recorded_it(self, hub: HubEmulator, send: Send) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        failed = Failed().recorded("gpu.look")
+        send(RestoreHardwareNotifier(SPACE, from_task="look"), failed.context)
+        assert space.requested_hardware == "cpu-upgrade"
+
+    def test_as_one_of_many_mapped_tasks_recorded_it(self, hub: HubEmulator, send: Send) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        failed = Failed()
+        mapped = {1: {**SNAPSHOT, "repo_id": "acme/other"}, 3: SNAPSHOT}
+
+        def pull(task_ids: str, key: str, map_indexes: int) -> Any:
+            return mapped.get(map_indexes) if task_ids == "mapped" else None
+
+        failed.ti.xcom_pull = pull  # type: ignore[method-assign,assignment]
+        send(RestoreHardwareNotifier(SPACE), failed.context)
+        assert space.requested_hardware == "cpu-upgrade"
+
+    def test_a_space_that_was_paused_is_paused_again(self, hub: HubEmulator, send: Send) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        failed = Failed().recorded("snapshot", stage="PAUSED")
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
+        assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-upgrade")
+
+    def test_a_space_that_was_paused_meanwhile_stays_so(self, hub: HubEmulator, send: Send) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", stage="PAUSED")
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-upgrade")
+
+    def test_a_second_call_changes_nothing(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
+        hub.add_space(SPACE, hardware="t4-small", sleep_time=7200)
+        failed = Failed().recorded("snapshot")
+        notifier = RestoreHardwareNotifier(SPACE, from_task="snapshot")
+        for _ in range(2):
+            send(notifier, failed.context)
+        assert [name for name, _ in changes(hub)] == ["hardware"]
+        assert "as it was before: there is nothing to put back" in task_log.text
+
+    def test_as_the_lease_of_this_run_has_it(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        lease(monkeypatch, {"holders": [holder("run")]})
+        send(RestoreHardwareNotifier(SPACE), Failed().context)
+        assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
+        assert "according to the lease of this run" in task_log.text
+
+    def test_a_record_of_the_run_comes_before_the_lease(
+        self, hub: HubEmulator, send: Send, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        lease(monkeypatch, {"holders": [holder("run", hardware="l4x1")]})
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        assert space.requested_hardware == "cpu-upgrade"
+
+    def test_a_space_that_another_run_has_leased_is_left_to_it(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        lease(monkeypatch, {"holders": [holder("tomorrow")]})
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        assert changes(hub) == []
+        assert "leased by task snapshot of run tomorrow of DAG dag by now" in task_log.text
+
+    def test_a_lease_that_another_run_has_given_up_is_no_lease(
+        self, hub: HubEmulator, send: Send, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        lease(monkeypatch, {"holders": [{**holder("yesterday"), "abandoned": True}]})
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        assert space.requested_hardware == "cpu-upgrade"
+
+    @pytest.mark.parametrize("record", ["no json", {"holders": "none"}, {"holders": [{"previous": 3}]}, [1]])
+    def test_a_lease_that_is_none_is_in_nobodys_way(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, record: Any
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        lease(monkeypatch, record)
+        called(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        assert space.requested_hardware == "cpu-upgrade"
+
+    def test_the_fallback_where_nothing_was_recorded(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
+        send(RestoreHardwareNotifier(SPACE), Failed().context)
+        assert space.requested_hardware == "cpu-basic"
+        assert "according to the fallback, for nothing was recorded about Space acme/whisper" in task_log.text
+
+    def test_the_fallback_keeps_the_sleep_time(self, hub: HubEmulator, send: Send) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
+        send(
+            RestoreHardwareNotifier(SPACE, fallback="{{ params.back }}"),
+            {**Failed().context, "params": {"back": "cpu-upgrade"}},
+        )
+        assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 3600)
+
+    def test_the_fallback_where_the_hub_takes_that_hardware_no_more(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        failed = Failed().recorded("snapshot", hardware="retired-gpu")
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
+        assert space.requested_hardware == "cpu-basic"
+        assert "Putting Space acme/whisper on cpu-basic instead" in task_log.text
+
+    def test_a_fallback_that_there_is_not_is_never_asked_for(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        send(RestoreHardwareNotifier(SPACE, fallback="cpu-bassic"), Failed().context)
+        assert changes(hub) == []
+        assert "cpu-bassic" in task_log.text
+        assert "was not put back" in task_log.text
+
+    def test_a_static_space_has_no_hardware(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
+        hub.add_space(SPACE, sdk="static")
+        send(RestoreHardwareNotifier(SPACE), Failed().context)
+        assert changes(hub) == []
+        assert "is static: there is no hardware to put back" in task_log.text
+
+    @needs_deadlines
+    def test_a_synchronous_deadline_is_not_left_hanging_by_a_question_for_xcoms(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        called(RestoreHardwareNotifier(SPACE, from_task="snapshot"), LATE)
+        assert space.requested_hardware == "cpu-basic"
+        assert "no XComs: task 'snapshot' is not asked" in task_log.text
+
+
+def test_a_dag_file_pays_for_no_http_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "airflow_provider_hfspaces.notifications.spaces"
+    heavy = ("requests", "httpx", "airflow_provider_hfspaces.h", "airflow_provider_hfspaces.operators")
+    for each in list(sys.modules):
+        if each.startswith(heavy):
+            # what is None here cannot be imported
+            monkeypatch.setitem(sys.modules, each, None)  # type: ignore[arg-type]
+    monkeypatch.delitem(sys.modules, name)
+    assert import_module(name).PauseSpaceNotifier("acme/whisper").repo_id == "acme/whisper"

@@ -1,0 +1,667 @@
+"""The page on what an owner's Spaces cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_hfspaces.compat import AIRFLOW_3, AirflowFailException, object_storage_path
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.emulator.faults import Fault
+from airflow_provider_hfspaces.operators.cost import SpacesCostReportOperator
+from airflow_provider_hfspaces.reports.history import MOST, History
+from tests.airflow_tools import Try, connection
+from tests.conftest import TaskLog
+from tests.stub import Say, StubHub
+
+HOUR = 3600
+Report = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[HubEmulator]:
+    """Time stands still but for what a test moves it."""
+    with HubEmulator(speed=0) as hub:
+        yield hub
+
+
+@pytest.fixture
+def hub(emulator: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> HubEmulator:
+    """One for all of these tests, made empty for each: they are many, and a start takes longer than they."""
+    emulator.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(emulator))
+    return emulator
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    return tmp_path / "reports" / "cost.html"
+
+
+@pytest.fixture
+def report(page: Path) -> Report:
+    """Run the operator on acme's Spaces, or as it is told."""
+
+    def run(**options: Any) -> dict[str, Any]:
+        operator = SpacesCostReportOperator(
+            task_id="report", **{"author": "acme", "path": str(page), **options}
+        )
+        result: dict[str, Any] = Try().run(operator)
+        return result
+
+    return run
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page: elements with their attributes, and the text between them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((name, dict(attributes)))
+
+    def handle_data(self, text: str) -> None:
+        self.words.append(text)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    @property
+    def links(self) -> list[str | None]:
+        return [attributes["href"] for _, attributes in self.elements if "href" in attributes]
+
+
+def restart(at: str, saved: float | None = 4.4, **said: Any) -> dict[str, Any]:
+    space = {"repo_id": "acme/a", "outcome": "restarted", "hourly_cost": 0.4, "saved": saved}
+    return {
+        "action": "restart",
+        "dry_run": False,
+        "at": at,
+        "owner": "acme",
+        "spaces": [space, {"repo_id": "acme/b", "outcome": "failed", "saved": None}],
+        "saved": saved,
+        "prices_as_of": at,
+        **said,
+    }
+
+
+def history(page: Path) -> History:
+    return History.of_page(page.read_text())
+
+
+# What it says
+
+
+def test_the_totals_are_what_the_hub_bills(
+    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
+) -> None:
+    hub.add_space("acme/gpu", hardware="a10g-small", replicas=2, sleep_time=900 * 60)
+    hub.add_space("acme/cpu", hardware="cpu-upgrade", sleep_time=HOUR * 20)
+    hub.add_space("acme/owl", hardware="t4-medium", stage="PAUSED")
+    hub.add_space("acme/free")
+    hub.add_space("other/gpu", hardware="a100-large")
+    hub.advance(HOUR)
+    bill = hub.bill("acme/gpu").total_usd + hub.bill("acme/cpu").total_usd
+    result = report()
+    fleet, billing = result["fleet"], result["billing"]
+    assert fleet["hourly_cost"] == pytest.approx(bill, rel=1e-4)
+    assert fleet["monthly_cost"] == pytest.approx(bill * 730, rel=1e-4)
+    assert (fleet["spaces"], fleet["billed"], fleet["unknown"]) == (4, 2, 0)
+    assert billing["billed"] == pytest.approx(bill)
+    assert (billing["estimate"], billing["difference"]) == (billing["billed"], 0)
+    assert json.loads(json.dumps(result)) == result
+    assert (result["owner"], result["path"]) == ("acme", str(page))
+    shown = Page(page.read_text())
+    assert "$2.03 an hour now, estimated" in shown.text
+    assert "$1,481.90 a month (730 h) if left so, estimated" in shown.text
+    assert "a10g-small, 1 Space $2.00 an hour" in shown.text
+    assert "All 180 $2.03 $2.03 $0.00" in shown.text
+    assert f"{hub.url}/spaces/acme/owl" in shown.links
+    assert "other/gpu" not in shown.text
+    assert fleet["prices_as_of"][:10] in shown.text
+    log = task_log.text
+    assert "cost $2.03 an hour" in log
+    assert "acme/gpu" in log
+    assert "a10g-small x 2" in log
+
+
+def test_everything_is_in_one_file_for_light_and_dark(hub: HubEmulator, report: Report, page: Path) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small")
+    report(savings=[restart("2026-11-21T07:00:00+00:00"), restart("2026-11-22T07:00:00+00:00")])
+    report()
+    text = page.read_text()
+    shown = Page(text)
+    names = [name for name, _ in shown.elements]
+    assert "@media (prefers-color-scheme: dark)" in text
+    assert {"name": "color-scheme", "content": "light dark"} in [each for _, each in shown.elements]
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in [
+        each for _, each in shown.elements
+    ]
+    assert sum("chart" in (each.get("class") or "") for _, each in shown.elements) == 3
+    assert not {"img", "link", "iframe", "object", "form", "base"} & set(names)
+    assert [each.get("type") for name, each in shown.elements if name == "script"] == ["application/json"]
+    assert not [each for _, each in shown.elements if "src" in each or any(key[:2] == "on" for key in each)]
+    assert "url(" not in text
+    assert "@import" not in text
+    assert all(str(link).startswith(f"{hub.url}/spaces/acme/") for link in shown.links)
+
+
+def test_an_owner_without_spaces_gets_a_page_all_the_same(
+    hub: HubEmulator, report: Report, page: Path
+) -> None:
+    hub.add_organization("acme", members={"alice": "admin"})
+    result = report()
+    assert (result["fleet"]["spaces"], result["fleet"]["hourly_cost"]) == (0, 0)
+    assert "no Spaces that the token may see" in Page(page.read_text()).text
+
+
+def test_a_price_that_is_not_known_is_no_zero(hub: HubEmulator, report: Report, page: Path) -> None:
+    hub.add_space("acme/big", hardware="h200", sleep_time=HOUR)
+    hub.add_space("acme/gpu", hardware="t4-small", sleep_time=HOUR)
+    hub.advance(600)
+    result = report()
+    assert (result["fleet"]["hourly_cost"], result["fleet"]["unknown"]) == (0.4, 1)
+    assert result["findings"] == [
+        {"repo_id": "acme/big", "reasons": ["the Hub lists no price for h200"], "hourly_cost": None}
+    ]
+    assert result["billing"]["difference"] is None
+    assert "1 at a cost that is not known" in Page(page.read_text()).text
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "seen"),
+    [
+        ("*-gpu", None, {"acme/big-gpu", "acme/old-gpu"}),
+        (["ACME/*"], ["old-*", ""], {"acme/big-gpu", "acme/cpu"}),
+        (None, "acme/*", set()),
+        ("['*-gpu', 'nothing']", "[co]*", {"acme/big-gpu"}),
+    ],
+)
+def test_only_some_spaces_are_looked_at(
+    hub: HubEmulator, report: Report, page: Path, include: Any, exclude: Any, seen: set[str]
+) -> None:
+    for name in ("big-gpu", "old-gpu", "cpu"):
+        hub.add_space(f"acme/{name}", hardware="cpu-upgrade")
+    hub.advance(60)
+    result = report(include=include, exclude=exclude)
+    assert {each["repo_id"] for each in result["fleet"]["costing"]} == seen
+    assert {each["repo_id"] for each in result["billing"]["spaces"]} == seen
+    assert "Spaces like" in Page(page.read_text()).text
+
+
+# What is on and should perhaps not be
+
+
+def test_what_never_sleeps_or_hardly_ever_is_named(hub: HubEmulator, report: Report, page: Path) -> None:
+    hub.add_space("acme/never", hardware="t4-small")
+    hub.add_space("acme/hardly", hardware="cpu-upgrade", sleep_time=HOUR * 25)
+    hub.add_space("acme/soon", hardware="cpu-upgrade", sleep_time=HOUR * 24)
+    hub.add_space("acme/paused", hardware="a100-large", stage="PAUSED")
+    hub.add_space("acme/free")
+    found = {each["repo_id"]: each["reasons"] for each in report()["findings"]}
+    assert found == {
+        "acme/never": ["never sleeps: it has no sleep time"],
+        "acme/hardly": ["sleeps only after 1 day 1 h without a visitor"],
+    }
+    assert "On, and should perhaps not be $0.40 an hour acme/never" in Page(page.read_text()).text
+
+
+def test_nothing_stands_out_where_all_sleep(hub: HubEmulator, report: Report, page: Path) -> None:
+    hub.add_space("acme/soon", hardware="t4-small", sleep_time=HOUR)
+    assert report()["findings"] == []
+    assert "Nothing stands out." in Page(page.read_text()).text
+
+
+def test_a_gpu_that_the_meter_has_run_for_a_day_is_named(hub: HubEmulator, report: Report) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small", sleep_time=HOUR * 24, replicas=2)
+    hub.add_space("acme/cpu", hardware="cpu-upgrade", sleep_time=HOUR * 24)
+    for _ in range(5):
+        hub.advance(HOUR * 6)
+        for name in ("gpu", "cpu"):
+            hub.space(f"acme/{name}").visit()
+    (found,) = report()["findings"]
+    assert found["repo_id"] == "acme/gpu"
+    assert found["reasons"] == ["on a GPU for 1 day 6 h, as far as is known"]
+
+
+def test_a_gpu_that_each_report_has_seen_since_yesterday_is_named(
+    hub: HubEmulator, report: Report, page: Path
+) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small", sleep_time=HOUR)
+    hub.add_space("acme/new", hardware="t4-small", sleep_time=HOUR)
+    report(billing=False)
+    on = vars(history(page).on["acme/gpu"])
+    text = page.read_text()
+    moved = json.dumps({"acme/gpu": {**on, "since": "2020-01-01T00:00:00+00:00"}})
+    page.write_text(text.replace(json.dumps({"acme/gpu": on})[1:-1], moved[1:-1]))
+    (found,) = report(billing=False)["findings"]
+    assert found["repo_id"] == "acme/gpu"
+    assert "on a GPU for" in found["reasons"][0]
+    assert history(page).on["acme/gpu"].since == "2020-01-01T00:00:00+00:00"
+
+
+def test_other_hardware_begins_a_new_time(hub: HubEmulator, report: Report, page: Path) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small", sleep_time=HOUR)
+    report()
+    before = history(page).on["acme/gpu"].since
+    space = hub.space("acme/gpu")
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+
+    HfSpacesHook().request_hardware("acme/gpu", "a10g-small", sleep_time=HOUR)
+    hub.advance(1800)
+    assert space.hardware == "a10g-small"
+    report()
+    now = history(page).on["acme/gpu"]
+    assert now.hardware == "a10g-small"
+    assert now.since > before
+    HfSpacesHook().pause("acme/gpu")
+    hub.advance(60)
+    report()
+    assert history(page).on == {}
+
+
+def test_a_start_that_takes_hours_is_named(hub: HubEmulator, report: Report, page: Path) -> None:
+    hub.add_space("acme/slow", hardware="t4-small", stage="APP_STARTING", sleep_time=HOUR)
+    report()
+    on = vars(history(page).on["acme/slow"])
+    moved = {**on, "stage_since": "2020-01-01T00:00:00+00:00"}
+    page.write_text(page.read_text().replace(json.dumps(on), json.dumps(moved)))
+    (found,) = report()["findings"]
+    assert found["reasons"][-1].startswith("starting for ")
+
+
+def test_a_meter_that_runs_for_what_does_not_run_is_named(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = {"stage": "RUNTIME_ERROR", "hardware": {"current": None, "requested": "t4-small"}}
+    billed = {
+        "label": "acme/gpu",
+        "product": "spaces/t4-small/minutes",
+        "quantity": 5,
+        "totalCostMicroUSD": 33335,
+        "active": True,
+    }
+    answers = [
+        Say(body=[{"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}]),
+        Say(body=[{"id": "acme/gpu", "runtime": dead}]),
+        Say(body={"name": "acme"}),
+        Say(body={"usage": {"Spaces": [billed]}}),
+    ]
+    with StubHub(*answers) as hub:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
+        result = Try().run(SpacesCostReportOperator(task_id="report", author="acme", path=str(page)))
+    (found,) = result["findings"]
+    assert found["reasons"] == ["is RUNTIME_ERROR, and the Hub's meter for t4-small still runs"]
+
+
+# What the Hub billed
+
+
+@pytest.mark.parametrize(
+    ("user", "role", "scopes"), [("bob", "write", None), ("alice", "fineGrained", {"acme": ["repo.write"]})]
+)
+def test_a_token_that_may_not_read_the_billing_gets_the_rest(
+    hub: HubEmulator,
+    report: Report,
+    page: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    user: str,
+    role: str,
+    scopes: dict[str, list[str]] | None,
+) -> None:
+    hub.add_organization("acme", members={"alice": "admin", "bob": "write"})
+    hub.add_space("acme/gpu", hardware="t4-small")
+    token = hub.add_token(user, role, scopes=scopes)
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, token))
+    result = report()
+    assert result["billing"] is None
+    assert result["fleet"]["hourly_cost"] == 0.4
+    assert "The token may not read the billing of acme" in Page(page.read_text()).text
+
+
+def test_without_a_token_the_public_spaces_are_reported(
+    hub: HubEmulator, report: Report, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small")
+    hub.add_space("acme/secret", hardware="t4-small", private=True)
+    plain = json.dumps({"conn_type": "hf_spaces", "host": hub.url})
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", plain)
+    result = report()
+    assert (result["fleet"]["spaces"], result["billing"]) == (1, None)
+    assert "may not read the billing" in Page(page.read_text()).text
+
+
+def test_billing_that_the_hub_fails_to_say_is_named_in_the_page(
+    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
+) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small")
+    hub.faults.add(Fault("status", status=410, path="/billing/usage"))
+    assert report()["billing"] is None
+    assert "The billing of acme could not be read" in Page(page.read_text()).text
+    assert "could not be read" in task_log.text
+
+
+def test_a_users_own_billing_is_read_where_he_is_the_owner(hub: HubEmulator, report: Report) -> None:
+    hub.add_space("alice/gpu", hardware="t4-small")
+    hub.advance(600)
+    result = report(author="Alice")
+    assert result["billing"]["billed"] == hub.bill().total_usd
+    assert [each.path for each in hub.requests if "billing" in each.path] == ["/api/settings/billing/usage"]
+
+
+def test_billing_that_nobody_wants_is_not_asked_for(hub: HubEmulator, report: Report) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small")
+    assert report(billing=False)["billing"] is None
+    assert not [each for each in hub.requests if "billing" in each.path or "whoami" in each.path]
+
+
+# Its history
+
+
+def test_the_next_report_goes_on_from_the_last(hub: HubEmulator, report: Report, page: Path) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small")
+    monday, tuesday = restart("2026-11-23T07:00:00+00:00"), restart("2026-11-24T07:00:00+00:00", 2.6)
+    first = report(savings=monday)
+    assert (first["savings_total"], first["savings_new"]) == (4.4, 4.4)
+    again = report(savings=[monday, tuesday])
+    assert (again["savings_total"], again["savings_new"]) == (7.0, 2.6)
+    kept = history(page)
+    assert [each["at"] for each in kept.fleet] == [first["at"], again["at"]]
+    assert [each["saved"] for each in kept.savings] == [4.4, 2.6]
+    assert kept.savings[0] == {"at": monday["at"], "saved": 4.4, "restarted": 1, "failed": 1}
+    shown = Page(page.read_text()).text
+    assert "$7.00 saved by 2 pauses, estimated" in shown
+    assert "2 reports." in shown
+
+
+def test_what_no_restart_has_done_is_no_saving(
+    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
+) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small")
+    dry = restart("2026-11-23T07:00:00+00:00", dry_run=True)
+    others = restart("2026-11-24T07:00:00+00:00", owner="other")
+    assert report(savings=[dry, others, None])["savings_total"] == 0
+    assert history(page).savings == ()
+    assert "is about other and is not counted" in task_log.text
+
+
+@pytest.mark.parametrize("render", [json.dumps, str])
+def test_a_report_may_come_as_a_template_renders_it(
+    hub: HubEmulator, report: Report, render: Callable[[Any], str]
+) -> None:
+    assert report(savings=render(restart("2026-11-23T07:00:00+00:00")))["savings_total"] == 4.4
+    assert report(savings="None")["savings_total"] == 4.4
+
+
+def test_savings_without_a_sum_are_added_up(hub: HubEmulator, report: Report) -> None:
+    without = restart("2026-11-23T07:00:00+00:00")
+    without["saved"] = None
+    assert report(savings=without)["savings_total"] == 4.4
+
+
+def test_mapped_restarts_of_one_moment_are_added_up(hub: HubEmulator, report: Report, page: Path) -> None:
+    first = restart("2026-11-23T07:00:00+00:00")
+    second = restart("2026-11-23T07:00:00+00:00", 2.6)
+    assert report(savings=[first, second, first])["savings_total"] == 7
+    assert report(savings=[second])["savings_total"] == 7
+    (entry,) = history(page).savings
+    assert (entry["saved"], entry["restarted"], entry["failed"]) == (7, 2, 2)
+
+
+def test_a_history_does_not_grow_for_ever(hub: HubEmulator, report: Report, page: Path) -> None:
+    reports = [
+        restart(f"2025-{1 + day // 28:02d}-{1 + day % 28:02d}T0{half}:00:00+00:00", 1)
+        for day in range(300)
+        for half in (1, 2)
+    ]
+    report(savings=reports)
+    kept = history(page)
+    assert len(kept.savings) == MOST
+    assert kept.savings[-1]["at"] == reports[-1]["at"]
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ("", "there is no history in it"),
+        ("<html>Something else</html>", "there is no history in it"),
+        ('<script type="application/json" id="hf-spaces-history">{"owner": </script>', "no JSON of a report"),
+        ('<script type="application/json" id="hf-spaces-history">[]</script>', "no JSON of a report"),
+        ("\ufffd\x00", "there is no history in it"),
+    ],
+)
+def test_a_damaged_page_is_replaced_with_a_warning(
+    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog, there: str, said: str
+) -> None:
+    page.parent.mkdir()
+    page.write_text(there)
+    result = report(savings=restart("2026-11-23T07:00:00+00:00"))
+    assert result["savings_total"] == 4.4
+    assert said in task_log.text
+    assert len(history(page).fleet) == 1
+
+
+def test_entries_that_cannot_be_read_are_left_out(
+    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
+) -> None:
+    report(savings=[restart("2026-11-23T07:00:00+00:00"), restart("2026-11-24T07:00:00+00:00", 2.6)])
+    page.write_text(page.read_text().replace('"saved": 4.4', '"saved": NaN'))
+    assert report()["savings_total"] == 2.6
+    assert "1 entries in the history" in task_log.text
+
+
+def test_a_page_of_another_owner_is_replaced(
+    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
+) -> None:
+    report(savings=restart("2026-11-23T07:00:00+00:00"))
+    assert report(author="other")["savings_total"] == 0
+    assert "is about acme, not other" in task_log.text
+
+
+def test_a_page_that_cannot_be_read_is_not_replaced(hub: HubEmulator, report: Report, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match="file"):
+        report(path=str(tmp_path / "file" / "cost.html"))
+
+
+# What is hostile
+
+
+HOSTILE = (
+    'acme/"><script>alert(1)</script><img src=x onerror=alert(2)>\u202e\ud800\n[INFO] all is well</script>'
+)
+
+
+def test_nothing_that_the_hub_says_becomes_markup(
+    page: Path, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
+) -> None:
+    runtime = {
+        "stage": "RUNNING<b>",
+        "hardware": {"current": "t4-<i>", "requested": "t4-<i>"},
+        "gcTimeout": 60,
+        "errorMessage": "<svg onload=alert(3)>",
+    }
+    billed = {
+        "label": "<script>alert(4)</script>/x",
+        "product": "spaces/<u>/minutes",
+        "quantity": 1,
+        "totalCostMicroUSD": 1,
+    }
+    paid = {"stage": "RUNNING", "hardware": {"current": "t4-small", "requested": "t4-small"}, "gcTimeout": 60}
+    price = {"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}
+    answers = [
+        Say(body=[price]),
+        Say(
+            body=[
+                {"id": HOSTILE, "runtime": paid, "lastModified": "<script>"},
+                {"id": "acme/b", "runtime": {**runtime, "hardware": None}},
+                {"id": "acme/c", "runtime": runtime},
+            ]
+        ),
+        Say(body={"name": "acme"}),
+        Say(body={"usage": {"Spaces": [billed]}, "period": {"periodStart": "<b>"}}),
+    ]
+    with StubHub(*answers * 2) as hub:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
+        for _ in range(2):
+            Try().run(SpacesCostReportOperator(task_id="report", author="acme", path=str(page)))
+    shown = Page(page.read_text())
+    plain = {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "div", "b", "span"}
+    plain |= {"section", "ul", "li", "br", "a", "small", "details", "summary", "footer", "script"}
+    plain |= {"table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td"}
+    plain |= {"svg", "text", "rect", "line", "path"}
+    assert {name for name, _ in shown.elements} <= plain
+    assert [each.get("type") for name, each in shown.elements if name == "script"] == ["application/json"]
+    assert not [each for _, each in shown.elements if {"src", "onerror", "onload"} & set(each)]
+    assert all(str(link).startswith(f"{hub.url}/spaces/") for link in shown.links)
+    assert "<script>alert(1)" in shown.text
+    assert "\u202e" not in page.read_text()
+    assert "alert(1)" in task_log.text
+    assert not [line for line in task_log.text.splitlines() if line.startswith("[INFO]")]
+    assert HOSTILE in history(page).on
+    assert len(history(page).fleet) == 2
+
+
+def test_a_list_that_leaves_the_sleep_time_out_is_asked_about_again(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hardware = {"current": "t4-small", "requested": "t4-small"}
+    brief = {"stage": "RUNNING", "hardware": hardware}
+    price = {"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}
+    answers = [
+        Say(body=[price]),
+        Say(
+            body=[
+                {"id": "acme/a", "runtime": brief},
+                {"id": "acme/b", "runtime": {**brief, "stage": "PAUSED"}},
+            ]
+        ),
+        Say(body={**brief, "gcTimeout": 60}),
+    ]
+    with StubHub(*answers) as hub:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
+        operator = SpacesCostReportOperator(task_id="report", author="acme", path=str(page), billing=False)
+        assert Try().run(operator)["findings"] == []
+        assert [each.path for each in hub.seen][2:] == ["/api/spaces/acme/a/runtime"]
+
+
+# Where it is kept
+
+
+def test_a_reader_sees_the_old_page_or_the_new_one(
+    hub: HubEmulator, report: Report, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report()
+    before = page.read_text()
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        report()
+    assert page.read_text() == before
+    assert [each.name for each in page.parent.iterdir()] == ["cost.html"]
+
+
+def test_a_link_and_the_rights_of_the_page_stay(hub: HubEmulator, report: Report, tmp_path: Path) -> None:
+    link, target = tmp_path / "cost.html", tmp_path / "served" / "page.html"
+    target.parent.mkdir()
+    target.write_text("")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    report(path=str(link))
+    assert link.is_symlink()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert history(target).owner == "acme"
+
+
+def test_any_storage_of_airflow_keeps_it(hub: HubEmulator, report: Report, tmp_path: Path) -> None:
+    attach = import_module("airflow.sdk.io" if AIRFLOW_3 else "airflow.io.store").attach
+    attach("memory", fs=MemoryFileSystem())
+    url = f"memory://{tmp_path.name}/cost.html"
+    report(path=url)
+    report(path=url)
+    assert len(History.of_page(object_storage_path(url).read_text()).fleet) == 2
+    report(path=f"file://{tmp_path}/cost.html")
+    assert history(tmp_path / "cost.html").owner == "acme"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"path": ""}, "names no file"),
+        ({"path": "reports/"}, "names no file"),
+        ({"path": "/"}, "names no file"),
+        ({"path": "."}, "is a folder"),
+        ({"path": "nowhere://x/y.html"}, "nowhere://x/y.html"),
+        ({"savings": {"action": "pause", "at": "2026-11-23T07:00:00+00:00", "spaces": []}}, "savings takes"),
+        ({"savings": 5}, "savings takes"),
+        ({"savings": "{{ nothing }}"}, "savings takes"),
+        ({"savings": restart("yesterday")}, "savings takes"),
+        ({"savings": restart("2026-11-23T07:00:00+00:00", float("nan"))}, "savings takes"),
+        ({"include": 5}, "include is a pattern"),
+        ({"exclude": [5]}, "exclude is a pattern"),
+        ({"author": "a/b"}, "no name of a user or an organization"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_sent(
+    hub: HubEmulator, report: Report, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=said):
+        report(**wrong)
+    assert hub.requests == []
+
+
+def test_a_refused_token_costs_no_retries(
+    hub: HubEmulator, report: Report, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, "hf_wrong"))
+    with pytest.raises(AirflowFailException):
+        report()
+    assert not page.exists()
+
+
+# Whose Spaces
+
+
+def test_without_an_author_the_connection_or_the_token_says_whose(
+    hub: HubEmulator, report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert report(author=None)["owner"] == "alice"
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, namespace="acme"))
+    assert report(author="")["owner"] == "acme"
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_HF_SPACES_DEFAULT", json.dumps({"conn_type": "hf_spaces", "host": hub.url})
+    )
+    with pytest.raises(AirflowFailException, match="Whose Spaces"):
+        report(author=None)
+
+
+def test_path_owner_and_savings_are_templates(hub: HubEmulator, page: Path) -> None:
+    operator = SpacesCostReportOperator(
+        task_id="report",
+        path=f"{page.parent}/{{{{ owner }}}}-{{{{ ds }}}}.html",
+        author="{{ owner }}",
+        savings="{{ morning }}",
+    )
+    morning = restart("2026-11-23T07:00:00+00:00")
+    operator.render_template_fields({"owner": "acme", "ds": "2026-11-23", "morning": morning})
+    result = Try().run(operator)
+    assert result["savings_total"] == 4.4
+    assert Path(result["path"]).name == "acme-2026-11-23.html"
+    assert Path(result["path"]).exists()

@@ -1,0 +1,77 @@
+"""One DAG for each way in which the work on a leased Space can end, each with a Space of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
+
+try:
+    from airflow.sdk import DAG, get_current_context, task
+except ImportError:
+    from airflow import DAG
+    from airflow.decorators import task
+    from airflow.operators.python import get_current_context
+
+COMMON: dict[str, Any] = {
+    "schedule": None,
+    "start_date": datetime(2026, 1, 1),
+    "is_paused_upon_creation": False,
+}
+SIGNALS = Path(os.environ["LEASE_SIGNALS"])
+"""The tests find here who works, and say here that it may end."""
+
+
+@task
+def batch() -> None:
+    context = get_current_context()
+    name = f"{context['dag'].dag_id}.{context['run_id']}"
+    (SIGNALS / f"{name}.works").write_text(f"{os.getpid()}")
+    while not (SIGNALS / f"{name}.end").exists():
+        if (SIGNALS / f"{name}.fail").exists():
+            raise RuntimeError("the work failed")
+        time.sleep(0.2)
+
+
+def leased(dag_id: str, *, sleep_time: int = 360_000, max_active_runs: int = 1, **arguments: Any) -> DAG:
+    with (
+        DAG(dag_id, max_active_runs=max_active_runs, **COMMON, **arguments) as dag,
+        SpaceHardwareTaskGroup(
+            "gpu",
+            f"acme/{dag_id}",
+            "t4-small",
+            sleep_time=sleep_time,
+            deferrable=True,
+            poll_interval=1,
+            lease_poll_interval=2,
+            retries=2 if dag_id != "upgrade_fails" else 0,
+            retry_delay=timedelta(seconds=1),
+        ) as gpu,
+    ):
+        batch.override(pre_execute=gpu.require_hardware)()
+    return dag
+
+
+all_ok = leased("all_ok")
+work_raises = leased("work_raises")
+work_killed = leased("work_killed")
+work_marked_failed = leased("work_marked_failed")
+work_cleared = leased("work_cleared")
+only_failed_cleared = leased("only_failed_cleared")
+run_marked_failed = leased("run_marked_failed")
+run_marked_success = leased("run_marked_success")
+run_deleted = leased("run_deleted")
+run_times_out = leased("run_times_out", sleep_time=600, dagrun_timeout=timedelta(seconds=60))
+upgrade_fails = leased("upgrade_fails")
+upgrade_killed = leased("upgrade_killed")
+run_marked_failed_while_upgrading = leased("run_marked_failed_while_upgrading")
+overlapping = leased("overlapping", max_active_runs=3)
+worker_dies = leased("worker_dies")
+scheduler_dies = leased("scheduler_dies")
+triggerer_dies = leased("triggerer_dies")
+machine_dies = leased("machine_dies")
+machine_stays_dead = leased("machine_stays_dead", sleep_time=3600)

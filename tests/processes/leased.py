@@ -1,0 +1,118 @@
+"""An Airflow in which DAGs lease Spaces, and what a test does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import connection
+from tests.processes.airflow_processes import AirflowProcesses
+
+DAGS = Path(__file__).with_name("lease_dags")
+SPEED = 60.0
+"""An emulated minute lasts a second."""
+
+
+class LeasedAirflow(AirflowProcesses):
+    """Real processes, and one Space for each DAG."""
+
+    def __init__(self, home: Path, hub: HubEmulator) -> None:
+        self.hub = hub
+        self.signals = home / "signals"
+        self.signals.mkdir()
+        super().__init__(
+            home,
+            hub,
+            dags=DAGS,
+            environment={
+                "LEASE_SIGNALS": str(self.signals),
+                "AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(hub),
+                "AIRFLOW__CORE__PARALLELISM": "6",
+                "AIRFLOW__HF_SPACES__LEASE_SETTLE": "5",
+                "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
+                "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+                "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+                "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
+                "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
+            },
+        )
+        self._token = ""
+
+    def has_dags(self) -> bool:
+        return bool(self.query("SELECT count(*) FROM dag WHERE NOT is_paused")[0][0] == 19)
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None, expected: int = 200) -> None:
+        """Ask the API server for something, as the UI does."""
+        if not self._token:
+            answer = requests.get(f"{self.api}/auth/token", timeout=30)
+            self._token = answer.json()["access_token"]
+        answer = requests.request(
+            method,
+            f"{self.api}/api/v2/dags/{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=60,
+        )
+        assert answer.status_code == expected, answer.text
+
+    def lease(self, dag_id: str, run_id: str = "run") -> None:
+        """Make the DAG's Space, if there is none yet, and start a run."""
+        if not self.hub.has_space(f"acme/{dag_id}"):
+            self.hub.add_space(f"acme/{dag_id}")
+        self.call("POST", f"{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
+
+    def working(self, dag_id: str, run_id: str = "run") -> int:
+        """Wait until the work has begun, on the GPU; the pid of its process."""
+        said = self.signals / f"{dag_id}.{run_id}.works"
+        self.until(said.exists, 180)
+        assert self.hub.space(f"acme/{dag_id}").hardware == "t4-small"
+        pid = int(said.read_text())
+        said.unlink()
+        return pid
+
+    def say(self, dag_id: str, what: str, run_id: str = "run") -> None:
+        """Have the work ``end`` or ``fail``."""
+        (self.signals / f"{dag_id}.{run_id}.{what}").touch()
+
+    def run_state(self, dag_id: str, run_id: str = "run") -> str:
+        """The state of a run."""
+        found = self.query(f"SELECT state FROM dag_run WHERE dag_id = '{dag_id}' AND run_id = '{run_id}'")
+        return str(found[0][0])
+
+    def task_state(self, dag_id: str, task: str, run_id: str = "run") -> str:
+        """The state of a task of the group."""
+        found = self.query(
+            f"SELECT state FROM task_instance WHERE dag_id = '{dag_id}' AND run_id = '{run_id}' "
+            f"AND task_id = 'gpu.{task}'"
+        )
+        return str(found[0][0])
+
+    def is_put_back(self, dag_id: str) -> bool:
+        """Whether the Space is set to free hardware again, and nothing is billed."""
+        space = self.hub.space(f"acme/{dag_id}")
+        return space.requested_hardware == "cpu-basic" and not self.hub.bill(space.repo_id).running
+
+    def ends(self, dag_id: str, state: str | None, run_id: str = "run") -> None:
+        """Wait until the run has ended, in this state, with the Space put back and its lease given back."""
+        self.until(lambda: self.run_state(dag_id, run_id) in ("success", "failed"), 180)
+        self.until(lambda: self.is_put_back(dag_id), 120)
+        self.until(lambda: not self.query(f"SELECT key FROM variable WHERE key LIKE '%:acme:{dag_id}'"), 60)
+        if state is not None:
+            assert self.run_state(dag_id, run_id) == state
+
+
+@contextmanager
+def leased_airflow(home: Path) -> Iterator[LeasedAirflow]:
+    """A Hub and an Airflow that runs."""
+    with HubEmulator(speed=SPEED) as hub:
+        airflow = LeasedAirflow(home, hub)
+        try:
+            airflow.start()
+            yield airflow
+        finally:
+            airflow.stop()

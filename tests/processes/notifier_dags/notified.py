@@ -1,0 +1,124 @@
+"""Fail, or are late, with notifiers in every place where Airflow runs them."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime, timedelta
+
+from airflow_provider_hfspaces.notifications.spaces import PauseSpaceNotifier, RestoreHardwareNotifier
+from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator
+
+try:
+    from airflow.sdk import DAG, task
+except ImportError:
+    from airflow import DAG
+    from airflow.decorators import task
+try:
+    from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
+except ImportError:
+    AsyncCallback = None
+try:
+    from airflow.sdk import SyncCallback
+except ImportError:
+    SyncCallback = None
+
+COMMON = {"schedule": None, "start_date": datetime(2026, 1, 1), "is_paused_upon_creation": False}
+CONN = {"hf_spaces_conn_id": "in_the_database"}
+LATE = timedelta(seconds=45)
+
+
+@task
+def fail() -> None:
+    """What a notifier is for."""
+    raise RuntimeError("this is what went wrong")
+
+
+@task
+def work_for_long() -> None:
+    """Outlast the deadline, but not the Airflow that runs it."""
+    runner = os.getppid()
+    while os.getppid() == runner:
+        time.sleep(1)
+
+
+def upgraded(repo_id: str) -> RequestHardwareOperator:
+    return RequestHardwareOperator(
+        task_id="upgrade", repo_id=repo_id, hardware="t4-small", wait=False, **CONN
+    )
+
+
+with DAG(dag_id="task_pauses", params={"name": "task-pauses"}, **COMMON):
+    fail.override(on_failure_callback=PauseSpaceNotifier("acme/{{ params.name }}", **CONN))()
+
+with DAG(dag_id="task_restores", **COMMON):
+    (
+        upgraded("acme/task-restores")
+        >> fail.override(on_failure_callback=[RestoreHardwareNotifier("acme/task-restores", **CONN)])()
+    )
+
+with DAG(
+    dag_id="dag_restores",
+    on_failure_callback=RestoreHardwareNotifier("acme/dag-restores", **CONN),
+    **COMMON,
+):
+    upgraded("acme/dag-restores") >> fail()
+
+with DAG(
+    dag_id="dag_restores_leased",
+    on_failure_callback=RestoreHardwareNotifier("acme/dag-restores-leased", **CONN),
+    **COMMON,
+):
+    fail()
+
+if AsyncCallback is not None:
+
+    def late(callback: object) -> dict[str, object]:
+        alert = DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, LATE, callback)
+        return {"deadline": alert, **COMMON}
+
+    with DAG(
+        dag_id="late_restores",
+        **late(
+            AsyncCallback(
+                RestoreHardwareNotifier,
+                kwargs={"repo_id": "acme/{{ run_id }}-late-restores", "from_task": "upgrade", **CONN},
+            )
+        ),
+    ):
+        upgraded("acme/run-late-restores") >> work_for_long()
+
+    with DAG(
+        dag_id="late_pauses",
+        **late(
+            AsyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/{{ dag_run.conf['name'] }}", **CONN})
+        ),
+    ):
+        work_for_long()
+
+if SyncCallback is not None:
+    # Airflow lets these read no connection but those of the environment.
+    ENVIRONMENT = {"hf_spaces_conn_id": "in_the_environment"}
+
+    with DAG(
+        dag_id="late_pauses_in_executor",
+        **late(SyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/late-sync-pauses", **ENVIRONMENT})),
+    ):
+        work_for_long()
+
+    with DAG(
+        dag_id="late_restores_in_executor",
+        **late(
+            SyncCallback(
+                RestoreHardwareNotifier,
+                kwargs={"repo_id": "acme/late-sync-restores", "from_task": "upgrade", **ENVIRONMENT},
+            )
+        ),
+    ):
+        upgraded("acme/late-sync-restores") >> work_for_long()
+
+    with DAG(
+        dag_id="late_refused_in_executor",
+        **late(SyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/late-sync-refused", **CONN})),
+    ):
+        work_for_long()

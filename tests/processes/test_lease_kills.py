@@ -1,0 +1,95 @@
+"""Whatever dies while a GPU is leased, the bill ends: at Airflow's return, or with the sleep time."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.processes.airflow_processes import AIRFLOW_3, kill_tree
+from tests.processes.leased import LeasedAirflow, leased_airflow
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another API to do what a user does in the UI"),
+]
+
+PROCESSES = {
+    "api-server": ("api-server",),
+    "dag-processor": ("dag-processor",),
+    "scheduler": ("scheduler",),
+    "triggerer": ("triggerer",),
+}
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeasedAirflow]:
+    with leased_airflow(tmp_path_factory.mktemp("kills")) as airflow:
+        yield airflow
+
+
+def return_of(airflow: LeasedAirflow, *names: str) -> None:
+    for name in names:
+        more = ("--port", str(airflow.port)) if name == "api-server" else ()
+        airflow.spawn(name, *PROCESSES[name], *more)
+    airflow.until(airflow.answers, 60)
+
+
+def test_the_worker_dies_in_the_middle_of_the_work(airflow: LeasedAirflow) -> None:
+    airflow.lease("worker_dies")
+    worker = psutil.Process(airflow.working("worker_dies")).parent()
+    assert worker is not None
+    kill_tree(worker.pid)
+    airflow.ends("worker_dies", "failed")
+
+
+def test_the_scheduler_dies_during_the_setup(airflow: LeasedAirflow) -> None:
+    airflow.lease("scheduler_dies")
+    airflow.until(lambda: airflow.task_state("scheduler_dies", "snapshot") == "running", 60)
+    airflow.end("scheduler", signal.SIGKILL)
+    return_of(airflow, "scheduler")
+    airflow.working("scheduler_dies")
+    airflow.say("scheduler_dies", "end")
+    airflow.ends("scheduler_dies", "success")
+
+
+def test_the_triggerer_dies_while_the_upgrade_waits(airflow: LeasedAirflow) -> None:
+    airflow.lease("triggerer_dies")
+    airflow.until(lambda: airflow.task_state("triggerer_dies", "upgrade") == "deferred", 120)
+    airflow.end("triggerer", signal.SIGKILL)
+    return_of(airflow, "triggerer")
+    airflow.working("triggerer_dies")
+    airflow.say("triggerer_dies", "end")
+    airflow.ends("triggerer_dies", "success")
+
+
+def test_the_machine_dies_during_the_work_and_comes_back(airflow: LeasedAirflow) -> None:
+    airflow.lease("machine_dies")
+    airflow.working("machine_dies")
+    for name in PROCESSES:
+        airflow.end(name, signal.SIGKILL)
+    assert airflow.hub.bill("acme/machine_dies").running
+    return_of(airflow, *PROCESSES)
+    airflow.ends("machine_dies", "failed")
+
+
+def test_the_machine_dies_during_the_work_and_stays_dead(airflow: LeasedAirflow) -> None:
+    airflow.lease("machine_stays_dead")
+    airflow.working("machine_stays_dead")
+    for name in PROCESSES:
+        airflow.end(name, signal.SIGKILL)
+    dead, space = airflow.hub.now(), airflow.hub.space("acme/machine_stays_dead")
+    airflow.hub.advance(3600)
+    airflow.until(lambda: space.stage == "SLEEPING", 30)
+    bill = airflow.hub.bill(space.repo_id)
+    assert not bill.running
+    (gpu,) = [item for item in bill.items if item.hardware == "t4-small"]
+    assert gpu.stopped is not None
+    assert gpu.stopped - dead <= 3600 + 60, "the sleep time ends the bill, though nobody is there"
+    airflow.hub.advance(7 * 24 * 3600)
+    assert airflow.hub.bill(space.repo_id).minutes == bill.minutes
+
+    return_of(airflow, *PROCESSES)
+    airflow.ends("machine_stays_dead", "failed")

@@ -1,0 +1,165 @@
+"""However the work on a leased GPU ends, or is ended by somebody in the UI, the Space comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.processes.airflow_processes import AIRFLOW_3
+from tests.processes.leased import LeasedAirflow, leased_airflow
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another API to do what a user does in the UI"),
+]
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeasedAirflow]:
+    with leased_airflow(tmp_path_factory.mktemp("leases")) as airflow:
+        yield airflow
+
+
+def test_all_goes_well(airflow: LeasedAirflow) -> None:
+    airflow.lease("all_ok")
+    airflow.working("all_ok")
+    airflow.say("all_ok", "end")
+    airflow.ends("all_ok", "success")
+
+
+def test_the_work_raises(airflow: LeasedAirflow) -> None:
+    airflow.lease("work_raises")
+    airflow.working("work_raises")
+    airflow.say("work_raises", "fail")
+    airflow.ends("work_raises", "failed")
+
+
+def test_the_process_of_the_work_is_killed(airflow: LeasedAirflow) -> None:
+    airflow.lease("work_killed")
+    os.kill(airflow.working("work_killed"), signal.SIGKILL)
+    airflow.ends("work_killed", "failed")
+
+
+def test_the_work_is_marked_failed_while_it_runs(airflow: LeasedAirflow) -> None:
+    airflow.lease("work_marked_failed")
+    airflow.working("work_marked_failed")
+    airflow.mark("work_marked_failed", "gpu.batch", "failed")
+    airflow.ends("work_marked_failed", "failed")
+
+
+def test_the_run_is_marked_failed_while_it_works(airflow: LeasedAirflow) -> None:
+    airflow.lease("run_marked_failed")
+    airflow.working("run_marked_failed")
+    airflow.call("PATCH", "run_marked_failed/dagRuns/run", {"state": "failed"})
+    airflow.ends("run_marked_failed", None)
+    assert airflow.task_state("run_marked_failed", "restore") == "success"
+
+
+def test_the_run_is_marked_successful_while_it_works(airflow: LeasedAirflow) -> None:
+    airflow.lease("run_marked_success")
+    airflow.working("run_marked_success")
+    airflow.call("PATCH", "run_marked_success/dagRuns/run", {"state": "success"})
+    airflow.ends("run_marked_success", None)
+    assert airflow.task_state("run_marked_success", "restore") == "success"
+
+
+def test_a_run_that_works_cannot_be_deleted(airflow: LeasedAirflow) -> None:
+    airflow.lease("run_deleted")
+    airflow.working("run_deleted")
+    airflow.call("DELETE", "run_deleted/dagRuns/run", expected=409)
+    airflow.say("run_deleted", "end")
+    airflow.ends("run_deleted", "success")
+
+
+def test_work_that_is_cleared_gets_the_gpu_again_and_gives_it_back(airflow: LeasedAirflow) -> None:
+    airflow.lease("work_cleared")
+    airflow.working("work_cleared")
+    airflow.say("work_cleared", "fail")
+    airflow.ends("work_cleared", "failed")
+    (airflow.signals / "work_cleared.run.fail").unlink()
+    clear = {"dry_run": False, "dag_run_id": "run", "task_ids": ["gpu.batch"], "only_failed": False}
+    airflow.call("POST", "work_cleared/clearTaskInstances", {**clear, "include_downstream": True})
+    airflow.working("work_cleared")
+    airflow.say("work_cleared", "end")
+    airflow.ends("work_cleared", "success")
+
+
+def test_work_that_alone_is_cleared_refuses_the_wrong_hardware(airflow: LeasedAirflow) -> None:
+    airflow.lease("only_failed_cleared")
+    airflow.working("only_failed_cleared")
+    airflow.say("only_failed_cleared", "fail")
+    airflow.ends("only_failed_cleared", "failed")
+    clear = {"dry_run": False, "dag_run_id": "run", "only_failed": True}
+    airflow.call("POST", "only_failed_cleared/clearTaskInstances", clear)
+    airflow.ends("only_failed_cleared", "failed")
+    assert "needs Space acme/only_failed_cleared to run on t4-small" in airflow.log_of("only_failed_cleared")
+    assert not (airflow.signals / "only_failed_cleared.run.works").exists()
+
+
+def test_the_run_hits_its_timeout_and_the_sleep_time_ends_the_bill(airflow: LeasedAirflow) -> None:
+    airflow.lease("run_times_out")
+    airflow.working("run_times_out")
+    airflow.until(lambda: airflow.run_state("run_times_out") == "failed", 120)
+    assert airflow.task_state("run_times_out", "restore") == "skipped"
+    space = airflow.hub.space("acme/run_times_out")
+    assert space.requested_hardware == "t4-small", "nothing has put it back, as Airflow has it"
+    airflow.hub.advance(600)
+    airflow.until(lambda: space.stage == "SLEEPING", 30)
+    assert not airflow.hub.bill(space.repo_id).running
+    gpu = airflow.hub.bill(space.repo_id).spaces[space.repo_id]["t4-small"]
+    assert gpu.minutes <= 60 + 600 / 60 + 60, "its timeout at an emulated minute a second, and the sleep"
+
+    airflow.lease("run_times_out", "next")
+    airflow.working("run_times_out", "next")
+    airflow.say("run_times_out", "end", "next")
+    airflow.ends("run_times_out", "success", "next")
+
+
+def test_the_upgrade_fails(airflow: LeasedAirflow) -> None:
+    airflow.hub.add_space("acme/upgrade_fails").fail_next_build("Job failed with exit code: 137")
+    airflow.lease("upgrade_fails")
+    airflow.ends("upgrade_fails", "failed")
+    assert airflow.task_state("upgrade_fails", "upgrade") == "failed"
+    assert airflow.task_state("upgrade_fails", "restore") == "success"
+
+
+@pytest.mark.parametrize("what", ["upgrade_killed", "run_marked_failed_while_upgrading"])
+def test_the_upgrade_is_ended_while_it_waits(airflow: LeasedAirflow, what: str) -> None:
+    airflow.hub.add_space(f"acme/{what}").hang_next_start()
+    airflow.lease(what)
+    airflow.until(lambda: airflow.task_state(what, "upgrade") == "deferred", 120)
+    assert airflow.hub.space(f"acme/{what}").requested_hardware == "t4-small"
+    if what == "upgrade_killed":
+        airflow.mark(what, "gpu.upgrade", "failed")
+    else:
+        airflow.call("PATCH", f"{what}/dagRuns/run", {"state": "failed"})
+    airflow.ends(what, None)
+
+
+def test_runs_that_overlap_do_not_pull_the_hardware_away_from_each_other(airflow: LeasedAirflow) -> None:
+    runs = ["a", "b", "c"]
+    for run in runs:
+        airflow.lease("overlapping", run)
+    space = airflow.hub.space("acme/overlapping")
+    left = set(runs)
+
+    def at_work() -> list[str]:
+        return [run for run in left if (airflow.signals / f"overlapping.{run}.works").exists()]
+
+    while left:
+        airflow.until(at_work, 180)
+        (works,) = at_work()
+        airflow.working("overlapping", works)
+        others = left - {works}
+        assert {airflow.task_state("overlapping", "upgrade", run) for run in others} <= {"None"}
+        time.sleep(5)
+        assert at_work() == []
+        assert space.hardware == space.requested_hardware == "t4-small"
+        airflow.say("overlapping", "end", works)
+        left.remove(works)
+    for run in runs:
+        airflow.ends("overlapping", "success", run)

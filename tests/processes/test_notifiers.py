@@ -1,0 +1,131 @@
+"""Notifiers run by real processes: in the worker, the DAG processor, the triggerer and the executor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.leases import variable_name
+from tests.airflow_tools import connection
+from tests.processes.airflow_processes import AirflowProcesses
+
+pytestmark = pytest.mark.processes
+
+AIRFLOW = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
+DAGS = ("task_pauses", "task_restores", "dag_restores", "dag_restores_leased")
+ASYNC_DAGS = ("late_restores", "late_pauses") if AIRFLOW >= (3, 1) else ()
+SYNC_DAGS = ("late_pauses_in_executor", "late_restores_in_executor", "late_refused_in_executor")
+
+
+@pytest.fixture
+def hub_speed() -> float:
+    return 1
+
+
+class NotifyingAirflow(AirflowProcesses):
+    """Real processes, in which DAGs fail and are late."""
+
+    def __init__(self, home: Path, hub: HubEmulator) -> None:
+        # What is in the environment is there in every process; what is in the database is not.
+        environment = {
+            "AIRFLOW_CONN_IN_THE_ENVIRONMENT": connection(hub),
+            "AIRFLOW__CORE__PARALLELISM": "8",
+        }
+        folder = Path(__file__).with_name("notifier_dags")
+        super().__init__(home, hub, dags=folder, environment=environment)
+
+    def has_dags(self) -> bool:
+        known = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        return known >= {*DAGS, *ASYNC_DAGS}
+
+
+@pytest.fixture
+def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
+    hub.settings.change({"timings": {"build": 100_000}})
+    processes = NotifyingAirflow(tmp_path, hub)
+    try:
+        processes.start()
+        processes.airflow("connections", "add", "in_the_database", "--conn-json", connection(hub))
+        yield processes
+    finally:
+        processes.stop()
+
+
+def lease(dag_id: str, run_id: str, repo_id: str, hardware: str) -> list[str]:
+    """The command that writes a lease as tasks would."""
+    previous = {"repo_id": repo_id, "stage": "RUNNING", "hardware": hardware, "sleep_time": 7200}
+    holder = {"dag_id": dag_id, "run_id": run_id, "task_id": "snapshot", "map_index": -1}
+    record = {"holders": [{**holder, "previous": {**previous, "taken_at": None}}]}
+    return ["variables", "set", variable_name(repo_id), json.dumps(record)]
+
+
+def everything_printed(airflow: AirflowProcesses) -> str:
+    logs = [*airflow.home.rglob("*.log*"), *airflow.home.glob("*.out")]
+    return "\n".join(path.read_text(errors="replace") for path in logs if path.is_file())
+
+
+def test_failures_are_followed_by_what_their_callbacks_do(
+    hub: HubEmulator, airflow: AirflowProcesses
+) -> None:
+    paused = hub.add_space("acme/task-pauses", hardware="t4-small")
+    by_task = hub.add_space("acme/task-restores", hardware="cpu-upgrade", sleep_time=7200)
+    by_dag = hub.add_space("acme/dag-restores", hardware="cpu-upgrade", sleep_time=7200)
+    leased = hub.add_space("acme/dag-restores-leased", hardware="t4-small")
+    airflow.airflow(*lease("dag_restores_leased", "run", "acme/dag-restores-leased", "cpu-upgrade"))
+    for dag_id in DAGS:
+        airflow.run(dag_id)
+    for dag_id in ("task_restores", "dag_restores"):
+        airflow.until(lambda: airflow.states(dag_id)["failed"] == 1, 180)  # noqa: B023
+    airflow.until(lambda: paused.stage == "PAUSED", 60)
+    airflow.until(lambda: by_task.requested_hardware == "cpu-upgrade", 60)
+    # The DAG processor of Airflow 3.0 reads no XComs, and there is no lease here.
+    back = "cpu-basic" if AIRFLOW == (3, 0) else "cpu-upgrade"
+    airflow.until(lambda: by_dag.requested_hardware == back, 120)
+    airflow.until(lambda: leased.requested_hardware == "cpu-upgrade", 120)
+    assert (by_task.sleep_time, leased.sleep_time) == (7200, 7200)
+    assert "t4-small" in {moment.requested for moment in by_dag.history}
+    log = airflow.log_of("task_pauses")
+    assert "this is what went wrong" in log
+    assert "because task 'fail' of DAG 'task_pauses' failed" in log
+    airflow.until(lambda: "according to the lease of this run" in everything_printed(airflow), 60)
+    assert hub.token not in everything_printed(airflow)
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 1), reason="deadline alerts came with Airflow 3.1")
+def test_late_runs_are_followed_by_what_their_deadlines_say(
+    hub: HubEmulator, airflow: AirflowProcesses
+) -> None:
+    restored = hub.add_space("acme/run-late-restores", hardware="cpu-upgrade", sleep_time=7200)
+    paused = hub.add_space("acme/late", hardware="t4-small")
+    airflow.run("late_pauses", {"name": "late"})
+    airflow.run("late_restores")
+    airflow.until(lambda: airflow.states("late_restores")["running"] == 1, 120)
+    airflow.until(lambda: paused.stage == "PAUSED", 180)
+    airflow.until(lambda: restored.requested_hardware == "cpu-upgrade", 120)
+    assert restored.sleep_time == 7200
+    assert "t4-small" in {moment.requested for moment in restored.history}
+    # The work itself goes on: a deadline ends nothing.
+    assert airflow.states("late_pauses") == {"running": 1}
+    assert hub.token not in everything_printed(airflow)
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 3), reason="a SyncCallback ends the scheduler of Airflow 3.2 on SQLite")
+def test_a_synchronous_callback_has_nothing_but_the_environment(
+    hub: HubEmulator, airflow: AirflowProcesses
+) -> None:
+    paused = hub.add_space("acme/late-sync-pauses", hardware="t4-small")
+    restored = hub.add_space("acme/late-sync-restores", hardware="cpu-upgrade", sleep_time=7200)
+    refused = hub.add_space("acme/late-sync-refused", hardware="t4-small")
+    for dag_id in SYNC_DAGS:
+        airflow.run(dag_id)
+    airflow.until(lambda: paused.stage == "PAUSED", 180)
+    airflow.until(lambda: restored.requested_hardware == "cpu-basic", 120)
+    assert "t4-small" in {moment.requested for moment in restored.history}
+    airflow.until(lambda: "use an AsyncCallback" in everything_printed(airflow), 120)
+    assert refused.stage == "RUNNING"
+    assert hub.token not in everything_printed(airflow)

@@ -1,0 +1,88 @@
+"""Amounts and times in words, and charts of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from airflow_provider_hfspaces.reports.charts import bars, columns_by_day, line
+from airflow_provider_hfspaces.reports.markup import Markup, tag
+from airflow_provider_hfspaces.reports.words import duration, parsed, usd
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [
+        (0, "$0.00"),
+        (0.00001, "$0.00"),
+        (0.006667, "$0.0067"),
+        (-0.5, "-$0.50"),
+        (1971, "$1,971.00"),
+        (175_090.5, "$175,090"),
+        (None, "?"),
+    ],
+)
+def test_an_amount_has_the_digits_that_matter(amount: float | None, words: str) -> None:
+    assert usd(amount) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59.6, "1 min"),
+        (900, "15 min"),
+        (5400, "1 h 30 min"),
+        (86_400, "1 day"),
+        (180_061, "2 days 2 h"),
+    ],
+)
+def test_a_time_is_told_by_its_largest_units(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-23T12:00:00.000Z", "2026-11-23T13:00:00+01:00", "2026-11-23T12:00:00"]
+)
+def test_a_moment_is_read_however_it_is_written(text: str) -> None:
+    assert parsed(text) == NOON
+
+
+@pytest.mark.parametrize("text", [None, 5, "", "yesterday", "0001-01-01T00:00:00+23:00"])
+def test_what_is_no_moment_is_none(text: object) -> None:
+    assert parsed(text) is None
+
+
+def test_text_and_attributes_are_escaped_and_markup_is_not() -> None:
+    assert tag("p", "<b>", tag("b", "&"), title='"<') == '<p title="&quot;&lt;">&lt;b&gt;<b>&amp;</b></p>'
+    assert tag("p", Markup("<i></i>"), ["a", ["b\x00"]], class_=None) == "<p><i></i>ab </p>"
+
+
+def test_bars_are_as_long_as_their_amounts() -> None:
+    chart = bars([("t4", 2.0, "$2.00"), ("cpu", 0.5, "$0.50")], "Cost")
+    assert 'width="100.00%"' in chart
+    assert 'width="25.00%"' in chart
+    assert 'aria-label="Cost. t4: $2.00; cpu: $0.50"' in chart
+
+
+def test_amounts_of_a_day_make_one_column_and_old_days_none() -> None:
+    points = [(NOON - timedelta(days=90), 99.0), (NOON, 1.0), (NOON + timedelta(hours=2), 2.0)]
+    chart = columns_by_day(points, "Saved")
+    assert chart.count("<rect") == 1
+    assert "2026-11-23: $3.00" in chart
+    assert "$99.00" not in chart
+    assert columns_by_day([*points, (NOON - timedelta(days=9), 1.0)], "Saved").count("<rect") == 2
+
+
+def test_nothing_saved_or_spent_is_drawn_as_nothing() -> None:
+    assert "$0.00" in columns_by_day([(NOON, 0.0)], "Saved")
+    flat = line([(NOON, 0.0), (NOON + timedelta(days=1), 0.0)], "Cost")
+    assert 'd="M0.0 100.0H1000.0V100.0"' in flat
+
+
+def test_an_amount_holds_until_the_next_one() -> None:
+    chart = line([(NOON, 4.0), (NOON + timedelta(days=1), 2.0), (NOON + timedelta(days=2), 4.0)], "Cost")
+    assert 'd="M0.0 0.0H500.0V50.0H1000.0V0.0"' in chart

@@ -1,0 +1,161 @@
+"""The lease of a GPU: what was there comes back, in every shape that a DAG has."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces import leases
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.require import require_hardware
+from tests.airflow_tools import dag_file, run
+from tests.conftest import HOME
+
+pytestmark = pytest.mark.usefixtures("airflow_db", "_quick_leases")
+
+
+@pytest.fixture
+def _quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else wants a lease here, so that there is nothing to wait for."""
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None))
+
+
+def hardware_of(space: Any) -> set[str]:
+    return {moment.hardware for moment in space.history}
+
+
+def leases_left() -> list[str]:
+    with sqlite3.connect(HOME / "airflow.db") as database:
+        return [row[0] for row in database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'")]
+
+
+def test_the_work_runs_on_the_gpu_and_everything_comes_back(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper", hardware="cpu-upgrade", sleep_time=1200)
+    states = run(dag_file("leases").lease)
+    assert set(states.values()) == {"success"}
+    assert "gpu.done" in states
+    assert "t4-small" in hardware_of(space)
+    assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
+    assert leases_left() == []
+
+
+def test_a_paused_space_is_paused_again(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper", stage="PAUSED")
+    assert run(dag_file("leases").to_other)["dag"] == "success"
+    assert "t4-small" in hardware_of(space)
+    assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-upgrade")
+
+
+def test_failed_work_fails_the_run_and_the_space_comes_back(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper")
+    states = run(dag_file("leases").failing)
+    assert states == {
+        "gpu.snapshot": "success",
+        "gpu.upgrade": "success",
+        "gpu.failing_work": "failed",
+        "gpu.work": "upstream_failed",
+        "gpu.restore": "success",
+        "gpu.done": "upstream_failed",
+        "after": "upstream_failed",
+        "dag": "failed",
+    }
+    assert "t4-small" in hardware_of(space)
+    assert space.requested_hardware == "cpu-basic"
+    assert leases_left() == []
+
+
+def test_a_failed_upgrade_fails_the_run_and_the_space_comes_back(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper")
+    space.fail_next_build("Job failed with exit code: 137")
+    states = run(dag_file("leases").lease)
+    assert (states["gpu.upgrade"], states["gpu.work"], states["dag"]) == (
+        "failed",
+        "upstream_failed",
+        "failed",
+    )
+    assert states["gpu.restore"] == "success"
+    assert space.requested_hardware == "cpu-basic"
+    assert leases_left() == []
+
+
+def test_a_way_back_that_fails_fails_the_run_and_the_next_run_takes_it(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper")
+    dag = dag_file("leases").to_other
+    dag.get_task("gpu.restore").hardware = "no-such-hardware"
+    dag.get_task("gpu.restore").fallback = "no-such-hardware"
+    states = run(dag)
+    assert (states["gpu.restore"], states["gpu.done"], states["dag"]) == (
+        "failed",
+        "upstream_failed",
+        "failed",
+    )
+    assert space.requested_hardware == "t4-small"
+    assert leases_left() == ["hf_spaces_lease:acme:whisper"]
+    assert run(dag_file("leases").lease)["dag"] == "success"
+    assert space.requested_hardware == "cpu-basic"
+    assert leases_left() == []
+
+
+def test_branches_and_skipped_work_do_not_keep_the_gpu(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper")
+    states = run(dag_file("leases").branching)
+    assert {name: states[f"gpu.{name}"] for name in ("chosen", "other", "never", "beside", "restore")} == {
+        "chosen": "success",
+        "other": "skipped",
+        "never": "skipped",
+        "beside": "success",
+        "restore": "success",
+    }
+    assert states["dag"] == "success"
+    assert "t4-small" in hardware_of(space)
+    assert space.requested_hardware == "cpu-basic"
+
+
+def test_a_lease_within_a_lease_goes_back_one_by_one(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper")
+    states = run(dag_file("leases").nested)
+    assert set(states.values()) == {"success"}
+    order = [moment.requested for moment in space.history]
+    assert [name for name, last in zip(order, [None, *order], strict=False) if name != last] == [
+        "cpu-basic",
+        "cpu-upgrade",
+        "t4-small",
+        "cpu-upgrade",
+        "cpu-basic",
+    ]
+    assert leases_left() == []
+
+
+@pytest.mark.parametrize("name", ["mapped", "looped"])
+def test_leases_of_several_spaces_each_put_their_own_back(hub: HubEmulator, name: str) -> None:
+    a = hub.add_space("acme/a", hardware="cpu-upgrade", sleep_time=1200)
+    b = hub.add_space("acme/b", stage="PAUSED")
+    states = run(getattr(dag_file("leases"), name))
+    assert set(states.values()) == {"success"}
+    assert (a.requested_hardware, a.sleep_time) == ("cpu-upgrade", 1200)
+    assert (b.requested_hardware, b.stage) == ("cpu-basic", "PAUSED")
+    assert "t4-small" in hardware_of(a) & hardware_of(b)
+
+
+def test_work_that_runs_alone_refuses_the_wrong_hardware(hub: HubEmulator) -> None:
+    hub.add_space("acme/whisper")
+    assert run(dag_file("leases").required) == {"careful": "failed", "dag": "failed"}
+    with pytest.raises(Exception, match=r"needs Space acme/whisper to run on t4-small, and it is RUNNING on"):
+        require_hardware("acme/whisper", "t4-small")
+    require_hardware("acme/whisper", "cpu-basic")
+
+
+def test_a_group_without_work_is_refused(hub: HubEmulator) -> None:
+    from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
+
+    dag = dag_file("leases").required
+    with (
+        dag,
+        pytest.raises(ValueError, match="'empty' has no tasks"),
+        SpaceHardwareTaskGroup("empty", "acme/whisper", "t4-small"),
+    ):
+        pass
