@@ -111,7 +111,7 @@ def test_a_crowd_and_the_examples_live_through_the_death_of_each_part(
         hub.add_space(f"crowd/s{number}", stage="PAUSED", hardware="cpu-upgrade")
     whisper = hub.add_space("acme/whisper")
     fleet = [whisper, hub.add_space("acme/diffusion"), hub.add_space("acme/demo-api")]
-    airflow.unpause("gpu_batch_window", "clone_and_scale")
+    airflow.unpause("gpu_batch_window", "clone_and_scale", "hardware_lease")
 
     # The crowd's builds outlast all that follows; the Spaces of the examples build in seconds.
     hub.settings.change({"timings": {"build": 100_000}})
@@ -123,8 +123,8 @@ def test_a_crowd_and_the_examples_live_through_the_death_of_each_part(
         airflow.again("scheduler")
     airflow.until(lambda: airflow.states("crowd") == {"deferred": size}, 900)
     hub.settings.change({"timings": {"build": 20}})
-    waiting = airflow.query("SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL")
-    assert waiting[0][0] >= size
+    taken = "SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL"
+    airflow.until(lambda: (airflow.query(taken)[0][0] or 0) >= size, 60)
     assert hub.token not in str(airflow.query("SELECT * FROM trigger"))
 
     # A worker dies in the middle of an upgrade: nobody is left to undo it but the DAG itself.
@@ -151,6 +151,12 @@ def test_a_crowd_and_the_examples_live_through_the_death_of_each_part(
     states = airflow.finished("clone_and_scale", 300)
     assert set(states.values()) == {"success"}, airflow.log_of("clone_and_scale")
     assert hub.space("acme/whisper-customer-a").stage == "PAUSED"
+    airflow.run("hardware_lease")
+    states = airflow.finished("hardware_lease", 600)
+    assert set(states.values()) == {"success"}, airflow.log_of("hardware_lease")
+    for space in fleet[:2]:
+        assert "t4-small" in {moment.hardware for moment in space.history}
+        assert space.requested_hardware == "cpu-basic"
     # Airflow makes up for last night's run as well.
     airflow.unpause("nightly_pause")
     airflow.run("nightly_pause")
