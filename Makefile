@@ -49,6 +49,7 @@ test-matrix: $(VENV)/matrix/.installed $(CLIENTS) ## Run the tests on every Airf
 	PATH="$(VENV)/matrix/bin:$$PATH" $(VENV)/matrix/bin/python scripts/matrix.py $(SESSIONS)
 
 $(VENV)/cluster/$(AIRFLOW)/.installed: pyproject.toml constraints/cluster-$(AIRFLOW).txt
+	@$(PYTHON) tests/cluster/needs.py
 	$(PYTHON) -m venv $(VENV)/cluster/$(AIRFLOW)
 	$(VENV)/cluster/$(AIRFLOW)/bin/python -m pip install --quiet --editable '.[cluster]' apache-airflow==$(AIRFLOW) \
 		--constraint $(firstword $(wildcard constraints/airflow-$(AIRFLOW).txt) constraints.txt) \
@@ -56,6 +57,7 @@ $(VENV)/cluster/$(AIRFLOW)/.installed: pyproject.toml constraints/cluster-$(AIRF
 	@touch $@
 
 test-cluster: $(VENV)/cluster/$(AIRFLOW)/.installed ## Run the tests on PostgreSQL, Redis and Celery, and kill all of it in turn (or AIRFLOW=2.11.2)
+	@$(PYTHON) tests/cluster/needs.py
 	$(VENV)/cluster/$(AIRFLOW)/bin/python -m pytest -m cluster tests/cluster
 
 check: lint format types ## Lint, format and types

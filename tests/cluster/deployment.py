@@ -160,6 +160,13 @@ class Deployment(AirflowProcesses):
         for dag_id in dag_ids:
             self.airflow("dags", "unpause", dag_id)
 
+    def warnings(self) -> list[str]:
+        """What any part or task has printed of Python's warnings over our modules or the DAGs."""
+        places = ("/airflow_provider_hfspaces/", f"{self.home}/dags/")
+        paths = [*self.home.glob("*.out"), *(self.home / "logs").rglob("*.log")]
+        lines = (line for path in paths for line in path.read_text(errors="replace").splitlines())
+        return [line for line in lines if "Warning" in line and any(place in line for place in places)]
+
     def printed(self, name: str) -> bytes:
         """All that a part has printed."""
         return (self.home / f"{name}.out").read_bytes()

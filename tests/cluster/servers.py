@@ -15,22 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.needs import program, said
 from tests.processes.airflow_processes import free_port
 
-__all__ = ["missing", "postgres", "redis"]
-
-_POSTGRES = "/usr/lib/postgresql/*/bin"
-"""Debian keeps the server's programs out of the PATH."""
-
-
-def missing() -> list[str]:
-    """The packages of Debian's that are needed and not there."""
-    needed = {"postgresql": ("initdb", "postgres"), "redis-server": ("redis-server",)}
-    return [
-        package
-        for package, programs in needed.items()
-        if any(_program(program) is None for program in programs)
-    ]
+__all__ = ["postgres", "redis"]
 
 
 @contextmanager
@@ -116,15 +104,10 @@ def _unprivileged() -> dict[str, Any]:
     raise RuntimeError("PostgreSQL refuses to run as root, and there is no user nobody to run it as.")
 
 
-def _program(name: str) -> str | None:
-    places = sorted(Path("/").glob(_POSTGRES.lstrip("/")), reverse=True)
-    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, places)))
-
-
 def _needed(name: str) -> str:
-    found = _program(name)
+    found = program(name)
     if found is None:
-        raise RuntimeError(f"There is no {name} on this host; Debian has it in {' and '.join(missing())}.")
+        raise RuntimeError(said())
     return found
 
 

@@ -55,6 +55,7 @@ def test_every_operator_works_where_tasks_have_no_database(
     assert hub.token not in airflow.log_of("everything")
     told = airflow.query("SELECT key FROM xcom WHERE dag_id = 'everything' AND key LIKE 'hf_space%link'")
     assert len(told) == 2 * 19
+    assert airflow.warnings() == []
 
 
 def test_connections_come_from_the_environment_the_database_and_a_secrets_backend(
@@ -180,6 +181,7 @@ def test_a_crowd_and_the_examples_live_through_the_death_of_each_part(
     assert Counter(item.repo_id for item in billed) == {f"crowd/s{number}": 1 for number in range(size)}
     assert airflow.query("SELECT count(*) FROM task_instance WHERE state IN ('running', 'queued')")[0][0] == 0
     assert hub.token not in airflow.log_of("crowd")
+    assert airflow.warnings() == []
     lists = [request for request in hub.requests if request.path == "/api/spaces"]
     assert not [request for request in hub.requests if request.status == 429]
     assert 0 < len(lists) < 1500
