@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+AIRFLOW ?= 3.3.2
 CLIENTS := $(VENV)/clients/0/.installed $(VENV)/clients/2/.installed
 
 export AIRFLOW_HOME := $(CURDIR)/.airflow
@@ -11,10 +12,10 @@ export PIP_CACHE_DIR := $(CURDIR)/.venv/pip-cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install clients demo test test-processes check lint format types docs dist clean
+.PHONY: help install clients demo test test-processes test-matrix test-cluster check lint format types docs dist clean
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +39,26 @@ test: $(INSTALLED) $(CLIENTS) ## Run the tests
 
 test-processes: $(INSTALLED) ## Run the tests that start and kill a whole Airflow
 	$(BIN)/python -m pytest -m processes tests/processes
+
+$(VENV)/matrix/.installed: constraints/matrix.txt
+	$(PYTHON) -m venv $(VENV)/matrix
+	$(VENV)/matrix/bin/python -m pip install --quiet --requirement constraints/matrix.txt
+	@touch $@
+
+test-matrix: $(VENV)/matrix/.installed $(CLIENTS) ## Run the tests on every Airflow and Python (or SESSIONS="oldest newest airflow-3.1")
+	PATH="$(VENV)/matrix/bin:$$PATH" $(VENV)/matrix/bin/python scripts/matrix.py $(SESSIONS)
+
+$(VENV)/cluster/$(AIRFLOW)/.installed: pyproject.toml constraints/cluster-$(AIRFLOW).txt
+	@$(PYTHON) tests/cluster/needs.py
+	$(PYTHON) -m venv $(VENV)/cluster/$(AIRFLOW)
+	$(VENV)/cluster/$(AIRFLOW)/bin/python -m pip install --quiet --editable '.[cluster]' apache-airflow==$(AIRFLOW) \
+		--constraint $(firstword $(wildcard constraints/airflow-$(AIRFLOW).txt) constraints.txt) \
+		--constraint constraints/cluster-$(AIRFLOW).txt
+	@touch $@
+
+test-cluster: $(VENV)/cluster/$(AIRFLOW)/.installed ## Run the tests on PostgreSQL, Redis and Celery, and kill all of it in turn (or AIRFLOW=2.11.2)
+	@$(PYTHON) tests/cluster/needs.py
+	$(VENV)/cluster/$(AIRFLOW)/bin/python -m pytest -m cluster tests/cluster
 
 check: lint format types ## Lint, format and types
 

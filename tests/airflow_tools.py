@@ -130,7 +130,7 @@ def dag_file(name: str) -> ModuleType:
     from tests.conftest import DAGS
 
     path = DAGS / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"{name}_{uuid.uuid4().hex[:8]}", path)
+    spec = importlib.util.spec_from_file_location(f"hfspaces_dag_{name}_{uuid.uuid4().hex[:8]}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

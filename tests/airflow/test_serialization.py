@@ -1,0 +1,119 @@
+"""What Airflow writes into its database comes out of it as it went in."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat import AIRFLOW_3, AIRFLOW_VERSION
+from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
+from tests.airflow.everything import (
+    dag_of_everything,
+    operator_classes,
+    plain_arguments,
+    trigger_classes,
+)
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+LINKS = {link.name for link in (SpaceLink, SpaceLogsLink)}
+
+
+@pytest.fixture(scope="module")
+def stored() -> dict[str, Any]:
+    """A DAG of everything as the scheduler and the API server see it: by its tasks."""
+    kept = json.dumps(_serializer().to_dict(dag_of_everything()))
+    read = _serializer().from_dict(json.loads(kept))
+    return {task.task_id: task for task in read.tasks}
+
+
+def _serializer() -> Any:
+    objects = import_module("airflow.serialization.serialized_objects")
+    return getattr(objects, "DagSerialization", None) or objects.SerializedDAG
+
+
+def _task(stored: dict[str, Any], kind: type, how: str) -> Any:
+    return stored[f"{how}-{kind.__name__}"]
+
+
+def _is_mapped(task: Any) -> bool:
+    return bool(getattr(task, "is_mapped", type(task).__name__ == "MappedOperator"))
+
+
+@pytest.mark.parametrize("kind", operator_classes(), ids=lambda kind: kind.__name__)
+def test_an_operator_comes_back_with_its_fields_its_links_and_its_colour(
+    kind: Any, stored: dict[str, Any]
+) -> None:
+    task = _task(stored, kind, "plain")
+    assert task.task_type == kind.__name__
+    assert tuple(task.template_fields) == tuple(kind.template_fields)
+    assert (task.ui_color, task.ui_fgcolor) == (kind.ui_color, kind.ui_fgcolor)
+    original = kind(task_id="original", **plain_arguments(kind))
+    for field in kind.template_fields:
+        assert getattr(task, field) == getattr(original, field), field
+    assert set(task.extra_links) == {link.name for link in kind.operator_extra_links}
+    assert not _is_mapped(task)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in operator_classes() if {"repo_id", "from_id"} & plain_arguments(kind).keys()],
+    ids=lambda kind: kind.__name__,
+)
+def test_a_mapped_operator_comes_back_mapped_and_with_its_links(kind: Any, stored: dict[str, Any]) -> None:
+    task = _task(stored, kind, "mapped")
+    assert _is_mapped(task)
+    assert tuple(task.template_fields) == tuple(kind.template_fields)
+    assert set(task.extra_links) == LINKS
+
+
+@pytest.mark.parametrize("kind", trigger_classes(), ids=lambda kind: kind.__name__)
+def test_a_trigger_comes_back_and_is_encrypted_meanwhile(kind: Any) -> None:
+    from airflow.models.trigger import Trigger
+
+    trigger = kind(**plain_arguments(kind))
+    row = Trigger.from_object(trigger)
+    assert "acme/whisper" not in row.encrypted_kwargs
+    module, _, name = row.classpath.rpartition(".")
+    again = getattr(import_module(module), name)(**row.kwargs)
+    assert isinstance(again, kind)
+    assert again.serialize() == trigger.serialize()
+
+
+@pytest.mark.skipif(not AIRFLOW_3, reason="watchers of assets are of Airflow 3")
+def test_a_watched_asset_comes_back_with_its_trigger() -> None:
+    from datetime import datetime
+
+    from airflow.sdk import DAG, AssetWatcher
+
+    from airflow_provider_hfspaces.assets import space_asset
+    from airflow_provider_hfspaces.triggers.events import SpaceEventTrigger
+
+    trigger = SpaceEventTrigger(repo_id="acme/whisper", stages=["RUNTIME_ERROR"])
+    asset = space_asset("acme/whisper", watchers=[AssetWatcher(name="broken", trigger=trigger)])
+    dag = DAG(dag_id="watched", schedule=[asset], start_date=datetime(2026, 1, 1))
+    kept = json.dumps(_serializer().to_dict(dag))
+    read = _serializer().from_dict(json.loads(kept))
+    (condition,) = [each for _, each in read.timetable.asset_condition.iter_assets()]
+    assert condition.uri == "hf-space://acme/whisper"
+    (watcher,) = condition.watchers
+    path, arguments = trigger.serialize()
+    said = (
+        watcher.trigger
+        if isinstance(watcher.trigger, dict)
+        else dict(zip(("classpath", "kwargs"), watcher.trigger.serialize(), strict=True))
+    )
+    assert said["classpath"] == path
+    assert said["kwargs"] == arguments
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION < (3, 3), reason="Airflow 3.3 carries arguments of triggers another way")
+def test_what_a_task_says_when_it_defers_is_plain_enough_for_the_wire() -> None:
+    from airflow.sdk.serde import deserialize, serialize
+
+    for kind in trigger_classes():
+        _, arguments = kind(**plain_arguments(kind)).serialize()
+        assert deserialize(json.loads(json.dumps(serialize(arguments)))) == arguments

@@ -1,0 +1,46 @@
+"""Nobody gets a warning for using this package: not in the log of a task, nor over a DAG."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+from airflow_provider_hfspaces.compat import AIRFLOW_VERSION
+from tests.conftest import DAGS
+
+_IMPORTS = """
+import importlib, pkgutil, warnings
+# Airflow puts filters of its own before all others, when it is imported: ours have to come later.
+import airflow.configuration, airflow.models, airflow.providers_manager
+import airflow_provider_hfspaces
+names = [
+    module.name
+    for module in pkgutil.walk_packages(airflow_provider_hfspaces.__path__, "airflow_provider_hfspaces.")
+    if not module.name.endswith("__main__")
+]
+warnings.simplefilter("ignore")
+warnings.filterwarnings("error", module="airflow_provider_hfspaces")
+for name in names:
+    importlib.import_module(name)
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+{forms}
+print(len(names), "modules")
+"""
+
+_FORMS = "HfSpacesHook.get_connection_form_widgets(), HfSpacesHook.get_ui_field_behaviour()"
+
+
+def test_all_modules_are_imported_without_a_warning() -> None:
+    script = _IMPORTS.format(forms=_FORMS if AIRFLOW_VERSION < (3, 0) else "")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout.split()[-2]) > 50
+
+
+def test_airflow_shows_no_warning_over_the_dags(airflow_db: None) -> None:
+    home = "airflow.dag_processing.dagbag" if AIRFLOW_VERSION >= (3, 2) else "airflow.models.dagbag"
+    bag = import_module(home).DagBag(dag_folder=str(DAGS))
+    assert bag.import_errors == {}
+    assert {"gpu_batch_window", "clone_and_scale", "nightly_pause"} <= set(bag.dags)
+    assert bag.captured_warnings == {}

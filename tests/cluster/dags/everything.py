@@ -1,0 +1,94 @@
+"""Every operator and sensor once, one after the other, on one Space."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow_provider_hfspaces.assets import space_asset
+from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
+from airflow_provider_hfspaces.operators.hardware import (
+    RequestHardwareOperator,
+    RestoreHardwareOperator,
+    SetSleepTimeOperator,
+    SnapshotSpaceOperator,
+)
+from airflow_provider_hfspaces.operators.lifecycle import (
+    GetSpaceRuntimeOperator,
+    PauseSpaceOperator,
+    RestartSpaceOperator,
+)
+from airflow_provider_hfspaces.operators.settings import (
+    AddSecretOperator,
+    AddVariableOperator,
+    DeleteSecretOperator,
+    DeleteVariableOperator,
+)
+from airflow_provider_hfspaces.operators.storage import (
+    DeleteStorageOperator,
+    DeleteVolumesOperator,
+    RequestStorageOperator,
+    SetVolumesOperator,
+)
+from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor, SpaceStageSensor
+
+try:
+    from airflow.sdk import DAG, chain
+except ImportError:
+    from airflow import DAG
+    from airflow.models.baseoperator import chain
+
+SPACE = "acme/all"
+
+with DAG(
+    dag_id="everything",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    is_paused_upon_creation=False,
+    default_args={"execution_timeout": timedelta(minutes=5)},
+):
+    chain(
+        GetSpaceRuntimeOperator(task_id="look", repo_id=SPACE),
+        SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE),
+        RequestHardwareOperator(
+            task_id="request",
+            repo_id=SPACE,
+            hardware="t4-small",
+            sleep_time=3600,
+            deferrable=True,
+            poll_interval=1,
+            outlets=[space_asset(SPACE)],
+        ),
+        SpaceRunningSensor(task_id="runs", repo_id=SPACE, hardware="t4-small", poke_interval=1),
+        SetSleepTimeOperator(task_id="sleep_time", repo_id=SPACE, sleep_time=1800),
+        AddSecretOperator(task_id="add_secret", repo_id=SPACE, key="KEY", value="sk-5f4dcc3b5aa765d6"),
+        DeleteSecretOperator(task_id="delete_secret", repo_id=SPACE, key="KEY"),
+        AddVariableOperator(task_id="add_variable", repo_id=SPACE, key="NAME", value="one"),
+        DeleteVariableOperator(task_id="delete_variable", repo_id=SPACE, key="NAME"),
+        SetVolumesOperator(
+            task_id="set_volumes",
+            repo_id=SPACE,
+            volumes=[{"type": "bucket", "source": "acme/data", "mount_path": "/data"}],
+        ),
+        DeleteVolumesOperator(task_id="delete_volumes", repo_id=SPACE),
+        RequestStorageOperator(task_id="request_storage", repo_id=SPACE, storage="small"),
+        DeleteStorageOperator(task_id="delete_storage", repo_id=SPACE),
+        SpaceRunningSensor(
+            task_id="runs_again", repo_id=SPACE, mode="reschedule", poke_interval=1, timeout=120
+        ),
+        DuplicateSpaceOperator(
+            task_id="duplicate",
+            from_id=SPACE,
+            to_id="acme/all-copy",
+            wait=True,
+            deferrable=True,
+            poll_interval=1,
+        ),
+        RestartSpaceOperator(task_id="restart", repo_id=SPACE, poll_interval=1),
+        RestoreHardwareOperator(
+            task_id="restore", repo_id=SPACE, from_task="snapshot", wait=True, poll_interval=1
+        ),
+        PauseSpaceOperator(task_id="pause", repo_id=SPACE),
+        SpaceStageSensor(
+            task_id="is_paused", repo_id=SPACE, stages=["PAUSED"], deferrable=True, poke_interval=1
+        ),
+    )

@@ -1,0 +1,187 @@
+"""A whole Airflow with all its parts, some of which die: Spaces and bills end as they should."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import psutil
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.cluster.deployment import NOWHERE, WORKERS, Deployment
+from tests.processes.airflow_processes import AIRFLOW_3
+
+pytestmark = pytest.mark.cluster
+
+
+def restarts(hub: HubEmulator, owner: str) -> Counter[str]:
+    """How often each Space of an owner was restarted."""
+    asked = [request for request in hub.requests if request.path.endswith("/restart")]
+    return Counter(
+        request.path.split("/")[4]
+        for request in asked
+        if request.took_effect and request.path.startswith(f"/api/spaces/{owner}/")
+    )
+
+
+def test_every_dag_is_parsed_within_airflows_own_time_limit(airflow: Deployment) -> None:
+    assert "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT" not in airflow.environment
+    assert airflow.query("SELECT filename, stacktrace FROM import_error") == []
+    serialised = str(airflow.query("SELECT * FROM serialized_dag WHERE dag_id = 'everything'"))
+    # Airflow 2.11 keeps the classes of links, Airflow 3 what they are called.
+    for link in ("Open Space", "Space logs") if AIRFLOW_3 else ("links.SpaceLink", "links.SpaceLogsLink"):
+        assert serialised.count(link) == 19
+    assert "airflow_provider_hfspaces" in serialised
+
+
+def test_every_operator_works_where_tasks_have_no_database(
+    hub: HubEmulator, airflow: Deployment, kind: str
+) -> None:
+    space = hub.add_space("acme/all")
+    airflow.run("everything")
+    states = airflow.finished("everything", 900)
+    assert set(states.values()) == {"success"}, airflow.log_of("everything")
+    assert len(states) == 20
+    assert (space.stage, space.requested_hardware, space.secrets) == ("PAUSED", "cpu-basic", {})
+    assert hub.space("acme/all-copy").private
+    assert hub.bill("acme/all").by_hardware().keys() == {"t4-small"}
+    assert not hub.bill("acme/all").running
+    if kind == "celery" and AIRFLOW_3:
+        for worker in WORKERS:
+            known = psutil.Process(airflow.processes[worker].pid).environ()
+            assert airflow.database not in known.values()
+            assert NOWHERE in known["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    assert "sk-5f4dcc3b5aa765d6" not in airflow.log_of("everything")
+    assert hub.token not in airflow.log_of("everything")
+    told = airflow.query("SELECT key FROM xcom WHERE dag_id = 'everything' AND key LIKE 'hf_space%link'")
+    assert len(told) == 2 * 19
+    assert airflow.warnings() == []
+
+
+def test_connections_come_from_the_environment_the_database_and_a_secrets_backend(
+    hub: HubEmulator, airflow: Deployment
+) -> None:
+    places = ("environment", "database", "file")
+    for place in places:
+        hub.add_space(f"acme/{place}", stage="PAUSED")
+    before = len(hub.requests)
+    airflow.run("connections")
+    states = airflow.finished("connections", 300)
+    assert set(states.values()) == {"success"}, airflow.log_of("connections")
+    for place in places:
+        asked = [request for request in hub.requests[before:] if f"acme/{place}/restart" in request.path]
+        assert [request.token_name for request in asked] == [place]
+    waited = {request.token_name for request in hub.requests[before:] if request.path.endswith("/runtime")}
+    assert waited >= set(places)
+
+
+def test_a_wait_belongs_to_the_triggerers_of_its_queue(hub: HubEmulator, airflow: Deployment) -> None:
+    if not airflow.has_queues:
+        pytest.skip("triggerers have queues from Airflow 3.2 on, and here in one deployment of the two")
+    hub.settings.change({"timings": {"build": 20}})
+    for queue in ("default", "gpu"):
+        hub.add_space(f"acme/queue-{queue}", stage="PAUSED")
+    airflow.run("queued")
+    found: dict[str, int] = {}
+
+    def both_wait() -> bool:
+        found.update(airflow.query("SELECT queue, triggerer_id FROM trigger WHERE triggerer_id IS NOT NULL"))
+        return {"default", "gpu"} <= found.keys()
+
+    airflow.until(both_wait, 120)
+    hub.settings.change({"timings": {"build": 4}})
+    assert found["default"] != found["gpu"]
+    states = airflow.finished("queued", 120)
+    assert set(states.values()) == {"success"}, airflow.log_of("queued")
+
+
+def test_a_dag_starts_when_its_space_fails(hub: HubEmulator, airflow: Deployment, kind: str) -> None:
+    if kind != "celery" or not AIRFLOW_3:
+        pytest.skip("asset watchers are of Airflow 3, and of triggerers without queues")
+    airflow.until(lambda: any("fragile/runtime" in request.path for request in hub.requests), 120)
+    hub.space("acme/fragile").crash("Exit code: 1")
+    airflow.until(lambda: airflow.states("on_error") == {"success": 1}, 120)
+    assert not airflow.states("on_other_error")
+
+
+def test_a_crowd_and_the_examples_live_through_the_death_of_each_part(
+    hub: HubEmulator, airflow: Deployment, kind: str
+) -> None:
+    size = airflow.crowd
+    for number in range(size):
+        hub.add_space(f"crowd/s{number}", stage="PAUSED", hardware="cpu-upgrade")
+    whisper = hub.add_space("acme/whisper")
+    fleet = [whisper, hub.add_space("acme/diffusion"), hub.add_space("acme/demo-api")]
+    airflow.unpause("gpu_batch_window", "clone_and_scale", "hardware_lease")
+
+    # The crowd's builds outlast all that follows; the Spaces of the examples build in seconds.
+    hub.settings.change({"timings": {"build": 100_000}})
+    airflow.run("crowd")
+    airflow.until(lambda: airflow.states("crowd")["deferred"] > size / 10, 300)
+    if kind == "celery":
+        airflow.again("worker-1")
+    else:
+        airflow.again("scheduler")
+    airflow.until(lambda: airflow.states("crowd") == {"deferred": size}, 900)
+    hub.settings.change({"timings": {"build": 20}})
+    taken = "SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL"
+    airflow.until(lambda: (airflow.query(taken)[0][0] or 0) >= size, 60)
+    assert hub.token not in str(airflow.query("SELECT * FROM trigger"))
+
+    # A worker dies in the middle of an upgrade: nobody is left to undo it but the DAG itself.
+    airflow.run("gpu_batch_window")
+    airflow.until(lambda: whisper.requested_hardware == "t4-small", 180)
+    airflow.kill_task("gpu_batch_window", "upgrade")
+    airflow.again("triggerer")
+    airflow.again("scheduler")
+    states = airflow.finished("gpu_batch_window", 300)
+    assert states == {
+        "snapshot": "success",
+        "upgrade": "failed",
+        "batch": "upstream_failed",
+        "restore": "success",
+        "report": "upstream_failed",
+        "dag": "failed",
+    }
+    assert whisper.requested_hardware == "cpu-basic"
+    hub.advance(60)
+    assert not hub.bill("acme/whisper").running
+
+    hub.settings.change({"timings": {"build": 4}})
+    airflow.run("clone_and_scale")
+    states = airflow.finished("clone_and_scale", 300)
+    assert set(states.values()) == {"success"}, airflow.log_of("clone_and_scale")
+    assert hub.space("acme/whisper-customer-a").stage == "PAUSED"
+    airflow.run("hardware_lease")
+    states = airflow.finished("hardware_lease", 600)
+    assert set(states.values()) == {"success"}, airflow.log_of("hardware_lease")
+    for space in fleet[:2]:
+        assert "t4-small" in {moment.hardware for moment in space.history}
+        assert space.requested_hardware == "cpu-basic"
+    # Airflow makes up for last night's run as well.
+    airflow.unpause("nightly_pause")
+    airflow.run("nightly_pause")
+    assert set(airflow.finished("nightly_pause", 300).values()) == {"success"}
+    assert {space.stage for space in fleet} == {"PAUSED"}
+    airflow.unpause("morning_restart")
+    airflow.run("morning_restart")
+    assert set(airflow.finished("morning_restart", 300).values()) == {"success"}
+    assert {space.stage for space in fleet} == {"RUNNING"}
+
+    # All the while nobody of the crowd was asked for twice, and none has come back too early.
+    assert airflow.states("crowd") == {"deferred": size}
+    hub.advance(100_060)
+    airflow.until(lambda: airflow.states("crowd") == {"success": size}, 900)
+    assert airflow.finished("crowd", 60)["dag"] == "success"
+    assert restarts(hub, "crowd") == {f"s{number}": 1 for number in range(size)}
+    for number in range(size):
+        space = hub.space(f"crowd/s{number}")
+        assert (space.stage, space.hardware) == ("RUNNING", "cpu-upgrade")
+    billed = [item for item in hub.bill().items if item.repo_id.startswith("crowd/")]
+    assert Counter(item.repo_id for item in billed) == {f"crowd/s{number}": 1 for number in range(size)}
+    assert airflow.query("SELECT count(*) FROM task_instance WHERE state IN ('running', 'queued')")[0][0] == 0
+    assert hub.token not in airflow.log_of("crowd")
+    assert airflow.warnings() == []
+    lists = [request for request in hub.requests if request.path == "/api/spaces"]
+    assert not [request for request in hub.requests if request.status == 429]
+    assert 0 < len(lists) < 1500

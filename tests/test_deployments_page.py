@@ -1,0 +1,23 @@
+"""The page on deployments names tests that there are."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+
+FILES = {"†": "tests/cluster/test_cluster.py", "‡": "tests/processes/test_triggerer.py"}
+PAGE = ROOT / "docs" / "deployments.md"
+
+
+@pytest.mark.parametrize(("sign", "name"), sorted(set(re.findall(r"([†‡]) `(test_\w+)`", PAGE.read_text()))))
+def test_a_cell_names_a_test(sign: str, name: str) -> None:
+    assert f"def {name}(" in (ROOT / FILES[sign]).read_text()
+
+
+def test_the_targets_are_there() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"`make ([a-z-]+)", PAGE.read_text()):
+        assert f"\n{target}:" in makefile
