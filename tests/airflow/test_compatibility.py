@@ -128,6 +128,14 @@ def deadlines(hub: HubEmulator) -> str:
     return YES
 
 
+def page(hub: HubEmulator) -> str:
+    """The page of the fleet, as Airflow gets it from the plugin."""
+    from airflow_provider_hfspaces.plugins.plugin import HfSpacesPlugin
+
+    plugin = HfSpacesPlugin()
+    return YES if plugin.fastapi_apps and plugin.external_views else NO
+
+
 def kill_of_a_wait(hub: HubEmulator) -> str:
     """How a trigger gets to know that somebody has ended its task, and puts the Space back."""
     return "Airflow says so" if has_trigger_on_kill() else "by the task's state"
@@ -139,6 +147,7 @@ PROBES: dict[str, Callable[[HubEmulator], str]] = {
     "What a retry must know is kept in": kept_for_a_retry,
     "Form of the connection with all fields": form,
     "Links to the Space on a task's page": links,
+    "Page of all Spaces in Airflow's menu": page,
     "`hf-space://` among outlets and in schedules": outlets,
     "DAGs that start by themselves (`SpaceEventTrigger`)": events,
     "… with one request for all Spaces of an owner": shared_stream,
