@@ -6,7 +6,8 @@ from typing import Any
 
 __all__ = ["NamedBySpace", "name_by_space"]
 
-_TEMPLATE = "{{ task.repo_id }}"
+# Not task.repo_id: Airflow 3.0 shows there what a mapped task group was given, before it is rendered.
+_TEMPLATE = "{{ ti.task.repo_id }}"
 
 
 class NamedBySpace:

@@ -109,9 +109,9 @@ def test_task_instances_that_are_mapped_over_spaces_go_by_their_names() -> None:
         group.expand(space=["acme/a"])
     names = {task.task_id: task.map_index_template for task in dag.tasks}
     assert names == {
-        "spaces": "{{ task.repo_id }}",
-        "sensor": "{{ task.repo_id }}",
-        "group.pause": "{{ task.repo_id }}",
+        "spaces": "{{ ti.task.repo_id }}",
+        "sensor": "{{ ti.task.repo_id }}",
+        "group.pause": "{{ ti.task.repo_id }}",
         "own": "mine",
         "times": None,
         "plain": None,
