@@ -31,12 +31,14 @@ with DAG(
     broken = ListSpacesOperator(
         task_id="broken", author="{{ params.owner }}", stages=["RUNTIME_ERROR", "BUILD_ERROR"]
     )
+    # [START howto_operator_restart_space]
     RestartSpaceOperator.partial(
         task_id="restart",
         map_index_template="{{ task.repo_id }}",
         factory_reboot=True,
         deferrable=True,
     ).expand(repo_id=broken.output)
+    # [END howto_operator_restart_space]
     # [END howto_operator_list_spaces]
 
 

@@ -99,8 +99,11 @@ def outlets(hub: HubEmulator) -> str:
 
 def events(hub: HubEmulator) -> str:
     """DAGs that start when something happens to a Space."""
-    dag = getattr(dag_file("restart_on_error"), "dag", None)
-    return NO if dag is None else YES
+    schedule = dag_file("on_space_error").SCHEDULE
+    if schedule is None:
+        return NO
+    (asset,) = schedule
+    return YES if [watcher.name for watcher in asset.watchers] == ["failed"] else NO
 
 
 def shared_stream(hub: HubEmulator) -> str:
