@@ -35,7 +35,7 @@ demo: $(INSTALLED) ## Watch a Space go to a GPU, work, and come back, on an emul
 	@$(BIN)/python scripts/demo.py
 
 test: $(INSTALLED) $(CLIENTS) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 test-processes: $(INSTALLED) ## Run the tests that start and kill a whole Airflow
 	$(BIN)/python -m pytest -m processes tests/processes
