@@ -49,12 +49,16 @@ def test_the_gpu_is_given_back(hub, my_dag):
 
 
 # [START bad_luck]
-def test_even_when_the_build_fails(hub, my_dag):
+def test_even_when_an_answer_of_the_hub_is_lost(hub, my_dag):
     space = hub.add_space("acme/whisper")
-    space.fail_next_build("Job failed with exit code: 137")
+    hub.faults.add(kind="reset", method="POST", path="/hardware$", after=True, times=1)
     my_dag.test()
+    asked = [request for request in hub.requests if request.path.endswith("/hardware")]
+    assert [request.json["flavor"] for request in asked if request.method == "POST"] == [
+        "t4-small",
+        "cpu-basic",
+    ]
     assert space.requested_hardware == "cpu-basic"
-    assert not hub.bill().by_hardware()
 
 
 # [END bad_luck]
