@@ -31,7 +31,7 @@ class Reached:
     """The Space is where it should be."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pending:
     """It is not there, but may get there. ``reason`` says what is missing."""
 
@@ -52,7 +52,7 @@ class Failed:
 Verdict = Reached | Pending | Failed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Goal:
     """What should be true of a Space.
 

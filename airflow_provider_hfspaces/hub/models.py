@@ -127,7 +127,7 @@ BILLED_STAGES = frozenset({"APP_STARTING", *SERVING_STAGES})
 """Stages that the Hub bills by the minute, on hardware that costs: starting and running."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SpaceReplicas:
     """How many copies of a Space run and how many were asked for (``"auto"`` when autoscaled)."""
 
@@ -145,7 +145,7 @@ class SpaceReplicas:
         return {"current": self.current, "requested": self.requested}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SpaceDomain:
     """A host name under which a Space answers."""
 
@@ -166,7 +166,7 @@ class SpaceDomain:
         return {"domain": self.domain, "stage": self.stage, "is_custom": self.is_custom}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Volume:
     """A bucket or a repository mounted into a Space.
 
@@ -212,7 +212,7 @@ class Volume:
     to_dict = to_payload
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SpaceRuntime:
     """The live state of a Space: ``GET /api/spaces/{owner}/{name}/runtime``.
 
