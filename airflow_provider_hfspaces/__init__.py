@@ -13,7 +13,7 @@ def get_provider_info() -> dict[str, Any]:
     """What Airflow asks of a provider through the ``apache_airflow_provider`` entry point."""
     package = "airflow_provider_hfspaces"
     name = "Hugging Face Spaces"
-    operators = ("hardware", "lifecycle", "duplicate", "settings", "storage")
+    operators = ("hardware", "lifecycle", "duplicate", "settings", "storage", "fleet", "cost")
     asset_uris = [
         {
             "schemes": ["hf-space"],
@@ -46,6 +46,10 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": name,
                 "python-modules": [f"{package}.triggers.spaces", f"{package}.triggers.events"],
             }
+        ],
+        "notifications": [
+            f"{package}.notifications.spaces.PauseSpaceNotifier",
+            f"{package}.notifications.spaces.RestoreHardwareNotifier",
         ],
         "config": {
             "hf_spaces": {

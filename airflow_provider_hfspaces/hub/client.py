@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -42,6 +42,7 @@ class HubClient:
     :param retry: when to try again.
     :param user_agent: sent with each request.
     :param allow_http: accept a plain ``http`` endpoint that is not on this host.
+    :param connections: how many are kept open, for as many threads.
     :raises InvalidEndpoint: for an endpoint that would send the token in the clear.
     """
 
@@ -54,6 +55,7 @@ class HubClient:
         retry: RetryPolicy | None = None,
         user_agent: str | None = None,
         allow_http: bool = False,
+        connections: int = 16,
     ) -> None:
         self.endpoint = checked_endpoint(endpoint, allow_http=allow_http)
         self._token = checked_token(token)
@@ -61,14 +63,14 @@ class HubClient:
         self._retry = retry or RetryPolicy()
         self._user_agent = user_agent or wire.DEFAULT_USER_AGENT
         self._allow_http = allow_http
-        self._sleep = time.sleep
+        self._sleep: Callable[[float], None] = time.sleep
         self.budget = RateBudget.of(self.endpoint, self._token)
         self._session = requests.Session()
         # ~/.netrc must not replace the token, and a proxy cannot reach this host's loopback.
         self._session.auth = _keep_headers
         self._session.trust_env = not is_loopback(urlsplit(self.endpoint).hostname or "")
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=16))
+            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
 
     def __repr__(self) -> str:
         return f"HubClient(endpoint={self.endpoint!r}, token={'***' if self._token else None})"
@@ -136,16 +138,33 @@ class HubClient:
         For a signal handler, which may interrupt this one in the middle of a request, and has no
         time to wait for a new window.
         """
-        client = HubClient(
+        client = self._twin(retry)
+        client.budget = RateBudget()
+        return client
+
+    def queued(self, *, retry: RetryPolicy, sleep: Callable[[float], None], connections: int) -> HubClient:
+        """A second client with the same token and the same budget.
+
+        For a queue of calls, which decides itself what a call does that has to wait.
+
+        :param retry: when a call is tried again.
+        :param sleep: waits so many seconds; what it raises ends the call.
+        :param connections: how many are kept open, for as many threads.
+        """
+        client = self._twin(retry, connections)
+        client._sleep = sleep
+        return client
+
+    def _twin(self, retry: RetryPolicy | None, connections: int = 16) -> HubClient:
+        return HubClient(
             self._token,
             self.endpoint,
             timeout=self._timeout,
             retry=retry or self._retry,
             user_agent=self._user_agent,
             allow_http=self._allow_http,
+            connections=connections,
         )
-        client.budget = RateBudget()
-        return client
 
     def close(self) -> None:
         """Give the connections back."""

@@ -44,7 +44,7 @@ class RateBudget:
 
     :ivar quota: requests per window; ``None`` until the Hub has said so.
     :ivar window: seconds.
-    :ivar remaining: requests left in this window, as last heard.
+    :ivar remaining: requests left in this window, by the least that was heard of it.
     """
 
     _budgets: dict[str, RateBudget] = {}
@@ -81,8 +81,11 @@ class RateBudget:
             if policy:
                 self.quota, self.window = int(policy["quota"]), int(policy["window"])
             if left:
-                self.remaining = int(left["remaining"])
-                self._resets_at = self._clock() + int(left["reset"])
+                remaining, resets_at = int(left["remaining"]), self._clock() + int(left["reset"])
+                if self.remaining is not None and self._is_this_window(resets_at):
+                    # Of several answers at once the last to arrive need not be the last that was sent.
+                    remaining = min(remaining, self.remaining)
+                self.remaining, self._resets_at = remaining, resets_at
                 if self.remaining == 0:
                     self._close(int(left["reset"]))
             elif status == 429:
@@ -105,6 +108,10 @@ class RateBudget:
         """Seconds until the present window ends, as last heard; 0 if that is over."""
         with self._lock:
             return max(0.0, self._resets_at - self._clock())
+
+    def _is_this_window(self, resets_at: float) -> bool:
+        same = abs(resets_at - self._resets_at) < (self.window or 0) / 2
+        return same and self._clock() < self._resets_at
 
     def _close(self, seconds: float) -> None:
         self._closed_until = max(self._closed_until, self._clock() + seconds)

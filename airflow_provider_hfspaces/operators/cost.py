@@ -12,12 +12,12 @@ from airflow_provider_hfspaces.failures import failing_for_good
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.cost import PriceList
+    from airflow_provider_hfspaces.hub.globs import NameGlobs
     from airflow_provider_hfspaces.hub.models import SpaceInfo
     from airflow_provider_hfspaces.hub.usage import BilledUsage
     from airflow_provider_hfspaces.reports.files import PageFile
     from airflow_provider_hfspaces.reports.history import History
     from airflow_provider_hfspaces.reports.report import CostReport
-    from airflow_provider_hfspaces.reports.selection import Selection
 
 __all__ = ["SpacesCostReportOperator"]
 
@@ -91,16 +91,19 @@ class SpacesCostReportOperator(BaseOperator):
 
         :raises AirflowFailException: for what another try would meet again.
         """
+        from airflow_provider_hfspaces.hub.globs import NameGlobs
         from airflow_provider_hfspaces.hub.tables import printable
+        from airflow_provider_hfspaces.operators.fleet_report import as_list
         from airflow_provider_hfspaces.reports.cost_page import cost_page
         from airflow_provider_hfspaces.reports.files import PageFile
         from airflow_provider_hfspaces.reports.findings import findings
         from airflow_provider_hfspaces.reports.restarts import restarts
-        from airflow_provider_hfspaces.reports.selection import Selection
 
         with failing_for_good():
             file, given = PageFile(self.path), restarts(self.savings)
-            selection = Selection.of(self.include, self.exclude)
+            given_globs = (as_list(self.include), as_list(self.exclude))
+            # A template may have left nothing of one.
+            selection = NameGlobs.of(*([each for each in globs if each != ""] for globs in given_globs))
             owner = self._owner()
             before = self._history(file, owner)
             report = self._look(owner, selection, before, given.of(owner, self.log))
@@ -170,7 +173,7 @@ class SpacesCostReportOperator(BaseOperator):
         return history
 
     def _look(
-        self, owner: str, selection: Selection, before: History, savings: list[dict[str, Any]]
+        self, owner: str, selection: NameGlobs, before: History, savings: list[dict[str, Any]]
     ) -> CostReport:
         from datetime import datetime, timezone
 
@@ -178,11 +181,11 @@ class SpacesCostReportOperator(BaseOperator):
         from airflow_provider_hfspaces.reports.report import CostReport
 
         at, prices = datetime.now(timezone.utc), self.hook.price_list()
-        spaces = self._spaces(owner, selection.takes)
+        spaces = self._spaces(owner, selection.fit)
         if not spaces:
             self.log.warning("%s has no Spaces to report on, or none that the token may see.", owner)
         fleet = FleetCost.of(spaces.values(), prices)
-        usage, no_usage = self._usage(owner, prices, spaces, selection.takes)
+        usage, no_usage = self._usage(owner, prices, spaces, selection.fit)
         return CostReport(
             owner=owner,
             at=at,

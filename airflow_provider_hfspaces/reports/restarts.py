@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.reports.rendered import from_text
+from airflow_provider_hfspaces.rendered import from_text
 from airflow_provider_hfspaces.reports.words import parsed
 
 __all__ = ["Restarts", "restarts"]

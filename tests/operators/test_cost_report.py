@@ -614,8 +614,8 @@ def test_any_storage_of_airflow_keeps_it(hub: HubEmulator, report: Report, tmp_p
         ({"savings": "{{ nothing }}"}, "savings takes"),
         ({"savings": restart("yesterday")}, "savings takes"),
         ({"savings": restart("2026-11-23T07:00:00+00:00", float("nan"))}, "savings takes"),
-        ({"include": 5}, "include is a pattern"),
-        ({"exclude": [5]}, "exclude is a pattern"),
+        ({"include": 5}, "include is a string"),
+        ({"exclude": [5]}, "exclude is a string"),
         ({"author": "a/b"}, "no name of a user or an organization"),
     ],
 )

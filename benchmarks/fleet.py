@@ -1,0 +1,169 @@
+"""Pausing a whole fleet: PauseSpacesOperator beside a plain loop over the official client.
+
+``python -m benchmarks.fleet [--spaces 1000] [--latency 50]`` prints two tables, each from one run against
+an emulated Hub that answers every request after 50 ms and enforces its quota:
+
+1. a PRO account's quota, which has room for all: what the latency costs;
+2. 300 requests in 30 seconds, which has not: what the quota costs. The Hub's own windows are five
+   minutes; shorter ones show the same sooner.
+
+Needs ``huggingface_hub`` beside this package. A way to pause is a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from benchmarks.waiting import table
+
+WAYS = {
+    "ours": "PauseSpacesOperator",
+    "loop": "a loop over HfApi.pause_space",
+    "patient": "the same, trying again after 429s",
+}
+OWNER = "acme"
+PATIENCE = 0.2
+"""For which part of a window the patient loop sleeps at a 429: a minute of the Hub's five."""
+
+
+def ours() -> int:
+    from airflow_provider_hfspaces.operators.fleet import PauseSpacesOperator
+
+    operator = PauseSpacesOperator(task_id="pause", author=OWNER, fail_on_error=False)
+    report = operator.execute({"task_state_store": Store(), "ti": None})  # type: ignore[arg-type]
+    return sum(each["outcome"] == "paused" for each in report["spaces"])
+
+
+def loop(patience: float = 0.0) -> int:
+    """What one writes who knows that the official client raises at a 429."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    api, paused = HfApi(), 0
+    for space in list(api.list_spaces(author=OWNER)):
+        while True:
+            try:
+                api.pause_space(space.id)
+                paused += 1
+                break
+            except HfHubHTTPError as error:
+                if not patience or error.response is None or error.response.status_code != 429:
+                    break
+                time.sleep(patience)
+    return paused
+
+
+class Store:
+    """What outlives a try; here only as long as the process."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str) -> Any:
+        return json.loads(self.values.get(key, "null"))
+
+    def set(self, key: str, value: Any) -> None:
+        self.values[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self.values.pop(key, None)
+
+
+def run(way: str, window: float) -> None:
+    logging.disable(logging.INFO)
+    if way != "ours":
+        import huggingface_hub  # noqa: F401
+    else:
+        import airflow_provider_hfspaces.hooks.hfspaces
+        import airflow_provider_hfspaces.operators.fleet  # noqa: F401
+    began = time.perf_counter()
+    paused = ours() if way == "ours" else loop(PATIENCE * window if way == "patient" else 0.0)
+    print(json.dumps({"seconds": time.perf_counter() - began, "paused": paused}))
+
+
+def measured(way: str, spaces: int, latency: float, quota: int, window: int) -> dict[str, Any]:
+    with HubEmulator(speed=1) as hub:
+        for number in range(spaces):
+            hub.add_space(f"{OWNER}/s{number}", hardware="t4-small")
+        hub.set_quota(quota, window)
+        hub.faults.add(kind="delay", seconds=latency)
+        # Let all ways begin with a whole window.
+        time.sleep(window - time.monotonic() % window if window < 60 else 0)
+        connection = {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
+        process = subprocess.run(
+            [sys.executable, "-m", "benchmarks.fleet", "--run", way, "--window", str(window)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=True,
+            env={
+                **os.environ,
+                "AIRFLOW_CONN_HF_SPACES_DEFAULT": json.dumps(connection),
+                "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+                "HF_ENDPOINT": hub.url,
+                "HF_TOKEN": hub.token,
+                "HF_HUB_DISABLE_TELEMETRY": "1",
+                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            },
+        )
+        said: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+        asleep = sum(hub.space(f"{OWNER}/s{number}").stage == "PAUSED" for number in range(spaces))
+        if asleep != said["paused"]:
+            raise RuntimeError(f"{way} says that it paused {said['paused']} Spaces; {asleep} are.")
+        requests = hub.requests
+        return {
+            **said,
+            "requests": len(requests),
+            "refused": sum(each.status == 429 for each in requests),
+        }
+
+
+def compare(title: str, ways: list[str], spaces: int, latency: float, quota: int, window: int) -> None:
+    rows, own = [], 0.0
+    for way in ways:
+        done = measured(way, spaces, latency, quota, window)
+        own = own or done["seconds"]
+        left = spaces - done["paused"]
+        rows.append(
+            [
+                WAYS[way],
+                f"{done['seconds']:.1f}",
+                f"{done['requests']:,}",
+                f"{done['refused']:,}",
+                f"{done['paused']:,}",
+                f"{left:,}",
+                f"{done['seconds'] / own:.1f} x" if not left else "not done",
+            ]
+        )
+    table(title, ["", "seconds", "requests", "429s", "paused", "left running", "time"], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet")
+    parser.add_argument("--spaces", type=int, default=1000)
+    parser.add_argument("--latency", type=float, default=50.0, help="milliseconds")
+    parser.add_argument("--only", choices=("latency", "quota"))
+    parser.add_argument("--run", choices=tuple(WAYS), help=argparse.SUPPRESS)
+    parser.add_argument("--window", type=float, default=300.0, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        run(options.run, options.window)
+        return
+    spaces, latency = options.spaces, options.latency / 1000
+    said = f"{spaces:,} Spaces, {options.latency:.0f} ms a request"
+    if options.only in (None, "latency"):
+        compare(f"{said}, 2,500 requests in 300 s", ["ours", "loop"], spaces, latency, 2500, 300)
+    if options.only in (None, "quota"):
+        compare(f"{said}, 300 requests in 30 s", list(WAYS), spaces, latency, 300, 30)
+
+
+if __name__ == "__main__":
+    main()

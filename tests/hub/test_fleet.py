@@ -1,0 +1,226 @@
+"""Many requests at once: within the quota, in any order, and stopped between two of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.errors import HubRateLimited, SpaceNotFound
+from airflow_provider_hfspaces.hub.fleet import Quota, in_parallel
+from airflow_provider_hfspaces.hub.look import look
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.progress import Progress, duration
+from airflow_provider_hfspaces.hub.retry import RateBudget
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def heard(budget: RateBudget, remaining: int, reset: int = 100, status: int = 200) -> None:
+    headers = {
+        "ratelimit": f'"api";r={remaining};t={reset}',
+        "ratelimit-policy": '"fixed window";"api";q=500;w=300',
+    }
+    budget.learn(headers, status)
+
+
+class TestTheQuota:
+    def test_lets_all_go_that_fit_with_those_under_way(self) -> None:
+        clock = Clock()
+        budget = RateBudget(clock)
+        quota = Quota(budget, clock=clock)
+        assert quota.wait(7) == 0
+        heard(budget, 3)
+        assert quota.wait(2) == 0
+        assert 0 < quota.wait(3) < 1
+
+    def test_is_waited_for_to_the_end_of_the_window_and_then_asked_with_one_request(self) -> None:
+        clock = Clock()
+        budget = RateBudget(clock)
+        quota = Quota(budget, clock=clock)
+        heard(budget, 0)
+        wait = quota.wait(0)
+        assert 101 <= wait <= 104
+        clock.now += wait
+        assert quota.wait(0) == 0
+        assert quota.wait(1) > 0
+        heard(budget, 499, reset=298)
+        assert quota.wait(1) == 0
+
+    def test_answers_that_overtake_each_other_give_nothing_back(self) -> None:
+        clock = Clock()
+        budget = RateBudget(clock)
+        heard(budget, 4)
+        heard(budget, 9)
+        assert budget.remaining == 4
+        clock.now += 101
+        heard(budget, 499, reset=299)
+        assert budget.remaining == 499
+
+    def test_tells_how_long_so_many_have_to_wait(self) -> None:
+        clock = Clock()
+        budget = RateBudget(clock)
+        quota = Quota(budget, clock=clock)
+        assert quota.seconds_for(10_000) == 0
+        heard(budget, 100)
+        assert [quota.seconds_for(number) for number in (100, 101, 600, 601)] == [0, 100, 100, 400]
+
+
+def doubled(number: int) -> int:
+    if number == 3:
+        raise ValueError("three")
+    return number * 2
+
+
+def test_each_item_ends_with_a_result_or_its_error() -> None:
+    done = list(in_parallel(range(5), doubled, quota=Quota(RateBudget()), parallel=3, stop=threading.Event()))
+    assert sorted(each.result for each in done if each.error is None and each.result is not None) == [
+        0,
+        2,
+        4,
+        8,
+    ]
+    assert [str(each.error) for each in done if each.error] == ["three"]
+
+
+def test_an_item_that_is_refused_for_the_rate_comes_again() -> None:
+    refusals = [2]
+
+    def act(number: int) -> int:
+        if number == 1 and refusals[0]:
+            refusals[0] -= 1
+            error = HubRateLimited("too many")
+            error.retry_after = -1
+            raise error
+        return number
+
+    done = in_parallel(range(3), act, quota=Quota(RateBudget()), parallel=2, stop=threading.Event())
+    assert sorted(each.result for each in done if each.result is not None) == [0, 1, 2]
+    assert refusals == [0]
+
+
+def test_each_batch_is_prepared_before_any_of_it_is_begun() -> None:
+    said: list[tuple[str, Sequence[int]]] = []
+
+    def prepare(batch: Sequence[int]) -> list[int]:
+        said.append(("prepare", tuple(batch)))
+        return [each for each in batch if each != 2]
+
+    def act(number: int) -> None:
+        said.append(("act", (number,)))
+
+    stop, quota = threading.Event(), Quota(RateBudget())
+    done = list(in_parallel(range(5), act, quota=quota, parallel=1, stop=stop, prepare=prepare, batch=2))
+    assert [each.item for each in done] == [0, 1, 3, 4]
+    assert said[0] == ("prepare", (0, 1))
+    for number in (0, 1, 3, 4):
+        prepared = next(at for at, (what, of) in enumerate(said) if what == "prepare" and number in of)
+        assert prepared < said.index(("act", (number,)))
+
+
+def test_what_had_to_wait_long_is_prepared_anew() -> None:
+    prepared: list[list[int]] = []
+
+    class TightQuota(Quota):
+        waits = [0.0, 0.0, 0.0, 31.0]
+
+        def wait(self, under_way: int) -> float:
+            return self.waits.pop(0) if self.waits else 0.0
+
+    def prepare(batch: Sequence[int]) -> Sequence[int]:
+        prepared.append(list(batch))
+        return batch
+
+    stop, quota = threading.Event(), TightQuota(RateBudget())
+    done = list(in_parallel(range(4), abs, quota=quota, parallel=2, stop=stop, prepare=prepare))
+    assert sorted(each.item for each in done) == [0, 1, 2, 3]
+    assert prepared == [[0, 1, 2, 3], [2, 3]]
+
+
+def test_when_it_is_stopped_what_is_under_way_is_told_and_nothing_else_begun() -> None:
+    stop, begun = threading.Event(), []
+
+    def act(number: int) -> int:
+        begun.append(number)
+        if number == 2:
+            stop.set()
+        time.sleep(0.01)
+        return number
+
+    done = list(in_parallel(range(100), act, quota=Quota(RateBudget()), parallel=2, stop=stop))
+    assert len(begun) < 6
+    assert {each.item for each in done} == set(begun)
+
+
+class TestLook:
+    def test_many_of_an_owner_take_one_list(self, hub: HubEmulator) -> None:
+        names = [hub.add_space(f"acme/s{number}").repo_id for number in range(30)]
+        found = look(HfSpacesHook().client, names, stop=threading.Event())
+        assert {type(each) for each in found.values()} == {SpaceRuntime}
+        assert set(found) == set(names)
+        assert len(hub.requests) == 1
+
+    def test_a_list_takes_no_more_pages_than_there_are_spaces_to_find(self, hub: HubEmulator) -> None:
+        hub.settings.change({"largest_page": 1})
+        for number in range(20):
+            hub.add_space(f"acme/s{number:02}")
+        wanted = ["acme/s00", "acme/s01", "acme/s18", "acme/s19"]
+        found = look(HfSpacesHook().client, wanted, stop=threading.Event())
+        assert set(found) == set(wanted)
+        assert len(hub.requests) <= 2 * len(wanted)
+
+    def test_a_missing_one_is_an_error_and_a_renamed_one_is_not(self, hub: HubEmulator) -> None:
+        for number in range(4):
+            hub.add_space(f"acme/s{number}")
+        hub.rename_space("acme/s0", "acme/new")
+        names = ["acme/s0", "acme/s1", "acme/s2", "acme/s3", "acme/gone"]
+        found = look(HfSpacesHook().client, names, stop=threading.Event())
+        assert isinstance(found["acme/gone"], SpaceNotFound)
+        assert isinstance(found["acme/s0"], SpaceRuntime)
+
+    def test_what_a_list_says_in_doubt_is_asked_again(self, hub: HubEmulator) -> None:
+        hub.settings.change({"timings": {"list_lag": 10_000}})
+        names = [hub.add_space(f"acme/s{number}", stage="PAUSED").repo_id for number in range(4)]
+        hub.advance(20_000)
+        HfSpacesHook().restart("acme/s1")
+        found = look(
+            HfSpacesHook().client,
+            names,
+            stop=threading.Event(),
+            doubtful=lambda repo_id, runtime: repo_id == "acme/s1",
+        )
+        assert isinstance(found["acme/s1"], SpaceRuntime)
+        assert found["acme/s1"].stage != "PAUSED"
+
+
+class TestProgress:
+    def test_is_told_every_ten_seconds_at_most(self) -> None:
+        clock, lines = Clock(), []
+        progress = Progress("Paused", 1000, lines.append, clock=clock)
+        for number in range(1000):
+            clock.now += 0.1
+            progress.count(failed=number in (5, 6))
+        assert lines[0].startswith("Paused 98 of 1,000 Spaces (2 failed), about ")
+        assert 8 <= len(lines) <= 10
+        assert str(progress) == "Paused 998 of 1,000 Spaces (2 failed)"
+
+    def test_knows_that_the_quota_makes_it_longer(self) -> None:
+        clock, lines = Clock(), []
+        progress = Progress("Paused", 100, lines.append, waits=lambda left: left * 10.0, clock=clock)
+        for _ in range(10):
+            clock.now += 1.5
+            progress.count()
+        assert lines == ["Paused 7 of 100 Spaces, about 16 min left."]
+
+    @pytest.mark.parametrize(("seconds", "said"), [(0, "0 s"), (180, "3 min"), (9000, "2.5 h")])
+    def test_lengths_of_time_are_one_figure(self, seconds: float, said: str) -> None:
+        assert duration(seconds) == said

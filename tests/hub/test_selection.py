@@ -1,0 +1,99 @@
+"""Which Spaces a selection means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.checks import InvalidHardware, InvalidInput, InvalidStage
+from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceInfo
+from airflow_provider_hfspaces.hub.selection import SELECTED_BY, SpaceSelection
+
+
+def space(repo_id: str, stage: str = "RUNNING", hardware: str | None = "t4-small", **more: Any) -> SpaceInfo:
+    current = hardware if stage.startswith("RUNNING") else None
+    runtime = {"stage": stage, "hardware": {"current": current, "requested": hardware}}
+    return SpaceInfo.from_payload({"id": repo_id, "runtime": runtime, **more})
+
+
+FLEET = [
+    space("acme/Whisper", tags=["speech", "demo"]),
+    space("acme/whisper-2", "SLEEPING", tags=["speech"]),
+    space("acme/site", hardware=None),
+    space("acme/free", hardware="cpu-basic"),
+    space("acme/building", "BUILDING", "l4x1"),
+    space("acme/paused", "PAUSED"),
+    space("acme/stopped", "STOPPED", "a100-large"),
+    space("other/whisper"),
+]
+
+
+def selected(**options: Any) -> list[str]:
+    return [each.id for each in SpaceSelection("acme", **options).select(FLEET)]
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({}, "Whisper whisper-2 site free building paused stopped"),
+        ({"stages": "RUNNING"}, "Whisper site free"),
+        ({"stages": ["SLEEPING", "PAUSED"]}, "whisper-2 paused stopped"),
+        ({"hardware": ["l4x1", "a100-large"]}, "building stopped"),
+        ({"billed_only": True}, "Whisper building"),
+        ({"include": "whisper*"}, "Whisper whisper-2"),
+        ({"include": ["ACME/whisper", "site"]}, "Whisper site"),
+        ({"include": "acme/*", "exclude": ["*whisper*", "s*"]}, "free building paused"),
+        ({"exclude": "acme/*"}, ""),
+        ({"tags": ["speech", "demo"]}, "Whisper"),
+        ({"tags": "speech", "stages": None, "hardware": (), "include": None}, "Whisper whisper-2"),
+    ],
+)
+def test_each_criterion_narrows_it_down(options: dict[str, Any], names: str) -> None:
+    assert selected(**options) == [f"acme/{name}" for name in names.split()]
+
+
+def test_one_string_is_one_glob_and_not_its_letters() -> None:
+    assert SpaceSelection("acme", include="site").include == ("site",)
+    assert selected(include="e") == []
+
+
+def test_owners_are_the_same_in_any_case() -> None:
+    assert SpaceSelection("ACME").matches(FLEET[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"stages": ["RUNNIN"]}, InvalidStage, "Did you mean 'RUNNING'"),
+        ({"hardware": "t4-smal"}, InvalidHardware, "Did you mean 't4-small'"),
+        ({"author": "a/b"}, InvalidInput, "no name of a user"),
+        ({"include": [1]}, InvalidInput, "include"),
+        ({"exclude": ""}, InvalidInput, "exclude"),
+        ({"billed_only": "yes"}, InvalidInput, "billed_only"),
+    ],
+)
+def test_what_cannot_be_is_refused(options: dict[str, Any], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        SpaceSelection(**{"author": "acme", **options})
+
+
+def test_a_flavor_of_tomorrow_counts_if_the_hub_offers_it() -> None:
+    offered = [HardwareFlavor("z9", "Z9", "", "", None, 1.0, "minute")]
+    assert SpaceSelection("acme", hardware="z9", offered=offered).hardware == {"z9"}
+
+
+def test_a_space_that_shows_no_runtime_fits_only_where_none_is_needed() -> None:
+    silent = SpaceInfo.from_payload({"id": "acme/silent"})
+    assert SpaceSelection("acme").matches(silent)
+    assert not SpaceSelection("acme", billed_only=True).matches(silent)
+
+
+def test_a_list_shows_all_that_is_needed(hub: HubEmulator) -> None:
+    hub.add_space("acme/whisper", hardware="t4-small", tags=("speech",))
+    listed = HfSpacesHook().list_spaces(author="acme", expand=SELECTED_BY)
+    wanted = SpaceSelection("acme", tags="speech", billed_only=True, hardware="t4-small")
+    assert [each.id for each in wanted.select(listed)] == ["acme/whisper"]
+    assert len(hub.requests) == 1

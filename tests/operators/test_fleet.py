@@ -1,0 +1,628 @@
+"""A fleet is paused in the evening and brought back in the morning, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat import AirflowFailException
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.cost import saved_by_pause
+from airflow_provider_hfspaces.operators import fleet_base, fleet_records
+from airflow_provider_hfspaces.operators.fleet import (
+    EnforceSleepTimeOperator,
+    ListSpacesOperator,
+    PauseSpacesOperator,
+    RestartSpacesOperator,
+)
+from airflow_provider_hfspaces.operators.fleet_base import FleetIncomplete
+from tests.airflow_tools import Try
+from tests.conftest import TaskLog
+from tests.operators.test_hardware import lose_next_answer
+
+
+def pause(**options: Any) -> PauseSpacesOperator:
+    return PauseSpacesOperator(**{"task_id": "pause", "author": "acme", **options})
+
+
+def changes(hub: HubEmulator) -> list[str]:
+    """The Spaces to which something was done, with what."""
+    return [request.path.removeprefix("/api/spaces/") for request in hub.requests if request.method != "GET"]
+
+
+def outcomes(report: dict[str, Any]) -> dict[str, str]:
+    return {each["repo_id"]: each["outcome"] for each in report["spaces"]}
+
+
+def reasons(report: dict[str, Any]) -> dict[str, str]:
+    return {each["repo_id"]: each["reason"] for each in report["spaces"] if each["reason"]}
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Airflow's Variables, as JSON, without an Airflow around: what whole runs do is tested with one."""
+    kept: dict[str, str] = {}
+    from airflow_provider_hfspaces import compat
+
+    def write(name: str, value: Any, description: str) -> None:
+        kept[name] = json.dumps(value)
+
+    monkeypatch.setattr(compat, "get_variable", lambda name: json.loads(kept.get(name, "null")))
+    monkeypatch.setattr(compat, "set_variable", write)
+    monkeypatch.setattr(compat, "delete_variable", lambda name: kept.pop(name, None))
+    return kept
+
+
+def restart(**options: Any) -> RestartSpacesOperator:
+    return RestartSpacesOperator(task_id="restart", **options)
+
+
+def enforce(**options: Any) -> EnforceSleepTimeOperator:
+    return EnforceSleepTimeOperator(**{"task_id": "enforce", "author": "acme", **options})
+
+
+def a_fleet(hub: HubEmulator, count: int, **options: Any) -> list[Any]:
+    options = {"hardware": "t4-small", **options}
+    return [hub.add_space(f"acme/s{number:03}", **options) for number in range(count)]
+
+
+class TestList:
+    def test_gives_the_ids_to_map_over(self, hub: HubEmulator) -> None:
+        hub.add_space("acme/whisper", hardware="t4-small", tags=("speech",))
+        hub.add_space("acme/Diffusion", hardware="a10g-small")
+        hub.add_space("acme/landing", sdk="static")
+        hub.add_space("other/whisper", hardware="t4-small")
+        found = Try().run(ListSpacesOperator(task_id="list", author="acme"))
+        assert found == ["acme/Diffusion", "acme/landing", "acme/whisper"]
+        found = Try().run(
+            ListSpacesOperator(task_id="list", author="acme", billed_only=True, exclude="diff*")
+        )
+        assert found == ["acme/whisper"]
+        assert Try().run(ListSpacesOperator(task_id="list", author="acme", tags="speech")) == ["acme/whisper"]
+        assert {request.path for request in hub.requests} == {"/api/spaces"}
+
+    def test_refuses_what_cannot_be_before_anything_is_sent(self, hub: HubEmulator) -> None:
+        with pytest.raises(AirflowFailException, match="Did you mean 'RUNNING'"):
+            Try().run(ListSpacesOperator(task_id="list", author="acme", stages=["RUNNIN"]))
+        with pytest.raises(AirflowFailException, match="Whose Spaces"):
+            Try().run(ListSpacesOperator(task_id="list"))
+        assert not hub.requests
+
+    def test_takes_a_flavor_that_only_the_price_list_knows(self, hub: HubEmulator) -> None:
+        with pytest.raises(AirflowFailException, match="The Hub has no hardware 't4-smal'"):
+            Try().run(ListSpacesOperator(task_id="list", author="acme", hardware="t4-smal"))
+        assert [request.path for request in hub.requests] == ["/api/spaces/hardware"]
+
+
+class TestPause:
+    def test_stops_what_runs_and_leaves_the_rest_alone(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        hub.settings.change({"timings": {"build": 100_000}})
+        running = hub.add_space("acme/running", hardware="t4-small")
+        building = hub.add_space("acme/building", hardware="l4x1", stage="BUILDING")
+        hub.add_space("acme/free")
+        hub.add_space("acme/paused", hardware="t4-small", stage="PAUSED")
+        hub.add_space("acme/asleep", hardware="a100-large", stage="SLEEPING")
+        hub.add_space("acme/broken", hardware="t4-small", stage="RUNTIME_ERROR")
+        hub.add_space("acme/site", sdk="static")
+        report = Try().run(pause())
+        assert outcomes(report) == {
+            "acme/asleep": "left alone",
+            "acme/broken": "left alone",
+            "acme/building": "paused",
+            "acme/free": "paused",
+            "acme/paused": "left alone",
+            "acme/running": "paused",
+            "acme/site": "left alone",
+        }
+        assert reasons(report)["acme/asleep"] == "SLEEPING: it costs nothing"
+        assert reasons(report)["acme/paused"] == "paused already"
+        assert {running.stage, building.stage} == {"PAUSED"}
+        assert report["hourly_cost_saved"] == pytest.approx(0.4 + 0.8)
+        assert (report["action"], report["owner"], report["failed"]) == ("pause", "acme", 0)
+        assert "3 of 7 Spaces paused." in task_log.text
+        assert "estimates from the Hub's list prices of " in task_log.text
+        assert hub.token not in json.dumps(report)
+        assert not hub.bill().running
+
+    def test_does_nothing_the_second_time(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 3)
+        Try().run(pause())
+        before = len(changes(hub))
+        report = Try().run(pause())
+        assert set(outcomes(report).values()) == {"left alone"}
+        assert len(changes(hub)) == before == 3
+        assert report["hourly_cost_saved"] == 0
+
+    def test_asks_once_for_each_space_and_for_all_of_them_in_lists(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 20)
+        Try().run(pause())
+        assert Counter(request.method for request in hub.requests) == {"POST": 20, "GET": 2}
+
+    def test_a_dry_run_changes_nothing_and_says_what_would_be_saved(
+        self, hub: HubEmulator, variables: dict[str, str]
+    ) -> None:
+        a_fleet(hub, 2)
+        attempt = Try()
+        report = attempt.run(pause(dry_run=True, report_to="nightly"))
+        assert set(outcomes(report).values()) == {"would be paused"}
+        assert (report["dry_run"], report["hourly_cost_saved"]) == (True, 0.8)
+        assert changes(hub) == []
+        assert not variables
+        assert not attempt.store.values
+        assert outcomes(Try().run(restart(report=report))) == {}
+
+    def test_the_method_of_airflow_that_has_the_same_name_is_still_there(self) -> None:
+        assert callable(pause(dry_run=True).dry_run)
+
+    def test_sleeping_ones_only_where_they_are_named(self, hub: HubEmulator) -> None:
+        hub.settings.asleep = "STOPPED"
+        space = hub.add_space("acme/asleep", hardware="t4-small", stage="SLEEPING")
+        report = Try().run(pause(stages=["RUNNING", "SLEEPING"]))
+        assert (outcomes(report), report["hourly_cost_saved"]) == ({"acme/asleep": "paused"}, 0)
+        assert space.stage == "PAUSED"
+
+    def test_one_that_fails_for_good_does_not_stop_the_others(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 3)
+        hub.faults.add(kind="status", status=403, path="/s001/pause", message="You may not.")
+        attempt = Try()
+        with pytest.raises(AirflowFailException, match=r"1 of 3 Spaces failed.*acme/s001.*You may not"):
+            attempt.run(pause())
+        report = attempt.xcom("pause")
+        assert list(outcomes(report).values()) == ["paused", "failed", "paused"]
+        assert (report["failed"], report["hourly_cost_saved"]) == (1, 0.8)
+
+    def test_neither_report_nor_log_shows_a_token(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        a_fleet(hub, 1)
+        hub.faults.add(kind="status", status=403, path="/pause", message=f"{hub.token} may not do this")
+        report = Try().run(pause(fail_on_error=False))
+        assert "*** may not do this" in reasons(report)["acme/s000"]
+        assert hub.token not in json.dumps(report) + task_log.text
+
+    def test_a_failure_may_be_only_reported(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 2)
+        hub.faults.add(kind="status", status=403, path="/s001/pause")
+        assert Try().run(pause(fail_on_error=False))["failed"] == 1
+
+    def test_a_retry_deals_with_the_rest_and_reports_all(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        a_fleet(hub, 3)
+        hub.faults.add(kind="status", status=500, path="/s001/pause", message="oops")
+        monkeypatch.setattr("airflow_provider_hfspaces.hub.fleet.RetryPolicy", impatient)
+        attempt = Try()
+        with pytest.raises(FleetIncomplete, match="acme/s001"):
+            attempt.run(pause(billed_only=True))
+        assert outcomes(attempt.xcom("pause"))["acme/s001"] == "failed"
+        first = changes(hub)
+        hub.faults.clear()
+        report = attempt.run(pause(billed_only=True))
+        assert changes(hub)[len(first) :] == ["acme/s001/pause"]
+        assert set(outcomes(report).values()) == {"paused"}
+        assert report["hourly_cost_saved"] == pytest.approx(1.2)
+        assert not attempt.store.values
+
+    def test_what_a_try_that_died_has_paused_is_in_the_report_of_the_next(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+    ) -> None:
+        a_fleet(hub, 9)
+        monkeypatch.setattr(fleet_base, "_BATCH", 4)
+        attempt = Try()
+
+        with dying_before_batch(2, monkeypatch, PauseSpacesOperator):
+            attempt.run(pause(report_to="nightly"))
+        died_after = len(changes(hub))
+        assert 0 < died_after <= 8
+        report = attempt.run(pause(report_to="nightly"))
+        assert Counter(outcomes(report).values()) == {"paused": 9}
+        assert len(changes(hub)) == 9
+        assert len(kept(variables)) == 9
+
+    def test_a_space_that_goes_away_meanwhile_is_no_failure(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 2)
+        hub.faults.add(kind="status", status=404, path="/s001/pause", message="Repository not found")
+        report = Try().run(pause())
+        assert reasons(report) == {"acme/s001": "it does not exist any more"}
+
+    def test_one_that_is_named_has_to_be_there(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 1)
+        attempt = Try()
+        operator = PauseSpacesOperator(task_id="pause", repo_ids=["acme/s000", "ACME/S000", "acme/typo"])
+        with pytest.raises(AirflowFailException, match="acme/typo"):
+            attempt.run(operator)
+        assert list(outcomes(attempt.xcom("pause")).values()) == ["paused", "failed"]
+
+    def test_named_ones_may_come_as_the_text_of_a_template(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 2)
+        report = Try().run(PauseSpacesOperator(task_id="pause", repo_ids="['acme/s000', 'acme/s001']"))
+        assert set(outcomes(report).values()) == {"paused"}
+
+    def test_a_pause_whose_answer_is_lost_counts(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.settings.pause_twice = 400
+        a_fleet(hub, 1)
+        lose_next_answer(monkeypatch, "/pause", took_effect=True)
+        assert set(outcomes(Try().run(pause())).values()) == {"paused"}
+
+    def test_a_list_that_is_behind_makes_no_failure(self, hub: HubEmulator) -> None:
+        hub.settings.change({"pause_twice": 400, "timings": {"list_lag": 10_000}})
+        (space,) = a_fleet(hub, 1)
+        hub.advance(20_000)
+        HfSpacesHook().pause(space.repo_id)
+        report = Try().run(pause())
+        assert reasons(report) == {"acme/s000": "as it should be already"}
+
+    def test_what_takes_long_is_looked_at_again_before_it_is_paused(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        a_fleet(hub, 12)
+        monkeypatch.setattr(fleet_base, "_BATCH", 4)
+        monkeypatch.setattr(fleet_base, "_FRESH", 0)
+        write = fleet_records.Journal.write
+
+        def somebody_pauses_one(self: Any, records: Any) -> None:
+            if "acme/s000" in records:
+                HfSpacesHook().pause("acme/s011")
+            write(self, records)
+
+        monkeypatch.setattr(fleet_records.Journal, "write", somebody_pauses_one)
+        report = Try().run(pause(max_parallel=1))
+        assert reasons(report) == {"acme/s011": "paused already"}
+        assert Counter(outcomes(report).values()) == {"paused": 11, "left alone": 1}
+        assert changes(hub).count("acme/s011/pause") == 1
+
+    def test_an_empty_fleet_is_no_failure(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        report = Try().run(PauseSpacesOperator(task_id="pause", repo_ids=[]))
+        assert (report["spaces"], report["hourly_cost_saved"]) == ([], 0)
+        assert not hub.requests
+        assert "0 of 0 Spaces paused." in task_log.text
+
+    def test_goes_on_without_prices(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 1)
+        hub.faults.add(kind="status", status=404, path="/api/spaces/hardware")
+        report = Try().run(pause())
+        assert set(outcomes(report).values()) == {"paused"}
+        assert (report["prices_as_of"], report["spaces"][0]["hourly_cost"]) == (None, None)
+
+    def test_needs_a_token_before_anything_is_sent_that_changes(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        a_fleet(hub, 1)
+        said = json.dumps({"conn_type": "hf_spaces", "host": hub.url})
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)
+        with pytest.raises(AirflowFailException, match="without a token"):
+            Try().run(pause())
+        assert changes(hub) == []
+
+    @pytest.mark.parametrize("options", [{"max_parallel": 0}, {"max_parallel": 65}, {"report_to": "a b"}])
+    def test_refuses_what_cannot_be(self, hub: HubEmulator, options: dict[str, Any]) -> None:
+        with pytest.raises(AirflowFailException):
+            Try().run(pause(**options))
+        assert not hub.requests
+
+
+class TestTheQuota:
+    def test_is_used_up_and_waited_for_without_a_failure_or_a_refusal(self, hub: HubEmulator) -> None:
+        spaces = a_fleet(hub, 120)
+        hub.set_quota(50, 2)
+        report = Try().run(pause(max_parallel=8))
+        assert Counter(outcomes(report).values()) == {"paused": 120}
+        assert {space.stage for space in spaces} == {"PAUSED"}
+        # A window may end between the question and the answer; a storm would be a refusal for each.
+        assert len([request for request in hub.requests if request.status == 429]) < 10
+
+    def test_that_others_use_up_delays_and_fails_nothing(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 6)
+        hub.faults.add(kind="status", status=429, path="/pause", times=4, seconds=1)
+        report = Try().run(pause())
+        assert Counter(outcomes(report).values()) == {"paused": 6}
+
+
+class TestAKill:
+    def test_stops_at_once_and_what_is_done_is_known(
+        self, hub: HubEmulator, variables: dict[str, str]
+    ) -> None:
+        spaces = a_fleet(hub, 60)
+        hub.faults.add(kind="delay", path="/pause", seconds=0.05)
+        operator, attempt = pause(max_parallel=2, report_to="nightly"), Try()
+
+        def kill() -> None:
+            while len(changes(hub)) < 5:
+                time.sleep(0.005)
+            operator.on_kill()
+
+        threading.Thread(target=kill, daemon=True).start()
+        with pytest.raises(FleetIncomplete, match="was stopped"):
+            attempt.run(operator)
+        paused = {space.repo_id for space in spaces if space.stage == "PAUSED"}
+        assert 5 <= len(paused) < 60
+        report = attempt.xcom("pause")
+        assert {repo_id for repo_id, outcome in outcomes(report).items() if outcome == "paused"} == paused
+        assert paused <= {each["repo_id"] for each in kept(variables)}
+        sent = len(changes(hub))
+        hub.faults.clear()
+        assert Counter(outcomes(attempt.run(pause(report_to="nightly"))).values()) == {"paused": 60}
+        assert len(changes(hub)) - sent == 60 - len(paused)
+
+    def test_does_not_sit_out_the_quota(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 60)
+        hub.set_quota(20, 300)
+        operator = pause()
+
+        def kill() -> None:
+            while len(changes(hub)) < 18:
+                time.sleep(0.005)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+        # As Airflow does it: the handler interrupts the thread in which the task runs.
+        before = signal.signal(signal.SIGUSR1, lambda *_: operator.on_kill())
+        try:
+            threading.Thread(target=kill, daemon=True).start()
+            with pytest.raises(FleetIncomplete, match="was stopped"):
+                Try().run(operator)
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+
+
+class TestRestart:
+    def test_brings_back_exactly_what_the_pause_put_to_sleep(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.settings.change({"timings": {"lag": 0}})
+        night = a_fleet(hub, 6)
+        before = hub.add_space("acme/paused-before", hardware="t4-small", stage="PAUSED")
+        report = Try().run(pause())
+        hook = HfSpacesHook()
+        hook.restart("acme/s001")
+        delete(hub, "acme/s002")
+        hook.request_hardware("acme/s003", "l4x1")
+        hub.rename_space("acme/s004", "acme/renamed")
+        sent = len(changes(hub))
+        hours_ago(report, 11)
+        morning = Try().run(restart(report=report))
+        assert outcomes(morning) == {
+            "acme/s000": "restarted",
+            "acme/s001": "left alone",
+            "acme/s002": "left alone",
+            "acme/s003": "left alone",
+            "acme/s004": "restarted",
+            "acme/s005": "restarted",
+        }
+        assert reasons(morning)["acme/s002"] == "it does not exist any more"
+        assert (
+            reasons(morning)["acme/s003"] == "it is set to l4x1 now, and was on t4-small when it was paused"
+        )
+        posts = [path for path in changes(hub)[sent:] if path.endswith("/restart")]
+        assert len([path for path in posts if "renamed" not in path]) == 3
+        assert (before.stage, night[3].stage) == ("PAUSED", "PAUSED")
+        first = morning["spaces"][0]
+        assert first["paused_seconds"] == pytest.approx(11 * 3600, abs=120)
+        assert first["saved"] == saved_by_pause(0.4, first["paused_seconds"])
+        assert morning["saved"] == pytest.approx(3 * first["saved"], abs=0.05)
+
+    def test_does_nothing_the_second_time(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 5)
+        report = Try().run(pause())
+        Try().run(restart(report=report))
+        sent = len(changes(hub))
+        again = Try().run(restart(report=json.dumps(report)))
+        assert set(outcomes(again).values()) == {"left alone"}
+        assert len(changes(hub)) == sent == 10
+
+    def test_a_dry_run_sends_nothing(self, hub: HubEmulator) -> None:
+        (space,) = a_fleet(hub, 1)
+        report = Try().run(pause())
+        would = Try().run(restart(report=str(report), dry_run=True))
+        assert outcomes(would) == {"acme/s000": "would be restarted"}
+        assert space.stage == "PAUSED"
+
+    def test_a_restart_whose_answer_is_lost_is_not_sent_twice(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.settings.change({"timings": {"lag": 0}})
+        a_fleet(hub, 1)
+        report = Try().run(pause())
+        lose_next_answer(monkeypatch, "/restart", took_effect=True)
+        assert outcomes(Try().run(restart(report=report))) == {"acme/s000": "restarted"}
+        assert [path for path in changes(hub) if path.endswith("/restart")] == ["acme/s000/restart"]
+
+    def test_a_retry_claims_what_an_earlier_try_has_restarted(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 5)
+        report = Try().run(pause())
+        hub.faults.add(kind="status", status=409, path="/s001/restart", message="operation in progress")
+        attempt = Try()
+        with pytest.raises(FleetIncomplete):
+            attempt.run(restart(report=report))
+        hub.faults.clear()
+        assert set(outcomes(attempt.run(restart(report=report))).values()) == {"restarted"}
+        assert len([path for path in changes(hub) if path.endswith("/restart")]) == 6
+
+    def test_without_a_report_starts_the_paused_ones_alone(self, hub: HubEmulator) -> None:
+        hub.add_space("acme/paused", hardware="t4-small", stage="PAUSED")
+        hub.add_space("acme/asleep", hardware="t4-small", stage="SLEEPING")
+        hub.add_space("acme/broken", stage="BUILD_ERROR")
+        hub.add_space("acme/running")
+        report = Try().run(restart(author="acme"))
+        assert {key for key, value in outcomes(report).items() if value == "restarted"} == {"acme/paused"}
+        report = Try().run(restart(author="acme", stages=["SLEEPING", "BUILD_ERROR"]))
+        assert outcomes(report) == {"acme/asleep": "restarted", "acme/broken": "restarted"}
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"report": {"action": "restart", "spaces": []}},
+            {"report": "None"},
+            {"report": {}, "author": "acme"},
+        ],
+    )
+    def test_refuses_to_guess_what_is_meant(self, hub: HubEmulator, options: dict[str, Any]) -> None:
+        with pytest.raises(AirflowFailException):
+            Try().run(restart(**options))
+        assert not hub.requests
+
+
+class TestFromTheEveningToTheMorning:
+    def test_the_name_says_what_to_bring_back(self, hub: HubEmulator, variables: dict[str, str]) -> None:
+        spaces = a_fleet(hub, 5)
+        Try().run(pause(report_to="nightly"))
+        assert len(kept(variables)) == 5
+        morning = Try().run(restart(report_from="nightly"))
+        assert set(outcomes(morning).values()) == {"restarted"}
+        assert not variables
+        assert outcomes(Try().run(restart(report_from="nightly"))) == {}
+        hub.advance(600)
+        assert {space.stage for space in spaces} == {"RUNNING"}
+
+    def test_what_nobody_has_brought_back_since_is_not_forgotten(
+        self, hub: HubEmulator, variables: dict[str, str]
+    ) -> None:
+        a_fleet(hub, 2)
+        Try().run(pause(report_to="nightly"))
+        first = {each["repo_id"]: each["at"] for each in kept(variables)}
+        hub.add_space("acme/new", hardware="t4-small")
+        report = Try().run(pause(report_to="nightly"))
+        assert outcomes(report) == {
+            "acme/new": "paused",
+            "acme/s000": "left alone",
+            "acme/s001": "left alone",
+        }
+        assert {each["repo_id"] for each in kept(variables)} == {*first, "acme/new"}
+
+    def test_what_fails_in_the_morning_stays_for_the_next_try(
+        self, hub: HubEmulator, variables: dict[str, str]
+    ) -> None:
+        a_fleet(hub, 3)
+        Try().run(pause(report_to="nightly"))
+        hub.faults.add(kind="status", status=402, path="/s001/restart", message="No credits are left.")
+        with pytest.raises(AirflowFailException, match="No credits are left"):
+            Try().run(restart(report_from="nightly"))
+        assert [each["repo_id"] for each in kept(variables)] == ["acme/s001"]
+        hub.faults.clear()
+        assert outcomes(Try().run(restart(report_from="nightly"))) == {"acme/s001": "restarted"}
+        assert not variables
+
+    def test_a_restart_that_died_half_way_is_completed_by_its_retry(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+    ) -> None:
+        a_fleet(hub, 9)
+        Try().run(pause(report_to="nightly"))
+        monkeypatch.setattr(fleet_base, "_BATCH", 4)
+        attempt = Try()
+        with dying_before_batch(1, monkeypatch, RestartSpacesOperator):
+            attempt.run(restart(report_from="nightly"))
+        assert len(kept(variables)) == 9
+        morning = attempt.run(restart(report_from="nightly"))
+        assert Counter(outcomes(morning).values()) == {"restarted": 9}
+        assert len([path for path in changes(hub) if path.endswith("/restart")]) == 9
+        assert not variables
+
+    def test_what_was_not_paused_is_not_kept(self, hub: HubEmulator, variables: dict[str, str]) -> None:
+        a_fleet(hub, 2)
+        hub.faults.add(kind="status", status=403, path="/s001/pause")
+        with pytest.raises(AirflowFailException):
+            Try().run(pause(report_to="nightly"))
+        assert [each["repo_id"] for each in kept(variables)] == ["acme/s000"]
+
+    def test_a_variable_of_something_else_is_refused(
+        self, hub: HubEmulator, variables: dict[str, str]
+    ) -> None:
+        a_fleet(hub, 1)
+        variables["hf_spaces_fleet:nightly"] = '"mine"'
+        with pytest.raises(AirflowFailException, match="holds no record"):
+            Try().run(pause(report_to="nightly"))
+        assert variables == {"hf_spaces_fleet:nightly": '"mine"'}
+        assert not hub.requests
+
+
+class TestTheSleepTime:
+    def test_no_paid_space_is_left_without_one(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        never = hub.add_space("acme/never", hardware="t4-small")
+        late = hub.add_space("acme/late", hardware="t4-small", sleep_time=7200)
+        soon = hub.add_space("acme/soon", hardware="t4-small", sleep_time=600)
+        paused = hub.add_space("acme/paused", hardware="l4x1", stage="PAUSED")
+        free = hub.add_space("acme/free")
+        hub.add_space("acme/site", sdk="static")
+        report = Try().run(enforce(max_sleep_time="3600"))
+        assert {key for key, value in outcomes(report).items() if value == "set"} == {
+            "acme/never",
+            "acme/late",
+            "acme/paused",
+        }
+        assert [never.sleep_time, late.sleep_time, paused.sleep_time] == [3600] * 3
+        assert (soon.sleep_time, free.sleep_time) == (600, 172800)
+        assert (report["max_sleep_time"], report["hourly_cost_limited"]) == (3600, pytest.approx(1.6))
+        assert "3 of 6 Spaces got a sleep time of 3,600 seconds" in task_log.text
+        sent = len(changes(hub))
+        assert "set" not in outcomes(Try().run(enforce())).values()
+        assert len(changes(hub)) == sent == 3
+
+    def test_a_dry_run_sends_nothing(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 1)
+        assert outcomes(Try().run(enforce(dry_run=True))) == {"acme/s000": "would be set"}
+        assert changes(hub) == []
+
+    @pytest.mark.parametrize("seconds", [0, -1, "soon", None])
+    def test_refuses_what_is_none(self, hub: HubEmulator, seconds: Any) -> None:
+        with pytest.raises(AirflowFailException, match="max_sleep_time"):
+            Try().run(enforce(max_sleep_time=seconds))
+        assert not hub.requests
+
+
+class Died(BaseException):
+    """Nothing after it is run, as after a SIGKILL."""
+
+
+@contextmanager
+def dying_before_batch(
+    number: int, monkeypatch: pytest.MonkeyPatch, operator: type[fleet_base.FleetOperator]
+) -> Iterator[None]:
+    """The task ends for no reason when it is about to write its next piece down, and tidies nothing up."""
+    write = fleet_records.Journal.write
+
+    def die(self: Any, records: Any) -> None:
+        if self._pieces == number:
+            raise Died
+        write(self, records)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fleet_records.Journal, "write", die)
+        patched.setattr(operator, "settle", lambda self, targets: None)
+        with pytest.raises(Died):
+            yield
+
+
+def kept(variables: dict[str, str]) -> list[dict[str, Any]]:
+    """What the Variable of the nightly pause holds."""
+    spaces: list[dict[str, Any]] = json.loads(variables["hf_spaces_fleet:nightly"])["spaces"]
+    return spaces
+
+
+def hours_ago(report: dict[str, Any], hours: float) -> None:
+    """Make a report that old."""
+    from datetime import datetime, timedelta
+
+    for each in report["spaces"]:
+        each["at"] = (datetime.fromisoformat(each["at"]) - timedelta(hours=hours)).isoformat()
+
+
+def delete(hub: HubEmulator, repo_id: str) -> None:
+    with hub.world.lock:
+        hub.world.delete_space(repo_id)
+
+
+def impatient(**options: Any) -> Any:
+    """A policy that gives up after a moment."""
+    from airflow_provider_hfspaces.hub.retry import RetryPolicy
+
+    return RetryPolicy(total=0.05, first_wait=0.01, longest_wait=0.01, **options)
