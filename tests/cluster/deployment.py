@@ -47,6 +47,9 @@ class Deployment(AirflowProcesses):
             shutil.copytree(folder, dags, dirs_exist_ok=True)
         if kind == "celery":
             shutil.copy(EVENTS, dags)
+        for file in dags.glob("*.py"):
+            # Where an example would write to this host, it writes to our folder.
+            file.write_text(file.read_text().replace("/opt/airflow", str(home)))
         super().__init__(home, hub, dags=dags, environment={**_PACE, **environment})
 
     @property

@@ -111,7 +111,7 @@ def test_a_crowd_and_the_examples_live_through_the_death_of_each_part(
     for number in range(size):
         hub.add_space(f"crowd/s{number}", stage="PAUSED", hardware="cpu-upgrade")
     whisper = hub.add_space("acme/whisper")
-    fleet = [whisper, hub.add_space("acme/diffusion"), hub.add_space("acme/demo-api")]
+    diffusion = hub.add_space("acme/diffusion")
     airflow.unpause("gpu_batch_window", "clone_and_scale", "hardware_lease")
 
     # The crowd's builds outlast all that follows; the Spaces of the examples build in seconds.
@@ -155,18 +155,22 @@ def test_a_crowd_and_the_examples_live_through_the_death_of_each_part(
     airflow.run("hardware_lease")
     states = airflow.finished("hardware_lease", 600)
     assert set(states.values()) == {"success"}, airflow.log_of("hardware_lease")
-    for space in fleet[:2]:
+    for space in (whisper, diffusion):
         assert "t4-small" in {moment.hardware for moment in space.history}
         assert space.requested_hardware == "cpu-basic"
-    # Airflow makes up for last night's run as well.
+    night = [hub.add_space(f"night/s{number}", hardware="t4-small") for number in range(3)]
+    # Airflow makes up for last night's run first.
     airflow.unpause("nightly_pause")
-    airflow.run("nightly_pause")
+    airflow.until(lambda: airflow.states("nightly_pause")["success"] == 1, 300)
+    airflow.run("nightly_pause", {"owner": "night"})
     assert set(airflow.finished("nightly_pause", 300).values()) == {"success"}
-    assert {space.stage for space in fleet} == {"PAUSED"}
+    assert {space.stage for space in night} == {"PAUSED"}
+    assert not any(hub.bill(space.repo_id).running for space in night)
     airflow.unpause("morning_restart")
-    airflow.run("morning_restart")
+    airflow.run("morning_restart", {"owner": "night"})
     assert set(airflow.finished("morning_restart", 300).values()) == {"success"}
-    assert {space.stage for space in fleet} == {"RUNNING"}
+    airflow.until(lambda: {(space.stage, space.hardware) for space in night} == {("RUNNING", "t4-small")}, 60)
+    assert "night/s1" in (airflow.home / "reports" / "spaces.html").read_text()
 
     # All the while nobody of the crowd was asked for twice, and none has come back too early.
     assert airflow.states("crowd") == {"deferred": size}
