@@ -19,7 +19,7 @@ from tests.airflow_tools import connection
 from tests.cluster.servers import postgres, redis
 from tests.processes.airflow_processes import AIRFLOW_3, AirflowProcesses
 
-__all__ = ["NOWHERE", "TRIGGERER_QUEUES", "WORKERS", "Deployment", "deployment"]
+__all__ = ["TRIGGERER_QUEUES", "WORKERS", "Deployment", "deployment"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = (ROOT / "example_dags", Path(__file__).with_name("dags"))
