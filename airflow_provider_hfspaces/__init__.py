@@ -71,6 +71,23 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "5.0",
                         "default": "5.0",
                     },
+                    "fleet_page": {
+                        "description": "Whether Airflow's UI has the page with the Spaces of each connection "
+                        "(Airflow 3.1 or newer). The API server asks the Hub while somebody looks at it.",
+                        "version_added": __version__,
+                        "type": "boolean",
+                        "example": "False",
+                        "default": "True",
+                    },
+                    "fleet_connections": {
+                        "description": "Ids, separated by commas, of connections that the fleet page shows "
+                        "besides those in the database, in the API server's environment and in DAGs: those "
+                        "in a secrets backend, which lists nothing by itself.",
+                        "version_added": __version__,
+                        "type": "string",
+                        "example": "hf_spaces_prod,hf_spaces_research",
+                        "default": "",
+                    },
                 },
             }
         },

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from airflow import __version__ as _airflow_version
 
@@ -62,6 +64,8 @@ else:
     from airflow.utils.context import Context
     from airflow.utils.task_group import TaskGroup
 
+_log = logging.getLogger(__name__)
+
 _LONGEST_VARIABLE = 250
 """Letters in the name of an Airflow Variable."""
 
@@ -85,12 +89,16 @@ __all__ = [
     "base_event_trigger",
     "callback_may_read_xcoms",
     "callback_xcom",
+    "connection_in_server",
     "connection_of",
+    "connections_of_config",
     "default_deferrable",
     "delete_variable",
     "empty_operator",
+    "fleet_page_url",
     "forget_of_task",
     "get_variable",
+    "has_external_views",
     "has_trigger_on_kill",
     "hides_value_of",
     "in_thread",
@@ -102,6 +110,7 @@ __all__ = [
     "quota_share",
     "retry_store",
     "set_variable",
+    "team_of_connection",
     "trigger_at",
     "xcom_value",
 ]
@@ -165,6 +174,56 @@ def quota_share() -> float:
     """The share of the Hub's quota that waiting may use, ``[hf_spaces] quota_share``."""
     conf = import_module("airflow.configuration").conf
     return float(conf.getfloat("hf_spaces", "quota_share", fallback=0.5))
+
+
+def has_external_views() -> bool:
+    """Whether the UI takes pages of plugins (Airflow 3.1), and ``[hf_spaces] fleet_page`` allows ours."""
+    conf = import_module("airflow.configuration").conf
+    return AIRFLOW_VERSION >= (3, 1) and bool(conf.getboolean("hf_spaces", "fleet_page", fallback=True))
+
+
+def fleet_page_url(prefix: str) -> str:
+    """The path of a page of ours, where Airflow's own pages may have a path before theirs."""
+    conf = import_module("airflow.configuration").conf
+    root = urlsplit(conf.get("api", "base_url", fallback="") or "").path
+    return root.rstrip("/") + prefix
+
+
+def connections_of_config() -> list[str]:
+    """The connections that ``[hf_spaces] fleet_connections`` names for the fleet page."""
+    conf = import_module("airflow.configuration").conf
+    named = conf.get("hf_spaces", "fleet_connections", fallback="") or ""
+    return [each.strip() for each in named.split(",") if each.strip()]
+
+
+def team_of_connection(conn_id: str) -> str | None:
+    """The team whose connection this is, where Airflow has teams (3.2)."""
+    conf = import_module("airflow.configuration").conf
+    if not conf.getboolean("core", "multi_team", fallback=False):
+        return None
+    team: str | None = import_module("airflow.models.connection").Connection.get_team_name(conn_id)
+    return team
+
+
+def connection_in_server(conn_id: str) -> Any:
+    """A connection as Airflow's API server finds it: in a secrets backend, the environment, the database.
+
+    :raises AirflowNotFoundException: if there is none.
+    """
+    team = team_of_connection(conn_id)
+    more = {"team_name": team} if team else {}
+    # Connection.get_connection_from_secrets warns each time of the underscore in our type.
+    for backend in import_module("airflow.configuration").ensure_secrets_loaded():
+        try:
+            connection = backend.get_connection(conn_id=conn_id, **more)
+        except PermissionError:
+            raise
+        except Exception as error:
+            _log.debug("The secrets backend %s has failed: %s", type(backend).__name__, type(error).__name__)
+            continue
+        if connection:
+            return connection
+    raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
 
 
 async def connection_of(conn_id: str) -> Any:

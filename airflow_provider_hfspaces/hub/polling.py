@@ -222,9 +222,13 @@ class _Owner:
         seconds = min(waiting, default=now + _LONGEST_PAUSE) - now
         self._woken.clear()
         if seconds > 0:
+            # Not wait_for: until Python 3.12 it loses a cancellation that comes with the wake-up.
+            woken = asyncio.ensure_future(self._woken.wait())
             try:
-                await asyncio.wait_for(self._woken.wait(), seconds)
-            except (asyncio.TimeoutError, TimeoutError):
+                await asyncio.wait({woken}, timeout=seconds)
+            finally:
+                woken.cancel()
+            if not self._woken.is_set():
                 return
             # Those who come together are looked at together.
             await asyncio.sleep(_TOGETHER)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat import BaseOperator, BaseOperatorLink, Context, default_deferrable
 from airflow_provider_hfspaces.failures import failing_for_good
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
+from airflow_provider_hfspaces.map_names import NamedBySpace, name_by_space
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -30,11 +31,12 @@ _TRIGGER_LATE = 600.0
 """Seconds after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
 
 
-class SpaceOperator(BaseOperator):
+class SpaceOperator(NamedBySpace, BaseOperator):
     """Base of the operators on one Space.
 
-    Has the links "Open Space" and "Space logs", which work from the moment the task begins. An
-    error that another try would meet again fails the task without using up its retries.
+    Has the links "Open Space" and "Space logs", which work from the moment the task begins. Mapped
+    over Spaces, its task instances go by their names. An error that another try would meet again
+    fails the task without using up its retries.
 
     :param repo_id: the Space, as ``owner/name``, as a name alone where the connection has a
         namespace, or as the address of its page. Templated.
@@ -53,6 +55,7 @@ class SpaceOperator(BaseOperator):
         super().__init__(**kwargs)
         self.repo_id = repo_id
         self.hf_spaces_conn_id = hf_spaces_conn_id
+        name_by_space(self)
 
     @cached_property
     def hook(self) -> HfSpacesHook:
@@ -157,7 +160,9 @@ class WaitingOperator(SpaceOperator):
         if self.deferrable:
             if before is None and self._is_reached(repo_id, goal):
                 return self.waited(repo_id, self.hook.get_runtime(repo_id), context, **(then or {}))
+            self._tell_wait(repo_id, goal, timeout, "in the triggerer")
             self._defer(repo_id, goal, timeout, before, answer, grace, put_back, then)
+        self._tell_wait(repo_id, goal, timeout, "in this worker")
         with self._telling_failures():
             runtime = self.hook.wait_for(
                 repo_id,
@@ -175,13 +180,26 @@ class WaitingOperator(SpaceOperator):
         """What is left to do when the Space is where it should be; its result is the task's XCom."""
         return runtime.to_dict()
 
+    def _tell_wait(self, repo_id: str, goal: Goal, timeout: float, where: str) -> None:
+        self.log.info(
+            "Waiting until Space %s is %s, for %.0f seconds at the most, %s.", repo_id, goal, timeout, where
+        )
+
     def execute_complete(
-        self, context: Context, event: Mapping[str, Any], repo_id: str, then: Mapping[str, Any] | None = None
+        self,
+        context: Context,
+        event: Mapping[str, Any],
+        repo_id: str,
+        then: Mapping[str, Any] | None = None,
+        since: float | None = None,
     ) -> Any:
         """Go on after a deferred wait.
 
+        :param since: when the wait began, in seconds since 1970.
+
         :raises AirflowFailException: for what another try would meet again.
         """
+        from airflow_provider_hfspaces.hooks.hfspaces import describe
         from airflow_provider_hfspaces.hub.errors import error_from_dict
         from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
@@ -189,6 +207,10 @@ class WaitingOperator(SpaceOperator):
             if event["status"] != "reached":
                 raise error_from_dict(event["error"])
         runtime = SpaceRuntime.from_dict(event["runtime"])
+        if since is not None:
+            # The triggerer tells each change of stage in a log of its own, which not everybody keeps.
+            elapsed = time.time() - since
+            self.log.info("Space %s is %s, after %.0f seconds.", repo_id, describe(runtime), elapsed)
         with failing_for_good():
             result = self.waited(repo_id, runtime, context, **(then or {}))
         self.describe_outlets(context, repo_id, result)
@@ -252,7 +274,7 @@ class WaitingOperator(SpaceOperator):
                 put_back=put_back.to_dict() if put_back else None,
             ),
             method_name="execute_complete",
-            kwargs={"repo_id": repo_id, "then": then},
+            kwargs={"repo_id": repo_id, "then": then, "since": now},
             timeout=timedelta(seconds=timeout + _TRIGGER_LATE),
         )
 

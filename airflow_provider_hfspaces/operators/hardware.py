@@ -229,6 +229,7 @@ class RequestHardwareOperator(WaitingOperator):
         self.max_hourly_cost = max_hourly_cost
         self.cancel_on_kill = cancel_on_kill
         self._to_restore: SpaceSnapshot | None = None
+        self._hourly: float | None = None
 
     def act(self, repo_id: str, context: Context) -> Any:
         from airflow_provider_hfspaces.hub.goal import Goal
@@ -253,11 +254,14 @@ class RequestHardwareOperator(WaitingOperator):
                     before=before,
                     answer=runtime,
                     put_back=snapshot if self.cancel_on_kill else None,
+                    then={"hourly": self._hourly},
                 )
         return self.waited(repo_id, runtime, context)
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
         self._to_restore = None
+        if "hourly" in then:
+            self._tell_arrival(repo_id, runtime, then["hourly"])
         if not restoring_tasks(context):
             retry_store(context).delete(PREVIOUS)
         return runtime.to_dict()
@@ -457,6 +461,7 @@ class RequestHardwareOperator(WaitingOperator):
             flavor = self._flavor(hardware)
         except HubError:
             flavor = None
+        self._hourly = flavor.hourly_cost if flavor else None
         price = f" ({flavor.price})" if flavor else ""
         self.log.info("Space %s is %s. Requesting %s%s.", repo_id, describe(runtime), hardware, price)
         self.log.info("%s", self.hook.page_url(repo_id))
@@ -465,6 +470,24 @@ class RequestHardwareOperator(WaitingOperator):
                 "Space %s has no sleep time: it is billed until somebody puts it back. Set sleep_time.",
                 repo_id,
             )
+
+    def _tell_arrival(self, repo_id: str, runtime: SpaceRuntime, hourly: float | None) -> None:
+        """The end of the story: what it costs from now on, and until when."""
+        from airflow_provider_hfspaces.hub.cost import replicas_of
+
+        replicas = replicas_of(runtime)
+        if hourly is None:
+            cost = "whose price the Hub does not list"
+        elif not hourly:
+            cost = "which is free"
+        else:
+            times = f" for {replicas} replicas" if replicas > 1 else ""
+            cost = f"which costs about ${hourly * replicas:.2f} per hour{times}, by the Hub's list price"
+        self.log.info("Space %s runs on %s, %s.", repo_id, runtime.hardware, cost)
+        if hourly != 0 and runtime.sleep_time:
+            self.log.info("It sleeps after %s seconds without a visitor.", runtime.sleep_time)
+        elif hourly != 0:
+            self.log.info("It has no sleep time, and is billed until somebody puts it back.")
 
     def _with_sleep_time(self, repo_id: str, runtime: SpaceRuntime, sleep_time: int | None) -> SpaceRuntime:
         if sleep_time is None or runtime.sleep_time == (None if sleep_time < 0 else sleep_time):

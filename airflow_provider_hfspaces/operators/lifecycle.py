@@ -105,6 +105,7 @@ class RestartSpaceOperator(WaitingOperator):
             asked, runtime = False, before
         else:
             self.log.info("Space %s is %s. Restarting it.", repo_id, describe(before))
+            self.log.info("%s", self.hook.page_url(repo_id))
             asked, runtime = True, self._restart(repo_id, context)
         if self.wait_until_running:
             return self.wait(repo_id, Goal(), context, before=before if asked else None)

@@ -21,6 +21,7 @@ from airflow_provider_hfspaces.compat import (
 )
 from airflow_provider_hfspaces.failures import failing_for_good
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
+from airflow_provider_hfspaces.map_names import NamedBySpace, name_by_space
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -32,7 +33,7 @@ _TRIGGER_LATE = 600.0
 """Seconds after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
 
 
-class SpaceStageSensor(BaseSensorOperator):
+class SpaceStageSensor(NamedBySpace, BaseSensorOperator):
     """Wait until a Space is in one of some stages.
 
     Fails at once, without using up retries, in a stage that the Space does not leave by itself:
@@ -75,6 +76,7 @@ class SpaceStageSensor(BaseSensorOperator):
             failed_stages = [failed_stages] if isinstance(failed_stages, str) else sorted(failed_stages)
         self.failed_stages = failed_stages
         self.hf_spaces_conn_id = hf_spaces_conn_id
+        name_by_space(self)
         self._linked = False
         self._last: str | None = None
 

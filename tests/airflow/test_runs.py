@@ -10,7 +10,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import dag_file, run
 from tests.conftest import HOME
 
-pytestmark = pytest.mark.usefixtures("airflow_db")
+pytestmark = pytest.mark.usefixtures("no_variables")
 
 
 def test_a_retry_knows_what_the_first_try_found(hub: HubEmulator) -> None:
@@ -21,8 +21,7 @@ def test_a_retry_knows_what_the_first_try_found(hub: HubEmulator) -> None:
     assert "t4-small" in {moment.hardware for moment in space.history}
     assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
     with sqlite3.connect(HOME / "airflow.db") as database:
-        kept = database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces:retried_upgrade:%'")
-        assert kept.fetchall() == []
+        assert database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'").fetchall() == []
 
 
 def test_the_way_back_is_taken_after_skipped_work(hub: HubEmulator) -> None:
@@ -41,6 +40,16 @@ def test_windows_mapped_over_spaces_each_put_their_own_back(hub: HubEmulator) ->
     assert (a.requested_hardware, a.sleep_time) == ("cpu-upgrade", 1200)
     assert (b.requested_hardware, b.stage) == ("cpu-basic", "PAUSED")
     assert "t4-small" in {moment.hardware for moment in b.history}
+    with sqlite3.connect(HOME / "airflow.db") as database:
+        names = database.execute(
+            "SELECT DISTINCT task_id, map_index, rendered_map_index FROM task_instance "
+            "WHERE dag_id = 'mapped_windows' AND task_id IN ('window.upgrade', 'look')"
+        ).fetchall()
+    assert set(names) == {
+        (task, index, name)
+        for task in ("window.upgrade", "look")
+        for index, name in enumerate(("acme/a", "acme/b"))
+    }
 
 
 def test_links_lead_to_the_space_that_each_task_was_about(hub: HubEmulator) -> None:

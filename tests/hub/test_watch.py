@@ -393,3 +393,26 @@ def test_owners_beyond_the_quota_are_served_evenly_within_the_share(hub: HubEmul
     looks = Counter(request.path for request in hub.requests)
     assert max(looks.values()) - min(looks.values()) <= 2
     assert {request.status for request in hub.requests} == {200}
+
+
+def test_nothing_goes_on_after_a_wait_that_is_given_up_as_something_happens(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+
+    async def use(watch: SpaceWatch) -> set[str]:
+        for steps in range(6):
+            wait = asyncio.ensure_future(watch.wait_for(SPACE, GPU, timeout=10, poll_interval=5))
+            looks = len(hub.requests)
+            await until(lambda looks=looks: len(hub.requests) > looks)  # type: ignore[misc]
+            await asyncio.sleep(0.1)
+            (owner,) = watch._source._owners.values()  # type: ignore[attr-defined]
+            wait.cancel()
+            for _ in range(steps // 2):
+                await asyncio.sleep(0)
+            owner._woken.set()
+            for _ in range(steps % 2):
+                await asyncio.sleep(0)
+            await asyncio.wait({wait})
+        await asyncio.sleep(0.05)
+        return {task.get_coro().__qualname__ for task in asyncio.all_tasks() if "_Owner" in str(task)}
+
+    assert watched(hub, use) == set()

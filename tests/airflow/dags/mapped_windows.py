@@ -9,6 +9,7 @@ from airflow_provider_hfspaces.operators.hardware import (
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
+from airflow_provider_hfspaces.operators.lifecycle import GetSpaceRuntimeOperator
 
 try:
     from airflow.sdk import DAG, task_group
@@ -25,4 +26,5 @@ with DAG("mapped_windows", schedule=None, start_date=datetime(2026, 1, 1), catch
         restore = RestoreHardwareOperator(task_id="restore", repo_id=space, from_task="snapshot")
         snapshot >> upgrade >> restore
 
-    window.expand(space=["acme/a", "acme/b"])
+    looks = GetSpaceRuntimeOperator.partial(task_id="look").expand(repo_id=["acme/a", "acme/b"])
+    window.expand(space=["acme/a", "acme/b"]) >> looks

@@ -1,0 +1,83 @@
+"""What the Hub said a moment ago, for all who ask now; and nobody waits longer than he should."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+__all__ = ["Cache", "TooSlow"]
+
+T = TypeVar("T")
+
+
+class TooSlow(Exception):
+    """It is still being read."""
+
+
+class Cache:
+    """Reads things in threads of their own and keeps them for a while.
+
+    Who asks for what is being read already waits for that. A reading that hangs holds up neither the
+    event loop nor the API server's own threads, and is never begun a second time meanwhile.
+
+    :param keep: seconds for which a reading counts as fresh.
+    :param patience: seconds that somebody waits for a reading at the most.
+    """
+
+    def __init__(self, *, keep: float, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.keep, self.patience = keep, patience
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._readings: dict[Hashable, tuple[Future[Any], list[float]]] = {}
+
+    async def get(self, key: Hashable, read: Callable[[], T]) -> T:
+        """What was read under this key, or is read now.
+
+        :raises TooSlow: if that takes too long; whoever asks again later may find it done.
+        :raises Exception: what ``read`` has raised, for as long as a reading is kept.
+        """
+        waiting = asyncio.wrap_future(self._reading(key, read))
+        try:
+            return await asyncio.wait_for(asyncio.shield(waiting), self.patience)
+        except (asyncio.TimeoutError, TimeoutError):
+            # An exception that comes later is for whoever asks then.
+            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise TooSlow(f"no answer within {self.patience:.0f} seconds") from None
+
+    def forget(self, key: Hashable) -> None:
+        """Read anew next time."""
+        with self._lock:
+            self._readings.pop(key, None)
+
+    def _reading(self, key: Hashable, read: Callable[[], T]) -> Future[T]:
+        with self._lock:
+            for old in [each for each, (_, ended) in self._readings.items() if self._is_old(ended)]:
+                del self._readings[old]
+            known = self._readings.get(key)
+            if known is not None:
+                return known[0]
+            future: Future[T] = Future()
+            ended: list[float] = []
+            self._readings[key] = (future, ended)
+        # A thread of a pool would keep the API server from stopping for as long as the Hub hangs.
+        threading.Thread(
+            target=self._run, args=(future, ended, read), name="hf-spaces-page", daemon=True
+        ).start()
+        return future
+
+    def _is_old(self, ended: list[float]) -> bool:
+        return bool(ended) and self._clock() - ended[0] >= self.keep
+
+    def _run(self, future: Future[T], ended: list[float], read: Callable[[], T]) -> None:
+        try:
+            result = read()
+        except BaseException as error:
+            ended.append(self._clock())
+            future.set_exception(error)
+        else:
+            ended.append(self._clock())
+            future.set_result(result)

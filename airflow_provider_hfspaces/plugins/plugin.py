@@ -1,0 +1,52 @@
+"""What Airflow loads by the ``airflow.plugins`` entry point, in each of its processes.
+
+Imports next to nothing: the page's server is made when the API server asks for it, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+__all__ = ["HfSpacesPlugin"]
+
+_PREFIX = "/hf_spaces"
+
+
+class HfSpacesPlugin(AirflowPlugin):
+    """The fleet page, from Airflow 3.1 on; before that, and where it is turned off, nothing."""
+
+    name = "hf_spaces"
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The page's server, for the API server to mount."""
+        from airflow_provider_hfspaces.compat import has_external_views
+
+        if not has_external_views():
+            return []
+        from airflow_provider_hfspaces.plugins.app import make_app
+
+        return [{"app": make_app(), "url_prefix": _PREFIX, "name": "Hugging Face Spaces"}]
+
+    @cached_property
+    def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The entry in the menu Browse, with the page in Airflow's own frame."""
+        from airflow_provider_hfspaces.compat import fleet_page_url, has_external_views
+
+        if not has_external_views():
+            return []
+        page = fleet_page_url(_PREFIX)
+        return [
+            {
+                "name": "Hugging Face Spaces",
+                "href": f"{page}/",
+                "icon": f"{page}/static/icon.svg",
+                "icon_dark_mode": f"{page}/static/icon-dark.svg",
+                "destination": "nav",
+                "category": "browse",
+                "url_route": "hf_spaces",
+            }
+        ]

@@ -1,0 +1,227 @@
+"""Take the pictures of the documentation: a real Airflow, an emulated Hub, and a browser without a window.
+
+``python scripts/screenshots.py [--out docs/images] [--spaces 0] [--only fleet]`` needs Chromium and the
+Python package ``playwright`` beside this package; it says so where they are missing. Everything else it
+starts by itself, in ``.airflow/screenshots`` and on ports that are free, and stops again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".airflow" / "screenshots"
+DAG = "gpu_batch_window"
+SPEED = 20
+WIDE, TALL = {"width": 1280, "height": 800}, {"width": 1280, "height": 900}
+LOG = {"width": 1560, "height": 620}
+NARROW = {"width": 390, "height": 844}
+MOST_BYTES = 190_000
+HARDWARE = ("cpu-basic", "cpu-upgrade", "t4-small", "a10g-small", "l4x1")
+STAGES = ("RUNNING", "RUNNING", "RUNNING", "SLEEPING", "PAUSED", "RUNTIME_ERROR")
+
+
+def main() -> int:
+    """Take them all, or those that ``--only`` names."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
+    parser.add_argument("--spaces", type=int, default=0, help="so many Spaces more")
+    parser.add_argument("--only", choices=["fleet", "all"], default="all", help="the fleet page alone")
+    choices = parser.parse_args()
+    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    browser_path = next((each for each in found if each), None)
+    missing = missing_parts(browser_path)
+    if missing:
+        print(f"The screenshots need {' and '.join(missing)}.", file=sys.stderr)
+        return 1
+    sys.path.insert(0, str(ROOT))
+    choices.out.mkdir(parents=True, exist_ok=True)
+    with running(choices.spaces) as airflow:
+        if choices.only == "all":
+            run_dag(airflow)
+        with browser(str(browser_path)) as chromium:
+            take(chromium, airflow, choices.out, everything=choices.only == "all")
+    return 0
+
+
+def missing_parts(browser_path: str | None) -> list[str]:
+    """What is not installed, in words that say how to get it."""
+    missing = []
+    if browser_path is None:
+        missing.append("Chromium (Debian: apt-get install chromium)")
+    if importlib.util.find_spec("playwright") is None:
+        missing.append("playwright (pip install playwright)")
+    return missing
+
+
+@contextmanager
+def running(more_spaces: int) -> Iterator[Any]:
+    """Airflow with the example DAGs, a user ``admin``, and a connection to an emulated Hub."""
+    from airflow_provider_hfspaces.emulator import HubEmulator
+    from tests.processes.airflow_processes import AirflowProcesses
+
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir(parents=True)
+    passwords = HOME / "passwords.json"
+    passwords.write_text(json.dumps({"admin": "admin"}))
+    with HubEmulator(speed=SPEED, fleet="demo") as hub:
+        for number in range(more_spaces):
+            hub.add_space(
+                f"acme/worker-{number:04}",
+                hardware=HARDWARE[number % len(HARDWARE)],
+                stage=STAGES[number % len(STAGES)],
+                sleep_time=3600 if number % 3 else None,
+            )
+        airflow = AirflowProcesses(
+            HOME,
+            hub,
+            dags=ROOT / "example_dags",
+            environment={
+                "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+            },
+        )
+        # The form of a connection is shown for those that are stored.
+        del airflow.environment["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
+        connection = {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
+        try:
+            print("Starting Airflow …", flush=True)
+            airflow.airflow("db", "migrate")
+            airflow.airflow("connections", "add", "hf_spaces_default", "--conn-json", json.dumps(connection))
+            airflow.spawn("api-server", "api-server", "--port", str(airflow.port))
+            for name in ("dag-processor", "scheduler", "triggerer"):
+                airflow.spawn(name, name)
+            airflow.until(airflow.answers, 120)
+            yield airflow
+        finally:
+            airflow.stop()
+
+
+def run_dag(airflow: Any) -> None:
+    """Have the example DAG run to its end, so that there is something to show."""
+    print(f"Running {DAG} …", flush=True)
+    found = f"SELECT count(*) FROM serialized_dag WHERE dag_id = '{DAG}'"
+    airflow.until(lambda: airflow.query(found)[0][0], 120)
+    airflow.airflow("dags", "unpause", DAG)
+    airflow.airflow("dags", "trigger", DAG)
+    ended = f"SELECT count(*) FROM dag_run WHERE dag_id = '{DAG}' AND state IN ('success', 'failed')"
+    airflow.until(lambda: airflow.query(ended)[0][0], 300)
+    print("And once more, to be seen at work …", flush=True)
+    airflow.airflow("dags", "trigger", DAG, "--conf", json.dumps({"batch_size": 200}))
+    working = "SELECT count(*) FROM task_instance WHERE task_id = 'batch' AND state = 'running'"
+    airflow.until(lambda: airflow.query(working)[0][0], 300)
+
+
+@contextmanager
+def browser(path: str) -> Iterator[Any]:
+    """Chromium, which asks nobody but the Airflow here."""
+    from playwright.sync_api import sync_playwright
+
+    switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=switches)
+        try:
+            yield chromium
+        finally:
+            chromium.close()
+
+
+def take(chromium: Any, airflow: Any, out: Path, *, everything: bool) -> None:
+    """Log in and take the pictures."""
+
+    def shot(name: str, prepare: Callable[[Any], Any], *, theme: str = "light", size: Any = WIDE) -> None:
+        context = chromium.new_context(viewport=size, color_scheme=theme)
+        context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
+        page = context.new_page()
+        try:
+            log_in(page, airflow.api)
+            prepare(page)
+            page.wait_for_timeout(500)
+            page.screenshot(path=out / f"{name}.png")
+            shrink(out / f"{name}.png")
+            print(f"{out / name}.png", flush=True)
+        except Exception:
+            page.screenshot(path=HOME / f"{name}-failed.png")
+            raise
+        finally:
+            context.close()
+
+    def fleet(page: Any) -> None:
+        page.goto(f"{airflow.api}/plugin/hf_spaces")
+        frame = page.frame_locator("iframe")
+        frame.locator("tbody tr").first.wait_for(timeout=30_000)
+        frame.locator("#status", has_text="As of").wait_for(timeout=30_000)
+
+    def form(page: Any) -> None:
+        page.goto(f"{airflow.api}/connections")
+        page.get_by_role("button", name="Edit").first.click()
+        page.get_by_text("Extra Fields", exact=True).click()
+        page.get_by_text("Owner of Spaces").wait_for(timeout=30_000)
+
+    def log(page: Any) -> None:
+        page.goto(task_url(airflow, "upgrade"))
+        page.get_by_text("Requesting").first.wait_for(timeout=30_000)
+
+    def links(page: Any) -> None:
+        page.goto(task_url(airflow, "upgrade") + "/details")
+        page.get_by_text("Open Space").first.wait_for(timeout=30_000)
+
+    shot("fleet", fleet)
+    shot("fleet-dark", fleet, theme="dark")
+    shot("fleet-narrow", fleet, size=NARROW)
+    if everything:
+        shot("connection-form", form, size=TALL)
+        shot("upgrade-log", log, size=LOG)
+        shot("task-links", links)
+
+
+def log_in(page: Any, api: str) -> None:
+    """As a user does, by the form."""
+    for _ in range(3):
+        page.goto(f"{api}/auth/login?next={api}/", wait_until="networkidle")
+        page.locator("input[name=username]").fill("admin")
+        page.locator("input[name=password]").fill("admin")
+        page.get_by_role("button").last.click()
+        try:
+            page.wait_for_url(lambda address: "/auth/login" not in address, timeout=10_000)
+            return
+        except Exception:
+            time.sleep(2)
+    raise RuntimeError("Airflow did not take the login.")
+
+
+def task_url(airflow: Any, task: str) -> str:
+    """The page of a task of the newest finished run."""
+    rows = airflow.query(
+        f"SELECT task_id, run_id FROM task_instance WHERE dag_id = '{DAG}' AND task_id LIKE '%{task}' "
+        f"AND state = 'success' ORDER BY start_date DESC LIMIT 1"
+    )
+    task_id, run_id = rows[0]
+    return f"{airflow.api}/dags/{DAG}/runs/{quote(run_id)}/tasks/{task_id}"
+
+
+def shrink(picture: Path) -> None:
+    """Fewer colours for what is too large for a repository, where Pillow is installed."""
+    if picture.stat().st_size < MOST_BYTES or importlib.util.find_spec("PIL") is None:
+        return
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        small = image.convert("RGB").quantize(colors=256, dither=Image.Dither.NONE)
+    small.save(picture, optimize=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The page's server as Airflow's API server mounts it, with Airflow's own auth manager and database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat import has_external_views
+from airflow_provider_hfspaces.emulator import HubEmulator
+
+collect_ignore = [] if has_external_views() else ["test_page.py", "test_pausing.py", "test_runs.py"]
+
+
+class Page:
+    """A browser, logged in as somebody or as nobody."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def logged_in(self, role: str | None) -> Page:
+        from airflow.api_fastapi.app import get_auth_manager
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+        self.client.cookies.clear()
+        if role:
+            user = SimpleAuthManagerUser(username=role.lower(), role=role)
+            self.client.cookies.set("_token", get_auth_manager().generate_jwt(user))
+        return self
+
+    def get(self, path: str) -> Any:
+        return self.client.get(f"/hf_spaces/{path}")
+
+    def fleet(self, conn_id: str = "hf_spaces_default") -> Any:
+        answer = self.get(f"api/fleet/{conn_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def connections(self) -> dict[str, Any]:
+        answer = self.get("api/connections")
+        assert answer.status_code == 200, answer.text
+        return {each["conn_id"]: each for each in answer.json()["connections"]}
+
+    def pause(self, repo_id: str, conn_id: str = "hf_spaces_default", **headers: str) -> Any:
+        return self.client.post(
+            f"/hf_spaces/api/pause/{conn_id}",
+            json={"repo_id": repo_id},
+            headers={"X-HF-Spaces-Page": "1", **headers},
+        )
+
+
+@pytest.fixture
+def page(airflow_db: None) -> Iterator[Page]:
+    """The page, seen by an administrator."""
+    from airflow.api_fastapi.app import init_auth_manager, purge_cached_app
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from airflow_provider_hfspaces.plugins.plugin import HfSpacesPlugin
+
+    airflow = FastAPI()
+    for each in HfSpacesPlugin().fastapi_apps:
+        airflow.mount(each["url_prefix"], each["app"])
+    init_auth_manager(airflow)
+    with TestClient(airflow) as client:
+        yield Page(client).logged_in("ADMIN")
+    purge_cached_app()
+
+
+@pytest.fixture
+def stored(airflow_db: None) -> Iterator[Any]:
+    """Stores connections in Airflow's database: ``stored("id", hub, namespace="acme")``."""
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    made = []
+
+    def store(conn_id: str, hub: HubEmulator | str, token: str | None = None, **extra: Any) -> None:
+        host, password = (hub, token) if isinstance(hub, str) else (hub.url, token or hub.token)
+        with create_session() as session:
+            session.add(
+                Connection(
+                    conn_id=conn_id,
+                    conn_type="hf_spaces",
+                    host=host,
+                    password=password,
+                    extra=json.dumps(extra) if extra else None,
+                )
+            )
+        made.append(conn_id)
+
+    yield store
+    with create_session() as session:
+        session.execute(delete(Connection).where(Connection.conn_id.in_(made)))

@@ -1,0 +1,204 @@
+"""The fleet page: who sees it, what it shows, and how it bears a Hub that fails."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import connection
+from tests.plugins.conftest import Page
+
+DATA = ("api/connections", "api/fleet/hf_spaces_default", "api/runs")
+
+
+@pytest.fixture
+def hub_speed() -> float:
+    return 0
+
+
+def row(fleet: dict[str, Any], repo_id: str) -> dict[str, Any]:
+    return next(each for each in fleet["spaces"] if each["repo_id"] == repo_id)
+
+
+@pytest.mark.parametrize("path", DATA)
+def test_who_is_not_logged_in_gets_nothing(hub: HubEmulator, page: Page, path: str) -> None:
+    assert page.logged_in(None).get(path).status_code == 401
+    assert page.get("").status_code == 401
+
+
+@pytest.mark.parametrize("path", DATA)
+@pytest.mark.parametrize("role", ["VIEWER", "USER"])
+def test_who_may_not_read_connections_gets_no_data(
+    hub: HubEmulator, page: Page, role: str, path: str
+) -> None:
+    hub.add_space("acme/whisper")
+    answer = page.logged_in(role).get(path)
+    assert answer.status_code == 403
+    assert "whisper" not in answer.text
+    assert "whisper" not in page.get("").text
+    assert not hub.requests
+
+
+@pytest.mark.parametrize("role", ["OP", "ADMIN"])
+def test_who_may_read_connections_sees_their_fleets(hub: HubEmulator, page: Page, role: str) -> None:
+    hub.add_space("alice/whisper", hardware="t4-small", sleep_time=3600)
+    page.logged_in(role)
+    assert page.connections()["hf_spaces_default"]["may_pause"]
+    assert row(page.fleet(), "alice/whisper")["stage"] == "RUNNING"
+
+
+def test_a_row_says_what_a_space_does_and_costs(hub: HubEmulator, page: Page) -> None:
+    hub.add_space("alice/whisper", hardware="t4-small", sleep_time=3600, replicas=2, private=True)
+    shown = row(page.fleet(), "alice/whisper")
+    assert (shown["hardware"], shown["requested"]) == ("t4-small", "t4-small")
+    assert (shown["sleep_time"], shown["replicas"], shown["private"]) == (3600, 2, True)
+    assert (shown["cost"], shown["billed"]) == (0.8, True)
+    assert shown["url"] == f"{hub.url}/spaces/alice/whisper"
+    assert shown["modified"]
+
+
+def test_a_space_that_does_not_run_costs_nothing_now(hub: HubEmulator, page: Page) -> None:
+    hub.add_space("alice/asleep", hardware="l4x1", stage="SLEEPING", sleep_time=900)
+    hub.add_space("alice/page", sdk="static")
+    fleet = page.fleet()
+    asleep, static = row(fleet, "alice/asleep"), row(fleet, "alice/page")
+    assert (asleep["cost"], asleep["cost_running"], asleep["billed"]) == (0, 0.8, False)
+    assert (static["cost"], static["cost_running"], static["hardware"]) == (0, 0, None)
+
+
+def test_hardware_without_a_list_price_is_said_to_have_none(hub: HubEmulator, page: Page) -> None:
+    hub.add_space("alice/huge", hardware="h200x8")
+    shown = row(page.fleet(), "alice/huge")
+    assert (shown["cost"], shown["billed"]) == (None, True)
+
+
+def test_the_fleet_is_the_users_and_their_organizations(hub: HubEmulator, page: Page) -> None:
+    hub.add_user("stranger")
+    for owner in ("alice", "acme", "stranger"):
+        hub.add_space(f"{owner}/one")
+    fleet = page.fleet()
+    assert set(fleet["owners"]) >= {"alice", "acme"}
+    assert "stranger/one" not in {each["repo_id"] for each in fleet["spaces"]}
+
+
+def test_a_namespace_narrows_the_fleet_to_one_owner(hub: HubEmulator, page: Page, stored: Any) -> None:
+    hub.add_space("alice/one")
+    hub.add_space("acme/two")
+    stored("acme_only", hub, namespace="acme")
+    fleet = page.fleet("acme_only")
+    assert [each["repo_id"] for each in fleet["spaces"]] == ["acme/two"]
+    assert not [each for each in hub.requests if each.path == "/api/whoami-v2"]
+
+
+def test_a_thousand_spaces_are_a_handful_of_requests_and_the_next_look_is_none(
+    hub: HubEmulator, page: Page, stored: Any
+) -> None:
+    for number in range(1000):
+        hub.add_space(f"acme/s{number}")
+    stored("big", hub, namespace="acme")
+    assert len(page.fleet("big")["spaces"]) == 1000
+    assert len(hub.requests) == 3
+    page.fleet("big")
+    assert len(hub.requests) == 3
+
+
+def test_no_answer_holds_a_token(hub: HubEmulator, page: Page, stored: Any) -> None:
+    hub.add_space("alice/whisper")
+    stored("wrong", hub, "hf_thisTokenIsNotOneOfTheHubsAtAllxxxx")
+    for path in (*DATA, "api/fleet/wrong", "", "static/fleet.js"):
+        text = page.get(path).text
+        assert hub.token not in text
+        assert "hf_thisTokenIsNot" not in text
+
+
+def test_a_connection_in_trouble_says_so_and_the_others_still_show(
+    hub: HubEmulator, page: Page, stored: Any
+) -> None:
+    hub.add_space("alice/whisper")
+    stored("wrong", hub, "hf_thisTokenIsNotOneOfTheHubsAtAllxxxx")
+    stored("down", f"http://127.0.0.1:{_closed_port()}", "hf_x", namespace="acme")
+    stored("nobody", hub.url, "")
+    stored("bad", hub, timeout="soon")
+    known = page.connections()
+    assert {"wrong", "down", "nobody", "bad", "hf_spaces_default"} <= set(known)
+    assert "seconds above 0" in known["bad"]["problem"]
+    assert "token" in page.fleet("wrong")["problem"]
+    assert "spaces" not in page.fleet("wrong")
+    assert page.fleet("down")["problem"]
+    assert "neither a namespace nor a token" in page.fleet("nobody")["problem"]
+    assert row(page.fleet(), "alice/whisper")
+
+
+def test_an_owner_in_trouble_leaves_the_other_owners(hub: HubEmulator, page: Page) -> None:
+    hub.add_space("acme/whisper")
+    hub.faults.add(kind="status", status=403, path="^/api/spaces$", times=1)
+    fleet = page.fleet()
+    assert len(fleet["problems"]) == 1
+    assert "The Spaces of alice cannot be shown." in fleet["problems"][0]
+    assert row(fleet, "acme/whisper")
+
+
+def test_without_prices_the_spaces_still_show(hub: HubEmulator, page: Page) -> None:
+    hub.add_space("alice/whisper", hardware="t4-small")
+    hub.faults.add(kind="status", status=403, path="^/api/spaces/hardware$")
+    fleet = page.fleet()
+    assert "prices are not known" in fleet["problems"][0]
+    assert row(fleet, "alice/whisper")["cost"] is None
+
+
+def _closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def test_only_connections_of_our_type_are_shown(
+    hub: HubEmulator, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", '{"conn_type": "http", "password": "confidential"}')
+    assert "other" not in page.connections()
+    answer = page.get("api/fleet/other")
+    assert answer.status_code == 404
+    assert "confidential" not in answer.text
+    assert page.get("api/fleet/nonesuch").status_code == 404
+
+
+def test_connections_of_the_environment_and_those_that_the_configuration_names_are_shown(
+    hub: HubEmulator, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_FROM_ENVIRONMENT", connection(hub))
+    monkeypatch.setenv("AIRFLOW__HF_SPACES__FLEET_CONNECTIONS", "lost, hf_spaces_default")
+    known = page.connections()
+    assert known["from_environment"]["problem"] is None
+    assert "no such connection" in known["lost"]["problem"]
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_runs_no_text_as_code(hub: HubEmulator, page: Page) -> None:
+    shown = page.get("")
+    assert shown.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "unsafe" not in shown.headers["content-security-policy"]
+    assert "http" not in shown.text
+    for name in ("fleet.js", "rows.js", "theme.js", "fleet.css", "icon.svg"):
+        answer = page.get(f"static/{name}")
+        assert answer.status_code == 200
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "innerHTML" not in answer.text
+
+
+def test_a_hub_that_hangs_holds_nobody_else_up(hub: HubEmulator, page: Page, stored: Any) -> None:
+    hub.add_space("alice/whisper")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stored("silent", f"http://127.0.0.1:{silent.getsockname()[1]}", "hf_x", namespace="acme", timeout=1)
+        answers: list[Any] = []
+        asking = threading.Thread(target=lambda: answers.append(page.fleet("silent")))
+        asking.start()
+        taken, _ = silent.accept()
+        assert row(page.fleet(), "alice/whisper")
+        assert not answers
+        taken.close()
+        silent.close()
+        asking.join(30)
+    assert "problem" in answers[0]

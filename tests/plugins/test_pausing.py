@@ -1,0 +1,131 @@
+"""Pausing from the fleet page: who may, what is refused, and what is written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.plugins.conftest import Page
+
+
+@pytest.fixture
+def hub_speed() -> float:
+    return 0
+
+
+def changes(hub: HubEmulator) -> list[str]:
+    return [each.path for each in hub.requests if each.method != "GET"]
+
+
+@pytest.mark.parametrize("role", ["OP", "ADMIN"])
+def test_who_may_edit_the_connection_may_pause_its_spaces(hub: HubEmulator, page: Page, role: str) -> None:
+    space = hub.add_space("alice/whisper", hardware="t4-small")
+    answer = page.logged_in(role).pause("alice/whisper")
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["space"]["stage"], answer.json()["space"]["cost"]) == ("PAUSED", 0)
+    assert space.stage == "PAUSED"
+    assert {each["stage"] for each in page.fleet()["spaces"]} == {"PAUSED"}
+
+
+@pytest.mark.parametrize(("role", "status"), [(None, 401), ("VIEWER", 403), ("USER", 403)])
+def test_nobody_else_may(hub: HubEmulator, page: Page, role: str | None, status: int) -> None:
+    space = hub.add_space("alice/whisper")
+    assert page.logged_in(role).pause("alice/whisper").status_code == status
+    assert space.stage == "RUNNING"
+    assert not hub.requests
+
+
+def test_who_may_only_read_the_connection_sees_the_fleet_but_cannot_pause(
+    hub: HubEmulator, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    def only_reading(self: Any, *, method: str, user: Any, details: Any = None) -> bool:
+        return method == "GET"
+
+    monkeypatch.setattr(SimpleAuthManager, "is_authorized_connection", only_reading)
+    space = hub.add_space("alice/whisper")
+    assert page.connections()["hf_spaces_default"]["may_pause"] is False
+    assert page.fleet()["spaces"]
+    assert page.pause("alice/whisper").status_code == 403
+    assert space.stage == "RUNNING"
+
+
+def test_a_permission_for_one_connection_is_none_for_another(
+    hub: HubEmulator, page: Page, stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    def only_one(self: Any, *, method: str, user: Any, details: Any = None) -> bool:
+        return details.conn_id in (None, "theirs")
+
+    monkeypatch.setattr(SimpleAuthManager, "is_authorized_connection", only_one)
+    stored("theirs", hub, namespace="acme")
+    hub.add_space("acme/one")
+    hub.add_space("alice/whisper")
+    assert set(page.connections()) == {"theirs"}
+    assert page.fleet("theirs")["spaces"]
+    assert page.get("api/fleet/hf_spaces_default").status_code == 403
+    assert page.pause("alice/whisper").status_code == 403
+    assert not changes(hub)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}], ids=lambda each: str(each)
+)
+def test_what_another_site_sends_is_refused(hub: HubEmulator, page: Page, headers: dict[str, str]) -> None:
+    hub.add_space("alice/whisper")
+    assert page.pause("alice/whisper", **headers).status_code == 403
+    assert not changes(hub)
+
+
+@pytest.mark.parametrize(
+    "sent", [{"data": {"repo_id": "alice/whisper"}}, {"json": {"repo_id": "alice/whisper"}}]
+)
+def test_what_a_form_could_send_is_refused(hub: HubEmulator, page: Page, sent: dict[str, Any]) -> None:
+    hub.add_space("alice/whisper")
+    answer = page.client.post("/hf_spaces/api/pause/hf_spaces_default", **sent)
+    assert answer.status_code == 403
+    assert not changes(hub)
+
+
+def test_a_space_of_somebody_else_is_refused(hub: HubEmulator, page: Page, stored: Any) -> None:
+    hub.add_space("alice/whisper")
+    stored("acme_only", hub, namespace="acme")
+    for repo_id in ("alice/whisper", "../../whoami-v2", ""):
+        answer = page.pause(repo_id, "acme_only")
+        assert answer.status_code == 404
+    assert not changes(hub)
+
+
+def test_a_space_that_is_paused_already_is_left_alone(hub: HubEmulator, page: Page) -> None:
+    hub.add_space("alice/whisper", stage="PAUSED")
+    assert page.pause("alice/whisper").json()["space"]["stage"] == "PAUSED"
+    assert not changes(hub)
+
+
+def test_what_the_hub_refuses_is_told_in_its_words(hub: HubEmulator, page: Page, stored: Any) -> None:
+    hub.add_space("acme/whisper")
+    stored("reader", hub, hub.add_token("alice", "read"))
+    answer = page.pause("acme/whisper", "reader")
+    assert answer.status_code == 502
+    assert "acme/whisper" in answer.json()["detail"]
+    assert hub.space("acme/whisper").stage == "RUNNING"
+
+
+def test_a_pause_is_in_airflows_audit_log(hub: HubEmulator, page: Page) -> None:
+    from airflow.models.log import Log
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    hub.add_space("alice/audited")
+    page.pause("alice/audited")
+    with create_session() as session:
+        found = session.scalars(
+            select(Log).where(Log.event == "hf_spaces.pause").order_by(Log.id.desc())
+        ).first()
+        assert found is not None
+        assert found.owner == "admin"
+        assert "alice/audited" in str(found.extra)

@@ -1,0 +1,95 @@
+"""Which DAG runs the fleet page shows beside a Space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import dag_file, run
+from tests.plugins.conftest import Page
+
+
+@pytest.fixture
+def ran(hub: HubEmulator, airflow_db: None) -> HubEmulator:
+    """A run of a DAG with tasks mapped over two Spaces, and nothing left of other tests' runs."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        session.execute(delete(DagRun))
+    hub.add_space("acme/a", hardware="cpu-upgrade")
+    hub.add_space("acme/b")
+    assert run(dag_file("mapped_windows").dag)["dag"] == "success"
+    return hub
+
+
+def runs(page: Page) -> list[dict[str, Any]]:
+    answer = page.get("api/runs")
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["runs"])
+
+
+def test_the_run_whose_mapped_tasks_touched_a_space_is_beside_it(ran: HubEmulator, page: Page) -> None:
+    found = [each for each in runs(page) if each["dag_id"] == "mapped_windows"]
+    assert {each["repo_id"] for each in found} == {"acme/a", "acme/b"}
+    assert {each["state"] for each in found} == {"success"}
+    assert {each["endpoint"] for each in found} == {ran.url}
+    assert all(each["run_id"] for each in found)
+
+
+def test_runs_of_dags_or_with_connections_that_the_user_may_not_read_are_left_out(
+    ran: HubEmulator, page: Page, stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    def other_only(self: Any, *, method: str, user: Any, details: Any = None) -> bool:
+        return details.conn_id in (None, "other")
+
+    stored("other", ran)
+    assert runs(page)
+    with monkeypatch.context() as without_dags:
+        without_dags.setattr(SimpleAuthManager, "is_authorized_dag", lambda self, **details: False)
+        assert runs(page) == []
+    monkeypatch.setattr(SimpleAuthManager, "is_authorized_connection", other_only)
+    assert runs(page) == []
+
+
+def test_a_dag_that_has_not_run_yet_is_shown_without_a_run() -> None:
+    from airflow_provider_hfspaces.plugins.connections import Known
+    from airflow_provider_hfspaces.plugins.runs import SpaceTask, runs_of
+
+    known = [Known("hub", "https://huggingface.co", "acme")]
+    tasks = [SpaceTask("new", "upgrade", "hub", ("whisper",)), SpaceTask("new", "lost", "gone", ("acme/x",))]
+    found = runs_of(tasks, known, {"new"})
+    assert [(each["repo_id"], each["dag_id"], each["run_id"]) for each in found] == [
+        ("acme/whisper", "new", None)
+    ]
+
+
+def test_tasks_are_found_by_their_module_or_their_link_and_templates_are_not_taken_for_spaces() -> None:
+    from airflow_provider_hfspaces.plugins.runs import _tasks_in
+
+    ours = {
+        "task_id": "ours",
+        "_task_module": "airflow_provider_hfspaces.operators.hardware",
+        "repo_id": "acme/whisper",
+        "hf_spaces_conn_id": "hub",
+    }
+    derived = {
+        "task_id": "derived",
+        "_task_module": "their.operators",
+        "_operator_extra_links": {"Open Space": "hf_space_link"},
+        "repo_id": "{{ params.space }}",
+    }
+    mapped = {**ours, "task_id": "mapped", "repo_id": None, "partial_kwargs": {"hf_spaces_conn_id": "other"}}
+    mapped.pop("hf_spaces_conn_id")
+    strange = {"task_id": "strange", "_task_module": "airflow.providers.standard.operators.empty"}
+    tasks = [{"__var": each, "__type": "operator"} for each in (ours, derived, mapped, strange)]
+    found = {each.task_id: each for each in _tasks_in("dag", {"dag": {"tasks": tasks}})}
+    assert set(found) == {"ours", "derived", "mapped"}
+    assert (found["ours"].conn_id, found["ours"].given) == ("hub", ("acme/whisper",))
+    assert found["derived"].given == ()
+    assert found["mapped"].conn_id == "other"

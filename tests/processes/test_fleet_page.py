@@ -1,0 +1,82 @@
+"""A real API server shows the fleet page: to whom it may, with what the Hub says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from airflow_provider_hfspaces.compat import AIRFLOW_VERSION
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.processes.airflow_processes import AirflowProcesses
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="pages of plugins came with Airflow 3.1"),
+]
+
+
+@pytest.fixture
+def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
+    passwords = tmp_path / "passwords.json"
+    passwords.write_text(json.dumps({"admin": "for admin", "viewer": "for viewer"}))
+    processes = AirflowProcesses(
+        tmp_path,
+        hub,
+        environment={
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        },
+    )
+    try:
+        processes.airflow("db", "migrate")
+        processes.spawn("api-server", "api-server", "--port", str(processes.port))
+        processes.until(processes.answers, 120)
+        yield processes
+    finally:
+        processes.stop()
+
+
+def browser(airflow: AirflowProcesses, user: str) -> requests.Session:
+    """Somebody who has logged in with his password, and has the cookie of it."""
+    session = requests.Session()
+    credentials = {"username": user, "password": f"for {user}"}
+    answer = session.post(f"{airflow.api}/auth/token", json=credentials, timeout=30)
+    assert answer.status_code == 201, answer.text
+    session.cookies.set("_token", answer.json()["access_token"])
+    return session
+
+
+def test_the_page_is_in_the_menu_and_shows_fleets_to_whom_it_may(
+    hub: HubEmulator, airflow: AirflowProcesses
+) -> None:
+    space = hub.add_space("alice/whisper", hardware="t4-small")
+    admin, viewer, nobody = browser(airflow, "admin"), browser(airflow, "viewer"), requests.Session()
+    page = f"{airflow.api}/hf_spaces"
+    plugins = admin.get(f"{airflow.api}/api/v2/plugins", timeout=30).json()["plugins"]
+    views = [view for plugin in plugins for view in plugin["external_views"]]
+    assert [view["href"] for view in views if view["url_route"] == "hf_spaces"] == ["/hf_spaces/"]
+
+    assert "Hugging Face Spaces" in admin.get(f"{page}/", timeout=30).text
+    assert admin.get(f"{page}/static/fleet.js", timeout=30).ok
+    shown = admin.get(f"{page}/api/fleet/hf_spaces_default", timeout=60).json()
+    assert [(each["repo_id"], each["cost"]) for each in shown["spaces"]] == [("alice/whisper", 0.4)]
+    assert admin.get(f"{page}/api/runs", timeout=60).json() == {"runs": []}
+
+    for path in ("api/connections", "api/fleet/hf_spaces_default", "api/runs"):
+        assert viewer.get(f"{page}/{path}", timeout=30).status_code == 403
+        assert nobody.get(f"{page}/{path}", timeout=30).status_code == 401
+    assert nobody.get(f"{page}/", timeout=30).status_code == 401
+
+    pause = f"{page}/api/pause/hf_spaces_default"
+    asked = {"json": {"repo_id": "alice/whisper"}, "timeout": 60}
+    assert viewer.post(pause, headers={"X-HF-Spaces-Page": "1"}, **asked).status_code == 403
+    assert admin.post(pause, **asked).status_code == 403
+    assert space.stage == "RUNNING"
+    assert admin.post(pause, headers={"X-HF-Spaces-Page": "1"}, **asked).status_code == 200
+    assert space.stage == "PAUSED"
+    assert hub.token not in airflow.tail("api-server")
