@@ -12,7 +12,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.venv/pip-cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install clients demo test test-processes test-matrix test-cluster check lint format types clean
+.PHONY: help install clients demo test test-processes test-matrix test-cluster check lint format types docs dist clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ demo: $(INSTALLED) ## Watch a Space go to a GPU, work, and come back, on an emul
 	@$(BIN)/python scripts/demo.py
 
 test: $(INSTALLED) $(CLIENTS) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 test-processes: $(INSTALLED) ## Run the tests that start and kill a whole Airflow
 	$(BIN)/python -m pytest -m processes tests/processes
@@ -71,5 +71,21 @@ format: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
+$(VENV)/.docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## Build the documentation in docs/_build (Python 3.11 or newer); warnings are errors
+	@rm -rf docs/_build docs/reference
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build
+	@echo "Open docs/_build/index.html"
+
+$(VENV)/.release: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[release]'
+	@touch $@
+
+dist: $(VENV)/.release ## Build wheel and sdist, and try them in an Airflow that has nothing else
+	$(BIN)/python scripts/check_dist.py
+
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(AIRFLOW_HOME) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(AIRFLOW_HOME) build dist docs/_build docs/reference .pytest_cache .mypy_cache .ruff_cache

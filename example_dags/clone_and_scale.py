@@ -33,9 +33,11 @@ with DAG(
     tags=["hugging face", "spaces"],
     doc_md=__doc__,
 ) as dag:
+    # [START howto_operator_duplicate_space]
     duplicate = DuplicateSpaceOperator(
         task_id="duplicate", from_id="{{ params.original }}", to_id=COPY, retries=2
     )
+    # [END howto_operator_duplicate_space]
     add_secret = AddSecretOperator(
         task_id="add_secret",
         repo_id=COPY,
@@ -49,6 +51,7 @@ with DAG(
     scale = RequestHardwareOperator(
         task_id="scale", repo_id=COPY, hardware="cpu-upgrade", sleep_time=1800, wait=False
     )
+    # [START howto_sensor_space_running]
     running = SpaceRunningSensor(
         task_id="running",
         repo_id=COPY,
@@ -57,7 +60,10 @@ with DAG(
         poke_interval=15,
         timeout=1800,
     )
+    # [END howto_sensor_space_running]
+    # [START howto_operator_pause_space]
     pause = PauseSpaceOperator(task_id="pause", repo_id=COPY)
+    # [END howto_operator_pause_space]
 
     duplicate >> add_secret >> add_variable >> scale >> running >> pause
 

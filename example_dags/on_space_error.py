@@ -39,12 +39,14 @@ RECORD = "on_space_error:acme:whisper"
 if AssetWatcher is None:
     SCHEDULE = None
 else:
+    # [START howto_trigger_space_event]
     from airflow_provider_hfspaces.triggers.events import SpaceEventTrigger
 
     failed = AssetWatcher(
         name="failed", trigger=SpaceEventTrigger(repo_id=SPACE, stages=ERRORS, poll_interval=30)
     )
     SCHEDULE = [space_asset(SPACE, watchers=[failed])]
+    # [END howto_trigger_space_event]
 
 with DAG(
     dag_id="on_space_error",

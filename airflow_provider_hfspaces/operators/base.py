@@ -185,18 +185,11 @@ class WaitingOperator(SpaceOperator):
             "Waiting until Space %s is %s, for %.0f seconds at the most, %s.", repo_id, goal, timeout, where
         )
 
-    def execute_complete(
-        self,
-        context: Context,
-        event: Mapping[str, Any],
-        repo_id: str,
-        then: Mapping[str, Any] | None = None,
-        since: float | None = None,
-    ) -> Any:
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Go on after a deferred wait.
 
-        :param since: when the wait began, in seconds since 1970.
-
+        :param event: the trigger's. All that is needed stands in it, since ``dag.test()`` hands
+            over nothing else.
         :raises AirflowFailException: for what another try would meet again.
         """
         from airflow_provider_hfspaces.hooks.hfspaces import describe
@@ -207,12 +200,11 @@ class WaitingOperator(SpaceOperator):
             if event["status"] != "reached":
                 raise error_from_dict(event["error"])
         runtime = SpaceRuntime.from_dict(event["runtime"])
-        if since is not None:
-            # The triggerer tells each change of stage in a log of its own, which not everybody keeps.
-            elapsed = time.time() - since
-            self.log.info("Space %s is %s, after %.0f seconds.", repo_id, describe(runtime), elapsed)
+        repo_id, elapsed = event["repo_id"], time.time() - event["since"]
+        # The triggerer tells each change of stage in a log of its own, which not everybody keeps.
+        self.log.info("Space %s is %s, after %.0f seconds.", repo_id, describe(runtime), elapsed)
         with failing_for_good():
-            result = self.waited(repo_id, runtime, context, **(then or {}))
+            result = self.waited(repo_id, runtime, context, **(event["then"] or {}))
         self.describe_outlets(context, repo_id, result)
         return result
 
@@ -272,9 +264,9 @@ class WaitingOperator(SpaceOperator):
                 before=before.to_dict() if before else None,
                 answer=answer.to_dict() if answer else None,
                 put_back=put_back.to_dict() if put_back else None,
+                then=then,
             ),
             method_name="execute_complete",
-            kwargs={"repo_id": repo_id, "then": then, "since": now},
             timeout=timedelta(seconds=timeout + _TRIGGER_LATE),
         )
 

@@ -29,7 +29,8 @@ class SpaceTrigger(BaseTrigger):
 
     All SpaceTriggers of a triggerer that use the same Hub and token share one
     :class:`~airflow_provider_hfspaces.hub.watch.SpaceWatch`. No token is in its arguments. Fires one
-    event: ``{"status": "reached" | "failed" | "timeout", "runtime": …, "reason": …, "error": …}``.
+    event: ``{"status": "reached" | "failed" | "timeout", "runtime": …, "reason": …, "error": …, "repo_id":
+    …, "since": …, "then": …}``.
 
     :param repo_id: the Space, as ``owner/name``.
     :param goal: where it should be, or :meth:`~airflow_provider_hfspaces.hub.goal.Goal.to_dict` of it.
@@ -44,6 +45,7 @@ class SpaceTrigger(BaseTrigger):
     :param answer: the runtime that the Hub answered to that.
     :param put_back: the snapshot to put back when a user kills the task, as
         :meth:`~airflow_provider_hfspaces.hub.snapshot.SpaceSnapshot.to_dict` says it.
+    :param then: what the operator needs to know afterwards, as plain JSON; comes back in the event.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class SpaceTrigger(BaseTrigger):
         before: Mapping[str, Any] | None = None,
         answer: Mapping[str, Any] | None = None,
         put_back: Mapping[str, Any] | None = None,
+        then: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.repo_id = repo_id
@@ -71,6 +74,7 @@ class SpaceTrigger(BaseTrigger):
         self.before = before
         self.answer = answer
         self.put_back = put_back
+        self.then = then
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """As Airflow stores it."""
@@ -87,6 +91,7 @@ class SpaceTrigger(BaseTrigger):
                 "before": self.before,
                 "answer": self.answer,
                 "put_back": self.put_back,
+                "then": self.then,
             },
         )
 
@@ -105,6 +110,7 @@ class SpaceTrigger(BaseTrigger):
         await self._undo_if_killed()
 
     async def _event(self) -> dict[str, Any]:
+        told = {"repo_id": self.repo_id, "since": self.started, "then": self.then}
         try:
             async with watching(self.hf_spaces_conn_id) as (watch, _):
                 now = time.time()
@@ -123,12 +129,13 @@ class SpaceTrigger(BaseTrigger):
         except (SpaceWaitError, HubError, InvalidInput) as error:
             seen = getattr(error, "runtime", None)
             return {
+                **told,
                 "status": "timeout" if isinstance(error, SpaceWaitTimeout) else "failed",
                 "reason": str(error),
                 "runtime": seen.to_dict() if seen else None,
                 "error": error_to_dict(error),
             }
-        return {"status": "reached", "reason": None, "runtime": runtime.to_dict(), "error": None}
+        return {**told, "status": "reached", "reason": None, "runtime": runtime.to_dict(), "error": None}
 
     def _tell_change(self, runtime: SpaceRuntime, elapsed: float) -> None:
         self.log.info("%4.0f s  %s is %s", elapsed, self.repo_id, describe(runtime))

@@ -35,7 +35,7 @@ _ARGUMENTS: dict[str, Any] = {
     "deadline": time.time() + 3600,
     "author": "acme",
     "owner": "acme",
-    "path": "/tmp/costs.html",
+    "path": "reports/spaces.html",
 }
 """For every parameter that has no default, by its name."""
 

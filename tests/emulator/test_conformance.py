@@ -120,6 +120,8 @@ class TestALife:
 
     def test_waiting(self, hub: HubEmulator, client: OfficialClient) -> None:
         only(client, "2")
+        # The official client takes the RUNNING of before the restart for that after it.
+        hub.settings.change({"timings": {"lag": 0}})
         hub.add_space(SPACE)
         hub.world.clock.speed = 600
         client.restart_space(SPACE)

@@ -115,7 +115,7 @@ class TestOperators:
         event = fired(stored(deferred.trigger))
         assert event["status"] == "failed"
         with pytest.raises(AirflowFailException, match="does not find Space acme/whisper"):
-            operator.execute_complete({}, event, repo_id=SPACE)
+            operator.execute_complete({}, event)
 
     def test_the_deadline_is_no_later_than_the_task_may_run(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
@@ -142,15 +142,18 @@ class TestSensors:
         return SpaceStageSensor(**{**defaults, "deferrable": True, **options})
 
     def test_waits(self, hub: HubEmulator) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
-        assert Try().run_deferred(self.sensor())["stage"] == "RUNNING"
+        ended = Try().run_deferred(self.sensor(), lambda: hub.advance(10**6 + 100))
+        assert ended["stage"] == "RUNNING"
 
     @pytest.mark.parametrize("soft", [True, False])
     def test_fails_or_skips_at_a_stage_that_nothing_leaves(self, hub: HubEmulator, soft: bool) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING").fail_next_build("exit code: 137")
         kind = AirflowSkipException if soft else AirflowFailException
         with pytest.raises(kind, match="exit code: 137"):
-            Try().run_deferred(self.sensor(soft_fail=soft))
+            Try().run_deferred(self.sensor(soft_fail=soft), lambda: hub.advance(10**6 + 100))
         hub.add_space("acme/paused", stage="PAUSED")
         with pytest.raises(kind, match="is paused"):
             Try().run(self.sensor(repo_id="acme/paused", soft_fail=soft))
@@ -215,7 +218,7 @@ class TestTrigger:
         hub.faults.add(kind="status", status=503, message="down for maintenance")
         event = fired(trigger())
         with pytest.raises(HubUnavailable, match="down for maintenance"):
-            upgrade().execute_complete({}, event, repo_id=SPACE)
+            upgrade().execute_complete({}, event)
 
 
 class TestKill:

@@ -1,0 +1,95 @@
+"""How long does a Space take on each of two GPUs? Ask it on both, and put it back.
+
+Written out by hand, since ``SpaceHardwareTaskGroup`` is for one hardware at a time. The setup only
+looks, so that it does not fail half-way; the upgrades are ordinary work, so that a failure of theirs
+lets the teardown run; the teardown puts back what the setup has seen.
+
+Needs a connection ``hf_spaces_default`` with a token that may write to the Space.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+
+import requests
+
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.operators.hardware import (
+    RequestHardwareOperator,
+    RestoreHardwareOperator,
+    SnapshotSpaceOperator,
+)
+
+try:
+    from airflow.sdk import DAG, task
+except ImportError:  # Airflow 2.11
+    from airflow import DAG
+    from airflow.decorators import task
+
+SPACE = "{{ params.space }}"
+GPUS = ("t4-small", "t4-medium")
+
+
+@task
+def measure(params: dict | None = None) -> dict:
+    """Ask the Space once, and say how long it took and where."""
+    assert params is not None
+    hook = HfSpacesHook()
+    host = hook.get_space(params["space"]).host
+    began = time.monotonic()
+    requests.get(f"{host}/", timeout=60).raise_for_status()
+    seconds = round(time.monotonic() - began, 3)
+    return {"hardware": hook.get_runtime(params["space"]).hardware, "seconds": seconds}
+
+
+with DAG(
+    dag_id="compare_hardware",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    params={"space": "acme/whisper"},
+    tags=["hugging face", "spaces"],
+    doc_md=__doc__,
+) as dag:
+    # [START howto_operator_snapshot_space]
+    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
+    # [END howto_operator_snapshot_space]
+
+    # [START howto_operator_restore_hardware]
+    restore = RestoreHardwareOperator(
+        task_id="restore",
+        repo_id=SPACE,
+        from_task="snapshot",
+        fallback="cpu-basic",
+        retries=5,
+        retry_delay=timedelta(seconds=30),
+    )
+    # [END howto_operator_restore_hardware]
+
+    # [START howto_window_by_hand]
+    # Only tasks that are created inside this block belong to the window.
+    with restore.as_teardown(setups=snapshot.as_setup()):
+        before = None
+        for gpu in GPUS:
+            # [START howto_operator_request_hardware]
+            upgrade = RequestHardwareOperator(
+                task_id=f"to_{gpu}",
+                repo_id=SPACE,
+                hardware=gpu,
+                sleep_time=3600,
+                max_hourly_cost=1.00,
+                timeout=1800,
+            )
+            # [END howto_operator_request_hardware]
+            measured = measure.override(task_id=f"measure_{gpu}")()
+            if before is not None:
+                before >> upgrade
+            upgrade >> measured
+            before = measured
+    # [END howto_window_by_hand]
+
+
+if __name__ == "__main__":
+    dag.test()

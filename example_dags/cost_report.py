@@ -1,0 +1,42 @@
+"""Every Monday a page on what all Spaces of an owner cost, and on what should perhaps not be on.
+
+The amounts are estimates from the Hub's own list prices. The page is one file and loads nothing from
+elsewhere; it may be a local path, or a URL of a storage that Airflow reaches.
+
+Needs a connection ``hf_spaces_default`` with a token that sees the owner's Spaces.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow_provider_hfspaces.operators.cost import SpacesCostReportOperator
+
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2.11
+    from airflow import DAG
+
+with DAG(
+    dag_id="cost_report",
+    schedule="0 8 * * MON",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    # Each report reads the history out of the one before.
+    max_active_runs=1,
+    params={"owner": "acme", "page": "/opt/airflow/reports/spaces.html"},
+    tags=["hugging face", "spaces"],
+    doc_md=__doc__,
+) as dag:
+    # [START howto_operator_spaces_cost_report]
+    report = SpacesCostReportOperator(
+        task_id="report",
+        author="{{ params.owner }}",
+        path="{{ params.page }}",
+        exclude=["*-production"],
+    )
+    # [END howto_operator_spaces_cost_report]
+
+
+if __name__ == "__main__":
+    dag.test()

@@ -1,0 +1,277 @@
+"""Build the wheel and the sdist, look into them, and try the wheel in an Airflow that has nothing else.
+
+``make dist`` runs it. Says what it has checked, and fails at the first thing that is not so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+import zipfile
+from collections.abc import Iterable, Mapping
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "airflow_provider_hfspaces"
+PROJECT = "airflow-provider-hfspaces"
+DIST = ROOT / "dist"
+CONSTRAINTS = ROOT / "constraints.txt"
+EXAMPLE = "first_space"
+RUNTIME = {"apache-airflow", "httpx", "requests", "tenacity"}
+IN_SDIST = (
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "PKG-INFO",
+    "README.md",
+    "constraints.txt",
+    "docs/index.md",
+    f"example_dags/{EXAMPLE}.py",
+    "pyproject.toml",
+    "scripts/check_dist.py",
+    "tests/conftest.py",
+)
+NEVER = re.compile(r"(^|/)(__pycache__|\.venv|\.airflow|_build|\.git|node_modules)(/|$)|\.(pyc|db|log)$")
+
+
+def main() -> int:
+    """Build and check; 0 if all is well."""
+    version = source_version()
+    wheel, sdist = build(version)
+    step("Contents")
+    check_wheel_contents(wheel)
+    check_sdist_contents(sdist, version)
+    step("Metadata")
+    check_metadata(wheel, version)
+    with tempfile.TemporaryDirectory(prefix="dist-") as folder:
+        try_it(wheel, sdist, version, Path(folder))
+    print(f"\n{wheel.relative_to(ROOT)} and {sdist.relative_to(ROOT)} are good.")
+    return 0
+
+
+def source_version() -> str:
+    """The one place of the version."""
+    found = re.findall(
+        r'^__version__ = "([^"]+)"$', (ROOT / PACKAGE / "__init__.py").read_text("utf-8"), re.MULTILINE
+    )
+    if len(found) != 1:
+        fail(f"{PACKAGE}/__init__.py says its version {len(found)} times.")
+    return str(found[0])
+
+
+def build(version: str) -> tuple[Path, Path]:
+    """The sdist, and the wheel out of the sdist, which shows that the sdist is whole."""
+    step("Build")
+    shutil.rmtree(DIST, ignore_errors=True)
+    run(
+        [sys.executable, "-m", "build", "--outdir", str(DIST), str(ROOT)],
+        {"PIP_CONSTRAINT": str(CONSTRAINTS)},
+    )
+    wheel, sdist = DIST / f"{PACKAGE}-{version}-py3-none-any.whl", DIST / f"{PACKAGE}-{version}.tar.gz"
+    if sorted(DIST.iterdir()) != sorted([wheel, sdist]):
+        fail(f"dist holds {sorted(path.name for path in DIST.iterdir())}.")
+    run([sys.executable, "-m", "twine", "check", "--strict", str(wheel), str(sdist)])
+    good(f"{wheel.name}, {sdist.name}; twine finds nothing wrong")
+    return wheel, sdist
+
+
+def check_wheel_contents(wheel: Path) -> None:
+    """All files of the package and no others."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / PACKAGE).rglob("*")
+        if path.is_file() and not NEVER.search(path.relative_to(ROOT).as_posix())
+    }
+    info = {name for name in names if name.split("/")[0].endswith(".dist-info")}
+    compare("the wheel", names - info, wanted)
+    for name in (f"{PACKAGE}/py.typed", f"{PACKAGE}/emulator/start_page.py"):
+        if name not in names:
+            fail(f"The wheel has no {name}.")
+    if not any(name.endswith("/licenses/LICENSE") for name in info):
+        fail("The wheel has no licence.")
+    data = sorted(name for name in wanted if not name.endswith(".py"))
+    good(f"wheel: the {len(wanted)} files of the package and no others, besides code {', '.join(data)}")
+
+
+def check_sdist_contents(sdist: Path, version: str) -> None:
+    """What is needed to build and test from it; nothing that was made here."""
+    with tarfile.open(sdist) as archive:
+        prefix = f"{PACKAGE}-{version}/"
+        names = {name.removeprefix(prefix) for name in archive.getnames()}
+    missing = [name for name in IN_SDIST if name not in names]
+    if missing:
+        fail(f"The sdist has no {', '.join(missing)}.")
+    wrong = [name for name in names if NEVER.search(name) or name.startswith("docs/reference/")]
+    if wrong:
+        fail(f"The sdist holds {', '.join(sorted(wrong)[:5])}.")
+    good(f"sdist: {len(names)} files, with tests, documentation and example DAGs, and nothing that was made")
+
+
+def check_metadata(wheel: Path, version: str) -> None:
+    """Name, version, Python, dependencies, entry points."""
+    archive = zipfile.ZipFile(wheel)
+    info = f"{PACKAGE}-{version}.dist-info"
+    said = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
+    expect("name", said["Name"], PROJECT)
+    expect("version", said["Version"], version)
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    expect("newest version in CHANGELOG.md", newest and newest[1], version)
+    check_pythons(said)
+    required = said.get_all("Requires-Dist") or []
+    names = {re.split(r"[^\w.-]", each)[0] for each in required if "extra ==" not in each}
+    expect("dependencies", names, RUNTIME)
+    points = archive.read(f"{info}/entry_points.txt").decode()
+    if f"provider_info = {PACKAGE}:get_provider_info" not in points:
+        fail("Airflow would not find the provider: there is no such entry point.")
+    good(f"{PROJECT} {version}, as CHANGELOG.md says; needs {', '.join(sorted(names))}")
+
+
+def check_pythons(said: Message) -> None:
+    """``requires-python`` and the classifiers say the same."""
+    bounds = re.fullmatch(r"(?=.*>=3\.(\d+))(?=.*<3\.(\d+)).*", said["Requires-Python"])
+    if not bounds:
+        fail(f"requires-python is {said['Requires-Python']}.")
+    classifiers = said.get_all("Classifier") or []
+    named = sorted(
+        int(found[1])
+        for each in classifiers
+        if (found := re.fullmatch(r"Programming Language :: Python :: 3\.(\d+)", each))
+    )
+    expect("Python versions in the classifiers", named, list(range(int(bounds[1]), int(bounds[2]))))
+    if "Framework :: Apache Airflow :: Provider" not in classifiers:
+        fail("The classifiers do not say that this is a provider.")
+    good(f"Python 3.{named[0]} to 3.{named[-1]}, in requires-python and classifiers")
+
+
+def try_it(wheel: Path, sdist: Path, version: str, folder: Path) -> None:
+    """Install the wheel into an Airflow that has nothing else, and run an example DAG there."""
+    step("Install the wheel into a bare Airflow")
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    pip = [str(python), "-m", "pip"]
+    run([*pip, "install", "--quiet", "--constraint", str(CONSTRAINTS), "apache-airflow"], cwd=folder)
+    before = installed(python, folder)
+    run([*pip, "install", "--quiet", "--constraint", str(CONSTRAINTS), str(wheel)], cwd=folder)
+    run([*pip, "check"], cwd=folder)
+    came = sorted(set(installed(python, folder)) - set(before) - {PROJECT})
+    good(f"Airflow {before['apache-airflow']}; besides the wheel came {', '.join(came) or 'nothing'}")
+
+    dags = folder / "dags"
+    dags.mkdir()
+    with tarfile.open(sdist) as archive:
+        member = archive.extractfile(f"{PACKAGE}-{version}/example_dags/{EXAMPLE}.py")
+        assert member is not None
+        (dags / f"{EXAMPLE}.py").write_bytes(member.read())
+    home = {
+        "AIRFLOW_HOME": str(folder / "home"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+    }
+    airflow = [str(folder / "venv" / "bin" / "airflow")]
+    run([*airflow, "db", "migrate"], home, cwd=folder)
+
+    step("What Airflow sees")
+    for name in ("airflow_commands.py", "check_provider_info.py", "run_example.py"):
+        shutil.copy(ROOT / "scripts" / "dist" / name, folder)
+    info = json.loads(run([str(python), "check_provider_info.py"], home, cwd=folder).splitlines()[-1])
+    good("provider info agrees with Airflow's provider_info.schema.json, and all that it names is there")
+    check_commands(python, home, folder, info, version)
+
+    step("Run an example DAG, outside of the checkout")
+    told = run([str(python), "run_example.py", EXAMPLE], home, cwd=folder)
+    good(told.strip().splitlines()[-1])
+
+
+def check_commands(
+    python: Path, home: Mapping[str, str], folder: Path, info: Mapping[str, object], version: str
+) -> None:
+    """``airflow providers …`` shows what the provider says of itself."""
+    text = json.dumps(info)
+    wanted = {
+        "list": [PROJECT, version],
+        "get": [PROJECT, version],
+        "hooks": ["hf_spaces", f"{PACKAGE}.hooks.hfspaces.HfSpacesHook"],
+        "triggers": [f"{PACKAGE}.triggers.spaces"],
+        "links": re.findall(rf"{PACKAGE}\.links\.\w+", text),
+        "configs": ["hf_spaces"],
+        "behaviours": ["hf_spaces"],
+        "notifications": re.findall(rf"{PACKAGE}\.notifications\.[\w.]+", text),
+    }
+    commands = {command: words for command, words in wanted.items() if words}
+    lines = [f"get {PROJECT}" if command == "get" else command for command in commands]
+    shown = json.loads(run([str(python), "airflow_commands.py", *lines], home, cwd=folder).splitlines()[-1])
+    for words, line in zip(commands.values(), lines, strict=True):
+        missing = [word for word in words if word not in shown[line]]
+        if missing:
+            fail(f"`airflow providers {line}` does not show {', '.join(missing)}.")
+    good(f"airflow providers {', '.join(commands)}")
+
+
+def installed(python: Path, folder: Path) -> dict[str, str]:
+    """The packages of an environment and their versions."""
+    listed = json.loads(run([str(python), "-m", "pip", "list", "--format", "json"], cwd=folder))
+    return {each["name"].lower(): each["version"] for each in listed}
+
+
+def run(command: list[str], extra: Mapping[str, str] | None = None, *, cwd: Path = ROOT) -> str:
+    """Run a command where the checkout is not in Python's way, and return what it printed."""
+    kept = {name: value for name, value in os.environ.items() if not re.match(r"AIRFLOW|PYTHON|HF_", name)}
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**kept, **(extra or {})},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    if done.returncode:
+        print(done.stdout[-4000:], done.stderr[-4000:], sep="\n", file=sys.stderr)
+        fail(f"{' '.join(command)} ended with {done.returncode}.")
+    return done.stdout
+
+
+def compare(what: str, there: Iterable[str], wanted: Iterable[str]) -> None:
+    """Two sets of files are the same."""
+    missing, odd = sorted(set(wanted) - set(there)), sorted(set(there) - set(wanted))
+    if missing or odd:
+        fail(f"{what} lacks {missing[:5]} and has {odd[:5]} for nothing.")
+
+
+def expect(what: str, found: object, wanted: object) -> None:
+    """Two values are the same."""
+    if found != wanted:
+        fail(f"{what}: {found!r} instead of {wanted!r}.")
+
+
+def step(title: str) -> None:
+    """Say what comes."""
+    print(f"\n{title}", flush=True)
+
+
+def good(text: str) -> None:
+    """Say what is well."""
+    print(f"  ok  {text}", flush=True)
+
+
+def fail(text: str) -> NoReturn:
+    """Say what is not, and end."""
+    print(f"  NOT ok  {text}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""Deferred waits, mapped over two Spaces, and where their retries keep what they know."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow_provider_hfspaces.compat import retry_store
+from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
+
+try:
+    from airflow.sdk import DAG, get_current_context, task
+except ImportError:  # Airflow 2.11
+    from airflow import DAG
+    from airflow.decorators import task
+    from airflow.operators.python import get_current_context
+
+with DAG("compatibility", schedule=None, start_date=datetime(2026, 1, 1), catchup=False) as dag:
+    RestartSpaceOperator.partial(
+        task_id="restart", map_index_template="{{ task.repo_id }}", deferrable=True
+    ).expand(repo_id=["acme/a", "acme/b"])
+
+    @task
+    def keeper() -> str:
+        return type(retry_store(get_current_context())).__name__
+
+    keeper()

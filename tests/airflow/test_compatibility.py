@@ -1,0 +1,188 @@
+"""The table of what works on which Airflow: this run checks the column of the Airflow that it runs on."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable
+from importlib.metadata import metadata
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.assets import space_asset
+from airflow_provider_hfspaces.compat import (
+    AIRFLOW_3,
+    AIRFLOW_VERSION,
+    base_event_trigger,
+    has_trigger_on_kill,
+)
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import dag_file, run
+from tests.conftest import HOME, ROOT
+from tests.docs.pages import DOCS, table
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+YES, NO = "yes", "no"
+COLUMNS = ((2, 11), (3, 0), (3, 1), (3, 2), (3, 3))
+HEADING = "What works where"
+
+
+def pythons(hub: HubEmulator) -> str:
+    """The versions of Python that both this Airflow and this package take."""
+    from packaging.specifiers import SpecifierSet
+
+    theirs = SpecifierSet(metadata("apache-airflow")["Requires-Python"])
+    ours = SpecifierSet(metadata("airflow-provider-hfspaces")["Requires-Python"])
+    both = [minor for minor in range(30) if f"3.{minor}.0" in theirs and f"3.{minor}.0" in ours]
+    assert sys.version_info.minor in both
+    assert both == list(range(both[0], both[-1] + 1))
+    return f"3.{both[0]} to 3.{both[-1]}"
+
+
+def deferred_waits(hub: HubEmulator) -> str:
+    """Mapped over Spaces, in a run of a whole DAG."""
+    for name in ("a", "b"):
+        hub.add_space(f"acme/{name}", stage="PAUSED")
+    states = run(dag_file("compatibility").dag)
+    running = {hub.space(f"acme/{name}").stage for name in ("a", "b")} == {"RUNNING"}
+    return YES if running and states["dag"] == "success" else NO
+
+
+def kept_for_a_retry(hub: HubEmulator) -> str:
+    """Where a task keeps what its next try must know, as a task of a real run sees it."""
+    for name in ("a", "b"):
+        hub.add_space(f"acme/{name}")
+    run(dag_file("compatibility").dag)
+    with sqlite3.connect(HOME / "airflow.db") as database:
+        (kind,) = database.execute(
+            "SELECT value FROM xcom WHERE dag_id = 'compatibility' AND task_id = 'keeper' "
+            "ORDER BY timestamp DESC LIMIT 1"
+        ).fetchone()
+    return "a Variable" if "_VariableStore" in str(kind) else "Airflow's task state"
+
+
+def form(hub: HubEmulator) -> str:
+    """The connection's own fields, as Airflow's pages get them."""
+    if not AIRFLOW_3:
+        from airflow.providers_manager import ProvidersManager
+
+        return YES if "extra__hf_spaces__namespace" in ProvidersManager().connection_form_widgets else NO
+    try:
+        from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+    except ImportError:
+        return NO
+    (meta,) = [each for each in HookMetaService.hook_meta_data() if each.connection_type == "hf_spaces"]
+    return YES if {"namespace", "timeout", "allow_http"} <= set(meta.extra_fields or ()) else NO
+
+
+def links(hub: HubEmulator) -> str:
+    """The links of a task, as Airflow stores them with the DAG."""
+    task = dag_file("compatibility").dag.get_task("restart")
+    names = {link.name for link in task.operator_extra_links}
+    if not AIRFLOW_3:
+        from airflow.providers_manager import ProvidersManager
+
+        known = ProvidersManager().extra_links_class_names
+        names &= {name.rpartition(".")[2].replace("SpaceLink", "Open Space") for name in known} | names
+        return YES if "airflow_provider_hfspaces.links.SpaceLink" in known and len(names) == 2 else NO
+    return YES if names == {"Open Space", "Space logs"} else NO
+
+
+def outlets(hub: HubEmulator) -> str:
+    """What stands for a Space among outlets and in schedules."""
+    asset = space_asset("acme/whisper")
+    assert asset.uri == "hf-space://acme/whisper"
+    return f"as {'an' if type(asset).__name__ == 'Asset' else 'a'} {type(asset).__name__.lower()}"
+
+
+def events(hub: HubEmulator) -> str:
+    """DAGs that start when something happens to a Space."""
+    schedule = dag_file("on_space_error").SCHEDULE
+    if schedule is None:
+        return NO
+    (asset,) = schedule
+    return YES if [watcher.name for watcher in asset.watchers] == ["failed"] else NO
+
+
+def shared_stream(hub: HubEmulator) -> str:
+    """One list for all watched Spaces of an owner, which Airflow shares among its triggers."""
+    return YES if hasattr(base_event_trigger(), "open_shared_stream") else NO
+
+
+def remembered_events(hub: HubEmulator) -> str:
+    """What happened while no triggerer ran is not missed."""
+    from airflow_provider_hfspaces.triggers.events import SpaceEventTrigger
+
+    trigger = SpaceEventTrigger(repo_id="acme/whisper", stages=["PAUSED"])
+    return YES if hasattr(trigger, "asset_state_store") else NO
+
+
+def deadlines(hub: HubEmulator) -> str:
+    """Deadlines of a run whose callback is one of our notifiers."""
+    try:
+        from airflow.sdk.definitions.deadline import AsyncCallback
+    except ImportError:
+        return NO
+    from airflow_provider_hfspaces.notifications.spaces import PauseSpaceNotifier
+
+    AsyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/whisper"})
+    return YES
+
+
+def page(hub: HubEmulator) -> str:
+    """The page of the fleet, as Airflow gets it from the plugin."""
+    from airflow_provider_hfspaces.plugins.plugin import HfSpacesPlugin
+
+    plugin = HfSpacesPlugin()
+    return YES if plugin.fastapi_apps and plugin.external_views else NO
+
+
+def kill_of_a_wait(hub: HubEmulator) -> str:
+    """How a trigger gets to know that somebody has ended its task, and puts the Space back."""
+    return "Airflow says so" if has_trigger_on_kill() else "by the task's state"
+
+
+PROBES: dict[str, Callable[[HubEmulator], str]] = {
+    "Python": pythons,
+    "Waiting without a worker, mapped, and under `dag.test()`": deferred_waits,
+    "What a retry must know is kept in": kept_for_a_retry,
+    "Form of the connection with all fields": form,
+    "Links to the Space on a task's page": links,
+    "Page of all Spaces in Airflow's menu": page,
+    "`hf-space://` among outlets and in schedules": outlets,
+    "DAGs that start by themselves (`SpaceEventTrigger`)": events,
+    "… with one request for all Spaces of an owner": shared_stream,
+    "… and with what happened while no triggerer ran": remembered_events,
+    "A kill of a deferred upgrade is noticed": kill_of_a_wait,
+    "Notifiers on deadlines of a run": deadlines,
+}
+
+
+def column() -> int:
+    """Which column of the table this Airflow is."""
+    assert AIRFLOW_VERSION in COLUMNS, f"the table has no column for Airflow {AIRFLOW_VERSION}"
+    return 1 + COLUMNS.index(AIRFLOW_VERSION)  # type: ignore[arg-type]
+
+
+def cells() -> dict[str, list[str]]:
+    return {row[0]: row for row in table(DOCS / "compatibility.md", HEADING)}
+
+
+def test_every_row_of_the_table_is_checked() -> None:
+    assert list(cells()) == list(PROBES)
+
+
+@pytest.mark.parametrize("feature", PROBES)
+def test_the_cell_of_this_airflow_is_what_it_does(feature: str, hub: HubEmulator) -> None:
+    assert PROBES[feature](hub) == cells()[feature][column()]
+
+
+def test_readme_shows_the_same_table() -> None:
+    def rows(text: str) -> list[str]:
+        return [line for line in text.splitlines() if line.startswith("| ") and line.count("|") == 7]
+
+    shown: Any = rows((ROOT / "README.md").read_text("utf-8"))
+    assert shown == rows((DOCS / "compatibility.md").read_text("utf-8"))
+    assert len(shown) == 1 + len(PROBES)

@@ -1,0 +1,221 @@
+"""The documentation without a browser: all pages are found, and nothing in them is out of date."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import urlsplit
+
+import pytest
+from huggingface_hub import HfApi
+
+import airflow_provider_hfspaces
+from airflow_provider_hfspaces.compat import BaseOperator
+from tests.conftest import ROOT
+from tests.docs.pages import (
+    DOCS,
+    PAGES,
+    TEXTS,
+    blocks,
+    headings,
+    links,
+    name,
+    navigation,
+    said_in_code,
+    table,
+)
+
+HOOK = (ROOT / "airflow_provider_hfspaces" / "hooks" / "hfspaces.py").read_text("utf-8")
+WORDS = re.compile(r"`(\w+)(?:\([^`]*)?`")
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    assert sorted(navigation()) == sorted(path.stem for path in PAGES if path.stem != "index")
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name)
+def test_every_link_inside_leads_somewhere(path: Path) -> None:
+    for link in links(path):
+        parts = urlsplit(link)
+        if parts.scheme:
+            assert parts.scheme in ("https", "http")
+            continue
+        target = (path.parent / parts.path).resolve() if parts.path else path
+        assert target.exists(), link
+        assert ROOT in target.parents, link
+        if parts.fragment:
+            assert parts.fragment in headings(target), link
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name)
+def test_every_example_is_there_and_marked(path: Path) -> None:
+    marked = exampleinclude().marked
+    for kind, body in blocks(path):
+        directive, _, target = kind.partition(" ")
+        if directive in ("{exampleinclude}", "{include}", "{image}"):
+            file = path.parent / target
+            assert file.is_file(), target
+        if directive == "{exampleinclude}":
+            mark = re.search(r"^:mark: (\w+)$", body, re.MULTILINE)
+            assert mark is not None, target
+            part = marked(file.read_text("utf-8"), mark[1])
+            assert part, f"{target} has no {mark[1]}"
+            assert "[START" not in part
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "example_dags").glob("*.py")), ids=name)
+def test_every_mark_in_an_example_is_closed_and_its_code_complete(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for mark in re.findall(r"# \[(?:START|END) (\w+)\]", text):
+        part = exampleinclude().marked(text, mark)
+        assert part, mark
+        ast.parse(part if not part.startswith("schedule=") else f"dict({part})")
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name)
+def test_every_python_block_compiles(path: Path) -> None:
+    for kind, body in blocks(path):
+        if kind == "python":
+            compile(body, name(path), "exec")
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name)
+def test_every_import_in_a_python_block_finds_what_it_names(path: Path) -> None:
+    """Of this package; what others have differs from one Airflow to the next."""
+    for kind, body in blocks(path):
+        for node in ast.walk(ast.parse(body if kind == "python" else "")):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                "airflow_provider_hfspaces"
+            ):
+                module = import_module(node.module or "")
+                assert [each.name for each in node.names if not hasattr(module, each.name)] == []
+
+
+def test_every_error_on_the_troubleshooting_page_is_one_of_ours() -> None:
+    said = said_in_code()
+    quoted = [
+        line
+        for kind, body in blocks(DOCS / "troubleshooting.md")
+        if kind == "text"
+        for line in body.strip().splitlines()
+    ]
+    assert len(quoted) > 40
+    assert [text for text in quoted if not any(says(parts, text) for parts in said)] == []
+
+
+def test_what_the_code_does_not_say_would_be_found() -> None:
+    said = said_in_code()
+    assert not any(says(parts, "There is no connection …: buy one.") for parts in said)
+
+
+def test_every_kind_of_error_is_explained() -> None:
+    from airflow_provider_hfspaces.hub import errors
+
+    kinds = {
+        each
+        for each, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, Exception) and kind.__module__ == errors.__name__
+    } - {"HubError", "SpaceWaitError"}
+    explained = {WORDS.findall(row[0])[0] for row in table(DOCS / "troubleshooting.md", "Which exception")}
+    assert explained == kinds | {"InvalidInput"}
+
+
+def says(parts: list[str], text: str) -> bool:
+    """Whether a text of the code, filled in, could be this one, in which … stands for anything."""
+    ours = "".join(part if part != "\0" else "…" for part in parts) if "\0" in parts else "…".join(parts)
+    fragments = [each.strip() for each in re.split(r"…", text) if each.strip(" .;:,")]
+    where = 0
+    for fragment in fragments:
+        found = ours.find(fragment.rstrip(".;:") if fragment is fragments[-1] else fragment, where)
+        if found < 0:
+            return False
+        where = found + len(fragment)
+    return bool(fragments)
+
+
+def declared(*kinds: str) -> set[str]:
+    """The modules of these kinds that the provider tells Airflow of."""
+    info = airflow_provider_hfspaces.get_provider_info()
+    return {
+        module
+        for kind in kinds
+        for each in info[kind]
+        if isinstance(each, dict)
+        for module in each["python-modules"]
+    }
+
+
+def operators() -> set[str]:
+    """The names of all operators and sensors."""
+    return {
+        each
+        for module in map(import_module, declared("operators", "sensors"))
+        for each in module.__all__
+        if issubclass(getattr(module, each), BaseOperator)
+    }
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operators.md"])
+def test_every_operator_and_notifier_is_told_of(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    notifiers = {
+        each.rpartition(".")[2] for each in airflow_provider_hfspaces.get_provider_info()["notifications"]
+    }
+    assert sorted(each for each in operators() | notifiers if not re.search(rf"\b{each}\b", text)) == []
+
+
+def test_every_operator_and_sensor_is_in_some_example_dag() -> None:
+    examples = "\n".join(path.read_text("utf-8") for path in (ROOT / "example_dags").glob("*.py"))
+    assert sorted(each for each in operators() if not re.search(rf"\b{each}\b", examples)) == []
+
+
+def test_every_public_module_is_in_the_reference() -> None:
+    listed = set(re.findall(r"airflow_provider_hfspaces[.\w]+", (DOCS / "reference.md").read_text("utf-8")))
+    wanted = declared("operators", "sensors", "triggers", "hooks")
+    wanted |= {
+        each.rpartition(".")[0] for each in airflow_provider_hfspaces.get_provider_info()["notifications"]
+    }
+    wanted |= {
+        f"airflow_provider_hfspaces.{each}"
+        for each in (
+            "assets",
+            "emulator",
+            "hub.calls",
+            "hub.errors",
+            "leases",
+            "require",
+            "task_groups.hardware",
+        )
+    }
+    assert sorted(wanted - listed) == []
+    assert [each for each in listed if importlib.util.find_spec(each.removesuffix(".Moment")) is None] == []
+
+
+def test_the_calls_of_the_migration_page_exist_on_both_sides() -> None:
+    named = set()
+    for theirs, ours, operator in table(DOCS / "migration.md", "Call by call"):
+        for call in WORDS.findall(theirs):
+            named.add(call)
+            assert hasattr(HfApi, call) or "before 2.0" in theirs, call
+        for method in WORDS.findall(ours):
+            assert f"def {method}(" in HOOK, method
+        assert {each for each in WORDS.findall(operator) if each not in operators()} == set()
+    assert {each for each in vars(HfApi) if "space" in each and not each.startswith("_")} - named == set()
+
+
+def test_readme_is_one_page() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 160
+
+
+def exampleinclude() -> ModuleType:
+    """What the directive of that name goes by."""
+    spec = importlib.util.spec_from_file_location("marks", DOCS / "_ext" / "marks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

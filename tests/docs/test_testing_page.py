@@ -1,0 +1,64 @@
+"""The tests that the page on testing shows, run as somebody would run them who has read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.airflow_tools import dag_file, run
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+
+@pytest.fixture
+def my_dag() -> Any:
+    """A DAG of one's own."""
+    return Quick(dag_file("first_space").dag)
+
+
+class Quick:
+    """The DAG, looking more often than it says, so that these tests do not wait."""
+
+    def __init__(self, dag: Any) -> None:
+        self.dag = dag
+
+    def test(self) -> Any:
+        run(self.dag)
+
+
+# [START whole_dag]
+import json
+
+
+@pytest.fixture
+def hub(hub_emulator, monkeypatch):
+    connection = {"conn_type": "hf_spaces", "host": hub_emulator.url, "password": hub_emulator.token}
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", json.dumps(connection))
+    return hub_emulator
+
+
+def test_the_gpu_is_given_back(hub, my_dag):
+    space = hub.add_space("acme/whisper", hardware="cpu-basic")
+    my_dag.test()
+    assert "t4-small" in {moment.hardware for moment in space.history}
+    assert space.requested_hardware == "cpu-basic"
+
+
+# [END whole_dag]
+
+
+# [START bad_luck]
+def test_even_when_an_answer_of_the_hub_is_lost(hub, my_dag):
+    space = hub.add_space("acme/whisper")
+    hub.faults.add(kind="reset", method="POST", path="/hardware$", after=True, times=1)
+    my_dag.test()
+    asked = [request for request in hub.requests if request.path.endswith("/hardware")]
+    assert [request.json["flavor"] for request in asked if request.method == "POST"] == [
+        "t4-small",
+        "cpu-basic",
+    ]
+    assert space.requested_hardware == "cpu-basic"
+
+
+# [END bad_luck]

@@ -1,0 +1,23 @@
+"""A page is written that names what costs something, and leaves out what was excluded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import dag_file, run
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+
+def test_the_page_names_what_costs_something(hub: HubEmulator, tmp_path: Path) -> None:
+    hub.add_space("acme/whisper", hardware="t4-small")
+    hub.add_space("acme/whisper-production", hardware="a10g-small")
+    page = tmp_path / "spaces.html"
+    assert run(dag_file("cost_report").dag, {"page": str(page)})["dag"] == "success"
+    text = page.read_text("utf-8")
+    assert "acme/whisper" in text
+    assert "$0.40" in text
+    assert "whisper-production" not in text

@@ -1,0 +1,28 @@
+"""The DAG of the start page, which people copy as it is."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_hfspaces import leases
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import dag_file, run
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+
+@pytest.fixture(autouse=True)
+def _quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None))
+
+
+def test_goes_to_the_gpu_and_back(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper")
+    states = run(dag_file("first_space").dag)
+    assert set(states.values()) == {"success"}
+    assert hub.bill().by_hardware().keys() == {"t4-small"}
+    hub.advance(600)
+    assert (space.stage, space.hardware) == ("RUNNING", "cpu-basic")

@@ -1,0 +1,30 @@
+"""From a storage tier to a bucket, and back where the Hub still has tiers."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from tests.airflow_tools import dag_file, run
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+
+def test_there_and_back(hub: HubEmulator) -> None:
+    hub.settings.storage = "works"
+    space = hub.add_space("acme/whisper", hardware="cpu-upgrade")
+    HfSpacesHook().request_storage("acme/whisper", "small")
+    module = dag_file("leave_storage")
+    assert run(module.leave)["dag"] == "success"
+    assert (space.storage, len(space.volumes)) == (None, 1)
+    assert run(module.come_back)["dag"] == "success"
+    assert (space.storage, len(space.volumes)) == ("small", 0)
+
+
+def test_where_the_tiers_are_retired_the_volumes_stay_mounted(hub: HubEmulator) -> None:
+    bucket = {"type": "bucket", "source": "acme/whisper-data", "mount_path": "/data"}
+    space = hub.add_space("acme/whisper", hardware="cpu-upgrade", volumes=[bucket])
+    states = run(dag_file("leave_storage").come_back)
+    assert (states["ask"], states["unmount"]) == ("failed", "upstream_failed")
+    assert [volume["source"] for volume in space.volumes] == ["acme/whisper-data"]

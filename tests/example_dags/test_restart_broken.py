@@ -1,0 +1,30 @@
+"""What has failed is started; what runs, or is paused, is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import dag_file, run
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+
+def test_only_what_has_failed_is_started(hub: HubEmulator) -> None:
+    fragile, broken = hub.add_space("acme/fragile"), hub.add_space("acme/broken", stage="BUILD_ERROR")
+    hub.add_space("acme/night-owl", stage="PAUSED")
+    hub.add_space("acme/sturdy")
+    fragile.crash()
+    states = run(dag_file("restart_broken").dag)
+    assert set(states) == {"broken", "restart[0]", "restart[1]", "dag"}
+    assert set(states.values()) == {"success"}
+    assert (fragile.stage, broken.stage) == ("RUNNING", "RUNNING")
+    restarts = {request.path for request in hub.requests if request.path.endswith("/restart")}
+    assert restarts == {"/api/spaces/acme/fragile/restart", "/api/spaces/acme/broken/restart"}
+
+
+def test_where_nothing_has_failed_nothing_is_started(hub: HubEmulator) -> None:
+    hub.add_space("acme/sturdy")
+    states = run(dag_file("restart_broken").dag)
+    assert states["dag"] == "success"
+    assert [request for request in hub.requests if request.method != "GET"] == []
