@@ -43,7 +43,8 @@ def add_session(airflow: str, python: str) -> None:
         session.install("--constraint", str(constraints(airflow)), "--editable", ".[test]")
         result = RESULTS / f"{name}.xml"
         result.unlink(missing_ok=True)
-        session.run("python", "-m", "pytest", f"--junitxml={result}", "-q", *session.posargs)
+        spread = ("--numprocesses", "logical", "--maxprocesses", "8", "--dist", "loadfile")
+        session.run("python", "-m", "pytest", *spread, f"--junitxml={result}", "-q", *session.posargs)
 
 
 for _airflow, _pythons in MATRIX.items():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +68,13 @@ def airflow_db() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+
+
+@pytest.fixture
+def no_variables(airflow_db: None) -> None:
+    """No Variable is left of another test: before Airflow 3.3 a task that fails for good leaves one."""
+    with closing(sqlite3.connect(HOME / "airflow.db", timeout=30)) as database, database:
+        database.execute("DELETE FROM variable")
 
 
 @pytest.fixture

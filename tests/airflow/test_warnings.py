@@ -22,7 +22,12 @@ names = [
 warnings.simplefilter("ignore")
 warnings.filterwarnings("error", module="airflow_provider_hfspaces")
 for name in names:
-    importlib.import_module(name)
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        # The page in Airflow's UI is of no use before 3.1, and never imported there.
+        if {has_page} or ".plugins." not in name or not missing.name.startswith(("airflow.", "fastapi")):
+            raise
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 {forms}
 print(len(names), "modules")
@@ -32,7 +37,9 @@ _FORMS = "HfSpacesHook.get_connection_form_widgets(), HfSpacesHook.get_ui_field_
 
 
 def test_all_modules_are_imported_without_a_warning() -> None:
-    script = _IMPORTS.format(forms=_FORMS if AIRFLOW_VERSION < (3, 0) else "")
+    script = _IMPORTS.format(
+        forms=_FORMS if AIRFLOW_VERSION < (3, 0) else "", has_page=AIRFLOW_VERSION >= (3, 1)
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(done.stdout.split()[-2]) > 50

@@ -19,7 +19,7 @@ from tests.airflow_tools import connection
 from tests.cluster.servers import postgres, redis
 from tests.processes.airflow_processes import AIRFLOW_3, AirflowProcesses
 
-__all__ = ["NOWHERE", "TRIGGERER_QUEUES", "WORKERS", "Deployment", "deployment"]
+__all__ = ["TRIGGERER_QUEUES", "WORKERS", "Deployment", "deployment"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = (ROOT / "example_dags", Path(__file__).with_name("dags"))
@@ -47,6 +47,9 @@ class Deployment(AirflowProcesses):
             shutil.copytree(folder, dags, dirs_exist_ok=True)
         if kind == "celery":
             shutil.copy(EVENTS, dags)
+        for file in dags.glob("*.py"):
+            # Where an example would write to this host, it writes to our folder.
+            file.write_text(file.read_text().replace("/opt/airflow", str(home)))
         super().__init__(home, hub, dags=dags, environment={**_PACE, **environment})
 
     @property

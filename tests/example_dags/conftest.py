@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_hfspaces.emulator import HubEmulator
+
 
 @pytest.fixture
 def hub_speed() -> float:
     """Slow enough for a sleep time of half an hour to outlast a slow machine's run."""
-    return 120
+    return 20
+
+
+@pytest.fixture
+def hub(hub: HubEmulator) -> HubEmulator:
+    """A Hub that builds in seconds, since its clock is slow here."""
+    hub.settings.change({"timings": {"build": 8, "start": 2}})
+    return hub

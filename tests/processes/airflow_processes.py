@@ -178,7 +178,7 @@ class AirflowProcesses:
             address = self.database.replace("postgresql+psycopg2", "postgresql")
             with closing(psycopg2.connect(address)) as database, database.cursor() as cursor:
                 cursor.execute(statement)
-                return cursor.fetchall()
+                return list(cursor.fetchall())
         try:
             with sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=5) as database:
                 return database.execute(statement).fetchall()

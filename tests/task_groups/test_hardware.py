@@ -15,7 +15,7 @@ from airflow_provider_hfspaces.require import require_hardware
 from tests.airflow_tools import dag_file, run
 from tests.conftest import HOME
 
-pytestmark = pytest.mark.usefixtures("airflow_db", "_quick_leases")
+pytestmark = pytest.mark.usefixtures("no_variables", "_quick_leases")
 
 
 @pytest.fixture
