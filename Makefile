@@ -38,7 +38,7 @@ test: $(INSTALLED) $(CLIENTS) ## Run the tests
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 test-processes: $(INSTALLED) ## Run the tests that start and kill a whole Airflow
-	$(BIN)/python -m pytest -m processes tests/processes
+	$(BIN)/python -m pytest -m processes --numprocesses 2 --dist loadfile tests/processes
 
 $(VENV)/matrix/.installed: constraints/matrix.txt
 	$(PYTHON) -m venv $(VENV)/matrix
