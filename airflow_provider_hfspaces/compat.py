@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         AirflowSkipException,
     )
 elif AIRFLOW_3:
-    from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, TaskGroup
+    from airflow.sdk import BaseOperator, BaseOperatorLink, TaskGroup
     from airflow.sdk.definitions.context import Context
 
     if AIRFLOW_VERSION >= (3, 2):
@@ -60,7 +60,6 @@ else:
     )
     from airflow.models.baseoperator import BaseOperator
     from airflow.models.baseoperatorlink import BaseOperatorLink
-    from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
     from airflow.utils.context import Context
     from airflow.utils.task_group import TaskGroup
 
@@ -117,13 +116,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Only a hook and a notifier need their bases, and no other DAG file should pay for them.
+    # Only hooks, notifiers and sensors need their bases, and no other DAG file should pay for them.
     if name == "BaseHook":
         return import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 1) else "airflow.hooks.base").BaseHook
     if name == "BaseNotifier":
         return import_module(
             "airflow.sdk" if AIRFLOW_3 else "airflow.notifications.basenotifier"
         ).BaseNotifier
+    if name in ("BaseSensorOperator", "PokeReturnValue"):
+        return getattr(import_module("airflow.sdk" if AIRFLOW_3 else "airflow.sensors.base"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
-__all__ = ["from_text"]
+__all__ = ["as_list", "from_text"]
 
 
 def from_text(text: str) -> Any:
@@ -22,3 +24,17 @@ def from_text(text: str) -> Any:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(f"neither JSON nor Python: {text!r:.200}") from error
+
+
+def as_list(given: Any) -> list[Any]:
+    """A list, also where a template has made a text of it; one value is a list of one."""
+    if given is None or given == "":
+        return []
+    if isinstance(given, str):
+        value: Any = given
+        if given.lstrip().startswith("["):
+            # Text that is no list is a glob such as "[ab]*".
+            with suppress(ValueError):
+                value = from_text(given)
+        return list(value) if isinstance(value, list) else [value]
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, Mapping) else [given]

@@ -1,34 +1,64 @@
-"""What all operators on one Space share."""
+"""What operators share: those on one Space, those that wait for it, and those on many."""
 
 from __future__ import annotations
 
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import BaseOperator, BaseOperatorLink, Context, default_deferrable
-from airflow_provider_hfspaces.failures import failing_for_good
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
-from airflow_provider_hfspaces.map_names import NamedBySpace, name_by_space
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.errors import SpaceWaitError
     from airflow_provider_hfspaces.hub.goal import Goal
-    from airflow_provider_hfspaces.hub.models import SpaceRuntime
+    from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
+    from airflow_provider_hfspaces.hub.selection import SpaceSelection
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
-__all__ = ["SpaceOperator", "WaitingOperator", "tell_space_log"]
+__all__ = [
+    "NamedBySpace",
+    "SelectingOperator",
+    "SpaceOperator",
+    "WaitingOperator",
+    "name_by_space",
+    "tell_space_log",
+]
 
 _LOG_LINES = 30
 
 _TRIGGER_LATE = 600.0
 """Seconds after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
+
+
+# Not task.repo_id: Airflow 3.0 shows there what a mapped task group was given, before it is rendered.
+_TEMPLATE = "{{ ti.task.repo_id }}"
+
+
+class NamedBySpace:
+    """For operators on one Space: what :attr:`map_index_template` is where nobody says it.
+
+    Mapped over anything else than Spaces, tasks keep their numbers: they all have the same Space.
+    """
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """As Airflow's own, for ``expand`` to follow."""
+        if "repo_id" not in kwargs:
+            kwargs.setdefault("map_index_template", _TEMPLATE)
+        return super().partial(**kwargs)  # type: ignore[misc]
+
+
+def name_by_space(task: Any) -> None:
+    """The same for a task in a mapped task group, which is not mapped itself."""
+    if task.map_index_template is None and task.get_closest_mapped_task_group() is not None:
+        task.map_index_template = _TEMPLATE
 
 
 class SpaceOperator(NamedBySpace, BaseOperator):
@@ -79,6 +109,8 @@ class SpaceOperator(NamedBySpace, BaseOperator):
 
     def act_on(self, given: str, context: Context) -> Any:
         """Do it to the Space that was given in whatever form."""
+        from airflow_provider_hfspaces.failures import failing_for_good
+
         with failing_for_good():
             repo_id = self.hook.repo_id(given)
             if self.needs_token:
@@ -192,6 +224,7 @@ class WaitingOperator(SpaceOperator):
             over nothing else.
         :raises AirflowFailException: for what another try would meet again.
         """
+        from airflow_provider_hfspaces.failures import failing_for_good
         from airflow_provider_hfspaces.hooks.hfspaces import describe
         from airflow_provider_hfspaces.hub.errors import error_from_dict
         from airflow_provider_hfspaces.hub.models import SpaceRuntime
@@ -287,3 +320,106 @@ def tell_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
     log.error("The last lines of the %s log of Space %s:", "build" if build else "app", error.repo_id)
     for line in lines:
         log.error("    %s", line)
+
+
+class SelectingOperator(BaseOperator):
+    """Base of the operators that select Spaces.
+
+    :param author: whose Spaces: a user or an organization. Templated, like all of the selection.
+    :param repo_ids: these Spaces instead, whatever the selection says.
+    :param stages: only those in one of these stages; STOPPED and SLEEPING stand for each other.
+    :param hardware: only those on, or set to, one of these flavors.
+    :param billed_only: only those that cost money now, or will when their build is done.
+    :param include: only those whose ``owner/name`` or name fits one of these globs, in whatever case.
+    :param exclude: not those that fit one of these.
+    :param tags: only those with all of these tags.
+    :param hf_spaces_conn_id: the connection to the Hub.
+    """
+
+    template_fields: Sequence[str] = (
+        "author",
+        "repo_ids",
+        "stages",
+        "hardware",
+        "include",
+        "exclude",
+        "tags",
+        "hf_spaces_conn_id",
+    )
+    ui_color = "#ffd21e"
+    ui_fgcolor = "#1f2937"
+
+    def __init__(
+        self,
+        *,
+        author: str | None = None,
+        repo_ids: Iterable[str] | str | None = None,
+        stages: Iterable[str] | str | None = None,
+        hardware: Iterable[str] | str | None = None,
+        billed_only: bool = False,
+        include: Iterable[str] | str | None = (),
+        exclude: Iterable[str] | str | None = (),
+        tags: Iterable[str] | str | None = (),
+        hf_spaces_conn_id: str = "hf_spaces_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.author = author
+        self.repo_ids = repo_ids
+        self.stages = stages
+        self.hardware = hardware
+        self.billed_only = billed_only
+        self.include = include
+        self.exclude = exclude
+        self.tags = tags
+        self.hf_spaces_conn_id = hf_spaces_conn_id
+
+    @cached_property
+    def hook(self) -> HfSpacesHook:
+        """The hook of the connection, built once per try."""
+        from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+
+        return HfSpacesHook(self.hf_spaces_conn_id)
+
+    @cached_property
+    def killed(self) -> threading.Event:
+        """Set when the task is killed."""
+        # Not in __init__: Airflow copies operators, and an event cannot be copied.
+        return threading.Event()
+
+    def on_kill(self) -> None:
+        """Send nothing more. What was under way is recorded."""
+        self.killed.set()
+
+    def selection(self) -> SpaceSelection:
+        """What is selected.
+
+        :raises InvalidInput: for an owner, a stage or a flavor that there is not.
+        """
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.hub.selection import SpaceSelection
+        from airflow_provider_hfspaces.rendered import as_list
+
+        if not self.author:
+            raise InvalidInput(
+                f"Whose Spaces? Give {type(self).__name__} an author, a user or an organization, or repo_ids."
+            )
+        offered = None
+        for each in as_list(self.hardware):
+            offered = offered or self.hook.offered(each)
+        return SpaceSelection(
+            author=self.author,
+            stages=as_list(self.stages) or None,
+            hardware=as_list(self.hardware),
+            billed_only=self.billed_only,
+            include=as_list(self.include),
+            exclude=as_list(self.exclude),
+            tags=as_list(self.tags),
+            offered=offered,
+        )
+
+    def listed(self) -> list[SpaceInfo]:
+        """All Spaces of the owner with their runtimes, from one list."""
+        from airflow_provider_hfspaces.hub.selection import SELECTED_BY
+
+        return list(self.hook.list_spaces(author=self.author, expand=SELECTED_BY))

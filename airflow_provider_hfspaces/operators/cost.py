@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import BaseOperator, Context
-from airflow_provider_hfspaces.failures import failing_for_good
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -91,9 +90,10 @@ class SpacesCostReportOperator(BaseOperator):
 
         :raises AirflowFailException: for what another try would meet again.
         """
+        from airflow_provider_hfspaces.failures import failing_for_good
         from airflow_provider_hfspaces.hub.globs import NameGlobs
         from airflow_provider_hfspaces.hub.tables import printable
-        from airflow_provider_hfspaces.operators.fleet_report import as_list
+        from airflow_provider_hfspaces.rendered import as_list
         from airflow_provider_hfspaces.reports.cost_page import cost_page
         from airflow_provider_hfspaces.reports.files import PageFile
         from airflow_provider_hfspaces.reports.findings import findings

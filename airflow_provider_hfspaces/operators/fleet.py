@@ -8,10 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import Context
-from airflow_provider_hfspaces.failures import failing_for_good
-from airflow_provider_hfspaces.operators.fleet_base import FleetOperator, Target
-from airflow_provider_hfspaces.operators.fleet_report import FAILED, LEFT_ALONE, as_list, read_reports, total
-from airflow_provider_hfspaces.operators.selecting import SelectingOperator
+from airflow_provider_hfspaces.operators.base import SelectingOperator
+from airflow_provider_hfspaces.operators.fleet_base import FAILED, LEFT_ALONE, FleetOperator, Target
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
@@ -42,6 +40,9 @@ class ListSpacesOperator(SelectingOperator):
 
         :raises AirflowFailException: for what another try would meet again.
         """
+        from airflow_provider_hfspaces.failures import failing_for_good
+        from airflow_provider_hfspaces.rendered import as_list
+
         with failing_for_good():
             if self.repo_ids is not None:
                 found = {self.hook.repo_id(each) for each in as_list(self.repo_ids)}
@@ -89,6 +90,7 @@ class PauseSpacesOperator(FleetOperator):
 
     def reason_to_leave(self, target: Target, runtime: SpaceRuntime) -> str | None:
         from airflow_provider_hfspaces.hub.models import ERROR_STAGES, SERVING_STAGES, STARTING_STAGES
+        from airflow_provider_hfspaces.rendered import as_list
 
         if runtime.is_static:
             return "static: the Hub serves its files, and nothing runs"
@@ -127,6 +129,8 @@ class PauseSpacesOperator(FleetOperator):
         }
 
     def totals(self, entries: Sequence[Mapping[str, Any]], outcome: str) -> dict[str, Any]:
+        from airflow_provider_hfspaces.operators.fleet_report import total
+
         return {"hourly_cost_saved": total(entries, [outcome], "hourly_cost")}
 
     def note(self, targets: Sequence[Target]) -> None:
@@ -190,6 +194,7 @@ class RestartSpacesOperator(FleetOperator):
 
     def check(self) -> None:
         from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.operators.fleet_report import read_reports
 
         super().check()
         sources = (self.report, self.report_from, self.repo_ids, self.author)
@@ -212,6 +217,7 @@ class RestartSpacesOperator(FleetOperator):
 
     def reason_to_leave(self, target: Target, runtime: SpaceRuntime) -> str | None:
         from airflow_provider_hfspaces.hub.models import SERVING_STAGES, STARTING_STAGES
+        from airflow_provider_hfspaces.rendered import as_list
 
         if runtime.is_static:
             return "static: it always runs"
@@ -263,6 +269,8 @@ class RestartSpacesOperator(FleetOperator):
             entry["saved"] = saved_by_pause(entry["hourly_cost"], entry["paused_seconds"])
 
     def totals(self, entries: Sequence[Mapping[str, Any]], outcome: str) -> dict[str, Any]:
+        from airflow_provider_hfspaces.operators.fleet_report import total
+
         return {"saved": total(entries, [outcome], "saved")}
 
     def settle(self, targets: Sequence[Target]) -> None:
@@ -338,6 +346,8 @@ class EnforceSleepTimeOperator(FleetOperator):
         }
 
     def totals(self, entries: Sequence[Mapping[str, Any]], outcome: str) -> dict[str, Any]:
+        from airflow_provider_hfspaces.operators.fleet_report import total
+
         limited = total(entries, [outcome], "hourly_cost")
         return {"max_sleep_time": self._seconds, "hourly_cost_limited": limited}
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat import AirflowFailException, Context, retry_store
-from airflow_provider_hfspaces.failures import failing_for_good
-from airflow_provider_hfspaces.operators.fleet_report import FAILED, LEFT_ALONE, as_list, now, summary
-from airflow_provider_hfspaces.operators.selecting import SelectingOperator
+from airflow_provider_hfspaces.operators.base import SelectingOperator
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
@@ -20,7 +18,11 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.operators.fleet_records import Journal
 
-__all__ = ["FleetIncomplete", "FleetOperator", "Target"]
+__all__ = ["FAILED", "LEFT_ALONE", "FleetIncomplete", "FleetOperator", "Target"]
+
+LEFT_ALONE = "left alone"
+FAILED = "failed"
+"""Outcomes of a Space, in the reports."""
 
 _BATCH = 100
 _FRESH = 60.0
@@ -140,6 +142,7 @@ class FleetOperator(SelectingOperator):
         :raises AirflowFailException: when Spaces have failed for good.
         :raises FleetIncomplete: when Spaces have failed and another try could help.
         """
+        from airflow_provider_hfspaces.failures import failing_for_good
         from airflow_provider_hfspaces.operators.fleet_records import Journal
 
         with failing_for_good():
@@ -202,6 +205,8 @@ class FleetOperator(SelectingOperator):
         return self.reason_to_leave(target, runtime) is not None
 
     def _named(self) -> list[str]:
+        from airflow_provider_hfspaces.rendered import as_list
+
         ids = (self.hook.repo_id(each) for each in as_list(self.repo_ids))
         return list({repo_id.casefold(): repo_id for repo_id in ids}.values())
 
@@ -234,6 +239,8 @@ class FleetOperator(SelectingOperator):
 
     def _judge(self, targets: Sequence[Target], journal: Journal, prices: PriceList | None) -> list[Target]:
         """Write the reports of those to leave alone, and return the others."""
+        from airflow_provider_hfspaces.operators.fleet_report import now
+
         todo = []
         for target in targets:
             target.entry = {"repo_id": target.repo_id, "outcome": None, "reason": None}
@@ -253,6 +260,7 @@ class FleetOperator(SelectingOperator):
     def _do_all(self, todo: list[Target], journal: Journal, prices: PriceList | None) -> None:
         from airflow_provider_hfspaces.hub.fleet import Quota, in_parallel, queue_client
         from airflow_provider_hfspaces.hub.progress import Progress
+        from airflow_provider_hfspaces.operators.fleet_report import now
 
         quota = Quota(self.hook.client.budget)
         progress = Progress(self.verb, len(todo), self.log.info, waits=quota.seconds_for)
@@ -327,6 +335,8 @@ class FleetOperator(SelectingOperator):
     def _close(
         self, targets: Sequence[Target], journal: Journal, prices: PriceList | None, context: Context
     ) -> dict[str, Any]:
+        from airflow_provider_hfspaces.operators.fleet_report import now, summary
+
         entries = [target.entry for target in targets if target.entry["outcome"]]
         outcome = f"would be {self.done}" if self.changes_nothing else self.done
         failed = [target for target in targets if target.entry["outcome"] == FAILED]

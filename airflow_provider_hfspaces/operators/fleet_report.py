@@ -9,12 +9,10 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
+from airflow_provider_hfspaces.operators.fleet_base import FAILED, LEFT_ALONE
 from airflow_provider_hfspaces.rendered import from_text
 
-__all__ = ["LEFT_ALONE", "as_list", "now", "read_reports", "summary", "total"]
-
-LEFT_ALONE = "left alone"
-FAILED = "failed"
+__all__ = ["now", "read_reports", "summary", "total"]
 
 _MOST_REASONS = 10
 
@@ -69,20 +67,6 @@ def _label(report: Mapping[str, Any]) -> str:
     if not as_of:
         return "The Hub's price list could not be read, or was not needed: amounts are not known."
     return f"Amounts are estimates from the Hub's list prices of {as_of[:16].replace('T', ' ')} UTC."
-
-
-def as_list(given: Any) -> list[Any]:
-    """A list, also where a template has made a text of it; one value is a list of one."""
-    if given is None or given == "":
-        return []
-    if isinstance(given, str):
-        value: Any = given
-        if given.lstrip().startswith("["):
-            # Text that is no list is a glob such as "[ab]*".
-            with suppress(ValueError):
-                value = from_text(given)
-        return list(value) if isinstance(value, list) else [value]
-    return list(given) if isinstance(given, Iterable) and not isinstance(given, Mapping) else [given]
 
 
 def read_reports(given: Any) -> dict[str, dict[str, Any]]:

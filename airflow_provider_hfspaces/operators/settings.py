@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_hfspaces.compat import Context, hides_value_of
-from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.operators.base import SpaceOperator
 
 __all__ = [
@@ -84,6 +83,8 @@ class AddVariableOperator(SpaceOperator):
         self.description = description
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+        from airflow_provider_hfspaces.failures import mask_written
+
         if hides_value_of(self.key):
             mask_written(self.value)
             self.log.warning(
@@ -130,6 +131,8 @@ def rendered_secret(operator: SpaceOperator, value: Any, context: Context) -> An
 
     It is no template field, because Airflow stores and shows those.
     """
+    from airflow_provider_hfspaces.failures import mask_written
+
     if isinstance(value, str) and "{{" not in value and "{%" not in value:
         rendered: Any = value
     else:

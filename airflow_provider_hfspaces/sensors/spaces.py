@@ -21,7 +21,7 @@ from airflow_provider_hfspaces.compat import (
 )
 from airflow_provider_hfspaces.failures import failing_for_good
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
-from airflow_provider_hfspaces.map_names import NamedBySpace, name_by_space
+from airflow_provider_hfspaces.operators.base import NamedBySpace, name_by_space
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
