@@ -273,7 +273,9 @@ def is_run_over(dag_id: str, run_id: str) -> bool:
 def _is_not_found(error: Exception) -> bool:
     detail = getattr(getattr(error, "error", None), "detail", None) or {}
     status = detail.get("status_code") if isinstance(detail, dict) else None
-    return status == 404 or "not_found" in str(error).lower() or "404" in str(detail)
+    # ``dag.test()`` raises what the API's client raised.
+    direct = getattr(getattr(error, "response", None), "status_code", None)
+    return 404 in (status, direct) or "not_found" in str(error).lower() or "404" in str(detail)
 
 
 def lease_settle() -> float:

@@ -93,9 +93,9 @@ class AirflowProcesses:
         self.spawn("triggerer", "triggerer")
         for name in more:
             self.spawn(name, "triggerer")
-        self.until(self.has_dags, 120)
+        self.until(self.has_dags, 240)
         if AIRFLOW_3:
-            self.until(self.answers, 60)
+            self.until(self.answers, 120)
 
     def has_dags(self) -> bool:
         """Whether all DAGs can be run."""
@@ -145,7 +145,7 @@ class AirflowProcesses:
             found = self.query(f"SELECT pid FROM task_instance WHERE {where}")
             return found[0][0] if found else None
 
-        self.until(pid, 120)
+        self.until(pid, 240)
         known = pid()
         for name, process in self.processes.items():
             with suppress(psutil.NoSuchProcess):
@@ -160,7 +160,7 @@ class AirflowProcesses:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

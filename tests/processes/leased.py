@@ -68,12 +68,17 @@ class LeasedAirflow(AirflowProcesses):
 
     def working(self, dag_id: str, run_id: str = "run") -> int:
         """Wait until the work has begun, on the GPU; the pid of its process."""
-        said = self.signals / f"{dag_id}.{run_id}.works"
-        self.until(said.exists, 180)
+        self.until(lambda: self.works(dag_id, run_id), 240)
         assert self.hub.space(f"acme/{dag_id}").hardware == "t4-small"
+        said = self.signals / f"{dag_id}.{run_id}.works"
         pid = int(said.read_text())
         said.unlink()
         return pid
+
+    def works(self, dag_id: str, run_id: str = "run") -> bool:
+        """Whether the work has begun, since it was last waited for."""
+        said = self.signals / f"{dag_id}.{run_id}.works"
+        return said.exists() and bool(said.read_text())
 
     def say(self, dag_id: str, what: str, run_id: str = "run") -> None:
         """Have the work ``end`` or ``fail``."""
@@ -83,6 +88,10 @@ class LeasedAirflow(AirflowProcesses):
         """The state of a run."""
         found = self.query(f"SELECT state FROM dag_run WHERE dag_id = '{dag_id}' AND run_id = '{run_id}'")
         return str(found[0][0])
+
+    def has_ended(self, dag_id: str, run_id: str = "run") -> bool:
+        """Whether a run has."""
+        return self.run_state(dag_id, run_id) in ("success", "failed")
 
     def task_state(self, dag_id: str, task: str, run_id: str = "run") -> str:
         """The state of a task of the group."""
@@ -99,9 +108,9 @@ class LeasedAirflow(AirflowProcesses):
 
     def ends(self, dag_id: str, state: str | None, run_id: str = "run") -> None:
         """Wait until the run has ended, in this state, with the Space put back and its lease given back."""
-        self.until(lambda: self.run_state(dag_id, run_id) in ("success", "failed"), 180)
-        self.until(lambda: self.is_put_back(dag_id), 120)
-        self.until(lambda: not self.query(f"SELECT key FROM variable WHERE key LIKE '%:acme:{dag_id}'"), 60)
+        self.until(lambda: self.has_ended(dag_id, run_id), 240)
+        self.until(lambda: self.is_put_back(dag_id), 180)
+        self.until(lambda: not self.query(f"SELECT key FROM variable WHERE key LIKE '%:acme:{dag_id}'"), 120)
         if state is not None:
             assert self.run_state(dag_id, run_id) == state
 

@@ -44,8 +44,8 @@ def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
         processes.spawn("api-server", "api-server", "--port", str(processes.port))
         processes.spawn("dag-processor", "dag-processor")
         processes.spawn("scheduler", "scheduler")
-        processes.until(lambda: processes.query("SELECT dag_id FROM dag") == [("night",)], 120)
-        processes.until(processes.answers, 90)
+        processes.until(lambda: processes.query("SELECT dag_id FROM dag") == [("night",)], 240)
+        processes.until(processes.answers, 240)
         yield processes
     finally:
         processes.stop()
@@ -59,7 +59,7 @@ def pauses(hub: HubEmulator, run: str) -> list[str]:
 def begin(hub: HubEmulator, airflow: AirflowProcesses, run: str) -> None:
     """Start the DAG, and wait until it is in the middle of its work."""
     airflow.airflow("dags", "trigger", "--run-id", run, "night")
-    airflow.until(lambda: len(pauses(hub, run)) >= 30, 120)
+    airflow.until(lambda: len(pauses(hub, run)) >= 30, 240)
 
 
 def report_of(airflow: AirflowProcesses, run: str) -> dict[str, str]:
@@ -80,7 +80,7 @@ def state(airflow: AirflowProcesses, run: str) -> str:
 def test_a_fleet_that_is_cut_short(hub: HubEmulator, airflow: AirflowProcesses) -> None:
     begin(hub, airflow, "killed")
     os.kill(int(Path(airflow.environment["PROCESS_FILE"]).read_text()), signal.SIGKILL)
-    airflow.until(lambda: state(airflow, "killed") == "success", 180)
+    airflow.until(lambda: state(airflow, "killed") == "success", 240)
     assert Counter(report_of(airflow, "killed").values()) == {"paused": COUNT}
     assert set(Counter(pauses(hub, "killed")).values()) == {1}
 
@@ -93,7 +93,7 @@ def test_a_fleet_that_is_cut_short(hub: HubEmulator, airflow: AirflowProcesses) 
         timeout=30,
     )
     assert answer.status_code == 200
-    airflow.until(lambda: "The task was stopped" in airflow.log_of("night"), 60)
+    airflow.until(lambda: "The task was stopped" in airflow.log_of("night"), 240)
     paused = {name for name in names("ended") if hub.space(name).stage == "PAUSED"}
     assert 0 < len(paused) < COUNT
     assert len(pauses(hub, "ended")) == len(paused)

@@ -35,7 +35,7 @@ def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
     try:
         processes.airflow("db", "migrate")
         processes.spawn("api-server", "api-server", "--port", str(processes.port))
-        processes.until(processes.answers, 120)
+        processes.until(processes.answers, 240)
         yield processes
     finally:
         processes.stop()

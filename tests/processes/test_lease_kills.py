@@ -34,7 +34,7 @@ def return_of(airflow: LeasedAirflow, *names: str) -> None:
     for name in names:
         more = ("--port", str(airflow.port)) if name == "api-server" else ()
         airflow.spawn(name, *PROCESSES[name], *more)
-    airflow.until(airflow.answers, 60)
+    airflow.until(airflow.answers, 120)
 
 
 def test_the_worker_dies_in_the_middle_of_the_work(airflow: LeasedAirflow) -> None:
@@ -47,7 +47,7 @@ def test_the_worker_dies_in_the_middle_of_the_work(airflow: LeasedAirflow) -> No
 
 def test_the_scheduler_dies_during_the_setup(airflow: LeasedAirflow) -> None:
     airflow.lease("scheduler_dies")
-    airflow.until(lambda: airflow.task_state("scheduler_dies", "snapshot") == "running", 60)
+    airflow.until(lambda: airflow.task_state("scheduler_dies", "snapshot") == "running", 120)
     airflow.end("scheduler", signal.SIGKILL)
     return_of(airflow, "scheduler")
     airflow.working("scheduler_dies")
@@ -57,7 +57,7 @@ def test_the_scheduler_dies_during_the_setup(airflow: LeasedAirflow) -> None:
 
 def test_the_triggerer_dies_while_the_upgrade_waits(airflow: LeasedAirflow) -> None:
     airflow.lease("triggerer_dies")
-    airflow.until(lambda: airflow.task_state("triggerer_dies", "upgrade") == "deferred", 120)
+    airflow.until(lambda: airflow.task_state("triggerer_dies", "upgrade") == "deferred", 240)
     airflow.end("triggerer", signal.SIGKILL)
     return_of(airflow, "triggerer")
     airflow.working("triggerer_dies")
@@ -72,7 +72,9 @@ def test_the_machine_dies_during_the_work_and_comes_back(airflow: LeasedAirflow)
         airflow.end(name, signal.SIGKILL)
     assert airflow.hub.bill("acme/machine_dies").running
     return_of(airflow, *PROCESSES)
-    airflow.ends("machine_dies", "failed")
+    airflow.until(lambda: airflow.has_ended("machine_dies") or airflow.works("machine_dies"), 240)
+    airflow.say("machine_dies", "end")
+    airflow.ends("machine_dies", None)
 
 
 def test_the_machine_dies_during_the_work_and_stays_dead(airflow: LeasedAirflow) -> None:
@@ -82,7 +84,7 @@ def test_the_machine_dies_during_the_work_and_stays_dead(airflow: LeasedAirflow)
         airflow.end(name, signal.SIGKILL)
     dead, space = airflow.hub.now(), airflow.hub.space("acme/machine_stays_dead")
     airflow.hub.advance(3600)
-    airflow.until(lambda: space.stage == "SLEEPING", 30)
+    airflow.until(lambda: space.stage == "SLEEPING", 60)
     bill = airflow.hub.bill(space.repo_id)
     assert not bill.running
     (gpu,) = [item for item in bill.items if item.hardware == "t4-small"]

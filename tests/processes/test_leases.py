@@ -103,12 +103,12 @@ def test_work_that_alone_is_cleared_refuses_the_wrong_hardware(airflow: LeasedAi
 def test_the_run_hits_its_timeout_and_the_sleep_time_ends_the_bill(airflow: LeasedAirflow) -> None:
     airflow.lease("run_times_out")
     airflow.working("run_times_out")
-    airflow.until(lambda: airflow.run_state("run_times_out") == "failed", 120)
+    airflow.until(lambda: airflow.run_state("run_times_out") == "failed", 240)
     assert airflow.task_state("run_times_out", "restore") == "skipped"
     space = airflow.hub.space("acme/run_times_out")
     assert space.requested_hardware == "t4-small", "nothing has put it back, as Airflow has it"
     airflow.hub.advance(600)
-    airflow.until(lambda: space.stage == "SLEEPING", 30)
+    airflow.until(lambda: space.stage == "SLEEPING", 60)
     assert not airflow.hub.bill(space.repo_id).running
     gpu = airflow.hub.bill(space.repo_id).spaces[space.repo_id]["t4-small"]
     assert gpu.minutes <= 60 + 600 / 60 + 60, "its timeout at an emulated minute a second, and the sleep"
@@ -131,7 +131,7 @@ def test_the_upgrade_fails(airflow: LeasedAirflow) -> None:
 def test_the_upgrade_is_ended_while_it_waits(airflow: LeasedAirflow, what: str) -> None:
     airflow.hub.add_space(f"acme/{what}").hang_next_start()
     airflow.lease(what)
-    airflow.until(lambda: airflow.task_state(what, "upgrade") == "deferred", 120)
+    airflow.until(lambda: airflow.task_state(what, "upgrade") == "deferred", 240)
     assert airflow.hub.space(f"acme/{what}").requested_hardware == "t4-small"
     if what == "upgrade_killed":
         airflow.mark(what, "gpu.upgrade", "failed")

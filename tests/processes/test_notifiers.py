@@ -80,19 +80,19 @@ def test_failures_are_followed_by_what_their_callbacks_do(
     for dag_id in DAGS:
         airflow.run(dag_id)
     for dag_id in ("task_restores", "dag_restores"):
-        airflow.until(lambda: airflow.states(dag_id)["failed"] == 1, 180)  # noqa: B023
-    airflow.until(lambda: paused.stage == "PAUSED", 60)
-    airflow.until(lambda: by_task.requested_hardware == "cpu-upgrade", 60)
+        airflow.until(lambda: airflow.states(dag_id)["failed"] == 1, 240)  # noqa: B023
+    airflow.until(lambda: paused.stage == "PAUSED", 240)
+    airflow.until(lambda: by_task.requested_hardware == "cpu-upgrade", 240)
     # The DAG processor of Airflow 3.0 reads no XComs, and there is no lease here.
     back = "cpu-basic" if AIRFLOW == (3, 0) else "cpu-upgrade"
-    airflow.until(lambda: by_dag.requested_hardware == back, 120)
-    airflow.until(lambda: leased.requested_hardware == "cpu-upgrade", 120)
+    airflow.until(lambda: by_dag.requested_hardware == back, 240)
+    airflow.until(lambda: leased.requested_hardware == "cpu-upgrade", 240)
     assert (by_task.sleep_time, leased.sleep_time) == (7200, 7200)
     assert "t4-small" in {moment.requested for moment in by_dag.history}
     log = airflow.log_of("task_pauses")
     assert "this is what went wrong" in log
     assert "because task 'fail' of DAG 'task_pauses' failed" in log
-    airflow.until(lambda: "according to the lease of this run" in everything_printed(airflow), 60)
+    airflow.until(lambda: "according to the lease of this run" in everything_printed(airflow), 240)
     assert hub.token not in everything_printed(airflow)
 
 
@@ -104,9 +104,9 @@ def test_late_runs_are_followed_by_what_their_deadlines_say(
     paused = hub.add_space("acme/late", hardware="t4-small")
     airflow.run("late_pauses", {"name": "late"})
     airflow.run("late_restores")
-    airflow.until(lambda: airflow.states("late_restores")["running"] == 1, 120)
-    airflow.until(lambda: paused.stage == "PAUSED", 180)
-    airflow.until(lambda: restored.requested_hardware == "cpu-upgrade", 120)
+    airflow.until(lambda: airflow.states("late_restores")["running"] == 1, 240)
+    airflow.until(lambda: paused.stage == "PAUSED", 240)
+    airflow.until(lambda: restored.requested_hardware == "cpu-upgrade", 240)
     assert restored.sleep_time == 7200
     assert "t4-small" in {moment.requested for moment in restored.history}
     # The work itself goes on: a deadline ends nothing.
@@ -123,9 +123,9 @@ def test_a_synchronous_callback_has_nothing_but_the_environment(
     refused = hub.add_space("acme/late-sync-refused", hardware="t4-small")
     for dag_id in SYNC_DAGS:
         airflow.run(dag_id)
-    airflow.until(lambda: paused.stage == "PAUSED", 180)
-    airflow.until(lambda: restored.requested_hardware == "cpu-basic", 120)
+    airflow.until(lambda: paused.stage == "PAUSED", 240)
+    airflow.until(lambda: restored.requested_hardware == "cpu-basic", 240)
     assert "t4-small" in {moment.requested for moment in restored.history}
-    airflow.until(lambda: "use an AsyncCallback" in everything_printed(airflow), 120)
+    airflow.until(lambda: "use an AsyncCallback" in everything_printed(airflow), 240)
     assert refused.stage == "RUNNING"
     assert hub.token not in everything_printed(airflow)

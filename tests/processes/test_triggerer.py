@@ -42,7 +42,7 @@ def finish(hub: HubEmulator) -> None:
 
 
 def each_ended_once(hub: HubEmulator, airflow: AirflowProcesses) -> None:
-    airflow.until(lambda: airflow.states("waiting") == {"success": 50}, 180)
+    airflow.until(lambda: airflow.states("waiting") == {"success": 50}, 240)
     restarts = Counter(request.path for request in hub.requests if request.path.endswith("/restart"))
     assert restarts == {f"/api/spaces/{name}/restart": 1 for name in SPACES}
     assert {hub.space(name).stage for name in SPACES} == {"RUNNING"}
@@ -52,19 +52,19 @@ def each_ended_once(hub: HubEmulator, airflow: AirflowProcesses) -> None:
 
 def test_a_triggerer_is_restarted_killed_and_doubled(hub: HubEmulator, airflow: AirflowProcesses) -> None:
     airflow.run("waiting")
-    airflow.until(lambda: airflow.states("waiting")["deferred"] == 50, 180)
+    airflow.until(lambda: airflow.states("waiting")["deferred"] == 50, 240)
 
     airflow.end("triggerer")
     airflow.spawn("second", "triggerer")
     looks = len(hub.requests)
-    airflow.until(lambda: len(hub.requests) > looks, 60)
+    airflow.until(lambda: len(hub.requests) > looks, 240)
     assert airflow.states("waiting") == {"deferred": 50}
 
     airflow.end("second", signal.SIGKILL)
     airflow.spawn("third", "triggerer")
     airflow.spawn("fourth", "triggerer")
     looks = len(hub.requests)
-    airflow.until(lambda: len(hub.requests) > looks, 90)
+    airflow.until(lambda: len(hub.requests) > looks, 240)
     assert airflow.states("waiting") == {"deferred": 50}
 
     airflow.end("third", signal.SIGKILL)
@@ -80,11 +80,11 @@ def test_an_upgrade_that_a_user_kills_while_it_waits_is_undone(
 ) -> None:
     space = hub.add_space("acme/gpu", hardware="cpu-upgrade", sleep_time=600000)
     airflow.run("killed")
-    airflow.until(lambda: airflow.states("killed")["deferred"] == 1, 120)
-    airflow.until(lambda: "s  acme/gpu is" in airflow.log_of("killed"), 60)
+    airflow.until(lambda: airflow.states("killed")["deferred"] == 1, 240)
+    airflow.until(lambda: "s  acme/gpu is" in airflow.log_of("killed"), 240)
     assert space.requested_hardware == "t4-small"
     airflow.mark("killed", "upgrade", "failed")
-    airflow.until(lambda: space.requested_hardware == "cpu-upgrade", 60)
+    airflow.until(lambda: space.requested_hardware == "cpu-upgrade", 240)
     assert space.sleep_time == 600000
     assert airflow.states("killed") == {"failed": 1}
 
@@ -92,11 +92,11 @@ def test_an_upgrade_that_a_user_kills_while_it_waits_is_undone(
 @pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has no asset watchers")
 def test_a_dag_runs_when_its_space_fails(hub: HubEmulator, airflow: AirflowProcesses) -> None:
     fragile, sturdy = hub.add_space("acme/fragile"), hub.add_space("acme/sturdy")
-    airflow.until(lambda: any("fragile" in request.path for request in hub.requests), 120)
+    airflow.until(lambda: any("fragile" in request.path for request in hub.requests), 240)
     time.sleep(5)
     assert not airflow.states("on_error")
     fragile.crash("Exit code: 1")
-    airflow.until(lambda: airflow.states("on_error") == {"success": 1}, 120)
+    airflow.until(lambda: airflow.states("on_error") == {"success": 1}, 240)
     assert sturdy.stage == "RUNNING"
     assert not airflow.states("on_other_error")
     told = airflow.query("SELECT extra FROM asset_event")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from types import SimpleNamespace
@@ -31,6 +32,15 @@ def hardware_of(space: Any) -> set[str]:
 def leases_left() -> list[str]:
     with sqlite3.connect(HOME / "airflow.db") as database:
         return [row[0] for row in database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'")]
+
+
+def save_variable(name: str, value: str) -> None:
+    """Write a Variable as somebody does in the UI."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add(Variable(key=name, val=value))
 
 
 def test_the_work_runs_on_the_gpu_and_everything_comes_back(hub: HubEmulator) -> None:
@@ -97,6 +107,24 @@ def test_a_way_back_that_fails_fails_the_run_and_the_next_run_takes_it(hub: HubE
     assert leases_left() == ["hf_spaces_lease:acme:whisper"]
     assert run(dag_file("leases").lease)["dag"] == "success"
     assert space.requested_hardware == "cpu-basic"
+    assert leases_left() == []
+
+
+@pytest.mark.parametrize("left_by", ["a run that has ended", "a run that is gone"])
+def test_what_a_dead_run_has_left_on_the_gpu_is_put_back_by_the_next(hub: HubEmulator, left_by: str) -> None:
+    space = hub.add_space("acme/whisper", hardware="a10g-small")
+    dead = ("lease_gone", "gone")
+    if left_by == "a run that has ended":
+        assert run(dag_file("leases").required)["dag"] == "failed"
+        with sqlite3.connect(HOME / "airflow.db") as database:
+            dead = database.execute("SELECT dag_id, run_id FROM dag_run ORDER BY id DESC LIMIT 1").fetchone()
+    previous = {"repo_id": "acme/whisper", "stage": "RUNNING", "hardware": "cpu-upgrade", "sleep_time": 1200}
+    holder = {"dag_id": dead[0], "run_id": dead[1], "task_id": "gpu.snapshot", "asked": "a10g-small"}
+    record = json.dumps({"holders": [{**holder, "previous": previous}]})
+    save_variable("hf_spaces_lease:acme:whisper", record)
+    assert run(dag_file("leases").lease)["dag"] == "success"
+    assert "t4-small" in hardware_of(space)
+    assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
     assert leases_left() == []
 
 
