@@ -100,10 +100,11 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{package}.hooks.hfspaces.HfSpacesHook",
                 "hook-name": name,
                 "ui-field-behaviour": {
-                    "hidden-fields": ["extra", "login", "port", "schema"],
+                    "hidden-fields": ["extra", "login", "schema"],
                     "relabeling": {"host": "Endpoint", "password": "Token"},
                     "placeholders": {
                         "host": "https://huggingface.co",
+                        "port": "443",
                         "password": "hf_…",
                         "namespace": "my-organization",
                         "timeout": "30",

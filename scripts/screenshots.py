@@ -1,6 +1,6 @@
 """Take the pictures of the documentation: a real Airflow, an emulated Hub, and a browser without a window.
 
-``python scripts/screenshots.py [--out docs/images] [--spaces 0] [--only fleet]`` needs Chromium and the
+``python scripts/screenshots.py [--out docs/images] [--spaces 0] [--only fleet|form]`` needs Chromium and the
 Python package ``playwright`` beside this package; it says so where they are missing. Everything else it
 starts by itself, in ``.airflow/screenshots`` and on ports that are free, and stops again.
 """
@@ -36,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--spaces", type=int, default=0, help="so many Spaces more")
-    parser.add_argument("--only", choices=["fleet", "all"], default="all", help="the fleet page alone")
+    parser.add_argument("--only", choices=["fleet", "form", "all"], default="all", help="these alone")
     choices = parser.parse_args()
     found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
     browser_path = next((each for each in found if each), None)
@@ -50,7 +50,7 @@ def main() -> int:
         if choices.only == "all":
             run_dag(airflow)
         with browser(str(browser_path)) as chromium:
-            take(chromium, airflow, choices.out, everything=choices.only == "all")
+            take(chromium, airflow, choices.out, choices.only)
     return 0
 
 
@@ -95,7 +95,7 @@ def running(more_spaces: int) -> Iterator[Any]:
         )
         # The form of a connection is shown for those that are stored.
         del airflow.environment["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
-        connection = {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
+        connection = {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token, "port": 443}
         try:
             print("Starting Airflow …", flush=True)
             airflow.airflow("db", "migrate")
@@ -138,7 +138,7 @@ def browser(path: str) -> Iterator[Any]:
             chromium.close()
 
 
-def take(chromium: Any, airflow: Any, out: Path, *, everything: bool) -> None:
+def take(chromium: Any, airflow: Any, out: Path, only: str) -> None:
     """Log in and take the pictures."""
 
     def shot(name: str, prepare: Callable[[Any], Any], *, theme: str = "light", size: Any = WIDE) -> None:
@@ -166,6 +166,9 @@ def take(chromium: Any, airflow: Any, out: Path, *, everything: bool) -> None:
 
     def form(page: Any) -> None:
         page.goto(f"{airflow.api}/connections")
+        with page.expect_response("**/connections/test") as tested:
+            page.get_by_role("button", name="Test Connection").first.click()
+        print(f"The button Test says: {tested.value.json()['message']}", flush=True)
         page.get_by_role("button", name="Edit").first.click()
         page.get_by_text("Extra Fields", exact=True).click()
         page.get_by_text("Owner of Spaces").wait_for(timeout=30_000)
@@ -178,11 +181,13 @@ def take(chromium: Any, airflow: Any, out: Path, *, everything: bool) -> None:
         page.goto(task_url(airflow, "upgrade") + "/details")
         page.get_by_text("Open Space").first.wait_for(timeout=30_000)
 
-    shot("fleet", fleet)
-    shot("fleet-dark", fleet, theme="dark")
-    shot("fleet-narrow", fleet, size=NARROW)
-    if everything:
+    if only in ("fleet", "all"):
+        shot("fleet", fleet)
+        shot("fleet-dark", fleet, theme="dark")
+        shot("fleet-narrow", fleet, size=NARROW)
+    if only in ("form", "all"):
         shot("connection-form", form, size=TALL)
+    if only == "all":
         shot("upgrade-log", log, size=LOG)
         shot("task-links", links)
 

@@ -11,6 +11,7 @@ from airflow_provider_hfspaces.hub.wire import DEFAULT_ENDPOINT
 __all__ = ["ConnectionSettings", "InvalidConnection"]
 
 _DEFAULT_TIMEOUT = 30.0
+_PORTS = {"https": 443, "http": 80}
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off", ""})
 
@@ -61,10 +62,13 @@ def _endpoint(connection: Any) -> str:
     host = (connection.host or "").strip()
     if not host:
         return DEFAULT_ENDPOINT
-    if "://" in host:
-        return str(host)
-    port = f":{connection.port}" if connection.port else ""
-    return f"{connection.schema or 'https'}://{host}{port}"
+    address = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    scheme, _, rest = address.partition("://")
+    authority, slash, path = rest.partition("/")
+    has_port = ":" in authority.rpartition("]")[2]
+    if not connection.port or has_port or connection.port == _PORTS.get(scheme.lower()):
+        return str(address)
+    return f"{scheme}://{authority}:{connection.port}{slash}{path}"
 
 
 def _seconds(value: Any, conn_id: str) -> float:

@@ -113,9 +113,14 @@ class TestConnection:
             ("hub.acme.test", {}, "https://hub.acme.test"),
             ("localhost", {"schema": "http", "port": 8900}, "http://localhost:8900"),
             ("https://hub.acme.test/", {}, "https://hub.acme.test"),
+            ("https://hub.acme.test", {"port": 443}, "https://hub.acme.test"),
+            ("https://hub.acme.test/", {"port": 8443}, "https://hub.acme.test:8443"),
+            ("http://localhost:8900", {"port": 443}, "http://localhost:8900"),
+            ("http://[::1]", {"port": 8900}, "http://[::1]:8900"),
+            ("", {"port": 443}, "https://huggingface.co"),
         ],
     )
-    def test_a_host_may_be_a_name_alone(
+    def test_a_host_may_be_a_name_alone_and_its_port_a_field(
         self, monkeypatch: pytest.MonkeyPatch, host: str, more: dict[str, Any], endpoint: str
     ) -> None:
         said = json.dumps({"conn_type": "hf_spaces", "host": host, **more})
