@@ -119,7 +119,7 @@ def test_what_a_dead_run_has_left_on_the_gpu_is_put_back_by_the_next(hub: HubEmu
         with sqlite3.connect(HOME / "airflow.db") as database:
             dead = database.execute("SELECT dag_id, run_id FROM dag_run ORDER BY id DESC LIMIT 1").fetchone()
     previous = {"repo_id": "acme/whisper", "stage": "RUNNING", "hardware": "cpu-upgrade", "sleep_time": 1200}
-    holder = {"dag_id": dead[0], "run_id": dead[1], "task_id": "gpu.snapshot", "asked": "a10g-small"}
+    holder = {"dag_id": dead[0], "run_id": dead[1], "task_id": "gpu.snapshot", "asked": ["a10g-small"]}
     record = json.dumps({"holders": [{**holder, "previous": previous}]})
     save_variable("hf_spaces_lease:acme:whisper", record)
     assert run(dag_file("leases").lease)["dag"] == "success"
