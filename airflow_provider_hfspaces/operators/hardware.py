@@ -543,7 +543,13 @@ class RestoreHardwareOperator(WaitingOperator):
         self.wait_until_back = wait
 
     def act(self, repo_id: str, context: Context) -> Any:
-        lease = self._lease(repo_id, context)
+        lease = self._lease(context)
+        if lease and lease.repo_id != repo_id:
+            self.log.warning(
+                "This run has leased Space %s, and not %s: putting that back.", lease.repo_id, repo_id
+            )
+            repo_id = lease.repo_id
+            self.link(context, repo_id)
         if lease and (other := lease.reclaim()):
             self.log.warning(
                 "Space %s is leased by %s by now, which puts it back after its work: left alone.",
@@ -613,12 +619,13 @@ class RestoreHardwareOperator(WaitingOperator):
         self.log.info("Space %s is %s.", repo_id, describe(runtime))
         return runtime.to_dict()
 
-    def _lease(self, repo_id: str, context: Context) -> SpaceLease | None:
+    def _lease(self, context: Context) -> SpaceLease | None:
         from airflow_provider_hfspaces.leases import LeaseHolder, SpaceLease
 
         for task_id in self._task_ids(context):
-            if self._pull(context, task_id, LEASE) is not None:
-                return SpaceLease(repo_id, LeaseHolder.of(context["ti"], task_id))
+            # A template may mean another Space by now than the one that has been leased.
+            if (leased := self._pull(context, task_id, LEASE)) is not None:
+                return SpaceLease(leased, LeaseHolder.of(context["ti"], task_id))
         return None
 
     def _restore(self, snapshot: SpaceSnapshot, before: SpaceRuntime) -> SpaceRuntime:
