@@ -128,6 +128,20 @@ def test_what_a_dead_run_has_left_on_the_gpu_is_put_back_by_the_next(hub: HubEmu
     assert leases_left() == []
 
 
+def test_what_a_run_has_on_the_gpu_is_not_forgotten_where_its_snapshot_fails(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper", hardware="a10g-small")
+    previous = {"repo_id": "acme/whisper", "stage": "RUNNING", "hardware": "cpu-upgrade", "sleep_time": 1200}
+    holder = {"dag_id": "lease_gone", "run_id": "gone", "task_id": "gpu.snapshot", "asked": ["a10g-small"]}
+    save_variable("hf_spaces_lease:acme:whisper", json.dumps({"holders": [{**holder, "previous": previous}]}))
+    hub.faults.add(kind="status", status=403, path="/runtime")
+    states = run(dag_file("leases").lease)
+    assert (states["gpu.snapshot"], states["gpu.restore"]) == ("failed", "upstream_failed")
+    hub.faults.clear()
+    assert run(dag_file("leases").lease)["dag"] == "success"
+    assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
+    assert leases_left() == []
+
+
 def test_branches_and_skipped_work_do_not_keep_the_gpu(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     states = run(dag_file("leases").branching)
