@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -425,9 +426,14 @@ class _VariableStore:
 
 
 def get_variable(name: str) -> Any:
-    """What an Airflow Variable holds as JSON; ``None`` if there is none."""
+    """What an Airflow Variable holds as JSON, or as text that is none; ``None`` if there is none."""
     default = "default" if AIRFLOW_3 else "default_var"
-    return _variable().get(_short(name), deserialize_json=True, **{default: None})
+    text = _variable().get(_short(name), **{default: None})
+    # What is no JSON some versions of Airflow take for an error, and some for no Variable.
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return text
 
 
 def set_variable(name: str, value: Any, description: str) -> None:

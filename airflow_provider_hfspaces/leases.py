@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class LeaseHolder:
 
     :ivar previous: what was there before, as ``SpaceSnapshot.to_dict()`` has it; ``None`` until
         the holder has looked.
-    :ivar asked: the hardware that it asked for since; ``None`` if none yet.
+    :ivar asked: the hardware that has been asked for since, by it or by those it took the lease over from.
     :ivar abandoned: whether the holder could not put the Space back.
     """
 
@@ -49,7 +49,7 @@ class LeaseHolder:
     task_id: str
     map_index: int = -1
     previous: dict[str, Any] | None = None
-    asked: str | None = None
+    asked: list[str] = field(default_factory=list)
     abandoned: bool = False
 
     @classmethod
@@ -104,15 +104,25 @@ class SpaceLease:
         if len(kept) < len(holders):
             mine = replace(holders[len(kept)], abandoned=False)
             return self._write_and_settle([*kept, mine], began)
-        mine = self.me
+        left: list[LeaseHolder] = []
         while holders and holders[-1].abandoned:
-            mine = self._take_over(holders.pop())
+            left.insert(0, holders.pop())
         if holders and not holders[-1].surrounds(self.me):
             if not self._is_over(holders[0]):
                 return holders[-1]
-            mine = self._take_over(holders[0])
-            holders = []
+            left, holders = [*holders, *left], []
+        mine = self._take_over(left) if left else self.me
         return self._write_and_settle([*holders, mine], began)
+
+    def reclaim(self) -> LeaseHolder | None:
+        """Have the lease again after :meth:`abandon`, so that nobody takes it in the middle of another try.
+
+        :returns: ``None`` if nobody else has it, or else who has.
+        """
+        mine = self._find()
+        if mine is None:
+            return self.holder()
+        return self.take() if mine.abandoned else None
 
     def is_held(self) -> bool:
         """Whether the lease is ours."""
@@ -130,7 +140,7 @@ class SpaceLease:
             put back.
         """
         mine = self._find()
-        if mine is None or mine.asked is None or mine.asked != runtime.configured_hardware:
+        if mine is None or runtime.configured_hardware not in mine.asked:
             return None
         return _snapshot(mine.previous)
 
@@ -141,15 +151,22 @@ class SpaceLease:
 
     def record(self, previous: SpaceSnapshot) -> None:
         """Write down what was there before, for whoever has to put it back."""
-        self._change(previous=previous.to_dict(), asked=None)
+        self._change(previous=previous.to_dict(), asked=[])
 
     def record_request(self, hardware: str) -> None:
         """Write down which hardware is going to be asked for."""
-        self._change(asked=hardware)
+        mine = self._find()
+        # Whoever dies between this and the request has left the Space on what was asked for before.
+        if mine is not None and hardware not in mine.asked:
+            self._change(asked=[*mine.asked, hardware])
 
     def abandon(self) -> None:
-        """Leave what could not be put back to the next holder."""
-        self._change(abandoned=True)
+        """Leave what could not be put back to the next holder; nothing is left where nothing was recorded."""
+        mine = self._find()
+        if mine is not None and mine.previous is None:
+            self.give_back()
+        else:
+            self._change(abandoned=True)
 
     def give_back(self) -> None:
         """End the lease, if it is ours."""
@@ -171,9 +188,11 @@ class SpaceLease:
         if changed != holders:
             self._write(changed)
 
-    def _take_over(self, left: LeaseHolder) -> LeaseHolder:
-        log.warning("The lease of Space %s is left over from %s.", self.repo_id, left)
-        return replace(self.me, previous=left.previous, asked=left.asked)
+    def _take_over(self, left: list[LeaseHolder]) -> LeaseHolder:
+        for each in left:
+            log.warning("The lease of Space %s is left over from %s.", self.repo_id, each)
+        asked = dict.fromkeys(hardware for each in left for hardware in each.asked)
+        return replace(self.me, previous=left[0].previous, asked=list(asked))
 
     def _is_over(self, holder: LeaseHolder) -> bool:
         if (holder.dag_id, holder.run_id) == (self.me.dag_id, self.me.run_id):
@@ -188,7 +207,7 @@ class SpaceLease:
         settle = lease_settle()
         self._write(holders)
         if time.monotonic() - began > settle / 2:
-            self.give_back()
+            self.abandon()
             raise TimeoutError(
                 f"Airflow took more than {settle / 2:.1f} seconds to answer about the lease of Space "
                 f"{self.repo_id}, in which another run may have taken it. Try again, or raise [hf_spaces] "

@@ -11,7 +11,9 @@ import pytest
 from airflow_provider_hfspaces import leases
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.errors import HubUnavailable
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.leases import LeaseHolder, SpaceLease, previous_of
 from airflow_provider_hfspaces.operators.hardware import (
@@ -206,3 +208,131 @@ def test_a_deferred_snapshot_keeps_its_deadline(hub: HubEmulator, variables: Var
     )
     assert result["hardware"] == "cpu-basic"
     assert tried.xcom("task", "lease") == SPACE
+
+
+def test_an_airflow_that_is_too_slow_loses_nothing_of_what_was_there_before(variables: Variables) -> None:
+    dead, mine, next_one = lease_of("dead"), lease_of("mine"), lease_of("next")
+    dead.take()
+    dead.record(FREE)
+    dead.record_request("t4-small")
+    variables.over.add("dead")
+    variables.write_takes = 0.25
+    with pytest.raises(TimeoutError, match="lease_settle"):
+        mine.take()
+    variables.write_takes = 0
+    assert next_one.take() is None, "a run that tries again later keeps nobody waiting"
+    assert next_one.previous(on("t4-small")) == FREE
+
+
+def test_what_nested_groups_of_a_dead_run_left_is_what_was_before_the_outermost(variables: Variables) -> None:
+    outer, inner = lease_of("dead", "outer.snapshot"), lease_of("dead", "outer.inner.snapshot")
+    outer.take()
+    outer.record(FREE)
+    outer.record_request("cpu-upgrade")
+    inner.take()
+    inner.record(SpaceSnapshot(SPACE, "RUNNING", "cpu-upgrade"))
+    inner.record_request("t4-small")
+    variables.over.add("dead")
+    following = lease_of("next")
+    assert following.take() is None
+    assert following.previous(on("t4-small")) == FREE
+    assert following.previous(on("cpu-upgrade")) == FREE, "the inner group may have died before it asked"
+
+
+def test_a_run_that_dies_before_it_asks_has_not_changed_what_the_one_before_it_left(
+    variables: Variables,
+) -> None:
+    first, second, third = lease_of("first"), lease_of("second"), lease_of("third")
+    first.take()
+    first.record(FREE)
+    first.record_request("t4-small")
+    variables.over.add("first")
+    second.take()
+    second.record_request("a10g-small")
+    variables.over.add("second")
+    assert third.take() is None
+    assert third.previous(on("t4-small")) == FREE
+
+
+def test_a_way_back_that_is_tried_again_has_the_space_to_itself(
+    hub: HubEmulator, variables: Variables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = hub.add_space(SPACE)
+    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True)
+    restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot")
+    first = Try(snapshot, restore)
+    first.run(snapshot)
+    HfSpacesHook().request_hardware(SPACE, "t4-small")
+    hub.faults.add(kind="status", status=403, method="POST", path="/hardware")
+    with pytest.raises(Exception, match="403"):
+        first.run(restore)
+    hub.faults.clear()
+    came = []
+    put_back = HfSpacesHook.restore
+
+    def while_another_run_comes(*arguments: Any, **named: Any) -> SpaceRuntime:
+        came.append(lease_of("other").take())
+        return put_back(*arguments, **named)
+
+    monkeypatch.setattr(HfSpacesHook, "restore", while_another_run_comes)
+    first.run(restore)
+    assert [str(holder) for holder in came] == ["task snapshot of run run of DAG dag"]
+    assert space.requested_hardware == "cpu-basic"
+    assert variables.values == {}
+
+
+def test_a_way_back_that_cannot_even_look_keeps_nobody_waiting(
+    hub: HubEmulator, variables: Variables
+) -> None:
+    hub.add_space(SPACE)
+    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True)
+    restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot")
+    first = Try(snapshot, restore)
+    first.run(snapshot)
+    hub.faults.add(kind="status", status=403, path="/runtime")
+    with pytest.raises(Exception, match="403"):
+        first.run(restore)
+    assert lease_of("other").take() is None
+
+
+def test_a_snapshot_that_fails_keeps_nobody_waiting(hub: HubEmulator, variables: Variables) -> None:
+    hub.add_space(SPACE)
+    hub.faults.add(kind="status", status=403, path="/runtime")
+    with pytest.raises(Exception, match="403"):
+        Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True))
+    assert lease_of("other").take() is None
+
+
+def test_a_space_that_turns_out_static_is_given_back(hub: HubEmulator, variables: Variables) -> None:
+    hub.add_space(SPACE, sdk="static")
+    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True)
+    restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot")
+    only = Try(snapshot, restore)
+    only.run(snapshot)
+    only.run(restore)
+    assert variables.values == {}
+
+
+def test_a_pause_that_could_not_be_put_back_is_put_back_by_the_next_run(
+    hub: HubEmulator, variables: Variables
+) -> None:
+    space = hub.add_space(SPACE, hardware="a10g-small", stage="PAUSED")
+    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True)
+    upgrade = RequestHardwareOperator(
+        task_id="upgrade", repo_id=SPACE, hardware="t4-small", lease_task="snapshot", poll_interval=0.05
+    )
+    restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot")
+    first, following = Try(snapshot, upgrade, restore), Try(snapshot, upgrade, restore)
+    first.run(snapshot)
+    first.run(upgrade)
+    restore.hook.client._retry = RetryPolicy(total=0)
+    hub.faults.add(kind="status", status=503, path="/pause")
+    with pytest.raises(HubUnavailable):
+        first.run(restore)
+    hub.faults.clear()
+    assert (space.requested_hardware, space.stage == "PAUSED") == ("a10g-small", False)
+    following.ti.run_id = "following"
+    following.run(snapshot)
+    following.run(restore)
+    assert (space.requested_hardware, space.stage) == ("a10g-small", "PAUSED")
+    assert variables.values == {}

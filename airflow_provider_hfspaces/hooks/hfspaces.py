@@ -368,17 +368,17 @@ class HfSpacesHook(BaseHook):
             hardware_call = snapshot.hardware_call(runtime, offered)
             if hardware_call:
                 runtime = self._send_hardware(hardware_call, client)
+            sleep_time_call = snapshot.sleep_time_call(runtime)
+            if sleep_time_call:
+                runtime = client.send(sleep_time_call)
         except (HubError, InvalidInput):
             # Whatever hardware it stays on, a paused Space costs nothing.
             pause_call = snapshot.pause_call(runtime)
             if pause_call:
                 client.send(pause_call)
             raise
-        for needed in (snapshot.sleep_time_call, snapshot.pause_call):
-            call = needed(runtime)
-            if call:
-                runtime = client.send(call)
-        return runtime
+        pause_call = snapshot.pause_call(runtime)
+        return client.send(pause_call) if pause_call else runtime
 
     def duplicate(
         self,

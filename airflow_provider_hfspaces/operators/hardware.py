@@ -88,9 +88,17 @@ class SnapshotSpaceOperator(SpaceOperator):
         self._lease_deadline: float | None = None
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+        lease = self._take_lease(repo_id, context) if self.lease else None
+        try:
+            return self._remember(repo_id, context, lease)
+        except Exception:
+            if lease:
+                lease.abandon()
+            raise
+
+    def _remember(self, repo_id: str, context: Context, lease: SpaceLease | None) -> dict[str, Any]:
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
-        lease = self._take_lease(repo_id, context) if self.lease else None
         runtime = self.hook.get_runtime(repo_id)
         snapshot = SpaceSnapshot.of(repo_id, runtime)
         self.log.info("Space %s is %s, set to %s.", repo_id, snapshot.stage, snapshot.hardware)
@@ -535,22 +543,40 @@ class RestoreHardwareOperator(WaitingOperator):
         self.wait_until_back = wait
 
     def act(self, repo_id: str, context: Context) -> Any:
-        from airflow_provider_hfspaces.hooks.hfspaces import describe
-        from airflow_provider_hfspaces.hub.goal import Goal
-        from airflow_provider_hfspaces.hub.models import DORMANT_STAGES
-
-        before = self.hook.get_runtime(repo_id)
-        if before.is_static:
-            self.log.info("Space %s is static: there is no hardware to put back.", repo_id)
-            return before.to_dict()
-        lease = self._lease(repo_id, context)
-        if lease and not lease.is_held() and (other := lease.holder()):
+        lease = self._lease(context)
+        if lease and lease.repo_id != repo_id:
+            self.log.warning(
+                "This run has leased Space %s, and not %s: putting that back.", lease.repo_id, repo_id
+            )
+            repo_id = lease.repo_id
+            self.link(context, repo_id)
+        if lease and (other := lease.reclaim()):
             self.log.warning(
                 "Space %s is leased by %s by now, which puts it back after its work: left alone.",
                 repo_id,
                 other,
             )
+            return self.hook.get_runtime(repo_id).to_dict()
+        try:
+            before = self.hook.get_runtime(repo_id)
+            put_back = None if before.is_static else self._put_back(repo_id, before, context, lease)
+        except BaseException:
+            if lease:
+                lease.abandon()
+            raise
+        if lease:
+            lease.give_back()
+        if put_back is None:
+            self.log.info("Space %s is static: there is no hardware to put back.", repo_id)
             return before.to_dict()
+        snapshot, runtime = put_back
+        return self._finish(repo_id, before, snapshot, runtime, context)
+
+    def _put_back(
+        self, repo_id: str, before: SpaceRuntime, context: Context, lease: SpaceLease | None
+    ) -> tuple[SpaceSnapshot, SpaceRuntime]:
+        from airflow_provider_hfspaces.hooks.hfspaces import describe
+
         snapshot = self._recorded(repo_id, context) or self._fallback(repo_id, before)
         if self.hardware:
             snapshot = replace(snapshot, hardware=self.hardware)
@@ -561,14 +587,22 @@ class RestoreHardwareOperator(WaitingOperator):
             snapshot.hardware,
             ", paused" if snapshot.was_paused else "",
         )
-        try:
-            runtime = self._restore(snapshot, before)
-        except BaseException:
-            if lease:
-                lease.abandon()
-            raise
-        if lease:
-            lease.give_back()
+        if lease and snapshot.was_paused:
+            # The hardware may come back and the pause not: that is no change by somebody else.
+            lease.record_request(str(snapshot.hardware))
+        return snapshot, self._restore(snapshot, before)
+
+    def _finish(
+        self,
+        repo_id: str,
+        before: SpaceRuntime,
+        snapshot: SpaceSnapshot,
+        runtime: SpaceRuntime,
+        context: Context,
+    ) -> Any:
+        from airflow_provider_hfspaces.hub.goal import Goal
+        from airflow_provider_hfspaces.hub.models import DORMANT_STAGES
+
         if before.stage == "PAUSED" and not snapshot.was_paused:
             self.log.info("Space %s was paused meanwhile and stays so.", repo_id)
         context["ti"].xcom_push(key=RESTORED, value=snapshot.to_dict())
@@ -585,12 +619,13 @@ class RestoreHardwareOperator(WaitingOperator):
         self.log.info("Space %s is %s.", repo_id, describe(runtime))
         return runtime.to_dict()
 
-    def _lease(self, repo_id: str, context: Context) -> SpaceLease | None:
+    def _lease(self, context: Context) -> SpaceLease | None:
         from airflow_provider_hfspaces.leases import LeaseHolder, SpaceLease
 
         for task_id in self._task_ids(context):
-            if self._pull(context, task_id, LEASE) is not None:
-                return SpaceLease(repo_id, LeaseHolder.of(context["ti"], task_id))
+            # A template may mean another Space by now than the one that has been leased.
+            if (leased := self._pull(context, task_id, LEASE)) is not None:
+                return SpaceLease(leased, LeaseHolder.of(context["ti"], task_id))
         return None
 
     def _restore(self, snapshot: SpaceSnapshot, before: SpaceRuntime) -> SpaceRuntime:

@@ -122,11 +122,13 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "lease_task": "snapshot" if lease else None,
         }
         self._restore: dict[str, Any] = {
-            "from_task": "snapshot",
             "hardware": None if restore == "previous" else restore,
             "fallback": fallback,
             "retries": restore_retries,
             "retry_delay": retry_delay,
+            # Whatever default_args say: a way back that waits for another run leaves the GPU on.
+            "depends_on_past": False,
+            "wait_for_downstream": False,
         }
         self.snapshot: SnapshotSpaceOperator
         self.upgrade: RequestHardwareOperator
@@ -146,7 +148,9 @@ class SpaceHardwareTaskGroup(TaskGroup):
         super().__enter__()
         self.snapshot = SnapshotSpaceOperator(task_id="snapshot", **self._space, **self._snapshot)
         self.upgrade = RequestHardwareOperator(task_id="upgrade", **self._space, **self._upgrade)
-        self.restore = RestoreHardwareOperator(task_id="restore", **self._space, **self._restore)
+        self.restore = RestoreHardwareOperator(
+            task_id="restore", from_task=self.snapshot, **self._space, **self._restore
+        )
         self.done = empty_operator()(task_id="done", trigger_rule="none_failed")
         return self
 

@@ -19,10 +19,12 @@ from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import (
     HubError,
     HubProtocolError,
+    HubUnavailable,
     SpaceWaitFailed,
     SpaceWaitTimeout,
 )
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.retry import RetryPolicy
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
@@ -435,6 +437,19 @@ class TestRestore:
         assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-basic")
         assert not hub.bill().running
 
+    def test_puts_a_pause_back_though_the_sleep_time_cannot_be(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=720000, stage="PAUSED")
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade(sleep_time=72000))
+        back = restore()
+        back.hook.client._retry = RetryPolicy(total=0)
+        hub.faults.add(kind="status", status=503, path="/sleeptime")
+        with pytest.raises(HubUnavailable):
+            run.run(back)
+        assert space.stage == "PAUSED"
+        assert not hub.bill().running
+
     def test_leaves_alone_what_is_as_it_was(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         run = Try()
@@ -604,8 +619,6 @@ class TestSleepTime:
 def test_a_transient_error_keeps_its_kind_so_that_the_task_is_retried(
     hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_hfspaces.hub.retry import RetryPolicy
-
     hub.add_space(SPACE)
     operator = upgrade()
     operator.hook.client._retry = RetryPolicy(total=0)

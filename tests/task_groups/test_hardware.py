@@ -119,11 +119,25 @@ def test_what_a_dead_run_has_left_on_the_gpu_is_put_back_by_the_next(hub: HubEmu
         with sqlite3.connect(HOME / "airflow.db") as database:
             dead = database.execute("SELECT dag_id, run_id FROM dag_run ORDER BY id DESC LIMIT 1").fetchone()
     previous = {"repo_id": "acme/whisper", "stage": "RUNNING", "hardware": "cpu-upgrade", "sleep_time": 1200}
-    holder = {"dag_id": dead[0], "run_id": dead[1], "task_id": "gpu.snapshot", "asked": "a10g-small"}
+    holder = {"dag_id": dead[0], "run_id": dead[1], "task_id": "gpu.snapshot", "asked": ["a10g-small"]}
     record = json.dumps({"holders": [{**holder, "previous": previous}]})
     save_variable("hf_spaces_lease:acme:whisper", record)
     assert run(dag_file("leases").lease)["dag"] == "success"
     assert "t4-small" in hardware_of(space)
+    assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
+    assert leases_left() == []
+
+
+def test_what_a_run_has_on_the_gpu_is_not_forgotten_where_its_snapshot_fails(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper", hardware="a10g-small")
+    previous = {"repo_id": "acme/whisper", "stage": "RUNNING", "hardware": "cpu-upgrade", "sleep_time": 1200}
+    holder = {"dag_id": "lease_gone", "run_id": "gone", "task_id": "gpu.snapshot", "asked": ["a10g-small"]}
+    save_variable("hf_spaces_lease:acme:whisper", json.dumps({"holders": [{**holder, "previous": previous}]}))
+    hub.faults.add(kind="status", status=403, path="/runtime")
+    states = run(dag_file("leases").lease)
+    assert (states["gpu.snapshot"], states["gpu.restore"]) == ("failed", "upstream_failed")
+    hub.faults.clear()
+    assert run(dag_file("leases").lease)["dag"] == "success"
     assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
     assert leases_left() == []
 
@@ -187,3 +201,34 @@ def test_a_group_without_work_is_refused(hub: HubEmulator) -> None:
         SpaceHardwareTaskGroup("empty", "acme/whisper", "t4-small"),
     ):
         pass
+
+
+def test_each_group_goes_by_its_own_record_though_another_has_the_same_names(hub: HubEmulator) -> None:
+    a, b = hub.add_space("acme/a"), hub.add_space("acme/b", hardware="cpu-upgrade")
+    states = run(dag_file("leases").side_by_side)
+    assert set(states.values()) == {"success"}
+    assert "t4-small" in hardware_of(a) & hardware_of(b)
+    assert (a.requested_hardware, b.requested_hardware) == ("cpu-basic", "cpu-upgrade")
+    assert leases_left() == []
+
+
+def test_the_space_that_was_leased_comes_back_though_a_template_means_another_by_now(
+    hub: HubEmulator,
+) -> None:
+    leased, other = hub.add_space("acme/whisper"), hub.add_space("acme/other", hardware="cpu-upgrade")
+    assert run(dag_file("leases").moving)["dag"] == "success"
+    assert "t4-small" in hardware_of(leased)
+    assert (leased.requested_hardware, other.requested_hardware) == ("cpu-basic", "cpu-upgrade")
+    assert leases_left() == []
+
+
+def test_a_space_comes_back_though_somebody_has_written_over_its_lease(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper")
+    assert run(dag_file("leases").broken)["dag"] == "success"
+    assert "t4-small" in hardware_of(space)
+    assert space.requested_hardware == "cpu-basic"
+
+
+def test_a_way_back_waits_for_no_other_run(hub: HubEmulator) -> None:
+    restore = dag_file("leases").in_turn.get_task("gpu.restore")
+    assert (restore.depends_on_past, restore.wait_for_downstream) == (False, False)

@@ -9,10 +9,11 @@ from airflow_provider_hfspaces.require import require_hardware
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
 
 try:
-    from airflow.sdk import DAG, task, task_group
+    from airflow.sdk import DAG, Variable, task, task_group
 except ImportError:  # Airflow 2.11
     from airflow import DAG
     from airflow.decorators import task, task_group
+    from airflow.models.variable import Variable
 
 COMMON = {"schedule": None, "start_date": datetime(2026, 1, 1), "catchup": False}
 QUICK = {"retry_delay": timedelta(0), "retries": 0, "restore_retries": 1, "sleep_time": 360_000}
@@ -92,3 +93,37 @@ with DAG("lease_required", **COMMON) as required:
         require_hardware("acme/whisper", "t4-small")
 
     careful()
+
+with DAG("lease_side_by_side", **COMMON) as side_by_side:
+    with SpaceHardwareTaskGroup("one", "acme/a", "t4-small", prefix_group_id=False, **QUICK):
+        work("acme/a")
+    with SpaceHardwareTaskGroup("two", "acme/b", "t4-small", **QUICK):
+        work("acme/b")
+
+with (
+    DAG("lease_moving", **COMMON) as moving,
+    SpaceHardwareTaskGroup("gpu", "{{ var.value.get('space', 'acme/whisper') }}", "t4-small", **QUICK),
+):
+
+    @task
+    def point_elsewhere() -> None:
+        Variable.set("space", "acme/other")
+
+    point_elsewhere()
+
+with (
+    DAG("lease_broken", **COMMON) as broken,
+    SpaceHardwareTaskGroup("gpu", "acme/whisper", "t4-small", **QUICK),
+):
+
+    @task
+    def write_over_the_lease() -> None:
+        Variable.set("hf_spaces_lease:acme:whisper", "what somebody wrote")
+
+    write_over_the_lease()
+
+with (
+    DAG("lease_in_turn", default_args={"depends_on_past": True}, **COMMON) as in_turn,
+    SpaceHardwareTaskGroup("gpu", "acme/whisper", "t4-small", **QUICK),
+):
+    work()
