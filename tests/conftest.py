@@ -78,18 +78,18 @@ def no_variables(airflow_db: None) -> None:
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    """Emulated seconds per second: a Space builds and starts in an eighth of one."""
-    return 1200
+def hub_time() -> dict[str, float]:
+    """How the emulated time moves: by requests alone, for no machine to be too slow for a test."""
+    return {"speed": 0, "seconds_per_request": 20}
 
 
 @pytest.fixture
-def hub(hub_speed: float) -> Iterator[HubEmulator]:
+def hub(hub_time: dict[str, float]) -> Iterator[HubEmulator]:
     """An emulated Hub, with a connection to it as the default one."""
     from airflow_provider_hfspaces.emulator import HubEmulator
     from tests.airflow_tools import connection
 
-    with HubEmulator(speed=hub_speed) as hub:
+    with HubEmulator(**hub_time) as hub:
         os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"] = connection(hub)
         yield hub
     del os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"]

@@ -155,6 +155,7 @@ class HubApp:
     def _record(self, call: Call) -> RecordedRequest:
         world = self._world
         world.requests_seen += 1
+        world.clock.advance(world.settings.seconds_per_request)
         record = RecordedRequest(
             number=world.requests_seen,
             time=world.clock.now(),

@@ -89,6 +89,8 @@ class Settings:
         organizations may have ten.
     :ivar files_copy_pending: for how many emulated seconds a copy waits for its files; the answer to the
         duplication says ``filesCopyPending`` then, and the copy is in NO_APP_FILE.
+    :ivar seconds_per_request: by how many emulated seconds each request to the API moves the time. With
+        a speed of 0, nothing depends on how fast a machine is.
     :ivar page_size: the length of a list's page where the client names none.
     :ivar largest_page: the most that a client may ask for.
     :ivar enforce: whether the rate limits are enforced; they are announced in any case.
@@ -116,6 +118,7 @@ class Settings:
     paywall: bool = False
     zero_gpu_spaces: int = 2
     files_copy_pending: float = 0.0
+    seconds_per_request: float = 0.0
     page_size: int = 500
     largest_page: int = 1000
     enforce: bool = True
@@ -154,12 +157,24 @@ class Settings:
         return Timings(**{**asdict(self.timings), **value})
 
 
+_NUMBERS = frozenset(
+    {
+        "page_size",
+        "largest_page",
+        "zero_gpu_spaces",
+        "files_copy_pending",
+        "keep_alive",
+        "seconds_per_request",
+    }
+)
+
+
 def _names() -> list[str]:
     return [each.name for each in fields(Settings)]
 
 
 def _check(name: str, value: Any) -> None:
-    if name in ("page_size", "largest_page", "zero_gpu_spaces", "files_copy_pending", "keep_alive"):
+    if name in _NUMBERS:
         least = 1 if name.endswith("page") or name == "page_size" else 0
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < least:
             raise ValueError(f"{name} is a number of at least {least}; got {value!r}.")

@@ -106,7 +106,7 @@ class RestartSpaceOperator(WaitingOperator):
         else:
             self.log.info("Space %s is %s. Restarting it.", repo_id, describe(before))
             self.log.info("%s", self.hook.page_url(repo_id))
-            asked, runtime = True, self._restart(repo_id, context)
+            asked, runtime = True, self._restart(repo_id, before, context)
         if self.wait_until_running:
             return self.wait(repo_id, Goal(), context, before=before if asked else None)
         return self.waited(repo_id, runtime, context)
@@ -138,7 +138,7 @@ class RestartSpaceOperator(WaitingOperator):
         """Stop waiting. The restart itself cannot be taken back."""
         self.killed.set()
 
-    def _restart(self, repo_id: str, context: Context) -> SpaceRuntime:
+    def _restart(self, repo_id: str, before: SpaceRuntime, context: Context) -> SpaceRuntime:
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.models import STARTING_STAGES
 
@@ -152,7 +152,8 @@ class RestartSpaceOperator(WaitingOperator):
                 store.delete(ASKED)
                 raise
             runtime = self.hook.get_runtime(repo_id)
-            if runtime.stage not in STARTING_STAGES:
+            has_started = runtime.stage == "RUNNING" != before.stage
+            if not has_started and runtime.stage not in STARTING_STAGES:
                 raise
             self.log.warning("%s The Space restarts all the same.", error)
         if self.wait_until_running:

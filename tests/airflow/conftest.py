@@ -6,6 +6,6 @@ import pytest
 
 
 @pytest.fixture
-def hub_speed() -> float:
+def hub_time() -> dict[str, float]:
     """Slow enough for a sleep time of half an hour to outlast a slow machine's run."""
-    return 300
+    return {"speed": 300}

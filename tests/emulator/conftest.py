@@ -12,8 +12,8 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 0
+def hub_time() -> dict[str, float]:
+    return {"speed": 0}
 
 
 Ask = Callable[..., requests.Response]

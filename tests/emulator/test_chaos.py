@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 60
+def hub_time() -> dict[str, float]:
+    return {"speed": 60}
 
 
 def test_the_ledger_agrees_with_what_every_caller_was_told(hub: HubEmulator) -> None:

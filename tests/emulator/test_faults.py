@@ -26,8 +26,8 @@ PAUSE = f"/api/spaces/{SPACE}/pause"
 @pytest.fixture
 def client(hub: HubEmulator) -> HubClient:
     hub.add_space(SPACE)
-    quick = RetryPolicy(total=2, total_rate_limited=10, first_wait=0.01, longest_wait=0.02)
-    return HubClient(hub.token, hub.url, timeout=(1, 0.3), retry=quick)
+    quick = RetryPolicy(total=4, total_rate_limited=10, first_wait=0.01, longest_wait=0.02)
+    return HubClient(hub.token, hub.url, timeout=(2, 0.8), retry=quick)
 
 
 class TestOnTheWire:

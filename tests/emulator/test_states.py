@@ -47,6 +47,18 @@ def test_the_way_back_serves_and_bills_the_gpu_until_the_end(hub: HubEmulator, a
     assert hub.bill(SPACE).minutes == 3
 
 
+def test_requests_alone_move_the_time_where_a_test_wants_it_so(hub: HubEmulator, ask: Ask) -> None:
+    hub.add_space(SPACE, stage="PAUSED")
+    hub.settings.change({"seconds_per_request": 10, "timings": {"build": 30, "start": 20}})
+    began = hub.now()
+    ask("POST", f"{API}/restart")
+    assert hub.space(SPACE).stage == "BUILDING"
+    assert [runtime(ask)[0] for _ in range(5)] == [*["BUILDING"] * 2, *["APP_STARTING"] * 2, "RUNNING"]
+    assert hub.now() - began == 60
+    with pytest.raises(ValueError, match="seconds_per_request is a number of at least 0"):
+        hub.settings.change({"seconds_per_request": -1})
+
+
 def test_a_pause_is_at_once_and_a_restart_begins_with_the_build(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     assert ask("POST", f"{API}/pause").json()["stage"] == "PAUSED"

@@ -39,8 +39,8 @@ EVERY_ANSWER: list[tuple[str, Any]] = [
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 3000
+def hub_time() -> dict[str, float]:
+    return {"speed": 0, "seconds_per_request": 30}
 
 
 @pytest.fixture(autouse=True)

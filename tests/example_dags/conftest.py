@@ -8,9 +8,9 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 
 
 @pytest.fixture
-def hub_speed() -> float:
+def hub_time() -> dict[str, float]:
     """Slow enough for a sleep time of half an hour to outlast a slow machine's run."""
-    return 20
+    return {"speed": 20}
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
 @pytest.fixture
-def hub_speed() -> float:
+def hub_time() -> dict[str, float]:
     """Slow enough for no Space to fall asleep during its work on a busy machine."""
-    return 120
+    return {"speed": 120}
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
 @pytest.fixture
-def hub_speed() -> float:
+def hub_time() -> dict[str, float]:
     """Spaces start at once."""
-    return 1200
+    return {"speed": 1200}
 
 
 @pytest.fixture

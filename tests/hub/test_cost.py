@@ -26,8 +26,8 @@ MOMENT = datetime(2026, 11, 23, 20, 0, tzinfo=timezone.utc)
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 0
+def hub_time() -> dict[str, float]:
+    return {"speed": 0}
 
 
 def flavor(name: str, **said: Any) -> HardwareFlavor:

@@ -156,7 +156,7 @@ class TestRequest:
     def test_waits_no_longer_than_the_task_may_run(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE)
-        with pytest.raises(SpaceWaitTimeout, match="after 0 seconds"):
+        with pytest.raises(SpaceWaitTimeout, match=r"after \d seconds"):
             Try().run(upgrade(execution_timeout=timedelta(milliseconds=300)))
 
     def test_refuses_hardware_that_costs_too_much(self, hub: HubEmulator) -> None:

@@ -100,10 +100,11 @@ class TestRestart:
             Try().run(restart())
         assert "ModuleNotFoundError: torch" in task_log.text
 
+    @pytest.mark.parametrize("build", [120, 0])
     def test_a_lost_answer_is_settled_by_looking(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, build: int
     ) -> None:
-        hub.settings.change({"timings": {"lag": 0}})
+        hub.settings.change({"timings": {"lag": 0, "build": build, "start": build}})
         hub.add_space(SPACE, stage="PAUSED")
         lose_next_answer(monkeypatch, "/restart", took_effect=True)
         assert Try().run(restart())["stage"] == "RUNNING"

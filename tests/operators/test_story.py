@@ -25,8 +25,8 @@ except ImportError:  # Airflow 2.11
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 0
+def hub_time() -> dict[str, float]:
+    return {"speed": 0}
 
 
 @contextmanager

@@ -16,8 +16,8 @@ DATA = ("api/connections", "api/fleet/hf_spaces_default", "api/runs")
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 0
+def hub_time() -> dict[str, float]:
+    return {"speed": 0}
 
 
 def row(fleet: dict[str, Any], repo_id: str) -> dict[str, Any]:

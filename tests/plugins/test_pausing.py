@@ -11,8 +11,8 @@ from tests.plugins.conftest import Page
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 0
+def hub_time() -> dict[str, float]:
+    return {"speed": 0}
 
 
 def changes(hub: HubEmulator) -> list[str]:

@@ -25,8 +25,8 @@ COUNT = 150
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 1
+def hub_time() -> dict[str, float]:
+    return {"speed": 1}
 
 
 @pytest.fixture

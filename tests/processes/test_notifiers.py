@@ -23,8 +23,8 @@ SYNC_DAGS = ("late_pauses_in_executor", "late_restores_in_executor", "late_refus
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 1
+def hub_time() -> dict[str, float]:
+    return {"speed": 1}
 
 
 class NotifyingAirflow(AirflowProcesses):

@@ -19,8 +19,8 @@ SPACES = [f"acme/s{number}" for number in range(50)]
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 1
+def hub_time() -> dict[str, float]:
+    return {"speed": 1}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,16 +21,21 @@ SPACE = "acme/whisper"
 
 
 @pytest.fixture
-def hub_speed() -> float:
-    return 0
+def hub_time() -> dict[str, float]:
+    return {"speed": 0}
 
 
 def watching(**options: Any) -> SpaceEventTrigger:
     return SpaceEventTrigger(**{"repo_id": SPACE, "poll_interval": 0.02, **options})
 
 
-async def events(stream: Any, number: int, *happen: Any) -> list[Any]:
-    """So many events, while things happen one after the other."""
+async def until(condition: Callable[[], Any]) -> None:
+    while not condition():  # noqa: ASYNC110 - the emulator has no events to wait for
+        await asyncio.sleep(0.01)
+
+
+async def events(hub: HubEmulator, stream: Any, number: int, *happen: Any) -> list[Any]:
+    """So many events, while things happen one after the other, each of them when the last has been seen."""
     found: list[Any] = []
 
     async def collect() -> None:
@@ -40,9 +46,10 @@ async def events(stream: Any, number: int, *happen: Any) -> list[Any]:
 
     collecting = asyncio.create_task(collect())
     for each in happen:
-        await asyncio.sleep(0.25)
+        seen = len(hub.requests) + 2
+        await until(lambda seen=seen: len(hub.requests) >= seen)
         each()
-    await asyncio.wait_for(collecting, 10)
+    await asyncio.wait_for(collecting, 30)
     return found
 
 
@@ -50,6 +57,7 @@ def test_fires_when_a_space_enters_a_stage(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, stage="RUNTIME_ERROR")
     found = asyncio.run(
         events(
+            hub,
             watching(stages=["RUNTIME_ERROR"]).run(),
             1,
             lambda: hub.world.space(SPACE).do("restart"),
@@ -65,6 +73,7 @@ def test_fires_when_the_hardware_changes(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     found = asyncio.run(
         events(
+            hub,
             watching(hardware_changes=True).run(),
             1,
             lambda: hub.world.space(SPACE).request_hardware("t4-small", None),
@@ -79,6 +88,7 @@ def test_trouble_with_the_hub_is_waited_out(hub: HubEmulator) -> None:
     hub.faults.add(kind="status", status=401, times=2)
     found = asyncio.run(
         events(
+            hub,
             watching(stages="PAUSED").run(),
             1,
             hub.world.space(SPACE).visit,
@@ -111,8 +121,8 @@ def test_siblings_share_a_stream_and_each_gets_its_own(hub: HubEmulator) -> None
 
         pumping = asyncio.create_task(pump())
         both = asyncio.gather(
-            events(first.filter_shared_stream(drain(queues[0])), 1, a.crash),
-            events(second.filter_shared_stream(drain(queues[1])), 1, lambda: None, b.crash),
+            events(hub, first.filter_shared_stream(drain(queues[0])), 1, a.crash),
+            events(hub, second.filter_shared_stream(drain(queues[1])), 1, lambda: None, b.crash),
         )
         found = await both
         pumping.cancel()
@@ -140,15 +150,15 @@ def test_what_happened_while_no_triggerer_ran_is_not_missed(hub: HubEmulator) ->
     async def first_look() -> None:
         before = watching(stages="RUNTIME_ERROR")
         before.asset_state_store = store
-        run = asyncio.create_task(events(before.run(), 1))
-        await asyncio.sleep(0.3)
+        run = asyncio.create_task(events(hub, before.run(), 1))
+        await until(lambda: store.values)
         run.cancel()
 
     asyncio.run(first_look())
     space.crash()
     after = watching(stages="RUNTIME_ERROR")
     after.asset_state_store = store
-    assert asyncio.run(events(after.run(), 1))[0]["stage"] == "RUNTIME_ERROR"
+    assert asyncio.run(events(hub, after.run(), 1))[0]["stage"] == "RUNTIME_ERROR"
 
 
 def test_is_stored_the_same_each_time() -> None:

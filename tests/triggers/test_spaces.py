@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from datetime import timedelta
 from typing import Any
@@ -103,8 +104,8 @@ class TestOperators:
             run = Try()
             go = run.run_deferred if deferrable else run.run
             with pytest.raises(SpaceWaitTimeout) as caught:
-                go(upgrade(repo_id=name, deferrable=deferrable, timeout=0.4))
-            told.append(str(caught.value).replace(name, SPACE))
+                go(upgrade(repo_id=name, deferrable=deferrable, timeout=1.5))
+            told.append(re.sub(r"after \d seconds", "in time", str(caught.value).replace(name, SPACE)))
         assert told[0] == told[1]
 
     def test_a_permanent_error_keeps_its_words_and_the_retries(self, hub: HubEmulator) -> None:
@@ -162,7 +163,7 @@ class TestSensors:
     def test_times_out_as_sensors_do(self, hub: HubEmulator, soft: bool) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
-        with pytest.raises(AirflowSkipException if soft else AirflowSensorTimeout, match="after 0 seconds"):
+        with pytest.raises(AirflowSkipException if soft else AirflowSensorTimeout, match=r"after \d seconds"):
             Try().run_deferred(self.sensor(timeout=0.3, soft_fail=soft))
 
 
@@ -178,12 +179,12 @@ class TestTrigger:
     def test_keeps_its_deadline_in_another_process(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
-        late = stored(trigger(started=time.time() - 3600, deadline=time.time() + 0.2))
+        late = stored(trigger(started=time.time() - 3600, deadline=time.time() + 1.5))
         began = time.monotonic()
         event = fired(late)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60
         assert (event["status"], event["runtime"]["stage"]) == ("timeout", "BUILDING")
-        assert "after 3600 seconds" in event["reason"]
+        assert re.search(r"after 36\d\d seconds", event["reason"])
 
     def test_a_connection_that_is_none_is_told(self, hub: HubEmulator, airflow_db: None) -> None:
         event = fired(trigger(hf_spaces_conn_id="nowhere"))
