@@ -46,7 +46,7 @@ async def events(hub: HubEmulator, stream: Any, number: int, *happen: Any) -> li
 
     collecting = asyncio.create_task(collect())
     for each in happen:
-        seen = len(hub.requests) + 2
+        seen = len(hub.requests) + 3
         await until(lambda seen=seen: len(hub.requests) >= seen)
         each()
     await asyncio.wait_for(collecting, 30)
