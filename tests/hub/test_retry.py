@@ -242,7 +242,7 @@ class TestRateLimits:
             other = HubClient(TOKEN, stub.url)
             assert (other.budget.quota, other.budget.window, other.budget.remaining) == (1000, 300, 0)
             other.send(calls.get_runtime(SPACE))
-            assert 115 <= sleeper.naps[0] <= 122
+            assert 100 <= sleeper.naps[0] <= 122
             sleeper.naps.clear()
             HubClient("hf_anotherToken", stub.url).send(calls.get_runtime(SPACE))
             assert sleeper.naps == []
@@ -254,7 +254,7 @@ class TestRateLimits:
         with StubHub(last, otherwise=FINE) as stub:
             client = HubClient(TOKEN, stub.url, retry=RetryPolicy(total_rate_limited=5))
             client.send(calls.get_runtime(SPACE))
-            with pytest.raises(errors.HubRateLimited, match=r"was not sent.*another 12\d seconds"):
+            with pytest.raises(errors.HubRateLimited, match=r"was not sent.*another 1[12]\d seconds"):
                 client.send(calls.pause(SPACE))
             assert len(stub.seen) == 1
             client.fresh().send(calls.pause(SPACE))
