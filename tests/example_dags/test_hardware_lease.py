@@ -14,12 +14,6 @@ from tests.airflow_tools import dag_file, run
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
-@pytest.fixture
-def hub_time() -> dict[str, float]:
-    """Slow enough for no Space to fall asleep during its work on a busy machine."""
-    return {"speed": 120}
-
-
 @pytest.fixture(autouse=True)
 def _quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None))

@@ -16,12 +16,6 @@ pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
 @pytest.fixture
-def hub_time() -> dict[str, float]:
-    """Spaces start at once."""
-    return {"speed": 1200}
-
-
-@pytest.fixture
 def page(tmp_path: Path) -> dict[str, str]:
     """Where the morning's run writes its page."""
     return {"page": str(tmp_path / "spaces.html")}

@@ -16,7 +16,7 @@ except ImportError:  # Airflow 2.11
 
 with DAG("compatibility", schedule=None, start_date=datetime(2026, 1, 1), catchup=False) as dag:
     RestartSpaceOperator.partial(
-        task_id="restart", map_index_template="{{ task.repo_id }}", deferrable=True
+        task_id="restart", map_index_template="{{ task.repo_id }}", deferrable=True, poll_interval=2
     ).expand(repo_id=["acme/a", "acme/b"])
 
     @task
