@@ -52,6 +52,7 @@ def deferred_waits(hub: HubEmulator) -> str:
 
 def kept_for_a_retry(hub: HubEmulator) -> str:
     """Where a task keeps what its next try must know, as a task of a real run sees it."""
+    hub.settings.change({"timings": {"build": 30}})
     for name in ("a", "b"):
         hub.add_space(f"acme/{name}")
     run(dag_file("compatibility").dag)
