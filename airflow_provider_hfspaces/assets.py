@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import SplitResult
 
-from airflow_provider_hfspaces.compat import AIRFLOW_3
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
 from airflow_provider_hfspaces.hub.checks import checked_repo_id
 
 __all__ = ["create_asset", "repo_id_of", "sanitize_uri", "space_asset"]

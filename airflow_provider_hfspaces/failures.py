@@ -20,7 +20,7 @@ def failing_for_good() -> Iterator[None]:
 
     :raises AirflowFailException: with the words of the error.
     """
-    from airflow_provider_hfspaces.compat import AirflowFailException
+    from airflow_provider_hfspaces.compat.imports import AirflowFailException
     from airflow_provider_hfspaces.hub.checks import InvalidInput
     from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitError
 
@@ -36,7 +36,7 @@ def failing_for_good() -> Iterator[None]:
 
 def mask_written(secret: str) -> None:
     """Have Airflow mask a secret in each form in which a log may show it: plain, in JSON, in a repr."""
-    from airflow_provider_hfspaces.compat import mask_secret
+    from airflow_provider_hfspaces.compat.imports import mask_secret
     from airflow_provider_hfspaces.hub.errors import written_forms
 
     for form in sorted(written_forms(secret)):

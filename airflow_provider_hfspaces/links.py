@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from airflow_provider_hfspaces.compat import BaseOperatorLink, Context, xcom_value
+from airflow_provider_hfspaces.compat.imports import BaseOperatorLink, Context, xcom_value
 
 __all__ = ["SpaceLink", "SpaceLogsLink"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_hfspaces.compat import AirflowFailException
+from airflow_provider_hfspaces.compat.imports import AirflowFailException
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.compat import Context
+    from airflow_provider_hfspaces.compat.imports import Context
 
 __all__ = ["require_hardware"]
 
@@ -36,7 +36,7 @@ def require_hardware(
     """
     from airflow_provider_hfspaces.failures import failing_for_good
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook, describe
-    from airflow_provider_hfspaces.hub.goal import Goal, Reached
+    from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
 
     if context is not None:
         render = context["task"].render_template

@@ -18,7 +18,7 @@ from typing import Any
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.hub import calls
-from airflow_provider_hfspaces.hub.client import HubClient
+from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.plugins.fleet import Fleets
 
 HARDWARE = ("cpu-basic", "cpu-upgrade", "t4-small", "a10g-small")

@@ -139,7 +139,7 @@ def in_threads(waits: list[Callable[[], Any]], seconds: float, meter: Meter) -> 
 def ours(
     names: list[str], count: int, interval: float, url: str, fired: list[Any]
 ) -> list[Callable[[], Awaitable[None]]]:
-    from airflow_provider_hfspaces.hub.goal import Goal
+    from airflow_provider_hfspaces.hub.waiting.goal import Goal
     from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
 
     def waiting(number: int) -> Callable[[], Awaitable[None]]:

@@ -190,7 +190,7 @@ def clock(seconds: float) -> str:
 
 def table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """A table, plain enough for any terminal."""
-    from airflow_provider_hfspaces.hub.tables import text_table
+    from airflow_provider_hfspaces.hub.text import text_table
 
     print(f"\n{title}\n\n{text_table(header, rows)}")
 

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces import leases
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import HubUnavailable
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-from airflow_provider_hfspaces.leases import LeaseHolder, SpaceLease, previous_of
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
+from airflow_provider_hfspaces.state import leases
+from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease, previous_of
 from tests.airflow_tools import Try
 
 SPACE = "acme/whisper"

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.emulator.faults import Fault
+    from airflow_provider_hfspaces.emulator.faults.rules import Fault
     from airflow_provider_hfspaces.emulator.handle import SpaceHandle
     from airflow_provider_hfspaces.emulator.server import HubEmulator
     from airflow_provider_hfspaces.emulator.settings import Settings, Timings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "HubEmulator", "Settings", "SpaceHandle", "Timings"]
 
 _PLACES = {
-    "Fault": "faults",
+    "Fault": "faults.rules",
     "HubEmulator": "server",
     "Settings": "settings",
     "SpaceHandle": "handle",

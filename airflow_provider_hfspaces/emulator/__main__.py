@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.print_state_machine:
-        from airflow_provider_hfspaces.emulator.machine import as_markdown
+        from airflow_provider_hfspaces.emulator.model.machine import as_markdown
 
         print(as_markdown())
         return 0
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     try:
         from airflow_provider_hfspaces.emulator import HubEmulator
-        from airflow_provider_hfspaces.emulator.faults import Fault
+        from airflow_provider_hfspaces.emulator.faults.rules import Fault
 
         hub = HubEmulator(
             speed=options.speed,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_hfspaces.emulator.payloads import runtime_payload
-from airflow_provider_hfspaces.emulator.space import Moment, Space
-from airflow_provider_hfspaces.emulator.world import World
+from airflow_provider_hfspaces.emulator.model.space import Moment, Space
+from airflow_provider_hfspaces.emulator.model.world import World
+from airflow_provider_hfspaces.emulator.routes.payloads import runtime_payload
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = ["SpaceHandle"]

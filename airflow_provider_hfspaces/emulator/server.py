@@ -14,18 +14,18 @@ from typing import Any
 import uvicorn
 
 from airflow_provider_hfspaces.emulator import state
-from airflow_provider_hfspaces.emulator.accounts import Organization, User
-from airflow_provider_hfspaces.emulator.app import HubApp
-from airflow_provider_hfspaces.emulator.bill import Bill
-from airflow_provider_hfspaces.emulator.clock import Clock
-from airflow_provider_hfspaces.emulator.faults import Fault, Faults
-from airflow_provider_hfspaces.emulator.fleet import FLEETS
+from airflow_provider_hfspaces.emulator.asgi import HubApp
+from airflow_provider_hfspaces.emulator.faults.rules import Fault, Faults
 from airflow_provider_hfspaces.emulator.handle import SpaceHandle
-from airflow_provider_hfspaces.emulator.limits import WINDOW
-from airflow_provider_hfspaces.emulator.making import make_space
-from airflow_provider_hfspaces.emulator.requests import RecordedRequest
+from airflow_provider_hfspaces.emulator.model.accounts import Organization, User
+from airflow_provider_hfspaces.emulator.model.bill import Bill
+from airflow_provider_hfspaces.emulator.model.clock import Clock
+from airflow_provider_hfspaces.emulator.model.creation import make_space
+from airflow_provider_hfspaces.emulator.model.demo_fleet import FLEETS
+from airflow_provider_hfspaces.emulator.model.limits import WINDOW
+from airflow_provider_hfspaces.emulator.model.request_log import RecordedRequest
+from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.emulator.settings import Settings, Timings
-from airflow_provider_hfspaces.emulator.world import World
 from airflow_provider_hfspaces.hub.models import Volume
 
 __all__ = ["HubEmulator"]

@@ -6,12 +6,12 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
-from airflow_provider_hfspaces.emulator.answers import answer
-from airflow_provider_hfspaces.emulator.call import Call
-from airflow_provider_hfspaces.emulator.clock import iso
-from airflow_provider_hfspaces.emulator.prices import price_per_minute
-from airflow_provider_hfspaces.emulator.routing import Route
-from airflow_provider_hfspaces.emulator.space import Space
+from airflow_provider_hfspaces.emulator.model.clock import iso
+from airflow_provider_hfspaces.emulator.model.prices import price_per_minute
+from airflow_provider_hfspaces.emulator.model.space import Space
+from airflow_provider_hfspaces.emulator.routes.request import Call
+from airflow_provider_hfspaces.emulator.routes.responses import answer
+from airflow_provider_hfspaces.emulator.routes.routing import Route
 from airflow_provider_hfspaces.hub.models import BILLED_STAGES, ERROR_STAGES, FREE_HARDWARE, STARTING_STAGES
 
 __all__ = ["ROUTES"]

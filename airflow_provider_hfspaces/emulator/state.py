@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_hfspaces.emulator.accounts import Token
-from airflow_provider_hfspaces.emulator.space import Entry, Luck, Moment, Space
-from airflow_provider_hfspaces.emulator.world import World
+from airflow_provider_hfspaces.emulator.model.accounts import Token
+from airflow_provider_hfspaces.emulator.model.space import Entry, Luck, Moment, Space
+from airflow_provider_hfspaces.emulator.model.world import World
 
 __all__ = ["load", "read", "save", "taken"]
 

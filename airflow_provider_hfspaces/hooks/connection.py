@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_endpoint
-from airflow_provider_hfspaces.hub.wire import DEFAULT_ENDPOINT
+from airflow_provider_hfspaces.hub.http.wire import DEFAULT_ENDPOINT
 
 __all__ = ["ConnectionSettings", "InvalidConnection"]
 

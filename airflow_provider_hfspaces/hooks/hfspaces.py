@@ -10,12 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_hfspaces import __version__
-from airflow_provider_hfspaces.compat import (
-    AirflowNotFoundException,
-    BaseHook,
-    airflow_version,
-    connection_of,
-)
+from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException, BaseHook, airflow_version
+from airflow_provider_hfspaces.compat.server import connection_of
 from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, InvalidConnection
 from airflow_provider_hfspaces.hub import calls
@@ -26,7 +22,7 @@ from airflow_provider_hfspaces.hub.checks import (
     checked_token,
     known_hardware,
 )
-from airflow_provider_hfspaces.hub.cost import PriceList
+from airflow_provider_hfspaces.hub.cost.prices import PriceList
 from airflow_provider_hfspaces.hub.errors import (
     HubAuthError,
     HubError,
@@ -35,7 +31,7 @@ from airflow_provider_hfspaces.hub.errors import (
     wait_failed,
     wait_timed_out,
 )
-from airflow_provider_hfspaces.hub.goal import Failed, Goal, Reached, Wait
+from airflow_provider_hfspaces.hub.http.retry import RateBudget, RetryDeadline
 from airflow_provider_hfspaces.hub.models import (
     DuplicatedSpace,
     HardwareFlavor,
@@ -46,12 +42,12 @@ from airflow_provider_hfspaces.hub.models import (
     Volume,
     WhoAmI,
 )
-from airflow_provider_hfspaces.hub.retry import RateBudget, RetryDeadline
+from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Reached, Wait
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.aio import AsyncHubClient
     from airflow_provider_hfspaces.hub.calls import Call
-    from airflow_provider_hfspaces.hub.client import HubClient
+    from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+    from airflow_provider_hfspaces.hub.http.client import HubClient
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
 __all__ = ["HfSpacesHook"]
@@ -141,7 +137,7 @@ class HfSpacesHook(BaseHook):
     @cached_property
     def client(self) -> HubClient:
         """The client behind this hook, built once: one pool of connections, one masked token."""
-        from airflow_provider_hfspaces.hub.client import HubClient
+        from airflow_provider_hfspaces.hub.http.client import HubClient
 
         return HubClient(**self._options())
 
@@ -153,7 +149,7 @@ class HfSpacesHook(BaseHook):
         :param within: seconds after which the client tries nothing again.
         :raises InvalidInput: for a connection that does not exist or cannot be right.
         """
-        from airflow_provider_hfspaces.hub.aio import AsyncHubClient, prepare
+        from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient, prepare
 
         await self.read_connection()
         await prepare(self.settings.endpoint)
@@ -164,7 +160,7 @@ class HfSpacesHook(BaseHook):
 
         :raises InvalidInput: for a connection that does not exist or cannot be right.
         """
-        from airflow_provider_hfspaces.hub.client import HubClient
+        from airflow_provider_hfspaces.hub.http.client import HubClient
 
         return HubClient(**self._options(seconds))
 

@@ -11,15 +11,15 @@ from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError
+from airflow_provider_hfspaces.hub.http.sequence import Steps, atake
 from airflow_provider_hfspaces.hub.models import (
     FREE_HARDWARE,
     HardwareFlavor,
     SpaceRuntime,
 )
-from airflow_provider_hfspaces.hub.steps import Steps, atake
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.aio import AsyncHubClient
+    from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 
 __all__ = ["SpaceSnapshot"]
 

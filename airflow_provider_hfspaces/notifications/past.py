@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from airflow_provider_hfspaces.compat import callback_may_read_xcoms, callback_xcom
+from airflow_provider_hfspaces.compat.server import callback_may_read_xcoms, callback_xcom
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-from airflow_provider_hfspaces.leases import LeaseHolder, SpaceLease, previous_of
 from airflow_provider_hfspaces.notifications.occasion import run_of
 from airflow_provider_hfspaces.operators.hardware import (
     PREVIOUS,
     RequestHardwareOperator,
     SnapshotSpaceOperator,
 )
+from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease, previous_of
 
 __all__ = ["Past", "look_back"]
 

@@ -8,11 +8,12 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat import BaseNotifier, Context, in_thread
+from airflow_provider_hfspaces.compat.imports import BaseNotifier, Context
+from airflow_provider_hfspaces.compat.server import in_thread
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-    from airflow_provider_hfspaces.hub.steps import Steps
+    from airflow_provider_hfspaces.hub.http.sequence import Steps
 
 __all__ = ["PauseSpaceNotifier", "RestoreHardwareNotifier", "SpaceNotifier"]
 
@@ -84,7 +85,7 @@ class SpaceNotifier(BaseNotifier):
     def notify(self, context: Context) -> None:
         """Do it, in a worker, the DAG processor or an executor."""
         from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-        from airflow_provider_hfspaces.hub.steps import take
+        from airflow_provider_hfspaces.hub.http.sequence import take
 
         hook = HfSpacesHook(self.hf_spaces_conn_id)
         try:
@@ -209,8 +210,8 @@ class RestoreHardwareNotifier(SpaceNotifier):
 def _prepared(hf_spaces_conn_id: str) -> Any:
     """Import what takes longer than an event loop should wait."""
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-    from airflow_provider_hfspaces.hub import aio  # noqa: F401
-    from airflow_provider_hfspaces.hub.steps import atake
+    from airflow_provider_hfspaces.hub.http import aio  # noqa: F401
+    from airflow_provider_hfspaces.hub.http.sequence import atake
     from airflow_provider_hfspaces.notifications import steps  # noqa: F401
 
     return HfSpacesHook(hf_spaces_conn_id), atake

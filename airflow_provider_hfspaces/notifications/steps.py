@@ -9,8 +9,8 @@ from airflow_provider_hfspaces.hooks.hfspaces import describe
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import checked_hardware, known_hardware
 from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-from airflow_provider_hfspaces.hub.steps import Steps
 from airflow_provider_hfspaces.notifications.past import Past
 
 __all__ = ["pausing", "restoring"]

@@ -11,16 +11,17 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat import BaseOperator, BaseOperatorLink, Context, default_deferrable
+from airflow_provider_hfspaces.compat.config import default_deferrable
+from airflow_provider_hfspaces.compat.imports import BaseOperator, BaseOperatorLink, Context
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
     from airflow_provider_hfspaces.hub.errors import SpaceWaitError
-    from airflow_provider_hfspaces.hub.goal import Goal
     from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
-    from airflow_provider_hfspaces.hub.selection import SpaceSelection
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+    from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
 __all__ = [
     "NamedBySpace",
@@ -262,7 +263,7 @@ class WaitingOperator(SpaceOperator):
         :raises SpaceWaitFailed: if it cannot get there any more.
         """
         from airflow_provider_hfspaces.hub.errors import wait_failed
-        from airflow_provider_hfspaces.hub.goal import Failed, Reached
+        from airflow_provider_hfspaces.hub.waiting.goal import Failed, Reached
 
         runtime = self.hook.get_runtime(repo_id)
         verdict = goal.judge(runtime)
@@ -396,8 +397,8 @@ class SelectingOperator(BaseOperator):
 
         :raises InvalidInput: for an owner, a stage or a flavor that there is not.
         """
+        from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
         from airflow_provider_hfspaces.hub.checks import InvalidInput
-        from airflow_provider_hfspaces.hub.selection import SpaceSelection
         from airflow_provider_hfspaces.rendered import as_list
 
         if not self.author:
@@ -420,6 +421,6 @@ class SelectingOperator(BaseOperator):
 
     def listed(self) -> list[SpaceInfo]:
         """All Spaces of the owner with their runtimes, from one list."""
-        from airflow_provider_hfspaces.hub.selection import SELECTED_BY
+        from airflow_provider_hfspaces.hub.bulk.selection import SELECTED_BY
 
         return list(self.hook.list_spaces(author=self.author, expand=SELECTED_BY))

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat import BaseOperator, Context
+from airflow_provider_hfspaces.compat.imports import BaseOperator, Context
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-    from airflow_provider_hfspaces.hub.cost import PriceList
-    from airflow_provider_hfspaces.hub.globs import NameGlobs
+    from airflow_provider_hfspaces.hub.bulk.globs import NameGlobs
+    from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
+    from airflow_provider_hfspaces.hub.cost.prices import PriceList
     from airflow_provider_hfspaces.hub.models import SpaceInfo
-    from airflow_provider_hfspaces.hub.usage import BilledUsage
     from airflow_provider_hfspaces.reports.files import PageFile
     from airflow_provider_hfspaces.reports.history import History
     from airflow_provider_hfspaces.reports.report import CostReport
@@ -91,8 +91,8 @@ class SpacesCostReportOperator(BaseOperator):
         :raises AirflowFailException: for what another try would meet again.
         """
         from airflow_provider_hfspaces.failures import failing_for_good
-        from airflow_provider_hfspaces.hub.globs import NameGlobs
-        from airflow_provider_hfspaces.hub.tables import printable
+        from airflow_provider_hfspaces.hub.bulk.globs import NameGlobs
+        from airflow_provider_hfspaces.hub.text import printable
         from airflow_provider_hfspaces.rendered import as_list
         from airflow_provider_hfspaces.reports.cost_page import cost_page
         from airflow_provider_hfspaces.reports.files import PageFile
@@ -177,7 +177,7 @@ class SpacesCostReportOperator(BaseOperator):
     ) -> CostReport:
         from datetime import datetime, timezone
 
-        from airflow_provider_hfspaces.hub.cost import FleetCost
+        from airflow_provider_hfspaces.hub.cost.prices import FleetCost
         from airflow_provider_hfspaces.reports.report import CostReport
 
         at, prices = datetime.now(timezone.utc), self.hook.price_list()
@@ -218,8 +218,8 @@ class SpacesCostReportOperator(BaseOperator):
         self, owner: str, prices: PriceList, spaces: Mapping[str, SpaceInfo], wanted: Any
     ) -> tuple[BilledUsage | None, str | None]:
         """What the Hub billed, or why that is not known."""
+        from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
         from airflow_provider_hfspaces.hub.errors import HubAuthError, HubError, HubPermissionError
-        from airflow_provider_hfspaces.hub.usage import BilledUsage
 
         if not self.billing:
             return None, None

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat import AirflowFailException, Context, retry_store
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.hardware import whole_number
 from airflow_provider_hfspaces.operators.settings import rendered_secret
+from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import DuplicatedSpace, SpaceInfo, SpaceRuntime
@@ -210,7 +211,7 @@ class DuplicateSpaceOperator(WaitingOperator):
         return made >= datetime.fromisoformat(asked["at"]) - _CLOCKS_APART
 
     def _wait(self, to_id: str, created: bool, context: Context) -> Any:
-        from airflow_provider_hfspaces.hub.goal import Goal
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
         first = self.hook.get_runtime(to_id)
         if not created and self.hardware not in (None, first.configured_hardware):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat import AirflowFailException, Context, retry_store
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
+from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
@@ -96,7 +97,7 @@ class RestartSpaceOperator(WaitingOperator):
 
     def act(self, repo_id: str, context: Context) -> Any:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
-        from airflow_provider_hfspaces.hub.goal import Goal
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
         before = self.hook.get_runtime(repo_id)
         if before.is_static:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_hfspaces.compat import Context, hides_value_of
+from airflow_provider_hfspaces.compat.imports import Context, hides_value_of
 from airflow_provider_hfspaces.operators.base import SpaceOperator
 
 __all__ = [

@@ -18,7 +18,8 @@ from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Request, R
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from airflow_provider_hfspaces.compat import AirflowNotFoundException, connection_in_server
+from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException
+from airflow_provider_hfspaces.compat.server import connection_in_server
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.plugins.cache import Cache, TooSlow

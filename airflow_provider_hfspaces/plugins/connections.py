@@ -13,12 +13,9 @@ from airflow.models.connection import Connection
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from airflow_provider_hfspaces.compat import (
-    AirflowNotFoundException,
-    connection_in_server,
-    connections_of_config,
-    team_of_connection,
-)
+from airflow_provider_hfspaces.compat.config import connections_of_config
+from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException
+from airflow_provider_hfspaces.compat.server import connection_in_server, team_of_connection
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 

@@ -13,11 +13,11 @@ from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.hub.client import HubClient
-from airflow_provider_hfspaces.hub.cost import PriceList, replicas_of
+from airflow_provider_hfspaces.hub.cost.prices import PriceList, replicas_of
 from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.hub.http.client import HubClient
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
-from airflow_provider_hfspaces.hub.retry import RetryPolicy
 
 __all__ = ["Fleets", "NotInFleet", "row_of"]
 

@@ -23,7 +23,7 @@ class HfSpacesPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The page's server, for the API server to mount."""
-        from airflow_provider_hfspaces.compat import has_external_views
+        from airflow_provider_hfspaces.compat.config import has_external_views
 
         if not has_external_views():
             return []
@@ -34,7 +34,7 @@ class HfSpacesPlugin(AirflowPlugin):
     @cached_property
     def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The entry in the menu Browse, with the page in Airflow's own frame."""
-        from airflow_provider_hfspaces.compat import fleet_page_url, has_external_views
+        from airflow_provider_hfspaces.compat.config import fleet_page_url, has_external_views
 
         if not has_external_views():
             return []

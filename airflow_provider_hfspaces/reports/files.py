@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from airflow_provider_hfspaces.compat import object_storage_path
+from airflow_provider_hfspaces.compat.imports import object_storage_path
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 
 __all__ = ["PageFile"]

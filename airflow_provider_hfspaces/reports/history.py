@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_hfspaces.hub.cost import FleetCost
+from airflow_provider_hfspaces.hub.cost.prices import FleetCost
 from airflow_provider_hfspaces.reports.markup import Markup
 from airflow_provider_hfspaces.reports.words import parsed
 

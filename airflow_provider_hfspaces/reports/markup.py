@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from airflow_provider_hfspaces.hub.tables import printable
+from airflow_provider_hfspaces.hub.text import printable
 
 __all__ = ["Child", "Markup", "tag"]
 

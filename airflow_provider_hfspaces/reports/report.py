@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from airflow_provider_hfspaces.hub.cost import FleetCost, PriceList
+from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
+from airflow_provider_hfspaces.hub.cost.prices import FleetCost, PriceList
 from airflow_provider_hfspaces.hub.models import SpaceInfo
-from airflow_provider_hfspaces.hub.usage import BilledUsage
 from airflow_provider_hfspaces.reports.history import History
 
 __all__ = ["CostReport"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from airflow_provider_hfspaces.hub.cost import HOURS_PER_MONTH, SpaceCost
+from airflow_provider_hfspaces.hub.cost.prices import HOURS_PER_MONTH, SpaceCost
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceInfo
 from airflow_provider_hfspaces.reports.charts import bars, columns_by_day, line
 from airflow_provider_hfspaces.reports.findings import Finding

@@ -9,7 +9,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat import (
+from airflow_provider_hfspaces.compat.config import default_deferrable
+from airflow_provider_hfspaces.compat.imports import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -17,7 +18,6 @@ from airflow_provider_hfspaces.compat import (
     BaseSensorOperator,
     Context,
     PokeReturnValue,
-    default_deferrable,
 )
 from airflow_provider_hfspaces.failures import failing_for_good
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
@@ -25,7 +25,7 @@ from airflow_provider_hfspaces.operators.base import NamedBySpace, name_by_space
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-    from airflow_provider_hfspaces.hub.goal import Goal
+    from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
 __all__ = ["SpaceRunningSensor", "SpaceStageSensor"]
 
@@ -158,7 +158,7 @@ class SpaceStageSensor(NamedBySpace, BaseSensorOperator):
     def _look(self, repo_id: str, context: Context) -> PokeReturnValue:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
         from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
-        from airflow_provider_hfspaces.hub.goal import Failed, Reached
+        from airflow_provider_hfspaces.hub.waiting.goal import Failed, Reached
         from airflow_provider_hfspaces.operators.base import tell_space_log
 
         self._link(context, repo_id)
@@ -184,7 +184,7 @@ class SpaceStageSensor(NamedBySpace, BaseSensorOperator):
     @cached_property
     def _goal(self) -> Goal:
         from airflow_provider_hfspaces.hub.checks import checked_hardware, checked_stages
-        from airflow_provider_hfspaces.hub.goal import Goal
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
         failed = None if self.failed_stages is None else checked_stages(self.failed_stages, least=0)
         if self.hardware is not None:

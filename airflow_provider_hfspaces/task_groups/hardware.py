@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat import TaskGroup, empty_operator
+from airflow_provider_hfspaces.compat.imports import TaskGroup, empty_operator
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from airflow_provider_hfspaces.compat import Context
+    from airflow_provider_hfspaces.compat.imports import Context
 
 __all__ = ["SpaceHardwareTaskGroup"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_hfspaces.compat import base_event_trigger
+from airflow_provider_hfspaces.compat.imports import base_event_trigger
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import checked_repo_id, checked_stages
 from airflow_provider_hfspaces.hub.errors import HubError

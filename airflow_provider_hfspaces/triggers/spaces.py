@@ -9,13 +9,14 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_hfspaces.compat import has_trigger_on_kill, is_ended
+from airflow_provider_hfspaces.compat.imports import has_trigger_on_kill
+from airflow_provider_hfspaces.compat.server import is_ended
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook, describe
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitError, SpaceWaitTimeout, error_to_dict
-from airflow_provider_hfspaces.hub.goal import Goal
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.triggers.watches import watching
 
 __all__ = ["SpaceTrigger"]
@@ -28,12 +29,12 @@ class SpaceTrigger(BaseTrigger):
     """Wait until a Space is where it should be.
 
     All SpaceTriggers of a triggerer that use the same Hub and token share one
-    :class:`~airflow_provider_hfspaces.hub.watch.SpaceWatch`. No token is in its arguments. Fires one
+    :class:`~airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch`. No token is in its arguments. Fires one
     event: ``{"status": "reached" | "failed" | "timeout", "runtime": …, "reason": …, "error": …, "repo_id":
     …, "since": …, "then": …}``.
 
     :param repo_id: the Space, as ``owner/name``.
-    :param goal: where it should be, or :meth:`~airflow_provider_hfspaces.hub.goal.Goal.to_dict` of it.
+    :param goal: the goal of the wait, or its ``to_dict()``.
     :param hf_spaces_conn_id: the connection to the Hub.
     :param poll_interval: seconds between two looks at the Space, at least.
     :param deadline: when the wait ends at the latest, in seconds since 1970: it stays the same when the

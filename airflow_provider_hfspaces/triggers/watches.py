@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_hfspaces.compat import quota_share
+from airflow_provider_hfspaces.compat.config import quota_share
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-from airflow_provider_hfspaces.hub.aio import AsyncHubClient
-from airflow_provider_hfspaces.hub.pace import Pace
-from airflow_provider_hfspaces.hub.polling import Polling
-from airflow_provider_hfspaces.hub.watch import SpaceWatch
+from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+from airflow_provider_hfspaces.hub.http.quota import Pace
+from airflow_provider_hfspaces.hub.waiting.polling import Polling
+from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
 
 __all__ = ["watching"]
 

@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from airflow_provider_hfspaces import get_provider_info
-from airflow_provider_hfspaces.compat import BaseOperator
-from airflow_provider_hfspaces.hub.goal import Goal
+from airflow_provider_hfspaces.compat.imports import BaseOperator
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
 try:
     from airflow.sdk import DAG

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.assets import space_asset
-from airflow_provider_hfspaces.compat import (
+from airflow_provider_hfspaces.compat.imports import (
     AIRFLOW_3,
     AIRFLOW_VERSION,
     base_event_trigger,

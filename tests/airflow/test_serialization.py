@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat import AIRFLOW_3, AIRFLOW_VERSION
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AIRFLOW_VERSION
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 from tests.airflow.everything import (
     dag_of_everything,

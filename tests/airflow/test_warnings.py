@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib import import_module
 
-from airflow_provider_hfspaces.compat import AIRFLOW_VERSION
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 from tests.conftest import DAGS
 
 _IMPORTS = """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from airflow_provider_hfspaces.compat import AIRFLOW_VERSION
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import connection
 from tests.cluster.servers import postgres, redis

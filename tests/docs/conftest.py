@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_hfspaces import leases
+from airflow_provider_hfspaces.state import leases
 
 
 @pytest.fixture(autouse=True)

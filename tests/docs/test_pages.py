@@ -14,7 +14,7 @@ import pytest
 from huggingface_hub import HfApi
 
 import airflow_provider_hfspaces
-from airflow_provider_hfspaces.compat import BaseOperator
+from airflow_provider_hfspaces.compat.imports import BaseOperator
 from tests.conftest import ROOT
 from tests.docs.pages import (
     DOCS,
@@ -186,7 +186,7 @@ def test_every_public_module_is_in_the_reference() -> None:
             "emulator",
             "hub.calls",
             "hub.errors",
-            "leases",
+            "state.leases",
             "require",
             "task_groups.hardware",
         )

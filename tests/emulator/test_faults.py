@@ -11,11 +11,11 @@ import pytest
 import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.emulator.faults import KINDS, Fault, Faults
+from airflow_provider_hfspaces.emulator.faults.rules import KINDS, Fault, Faults
 from airflow_provider_hfspaces.hub import calls
-from airflow_provider_hfspaces.hub.client import HubClient
 from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubUnavailable
-from airflow_provider_hfspaces.hub.retry import RetryPolicy
+from airflow_provider_hfspaces.hub.http.client import HubClient
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from tests.emulator.conftest import Ask
 
 SPACE = "acme/whisper"

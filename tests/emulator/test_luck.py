@@ -103,7 +103,7 @@ def test_stages_and_loads_are_streamed(hub: HubEmulator) -> None:
 def test_the_documented_state_machine_is_the_one_in_the_code() -> None:
     from pathlib import Path
 
-    from airflow_provider_hfspaces.emulator.machine import as_markdown
+    from airflow_provider_hfspaces.emulator.model.machine import as_markdown
 
     documented = (Path(__file__).resolve().parents[2] / "docs" / "emulator.md").read_text()
     assert as_markdown() in documented

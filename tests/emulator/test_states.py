@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.emulator.machine import MACHINE, as_markdown
+from airflow_provider_hfspaces.emulator.model.machine import MACHINE, as_markdown
 from airflow_provider_hfspaces.hub.models import SpaceStage
 from tests.emulator.conftest import Ask
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_hfspaces import leases
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.state import leases
 from tests.airflow_tools import dag_file, run
 
 pytestmark = pytest.mark.usefixtures("airflow_db")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from airflow.models import Variable
 
-from airflow_provider_hfspaces.compat import AIRFLOW_3
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import dag_file, run
 from tests.conftest import TaskLog

@@ -13,7 +13,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, InvalidConnection
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import HubConflict, SpaceNotFound
-from airflow_provider_hfspaces.hub.goal import Goal
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from tests.airflow_tools import connection
 from tests.stub import Say, StubHub
 

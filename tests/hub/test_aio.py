@@ -10,8 +10,6 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub import calls
-from airflow_provider_hfspaces.hub.aio import AsyncHubClient
-from airflow_provider_hfspaces.hub.client import HubClient
 from airflow_provider_hfspaces.hub.errors import (
     HubAuthError,
     HubError,
@@ -19,7 +17,9 @@ from airflow_provider_hfspaces.hub.errors import (
     HubUnavailable,
     SpaceNotFound,
 )
-from airflow_provider_hfspaces.hub.retry import RetryPolicy
+from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+from airflow_provider_hfspaces.hub.http.client import HubClient
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from tests.stub import CUT, RESET, RUNTIME, Say, StubHub
 
 SPACE = "acme/whisper"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.hub import calls, checks
-from airflow_provider_hfspaces.hub.client import HubClient
+from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.models import HardwareFlavor
 
 SPACE = "acme/whisper"

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-from airflow_provider_hfspaces.hub.cost import (
+from airflow_provider_hfspaces.hub.cost.prices import (
     FleetCost,
     PriceList,
     billed_minutes,
@@ -19,7 +19,7 @@ from airflow_provider_hfspaces.hub.cost import (
     saved_by_pause,
 )
 from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceInfo, SpaceRuntime
-from airflow_provider_hfspaces.hub.tables import text_table
+from airflow_provider_hfspaces.hub.text import text_table
 
 SPACE = "acme/whisper"
 MOMENT = datetime(2026, 11, 23, 20, 0, tzinfo=timezone.utc)

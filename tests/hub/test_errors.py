@@ -10,9 +10,9 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from airflow_provider_hfspaces.hub import calls, errors
-from airflow_provider_hfspaces.hub.client import HubClient
 from airflow_provider_hfspaces.hub.errors import error_from_response, written_forms
-from airflow_provider_hfspaces.hub.retry import RetryPolicy
+from airflow_provider_hfspaces.hub.http.client import HubClient
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from tests.stub import CUT, RUNTIME, Say, StubHub
 
 SPACE = "acme/whisper"

@@ -10,12 +10,12 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.bulk.lookup import look
+from airflow_provider_hfspaces.hub.bulk.progress import Progress, duration
+from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel
 from airflow_provider_hfspaces.hub.errors import HubRateLimited, SpaceNotFound
-from airflow_provider_hfspaces.hub.fleet import Quota, in_parallel
-from airflow_provider_hfspaces.hub.look import look
+from airflow_provider_hfspaces.hub.http.retry import RateBudget
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.progress import Progress, duration
-from airflow_provider_hfspaces.hub.retry import RateBudget
 
 
 class Clock:

@@ -7,9 +7,9 @@ import logging
 
 import pytest
 
-from airflow_provider_hfspaces.hub import goal as goal_module
-from airflow_provider_hfspaces.hub.goal import Failed, Goal, Pending, Reached, Wait
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.waiting import goal as goal_module
+from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Reached, Wait
 
 
 def runtime(

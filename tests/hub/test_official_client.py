@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import HfApi, Volume
 
 from airflow_provider_hfspaces.hub import calls
-from airflow_provider_hfspaces.hub.client import HubClient
+from airflow_provider_hfspaces.hub.http.client import HubClient
 from tests.stub import RUNTIME, Say, StubHub
 
 # The official client warns of what the Hub does with sleep times on free hardware.

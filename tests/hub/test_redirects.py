@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_hfspaces.hub import calls, errors
-from airflow_provider_hfspaces.hub.client import HubClient
+from airflow_provider_hfspaces.hub.http.client import HubClient
 from tests.stub import RUNTIME, Say, StubHub
 
 TOKEN = "hf_abcdefghijklmnop"

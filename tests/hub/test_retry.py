@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from airflow_provider_hfspaces.hub import calls, errors
-from airflow_provider_hfspaces.hub.client import HubClient
 from airflow_provider_hfspaces.hub.errors import HubUnavailable
-from airflow_provider_hfspaces.hub.retry import RateBudget, RetryPolicy, retry_after
+from airflow_provider_hfspaces.hub.http.client import HubClient
+from airflow_provider_hfspaces.hub.http.retry import RateBudget, RetryPolicy, retry_after
 from tests.stub import CUT, RESET, RUNTIME, Say, StubHub
 
 SPACE = "acme/whisper"

@@ -8,9 +8,9 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.bulk.selection import SELECTED_BY, SpaceSelection
 from airflow_provider_hfspaces.hub.checks import InvalidHardware, InvalidInput, InvalidStage
 from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceInfo
-from airflow_provider_hfspaces.hub.selection import SELECTED_BY, SpaceSelection
 
 
 def space(repo_id: str, stage: str = "RUNNING", hardware: str | None = "t4-small", **more: Any) -> SpaceInfo:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.hub.cost import PriceList
+from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
+from airflow_provider_hfspaces.hub.cost.prices import PriceList
 from airflow_provider_hfspaces.hub.errors import HubProtocolError
 from airflow_provider_hfspaces.hub.models import HardwareFlavor
-from airflow_provider_hfspaces.hub.usage import BilledUsage
 
 PRICES = PriceList.of(
     [HardwareFlavor.from_payload({"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"})]

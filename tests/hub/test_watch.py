@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.hub.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.errors import SpaceNotFound, SpaceWaitFailed, SpaceWaitTimeout
-from airflow_provider_hfspaces.hub.goal import Goal
+from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+from airflow_provider_hfspaces.hub.http.quota import Pace
+from airflow_provider_hfspaces.hub.http.retry import RateBudget
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.pace import Pace
-from airflow_provider_hfspaces.hub.polling import Polling, _Owner, _Space
-from airflow_provider_hfspaces.hub.retry import RateBudget
-from airflow_provider_hfspaces.hub.watch import SpaceWatch
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
+from airflow_provider_hfspaces.hub.waiting.polling import Polling, _Owner, _Space
+from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
 
 SPACE = "acme/whisper"
 GPU = Goal(hardware="t4-small")

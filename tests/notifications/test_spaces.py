@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat import AIRFLOW_3, AIRFLOW_VERSION
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AIRFLOW_VERSION
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.leases import variable_name
 from airflow_provider_hfspaces.notifications.spaces import (
     PauseSpaceNotifier,
     RestoreHardwareNotifier,
     SpaceNotifier,
 )
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator, SnapshotSpaceOperator
+from airflow_provider_hfspaces.state.leases import variable_name
 from tests.airflow_tools import FakeTaskInstance, connection
 from tests.conftest import TaskLog
 from tests.operators.test_hardware import changes

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_hfspaces.compat import AIRFLOW_3, AirflowFailException, object_storage_path
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowFailException, object_storage_path
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.emulator.faults import Fault
+from airflow_provider_hfspaces.emulator.faults.rules import Fault
 from airflow_provider_hfspaces.operators.cost import SpacesCostReportOperator
 from airflow_provider_hfspaces.reports.history import MOST, History
 from tests.airflow_tools import Try, connection

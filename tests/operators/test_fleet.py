@@ -14,18 +14,19 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat import AirflowFailException, BaseOperator
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, BaseOperator
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-from airflow_provider_hfspaces.hub.cost import saved_by_pause
-from airflow_provider_hfspaces.operators import fleet_base, fleet_records
+from airflow_provider_hfspaces.hub.cost.prices import saved_by_pause
 from airflow_provider_hfspaces.operators.fleet import (
     EnforceSleepTimeOperator,
     ListSpacesOperator,
     PauseSpacesOperator,
     RestartSpacesOperator,
 )
-from airflow_provider_hfspaces.operators.fleet_base import FleetIncomplete
+from airflow_provider_hfspaces.operators.fleet import base as fleet_base
+from airflow_provider_hfspaces.operators.fleet.base import FleetIncomplete
+from airflow_provider_hfspaces.state import ledger as fleet_records
 from tests.airflow_tools import Try
 from tests.conftest import TaskLog
 from tests.operators.test_hardware import lose_next_answer
@@ -52,14 +53,16 @@ def reasons(report: dict[str, Any]) -> dict[str, str]:
 def variables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Airflow's Variables, as JSON, without an Airflow around: what whole runs do is tested with one."""
     kept: dict[str, str] = {}
-    from airflow_provider_hfspaces import compat
+    from airflow_provider_hfspaces.compat import server
+    from airflow_provider_hfspaces.state import retry_store
 
     def write(name: str, value: Any, description: str) -> None:
         kept[name] = json.dumps(value)
 
-    monkeypatch.setattr(compat, "get_variable", lambda name: json.loads(kept.get(name, "null")))
-    monkeypatch.setattr(compat, "set_variable", write)
-    monkeypatch.setattr(compat, "delete_variable", lambda name: kept.pop(name, None))
+    for module in (server, retry_store):
+        monkeypatch.setattr(module, "get_variable", lambda name: json.loads(kept.get(name, "null")))
+        monkeypatch.setattr(module, "set_variable", write)
+        monkeypatch.setattr(module, "delete_variable", lambda name: kept.pop(name, None))
     return kept
 
 
@@ -201,7 +204,7 @@ class TestPause:
     ) -> None:
         a_fleet(hub, 3)
         hub.faults.add(kind="status", status=500, path="/s001/pause", message="oops")
-        monkeypatch.setattr("airflow_provider_hfspaces.hub.fleet.RetryPolicy", impatient)
+        monkeypatch.setattr("airflow_provider_hfspaces.hub.bulk.queue.RetryPolicy", impatient)
         attempt = Try()
         with pytest.raises(FleetIncomplete, match="acme/s001"):
             attempt.run(pause(billed_only=True))
@@ -626,6 +629,6 @@ def delete(hub: HubEmulator, repo_id: str) -> None:
 
 def impatient(**options: Any) -> Any:
     """A policy that gives up after a moment."""
-    from airflow_provider_hfspaces.hub.retry import RetryPolicy
+    from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 
     return RetryPolicy(total=0.05, first_wait=0.01, longest_wait=0.01, **options)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat import AirflowFailException
+from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks import hfspaces as hook_module
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -23,8 +23,8 @@ from airflow_provider_hfspaces.hub.errors import (
     SpaceWaitFailed,
     SpaceWaitTimeout,
 )
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.retry import RetryPolicy
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat import has_external_views
+from airflow_provider_hfspaces.compat.config import has_external_views
 from airflow_provider_hfspaces.emulator import HubEmulator
 
 collect_ignore = [] if has_external_views() else ["test_page.py", "test_pausing.py", "test_runs.py"]

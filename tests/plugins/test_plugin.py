@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from airflow_provider_hfspaces.compat import AIRFLOW_VERSION
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 from airflow_provider_hfspaces.plugins.plugin import HfSpacesPlugin
 
 HEAVY = (

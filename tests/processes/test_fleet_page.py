@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from airflow_provider_hfspaces.compat import AIRFLOW_VERSION
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.processes.airflow_processes import AirflowProcesses
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.leases import variable_name
+from airflow_provider_hfspaces.state.leases import variable_name
 from tests.airflow_tools import connection
 from tests.processes.airflow_processes import AirflowProcesses
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat import AirflowFailException
+from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor, SpaceStageSensor
 from tests.airflow_tools import FakeTaskInstance

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces import leases
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.require import require_hardware
+from airflow_provider_hfspaces.state import leases
 from tests.airflow_tools import dag_file, run
 from tests.conftest import HOME
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_hfspaces.assets import create_asset, repo_id_of, sanitize_uri, space_asset
-from airflow_provider_hfspaces.compat import AIRFLOW_3
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.operators.lifecycle import PauseSpaceOperator

@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces import compat
-from airflow_provider_hfspaces.compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow_provider_hfspaces.compat import imports, server
+from airflow_provider_hfspaces.compat.imports import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub.errors import HubUnavailable, SpaceWaitFailed, SpaceWaitTimeout
-from airflow_provider_hfspaces.hub.goal import Goal
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
@@ -212,7 +216,7 @@ class TestTrigger:
     def test_an_error_that_lasts_comes_back_as_the_same_kind(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from airflow_provider_hfspaces.hub import polling
+        from airflow_provider_hfspaces.hub.waiting import polling
 
         monkeypatch.setattr(polling, "_PATIENCE", 0.2)
         hub.add_space(SPACE)
@@ -237,7 +241,7 @@ class TestKill:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        if compat.has_trigger_on_kill():
+        if imports.has_trigger_on_kill():
             await waiting.on_kill()
         await waiting.cleanup()
 
@@ -253,7 +257,7 @@ class TestKill:
         hub.world.space(SPACE).request_hardware("t4-small", 3600)
 
         async def is_ended(task_instance: Any) -> bool:
-            return str(state) in compat._FINAL
+            return str(state) in server._FINAL
 
         monkeypatch.setattr(spaces, "is_ended", is_ended)
         asyncio.run(self.cancelled(trigger(put_back=self.SNAPSHOT)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow_provider_hfspaces.compat import retry_store
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
+from airflow_provider_hfspaces.state.retry_store import retry_store
 
 try:
     from airflow.sdk import DAG, get_current_context, task

@@ -1,0 +1,158 @@
+"""Names that moved between Airflow versions, and the few functions whose call differs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__ as _airflow_version
+
+AIRFLOW_VERSION: tuple[int, ...] = tuple(int(part) for part in _airflow_version.split(".")[:2])
+AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
+
+if TYPE_CHECKING:
+    from airflow.sdk import (
+        BaseHook,
+        BaseNotifier,
+        BaseOperator,
+        BaseOperatorLink,
+        BaseSensorOperator,
+        PokeReturnValue,
+        TaskGroup,
+    )
+    from airflow.sdk.definitions.context import Context
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+    )
+elif AIRFLOW_3:
+    from airflow.sdk import BaseOperator, BaseOperatorLink, TaskGroup
+    from airflow.sdk.definitions.context import Context
+
+    if AIRFLOW_VERSION >= (3, 2):
+        from airflow.sdk.exceptions import (
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+        )
+    else:
+        from airflow.exceptions import (
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+        )
+else:
+    from airflow.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+    )
+    from airflow.models.baseoperator import BaseOperator
+    from airflow.models.baseoperatorlink import BaseOperatorLink
+    from airflow.utils.context import Context
+    from airflow.utils.task_group import TaskGroup
+
+__all__ = [
+    "AIRFLOW_3",
+    "AIRFLOW_VERSION",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "BaseHook",
+    "BaseNotifier",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "Context",
+    "PokeReturnValue",
+    "TaskGroup",
+    "airflow_version",
+    "base_event_trigger",
+    "empty_operator",
+    "has_trigger_on_kill",
+    "hides_value_of",
+    "mask_secret",
+    "object_storage_path",
+    "trigger_at",
+    "xcom_value",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Only hooks, notifiers and sensors need their bases, and no other DAG file should pay for them.
+    if name == "BaseHook":
+        return import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 1) else "airflow.hooks.base").BaseHook
+    if name == "BaseNotifier":
+        return import_module(
+            "airflow.sdk" if AIRFLOW_3 else "airflow.notifications.basenotifier"
+        ).BaseNotifier
+    if name in ("BaseSensorOperator", "PokeReturnValue"):
+        return getattr(import_module("airflow.sdk" if AIRFLOW_3 else "airflow.sensors.base"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def airflow_version() -> str:
+    """The full version, such as ``3.3.2``."""
+    return str(_airflow_version)
+
+
+def mask_secret(secret: str) -> None:
+    """Have Airflow replace a value by ``***`` in all logs and rendered fields from now on."""
+    _masking("mask_secret")(secret)
+
+
+def hides_value_of(key: str) -> bool:
+    """Whether Airflow takes the value under this key for a secret, by the key's name."""
+    return bool(_masking("should_hide_value_for_key")(key))
+
+
+def _masking(name: str) -> Any:
+    if AIRFLOW_VERSION >= (3, 1):
+        public = import_module("airflow.sdk.log")
+        return getattr(public, name, None) or getattr(
+            import_module("airflow.sdk._shared.secrets_masker"), name
+        )
+    if AIRFLOW_3:
+        return getattr(import_module("airflow.sdk.execution_time.secrets_masker"), name)
+    return getattr(import_module("airflow.utils.log.secrets_masker"), name)
+
+
+def xcom_value(ti_key: Any, key: str) -> Any:
+    """An XCom of a task instance, for an extra link."""
+    module = "airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.models.xcom"
+    return import_module(module).XCom.get_value(ti_key=ti_key, key=key)
+
+
+def object_storage_path(url: str) -> Any:
+    """A path in any storage that fsspec knows, by Airflow's own ``ObjectStoragePath``."""
+    return import_module("airflow.sdk" if AIRFLOW_3 else "airflow.io.path").ObjectStoragePath(url)
+
+
+def base_event_trigger() -> Any:
+    """The base of triggers that start DAGs; Airflow 2.11 has none, and never runs one."""
+    module = import_module("airflow.triggers.base")
+    return getattr(module, "BaseEventTrigger", module.BaseTrigger)
+
+
+def has_trigger_on_kill() -> bool:
+    """Whether Airflow tells a trigger that a user has killed its task, as it does from 3.3 on."""
+    return hasattr(import_module("airflow.triggers.base").BaseTrigger, "on_kill")
+
+
+def trigger_at(moment: datetime) -> Any:
+    """A trigger that fires at a moment, and needs nothing for it."""
+    module = "airflow.providers.standard.triggers.temporal" if AIRFLOW_3 else "airflow.triggers.temporal"
+    return import_module(module).DateTimeTrigger(moment=moment)
+
+
+def empty_operator() -> Any:
+    """The operator that does nothing, and needs no worker for it."""
+    module = "airflow.providers.standard.operators.empty" if AIRFLOW_3 else "airflow.operators.empty"
+    return import_module(module).EmptyOperator

@@ -1,0 +1,211 @@
+"""What a task, trigger or callback asks of Airflow's server: connections, states, XComs and Variables."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from importlib import import_module
+from typing import Any
+
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowNotFoundException
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_VARIABLE = 250
+"""Letters in the name of an Airflow Variable."""
+
+__all__ = [
+    "callback_may_read_xcoms",
+    "callback_xcom",
+    "connection_in_server",
+    "connection_of",
+    "delete_variable",
+    "get_variable",
+    "in_thread",
+    "is_ended",
+    "is_run_over",
+    "set_variable",
+    "team_of_connection",
+]
+
+
+def team_of_connection(conn_id: str) -> str | None:
+    """The team whose connection this is, where Airflow has teams (3.2)."""
+    conf = import_module("airflow.configuration").conf
+    if not conf.getboolean("core", "multi_team", fallback=False):
+        return None
+    team: str | None = import_module("airflow.models.connection").Connection.get_team_name(conn_id)
+    return team
+
+
+def connection_in_server(conn_id: str) -> Any:
+    """A connection as Airflow's API server finds it: in a secrets backend, the environment, the database.
+
+    :raises AirflowNotFoundException: if there is none.
+    """
+    team = team_of_connection(conn_id)
+    more = {"team_name": team} if team else {}
+    # Connection.get_connection_from_secrets warns each time of the underscore in our type.
+    for backend in import_module("airflow.configuration").ensure_secrets_loaded():
+        try:
+            connection = backend.get_connection(conn_id=conn_id, **more)
+        except PermissionError:
+            raise
+        except Exception as error:
+            _log.debug("The secrets backend %s has failed: %s", type(backend).__name__, type(error).__name__)
+            continue
+        if connection:
+            return connection
+    raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
+
+
+async def connection_of(conn_id: str) -> Any:
+    """A connection, without holding the event loop up.
+
+    :raises AirflowNotFoundException: if there is none.
+    """
+    from airflow_provider_hfspaces.compat.imports import BaseHook as hook
+
+    if hasattr(hook, "aget_connection"):
+        return await hook.aget_connection(conn_id)
+    return await in_thread(hook.get_connection, conn_id)
+
+
+def is_run_over(dag_id: str, run_id: str) -> bool:
+    """Whether a DAG run has ended or been deleted.
+
+    :raises Exception: Airflow's own, where it cannot say.
+    """
+    if AIRFLOW_3:
+        runner = import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance
+        try:
+            state = runner.get_dagrun_state(dag_id, run_id)
+        except Exception as error:
+            if _is_not_found(error):
+                return True
+            raise
+    else:
+        model = import_module("airflow.models.dagrun").DagRun
+        with import_module("airflow.utils.session").create_session() as session:
+            found = session.query(model.state).filter(model.dag_id == dag_id, model.run_id == run_id)
+            state = found.scalar()
+    return state is None or str(getattr(state, "value", state)) in ("success", "failed")
+
+
+def _is_not_found(error: Exception) -> bool:
+    detail = getattr(getattr(error, "error", None), "detail", None) or {}
+    status = detail.get("status_code") if isinstance(detail, dict) else None
+    # ``dag.test()`` raises what the API's client raised.
+    direct = getattr(getattr(error, "response", None), "status_code", None)
+    return 404 in (status, direct) or "not_found" in str(error).lower() or "404" in str(detail)
+
+
+_FINAL = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
+
+
+async def is_ended(task_instance: Any) -> bool:
+    """Whether a deferred task instance has been ended by somebody.
+
+    A trigger that is only moved to another process finds it still deferred, and one whose task was
+    cleared finds it scheduled anew.
+    """
+    find = _state_now if AIRFLOW_3 else _state_in_database
+    return str(await in_thread(find, task_instance)) in _FINAL
+
+
+async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call what would hold the event loop up.
+
+    Airflow 3's triggerer finds its way back from a thread to the loop, over which it talks to its
+    supervisor, in none but asgiref's threads.
+    """
+    return await import_module("asgiref.sync").sync_to_async(function)(*arguments)
+
+
+def _state_now(ti: Any) -> str | None:
+    runner = import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance
+    map_index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
+    states = runner.get_task_states(
+        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=map_index
+    )
+    return next(iter(states.get(ti.run_id, {}).values()), None)
+
+
+def _state_in_database(ti: Any) -> str | None:
+    model = import_module("airflow.models.taskinstance").TaskInstance
+    with import_module("airflow.utils.session").create_session() as session:
+        found = session.query(model.state).filter(
+            model.dag_id == ti.dag_id,
+            model.task_id == ti.task_id,
+            model.run_id == ti.run_id,
+            model.map_index == ti.map_index,
+        )
+        state: str | None = found.scalar()
+        return state
+
+
+def callback_may_read_xcoms(context: Mapping[str, Any], *, in_triggerer: bool) -> bool:
+    """Whether Airflow answers a callback that asks for an XCom; where not, it may leave it hanging for ever.
+
+    Not from the executor, where deadlines' ``SyncCallback`` runs, nor from the DAG processor of 3.0.
+    """
+    if not AIRFLOW_3 or in_triggerer:
+        return True
+    if "deadline" in context and "ti" not in context:
+        return False
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    decoder = getattr(getattr(runner, "SUPERVISOR_COMMS", None), "body_decoder", None)
+    if decoder is None:
+        return True
+    try:
+        # What the other side could not answer, it would not understand.
+        decoder.validate_python({"type": "XComResult", "key": "key", "value": None})
+    except ValueError:
+        return False
+    return True
+
+
+def callback_xcom(
+    context: Mapping[str, Any], run: tuple[str | None, str | None], task_id: str, key: str, map_index: int
+) -> Any:
+    """An XCom of the run that a callback is about; ``None`` if there is none."""
+    ti = context.get("ti")
+    if ti is not None:
+        return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+    module = import_module("airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.models.xcom")
+    return module.XCom.get_one(dag_id=run[0], run_id=run[1], task_id=task_id, key=key, map_index=map_index)
+
+
+def get_variable(name: str) -> Any:
+    """What an Airflow Variable holds as JSON, or as text that is none; ``None`` if there is none."""
+    default = "default" if AIRFLOW_3 else "default_var"
+    text = _variable().get(_short(name), **{default: None})
+    # What is no JSON some versions of Airflow take for an error, and some for no Variable.
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return text
+
+
+def set_variable(name: str, value: Any, description: str) -> None:
+    """Write JSON into an Airflow Variable."""
+    _variable().set(_short(name), value, description=description, serialize_json=True)
+
+
+def delete_variable(name: str) -> None:
+    """Delete an Airflow Variable; no error if there is none."""
+    _variable().delete(_short(name))
+
+
+def _short(name: str) -> str:
+    if len(name) <= _LONGEST_VARIABLE:
+        return name
+    digest = sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: _LONGEST_VARIABLE - 17]}:{digest}"
+
+
+def _variable() -> Any:
+    return import_module("airflow.sdk" if AIRFLOW_3 else "airflow.models.variable").Variable

@@ -1,0 +1,1 @@
+"""Faults: requests that go wrong on purpose, reproducibly."""

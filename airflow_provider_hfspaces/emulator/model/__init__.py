@@ -1,0 +1,1 @@
+"""The emulated Hub's state: Spaces, their stages, time, hardware and bill."""

@@ -1,0 +1,70 @@
+"""Adding a Space in plain words: for tests, fleets and the emulator's own routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_provider_hfspaces.emulator.model.prices import is_offered
+from airflow_provider_hfspaces.emulator.model.space import Entry, Space
+from airflow_provider_hfspaces.emulator.model.world import World
+from airflow_provider_hfspaces.hub.models import Volume
+
+__all__ = ["make_space"]
+
+
+def make_space(
+    world: World,
+    repo_id: str,
+    *,
+    hardware: str = "cpu-basic",
+    sdk: str = "gradio",
+    stage: str = "RUNNING",
+    private: bool = False,
+    sleep_time: int | None = None,
+    replicas: int = 1,
+    secrets: Mapping[str, str | Mapping[str, Any]] | None = None,
+    variables: Mapping[str, str | Mapping[str, Any]] | None = None,
+    volumes: Iterable[Volume | Mapping[str, Any]] = (),
+    tags: Iterable[str] = (),
+    likes: int = 0,
+    error_message: str | None = None,
+    creator: str | None = None,
+) -> Space:
+    """Add a Space to a world; see :meth:`HubEmulator.add_space` for what the words mean.
+
+    :raises ValueError: for an id that is taken or none, and for a hardware, an sdk or a stage that
+        there is not.
+    """
+    if not is_offered(hardware):
+        raise ValueError(f"The Hub has no hardware {hardware!r}.")
+    now = world.clock.now()
+    return world.add_space(
+        repo_id,
+        hardware=hardware,
+        sdk=sdk,
+        stage=stage,
+        visibility="private" if private else "public",
+        sleep_time=sleep_time,
+        replicas=replicas,
+        secrets=_entries(secrets, now),
+        variables=_entries(variables, now),
+        volumes=[_volume(each) for each in volumes],
+        tags=tuple(tags),
+        likes=likes,
+        error_message=error_message,
+        creator=creator,
+    )
+
+
+def _entries(given: Mapping[str, str | Mapping[str, Any]] | None, now: float) -> dict[str, Entry]:
+    entries = {}
+    for key, value in (given or {}).items():
+        parts = {"value": value} if isinstance(value, str) else value
+        entries[key] = Entry(str(parts["value"]), now, parts.get("description"))
+    return entries
+
+
+def _volume(volume: Volume | Mapping[str, Any]) -> dict[str, Any]:
+    given = volume.to_payload() if isinstance(volume, Volume) else dict(volume)
+    return {"readOnly": given.get("type") != "bucket", **given}

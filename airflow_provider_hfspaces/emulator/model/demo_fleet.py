@@ -1,0 +1,49 @@
+"""Fleets of Spaces to begin with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_hfspaces.emulator.model.creation import make_space
+from airflow_provider_hfspaces.emulator.model.world import World
+
+__all__ = ["FLEETS"]
+
+_DEMO: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("acme/whisper", {"tags": ("speech",), "likes": 41}),
+    ("acme/diffusion", {"hardware": "a10g-small", "sleep_time": 3600, "likes": 128}),
+    ("acme/forgotten-gpu", {"hardware": "a100-large", "likes": 3}),
+    ("acme/demo-api", {"sdk": "docker", "hardware": "cpu-upgrade", "replicas": 2}),
+    ("acme/night-owl", {"hardware": "t4-medium", "stage": "PAUSED"}),
+    ("acme/rarely-used", {"hardware": "l4x1", "sleep_time": 900, "stage": "SLEEPING"}),
+    ("acme/internal", {"private": True, "hardware": "cpu-upgrade", "variables": {"REGION": "eu"}}),
+    ("acme/landing-page", {"sdk": "static"}),
+    (
+        "acme/broken-build",
+        {"sdk": "docker", "stage": "BUILD_ERROR", "error_message": "Job failed with exit code: 137"},
+    ),
+    (
+        "acme/unlucky",
+        {
+            "hardware": "l40sx1",
+            "stage": "RUNTIME_ERROR",
+            "error_message": "launch timed out, space was not healthy after 30 min",
+        },
+    ),
+    ("acme/empty", {"stage": "NO_APP_FILE"}),
+    ("{user}/playground", {}),
+    ("{user}/experiment", {"private": True, "hardware": "t4-small", "sleep_time": 3600}),
+)
+
+
+def _demo(world: World) -> None:
+    for repo_id, options in _DEMO:
+        make_space(world, repo_id.format(user=world.default_user), **options)
+
+
+def _empty(world: World) -> None:
+    pass
+
+
+FLEETS = {"demo": _demo, "empty": _empty}
+"""By the names that the command line takes; ``demo`` has a Space of every sort."""

@@ -1,0 +1,1 @@
+"""The emulated Hub's routes, one file per noun of the Hub."""

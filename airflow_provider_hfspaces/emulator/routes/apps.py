@@ -1,0 +1,63 @@
+"""The apps that the Spaces host: each answers with what it was asked, if its Space serves."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any
+
+from starlette.responses import HTMLResponse, Response
+
+from airflow_provider_hfspaces.emulator.model.space import Space
+from airflow_provider_hfspaces.emulator.routes.request import Call
+from airflow_provider_hfspaces.emulator.routes.responses import answer
+from airflow_provider_hfspaces.emulator.routes.routing import Route
+
+__all__ = ["ROUTES"]
+
+
+def _visit(call: Call) -> Response:
+    space = call.space()
+    space.visit()
+    path = f"/{call.parts.get('path', '')}"
+    if not space.is_serving:
+        return HTMLResponse(_page(space), 503, {"Retry-After": "5"})
+    if not space.is_static:
+        space.run_log.write(space.now(), f'INFO:     "{call.method} {path} HTTP/1.1" 200 OK')
+    return answer(
+        {
+            "space": space.repo_id,
+            "hardware": space.hardware,
+            "stage": space.stage,
+            "path": path,
+            "query": dict(call.query),
+            "echo": _echo(call),
+        }
+    )
+
+
+def _echo(call: Call) -> Any:
+    if not call.content:
+        return dict(call.query)
+    try:
+        return json.loads(call.content)
+    except ValueError:
+        return call.content.decode(errors="replace")
+
+
+def _page(space: Space) -> str:
+    what = {
+        "PAUSED": "This Space has been paused by its owner.",
+        "RUNTIME_ERROR": "Runtime error",
+        "BUILD_ERROR": "Build error",
+        "CONFIG_ERROR": "Configuration error",
+        "NO_APP_FILE": "No application file",
+    }.get(space.stage, "Preparing Space")
+    return f"<!doctype html><title>{escape(space.repo_id)}</title><h1>{escape(what)}</h1>"
+
+
+_METHODS = "GET POST PUT PATCH DELETE HEAD"
+ROUTES = [
+    Route(_METHODS, "/apps/{owner}/{name}", _visit),
+    Route(_METHODS, "/apps/{owner}/{name}/{path:rest}", _visit),
+]

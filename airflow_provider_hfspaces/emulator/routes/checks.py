@@ -1,0 +1,161 @@
+"""What the Hub refuses to take: each check raises the refusal that the Hub would answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_hfspaces.emulator.model.prices import is_offered
+from airflow_provider_hfspaces.emulator.model.space import Entry, Space
+from airflow_provider_hfspaces.emulator.model.world import World
+from airflow_provider_hfspaces.emulator.routes.responses import Refusal
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+
+__all__ = [
+    "check_flavor",
+    "check_key",
+    "check_payment",
+    "check_paywall",
+    "check_repo_id",
+    "check_revision",
+    "check_seconds",
+    "check_visibility",
+    "check_zero_gpu",
+    "checked_entries",
+    "checked_volumes",
+    "entry",
+    "refuse_static",
+]
+
+_KEY = re.compile(r"[a-zA-Z][_a-zA-Z0-9]*")
+_NAME = re.compile(r"(?!.*(--|\.\.))[\w\-.]{1,96}(?<!\.git)", re.ASCII)
+_VOLUME_TYPES = ("bucket", "model", "dataset", "space")
+_VISIBILITIES = ("private", "public", "protected")
+_PAYWALL = (
+    "Static Spaces are free for everyone, but hosting Gradio and Docker Spaces on free cpu-basic "
+    "requires a PRO subscription."
+)
+_NO_PAYMENT = (
+    "You must add a payment method to your account to upgrade your space's hardware. Visit your "
+    "billing settings to add one: https://huggingface.co/settings/billing"
+)
+
+
+def check_revision(space: Space, revision: str) -> None:
+    """404 for anything but the one branch and its last commit."""
+    if revision not in ("main", "refs%2Fheads%2Fmain", "refs/heads/main", space.sha):
+        raise Refusal(404, f"Invalid rev id: {revision}", code="RevisionNotFound")
+
+
+def check_zero_gpu(world: World, owner: str, sdk: str, hardware: str, besides: Space | None = None) -> None:
+    """400 or 402 for ZeroGPU on anything but Gradio, or for one Space too many."""
+    if hardware != "zero-a10g":
+        return
+    if sdk != "gradio":
+        raise Refusal(400, "ZeroGPU is only available for Gradio Spaces")
+    most = 10 if world.subscribed(owner) else world.settings.zero_gpu_spaces
+    there = [
+        space
+        for space in world.spaces.values()
+        if space.owner == owner and space.requested == hardware and space is not besides
+    ]
+    if len(there) >= most:
+        raise Refusal(402, f"You have reached the limit of {most} ZeroGPU Spaces of your plan")
+
+
+def refuse_static(space: Space, what: str) -> None:
+    """400 if it is a static Space: there is nothing to do such things to."""
+    if space.is_static:
+        raise Refusal(400, f"Can't {what} a static Space")
+
+
+def check_flavor(flavor: Any, name: str) -> str:
+    """400 for hardware that the Hub has not got."""
+    if not isinstance(flavor, str) or not is_offered(flavor):
+        raise Refusal(400, f'"{name}" is not a valid hardware flavor')
+    return flavor
+
+
+def check_payment(world: World, owner: str, flavor: str) -> None:
+    """403 (or 402, by the settings) for hardware that costs, without a payment method."""
+    if flavor not in FREE_HARDWARE and not world.can_pay(owner):
+        raise Refusal(world.settings.payment_status, _NO_PAYMENT)
+
+
+def check_paywall(world: World, owner: str, sdk: str, flavor: str) -> None:
+    """402, if the settings say so, for an app on free hardware of an account without a subscription."""
+    free = sdk != "static" and flavor == "cpu-basic" and not world.subscribed(owner)
+    if world.settings.paywall and free:
+        raise Refusal(402, _PAYWALL)
+
+
+def check_seconds(seconds: Any, name: str) -> int:
+    """400 for what is no sleep time: a positive whole number, or -1 for never."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == -1 or seconds > 0):
+        raise Refusal(400, f'"{name}" must be a positive integer or -1')
+    return seconds
+
+
+def check_key(key: Any) -> str:
+    """400 for what cannot be the name of a secret or a variable."""
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise Refusal(400, '"key" must match the pattern ^[a-zA-Z][_a-zA-Z0-9]*$')
+    return key
+
+
+def check_repo_id(repo_id: Any, name: str) -> tuple[str, str]:
+    """400 for what is no ``owner/name``."""
+    owner, _, rest = repo_id.partition("/") if isinstance(repo_id, str) else ("", "", "")
+    if not (_NAME.fullmatch(owner) and _NAME.fullmatch(rest)):
+        raise Refusal(400, f'"{name}" must be a repository\'s full name: owner/name')
+    return owner, rest
+
+
+def check_visibility(body: Mapping[str, Any], default: str) -> str:
+    """400 for one that there is not. Older clients say ``private`` instead."""
+    visibility = body.get("visibility")
+    if visibility is None:
+        private = body.get("private")
+        return default if private is None else ("private" if private else "public")
+    if visibility not in _VISIBILITIES:
+        raise Refusal(400, f'"visibility" must be one of [{", ".join(_VISIBILITIES)}]')
+    return str(visibility)
+
+
+def entry(given: Mapping[str, Any], now: float) -> Entry:
+    """A secret or a variable as it was sent."""
+    value, description = given.get("value", ""), given.get("description")
+    if not isinstance(value, str):
+        raise Refusal(400, '"value" must be a string')
+    if description is not None and not isinstance(description, str):
+        raise Refusal(400, '"description" must be a string')
+    return Entry(value, now, description)
+
+
+def checked_entries(given: Any, name: str, now: float) -> dict[str, Entry]:
+    """400 for what is no list of secrets or variables."""
+    if given is None:
+        return {}
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        raise Refusal(400, f'"{name}" must be an array of objects')
+    return {check_key(each.get("key")): entry(each, now) for each in given}
+
+
+def checked_volumes(given: Any) -> list[dict[str, Any]]:
+    """400 for what is no list of volumes; buckets are read-write unless asked otherwise, repositories
+    never."""
+    if not isinstance(given, list) or not given:
+        raise Refusal(400, '"volumes" must be an array with at least 1 item')
+    volumes = []
+    for number, volume in enumerate(given):
+        where = f"volumes[{number}]"
+        if not isinstance(volume, dict) or volume.get("type") not in _VOLUME_TYPES:
+            raise Refusal(400, f'"{where}.type" must be one of [{", ".join(_VOLUME_TYPES)}]')
+        if not isinstance(volume.get("source"), str) or not volume["source"]:
+            raise Refusal(400, f'"{where}.source" is required')
+        if not str(volume.get("mountPath") or "").startswith("/"):
+            raise Refusal(400, f'"{where}.mountPath" must match the pattern ^\\/.*')
+        read_only = volume["type"] != "bucket" or bool(volume.get("readOnly"))
+        volumes.append({**volume, "readOnly": read_only})
+    return volumes

@@ -1,0 +1,159 @@
+"""A Space's description, and lists of Spaces."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from airflow_provider_hfspaces.emulator.model.space import Space
+from airflow_provider_hfspaces.emulator.routes.checks import check_revision
+from airflow_provider_hfspaces.emulator.routes.payloads import (
+    EXPANDABLE,
+    expanded_payload,
+    info_payload,
+    listed_payload,
+    searched_payload,
+)
+from airflow_provider_hfspaces.emulator.routes.request import Call
+from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer, missing
+from airflow_provider_hfspaces.emulator.routes.routing import Route
+
+__all__ = ["ROUTES"]
+
+_SORTS: dict[str, Callable[[Space], float]] = {
+    "trendingScore": lambda space: space.likes,
+    "likes": lambda space: space.likes,
+    "createdAt": lambda space: space.created,
+    "lastModified": lambda space: space.modified,
+}
+
+
+def _info(call: Call) -> Response:
+    space = call.space()
+    check_revision(space, call.parts.get("revision", "main"))
+    return _described(call, space)
+
+
+def _by_subdomain(call: Call) -> Response:
+    for space in call.world.spaces.values():
+        if space.subdomain == call.parts["subdomain"] and call.world.may_read(call.token, space):
+            return _described(call, space.catch_up())
+    raise missing()
+
+
+def _no_owner(call: Call) -> Response:
+    raise call.unauthorized() if call.token is None else missing()
+
+
+def _described(call: Call, space: Space) -> Response:
+    names = _expand(call)
+    payload = expanded_payload(space, names) if names else info_payload(space, call.origin)
+    return answer(payload)
+
+
+def _list(call: Call) -> Response:
+    """The Spaces that the token sees, a page at a time.
+
+    A page begins after the last Space of the one before, not at a number, so that one which comes or
+    goes meanwhile makes no other be missed or repeated.
+    """
+    names, limit = _expand(call), _limit(call)
+    sort = call.query.get("sort") or "trendingScore"
+    if sort not in _SORTS:
+        raise Refusal(400, f'"sort" must be one of [{", ".join(_SORTS)}]')
+    made = _SORTS[sort]
+
+    def place(space: Space) -> tuple[float, str]:
+        return -made(space), space.object_id
+
+    found = sorted(_matching(call), key=place)
+    cursor = call.query.get("cursor")
+    if cursor is not None:
+        after = _decoded(cursor)
+        found = [space for space in found if place(space) > after]
+    page = [space.catch_up() for space in found[:limit]]
+    headers = {}
+    if len(found) > limit:
+        rest = [(name, value) for name, value in call.query.multi_items() if name != "cursor"]
+        following = urlencode([*rest, ("cursor", _encoded(place(page[-1])))])
+        headers["Link"] = f'<{call.origin}/api/spaces?{following}>; rel="next"'
+    full = call.query.get("full", "").lower() == "true"
+    lag = call.world.settings.timings.list_lag
+    entries = [
+        expanded_payload(each, names, lag=lag) if names else listed_payload(each, full=full) for each in page
+    ]
+    return answer(entries, headers=headers)
+
+
+def _search(call: Call) -> Response:
+    """The Hub ranks by meaning; here those come first that hold most of the words."""
+    words = call.query.get("q", "").lower().split()
+    sdks, everything = call.query.getlist("sdk"), call.query.get("includeNonRunning", "").lower() == "true"
+    found = []
+    for space in _matching(call):
+        text = f"{space.repo_id} {' '.join(space.tags)}".lower()
+        score = sum(word in text for word in words) / max(len(words), 1)
+        if score and (everything or space.catch_up().is_serving) and (not sdks or space.sdk in sdks):
+            found.append((score, space))
+    found.sort(key=lambda pair: (-pair[0], pair[1].object_id))
+    return answer([searched_payload(space, score) for score, space in found[:20]])
+
+
+def _matching(call: Call) -> list[Space]:
+    query = call.query
+    author, search = query.get("author"), (query.get("search") or "").lower()
+    tags = query.getlist("filter") + query.getlist("filter[]")
+    if query.getlist("models") or query.getlist("datasets"):
+        return []  # no emulated Space is linked to any
+    return [
+        space
+        for space in call.world.spaces.values()
+        if (author is None or space.owner.lower() == author.lower())
+        and search in space.repo_id.lower()
+        and all(tag in space.tags for tag in tags)
+        and call.world.may_read(call.token, space)
+    ]
+
+
+def _expand(call: Call) -> list[str]:
+    """What ``expand`` asks for, in either spelling."""
+    names = call.query.getlist("expand") + call.query.getlist("expand[]")
+    if any(name not in EXPANDABLE for name in names):
+        raise Refusal(400, f'"expand" must be one of [{", ".join(sorted(EXPANDABLE))}]')
+    return list(dict.fromkeys(names))
+
+
+def _limit(call: Call) -> int:
+    given = call.query.get("limit")
+    if given is None:
+        return call.world.settings.page_size
+    if not (given.isascii() and given.isdigit()) or int(given) < 1:
+        raise Refusal(400, '"limit" must be a positive number')
+    return min(int(given), call.world.settings.largest_page)
+
+
+def _encoded(place: tuple[float, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+
+def _decoded(cursor: str) -> tuple[float, str]:
+    try:
+        place: Any = json.loads(base64.urlsafe_b64decode(cursor))
+        return float(place[0]), str(place[1])
+    except (ValueError, TypeError, IndexError, KeyError):
+        raise Refusal(400, '"cursor" is invalid') from None
+
+
+ROUTES = [
+    Route("GET", "/api/spaces", _list),
+    Route("GET", "/api/spaces/semantic-search", _search),
+    Route("GET", "/api/spaces/by-subdomain/{subdomain}", _by_subdomain),
+    Route("GET", "/api/spaces/{name}", _no_owner),
+    Route("GET", "/api/spaces/{owner}/{name}", _info),
+    Route("GET", "/api/spaces/{owner}/{name}/revision/{revision}", _info),
+]

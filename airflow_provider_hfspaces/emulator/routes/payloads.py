@@ -1,0 +1,212 @@
+"""What the Hub says about Spaces and accounts, key for key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_hfspaces.emulator.model.accounts import Organization, Token, User
+from airflow_provider_hfspaces.emulator.model.clock import iso
+from airflow_provider_hfspaces.emulator.model.space import Entry, Space, View
+from airflow_provider_hfspaces.emulator.model.world import World
+from airflow_provider_hfspaces.hub.models import SERVING_STAGES
+
+__all__ = [
+    "EXPANDABLE",
+    "expanded_payload",
+    "info_payload",
+    "listed_payload",
+    "runtime_payload",
+    "searched_payload",
+    "secrets_payload",
+    "variables_payload",
+    "whoami_payload",
+]
+
+
+def runtime_payload(space: Space, view: View | None = None, *, with_storage: bool = False) -> dict[str, Any]:
+    """What ``/runtime`` answers.
+
+    :param view: as what it is to be shown; by default, as the Hub shows it now.
+    :param with_storage: whether the key of the retired storage tiers is there.
+    """
+    storage = {"storage": space.storage} if with_storage else {}
+    if space.is_static:
+        return {
+            "stage": "RUNNING",
+            "hardware": {"current": None, "requested": None},
+            **storage,
+            "replicas": {"requested": 1, "current": 1},
+        }
+    view = view or space.view()
+    serving = view.stage in SERVING_STAGES
+    replicas: dict[str, Any] = {"current": space.replicas} if serving else {}
+    payload: dict[str, Any] = {
+        "stage": view.stage,
+        "hardware": {"current": view.hardware, "requested": view.requested},
+        **storage,
+        "gcTimeout": space.sleep_time,
+        "replicas": {**replicas, "requested": space.replicas},
+        "devMode": space.dev_mode,
+        "domains": [{"domain": f"{space.subdomain}.hf.space", "stage": "READY"}],
+    }
+    if serving and space.running_sha is not None:
+        payload["sha"] = space.running_sha
+    if view.error_message is not None:
+        payload["errorMessage"] = view.error_message
+    if space.volumes:
+        payload["volumes"] = [dict(volume) for volume in space.volumes]
+    return payload
+
+
+def variables_payload(space: Space) -> dict[str, Any]:
+    """What ``/variables`` answers: always all of them."""
+    return {
+        key: {"key": key, "value": entry.value, **_remarks(entry)} for key, entry in space.variables.items()
+    }
+
+
+def secrets_payload(space: Space) -> dict[str, Any]:
+    """What ``/secrets`` answers: never a value."""
+    return {key: {"key": key, **_remarks(entry)} for key, entry in space.secrets.items()}
+
+
+def _remarks(entry: Entry) -> dict[str, Any]:
+    said = {} if entry.description is None else {"description": entry.description}
+    return {**said, "updatedAt": iso(entry.updated)}
+
+
+def _siblings(space: Space) -> list[dict[str, str]]:
+    return [{"rfilename": path} for path in sorted(space.files)]
+
+
+def _trending(space: Space) -> int:
+    return space.likes
+
+
+_PROPERTIES: dict[str, Callable[[Space], Any]] = {
+    "author": lambda space: space.owner,
+    "cardData": lambda space: {"title": space.name, "sdk": space.sdk},
+    "createdAt": lambda space: iso(space.created),
+    "datasets": lambda space: [],
+    "disabled": lambda space: False,
+    "lastModified": lambda space: iso(space.modified),
+    "likes": lambda space: space.likes,
+    "models": lambda space: [],
+    "private": lambda space: space.private,
+    "region": lambda space: "us",
+    "resourceGroup": lambda space: None,
+    "runtime": runtime_payload,
+    "sdk": lambda space: space.sdk,
+    "sha": lambda space: space.sha,
+    "siblings": _siblings,
+    "subdomain": lambda space: space.subdomain,
+    "tags": lambda space: list(space.tags),
+    "trendingScore": _trending,
+    "usedStorage": lambda space: sum(len(content) for content in space.files.values()),
+}
+
+EXPANDABLE = (*_PROPERTIES, "gitalyUid", "xetEnabled")
+"""What ``expand`` may name; the last two are the Hub's own affair."""
+
+_NOT_IN_INFO = {"datasets", "resourceGroup", "trendingScore"}
+_IN_LIST = ("author", "likes", "trendingScore", "private", "sdk", "tags", "createdAt", "lastModified")
+_IN_FULL_LIST = (*_IN_LIST, "sha", "cardData", "siblings", "subdomain")
+
+
+def info_payload(space: Space, origin: str) -> dict[str, Any]:
+    """What ``/api/spaces/{id}`` answers."""
+    return {
+        "_id": space.object_id,
+        "id": space.repo_id,
+        **{name: make(space) for name, make in _PROPERTIES.items() if name not in _NOT_IN_INFO},
+        "gated": False,
+        "host": f"{origin}/apps/{space.repo_id}",
+    }
+
+
+def expanded_payload(space: Space, names: list[str], *, lag: float = 0) -> dict[str, Any]:
+    """The same with ``expand``: what is asked for and nothing else.
+
+    :param lag: emulated seconds by which the runtime is behind.
+    """
+    wanted = {name: _PROPERTIES[name](space) for name in names if name in _PROPERTIES}
+    if lag and "runtime" in wanted:
+        wanted["runtime"] = runtime_payload(space, space.view_at(space.now() - lag))
+    return {"_id": space.object_id, "id": space.repo_id, **wanted}
+
+
+def listed_payload(space: Space, *, full: bool) -> dict[str, Any]:
+    """An entry of ``/api/spaces`` without ``expand``."""
+    return expanded_payload(space, list(_IN_FULL_LIST if full else _IN_LIST))
+
+
+def searched_payload(space: Space, score: float) -> dict[str, Any]:
+    """A result of the semantic search."""
+    return {
+        **expanded_payload(space, ["author", "sdk", "likes", "private", "tags", "runtime", "trendingScore"]),
+        "title": space.name,
+        "emoji": "🤗",
+        "ai_short_description": None,
+        "ai_category": None,
+        "semanticRelevancyScore": score,
+    }
+
+
+def whoami_payload(world: World, token: Token) -> dict[str, Any]:
+    """What ``/api/whoami-v2`` answers."""
+    user = world.users[token.user]
+    organizations = [(world.organizations[name], role) for name, role in world.roles(user.name).items()]
+    return {
+        "type": "user",
+        **_account(user),
+        "email": f"{user.name}@example.com",
+        "emailVerified": True,
+        "billingMode": "prepaid",
+        "isPro": user.is_pro,
+        "orgs": [_membership(organization, role) for organization, role in organizations],
+        "auth": _auth(world, token),
+    }
+
+
+def _account(account: User | Organization) -> dict[str, Any]:
+    return {
+        "id": account.object_id,
+        "name": account.name,
+        "fullname": account.name.replace("-", " ").title(),
+        "avatarUrl": f"/avatars/{account.object_id}.svg",
+        "canPay": account.can_pay,
+        "periodEnd": None,
+    }
+
+
+def _membership(organization: Organization, role: str) -> dict[str, Any]:
+    plan = {} if organization.plan is None else {"plan": organization.plan}
+    return {
+        "type": "org",
+        **_account(organization),
+        "email": None,
+        "billingMode": "postpaid",
+        **plan,
+        "roleInOrg": role,
+    }
+
+
+def _auth(world: World, token: Token) -> dict[str, Any]:
+    if token.kind == "oauth":
+        return {"type": "oauth", "expiresAt": iso(token.created + 8 * 3600)}
+    access: dict[str, Any] = {
+        "displayName": token.name,
+        "role": token.role,
+        "createdAt": iso(token.created),
+    }
+    if token.role == "fineGrained":
+        access["fineGrained"] = {
+            "scoped": [
+                {"entity": world.entity(name), "permissions": list(permissions)}
+                for name, permissions in token.scopes.items()
+            ],
+            "global": [],
+            "canReadGatedRepos": False,
+        }
+    return {"type": "access_token", "accessToken": access}

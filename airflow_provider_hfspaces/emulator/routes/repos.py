@@ -1,0 +1,159 @@
+"""Making, copying, moving and deleting Spaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from airflow_provider_hfspaces.emulator.model.space import SDKS, Space
+from airflow_provider_hfspaces.emulator.routes.checks import (
+    check_flavor,
+    check_payment,
+    check_paywall,
+    check_repo_id,
+    check_seconds,
+    check_visibility,
+    check_zero_gpu,
+    checked_entries,
+    checked_volumes,
+)
+from airflow_provider_hfspaces.emulator.routes.request import Call
+from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer, missing, plain, rights
+from airflow_provider_hfspaces.emulator.routes.routing import Route
+
+__all__ = ["ROUTES"]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {"name": "JupyterLab", "repoId": "SpacesExamples/jupyterlab", "sdk": "docker", "preferredPrivate": True},
+    {
+        "name": "Streamlit",
+        "repoId": "streamlit/streamlit-template-space",
+        "sdk": "docker",
+        "preferredPrivate": False,
+    },
+]
+_EXISTS = "A repository with this name already exists"
+
+
+def _duplicate(call: Call) -> Response:
+    source, token, body = call.space(), call.known(), call.body()
+    owner, name = check_repo_id(body.get("repository"), "repository")
+    if not call.world.may_write(token, owner):
+        raise rights(f'create a space under the namespace "{owner}"')
+    url = f"{call.origin}/spaces/{owner}/{name}"
+    if f"{owner}/{name}".lower() in call.world.spaces:
+        more = {"url": url} if call.world.settings.duplicate_conflict_url else {}
+        raise Refusal(409, _EXISTS, more=more)
+    options = _options(call, owner, body, sdk=source.sdk, visibility=source.visibility)
+    # What anybody can read of the original comes along; what nobody can read does not.
+    options["variables"] = {**source.variables, **options["variables"]}
+    pending = call.world.settings.files_copy_pending
+    copy = call.world.add_space(
+        f"{owner}/{name}",
+        stage="NO_APP_FILE" if pending or source.stage == "NO_APP_FILE" else "BUILDING",
+        creator=token.user,
+        files=source.files,
+        **options,
+    )
+    if pending:
+        copy.await_files(pending)
+    return answer({"url": url, **({"filesCopyPending": True} if pending else {})})
+
+
+def _create(call: Call) -> Response:
+    token, body = call.known(), call.body()
+    if body.get("type") != "space":
+        raise Refusal(400, '"type" must be "space": this Hub has no other repositories')
+    owner, name = check_repo_id(f"{body.get('organization') or token.user}/{body.get('name')}", "name")
+    if not call.world.may_write(token, owner):
+        raise rights(f'create a space under the namespace "{owner}"')
+    sdk = body.get("sdk")
+    if sdk not in SDKS:
+        raise Refusal(400, f'"sdk" must be one of [{", ".join(SDKS)}]')
+    template = body.get("template")
+    if template is not None and template not in [each["repoId"] for each in TEMPLATES]:
+        raise Refusal(400, '"template" must be one of the templates')
+    options = _options(call, owner, body, sdk=sdk, visibility="public")
+    url = f"{call.origin}/spaces/{owner}/{name}"
+    if f"{owner}/{name}".lower() in call.world.spaces:
+        raise Refusal(409, "You already created this space repo", more={"url": url})
+    stage = "NO_APP_FILE" if template is None else "BUILDING"
+    space = call.world.add_space(f"{owner}/{name}", stage=stage, creator=token.user, **options)
+    return answer({"url": url, "name": space.repo_id, "id": space.object_id})
+
+
+def _options(call: Call, owner: str, body: dict[str, Any], *, sdk: str, visibility: str) -> dict[str, Any]:
+    """What creating and duplicating have in common.
+
+    The paywall comes before any look at what there is already, as on the Hub: its client copes with a
+    402 for a Space that exists.
+    """
+    now = call.world.clock.now()
+    hardware = check_flavor(body.get("hardware") or "cpu-basic", "hardware")
+    check_paywall(call.world, owner, sdk, hardware)
+    check_payment(call.world, owner, hardware)
+    check_zero_gpu(call.world, owner, sdk, hardware)
+    seconds = body.get("sleepTimeSeconds")
+    sleep_time = None if seconds is None else check_seconds(seconds, "sleepTimeSeconds")
+    volumes = body.get("volumes")
+    return {
+        "sdk": sdk,
+        "hardware": hardware,
+        "sleep_time": None if sleep_time == -1 else sleep_time,
+        "visibility": check_visibility(body, visibility),
+        "secrets": checked_entries(body.get("secrets"), "secrets", now),
+        "variables": checked_entries(body.get("variables"), "variables", now),
+        "volumes": checked_volumes(volumes) if volumes else [],
+    }
+
+
+def _delete(call: Call) -> Response:
+    token, body = call.known(), call.body()
+    space = _named(call, f"{body.get('organization') or token.user}/{body.get('name')}")
+    if not call.world.may_write(token, space.owner, space):
+        raise rights("delete this repository")
+    call.world.delete_space(space.repo_id, after=call.world.settings.timings.deleting)
+    return plain("OK")
+
+
+def _move(call: Call) -> Response:
+    token, body = call.known(), call.body()
+    space = _named(call, str(body.get("fromRepo")))
+    owner, name = check_repo_id(body.get("toRepo"), "toRepo")
+    if not (call.world.may_write(token, space.owner, space) and call.world.may_write(token, owner)):
+        raise rights("move this repository")
+    if f"{owner}/{name}".lower() in call.world.spaces:
+        raise Refusal(409, _EXISTS)
+    call.world.rename_space(space.repo_id, f"{owner}/{name}")
+    return answer({})
+
+
+def _settings(call: Call) -> Response:
+    space, body = call.own_space("change the settings of this Space"), call.body()
+    if "visibility" in body or "private" in body:
+        space.visibility = check_visibility(body, space.visibility)
+    told: dict[str, Any] = {name: body[name] for name in ("discussionsDisabled", "gated") if name in body}
+    space.remarks.update(told)
+    return answer({"private": space.private, "visibility": space.visibility, **told})
+
+
+def _templates(call: Call) -> Response:
+    return answer({"templates": TEMPLATES})
+
+
+def _named(call: Call, repo_id: str) -> Space:
+    space = call.world.spaces.get(repo_id.lower())
+    if space is None or not call.world.may_read(call.token, space):
+        raise missing()
+    return space
+
+
+ROUTES = [
+    Route("POST", "/api/spaces/{owner}/{name}/duplicate", _duplicate),
+    Route("PUT", "/api/spaces/{owner}/{name}/settings", _settings),
+    Route("GET", "/api/spaces/templates", _templates),
+    Route("POST", "/api/repos/create", _create),
+    Route("DELETE", "/api/repos/delete", _delete),
+    Route("POST", "/api/repos/move", _move),
+]

@@ -1,0 +1,1 @@
+"""Work on many Spaces at once, within the Hub's quota."""

@@ -1,0 +1,1 @@
+"""What Spaces cost: list prices and billed usage."""

@@ -1,0 +1,163 @@
+"""What the Hub says that it billed, beside what its price list makes of the same minutes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_hfspaces.hub.cost.prices import PriceList
+from airflow_provider_hfspaces.hub.errors import HubProtocolError
+
+__all__ = ["BilledSpace", "BilledUsage"]
+
+_PRODUCT = re.compile(r"spaces/(?!storage-)([^/]+)/minutes")
+
+
+@dataclass(frozen=True)
+class BilledSpace:
+    """What the Hub billed for a Space on one flavor in this period.
+
+    :ivar repo_id: the Space; the Hub's own id of it where the Hub gives no name.
+    :ivar minutes: billed minutes of all replicas together.
+    :ivar usd: what the Hub says that they cost.
+    :ivar estimate: what they cost by the price list; ``None`` where that has no price.
+    :ivar active_minutes: of the time that still goes on; ``None`` if none does.
+    """
+
+    repo_id: str
+    hardware: str
+    minutes: float
+    usd: float
+    estimate: float | None
+    active_minutes: float | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """USD that the Hub billed above the estimate; below 0 if less."""
+        return None if self.estimate is None else round(self.usd - self.estimate, 6)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "repo_id": self.repo_id,
+            "hardware": self.hardware,
+            "minutes": self.minutes,
+            "billed": self.usd,
+            "estimate": self.estimate,
+            "difference": self.difference,
+        }
+
+
+@dataclass(frozen=True)
+class BilledUsage:
+    """The Spaces in the answer of ``GET /api/settings/billing/usage`` or an organization's.
+
+    :ivar spaces: the dearest first.
+    :ivar period_start: of the period that the Hub bills by, as ISO 8601; ``None`` if not said.
+    :ivar period_end: likewise.
+    :ivar other: USD for the Spaces but not for their minutes, such as a retired storage tier.
+    """
+
+    spaces: tuple[BilledSpace, ...]
+    period_start: str | None = None
+    period_end: str | None = None
+    other: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        payload: Mapping[str, Any],
+        prices: PriceList,
+        *,
+        names: Mapping[str, str] | None = None,
+        wanted: Callable[[str], bool] = lambda repo_id: True,
+    ) -> BilledUsage:
+        """Read the Hub's answer.
+
+        :param names: the Spaces' present names by the Hub's own ids, which outlive a rename.
+        :param wanted: which Spaces to take.
+        :raises HubProtocolError: for an answer that cannot be read.
+        """
+        try:
+            return cls._of(payload, prices, names or {}, wanted)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise HubProtocolError(f"The Hub's billing usage cannot be read: {error!r}.") from error
+
+    @classmethod
+    def _of(
+        cls,
+        payload: Mapping[str, Any],
+        prices: PriceList,
+        names: Mapping[str, str],
+        wanted: Callable[[str], bool],
+    ) -> BilledUsage:
+        times: dict[tuple[str, str], list[tuple[float, float, bool]]] = {}
+        other = 0.0
+        for item in payload["usage"].get("Spaces") or ():
+            entity = str(item.get("entityId") or "")
+            repo_id = names.get(entity) or str(item.get("label") or entity or "unknown")
+            if not wanted(repo_id):
+                continue
+            micro = float(item["totalCostMicroUSD"])
+            found = _PRODUCT.fullmatch(str(item["product"]))
+            if found is None:
+                other += micro / 1_000_000
+                continue
+            time = (float(item["quantity"]), micro, bool(item.get("active")))
+            times.setdefault((repo_id, found[1]), []).append(time)
+        spaces = []
+        for (repo_id, hardware), each in times.items():
+            minutes = math.fsum(time[0] for time in each)
+            active = [time[0] for time in each if time[2]]
+            spaces.append(
+                BilledSpace(
+                    repo_id=repo_id,
+                    hardware=hardware,
+                    minutes=minutes,
+                    usd=round(math.fsum(time[1] for time in each) / 1_000_000, 6),
+                    estimate=prices.of_minutes(hardware, minutes),
+                    active_minutes=max(active) if active else None,
+                )
+            )
+        period = payload.get("period") or {}
+        return cls(
+            tuple(sorted(spaces, key=lambda space: (-space.usd, space.repo_id, space.hardware))),
+            period.get("periodStart"),
+            period.get("periodEnd"),
+            round(other, 6),
+        )
+
+    @property
+    def usd(self) -> float:
+        """USD that the Hub billed for the minutes of all these Spaces."""
+        return round(math.fsum(each.usd for each in self.spaces), 6)
+
+    @property
+    def estimate(self) -> float | None:
+        """USD by the price list for the same minutes; ``None`` if it has not all the prices."""
+        known = [each.estimate for each in self.spaces if each.estimate is not None]
+        return round(math.fsum(known), 6) if len(known) == len(self.spaces) else None
+
+    @property
+    def difference(self) -> float | None:
+        """USD that the Hub billed above the estimate, where the list has all the prices."""
+        return None if self.estimate is None else round(self.usd - self.estimate, 6)
+
+    def active(self, repo_id: str) -> BilledSpace | None:
+        """The entry of a Space for which the Hub's meter runs."""
+        return next((x for x in self.spaces if x.repo_id == repo_id and x.active_minutes is not None), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON, for an XCom."""
+        return {
+            "billed": self.usd,
+            "estimate": self.estimate,
+            "difference": self.difference,
+            "other": self.other,
+            "period_start": self.period_start,
+            "period_end": self.period_end,
+            "spaces": [each.to_dict() for each in self.spaces],
+        }

@@ -1,0 +1,1 @@
+"""Waiting until a Space reaches a goal."""

@@ -1,0 +1,1 @@
+"""What outlives one try of a task: the retry store, leases and the ledger of paused Spaces."""
