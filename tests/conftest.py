@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -78,13 +78,13 @@ def no_variables(airflow_db: None) -> None:
 
 
 @pytest.fixture
-def hub_time() -> dict[str, float]:
+def hub_time() -> dict[str, Any]:
     """How the emulated time moves: by requests alone, for no machine to be too slow for a test."""
     return {"speed": 0, "seconds_per_request": 20}
 
 
 @pytest.fixture
-def hub(hub_time: dict[str, float]) -> Iterator[HubEmulator]:
+def hub(hub_time: dict[str, Any]) -> Iterator[HubEmulator]:
     """An emulated Hub, with a connection to it as the default one."""
     from airflow_provider_hfspaces.emulator import HubEmulator
     from tests.airflow_tools import connection

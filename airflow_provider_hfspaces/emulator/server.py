@@ -27,6 +27,7 @@ from airflow_provider_hfspaces.emulator.model.request_log import RecordedRequest
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.emulator.settings import Settings, Timings
 from airflow_provider_hfspaces.hub.models import Volume
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["HubEmulator"]
 
@@ -244,7 +245,7 @@ class HubEmulator:
         *,
         hardware: str = "cpu-basic",
         sdk: str = "gradio",
-        stage: str = "RUNNING",
+        stage: str = SpaceStage.RUNNING.value,
         private: bool = False,
         sleep_time: int | None = None,
         replicas: int = 1,

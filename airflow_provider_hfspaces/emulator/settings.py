@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from airflow_provider_hfspaces.hub.stages import SpaceStage
+
 __all__ = ["Settings", "Timings"]
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "storage": ("retired", "gone", "bad_request", "works"),
-    "asleep": ("SLEEPING", "STOPPED"),
+    "asleep": (SpaceStage.SLEEPING.value, SpaceStage.STOPPED.value),
     "hardware_answer": ("after", "before"),
     "lag_from": ("serving", "anything"),
     "payment_status": (402, 403),
@@ -98,7 +100,7 @@ class Settings:
 
     timings: Timings = field(default_factory=Timings)
     storage: str = "retired"
-    asleep: str = "SLEEPING"
+    asleep: str = SpaceStage.SLEEPING.value
     hardware_answer: str = "after"
     lag_from: str = "serving"
     lag_hides_request: bool = False

@@ -12,7 +12,8 @@ from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.routes.request import Call
 from airflow_provider_hfspaces.emulator.routes.responses import answer
 from airflow_provider_hfspaces.emulator.routes.routing import Route
-from airflow_provider_hfspaces.hub.models import BILLED_STAGES, ERROR_STAGES, FREE_HARDWARE, STARTING_STAGES
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, ERROR_STAGES, STARTING_STAGES, SpaceStage
 
 __all__ = ["ROUTES"]
 
@@ -78,7 +79,7 @@ def _kind(stage: str) -> str:
         return "error"
     if stage in STARTING_STAGES:
         return "starting"
-    return "running" if stage == "RUNNING" else "resting"
+    return "running" if stage == SpaceStage.RUNNING else "resting"
 
 
 def _micro_per_hour(space: Space) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_hfspaces.emulator.model.accounts import Token
 from airflow_provider_hfspaces.emulator.model.space import Entry, Luck, Moment, Space
 from airflow_provider_hfspaces.emulator.model.world import World
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["load", "read", "save", "taken"]
 
@@ -144,7 +145,7 @@ def _made(world: World, said: dict[str, Any]) -> Space:
         settings=world.settings,
         sdk=said["sdk"],
         hardware=said["requested"] or "cpu-basic",
-        stage="RUNNING",
+        stage=SpaceStage.RUNNING.value,
         files={path: base64.b64decode(content) for path, content in said["files"].items()},
     )
     for name in _PLAIN:

@@ -8,13 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from airflow_provider_hfspaces.hub.models import (
-    HardwareFlavor,
-    SpaceHardware,
-    SpaceStage,
-    SpaceStorage,
-    Volume,
-)
+from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceHardware, SpaceStorage, Volume
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = [
     "InvalidEndpoint",

@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, SpaceStage
+
 __all__ = [
-    "BILLED_STAGES",
-    "DORMANT_STAGES",
-    "ERROR_STAGES",
     "FREE_HARDWARE",
-    "SERVING_STAGES",
-    "STARTING_STAGES",
     "Accelerator",
     "DuplicatedSpace",
     "HardwareFlavor",
@@ -28,7 +25,6 @@ __all__ = [
     "SpaceReplicas",
     "SpaceRuntime",
     "SpaceSecret",
-    "SpaceStage",
     "SpaceStorage",
     "SpaceVariable",
     "TokenScope",
@@ -42,24 +38,6 @@ class _Word(str, Enum):
 
     def __str__(self) -> str:
         return str(self.value)
-
-
-class SpaceStage(_Word):
-    """The stages of a Space, as the Hub names them (all 13 of its own schema)."""
-
-    NO_APP_FILE = "NO_APP_FILE"
-    CONFIG_ERROR = "CONFIG_ERROR"
-    BUILDING = "BUILDING"
-    BUILD_ERROR = "BUILD_ERROR"
-    APP_STARTING = "APP_STARTING"
-    RUNNING = "RUNNING"
-    RUNNING_BUILDING = "RUNNING_BUILDING"
-    RUNNING_APP_STARTING = "RUNNING_APP_STARTING"
-    RUNTIME_ERROR = "RUNTIME_ERROR"
-    STOPPED = "STOPPED"
-    PAUSED = "PAUSED"
-    SLEEPING = "SLEEPING"
-    DELETING = "DELETING"
 
 
 class SpaceHardware(_Word):
@@ -110,21 +88,6 @@ class SpaceStorage(_Word):
 
 FREE_HARDWARE = frozenset({SpaceHardware.CPU_BASIC.value, SpaceHardware.ZERO_A10G.value})
 """Flavors that cost nothing, whatever the price list says about the others."""
-
-STARTING_STAGES = frozenset({"BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"})
-"""Stages that the Hub leaves by itself: something is being built or started."""
-
-SERVING_STAGES = frozenset({"RUNNING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"})
-"""Stages in which some version of the app answers visitors."""
-
-DORMANT_STAGES = frozenset({"PAUSED", "STOPPED", "SLEEPING"})
-"""Stages in which nothing runs and nothing is wrong. STOPPED and SLEEPING are one thing."""
-
-ERROR_STAGES = frozenset({"BUILD_ERROR", "RUNTIME_ERROR", "CONFIG_ERROR", "NO_APP_FILE"})
-"""Stages that somebody has to mend."""
-
-BILLED_STAGES = frozenset({"APP_STARTING", *SERVING_STAGES})
-"""Stages that the Hub bills by the minute, on hardware that costs: starting and running."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from airflow_provider_hfspaces.hub.models import (
     HardwareFlavor,
     SpaceRuntime,
 )
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
@@ -81,7 +82,7 @@ class SpaceSnapshot:
     @property
     def was_paused(self) -> bool:
         """Whether the Space was paused."""
-        return self.stage == "PAUSED"
+        return self.stage == SpaceStage.PAUSED
 
     def hardware_call(
         self, runtime: SpaceRuntime, offered: Iterable[HardwareFlavor] | None = None
@@ -102,7 +103,7 @@ class SpaceSnapshot:
 
     def pause_call(self, runtime: SpaceRuntime) -> Call[SpaceRuntime] | None:
         """What pauses the Space again; ``None`` if it was not paused, or still is."""
-        if not self.was_paused or runtime.stage == "PAUSED" or runtime.is_static:
+        if not self.was_paused or runtime.stage == SpaceStage.PAUSED or runtime.is_static:
             return None
         return calls.pause(self.repo_id)
 

@@ -11,6 +11,7 @@ from airflow_provider_hfspaces.hub.checks import checked_hardware, known_hardwar
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.notifications.past import Past
 
 __all__ = ["pausing", "restoring"]
@@ -22,7 +23,7 @@ def pausing(repo_id: str, why: str, log: Any) -> Steps[None]:
     if runtime.is_static:
         log.info("Space %s is static and costs nothing: there is nothing to pause.", repo_id)
         return
-    if runtime.stage == "PAUSED":
+    if runtime.stage == SpaceStage.PAUSED:
         log.info("Space %s is paused already.", repo_id)
         return
     was = describe(runtime)
@@ -33,7 +34,7 @@ def pausing(repo_id: str, why: str, log: Any) -> Steps[None]:
             raise
         # The first try may have paused it, and the second been refused for that.
         runtime = yield calls.get_runtime(repo_id)
-        if runtime.stage != "PAUSED":
+        if runtime.stage != SpaceStage.PAUSED:
             raise error from None
     log.info("Space %s was %s and is %s now, because %s.", repo_id, was, runtime.stage, why)
 
@@ -56,7 +57,7 @@ def restoring(repo_id: str, past: Past, fallback: str, why: str, log: Any) -> St
     if snapshot is None:
         source = f"the fallback, for nothing was recorded about Space {repo_id} in this run"
         snapshot = yield from _on_fallback(
-            SpaceSnapshot(repo_id, "RUNNING", None, runtime.sleep_time), fallback
+            SpaceSnapshot(repo_id, SpaceStage.RUNNING.value, None, runtime.sleep_time), fallback
         )
     try:
         after = yield from snapshot.putting_back(runtime)

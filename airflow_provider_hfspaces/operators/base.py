@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import default_deferrable
 from airflow_provider_hfspaces.compat.imports import BaseOperator, BaseOperatorLink, Context
+from airflow_provider_hfspaces.hub.stages import NEEDS_RESTART_STAGES, SpaceStage
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 
 if TYPE_CHECKING:
@@ -310,9 +311,9 @@ def tell_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
     from airflow_provider_hfspaces.hub.errors import HubError
 
     stage = error.runtime.stage if error.runtime else None
-    if stage not in ("BUILD_ERROR", "RUNTIME_ERROR"):
+    if stage not in NEEDS_RESTART_STAGES:
         return
-    build = stage == "BUILD_ERROR"
+    build = stage == SpaceStage.BUILD_ERROR
     try:
         lines = hook.get_logs(error.repo_id, build=build, lines=_LOG_LINES)
     except HubError as problem:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.hardware import whole_number
 from airflow_provider_hfspaces.operators.settings import rendered_secret
@@ -222,7 +223,7 @@ class DuplicateSpaceOperator(WaitingOperator):
                 self.hardware,
             )
         # The Hub may still be copying files: until they are there, the copy seems to have no app.
-        empty = created and first.stage == "NO_APP_FILE"
+        empty = created and first.stage == SpaceStage.NO_APP_FILE
         return self.wait(
             to_id,
             Goal(hardware=self.hardware if created else None),

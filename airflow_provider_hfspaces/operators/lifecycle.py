@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.hub.stages import STARTING_STAGES, SpaceStage
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
@@ -42,7 +43,7 @@ class PauseSpaceOperator(SpaceOperator):
         runtime = self.hook.get_runtime(repo_id)
         if runtime.is_static:
             raise AirflowFailException(_static(repo_id, "paused"))
-        if runtime.stage == "PAUSED":
+        if runtime.stage == SpaceStage.PAUSED:
             self.log.info("Space %s is paused already.", repo_id)
         else:
             was = runtime.stage
@@ -60,7 +61,7 @@ class PauseSpaceOperator(SpaceOperator):
                 raise
             # The first try may have paused it, and the second been refused for that.
             runtime = self.hook.get_runtime(repo_id)
-            if runtime.stage != "PAUSED":
+            if runtime.stage != SpaceStage.PAUSED:
                 raise
             return runtime
 
@@ -118,9 +119,8 @@ class RestartSpaceOperator(WaitingOperator):
 
     def _is_under_way(self, repo_id: str, runtime: SpaceRuntime, context: Context) -> bool:
         """Whether to leave a start alone: one that an earlier try has asked for, or any if so wished."""
-        from airflow_provider_hfspaces.hub.models import STARTING_STAGES
 
-        if runtime.stage not in STARTING_STAGES | {"RUNNING"}:
+        if runtime.stage not in STARTING_STAGES | {SpaceStage.RUNNING}:
             return False
         if self.only_if_stopped:
             self.log.info("Space %s is %s already: nothing to restart.", repo_id, runtime.stage)
@@ -130,7 +130,7 @@ class RestartSpaceOperator(WaitingOperator):
             return False
         if time.time() - asked["at"] > self.timeout:
             return False
-        if runtime.stage == "RUNNING" and not asked["accepted"]:
+        if runtime.stage == SpaceStage.RUNNING and not asked["accepted"]:
             return False
         self.log.info("An earlier try has restarted Space %s, which is %s.", repo_id, runtime.stage)
         return True
@@ -141,7 +141,6 @@ class RestartSpaceOperator(WaitingOperator):
 
     def _restart(self, repo_id: str, before: SpaceRuntime, context: Context) -> SpaceRuntime:
         from airflow_provider_hfspaces.hub.errors import HubError
-        from airflow_provider_hfspaces.hub.models import STARTING_STAGES
 
         store = retry_store(context)
         asked = {"repo_id": repo_id, "at": time.time(), "accepted": False}
@@ -153,7 +152,7 @@ class RestartSpaceOperator(WaitingOperator):
                 store.delete(ASKED)
                 raise
             runtime = self.hook.get_runtime(repo_id)
-            has_started = runtime.stage == "RUNNING" != before.stage
+            has_started = runtime.stage == SpaceStage.RUNNING != before.stage
             if not has_started and runtime.stage not in STARTING_STAGES:
                 raise
             self.log.warning("%s The Space restarts all the same.", error)

@@ -18,6 +18,7 @@ from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["Fleets", "NotInFleet", "row_of"]
 
@@ -90,7 +91,7 @@ class Fleets:
         with _client(connection) as client:
             space = client.send(calls.get_space(repo_id, expand=_EXPAND))
             runtime = space.runtime
-            if runtime is None or runtime.stage != "PAUSED":
+            if runtime is None or runtime.stage != SpaceStage.PAUSED:
                 runtime = client.send(calls.pause(repo_id))
             prices = PriceList.of(())
             with suppress(HubError):  # the Space is paused all the same

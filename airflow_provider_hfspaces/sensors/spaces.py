@@ -20,6 +20,7 @@ from airflow_provider_hfspaces.compat.imports import (
     PokeReturnValue,
 )
 from airflow_provider_hfspaces.failures import failing_for_good
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 from airflow_provider_hfspaces.operators.base import NamedBySpace, name_by_space
 
@@ -210,5 +211,5 @@ class SpaceRunningSensor(SpaceStageSensor):
     """
 
     def __init__(self, *, repo_id: str, hardware: str | None = None, **kwargs: Any) -> None:
-        kwargs.setdefault("stages", ["RUNNING"])
+        kwargs.setdefault("stages", [SpaceStage.RUNNING.value])
         super().__init__(repo_id=repo_id, hardware=hardware, **kwargs)

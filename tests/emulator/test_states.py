@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.emulator.model.machine import MACHINE, as_markdown
-from airflow_provider_hfspaces.hub.models import SpaceStage
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 from tests.emulator.conftest import Ask
 
 SPACE = "acme/whisper"

@@ -9,6 +9,7 @@ from airflow_provider_hfspaces.emulator.model.prices import is_offered
 from airflow_provider_hfspaces.emulator.model.space import Entry, Space
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.hub.models import Volume
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["make_space"]
 
@@ -19,7 +20,7 @@ def make_space(
     *,
     hardware: str = "cpu-basic",
     sdk: str = "gradio",
-    stage: str = "RUNNING",
+    stage: str = SpaceStage.RUNNING.value,
     private: bool = False,
     sleep_time: int | None = None,
     replicas: int = 1,

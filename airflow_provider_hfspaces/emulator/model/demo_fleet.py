@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.emulator.model.creation import make_space
 from airflow_provider_hfspaces.emulator.model.world import World
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["FLEETS"]
 
@@ -14,23 +15,27 @@ _DEMO: tuple[tuple[str, dict[str, Any]], ...] = (
     ("acme/diffusion", {"hardware": "a10g-small", "sleep_time": 3600, "likes": 128}),
     ("acme/forgotten-gpu", {"hardware": "a100-large", "likes": 3}),
     ("acme/demo-api", {"sdk": "docker", "hardware": "cpu-upgrade", "replicas": 2}),
-    ("acme/night-owl", {"hardware": "t4-medium", "stage": "PAUSED"}),
-    ("acme/rarely-used", {"hardware": "l4x1", "sleep_time": 900, "stage": "SLEEPING"}),
+    ("acme/night-owl", {"hardware": "t4-medium", "stage": SpaceStage.PAUSED.value}),
+    ("acme/rarely-used", {"hardware": "l4x1", "sleep_time": 900, "stage": SpaceStage.SLEEPING.value}),
     ("acme/internal", {"private": True, "hardware": "cpu-upgrade", "variables": {"REGION": "eu"}}),
     ("acme/landing-page", {"sdk": "static"}),
     (
         "acme/broken-build",
-        {"sdk": "docker", "stage": "BUILD_ERROR", "error_message": "Job failed with exit code: 137"},
+        {
+            "sdk": "docker",
+            "stage": SpaceStage.BUILD_ERROR.value,
+            "error_message": "Job failed with exit code: 137",
+        },
     ),
     (
         "acme/unlucky",
         {
             "hardware": "l40sx1",
-            "stage": "RUNTIME_ERROR",
+            "stage": SpaceStage.RUNTIME_ERROR.value,
             "error_message": "launch timed out, space was not healthy after 30 min",
         },
     ),
-    ("acme/empty", {"stage": "NO_APP_FILE"}),
+    ("acme/empty", {"stage": SpaceStage.NO_APP_FILE.value}),
     ("{user}/playground", {}),
     ("{user}/experiment", {"private": True, "hardware": "t4-small", "sleep_time": 3600}),
 )

@@ -72,7 +72,7 @@ NEXT = {(each.stage, each.event): each.then for each in MACHINE}
 
 def as_markdown() -> str:
     """The table for the documentation."""
-    from airflow_provider_hfspaces.hub.models import BILLED_STAGES
+    from airflow_provider_hfspaces.hub.stages import BILLED_STAGES
 
     lines = ["| stage | billed | after | follows | takes |", "|---|---|---|---|---|"]
     lines.extend(

@@ -17,12 +17,16 @@ from airflow_provider_hfspaces.emulator.model.logs import Log, build_script, sta
 from airflow_provider_hfspaces.emulator.model.machine import ASLEEP, NEXT
 from airflow_provider_hfspaces.emulator.model.meter import Meter, Session
 from airflow_provider_hfspaces.emulator.settings import Settings
-from airflow_provider_hfspaces.hub.models import (
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+from airflow_provider_hfspaces.hub.stages import (
+    APP_START_STAGES,
+    ASLEEP_STAGES,
     BILLED_STAGES,
+    BUILD_STAGES,
     DORMANT_STAGES,
     ERROR_STAGES,
-    FREE_HARDWARE,
     SERVING_STAGES,
+    SpaceStage,
 )
 
 __all__ = ["FREE_SLEEP_TIME", "SDKS", "STAGES", "Entry", "Moment", "Space", "View"]
@@ -31,7 +35,7 @@ FREE_SLEEP_TIME = 172_800
 """Seconds after which free hardware sleeps, whatever is asked for."""
 
 SDKS = ("gradio", "docker", "static")
-STAGES = tuple(sorted({stage for stage, _ in NEXT} | {"SLEEPING", "STOPPED"}))
+STAGES = tuple(sorted({stage for stage, _ in NEXT} | ASLEEP_STAGES))
 """The stages that a Space may begin in."""
 
 _MOST_HISTORY = 10_000
@@ -119,7 +123,7 @@ class Space:
         settings: Settings,
         sdk: str = "gradio",
         hardware: str = "cpu-basic",
-        stage: str = "RUNNING",
+        stage: str = SpaceStage.RUNNING.value,
         sleep_time: int | None = None,
         replicas: int = 1,
         visibility: str = "public",
@@ -163,7 +167,7 @@ class Space:
         self._due: tuple[float, str] | None = None
         self._shown: tuple[float, View] | None = None
         self._gone: float | None = None
-        self.stage = "RUNNING" if self.is_static else stage
+        self.stage = SpaceStage.RUNNING.value if self.is_static else stage
         serving = self.stage in SERVING_STAGES and not self.is_static
         self.requested: str | None = None if self.is_static else hardware
         self.hardware: str | None = hardware if serving else None
@@ -295,7 +299,7 @@ class Space:
         self.catch_up()
         self.visits += 1
         self.last_visit = self._clock.now()
-        if not self.do("visit") and self.stage == "RUNNING":
+        if not self.do("visit") and self.stage == SpaceStage.RUNNING:
             self._plan(self.last_visit)
 
     def request_hardware(self, hardware: str, sleep_time: int | None) -> None:
@@ -307,7 +311,7 @@ class Space:
             self.replicas = 1
         if sleep_time is not None:
             self.own_sleep_time = None if sleep_time < 0 else sleep_time
-        if self.stage == "PAUSED":
+        if self.stage == SpaceStage.PAUSED:
             event = "restart" if self._settings.hardware_wakes_paused else None
         elif self.stage in DORMANT_STAGES:
             event = "restart" if self._settings.hardware_wakes_sleeping else None
@@ -320,7 +324,7 @@ class Space:
         """Change the sleep time (-1 for never); without effect on free hardware."""
         self.catch_up()
         self.own_sleep_time = None if seconds < 0 else seconds
-        if self.stage == "RUNNING":
+        if self.stage == SpaceStage.RUNNING:
             self._plan(self._clock.now())
 
     def set_replicas(self, replicas: int) -> None:
@@ -409,7 +413,7 @@ class Space:
         self.stage = self._settings.asleep if stage == ASLEEP else stage
         self.error_message = None
         self._shown = None
-        if stage == "RUNNING":
+        if stage == SpaceStage.RUNNING:
             self.hardware = self.requested
             self.running_sha = self.sha
             self.last_visit = max(self.last_visit, time)
@@ -425,9 +429,9 @@ class Space:
         self._due = None
         if self.is_static:
             return
-        if self.stage in ("BUILDING", "RUNNING_BUILDING"):
+        if self.stage in BUILD_STAGES:
             self._due = (time + timings.build, "build failed" if luck.build else "built")
-        elif self.stage in ("APP_STARTING", "RUNNING_APP_STARTING"):
+        elif self.stage in APP_START_STAGES:
             if self.requested in luck.no_capacity:
                 self._due = (time + timings.scheduling, "no capacity")
             elif luck.start is not None:
@@ -438,22 +442,22 @@ class Space:
                 self._due = (time + timings.wake, "woken")
             else:
                 self._due = (time + timings.start, "started")
-        elif self.stage == "RUNNING" and luck.crash_after is not None and luck.crashes != 0:
+        elif self.stage == SpaceStage.RUNNING and luck.crash_after is not None and luck.crashes != 0:
             self._due = (time + luck.crash_after, "crash")
-        elif self.stage == "RUNNING" and self.sleep_time is not None:
+        elif self.stage == SpaceStage.RUNNING and self.sleep_time is not None:
             # Never in the past: what has been cannot change with a new sleep time.
             self._due = (max(time, self.last_visit + self.sleep_time), "idle")
 
     def replan(self) -> None:
         """Take into account what has been arranged to go wrong since the present stage began."""
         self.catch_up()
-        if self.stage == "RUNNING":
+        if self.stage == SpaceStage.RUNNING:
             self._plan(self._clock.now())
-        if self._due is None or self.stage == "RUNNING":
+        if self._due is None or self.stage == SpaceStage.RUNNING:
             return
         time, event = self._due
         timings, luck = self._settings.timings, self.luck
-        if self.stage in ("BUILDING", "RUNNING_BUILDING"):
+        if self.stage in BUILD_STAGES:
             event = "build failed" if luck.build else "built"
         elif self.requested in luck.no_capacity:
             if event != "no capacity":
@@ -470,37 +474,37 @@ class Space:
     def _first_files(self, stage: str) -> dict[str, bytes]:
         readme = f"---\ntitle: {self.name}\nsdk: {self.sdk}\n---\n".encode()
         files = {".gitattributes": b"", "README.md": readme}
-        if stage != "NO_APP_FILE":
+        if stage != SpaceStage.NO_APP_FILE:
             files[_APP_FILE[self.sdk]] = b""
         return files
 
     def _write_first_logs(self) -> None:
-        if self.is_static or self.stage in ("NO_APP_FILE", "CONFIG_ERROR"):
+        if self.is_static or self.stage in (SpaceStage.NO_APP_FILE, SpaceStage.CONFIG_ERROR):
             return
         seconds = self._settings.timings.build
-        if self.stage in ("BUILDING", "RUNNING_BUILDING"):
+        if self.stage in BUILD_STAGES:
             self._write_logs(self.stage, "created", self.created)
             return
         lines = build_script(self.created, self.sha, self.sdk, seconds)
         self.build_log.begin(self.created, [(0.0, text) for _, text in lines])
-        if self.stage == "BUILD_ERROR":
+        if self.stage == SpaceStage.BUILD_ERROR:
             self.build_log.write(self.created, f"error: {self.error_message}")
             return
-        self._write_logs("APP_STARTING", "created", self.created)
-        if self.stage != "APP_STARTING":
-            self._write_logs("RUNNING", "created", self.created)
-        if self.stage == "RUNTIME_ERROR" and self.error_message:
+        self._write_logs(SpaceStage.APP_STARTING.value, "created", self.created)
+        if self.stage != SpaceStage.APP_STARTING:
+            self._write_logs(SpaceStage.RUNNING.value, "created", self.created)
+        if self.stage == SpaceStage.RUNTIME_ERROR and self.error_message:
             self.run_log.write(self.created, self.error_message)
 
     def _write_logs(self, stage: str, event: str, time: float) -> None:
-        if stage in ("BUILDING", "RUNNING_BUILDING"):
+        if stage in BUILD_STAGES:
             seconds = self._settings.timings.build
             self.build_log.begin(time, build_script(time, self.sha, self.sdk, seconds))
-        elif stage in ("APP_STARTING", "RUNNING_APP_STARTING"):
+        elif stage in APP_START_STAGES:
             if event == "built":
                 self.build_log.write(time, "DONE 4.2s")
             self.run_log.begin(time, start_script(time))
-        elif stage == "RUNNING":
+        elif stage == SpaceStage.RUNNING:
             self.run_log.write(time, "Running on local URL:  http://0.0.0.0:7860")
         else:
             # What was still to come of a build or a start does not come any more.
@@ -509,9 +513,9 @@ class Space:
 
 
 _USUAL_ERRORS = {
-    "BUILD_ERROR": "Job failed with exit code: 1",
-    "RUNTIME_ERROR": "Exit code: 1. Reason: application crashed",
-    "CONFIG_ERROR": "ConfigError: Gradio version does not exist",
+    SpaceStage.BUILD_ERROR.value: "Job failed with exit code: 1",
+    SpaceStage.RUNTIME_ERROR.value: "Exit code: 1. Reason: application crashed",
+    SpaceStage.CONFIG_ERROR.value: "ConfigError: Gradio version does not exist",
 }
 
 

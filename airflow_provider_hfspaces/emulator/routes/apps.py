@@ -12,6 +12,7 @@ from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.routes.request import Call
 from airflow_provider_hfspaces.emulator.routes.responses import answer
 from airflow_provider_hfspaces.emulator.routes.routing import Route
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["ROUTES"]
 
@@ -47,11 +48,11 @@ def _echo(call: Call) -> Any:
 
 def _page(space: Space) -> str:
     what = {
-        "PAUSED": "This Space has been paused by its owner.",
-        "RUNTIME_ERROR": "Runtime error",
-        "BUILD_ERROR": "Build error",
-        "CONFIG_ERROR": "Configuration error",
-        "NO_APP_FILE": "No application file",
+        SpaceStage.PAUSED.value: "This Space has been paused by its owner.",
+        SpaceStage.RUNTIME_ERROR.value: "Runtime error",
+        SpaceStage.BUILD_ERROR.value: "Build error",
+        SpaceStage.CONFIG_ERROR.value: "Configuration error",
+        SpaceStage.NO_APP_FILE.value: "No application file",
     }.get(space.stage, "Preparing Space")
     return f"<!doctype html><title>{escape(space.repo_id)}</title><h1>{escape(what)}</h1>"
 

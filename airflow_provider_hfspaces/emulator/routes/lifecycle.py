@@ -19,6 +19,7 @@ from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer,
 from airflow_provider_hfspaces.emulator.routes.routing import Route
 from airflow_provider_hfspaces.emulator.routes.runtime import shown
 from airflow_provider_hfspaces.hub.models import SpaceStorage
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["ROUTES"]
 
@@ -57,7 +58,7 @@ def _pause(call: Call) -> Response:
     space = call.own_space("pause this Space")
     refuse_static(space, "pause")
     status = call.world.settings.pause_twice
-    if space.stage == "PAUSED" and status != 200:
+    if space.stage == SpaceStage.PAUSED and status != 200:
         raise Refusal(status, "This Space is already paused")
     space.do("pause")
     return answer(shown(call, space))

@@ -16,6 +16,7 @@ from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.emulator.routes.request import Call
 from airflow_provider_hfspaces.emulator.routes.responses import Refusal
 from airflow_provider_hfspaces.emulator.routes.routing import Route
+from airflow_provider_hfspaces.hub.stages import BUILD_STAGES, SpaceStage
 
 __all__ = ["ROUTES"]
 
@@ -126,8 +127,8 @@ def _is_over(world: World, space: Space, kind: str) -> bool:
     if world.settings.logs_end != "when_over":
         return world.settings.logs_end == "at_once"
     if kind == "build":
-        return space.stage not in ("BUILDING", "RUNNING_BUILDING")
-    return not space.is_serving and space.stage not in ("BUILDING", "APP_STARTING")
+        return space.stage not in BUILD_STAGES
+    return not space.is_serving and space.stage not in (SpaceStage.BUILDING, SpaceStage.APP_STARTING)
 
 
 def _frame(line: LogLine) -> bytes:

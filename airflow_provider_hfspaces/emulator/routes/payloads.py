@@ -9,7 +9,7 @@ from airflow_provider_hfspaces.emulator.model.accounts import Organization, Toke
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.space import Entry, Space, View
 from airflow_provider_hfspaces.emulator.model.world import World
-from airflow_provider_hfspaces.hub.models import SERVING_STAGES
+from airflow_provider_hfspaces.hub.stages import SERVING_STAGES, SpaceStage
 
 __all__ = [
     "EXPANDABLE",
@@ -33,7 +33,7 @@ def runtime_payload(space: Space, view: View | None = None, *, with_storage: boo
     storage = {"storage": space.storage} if with_storage else {}
     if space.is_static:
         return {
-            "stage": "RUNNING",
+            "stage": SpaceStage.RUNNING.value,
             "hardware": {"current": None, "requested": None},
             **storage,
             "replicas": {"requested": 1, "current": 1},

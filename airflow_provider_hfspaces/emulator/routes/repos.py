@@ -21,6 +21,7 @@ from airflow_provider_hfspaces.emulator.routes.checks import (
 from airflow_provider_hfspaces.emulator.routes.request import Call
 from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer, missing, plain, rights
 from airflow_provider_hfspaces.emulator.routes.routing import Route
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["ROUTES"]
 
@@ -51,7 +52,9 @@ def _duplicate(call: Call) -> Response:
     pending = call.world.settings.files_copy_pending
     copy = call.world.add_space(
         f"{owner}/{name}",
-        stage="NO_APP_FILE" if pending or source.stage == "NO_APP_FILE" else "BUILDING",
+        stage=SpaceStage.NO_APP_FILE.value
+        if pending or source.stage == SpaceStage.NO_APP_FILE
+        else SpaceStage.BUILDING.value,
         creator=token.user,
         files=source.files,
         **options,
@@ -78,7 +81,7 @@ def _create(call: Call) -> Response:
     url = f"{call.origin}/spaces/{owner}/{name}"
     if f"{owner}/{name}".lower() in call.world.spaces:
         raise Refusal(409, "You already created this space repo", more={"url": url})
-    stage = "NO_APP_FILE" if template is None else "BUILDING"
+    stage = SpaceStage.NO_APP_FILE.value if template is None else SpaceStage.BUILDING.value
     space = call.world.add_space(f"{owner}/{name}", stage=stage, creator=token.user, **options)
     return answer({"url": url, "name": space.repo_id, "id": space.object_id})
 

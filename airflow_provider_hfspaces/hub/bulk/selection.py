@@ -12,20 +12,13 @@ from airflow_provider_hfspaces.hub.checks import (
     checked_owner,
     checked_stages,
 )
-from airflow_provider_hfspaces.hub.models import (
-    BILLED_STAGES,
-    FREE_HARDWARE,
-    HardwareFlavor,
-    SpaceInfo,
-    SpaceRuntime,
-)
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, HardwareFlavor, SpaceInfo, SpaceRuntime
+from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, WILL_BE_BILLED_STAGES
 
 __all__ = ["SELECTED_BY", "SpaceSelection"]
 
 SELECTED_BY = ("runtime", "tags")
 """What a list of Spaces has to show of each, for a selection to judge by: the names for ``expand``."""
-
-_ASLEEP = frozenset({"STOPPED", "SLEEPING"})
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ class SpaceSelection:
         hardware = (checked_hardware(each, listed) for each in texts(self.hardware, "hardware"))
         checked = {
             "author": checked_owner(self.author),
-            "stages": stages | _ASLEEP if stages & _ASLEEP else stages,
+            "stages": stages | ASLEEP_STAGES if stages & ASLEEP_STAGES else stages,
             "hardware": frozenset(hardware),
             "include": tuple(texts(self.include, "include")),
             "exclude": tuple(texts(self.exclude, "exclude")),
@@ -98,4 +91,4 @@ class SpaceSelection:
 
 def _costs(runtime: SpaceRuntime) -> bool:
     hardware = {runtime.hardware, runtime.requested_hardware} - {None} - FREE_HARDWARE
-    return bool(hardware) and runtime.stage in BILLED_STAGES | {"BUILDING"}
+    return bool(hardware) and runtime.stage in WILL_BE_BILLED_STAGES

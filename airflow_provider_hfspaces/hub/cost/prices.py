@@ -12,13 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_provider_hfspaces.hub.models import (
-    BILLED_STAGES,
-    FREE_HARDWARE,
-    HardwareFlavor,
-    SpaceInfo,
-    SpaceRuntime,
-)
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, HardwareFlavor, SpaceInfo, SpaceRuntime
+from airflow_provider_hfspaces.hub.stages import BILLED_STAGES
 from airflow_provider_hfspaces.hub.text import text_table
 
 __all__ = [

@@ -7,23 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_hfspaces.hub.models import (
-    DORMANT_STAGES,
-    ERROR_STAGES,
-    SpaceRuntime,
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.stages import (
+    ASLEEP_STAGES,
+    FAILED_STAGES,
+    KNOWN_STAGES,
+    NEEDS_COMMIT_STAGES,
     SpaceStage,
 )
 
 __all__ = ["Changes", "Failed", "Goal", "Pending", "Reached", "Verdict", "Wait"]
 
 log = logging.getLogger(__name__)
-
-_KNOWN_STAGES = frozenset(each.value for each in SpaceStage)
-_MENDED_BY_SOMEBODY = frozenset({"CONFIG_ERROR", "NO_APP_FILE", "DELETING"})
-_ASLEEP = frozenset({"STOPPED", "SLEEPING"})
-
-FAILED_STAGES = ERROR_STAGES | DORMANT_STAGES | {"DELETING"}
-"""Stages that a Space does not leave for RUNNING by itself."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ class Goal:
         does not leave by itself, less the ones that are waited for.
     """
 
-    stages: frozenset[str] = frozenset({"RUNNING"})
+    stages: frozenset[str] = frozenset({SpaceStage.RUNNING})
     hardware: str | None = None
     sha: str | None = None
     failed_stages: frozenset[str] | None = field(default=None)
@@ -105,13 +100,15 @@ class Goal:
             return self._judge_details(runtime)
         failing = FAILED_STAGES if self.failed_stages is None else self.failed_stages
         if stage in failing:
-            return Failed(_why(runtime), permanent=stage in _MENDED_BY_SOMEBODY)
-        if stage not in _KNOWN_STAGES:
+            return Failed(
+                _why(runtime), permanent=stage in NEEDS_COMMIT_STAGES or stage == SpaceStage.DELETING
+            )
+        if stage not in KNOWN_STAGES:
             _log_unknown_once(stage)
         return Pending(f"stage {stage}")
 
     def _judge_details(self, runtime: SpaceRuntime) -> Verdict:
-        if self.hardware is not None and runtime.stage == "RUNNING":
+        if self.hardware is not None and runtime.stage == SpaceStage.RUNNING:
             if runtime.hardware != self.hardware:
                 return Pending(f"{runtime.stage}, still on {runtime.hardware}")
             if runtime.requested_hardware not in (None, self.hardware):
@@ -222,16 +219,16 @@ def _stages(stages: Iterable[str]) -> frozenset[str]:
     if isinstance(stages, str):
         stages = {stages}
     found = frozenset(str(each) for each in stages)
-    return found | _ASLEEP if found & _ASLEEP else found
+    return found | ASLEEP_STAGES if found & ASLEEP_STAGES else found
 
 
 def _why(runtime: SpaceRuntime) -> str:
     said = f": {runtime.error_message}" if runtime.error_message else ""
-    if runtime.stage == "PAUSED":
+    if runtime.stage == SpaceStage.PAUSED:
         return f"it is paused and stays so until its owner restarts it{said}"
-    if runtime.stage in _ASLEEP:
+    if runtime.stage in ASLEEP_STAGES:
         return f"it sleeps until a visitor or a restart wakes it{said}"
-    if runtime.stage == "DELETING":
+    if runtime.stage == SpaceStage.DELETING:
         return "it is being deleted"
     return f"it is in stage {runtime.stage}{said or ', and the Hub gives no reason'}"
 

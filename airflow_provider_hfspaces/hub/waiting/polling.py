@@ -21,6 +21,7 @@ from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.quota import Pace
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.stages import BUILD_STAGES
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.waiting.watch import Told
@@ -57,7 +58,6 @@ _PATIENCE = 120.0
 """Seconds for which the Hub may fail without anybody being told; rate limits do not count."""
 
 _LONGEST_PAUSE = 60.0
-_BUILDING = frozenset({"BUILDING", "RUNNING_BUILDING"})
 _SAMPLES = 3
 
 
@@ -312,7 +312,7 @@ class _Owner:
         now = self._clock()
         space.failures, space.failing_since = 0, None
         if runtime.stage != space.stage:
-            if space.stage in _BUILDING and space.stage_since:
+            if space.stage in BUILD_STAGES and space.stage_since:
                 self._polling.builds.append(now - space.stage_since)
             space.stage_since = now if space.stage is not None else 0.0
             space.stage = runtime.stage
@@ -321,7 +321,7 @@ class _Owner:
     def _interval(self, space: _Space, now: float) -> float:
         """Twice as long in the first half of a build, which no build has ever ended in."""
         usual = self._polling.usual_build()
-        if usual is None or space.stage not in _BUILDING or not space.stage_since:
+        if usual is None or space.stage not in BUILD_STAGES or not space.stage_since:
             return space.interval
         early = now + 2 * space.interval < space.stage_since + usual / 2
         return 2 * space.interval if early else space.interval

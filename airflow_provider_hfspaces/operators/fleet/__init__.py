@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
+from airflow_provider_hfspaces.hub.stages import ACTIVE_STAGES, ASLEEP_STAGES, ERROR_STAGES, SpaceStage
 from airflow_provider_hfspaces.operators.base import SelectingOperator
 from airflow_provider_hfspaces.operators.fleet.base import FAILED, LEFT_ALONE, FleetOperator, Target
 
@@ -23,8 +24,6 @@ __all__ = [
     "PauseSpacesOperator",
     "RestartSpacesOperator",
 ]
-
-_ASLEEP = frozenset({"STOPPED", "SLEEPING"})
 
 
 class ListSpacesOperator(SelectingOperator):
@@ -89,25 +88,24 @@ class PauseSpacesOperator(FleetOperator):
             self.ledger.read()
 
     def reason_to_leave(self, target: Target, runtime: SpaceRuntime) -> str | None:
-        from airflow_provider_hfspaces.hub.models import ERROR_STAGES, SERVING_STAGES, STARTING_STAGES
         from airflow_provider_hfspaces.rendered import as_list
 
         if runtime.is_static:
             return "static: the Hub serves its files, and nothing runs"
-        if runtime.stage == "PAUSED":
+        if runtime.stage == SpaceStage.PAUSED:
             return "paused already"
-        if runtime.stage in _ASLEEP:
-            named = _ASLEEP & {str(stage) for stage in as_list(self.stages)}
+        if runtime.stage in ASLEEP_STAGES:
+            named = ASLEEP_STAGES & {str(stage) for stage in as_list(self.stages)}
             return None if named else f"{runtime.stage}: it costs nothing"
-        if runtime.stage in SERVING_STAGES | STARTING_STAGES:
+        if runtime.stage in ACTIVE_STAGES:
             return None
-        known = ERROR_STAGES | {"DELETING"}
+        known = ERROR_STAGES | {SpaceStage.DELETING}
         return f"{runtime.stage}: " + (
             "nothing runs" if runtime.stage in known else "nobody knows what that is"
         )
 
     def is_done(self, target: Target, runtime: SpaceRuntime) -> bool:
-        return runtime.stage == "PAUSED"
+        return runtime.stage == SpaceStage.PAUSED
 
     def call(self, target: Target) -> Call[SpaceRuntime]:
         from airflow_provider_hfspaces.hub import calls
@@ -115,12 +113,10 @@ class PauseSpacesOperator(FleetOperator):
         return calls.pause(target.repo_id)
 
     def describe(self, target: Target, prices: PriceList | None) -> dict[str, Any]:
-        from airflow_provider_hfspaces.hub.models import SERVING_STAGES, STARTING_STAGES
-
         runtime = target.runtime
         hourly = None
         if runtime and prices:
-            runs = runtime.stage in SERVING_STAGES | STARTING_STAGES
+            runs = runtime.stage in ACTIVE_STAGES
             hourly = prices.if_running(runtime) if runs else prices.of_space(runtime)
         return {
             "stage": runtime.stage if runtime else None,
@@ -216,18 +212,17 @@ class RestartSpacesOperator(FleetOperator):
         return self.look([Target(each["repo_id"], given=each) for each in self._records.values()])
 
     def reason_to_leave(self, target: Target, runtime: SpaceRuntime) -> str | None:
-        from airflow_provider_hfspaces.hub.models import SERVING_STAGES, STARTING_STAGES
         from airflow_provider_hfspaces.rendered import as_list
 
         if runtime.is_static:
             return "static: it always runs"
-        if runtime.stage != "PAUSED":
+        if runtime.stage != SpaceStage.PAUSED:
             if target.given is not None:
                 return f"{runtime.stage}: it is not paused any more, or never was"
             named = {str(stage) for stage in as_list(self.stages)}
-            if runtime.stage in SERVING_STAGES | STARTING_STAGES | {"DELETING"}:
+            if runtime.stage in ACTIVE_STAGES | {SpaceStage.DELETING}:
                 return f"{runtime.stage}: nothing to restart"
-            if not named & (_ASLEEP if runtime.stage in _ASLEEP else {runtime.stage}):
+            if not named & (ASLEEP_STAGES if runtime.stage in ASLEEP_STAGES else {runtime.stage}):
                 return f"{runtime.stage}: it is not paused"
         before = target.given.get("hardware") if target.given else None
         if before and runtime.configured_hardware not in (None, before):
@@ -235,7 +230,7 @@ class RestartSpacesOperator(FleetOperator):
         return None
 
     def is_done(self, target: Target, runtime: SpaceRuntime) -> bool:
-        return runtime.stage not in ("PAUSED", "DELETING")
+        return runtime.stage not in (SpaceStage.PAUSED, SpaceStage.DELETING)
 
     def call(self, target: Target) -> Call[SpaceRuntime]:
         from airflow_provider_hfspaces.hub import calls
@@ -320,7 +315,7 @@ class EnforceSleepTimeOperator(FleetOperator):
 
         if runtime.is_static:
             return "static: the Hub serves its files, and nothing runs"
-        if runtime.stage == "DELETING":
+        if runtime.stage == SpaceStage.DELETING:
             return "DELETING: it is going away"
         if runtime.configured_hardware is None:
             return "the Hub does not say on which hardware it is"

@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import default_deferrable
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, BaseOperator, Context, trigger_at
+from airflow_provider_hfspaces.hub.stages import (
+    DORMANT_STAGES,
+    NEEDS_COMMIT_STAGES,
+    NEEDS_RESTART_STAGES,
+    STARTING_STAGES,
+    SpaceStage,
+)
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
 from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
 
@@ -36,8 +43,6 @@ LEASE = "lease"
 RESTORED = "restored"
 """The key of the XCom in which a RestoreHardwareOperator says what it has put back."""
 
-_MENDED_IN_THE_REPOSITORY = frozenset({"CONFIG_ERROR", "NO_APP_FILE"})
-_MENDED_BY_A_RESTART = frozenset({"BUILD_ERROR", "RUNTIME_ERROR"})
 _LOOKS_BEFORE_ASKING_AGAIN = 6
 
 
@@ -309,7 +314,7 @@ class RequestHardwareOperator(WaitingOperator):
         return str(self.hardware), sleep_time
 
     def _refuse_hopeless(self, repo_id: str, runtime: SpaceRuntime) -> None:
-        if runtime.stage in _MENDED_IN_THE_REPOSITORY and self.wait_until_running:
+        if runtime.stage in NEEDS_COMMIT_STAGES and self.wait_until_running:
             raise AirflowFailException(
                 f"Space {repo_id} is in stage {runtime.stage}, which no hardware mends: nothing was "
                 f"requested. Mend its repository first. {runtime.error_message or ''}".rstrip()
@@ -400,7 +405,7 @@ class RequestHardwareOperator(WaitingOperator):
 
     def _is_there(self, runtime: SpaceRuntime, hardware: str) -> bool:
         return (
-            runtime.stage == "RUNNING"
+            runtime.stage == SpaceStage.RUNNING
             and runtime.hardware == hardware
             and runtime.requested_hardware in (None, hardware)
         )
@@ -408,7 +413,6 @@ class RequestHardwareOperator(WaitingOperator):
     def _ask(
         self, repo_id: str, runtime: SpaceRuntime, hardware: str, sleep_time: int | None
     ) -> SpaceRuntime:
-        from airflow_provider_hfspaces.hub.models import DORMANT_STAGES, STARTING_STAGES
 
         self._tell_request(repo_id, runtime, hardware, sleep_time)
         if runtime.requested_hardware == hardware and runtime.stage in STARTING_STAGES:
@@ -416,13 +420,13 @@ class RequestHardwareOperator(WaitingOperator):
             return self._with_sleep_time(repo_id, runtime, sleep_time)
         self._refuse_when_killed(repo_id)
         was = runtime.stage
-        if runtime.requested_hardware == hardware and was == "RUNNING":
+        if runtime.requested_hardware == hardware and was == SpaceStage.RUNNING:
             runtime = self._renew_request(repo_id, runtime, hardware, sleep_time)
         elif runtime.requested_hardware == hardware:
             runtime = self._with_sleep_time(repo_id, runtime, sleep_time)
         else:
             runtime = self.hook.request_hardware(repo_id, hardware, sleep_time=sleep_time)
-        if runtime.stage in DORMANT_STAGES | _MENDED_BY_A_RESTART:
+        if runtime.stage in DORMANT_STAGES | NEEDS_RESTART_STAGES:
             self.log.info("Space %s was %s: starting it.", repo_id, was)
             runtime = self.hook.restart(repo_id)
         return runtime
@@ -435,7 +439,7 @@ class RequestHardwareOperator(WaitingOperator):
             self.killed.wait(min(self.poll_interval, 5.0))
             self._refuse_when_killed(repo_id)
             runtime = self.hook.get_runtime(repo_id)
-            if runtime.requested_hardware != hardware or runtime.stage != "RUNNING":
+            if runtime.requested_hardware != hardware or runtime.stage != SpaceStage.RUNNING:
                 break
             if runtime.hardware == hardware:
                 break
@@ -594,10 +598,9 @@ class RestoreHardwareOperator(WaitingOperator):
         runtime: SpaceRuntime,
         context: Context,
     ) -> Any:
-        from airflow_provider_hfspaces.hub.models import DORMANT_STAGES
         from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
-        if before.stage == "PAUSED" and not snapshot.was_paused:
+        if before.stage == SpaceStage.PAUSED and not snapshot.was_paused:
             self.log.info("Space %s was paused meanwhile and stays so.", repo_id)
         context["ti"].xcom_push(key=RESTORED, value=snapshot.to_dict())
         for task_id in self._task_ids(context):
@@ -688,7 +691,7 @@ class RestoreHardwareOperator(WaitingOperator):
             repo_id,
             self.fallback,
         )
-        return SpaceSnapshot(repo_id, "RUNNING", self.fallback, runtime.sleep_time)
+        return SpaceSnapshot(repo_id, SpaceStage.RUNNING.value, self.fallback, runtime.sleep_time)
 
 
 class SetSleepTimeOperator(SpaceOperator):

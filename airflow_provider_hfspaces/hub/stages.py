@@ -1,0 +1,99 @@
+"""The stages of a Space and every set of stages that a decision goes by.
+
+Come here to add a stage, or to see what the package concludes from one. The emulator's state machine is
+the only other module that spells stages.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = [
+    "ACTIVE_STAGES",
+    "APP_START_STAGES",
+    "ASLEEP_STAGES",
+    "BILLED_STAGES",
+    "BUILD_STAGES",
+    "DORMANT_STAGES",
+    "ERROR_STAGES",
+    "FAILED_STAGES",
+    "KNOWN_STAGES",
+    "NEEDS_COMMIT_STAGES",
+    "NEEDS_RESTART_STAGES",
+    "SERVING_STAGES",
+    "STARTING_STAGES",
+    "WILL_BE_BILLED_STAGES",
+    "SpaceStage",
+]
+
+
+class SpaceStage(str, Enum):
+    """The stages of a Space, as the Hub names them (all 13 of its own schema).
+
+    A member equals its plain string and prints as it, so ``runtime.stage == SpaceStage.RUNNING`` works
+    although :attr:`SpaceRuntime.stage` is a string: the Hub may report a stage that is not in this list.
+    """
+
+    NO_APP_FILE = "NO_APP_FILE"
+    CONFIG_ERROR = "CONFIG_ERROR"
+    BUILDING = "BUILDING"
+    BUILD_ERROR = "BUILD_ERROR"
+    APP_STARTING = "APP_STARTING"
+    RUNNING = "RUNNING"
+    RUNNING_BUILDING = "RUNNING_BUILDING"
+    RUNNING_APP_STARTING = "RUNNING_APP_STARTING"
+    RUNTIME_ERROR = "RUNTIME_ERROR"
+    STOPPED = "STOPPED"
+    PAUSED = "PAUSED"
+    SLEEPING = "SLEEPING"
+    DELETING = "DELETING"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+def _plain(*stages: SpaceStage) -> frozenset[str]:
+    return frozenset(stage.value for stage in stages)
+
+
+KNOWN_STAGES = _plain(*SpaceStage)
+"""Every stage that this version knows."""
+
+BUILD_STAGES = _plain(SpaceStage.BUILDING, SpaceStage.RUNNING_BUILDING)
+"""The image is being built."""
+
+APP_START_STAGES = _plain(SpaceStage.APP_STARTING, SpaceStage.RUNNING_APP_STARTING)
+"""The container is being scheduled, or the app is starting in it."""
+
+STARTING_STAGES = BUILD_STAGES | APP_START_STAGES
+"""Stages that a Space leaves by itself: something is being built or started."""
+
+SERVING_STAGES = _plain(SpaceStage.RUNNING, SpaceStage.RUNNING_BUILDING, SpaceStage.RUNNING_APP_STARTING)
+"""Some version of the app answers visitors."""
+
+ACTIVE_STAGES = SERVING_STAGES | STARTING_STAGES
+"""The app runs, or a build or start is under way that ends with it running."""
+
+ASLEEP_STAGES = _plain(SpaceStage.STOPPED, SpaceStage.SLEEPING)
+"""The two names that the Hub has for a Space that sleeps until a visitor or a restart wakes it."""
+
+DORMANT_STAGES = ASLEEP_STAGES | _plain(SpaceStage.PAUSED)
+"""Nothing runs and nothing is wrong."""
+
+NEEDS_RESTART_STAGES = _plain(SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR)
+"""The last build or start failed; a restart or other hardware may succeed."""
+
+NEEDS_COMMIT_STAGES = _plain(SpaceStage.CONFIG_ERROR, SpaceStage.NO_APP_FILE)
+"""The repository has to change before the Space can start."""
+
+ERROR_STAGES = NEEDS_RESTART_STAGES | NEEDS_COMMIT_STAGES
+"""Stages that somebody has to repair."""
+
+FAILED_STAGES = ERROR_STAGES | DORMANT_STAGES | _plain(SpaceStage.DELETING)
+"""Stages that a Space does not leave for RUNNING by itself."""
+
+BILLED_STAGES = SERVING_STAGES | _plain(SpaceStage.APP_STARTING)
+"""Stages that the Hub bills by the minute, on hardware that costs: starting and running."""
+
+WILL_BE_BILLED_STAGES = BILLED_STAGES | _plain(SpaceStage.BUILDING)
+"""Billed stages, and the build of a Space that becomes billed when the build is done."""
