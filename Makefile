@@ -12,7 +12,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.venv/pip-cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install clients demo test test-processes test-matrix test-cluster check lint format types docs dist clean
+.PHONY: help install clients demo test test-processes test-matrix test-cluster check lint format types sync-docs docs dist clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ types: $(INSTALLED)
 $(VENV)/.docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
+
+sync-docs: $(INSTALLED) ## Write example code and tables of parameters into the pages
+	$(BIN)/python scripts/sync_docs.py
 
 docs: $(VENV)/.docs ## Build the documentation in docs/_build (Python 3.11 or newer); warnings are errors
 	@rm -rf docs/_build docs/reference

@@ -20,10 +20,11 @@ copyright = author
 release = version = __version__
 
 extensions = [
-    "exampleinclude",
     "myst_parser",
+    "site_pages",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
     "sphinx_copybutton",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}

@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from tests.conftest import ROOT
 
@@ -49,14 +50,22 @@ def headings(path: Path) -> set[str]:
 
 
 def navigation() -> list[str]:
-    """The pages that the index names, in order."""
-    return [
-        line.strip()
-        for kind, body in blocks(DOCS / "index.md")
-        if kind == "{toctree}"
-        for line in body.splitlines()
-        if line.strip() and not line.startswith(":")
-    ]
+    """The pages in the site's navigation, in order."""
+    return [page for pages in extension("site_pages").NAVIGATION.values() for page in pages]
+
+
+def extension(module: str) -> ModuleType:
+    """One of the documentation's own Sphinx extensions, where Sphinx is installed or not."""
+    tree = ast.parse((DOCS / "_ext" / f"{module}.py").read_text("utf-8"))
+    constants = [node for node in tree.body if isinstance(node, ast.Assign)]
+    loaded = ModuleType(module)
+    for node in constants:
+        try:
+            value = ast.literal_eval(node.value)
+        except ValueError:
+            continue
+        setattr(loaded, ast.unparse(node.targets[0]), value)
+    return loaded
 
 
 def table(path: Path, heading: str) -> list[list[str]]:

@@ -7,7 +7,6 @@ import importlib.util
 import re
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +14,7 @@ from huggingface_hub import HfApi
 
 import airflow_provider_hfspaces
 from airflow_provider_hfspaces.compat.imports import BaseOperator
+from scripts import sync_docs
 from tests.conftest import ROOT
 from tests.docs.pages import (
     DOCS,
@@ -51,29 +51,21 @@ def test_every_link_inside_leads_somewhere(path: Path) -> None:
             assert parts.fragment in headings(target), link
 
 
+@pytest.mark.parametrize("path", sync_docs.PAGES, ids=name)
+def test_the_code_and_the_parameters_on_a_page_are_those_of_the_package(path: Path) -> None:
+    assert path.read_text("utf-8") == sync_docs.synced(path), "run 'make sync-docs'"
+
+
 @pytest.mark.parametrize("path", TEXTS, ids=name)
-def test_every_example_is_there_and_marked(path: Path) -> None:
-    marked = exampleinclude().marked
-    for kind, body in blocks(path):
-        directive, _, target = kind.partition(" ")
-        if directive in ("{exampleinclude}", "{include}", "{image}"):
-            file = path.parent / target
-            assert file.is_file(), target
-        if directive == "{exampleinclude}":
-            mark = re.search(r"^:mark: (\w+)$", body, re.MULTILINE)
-            assert mark is not None, target
-            part = marked(file.read_text("utf-8"), mark[1])
-            assert part, f"{target} has no {mark[1]}"
-            assert "[START" not in part
+def test_a_page_needs_no_site_generator_to_be_read(path: Path) -> None:
+    assert [kind for kind, _ in blocks(path) if kind.startswith("{")] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "example_dags").glob("*.py")), ids=name)
 def test_every_mark_in_an_example_is_closed_and_its_code_complete(path: Path) -> None:
     text = path.read_text("utf-8")
     for mark in re.findall(r"# \[(?:START|END) (\w+)\]", text):
-        part = exampleinclude().marked(text, mark)
-        assert part, mark
-        ast.parse(part if not part.startswith("schedule=") else f"dict({part})")
+        compile(sync_docs.completed(text, sync_docs.part(text, mark)), name(path), "exec")
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)
@@ -209,13 +201,3 @@ def test_the_calls_of_the_migration_page_exist_on_both_sides() -> None:
 
 def test_readme_is_one_page() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 160
-
-
-def exampleinclude() -> ModuleType:
-    """What the directive of that name goes by."""
-    spec = importlib.util.spec_from_file_location("marks", DOCS / "_ext" / "marks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -1,0 +1,258 @@
+"""Write the generated parts of the documentation: example code and tables of parameters.
+
+``python scripts/sync_docs.py`` rewrites them, ``make docs`` and the tests refuse pages that are out of date.
+The pages hold the code itself, so that they read well on a code host as well as on the built site.
+
+A page names its generated parts in comments:
+
+- ``<!-- example: example_dags/first_space.py first_space -->``, followed by a fenced block: the part of the
+  file between ``# [START first_space]`` and ``# [END first_space]``, with the imports that it uses. ``*``
+  is the whole file.
+- ``<!-- class: airflow_provider_hfspaces.operators.hardware.SetSleepTimeOperator -->``, followed by a
+  link to the source and a table of parameters, up to ``<!-- end -->``.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+
+EXAMPLE = re.compile(
+    r"(?P<head><!-- example: (?P<file>\S+) (?P<mark>\S+) -->\n)\n*(?:```python\n.*?^```\n*)?",
+    re.MULTILINE | re.DOTALL,
+)
+CLASS = re.compile(
+    r"(?P<head><!-- class: (?P<path>\S+) -->\n)(?:.*?<!-- end -->\n?)?", re.MULTILINE | re.DOTALL
+)
+MARK = re.compile(r"\s*# \[(START|END) (\w+)\]\s*")
+ALWAYS = frozenset({"repo_id", "hf_spaces_conn_id"})
+"""Parameters that the page explains once for all operators."""
+
+
+def synced(page: Path) -> str:
+    """The text of a page with its generated parts up to date."""
+    text = page.read_text("utf-8")
+    text = EXAMPLE.sub(lambda match: match["head"] + example(match["file"], match["mark"]), text)
+    return CLASS.sub(lambda match: match["head"] + described(match["path"], page), text)
+
+
+def example(file: str, mark: str) -> str:
+    """A fenced block with the code that an example shows.
+
+    :raises ValueError: if the file has no such part.
+    """
+    text = (ROOT / file).read_text("utf-8")
+    code = text.strip() if mark == "*" else completed(text, part(text, mark))
+    return f"\n```python\n{code}\n```\n\n"
+
+
+def part(text: str, mark: str) -> str:
+    """The lines of a file between two marks, without the marks of other parts.
+
+    :raises ValueError: if the file has no such part.
+    """
+    lines: list[str] = []
+    inside = closed = False
+    for line in text.splitlines():
+        match = MARK.fullmatch(line)
+        if match is None:
+            if inside:
+                lines.append(line)
+        elif match[2] == mark:
+            inside = match[1] == "START"
+            closed = not inside
+    if not closed:
+        raise ValueError(f"The file has no part between '# [START {mark}]' and '# [END {mark}]'.")
+    return textwrap.dedent("\n".join(lines)).strip("\n")
+
+
+def completed(text: str, code: str) -> str:
+    """Code as a file of its own, with the imports, constants, functions and the DAG that it needs."""
+    module = ast.parse(text)
+    block = next((node for node in module.body if is_dag_block(node, text, code)), None)
+    tree = ast.parse(code)
+    names = names_in(tree) | ({"DAG"} if block else set())
+    definitions = {name: node for node in module.body if node is not block for name in defined_names(node)}
+    used: list[ast.stmt] = []
+    while missing := [node for name, node in definitions.items() if name in names and node not in used]:
+        used += missing
+        names |= {name for node in missing for name in names_in(node)}
+    own = {name for node in tree.body for name in defined_names(node)}
+    own |= {name for node in imports(tree) for name in imported_names(node)}
+    used = [node for node in module.body if node in used and not own & set(defined_names(node))]
+    lines = sorted(
+        (line for node in imports(module) for line in import_lines(node, names - own)),
+        key=lambda line: "airflow_provider_hfspaces" in line,
+    )
+    head = "\n".join(lines)
+    if block is not None:
+        strings = (each.value for each in ast.walk(block) if isinstance(each, ast.Constant))
+        dag_id = next(each for each in strings if isinstance(each, str))
+        blank = "\n" if is_definition(code, 0) else ""
+        code = f'with DAG("{dag_id}"):\n{blank}' + textwrap.indent(code, "    ")
+    return joined([head, *(source_of(node, text) for node in used), code])
+
+
+def joined(parts: list[str]) -> str:
+    """Parts of a file with the empty lines that the formatter puts around functions and classes."""
+    code = ""
+    for each in filter(None, parts):
+        apart = bool(code) and (is_definition(code, -1) or is_definition(each, 0))
+        code += ("\n\n\n" if apart else "\n\n" if code else "") + each
+    return code
+
+
+def is_definition(code: str, position: int) -> bool:
+    """Whether the statement at a position of some code is a function or a class."""
+    return isinstance(ast.parse(code).body[position], ast.FunctionDef | ast.ClassDef)
+
+
+def is_dag_block(node: ast.stmt, text: str, code: str) -> bool:
+    """Whether this is the ``with DAG(...)`` that surrounds the code."""
+    if not isinstance(node, ast.With) or not ast.unparse(node.items[0].context_expr).startswith("DAG("):
+        return False
+    first = code.splitlines()[0].strip()
+    return any(line.strip() == first and line[:1] == " " for line in source_of(node, text).splitlines())
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """The names that code mentions."""
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def defined_names(node: ast.stmt) -> list[str]:
+    """The names that a definition or an assignment binds."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [each.id for each in node.targets if isinstance(each, ast.Name)]
+    return []
+
+
+def source_of(node: ast.stmt, text: str) -> str:
+    """The lines of a statement, with its decorators and without marks."""
+    first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+    lines = text.splitlines()[first - 1 : node.end_lineno]
+    return "\n".join(line for line in lines if not MARK.fullmatch(line))
+
+
+def imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports of a file; of a ``try`` for several versions of Airflow, the first."""
+    for node in tree.body:
+        for each in [node, *(node.body if isinstance(node, ast.Try) else [])]:
+            if isinstance(each, ast.Import | ast.ImportFrom):
+                yield each
+
+
+def imported_names(node: ast.AST) -> list[str]:
+    """The names that an import binds."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    return []
+
+
+def import_lines(node: ast.Import | ast.ImportFrom, names: set[str]) -> list[str]:
+    """One line for an import, with only the names that are used."""
+    used = [alias for alias in node.names if (alias.asname or alias.name).split(".")[0] in names]
+    if not used or (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+        return []
+    if isinstance(node, ast.Import):
+        return [ast.unparse(ast.Import(names=used))]
+    return [ast.unparse(ast.ImportFrom(module=node.module, names=used, level=0))]
+
+
+def described(path: str, page: Path) -> str:
+    """Where a class comes from, and its parameters."""
+    module, _, name = path.rpartition(".")
+    cls = getattr(import_module(module), name)
+    source = Path(inspect.getsourcefile(cls) or "").resolve().relative_to(ROOT)
+    link = ("../" if page.parent.name == "docs" else "") + source.as_posix()
+    rows = [
+        f"| `{parameter}` | {default} | {'yes' if templated else ''} | {meaning} |"
+        for parameter, default, templated, meaning in parameters(cls)
+        if parameter not in ALWAYS
+    ]
+    table = ["| parameter | default | templated | meaning |", "|---|---|---|---|", *rows] if rows else []
+    return "\n".join([f"Import from `{module}`; [source]({link}).", "", *table, "", "<!-- end -->", ""])
+
+
+def parameters(cls: type[Any]) -> Iterator[tuple[str, str, bool, str]]:
+    """Name, default, whether it is a template field, and the first sentence of the docstring on it."""
+    templates = set(getattr(cls, "template_fields", ()))
+    described_in = [inspect.getdoc(each) or "" for each in ours(cls)]
+    seen: set[str] = set()
+    for each in ours(cls):
+        if "__init__" not in vars(each):
+            continue
+        for parameter in signature_of(each).parameters.values():
+            if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                continue
+            if parameter.name in seen | {"self"}:
+                continue
+            seen.add(parameter.name)
+            required = parameter.default is parameter.empty
+            meaning = next(filter(None, (sentence(doc, parameter.name) for doc in described_in)), "")
+            default = "required" if required else f"`{parameter.default!r}`"
+            yield parameter.name, default, parameter.name in templates, meaning
+        seen |= passed_on(each)
+
+
+def ours(cls: type[Any]) -> list[type[Any]]:
+    """A class and those of its bases that this package defines."""
+    return [each for each in cls.__mro__ if each.__module__.startswith("airflow_provider_hfspaces")]
+
+
+def signature_of(cls: type[Any]) -> inspect.Signature:
+    """The signature of a class's own ``__init__``, without what Airflow wraps around it."""
+    function: Callable[..., Any] = vars(cls)["__init__"]
+    return inspect.signature(inspect.unwrap(function))
+
+
+def passed_on(cls: type[Any]) -> set[str]:
+    """The parameters of its base that a class sets itself, so that its callers cannot."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(vars(cls)["__init__"])))
+    return {
+        keyword.arg
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__"
+        for keyword in node.keywords
+        if keyword.arg
+    }
+
+
+def sentence(doc: str, parameter: str) -> str:
+    """The first sentence of ``:param parameter:``, as Markdown."""
+    match = re.search(rf"^:param {parameter}: (.*?)(?=^:|\Z)", doc, re.MULTILINE | re.DOTALL)
+    if match is None:
+        return ""
+    text = " ".join(match[1].split())
+    text = re.sub(r":\w+(?::\w+)?:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text).replace("``", "`")
+    return re.split(r"(?<=[.;])\s", text, maxsplit=1)[0].rstrip(".;").replace("|", "\\|")
+
+
+def main() -> int:
+    """Rewrite the pages; with ``--check`` only say which are out of date."""
+    check = "--check" in sys.argv[1:]
+    stale = [(page, text) for page in PAGES if (text := synced(page)) != page.read_text("utf-8")]
+    for page, text in stale:
+        if check:
+            print(f"{page.relative_to(ROOT)} is out of date: run 'make sync-docs'.")
+        else:
+            page.write_text(text, "utf-8")
+            print(f"{page.relative_to(ROOT)} is updated.")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main())
