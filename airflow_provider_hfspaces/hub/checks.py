@@ -197,10 +197,22 @@ def checked_hardware(hardware: str, offered: Iterable[HardwareFlavor] | None = N
         return hardware
     names = list(listed) or [each.value for each in SpaceHardware]
     wanted = re.sub(r"[\s_]+", "-", hardware.strip().lower())
-    nearest = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
+    nearest = _cheapest_first(wanted, names, listed) or difflib.get_close_matches(
+        wanted, names, n=1, cutoff=0.5
+    )
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     choice = ", ".join(f"{name} ({listed[name].price})" if name in listed else name for name in names)
     raise InvalidHardware(f"The Hub has no hardware {hardware!r}.{hint} It offers: {choice}.")
+
+
+def _cheapest_first(prefix: str, names: Iterable[str], listed: Mapping[str, HardwareFlavor]) -> list[str]:
+    """The flavors of a family such as ``a100``; without prices in the order of :class:`SpaceHardware`."""
+
+    def price(name: str) -> float:
+        hourly = listed[name].hourly_cost if name in listed else None
+        return float("inf") if hourly is None else hourly
+
+    return sorted((name for name in names if len(prefix) > 1 and name.startswith(prefix)), key=price)
 
 
 def checked_storage(storage: str) -> str:

@@ -287,6 +287,13 @@ def _sleep_time(value: Any) -> int | None:
     return None if seconds < 0 else seconds
 
 
+def _readable_runtime(payload: Any) -> SpaceRuntime | None:
+    try:
+        return SpaceRuntime.from_payload(payload)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return None
+
+
 def _objects(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
@@ -295,7 +302,9 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
 class SpaceInfo:
     """A Space as ``GET /api/spaces/{owner}/{name}`` and the list endpoint describe it.
 
-    Only :attr:`id` is always there: the Hub sends what ``expand`` asks for.
+    Only :attr:`id` is always there: the Hub sends what ``expand`` asks for. A runtime that cannot be
+    read is ``None``, so that one odd entry does not spoil a list of Spaces: :func:`calls.get_runtime`
+    for that Space says what is wrong with it.
     """
 
     id: str
@@ -313,7 +322,7 @@ class SpaceInfo:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> SpaceInfo:
-        runtime = payload.get("runtime")
+        tags = payload.get("tags")
         return cls(
             id=str(payload["id"]),
             author=payload.get("author"),
@@ -322,10 +331,10 @@ class SpaceInfo:
             host=payload.get("host"),
             subdomain=payload.get("subdomain"),
             sha=payload.get("sha"),
-            tags=tuple(payload.get("tags") or ()),
+            tags=tuple(each for each in tags if isinstance(each, str)) if isinstance(tags, list) else (),
             created_at=payload.get("createdAt"),
             last_modified=payload.get("lastModified"),
-            runtime=SpaceRuntime.from_payload(runtime) if runtime and "stage" in runtime else None,
+            runtime=_readable_runtime(payload.get("runtime")),
             raw=dict(payload),
         )
 

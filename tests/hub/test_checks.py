@@ -101,6 +101,20 @@ def test_an_unknown_flavor_names_the_nearest_and_what_there_is_with_prices() -> 
     assert "cpu-basic (free), t4-small ($0.40/h), b300x1 ($6.00/h)" in said
 
 
+@pytest.mark.parametrize(
+    ("family", "cheapest"),
+    [("a100", "a100-large"), ("t4", "t4-small"), ("A10", "a10g-small"), ("l4", "l4x1")],
+)
+def test_the_name_of_a_family_suggests_its_cheapest_flavor(family: str, cheapest: str) -> None:
+    with pytest.raises(checks.InvalidHardware, match=f"Did you mean '{cheapest}'"):
+        calls.request_hardware(SPACE, family)
+    offered = [flavor("a100x8", 333333), flavor("l4x4", 63333), flavor("t4-medium", 10000)]
+    offered += [flavor("a100-large", 41667), flavor("l4x1", 13333), flavor("t4-small", 6667)]
+    offered += [flavor("a10g-small", 16667)]
+    with pytest.raises(checks.InvalidHardware, match=f"Did you mean '{cheapest}'"):
+        calls.request_hardware(SPACE, family, offered=offered)
+
+
 def test_a_flavor_that_the_hub_offers_is_accepted_though_this_version_does_not_know_it() -> None:
     assert calls.request_hardware(SPACE, "b300x1", offered=OFFERED).body == {"flavor": "b300x1"}
     with pytest.raises(checks.InvalidHardware):

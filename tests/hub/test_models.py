@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_hfspaces.hub.models import (
     HardwareFlavor,
+    SpaceInfo,
     SpaceRuntime,
     SpaceStage,
     SpaceVariable,
@@ -187,3 +188,20 @@ def test_whoami_of_a_fine_grained_token() -> None:
     )
     assert me.organizations[0].role == "admin"
     assert me.scopes[0].permissions == ("repo.write",)
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        {"stage": None},
+        {"stage": "RUNNING", "hardware": "t4-small"},
+        {"stage": "RUNNING", "gcTimeout": 1e999},
+        "RUNNING",
+        [],
+        5,
+        None,
+    ],
+)
+def test_a_listed_space_with_an_unreadable_runtime_is_listed_without_it(runtime: Any) -> None:
+    space = SpaceInfo.from_payload({"id": "acme/odd", "runtime": runtime, "tags": 5})
+    assert (space.id, space.runtime, space.tags) == ("acme/odd", None, ())
