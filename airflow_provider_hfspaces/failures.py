@@ -1,7 +1,4 @@
-"""How what goes wrong with a Space ends a task: with a retry where that could help, without where not.
-
-And what no message of it may show.
-"""
+"""Which errors a retry cannot fix, and what no error message may show."""
 
 from __future__ import annotations
 
@@ -13,12 +10,13 @@ __all__ = ["failing_for_good", "mask_written"]
 
 @contextmanager
 def failing_for_good() -> Iterator[None]:
-    """Turn errors that another try would meet again into ``AirflowFailException``.
+    """Fail the task at once for errors that a retry cannot fix.
 
-    Bad input, a refused token, a Space that does not exist: the task fails at once and keeps its
-    retries. Everything else goes through as it is and is retried as the task says.
+    Input that is not valid, a rejected token, a missing Space: the task fails and keeps its retries. All
+    other errors are raised as they are, and retried as the task's settings say. Either way the task's log
+    shows one traceback: the message contains all that the error's cause could add.
 
-    :raises AirflowFailException: with the words of the error.
+    :raises AirflowFailException: with the message of the error.
     """
     from airflow_provider_hfspaces.compat.imports import AirflowFailException
     from airflow_provider_hfspaces.hub.checks import InvalidInput
@@ -27,15 +25,15 @@ def failing_for_good() -> Iterator[None]:
     try:
         yield
     except InvalidInput as error:
-        raise AirflowFailException(str(error)) from error
+        raise AirflowFailException(str(error)) from None
     except (HubError, SpaceWaitError) as error:
         if error.permanent:
-            raise AirflowFailException(str(error)) from error
-        raise
+            raise AirflowFailException(str(error)) from None
+        raise error from None
 
 
 def mask_written(secret: str) -> None:
-    """Have Airflow mask a secret in each form in which a log may show it: plain, in JSON, in a repr."""
+    """Mask a secret in Airflow's logs in every form that a message may contain: plain, in JSON, in a repr."""
     from airflow_provider_hfspaces.compat.imports import mask_secret
     from airflow_provider_hfspaces.hub.errors import written_forms
 

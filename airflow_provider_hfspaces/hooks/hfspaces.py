@@ -27,9 +27,6 @@ from airflow_provider_hfspaces.hub.errors import (
     HubAuthError,
     HubError,
     SpaceNotFound,
-    SpaceWaitFailed,
-    wait_failed,
-    wait_timed_out,
 )
 from airflow_provider_hfspaces.hub.http.retry import RateBudget, RetryDeadline
 from airflow_provider_hfspaces.hub.models import (
@@ -42,7 +39,9 @@ from airflow_provider_hfspaces.hub.models import (
     Volume,
     WhoAmI,
 )
-from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Reached, Wait
+from airflow_provider_hfspaces.hub.seconds import checked_seconds
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
+from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, Wait
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
@@ -503,52 +502,47 @@ class HfSpacesHook(BaseHook):
         poll_interval: float,
         before: SpaceRuntime | None = None,
         answer: SpaceRuntime | None = None,
-        grace: float = 30.0,
+        grace: float = GRACE_SECONDS,
         stop: threading.Event | None = None,
         on_change: Callable[[SpaceRuntime, float], None] | None = None,
     ) -> SpaceRuntime:
-        """Look at a Space until it is where it should be. The first look is at once.
+        """Wait until a Space reaches a goal, and return its runtime. The first look is at once.
 
-        :param goal: where it should be.
-        :param timeout: seconds.
+        :param goal: what the Space has to reach.
+        :param timeout: seconds from the beginning of the wait to its end.
         :param poll_interval: seconds between two looks.
-        :param before: what was there when something was asked of the Space; for ``grace`` seconds,
-            but no more than half of ``timeout``, a Space that looks the same is only late.
-        :param answer: what the Hub answered to that.
+        :param before: the runtime when a request was sent to the Space. A Space that still looks like
+            this is only late for ``grace`` seconds, at most half of ``timeout``.
+        :param answer: the runtime with which the Hub answered that request.
         :param stop: ends the wait from another thread or a signal handler.
-        :param on_change: called with each new state and the seconds since the wait began.
-        :raises SpaceWaitFailed: when it cannot get there any more, or the wait was stopped.
-        :raises SpaceWaitTimeout: when it has not got there in time.
+        :param on_change: called with each new state and the seconds since the wait began; by default
+            each new state is logged.
+        :raises InvalidInput: for a duration that is not valid; nothing is sent then.
+        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more, or ``stop`` is set.
+        :raises SpaceWaitTimeout: if the Space has not reached the goal in time.
         """
         repo_id = self.repo_id(repo_id)
-        wait = Wait(goal, before=before, answer=answer, grace=min(grace, timeout / 2))
+        wait = Wait(
+            repo_id,
+            goal,
+            timeout=timeout,
+            before=before,
+            answer=answer,
+            grace=grace,
+            on_change=on_change or self._tell_change(repo_id),
+        )
+        interval = checked_seconds(poll_interval, "poll_interval")
         stop = stop or threading.Event()
-        tell = on_change or self._tell_change(repo_id)
         started = time.monotonic()
-        seen: tuple[Any, ...] | None = None
         while True:
             runtime = self.get_runtime(repo_id)
             elapsed = time.monotonic() - started
-            state = (runtime.stage, runtime.hardware, runtime.requested_hardware)
-            if state != seen:
-                seen = state
-                tell(runtime, elapsed)
-            verdict = wait.look(runtime, elapsed)
-            if isinstance(verdict, Reached):
+            if wait.observe(runtime, elapsed) is not None:
                 return runtime
-            if isinstance(verdict, Failed):
-                raise wait_failed(repo_id, str(goal), verdict.reason, runtime, verdict.permanent)
-            left = timeout - elapsed
-            if left <= 0:
-                raise wait_timed_out(
-                    repo_id, str(goal), timeout, verdict.reason, runtime, self.settings.endpoint
-                )
-            if stop.wait(min(poll_interval, left)):
-                raise SpaceWaitFailed(
-                    f"The wait for Space {repo_id} to be {goal} was stopped.",
-                    repo_id=repo_id,
-                    runtime=runtime,
-                )
+            if elapsed >= wait.timeout:
+                raise wait.timed_out(self.settings.endpoint)
+            if stop.wait(min(interval, wait.timeout - elapsed)):
+                raise wait.stopped()
 
     def test_connection(self) -> tuple[bool, str]:
         """Say who the token is and what it may do, for the button in the connection form."""

@@ -18,6 +18,7 @@ __all__ = [
     "InvalidKey",
     "InvalidNumber",
     "InvalidRepoId",
+    "InvalidSha",
     "InvalidSleepTime",
     "InvalidStage",
     "InvalidStorage",
@@ -30,6 +31,7 @@ __all__ = [
     "checked_number",
     "checked_owner",
     "checked_repo_id",
+    "checked_sha",
     "checked_sleep_time",
     "checked_stages",
     "checked_storage",
@@ -63,6 +65,10 @@ class InvalidStage(InvalidInput):
     """Not a stage of a Space."""
 
 
+class InvalidSha(InvalidInput):
+    """Not the SHA of a commit."""
+
+
 class InvalidKey(InvalidInput):
     """Not the name of a secret or a variable."""
 
@@ -85,6 +91,7 @@ class InvalidEndpoint(InvalidInput):
 
 _NAME = re.compile(r"\b[\w\-.]{1,96}\b", re.ASCII)
 _KEY = re.compile(r"[a-zA-Z][_a-zA-Z0-9]*")
+_SHA = re.compile(r"[0-9a-fA-F]{7,40}")
 _FLAVOR = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 _LOOPBACK = re.compile(r"localhost|.+\.localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
@@ -260,6 +267,18 @@ def checked_stages(stages: str | Iterable[str], *, least: int = 1) -> frozenset[
     if len(given) < least:
         raise InvalidStage(f"At least one stage is needed; there are: {', '.join(known)}.")
     return frozenset(str(each) for each in given)
+
+
+def checked_sha(sha: str) -> str:
+    """Returns the SHA of a commit, in full or its first seven characters or more.
+
+    :raises InvalidSha: for anything else.
+    """
+    if not isinstance(sha, str) or not _SHA.fullmatch(sha):
+        raise InvalidSha(
+            f"{sha!r:.100} is not a commit: give the SHA of a commit, 7 to 40 of the characters 0-9 and a-f."
+        )
+    return sha.lower()
 
 
 def checked_key(key: str, kind: str = "secret") -> str:

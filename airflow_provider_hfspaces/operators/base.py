@@ -1,4 +1,4 @@
-"""What operators share: those on one Space, those that wait for it, and those on many."""
+"""What the operators share: those on one Space, those that wait for one, and those on many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import default_deferrable
 from airflow_provider_hfspaces.compat.imports import BaseOperator, BaseOperatorLink, Context
-from airflow_provider_hfspaces.hub.stages import NEEDS_RESTART_STAGES, SpaceStage
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 
 if TYPE_CHECKING:
@@ -25,69 +24,29 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
 __all__ = [
+    "HubTask",
     "NamedBySpace",
     "SelectingOperator",
     "SpaceOperator",
     "WaitingOperator",
+    "log_space_log",
     "name_by_space",
-    "tell_space_log",
+    "time_limit",
 ]
 
 _LOG_LINES = 30
 
-_TRIGGER_LATE = 600.0
-"""Seconds after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
+_BACKSTOP_SECONDS = 600.0
+"""Time after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
+
+# Not task.repo_id: Airflow 3.0 shows there the argument of a mapped task group before it is rendered.
+_NAME_TEMPLATE = "{{ ti.task.repo_id }}"
 
 
-# Not task.repo_id: Airflow 3.0 shows there what a mapped task group was given, before it is rendered.
-_TEMPLATE = "{{ ti.task.repo_id }}"
+class HubTask:
+    """What every operator and sensor of this package has: the connection's hook, and an end to its waits."""
 
-
-class NamedBySpace:
-    """For operators on one Space: what :attr:`map_index_template` is where nobody says it.
-
-    Mapped over anything else than Spaces, tasks keep their numbers: they all have the same Space.
-    """
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """As Airflow's own, for ``expand`` to follow."""
-        if "repo_id" not in kwargs:
-            kwargs.setdefault("map_index_template", _TEMPLATE)
-        return super().partial(**kwargs)  # type: ignore[misc]
-
-
-def name_by_space(task: Any) -> None:
-    """The same for a task in a mapped task group, which is not mapped itself."""
-    if task.map_index_template is None and task.get_closest_mapped_task_group() is not None:
-        task.map_index_template = _TEMPLATE
-
-
-class SpaceOperator(NamedBySpace, BaseOperator):
-    """Base of the operators on one Space.
-
-    Has the links "Open Space" and "Space logs", which work from the moment the task begins. Mapped
-    over Spaces, its task instances go by their names. An error that another try would meet again
-    fails the task without using up its retries.
-
-    :param repo_id: the Space, as ``owner/name``, as a name alone where the connection has a
-        namespace, or as the address of its page. Templated.
-    :param hf_spaces_conn_id: the connection to the Hub. Templated.
-    """
-
-    template_fields: Sequence[str] = ("repo_id", "hf_spaces_conn_id")
-    operator_extra_links: Sequence[BaseOperatorLink] = (SpaceLink(), SpaceLogsLink())
-    ui_color = "#ffd21e"
-    ui_fgcolor = "#1f2937"
-
-    needs_token = True
-    """Whether the operator changes something, which the Hub lets nobody do without a token."""
-
-    def __init__(self, *, repo_id: str, hf_spaces_conn_id: str = "hf_spaces_default", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.repo_id = repo_id
-        self.hf_spaces_conn_id = hf_spaces_conn_id
-        name_by_space(self)
+    hf_spaces_conn_id: str
 
     @cached_property
     def hook(self) -> HfSpacesHook:
@@ -102,19 +61,98 @@ class SpaceOperator(NamedBySpace, BaseOperator):
         # Not in __init__: Airflow copies operators, and an event cannot be copied.
         return threading.Event()
 
-    def execute(self, context: Context) -> Any:
-        """Do what the operator is for.
+    def defer_wait(self, repo_id: str, goal: Goal, *, timeout: float, **arguments: Any) -> None:
+        """Wait in the triggerer. Does not return: the task resumes in ``execute_complete``.
 
-        :raises AirflowFailException: for what another try would meet again.
+        :param timeout: seconds from now to the end of the wait.
+        :param arguments: further arguments of
+            :class:`~airflow_provider_hfspaces.triggers.spaces.SpaceTrigger`.
+        """
+        from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
+
+        now = time.time()
+        self.defer(  # type: ignore[attr-defined]
+            trigger=SpaceTrigger(
+                repo_id=repo_id,
+                goal=goal,
+                hf_spaces_conn_id=self.hf_spaces_conn_id,
+                started=now,
+                deadline=now + timeout,
+                **arguments,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=timeout + _BACKSTOP_SECONDS),
+        )
+
+
+class NamedBySpace:
+    """Names the task instances of an operator on one Space after their Spaces.
+
+    An operator that is mapped over anything but Spaces keeps its numbers: its instances share one Space.
+    """
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Returns Airflow's own partial operator, with a default for ``map_index_template``."""
+        if "repo_id" not in kwargs:
+            kwargs.setdefault("map_index_template", _NAME_TEMPLATE)
+        return super().partial(**kwargs)  # type: ignore[misc]
+
+
+def name_by_space(task: Any) -> None:
+    """Name the instances of a task in a mapped task group, which is not mapped itself, after their Spaces."""
+    if task.map_index_template is None and task.get_closest_mapped_task_group() is not None:
+        task.map_index_template = _NAME_TEMPLATE
+
+
+def time_limit(task: Any, timeout: float) -> float:
+    """Returns the seconds that a wait may take: no longer than the task's ``execution_timeout``.
+
+    Airflow 3.3 ignores ``execution_timeout`` while a task is deferred.
+    """
+    if task.execution_timeout is None:
+        return timeout
+    return min(timeout, float(task.execution_timeout.total_seconds()))
+
+
+class SpaceOperator(NamedBySpace, HubTask, BaseOperator):
+    """Base of the operators on one Space.
+
+    The task has the links "Open Space" and "Space logs" from the moment it begins. Mapped over Spaces, its
+    instances bear the names of their Spaces. Errors that a retry cannot fix fail the task at once.
+
+    :param repo_id: the Space: ``owner/name``, the name alone if the connection has a namespace, or the
+        address of the Space's page. Templated.
+    :param hf_spaces_conn_id: the connection to the Hub. Templated.
+    """
+
+    template_fields: Sequence[str] = ("repo_id", "hf_spaces_conn_id")
+    operator_extra_links: Sequence[BaseOperatorLink] = (SpaceLink(), SpaceLogsLink())
+    ui_color = "#ffd21e"
+    ui_fgcolor = "#1f2937"
+
+    needs_token = True
+    """Whether the operator changes the Space, which the Hub allows only with a token."""
+
+    def __init__(self, *, repo_id: str, hf_spaces_conn_id: str = "hf_spaces_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.repo_id = repo_id
+        self.hf_spaces_conn_id = hf_spaces_conn_id
+        name_by_space(self)
+
+    def execute(self, context: Context) -> Any:
+        """Run the operator on its Space.
+
+        :raises AirflowFailException: for errors that a retry cannot fix.
         """
         return self.act_on(self.repo_id, context)
 
-    def act_on(self, given: str, context: Context) -> Any:
-        """Do it to the Space that was given in whatever form."""
+    def act_on(self, space: str, context: Context) -> Any:
+        """Run the operator on a Space that is named in any form."""
         from airflow_provider_hfspaces.failures import failing_for_good
 
         with failing_for_good():
-            repo_id = self.hook.repo_id(given)
+            repo_id = self.hook.repo_id(space)
             if self.needs_token:
                 self.hook.require_token(repo_id)
             self.link(context, repo_id)
@@ -123,22 +161,22 @@ class SpaceOperator(NamedBySpace, BaseOperator):
         return result
 
     def describe_outlets(self, context: Context, repo_id: str, result: Any) -> None:
-        """Say in the event of the outlet that is this Space what has become of it."""
+        """Add the Space's new state to the event of the outlet that stands for this Space."""
         from airflow_provider_hfspaces.assets import repo_id_of
 
         if not isinstance(result, dict):
             return
-        told = {name: result[name] for name in ("stage", "hardware", "requested_hardware") if name in result}
+        state = {name: result[name] for name in ("stage", "hardware", "requested_hardware") if name in result}
         for asset in getattr(self, "outlets", None) or ():
-            if told and (repo_id_of(asset) or "").casefold() == repo_id.casefold():
-                context["outlet_events"][asset].extra.update(told)
+            if state and (repo_id_of(asset) or "").casefold() == repo_id.casefold():
+                context["outlet_events"][asset].extra.update(state)
 
     @abstractmethod
     def act(self, repo_id: str, context: Context) -> Any:
-        """The operator's own part; its result is the task's XCom."""
+        """The operator's own part. What it returns becomes the task's XCom."""
 
     def link(self, context: Context, repo_id: str) -> None:
-        """Have the task's links lead to this Space."""
+        """Point the task's links to this Space."""
         for link in (SpaceLink, SpaceLogsLink):
             link.persist(context, self.hook.settings.endpoint, repo_id)
 
@@ -146,23 +184,28 @@ class SpaceOperator(NamedBySpace, BaseOperator):
 class WaitingOperator(SpaceOperator):
     """Base of the operators that wait for a Space, in a worker or deferred.
 
-    :param timeout: seconds to wait at the most.
+    ``timeout`` and ``poll_interval`` take a number of seconds, a number as text or a ``timedelta``.
+
+    :param timeout: seconds from the beginning of the wait to its end.
     :param poll_interval: seconds between two looks at the Space.
-    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
-        ``[operators] default_deferrable`` says.
+    :param deferrable: wait in the triggerer, without a worker; by default Airflow's
+        ``[operators] default_deferrable``.
+    :raises InvalidNumber: for a duration that is not valid.
     """
 
     def __init__(
         self,
         *,
-        timeout: float = 1800,
-        poll_interval: float = 10,
+        timeout: float | str | timedelta = 1800,
+        poll_interval: float | str | timedelta = 10,
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
+        from airflow_provider_hfspaces.hub.seconds import checked_seconds
+
         super().__init__(**kwargs)
-        self.timeout = timeout
-        self.poll_interval = poll_interval
+        self.timeout = checked_seconds(timeout, f"timeout of task {self.task_id!r}", zero=True)
+        self.poll_interval = checked_seconds(poll_interval, f"poll_interval of task {self.task_id!r}")
         self.deferrable = default_deferrable() if deferrable is None else deferrable
 
     def wait(
@@ -177,27 +220,36 @@ class WaitingOperator(SpaceOperator):
         put_back: SpaceSnapshot | None = None,
         then: dict[str, Any] | None = None,
     ) -> Any:
-        """Wait until a Space is where it should be, and return what :meth:`waited` makes of it.
+        """Wait until a Space reaches a goal, and return what :meth:`waited` makes of it.
 
-        Deferred, this does not return: the task goes on in :meth:`execute_complete`.
+        If the task is deferred, this does not return: the task resumes in :meth:`execute_complete`.
 
-        :param before: what was there when something was asked of the Space.
-        :param answer: what the Hub answered to that.
-        :param grace: seconds for which a Space that looks as before is only late.
-        :param put_back: what to put back if a user kills the task while it is deferred.
-        :param then: what :meth:`waited` needs to know besides, as plain JSON.
-        :raises SpaceWaitError: after the last lines of the Space's own log, if it failed.
+        :param before: the runtime when a request was sent to the Space.
+        :param answer: the runtime with which the Hub answered that request.
+        :param grace: seconds for which a Space that looks as before the request is only late.
+        :param put_back: the snapshot to restore if a user kills the task while it is deferred.
+        :param then: keyword arguments for :meth:`waited`, as plain JSON.
+        :raises SpaceWaitError: after the last lines of the Space's own log, if its build or app failed.
         """
-        timeout = self.timeout
-        if self.execution_timeout is not None:
-            timeout = min(timeout, self.execution_timeout.total_seconds())
+        timeout = time_limit(self, self.timeout)
         if self.deferrable:
-            if before is None and self._is_reached(repo_id, goal):
-                return self.waited(repo_id, self.hook.get_runtime(repo_id), context, **(then or {}))
-            self._tell_wait(repo_id, goal, timeout, "in the triggerer")
-            self._defer(repo_id, goal, timeout, before, answer, grace, put_back, then)
-        self._tell_wait(repo_id, goal, timeout, "in this worker")
-        with self._telling_failures():
+            reached = self._if_reached(repo_id, goal) if before is None else None
+            if reached is not None:
+                return self.waited(repo_id, reached, context, **(then or {}))
+            self._log_wait(repo_id, goal, timeout, "in the triggerer")
+            self.defer_wait(
+                repo_id,
+                goal,
+                timeout=timeout,
+                poll_interval=self.poll_interval,
+                grace=grace,
+                before=before.to_dict() if before else None,
+                answer=answer.to_dict() if answer else None,
+                put_back=put_back.to_dict() if put_back else None,
+                then=then,
+            )
+        self._log_wait(repo_id, goal, timeout, "in this worker")
+        with self._explaining_failures():
             runtime = self.hook.wait_for(
                 repo_id,
                 goal,
@@ -211,32 +263,27 @@ class WaitingOperator(SpaceOperator):
         return self.waited(repo_id, runtime, context, **(then or {}))
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> Any:
-        """What is left to do when the Space is where it should be; its result is the task's XCom."""
+        """Finish the task after the Space has reached the goal. What it returns becomes the task's XCom."""
         return runtime.to_dict()
 
-    def _tell_wait(self, repo_id: str, goal: Goal, timeout: float, where: str) -> None:
-        self.log.info(
-            "Waiting until Space %s is %s, for %.0f seconds at the most, %s.", repo_id, goal, timeout, where
-        )
-
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
-        """Go on after a deferred wait.
+        """Resume the task after a deferred wait.
 
-        :param event: the trigger's. All that is needed stands in it, since ``dag.test()`` hands
-            over nothing else.
-        :raises AirflowFailException: for what another try would meet again.
+        :param event: the trigger's event. It holds everything that is needed: ``dag.test()`` passes on
+            nothing else.
+        :raises AirflowFailException: for errors that a retry cannot fix.
         """
         from airflow_provider_hfspaces.failures import failing_for_good
         from airflow_provider_hfspaces.hooks.hfspaces import describe
         from airflow_provider_hfspaces.hub.errors import error_from_dict
         from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-        with failing_for_good(), self._telling_failures():
+        with failing_for_good(), self._explaining_failures():
             if event["status"] != "reached":
                 raise error_from_dict(event["error"])
         runtime = SpaceRuntime.from_dict(event["runtime"])
         repo_id, elapsed = event["repo_id"], time.time() - event["since"]
-        # The triggerer tells each change of stage in a log of its own, which not everybody keeps.
+        # The triggerer's own log has each change of stage, but not every deployment keeps that log.
         self.log.info("Space %s is %s, after %.0f seconds.", repo_id, describe(runtime), elapsed)
         with failing_for_good():
             result = self.waited(repo_id, runtime, context, **(event["then"] or {}))
@@ -244,71 +291,40 @@ class WaitingOperator(SpaceOperator):
         return result
 
     def on_failed_wait(self, error: SpaceWaitError) -> None:
-        """Say what is left behind when a wait has failed."""
+        """Log what a failed wait leaves behind."""
+
+    def _log_wait(self, repo_id: str, goal: Goal, timeout: float, place: str) -> None:
+        self.log.info(
+            "Waiting until Space %s is %s, for at most %.0f seconds, %s.", repo_id, goal, timeout, place
+        )
 
     @contextmanager
-    def _telling_failures(self) -> Iterator[None]:
+    def _explaining_failures(self) -> Iterator[None]:
         from airflow_provider_hfspaces.hub.errors import SpaceWaitError
 
         try:
             yield
         except SpaceWaitError as error:
-            tell_space_log(self.log, self.hook, error)
+            log_space_log(self.log, self.hook, error)
             if not self.killed.is_set():
                 self.on_failed_wait(error)
             raise
 
-    def _is_reached(self, repo_id: str, goal: Goal) -> bool:
-        """One look, so that what is there already needs no triggerer.
+    def _if_reached(self, repo_id: str, goal: Goal) -> SpaceRuntime | None:
+        """Returns the runtime if the goal is already reached, so that no triggerer is needed.
 
-        :raises SpaceWaitFailed: if it cannot get there any more.
+        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
         """
-        from airflow_provider_hfspaces.hub.errors import wait_failed
-        from airflow_provider_hfspaces.hub.waiting.goal import Failed, Reached
+        from airflow_provider_hfspaces.hub.waiting.wait import Wait
 
-        runtime = self.hook.get_runtime(repo_id)
-        verdict = goal.judge(runtime)
-        if isinstance(verdict, Failed):
-            with self._telling_failures():
-                raise wait_failed(repo_id, str(goal), verdict.reason, runtime, verdict.permanent)
-        return isinstance(verdict, Reached)
-
-    def _defer(
-        self,
-        repo_id: str,
-        goal: Goal,
-        timeout: float,
-        before: SpaceRuntime | None,
-        answer: SpaceRuntime | None,
-        grace: float,
-        put_back: SpaceSnapshot | None,
-        then: dict[str, Any] | None,
-    ) -> None:
-        from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
-
-        now = time.time()
-        self.defer(
-            trigger=SpaceTrigger(
-                repo_id=repo_id,
-                goal=goal,
-                hf_spaces_conn_id=self.hf_spaces_conn_id,
-                poll_interval=self.poll_interval,
-                deadline=now + timeout,
-                grace=grace,
-                started=now,
-                before=before.to_dict() if before else None,
-                answer=answer.to_dict() if answer else None,
-                put_back=put_back.to_dict() if put_back else None,
-                then=then,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=timeout + _TRIGGER_LATE),
-        )
+        with self._explaining_failures():
+            return Wait(repo_id, goal, timeout=self.timeout).observe(self.hook.get_runtime(repo_id), 0.0)
 
 
-def tell_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
-    """Log the last lines of the log of a Space whose build or start failed, where it can be read."""
+def log_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
+    """Log the last lines of the Space's own log if its build or its app failed and the log can be read."""
     from airflow_provider_hfspaces.hub.errors import HubError
+    from airflow_provider_hfspaces.hub.stages import NEEDS_RESTART_STAGES, SpaceStage
 
     stage = error.runtime.stage if error.runtime else None
     if stage not in NEEDS_RESTART_STAGES:
@@ -324,7 +340,7 @@ def tell_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
         log.error("    %s", line)
 
 
-class SelectingOperator(BaseOperator):
+class SelectingOperator(HubTask, BaseOperator):
     """Base of the operators that select Spaces.
 
     :param author: whose Spaces: a user or an organization. Templated, like all of the selection.
@@ -375,19 +391,6 @@ class SelectingOperator(BaseOperator):
         self.exclude = exclude
         self.tags = tags
         self.hf_spaces_conn_id = hf_spaces_conn_id
-
-    @cached_property
-    def hook(self) -> HfSpacesHook:
-        """The hook of the connection, built once per try."""
-        from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-
-        return HfSpacesHook(self.hf_spaces_conn_id)
-
-    @cached_property
-    def killed(self) -> threading.Event:
-        """Set when the task is killed."""
-        # Not in __init__: Airflow copies operators, and an event cannot be copied.
-        return threading.Event()
 
     def on_kill(self) -> None:
         """Send nothing more. What was under way is recorded."""

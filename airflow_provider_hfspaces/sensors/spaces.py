@@ -1,12 +1,10 @@
-"""Sensors that wait until a Space is in a stage, or really runs on some hardware."""
+"""Sensors that wait until a Space is in a stage, or runs on some hardware or at some commit."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import default_deferrable
@@ -20,40 +18,57 @@ from airflow_provider_hfspaces.compat.imports import (
     PokeReturnValue,
 )
 from airflow_provider_hfspaces.failures import failing_for_good
-from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
-from airflow_provider_hfspaces.operators.base import NamedBySpace, name_by_space
+from airflow_provider_hfspaces.operators.base import (
+    HubTask,
+    NamedBySpace,
+    log_space_log,
+    name_by_space,
+    time_limit,
+)
+from airflow_provider_hfspaces.rendered import as_list
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
     from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
 __all__ = ["SpaceRunningSensor", "SpaceStageSensor"]
 
-_TRIGGER_LATE = 600.0
-"""Seconds after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
 
-
-class SpaceStageSensor(NamedBySpace, BaseSensorOperator):
+class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
     """Wait until a Space is in one of some stages.
 
-    Fails at once, without using up retries, in a stage that the Space does not leave by itself:
-    waiting longer would not help. With ``soft_fail`` the task is skipped instead. One request per
-    look, ``GET /api/spaces/{repo_id}/runtime``; returns the runtime.
+    ::
+
+        paused = SpaceStageSensor(task_id="paused", repo_id="acme/whisper", stages=["PAUSED"])
+
+    A stage that the Space does not leave by itself fails the task at once, without using up its retries.
+    With ``soft_fail`` such a stage and a timeout skip the task. Everything else that goes wrong, such as a
+    missing Space or a rejected token, fails the task with ``soft_fail`` too.
+
+    Each look is one request, ``GET /api/spaces/{repo_id}/runtime``. Returns the runtime.
 
     :param repo_id: the Space, as ``owner/name``. Templated.
-    :param stages: any of these, such as ``{"PAUSED"}``; STOPPED and SLEEPING stand for each other.
-        Templated.
-    :param hardware: the flavor that it must run on as well. Templated.
-    :param failed_stages: stages that fail the task; by default those that a Space does not leave by
-        itself (errors, paused, sleeping, being deleted), less the ones that are waited for. An
-        empty list waits through all of them.
+    :param stages: the stages, such as ``["PAUSED"]``; STOPPED and SLEEPING count as one. Takes the output
+        of another task, and text such as ``"['PAUSED']"``. Templated.
+    :param hardware: the flavor that the Space must run on as well. Templated.
+    :param sha: the commit that must run as well, in full or its first seven characters or more. Templated.
+    :param failed_stages: stages that fail the task; by default the stages that a Space does not leave by
+        itself (errors, paused, sleeping, being deleted), except those in ``stages``. With an empty list
+        the sensor waits through all stages. Templated.
     :param hf_spaces_conn_id: the connection to the Hub. Templated.
-    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
-        ``[operators] default_deferrable`` says.
+    :param deferrable: wait in the triggerer, without a worker; by default Airflow's
+        ``[operators] default_deferrable``.
     """
 
-    template_fields: Sequence[str] = ("repo_id", "hf_spaces_conn_id", "stages", "hardware")
+    template_fields: Sequence[str] = (
+        "repo_id",
+        "hf_spaces_conn_id",
+        "stages",
+        "hardware",
+        "sha",
+        "failed_stages",
+    )
     operator_extra_links: Sequence[BaseOperatorLink] = (SpaceLink(), SpaceLogsLink())
     ui_color = "#fff3b0"
 
@@ -63,153 +78,193 @@ class SpaceStageSensor(NamedBySpace, BaseSensorOperator):
         repo_id: str,
         stages: Iterable[str] | str,
         hardware: str | None = None,
+        sha: str | None = None,
         failed_stages: Iterable[str] | str | None = None,
         hf_spaces_conn_id: str = "hf_spaces_default",
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**_with_seconds(kwargs))
         self.repo_id = repo_id
         self.deferrable = default_deferrable() if deferrable is None else deferrable
-        self.stages = stages if isinstance(stages, str) else list(stages)
+        self.stages = _as_stored(stages)
         self.hardware = hardware
-        if failed_stages is not None:
-            failed_stages = [failed_stages] if isinstance(failed_stages, str) else sorted(failed_stages)
-        self.failed_stages = failed_stages
+        self.sha = sha
+        self.failed_stages = _as_stored(failed_stages)
         self.hf_spaces_conn_id = hf_spaces_conn_id
         name_by_space(self)
-        self._linked = False
-        self._last: str | None = None
-
-    @cached_property
-    def hook(self) -> HfSpacesHook:
-        """The hook of the connection, built once per process."""
-        from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-
-        return HfSpacesHook(self.hf_spaces_conn_id)
+        self._is_linked = False
+        self._last_state: str | None = None
 
     def execute(self, context: Context) -> Any:
         """Wait: in this worker, by coming back, or in the triggerer."""
-        if not self.deferrable:
-            return super().execute(context)
-        with self._skipping_softly():
-            look = self.poke(context)
-        if look:
-            return look.xcom_value
-        return self._defer()
-
-    def _defer(self) -> None:
-        from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
-
-        now, timeout = time.time(), float(self.timeout)
-        if self.execution_timeout is not None:
-            timeout = min(timeout, self.execution_timeout.total_seconds())
-        repo_id = self.hook.repo_id(self.repo_id)
-        self.defer(
-            trigger=SpaceTrigger(
-                repo_id=repo_id,
-                goal=self._goal,
-                hf_spaces_conn_id=self.hf_spaces_conn_id,
+        with self._skipping_only_waits():
+            if not self.deferrable:
+                return super().execute(context)
+            with self._never_failing():
+                look = self.poke(context)
+            if look:
+                return look.xcom_value
+            return self.defer_wait(
+                self.hook.repo_id(self.repo_id),
+                self.goal(),
+                timeout=time_limit(self, float(self.timeout)),
                 poll_interval=float(self.poke_interval),
-                deadline=now + timeout,
-                started=now,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=timeout + _TRIGGER_LATE),
-        )
+            )
+
+    def resume_execution(self, *args: Any, **kwargs: Any) -> Any:
+        """Resume after a deferred wait."""
+        with self._skipping_only_waits():
+            return super().resume_execution(*args, **kwargs)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
-        """Go on after a deferred wait; returns the runtime.
+        """Returns the runtime after a deferred wait.
 
-        :raises AirflowSensorTimeout: when the Space has not got there in time.
-        :raises AirflowFailException: when it does not get there by itself any more.
+        :raises AirflowSensorTimeout: if the Space has not reached the goal in time.
+        :raises AirflowFailException: if the Space does not reach the goal by itself any more, and for
+            other errors that a retry cannot fix.
+        :raises AirflowSkipException: instead of both with ``soft_fail``, except for the other errors.
         """
         from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, error_from_dict
-        from airflow_provider_hfspaces.operators.base import tell_space_log
 
         if event["status"] == "reached":
             return event["runtime"]
-        with self._skipping_softly(), failing_for_good():
-            error = error_from_dict(event["error"])
+        error = error_from_dict(event["error"])
+        with self._never_failing(), failing_for_good():
             if event["status"] == "timeout":
+                self._skip_softly(error)
                 raise AirflowSensorTimeout(str(error))
-            if isinstance(error, SpaceWaitFailed):
-                tell_space_log(self.log, self.hook, error)
-                error.permanent = True
+            if isinstance(error, SpaceWaitFailed) and error.runtime is not None:
+                self._fail_wait(error)
             raise error
 
-    @contextmanager
-    def _skipping_softly(self) -> Iterator[None]:
-        """As sensors do when they are told to skip instead of failing."""
-        try:
-            yield
-        except (AirflowFailException, AirflowSensorTimeout) as error:
-            if self.soft_fail or getattr(self, "never_fail", False):
-                raise AirflowSkipException(str(error)) from error
-            raise
-
     def poke(self, context: Context) -> PokeReturnValue:
-        """One look at the Space.
+        """Look at the Space once.
 
-        :raises AirflowFailException: when it does not get there by itself any more.
+        :raises AirflowFailException: if the Space does not reach the goal by itself any more, and for
+            other errors that a retry cannot fix.
+        :raises AirflowSkipException: with ``soft_fail``, if the Space does not reach the goal any more.
         """
         with failing_for_good():
-            return self._look(self.hook.repo_id(self.repo_id), context)
+            repo_id = self.hook.repo_id(self.repo_id)
+            return self._look(repo_id, self.goal(), context)
 
-    def _look(self, repo_id: str, context: Context) -> PokeReturnValue:
+    def goal(self) -> Goal:
+        """Returns what the sensor waits for.
+
+        :raises InvalidInput: for a stage, a flavor or a commit that is not valid.
+        """
+        from airflow_provider_hfspaces.hub.checks import checked_hardware, checked_sha, checked_stages
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal
+
+        failed = None
+        if self.failed_stages is not None:
+            failed = checked_stages(as_list(self.failed_stages), least=0)
+        stages = checked_stages(as_list(self.stages))
+        sha = checked_sha(self.sha) if self.sha else None
+        if self.hardware:
+            checked_hardware(self.hardware, self.hook.offered(self.hardware))
+        return Goal(stages=stages, hardware=self.hardware or None, sha=sha, failed_stages=failed)
+
+    def _look(self, repo_id: str, goal: Goal, context: Context) -> PokeReturnValue:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
-        from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
         from airflow_provider_hfspaces.hub.waiting.goal import Failed, Reached
-        from airflow_provider_hfspaces.operators.base import tell_space_log
+        from airflow_provider_hfspaces.hub.waiting.wait import wait_failed
 
         self._link(context, repo_id)
-        goal = self._goal
         runtime = self.hook.get_runtime(repo_id)
         state = describe(runtime)
-        if state != self._last:
-            self._last = state
+        if state != self._last_state:
+            self._last_state = state
             self.log.info("Space %s is %s.", repo_id, state)
         verdict = goal.judge(runtime)
         if isinstance(verdict, Failed):
-            error = SpaceWaitFailed(
-                f"Space {repo_id} does not get to {goal}: {verdict.reason}.",
-                repo_id=repo_id,
-                runtime=runtime,
-                permanent=True,
-            )
-            tell_space_log(self.log, self.hook, error)
-            raise error
+            self._fail_wait(wait_failed(repo_id, goal, verdict, runtime))
         reached = isinstance(verdict, Reached)
         return PokeReturnValue(is_done=reached, xcom_value=runtime.to_dict() if reached else None)
 
-    @cached_property
-    def _goal(self) -> Goal:
-        from airflow_provider_hfspaces.hub.checks import checked_hardware, checked_stages
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal
+    def _fail_wait(self, error: SpaceWaitFailed) -> None:
+        """Fail or skip: a sensor does not act, so that a retry of the sensor would meet the same stage."""
+        log_space_log(self.log, self.hook, error)
+        self._skip_softly(error)
+        error.permanent = True
+        raise error
 
-        failed = None if self.failed_stages is None else checked_stages(self.failed_stages, least=0)
-        if self.hardware is not None:
-            checked_hardware(self.hardware, self.hook.offered(self.hardware))
-        return Goal(stages=checked_stages(self.stages), hardware=self.hardware, failed_stages=failed)
+    def _skip_softly(self, error: Exception) -> None:
+        if self.soft_fail:
+            raise AirflowSkipException(str(error)) from None
+
+    @contextmanager
+    def _skipping_only_waits(self) -> Iterator[None]:
+        """Let ``soft_fail`` skip what a wait may end with, and nothing else.
+
+        Airflow skips every failure of a sensor with ``soft_fail``: a misspelt Space would be skipped for
+        ever.
+        """
+        try:
+            yield
+        except AirflowSkipException as skip:
+            failure = skip.__cause__
+            if isinstance(failure, AirflowFailException) and not getattr(self, "never_fail", False):
+                raise failure from None
+            raise
+
+    @contextmanager
+    def _never_failing(self) -> Iterator[None]:
+        """Skip on any failure if the task has Airflow's ``never_fail``."""
+        try:
+            yield
+        except (AirflowFailException, AirflowSensorTimeout) as error:
+            if getattr(self, "never_fail", False):
+                raise AirflowSkipException(str(error)) from None
+            raise
 
     def _link(self, context: Context, repo_id: str) -> None:
-        if self._linked:
+        if self._is_linked:
             return
-        self._linked = True
+        self._is_linked = True
         for link in (SpaceLink, SpaceLogsLink):
             link.persist(context, self.hook.settings.endpoint, repo_id)
 
 
 class SpaceRunningSensor(SpaceStageSensor):
-    """Wait until a Space runs, on the hardware that is asked for.
+    """Wait until a Space runs, on the requested hardware and at the requested commit.
 
-    RUNNING_BUILDING and RUNNING_APP_STARTING serve the old version on the old hardware, and do not
-    count.
+    ::
+
+        running = SpaceRunningSensor(task_id="running", repo_id="acme/whisper", hardware="t4-small")
+
+    RUNNING_BUILDING and RUNNING_APP_STARTING do not count: the old version still serves, on the old
+    hardware.
 
     :param repo_id: the Space, as ``owner/name``. Templated.
-    :param hardware: the flavor that it must run on; ``None`` for any. Templated.
+    :param hardware: the flavor that the Space must run on; ``None`` for any. Templated.
+    :param sha: the commit that must run; ``None`` for any. Templated.
     """
 
-    def __init__(self, *, repo_id: str, hardware: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, repo_id: str, hardware: str | None = None, sha: str | None = None, **kwargs: Any
+    ) -> None:
+        from airflow_provider_hfspaces.hub.stages import SpaceStage
+
         kwargs.setdefault("stages", [SpaceStage.RUNNING.value])
-        super().__init__(repo_id=repo_id, hardware=hardware, **kwargs)
+        super().__init__(repo_id=repo_id, hardware=hardware, sha=sha, **kwargs)
+
+
+def _as_stored(stages: Any) -> Any:
+    """Returns stages as Airflow can store them. What a task or a template will provide is left alone."""
+    return sorted(stages) if isinstance(stages, AbstractSet) else stages
+
+
+def _with_seconds(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of Airflow's own sensor, with its durations in seconds.
+
+    :raises InvalidNumber: for a duration that is not valid.
+    """
+    from airflow_provider_hfspaces.hub.seconds import checked_seconds
+
+    for name, zero in (("poke_interval", False), ("timeout", True)):
+        if name in kwargs:
+            label = f"{name} of task {kwargs.get('task_id')!r}"
+            kwargs[name] = checked_seconds(kwargs[name], label, zero=zero)
+    return kwargs

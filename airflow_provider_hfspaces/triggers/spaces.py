@@ -1,10 +1,11 @@
-"""SpaceTrigger: waits for a Space without a worker, and with next to no requests."""
+"""SpaceTrigger waits for a Space in the triggerer, without a worker."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -13,10 +14,18 @@ from airflow_provider_hfspaces.compat.imports import has_trigger_on_kill
 from airflow_provider_hfspaces.compat.server import is_ended
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook, describe
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitError, SpaceWaitTimeout, error_to_dict
+from airflow_provider_hfspaces.hub.errors import (
+    HubError,
+    SpaceWaitError,
+    SpaceWaitFailed,
+    SpaceWaitTimeout,
+    error_to_dict,
+)
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
+from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
 from airflow_provider_hfspaces.triggers.watches import watching
 
 __all__ = ["SpaceTrigger"]
@@ -25,75 +34,67 @@ _undoing: set[asyncio.Future[None]] = set()
 """The event loop forgets tasks that nobody holds."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SpaceTrigger(BaseTrigger):
-    """Wait until a Space is where it should be.
+    """Wait until a Space reaches a goal.
+
+    ::
+
+        self.defer(
+            trigger=SpaceTrigger(repo_id="acme/whisper", goal=Goal(), deadline=time.time() + 1800),
+            method_name="execute_complete",
+        )
 
     All SpaceTriggers of a triggerer that use the same Hub and token share one
-    :class:`~airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch`. No token is in its arguments. Fires one
-    event: ``{"status": "reached" | "failed" | "timeout", "runtime": …, "reason": …, "error": …, "repo_id":
-    …, "since": …, "then": …}``.
+    :class:`~airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch`. The arguments contain no token. The
+    trigger fires one event: ``{"status": "reached" | "failed" | "timeout", "runtime": …, "reason": …,
+    "error": …, "repo_id": …, "since": …, "then": …}``.
 
     :param repo_id: the Space, as ``owner/name``.
-    :param goal: the goal of the wait, or its ``to_dict()``.
+    :param goal: what the Space has to reach, as a
+        :class:`~airflow_provider_hfspaces.hub.waiting.goal.Goal` or its ``to_dict()``.
     :param hf_spaces_conn_id: the connection to the Hub.
     :param poll_interval: seconds between two looks at the Space, at least.
-    :param deadline: when the wait ends at the latest, in seconds since 1970: it stays the same when the
-        triggerer is restarted.
-    :param grace: seconds after ``started`` for which a Space that looks as before is only late.
+    :param deadline: when the wait ends, in seconds since 1970. It stays the same when the triggerer is
+        restarted.
+    :param grace: seconds after ``started`` for which a Space that looks as before the request is only late.
     :param started: when the wait began, in seconds since 1970; by default now.
-    :param before: the runtime when something was asked of the Space, as
-        :meth:`~airflow_provider_hfspaces.hub.models.SpaceRuntime.to_dict` says it.
-    :param answer: the runtime that the Hub answered to that.
-    :param put_back: the snapshot to put back when a user kills the task, as
-        :meth:`~airflow_provider_hfspaces.hub.snapshot.SpaceSnapshot.to_dict` says it.
-    :param then: what the operator needs to know afterwards, as plain JSON; comes back in the event.
+    :param before: the runtime when a request was sent to the Space, from
+        :meth:`~airflow_provider_hfspaces.hub.models.SpaceRuntime.to_dict`.
+    :param answer: the runtime with which the Hub answered that request, from ``to_dict()``.
+    :param put_back: the snapshot to restore if a user kills the task, from
+        :meth:`~airflow_provider_hfspaces.hub.snapshot.SpaceSnapshot.to_dict`.
+    :param then: plain JSON that the operator needs afterwards; returned in the event.
+    :raises InvalidInput: for a duration that is not valid.
     """
 
-    def __init__(
-        self,
-        *,
-        repo_id: str,
-        goal: Goal | Mapping[str, Any],
-        hf_spaces_conn_id: str = "hf_spaces_default",
-        poll_interval: float = 10.0,
-        deadline: float,
-        grace: float = 30.0,
-        started: float | None = None,
-        before: Mapping[str, Any] | None = None,
-        answer: Mapping[str, Any] | None = None,
-        put_back: Mapping[str, Any] | None = None,
-        then: Mapping[str, Any] | None = None,
-    ) -> None:
+    repo_id: str
+    goal: Goal | Mapping[str, Any]
+    hf_spaces_conn_id: str = "hf_spaces_default"
+    poll_interval: float = 10.0
+    deadline: float
+    grace: float = GRACE_SECONDS
+    started: float | None = None
+    before: Mapping[str, Any] | None = None
+    answer: Mapping[str, Any] | None = None
+    put_back: Mapping[str, Any] | None = None
+    then: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.repo_id = repo_id
-        self.goal = goal if isinstance(goal, Goal) else Goal.from_dict(goal)
-        self.hf_spaces_conn_id = hf_spaces_conn_id
-        self.poll_interval = poll_interval
-        self.deadline = deadline
-        self.grace = grace
-        self.started = time.time() if started is None else started
-        self.before = before
-        self.answer = answer
-        self.put_back = put_back
-        self.then = then
+        if not isinstance(self.goal, Goal):
+            self.goal = Goal.from_dict(self.goal)
+        self.poll_interval = checked_seconds(self.poll_interval, "poll_interval")
+        self.grace = checked_seconds(self.grace, "grace", zero=True)
+        self.started = time.time() if self.started is None else _moment(self.started, "started")
+        self.deadline = _moment(self.deadline, "deadline")
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """As Airflow stores it."""
+        """Returns the trigger as Airflow stores it."""
+        arguments = {each.name: getattr(self, each.name) for each in fields(self)}
         return (
             "airflow_provider_hfspaces.triggers.spaces.SpaceTrigger",
-            {
-                "repo_id": self.repo_id,
-                "goal": self.goal.to_dict(),
-                "hf_spaces_conn_id": self.hf_spaces_conn_id,
-                "poll_interval": self.poll_interval,
-                "deadline": self.deadline,
-                "grace": self.grace,
-                "started": self.started,
-                "before": self.before,
-                "answer": self.answer,
-                "put_back": self.put_back,
-                "then": self.then,
-            },
+            {**arguments, "goal": arguments["goal"].to_dict()},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -101,51 +102,57 @@ class SpaceTrigger(BaseTrigger):
         try:
             yield TriggerEvent(await self._event())  # type: ignore[no-untyped-call]
         except asyncio.CancelledError:
-            # Before 3.3 a trigger is not told why it is cancelled.
+            # Before Airflow 3.3 a trigger does not learn why it is cancelled.
             if not has_trigger_on_kill():
                 await self._undo_if_killed()
             raise
 
     async def on_kill(self) -> None:
-        """A user has ended or cleared the task (Airflow 3.3)."""
+        """Restore the snapshot if a user has ended the task (Airflow 3.3)."""
         await self._undo_if_killed()
 
     async def _event(self) -> dict[str, Any]:
-        told = {"repo_id": self.repo_id, "since": self.started, "then": self.then}
+        outcome = {"repo_id": self.repo_id, "since": self.started, "then": self.then}
         try:
-            async with watching(self.hf_spaces_conn_id) as (watch, _):
-                now = time.time()
-                runtime = await watch.wait_for(
-                    self.repo_id,
-                    self.goal,
-                    timeout=self.deadline - now,
-                    poll_interval=self.poll_interval,
-                    before=SpaceRuntime.from_dict(self.before) if self.before else None,
-                    answer=SpaceRuntime.from_dict(self.answer) if self.answer else None,
-                    grace=self.grace,
-                    elapsed=now - self.started,
-                    whole_timeout=self.deadline - self.started,
-                    on_change=self._tell_change,
-                )
+            runtime = await self._wait()
         except (SpaceWaitError, HubError, InvalidInput) as error:
-            seen = getattr(error, "runtime", None)
-            return {
-                **told,
-                "status": "timeout" if isinstance(error, SpaceWaitTimeout) else "failed",
-                "reason": str(error),
-                "runtime": seen.to_dict() if seen else None,
-                "error": error_to_dict(error),
-            }
-        return {**told, "status": "reached", "reason": None, "runtime": runtime.to_dict(), "error": None}
+            return {**outcome, **_failure(error)}
+        except Exception as error:
+            # An exception that leaves a trigger loses its words on the way to the task.
+            self.log.exception("The wait for Space %s failed.", self.repo_id)
+            unexpected = SpaceWaitFailed(
+                f"The wait for Space {self.repo_id} failed: {type(error).__name__}. Retry the task; the "
+                f"traceback is in its log.",
+                repo_id=self.repo_id,
+                runtime=None,
+            )
+            return {**outcome, **_failure(unexpected)}
+        return {**outcome, "status": "reached", "reason": None, "runtime": runtime.to_dict(), "error": None}
 
-    def _tell_change(self, runtime: SpaceRuntime, elapsed: float) -> None:
+    async def _wait(self) -> SpaceRuntime:
+        assert self.started is not None
+        assert isinstance(self.goal, Goal)
+        async with watching(self.hf_spaces_conn_id) as (watch, _):
+            return await watch.wait_for(
+                self.repo_id,
+                self.goal,
+                timeout=max(self.deadline - self.started, 0.0),
+                poll_interval=self.poll_interval,
+                before=SpaceRuntime.from_dict(self.before) if self.before else None,
+                answer=SpaceRuntime.from_dict(self.answer) if self.answer else None,
+                grace=self.grace,
+                elapsed=time.time() - self.started,
+                on_change=self._log_change,
+            )
+
+    def _log_change(self, runtime: SpaceRuntime, elapsed: float) -> None:
         self.log.info("%4.0f s  %s is %s", elapsed, self.repo_id, describe(runtime))
 
     async def _undo_if_killed(self) -> None:
         if not self.put_back:
             return
-        # Airflow cancels a trigger again while it is being told of the kill: what undoes the upgrade
-        # must go on all the same.
+        # Airflow cancels a trigger once more while it handles the kill: what undoes the upgrade must go on
+        # all the same.
         undoing = asyncio.ensure_future(self._undo())
         _undoing.add(undoing)
         undoing.add_done_callback(_undoing.discard)
@@ -165,3 +172,30 @@ class SpaceTrigger(BaseTrigger):
             self.log.warning("The task was killed: Space %s is put back as it was.", self.repo_id)
         finally:
             await client.aclose()
+
+
+def _failure(error: SpaceWaitError | HubError | InvalidInput) -> dict[str, Any]:
+    """Returns the part of the event that says how a wait has failed."""
+    runtime = getattr(error, "runtime", None)
+    return {
+        "status": "timeout" if isinstance(error, SpaceWaitTimeout) else "failed",
+        "reason": str(error),
+        "runtime": runtime.to_dict() if runtime else None,
+        "error": error_to_dict(error),
+    }
+
+
+def _moment(value: Any, name: str) -> float:
+    """Returns a moment in seconds since 1970.
+
+    :raises InvalidNumber: for anything that is not a number.
+    """
+    from airflow_provider_hfspaces.hub.checks import InvalidNumber
+
+    try:
+        moment = float(value)
+    except (TypeError, ValueError, OverflowError):
+        moment = float("nan")
+    if not abs(moment) < 1e11:
+        raise InvalidNumber(f"{name} must be a moment in seconds since 1970; got {value!r:.100}.")
+    return moment

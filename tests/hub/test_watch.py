@@ -1,8 +1,10 @@
-"""Many waits, few requests: one watch for all, on an emulated Hub."""
+"""Many waits share one watch: few requests, and nobody suffers from another wait."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -11,17 +13,38 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.hub.errors import SpaceNotFound, SpaceWaitFailed, SpaceWaitTimeout
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.errors import (
+    HubProtocolError,
+    HubUnavailable,
+    SpaceNotFound,
+    SpaceWaitFailed,
+    SpaceWaitTimeout,
+)
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.quota import Pace
 from airflow_provider_hfspaces.hub.http.retry import RateBudget
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
-from airflow_provider_hfspaces.hub.waiting.polling import Polling, _Owner, _Space
 from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
+from tests.stub import Say, StubHub
 
 SPACE = "acme/whisper"
 GPU = Goal(hardware="t4-small")
+
+
+class Clock:
+    """Virtual time, which passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -29,10 +52,17 @@ def hub_time() -> dict[str, float]:
     return {"speed": 0}
 
 
-def watched(hub: HubEmulator, use: Callable[[SpaceWatch], Awaitable[Any]]) -> Any:
+def watched(
+    hub: HubEmulator | StubHub, use: Callable[[SpaceWatch], Awaitable[Any]], clock: Clock | None = None
+) -> Any:
+    """Use a watch, in virtual time if there is a clock."""
+
     async def run() -> Any:
-        async with AsyncHubClient(hub.token, hub.url) as client:
-            watch = SpaceWatch(client)
+        token = "hf_stubstubstub" if isinstance(hub, StubHub) else hub.token
+        async with AsyncHubClient(token, hub.url) as client:
+            options: dict[str, Any] = {"clock": clock, "sleep": clock.sleep} if clock else {}
+            pace = Pace(client.budget, **options)
+            watch = SpaceWatch(client, pace=pace, **options)
             try:
                 return await asyncio.wait_for(use(watch), 30)
             finally:
@@ -41,8 +71,8 @@ def watched(hub: HubEmulator, use: Callable[[SpaceWatch], Awaitable[Any]]) -> An
     return asyncio.run(run())
 
 
-def asked(hub: HubEmulator) -> Counter[str]:
-    """How often for a list, and how often for a Space alone."""
+def requests_of(hub: HubEmulator) -> Counter[str]:
+    """Returns the number of requests for lists, and for single Spaces."""
     return Counter(
         "list" if request.path == "/api/spaces" else request.path.rpartition("/")[2]
         for request in hub.requests
@@ -76,7 +106,7 @@ def test_waits_until_a_space_really_runs_there(hub: HubEmulator) -> None:
     assert states[-1] == ("RUNNING", "t4-small")
 
 
-def test_the_first_look_is_at_once_and_who_waits_for_the_same_shares_it(hub: HubEmulator) -> None:
+def test_the_first_look_is_at_once_and_shared_by_all_waits_for_the_space(hub: HubEmulator) -> None:
     hub.add_space(SPACE, hardware="t4-small")
 
     async def use(watch: SpaceWatch) -> list[SpaceRuntime]:
@@ -85,10 +115,10 @@ def test_the_first_look_is_at_once_and_who_waits_for_the_same_shares_it(hub: Hub
         )
 
     assert len(watched(hub, use)) == 20
-    assert asked(hub) == {"runtime": 1}
+    assert requests_of(hub) == {"runtime": 1}
 
 
-def test_few_are_asked_about_one_by_one(hub: HubEmulator) -> None:
+def test_a_few_spaces_are_looked_at_one_by_one(hub: HubEmulator) -> None:
     names = [f"acme/s{number}" for number in range(3)]
     for name in names:
         hub.add_space(name, hardware="t4-small")
@@ -97,10 +127,10 @@ def test_few_are_asked_about_one_by_one(hub: HubEmulator) -> None:
         await asyncio.gather(*(watch.wait_for(name, GPU, timeout=10) for name in names))
 
     watched(hub, use)
-    assert asked(hub) == {"runtime": 3}
+    assert requests_of(hub) == {"runtime": 3}
 
 
-def test_many_of_an_owner_are_asked_about_with_one_list(hub: HubEmulator) -> None:
+def test_many_spaces_of_an_owner_are_read_from_one_list(hub: HubEmulator) -> None:
     names = [f"acme/s{number}" for number in range(200)]
     for name in names:
         hub.add_space(name)
@@ -110,18 +140,18 @@ def test_many_of_an_owner_are_asked_about_with_one_list(hub: HubEmulator) -> Non
         waits = [
             asyncio.ensure_future(watch.wait_for(name, GPU, timeout=20, poll_interval=0.2)) for name in names
         ]
-        await until(lambda: asked(hub)["list"] >= 5)
-        assert asked(hub)["runtime"] == 0
+        await until(lambda: requests_of(hub)["list"] >= 5)
+        assert requests_of(hub)["runtime"] == 0
         hub.advance(600)
         await asyncio.gather(*waits)
 
     watched(hub, use)
     # One list after the other, and one look at each Space to make sure.
-    assert 200 <= asked(hub)["runtime"] <= 220
-    assert asked(hub)["list"] < 50
+    assert 200 <= requests_of(hub)["runtime"] <= 220
+    assert requests_of(hub)["list"] < 50
 
 
-def test_a_list_that_is_behind_delays_but_does_not_mislead(hub: HubEmulator) -> None:
+def test_a_list_that_lags_behind_delays_a_wait_but_does_not_mislead_it(hub: HubEmulator) -> None:
     names = [f"acme/s{number}" for number in range(20)]
     for name in names:
         hub.add_space(name, hardware="t4-small")
@@ -141,7 +171,7 @@ def test_a_list_that_is_behind_delays_but_does_not_mislead(hub: HubEmulator) -> 
         assert "is paused" in str(outcome)
 
 
-def test_a_space_that_the_list_does_not_show_is_asked_about_directly(hub: HubEmulator) -> None:
+def test_a_space_that_is_not_in_the_list_is_looked_at_alone(hub: HubEmulator) -> None:
     names = [f"acme/s{number}" for number in range(20)]
     for name in names:
         hub.add_space(name, hardware="t4-small")
@@ -170,25 +200,25 @@ def test_an_owner_with_more_pages_than_waits_is_not_listed(hub: HubEmulator) -> 
         waits = [
             asyncio.ensure_future(watch.wait_for(name, GPU, timeout=20, poll_interval=0.1)) for name in names
         ]
-        await until(lambda: asked(hub)["runtime"] >= 30)
-        assert asked(hub)["list"] <= 9
+        await until(lambda: requests_of(hub)["runtime"] >= 30)
+        assert requests_of(hub)["list"] <= 9
         hub.advance(600)
         await asyncio.gather(*waits)
 
     watched(hub, use)
 
 
-def test_words_and_kinds_are_those_of_the_hooks_wait(hub: HubEmulator) -> None:
+def test_errors_are_those_of_the_hooks_wait(hub: HubEmulator) -> None:
     hub.add_space(SPACE, stage="BUILD_ERROR", error_message="Job failed with exit code: 137")
     hub.add_space("acme/slow", stage="PAUSED")
 
     async def use(watch: SpaceWatch) -> None:
-        with pytest.raises(SpaceWaitFailed, match="does not get to RUNNING: it is in stage BUILD_ERROR: Job"):
+        with pytest.raises(SpaceWaitFailed, match=r"did not reach RUNNING: its build failed .* Job failed"):
             await watch.wait_for(SPACE, Goal(), timeout=10)
         patient = Goal(failed_stages=frozenset())
         with pytest.raises(
             SpaceWaitTimeout,
-            match=r"acme/slow is not RUNNING after \d seconds: stage PAUSED\. Look at its logs",
+            match=r"acme/slow did not reach RUNNING in \d seconds: stage PAUSED\. Raise timeout",
         ):
             await watch.wait_for("acme/slow", patient, timeout=1.5, poll_interval=0.05)
         with pytest.raises(SpaceNotFound):
@@ -198,19 +228,19 @@ def test_words_and_kinds_are_those_of_the_hooks_wait(hub: HubEmulator) -> None:
     watched(hub, use)
 
 
-def test_a_wait_that_is_late_already_still_gets_its_look(hub: HubEmulator) -> None:
+def test_a_wait_that_is_over_when_it_begins_gets_one_look(hub: HubEmulator) -> None:
     hub.add_space(SPACE, hardware="t4-small")
-    assert watched(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=-30, elapsed=60)).stage == "RUNNING"
+    assert watched(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=30, elapsed=60)).stage == "RUNNING"
 
 
 def test_an_outage_is_waited_out(hub: HubEmulator, caplog: pytest.LogCaptureFixture) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     hub.faults.add(kind="status", status=503, times=3)
     assert watched(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=10, poll_interval=0.05))
-    assert caplog.text.count("Looking again later") == 1
+    assert caplog.text.count("The wait goes on") == 1
 
 
-def test_one_owners_trouble_is_nobody_elses(hub: HubEmulator) -> None:
+def test_trouble_with_one_owner_delays_no_other_owner(hub: HubEmulator) -> None:
     hub.faults.add(kind="silence", path="/api/spaces/broken/")
     hub.add_space("broken/x")
     for number in range(30):
@@ -225,39 +255,28 @@ def test_one_owners_trouble_is_nobody_elses(hub: HubEmulator) -> None:
     watched(hub, use)
 
 
-def test_early_in_a_build_it_looks_half_as_often(hub: HubEmulator) -> None:
-    hub.add_space(SPACE, stage="RUNNING_BUILDING", hardware="t4-small")
-    now = [0.0]
+def test_a_build_is_looked_at_half_as_often_in_its_first_half() -> None:
+    def say(stage: str, hardware: str = "cpu-basic") -> Say:
+        return Say(200, {"stage": stage, "hardware": {"current": hardware, "requested": "t4-small"}})
 
-    async def looks(builds: list[float]) -> list[float]:
-        async with AsyncHubClient(hub.token, hub.url) as client:
-            polling = Polling(client, Nobody(), clock=lambda: now[0])
-            polling.builds.extend(builds)
-            owner = _Owner(polling, Nobody(), "acme", lambda: now[0])
-            space = _Space(SPACE, 10, 0)
-            found = []
-            for moment, stage in ((0, "RUNNING"), (5, "BUILDING"), (45, "BUILDING"), (90, "BUILDING")):
-                now[0] = moment
-                owner._seen(space, SpaceRuntime(stage), moment)
-                found.append(space.due - moment)
-            await owner.close()
-            return found
+    earlier_builds = [say("RUNNING"), *[*[say("BUILDING")] * 12, say("RUNNING")] * 3]
+    clock = Clock()
+    seconds: list[float] = []
 
-    assert asyncio.run(looks([120.0, 130.0, 140.0])) == [10, 20, 10, 10]
-    assert asyncio.run(looks([120.0])) == [10, 10, 10, 10]
+    def note(runtime: SpaceRuntime, elapsed: float) -> None:
+        seconds.append(elapsed)
 
-
-class Nobody:
-    """Is told, and does nothing."""
-
-    def saw(self, repo_id: str, runtime: SpaceRuntime, *, certain: bool) -> bool:
-        return False
-
-    def lost(self, repo_id: str, error: Exception) -> None:
-        """Nothing."""
+    with StubHub(*earlier_builds, *[say("BUILDING")] * 3, otherwise=say("RUNNING", "t4-small")) as stub:
+        watched(
+            stub,
+            lambda watch: watch.wait_for(SPACE, GPU, timeout=20, poll_interval=10, on_change=note),
+            clock,
+        )
+    lengths = [later - earlier for earlier, later in itertools.pairwise(seconds)]
+    assert lengths == pytest.approx([10, 120, 10, 120, 10, 120, 10, 20 + 20 + 10], abs=1)
 
 
-def test_every_change_is_told_to_who_wants_to_know(hub: HubEmulator) -> None:
+def test_every_change_is_reported(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
 
     async def use(watch: SpaceWatch) -> list[tuple[str | None, str]]:
@@ -274,43 +293,6 @@ def test_every_change_is_told_to_who_wants_to_know(hub: HubEmulator) -> None:
         ("RUNNING", "RUNTIME_ERROR"),
         ("RUNTIME_ERROR", "PAUSED"),
     ]
-
-
-def test_another_source_of_truth_can_take_pollings_place(hub: HubEmulator) -> None:
-    class Oracle:
-        def __init__(self, told: Any) -> None:
-            self.told, self.closed = told, False
-
-        def follow(self, repo_id: str, interval: float) -> None:
-            runtime = SpaceRuntime("RUNNING", "t4-small", "t4-small")
-            asyncio.get_running_loop().call_soon(lambda: self.told.saw(repo_id, runtime, certain=True))
-
-        def leave(self, repo_id: str) -> None:
-            self.closed = True
-
-        async def close(self) -> None:
-            self.closed = True
-
-    async def run() -> SpaceRuntime:
-        async with AsyncHubClient(hub.token, hub.url) as client:
-            watch = SpaceWatch(client, source=Oracle)
-            return await watch.wait_for(SPACE, GPU, timeout=5)
-
-    assert asyncio.run(run()).hardware == "t4-small"
-    assert hub.requests == []
-
-
-class Clock:
-    """Time that passes only where somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class TestPace:
@@ -402,19 +384,189 @@ def test_nothing_goes_on_after_a_wait_that_is_given_up_as_something_happens(hub:
 
     async def use(watch: SpaceWatch) -> set[str]:
         for steps in range(6):
-            wait = asyncio.ensure_future(watch.wait_for(SPACE, GPU, timeout=10, poll_interval=5))
+            wait = asyncio.ensure_future(watch.wait_for(SPACE, GPU, timeout=10, poll_interval=0.01))
             looks = len(hub.requests)
-            await until(lambda looks=looks: len(hub.requests) > looks)  # type: ignore[misc]
-            await asyncio.sleep(0.1)
-            (owner,) = watch._source._owners.values()  # type: ignore[attr-defined]
+            await until(lambda looks=looks: len(hub.requests) > looks + 1)  # type: ignore[misc]
+            for _ in range(steps):
+                await asyncio.sleep(0)
             wait.cancel()
-            for _ in range(steps // 2):
-                await asyncio.sleep(0)
-            owner._woken.set()
-            for _ in range(steps % 2):
-                await asyncio.sleep(0)
             await asyncio.wait({wait})
         await asyncio.sleep(0.05)
-        return {task.get_coro().__qualname__ for task in asyncio.all_tasks() if "_Owner" in str(task)}
+        return {task.get_name() for task in asyncio.all_tasks() if "acme" in task.get_name()}
 
     assert watched(hub, use) == set()
+
+
+class TestWhateverOneWaitDoes:
+    """No other wait notices, neither those under way nor later ones."""
+
+    @pytest.mark.parametrize("spaces", [2, 12], ids=["looked at one by one", "read from a list"])
+    @pytest.mark.parametrize("poll_interval", ["ten", None, -1, float("nan"), [], object()])
+    def test_a_poll_interval_that_is_not_valid_is_refused(
+        self, hub: HubEmulator, spaces: int, poll_interval: Any
+    ) -> None:
+        names = [f"acme/s{number}" for number in range(spaces)]
+        for name in names:
+            hub.add_space(name)
+        upgrade(hub, *names)
+
+        async def use(watch: SpaceWatch) -> None:
+            good = [
+                asyncio.ensure_future(watch.wait_for(name, GPU, timeout=20, poll_interval=0.05))
+                for name in names
+            ]
+            await until(lambda: len(hub.requests) >= 2)
+            with pytest.raises(InvalidInput, match=r"^poll_interval must be"):
+                await watch.wait_for(names[0], GPU, timeout=10, poll_interval=poll_interval)
+            assert watch.waits == spaces
+            hub.advance(600)
+            await asyncio.gather(*good)
+            assert await watch.wait_for(names[0], GPU, timeout=10, poll_interval="0.05")  # type: ignore[arg-type]
+
+        watched(hub, use)
+
+    @pytest.mark.parametrize("spaces", [1, 12], ids=["looked at one by one", "read from a list"])
+    def test_an_error_of_its_own_ends_that_wait_alone(self, hub: HubEmulator, spaces: int) -> None:
+        names = [f"acme/s{number}" for number in range(spaces)]
+        for name in names:
+            hub.add_space(name)
+        upgrade(hub, *names)
+
+        def break_down(runtime: SpaceRuntime, elapsed: float) -> None:
+            raise TypeError("this callback is broken")
+
+        async def use(watch: SpaceWatch) -> None:
+            good = [
+                asyncio.ensure_future(watch.wait_for(name, GPU, timeout=20, poll_interval=0.05))
+                for name in names
+            ]
+            with pytest.raises(TypeError, match="this callback is broken"):
+                await watch.wait_for(names[0], GPU, timeout=10, poll_interval=0.05, on_change=break_down)
+            hub.advance(600)
+            await asyncio.gather(*good)
+
+        watched(hub, use)
+
+
+def test_a_timeout_beside_many_waits_says_what_the_list_showed(hub: HubEmulator) -> None:
+    hub.settings.change({"timings": {"build": 10**6}})
+    names = [f"acme/s{number}" for number in range(12)]
+    for name in names:
+        hub.add_space(name, stage="BUILDING")
+
+    async def use(watch: SpaceWatch) -> list[Any]:
+        waits = [watch.wait_for(name, Goal(), timeout=0.5, poll_interval=0.05) for name in names]
+        return await asyncio.gather(*waits, return_exceptions=True)
+
+    for outcome in watched(hub, use):
+        assert isinstance(outcome, SpaceWaitTimeout)
+        assert "seconds: stage BUILDING." in str(outcome)
+        assert outcome.runtime is not None
+    assert requests_of(hub)["runtime"] == 0
+
+
+def test_a_commit_that_only_the_space_itself_reports_is_reached_beside_many_waits(hub: HubEmulator) -> None:
+    names = [f"acme/s{number}" for number in range(12)]
+    spaces = [hub.add_space(name) for name in names]
+
+    async def use(watch: SpaceWatch) -> None:
+        goals = [Goal(sha=space.runtime().sha) for space in spaces]
+        waits = [
+            watch.wait_for(name, goal, timeout=10, poll_interval=0.05)
+            for name, goal in zip(names, goals, strict=True)
+        ]
+        await asyncio.gather(*waits)
+
+    watched(hub, use)
+
+
+wait_name: contextvars.ContextVar[str] = contextvars.ContextVar("wait_name", default="no wait")
+
+
+def test_what_a_wait_logs_is_logged_in_its_own_context(hub: HubEmulator) -> None:
+    hub.faults.add(kind="status", status=503, times=1)
+    names = [f"acme/s{number}" for number in range(12)]
+    for name in names:
+        hub.add_space(name)
+    upgrade(hub, *names)
+    logged: list[tuple[str, str, str]] = []
+    warned: list[str] = []
+
+    class Warned(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            warned.append(wait_name.get())
+
+    async def wait(watch: SpaceWatch, name: str) -> None:
+        wait_name.set(f"wait for {name}")
+
+        def note(runtime: SpaceRuntime, elapsed: float) -> None:
+            logged.append((wait_name.get(), name, f"{runtime.stage} on {runtime.hardware}"))
+
+        await watch.wait_for(name, GPU, timeout=20, poll_interval=0.05, on_change=note)
+
+    async def use(watch: SpaceWatch) -> None:
+        waits = [asyncio.ensure_future(wait(watch, name)) for name in names]
+        await until(lambda: len(logged) >= len(names))
+        hub.advance(600)
+        await asyncio.gather(*waits)
+
+    handler = Warned(logging.WARNING)
+    logger = logging.getLogger("airflow_provider_hfspaces.hub.waiting")
+    logger.addHandler(handler)
+    try:
+        watched(hub, use)
+    finally:
+        logger.removeHandler(handler)
+    assert {context for context, name, _ in logged if context != f"wait for {name}"} == set()
+    assert len(logged) == len(set(logged))
+    assert sorted(warned) == sorted(f"wait for {name}" for name in names)
+
+
+class TestAnswersThatCannotBeRead:
+    """They cost the usual back-off and end no other wait."""
+
+    def runtime(self, stage: str = "RUNNING") -> Say:
+        return Say(200, {"stage": stage, "hardware": {"current": "t4-small", "requested": "t4-small"}})
+
+    @pytest.mark.parametrize(
+        "body",
+        ["[" * 100_000, "{", '{"stage": null}', '{"stage": "RUNNING", "gcTimeout": 1e999}', "[]", "null"],
+        ids=["deep nesting", "cut off", "no stage", "infinite sleep time", "a list", "null"],
+    )
+    def test_a_malformed_answer_is_followed_by_a_pause_and_the_wait_goes_on(self, body: str) -> None:
+        clock = Clock()
+        malformed = Say(200, body, {"Content-Type": "application/json"})
+        with StubHub(*[malformed] * 3, otherwise=self.runtime()) as stub:
+            wait = lambda watch: watch.wait_for(SPACE, GPU, timeout=20, poll_interval=10)  # noqa: E731
+            assert watched(stub, wait, clock).stage == "RUNNING"
+            assert len(stub.seen) == 4
+        assert clock.now >= 1000 + 10 + 20 + 40
+
+    def test_answers_that_stay_malformed_end_the_wait_after_two_minutes(self) -> None:
+        clock = Clock()
+        with StubHub(otherwise=Say(200, "{", {"Content-Type": "application/json"})) as stub:
+            with pytest.raises(HubProtocolError):
+                watched(stub, lambda watch: watch.wait_for(SPACE, GPU, timeout=25), clock)
+            assert len(stub.seen) < 12
+        assert clock.now > 1000 + 120
+
+    def test_a_malformed_list_leaves_every_space_looked_at_alone(self, hub: HubEmulator) -> None:
+        hub.faults.add(kind="html", path="^/api/spaces$")
+        names = [f"acme/s{number}" for number in range(12)]
+        for name in names:
+            hub.add_space(name, hardware="t4-small")
+
+        async def use(watch: SpaceWatch) -> None:
+            await asyncio.gather(
+                *(watch.wait_for(name, GPU, timeout=10, poll_interval=0.05) for name in names)
+            )
+
+        watched(hub, use)
+        assert requests_of(hub)["list"] == 1
+
+
+def test_an_outage_of_more_than_two_minutes_ends_the_wait_with_its_error(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    hub.faults.add(kind="status", status=503, message="down for maintenance")
+    with pytest.raises(HubUnavailable, match="down for maintenance"):
+        watched(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=20), Clock())

@@ -1,4 +1,4 @@
-"""The log of an upgrade reads as a story, in a worker and deferred; mapped tasks go by their Space's name."""
+"""The log of an upgrade reads as a story; mapped task instances bear the names of their Spaces."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hub_time() -> dict[str, float]:
 
 
 @contextmanager
-def time_goes_on_with_each_look(hub: HubEmulator) -> Iterator[None]:
+def time_passes_with_each_look(hub: HubEmulator) -> Iterator[None]:
     """However slow the machine, no stage passes unseen."""
     over = threading.Event()
 
@@ -38,9 +38,9 @@ def time_goes_on_with_each_look(hub: HubEmulator) -> Iterator[None]:
         seen = 0
         while not over.wait(0.002):
             requests = hub.requests
-            asked = any(each.method == "POST" for each in requests)
+            requested = any(each.method == "POST" for each in requests)
             looks = sum(each.path.endswith("/runtime") for each in requests)
-            if asked and looks > seen:
+            if requested and looks > seen:
                 hub.advance(15)
             seen = looks
 
@@ -59,41 +59,41 @@ def upgrade(**more: object) -> RequestHardwareOperator:
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["in a worker", "deferred"])
-def test_the_log_says_what_was_asked_each_change_with_its_time_the_link_and_the_cost(
+def test_the_log_shows_the_request_the_link_each_change_with_its_time_and_the_cost(
     hub: HubEmulator, task_log: TaskLog, deferrable: bool
 ) -> None:
     hub.add_space("acme/whisper")
     task = upgrade(deferrable=deferrable)
-    with time_goes_on_with_each_look(hub):
+    with time_passes_with_each_look(hub):
         Try().run_deferred(task) if deferrable else Try().run(task)
-    told = [
+    lines = [
         r"Space acme/whisper is RUNNING on cpu-basic. Requesting t4-small \(\$0.40/h\)",
         re.escape(f"{hub.url}/spaces/acme/whisper"),
-        "Waiting until Space acme/whisper is .* for 1800 seconds at the most, in "
+        "Waiting until Space acme/whisper is .* for at most 1800 seconds, in "
         + ("the triggerer" if deferrable else "this worker"),
         r"\d+ s  acme/whisper is RUNNING_BUILDING on cpu-basic, t4-small requested",
         r"\d+ s  acme/whisper is RUNNING on t4-small",
         r"Space acme/whisper runs on t4-small, which costs about \$0.40 per hour, by the Hub's list price",
         "It sleeps after 3600 seconds without a visitor",
     ]
-    assert re.search(".*?".join(told), task_log.text, re.DOTALL), task_log.text
+    assert re.search(".*?".join(lines), task_log.text, re.DOTALL), task_log.text
 
 
-def test_the_cost_is_that_of_all_replicas(hub: HubEmulator, task_log: TaskLog) -> None:
+def test_the_log_shows_the_cost_of_all_replicas(hub: HubEmulator, task_log: TaskLog) -> None:
     hub.add_space("acme/whisper", hardware="cpu-upgrade", replicas=2)
-    with time_goes_on_with_each_look(hub):
+    with time_passes_with_each_look(hub):
         Try().run(upgrade())
     assert "which costs about $0.80 per hour for 2 replicas" in task_log.text
 
 
-def test_hardware_without_a_list_price_is_said_to_have_none(hub: HubEmulator, task_log: TaskLog) -> None:
+def test_the_log_says_that_hardware_has_no_list_price(hub: HubEmulator, task_log: TaskLog) -> None:
     hub.add_space("acme/whisper")
-    with time_goes_on_with_each_look(hub):
+    with time_passes_with_each_look(hub):
         Try().run(upgrade(hardware="h200"))
     assert "whose price the Hub does not list" in task_log.text
 
 
-def test_task_instances_that_are_mapped_over_spaces_go_by_their_names() -> None:
+def test_task_instances_that_are_mapped_over_spaces_bear_their_names() -> None:
     names = {}
     with DAG("mapped", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         PauseSpaceOperator.partial(task_id="spaces").expand(repo_id=["acme/a", "acme/b"])

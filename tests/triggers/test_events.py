@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.operators.lifecycle import PauseSpaceOperator
 from airflow_provider_hfspaces.triggers.events import SpaceEventTrigger
-from tests.airflow_tools import stored
+from tests.airflow_tools import connection, stored
 
 SPACE = "acme/whisper"
 
@@ -34,28 +35,29 @@ async def until(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def events(hub: HubEmulator, stream: Any, number: int, *happen: Any) -> list[Any]:
-    """So many events, while things happen one after the other, each of them when the last has been seen."""
-    found: list[Any] = []
+async def events(hub: HubEmulator, stream: Any, number: int, *actions: Any) -> list[Any]:
+    """Returns the first events, while actions happen one by one, each after the last has been noticed."""
+    payloads: list[Any] = []
 
     async def collect() -> None:
-        async for event in stream:
-            found.append(event.payload)
-            if len(found) == number:
-                return
+        async with aclosing(stream):
+            async for event in stream:
+                payloads.append(event.payload)
+                if len(payloads) == number:
+                    return
 
     collecting = asyncio.create_task(collect())
-    for each in happen:
+    for action in actions:
         seen = len(hub.requests) + 3
         await until(lambda seen=seen: len(hub.requests) >= seen)
-        each()
+        action()
     await asyncio.wait_for(collecting, 30)
-    return found
+    return payloads
 
 
 def test_fires_when_a_space_enters_a_stage(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, stage="RUNTIME_ERROR")
-    found = asyncio.run(
+    payloads = asyncio.run(
         events(
             hub,
             watching(stages=["RUNTIME_ERROR"]).run(),
@@ -65,13 +67,13 @@ def test_fires_when_a_space_enters_a_stage(hub: HubEmulator) -> None:
             lambda: space.crash("Exit code: 1"),
         )
     )
-    assert [(event["previous_stage"], event["stage"]) for event in found] == [("RUNNING", "RUNTIME_ERROR")]
-    assert found[0]["error_message"] == "Exit code: 1"
+    assert [(event["previous_stage"], event["stage"]) for event in payloads] == [("RUNNING", "RUNTIME_ERROR")]
+    assert payloads[0]["error_message"] == "Exit code: 1"
 
 
 def test_fires_when_the_hardware_changes(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
-    found = asyncio.run(
+    payloads = asyncio.run(
         events(
             hub,
             watching(hardware_changes=True).run(),
@@ -80,13 +82,13 @@ def test_fires_when_the_hardware_changes(hub: HubEmulator) -> None:
             lambda: hub.advance(600),
         )
     )
-    assert (found[0]["previous_hardware"], found[0]["hardware"]) == ("cpu-basic", "t4-small")
+    assert (payloads[0]["previous_hardware"], payloads[0]["hardware"]) == ("cpu-basic", "t4-small")
 
 
-def test_trouble_with_the_hub_is_waited_out(hub: HubEmulator) -> None:
+def test_errors_of_the_hub_are_waited_out(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     hub.faults.add(kind="status", status=401, times=2)
-    found = asyncio.run(
+    payloads = asyncio.run(
         events(
             hub,
             watching(stages="PAUSED").run(),
@@ -96,39 +98,63 @@ def test_trouble_with_the_hub_is_waited_out(hub: HubEmulator) -> None:
             lambda: hub.world.space(SPACE).do("pause"),
         )
     )
-    assert found[0]["stage"] == space.stage == "PAUSED"
+    assert payloads[0]["stage"] == space.stage == "PAUSED"
 
 
-def test_siblings_share_a_stream_and_each_gets_its_own(hub: HubEmulator) -> None:
-    a, b = hub.add_space("acme/a"), hub.add_space("acme/b")
-    first = watching(repo_id="acme/a", stages="RUNTIME_ERROR")
-    second = watching(repo_id="acme/b", stages="RUNTIME_ERROR")
-    assert first.shared_stream_key() == second.shared_stream_key()
-    assert watching(repo_id="else/b", stages="PAUSED").shared_stream_key() != first.shared_stream_key()
+def test_event_triggers_share_the_requests_and_the_pace_of_all_waits(hub: HubEmulator) -> None:
+    watched = [hub.add_space(f"acme/s{number}") for number in range(8)]
+    for number in range(60):
+        hub.add_space(f"acme/other{number}")
+    triggers = [watching(repo_id=space.repo_id, stages="RUNTIME_ERROR") for space in watched]
 
-    async def share() -> list[Any]:
-        queues: list[asyncio.Queue[Any]] = [asyncio.Queue(), asyncio.Queue()]
+    async def fire() -> list[Any]:
+        firing = [asyncio.create_task(events(hub, trigger.run(), 1)) for trigger in triggers]
+        await until(lambda: sum(each.path == "/api/spaces" for each in hub.requests) >= 3)
+        assert all("other" not in request.path for request in hub.requests)
+        for space in watched:
+            space.crash()
+        return [event["repo_id"] for fired in await asyncio.gather(*firing) for event in fired]
 
-        async def pump() -> None:
-            _, arguments = first.serialize()
-            async for raw in SpaceEventTrigger.open_shared_stream(arguments):
-                for queue in queues:
-                    queue.put_nowait(raw)
+    assert asyncio.run(fire()) == [space.repo_id for space in watched]
+    alone = [request for request in hub.requests if request.path.endswith("/runtime")]
+    assert len(alone) <= 3 * len(watched)
 
-        async def drain(queue: asyncio.Queue[Any]) -> Any:
-            while True:
-                yield await queue.get()
 
-        pumping = asyncio.create_task(pump())
-        both = asyncio.gather(
-            events(hub, first.filter_shared_stream(drain(queues[0])), 1, a.crash),
-            events(hub, second.filter_shared_stream(drain(queues[1])), 1, lambda: None, b.crash),
+def test_one_watched_space_among_many_is_looked_at_alone(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE)
+    for number in range(60):
+        hub.add_space(f"acme/other{number}")
+    asyncio.run(events(hub, watching(stages="RUNTIME_ERROR").run(), 1, space.crash))
+    assert {request.path for request in hub.requests} == {f"/api/spaces/{SPACE}/runtime"}
+
+
+def test_triggers_run_by_themselves_since_the_watch_already_shares_their_requests() -> None:
+    share = getattr(watching(stages="PAUSED"), "shared_stream_key", lambda: None)
+    assert share() is None
+
+
+def test_a_connection_that_is_missing_at_first_is_waited_for(
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, airflow_db: None
+) -> None:
+    hub.add_space(SPACE)
+
+    async def fire() -> Any:
+        firing = asyncio.create_task(
+            events(hub, watching(stages="PAUSED", hf_spaces_conn_id="later", poll_interval=0.05).run(), 1)
         )
-        found = await both
-        pumping.cancel()
-        return [event["repo_id"] for each in found for event in each]
+        await asyncio.sleep(0.2)
+        monkeypatch.setenv("AIRFLOW_CONN_LATER", connection(hub))
+        await until(lambda: len(hub.requests) >= 2)
+        hub.world.space(SPACE).do("pause")
+        return (await firing)[0]["stage"]
 
-    assert asyncio.run(share()) == ["acme/a", "acme/b"]
+    assert asyncio.run(fire()) == "PAUSED"
+
+
+@pytest.mark.parametrize("poll_interval", [0, -1, None, "ten", float("nan")])
+def test_a_poll_interval_that_is_not_valid_is_refused(poll_interval: Any) -> None:
+    with pytest.raises(InvalidInput, match="poll_interval must be a number of seconds"):
+        watching(stages="PAUSED", poll_interval=poll_interval)
 
 
 class Store:
@@ -161,22 +187,22 @@ def test_what_happened_while_no_triggerer_ran_is_not_missed(hub: HubEmulator) ->
     assert asyncio.run(events(hub, after.run(), 1))[0]["stage"] == "RUNTIME_ERROR"
 
 
-def test_is_stored_the_same_each_time() -> None:
+def test_equal_triggers_are_stored_once() -> None:
     one = watching(stages=["PAUSED", "RUNTIME_ERROR"])
     assert one.serialize() == watching(stages={"RUNTIME_ERROR", "PAUSED"}).serialize()
     assert stored(one).repo_id == SPACE
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"stages": []}, "At least one stage"),
         ({"stages": "BROKEN"}, "no stage 'BROKEN'"),
         ({"stages": "PAUSED", "repo_id": "whisper"}, "names no owner"),
     ],
 )
-def test_what_cannot_be_watched_is_refused(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidInput, match=said):
+def test_a_trigger_that_can_never_fire_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
         watching(**options)
 
 
@@ -203,16 +229,18 @@ class TestAssets:
             """As Airflow has them: one for each outlet."""
 
             def __init__(self) -> None:
-                self.told: dict[str, Any] = {}
+                self.events: dict[str, Any] = {}
 
             def __getitem__(self, asset: Any) -> Any:
-                return self.told.setdefault(asset.uri, SimpleNamespace(extra={}))
+                return self.events.setdefault(asset.uri, SimpleNamespace(extra={}))
 
         hub.add_space(SPACE)
-        own, other, told = space_asset(SPACE), space_asset("acme/other"), Events()
+        own, other, outlet_events = space_asset(SPACE), space_asset("acme/other"), Events()
         operator = PauseSpaceOperator(task_id="pause", repo_id=SPACE, outlets=[other, own])
-        operator.execute({"ti": FakeTaskInstance("pause"), "outlet_events": told})
-        assert {uri: event.extra["stage"] for uri, event in told.told.items()} == {own.uri: "PAUSED"}
+        operator.execute({"ti": FakeTaskInstance("pause"), "outlet_events": outlet_events})
+        assert {uri: event.extra["stage"] for uri, event in outlet_events.events.items()} == {
+            own.uri: "PAUSED"
+        }
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has no asset watchers")

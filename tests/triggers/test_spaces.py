@@ -1,4 +1,4 @@
-"""Waiting in the triggerer: the same words, the same kinds, and the way back when a user kills it."""
+"""Deferred waits end as waits in a worker do, and restore the Space when a user kills them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from airflow_provider_hfspaces.compat.imports import (
     AirflowSkipException,
 )
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.hub.errors import HubUnavailable, SpaceWaitFailed, SpaceWaitTimeout
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, SpaceWaitTimeout
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import (
@@ -30,9 +31,10 @@ from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
 from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor, SpaceStageSensor
 from airflow_provider_hfspaces.triggers import spaces
 from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
-from tests.airflow_tools import Try, fired, stored
+from tests.airflow_tools import Try, connection, fired, stored
 from tests.conftest import TaskLog
 from tests.operators.test_hardware import changes
+from tests.stub import Say, StubHub
 
 SPACE = "acme/whisper"
 
@@ -56,7 +58,7 @@ class TestOperators:
         assert changes(hub) == [("hardware", {"flavor": "t4-small"})]
         assert run.store.values == {}
 
-    def test_what_is_there_already_does_not_defer(self, hub: HubEmulator) -> None:
+    def test_a_goal_that_is_already_reached_does_not_defer(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, hardware="t4-small")
         assert Try().run(upgrade())["hardware"] == "t4-small"
         sensor = SpaceRunningSensor(task_id="sense", repo_id=SPACE, deferrable=True)
@@ -85,7 +87,7 @@ class TestOperators:
         }
 
     def test_a_failed_build_ends_as_it_does_in_a_worker(self, hub: HubEmulator, task_log: TaskLog) -> None:
-        told = []
+        messages = []
         for deferrable in (True, False):
             name = f"acme/s{deferrable}".lower()
             hub.add_space(name).fail_next_build("Job failed with exit code: 137", ["error: failed to solve"])
@@ -93,15 +95,15 @@ class TestOperators:
             go = run.run_deferred if deferrable else run.run
             with pytest.raises(SpaceWaitFailed) as caught:
                 go(upgrade(repo_id=name, deferrable=deferrable))
-            told.append(str(caught.value).replace(name, SPACE))
-        assert told[0] == told[1]
-        assert "Job failed with exit code: 137" in told[0]
+            messages.append(str(caught.value).replace(name, SPACE))
+        assert messages[0] == messages[1]
+        assert "Job failed with exit code: 137" in messages[0]
         assert task_log.text.count("error: failed to solve") >= 2
         assert task_log.text.count("stays requested for Space") >= 2
 
     def test_a_timeout_ends_as_it_does_in_a_worker(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
-        told = []
+        messages = []
         for deferrable in (True, False):
             name = f"acme/s{deferrable}".lower()
             hub.add_space(name)
@@ -109,8 +111,8 @@ class TestOperators:
             go = run.run_deferred if deferrable else run.run
             with pytest.raises(SpaceWaitTimeout) as caught:
                 go(upgrade(repo_id=name, deferrable=deferrable, timeout=1.5))
-            told.append(re.sub(r"after \d seconds", "in time", str(caught.value).replace(name, SPACE)))
-        assert told[0] == told[1]
+            messages.append(re.sub(r"in \d seconds", "in time", str(caught.value).replace(name, SPACE)))
+        assert messages[0] == messages[1]
 
     def test_a_permanent_error_keeps_its_words_and_the_retries(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
@@ -122,7 +124,7 @@ class TestOperators:
         with pytest.raises(AirflowFailException, match="does not find Space acme/whisper"):
             operator.execute_complete({}, event)
 
-    def test_the_deadline_is_no_later_than_the_task_may_run(self, hub: HubEmulator) -> None:
+    def test_the_deadline_respects_the_execution_timeout(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         waiting = Try().deferral(upgrade(execution_timeout=timedelta(seconds=90), timeout=3600)).trigger
         assert 80 < waiting.deadline - time.time() <= 90
@@ -134,7 +136,9 @@ class TestOperators:
         run.run_deferred(upgrade())
         assert len(changes(hub)) == 1
 
-    def test_airflows_default_decides(self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_airflows_default_decides_whether_a_task_defers(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         assert upgrade(deferrable=None).deferrable is False
         monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
         assert upgrade(deferrable=None).deferrable is True
@@ -164,15 +168,24 @@ class TestSensors:
             Try().run(self.sensor(repo_id="acme/paused", soft_fail=soft))
 
     @pytest.mark.parametrize("soft", [True, False])
+    def test_what_no_wait_can_help_fails_with_soft_fail_too(self, hub: HubEmulator, soft: bool) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
+        hub.add_space(SPACE, stage="BUILDING")
+        with pytest.raises(AirflowFailException, match="does not find Space"):
+            Try().run(self.sensor(repo_id="acme/misspelt", soft_fail=soft))
+        with pytest.raises(AirflowFailException, match="does not find Space"):
+            Try().run_deferred(self.sensor(soft_fail=soft), lambda: hub.world.delete_space(SPACE))
+
+    @pytest.mark.parametrize("soft", [True, False])
     def test_times_out_as_sensors_do(self, hub: HubEmulator, soft: bool) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
-        with pytest.raises(AirflowSkipException if soft else AirflowSensorTimeout, match=r"after \d seconds"):
+        with pytest.raises(AirflowSkipException if soft else AirflowSensorTimeout, match=r"in \d seconds"):
             Try().run_deferred(self.sensor(timeout=0.3, soft_fail=soft))
 
 
 class TestTrigger:
-    def test_goes_through_the_database_and_holds_no_token(self, hub: HubEmulator) -> None:
+    def test_a_stored_trigger_contains_no_token(self, hub: HubEmulator) -> None:
         runtime = hub.add_space(SPACE).runtime().to_dict()
         snapshot = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "cpu-basic", "sleep_time": None}
         goal = Goal(hardware="t4-small", sha="abc")
@@ -180,7 +193,7 @@ class TestTrigger:
         assert hub.token not in json.dumps(whole.serialize())
         assert stored(whole).goal == goal
 
-    def test_keeps_its_deadline_in_another_process(self, hub: HubEmulator) -> None:
+    def test_a_trigger_keeps_its_deadline_in_another_process(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
         late = stored(trigger(started=time.time() - 3600, deadline=time.time() + 1.5))
@@ -188,12 +201,30 @@ class TestTrigger:
         event = fired(late)
         assert time.monotonic() - began < 60
         assert (event["status"], event["runtime"]["stage"]) == ("timeout", "BUILDING")
-        assert re.search(r"after 36\d\d seconds", event["reason"])
+        assert re.search(r"in 36\d\d seconds", event["reason"])
 
-    def test_a_connection_that_is_none_is_told(self, hub: HubEmulator, airflow_db: None) -> None:
-        event = fired(trigger(hf_spaces_conn_id="nowhere"))
-        assert event["status"] == "failed"
-        assert "There is no connection 'nowhere'" in event["reason"]
+    def test_an_error_that_nobody_foresaw_fails_the_task_with_its_kind(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        hub.add_space(SPACE)
+        odd = trigger(before={"stage": "RUNNING"})
+        event = fired(odd)
+        with pytest.raises(SpaceWaitFailed, match="The wait for Space acme/whisper failed: KeyError"):
+            upgrade().execute_complete({}, event)
+        assert "Traceback" in task_log.text
+
+    @pytest.mark.parametrize("name", ["poll_interval", "grace", "deadline", "started"])
+    @pytest.mark.parametrize("value", ["ten", float("nan"), [], object()])
+    def test_a_time_that_is_not_valid_is_refused(self, name: str, value: Any) -> None:
+        with pytest.raises(InvalidInput, match=f"^{name} must be a"):
+            trigger(**{name: value})
+
+    def test_a_malformed_answer_hurts_no_other_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        running = Say(200, {"stage": "RUNNING", "hardware": {"current": "t4-small", "requested": "t4-small"}})
+        with StubHub(Say(200, "[" * 10**5, {"Content-Type": "application/json"}), otherwise=running) as stub:
+            monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(stub.url, "hf_stubstubstub"))
+            assert fired(trigger())["status"] == "reached"
+            assert len(stub.seen) == 2
 
     def test_all_triggers_of_a_loop_share_one_watch(self, hub: HubEmulator) -> None:
         names = [f"acme/s{number}" for number in range(60)]
@@ -213,16 +244,12 @@ class TestTrigger:
         assert 0 < len(lists) < 30
         assert len(hub.requests) - len(lists) <= 90
 
-    def test_an_error_that_lasts_comes_back_as_the_same_kind(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        from airflow_provider_hfspaces.hub.waiting import polling
-
-        monkeypatch.setattr(polling, "_PATIENCE", 0.2)
+    def test_an_error_of_the_hub_comes_back_as_the_same_kind(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
-        hub.faults.add(kind="status", status=503, message="down for maintenance")
+        hub.faults.add(kind="status", status=402, message="credits are used up")
         event = fired(trigger())
-        with pytest.raises(HubUnavailable, match="down for maintenance"):
+        assert event["error"]["kind"] == "HubPaymentRequired"
+        with pytest.raises(AirflowFailException, match="credits are used up"):
             upgrade().execute_complete({}, event)
 
 

@@ -1,9 +1,9 @@
-"""Has a Space got where it should be, may it still, can it no more? Decided here and nowhere else."""
+"""What a wait is for, and whether a Space has reached it: decided here and nowhere else."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,32 +16,55 @@ from airflow_provider_hfspaces.hub.stages import (
     SpaceStage,
 )
 
-__all__ = ["Changes", "Failed", "Goal", "Pending", "Reached", "Verdict", "Wait"]
+__all__ = ["Failed", "Goal", "Pending", "Reached", "Verdict"]
 
 log = logging.getLogger(__name__)
 
+_SHORT_SHA = 7
+_PERMANENT_STAGES = NEEDS_COMMIT_STAGES | {SpaceStage.DELETING.value}
 
-@dataclass(frozen=True)
+_WAKE = "Restart it, or visit it to wake it."
+
+_FAILURES = {
+    SpaceStage.BUILD_ERROR.value: ("its build failed", "Read its build log, fix the build and restart it."),
+    SpaceStage.RUNTIME_ERROR.value: ("its app failed", "Read its log, fix the app and restart it."),
+    SpaceStage.CONFIG_ERROR.value: ("its configuration is not valid", "Fix the metadata in its README.md."),
+    SpaceStage.NO_APP_FILE.value: ("it has no app file", "Add an app file to its repository."),
+    SpaceStage.PAUSED.value: ("it is paused", "Restart it: a paused Space does not start by itself."),
+    SpaceStage.STOPPED.value: ("it sleeps", _WAKE),
+    SpaceStage.SLEEPING.value: ("it sleeps", _WAKE),
+    SpaceStage.DELETING.value: ("it is being deleted", ""),
+}
+"""What is wrong in a stage, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reached:
-    """The Space is where it should be."""
+    """The Space has reached the goal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """It is not there, but may get there. ``reason`` says what is missing."""
+    """The Space has not reached the goal yet and still can.
+
+    :ivar reason: what is missing.
+    """
 
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failed:
-    """It does not get there by itself any more.
+    """The Space does not reach the goal by itself any more.
 
-    :ivar permanent: True where another try of the same would end the same.
+    :ivar reason: the cause, in a few words.
+    :ivar permanent: True if waiting again would fail in the same way.
+    :ivar remedy: what to do about it, as a sentence.
     """
 
     reason: str
     permanent: bool = False
+    remedy: str = ""
 
 
 Verdict = Reached | Pending | Failed
@@ -49,31 +72,37 @@ Verdict = Reached | Pending | Failed
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What should be true of a Space.
+    """What a wait is for.
 
-    :param stages: any of these; STOPPED and SLEEPING stand for each other.
-    :param hardware: the flavor that it must run on, not only have been promised.
-    :param sha: the commit that it must run, where the Hub says which one does.
-    :param failed_stages: stages that end the wait without success; by default those that a Space
-        does not leave by itself, less the ones that are waited for.
+    >>> Goal(hardware="t4-small").judge(SpaceRuntime("RUNNING", "cpu-basic", "t4-small"))
+    Pending(reason='RUNNING, still on cpu-basic')
+
+    :param stages: any of these stages; STOPPED and SLEEPING count as one.
+    :param hardware: the flavor that the Space must run on. A request that the Hub has only accepted does
+        not count.
+    :param sha: the commit that must run, in full or its first characters. While the Hub does not report
+        which commit runs, the goal is not reached.
+    :param failed_stages: stages that end the wait with an error; by default the stages that a Space does
+        not leave by itself, except those in ``stages``.
+    :raises ValueError: without any stage.
     """
 
-    stages: frozenset[str] = frozenset({SpaceStage.RUNNING})
+    stages: frozenset[str] = frozenset({SpaceStage.RUNNING.value})
     hardware: str | None = None
     sha: str | None = None
     failed_stages: frozenset[str] | None = field(default=None)
 
     def __post_init__(self) -> None:
-        stages = _stages(self.stages)
+        stages = _stage_set(self.stages)
         if not stages:
             raise ValueError("A goal needs at least one stage.")
         object.__setattr__(self, "stages", stages)
         if self.failed_stages is not None:
-            object.__setattr__(self, "failed_stages", _stages(self.failed_stages) - stages)
+            object.__setattr__(self, "failed_stages", _stage_set(self.failed_stages) - stages)
 
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any]) -> Goal:
-        """The goal that :meth:`to_dict` described."""
+        """Returns the goal that :meth:`to_dict` wrote."""
         failed = payload.get("failed_stages")
         return cls(
             stages=frozenset(payload["stages"]),
@@ -83,7 +112,7 @@ class Goal:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Returns the goal as plain JSON."""
         return {
             "stages": sorted(self.stages),
             "hardware": self.hardware,
@@ -92,29 +121,38 @@ class Goal:
         }
 
     def judge(self, runtime: SpaceRuntime) -> Verdict:
-        """What one look at a Space says about this goal."""
+        """Returns whether a Space with this runtime has reached the goal, still can, or has failed."""
         stage = runtime.stage
         if self.hardware is not None and runtime.is_static:
-            return Failed("a static Space runs on no hardware at all", permanent=True)
-        if stage in self.stages:
-            return self._judge_details(runtime)
-        failing = FAILED_STAGES if self.failed_stages is None else self.failed_stages
-        if stage in failing:
             return Failed(
-                _why(runtime), permanent=stage in NEEDS_COMMIT_STAGES or stage == SpaceStage.DELETING
+                "a static Space runs on no hardware", permanent=True, remedy="Wait for it without hardware."
             )
+        if stage in self.stages:
+            return self._judge_version(runtime)
+        if stage in (FAILED_STAGES if self.failed_stages is None else self.failed_stages):
+            cause, remedy = _FAILURES.get(stage, ("this stage ends the wait", ""))
+            return Failed(f"{cause} ({stage})", stage in _PERMANENT_STAGES, remedy)
         if stage not in KNOWN_STAGES:
             _log_unknown_once(stage)
         return Pending(f"stage {stage}")
 
-    def _judge_details(self, runtime: SpaceRuntime) -> Verdict:
+    def may_be_reached(self, runtime: SpaceRuntime) -> bool:
+        """Returns True if only the commit is unknown: an answer about this Space alone may report it."""
+        return self.sha is not None and runtime.sha is None and runtime.stage in self.stages
+
+    def _judge_version(self, runtime: SpaceRuntime) -> Verdict:
+        """Judge hardware and commit: right after a request, the Hub still reports RUNNING on the old ones."""
         if self.hardware is not None and runtime.stage == SpaceStage.RUNNING:
             if runtime.hardware != self.hardware:
                 return Pending(f"{runtime.stage}, still on {runtime.hardware}")
             if runtime.requested_hardware not in (None, self.hardware):
-                return Pending(f"{runtime.stage}, but about to go to {runtime.requested_hardware}")
-        if self.sha is not None and runtime.sha is not None and runtime.sha != self.sha:
-            return Pending(f"{runtime.stage}, still at commit {runtime.sha[:7]}")
+                return Pending(f"{runtime.stage}, about to move to {runtime.requested_hardware}")
+        if self.sha is None:
+            return Reached()
+        if runtime.sha is None:
+            return Pending(f"{runtime.stage}, at a commit that the Hub does not report")
+        if not runtime.sha.lower().startswith(self.sha.lower()):
+            return Pending(f"{runtime.stage}, still at commit {runtime.sha[:_SHORT_SHA]}")
         return Reached()
 
     def __str__(self) -> str:
@@ -122,115 +160,15 @@ class Goal:
         if self.hardware:
             text += f" on {self.hardware}"
         if self.sha:
-            text += f" at commit {self.sha[:7]}"
+            text += f" at commit {self.sha[:_SHORT_SHA]}"
         return text
 
 
-class Changes:
-    """The looks at one Space by somebody who wants to know of every change, in the place of a goal.
-
-    :param tell: called with what was before (``None`` at first) and what is.
-    """
-
-    def __init__(self, tell: Callable[[SpaceRuntime | None, SpaceRuntime], None]) -> None:
-        self.goal = "any change"
-        self._tell = tell
-        self._last: SpaceRuntime | None = None
-
-    def wants_certainty(self, runtime: SpaceRuntime, elapsed: float) -> bool:
-        """Whether a look that may be out of date shows something new."""
-        return self._last is None or _state(self._last) != _state(runtime)
-
-    def look(self, runtime: SpaceRuntime, elapsed: float) -> Verdict:
-        """Tell of what is new."""
-        if self.wants_certainty(runtime, elapsed):
-            self._last, before = runtime, self._last
-            self._tell(before, runtime)
-        return Pending(f"stage {runtime.stage}")
-
-
-class Wait:
-    """The looks at one Space on its way to a goal.
-
-    Right after an action the Hub may go on reporting what was there before. Given what that was,
-    a look that shows nothing new proves nothing until the grace time is over.
-
-    :param before: the runtime when the action was sent; ``None`` for a wait without an action.
-    :param answer: what the Hub answered to the action.
-    :param grace: seconds for which an unchanged runtime proves nothing.
-    """
-
-    def __init__(
-        self,
-        goal: Goal,
-        *,
-        before: SpaceRuntime | None = None,
-        answer: SpaceRuntime | None = None,
-        grace: float = 30.0,
-    ) -> None:
-        self.goal = goal
-        self._before = before
-        self._grace = grace if before is not None else 0.0
-        self._moved = before is None
-        self._accepted = answer is not None and answer.requested_hardware == goal.hardware
-
-    def look(self, runtime: SpaceRuntime, elapsed: float) -> Verdict:
-        """Judge a look.
-
-        :param elapsed: seconds since the action, or since the wait began.
-        """
-        verdict = self.goal.judge(runtime)
-        if self._before is None:
-            return verdict
-        if isinstance(verdict, Failed) and verdict.permanent and runtime.is_static:
-            return verdict
-        self._moved = self._moved or _changed(self._before, runtime)
-        self._accepted = self._accepted or runtime.requested_hardware == self.goal.hardware
-        settled = self._moved or elapsed >= self._grace
-        if not settled:
-            return Pending(f"{runtime.stage}, as before the request")
-        if isinstance(verdict, Pending) and elapsed >= self._grace:
-            return self._superseded(runtime) or verdict
-        return verdict
-
-    def wants_certainty(self, runtime: SpaceRuntime, elapsed: float) -> bool:
-        """Whether a look that may be out of date says that the wait might end."""
-        if not isinstance(self.goal.judge(runtime), Pending):
-            return True
-        wanted, asked = self.goal.hardware, runtime.requested_hardware
-        return elapsed >= self._grace and wanted is not None and asked not in (None, wanted)
-
-    def _superseded(self, runtime: SpaceRuntime) -> Failed | None:
-        wanted, asked = self.goal.hardware, runtime.requested_hardware
-        if not self._accepted or wanted is None or asked is None or asked == wanted:
-            return None
-        return Failed(f"somebody else has asked for {asked} meanwhile")
-
-
-def _state(runtime: SpaceRuntime) -> tuple[str | None, ...]:
-    return runtime.stage, runtime.hardware, runtime.requested_hardware
-
-
-def _changed(before: SpaceRuntime, now: SpaceRuntime) -> bool:
-    return (before.stage, before.hardware) != (now.stage, now.hardware)
-
-
-def _stages(stages: Iterable[str]) -> frozenset[str]:
+def _stage_set(stages: Iterable[str]) -> frozenset[str]:
     if isinstance(stages, str):
         stages = {stages}
-    found = frozenset(str(each) for each in stages)
-    return found | ASLEEP_STAGES if found & ASLEEP_STAGES else found
-
-
-def _why(runtime: SpaceRuntime) -> str:
-    said = f": {runtime.error_message}" if runtime.error_message else ""
-    if runtime.stage == SpaceStage.PAUSED:
-        return f"it is paused and stays so until its owner restarts it{said}"
-    if runtime.stage in ASLEEP_STAGES:
-        return f"it sleeps until a visitor or a restart wakes it{said}"
-    if runtime.stage == SpaceStage.DELETING:
-        return "it is being deleted"
-    return f"it is in stage {runtime.stage}{said or ', and the Hub gives no reason'}"
+    names = frozenset(str(stage) for stage in stages)
+    return names | ASLEEP_STAGES if names & ASLEEP_STAGES else names
 
 
 _logged_stages: set[str] = set()
@@ -240,7 +178,7 @@ def _log_unknown_once(stage: str) -> None:
     if stage not in _logged_stages:
         _logged_stages.add(stage)
         log.warning(
-            "The Hub reports the stage %r, which this version does not know. Waiting goes on; see "
-            "whether a newer version of the provider knows it.",
+            "The Hub reports the stage %r, which this version does not know. The wait continues; check "
+            "whether a newer version of this package knows the stage.",
             stage,
         )

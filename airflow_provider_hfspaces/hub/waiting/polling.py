@@ -1,74 +1,77 @@
-"""How a watch gets to know how Spaces are: by asking, about few of them one by one, about many of an
-owner with one list.
+"""Which Space to look at, when, and with which request.
 
-What a list says may be out of date. It is believed as long as it says that there is nothing new to do;
-before a wait ends, one request about that Space alone makes sure.
+A few Spaces of an owner are looked at one by one. Many are read from one list of the owner's Spaces. A list
+may lag behind, so it counts only while it shows nothing that might end a wait: then one request about that
+Space alone makes certain.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from airflow_provider_hfspaces.hub import calls
-from airflow_provider_hfspaces.hub.errors import HubError, HubRateLimited
+from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubRateLimited, HubUnavailable
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.quota import Pace
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.stages import BUILD_STAGES
 
-if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.waiting.watch import Told
-
 __all__ = ["Polling"]
 
 log = logging.getLogger(__name__)
 
-_FEW = 3
-"""Up to so many Spaces of an owner are asked about one by one."""
+_SINGLE_SPACES = 3
+"""Up to this many Spaces of an owner are looked at one by one."""
 
 _PAGES = 5
 _SMALLEST_PAGE, _LARGEST_PAGE = 200, 500
-"""Spaces in a page of a list. Small pages cost little memory and do not hold the event loop up while
-they are decoded; large ones keep the lists of large fleets short."""
+"""Spaces in a page of a list. Small pages need little memory and are decoded without holding up the event
+loop; large pages keep the lists of large fleets short."""
 
-_AT_A_TIME = 6
-"""Requests under way at the same time."""
+_CONCURRENT_REQUESTS = 6
+_JOIN_SECONDS = 0.05
+"""Time for which a new wait lets others join, so that many begin with one list."""
 
-_TOGETHER = 0.05
-"""Seconds for which a new wait lets others join it, so that many begin with one list."""
+_CHUNK = 25
+"""Spaces that are handled before the event loop gets its turn."""
 
-_AT_ONCE = 25
-"""Entries of a list that are told of before the event loop gets its turn."""
+_LIST_GAP_SECONDS = 2.0
+"""Least time between two lists if new waits need one."""
 
-_NEXT_LIST = 2.0
-"""Seconds between two lists at the least, where new waits ask for one."""
+_REPEAT_SECONDS = 30.0
+"""Time after which a list's entry is passed on although it has not changed."""
 
-_TELL_AGAIN = 30.0
-"""Seconds after which what a list says is told anew though it is the same."""
+_PATIENCE_SECONDS = 120.0
+"""Time for which the Hub may fail before a wait ends with the error. Rate limits do not count."""
 
-_ONCE = RetryPolicy(total=0, total_rate_limited=0)
-_PATIENCE = 120.0
-"""Seconds for which the Hub may fail without anybody being told; rate limits do not count."""
+_LONGEST_PAUSE_SECONDS = 60.0
+_BUILD_SAMPLES = 3
+_NO_RETRY = RetryPolicy(total=0, total_rate_limited=0)
 
-_LONGEST_PAUSE = 60.0
-_SAMPLES = 3
+
+Seen = Callable[[str, SpaceRuntime, bool], bool]
+"""Called with a Space, its runtime, and whether the runtime is certain."""
+
+Failed = Callable[[str, Exception, bool], None]
+"""Called with a Space, the error of the request about it, and whether the error is final."""
 
 
 @dataclass(eq=False, slots=True)
 class _Space:
     """A Space that is followed.
 
-    :ivar due: when to look at it again.
-    :ivar digest: of what a list said of it last, and ``told_at`` when that was told.
-    :ivar asked: whether a look at it alone is under way.
-    :ivar failing_since: since when nothing but errors came.
+    :ivar due: when to look at it next.
+    :ivar requested: whether a look at it alone is under way.
+    :ivar digest: of the last entry in a list, which was passed on at ``passed_on_at``.
+    :ivar failing_since: when the requests began to fail.
     """
 
     repo_id: str
@@ -76,239 +79,250 @@ class _Space:
     due: float
     stage: str | None = None
     stage_since: float = 0.0
-    asked: bool = False
+    requested: bool = False
     digest: int | None = None
-    told_at: float = 0.0
+    passed_on_at: float = 0.0
     failures: int = 0
     failing_since: float | None = None
 
 
 class Polling:
-    """A source of truth that asks.
+    """Looks at Spaces and passes on what it sees.
 
-    Each owner has a task of its own, so that one owner's trouble is nobody else's; all of them take
-    turns at the pace that the quota allows.
+    Each owner has a task of its own, so that trouble with one owner's Spaces delays nobody else's; all of
+    them share the pace.
 
-    :param told: is told what is seen.
+    :param client: sends the requests.
+    :param seen: called with each look; returns True if only a certain look will do.
+    :param failed: called when the requests about a Space begin to fail, and when they have failed for good.
+    :param pace: how fast requests may be sent.
+    :param clock: returns the time in seconds.
+    :param sleep: waits for a number of seconds.
     """
 
     def __init__(
         self,
         client: AsyncHubClient,
-        told: Told,
+        seen: Seen,
+        failed: Failed,
         *,
-        pace: Pace | None = None,
+        pace: Pace,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self.client = client
-        self.pace = pace or Pace(client.budget)
-        self._told = told
-        self._clock = clock
-        self._owners: dict[str, _Owner] = {}
-        self.slots = asyncio.Semaphore(_AT_A_TIME)
+        self.client, self.pace = client, pace
+        self.seen, self.failed = seen, failed
+        self.clock, self.sleep = clock, sleep
+        self.slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
         self.builds: deque[float] = deque(maxlen=50)
+        self._owners: dict[str, _Owner] = {}
 
     def follow(self, repo_id: str, interval: float) -> None:
-        """Tell of this Space from now on, and at once."""
-        name = repo_id.partition("/")[0].lower()
-        owner = self._owners.get(name)
-        if owner is None:
-            owner = self._owners[name] = _Owner(self, self._told, name, self._clock)
-        owner.follow(repo_id, interval)
+        """Look at this Space at once, and every ``interval`` seconds from now on."""
+        name = _owner_of(repo_id)
+        if name not in self._owners:
+            self._owners[name] = _Owner(self, name)
+        self._owners[name].follow(repo_id, interval)
 
     def leave(self, repo_id: str) -> None:
-        """Tell of it no more."""
-        name = repo_id.partition("/")[0].lower()
+        """Look at this Space no more."""
+        name = _owner_of(repo_id)
         owner = self._owners.get(name)
-        if owner is not None and owner.leave(repo_id):
+        if owner is not None and not owner.leave(repo_id):
+            owner.cancel()
             del self._owners[name]
 
     async def close(self) -> None:
         """Stop."""
         owners, self._owners = list(self._owners.values()), {}
-        for owner in owners:
-            await owner.close()
+        tasks = [task for owner in owners for task in owner.cancel()]
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def usual_build(self) -> float | None:
-        """Seconds that a build takes at the least, from what this process has seen of builds."""
-        return min(self.builds) if len(self.builds) >= _SAMPLES else None
+    def shortest_build(self) -> float | None:
+        """Returns the seconds of the shortest build seen so far, ``None`` before there are enough."""
+        return min(self.builds) if len(self.builds) >= _BUILD_SAMPLES else None
 
 
 class _Owner:
     """The followed Spaces of one owner."""
 
-    def __init__(self, polling: Polling, told: Told, name: str, clock: Callable[[], float]) -> None:
-        self._polling, self._told, self._clock = polling, told, clock
-        self._name = name
+    def __init__(self, polling: Polling, name: str) -> None:
+        self._polling, self._name = polling, name
+        self._clock = polling.clock
         self._spaces: dict[str, _Space] = {}
         self._pages = 1
-        self._asked_alone = 0
+        self._single_requests = 0
         self._listed_at = float("-inf")
         self._list_due = 0.0
+        self._list_usable_at = 0.0
         self._woken = asyncio.Event()
         self._looks: set[asyncio.Task[None]] = set()
-        self._task = asyncio.create_task(self._run(), name=f"watch {name}")
+        self._task = _start(self._run(), name=f"watch {name}")
 
     def follow(self, repo_id: str, interval: float) -> None:
         key, now = repo_id.lower(), self._clock()
         space = self._spaces.get(key)
         if space is None:
-            space = self._spaces[key] = _Space(repo_id, interval, now + _TOGETHER)
+            space = self._spaces[key] = _Space(repo_id, interval, now + _JOIN_SECONDS)
         space.interval = min(space.interval, interval)
-        space.due = min(space.due, now + _TOGETHER)
+        space.due = min(space.due, now + _JOIN_SECONDS)
         self._woken.set()
 
     def leave(self, repo_id: str) -> bool:
-        """Whether none is left."""
+        """Returns True if other Spaces are still followed."""
         self._spaces.pop(repo_id.lower(), None)
-        if self._spaces:
-            return False
-        self._task.cancel()
-        for look in self._looks:
-            look.cancel()
-        return True
+        return bool(self._spaces)
 
-    async def close(self) -> None:
+    def cancel(self) -> list[asyncio.Task[None]]:
         tasks = [self._task, *self._looks]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks
 
     async def _run(self) -> None:
-        try:
-            while True:
-                await self._look_where_due()
-                await self._pause()
-        except Exception as problem:  # whatever it is, nobody may wait for ever because of it
-            for space in list(self._spaces.values()):
-                self._told.lost(space.repo_id, problem)
-            raise
+        while True:
+            await self._turn()
 
-    async def _look_where_due(self) -> None:
+    async def _turn(self) -> None:
+        try:
+            await self._look_at_due()
+            await self._pause()
+        except Exception:  # a fault of ours must not leave everybody waiting for nothing
+            log.exception("Looking at the Spaces of %s failed. The next look is later.", self._name)
+            await self._polling.sleep(_LONGEST_PAUSE_SECONDS)
+
+    async def _look_at_due(self) -> None:
         now = self._clock()
-        due = [space for space in self._spaces.values() if space.due <= now and not space.asked]
-        if not self._lists:
-            for space in due:
-                self._ask(space)
+        due = [space for space in self._spaces.values() if space.due <= now and not space.requested]
+        if not self._uses_lists(now):
+            self._look_at_each(due)
             return
         new = [space for space in due if space.stage is None]
-        many = len(new) + self._asked_alone > max(_FEW, self._pages)
+        many = len(new) + self._single_requests > max(_SINGLE_SPACES, self._pages)
         if many or (new and not self._polling.pace.has_room(len(new))):
-            # A list has them all, but not one for each handful of those who come one after the other.
-            self._list_due = min(self._list_due, self._listed_at + _NEXT_LIST)
+            # One list has them all, but not one list for each handful that come one after the other.
+            self._list_due = min(self._list_due, self._listed_at + _LIST_GAP_SECONDS)
             new = []
         if self._list_due <= now:
-            await self._look_at_all()
+            await self._look_at_list()
         else:
-            for space in new:
-                self._ask(space)
-            self._asked_alone += len(new)
+            self._look_at_each(new)
+            self._single_requests += len(new)
 
-    @property
-    def _lists(self) -> bool:
-        """Whether lists are cheaper than a request for each Space."""
-        return len(self._spaces) > max(_FEW, self._pages + 1)
+    def _uses_lists(self, now: float) -> bool:
+        """Returns True if lists cost less than a request for each Space, and the Hub's lists can be read."""
+        return len(self._spaces) > max(_SINGLE_SPACES, self._pages + 1) and self._list_usable_at <= now
 
     async def _pause(self) -> None:
-        """Until something is due, or somebody new comes."""
-        now, lists = self._clock(), self._lists
-        waiting = [
+        """Sleep until something is due or a new wait begins."""
+        now = self._clock()
+        lists = self._uses_lists(now)
+        due = [
             space.due
             for space in self._spaces.values()
-            if not space.asked and not (lists and (space.stage is not None or space.due <= now))
+            if not space.requested and not (lists and (space.stage is not None or space.due <= now))
         ]
         if lists:
-            waiting.append(self._list_due)
-        seconds = min(waiting, default=now + _LONGEST_PAUSE) - now
+            due.append(self._list_due)
+        seconds = min(due) - now if due else None
         self._woken.clear()
-        if seconds > 0:
+        if seconds is None or seconds > 0:
             # Not wait_for: until Python 3.12 it loses a cancellation that comes with the wake-up.
-            woken = asyncio.ensure_future(self._woken.wait())
+            sleepers: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._woken.wait())}
+            if seconds is not None:
+                sleepers.add(asyncio.ensure_future(self._polling.sleep(seconds)))
             try:
-                await asyncio.wait({woken}, timeout=seconds)
+                await asyncio.wait(sleepers, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                woken.cancel()
+                for sleeper in sleepers:
+                    sleeper.cancel()
             if not self._woken.is_set():
                 return
-            # Those who come together are looked at together.
-            await asyncio.sleep(_TOGETHER)
+            # Waits that begin together are looked at together.
+            await self._polling.sleep(_JOIN_SECONDS)
 
-    def _ask(self, space: _Space) -> None:
-        """Look at one Space alone."""
-        space.asked = True
-        look = asyncio.create_task(self._look_at(space))
-        self._looks.add(look)
-        look.add_done_callback(self._looks.discard)
+    def _look_at_each(self, spaces: Iterable[_Space]) -> None:
+        for space in spaces:
+            space.requested = True
+            look = _start(self._look_at(space), name=f"look at {space.repo_id}")
+            self._looks.add(look)
+            look.add_done_callback(self._looks.discard)
 
     async def _look_at(self, space: _Space) -> None:
         try:
-            # Its turn counts from when it was due, so that looks do not drift apart from the interval.
+            # Counts from when the look was due, so that looks do not drift away from the interval.
             began = space.due
             await self._polling.pace.turn()
             async with self._polling.slots:
-                runtime = await self._polling.client.send(calls.get_runtime(space.repo_id), retry=_ONCE)
-        except HubError as error:
-            self._failed([space], error)
-        else:
-            self._seen(space, runtime, began)
-            self._told.saw(space.repo_id, runtime, certain=True)
+                runtime = await self._polling.client.send(calls.get_runtime(space.repo_id), retry=_NO_RETRY)
+            self._record(space, runtime, began)
+            self._polling.seen(space.repo_id, runtime, True)
+        except Exception as error:
+            await self._back_off([space], _as_hub_error(error, space.repo_id))
         finally:
-            space.asked = False
+            space.requested = False
             self._woken.set()
 
-    async def _look_at_all(self) -> None:
-        """Look at a list of the owner's Spaces, and alone at those that are not in it."""
+    async def _look_at_list(self) -> None:
+        """Read the owner's list, then look alone at the Spaces that are not in it."""
         looked: set[str] = set()
-        known = list(self._spaces.items())
+        followed = list(self._spaces.items())
         began = self._listed_at = self._clock()
-        pages = self._asked_alone = 0
-        size = min(max(len(known) // _PAGES, _SMALLEST_PAGE), _LARGEST_PAGE)
+        self._single_requests = pages = 0
+        size = min(max(len(followed) // _PAGES, _SMALLEST_PAGE), _LARGEST_PAGE)
         self._list_due = began + min(space.interval for space in self._spaces.values())
-        call = calls.list_runtimes(author=self._name, limit=size)
         try:
             await self._polling.pace.turn()
+            call = calls.list_runtimes(author=self._name, limit=size)
             async with self._polling.slots:
-                async for page in self._polling.client.pages(call, retry=_ONCE):
+                async for page in self._polling.client.pages(call, retry=_NO_RETRY):
                     pages += 1
                     looked |= await self._read(page, began)
                     if len(looked) >= len(self._spaces) or pages > len(self._spaces):
                         break
                     await self._polling.pace.turn()
-        except HubError as error:
-            missed = [each for key, each in self._spaces.items() if key not in looked]
-            self._failed(missed, error)
-            self._list_due = max(self._list_due, min((each.due for each in missed), default=0.0))
+        except (HubRateLimited, HubUnavailable) as error:
+            missed = [space for key, space in followed if key not in looked and key in self._spaces]
+            await self._back_off(missed, error)
+            self._list_due = max(self._list_due, min((space.due for space in missed), default=0.0))
             return
+        except Exception as error:
+            # A list that cannot be read says nothing about any single Space: look at each alone for a while.
+            log.warning("%s The Spaces of %s are looked at one by one.", error, self._name)
+            self._list_usable_at = began + _LONGEST_PAUSE_SECONDS
         self._pages = max(pages, 1)
         now = self._clock()
-        for key, space in known:
-            if key in self._spaces and key not in looked and space.due <= now and not space.asked:
-                self._ask(space)
+        self._look_at_each(
+            space
+            for key, space in followed
+            if key in self._spaces and key not in looked and space.due <= now and not space.requested
+        )
 
     async def _read(self, page: list[calls.ListedRuntime], began: float) -> set[str]:
         looked = set()
         for number, listed in enumerate(page):
-            if number % _AT_ONCE == 0:
+            if number % _CHUNK == 0:
                 await asyncio.sleep(0)
-            space = self._spaces.get(listed.repo_id.lower())
+            key = listed.repo_id.lower()
+            space = self._spaces.get(key)
             if space is None:
                 continue
             digest = hash(str(listed.payload.get("runtime")))
-            if digest == space.digest and began - space.told_at < _TELL_AGAIN:
-                looked.add(listed.repo_id.lower())
+            if digest == space.digest and began - space.passed_on_at < _REPEAT_SECONDS:
+                looked.add(key)
                 space.due = began + space.interval
                 continue
             runtime = listed.runtime()
             if runtime is None:
                 continue
-            looked.add(listed.repo_id.lower())
-            space.digest, space.told_at = digest, began
-            self._seen(space, runtime, began)
-            if self._told.saw(space.repo_id, runtime, certain=False) and not space.asked:
-                self._ask(space)
+            looked.add(key)
+            space.digest, space.passed_on_at = digest, began
+            self._record(space, runtime, began)
+            if self._polling.seen(space.repo_id, runtime, False) and not space.requested:
+                self._look_at_each([space])
         return looked
 
-    def _seen(self, space: _Space, runtime: SpaceRuntime, began: float) -> None:
+    def _record(self, space: _Space, runtime: SpaceRuntime, began: float) -> None:
         now = self._clock()
         space.failures, space.failing_since = 0, None
         if runtime.stage != space.stage:
@@ -319,25 +333,45 @@ class _Owner:
         space.due = max(began + self._interval(space, now), now + space.interval * 0.5)
 
     def _interval(self, space: _Space, now: float) -> float:
-        """Twice as long in the first half of a build, which no build has ever ended in."""
-        usual = self._polling.usual_build()
-        if usual is None or space.stage not in BUILD_STAGES or not space.stage_since:
+        """Returns twice the interval in the first half of a build, in which no build has ever ended."""
+        shortest = self._polling.shortest_build()
+        if shortest is None or space.stage not in BUILD_STAGES or not space.stage_since:
             return space.interval
-        early = now + 2 * space.interval < space.stage_since + usual / 2
+        early = now + 2 * space.interval < space.stage_since + shortest / 2
         return 2 * space.interval if early else space.interval
 
-    def _failed(self, spaces: list[_Space], error: HubError) -> None:
+    async def _back_off(self, spaces: list[_Space], error: HubError) -> None:
+        """Look at these Spaces later, twice as late with each failure, and say so the first time."""
         now = self._clock()
-        for space in spaces:
+        for number, space in enumerate(spaces):
+            if number % _CHUNK == _CHUNK - 1:
+                await asyncio.sleep(0)
             space.failures += 1
             space.digest = None
             if not isinstance(error, HubRateLimited):
                 space.failing_since = space.failing_since or now
-            since = space.failing_since
-            if error.permanent or (since is not None and now - since > _PATIENCE):
-                error.tries = space.failures
-                self._told.lost(space.repo_id, error)
             pause = space.interval * 2 ** min(space.failures - 1, 6)
-            space.due = now + min(pause, max(_LONGEST_PAUSE, space.interval))
-        if spaces and spaces[0].failures == 1:
-            log.warning("%s Looking again later.", error)
+            space.due = now + min(pause, max(_LONGEST_PAUSE_SECONDS, space.interval))
+            since = space.failing_since
+            final = error.permanent or (since is not None and now - since > _PATIENCE_SECONDS)
+            if final:
+                error.tries = space.failures
+            if final or space.failures == 1:
+                self._polling.failed(space.repo_id, error, final)
+
+
+def _owner_of(repo_id: str) -> str:
+    return repo_id.partition("/")[0].lower()
+
+
+def _start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Start a task in an empty context: what it logs belongs to no single wait."""
+    return contextvars.Context().run(asyncio.create_task, coroutine, name=name)
+
+
+def _as_hub_error(error: Exception, repo_id: str) -> HubError:
+    if isinstance(error, HubError):
+        return error
+    return HubProtocolError(
+        f"Space {repo_id}: the Hub's answer could not be read ({type(error).__name__}).", repo_id=repo_id
+    )

@@ -1,108 +1,115 @@
-"""SpaceWatch: many waits, few requests.
-
-All waits of a process for Spaces of one Hub and one token share a watch. It asks the Hub about each Space
-that somebody waits for, once for all waits, and tells every wait what is new.
-"""
+"""Many waits, few requests: all waits for Spaces of one Hub and one token share a :class:`SpaceWatch`."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import copy
+import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, wait_failed, wait_timed_out
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+from airflow_provider_hfspaces.hub.http.quota import Pace
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.waiting.goal import Changes, Failed, Goal, Reached, Wait
+from airflow_provider_hfspaces.hub.seconds import checked_seconds
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.polling import Polling
+from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, Changes, OnChange, Wait
 
-__all__ = ["Source", "SpaceWatch", "Told"]
+__all__ = ["SpaceWatch"]
 
-_LAST_LOOK = 5.0
-"""Seconds for the one look of a wait whose time is over when it begins."""
+log = logging.getLogger(__name__)
 
-OnChange = Callable[[SpaceRuntime, float], None]
-
-
-class Told(Protocol):
-    """Whom a source tells what it has seen."""
-
-    def saw(self, repo_id: str, runtime: SpaceRuntime, *, certain: bool) -> bool:
-        """A Space's state.
-
-        :param certain: whether it cannot be out of date, as what a list says may be.
-        :return: whether a certain look is needed now.
-        """
-
-    def lost(self, repo_id: str, error: Exception) -> None:
-        """Nothing more will be seen of this Space, and why."""
-
-
-class Source(Protocol):
-    """Where a watch gets to know how Spaces are."""
-
-    def follow(self, repo_id: str, interval: float) -> None:
-        """Tell of this Space from now on, and at once; no more often than every ``interval`` seconds."""
-
-    def leave(self, repo_id: str) -> None:
-        """Tell of it no more."""
-
-    async def close(self) -> None:
-        """Stop."""
+_LAST_LOOK_SECONDS = 5.0
+"""Time for the one look of a wait that is over when it begins, as after a restart of its process."""
 
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """One wait."""
+    """Somebody who waits for a Space.
+
+    :ivar context: the context in which the wait began, to which its log lines belong.
+    """
 
     wait: Wait | Changes
     interval: float
-    since: float
-    on_change: OnChange | None
+    began: float
     done: asyncio.Future[SpaceRuntime]
-    reason: str = "nothing was seen of it yet"
-    runtime: SpaceRuntime | None = None
-    state: tuple[str | None, ...] | None = None
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+    def observe(self, runtime: SpaceRuntime, elapsed: float, certain: bool) -> bool:
+        """Pass one look on. Returns True if only a certain look can tell whether the wait is over.
+
+        Whatever goes wrong here ends this wait and no other.
+        """
+        try:
+            if not certain and self.wait.needs_certainty(runtime, elapsed):
+                self.context.run(self.wait.observe, runtime, elapsed, certain=False)
+                return True
+            reached = self.context.run(self.wait.observe, runtime, elapsed, certain=certain)
+        except Exception as error:
+            self.done.set_exception(error)
+        else:
+            if reached is not None:
+                self.done.set_result(reached)
+        return False
+
+    def fail(self, error: Exception, final: bool) -> None:
+        """Pass a failed request on, which ends the wait if it is final."""
+        self.wait.not_answered(error)
+        if final:
+            self.done.set_exception(copy.copy(error))
+        else:
+            self.context.run(log.warning, "%s The wait goes on; the next look is later than usual.", error)
 
 
 @dataclass(eq=False, slots=True)
 class _Watched:
-    """One Space with all who wait for it."""
+    """One Space with everybody who waits for it."""
 
     repo_id: str
     waiters: list[_Waiter] = field(default_factory=list)
 
-    @property
-    def interval(self) -> float:
-        return min(waiter.interval for waiter in self.waiters)
+    def open_waiters(self) -> list[_Waiter]:
+        return [waiter for waiter in self.waiters if not waiter.done.done()]
 
 
 class SpaceWatch:
-    """Waits for Spaces, however many, with as few requests as will do.
+    """Waits for any number of Spaces with as few requests as possible, in one event loop.
 
-    For one event loop.
+    ::
 
-    :param client: asks the Hub; whoever made it closes it, after the watch.
-    :param source: makes the source of truth, for whom it tells what it sees; by default polling.
+        watch = SpaceWatch(client)
+        runtime = await watch.wait_for("acme/whisper", Goal(hardware="t4-small"), timeout=1800)
+        await watch.close()
+
+    :param client: sends the requests. The caller closes it, after the watch.
+    :param pace: how fast the watch may send requests; by default half of the token's quota.
+    :param clock: returns the time in seconds.
+    :param sleep: waits for a number of seconds.
     """
 
     def __init__(
         self,
         client: AsyncHubClient,
         *,
-        source: Callable[[Told], Source] | None = None,
+        pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self.client = client
+        self._endpoint = client.endpoint
         self._clock = clock
         self._spaces: dict[str, _Watched] = {}
-        self._source = source(self) if source else Polling(client, self)
+        self._polling = Polling(
+            client, self._seen, self._failed, pace=pace or Pace(client.budget), clock=clock, sleep=sleep
+        )
 
     @property
     def waits(self) -> int:
-        """How many wait."""
+        """The number of waits that are under way."""
         return sum(len(watched.waiters) for watched in self._spaces.values())
 
     async def wait_for(
@@ -114,140 +121,106 @@ class SpaceWatch:
         poll_interval: float = 10.0,
         before: SpaceRuntime | None = None,
         answer: SpaceRuntime | None = None,
-        grace: float = 30.0,
+        grace: float = GRACE_SECONDS,
         elapsed: float = 0.0,
-        whole_timeout: float | None = None,
         on_change: OnChange | None = None,
     ) -> SpaceRuntime:
-        """Wait until a Space is where it should be; the same words and rules as the hook's ``wait_for``.
+        """Wait until a Space reaches a goal, and return its runtime.
 
-        :param timeout: seconds from now.
+        :param timeout: seconds from the beginning of the wait to its end.
         :param poll_interval: seconds between two looks at the Space, at least.
-        :param before: what was there when something was asked of the Space.
-        :param answer: what the Hub answered to that.
-        :param grace: seconds for which a Space that looks as before is only late.
-        :param elapsed: seconds that the wait has lasted already, elsewhere.
-        :param whole_timeout: seconds from its beginning, for the words of the error.
-        :param on_change: called with each new state and the seconds since the wait began.
-        :raises SpaceWaitFailed: when it cannot get there any more.
-        :raises SpaceWaitTimeout: when it has not got there in time.
-        :raises HubError: when the Hub refuses to tell, or has not answered for long.
+        :param before: the runtime when a request was sent to the Space.
+        :param answer: the runtime with which the Hub answered that request.
+        :param grace: seconds for which a Space that looks as before the request is only late.
+        :param elapsed: seconds since the wait began, if it began earlier or in another process.
+        :param on_change: called with each new state and the seconds since the wait began, in the context
+            of the caller.
+        :raises InvalidInput: for a duration that is not valid; nothing is sent then.
+        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
+        :raises SpaceWaitTimeout: if the Space has not reached the goal in time.
+        :raises HubError: if the Hub rejects the requests, or has not answered for two minutes.
         """
-        whole = timeout + elapsed if whole_timeout is None else whole_timeout
-        wait = Wait(goal, before=before, answer=answer, grace=min(grace, whole / 2))
-        waiter = self._join(repo_id, wait, poll_interval, elapsed, on_change)
+        wait = Wait(
+            repo_id, goal, timeout=timeout, before=before, answer=answer, grace=grace, on_change=on_change
+        )
+        elapsed = max(elapsed, 0.0)
+        waiter = self._join(wait, poll_interval, elapsed)
         try:
-            # A wait that is late already, as after a restart, still deserves a look.
-            return await asyncio.wait_for(waiter.done, timeout if timeout > 0 else _LAST_LOOK)
+            remaining = wait.timeout - elapsed
+            return await asyncio.wait_for(waiter.done, remaining if remaining > 0 else _LAST_LOOK_SECONDS)
         except (asyncio.TimeoutError, TimeoutError):
-            raise wait_timed_out(
-                repo_id, str(goal), whole, waiter.reason, waiter.runtime, self.client.endpoint
-            ) from None
+            raise wait.timed_out(self._endpoint) from None
         finally:
-            self._leave(repo_id, waiter)
+            self._leave(waiter)
 
     async def changes(
         self, repo_id: str, *, poll_interval: float = 30.0
     ) -> AsyncIterator[tuple[SpaceRuntime | None, SpaceRuntime]]:
-        """What is new about a Space, for ever: how it was before (``None`` at first) and how it is.
+        """Yield every change of a Space, for ever: the runtime before it (``None`` at first) and after it.
 
         :param poll_interval: seconds between two looks at the Space, at least.
-        :raises HubError: when the Hub refuses to tell, or has not answered for long.
+        :raises HubError: if the Hub rejects the requests, or has not answered for two minutes.
         """
         news: asyncio.Queue[tuple[SpaceRuntime | None, SpaceRuntime]] = asyncio.Queue()
-        wait = Changes(lambda before, now: news.put_nowait((before, now)))
-        waiter = self._join(repo_id, wait, poll_interval)
+        waiter = self._join(Changes(repo_id, lambda *change: news.put_nowait(change)), poll_interval)
         try:
             while True:
-                told = asyncio.ensure_future(news.get())
+                change = asyncio.ensure_future(news.get())
                 try:
-                    either: set[asyncio.Future[Any]] = {told, waiter.done}
+                    either: set[asyncio.Future[Any]] = {change, waiter.done}
                     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-                    if not told.done():
+                    if not change.done():
                         waiter.done.result()
                         return
                 finally:
-                    if not told.done():
-                        told.cancel()
-                yield told.result()
+                    if not change.done():
+                        change.cancel()
+                yield change.result()
         finally:
-            self._leave(repo_id, waiter)
-
-    def _join(
-        self,
-        repo_id: str,
-        wait: Wait | Changes,
-        interval: float,
-        elapsed: float = 0.0,
-        on_change: OnChange | None = None,
-    ) -> _Waiter:
-        done: asyncio.Future[SpaceRuntime] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(wait, interval, self._clock() - elapsed, on_change, done)
-        watched = self._spaces.setdefault(repo_id.lower(), _Watched(repo_id))
-        watched.waiters.append(waiter)
-        self._source.follow(watched.repo_id, watched.interval)
-        return waiter
-
-    def _leave(self, repo_id: str, waiter: _Waiter) -> None:
-        if waiter.done.done() and not waiter.done.cancelled():
-            waiter.done.exception()  # somebody who has left need not be told
-        waiter.done.cancel()
-        watched = self._spaces[repo_id.lower()]
-        watched.waiters.remove(waiter)
-        if not watched.waiters:
-            del self._spaces[repo_id.lower()]
-            self._source.leave(watched.repo_id)
+            self._leave(waiter)
 
     async def close(self) -> None:
-        """Stop; whoever still waits is told so."""
+        """Stop. Waits that are under way end with :class:`SpaceWaitFailed`."""
         for watched in list(self._spaces.values()):
-            for waiter in watched.waiters:
-                if not waiter.done.done():
-                    stopped = f"The wait for Space {watched.repo_id} was stopped."
-                    waiter.done.set_exception(
-                        SpaceWaitFailed(stopped, repo_id=watched.repo_id, runtime=waiter.runtime)
-                    )
-        await self._source.close()
+            for waiter in watched.open_waiters():
+                waiter.done.set_exception(waiter.wait.stopped())
+        await self._polling.close()
 
-    def saw(self, repo_id: str, runtime: SpaceRuntime, *, certain: bool) -> bool:
-        """Tell all who wait for a Space how it is.
+    def _join(self, wait: Wait | Changes, poll_interval: float, elapsed: float = 0.0) -> _Waiter:
+        # Everything that can fail comes before the waiter is registered: a waiter that nobody removes would
+        # spoil the Space for all others.
+        interval = checked_seconds(poll_interval, "poll_interval")
+        done: asyncio.Future[SpaceRuntime] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(wait, interval, self._clock() - elapsed, done)
+        watched = self._spaces.get(wait.repo_id.lower()) or _Watched(wait.repo_id)
+        shortest = min([interval, *(other.interval for other in watched.waiters)])
+        self._polling.follow(watched.repo_id, shortest)
+        watched.waiters.append(waiter)
+        self._spaces[wait.repo_id.lower()] = watched
+        return waiter
 
-        :return: whether somebody's wait would end if this is certain, and it is not.
-        """
+    def _leave(self, waiter: _Waiter) -> None:
+        if waiter.done.done() and not waiter.done.cancelled():
+            waiter.done.exception()  # marks it as retrieved: nobody is left to receive it
+        waiter.done.cancel()
+        key = waiter.wait.repo_id.lower()
+        watched = self._spaces[key]
+        watched.waiters.remove(waiter)
+        if not watched.waiters:
+            del self._spaces[key]
+            self._polling.leave(watched.repo_id)
+
+    def _seen(self, repo_id: str, runtime: SpaceRuntime, certain: bool) -> bool:
+        """Pass a look on to everybody who waits for the Space. Returns True if a certain look is needed."""
         watched = self._spaces.get(repo_id.lower())
-        unsure = False
-        for waiter in list(watched.waiters) if watched else ():
-            if not waiter.done.done():
-                unsure |= self._judge(repo_id, waiter, runtime, certain)
-        return unsure
+        now = self._clock()
+        needed = False
+        for waiter in watched.open_waiters() if watched else ():
+            needed |= waiter.observe(runtime, now - waiter.began, certain)
+        return needed
 
-    def lost(self, repo_id: str, error: Exception) -> None:
-        """Tell all who wait for a Space that nothing more will be seen of it."""
+    def _failed(self, repo_id: str, error: Exception, final: bool) -> None:
+        """Pass a failed request on to everybody who waits for the Space."""
         watched = self._spaces.get(repo_id.lower())
-        for waiter in list(watched.waiters) if watched else ():
-            if not waiter.done.done():
-                waiter.done.set_exception(error)
-
-    def _judge(self, repo_id: str, waiter: _Waiter, runtime: SpaceRuntime, certain: bool) -> bool:
-        """Whether a certain look is needed."""
-        elapsed = self._clock() - waiter.since
-        if not certain and waiter.wait.wants_certainty(runtime, elapsed):
-            return True
-        state = (runtime.stage, runtime.hardware, runtime.requested_hardware)
-        if state != waiter.state:
-            waiter.state = state
-            if waiter.on_change:
-                waiter.on_change(runtime, elapsed)
-        waiter.runtime = runtime
-        if not certain:
-            return False
-        verdict = waiter.wait.look(runtime, elapsed)
-        if isinstance(verdict, Reached):
-            waiter.done.set_result(runtime)
-        elif isinstance(verdict, Failed):
-            waiter.done.set_exception(
-                wait_failed(repo_id, str(waiter.wait.goal), verdict.reason, runtime, verdict.permanent)
-            )
-        else:
-            waiter.reason = verdict.reason
-        return False
+        for waiter in watched.open_waiters() if watched else ():
+            waiter.fail(error, final)

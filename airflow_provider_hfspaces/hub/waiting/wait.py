@@ -1,0 +1,207 @@
+"""One wait for one Space, without I/O and without a clock: what each look at the Space means for it.
+
+Blocking waits, deferred waits and waits in an event loop all go through :class:`Wait`, so that they end at
+the same moment, with the same error and the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, SpaceWaitTimeout
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.seconds import checked_seconds
+from airflow_provider_hfspaces.hub.stages import BUILD_STAGES, SpaceStage
+from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Verdict
+
+__all__ = ["GRACE_SECONDS", "Changes", "OnChange", "Wait", "wait_failed"]
+
+GRACE_SECONDS = 30.0
+"""Time after a request for which the Hub may go on reporting the Space as it was before."""
+
+OnChange = Callable[[SpaceRuntime, float], None]
+"""Called with each new state and the seconds since the wait began."""
+
+
+class Wait:
+    """One wait for one Space.
+
+    >>> wait = Wait("acme/whisper", Goal(hardware="t4-small"), timeout=1800)
+    >>> wait.observe(SpaceRuntime("RUNNING_BUILDING", "cpu-basic", "t4-small"), elapsed=12)
+    >>> wait.observe(SpaceRuntime("RUNNING", "t4-small", "t4-small"), elapsed=95).hardware
+    't4-small'
+
+    :param repo_id: the Space, as ``owner/name``.
+    :param goal: what the Space has to reach.
+    :param timeout: seconds from the beginning of the wait to its end.
+    :param before: the runtime when a request was sent to the Space; ``None`` if the wait follows no
+        request. A Space that still looks like this is late for ``grace`` seconds, and nothing else.
+    :param answer: the runtime with which the Hub answered that request.
+    :param grace: seconds, and never more than half of ``timeout``.
+    :param on_change: called with each new state.
+    :raises InvalidInput: for a duration that is not valid.
+    """
+
+    def __init__(
+        self,
+        repo_id: str,
+        goal: Goal,
+        *,
+        timeout: float,
+        before: SpaceRuntime | None = None,
+        answer: SpaceRuntime | None = None,
+        grace: float = GRACE_SECONDS,
+        on_change: OnChange | None = None,
+    ) -> None:
+        self.repo_id = repo_id
+        self.goal = goal
+        self.timeout = checked_seconds(timeout, "timeout", zero=True)
+        self.runtime: SpaceRuntime | None = None
+        grace = min(checked_seconds(grace, "grace", zero=True), self.timeout / 2)
+        if not isinstance(goal, Goal):
+            raise InvalidInput(f"goal must be a Goal; got {goal!r:.100}.")
+        self._before = before
+        self._grace = grace if before is not None else 0.0
+        self._has_moved = before is None
+        self._is_accepted = answer is not None and answer.requested_hardware == goal.hardware
+        self._on_change = on_change
+        self._state: tuple[str | None, ...] | None = None
+        self._missing = "the Hub has not answered yet"
+
+    def observe(self, runtime: SpaceRuntime, elapsed: float, *, certain: bool = True) -> SpaceRuntime | None:
+        """Take one look into account.
+
+        :param elapsed: seconds since the wait began.
+        :param certain: False for a runtime from a list, which may lag behind.
+        :return: the runtime if the goal is reached, ``None`` while the wait goes on.
+        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
+        """
+        self.runtime = runtime
+        if not certain and self.needs_certainty(runtime, elapsed):
+            self._missing = f"the Hub's list shows {runtime.stage}, which it has not confirmed"
+            return None
+        if self._on_change and _state(runtime) != self._state:
+            self._state = _state(runtime)
+            self._on_change(runtime, elapsed)
+        verdict = self.judge(runtime, elapsed) if certain else self.goal.judge(runtime)
+        if isinstance(verdict, Failed):
+            raise wait_failed(self.repo_id, self.goal, verdict, runtime)
+        if isinstance(verdict, Pending):
+            self._missing = verdict.reason
+            return None
+        return runtime
+
+    def judge(self, runtime: SpaceRuntime, elapsed: float) -> Verdict:
+        """Judge a runtime that is certain, with what earlier looks have shown."""
+        verdict = self.goal.judge(runtime)
+        if self._before is None:
+            return verdict
+        if isinstance(verdict, Failed) and verdict.permanent and runtime.is_static:
+            return verdict
+        self._has_moved = self._has_moved or _place(self._before) != _place(runtime)
+        self._is_accepted = self._is_accepted or runtime.requested_hardware == self.goal.hardware
+        if not self._has_moved and elapsed < self._grace:
+            return Pending(f"{runtime.stage}, as before the request")
+        if isinstance(verdict, Pending) and elapsed >= self._grace:
+            return self._superseded(runtime) or verdict
+        return verdict
+
+    def needs_certainty(self, runtime: SpaceRuntime, elapsed: float) -> bool:
+        """Returns True if this runtime, were it certain, might end the wait."""
+        if not isinstance(self.goal.judge(runtime), Pending) or self.goal.may_be_reached(runtime):
+            return True
+        wanted, requested = self.goal.hardware, runtime.requested_hardware
+        return elapsed >= self._grace and wanted is not None and requested not in (None, wanted)
+
+    def not_answered(self, error: Exception) -> None:
+        """Take into account that a request about the Space failed, for the words of a timeout."""
+        self._missing = f"the last request failed: {error}".rstrip(".")
+
+    def timed_out(self, endpoint: str) -> SpaceWaitTimeout:
+        """Returns the error for a Space that has not reached the goal in time.
+
+        :param endpoint: the address of the Hub, for the link to the Space's log.
+        """
+        is_building = self.runtime is not None and self.runtime.stage in BUILD_STAGES
+        log = "build" if is_building else "container"
+        return SpaceWaitTimeout(
+            f"Space {self.repo_id} did not reach {self.goal} in {self.timeout:.0f} seconds: {self._missing}. "
+            f"Raise timeout, or read the Space's log: {endpoint}/spaces/{self.repo_id}?logs={log}",
+            repo_id=self.repo_id,
+            runtime=self.runtime,
+        )
+
+    def stopped(self) -> SpaceWaitFailed:
+        """Returns the error for a wait that was stopped from outside before the Space reached the goal."""
+        return SpaceWaitFailed(
+            f"The wait for Space {self.repo_id} to reach {self.goal} was stopped.",
+            repo_id=self.repo_id,
+            runtime=self.runtime,
+        )
+
+    def _superseded(self, runtime: SpaceRuntime) -> Failed | None:
+        """Returns a failure if another request has set other hardware since ours was accepted."""
+        wanted, requested = self.goal.hardware, runtime.requested_hardware
+        if not self._is_accepted or wanted is None or requested in (None, wanted):
+            return None
+        return Failed(
+            f"another request set it to {requested} in the meantime",
+            remedy="Let only one process at a time change its hardware.",
+        )
+
+
+class Changes:
+    """Reports every change of one Space, for ever.
+
+    :param report: called with the runtime before the change, ``None`` at first, and the runtime after it.
+    """
+
+    def __init__(self, repo_id: str, report: Callable[[SpaceRuntime | None, SpaceRuntime], None]) -> None:
+        self.repo_id = repo_id
+        self._report = report
+        self._last: SpaceRuntime | None = None
+
+    def observe(self, runtime: SpaceRuntime, elapsed: float, *, certain: bool = True) -> None:
+        """Take one look into account. A look that is not certain reports nothing."""
+        if certain and self.needs_certainty(runtime, elapsed):
+            self._last, before = runtime, self._last
+            self._report(before, runtime)
+
+    def needs_certainty(self, runtime: SpaceRuntime, elapsed: float) -> bool:
+        """Returns True if this runtime shows a change."""
+        return self._last is None or _state(self._last) != _state(runtime)
+
+    def not_answered(self, error: Exception) -> None:
+        """Nothing to report: a request that failed is no change."""
+
+    def stopped(self) -> SpaceWaitFailed:
+        """Returns the error for a watch that was stopped from outside."""
+        return SpaceWaitFailed(
+            f"The watch for changes of Space {self.repo_id} was stopped.",
+            repo_id=self.repo_id,
+            runtime=self._last,
+        )
+
+
+def wait_failed(repo_id: str, goal: Goal, failure: Failed, runtime: SpaceRuntime) -> SpaceWaitFailed:
+    """Returns the error for a Space that does not reach a goal any more: cause, remedy, the Hub's words."""
+    parts = [f"Space {repo_id} did not reach {goal}: {failure.reason}.", failure.remedy]
+    if runtime.error_message:
+        parts.append(f"The Hub reports: {runtime.error_message.rstrip('.')}.")
+    elif runtime.stage in (SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR):
+        parts.append("The Hub gives no reason.")
+    return SpaceWaitFailed(
+        " ".join(part for part in parts if part),
+        repo_id=repo_id,
+        runtime=runtime,
+        permanent=failure.permanent,
+    )
+
+
+def _state(runtime: SpaceRuntime) -> tuple[str | None, ...]:
+    return runtime.stage, runtime.hardware, runtime.requested_hardware
+
+
+def _place(runtime: SpaceRuntime) -> tuple[str | None, ...]:
+    return runtime.stage, runtime.hardware

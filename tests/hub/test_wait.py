@@ -1,0 +1,143 @@
+"""What each look at a Space means for a wait, and the words with which a wait ends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Reached
+from airflow_provider_hfspaces.hub.waiting.wait import Wait
+
+SPACE = "acme/whisper"
+GPU = Goal(hardware="t4-small")
+
+
+def runtime(
+    stage: str, current: str | None = None, requested: str | None = "t4-small", error: str | None = None
+) -> SpaceRuntime:
+    return SpaceRuntime(stage=stage, hardware=current, requested_hardware=requested, error_message=error)
+
+
+def wait(goal: Goal | None = None, **options: Any) -> Wait:
+    return Wait(SPACE, goal or Goal(), **{"timeout": 1800, **options})
+
+
+class TestAfterARequest:
+    def test_the_old_failing_stage_is_ignored_during_the_grace_time(self) -> None:
+        late = wait(before=runtime("PAUSED"))
+        assert isinstance(late.judge(runtime("PAUSED"), 5), Pending)
+        assert isinstance(late.judge(runtime("PAUSED"), 31), Failed)
+
+    def test_a_new_failing_stage_is_not_ignored(self) -> None:
+        assert isinstance(wait(before=runtime("PAUSED")).judge(runtime("BUILD_ERROR"), 1), Failed)
+
+    def test_the_old_failing_stage_counts_after_another_stage_was_seen(self) -> None:
+        broken = wait(before=runtime("RUNTIME_ERROR"))
+        assert isinstance(broken.judge(runtime("BUILDING"), 1), Pending)
+        assert isinstance(broken.judge(runtime("RUNTIME_ERROR"), 2), Failed)
+
+    def test_running_as_before_a_restart_proves_nothing(self) -> None:
+        before = runtime("RUNNING", "t4-small")
+        restart = wait(before=before)
+        assert isinstance(restart.judge(before, 1), Pending)
+        assert isinstance(restart.judge(runtime("RUNNING_BUILDING", "t4-small"), 3), Pending)
+        assert restart.judge(before, 6) == Reached()
+
+    def test_running_counts_after_the_grace_time_if_the_restart_was_too_quick_to_be_seen(self) -> None:
+        before = runtime("RUNNING", "t4-small")
+        assert wait(before=before).judge(before, 31) == Reached()
+
+    def test_new_hardware_counts_at_once(self) -> None:
+        upgrade = wait(GPU, before=runtime("RUNNING", "cpu-basic", "cpu-basic"))
+        assert upgrade.judge(runtime("RUNNING", "t4-small"), 0) == Reached()
+
+    def test_hardware_that_another_request_set_ends_the_wait(self) -> None:
+        upgrade = wait(GPU, before=runtime("RUNNING", "cpu-basic", "cpu-basic"))
+        assert isinstance(upgrade.judge(runtime("RUNNING", "cpu-basic", "cpu-basic"), 2), Pending)
+        assert isinstance(upgrade.judge(runtime("RUNNING_BUILDING", "cpu-basic"), 9), Pending)
+        verdict = upgrade.judge(runtime("RUNNING_BUILDING", "cpu-basic", "cpu-upgrade"), 40)
+        assert isinstance(verdict, Failed)
+        assert verdict.reason == "another request set it to cpu-upgrade in the meantime"
+
+    def test_hardware_that_another_request_set_before_the_first_look_ends_the_wait(self) -> None:
+        upgrade = wait(
+            GPU, before=runtime("RUNNING", "cpu-basic", "cpu-basic"), answer=runtime("RUNNING", "cpu-basic")
+        )
+        verdict = upgrade.judge(runtime("RUNNING_BUILDING", "cpu-basic", requested="l4x1"), 31)
+        assert isinstance(verdict, Failed)
+        assert "l4x1" in verdict.reason
+
+    def test_the_grace_time_is_at_most_half_of_the_timeout(self) -> None:
+        assert isinstance(wait(before=runtime("PAUSED"), timeout=10).judge(runtime("PAUSED"), 5), Failed)
+
+
+def test_without_a_request_there_is_no_grace_time() -> None:
+    assert isinstance(wait().judge(runtime("PAUSED"), 0), Failed)
+
+
+def test_an_error_begins_with_space_and_cause_then_says_the_remedy_then_the_hubs_words() -> None:
+    with pytest.raises(SpaceWaitFailed) as caught:
+        wait(GPU).observe(runtime("BUILD_ERROR", error="Job failed with exit code: 137. Reason: …"), 9)
+    assert str(caught.value) == (
+        "Space acme/whisper did not reach RUNNING on t4-small: its build failed (BUILD_ERROR). Read its "
+        "build log, fix the build and restart it. The Hub reports: Job failed with exit code: 137. Reason: …."
+    )
+
+
+def test_cause_and_remedy_of_a_timeout_stand_at_its_beginning() -> None:
+    late = wait(GPU)
+    late.observe(runtime("RUNNING_BUILDING", "cpu-basic"), 1800)
+    assert str(late.timed_out("https://huggingface.co")) == (
+        "Space acme/whisper did not reach RUNNING on t4-small in 1800 seconds: stage RUNNING_BUILDING. Raise "
+        "timeout, or read the Space's log: https://huggingface.co/spaces/acme/whisper?logs=build"
+    )
+
+
+def test_a_timeout_names_what_only_a_list_has_shown() -> None:
+    late = wait(GPU)
+    assert late.observe(runtime("BUILDING"), 5, certain=False) is None
+    assert "seconds: stage BUILDING." in str(late.timed_out("https://hub"))
+
+
+def test_a_timeout_names_the_error_that_came_instead_of_an_answer() -> None:
+    late = wait()
+    late.not_answered(RuntimeError("The Hub is down."))
+    assert "the last request failed: The Hub is down. Raise timeout" in str(late.timed_out("https://hub"))
+
+
+def test_a_look_that_is_not_certain_never_ends_a_wait() -> None:
+    for stage in ("RUNNING", "BUILD_ERROR"):
+        assert wait().observe(runtime(stage), 0, certain=False) is None
+
+
+def test_each_new_state_is_reported_once() -> None:
+    states: list[tuple[str, float]] = []
+    upgrade = wait(GPU, on_change=lambda now, elapsed: states.append((now.stage, elapsed)))
+    for elapsed, stage in enumerate(("BUILDING", "BUILDING", "APP_STARTING", "APP_STARTING")):
+        upgrade.observe(runtime(stage), elapsed)
+    assert states == [("BUILDING", 0), ("APP_STARTING", 2)]
+
+
+@pytest.mark.parametrize("seconds", [90, 90.0, "90", " 90 ", "9e1", timedelta(seconds=90)])
+def test_a_duration_is_a_number_or_its_text_or_a_timedelta(seconds: Any) -> None:
+    assert wait(timeout=seconds).timeout == 90.0
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [None, "", "ten", "1_0", "nan", float("nan"), float("inf"), -1, True, [], {}, 10**400, "1e9", object()],
+)
+@pytest.mark.parametrize("name", ["timeout", "grace"])
+def test_any_other_duration_is_refused_by_name(name: str, seconds: Any) -> None:
+    with pytest.raises(InvalidInput, match=f"^{name} must be a number of seconds"):
+        wait(**{name: seconds})
+
+
+def test_a_goal_of_another_type_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="goal must be a Goal"):
+        Wait(SPACE, "RUNNING", timeout=10)  # type: ignore[arg-type]

@@ -1,0 +1,97 @@
+"""Whatever durations a waiting operator gets: it refuses them before any request, or does the right thing."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hub.checks import InvalidNumber
+from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
+from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator, RestoreHardwareOperator
+from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
+from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor
+from tests.airflow_tools import Try
+
+SPACE = "acme/whisper"
+ROUNDS = 40
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "request": lambda **more: RequestHardwareOperator(repo_id=SPACE, hardware="t4-small", **more),
+    "restore": lambda **more: RestoreHardwareOperator(
+        repo_id=SPACE, from_task="snapshot", fallback="cpu-upgrade", wait=True, **more
+    ),
+    "restart": lambda **more: RestartSpaceOperator(repo_id=SPACE, **more),
+    "duplicate": lambda **more: DuplicateSpaceOperator(from_id=SPACE, to_id="acme/copy", wait=True, **more),
+    "sensor": lambda poll_interval, **more: SpaceRunningSensor(
+        repo_id=SPACE, poke_interval=poll_interval, **more
+    ),
+}
+
+
+def a_duration(draw: random.Random) -> tuple[Any, float | None]:
+    """Returns something that a user might write, and the seconds that it means, if it means any."""
+    seconds = draw.choice([draw.uniform(0.001, 0.05), draw.randint(1, 3600)])
+    return draw.choice(
+        [
+            (seconds, float(seconds)),
+            (str(seconds), float(seconds)),
+            (f" {seconds} ", float(seconds)),
+            (timedelta(seconds=seconds), timedelta(seconds=seconds).total_seconds()),
+            (-seconds, None),
+            (str(-seconds), None),
+            (timedelta(seconds=-seconds), None),
+            ("".join(draw.choices(string.ascii_letters + " ,:", k=5)), None),
+            (f"{seconds}s", None),
+            (draw.choice([None, "", True, False, b"10", [10], {"seconds": 10}, object(), int]), None),
+            (draw.choice([float("nan"), float("inf"), -float("inf"), "nan", "inf", 10**400, 1e300]), None),
+            ("{{ params.seconds }}", None),
+        ]
+    )
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["in a worker", "deferred"])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_random_durations_are_refused_before_any_request_or_understood(
+    hub: HubEmulator, name: str, deferrable: bool
+) -> None:
+    draw = random.Random(f"{name} {deferrable}")
+    hub.add_space(SPACE, hardware="cpu-basic")
+    understood = refused = 0
+    for _ in range(ROUNDS):
+        (interval, interval_seconds), (timeout, timeout_seconds) = a_duration(draw), a_duration(draw)
+        arguments = {"poll_interval": interval, "timeout": timeout, "deferrable": deferrable}
+        if interval_seconds is None or timeout_seconds is None:
+            refused += 1
+            with pytest.raises(
+                InvalidNumber, match=rf"^(poll_interval|poke_interval|timeout) of task '{name}'"
+            ):
+                OPERATORS[name](task_id=name, **arguments)
+            assert hub.requests == []
+            continue
+        understood += 1
+        task = OPERATORS[name](task_id=name, **arguments)
+        read = task.poke_interval if name == "sensor" else task.poll_interval
+        assert (read, task.timeout) == pytest.approx((interval_seconds, timeout_seconds), abs=1e-5)
+    assert understood
+    assert refused
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["in a worker", "deferred"])
+@pytest.mark.parametrize(
+    ("poll_interval", "timeout"),
+    [("0.02", "600"), (timedelta(milliseconds=20), timedelta(minutes=10)), (0.02, "6e2")],
+)
+@pytest.mark.parametrize("name", ["request", "restore", "restart", "duplicate"])
+def test_durations_that_are_understood_lead_to_the_goal(
+    hub: HubEmulator, name: str, poll_interval: Any, timeout: Any, deferrable: bool
+) -> None:
+    hub.add_space(SPACE, hardware="cpu-basic")
+    task = OPERATORS[name](task_id=name, poll_interval=poll_interval, timeout=timeout, deferrable=deferrable)
+    result = Try().run_deferred(task) if deferrable else Try().run(task)
+    assert result.get("stage", "RUNNING") == "RUNNING"
