@@ -132,10 +132,22 @@ def check_metadata(wheel: Path, version: str) -> None:
     required = said.get_all("Requires-Dist") or []
     names = {re.split(r"[^\w.-]", each)[0] for each in required if "extra ==" not in each}
     expect("dependencies", names, RUNTIME)
+    check_links(said)
     points = archive.read(f"{info}/entry_points.txt").decode()
     if f"provider_info = {PACKAGE}:get_provider_info" not in points:
         fail("Airflow would not find the provider: there is no such entry point.")
     good(f"{PROJECT} {version}, as CHANGELOG.md says; needs {', '.join(sorted(names))}")
+
+
+def check_links(said: Message) -> None:
+    """The package names its addresses, and no link of its README leads nowhere outside the repository."""
+    addresses = {each.partition(",")[0] for each in said.get_all("Project-URL") or []}
+    expect("addresses", addresses, {"Changelog", "Documentation", "Issues", "Source"})
+    relative = [
+        target for target in re.findall(r"\]\(([^)\s]+)\)", str(said.get_payload())) if "://" not in target
+    ]
+    if relative:
+        fail(f"The package's README has links that work only in the repository: {', '.join(relative)}.")
 
 
 def check_pythons(said: Message) -> None:
