@@ -20,6 +20,8 @@ from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.emulator.routes import (
     account,
     apps,
+    branches,
+    commits,
     control,
     files,
     info,
@@ -67,13 +69,16 @@ class HubApp:
                 *lifecycle.ROUTES,
                 *variables.ROUTES,
                 *repos.ROUTES,
-                *files.ROUTES,
+                *branches.ROUTES,
+                *commits.ROUTES,
                 *logs.ROUTES,
                 *apps.ROUTES,
                 *pages.ROUTES,
                 *start_page.ROUTES,
                 *control.ROUTES,
                 *info.ROUTES,
+                # A model's files have the shortest address, which others would be taken for.
+                *files.ROUTES,
             ]
         )
 
@@ -94,13 +99,13 @@ class HubApp:
 
     def _answer(self, request: Request, content: bytes) -> tuple[Response, Fault | None]:
         world = self._world
-        if world.ending:
-            world.bury_the_dead()
+        world.catch_up()
         value = _bearer(request)
         call = Call(
             world=world,
             method=request.method,
             path=request.scope["path"],
+            raw_path=request.scope["raw_path"].decode("latin-1"),
             query_string=request.scope["query_string"].decode("latin-1"),
             headers=request.headers,
             content=content,
@@ -127,9 +132,10 @@ class HubApp:
             response = Refusal(401, "Invalid credentials in Authorization header").response()
         elif fault is not None and not fault.takes_effect:
             response = instead(fault) or Response()
+            if fault.kind == "late":
+                world.act_later(fault.seconds or 0, lambda: self._act(call, record))
         else:
-            response = self._routed(call)
-            record.took_effect = response.status_code < 300
+            response = self._act(call, record)
             response = (instead(fault) if fault else None) or response
         record.status = 0 if fault is not None and fault.is_mute else response.status_code
         response.headers.update(_ALWAYS)
@@ -139,8 +145,13 @@ class HubApp:
         response.headers["X-Request-Id"] = _request_id(request)
         return response, fault
 
+    def _act(self, call: Call, record: RecordedRequest) -> Response:
+        response = self._routed(call)
+        record.took_effect = response.status_code < 300
+        return response
+
     def _routed(self, call: Call) -> Response:
-        found = self._router.find(call.method, call.path)
+        found = self._router.find(call.method, call.raw_path)
         try:
             if found is None:
                 raise unknown_route()

@@ -23,6 +23,7 @@ from airflow_provider_hfspaces.emulator.model.clock import Clock
 from airflow_provider_hfspaces.emulator.model.creation import make_space
 from airflow_provider_hfspaces.emulator.model.demo_fleet import FLEETS
 from airflow_provider_hfspaces.emulator.model.limits import WINDOW
+from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.request_log import RecordedRequest
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.emulator.settings import Settings, Timings
@@ -291,12 +292,49 @@ class HubEmulator:
             )
         return SpaceHandle(self.world, space)
 
+    def add_repository(self, repo_id: str, repo_type: str = "dataset", *, private: bool = False) -> None:
+        """Add a dataset or a model, for files alone.
+
+        :raises ValueError: if the id is already taken or is not ``owner/name``.
+        """
+        with self.world.lock:
+            visibility = "private" if private else "public"
+            self.world.add_repository(repo_id, repo_type, visibility=visibility, creator=self.user)
+
+    def branches(self, repo_id: str, repo_type: str = "space") -> dict[str, str]:
+        """The branches of a repository, each with the id of its last commit.
+
+        :raises KeyError: if there is no such repository.
+        """
+        return {
+            name: commit.oid for name, commit in self._repository(repo_id, repo_type).git.branches().items()
+        }
+
+    def files(self, repo_id: str, revision: str = "main", *, repo_type: str = "space") -> dict[str, bytes]:
+        """The files of a repository at a branch or a commit.
+
+        :raises KeyError: if there is no such repository or revision.
+        """
+        commit = self._repository(repo_id, repo_type).git.find(revision)
+        if commit is None:
+            raise KeyError(revision)
+        return dict(commit.files)
+
+    def _repository(self, repo_id: str, repo_type: str) -> Repository:
+        with self.world.lock:
+            self.world.catch_up()
+            repository = self.world.find_repository(repo_type, repo_id)
+        if repository is None:
+            raise KeyError(repo_id)
+        return repository
+
     def space(self, repo_id: str) -> SpaceHandle:
         """A Space by its id, or by one that it had before.
 
         :raises KeyError: if there is none.
         """
         with self.world.lock:
+            self.world.catch_up()
             return SpaceHandle(self.world, self.world.space(repo_id))
 
     def has_space(self, repo_id: str) -> bool:
@@ -334,6 +372,7 @@ class HubEmulator:
         """Move the emulated time forward and return it."""
         with self.world.lock:
             self.world.clock.advance(seconds)
+            self.world.catch_up()
             return self.world.clock.now()
 
     def reset(self) -> None:

@@ -36,6 +36,7 @@ class Timings:
     :ivar scheduling: until the Hub gives up looking for hardware that it has not got.
     :ivar launch_timeout: until the Hub gives up on an app that does not get healthy.
     :ivar list_lag: by which the runtimes in lists are behind those of single Spaces.
+    :ivar branch_lag: by which files that are read by the name of a branch may be behind it.
     :ivar deleting: for which a deleted Space is still there, in DELETING.
     """
 
@@ -46,6 +47,7 @@ class Timings:
     scheduling: float = 60.0
     launch_timeout: float = 1800.0
     list_lag: float = 0.0
+    branch_lag: float = 0.0
     deleting: float = 0.0
 
     def __post_init__(self) -> None:
@@ -95,6 +97,8 @@ class Settings:
         a speed of 0, nothing depends on how fast a machine is.
     :ivar page_size: the length of a list's page where the client names none.
     :ivar largest_page: the most that a client may ask for.
+    :ivar commits_per_hour: the most commits to one repository within an emulated hour, on all its
+        branches together; another one gets a 429.
     :ivar enforce: whether the rate limits are enforced; they are announced in any case.
     """
 
@@ -123,6 +127,7 @@ class Settings:
     seconds_per_request: float = 0.0
     page_size: int = 500
     largest_page: int = 1000
+    commits_per_hour: int = 128
     enforce: bool = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -166,6 +171,7 @@ _NUMBERS = frozenset(
         "zero_gpu_spaces",
         "files_copy_pending",
         "keep_alive",
+        "commits_per_hour",
         "seconds_per_request",
     }
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from dataclasses import asdict
@@ -10,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_hfspaces.emulator.model.accounts import Token
+from airflow_provider_hfspaces.emulator.model.git import GitRepository
+from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.space import Entry, Luck, Moment, Space
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["load", "read", "save", "taken"]
 
-_FORMAT = 1
+_FORMAT = 2
 _PLAIN = (
     "sdk",
     "visibility",
@@ -26,7 +27,6 @@ _PLAIN = (
     "modified",
     "last_visit",
     "object_id",
-    "sha",
     "own_sleep_time",
     "replicas",
     "dev_mode",
@@ -40,6 +40,7 @@ _PLAIN = (
     "visits",
     "remarks",
 )
+_PLAIN_REPOSITORY = ("visibility", "creator", "created", "modified", "object_id", "remarks")
 
 
 def taken(world: World) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def taken(world: World) -> dict[str, Any]:
         "tokens": [asdict(each) for each in world.tokens.values()],
         "moved": world.moved,
         "spaces": [_space(each.catch_up()) for each in world.spaces.values()],
+        "repositories": [_repository(each) for each in world.repositories.values()],
         "deleted": [_space(each) for each in world.deleted],
     }
 
@@ -102,6 +104,16 @@ def read(path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"{path} is no state file: {problem}.") from None
 
 
+def _repository(repository: Repository) -> dict[str, Any]:
+    return {
+        "owner": repository.owner,
+        "name": repository.name,
+        "repo_type": repository.repo_type,
+        **{name: getattr(repository, name) for name in _PLAIN_REPOSITORY},
+        "git": repository.git.to_dict(),
+    }
+
+
 def _space(space: Space) -> dict[str, Any]:
     return {
         "owner": space.owner,
@@ -110,7 +122,7 @@ def _space(space: Space) -> dict[str, Any]:
         **{name: getattr(space, name) for name in _PLAIN},
         "secrets": {key: asdict(entry) for key, entry in space.secrets.items()},
         "variables": {key: asdict(entry) for key, entry in space.variables.items()},
-        "files": {path: base64.b64encode(content).decode() for path, content in space.files.items()},
+        "git": space.git.to_dict(),
         "history": [list(moment) for moment in space.history],
         "meter": space.meter.to_dict(),
         "due": space.due,
@@ -133,6 +145,11 @@ def _fill(world: World, state: dict[str, Any]) -> None:
     for each in state["spaces"]:
         space = _made(world, each)
         world.spaces[space.repo_id.lower()] = space
+    for each in state["repositories"]:
+        repository = world.add_repository(f"{each['owner']}/{each['name']}", each["repo_type"])
+        for name in _PLAIN_REPOSITORY:
+            setattr(repository, name, each[name])
+        repository.git = GitRepository.from_dict(each["git"])
     world.deleted = [_made(world, each) for each in state["deleted"]]
     world.moved = dict(state["moved"])
 
@@ -146,10 +163,10 @@ def _made(world: World, said: dict[str, Any]) -> Space:
         sdk=said["sdk"],
         hardware=said["requested"] or "cpu-basic",
         stage=SpaceStage.RUNNING.value,
-        files={path: base64.b64decode(content) for path, content in said["files"].items()},
     )
     for name in _PLAIN:
         setattr(space, name, said[name])
+    space.git = GitRepository.from_dict(said["git"])
     space.tags = tuple(said["tags"])
     space.secrets = {key: Entry(**entry) for key, entry in said["secrets"].items()}
     space.variables = {key: Entry(**entry) for key, entry in said["variables"].items()}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from tests.emulator.clients import OfficialClient, Refused, environment, file_of, volume
+from tests.emulator.clients import OfficialClient, Refused, addition, environment, file_of, volume
 
 SPACE = "acme/whisper"
 NEW = "alice/new"
@@ -177,7 +178,7 @@ class TestMakingAndCopying:
         hub.add_space(NEW)
         error = refused(client.create_repo, NEW, repo_type="space", space_sdk="gradio")
         assert error.status == 409
-        assert "You already created this space repo" in error.said
+        assert "You already created this space repo" in error.message
         again = client.create_repo(NEW, repo_type="space", space_sdk="gradio", exist_ok=True)
         assert again["repo_id"] == NEW
 
@@ -187,7 +188,7 @@ class TestMakingAndCopying:
         client.token = hub.add_token("bob")
         error = refused(client.create_repo, "bob/new", repo_type="space", space_sdk="gradio")
         assert error.status == 402
-        assert "requires a PRO subscription" in error.said
+        assert "requires a PRO subscription" in error.message
         client.create_repo("bob/page", repo_type="space", space_sdk="static")
         if client.kind == "2":
             hub.add_space("bob/there")
@@ -308,6 +309,71 @@ class TestWhatASpaceKeeps:
         assert client.list_repo_commits(SPACE, repo_type="space")[0]["commit_id"] == info["sha"]
 
 
+class TestBranchesAndCommits:
+    """What a compare-and-set on the Hub is made of."""
+
+    LEASE = "airflow-lease"
+
+    def commit(self, client: OfficialClient, content: bytes, repo_type: str = "space", **options: Any) -> str:
+        made = client.create_commit(
+            SPACE,
+            operations=[addition("lease.json", content)],
+            commit_message="Take the lease",
+            repo_type=repo_type,
+            revision=self.LEASE,
+            **options,
+        )
+        return made["oid"]
+
+    @pytest.mark.parametrize("repo_type", ["space", "dataset", "model"])
+    def test_a_commit_on_a_branch_must_follow_the_commit_that_its_writer_read(
+        self, hub: HubEmulator, client: OfficialClient, repo_type: str, tmp_path: Path
+    ) -> None:
+        if repo_type == "space":
+            hub.add_space(SPACE)
+        else:
+            hub.add_organization("acme", members={"alice": "admin"})
+            client.create_repo(SPACE, repo_type=repo_type, private=True)
+        client.create_branch(SPACE, branch=self.LEASE, repo_type=repo_type)
+        start = hub.branches(SPACE, repo_type)[self.LEASE]
+        first = self.commit(client, b"one", repo_type, parent_commit=start)
+        error = refused(self.commit, client, b"two", repo_type, parent_commit=start)
+        assert error.status == 412
+        assert "A commit has happened since. Please refresh and try again." in error.message
+        second = self.commit(client, b"two", repo_type, parent_commit=first)
+        refs = client.list_repo_refs(SPACE, repo_type=repo_type)["branches"]
+        assert {each["name"]: each["target_commit"] for each in refs} == {
+            "main": start,
+            self.LEASE: second,
+        }
+        where = {"repo_type": repo_type, "cache_dir": str(tmp_path)}
+        for revision, content in ((first, b"one"), (second, b"two"), (self.LEASE, b"two")):
+            file = client.hf_hub_download(SPACE, "lease.json", revision=revision, **where)
+            assert Path(file).read_bytes() == content
+        commits = client.list_repo_commits(SPACE, repo_type=repo_type, revision=self.LEASE)
+        assert [each["commit_id"] for each in commits] == [second, first, start]
+
+    def test_a_branch_can_be_created_once_and_deleted(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        client.create_branch(SPACE, branch="a/b", repo_type="space")
+        assert refused(client.create_branch, SPACE, branch="a/b", repo_type="space").status == 409
+        client.create_branch(SPACE, branch="a/b", repo_type="space", exist_ok=True)
+        client.delete_branch(SPACE, branch="a/b", repo_type="space")
+        assert list(hub.branches(SPACE)) == ["main"]
+        error = refused(client.create_branch, SPACE, branch="x", revision="nowhere", repo_type="space")
+        assert error.status == 404
+        assert refused(self.commit, client, b"x").status == 404
+
+    def test_info_at_a_branch(self, hub: HubEmulator, client: OfficialClient) -> None:
+        hub.add_space(SPACE)
+        client.create_branch(SPACE, branch=self.LEASE, repo_type="space")
+        made = self.commit(client, b"one")
+        info = client.space_info(SPACE, revision=self.LEASE)
+        assert info["sha"] == made
+        assert {each["rfilename"] for each in info["siblings"]} >= {"lease.json", "app.py"}
+        assert client.space_info(SPACE)["sha"] != made
+
+
 class TestLogs:
     @pytest.mark.parametrize("build", [True, False])
     def test_as_they_are_now(self, hub: HubEmulator, client: OfficialClient, build: bool) -> None:
@@ -340,7 +406,7 @@ class TestListsAndInfo:
         assert expanded.get("author") is None
         error = refused(client.space_info, SPACE, expand=["everything"])
         assert "BadRequestError" in error.kinds
-        assert '"expand" must be one of' in error.said
+        assert '"expand" must be one of' in error.message
 
     def test_lists_by_author_with_limit_and_paging(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.settings.page_size = 3
@@ -407,20 +473,20 @@ class TestErrors:
         error = refused(client.pause_space, SPACE)
         assert error.status == 401
         assert "RepositoryNotFoundError" not in error.kinds
-        assert "Invalid credentials in Authorization header" in error.said
+        assert "Invalid credentials in Authorization header" in error.message
 
     def test_somebody_elses_space(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.token = hub.add_token("mallory")
         error = refused(client.pause_space, SPACE)
         assert error.status == 403
-        assert "only its owner can do that" in error.said
+        assert "only its owner can do that" in error.message
 
     def test_a_static_space(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space("acme/page", sdk="static")
         error = refused(client.restart_space, "acme/page")
         assert "BadRequestError" in error.kinds
-        assert "Can't restart a static Space" in error.said
+        assert "Can't restart a static Space" in error.message
 
     def test_want_of_a_payment_method(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_user("bob", can_pay=False)
@@ -428,7 +494,7 @@ class TestErrors:
         client.token = hub.add_token("bob")
         error = refused(client.request_space_hardware, "bob/x", "t4-small")
         assert error.status == 403
-        assert "You must add a payment method" in error.said
+        assert "You must add a payment method" in error.message
 
     def test_a_used_up_quota(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)

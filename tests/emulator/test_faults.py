@@ -208,6 +208,7 @@ class TestOurClient:
         {"kind": "silence", "times": 1},
         {"kind": "truncate", "times": 1},
         {"kind": "delay", "seconds": 0.1},
+        {"kind": "late", "seconds": 60, "times": 1},
         {"kind": "drip", "seconds": 0.2},
         {"kind": "content_type"},
         {"kind": "clock_skew", "seconds": 86400},
@@ -250,5 +251,5 @@ class TestOurClient:
             assert "does not look like a Hub" in str(caught.value)
 
     def test_no_kind_is_left_out(self) -> None:
-        told = {fault["kind"] for fault in self.RECOVERS} | {"html"}
-        assert told == set(KINDS)
+        covered = {fault["kind"] for fault in self.RECOVERS} | {"html"}
+        assert covered == set(KINDS)

@@ -52,8 +52,8 @@ def test_a_file_is_for_its_owner_alone(hub: HubEmulator, tmp_path: Path) -> None
         ("{", "no state file"),
         ("[]", "no state of an emulated Hub"),
         ('{"format": 99}', "no state of an emulated Hub"),
-        ('{"format": 1}', "broken"),
-        (json.dumps({"format": 1, "settings": {"storage": "attic"}}), "storage is one of"),
+        ('{"format": 2}', "broken"),
+        (json.dumps({"format": 2, "settings": {"storage": "attic"}}), "storage is one of"),
     ],
 )
 def test_what_is_no_state_changes_nothing(hub: HubEmulator, tmp_path: Path, content: str, said: str) -> None:

@@ -29,9 +29,10 @@ _PROXY = (
 def instead(fault: Fault) -> Response | None:
     """The answer that a fault puts in the place of the Hub's; ``None`` where there is to be none, or
     the Hub's own."""
-    if fault.kind == "status":
+    if fault.kind == "status" or (fault.kind == "late" and fault.status is not None):
         status = fault.status or 503
-        headers = {} if fault.seconds is None else {"Retry-After": f"{fault.seconds:g}"}
+        wait = fault.seconds if fault.kind == "status" else None
+        headers = {} if wait is None else {"Retry-After": f"{wait:g}"}
         return Refusal(status, fault.message or _WORDS.get(status, "Error"), headers=headers).response()
     if fault.kind == "html":
         status = fault.status or 200
@@ -43,7 +44,7 @@ async def send_struck(
     fault: Fault, response: Response, world: World, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Send an answer as a fault has it."""
-    if fault.kind == "reset":
+    if fault.kind == "reset" or (fault.kind == "late" and fault.is_mute):
         _reset(send)
         return
     if fault.kind == "silence":

@@ -20,6 +20,7 @@ KINDS = {
     "reset": "the connection is reset",
     "silence": "the answer never comes",
     "delay": "the answer comes so many seconds late",
+    "late": "the client gets a reset, or a status, at once; the Hub acts so many emulated seconds later",
     "drip": "the answer comes byte by byte, over so many seconds",
     "truncate": "the answer ends in the middle",
     "html": "a proxy's page, by default with status 200",
@@ -28,7 +29,7 @@ KINDS = {
 }
 """What each kind of fault does to an answer."""
 
-_WITH_SECONDS = ("delay", "drip", "clock_skew")
+_WITH_SECONDS = ("delay", "drip", "clock_skew", "late")
 _EITHER_WAY = ("status", "reset", "silence", "html")
 
 
@@ -41,8 +42,9 @@ class Fault:
     :ivar times: how many it strikes at the most; ``None`` for any number.
     :ivar method: only requests of this method.
     :ivar path: only requests whose path this regular expression is found in.
-    :ivar status: of the answer, for ``status`` and ``html``.
-    :ivar seconds: for ``delay``, ``drip`` and ``clock_skew``; for ``status``, what ``Retry-After`` says.
+    :ivar status: of the answer, for ``status``, ``html`` and ``late``.
+    :ivar seconds: for ``delay``, ``drip``, ``clock_skew`` and ``late``; for ``status``, the value of
+        ``Retry-After``.
     :ivar after: whether the Hub does what was asked before it goes wrong.
     :ivar message: what the error answer says.
     """
@@ -104,12 +106,12 @@ class Fault:
     @property
     def takes_effect(self) -> bool:
         """Whether the Hub does what was asked."""
-        return self.after or self.kind not in _EITHER_WAY
+        return self.kind != "late" and (self.after or self.kind not in _EITHER_WAY)
 
     @property
     def is_mute(self) -> bool:
         """Whether the client gets no answer at all."""
-        return self.kind in ("reset", "silence")
+        return self.kind in ("reset", "silence") or (self.kind == "late" and self.status is None)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""

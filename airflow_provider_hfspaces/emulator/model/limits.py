@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,11 +27,14 @@ QUOTAS = {
 """Requests per window to the API, for files, and for pages, by plan."""
 
 
+_FILE = re.compile(r"/(?!apps/|_emulator/)((spaces|datasets)/)?[^/]+/[^/]+/resolve/")
+
+
 def bucket_of(path: str) -> str | None:
     """Which quota a request counts against; ``None`` for what is no part of the Hub."""
     if path.startswith("/api/"):
         return "api"
-    if "/resolve/" in path:
+    if _FILE.match(path):
         return "resolvers"
     return "pages" if path.startswith("/spaces/") else None
 

@@ -6,16 +6,17 @@ somebody looks, which is exact at any speed and costs nothing while nobody does.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from airflow_provider_hfspaces.emulator.model.clock import Clock
+from airflow_provider_hfspaces.emulator.model.git import MAIN, Commit
 from airflow_provider_hfspaces.emulator.model.logs import Log, build_script, start_script
 from airflow_provider_hfspaces.emulator.model.machine import ASLEEP, NEXT
 from airflow_provider_hfspaces.emulator.model.meter import Meter, Session
+from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.settings import Settings
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 from airflow_provider_hfspaces.hub.stages import (
@@ -103,7 +104,7 @@ class Luck:
         return cls(**{**said, **arranged, "no_capacity": set(said["no_capacity"])})
 
 
-class Space:
+class Space(Repository):
     """An emulated Space.
 
     :param owner: user or organization.
@@ -140,17 +141,20 @@ class Space:
             raise ValueError(f"The sdk is one of {', '.join(SDKS)}; got {sdk!r}.")
         if stage not in STAGES:
             raise ValueError(f"A Space begins in one of {', '.join(STAGES)}; got {stage!r}.")
-        self.owner, self.name = owner, name
-        self._clock, self._settings = clock, settings
+        super().__init__(
+            owner,
+            name,
+            repo_type="space",
+            clock=clock,
+            visibility=visibility,
+            creator=creator,
+            files=_first_files(name, sdk, stage) if files is None else files,
+        )
+        self._settings = settings
         self.sdk = sdk
-        self.visibility = visibility
-        self.creator = creator
         self.tags = tuple(dict.fromkeys((sdk, *tags, "region:us")))
         self.likes = likes
-        self.created = self.modified = self.last_visit = clock.now()
-        self.object_id = _digest(owner, name, self.created)[:24]
-        self.sha = _digest(self.object_id)[:40]
-        self.files = dict(files) if files is not None else self._first_files(stage)
+        self.last_visit = self.created
         self.own_sleep_time = sleep_time
         self.replicas = replicas
         self.dev_mode = False
@@ -159,7 +163,6 @@ class Space:
         self.variables = dict(variables or {})
         self.volumes = [dict(volume) for volume in volumes]
         self.visits = 0
-        self.remarks: dict[str, Any] = {}
         self.luck = Luck()
         self.build_log, self.run_log = Log(), Log()
         self.history: deque[Moment] = deque(maxlen=_MOST_HISTORY)
@@ -180,20 +183,10 @@ class Space:
         self._plan(self.created)
 
     @property
-    def repo_id(self) -> str:
-        """``owner/name``."""
-        return f"{self.owner}/{self.name}"
-
-    @property
     def subdomain(self) -> str:
         """The part of its host name that is its own."""
         label = f"{self.owner}-{self.name}".lower()
         return "".join(letter if letter.isalnum() else "-" for letter in label)
-
-    @property
-    def private(self) -> bool:
-        """Whether only its owner's people see it."""
-        return self.visibility == "private"
 
     @property
     def is_static(self) -> bool:
@@ -216,10 +209,6 @@ class Space:
         if self.is_static:
             return None
         return FREE_SLEEP_TIME if self.on_free_hardware else self.own_sleep_time
-
-    def now(self) -> float:
-        """The emulated time."""
-        return self._clock.now()
 
     # What it shows
 
@@ -343,19 +332,13 @@ class Space:
         self._fail("crash", message, now)
         return True
 
-    def commit(self, changes: Mapping[str, bytes | None]) -> str:
-        """Change files (``None`` deletes one), which builds the Space anew. Returns the commit's id."""
+    def commit(self, changes: Mapping[str, bytes | None], branch: str = MAIN, **details: Any) -> Commit:
+        """Write files to a branch. Only a commit to ``main`` builds the Space anew."""
         self.catch_up()
-        for path, content in changes.items():
-            if content is None:
-                self.files.pop(path, None)
-            else:
-                self.files[path] = content
-        self.modified = self._clock.now()
-        self.sha = _digest(self.sha, self.modified, sorted(changes))[:40]
-        if not self.is_static:
+        made = super().commit(changes, branch, **details)
+        if self.sha == made.oid and not self.is_static:
             self.do("commit")
-        return self.sha
+        return made
 
     def await_files(self, seconds: float) -> None:
         """Have no files for so long; then it is built."""
@@ -471,13 +454,6 @@ class Space:
             time, event = self._clock.now() + timings.start, "started"
         self._due = (time, event)
 
-    def _first_files(self, stage: str) -> dict[str, bytes]:
-        readme = f"---\ntitle: {self.name}\nsdk: {self.sdk}\n---\n".encode()
-        files = {".gitattributes": b"", "README.md": readme}
-        if stage != SpaceStage.NO_APP_FILE:
-            files[_APP_FILE[self.sdk]] = b""
-        return files
-
     def _write_first_logs(self) -> None:
         if self.is_static or self.stage in (SpaceStage.NO_APP_FILE, SpaceStage.CONFIG_ERROR):
             return
@@ -519,5 +495,9 @@ _USUAL_ERRORS = {
 }
 
 
-def _digest(*parts: object) -> str:
-    return hashlib.sha256("/".join(str(part) for part in parts).encode()).hexdigest()
+def _first_files(name: str, sdk: str, stage: str) -> dict[str, bytes]:
+    readme = f"---\ntitle: {name}\nsdk: {sdk}\n---\n".encode()
+    files = {".gitattributes": b"", "README.md": readme}
+    if stage != SpaceStage.NO_APP_FILE:
+        files[_APP_FILE[sdk]] = b""
+    return files

@@ -7,7 +7,7 @@ import secrets as randomness
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_hfspaces.emulator.faults.rules import Faults, bad_day
 from airflow_provider_hfspaces.emulator.model.accounts import (
@@ -22,11 +22,14 @@ from airflow_provider_hfspaces.emulator.model.accounts import (
 from airflow_provider_hfspaces.emulator.model.bill import Bill, bill
 from airflow_provider_hfspaces.emulator.model.clock import Clock
 from airflow_provider_hfspaces.emulator.model.limits import QUOTAS, Limits
+from airflow_provider_hfspaces.emulator.model.repository import REPO_TYPES, Repository
 from airflow_provider_hfspaces.emulator.model.request_log import MOST_REQUESTS, RecordedRequest
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.settings import Settings
 
 __all__ = ["World"]
+
+_R = TypeVar("_R", bound=Repository)
 
 
 class World:
@@ -61,9 +64,11 @@ class World:
         self.organizations: dict[str, Organization] = {}
         self.tokens: dict[str, Token] = {}
         self.spaces: dict[str, Space] = {}
+        self.repositories: dict[str, Repository] = {}
         self.moved: dict[str, str] = {}
         self.deleted: list[Space] = []
         self.ending: list[Space] = []
+        self._later: list[tuple[float, Callable[[], object]]] = []
         self.requests: deque[RecordedRequest] = deque(maxlen=MOST_REQUESTS)
         self.requests_seen = 0
         self.limits = Limits()
@@ -142,7 +147,12 @@ class World:
 
     def entity(self, name: str) -> dict[str, str]:
         """A user, organization or Space, as the scope of a token names it."""
-        if "/" in name:
+        route, slash, rest = name.partition("/")
+        if slash and "/" in rest:
+            repository = self.find_repository(route.removesuffix("s"), rest)
+            object_id = repository.object_id if repository else _object_id(*name.split("/", 1))
+            return {"_id": object_id, "type": route.removesuffix("s"), "name": rest}
+        if slash:
             space = self.find_space(name)
             return {
                 "_id": space.object_id if space else _object_id("space", name),
@@ -152,25 +162,25 @@ class World:
         kind = "org" if name in self.organizations else "user"
         return {"_id": _object_id(kind, name), "type": kind, "name": name}
 
-    def may_read(self, token: Token | None, space: Space) -> bool:
-        """Whether a token sees a Space."""
-        if not space.private:
+    def may_read(self, token: Token | None, repository: Repository) -> bool:
+        """Whether a token may see a Space or another repository."""
+        if not repository.private:
             return True
-        if token is None or self.role_at(token.user, space.owner) in (None, "no_access"):
+        if token is None or self.role_at(token.user, repository.owner) in (None, "no_access"):
             return False
-        return token.role != "fineGrained" or bool(_permissions(token, space.owner, space.repo_id))
+        return token.role != "fineGrained" or bool(_permissions(token, repository.owner, repository.scope))
 
-    def may_write(self, token: Token, owner: str, space: Space | None = None) -> bool:
-        """Whether a token may change a Space, or make one for this owner."""
+    def may_write(self, token: Token, owner: str, repository: Repository | None = None) -> bool:
+        """Whether a token may change a repository, or create one for this owner."""
         role = self.role_at(token.user, owner)
         allowed = role in ("admin", "write") or (
-            role == "contributor" and (space is None or space.creator == token.user)
+            role == "contributor" and (repository is None or repository.creator == token.user)
         )
         if not allowed or token.role == "read":
             return False
         if token.role != "fineGrained":
             return True
-        names = [owner] if space is None else [owner, space.repo_id]
+        names = [owner] if repository is None else [owner, repository.scope]
         return "repo.write" in _permissions(token, *names)
 
     def may_read_billing(self, token: Token, owner: str) -> bool:
@@ -222,13 +232,10 @@ class World:
 
         :raises ValueError: if there is one of this id, or no owner in it.
         """
-        owner, slash, name = repo_id.partition("/")
-        if not (slash and owner and name) or "/" in name:
-            raise ValueError(f"A Space's id is 'owner/name'; got {repo_id!r}.")
+        owner, name = _split(repo_id)
         if repo_id.lower() in self.spaces:
             raise ValueError(f"There is a Space {repo_id} already.")
-        if owner not in self.users and owner not in self.organizations:
-            self.add_organization(owner, members={self.default_user: "admin"})
+        self._ensure_owner(owner)
         space = Space(owner, name, clock=self.clock, settings=self.settings, **options)
         self.spaces[repo_id.lower()] = space
         self.moved.pop(repo_id.lower(), None)
@@ -236,12 +243,7 @@ class World:
 
     def find_space(self, repo_id: str) -> Space | None:
         """A Space by its present id or by one that it had, in whatever case, up to date."""
-        key = repo_id.lower()
-        hops = 0
-        while key not in self.spaces and key in self.moved and hops <= len(self.moved):
-            key = self.moved[key].lower()
-            hops += 1
-        space = self.spaces.get(key)
+        space = _follow(repo_id.lower(), self.spaces, self.moved)
         return space.catch_up() if space else None
 
     def space(self, repo_id: str) -> Space:
@@ -255,22 +257,13 @@ class World:
         return space
 
     def rename_space(self, old: str, new: str) -> Space:
-        """Move a Space; the old id leads to the new one from now on.
+        """Move a Space; the old id redirects to the new one from now on.
 
-        :raises KeyError: if there is none.
-        :raises ValueError: if the new id is taken, or has no owner in it.
+        :raises KeyError: if there is no Space with the old id.
+        :raises ValueError: if the new id is taken or is not ``owner/name``.
         """
-        owner, slash, name = new.partition("/")
-        if not (slash and owner and name) or "/" in name:
-            raise ValueError(f"A Space's id is 'owner/name'; got {new!r}.")
-        if new.lower() in self.spaces and new.lower() != old.lower():
-            raise ValueError(f"There is a Space {new} already.")
-        space = self.spaces.pop(old.lower())
-        space.owner, space.name = owner, name
-        self.spaces[new.lower()] = space
-        self.moved.pop(new.lower(), None)
-        if new.lower() != old.lower():
-            self.moved[old.lower()] = new
+        space = self.spaces[old.lower()]
+        self._move(self.spaces, space, new)
         return space
 
     def delete_space(self, repo_id: str, *, after: float = 0) -> None:
@@ -285,8 +278,19 @@ class World:
         else:
             self.ending.append(space)
 
-    def bury_the_dead(self) -> None:
-        """Take away the Spaces whose time of being deleted is over."""
+    def act_later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something once so many emulated seconds have passed: before the next request after that."""
+        self._later.append((self.clock.now() + seconds, action))
+
+    def catch_up(self) -> None:
+        """Do what is due: requests that take effect late, and the end of Spaces in DELETING."""
+        if not (self._later or self.ending):
+            return
+        now = self.clock.now()
+        due = sorted((each for each in self._later if each[0] <= now), key=lambda each: each[0])
+        self._later = [each for each in self._later if each[0] > now]
+        for _, action in due:
+            action()
         for space in [each for each in self.ending if each.is_gone]:
             self.ending.remove(space)
             self._bury(space)
@@ -295,6 +299,68 @@ class World:
         if self.spaces.get(space.repo_id.lower()) is space:
             del self.spaces[space.repo_id.lower()]
         self.deleted.append(space)
+
+    # Repositories of other types
+
+    def add_repository(self, repo_id: str, repo_type: str, **options: Any) -> Repository:
+        """Add a dataset or a model. An unknown owner becomes an organization of the default user.
+
+        :raises ValueError: if the id is taken or is not ``owner/name``.
+        """
+        if repo_type not in REPO_TYPES or repo_type == "space":
+            raise ValueError(f"The repo_type is 'dataset' or 'model'; got {repo_type!r}.")
+        owner, name = _split(repo_id)
+        key = f"{repo_type}s/{repo_id}".lower()
+        if key in self.repositories:
+            raise ValueError(f"There is a {repo_type} {repo_id} already.")
+        self._ensure_owner(owner)
+        repository = Repository(owner, name, repo_type=repo_type, clock=self.clock, **options)
+        self.repositories[key] = repository
+        self.moved.pop(key, None)
+        return repository
+
+    def find_repository(self, repo_type: str, repo_id: str) -> Repository | None:
+        """A repository by its current id or a former one, in any case."""
+        if repo_type == "space":
+            return self.find_space(repo_id)
+        return _follow(f"{repo_type}s/{repo_id}".lower(), self.repositories, self.moved)
+
+    def rename_repository(self, repository: Repository, new: str) -> None:
+        """Move a repository of any type; the old id redirects to the new one from now on.
+
+        :raises ValueError: if the new id is taken or is not ``owner/name``.
+        """
+        self._move(self._registry(repository), repository, new)
+
+    def delete_repository(self, repository: Repository) -> None:
+        """Delete a repository of any type."""
+        if isinstance(repository, Space):
+            self.delete_space(repository.repo_id, after=self.settings.timings.deleting)
+        else:
+            del self.repositories[_key(repository.repo_type, repository.repo_id)]
+
+    def is_taken(self, repo_type: str, repo_id: str) -> bool:
+        """Whether there is a repository with this id now."""
+        return _key(repo_type, repo_id) in (self.spaces if repo_type == "space" else self.repositories)
+
+    def _registry(self, repository: Repository) -> dict[str, Any]:
+        return self.spaces if isinstance(repository, Space) else self.repositories
+
+    def _move(self, registry: dict[str, Any], repository: Repository, new: str) -> None:
+        owner, name = _split(new)
+        before, after = _key(repository.repo_type, repository.repo_id), _key(repository.repo_type, new)
+        if after in registry and after != before:
+            raise ValueError(f"There is a {repository.repo_type.capitalize()} {new} already.")
+        del registry[before]
+        repository.owner, repository.name = owner, name
+        registry[after] = repository
+        self.moved.pop(after, None)
+        if after != before:
+            self.moved[before] = after
+
+    def _ensure_owner(self, owner: str) -> None:
+        if owner not in self.users and owner not in self.organizations:
+            self.add_organization(owner, members={self.default_user: "admin"})
 
     def bill(self, repo_id: str | None = None, *, owner: str | None = None) -> Bill:
         """What all Spaces, one of them or those of one owner have cost, deleted ones included."""
@@ -310,6 +376,25 @@ class World:
         """Those that there are and those that there were."""
         yield from self.spaces.values()
         yield from self.deleted
+
+
+def _split(repo_id: str) -> tuple[str, str]:
+    owner, slash, name = repo_id.partition("/")
+    if not (slash and owner and name) or "/" in name:
+        raise ValueError(f"A repository's id is 'owner/name'; got {repo_id!r}.")
+    return owner, name
+
+
+def _key(repo_type: str, repo_id: str) -> str:
+    return (repo_id if repo_type == "space" else f"{repo_type}s/{repo_id}").lower()
+
+
+def _follow(key: str, registry: Mapping[str, _R], moved: Mapping[str, str]) -> _R | None:
+    for _ in range(len(moved) + 1):
+        if key in registry or key not in moved:
+            break
+        key = moved[key]
+    return registry.get(key)
 
 
 def _permissions(token: Token, *names: str) -> set[str]:

@@ -110,7 +110,7 @@ def _month(now: float) -> tuple[float, float]:
 
 
 def _auth_check(call: Call) -> Response:
-    call.ungated_space()
+    call.readable_repository()
     return answer({})
 
 

@@ -6,13 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_hfspaces.emulator.model.git import Commit
 from airflow_provider_hfspaces.emulator.model.prices import is_offered
+from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.space import Entry, Space
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.emulator.routes.responses import Refusal
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 
 __all__ = [
+    "check_branch",
     "check_flavor",
     "check_key",
     "check_payment",
@@ -42,10 +45,20 @@ _NO_PAYMENT = (
 )
 
 
-def check_revision(space: Space, revision: str) -> None:
-    """404 for anything but the one branch and its last commit."""
-    if revision not in ("main", "refs%2Fheads%2Fmain", "refs/heads/main", space.sha):
+def check_revision(repository: Repository, revision: str) -> Commit:
+    """The commit of a revision: 404 for anything but a branch or the id of a commit."""
+    return _existing(repository.git.find(revision), revision)
+
+
+def check_branch(repository: Repository, branch: str) -> Commit:
+    """The last commit of a branch: 404 for anything else."""
+    return _existing(repository.git.branch(branch), branch)
+
+
+def _existing(commit: Commit | None, revision: str) -> Commit:
+    if commit is None:
         raise Refusal(404, f"Invalid rev id: {revision}", code="RevisionNotFound")
+    return commit
 
 
 def check_zero_gpu(world: World, owner: str, sdk: str, hardware: str, besides: Space | None = None) -> None:

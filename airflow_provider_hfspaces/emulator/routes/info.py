@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from airflow_provider_hfspaces.emulator.model.git import Commit
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.routes.checks import check_revision
 from airflow_provider_hfspaces.emulator.routes.payloads import (
@@ -17,11 +18,12 @@ from airflow_provider_hfspaces.emulator.routes.payloads import (
     expanded_payload,
     info_payload,
     listed_payload,
+    repository_payload,
     searched_payload,
 )
 from airflow_provider_hfspaces.emulator.routes.request import Call
 from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer, missing
-from airflow_provider_hfspaces.emulator.routes.routing import Route
+from airflow_provider_hfspaces.emulator.routes.routing import REPOSITORY, Route
 
 __all__ = ["ROUTES"]
 
@@ -34,9 +36,11 @@ _SORTS: dict[str, Callable[[Space], float]] = {
 
 
 def _info(call: Call) -> Response:
-    space = call.space()
-    check_revision(space, call.parts.get("revision", "main"))
-    return _described(call, space)
+    repository = call.repository()
+    commit = check_revision(repository, call.parts.get("revision", "main"))
+    if isinstance(repository, Space):
+        return _described(call, repository, commit)
+    return answer(repository_payload(repository, commit))
 
 
 def _by_subdomain(call: Call) -> Response:
@@ -50,10 +54,11 @@ def _no_owner(call: Call) -> Response:
     raise call.unauthorized() if call.token is None else missing()
 
 
-def _described(call: Call, space: Space) -> Response:
+def _described(call: Call, space: Space, commit: Commit | None = None) -> Response:
     names = _expand(call)
-    payload = expanded_payload(space, names) if names else info_payload(space, call.origin)
-    return answer(payload)
+    if names:
+        return answer(expanded_payload(space, names, commit=commit))
+    return answer(info_payload(space, call.origin, commit))
 
 
 def _list(call: Call) -> Response:
@@ -154,6 +159,6 @@ ROUTES = [
     Route("GET", "/api/spaces/semantic-search", _search),
     Route("GET", "/api/spaces/by-subdomain/{subdomain}", _by_subdomain),
     Route("GET", "/api/spaces/{name}", _no_owner),
-    Route("GET", "/api/spaces/{owner}/{name}", _info),
-    Route("GET", "/api/spaces/{owner}/{name}/revision/{revision}", _info),
+    Route("GET", REPOSITORY, _info),
+    Route("GET", f"{REPOSITORY}/revision/{{revision:rest}}", _info),
 ]

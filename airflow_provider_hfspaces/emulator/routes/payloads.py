@@ -7,6 +7,8 @@ from typing import Any
 
 from airflow_provider_hfspaces.emulator.model.accounts import Organization, Token, User
 from airflow_provider_hfspaces.emulator.model.clock import iso
+from airflow_provider_hfspaces.emulator.model.git import Commit
+from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.space import Entry, Space, View
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.hub.stages import SERVING_STAGES, SpaceStage
@@ -16,6 +18,7 @@ __all__ = [
     "expanded_payload",
     "info_payload",
     "listed_payload",
+    "repository_payload",
     "runtime_payload",
     "searched_payload",
     "secrets_payload",
@@ -114,18 +117,43 @@ _IN_LIST = ("author", "likes", "trendingScore", "private", "sdk", "tags", "creat
 _IN_FULL_LIST = (*_IN_LIST, "sha", "cardData", "siblings", "subdomain")
 
 
-def info_payload(space: Space, origin: str) -> dict[str, Any]:
-    """What ``/api/spaces/{id}`` answers."""
+def info_payload(space: Space, origin: str, commit: Commit | None = None) -> dict[str, Any]:
+    """What ``/api/spaces/{id}`` answers, or ``/api/spaces/{id}/revision/{revision}`` with a commit."""
     return {
         "_id": space.object_id,
         "id": space.repo_id,
         **{name: make(space) for name, make in _PROPERTIES.items() if name not in _NOT_IN_INFO},
+        **(_at(commit) if commit else {}),
         "gated": False,
         "host": f"{origin}/apps/{space.repo_id}",
     }
 
 
-def expanded_payload(space: Space, names: list[str], *, lag: float = 0) -> dict[str, Any]:
+def repository_payload(repository: Repository, commit: Commit) -> dict[str, Any]:
+    """What ``/api/datasets/{id}`` and ``/api/models/{id}`` answer."""
+    return {
+        "_id": repository.object_id,
+        "id": repository.repo_id,
+        "author": repository.owner,
+        "private": repository.private,
+        "gated": repository.remarks.get("gated", False),
+        "disabled": False,
+        "createdAt": iso(repository.created),
+        "lastModified": iso(repository.modified),
+        "likes": 0,
+        "downloads": 0,
+        "tags": ["region:us"],
+        **_at(commit),
+    }
+
+
+def _at(commit: Commit) -> dict[str, Any]:
+    return {"sha": commit.oid, "siblings": [{"rfilename": path} for path in sorted(commit.files)]}
+
+
+def expanded_payload(
+    space: Space, names: list[str], *, lag: float = 0, commit: Commit | None = None
+) -> dict[str, Any]:
     """The same with ``expand``: what is asked for and nothing else.
 
     :param lag: emulated seconds by which the runtime is behind.
@@ -133,6 +161,8 @@ def expanded_payload(space: Space, names: list[str], *, lag: float = 0) -> dict[
     wanted = {name: _PROPERTIES[name](space) for name in names if name in _PROPERTIES}
     if lag and "runtime" in wanted:
         wanted["runtime"] = runtime_payload(space, space.view_at(space.now() - lag))
+    if commit:
+        wanted.update({name: value for name, value in _at(commit).items() if name in wanted})
     return {"_id": space.object_id, "id": space.repo_id, **wanted}
 
 

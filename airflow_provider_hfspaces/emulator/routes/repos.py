@@ -6,7 +6,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from airflow_provider_hfspaces.emulator.model.space import SDKS, Space
+from airflow_provider_hfspaces.emulator.model.repository import REPO_TYPES, Repository
+from airflow_provider_hfspaces.emulator.model.space import SDKS
 from airflow_provider_hfspaces.emulator.routes.checks import (
     check_flavor,
     check_payment,
@@ -20,7 +21,7 @@ from airflow_provider_hfspaces.emulator.routes.checks import (
 )
 from airflow_provider_hfspaces.emulator.routes.request import Call
 from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer, missing, plain, rights
-from airflow_provider_hfspaces.emulator.routes.routing import Route
+from airflow_provider_hfspaces.emulator.routes.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["ROUTES"]
@@ -66,11 +67,14 @@ def _duplicate(call: Call) -> Response:
 
 def _create(call: Call) -> Response:
     token, body = call.known(), call.body()
-    if body.get("type") != "space":
-        raise Refusal(400, '"type" must be "space": this Hub has no other repositories')
+    repo_type = body.get("type") or "model"
+    if repo_type not in REPO_TYPES:
+        raise Refusal(400, f'"type" must be one of [{", ".join(REPO_TYPES)}]')
     owner, name = check_repo_id(f"{body.get('organization') or token.user}/{body.get('name')}", "name")
     if not call.world.may_write(token, owner):
-        raise rights(f'create a space under the namespace "{owner}"')
+        raise rights(f'create a {repo_type} under the namespace "{owner}"')
+    if repo_type != "space":
+        return _create_plain(call, repo_type, f"{owner}/{name}")
     sdk = body.get("sdk")
     if sdk not in SDKS:
         raise Refusal(400, f'"sdk" must be one of [{", ".join(SDKS)}]')
@@ -84,6 +88,20 @@ def _create(call: Call) -> Response:
     stage = SpaceStage.NO_APP_FILE.value if template is None else SpaceStage.BUILDING.value
     space = call.world.add_space(f"{owner}/{name}", stage=stage, creator=token.user, **options)
     return answer({"url": url, "name": space.repo_id, "id": space.object_id})
+
+
+def _create_plain(call: Call, repo_type: str, repo_id: str) -> Response:
+    """Create a dataset or a model."""
+    url = f"{call.origin}/{repo_id}" if repo_type == "model" else f"{call.origin}/{repo_type}s/{repo_id}"
+    if call.world.is_taken(repo_type, repo_id):
+        raise Refusal(409, f"You already created this {repo_type} repo", more={"url": url})
+    repository = call.world.add_repository(
+        repo_id,
+        repo_type,
+        creator=call.known().user,
+        visibility=check_visibility(call.body(), "public"),
+    )
+    return answer({"url": url, "name": repo_id, "id": repository.object_id})
 
 
 def _options(call: Call, owner: str, body: dict[str, Any], *, sdk: str, visibility: str) -> dict[str, Any]:
@@ -113,48 +131,52 @@ def _options(call: Call, owner: str, body: dict[str, Any], *, sdk: str, visibili
 
 def _delete(call: Call) -> Response:
     token, body = call.known(), call.body()
-    space = _named(call, f"{body.get('organization') or token.user}/{body.get('name')}")
-    if not call.world.may_write(token, space.owner, space):
+    repository = _named(call, body, f"{body.get('organization') or token.user}/{body.get('name')}")
+    if not call.world.may_write(token, repository.owner, repository):
         raise rights("delete this repository")
-    call.world.delete_space(space.repo_id, after=call.world.settings.timings.deleting)
+    call.world.delete_repository(repository)
     return plain("OK")
 
 
 def _move(call: Call) -> Response:
     token, body = call.known(), call.body()
-    space = _named(call, str(body.get("fromRepo")))
+    repository = _named(call, body, str(body.get("fromRepo")))
     owner, name = check_repo_id(body.get("toRepo"), "toRepo")
-    if not (call.world.may_write(token, space.owner, space) and call.world.may_write(token, owner)):
+    if not (call.world.may_write(token, repository.owner, repository) and call.world.may_write(token, owner)):
         raise rights("move this repository")
-    if f"{owner}/{name}".lower() in call.world.spaces:
+    if call.world.is_taken(repository.repo_type, f"{owner}/{name}"):
         raise Refusal(409, _EXISTS)
-    call.world.rename_space(space.repo_id, f"{owner}/{name}")
+    call.world.rename_repository(repository, f"{owner}/{name}")
     return answer({})
 
 
 def _settings(call: Call) -> Response:
-    space, body = call.own_space("change the settings of this Space"), call.body()
+    repository, body = call.writable_repository(), call.body()
     if "visibility" in body or "private" in body:
-        space.visibility = check_visibility(body, space.visibility)
-    told: dict[str, Any] = {name: body[name] for name in ("discussionsDisabled", "gated") if name in body}
-    space.remarks.update(told)
-    return answer({"private": space.private, "visibility": space.visibility, **told})
+        repository.visibility = check_visibility(body, repository.visibility)
+    remarks: dict[str, Any] = {name: body[name] for name in ("discussionsDisabled", "gated") if name in body}
+    repository.remarks.update(remarks)
+    return answer({"private": repository.private, "visibility": repository.visibility, **remarks})
 
 
 def _templates(call: Call) -> Response:
     return answer({"templates": TEMPLATES})
 
 
-def _named(call: Call, repo_id: str) -> Space:
-    space = call.world.spaces.get(repo_id.lower())
-    if space is None or not call.world.may_read(call.token, space):
+def _named(call: Call, body: dict[str, Any], repo_id: str) -> Repository:
+    repository = call.world.find_repository(str(body.get("type") or "model"), repo_id)
+    if (
+        repository is None
+        or repository.repo_id.lower() != repo_id.lower()
+        or not call.world.may_read(call.token, repository)
+    ):
         raise missing()
-    return space
+    return repository
 
 
 ROUTES = [
     Route("POST", "/api/spaces/{owner}/{name}/duplicate", _duplicate),
-    Route("PUT", "/api/spaces/{owner}/{name}/settings", _settings),
+    Route("PUT", f"{REPOSITORY}/settings", _settings),
     Route("GET", "/api/spaces/templates", _templates),
     Route("POST", "/api/repos/create", _create),
     Route("DELETE", "/api/repos/delete", _delete),

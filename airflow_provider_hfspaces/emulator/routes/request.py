@@ -9,9 +9,10 @@ from typing import Any
 from starlette.datastructures import Headers, QueryParams
 
 from airflow_provider_hfspaces.emulator.model.accounts import Token
+from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal, missing, rights
+from airflow_provider_hfspaces.emulator.routes.responses import Refusal, missing, rights, unknown_route
 
 __all__ = ["Call", "Moved"]
 
@@ -30,6 +31,8 @@ class Moved(Exception):
 class Call:
     """One request.
 
+    :ivar path: with ``%xx`` resolved.
+    :ivar raw_path: as it was sent.
     :ivar origin: under which address the client knows this server, e.g. ``http://127.0.0.1:8900``.
     :ivar parts: what the route's placeholders stand for.
     """
@@ -37,6 +40,7 @@ class Call:
     world: World
     method: str
     path: str
+    raw_path: str
     query_string: str
     headers: Headers
     content: bytes
@@ -91,34 +95,56 @@ class Call:
         )
 
     def space(self) -> Space:
-        """The Space of the path.
+        """The Space of the path; see :meth:`repository`."""
+        space = self.repository()
+        if not isinstance(space, Space):
+            raise unknown_route()
+        return space
 
-        :raises Refusal: as for one that is missing, if the token does not see it.
-        :raises Moved: if this is not how it is called.
+    def repository(self) -> Repository:
+        """The repository of the path, a Space unless the path says ``datasets`` or ``models``.
+
+        :raises Refusal: 401 or 404, both for a repository that does not exist and for one that the token
+            may not see.
+        :raises Moved: if the repository has another id now, or the path spells it in another case.
         """
         repo_id = f"{self.parts['owner']}/{self.parts['name']}"
-        space = self.world.find_space(repo_id)
-        if space is None or not self.world.may_read(self.token, space):
+        repo_type = self.parts.get("route", "spaces").removesuffix("s")
+        repository = self.world.find_repository(repo_type, repo_id)
+        if repository is None or not self.world.may_read(self.token, repository):
             raise self.unauthorized() if self.token is None else missing()
-        if space.repo_id != repo_id:
-            path = self.path.replace(f"/{repo_id}", f"/{space.repo_id}", 1)
+        if repository.repo_id != repo_id:
+            path = self.raw_path.replace(f"/{repo_id}", f"/{repository.repo_id}", 1)
             raise Moved(f"{path}?{self.query_string}" if self.query_string else path)
-        return space
+        return repository
 
-    def ungated_space(self) -> Space:
-        """The Space of the path, for somebody who gets at its files.
+    def readable_repository(self) -> Repository:
+        """The repository of the path, for a caller who reads its files.
 
-        :raises Refusal: 403 if it is gated and not theirs; otherwise as :meth:`space`.
+        :raises Refusal: 401 or 403 if it is gated and the caller has no access; otherwise as
+            :meth:`repository`.
         """
-        space = self.space()
-        gated = space.remarks.get("gated") not in (None, False)
-        if gated and not (self.token and self.world.role_at(self.token.user, space.owner)):
+        repository = self.repository()
+        gated = repository.remarks.get("gated") not in (None, False)
+        if gated and not (self.token and self.world.role_at(self.token.user, repository.owner)):
+            label = "Space" if repository.repo_type == "space" else repository.repo_type
             raise Refusal(
                 401 if self.token is None else 403,
-                f"Access to Space {space.repo_id} is restricted and you are not in the authorized list.",
+                f"Access to {label} {repository.repo_id} is restricted and you are not in the "
+                "authorized list.",
                 code="GatedRepo",
             )
-        return space
+        return repository
+
+    def writable_repository(self) -> Repository:
+        """The repository of the path, for a caller who commits to it.
+
+        :raises Refusal: 401 or 403 if the token may not; otherwise as :meth:`repository`.
+        """
+        repository = self.repository()
+        if not self.world.may_write(self.known(), repository.owner, repository):
+            raise rights("commit to this repository")
+        return repository
 
     def own_space(self, what: str) -> Space:
         """The Space of the path, for somebody who may change it.

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.routes.request import Call
 
-__all__ = ["Handler", "Route", "Router"]
+__all__ = ["REPOSITORY", "Handler", "Route", "Router"]
+
+REPOSITORY = "/api/{route:spaces|datasets|models}/{owner}/{name}"
+"""The path of a repository of any type."""
 
 Handler = Callable[[Call], Response]
 """Answers a call, with the world to itself while it runs."""
@@ -21,7 +25,8 @@ class Route:
     """For some methods, a path and who answers there.
 
     :ivar methods: such as ``"GET POST"``.
-    :ivar path: ``{name}`` stands for one part of it, ``{name:rest}`` for all that follows.
+    :ivar path: ``{name}`` stands for one part of it, ``{name:rest}`` for all that follows, and
+        ``{name:one|two}`` for one of these words.
     """
 
     methods: str
@@ -31,8 +36,8 @@ class Route:
 
     def __post_init__(self) -> None:
         pattern = re.sub(
-            r"{(\w+)(:rest)?}",
-            lambda found: f"(?P<{found[1]}>{'.*' if found[2] else '[^/]+'})",
+            r"{(\w+)(?::([^}]+))?}",
+            lambda match: f"(?P<{match[1]}>{'.*' if match[2] == 'rest' else match[2] or '[^/]+'})",
             self.path.replace(".", r"\."),
         )
         object.__setattr__(self, "pattern", re.compile(pattern, re.DOTALL))
@@ -48,9 +53,12 @@ class Router:
                 self._routes.setdefault(method, []).append(route)
 
     def find(self, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
-        """The function for a request, and what the placeholders stand for."""
+        """The function for a request, and what the placeholders stand for.
+
+        :param path: as it was sent, so that a ``%2F`` in a branch name does not separate two parts.
+        """
         for route in self._routes.get(method, ()):
-            found = route.pattern.fullmatch(path)
-            if found:
-                return route.handler, found.groupdict()
+            match = route.pattern.fullmatch(path)
+            if match:
+                return route.handler, {name: unquote(value) for name, value in match.groupdict().items()}
         return None

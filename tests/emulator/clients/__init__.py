@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OfficialClient", "Refused", "environment", "file_of", "volume"]
+__all__ = ["OfficialClient", "Refused", "addition", "environment", "file_of", "volume"]
 
 _FOLDER = Path(
     os.environ.get("HFSPACES_CLIENTS") or Path(__file__).resolve().parents[3] / ".venv" / "clients"
@@ -31,6 +31,11 @@ def file_of(content: bytes) -> dict[str, Any]:
     return {"bytes": base64.b64encode(content).decode()}
 
 
+def addition(path: str, content: bytes) -> dict[str, Any]:
+    """Stands for the client's ``CommitOperationAdd``."""
+    return {"add": path, **file_of(content)}
+
+
 class Refused(Exception):
     """What the client raised.
 
@@ -38,9 +43,9 @@ class Refused(Exception):
     :ivar status: of the answer behind it.
     """
 
-    def __init__(self, kinds: list[str], said: str, status: int | None) -> None:
-        super().__init__(f"{kinds[0]}: {said}")
-        self.kinds, self.said, self.status = kinds, said, status
+    def __init__(self, kinds: list[str], message: str, status: int | None) -> None:
+        super().__init__(f"{kinds[0]}: {message}")
+        self.kinds, self.message, self.status = kinds, message, status
 
 
 class OfficialClient:
@@ -86,7 +91,7 @@ class OfficialClient:
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         if "raised" in answer:
-            raise Refused(answer["kinds"], answer["said"], answer["status"])
+            raise Refused(answer["kinds"], answer["message"], answer["status"])
         return answer["returned"]
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ def main():
             answer = {
                 "raised": type(error).__name__,
                 "kinds": [kind.__name__ for kind in type(error).__mro__],
-                "said": str(error),
+                "message": str(error),
                 "status": getattr(getattr(error, "response", None), "status_code", None),
             }
         print(json.dumps(answer), flush=True)
@@ -37,17 +37,20 @@ def carry_out(order):
     if order["method"] == "version":
         return huggingface_hub.__version__
     api = huggingface_hub.HfApi(token=order["token"] or False)
-    values = {name: given(value) for name, value in order["options"].items()}
-    return getattr(api, order["method"])(*map(given, order["arguments"]), **values)
+    values = {name: argument(value) for name, value in order["options"].items()}
+    return getattr(api, order["method"])(*map(argument, order["arguments"]), **values)
 
 
-def given(value):
+def argument(value):
     if isinstance(value, dict) and "volume" in value:
         return huggingface_hub.Volume(**value["volume"])
+    if isinstance(value, dict) and "add" in value:
+        content = base64.b64decode(value["bytes"])
+        return huggingface_hub.CommitOperationAdd(path_in_repo=value["add"], path_or_fileobj=content)
     if isinstance(value, dict) and "bytes" in value:
         return io.BytesIO(base64.b64decode(value["bytes"]))
     if isinstance(value, list):
-        return [given(each) for each in value]
+        return [argument(each) for each in value]
     return value
 
 

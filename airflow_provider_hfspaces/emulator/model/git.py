@@ -1,0 +1,208 @@
+"""Branches and commits of a repository, kept in memory."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["MAIN", "BranchExists", "Commit", "GitRepository", "StaleParent", "blob_oid", "digest"]
+
+MAIN = "main"
+COMMIT_WINDOW_SECONDS = 3600
+
+_SHORTEST_OID = 5
+
+
+class BranchExists(Exception):
+    """The repository already has a branch of this name."""
+
+
+class StaleParent(Exception):
+    """The branch has moved since the commit that a writer took for its last one."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit and the complete content of the repository at it.
+
+    :ivar parent: id of the commit before it; ``None`` for the first one.
+    :ivar time: emulated seconds since 1970.
+    :ivar author: name of the user who made it.
+    """
+
+    oid: str
+    parent: str | None
+    time: float
+    files: Mapping[str, bytes]
+    title: str
+    message: str = ""
+    author: str | None = None
+
+
+class GitRepository:
+    """Branches, the commits on them, and the files at each commit.
+
+    :param files: content of the first commit, on ``main``.
+    """
+
+    def __init__(self, oid: str, time: float, files: Mapping[str, bytes], author: str | None = None) -> None:
+        first = Commit(oid, None, time, dict(files), "initial commit", author=author)
+        self.commits: dict[str, Commit] = {oid: first}
+        self._branches: dict[str, list[tuple[float, str]]] = {MAIN: [(time, oid)]}
+        self._commit_times: deque[float] = deque()
+
+    @property
+    def main(self) -> Commit:
+        """The last commit on ``main``."""
+        return self.commits[self._branches[MAIN][-1][1]]
+
+    def branches(self) -> dict[str, Commit]:
+        """The last commit of every branch."""
+        return {name: self.commits[moves[-1][1]] for name, moves in self._branches.items()}
+
+    def branch(self, name: str) -> Commit | None:
+        """The last commit of a branch, named with or without ``refs/heads/``; ``None`` if there is no such
+        branch."""
+        moves = self._branches.get(name.removeprefix("refs/heads/"))
+        return self.commits[moves[-1][1]] if moves else None
+
+    def find(self, revision: str, *, branches_at: float | None = None) -> Commit | None:
+        """The commit that a branch name or a commit id stands for; ``None`` if there is none.
+
+        :param branches_at: resolve branch names as they were at this emulated time.
+        """
+        moves = self._branches.get(revision.removeprefix("refs/heads/"))
+        if moves is None:
+            return self.commits.get(revision)
+        if branches_at is None:
+            return self.commits[moves[-1][1]]
+        return self.commits[next((oid for time, oid in reversed(moves) if time <= branches_at), moves[0][1])]
+
+    def history(self, commit: Commit) -> Iterator[Commit]:
+        """A commit and all commits before it, newest first."""
+        current: Commit | None = commit
+        while current is not None:
+            yield current
+            current = self.commits[current.parent] if current.parent else None
+
+    def create_branch(self, name: str, start: Commit, time: float, *, overwrite: bool = False) -> None:
+        """Create a branch at a commit.
+
+        :raises BranchExists: if the name is taken and ``overwrite`` is not set.
+        """
+        if name in self._branches and not overwrite:
+            raise BranchExists(name)
+        self._branches.setdefault(name, []).append((time, start.oid))
+
+    def create_empty_branch(self, name: str, time: float, *, overwrite: bool = False) -> None:
+        """Create a branch without files, whose first commit has no parent.
+
+        :raises BranchExists: if the name is taken and ``overwrite`` is not set.
+        """
+        oid = digest("empty branch", name, time, len(self.commits))[:40]
+        first = Commit(oid, None, time, {}, "initial commit")
+        self.create_branch(name, first, time, overwrite=overwrite)
+        self.commits[oid] = first
+
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch; its commits can still be read by their ids.
+
+        :raises KeyError: if there is no such branch.
+        """
+        del self._branches[name]
+
+    def commit(
+        self,
+        branch: str,
+        changes: Mapping[str, bytes | None],
+        time: float,
+        *,
+        parent: str | None = None,
+        title: str = "Update",
+        message: str = "",
+        author: str | None = None,
+    ) -> Commit:
+        """Write files to a branch (``None`` deletes one).
+
+        :param parent: id, or the first five or more digits of it, of the commit that must be the
+            branch's last one.
+        :raises KeyError: if there is no such branch.
+        :raises StaleParent: if the branch's last commit is not ``parent``.
+        """
+        name = branch.removeprefix("refs/heads/")
+        moves = self._branches[name]
+        last = self.commits[moves[-1][1]]
+        if parent is not None and not _abbreviates(parent, last.oid):
+            raise StaleParent(last.oid)
+        files = {**last.files, **changes}
+        kept = {path: content for path, content in files.items() if content is not None}
+        oid = digest(last.oid, time, len(self.commits), sorted(changes))[:40]
+        made = Commit(oid, last.oid, time, kept, title, message, author)
+        self.commits[oid] = made
+        moves.append((time, oid))
+        self._commit_times.append(time)
+        return made
+
+    def seconds_until_allowed(self, most_per_hour: int, now: float) -> float:
+        """Emulated seconds until another commit is within the Hub's limit for one repository; 0 if it is."""
+        times = self._commit_times
+        while times and times[0] <= now - COMMIT_WINDOW_SECONDS:
+            times.popleft()
+        if len(times) < most_per_hour:
+            return 0
+        return times[len(times) - most_per_hour] + COMMIT_WINDOW_SECONDS - now
+
+    def to_dict(self) -> dict[str, Any]:
+        """The repository as plain JSON. Each distinct content is in it once."""
+        blobs: dict[str, str] = {}
+        commits = []
+        for each in self.commits.values():
+            files = {}
+            for path, content in each.files.items():
+                files[path] = oid = blob_oid(content)
+                blobs.setdefault(oid, base64.b64encode(content).decode())
+            commits.append({**vars(each), "files": files})
+        return {
+            "blobs": blobs,
+            "commits": commits,
+            "branches": {name: [list(move) for move in moves] for name, moves in self._branches.items()},
+            "commit_times": list(self._commit_times),
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> GitRepository:
+        """The repository that :meth:`to_dict` described."""
+        blobs = {oid: base64.b64decode(content) for oid, content in state["blobs"].items()}
+        repository = cls.__new__(cls)
+        repository.commits = {
+            each["oid"]: Commit(
+                **{**each, "files": {path: blobs[oid] for path, oid in each["files"].items()}}
+            )
+            for each in state["commits"]
+        }
+        repository._branches = {
+            name: [(float(time), repository.commits[oid].oid) for time, oid in moves]
+            for name, moves in state["branches"].items()
+        }
+        repository._commit_times = deque(state["commit_times"])
+        if not repository._branches.get(MAIN):
+            raise ValueError("A repository has a branch main.")
+        return repository
+
+
+def blob_oid(content: bytes) -> str:
+    """The id that git gives to the content of a file."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def digest(*parts: object) -> str:
+    """64 hexadecimal digits that stand for these values."""
+    return hashlib.sha256("/".join(str(part) for part in parts).encode()).hexdigest()
+
+
+def _abbreviates(prefix: str, oid: str) -> bool:
+    return len(prefix) >= _SHORTEST_OID and oid.startswith(prefix.lower())

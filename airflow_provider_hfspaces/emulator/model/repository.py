@@ -1,0 +1,94 @@
+"""A repository on the emulated Hub: what Spaces, datasets and models have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_hfspaces.emulator.model.clock import Clock
+from airflow_provider_hfspaces.emulator.model.git import MAIN, Commit, GitRepository, digest
+
+__all__ = ["REPO_TYPES", "Repository"]
+
+REPO_TYPES = ("space", "dataset", "model")
+
+
+class Repository:
+    """A repository of any type. Datasets and models are nothing more; :class:`Space` adds an app.
+
+    :param owner: user or organization.
+    :param repo_type: ``space``, ``dataset`` or ``model``.
+    :param visibility: ``public``, ``private`` or ``protected``.
+    :param creator: name of the user who created it.
+    :param files: content of its first commit.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        name: str,
+        *,
+        repo_type: str,
+        clock: Clock,
+        visibility: str = "public",
+        creator: str | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self.owner, self.name, self.repo_type = owner, name, repo_type
+        self._clock = clock
+        self.visibility = visibility
+        self.creator = creator
+        self.created = self.modified = clock.now()
+        parts = (
+            (owner, name, self.created) if repo_type == "space" else (repo_type, owner, name, self.created)
+        )
+        self.object_id = digest(*parts)[:24]
+        self.remarks: dict[str, Any] = {}
+        content = {".gitattributes": b""} if files is None else files
+        self.git = GitRepository(digest(self.object_id)[:40], self.created, content, creator)
+
+    @property
+    def repo_id(self) -> str:
+        """``owner/name``."""
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def route(self) -> str:
+        """The first part of its paths in the API: ``spaces``, ``datasets`` or ``models``."""
+        return f"{self.repo_type}s"
+
+    @property
+    def page(self) -> str:
+        """The path of its page."""
+        return f"/{self.repo_id}" if self.repo_type == "model" else f"/{self.route}/{self.repo_id}"
+
+    @property
+    def scope(self) -> str:
+        """The name by which the scope of a fine-grained token names it."""
+        return self.repo_id if self.repo_type == "space" else f"{self.route}/{self.repo_id}"
+
+    @property
+    def private(self) -> bool:
+        """Whether only members of its owner can see it."""
+        return self.visibility == "private"
+
+    @property
+    def sha(self) -> str:
+        """Id of the last commit on ``main``."""
+        return self.git.main.oid
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """The files on ``main``."""
+        return self.git.main.files
+
+    def now(self) -> float:
+        """The emulated time, in seconds since 1970."""
+        return self._clock.now()
+
+    def commit(self, changes: Mapping[str, bytes | None], branch: str = MAIN, **details: Any) -> Commit:
+        """Write files to a branch; see :meth:`GitRepository.commit`."""
+        made = self.git.commit(branch, changes, self.now(), **details)
+        if branch.removeprefix("refs/heads/") == MAIN:
+            self.modified = made.time
+        return made

@@ -1,0 +1,130 @@
+"""The commits of a repository."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from typing import Any
+
+from starlette.responses import Response
+
+from airflow_provider_hfspaces.emulator.model.clock import iso
+from airflow_provider_hfspaces.emulator.model.git import Commit, StaleParent
+from airflow_provider_hfspaces.emulator.model.repository import Repository
+from airflow_provider_hfspaces.emulator.routes.checks import check_branch, check_revision
+from airflow_provider_hfspaces.emulator.routes.request import Call
+from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.routes.routing import REPOSITORY, Route
+
+__all__ = ["ROUTES"]
+
+_LARGEST_FILE_BYTES = 10 * 1024 * 1024
+"""The Hub keeps larger files outside git, which the emulator does not."""
+
+
+def _commit(call: Call) -> Response:
+    """Commit to a branch.
+
+    With ``parentCommit`` in the header line, only if that commit is still the branch's last one.
+    """
+    repository, branch = call.writable_repository(), call.parts["revision"]
+    last = check_branch(repository, branch)
+    if call.query.get("create_pr", "").lower() in ("1", "true"):
+        raise Refusal(400, "This emulated Hub opens no pull requests")
+    header, changes = _operations(call, last)
+    parent = header.get("parentCommit")
+    _check_commit_limit(call, repository)
+    try:
+        made = repository.commit(
+            changes,
+            branch,
+            parent=None if parent is None else str(parent),
+            title=str(header.get("summary") or "Update"),
+            message=str(header.get("description") or ""),
+            author=call.known().user,
+        )
+    except StaleParent:
+        raise Refusal(412, "A commit has happened since. Please refresh and try again.") from None
+    return answer(
+        {
+            "success": True,
+            "commitOid": made.oid,
+            "commitUrl": f"{call.origin}{repository.page}/commit/{made.oid}",
+            "hookOutput": "",
+        }
+    )
+
+
+def _check_commit_limit(call: Call, repository: Repository) -> None:
+    """429 if the repository has had as many commits within an hour as the settings allow."""
+    most, clock = call.world.settings.commits_per_hour, call.world.clock
+    seconds = repository.git.seconds_until_allowed(most, clock.now())
+    if seconds > 0:
+        retry_after = max(math.ceil(seconds / clock.speed if clock.speed else seconds), 1)
+        raise Refusal(
+            429,
+            f"You have exceeded the rate limit for repository commits ({most} per hour).",
+            headers={"Retry-After": str(retry_after)},
+        )
+
+
+def _operations(call: Call, last: Commit) -> tuple[dict[str, Any], dict[str, bytes | None]]:
+    """The header of a commit and the files that it changes."""
+    header: dict[str, Any] = {}
+    changes: dict[str, bytes | None] = {}
+    for line in call.content.decode(errors="replace").splitlines():
+        if not line.strip():
+            continue
+        try:
+            operation = json.loads(line)
+            key, value = operation["key"], operation["value"]
+            if key == "header":
+                header = dict(value)
+            else:
+                _read_operation(key, value, last, changes)
+        except (ValueError, KeyError, TypeError, binascii.Error):
+            raise Refusal(400, "Invalid line in the commit") from None
+    return header, changes
+
+
+def _read_operation(key: str, value: dict[str, Any], last: Commit, changes: dict[str, bytes | None]) -> None:
+    path = str(value["path"])
+    if key == "file":
+        encoded = value.get("encoding") == "base64"
+        content = str(value["content"])
+        changes[path] = made = base64.b64decode(content, validate=True) if encoded else content.encode()
+        if len(made) > _LARGEST_FILE_BYTES:
+            raise Refusal(400, f"{path} is too large for a commit: use LFS")
+    elif key == "deletedFile":
+        if path not in last.files:
+            raise Refusal(404, "A file with this name doesn't exist", code="EntryNotFound")
+        changes[path] = None
+    elif key == "deletedFolder":
+        folder = f"{path.rstrip('/')}/"
+        changes.update({each: None for each in last.files if each.startswith(folder)})
+    else:
+        raise Refusal(400, f"This emulated Hub keeps no {key}: commit small files only")
+
+
+def _list_commits(call: Call) -> Response:
+    repository = call.readable_repository()
+    commit = check_revision(repository, call.parts["revision"])
+    return answer([_listed(each, repository) for each in repository.git.history(commit)])
+
+
+def _listed(commit: Commit, repository: Repository) -> dict[str, Any]:
+    return {
+        "id": commit.oid,
+        "title": commit.title,
+        "message": commit.message,
+        "authors": [{"user": commit.author or repository.owner}],
+        "date": iso(commit.time),
+    }
+
+
+ROUTES = [
+    Route("POST", f"{REPOSITORY}/commit/{{revision:rest}}", _commit),
+    Route("GET", f"{REPOSITORY}/commits/{{revision:rest}}", _list_commits),
+]
