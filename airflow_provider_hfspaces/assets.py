@@ -9,7 +9,7 @@ from urllib.parse import SplitResult
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
 from airflow_provider_hfspaces.hub.checks import checked_repo_id
 
-__all__ = ["create_asset", "repo_id_of", "sanitize_uri", "space_asset"]
+__all__ = ["create_asset", "describe_outlets", "repo_id_of", "sanitize_uri", "space_asset"]
 
 SCHEME = "hf-space"
 
@@ -47,3 +47,13 @@ def repo_id_of(asset: Any) -> str | None:
     """The Space that an asset stands for; ``None`` if it stands for something else."""
     uri = str(getattr(asset, "uri", ""))
     return uri.removeprefix(f"{SCHEME}://") if uri.startswith(f"{SCHEME}://") else None
+
+
+def describe_outlets(task: Any, context: Any, repo_id: str, result: Any) -> None:
+    """Add a Space's new state to the event of the task's outlet that stands for this Space."""
+    if not isinstance(result, dict):
+        return
+    state = {name: result[name] for name in ("stage", "hardware", "requested_hardware") if name in result}
+    for asset in getattr(task, "outlets", None) or ():
+        if state and (repo_id_of(asset) or "").casefold() == repo_id.casefold():
+            context["outlet_events"][asset].extra.update(state)

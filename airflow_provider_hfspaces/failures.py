@@ -1,11 +1,18 @@
-"""Which errors a retry cannot fix, and what no error message may show."""
+"""How errors end a task: which of them a retry cannot fix, and what the log shows and hides."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["failing_for_good", "mask_written"]
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.errors import SpaceWaitError
+
+__all__ = ["failing_for_good", "log_space_log", "mask_written"]
+
+_LOG_LINES = 30
 
 
 @contextmanager
@@ -30,6 +37,25 @@ def failing_for_good() -> Iterator[None]:
         if error.permanent:
             raise AirflowFailException(str(error)) from None
         raise error from None
+
+
+def log_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
+    """Log the last lines of the Space's own log if its build or its app failed and the log can be read."""
+    from airflow_provider_hfspaces.hub.errors import HubError
+    from airflow_provider_hfspaces.hub.stages import NEEDS_RESTART_STAGES, SpaceStage
+
+    stage = error.runtime.stage if error.runtime else None
+    if stage not in NEEDS_RESTART_STAGES:
+        return
+    kind = "build" if stage == SpaceStage.BUILD_ERROR else "app"
+    try:
+        lines = hook.get_logs(error.repo_id, build=kind == "build", lines=_LOG_LINES)
+    except HubError as problem:
+        log.warning("The %s log of Space %s could not be read: %s", kind, error.repo_id, problem)
+        return
+    log.error("The last lines of the %s log of Space %s:", kind, error.repo_id)
+    for line in lines:
+        log.error("    %s", line)
 
 
 def mask_written(secret: str) -> None:

@@ -86,7 +86,7 @@ class Try:
         meanwhile()
         event = fired(stored(deferred.trigger))
         fresh = copy.copy(operator)
-        for name in ("hook", "killed", "_goal"):
+        for name in ("hook", "killed"):
             fresh.__dict__.pop(name, None)
         method = getattr(fresh, deferred.method_name)
         store = self.stores.setdefault(operator.task_id, FakeStore()) if self.dag else self.store

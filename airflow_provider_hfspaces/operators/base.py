@@ -29,12 +29,9 @@ __all__ = [
     "SelectingOperator",
     "SpaceOperator",
     "WaitingOperator",
-    "log_space_log",
     "name_by_space",
     "time_limit",
 ]
-
-_LOG_LINES = 30
 
 _BACKSTOP_SECONDS = 600.0
 """Time after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
@@ -149,6 +146,7 @@ class SpaceOperator(NamedBySpace, HubTask, BaseOperator):
 
     def act_on(self, space: str, context: Context) -> Any:
         """Run the operator on a Space that is named in any form."""
+        from airflow_provider_hfspaces.assets import describe_outlets
         from airflow_provider_hfspaces.failures import failing_for_good
 
         with failing_for_good():
@@ -157,19 +155,8 @@ class SpaceOperator(NamedBySpace, HubTask, BaseOperator):
                 self.hook.require_token(repo_id)
             self.link(context, repo_id)
             result = self.act(repo_id, context)
-        self.describe_outlets(context, repo_id, result)
+        describe_outlets(self, context, repo_id, result)
         return result
-
-    def describe_outlets(self, context: Context, repo_id: str, result: Any) -> None:
-        """Add the Space's new state to the event of the outlet that stands for this Space."""
-        from airflow_provider_hfspaces.assets import repo_id_of
-
-        if not isinstance(result, dict):
-            return
-        state = {name: result[name] for name in ("stage", "hardware", "requested_hardware") if name in result}
-        for asset in getattr(self, "outlets", None) or ():
-            if state and (repo_id_of(asset) or "").casefold() == repo_id.casefold():
-                context["outlet_events"][asset].extra.update(state)
 
     @abstractmethod
     def act(self, repo_id: str, context: Context) -> Any:
@@ -273,6 +260,7 @@ class WaitingOperator(SpaceOperator):
             nothing else.
         :raises AirflowFailException: for errors that a retry cannot fix.
         """
+        from airflow_provider_hfspaces.assets import describe_outlets
         from airflow_provider_hfspaces.failures import failing_for_good
         from airflow_provider_hfspaces.hooks.hfspaces import describe
         from airflow_provider_hfspaces.hub.errors import error_from_dict
@@ -287,7 +275,7 @@ class WaitingOperator(SpaceOperator):
         self.log.info("Space %s is %s, after %.0f seconds.", repo_id, describe(runtime), elapsed)
         with failing_for_good():
             result = self.waited(repo_id, runtime, context, **(event["then"] or {}))
-        self.describe_outlets(context, repo_id, result)
+        describe_outlets(self, context, repo_id, result)
         return result
 
     def on_failed_wait(self, error: SpaceWaitError) -> None:
@@ -300,6 +288,7 @@ class WaitingOperator(SpaceOperator):
 
     @contextmanager
     def _explaining_failures(self) -> Iterator[None]:
+        from airflow_provider_hfspaces.failures import log_space_log
         from airflow_provider_hfspaces.hub.errors import SpaceWaitError
 
         try:
@@ -319,25 +308,6 @@ class WaitingOperator(SpaceOperator):
 
         with self._explaining_failures():
             return Wait(repo_id, goal, timeout=self.timeout).observe(self.hook.get_runtime(repo_id), 0.0)
-
-
-def log_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
-    """Log the last lines of the Space's own log if its build or its app failed and the log can be read."""
-    from airflow_provider_hfspaces.hub.errors import HubError
-    from airflow_provider_hfspaces.hub.stages import NEEDS_RESTART_STAGES, SpaceStage
-
-    stage = error.runtime.stage if error.runtime else None
-    if stage not in NEEDS_RESTART_STAGES:
-        return
-    build = stage == SpaceStage.BUILD_ERROR
-    try:
-        lines = hook.get_logs(error.repo_id, build=build, lines=_LOG_LINES)
-    except HubError as problem:
-        log.warning("The log of Space %s could not be read: %s", error.repo_id, problem)
-        return
-    log.error("The last lines of the %s log of Space %s:", "build" if build else "app", error.repo_id)
-    for line in lines:
-        log.error("    %s", line)
 
 
 class SelectingOperator(HubTask, BaseOperator):

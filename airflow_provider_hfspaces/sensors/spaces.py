@@ -17,12 +17,11 @@ from airflow_provider_hfspaces.compat.imports import (
     Context,
     PokeReturnValue,
 )
-from airflow_provider_hfspaces.failures import failing_for_good
+from airflow_provider_hfspaces.failures import failing_for_good, log_space_log
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 from airflow_provider_hfspaces.operators.base import (
     HubTask,
     NamedBySpace,
-    log_space_log,
     name_by_space,
     time_limit,
 )

@@ -1,4 +1,4 @@
-"""Looking at a Space, pausing it, restarting it."""
+"""Reading a Space's state, pausing it, restarting it."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def restart(**options: Any) -> RestartSpaceOperator:
     return RestartSpaceOperator(**{"task_id": "restart", "repo_id": SPACE, "poll_interval": 0.02, **options})
 
 
-def test_a_runtime_is_plain_json(hub: HubEmulator) -> None:
+def test_the_runtime_is_plain_json(hub: HubEmulator) -> None:
     hub.add_space(SPACE, hardware="t4-small", sleep_time=600)
     runtime = Try().run(GetSpaceRuntimeOperator(task_id="look", repo_id=SPACE))
     assert (runtime["stage"], runtime["hardware"], runtime["sleep_time"]) == ("RUNNING", "t4-small", 600)
 
 
 class TestPause:
-    def test_stops_the_meter(self, hub: HubEmulator) -> None:
+    def test_a_pause_ends_the_bill(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         assert Try().run(pause())["stage"] == "PAUSED"
         assert space.stage == "PAUSED"
         assert not hub.bill().running
 
-    def test_does_nothing_the_second_time(self, hub: HubEmulator) -> None:
+    def test_a_paused_space_is_left_alone(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, stage="PAUSED")
         assert Try().run(pause())["stage"] == "PAUSED"
         assert changes(hub) == []
 
-    def test_a_second_try_that_is_refused_because_the_first_took_effect_is_a_success(
+    def test_a_try_that_is_rejected_because_the_first_took_effect_succeeds(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hub.settings.pause_twice = 400
@@ -57,7 +57,7 @@ class TestPause:
         assert len(changes(hub)) == 2
         assert space.stage == "PAUSED"
 
-    def test_refuses_a_static_space(self, hub: HubEmulator) -> None:
+    def test_a_static_space_is_refused(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, sdk="static")
         with pytest.raises(AirflowFailException, match="is static"):
             Try().run(pause())
@@ -65,7 +65,7 @@ class TestPause:
 
 
 class TestRestart:
-    def test_waits_until_the_space_has_really_restarted(self, hub: HubEmulator) -> None:
+    def test_a_restart_waits_until_the_space_has_really_restarted(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
         assert Try().run(restart())["stage"] == "RUNNING"
         assert [moment.stage for moment in space.history] == [
@@ -76,32 +76,36 @@ class TestRestart:
         ]
 
     @pytest.mark.parametrize("stage", ["PAUSED", "SLEEPING", "BUILD_ERROR"])
-    def test_starts_what_does_not_run(self, hub: HubEmulator, stage: str) -> None:
+    def test_a_restart_starts_a_space_that_does_not_run(self, hub: HubEmulator, stage: str) -> None:
         space = hub.add_space(SPACE, stage=stage)
         Try().run(restart())
         assert space.stage == "RUNNING"
 
-    def test_builds_anew_when_asked(self, hub: HubEmulator) -> None:
+    def test_a_factory_reboot_builds_from_scratch(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         Try().run(restart(factory_reboot=True, wait=False))
         (request,) = [request for request in hub.requests if request.method == "POST"]
         assert (request.query, request.json) == ("factory=true", None)
 
     @pytest.mark.parametrize("serves", [True, False])
-    def test_whether_or_not_the_old_version_serves_meanwhile(self, hub: HubEmulator, serves: bool) -> None:
+    def test_a_restart_is_noticed_whether_or_not_the_old_version_serves_meanwhile(
+        self, hub: HubEmulator, serves: bool
+    ) -> None:
         hub.settings.restart_serves = serves
         space = hub.add_space(SPACE, hardware="t4-small")
         assert Try().run(restart())["hardware"] == "t4-small"
         assert len(space.history) == 4
 
-    def test_a_crash_is_told_with_the_apps_log(self, hub: HubEmulator, task_log: TaskLog) -> None:
+    def test_a_crash_is_logged_with_the_end_of_the_apps_log(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
         hub.add_space(SPACE).fail_next_start("Exit code: 1", ["ModuleNotFoundError: torch"])
         with pytest.raises(SpaceWaitFailed, match="Exit code: 1"):
             Try().run(restart())
         assert "ModuleNotFoundError: torch" in task_log.text
 
     @pytest.mark.parametrize("build", [120, 0])
-    def test_a_lost_answer_is_settled_by_looking(
+    def test_after_a_lost_answer_the_spaces_state_decides(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, build: int
     ) -> None:
         hub.settings.change({"timings": {"lag": 0, "build": build, "start": build}})
@@ -158,7 +162,9 @@ class TestRestart:
         assert len(changes(hub)) == 2
 
     @pytest.mark.parametrize(("stage", "restarts"), [("RUNNING", 0), ("PAUSED", 1), ("RUNTIME_ERROR", 1)])
-    def test_leaves_alone_what_runs_if_so_wished(self, hub: HubEmulator, stage: str, restarts: int) -> None:
+    def test_only_if_stopped_leaves_a_running_space_alone(
+        self, hub: HubEmulator, stage: str, restarts: int
+    ) -> None:
         space = hub.add_space(SPACE, stage=stage)
         Try().run(restart(only_if_stopped=True))
         assert space.stage == "RUNNING"
@@ -169,17 +175,50 @@ class TestRestart:
         hub.add_space(SPACE)
         assert Try().run(restart(timeout=4, poll_interval=0.5))["stage"] == "RUNNING"
 
-    def test_refuses_a_static_space(self, hub: HubEmulator) -> None:
+    def test_a_static_space_is_refused(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, sdk="static")
         with pytest.raises(AirflowFailException, match="is static"):
             Try().run(restart())
 
 
-class TestRefusals:
-    """The sentences that a task fails with, without using up its retries."""
+class TestCommit:
+    def test_a_restart_waits_until_the_commit_runs(self, hub: HubEmulator) -> None:
+        sha = hub.add_space(SPACE).runtime().sha
+        assert sha is not None
+        assert Try().run(restart(sha=sha[:7]))["sha"] == sha
+
+    def test_a_commit_that_does_not_run_ends_in_a_timeout(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        with pytest.raises(
+            SpaceWaitTimeout, match="RUNNING at commit aaaaaaa in 1 seconds: RUNNING, still at"
+        ):
+            Try().run(restart(sha="a" * 40, timeout=1))
 
     @pytest.mark.parametrize(
-        ("token", "said"),
+        ("options", "message"),
+        [({"sha": "main"}, "'main' is not a commit"), ({"sha": "a" * 40, "wait": False}, "set wait=True")],
+    )
+    def test_a_commit_that_is_not_valid_fails_the_task_before_any_request(
+        self, hub: HubEmulator, options: dict[str, Any], message: str
+    ) -> None:
+        hub.add_space(SPACE)
+        with pytest.raises(AirflowFailException, match=message):
+            Try().run(restart(**options))
+        assert hub.requests == []
+
+
+def test_the_log_shows_one_traceback(hub: HubEmulator) -> None:
+    with pytest.raises(AirflowFailException) as caught:
+        Try().run(pause())
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+class TestPermanentErrors:
+    """They fail the task at once, with a sentence that says what to do."""
+
+    @pytest.mark.parametrize(
+        ("token", "message"),
         [
             ("hf_wrongwrongwrong", "wrong, expired or revoked"),
             ("read", "may not do this"),
@@ -187,8 +226,8 @@ class TestRefusals:
             ("oauth", "OAuth login"),
         ],
     )
-    def test_a_token_that_will_not_do(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, token: str, said: str
+    def test_a_token_without_the_right_fails_the_task(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, token: str, message: str
     ) -> None:
         tokens = {
             "read": lambda: hub.add_token("alice", "read"),
@@ -198,12 +237,14 @@ class TestRefusals:
         space = hub.add_space(SPACE)
         value = tokens[token]() if token in tokens else token
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, value))
-        with pytest.raises(AirflowFailException, match=said) as caught:
+        with pytest.raises(AirflowFailException, match=message) as caught:
             Try().run(restart())
         assert value not in str(caught.value)
         assert len(space.history) == 1
 
-    def test_no_token_at_all(self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_token_fails_the_task_before_any_request(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         hub.add_space(SPACE)
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, ""))
         with pytest.raises(
@@ -214,7 +255,7 @@ class TestRefusals:
         look = GetSpaceRuntimeOperator(task_id="look", repo_id=SPACE)
         assert Try().run(look)["stage"] == "RUNNING"
 
-    def test_a_space_that_is_missing_or_not_shown(self, hub: HubEmulator) -> None:
+    def test_a_missing_space_fails_the_task(self, hub: HubEmulator) -> None:
         with pytest.raises(AirflowFailException, match="does not exist, or the token may not see it"):
             Try().run(pause())
 
@@ -224,7 +265,7 @@ class TestRefusals:
         Try().run(pause())
         assert space.stage == "PAUSED"
 
-    def test_an_endpoint_that_is_no_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_endpoint_that_is_not_a_hub_fails_the_task(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from tests.stub import Say, StubHub
 
         html = Say(200, "<!DOCTYPE html><title>Sign in</title>", {"Content-Type": "text/html"})
@@ -234,7 +275,7 @@ class TestRefusals:
                 Try().run(pause())
             assert {seen.method for seen in stub.seen} == {"GET"}
 
-    def test_http_to_another_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_plain_http_to_another_host_fails_the_task(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(
             "AIRFLOW_CONN_HF_SPACES_DEFAULT", connection("http://hub.acme.test", "hf_abcdefgh")
         )

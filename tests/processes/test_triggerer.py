@@ -1,7 +1,8 @@
-"""Fifty tasks wait in real triggerers, which are restarted, killed and doubled: each ends right, once."""
+"""Many tasks wait in real triggerers, which are restarted, killed and doubled: each ends right, once."""
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections import Counter
@@ -72,6 +73,33 @@ def test_a_triggerer_is_restarted_killed_and_doubled(hub: HubEmulator, airflow: 
     each_ended_once(hub, airflow)
     waits = [request for request in hub.requests if request.path == "/api/spaces"]
     assert len(waits) < 300
+
+
+def test_each_of_many_waits_logs_its_own_changes_once_in_its_own_log(
+    hub: HubEmulator, airflow: AirflowProcesses
+) -> None:
+    runs = ("first", "second", "third")
+    for run_id in runs:
+        airflow.run("logging", run_id=run_id)
+    airflow.until(lambda: airflow.states("logging")["deferred"] == 60, 400)
+
+    def changes(run_id: str, number: int) -> list[str]:
+        """Returns the changes that a task instance has logged, in the form 'acme/s3 is RUNNING'."""
+        task = f"run_id={run_id}/task_id=sense/map_index={number}"
+        return re.findall(r"\d s  (acme/s\d+ is [A-Z_]+)", airflow.log_of("logging", task))
+
+    instances = [(run_id, number) for run_id in runs for number in range(20)]
+    airflow.until(lambda: all(changes(*instance) for instance in instances), 240)
+    for number in range(20):
+        hub.world.space(f"acme/s{number}").do("restart")
+    airflow.until(lambda: all(len(changes(*instance)) >= 2 for instance in instances), 240)
+    finish(hub)
+    airflow.until(lambda: all("RUNNING" in changes(*instance)[-1] for instance in instances), 240)
+    for run_id, number in instances:
+        logged = changes(run_id, number)
+        assert {line.split()[0] for line in logged} == {f"acme/s{number}"}, run_id
+        assert len(logged) == len(set(logged))
+        assert (logged[0], logged[-1]) == (f"acme/s{number} is PAUSED", f"acme/s{number} is RUNNING")
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another way to mark tasks")

@@ -6,13 +6,18 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat import imports, server
+from airflow_provider_hfspaces.compat import imports
 from airflow_provider_hfspaces.compat.imports import (
+    AIRFLOW_3,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -29,7 +34,6 @@ from airflow_provider_hfspaces.operators.hardware import (
 )
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
 from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor, SpaceStageSensor
-from airflow_provider_hfspaces.triggers import spaces
 from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
 from tests.airflow_tools import Try, connection, fired, stored
 from tests.conftest import TaskLog
@@ -253,18 +257,46 @@ class TestTrigger:
             upgrade().execute_complete({}, event)
 
 
+def task_state(monkeypatch: pytest.MonkeyPatch, state: str | None) -> None:
+    """Let Airflow say that the task instance is in this state."""
+    if AIRFLOW_3:
+        runner = import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance
+        states = {"run": {"upgrade": state}} if state else {}
+        monkeypatch.setattr(runner, "get_task_states", staticmethod(lambda **which: states))
+        return
+
+    class Session:
+        """Finds the state, whatever it is asked."""
+
+        def query(self, *columns: Any) -> Session:
+            return self
+
+        def filter(self, *conditions: Any) -> Session:
+            return self
+
+        def scalar(self) -> str | None:
+            return state
+
+    monkeypatch.setattr("airflow.utils.session.create_session", lambda: nullcontext(Session()))
+
+
 class TestKill:
     """A user kills the task while it is deferred."""
 
     SNAPSHOT = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "cpu-upgrade", "sleep_time": 600}
 
-    async def cancelled(self, waiting: SpaceTrigger) -> None:
+    def waiting(self, **options: Any) -> SpaceTrigger:
+        waiting = trigger(put_back=self.SNAPSHOT, **options)
+        waiting.task_instance = SimpleNamespace(dag_id="dag", run_id="run", task_id="upgrade", map_index=-1)
+        return waiting
+
+    async def cancelled(self, hub: HubEmulator, waiting: SpaceTrigger) -> None:
         async def run() -> None:
             async for _ in waiting.run():
                 raise AssertionError
 
         task = asyncio.create_task(run())
-        await asyncio.sleep(0.2)
+        await until(lambda: hub.requests)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -273,50 +305,46 @@ class TestKill:
         await waiting.cleanup()
 
     @pytest.mark.parametrize(
-        ("state", "goes_back"),
+        ("state", "restored"),
         [("failed", True), ("success", True), ("deferred", False), ("scheduled", False), (None, False)],
     )
-    def test_puts_the_space_back_only_if_the_task_has_ended(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, state: str | None, goes_back: bool
+    def test_the_space_is_restored_only_if_the_task_has_ended(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, state: str | None, restored: bool
     ) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=600)
         hub.world.space(SPACE).request_hardware("t4-small", 3600)
-
-        async def is_ended(task_instance: Any) -> bool:
-            return str(state) in server._FINAL
-
-        monkeypatch.setattr(spaces, "is_ended", is_ended)
-        asyncio.run(self.cancelled(trigger(put_back=self.SNAPSHOT)))
+        task_state(monkeypatch, state)
+        asyncio.run(self.cancelled(hub, self.waiting()))
         assert (space.requested_hardware, space.sleep_time) == (
-            ("cpu-upgrade", 600) if goes_back else ("t4-small", 3600)
+            ("cpu-upgrade", 600) if restored else ("t4-small", 3600)
         )
 
-    def test_a_second_cancellation_does_not_cut_the_way_back_off(
+    def test_a_second_cancellation_does_not_stop_the_restore(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
         space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=600)
         hub.world.space(SPACE).request_hardware("t4-small", 3600)
-
-        async def is_ended(task_instance: Any) -> bool:
-            await asyncio.sleep(0.2)
-            return True
-
-        monkeypatch.setattr(spaces, "is_ended", is_ended)
+        task_state(monkeypatch, "failed")
 
         async def cancelled_twice() -> None:
-            killed = asyncio.create_task(trigger(put_back=self.SNAPSHOT)._undo_if_killed())
-            await asyncio.sleep(0.1)
+            killed = asyncio.create_task(self.waiting().on_kill())
+            await asyncio.sleep(0)
             killed.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await killed
-            await asyncio.gather(*spaces._undoing)
+            await until(lambda: space.requested_hardware == "cpu-upgrade" and space.sleep_time == 600)
 
-        asyncio.run(cancelled_twice())
-        assert space.requested_hardware == "cpu-upgrade"
+        asyncio.run(asyncio.wait_for(cancelled_twice(), 30))
 
-    def test_and_only_if_it_is_to(self, hub: HubEmulator) -> None:
+    def test_nothing_is_restored_without_cancel_on_kill(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         assert Try().deferral(upgrade(cancel_on_kill=False)).trigger.put_back is None
         other = hub.add_space("acme/other").repo_id
         assert Try().deferral(upgrade(repo_id=other)).trigger.put_back["hardware"] == "cpu-basic"
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    while not condition():  # noqa: ASYNC110 - the emulator has no events to wait for
+        await asyncio.sleep(0.01)

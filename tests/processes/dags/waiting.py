@@ -1,4 +1,4 @@
-"""Restarts many Spaces and waits for them in the triggerer; and one upgrade, for somebody to kill."""
+"""Restarts many Spaces, senses some and upgrades one, all deferred."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime
 
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
+from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor
 
 try:
     from airflow.sdk import DAG
@@ -27,3 +28,8 @@ with DAG(dag_id="killed", **COMMON):
     RequestHardwareOperator(
         task_id="upgrade", repo_id="acme/gpu", hardware="t4-small", deferrable=True, poll_interval=1
     )
+
+with DAG(dag_id="logging", max_active_tasks=64, max_active_runs=3, **COMMON):
+    SpaceRunningSensor.partial(
+        task_id="sense", deferrable=True, poke_interval=1, timeout=3600, failed_stages=[]
+    ).expand(repo_id=[f"acme/s{number}" for number in range(20)])
