@@ -6,8 +6,8 @@ The pages hold the code itself, so that they read well on a code host as well as
 A page names its generated parts in comments:
 
 - ``<!-- example: example_dags/first_space.py first_space -->``, followed by a fenced block: the part of the
-  file between ``# [START first_space]`` and ``# [END first_space]``, with the imports that it uses. ``*``
-  is the whole file.
+  file between ``# [START first_space]`` and ``# [END first_space]``, ``*`` is the whole file.
+  A part of an example DAG comes with the imports, constants and functions that it uses.
 - ``<!-- class: airflow_provider_hfspaces.operators.hardware.SetSleepTimeOperator -->``, followed by a
   link to the source and a table of parameters, up to ``<!-- end -->``.
 """
@@ -52,7 +52,9 @@ def example(file: str, mark: str) -> str:
     :raises ValueError: if the file has no such part.
     """
     text = (ROOT / file).read_text("utf-8")
-    code = text.strip() if mark == "*" else completed(text, part(text, mark))
+    code = text.strip() if mark == "*" else part(text, mark)
+    if file.startswith("example_dags/") and mark != "*":
+        code = completed(text, code)
     return f"\n```python\n{code}\n```\n\n"
 
 
