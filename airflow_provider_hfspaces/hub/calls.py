@@ -76,6 +76,7 @@ class Call(Generic[T]):
         ``ValueError`` where the answer is not what was promised.
     :ivar query: pairs of the query string, in order; a name may come more than once.
     :ivar body: sent as JSON; ``None`` sends no body at all.
+    :ivar lines: sent as lines of JSON, one after the other, instead of a body.
     :ivar repeatable: whether sending it twice leaves the Hub as sending it once.
     :ivar repo_id: the Space it is about, for messages.
     :ivar needs_token: whether it makes no sense without a token.
@@ -95,6 +96,7 @@ class Call(Generic[T]):
     answer: str = "json"
     confidential: tuple[str, ...] = field(default=(), repr=False)
     instead: str | None = None
+    lines: tuple[Mapping[str, Any], ...] | None = field(default=None, repr=False)
 
 
 def get_space(repo_id: str, *, expand: str | Iterable[str] = ()) -> Call[SpaceInfo]:

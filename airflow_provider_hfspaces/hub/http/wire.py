@@ -74,6 +74,9 @@ def request_for(call: Call[Any], *, endpoint: str, token: str | None, user_agent
     if call.body is not None:
         content = json.dumps(call.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         headers["Content-Type"] = "application/json"
+    elif call.lines is not None:
+        content = "\n".join(json.dumps(line, separators=(",", ":")) for line in call.lines).encode()
+        headers["Content-Type"] = "application/x-ndjson"
     return Request(call.method, f"{endpoint}{call.path}{query}", headers, content)
 
 

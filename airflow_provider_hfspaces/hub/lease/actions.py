@@ -1,0 +1,320 @@
+"""What a holder does with a lease, in steps for either client.
+
+Each change of the record is one compare-and-set. A window in which nothing goes wrong makes three of them:
+take the lease, announce the hardware request, give the lease back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any, TypeVar
+
+from airflow_provider_hfspaces.hub import calls
+from airflow_provider_hfspaces.hub.calls import Call
+from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.hub.http.sequence import Steps
+from airflow_provider_hfspaces.hub.lease.record import (
+    Grant,
+    Judge,
+    LeaseHolder,
+    LeaseRecord,
+    Standing,
+    grant,
+    is_free,
+)
+from airflow_provider_hfspaces.hub.lease.store import LeaseStore, StaleLease
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+
+__all__ = ["LeaseLost", "SpaceLease", "SpaceLeased", "guarded"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DURATION_SECONDS = 24 * 3600.0
+"""How long a lease lasts unless the holder says otherwise."""
+
+_MOST_RACES = 20
+"""Compare-and-sets in a row that other writers win, after which a holder gives up."""
+
+
+class SpaceLeased(Exception):
+    """Another holder has the Space, and restores it itself.
+
+    :ivar holder: that holder.
+    """
+
+    def __init__(self, repo_id: str, holder: LeaseHolder) -> None:
+        super().__init__(f"Space {repo_id} is leased by holder {holder.holder_id}")
+        self.repo_id = repo_id
+        self.holder = holder
+
+
+class LeaseLost(Exception):
+    """The lease is not the holder's any more.
+
+    :ivar current: the holder that has it; ``None`` if nobody has.
+    """
+
+    def __init__(self, repo_id: str, current: LeaseHolder | None) -> None:
+        super().__init__(f"The lease of Space {repo_id} is lost")
+        self.repo_id = repo_id
+        self.current = current
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The lease is the caller's.
+
+    :ivar holder: the caller's entry in the record.
+    :ivar previous: the state to restore.
+    :ivar runtime: the runtime of the Space at that moment.
+    :ivar inherited: whether an earlier holder recorded that state, and has not restored it.
+    """
+
+    holder: LeaseHolder
+    previous: SpaceSnapshot
+    runtime: SpaceRuntime
+    inherited: bool
+
+
+class SpaceLease:
+    """The lease of one Space, as one holder uses it.
+
+    ::
+
+        lease = SpaceLease(LeaseStore("acme/whisper"), holder_id)
+        taken = execute(lease.take(judge), client.send)
+        execute(lease.announce("t4-small", 3600), client.send)
+        ...
+        execute(lease.give_back(), client.send)
+
+    :param store: where the record is kept.
+    :param holder_id: a random hexadecimal id of the holder.
+    :param duration: seconds until the lease expires, counted anew with each request.
+    :param clock: the present moment, in UTC.
+    """
+
+    def __init__(
+        self,
+        store: LeaseStore,
+        holder_id: str,
+        *,
+        duration: float = DURATION_SECONDS,
+        clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> None:
+        self.store = store
+        self.holder_id = holder_id
+        self.repo_id = store.repo_id
+        self._duration = timedelta(seconds=duration)
+        self._clock = clock
+
+    def record(self) -> Steps[LeaseRecord]:
+        """The record as it is now: one request if nobody has written since the last look."""
+        record, _ = yield from self.store.read()
+        return record
+
+    def take(self, judge: Judge) -> Steps[Taken | LeaseHolder]:
+        """Try to take the lease, and record the state to restore with it.
+
+        A holder that has the lease already goes on with it. What an earlier holder did not restore is
+        taken over, unless somebody has changed the hardware since.
+
+        :param judge: what the caller knows about another holder. An entry with the own id counts as own.
+        :returns: the lease, or the holder to wait for.
+        :raises InvalidLease: if the record is not valid.
+        :raises LeaseDenied: if the token may not write the record.
+        """
+
+        def judged(holder: LeaseHolder) -> Standing:
+            return Standing.OWN if holder.holder_id == self.holder_id else judge(holder)
+
+        def attempt(record: LeaseRecord) -> Steps[tuple[LeaseRecord | None, Taken | LeaseHolder]]:
+            now = self._clock()
+            decision = grant(record, judged, now)
+            if isinstance(decision, LeaseHolder):
+                return None, decision
+            runtime = yield calls.get_runtime(self.repo_id)
+            previous, inherited = self._state_to_restore(decision, runtime)
+            mine = self._entry(record, decision, previous, inherited, now)
+            taken = Taken(mine, previous, runtime, inherited)
+            if mine == decision.own and not decision.inherited:
+                return None, taken
+            changed = LeaseRecord(self.repo_id, max(record.fence, mine.fence), (*decision.kept, mine))
+            return changed, taken
+
+        return (yield from self._change(attempt, "Take the lease"))
+
+    def announce(self, hardware: str, sleep_time: int | None = None) -> Steps[LeaseHolder]:
+        """Write down which hardware is going to be requested. Its success proves that the lease is held.
+
+        :raises LeaseLost: if the lease is not the holder's.
+        """
+
+        def attempt(record: LeaseRecord) -> Steps[tuple[LeaseRecord | None, LeaseHolder]]:
+            yield from ()
+            mine = self._own(record)
+            if mine.abandoned:
+                raise LeaseLost(self.repo_id, record.current)
+            until = self._clock() + self._duration
+            changed = record.with_request(self.holder_id, hardware, sleep_time, until)
+            now = changed.find(self.holder_id)
+            assert now is not None
+            if (now.requested, now.sleep_time) == (mine.requested, mine.sleep_time):
+                return None, mine
+            return changed, now
+
+        return (yield from self._change(attempt, f"Request {hardware}"))
+
+    def abandon(self) -> Steps[None]:
+        """Leave a Space that could not be restored to the next holder.
+
+        A lease without a recorded state ends instead. Nothing happens if the lease is lost already.
+        """
+
+        def attempt(record: LeaseRecord) -> Steps[tuple[LeaseRecord | None, None]]:
+            yield from ()
+            mine = record.find(self.holder_id)
+            if mine is None or mine.abandoned:
+                return None, None
+            if not mine.requested:
+                return record.without(self.holder_id, self._clock()), None
+            return record.with_changes(self.holder_id, abandoned=True), None
+
+        yield from self._change(attempt, "Abandon the lease")
+
+    def give_back(self) -> Steps[LeaseHolder | None]:
+        """End the lease after the Space has been restored.
+
+        :returns: the holder that took the lease over before that, if there is one.
+        """
+
+        def attempt(record: LeaseRecord) -> Steps[tuple[LeaseRecord | None, LeaseHolder | None]]:
+            yield from ()
+            if record.find(self.holder_id) is None:
+                return None, record.current
+            return record.without(self.holder_id, self._clock()), None
+
+        return (yield from self._change(attempt, "Give the lease back"))
+
+    def confirm(self) -> Steps[None]:
+        """Check that the lease still is the holder's.
+
+        :raises LeaseLost: if it is not.
+        """
+        record = yield from self.record()
+        self._own(record)
+
+    def _own(self, record: LeaseRecord) -> LeaseHolder:
+        mine = record.find(self.holder_id)
+        if mine is None:
+            raise LeaseLost(self.repo_id, record.current)
+        return mine
+
+    def _state_to_restore(self, decision: Grant, runtime: SpaceRuntime) -> tuple[SpaceSnapshot, bool]:
+        known = decision.state_of(runtime.configured_hardware)
+        if known is not None:
+            return SpaceSnapshot.from_dict({**known, "repo_id": self.repo_id}), True
+        present = SpaceSnapshot.of(self.repo_id, runtime)
+        if decision.own is not None and decision.own.previous is not None:
+            recorded = SpaceSnapshot.from_dict({**decision.own.previous, "repo_id": self.repo_id})
+            if recorded == present:
+                return recorded, False
+        return present, False
+
+    def _entry(
+        self, record: LeaseRecord, decision: Grant, previous: SpaceSnapshot, inherited: bool, now: datetime
+    ) -> LeaseHolder:
+        requested = decision.requested if inherited or decision.ended else ()
+        if decision.own is not None:
+            return replace(decision.own, abandoned=False, requested=requested, previous=previous.to_dict())
+        return LeaseHolder(
+            holder_id=self.holder_id,
+            fence=record.fence + 1,
+            since=now,
+            until=now + self._duration,
+            previous=previous.to_dict(),
+            requested=requested,
+        )
+
+    def _change(
+        self, attempt: Callable[[LeaseRecord], Steps[tuple[LeaseRecord | None, T]]], summary: str
+    ) -> Steps[T]:
+        """Read, decide and write, again and again while other writers are faster."""
+        for _ in range(_MOST_RACES):
+            record, version = yield from self.store.read()
+            changed, result = yield from attempt(record)
+            if changed is None:
+                return result
+            try:
+                yield from self.store.compare_and_set(changed, version, summary)
+            except StaleLease:
+                continue
+            return result
+        raise HubError(
+            f"Space {self.repo_id}: other writers changed its lease {_MOST_RACES} times in a row. "
+            f"Try again later.",
+            repo_id=self.repo_id,
+        )
+
+
+def check_free(store: LeaseStore, judge: Judge, now: datetime) -> Steps[LeaseRecord]:
+    """Check that no other holder is at work on a Space.
+
+    A record that cannot be read does not keep a Space from being restored: an unreadable one is logged.
+
+    :raises SpaceLeased: if another holder is.
+    :raises HubError: if the Hub may answer later.
+    """
+    try:
+        record, _ = yield from store.read()
+    except HubError as error:
+        if not error.permanent:
+            raise
+        log.warning("Space %s: its lease cannot be read and does not count. %s", store.repo_id, error)
+        return LeaseRecord(store.repo_id)
+    current = record.current
+    if current is not None:
+        standing = judge(current)
+        if standing not in (Standing.OWN, Standing.OUTER) and not is_free(current, standing, now):
+            raise SpaceLeased(store.repo_id, current)
+    return record
+
+
+def guarded(steps: Steps[T], check: Callable[[], Steps[Any]]) -> Steps[T]:
+    """Run a check immediately before each call of a plan that changes something.
+
+    :param check: raises to stop the plan.
+    """
+    error: HubError | None = None
+    answer: Any = None
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Call) and step.method != "GET":
+                yield from check()
+            try:
+                answer, error = (yield step), None
+            except HubError as problem:
+                error = problem
+            step = steps.throw(error) if error is not None else steps.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        steps.close()
+
+
+def repair(repo_id: str, holder: LeaseHolder, runtime: SpaceRuntime) -> Steps[bool]:
+    """Request the hardware of another holder again, after it was taken away from it.
+
+    :returns: whether that was necessary.
+    """
+    if not holder.requested or runtime.configured_hardware == holder.requested[-1]:
+        return False
+    yield calls.request_hardware(repo_id, holder.requested[-1], sleep_time=holder.sleep_time)
+    return True
