@@ -44,7 +44,9 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": name,
-                "python-modules": [f"{package}.triggers.spaces", f"{package}.triggers.events"],
+                "python-modules": [
+                    f"{package}.triggers.{module}" for module in ("spaces", "events", "resume")
+                ],
             }
         ],
         "notifications": [

@@ -100,7 +100,7 @@ def test_cause_and_remedy_of_a_timeout_stand_at_its_beginning() -> None:
 
 def test_a_timeout_names_what_only_a_list_has_shown() -> None:
     late = wait(GPU)
-    assert late.observe(runtime("BUILDING"), 5, certain=False) is None
+    assert late.glance(runtime("BUILDING"), 5) is False
     assert "seconds: stage BUILDING." in str(late.timed_out("https://hub"))
 
 
@@ -110,9 +110,22 @@ def test_a_timeout_names_the_error_that_came_instead_of_an_answer() -> None:
     assert "the last request failed: The Hub is down. Raise timeout" in str(late.timed_out("https://hub"))
 
 
-def test_a_look_that_is_not_certain_never_ends_a_wait() -> None:
-    for stage in ("RUNNING", "BUILD_ERROR"):
-        assert wait().observe(runtime(stage), 0, certain=False) is None
+@pytest.mark.parametrize("stage", ["RUNNING", "BUILD_ERROR"])
+def test_a_look_that_may_be_out_of_date_asks_for_a_certain_one_before_the_wait_ends(stage: str) -> None:
+    late = wait()
+    assert late.glance(runtime(stage), 0) is True
+    assert f"the Hub's list shows {stage}, which the Hub has not confirmed" in str(
+        late.timed_out("https://hub")
+    )
+
+
+def test_a_space_that_is_stopped_after_the_request_is_not_to_be_restarted_once_more() -> None:
+    restart = wait(before=runtime("RUNNING", "t4-small"))
+    with pytest.raises(
+        SpaceWaitFailed, match=r"It was stopped after the request.*Flagged as abusive"
+    ) as caught:
+        restart.observe(runtime("PAUSED", error="Flagged as abusive"), 9)
+    assert "Restart it" not in str(caught.value)
 
 
 def test_each_new_state_is_reported_once() -> None:

@@ -397,6 +397,27 @@ def test_nothing_goes_on_after_a_wait_that_is_given_up_as_something_happens(hub:
     assert watched(hub, use) == set()
 
 
+def test_a_wait_with_a_short_interval_speeds_up_the_others_only_while_it_lasts() -> None:
+    def say(stage: str) -> Say:
+        return Say(200, {"stage": stage, "hardware": {"current": "cpu-basic", "requested": "cpu-basic"}})
+
+    clock = Clock()
+
+    async def use(watch: SpaceWatch) -> float:
+        patient = asyncio.ensure_future(
+            watch.wait_for(SPACE, Goal(stages=frozenset({"PAUSED"})), timeout=20, poll_interval=100)
+        )
+        await watch.wait_for(SPACE, Goal(), timeout=20, poll_interval=1)
+        began = clock.now
+        await patient
+        return clock.now - began
+
+    with StubHub(
+        say("BUILDING"), say("BUILDING"), say("RUNNING"), say("RUNNING"), otherwise=say("PAUSED")
+    ) as hub:
+        assert watched(hub, use, clock) > 100
+
+
 class TestWhateverOneWaitDoes:
     """No other wait notices, neither those under way nor later ones."""
 

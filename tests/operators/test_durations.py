@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.checks import InvalidNumber
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator, RestoreHardwareOperator
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
@@ -95,3 +97,13 @@ def test_durations_that_are_understood_lead_to_the_goal(
     task = OPERATORS[name](task_id=name, poll_interval=poll_interval, timeout=timeout, deferrable=deferrable)
     result = Try().run_deferred(task) if deferrable else Try().run(task)
     assert result.get("stage", "RUNNING") == "RUNNING"
+
+
+@pytest.mark.parametrize("name", ["timeout", "poll_interval", "grace"])
+@pytest.mark.parametrize("value", [None, "ten", -1, float("nan"), True])
+def test_the_hooks_wait_refuses_a_duration_before_any_request(
+    hub: HubEmulator, name: str, value: Any
+) -> None:
+    with pytest.raises(InvalidNumber, match=f"^{name} must be a number of seconds"):
+        HfSpacesHook().wait_for(SPACE, Goal(), **{"timeout": 10, "poll_interval": 1, name: value})
+    assert hub.requests == []

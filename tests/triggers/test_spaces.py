@@ -180,6 +180,16 @@ class TestSensors:
         with pytest.raises(AirflowFailException, match="does not find Space"):
             Try().run_deferred(self.sensor(soft_fail=soft), lambda: hub.world.delete_space(SPACE))
 
+    def test_airflow_itself_does_not_skip_what_no_wait_can_help(self, hub: HubEmulator) -> None:
+        hub.settings.change({"timings": {"build": 10**6}})
+        hub.add_space(SPACE, stage="BUILDING")
+        sensor = self.sensor(soft_fail=True)
+        deferred = Try().deferral(sensor)
+        hub.world.delete_space(SPACE)
+        event = fired(stored(deferred.trigger))
+        with pytest.raises(AirflowFailException, match="does not find Space"):
+            sensor.resume_execution("execute_complete", {"event": event}, {})
+
     @pytest.mark.parametrize("soft", [True, False])
     def test_times_out_as_sensors_do(self, hub: HubEmulator, soft: bool) -> None:
         hub.settings.change({"timings": {"build": 10**6}})

@@ -118,11 +118,17 @@ class Polling:
         self._owners: dict[str, _Owner] = {}
 
     def follow(self, repo_id: str, interval: float) -> None:
-        """Look at this Space at once, and every ``interval`` seconds from now on."""
+        """Look at this Space at once, and at least every ``interval`` seconds from now on."""
         name = _owner_of(repo_id)
         if name not in self._owners:
             self._owners[name] = _Owner(self, name)
         self._owners[name].follow(repo_id, interval)
+
+    def slow_down(self, repo_id: str, interval: float) -> None:
+        """Look at this Space only every ``interval`` seconds: a wait with a shorter interval has ended."""
+        owner = self._owners.get(_owner_of(repo_id))
+        if owner is not None:
+            owner.slow_down(repo_id, interval)
 
     def leave(self, repo_id: str) -> None:
         """Look at this Space no more."""
@@ -167,6 +173,11 @@ class _Owner:
         space.interval = min(space.interval, interval)
         space.due = min(space.due, now + _JOIN_SECONDS)
         self._woken.set()
+
+    def slow_down(self, repo_id: str, interval: float) -> None:
+        space = self._spaces.get(repo_id.lower())
+        if space is not None:
+            space.interval = interval
 
     def leave(self, repo_id: str) -> bool:
         """Returns True if other Spaces are still followed."""

@@ -7,18 +7,21 @@ the same moment, with the same error and the same words.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, SpaceWaitTimeout
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
-from airflow_provider_hfspaces.hub.stages import BUILD_STAGES, SpaceStage
+from airflow_provider_hfspaces.hub.stages import BUILD_STAGES, DORMANT_STAGES, NEEDS_RESTART_STAGES
 from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Verdict
 
 __all__ = ["GRACE_SECONDS", "Changes", "OnChange", "Wait", "wait_failed"]
 
 GRACE_SECONDS = 30.0
 """Time after a request for which the Hub may go on reporting the Space as it was before."""
+
+_STOPPED_AGAIN = "It was stopped after the request: its page on the Hub may say why."
 
 OnChange = Callable[[SpaceRuntime, float], None]
 """Called with each new state and the seconds since the wait began."""
@@ -69,28 +72,35 @@ class Wait:
         self._state: tuple[str | None, ...] | None = None
         self._missing = "the Hub has not answered yet"
 
-    def observe(self, runtime: SpaceRuntime, elapsed: float, *, certain: bool = True) -> SpaceRuntime | None:
+    def observe(self, runtime: SpaceRuntime, elapsed: float) -> SpaceRuntime | None:
         """Take one look into account.
 
         :param elapsed: seconds since the wait began.
-        :param certain: False for a runtime from a list, which may lag behind.
         :return: the runtime if the goal is reached, ``None`` while the wait goes on.
         :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
         """
-        self.runtime = runtime
-        if not certain and self.needs_certainty(runtime, elapsed):
-            self._missing = f"the Hub's list shows {runtime.stage}, which it has not confirmed"
-            return None
-        if self._on_change and _state(runtime) != self._state:
-            self._state = _state(runtime)
-            self._on_change(runtime, elapsed)
-        verdict = self.judge(runtime, elapsed) if certain else self.goal.judge(runtime)
+        self._note(runtime, elapsed)
+        verdict = self.judge(runtime, elapsed)
         if isinstance(verdict, Failed):
             raise wait_failed(self.repo_id, self.goal, verdict, runtime)
         if isinstance(verdict, Pending):
             self._missing = verdict.reason
             return None
         return runtime
+
+    def glance(self, runtime: SpaceRuntime, elapsed: float) -> bool:
+        """Take a look into account that may be out of date, such as an entry of a list.
+
+        :return: True if this look, were it certain, might end the wait: only a certain one can tell.
+        """
+        verdict = self.goal.judge(runtime)
+        if not isinstance(verdict, Pending) or self._might_end(runtime, elapsed):
+            self.runtime = runtime
+            self._missing = f"the Hub's list shows {runtime.stage}, which the Hub has not confirmed"
+            return True
+        self._note(runtime, elapsed)
+        self._missing = verdict.reason
+        return False
 
     def judge(self, runtime: SpaceRuntime, elapsed: float) -> Verdict:
         """Judge a runtime that is certain, with what earlier looks have shown."""
@@ -105,14 +115,9 @@ class Wait:
             return Pending(f"{runtime.stage}, as before the request")
         if isinstance(verdict, Pending) and elapsed >= self._grace:
             return self._superseded(runtime) or verdict
+        if isinstance(verdict, Failed) and runtime.stage in DORMANT_STAGES:
+            return replace(verdict, remedy=_STOPPED_AGAIN)
         return verdict
-
-    def needs_certainty(self, runtime: SpaceRuntime, elapsed: float) -> bool:
-        """Returns True if this runtime, were it certain, might end the wait."""
-        if not isinstance(self.goal.judge(runtime), Pending) or self.goal.may_be_reached(runtime):
-            return True
-        wanted, requested = self.goal.hardware, runtime.requested_hardware
-        return elapsed >= self._grace and wanted is not None and requested not in (None, wanted)
 
     def not_answered(self, error: Exception) -> None:
         """Take into account that a request about the Space failed, for the words of a timeout."""
@@ -140,6 +145,19 @@ class Wait:
             runtime=self.runtime,
         )
 
+    def _note(self, runtime: SpaceRuntime, elapsed: float) -> None:
+        """Remember a look, and report its state if it is new."""
+        self.runtime = runtime
+        if self._on_change and _state(runtime) != self._state:
+            self._state = _state(runtime)
+            self._on_change(runtime, elapsed)
+
+    def _might_end(self, runtime: SpaceRuntime, elapsed: float) -> bool:
+        """Returns True if a pending runtime may hide a commit, or another request, that ends the wait."""
+        wanted, requested = self.goal.hardware, runtime.requested_hardware
+        superseded = elapsed >= self._grace and wanted is not None and requested not in (None, wanted)
+        return superseded or self.goal.may_be_reached(runtime)
+
     def _superseded(self, runtime: SpaceRuntime) -> Failed | None:
         """Returns a failure if another request has set other hardware since ours was accepted."""
         wanted, requested = self.goal.hardware, runtime.requested_hardware
@@ -162,14 +180,14 @@ class Changes:
         self._report = report
         self._last: SpaceRuntime | None = None
 
-    def observe(self, runtime: SpaceRuntime, elapsed: float, *, certain: bool = True) -> None:
-        """Take one look into account. A look that is not certain reports nothing."""
-        if certain and self.needs_certainty(runtime, elapsed):
+    def observe(self, runtime: SpaceRuntime, elapsed: float) -> None:
+        """Take one look into account."""
+        if self.glance(runtime, elapsed):
             self._last, before = runtime, self._last
             self._report(before, runtime)
 
-    def needs_certainty(self, runtime: SpaceRuntime, elapsed: float) -> bool:
-        """Returns True if this runtime shows a change."""
+    def glance(self, runtime: SpaceRuntime, elapsed: float) -> bool:
+        """Returns True if a look that may be out of date shows a change."""
         return self._last is None or _state(self._last) != _state(runtime)
 
     def not_answered(self, error: Exception) -> None:
@@ -189,7 +207,7 @@ def wait_failed(repo_id: str, goal: Goal, failure: Failed, runtime: SpaceRuntime
     parts = [f"Space {repo_id} did not reach {goal}: {failure.reason}.", failure.remedy]
     if runtime.error_message:
         parts.append(f"The Hub reports: {runtime.error_message.rstrip('.')}.")
-    elif runtime.stage in (SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR):
+    elif runtime.stage in NEEDS_RESTART_STAGES:
         parts.append("The Hub gives no reason.")
     return SpaceWaitFailed(
         " ".join(part for part in parts if part),

@@ -46,10 +46,9 @@ class _Waiter:
         Whatever goes wrong here ends this wait and no other.
         """
         try:
-            if not certain and self.wait.needs_certainty(runtime, elapsed):
-                self.context.run(self.wait.observe, runtime, elapsed, certain=False)
-                return True
-            reached = self.context.run(self.wait.observe, runtime, elapsed, certain=certain)
+            if not certain:
+                return self.context.run(self.wait.glance, runtime, elapsed)
+            reached = self.context.run(self.wait.observe, runtime, elapsed)
         except Exception as error:
             self.done.set_exception(error)
         else:
@@ -72,6 +71,10 @@ class _Watched:
 
     repo_id: str
     waiters: list[_Waiter] = field(default_factory=list)
+
+    @property
+    def interval(self) -> float:
+        return min(waiter.interval for waiter in self.waiters)
 
     def open_waiters(self) -> list[_Waiter]:
         return [waiter for waiter in self.waiters if not waiter.done.done()]
@@ -193,8 +196,7 @@ class SpaceWatch:
         done: asyncio.Future[SpaceRuntime] = asyncio.get_running_loop().create_future()
         waiter = _Waiter(wait, interval, self._clock() - elapsed, done)
         watched = self._spaces.get(wait.repo_id.lower()) or _Watched(wait.repo_id)
-        shortest = min([interval, *(other.interval for other in watched.waiters)])
-        self._polling.follow(watched.repo_id, shortest)
+        self._polling.follow(watched.repo_id, interval)
         watched.waiters.append(waiter)
         self._spaces[wait.repo_id.lower()] = watched
         return waiter
@@ -206,7 +208,9 @@ class SpaceWatch:
         key = waiter.wait.repo_id.lower()
         watched = self._spaces[key]
         watched.waiters.remove(waiter)
-        if not watched.waiters:
+        if watched.waiters:
+            self._polling.slow_down(watched.repo_id, watched.interval)
+        else:
             del self._spaces[key]
             self._polling.leave(watched.repo_id)
 
