@@ -6,16 +6,12 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from importlib import import_module
 from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowNotFoundException
 
 _log = logging.getLogger(__name__)
-
-_LONGEST_VARIABLE = 250
-"""Letters in the name of an Airflow Variable."""
 
 __all__ = [
     "callback_may_read_xcoms",
@@ -180,10 +176,10 @@ def callback_xcom(
 
 
 def get_variable(name: str) -> Any:
-    """What an Airflow Variable holds as JSON, or as text that is none; ``None`` if there is none."""
+    """Return the value of an Airflow Variable: as JSON if it parses, as text if not, ``None`` if missing."""
     default = "default" if AIRFLOW_3 else "default_var"
-    text = _variable().get(_short(name), **{default: None})
-    # What is no JSON some versions of Airflow take for an error, and some for no Variable.
+    text = _variable().get(name, **{default: None})
+    # Some versions of Airflow raise for text that is not JSON, and some report the Variable as missing.
     try:
         return None if text is None else json.loads(text)
     except ValueError:
@@ -191,20 +187,13 @@ def get_variable(name: str) -> Any:
 
 
 def set_variable(name: str, value: Any, description: str) -> None:
-    """Write JSON into an Airflow Variable."""
-    _variable().set(_short(name), value, description=description, serialize_json=True)
+    """Write a value into an Airflow Variable, as JSON."""
+    _variable().set(name, value, description=description, serialize_json=True)
 
 
 def delete_variable(name: str) -> None:
-    """Delete an Airflow Variable; no error if there is none."""
-    _variable().delete(_short(name))
-
-
-def _short(name: str) -> str:
-    if len(name) <= _LONGEST_VARIABLE:
-        return name
-    digest = sha256(name.encode()).hexdigest()[:16]
-    return f"{name[: _LONGEST_VARIABLE - 17]}:{digest}"
+    """Delete an Airflow Variable. A missing Variable is not an error."""
+    _variable().delete(name)
 
 
 def _variable() -> Any:

@@ -52,56 +52,77 @@ class Journal:
 
 
 class Ledger:
-    """What pauses have put to sleep and nobody has brought back yet: an Airflow Variable.
+    """The Spaces that pauses have stopped and no restart has started again yet, kept in an Airflow Variable.
 
-    One task at a time writes to it, since Airflow cannot change a Variable in one step.
+    Only one task may write to a ledger at a time, because Airflow cannot change a Variable atomically.
 
-    :param name: the Variable is ``hf_spaces_fleet:`` and this.
-    :raises InvalidInput: for a name that cannot be one.
+    :param name: the name of the ledger. Its Variable is ``hf_spaces_fleet-`` and this name.
+    :raises InvalidInput: if the name is not valid.
     """
 
     def __init__(self, name: str) -> None:
         from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.state.variables import variable_name
 
         if not isinstance(name, str) or not re.fullmatch(r"[\w\-.:]{1,200}", name, re.ASCII):
             raise InvalidInput(
-                f"A report is kept under a name of letters, digits, '-', '_', '.' and ':'; got {name!r}."
+                f"{name!r} is not a valid name for a report: use letters, digits, '-', '_', '.' and ':'."
             )
-        self.variable = f"hf_spaces_fleet:{name}"
+        self.variable = variable_name("hf_spaces_fleet", name)
+        self._old_variable = f"hf_spaces_fleet:{name}"
 
     def read(self) -> dict[str, Record]:
-        """The records, by the id of the Space in small letters."""
-        from airflow_provider_hfspaces.compat.server import get_variable
+        """Return the records by the lower-case id of the Space.
+
+        A ledger of version 0.1 is moved to its new Variable once.
+
+        :raises InvalidInput: if the Variable holds something else.
+        """
+        from airflow_provider_hfspaces.compat.server import delete_variable, get_variable
+
+        value = get_variable(self.variable)
+        if value is not None:
+            return self._records(self.variable, value)
+        value = get_variable(self._old_variable)
+        if value is None:
+            return {}
+        records = self._records(self._old_variable, value)
+        self._write(records)
+        delete_variable(self._old_variable)
+        return records
+
+    def change(self, add: Mapping[str, Record], remove: Mapping[str, Record] | None = None) -> None:
+        """Add records, and remove those that have not changed since they were read.
+
+        Records that another task has added meanwhile stay. An empty ledger keeps its Variable, so that
+        Airflow need not look for the one of version 0.1 again.
+
+        :param add: records by the id of the Space.
+        :param remove: records as they were read, by the id of the Space.
+        """
+        records = self.read()
+        removed = {repo_id.casefold(): record["at"] for repo_id, record in (remove or {}).items()}
+        remaining = {key: each for key, each in records.items() if removed.get(key) != each["at"]}
+        remaining.update({repo_id.casefold(): each for repo_id, each in add.items()})
+        if remaining != records:
+            self._write(remaining)
+
+    def _records(self, variable: str, value: Any) -> dict[str, Record]:
         from airflow_provider_hfspaces.hub.checks import InvalidInput
 
         try:
-            said = get_variable(self.variable)
-            spaces = {} if said is None else said["spaces"]
-            return {each["repo_id"].casefold(): dict(each) for each in spaces}
+            return {each["repo_id"].casefold(): dict(each) for each in value["spaces"]}
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InvalidInput(
-                f"The Airflow Variable {self.variable!r} holds no record of paused Spaces: look at it, and "
-                f"delete it if it is not needed."
+                f"The Airflow Variable {variable!r} holds no record of paused Spaces. Check what it is for, "
+                f"and delete it if it is not needed."
             ) from None
 
-    def change(self, add: Mapping[str, Record], remove: Mapping[str, Record] | None = None) -> None:
-        """Add Spaces, and remove those of which it still says the same.
+    def _write(self, records: Mapping[str, Record]) -> None:
+        from airflow_provider_hfspaces.compat.server import set_variable
 
-        Others that have come meanwhile stay.
-        """
-        from airflow_provider_hfspaces.compat.server import delete_variable, set_variable
-
-        records = self.read()
-        gone = {repo_id.casefold(): record["at"] for repo_id, record in (remove or {}).items()}
-        left = {key: each for key, each in records.items() if gone.get(key) != each["at"]}
-        left.update({repo_id.casefold(): each for repo_id, each in add.items()})
-        if left == records:
-            return
-        if not left:
-            delete_variable(self.variable)
-            return
         set_variable(
             self.variable,
-            {"spaces": list(left.values())},
-            "Spaces that a PauseSpacesOperator has paused, for RestartSpacesOperator to bring back.",
+            {"spaces": list(records.values())},
+            "Spaces that a PauseSpacesOperator has paused, for RestartSpacesOperator to start again.",
         )

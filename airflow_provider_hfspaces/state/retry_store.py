@@ -1,4 +1,4 @@
-"""Small JSON values of one task instance that the next try needs."""
+"""Small JSON values that a task keeps for its next try, which XComs do not survive."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from airflow_provider_hfspaces.compat.server import delete_variable, get_variable, set_variable
+from airflow_provider_hfspaces.state.variables import old_variable_name, unique_variable_name
 
 __all__ = [
     "RetryStore",
@@ -13,24 +14,29 @@ __all__ = [
     "retry_store",
 ]
 
+_DESCRIPTION = "Kept by airflow-provider-hfspaces for a retry of this task, and deleted after it."
+_written: set[str] = set()
+"""The Variables that this process has set."""
+
 
 class RetryStore(Protocol):
-    """Small JSON values of one task instance that outlive a failed try, which XComs do not."""
+    """Small JSON values of one task instance that outlive a failed try."""
 
     def get(self, key: str) -> Any:
-        """The value, or ``None``."""
+        """Return the value that an earlier try, or this process, has kept; ``None`` if there is none."""
 
     def set(self, key: str, value: Any) -> None:
-        """Write the value."""
+        """Keep a value, which has to be plain JSON."""
 
     def delete(self, key: str) -> None:
-        """Forget the value; no error if there is none."""
+        """Delete a value. A missing value is not an error."""
 
 
 def retry_store(context: Mapping[str, Any]) -> RetryStore:
-    """Where a task keeps what its next try must know.
+    """Return the store of the task that runs in this context.
 
-    Airflow 3.3 has a store for it; before that an Airflow Variable of the task instance serves.
+    Airflow 3.3 and newer have such a store (``task_state_store``). On older versions each value is an
+    Airflow Variable of the task instance.
     """
     store: RetryStore | None = context.get("task_state_store")
     if store is not None:
@@ -40,9 +46,14 @@ def retry_store(context: Mapping[str, Any]) -> RetryStore:
 
 
 def forget_of_task(context: Mapping[str, Any], task_id: str, map_index: int, key: str) -> None:
-    """Delete what another task of this run keeps in its :func:`retry_store`.
+    """Delete a value that another task of this run keeps in its :func:`retry_store`.
 
-    Airflow 3.3 keeps that to the task itself and deletes it with the run, or after 30 days.
+    On Airflow 3.3 and newer this does nothing: only the task itself can delete the value, and Airflow
+    deletes it with the run, or after 30 days.
+
+    :param task_id: the id of the other task.
+    :param map_index: its map index, -1 if it is not mapped.
+    :param key: the key of the value.
     """
     if context.get("task_state_store") is None:
         _VariableStore(context["ti"], task_id, map_index).delete(key)
@@ -50,17 +61,35 @@ def forget_of_task(context: Mapping[str, Any], task_id: str, map_index: int, key
 
 class _VariableStore:
     def __init__(self, ti: Any, task_id: str, map_index: int) -> None:
-        parts = [ti.dag_id, ti.run_id, task_id]
+        self._parts = [ti.dag_id, ti.run_id, task_id]
         if map_index >= 0:
-            parts.append(str(map_index))
-        self._prefix = "hf_spaces:" + ":".join(parts)
+            self._parts.append(str(map_index))
+        # In a first try there is nothing to look up: no earlier try has kept anything.
+        self._is_first_try = task_id == ti.task_id and getattr(ti, "try_number", None) == 1
 
     def get(self, key: str) -> Any:
-        return get_variable(f"{self._prefix}:{key}")
+        name = self._name(key)
+        if self._is_first_try and name not in _written:
+            return None
+        value = get_variable(name)
+        return get_variable(self._old_name(key)) if value is None and name not in _written else value
 
     def set(self, key: str, value: Any) -> None:
-        told = "Kept by airflow-provider-hfspaces for a retry of this task, deleted after it."
-        set_variable(f"{self._prefix}:{key}", value, told)
+        name = self._name(key)
+        set_variable(name, value, _DESCRIPTION)
+        _written.add(name)
 
     def delete(self, key: str) -> None:
-        delete_variable(f"{self._prefix}:{key}")
+        name = self._name(key)
+        _written.discard(name)
+        delete_variable(name)
+        if not self._is_first_try:
+            delete_variable(self._old_name(key))
+
+    def _name(self, key: str) -> str:
+        # The task and the key come first: they are what a reader of the list of Variables looks for.
+        dag_id, run_id, task_id, *map_index = self._parts
+        return unique_variable_name("hf_spaces_retry", task_id, *map_index, key, dag_id, run_id)
+
+    def _old_name(self, key: str) -> str:
+        return old_variable_name(":".join(("hf_spaces", *self._parts, key)))

@@ -64,7 +64,7 @@ class PauseSpacesOperator(FleetOperator):
     ``would be paused``, ``left alone`` or ``failed``; stage and hardware are those before the pause.
 
     :param report_to: keep what is paused under this name for :class:`RestartSpacesOperator`, across
-        days and DAG runs: in the Airflow Variable ``hf_spaces_fleet:`` and the name. Templated.
+        days and DAG runs: in the Airflow Variable ``hf_spaces_fleet-`` and the name. Templated.
     """
 
     template_fields: Sequence[str] = (*FleetOperator.template_fields, "report_to")

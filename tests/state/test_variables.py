@@ -1,0 +1,129 @@
+"""The Airflow Variables in which the package keeps state: their names, and how often they are looked up."""
+
+from __future__ import annotations
+
+import json
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat import server
+from airflow_provider_hfspaces.state import retry_store as retry_stores
+from airflow_provider_hfspaces.state.ledger import Ledger
+from airflow_provider_hfspaces.state.retry_store import RetryStore, forget_of_task, retry_store
+from airflow_provider_hfspaces.state.variables import unique_variable_name, variable_name
+
+VALID = re.compile(r"[A-Za-z0-9_-]{1,109}")
+"""What Azure Key Vault accepts, after Airflow's own prefix."""
+
+RUN = "scheduled__2026-11-28T06:00:00+00:00"
+
+
+class Variables(dict[str, Any]):
+    """Airflow's Variables, and the names that were looked up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked_up: list[str] = []
+
+    def read(self, name: str) -> Any:
+        self.looked_up.append(name)
+        return json.loads(self[name]) if name in self else None
+
+    def write(self, name: str, value: Any, description: str) -> None:
+        # Before it writes, Airflow looks whether a secrets backend has a Variable of this name.
+        self.looked_up.append(name)
+        self[name] = json.dumps(value)
+
+    def remove(self, name: str) -> None:
+        self.pop(name, None)
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
+    kept = Variables()
+    for module in (server, retry_stores):
+        monkeypatch.setattr(module, "get_variable", kept.read)
+        monkeypatch.setattr(module, "set_variable", kept.write)
+        monkeypatch.setattr(module, "delete_variable", kept.remove)
+    return kept
+
+
+def store(task_id: str = "group.upgrade", try_number: int = 1, map_index: int = -1) -> RetryStore:
+    return retry_store(context(task_id, try_number, map_index))
+
+
+def context(task_id: str, try_number: int = 1, map_index: int = -1) -> dict[str, Any]:
+    ti = SimpleNamespace(
+        dag_id="nightly.batch", run_id=RUN, task_id=task_id, map_index=map_index, try_number=try_number
+    )
+    return {"ti": ti}
+
+
+def test_every_name_is_valid_in_every_secrets_backend(variables: Variables) -> None:
+    long = {"dag_id": "d" * 250, "run_id": RUN + "r" * 200, "task_id": "t" * 250, "map_index": 7}
+    for each in (store(), store(map_index=3), retry_store({"ti": SimpleNamespace(**long, try_number=2)})):
+        each.set("previous", {"hardware": "t4-small"})
+    for name in ("nightly", "eu:nightly.v2", "n" * 200):
+        Ledger(name).change({"acme/whisper": {"repo_id": "acme/whisper", "at": 1}})
+    assert len(variables) == 6
+    assert [name for name in (*variables, *variables.looked_up) if not VALID.fullmatch(name)] == [
+        "hf_spaces_fleet:nightly",
+        "hf_spaces_fleet:eu:nightly.v2",
+        f"hf_spaces_fleet:{'n' * 200}",
+    ], "only the names of version 0.1 are not"
+
+
+def test_two_values_never_share_a_name() -> None:
+    assert unique_variable_name("kind", "a", "b-c") != unique_variable_name("kind", "a-b", "c")
+    assert unique_variable_name("kind", "a:b") != unique_variable_name("kind", "a.b")
+    names = {variable_name("hf_spaces_fleet", name) for name in ("a.b", "a:b", "a-b", "n" * 199, "n" * 200)}
+    assert len(names) == 5
+    assert variable_name("hf_spaces_fleet", "nightly") == "hf_spaces_fleet-nightly"
+
+
+def test_a_first_try_looks_nothing_up(variables: Variables) -> None:
+    first = store("group.first")
+    assert first.get("previous") is None
+    assert variables.looked_up == []
+    first.set("previous", {"hardware": "cpu-basic"})
+    assert store("group.first").get("previous") == {"hardware": "cpu-basic"}
+
+
+def test_a_retry_reads_what_the_first_try_has_kept_in_one_look_up(variables: Variables) -> None:
+    store().set("previous", {"hardware": "cpu-basic"})
+    variables.looked_up.clear()
+    assert store(try_number=2).get("previous") == {"hardware": "cpu-basic"}
+    assert len(variables.looked_up) == 1
+    store(try_number=2).delete("previous")
+    assert variables == {}
+    assert store(try_number=3).get("previous") is None
+
+
+def test_the_way_back_deletes_what_the_upgrade_has_kept(variables: Variables) -> None:
+    store("group.upgrade", map_index=2).set("previous", {"hardware": "cpu-basic"})
+    forget_of_task(context("group.restore", map_index=2), "group.upgrade", 2, "previous")
+    assert variables == {}
+
+
+def test_a_retry_reads_and_deletes_what_version_0_1_has_kept(variables: Variables) -> None:
+    old = f"hf_spaces:nightly.batch:{RUN}:group.upgrade:previous"
+    variables[old] = '{"hardware": "cpu-basic"}'
+    again = store(try_number=2)
+    assert again.get("previous") == {"hardware": "cpu-basic"}
+    again.delete("previous")
+    assert variables == {}
+
+
+def test_a_ledger_of_version_0_1_is_read_once_and_moved(variables: Variables) -> None:
+    record = {"repo_id": "acme/whisper", "at": 1}
+    variables["hf_spaces_fleet:nightly"] = json.dumps({"spaces": [record]})
+    ledger = Ledger("nightly")
+    assert ledger.read() == {"acme/whisper": record}
+    assert list(variables) == ["hf_spaces_fleet-nightly"]
+    ledger.change({}, remove={"acme/whisper": record})
+    variables.looked_up.clear()
+    assert Ledger("nightly").read() == {}
+    assert variables.looked_up == ["hf_spaces_fleet-nightly"]
