@@ -23,12 +23,22 @@ from airflow_provider_hfspaces.hub.checks import (
     known_hardware,
 )
 from airflow_provider_hfspaces.hub.cost.prices import PriceList
+from airflow_provider_hfspaces.hub.desired import (
+    HURRIED,
+    Patience,
+    describe,
+    plan_change,
+    plan_pause,
+    plan_restore,
+    restored_state,
+)
 from airflow_provider_hfspaces.hub.errors import (
     HubAuthError,
     HubError,
     SpaceNotFound,
 )
 from airflow_provider_hfspaces.hub.http.retry import RateBudget, RetryDeadline
+from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.hub.models import (
     DuplicatedSpace,
     HardwareFlavor,
@@ -47,9 +57,10 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
     from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
     from airflow_provider_hfspaces.hub.http.client import HubClient
+    from airflow_provider_hfspaces.hub.http.sequence import Steps
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
-__all__ = ["HfSpacesHook"]
+__all__ = ["HfSpacesHook", "describe"]
 
 T = TypeVar("T")
 Settings = Sequence[Mapping[str, str]] | Mapping[str, str]
@@ -324,15 +335,20 @@ class HfSpacesHook(BaseHook):
         call = calls.request_hardware(
             self.repo_id(repo_id), hardware, sleep_time=sleep_time, offered=self.offered(hardware)
         )
-        return self._send_hardware(call)
+        return self.execute(
+            plan_change(call, lambda runtime: runtime.requested_hardware == hardware, log=self.log)
+        )
 
     def set_sleep_time(self, repo_id: str, seconds: int) -> SpaceRuntime:
         """Set after how many seconds without a visitor a Space sleeps; -1 is never."""
         return self._send(calls.set_sleep_time(self.repo_id(repo_id), seconds))
 
     def pause(self, repo_id: str) -> SpaceRuntime:
-        """Stop a Space until its owner restarts it. A paused Space costs nothing."""
-        return self._send(calls.pause(self.repo_id(repo_id)))
+        """Stop a Space until its owner restarts it. A paused Space costs nothing.
+
+        Sends nothing if the Space is paused already.
+        """
+        return self.execute(plan_pause(self.repo_id(repo_id)))
 
     def restart(self, repo_id: str, *, factory_reboot: bool = False) -> SpaceRuntime:
         """Restart a Space; billing begins when it starts.
@@ -346,34 +362,36 @@ class HfSpacesHook(BaseHook):
         snapshot: SpaceSnapshot,
         runtime: SpaceRuntime | None = None,
         *,
+        fallback: str = "cpu-basic",
         client: HubClient | None = None,
     ) -> SpaceRuntime:
-        """Put back hardware, sleep time and pause as they were; no request for what still is.
+        """Restore hardware, sleep time, replicas and pause; no request for what has not changed.
 
-        A Space that was paused by somebody since the snapshot stays paused.
+        A Space that somebody has paused since the snapshot stays paused. If the Hub rejects the
+        recorded hardware for good, the Space moves to ``fallback``; if the Hub rejects that too, the
+        Space is paused, because a paused Space costs nothing.
 
-        :param runtime: what is there now, if that is known.
-        :param client: send with this one; for a signal handler.
+        :param runtime: the current runtime, if it is known.
+        :param fallback: a flavor.
+        :param client: send with this client; for a signal handler, which has no time and no later try.
+        :raises RestoreRejected: after the fallback or the pause.
         """
-        client = client or self.client
-        if runtime is None:
-            runtime = client.send(calls.get_runtime(snapshot.repo_id))
-        try:
-            offered = self.offered(snapshot.hardware, client) if snapshot.hardware else None
-            hardware_call = snapshot.hardware_call(runtime, offered)
-            if hardware_call:
-                runtime = self._send_hardware(hardware_call, client)
-            sleep_time_call = snapshot.sleep_time_call(runtime)
-            if sleep_time_call:
-                runtime = client.send(sleep_time_call)
-        except (HubError, InvalidInput):
-            # Whatever hardware it stays on, a paused Space costs nothing.
-            pause_call = snapshot.pause_call(runtime)
-            if pause_call:
-                client.send(pause_call)
-            raise
-        pause_call = snapshot.pause_call(runtime)
-        return client.send(pause_call) if pause_call else runtime
+        steps = plan_restore(
+            restored_state(snapshot),
+            runtime,
+            fallback=fallback,
+            is_last_try=client is not None,
+            patience=Patience() if client is None else HURRIED,
+            log=self.log,
+        )
+        return self.execute(steps, client)
+
+    def execute(self, steps: Steps[T], client: HubClient | None = None) -> T:
+        """Execute a plan of :mod:`~airflow_provider_hfspaces.hub.desired`.
+
+        :param client: send with this client instead of the hook's.
+        """
+        return execute(steps, (client or self.client).send)
 
     def duplicate(
         self,
@@ -571,43 +589,12 @@ class HfSpacesHook(BaseHook):
     def _send(self, call: Call[T]) -> T:
         return self.client.send(call)
 
-    def _look_for_request(
-        self, client: HubClient, repo_id: str, hardware: str, hurry: bool
-    ) -> SpaceRuntime | None:
-        """Look whether a request whose answer was lost has arrived; the Hub may be late to show it."""
-        for delay in _LOOKS_IN_A_HURRY if hurry else _LOOKS_AFTER_A_LOST_ANSWER:
-            time.sleep(delay)
-            runtime = client.send(calls.get_runtime(repo_id))
-            if runtime.requested_hardware == hardware:
-                return runtime
-        return None
-
-    def _send_hardware(self, call: Call[SpaceRuntime], client: HubClient | None = None) -> SpaceRuntime:
-        hurry = client is not None
-        client = client or self.client
-        try:
-            return client.send(call)
-        except HubError as error:
-            if not error.outcome_unknown:
-                raise
-            self.log.warning("%s Looking at what the Space was asked for.", error)
-        assert call.body is not None
-        assert call.repo_id is not None
-        runtime = self._look_for_request(client, call.repo_id, call.body["flavor"], hurry)
-        if runtime is None:
-            self.log.warning("Space %s shows no trace of the request: sending it again.", call.repo_id)
-            return client.send(call)
-        seconds = call.body.get("sleepTimeSeconds")
-        if seconds is not None and runtime.sleep_time != (seconds if seconds > 0 else None):
-            return client.send(calls.set_sleep_time(call.repo_id, seconds))
-        return runtime
-
-    def offered(self, hardware: str, client: HubClient | None = None) -> list[HardwareFlavor] | None:
+    def offered(self, hardware: str) -> list[HardwareFlavor] | None:
         """The Hub's price list, asked for only where a flavor is not known without it."""
         if not isinstance(hardware, str) or known_hardware(hardware):
             return None
         try:
-            return (client or self.client).send(calls.list_hardware())
+            return self._send(calls.list_hardware())
         except HubError:
             checked_hardware(hardware)
             raise
@@ -618,22 +605,6 @@ class HfSpacesHook(BaseHook):
 
         return tell
 
-
-def describe(runtime: SpaceRuntime) -> str:
-    """A runtime in a few words, for logs: ``RUNNING_BUILDING on cpu-basic, t4-small requested``."""
-    text = runtime.stage
-    if runtime.hardware:
-        text += f" on {runtime.hardware}"
-    if runtime.requested_hardware and runtime.requested_hardware != runtime.hardware:
-        text += f", {runtime.requested_hardware} requested"
-    if runtime.error_message:
-        text += f" ({runtime.error_message})"
-    return text
-
-
-_LOOKS_AFTER_A_LOST_ANSWER = (0.0, 1.0, 2.0, 4.0)
-_LOOKS_IN_A_HURRY = (0.0, 0.5)
-"""Seconds before each look; a signal handler has five seconds in all."""
 
 _SILENCE_IN_A_HURRY = 10.0
 """Seconds of silence after which an answer counts as lost where all has to be done in half a minute."""

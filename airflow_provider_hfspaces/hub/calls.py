@@ -183,6 +183,7 @@ def request_hardware(
     *,
     sleep_time: int | None = None,
     offered: Iterable[HardwareFlavor] | None = None,
+    is_checked: bool = False,
 ) -> Call[SpaceRuntime]:
     """``POST /api/spaces/{repo_id}/hardware``: change the hardware, which restarts the Space.
 
@@ -192,8 +193,10 @@ def request_hardware(
     :param hardware: a flavor such as ``t4-small``.
     :param sleep_time: seconds without a visitor until the Space sleeps, -1 for never.
     :param offered: the Hub's price list, to accept flavors that are newer than this version.
+    :param is_checked: send the flavor though neither this version nor the price list knows it: the
+        Hub itself has reported it, or the caller has checked it.
     """
-    body: dict[str, Any] = {"flavor": checked_hardware(hardware, offered)}
+    body: dict[str, Any] = {"flavor": hardware if is_checked else checked_hardware(hardware, offered)}
     if sleep_time is not None:
         body["sleepTimeSeconds"] = checked_sleep_time(sleep_time)
     return _post(repo_id, "/hardware", SpaceRuntime.from_payload, body)

@@ -1,36 +1,32 @@
-"""What was there before, so that it can be put back."""
+"""A Space's configuration at one moment, recorded so that it can be restored later."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow_provider_hfspaces.hub import calls
-from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError
-from airflow_provider_hfspaces.hub.http.sequence import Steps, atake
-from airflow_provider_hfspaces.hub.models import (
-    FREE_HARDWARE,
-    HardwareFlavor,
-    SpaceRuntime,
-)
-from airflow_provider_hfspaces.hub.stages import SpaceStage
-
-if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+from airflow_provider_hfspaces.hub.errors import HubProtocolError
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, SpaceStage
 
 __all__ = ["SpaceSnapshot"]
+
+_AUTOSCALED = "auto"
 
 
 @dataclass(frozen=True)
 class SpaceSnapshot:
-    """Hardware, sleep time and pause of a Space at one moment.
+    """Hardware, sleep time, replicas and stage of a Space at one moment.
 
-    :ivar hardware: the flavor that it was set to, whether or not it ran; ``None`` if unknown.
+    ``plan_restore(snapshot.desired())`` of :mod:`~airflow_provider_hfspaces.hub.desired` restores it.
+
+    :ivar hardware: the flavor that the Space was set to, running or not; ``None`` if unknown.
     :ivar sleep_time: seconds; ``None`` is never.
+    :ivar replicas: how many were requested, ``"auto"`` if autoscaled; ``None`` if unknown, as in
+        snapshots of version 0.1.
     :ivar taken_at: when, in UTC, as ISO 8601.
     """
 
@@ -38,45 +34,56 @@ class SpaceSnapshot:
     stage: str
     hardware: str | None
     sleep_time: int | None = None
+    replicas: int | str | None = None
     taken_at: str | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
-        """What is there now.
+    def from_runtime(cls, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
+        """The Space as the Hub reports it now.
 
-        :raises HubProtocolError: where the Hub does not say on which hardware.
+        :raises HubProtocolError: if the Hub does not report the hardware, without which nothing
+            could be restored.
         """
         if runtime.configured_hardware is None and not runtime.is_static:
             raise HubProtocolError(
-                f"The Hub says that Space {repo_id} is {runtime.stage}, but not on which hardware, so that "
-                f"it could not be put back. Try again later.",
+                f"Space {repo_id} cannot be recorded: the Hub reports stage {runtime.stage}, but not on "
+                f"which hardware. Try again later.",
                 repo_id=repo_id,
             )
-        now = datetime.now(timezone.utc).isoformat()
-        return cls(repo_id, runtime.stage, runtime.configured_hardware, runtime.sleep_time, now)
-
-    @classmethod
-    def from_dict(cls, payload: Mapping[str, Any]) -> SpaceSnapshot:
-        """The snapshot that :meth:`to_dict` described.
-
-        :raises InvalidInput: for something that describes none.
-        """
-        if not isinstance(payload, Mapping) or not {"repo_id", "stage", "hardware"} <= set(payload):
-            raise InvalidInput(f"No snapshot of a Space: {payload!r:.200}.")
         return cls(
-            repo_id=payload["repo_id"],
-            stage=payload["stage"],
-            hardware=payload["hardware"],
-            sleep_time=payload.get("sleep_time"),
-            taken_at=payload.get("taken_at"),
+            repo_id=repo_id,
+            stage=runtime.stage,
+            hardware=runtime.configured_hardware,
+            sleep_time=runtime.sleep_time,
+            replicas=runtime.replicas.requested,
+            taken_at=datetime.now(timezone.utc).isoformat(),
         )
 
+    @classmethod
+    def from_dict(cls, payload: Any) -> SpaceSnapshot:
+        """The snapshot that :meth:`to_dict` described; snapshots of version 0.1 have no replicas.
+
+        :raises InvalidInput: if a field is missing or of the wrong type.
+        """
+        if not isinstance(payload, Mapping):
+            raise InvalidInput(f"A snapshot of a Space is a mapping; got {payload!r:.200}.")
+        values: dict[str, Any] = {name: payload.get(name) for name in cls.__dataclass_fields__}
+        for name, value in values.items():
+            required = name in ("repo_id", "stage") or (name == "hardware" and name not in payload)
+            if value is None and not required:
+                continue
+            if not _is_valid(name, value):
+                raise InvalidInput(
+                    f"The snapshot of a Space has no valid {name}: got {value!r:.80} in {payload!r:.200}."
+                )
+        return cls(**values)
+
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON, for an XCom."""
+        """The snapshot as plain JSON."""
         return asdict(self)
 
     def is_of(self, repo_id: str) -> bool:
-        """Whether this is of that Space; the Hub does not tell upper from lower case in names."""
+        """Whether it was taken of this Space. The Hub ignores case in names."""
         return self.repo_id.casefold() == repo_id.casefold()
 
     @property
@@ -84,66 +91,16 @@ class SpaceSnapshot:
         """Whether the Space was paused."""
         return self.stage == SpaceStage.PAUSED
 
-    def hardware_call(
-        self, runtime: SpaceRuntime, offered: Iterable[HardwareFlavor] | None = None
-    ) -> Call[SpaceRuntime] | None:
-        """What puts the hardware back, with its sleep time; ``None`` if it is as it was."""
-        if self.hardware is None or runtime.is_static or runtime.configured_hardware == self.hardware:
-            return None
-        return calls.request_hardware(
-            self.repo_id, self.hardware, sleep_time=self._sleep_time_to_set(), offered=offered
-        )
+    @property
+    def was_asleep(self) -> bool:
+        """Whether the Space slept: it cost nothing, and a visitor would have woken it."""
+        return self.stage in ASLEEP_STAGES
 
-    def sleep_time_call(self, runtime: SpaceRuntime) -> Call[SpaceRuntime] | None:
-        """What puts the sleep time back; ``None`` if it is as it was or cannot be set."""
-        seconds = self._sleep_time_to_set()
-        if seconds is None or runtime.is_static or runtime.sleep_time == self.sleep_time:
-            return None
-        return calls.set_sleep_time(self.repo_id, seconds)
 
-    def pause_call(self, runtime: SpaceRuntime) -> Call[SpaceRuntime] | None:
-        """What pauses the Space again; ``None`` if it was not paused, or still is."""
-        if not self.was_paused or runtime.stage == SpaceStage.PAUSED or runtime.is_static:
-            return None
-        return calls.pause(self.repo_id)
-
-    async def put_back(self, client: AsyncHubClient) -> SpaceRuntime:
-        """Put back what is not as it was; a Space that somebody has paused meanwhile stays paused.
-
-        :raises HubError: when the Hub does not do it. A Space that was paused is paused in any case.
-        """
-        return await atake(self.putting_back(), client.send)
-
-    def putting_back(self, runtime: SpaceRuntime | None = None) -> Steps[SpaceRuntime]:
-        """The steps of :meth:`put_back`, for either client.
-
-        :param runtime: what is there now, if that is known.
-        """
-        if runtime is None:
-            runtime = yield calls.get_runtime(self.repo_id)
-        refused: HubError | None = None
-        for needed in (self._hardware_call_as_it_was, self.sleep_time_call, self.pause_call):
-            call = needed(runtime)
-            if call is None or (refused is not None and needed != self.pause_call):
-                continue
-            try:
-                runtime = yield call
-            except HubError as error:
-                refused = refused or error
-                if error.outcome_unknown:
-                    runtime = yield calls.get_runtime(self.repo_id)
-                    refused = None if needed(runtime) is None else error
-        if refused is not None:
-            raise refused
-        return runtime
-
-    def _hardware_call_as_it_was(self, runtime: SpaceRuntime) -> Call[SpaceRuntime] | None:
-        """What the Hub itself has named needs no check."""
-        named = HardwareFlavor(str(self.hardware), "", "", "", None, None, "minute")
-        return self.hardware_call(runtime, [named])
-
-    def _sleep_time_to_set(self) -> int | None:
-        """The Hub fixes the sleep time of free hardware, so there it is not ours to set."""
-        if self.hardware is None or self.hardware in FREE_HARDWARE:
-            return None
-        return self.sleep_time or -1
+def _is_valid(name: str, value: Any) -> bool:
+    if name == "sleep_time":
+        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if name == "replicas":
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        return whole or value == _AUTOSCALED
+    return isinstance(value, str) and bool(value)

@@ -85,26 +85,26 @@ class SpaceNotifier(BaseNotifier):
     def notify(self, context: Context) -> None:
         """Do it, in a worker, the DAG processor or an executor."""
         from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-        from airflow_provider_hfspaces.hub.http.sequence import take
+        from airflow_provider_hfspaces.hub.http.sequence import execute
 
         hook = HfSpacesHook(self.hf_spaces_conn_id)
         try:
             repo_id = hook.repo_id(self.repo_id)
             steps = self.steps(repo_id, context)
             with hook.client_within(self.timeout) as client:
-                take(steps, client.send)
+                execute(steps, client.send)
         except Exception as error:
             self._tell(error, context, hook)
 
     async def async_notify(self, context: Context) -> None:
         """Do it on the event loop of the triggerer, without holding that up."""
-        hook, atake = await in_thread(_prepared, self.hf_spaces_conn_id)
+        hook, aexecute = await in_thread(_prepared, self.hf_spaces_conn_id)
         try:
             await hook.read_connection()
             repo_id = hook.repo_id(self.repo_id)
             steps = await in_thread(self.steps, repo_id, context, True)
             async with await hook.async_client(within=self.timeout) as client:
-                await atake(steps, client.send)
+                await aexecute(steps, client.send)
         except Exception as error:
             self._tell(error, context, hook, in_triggerer=True)
 
@@ -121,9 +121,16 @@ class SpaceNotifier(BaseNotifier):
     ) -> None:
         """Log what went wrong and what to do now, and have a deadline's callback fail."""
         from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.hub.desired import RestoreRejected
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.notifications.occasion import is_deadline
 
+        if isinstance(error, RestoreRejected):
+            # The Space costs no more than before, and the message says what to do.
+            self.log.error("%s", error)
+            if is_deadline(context):
+                raise error
+            return
         said = (
             str(error) if isinstance(error, (HubError, InvalidInput)) else f"{type(error).__name__}: {error}"
         )
@@ -211,7 +218,7 @@ def _prepared(hf_spaces_conn_id: str) -> Any:
     """Import what takes longer than an event loop should wait."""
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.http import aio  # noqa: F401
-    from airflow_provider_hfspaces.hub.http.sequence import atake
+    from airflow_provider_hfspaces.hub.http.sequence import aexecute
     from airflow_provider_hfspaces.notifications import steps  # noqa: F401
 
-    return HfSpacesHook(hf_spaces_conn_id), atake
+    return HfSpacesHook(hf_spaces_conn_id), aexecute

@@ -52,6 +52,7 @@ class PauseSpaceOperator(SpaceOperator):
     """
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hub.desired import plan_pause
         from airflow_provider_hfspaces.hub.stages import SpaceStage
 
         runtime = self.hook.get_runtime(repo_id)
@@ -61,24 +62,9 @@ class PauseSpaceOperator(SpaceOperator):
             self.log.info("Space %s is already paused.", repo_id)
         else:
             before = runtime.stage
-            runtime = self._pause(repo_id)
+            runtime = self.hook.execute(plan_pause(repo_id, runtime))
             self.log.info("Space %s was %s and is %s.", repo_id, before, runtime.stage)
         return runtime.to_dict()
-
-    def _pause(self, repo_id: str) -> SpaceRuntime:
-        from airflow_provider_hfspaces.hub.errors import HubError
-        from airflow_provider_hfspaces.hub.stages import SpaceStage
-
-        try:
-            return self.hook.pause(repo_id)
-        except HubError as error:
-            if not error.outcome_unknown and error.tries == 1:
-                raise
-            # The first try may have paused the Space, and the Hub may have rejected the second for that.
-            runtime = self.hook.get_runtime(repo_id)
-            if runtime.stage != SpaceStage.PAUSED:
-                raise
-            return runtime
 
 
 class RestartSpaceOperator(WaitingOperator):

@@ -14,6 +14,7 @@ from airflow_provider_hfspaces.compat.imports import has_trigger_on_kill
 from airflow_provider_hfspaces.compat.server import is_ended
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook, describe
 from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.desired import plan_restore, restored_state
 from airflow_provider_hfspaces.hub.errors import (
     HubError,
     SpaceWaitError,
@@ -21,6 +22,7 @@ from airflow_provider_hfspaces.hub.errors import (
     SpaceWaitTimeout,
     error_to_dict,
 )
+from airflow_provider_hfspaces.hub.http.sequence import aexecute
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
@@ -165,7 +167,9 @@ class SpaceTrigger(BaseTrigger):
         snapshot = SpaceSnapshot.from_dict(self.put_back)
         client = await HfSpacesHook(self.hf_spaces_conn_id).async_client()
         try:
-            await snapshot.put_back(client)
+            await aexecute(
+                plan_restore(restored_state(snapshot), is_last_try=True, log=self.log), client.send
+            )
         except (HubError, InvalidInput) as error:
             self.log.error("The task was killed, and Space %s could not be put back: %s", self.repo_id, error)
         else:

@@ -287,7 +287,7 @@ class TestRestore:
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
         assert (
-            "was put back to cpu-upgrade (according to task 'snapshot'), because task 'batch'"
+            "was restored to cpu-upgrade (according to task 'snapshot'), because task 'batch'"
             in task_log.text
         )
         assert hub.token not in task_log.text
@@ -344,7 +344,7 @@ class TestRestore:
         for _ in range(2):
             send(notifier, failed.context)
         assert [name for name, _ in changes(hub)] == ["hardware"]
-        assert "as it was before: there is nothing to put back" in task_log.text
+        assert "as it was before: there is nothing to restore" in task_log.text
 
     def test_as_the_lease_of_this_run_has_it(
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
@@ -427,7 +427,7 @@ class TestRestore:
         hub.add_space(SPACE, sdk="static")
         send(RestoreHardwareNotifier(SPACE), Failed().context)
         assert changes(hub) == []
-        assert "is static: there is no hardware to put back" in task_log.text
+        assert "is static: there is no hardware to restore" in task_log.text
 
     @needs_deadlines
     def test_a_synchronous_deadline_is_not_left_hanging_by_a_question_for_xcoms(

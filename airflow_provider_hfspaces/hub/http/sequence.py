@@ -1,59 +1,93 @@
-"""What takes several calls, written once for both clients: a generator of calls that gets the answers."""
+"""Several calls that belong together, written once and executed by either client.
+
+A plan such as :func:`~airflow_provider_hfspaces.hub.desired.plan_move` is a generator: it yields calls
+and delays, receives what the Hub answered, and returns a result. It sends nothing itself::
+
+    runtime = execute(plan_move(desired), client.send)
+    runtime = await aexecute(plan_move(desired), async_client.send)
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.errors import HubError
 
-__all__ = ["Steps", "atake", "take"]
+__all__ = ["Delay", "Steps", "aexecute", "execute"]
 
 T = TypeVar("T")
-Steps = Generator[Call[Any], Any, T]
-"""Yields calls, is sent what the Hub answers or thrown its error, and returns a result."""
 
 
-def take(steps: Steps[T], send: Callable[[Call[Any]], Any]) -> T:
-    """Take the steps with :meth:`~airflow_provider_hfspaces.hub.http.client.HubClient.send`.
+@dataclass(frozen=True)
+class Delay:
+    """A step that waits before the next one.
 
-    :raises HubError: that the steps do not deal with.
+    :ivar seconds: how long.
+    """
+
+    seconds: float
+
+
+Steps = Generator[Call[Any] | Delay, Any, T]
+"""Yields calls and delays. Each call returns the Hub's answer or raises its error."""
+
+
+def execute(
+    steps: Steps[T], send: Callable[[Call[Any]], Any], *, sleep: Callable[[float], Any] = time.sleep
+) -> T:
+    """Execute the steps with a blocking client.
+
+    :param send: usually :meth:`HubClient.send <airflow_provider_hfspaces.hub.http.client.HubClient.send>`.
+    :param sleep: waits for a :class:`Delay`. What it raises ends the steps.
+    :raises HubError: if the steps do not handle it.
     """
     try:
-        call = next(steps)
+        step = next(steps)
         while True:
-            answer = _answer(send, call)
-            call = steps.throw(answer) if isinstance(answer, HubError) else steps.send(answer)
+            if isinstance(step, Delay):
+                sleep(step.seconds)
+                step = steps.send(None)
+                continue
+            try:
+                answer = send(step)
+            except HubError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
     except StopIteration as done:
         result: T = done.value
         return result
 
 
-async def atake(steps: Steps[T], send: Callable[[Call[Any]], Awaitable[Any]]) -> T:
-    """The same with :meth:`~airflow_provider_hfspaces.hub.http.aio.AsyncHubClient.send`.
+async def aexecute(
+    steps: Steps[T],
+    send: Callable[[Call[Any]], Awaitable[Any]],
+    *,
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+) -> T:
+    """Execute the steps on an event loop, see :func:`execute`.
 
-    :raises HubError: that the steps do not deal with.
+    :param send: usually :meth:`AsyncHubClient.send
+        <airflow_provider_hfspaces.hub.http.aio.AsyncHubClient.send>`.
     """
     try:
-        call = next(steps)
+        step = next(steps)
         while True:
-            answer = await _aanswer(send, call)
-            call = steps.throw(answer) if isinstance(answer, HubError) else steps.send(answer)
+            if isinstance(step, Delay):
+                await sleep(step.seconds)
+                step = steps.send(None)
+                continue
+            try:
+                answer = await send(step)
+            except HubError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
     except StopIteration as done:
         result: T = done.value
         return result
-
-
-def _answer(send: Callable[[Call[Any]], Any], call: Call[Any]) -> Any:
-    try:
-        return send(call)
-    except HubError as error:
-        return error
-
-
-async def _aanswer(send: Callable[[Call[Any]], Awaitable[Any]], call: Call[Any]) -> Any:
-    try:
-        return await send(call)
-    except HubError as error:
-        return error

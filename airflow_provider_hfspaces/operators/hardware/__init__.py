@@ -99,7 +99,7 @@ class SnapshotSpaceOperator(SpaceOperator):
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
         runtime = self.hook.get_runtime(repo_id)
-        snapshot = SpaceSnapshot.of(repo_id, runtime)
+        snapshot = SpaceSnapshot.from_runtime(repo_id, runtime)
         self.log.info("Space %s is %s, set to %s.", repo_id, snapshot.stage, snapshot.hardware)
         first = lease.previous(runtime) if lease else first_snapshot(context, repo_id)
         if first is not None and first != snapshot:
@@ -375,7 +375,7 @@ class RequestHardwareOperator(WaitingOperator):
         if snapshot is not None:
             self.log.info("An earlier try found the Space %s, on %s.", snapshot.stage, snapshot.hardware)
         else:
-            snapshot = SpaceSnapshot.of(repo_id, runtime)
+            snapshot = SpaceSnapshot.from_runtime(repo_id, runtime)
             retry_store(context).set(PREVIOUS, snapshot.to_dict())
         context["ti"].xcom_push(key=PREVIOUS, value=snapshot.to_dict())
         return snapshot
@@ -588,7 +588,7 @@ class RestoreHardwareOperator(WaitingOperator):
         if lease and snapshot.was_paused:
             # The hardware may come back and the pause not: that is no change by somebody else.
             lease.record_request(str(snapshot.hardware))
-        return snapshot, self._restore(snapshot, before)
+        return snapshot, self.hook.restore(snapshot, before, fallback=self.fallback)
 
     def _finish(
         self,
@@ -624,21 +624,6 @@ class RestoreHardwareOperator(WaitingOperator):
             if (leased := self._pull(context, task_id, LEASE)) is not None:
                 return SpaceLease(leased, LeaseHolder.of(context["ti"], task_id))
         return None
-
-    def _restore(self, snapshot: SpaceSnapshot, before: SpaceRuntime) -> SpaceRuntime:
-        """Put back what was there; the fallback where the Hub refuses that for good."""
-        from airflow_provider_hfspaces.hub.checks import InvalidInput
-        from airflow_provider_hfspaces.hub.errors import HubError
-
-        try:
-            return self.hook.restore(snapshot, before)
-        except (HubError, InvalidInput) as error:
-            for_good = isinstance(error, InvalidInput) or error.permanent
-            if not for_good or snapshot.hardware == self.fallback:
-                raise
-            self.log.error("%s Putting Space %s on %s instead.", error, snapshot.repo_id, self.fallback)
-            self.hook.restore(replace(snapshot, hardware=self.fallback))
-            raise
 
     def _recorded(self, repo_id: str, context: Context) -> SpaceSnapshot | None:
         from airflow_provider_hfspaces.hub.checks import InvalidInput

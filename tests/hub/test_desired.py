@@ -1,0 +1,291 @@
+"""Plans that move a Space: what they send, and what happens if the Hub rejects it or an answer is lost.
+
+Each test runs with both clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hub.checks import InvalidHardware, InvalidInput
+from airflow_provider_hfspaces.hub.desired import (
+    NEVER_SLEEP,
+    Activity,
+    DesiredState,
+    RestoreRejected,
+    plan_move,
+    plan_pause,
+    plan_restore,
+    restored_state,
+)
+from airflow_provider_hfspaces.hub.errors import HubError, HubUnavailable
+from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+from airflow_provider_hfspaces.hub.http.client import HubClient
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
+from airflow_provider_hfspaces.hub.http.sequence import Steps, aexecute, execute
+from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from tests.stub import RESET, RUNTIME, Say, StubHub
+
+SPACE = "acme/whisper"
+TOKEN = "hf_abcdefgh"
+QUOTA = "You have reached your CPU-basic quota limit: pause your previous Spaces"
+IMPATIENT = RetryPolicy(total=0)
+
+
+class Executor:
+    """Executes plans with one of the clients and notes the delays instead of waiting."""
+
+    def __init__(self, is_async: bool) -> None:
+        self.is_async = is_async
+        self.delays: list[float] = []
+
+    def __call__(self, steps: Steps[Any], url: str, token: str = TOKEN) -> Any:
+        if self.is_async:
+            return asyncio.run(self._arun(steps, url, token))
+        with HubClient(token, url, retry=IMPATIENT) as client:
+            return execute(steps, client.send, sleep=self.delays.append)
+
+    async def _arun(self, steps: Steps[Any], url: str, token: str) -> Any:
+        async def sleep(seconds: float) -> None:
+            self.delays.append(seconds)
+
+        async with AsyncHubClient(token, url, retry=IMPATIENT) as client:
+            return await aexecute(steps, client.send, sleep=sleep)
+
+
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
+def run(request: pytest.FixtureRequest) -> Executor:
+    return Executor(request.param)
+
+
+def on(hub: HubEmulator, run: Executor) -> Callable[[Steps[Any]], Any]:
+    return lambda steps: run(steps, hub.url, hub.token)
+
+
+def changes(hub: HubEmulator) -> list[tuple[str, Any]]:
+    return [
+        (request.path.rpartition("/")[2], request.json) for request in hub.requests if request.method != "GET"
+    ]
+
+
+def reported(stage: str = "RUNNING", current: str | None = "cpu-basic", requested: str = "cpu-basic") -> Say:
+    return Say(200, {**RUNTIME, "stage": stage, "hardware": {"current": current, "requested": requested}})
+
+
+SNAPSHOT = SpaceSnapshot(SPACE, "RUNNING", "cpu-basic", 172800)
+
+
+class TestMove:
+    def test_requests_hardware_and_sleep_time_together(self, hub: HubEmulator, run: Executor) -> None:
+        hub.add_space(SPACE)
+        on(hub, run)(plan_move(DesiredState(SPACE, "t4-small", sleep_time=3600)))
+        assert changes(hub) == [("hardware", {"flavor": "t4-small", "sleepTimeSeconds": 3600})]
+
+    def test_sends_nothing_for_what_is_as_desired(self, hub: HubEmulator, run: Executor) -> None:
+        hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
+        on(hub, run)(plan_move(DesiredState(SPACE, "t4-small", 3600, 1, Activity.RUNNING)))
+        assert changes(hub) == []
+
+    def test_starts_a_paused_space_only_if_it_should_run(self, hub: HubEmulator, run: Executor) -> None:
+        space = hub.add_space(SPACE, stage="PAUSED")
+        on(hub, run)(plan_move(DesiredState(SPACE, "t4-small")))
+        assert space.stage == "PAUSED"
+        on(hub, run)(plan_move(DesiredState(SPACE, "t4-small", activity=Activity.RUNNING)))
+        assert space.stage != "PAUSED"
+
+    def test_leaves_a_static_space_alone(self, hub: HubEmulator, run: Executor) -> None:
+        hub.add_space(SPACE, sdk="static")
+        assert on(hub, run)(plan_move(DesiredState(SPACE, "t4-small"))).is_static
+        assert changes(hub) == []
+
+    def test_lets_a_billed_space_fall_asleep_and_keeps_its_sleep_time(
+        self, hub: HubEmulator, run: Executor
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=172800)
+        runtime = on(hub, run)(plan_move(DesiredState(SPACE, activity=Activity.ASLEEP)))
+        assert runtime.stage in ("SLEEPING", "STOPPED")
+        assert space.sleep_time == 172800
+
+    def test_pauses_a_space_that_does_not_fall_asleep(self, run: Executor) -> None:
+        awake = reported(current="t4-small", requested="t4-small")
+        paused = reported("PAUSED", None, "t4-small")
+        with StubHub(*[awake] * 123, otherwise=paused) as stub:
+            run(plan_move(DesiredState(SPACE, activity=Activity.ASLEEP)), stub.url)
+            assert [seen.path.rpartition("/")[2] for seen in stub.seen if seen.method == "POST"] == [
+                "sleeptime",
+                "sleeptime",
+                "pause",
+            ]
+
+
+class TestLostAnswers:
+    """A lost answer is settled by reading the runtime."""
+
+    @pytest.mark.parametrize("took_effect", [True, False])
+    def test_a_hardware_request_takes_effect_once(
+        self, hub: HubEmulator, run: Executor, took_effect: bool
+    ) -> None:
+        space = hub.add_space(SPACE)
+        hub.faults.add(kind="reset", path="/hardware", times=1, after=took_effect)
+        on(hub, run)(plan_move(DesiredState(SPACE, "t4-small", sleep_time=3600)))
+        assert (space.requested_hardware, space.sleep_time) == ("t4-small", 3600)
+        assert run.delays == ([0.0] if took_effect else [0.0, 1.0, 2.0, 4.0])
+
+    def test_a_request_that_shows_late_is_not_sent_again(self, run: Executor) -> None:
+        script = [reported(), RESET, reported(), reported()]
+        with StubHub(*script, otherwise=reported(requested="t4-small")) as stub:
+            run(plan_move(DesiredState(SPACE, "t4-small")), stub.url)
+            assert [seen.method for seen in stub.seen] == ["GET", "POST", "GET", "GET", "GET"]
+
+    def test_a_pause_that_worked_is_a_success(self, hub: HubEmulator, run: Executor) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="reset", path="/pause", times=1, after=True)
+        assert on(hub, run)(plan_pause(SPACE)).stage == "PAUSED"
+        assert space.stage == "PAUSED"
+
+    def test_a_pause_that_did_not_work_is_an_error(self, hub: HubEmulator, run: Executor) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="reset", path="/pause")
+        with pytest.raises(HubUnavailable, match="/pause"):
+            on(hub, run)(plan_pause(SPACE))
+
+    def test_a_restart_that_worked_is_not_sent_again(self, hub: HubEmulator, run: Executor) -> None:
+        space = hub.add_space(SPACE, stage="PAUSED")
+        hub.faults.add(kind="reset", path="/restart", times=1, after=True)
+        on(hub, run)(plan_move(DesiredState(SPACE, activity=Activity.RUNNING)))
+        assert space.stage == "BUILDING"
+        assert [name for name, _ in changes(hub)] == ["restart"]
+
+
+class TestRestore:
+    def test_replicas_come_back(self, hub: HubEmulator, run: Executor) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", replicas=3)
+        before = on(hub, run)(plan_move(DesiredState(SPACE)))
+        snapshot = SpaceSnapshot.from_dict(SpaceSnapshot.from_runtime(SPACE, before).to_dict())
+        on(hub, run)(plan_move(DesiredState(SPACE, "cpu-basic")))
+        assert space.replicas == 1
+        on(hub, run)(plan_restore(restored_state(snapshot)))
+        assert (space.requested_hardware, space.replicas) == ("t4-small", 3)
+
+    def test_a_paused_space_is_paused_again_whatever_the_hub_rejects(
+        self, hub: HubEmulator, run: Executor
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="status", status=503, path="/hardware")
+        with pytest.raises(HubUnavailable):
+            on(hub, run)(plan_restore(restored_state(SpaceSnapshot(SPACE, "PAUSED", "cpu-basic"))))
+        assert space.stage == "PAUSED"
+
+    @pytest.mark.parametrize("status", [400, 401, 402, 403])
+    def test_the_space_is_paused_if_the_hub_rejects_every_way_back(
+        self, hub: HubEmulator, run: Executor, status: int
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="status", status=status, path="/hardware", message=QUOTA)
+        with pytest.raises(RestoreRejected) as caught:
+            on(hub, run)(plan_restore(restored_state(SNAPSHOT)))
+        assert space.stage == "PAUSED"
+        assert not hub.bill().running
+        assert caught.value.permanent
+        assert caught.value.runtime is not None
+        assert str(caught.value).startswith(
+            "Space acme/whisper is paused and costs nothing, because the Hub rejected cpu-basic"
+        )
+        assert QUOTA in str(caught.value)
+
+    def test_the_fallback_comes_before_the_pause(self, hub: HubEmulator, run: Executor) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        with pytest.raises(RestoreRejected, match="is on cpu-basic, because the Hub rejected h100"):
+            on(hub, run)(plan_restore(DesiredState(SPACE, "h100")))
+        assert (space.requested_hardware, space.stage) == ("cpu-basic", "RUNNING_BUILDING")
+
+    def test_the_error_names_both_rejected_flavors(self, hub: HubEmulator, run: Executor) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="status", status=402, path="/hardware", message=QUOTA)
+        with pytest.raises(RestoreRejected, match="rejected cpu-upgrade and cpu-basic"):
+            on(hub, run)(plan_restore(DesiredState(SPACE, "cpu-upgrade")))
+
+    def test_a_failure_that_may_pass_pauses_only_on_the_last_try(
+        self, hub: HubEmulator, run: Executor
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="status", status=503, path="/hardware")
+        with pytest.raises(HubUnavailable):
+            on(hub, run)(plan_restore(restored_state(SNAPSHOT)))
+        assert space.stage == "RUNNING"
+        with pytest.raises(RestoreRejected, match="is paused"):
+            on(hub, run)(plan_restore(restored_state(SNAPSHOT), is_last_try=True))
+        assert space.stage == "PAUSED"
+
+    def test_a_pause_that_the_hub_rejects_too_leaves_the_first_error(
+        self, hub: HubEmulator, run: Executor, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="status", status=402, path="/hardware", message=QUOTA)
+        hub.faults.add(kind="status", status=403, path="/pause")
+        with pytest.raises(HubError, match="CPU-basic quota"):
+            on(hub, run)(plan_restore(restored_state(SNAPSHOT)))
+        assert "may go on costing money" in caplog.text
+
+    def test_a_fallback_that_the_hub_does_not_offer_is_refused_before_anything_changes(
+        self, hub: HubEmulator, run: Executor
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        with pytest.raises(InvalidHardware, match="cpu-bassic"):
+            on(hub, run)(plan_restore(restored_state(SNAPSHOT), fallback="cpu-bassic"))
+        assert changes(hub) == []
+
+    def test_a_space_that_somebody_paused_stays_paused(self, hub: HubEmulator, run: Executor) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", stage="PAUSED")
+        on(hub, run)(plan_restore(restored_state(SNAPSHOT)))
+        assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-basic")
+
+
+class TestSnapshot:
+    def test_a_snapshot_of_version_0_1_has_no_replicas(self) -> None:
+        snapshot = SpaceSnapshot.from_dict(
+            {"repo_id": SPACE, "stage": "RUNNING", "hardware": "t4-small", "sleep_time": None}
+        )
+        assert restored_state(snapshot) == DesiredState(SPACE, "t4-small", NEVER_SLEEP)
+
+    def test_free_hardware_has_no_sleep_time_and_no_replicas_to_restore(self) -> None:
+        snapshot = SpaceSnapshot(SPACE, "RUNNING", "cpu-basic", 172800, 1)
+        assert restored_state(snapshot) == DesiredState(SPACE, "cpu-basic")
+
+    def test_autoscaled_replicas_are_left_to_the_hub(self) -> None:
+        snapshot = SpaceSnapshot(SPACE, "RUNNING", "t4-small", 3600, "auto")
+        assert restored_state(snapshot).replicas is None
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"repo_id": None},
+            {"stage": 3},
+            {"hardware": ["t4-small"]},
+            {"hardware": ""},
+            {"sleep_time": "3600"},
+            {"sleep_time": True},
+            {"sleep_time": -5},
+            {"replicas": 0},
+            {"replicas": "many"},
+            {"taken_at": 5},
+        ],
+    )
+    def test_a_record_of_the_wrong_type_is_refused_by_name(self, change: dict[str, Any]) -> None:
+        payload = {**SNAPSHOT.to_dict(), **change}
+        with pytest.raises(InvalidInput, match=f"no valid {next(iter(change))}"):
+            SpaceSnapshot.from_dict(payload)
+
+    @pytest.mark.parametrize("payload", [None, "cpu-basic", [], 3])
+    def test_what_is_not_a_mapping_is_refused(self, payload: Any) -> None:
+        with pytest.raises(InvalidInput, match="is a mapping"):
+            SpaceSnapshot.from_dict(payload)
+
+    def test_a_record_without_hardware_is_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="no valid hardware"):
+            SpaceSnapshot.from_dict({"repo_id": SPACE, "stage": "RUNNING"})
