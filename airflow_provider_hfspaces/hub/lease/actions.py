@@ -219,7 +219,7 @@ class SpaceLease:
         known = decision.state_of(runtime.configured_hardware)
         if known is not None:
             return SpaceSnapshot.from_dict({**known, "repo_id": self.repo_id}), True
-        present = SpaceSnapshot.of(self.repo_id, runtime)
+        present = SpaceSnapshot.from_runtime(self.repo_id, runtime)
         if decision.own is not None and decision.own.previous is not None:
             recorded = SpaceSnapshot.from_dict({**decision.own.previous, "repo_id": self.repo_id})
             if recorded == present:
