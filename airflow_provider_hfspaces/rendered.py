@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["as_list", "from_text"]
+__all__ = ["as_list", "as_number", "from_text", "is_runtime_value"]
 
 
 def from_text(text: str) -> Any:
@@ -38,3 +38,20 @@ def as_list(given: Any) -> list[Any]:
                 value = from_text(given)
         return list(value) if isinstance(value, list) else [value]
     return list(given) if isinstance(given, Iterable) and not isinstance(given, Mapping) else [given]
+
+
+def as_number(value: Any) -> Any:
+    """A number that a template rendered as text; any other value unchanged, for the checks to refuse."""
+    if not isinstance(value, str):
+        return value
+    if value.strip() in ("", "None"):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def is_runtime_value(value: Any) -> bool:
+    """Whether a value is known only when the task runs: an XCom, or an argument of a mapped task group."""
+    return callable(getattr(value, "iter_references", None)) and callable(getattr(value, "resolve", None))

@@ -36,14 +36,14 @@ __all__ = [
 _BACKSTOP_SECONDS = 600.0
 """Time after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
 
-# Not task.repo_id: Airflow 3.0 shows there the argument of a mapped task group before it is rendered.
-_NAME_TEMPLATE = "{{ ti.task.repo_id }}"
-
 
 class HubTask:
     """What every operator and sensor of this package has: the connection's hook, and an end to its waits."""
 
     hf_spaces_conn_id: str
+
+    runs_on_space_hardware = False
+    """Whether the task needs the Space to be on the hardware of a SpaceHardwareTaskGroup around the task."""
 
     @cached_property
     def hook(self) -> HfSpacesHook:
@@ -88,18 +88,26 @@ class NamedBySpace:
     An operator that is mapped over anything but Spaces keeps its numbers: its instances share one Space.
     """
 
+    space_fields: tuple[str, ...] = ("repo_id",)
+    """The fields that name the Space. The first one that has a value is the name."""
+
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Returns Airflow's own partial operator, with a default for ``map_index_template``."""
-        if "repo_id" not in kwargs:
-            kwargs.setdefault("map_index_template", _NAME_TEMPLATE)
+        if any(field not in kwargs for field in cls.space_fields):
+            kwargs.setdefault("map_index_template", _name_template(cls.space_fields))
         return super().partial(**kwargs)  # type: ignore[misc]
 
 
 def name_by_space(task: Any) -> None:
     """Name the instances of a task in a mapped task group, which is not mapped itself, after their Spaces."""
     if task.map_index_template is None and task.get_closest_mapped_task_group() is not None:
-        task.map_index_template = _NAME_TEMPLATE
+        task.map_index_template = _name_template(task.space_fields)
+
+
+def _name_template(fields: tuple[str, ...]) -> str:
+    # Not task.repo_id: Airflow 3.0 shows there the argument of a mapped task group before it is rendered.
+    return "{{ " + " or ".join(f"ti.task.{field}" for field in fields) + " }}"
 
 
 def time_limit(task: Any, timeout: float) -> float:

@@ -72,6 +72,7 @@ class DuplicateSpaceOperator(WaitingOperator):
         "volumes",
     )
     template_fields_renderers = {"variables": "json", "volumes": "json"}
+    space_fields = ("to_id", "from_id")
 
     def __init__(
         self,

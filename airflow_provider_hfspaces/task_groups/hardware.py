@@ -1,8 +1,8 @@
-"""A Space on other hardware for as long as some tasks work, and never longer."""
+"""SpaceHardwareTaskGroup: run tasks while a Space is on other hardware, and put the Space back afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,8 @@ from airflow_provider_hfspaces.operators.hardware import (
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
-from airflow_provider_hfspaces.require import require_hardware
+from airflow_provider_hfspaces.rendered import is_runtime_value
+from airflow_provider_hfspaces.require import require_before, require_hardware
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,54 +26,69 @@ __all__ = ["SpaceHardwareTaskGroup"]
 
 
 class SpaceHardwareTaskGroup(TaskGroup):
-    """Put a Space on other hardware for the tasks of this group, and back whatever happens to them.
+    """Put a Space on other hardware for the tasks in this group, and put it back whatever happens to them.
 
     ::
 
         with SpaceHardwareTaskGroup("gpu", repo_id="acme/whisper", hardware="t4-small") as gpu:
             batch()
+        gpu >> publish()
 
-    The group adds four tasks around those that are created inside it:
+    The group adds five tasks around those that are created inside its ``with`` block:
 
-    - ``snapshot`` (setup) leases the Space to this run, waiting for other runs that have it, and
-      remembers hardware, sleep time and pause. It changes nothing.
-    - ``upgrade`` (setup) asks for the hardware and waits until the Space runs there.
-    - ``restore`` (teardown of both) puts back what ``snapshot`` has seen and ends the lease. It runs
-      when the work has succeeded, failed or was skipped, when the upgrade has failed, and when
-      somebody marks tasks or the run.
-    - ``done`` does nothing. It fails the run when the work or the way back has failed, which a
-      teardown alone would not, and what follows the group follows this task.
+    - ``snapshot`` (setup) leases the Space to this run, waits for other runs that hold the lease, and
+      records the hardware, the sleep time and whether the Space is paused. It changes nothing. It
+      waits for every task outside the group that the work depends on, so that the GPU is not
+      requested while ``prepare`` in ``batch(prepare())`` still runs.
+    - ``upgrade`` (setup) requests the hardware and waits until the Space runs on it.
+    - ``restore`` (teardown) puts back what ``snapshot`` recorded and ends the lease. It runs if the
+      work succeeds, fails or is skipped, if the upgrade fails, and if somebody marks tasks or the run.
+    - ``outcome`` (teardown) does nothing itself. It is ``upstream_failed`` if the work or ``restore``
+      failed, and then fails the run, also after a short circuit or a clear without *Downstream*.
+    - ``done`` does nothing itself. Tasks that follow the group follow ``done``.
 
-    When a task of the work is cleared, Airflow clears ``snapshot``, ``upgrade`` and ``restore`` with it.
+    If you clear a task of the work, Airflow clears ``snapshot``, ``upgrade``, ``restore`` and
+    ``outcome`` with it.
 
-    Airflow runs no teardown where a run hits its ``dagrun_timeout`` or nothing of it is alive any
-    more. For that there is ``sleep_time``, which the upgrade sets in the same request: the Hub puts
-    the Space to sleep when it has had no visitor for so long, and billing ends.
+    Each task of the work first checks that the Space is on the hardware (one request), and fails
+    without retries if it is not: *Clear, only failed* and a ``upgrade`` that is marked success would
+    otherwise run the work on the old hardware.
 
-    :param group_id: as of any task group.
-    :param repo_id: the Space; may be a template, or an argument of a mapped task group.
-    :param hardware: a flavor such as ``t4-small``.
-    :param sleep_time: seconds without a visitor until the Space sleeps while it is on that
-        hardware; ``None`` leaves the Space's own, which may be never.
-    :param restore: ``"previous"``, or the hardware to go back to in any case.
-    :param fallback: the hardware to go back to where nothing was recorded.
-    :param max_hourly_cost: USD per hour; dearer hardware is refused.
-    :param timeout: seconds to wait for the hardware at the most.
-    :param poll_interval: seconds between two looks at the Space.
-    :param lease: whether to have the Space to this run alone. Without it, two runs at a time can
-        pull the hardware away from each other.
-    :param lease_timeout: seconds to wait for other runs at the most.
-    :param lease_poll_interval: seconds between two looks at the lease.
+    Airflow runs no teardown when a run reaches its ``dagrun_timeout``, or when no part of Airflow is
+    alive any more. ``sleep_time`` covers both: the upgrade sets it in the same request, and the Hub
+    puts the Space to sleep after that time without a visitor, which ends billing.
+
+    :param group_id: the id of the task group.
+    :param repo_id: the Space. May be a template or an argument of a mapped task group.
+    :param hardware: a flavor such as ``t4-small``. May be a template or an argument of a mapped task
+        group.
+    :param sleep_time: seconds without a visitor until the Space sleeps while it is on that hardware
+        (default 3600). ``None`` keeps the Space's own sleep time, which may be never.
+    :param restore: ``"previous"`` (the default), or the flavor to go back to in any case.
+    :param fallback: the flavor to go back to if nothing was recorded (default ``cpu-basic``).
+    :param max_hourly_cost: USD per hour (default: no limit). More expensive hardware is refused. May
+        be an argument of a mapped task group.
+    :param require: whether each task of the work first checks that the Space is on the hardware
+        (default True). Setup and teardown tasks of the work and operators of this package that act
+        on a Space do not check.
+    :param timeout: maximum number of seconds to wait for the hardware (default 1800).
+    :param poll_interval: seconds between two looks at the Space (default 10).
+    :param lease: whether this run gets the Space to itself (default True). Without a lease, two
+        concurrent runs can take the hardware away from each other.
+    :param lease_timeout: maximum number of seconds to wait for other runs (default six hours).
+    :param lease_poll_interval: seconds between two looks at the lease (default 30).
     :param lease_pool: an Airflow pool with one slot, where two runs that ask for the lease at once
         must be told apart even if Airflow is too slow for ``[hf_spaces] lease_settle``.
-    :param retries: how often ``snapshot`` and ``upgrade`` are tried again; a retry of the upgrade
+    :param retries: retries of ``snapshot`` and ``upgrade`` (default 2). A retry of ``upgrade``
         attaches to a change that is under way.
-    :param restore_retries: how often the way back is tried again.
-    :param retry_delay: time between these tries.
-    :param deferrable: wait in the triggerer; by default as Airflow's ``[operators]
-        default_deferrable`` says.
-    :param hf_spaces_conn_id: the connection to the Hub.
-    :param task_group_arguments: what any Airflow ``TaskGroup`` takes.
+    :param restore_retries: retries of ``restore`` (default 5).
+    :param retry_delay: time between these tries (default 30 seconds).
+    :param deferrable: wait in the triggerer (default: Airflow's ``[operators] default_deferrable``).
+    :param hf_spaces_conn_id: the connection to the Hub (default ``hf_spaces_default``). May be a
+        template.
+    :param task_group_arguments: arguments of Airflow's ``TaskGroup``.
+    :raises ValueError: naming the group and the task, if the group is used in a way in which its tasks
+        would run without the hardware.
     """
 
     def __init__(
@@ -85,6 +101,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
         restore: str = "previous",
         fallback: str = "cpu-basic",
         max_hourly_cost: float | None = None,
+        require: bool = True,
         timeout: float = 1800,
         poll_interval: float = 10,
         lease: bool = True,
@@ -98,9 +115,24 @@ class SpaceHardwareTaskGroup(TaskGroup):
         hf_spaces_conn_id: str = "hf_spaces_default",
         **task_group_arguments: Any,
     ) -> None:
+        self._is_open = False
         super().__init__(group_id, **task_group_arguments)
+        self._refuse_runtime_values(
+            require=require,
+            timeout=timeout,
+            poll_interval=poll_interval,
+            lease=lease,
+            lease_timeout=lease_timeout,
+            lease_poll_interval=lease_poll_interval,
+            lease_pool=lease_pool,
+            retries=retries,
+            restore_retries=restore_retries,
+            retry_delay=retry_delay,
+            deferrable=deferrable,
+        )
         self._space: dict[str, Any] = {"repo_id": repo_id, "hf_spaces_conn_id": hf_spaces_conn_id}
         self._hardware = hardware
+        self._require = require
         self._snapshot: dict[str, Any] = {
             "lease": lease,
             "lease_timeout": lease_timeout,
@@ -126,31 +158,68 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "fallback": fallback,
             "retries": restore_retries,
             "retry_delay": retry_delay,
-            # Whatever default_args say: a way back that waits for another run leaves the GPU on.
+            "timeout": timeout,
+            "poll_interval": poll_interval,
+            "deferrable": deferrable,
+            # Whatever default_args say: a restore that waits for another run leaves the GPU on.
             "depends_on_past": False,
             "wait_for_downstream": False,
         }
         self.snapshot: SnapshotSpaceOperator
         self.upgrade: RequestHardwareOperator
         self.restore: RestoreHardwareOperator
+        self.outcome: Any
         self.done: Any
 
     @property
-    def require_hardware(self) -> Callable[[Context], None]:
-        """For ``pre_execute`` of a task of the work: refuse to run on the wrong hardware.
+    def repo_id(self) -> Any:
+        """The Space, as it was passed to the group."""
+        return self._space["repo_id"]
 
-        Airflow can be told to clear failed tasks only, and then runs the work alone.
+    @property
+    def require_hardware(self) -> Callable[[Context], None]:
+        """For ``pre_execute`` of a task outside the group: refuse to run on other hardware.
+
+        Tasks inside the group check by themselves, unless the group has ``require=False``.
         """
         conn_id = self._space["hf_spaces_conn_id"]
-        return partial(require_hardware, self._space["repo_id"], self._hardware, hf_spaces_conn_id=conn_id)
+        return partial(require_hardware, self.repo_id, self._hardware, hf_spaces_conn_id=conn_id)
+
+    def add(self, task: Any) -> Any:
+        """Add a task, which Airflow does for each task that is created inside the ``with`` block.
+
+        :raises ValueError: outside the ``with`` block, where the task would run without the hardware.
+        """
+        if not self._is_open:
+            name = getattr(task, "task_id", None) or getattr(task, "group_id", task)
+            raise ValueError(
+                f"Task {name!r} is added to task group {self.group_id!r} outside its with block, so that it "
+                f"would run without {self._hardware}. Create the task inside 'with {self.group_id}:'."
+            )
+        return super().add(task)
 
     def __enter__(self) -> SpaceHardwareTaskGroup:
+        if hasattr(self, "snapshot"):
+            raise ValueError(
+                f"Task group {self.group_id!r} is entered a second time: create all of its tasks in one with "
+                f"block."
+            )
         super().__enter__()
-        self.snapshot = SnapshotSpaceOperator(task_id="snapshot", **self._space, **self._snapshot)
-        self.upgrade = RequestHardwareOperator(task_id="upgrade", **self._space, **self._upgrade)
+        self._is_open = True
+        # Setup tasks and the tasks that follow them need this rule, whatever default_args say.
+        rule: dict[str, Any] = {"trigger_rule": "all_success"}
+        self.snapshot = SnapshotSpaceOperator(task_id="snapshot", **rule, **self._space, **self._snapshot)
+        self.upgrade = RequestHardwareOperator(task_id="upgrade", **rule, **self._space, **self._upgrade)
         self.restore = RestoreHardwareOperator(
-            task_id="restore", from_task=self.snapshot, **self._space, **self._restore
+            task_id="restore",
+            from_task=self.snapshot,
+            # The group around this one goes on with its own work, which needs its own hardware.
+            wait=self._is_inside_group_of_this_space(),
+            **rule,
+            **self._space,
+            **self._restore,
         )
+        self.outcome = empty_operator()(task_id="outcome", **rule)
         self.done = empty_operator()(task_id="done", trigger_rule="none_failed")
         return self
 
@@ -160,38 +229,116 @@ class SpaceHardwareTaskGroup(TaskGroup):
         _value: BaseException | None,
         _tb: TracebackType | None,
     ) -> None:
-        super().__exit__(_type, _value, _tb)  # type: ignore[no-untyped-call]
-        if _type is None:
-            self._wire()
+        try:
+            if _type is None:
+                self._wire()
+        finally:
+            self._is_open = False
+            super().__exit__(_type, _value, _tb)  # type: ignore[no-untyped-call]
 
     def get_leaves(self) -> Generator[Any, None, None]:
-        """What follows the group follows ``done``, and is skipped where the work is."""
+        """What follows the group follows ``done``, and is skipped where the work is skipped."""
         yield from (task for task in self._ends(self._work()) if not task.is_teardown)
         yield self.done
 
     def _wire(self) -> None:
+        """Connect the work with the tasks of the group.
+
+        The run's state comes from ``outcome``. As a teardown it is never skipped by a short circuit,
+        nothing follows it, and it is cleared with the work; with ``on_failure_fail_dagrun`` it counts
+        for the run; and ``none_failed`` makes it ``upstream_failed`` if the work or ``restore`` failed.
+        ``restore`` alone cannot do that: with ``on_failure_fail_dagrun`` it would hide failed work.
+        """
         work = self._work()
         if not work:
             raise ValueError(
                 f"Task group {self.group_id!r} has no tasks: create those that need {self._hardware} inside "
                 f"its with block."
             )
-        ids = {task.task_id for task in work}
+        outside = self._outside(work)
         self.snapshot.set_downstream(self.upgrade)
-        for task in work:
-            if not task.upstream_task_ids & ids:
-                self.upgrade.set_downstream(task)
+        for task in self._roots(work):
+            self.upgrade.set_downstream(task)
+        for task in outside:
+            task.set_downstream(self.snapshot)
         for task in self._ends(work):
-            task.set_downstream(self.restore if task.is_teardown else [self.restore, self.done])
-        self.restore.set_downstream(self.done)
+            if task.is_teardown:
+                task.set_downstream(self.restore)
+            elif _skips_followers(task):
+                task.set_downstream(self.done)
+                self._after_branch(task).set_downstream([self.restore, self.outcome])
+            else:
+                task.set_downstream([self.restore, self.outcome, self.done])
+        for task in self._before_joins(work):
+            task.set_downstream(self.restore)
+        self.restore.set_downstream([self.outcome, self.done])
         self.restore.as_teardown(setups=[self.snapshot, self.upgrade])
+        self.outcome.as_teardown(setups=[self.snapshot], on_failure_fail_dagrun=True)
+        self.outcome.trigger_rule = "none_failed"
+        if self._require:
+            for task in self._hardware_users(work):
+                require_before(task, self.require_hardware)
+
+    def _after_branch(self, branch: Any) -> Any:
+        """Add a task between a branch that ends the work and what must not be skipped.
+
+        A branch skips each task that directly follows it and that it does not choose, also teardowns.
+        """
+        barrier = empty_operator()(task_id=f"after_{branch.label}")
+        branch.set_downstream(barrier)
+        barrier.as_teardown(setups=[self.snapshot])
+        barrier.trigger_rule = "none_failed"
+        return barrier
+
+    def _refuse_runtime_values(self, **arguments: Any) -> None:
+        for name, value in arguments.items():
+            if is_runtime_value(value):
+                raise ValueError(
+                    f"{name} of task group {self.group_id!r} comes from a task or a mapped task group, and is "
+                    f"needed when the DAG is parsed: pass a plain value."
+                )
 
     def _work(self) -> list[Any]:
-        own = {id(task) for task in (self.snapshot, self.upgrade, self.restore, self.done)}
-        return [task for task in self.iter_tasks() if id(task) not in own]
+        own = {task.task_id for task in self._own_tasks()}
+        return [task for task in self.iter_tasks() if task.task_id not in own]
+
+    def _own_tasks(self) -> list[Any]:
+        return [self.snapshot, self.upgrade, self.restore, self.outcome, self.done]
+
+    def _is_inside_group_of_this_space(self) -> bool:
+        group = self.parent_group
+        while group is not None:
+            if isinstance(group, SpaceHardwareTaskGroup) and group.repo_id == self.repo_id:
+                return True
+            group = group.parent_group
+        return False
+
+    def _inner_groups(self) -> Iterator[SpaceHardwareTaskGroup]:
+        groups = [child for child in self.children.values() if isinstance(child, TaskGroup)]
+        while groups:
+            group = groups.pop()
+            if isinstance(group, SpaceHardwareTaskGroup):
+                yield group
+            groups += [child for child in group.children.values() if isinstance(child, TaskGroup)]
+
+    def _roots(self, work: list[Any]) -> list[Any]:
+        """The tasks of the work that follow no other task of the work.
+
+        :raises ValueError: if Airflow would refuse one of them as the follower of a setup task.
+        """
+        ids = {task.task_id for task in work}
+        roots = [task for task in work if not task.upstream_task_ids & ids]
+        for task in roots:
+            if str(getattr(task.trigger_rule, "value", task.trigger_rule)) != "all_success":
+                raise ValueError(
+                    f"Task {task.task_id!r} is the first of task group {self.group_id!r} and has the trigger "
+                    f"rule {task.trigger_rule!s}: it follows a setup task, after which Airflow allows only "
+                    f"all_success. Give it that rule, or put a task with that rule before it."
+                )
+        return roots
 
     def _ends(self, work: list[Any]) -> list[Any]:
-        """Tasks that no task of the work follows, or none but its teardowns."""
+        """The tasks of the work that no other task of the work follows, apart from their teardowns."""
         by_id = {task.task_id: task for task in work}
 
         def is_followed(task: Any) -> bool:
@@ -199,3 +346,60 @@ class SpaceHardwareTaskGroup(TaskGroup):
             return any(task.is_teardown or not each.is_teardown for each in followers)
 
         return [task for task in work if not is_followed(task)]
+
+    def _outside(self, work: list[Any]) -> list[Any]:
+        """The tasks outside the group that ``snapshot`` waits for, because the work does.
+
+        Not those that a branch or the group itself decides on, nor those that may fail without
+        consequences for the work.
+        """
+        ids = {task.task_id for task in self.iter_tasks()}
+        found: dict[str, Any] = {}
+        for task in work:
+            if str(getattr(task.trigger_rule, "value", task.trigger_rule)) != "all_success":
+                continue
+            for upstream in task.upstream_list:
+                if (
+                    upstream.task_id not in ids
+                    and not _skips_followers(upstream)
+                    and not upstream.get_flat_relative_ids(upstream=True) & ids
+                ):
+                    found[upstream.task_id] = upstream
+        return list(found.values())
+
+    def _before_joins(self, work: list[Any]) -> list[Any]:
+        """The tasks that may still run when a task after them is over already.
+
+        Where two branches of the work meet, one that fails or is skipped ends the task after both.
+        Airflow before 3.3 looks only at the direct upstream of a teardown.
+        """
+        ids = {task.task_id for task in work}
+        inner = {task.task_id for group in self._inner_groups() for task in group._own_tasks()}
+        ends = {task.task_id for task in self._ends(work)}
+        found: dict[str, Any] = {}
+        for task in work:
+            before = [each for each in task.upstream_list if each.task_id in ids - inner]
+            if len(before) > 1 and task.task_id not in inner:
+                found |= {
+                    each.task_id: each
+                    for each in before
+                    if each.task_id not in ends and not each.is_teardown and not _skips_followers(each)
+                }
+        return list(found.values())
+
+    def _hardware_users(self, work: list[Any]) -> list[Any]:
+        """The tasks of the work that run only while the Space is on the hardware."""
+        other = {
+            task.task_id
+            for group in self._inner_groups()
+            for task in (group.iter_tasks() if group.repo_id == self.repo_id else group._own_tasks())
+        }
+        return [
+            task for task in work if task.task_id not in other and not task.is_setup and not task.is_teardown
+        ]
+
+
+def _skips_followers(task: Any) -> bool:
+    """Whether a task is a branch or a short circuit, which skips tasks after it."""
+    kind = getattr(task, "operator_class", type(task))
+    return any(base.__name__ == "SkipMixin" for base in kind.__mro__)

@@ -69,6 +69,7 @@ def test_failed_work_fails_the_run_and_the_space_comes_back(hub: HubEmulator) ->
         "gpu.failing_work": "failed",
         "gpu.work": "upstream_failed",
         "gpu.restore": "success",
+        "gpu.outcome": "upstream_failed",
         "gpu.done": "upstream_failed",
         "after": "upstream_failed",
         "dag": "failed",
@@ -186,7 +187,9 @@ def test_leases_of_several_spaces_each_put_their_own_back(hub: HubEmulator, name
 def test_work_that_runs_alone_refuses_the_wrong_hardware(hub: HubEmulator) -> None:
     hub.add_space("acme/whisper")
     assert run(dag_file("leases").required) == {"careful": "failed", "dag": "failed"}
-    with pytest.raises(Exception, match=r"needs Space acme/whisper to run on t4-small, and it is RUNNING on"):
+    with pytest.raises(
+        Exception, match=r"Space acme/whisper is not on t4-small, which this task needs: it is RUNNING on"
+    ):
         require_hardware("acme/whisper", "t4-small")
     require_hardware("acme/whisper", "cpu-basic")
 

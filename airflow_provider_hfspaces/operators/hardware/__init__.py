@@ -19,6 +19,7 @@ from airflow_provider_hfspaces.hub.stages import (
     SpaceStage,
 )
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
+from airflow_provider_hfspaces.rendered import as_number, is_runtime_value
 from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
 
 if TYPE_CHECKING:
@@ -215,7 +216,12 @@ class RequestHardwareOperator(WaitingOperator):
         ``[operators] default_deferrable`` says.
     """
 
-    template_fields: Sequence[str] = (*SpaceOperator.template_fields, "hardware", "sleep_time")
+    template_fields: Sequence[str] = (
+        *SpaceOperator.template_fields,
+        "hardware",
+        "sleep_time",
+        "max_hourly_cost",
+    )
 
     def __init__(
         self,
@@ -306,6 +312,7 @@ class RequestHardwareOperator(WaitingOperator):
         from airflow_provider_hfspaces.hub.calls import request_hardware
         from airflow_provider_hfspaces.hub.checks import checked_amount
 
+        self.max_hourly_cost = as_number(self.max_hourly_cost)
         if self.max_hourly_cost is not None:
             checked_amount(self.max_hourly_cost, "max_hourly_cost")
         sleep_time = whole_number(self.sleep_time)
@@ -512,7 +519,7 @@ class RestoreHardwareOperator(WaitingOperator):
     Returns the runtime.
 
     :param from_task: id of the :class:`SnapshotSpaceOperator` or :class:`RequestHardwareOperator`
-        that recorded what was there, or the operator itself. Inside a task group the id may be
+        that recorded what was there, the operator itself, or its ``output``. Inside a task group the id may be
         given without the group's prefix.
     :param hardware: go back to this hardware, whatever was recorded. Templated.
     :param fallback: the hardware to go back to where nothing was recorded. Templated.
@@ -528,14 +535,17 @@ class RestoreHardwareOperator(WaitingOperator):
     def __init__(
         self,
         *,
-        from_task: str | BaseOperator,
+        from_task: Any,
         hardware: str | None = None,
         fallback: str = "cpu-basic",
         wait: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.from_task = from_task if isinstance(from_task, str) else from_task.task_id
+        source = getattr(from_task, "operator", from_task)  # of an output such as snapshot.output
+        self.from_task = source if isinstance(source, str) else source.task_id
+        if is_runtime_value(from_task):
+            self.set_upstream(source)
         self.hardware = hardware
         self.fallback = fallback
         self.wait_until_back = wait

@@ -1,0 +1,164 @@
+"""Tasks of a hardware group run only while the Space is on the hardware, and only after what they need."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat.imports import AirflowFailException
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.require import require_hardware
+from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
+from tests.airflow_tools import dag_file, run
+from tests.conftest import TaskLog
+
+pytestmark = pytest.mark.usefixtures("no_variables", "airflow_db")
+
+
+def group_dag(name: str) -> Any:
+    return getattr(dag_file("groups"), name)
+
+
+def without_upgrade(dag: Any) -> Any:
+    """The DAG with an upgrade that asks for nothing, as after *mark success*."""
+    dag.get_task("gpu.upgrade").execute = lambda context: None
+    return dag
+
+
+@pytest.mark.parametrize("name", ["required_by_default", "required_of_mapped_work"])
+def test_work_does_not_run_when_upgrade_is_marked_success(
+    hub: HubEmulator, task_log: TaskLog, name: str
+) -> None:
+    hub.add_space("acme/whisper")
+    states = run(without_upgrade(group_dag(name)))
+    work = {state for task, state in states.items() if task.startswith("gpu.work")}
+    assert (work, states["gpu.restore"], states["dag"]) == ({"failed"}, "success", "failed")
+    assert "Space acme/whisper is not on t4-small, which this task needs" in task_log.text
+
+
+def test_work_runs_on_any_hardware_with_require_false(hub: HubEmulator) -> None:
+    hub.add_space("acme/whisper")
+    assert run(without_upgrade(group_dag("not_required")))["dag"] == "success"
+
+
+def test_mapped_work_runs_on_the_hardware(hub: HubEmulator) -> None:
+    hub.add_space("acme/whisper")
+    assert set(run(group_dag("required_of_mapped_work")).values()) == {"success"}
+
+
+def test_operators_on_the_space_itself_do_not_check_its_hardware(hub: HubEmulator) -> None:
+    hub.add_space("acme/whisper")
+    assert set(run(group_dag("required_beside_operators")).values()) == {"success"}
+
+
+def test_a_tasks_own_pre_execute_is_called_too(hub: HubEmulator) -> None:
+    hub.add_space("acme/whisper")
+    module = dag_file("groups")
+    assert run(module.own_pre_execute)["dag"] == "success"
+    assert module.calls == ["gpu.careful"]
+
+
+def test_a_space_that_sleeps_on_the_hardware_passes(hub: HubEmulator) -> None:
+    hub.add_space("acme/asleep", hardware="t4-small", stage="SLEEPING")
+    hub.add_space("acme/paused", hardware="t4-small", stage="PAUSED")
+    require_hardware("acme/asleep", "t4-small")
+    for space, hardware in (("acme/paused", "t4-small"), ("acme/asleep", "a10g-small")):
+        with pytest.raises(AirflowFailException, match=f"Space {space} is not on {hardware}"):
+            require_hardware(space, hardware)
+
+
+def test_a_templated_connection_is_rendered_for_the_check(hub: HubEmulator) -> None:
+    hub.add_space("acme/whisper")
+    states = run(group_dag("templated_connection"))
+    assert (states["gpu.work"], states["outside"]) == ("success", "failed")
+
+
+def test_the_check_leaves_the_serialized_dag_the_same_at_every_parse() -> None:
+    objects = import_module("airflow.serialization.serialized_objects")
+    serializer = getattr(objects, "DagSerialization", None) or objects.SerializedDAG
+    first, second = (
+        json.dumps(
+            [
+                task
+                for task in serializer.to_dict(group_dag("required_of_mapped_work"))["dag"]["tasks"]
+                if "work" in json.dumps(task)
+            ]
+        )
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_upgrade_waits_for_what_the_work_needs(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper")
+    dag = group_dag("prepared")
+    assert dag.get_task("gpu.snapshot").upstream_task_ids == {"prepare"}
+    assert set(run(dag).values()) == {"success"}
+    assert "t4-small" in {moment.hardware for moment in space.history}
+
+
+def test_snapshot_does_not_wait_for_what_follows_the_work_or_for_a_branch() -> None:
+    for name in ("prepared_in_between", "prepared_by_branch"):
+        assert group_dag(name).get_task("gpu.snapshot").upstream_task_ids == set()
+
+
+def test_a_limit_may_come_from_a_mapped_group(hub: HubEmulator) -> None:
+    hub.add_space("acme/a")
+    hub.add_space("acme/b")
+    states = run(group_dag("mapped_limits"))
+    assert (states["limited.gpu.upgrade[0]"], states["limited.gpu.upgrade[1]"]) == ("success", "failed")
+
+
+def group(**options: Any) -> SpaceHardwareTaskGroup:
+    arguments: dict[str, Any] = {"repo_id": "acme/whisper", "hardware": "t4-small", **options}
+    return SpaceHardwareTaskGroup("group", **arguments)
+
+
+def task(name: str = "batch", **options: Any) -> Any:
+    from airflow_provider_hfspaces.compat.imports import empty_operator
+
+    return empty_operator()(task_id=name, **options)
+
+
+def test_a_task_that_is_added_without_the_with_block_is_refused() -> None:
+    with group_dag("required_by_default"):
+        gpu = group()
+        with pytest.raises(
+            ValueError, match=r"Task '(group\.)?batch' is added to task group 'group' outside"
+        ):
+            task(task_group=gpu)
+
+
+def test_a_task_that_is_added_after_the_with_block_is_refused() -> None:
+    with group_dag("required_by_default"):
+        with group() as gpu:
+            task()
+        with pytest.raises(ValueError, match="outside its with block"):
+            task("late", task_group=gpu)
+        with pytest.raises(ValueError, match="'group' is entered a second time"), gpu:
+            pass
+
+
+def test_a_first_task_with_a_trigger_rule_that_a_setup_refuses_is_named() -> None:
+    with (
+        group_dag("required_by_default"),
+        pytest.raises(ValueError, match=r"Task 'group\.batch' is the first of task group 'group' and has"),
+        group(),
+    ):
+        task(trigger_rule="all_done")
+
+
+def test_trigger_rules_among_default_args_do_not_reach_the_groups_own_tasks() -> None:
+    with group_dag("required_by_default"), group(default_args={"trigger_rule": "all_done"}) as gpu:
+        task(trigger_rule="all_success")
+    assert {gpu.snapshot.trigger_rule, gpu.upgrade.trigger_rule} == {"all_success"}
+    assert gpu.restore.trigger_rule == "all_done_setup_success"
+
+
+def test_a_value_that_must_be_known_at_parse_time_is_refused_by_name() -> None:
+    dag = group_dag("prepared")
+    with dag, pytest.raises(ValueError, match="timeout of task group 'group' comes from a task"):
+        group(timeout=dag.get_task("prepare").output)
