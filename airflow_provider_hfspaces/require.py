@@ -54,8 +54,8 @@ def require_hardware(
     is_asleep_there = runtime.stage in ASLEEP_STAGES and runtime.configured_hardware == hardware
     if not is_asleep_there and not isinstance(Goal(hardware=hardware).judge(runtime), Reached):
         raise AirflowFailException(
-            f"Space {repo_id} is not on {hardware}, which this task needs: it is {describe(runtime)}. Nothing "
-            f"was done. Clear the task that requests the hardware together with this one."
+            f"Space {repo_id} is not on {hardware}, which this task needs: it is {describe(runtime)}. "
+            f"Nothing was done. Clear the task that requests the hardware together with this one."
         )
 
 

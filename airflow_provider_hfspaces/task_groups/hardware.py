@@ -294,8 +294,8 @@ class SpaceHardwareTaskGroup(TaskGroup):
         for name, value in arguments.items():
             if is_runtime_value(value):
                 raise ValueError(
-                    f"{name} of task group {self.group_id!r} comes from a task or a mapped task group, and is "
-                    f"needed when the DAG is parsed: pass a plain value."
+                    f"{name} of task group {self.group_id!r} comes from a task or a mapped task group, and "
+                    f"is needed when the DAG is parsed: pass a plain value."
                 )
 
     def _work(self) -> list[Any]:

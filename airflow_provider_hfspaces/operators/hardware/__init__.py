@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import default_deferrable
-from airflow_provider_hfspaces.compat.imports import AirflowFailException, BaseOperator, Context, trigger_at
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context, trigger_at
 from airflow_provider_hfspaces.hub.stages import (
     DORMANT_STAGES,
     NEEDS_COMMIT_STAGES,
@@ -519,8 +519,8 @@ class RestoreHardwareOperator(WaitingOperator):
     Returns the runtime.
 
     :param from_task: id of the :class:`SnapshotSpaceOperator` or :class:`RequestHardwareOperator`
-        that recorded what was there, the operator itself, or its ``output``. Inside a task group the id may be
-        given without the group's prefix.
+        that recorded what was there, the operator itself, or its ``output``. Inside a task group the
+        id may be given without the group's prefix.
     :param hardware: go back to this hardware, whatever was recorded. Templated.
     :param fallback: the hardware to go back to where nothing was recorded. Templated.
     :param wait: whether to wait until the Space is back.
