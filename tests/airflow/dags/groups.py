@@ -109,8 +109,9 @@ with DAG("prepared", **COMMON) as prepared:
     def prepare() -> str | None:
         return HfSpacesHook().get_runtime(SPACE).hardware
 
+    prepared_data = prepare()
     with gpu_group():
-        work(prepare())
+        work(prepared_data)
 
 with DAG("prepared_in_between", **COMMON) as prepared_in_between:
     with gpu_group():
