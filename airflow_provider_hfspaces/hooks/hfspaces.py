@@ -293,7 +293,7 @@ class HfSpacesHook(BaseHook):
 
     def price_list(self) -> PriceList:
         """The Hub's prices, as of now: ``GET /api/spaces/hardware``."""
-        return PriceList.of(self.list_hardware())
+        return PriceList.from_flavors(self.list_hardware())
 
     def get_logs(self, repo_id: str, *, build: bool = False, lines: int | None = None) -> list[str]:
         """A Space's log as it is now.

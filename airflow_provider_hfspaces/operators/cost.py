@@ -1,4 +1,4 @@
-"""A report on what an owner's Spaces cost, as a page that people read."""
+"""Report what an owner's Spaces cost, as an HTML page."""
 
 from __future__ import annotations
 
@@ -15,42 +15,58 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
     from airflow_provider_hfspaces.hub.models import SpaceInfo
     from airflow_provider_hfspaces.reports.files import PageFile
+    from airflow_provider_hfspaces.reports.findings import Finding
     from airflow_provider_hfspaces.reports.history import History
     from airflow_provider_hfspaces.reports.report import CostReport
 
 __all__ = ["SpacesCostReportOperator"]
 
-_MOST_TOLD = 20
+_MAX_LOGGED_FINDINGS = 20
 
 
 class SpacesCostReportOperator(BaseOperator):
-    """Write an HTML page on what an owner's Spaces cost: one file, for a phone as for a desk.
+    """Write an HTML page that shows what an owner's Spaces cost: one file, for phones and desktops.
 
-    The page shows the total per hour and per month, the Spaces by cost and by hardware, what is on
-    and should perhaps not be, what pauses have saved, and the totals of past reports, which the page
-    itself remembers: the next run reads them from the page at the same path. All amounts are
-    estimates from the Hub's list prices; where the token may read the billing of the owner, what the
-    Hub says that it billed stands beside the estimate for the same minutes. Where it may not, the
-    page says so.
+    The page shows the total per hour and per month, the cost of each Space and each kind of hardware,
+    Spaces that should perhaps not be on, what pauses have saved, and the totals of past reports. The
+    page stores this history itself: the next run reads it from the file at the same path. Spaces that
+    are building on paid hardware are counted with what they cost when the build is done.
 
-    The page names private Spaces that the token sees: keep it where only their readers are.
+    All amounts are estimates from the Hub's list prices. If the token may read the billing of the owner,
+    the page also shows what the Hub billed, next to the estimate for the same minutes.
 
-    Returns ``{"path", "at", "owner", "fleet", "findings", "billing", "savings_total",
-    "savings_new"}``: the fleet's costs, the Spaces to look at, what the Hub billed (``None`` where
-    that could not be read), and the savings in USD that the page counts, in all and newly.
-    ``GET /api/spaces``, ``/api/spaces/hardware``, and the billing usage of the owner.
+    The page names the private Spaces that the token can see. A new local file is therefore readable by
+    its owner only; set ``mode`` to let a web server's group read it.
+
+    .. code-block:: python
+
+        SpacesCostReportOperator(
+            task_id="report",
+            author="acme",
+            path="s3://aws_default@acme-reports/spaces.html",
+        )
+
+    Returns ``{"path", "at", "owner", "fleet", "findings", "billing", "savings_total", "savings_new"}``:
+    the costs of the fleet, the Spaces to look at, the billed usage (``None`` if it could not be read), and
+    the savings in USD that the page counts, in total and since the last report.
+
+    Endpoints: ``GET /api/spaces``, ``GET /api/spaces/hardware``, and the billing usage of the owner.
 
     :param path: the file to write: a local path, or a URL of a storage that Airflow reaches, such as
         ``s3://aws_default@bucket/cost.html``. A local file is replaced as a whole. Templated.
-    :param author: the user or organization; by default the connection's namespace, or else the
-        token's own user. Templated.
-    :param savings: the report of a RestartSpacesOperator, or a list of them. One that the page has
-        counted already is not counted again, and none of a dry run. Templated.
-    :param include: only Spaces that match one of these patterns, such as ``*-gpu`` or
-        ``acme/demo-*``, by its id or its name, in whatever case. Templated.
-    :param exclude: no Spaces that match one of these. Templated.
-    :param billing: whether to ask for what the Hub billed.
-    :param hf_spaces_conn_id: the connection to the Hub. Templated.
+    :param author: a user or organization. Default: the connection's namespace, otherwise the user of
+        the token. Templated.
+    :param savings: the report of a RestartSpacesOperator, or a list of such reports. A report that the
+        page already counts, or one of a dry run, is not counted. Templated.
+    :param include: only Spaces whose id or name matches one of these globs, such as ``*-gpu`` or
+        ``acme/demo-*``, case-insensitively. Templated.
+    :param exclude: no Spaces that match one of these globs. Templated.
+    :param billing: read what the Hub billed. Default: True.
+    :param mode: permissions of a local file, such as ``0o640`` or ``"640"``. Default: ``0o600`` for a
+        new file; an existing file of the worker's user keeps its permissions.
+    :param allow_empty: write a page for an owner without Spaces. Default: False, so that a misspelt
+        or renamed owner fails the task.
+    :param hf_spaces_conn_id: the connection to the Hub. Default: ``hf_spaces_default``. Templated.
     """
 
     template_fields: Sequence[str] = ("path", "author", "savings", "include", "exclude", "hf_spaces_conn_id")
@@ -66,6 +82,8 @@ class SpacesCostReportOperator(BaseOperator):
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
         billing: bool = True,
+        mode: int | str | None = None,
+        allow_empty: bool = False,
         hf_spaces_conn_id: str = "hf_spaces_default",
         **kwargs: Any,
     ) -> None:
@@ -76,103 +94,111 @@ class SpacesCostReportOperator(BaseOperator):
         self.include = include
         self.exclude = exclude
         self.billing = billing
+        self.mode = mode
+        self.allow_empty = allow_empty
         self.hf_spaces_conn_id = hf_spaces_conn_id
 
     @cached_property
     def hook(self) -> HfSpacesHook:
-        """The hook of the connection, built once per try."""
+        """The hook of the connection, created once per try."""
         from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 
         return HfSpacesHook(self.hf_spaces_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Look at the Spaces and write the page.
+        """Read the Spaces and write the page.
 
-        :raises AirflowFailException: for what another try would meet again.
+        :raises AirflowFailException: for errors that a retry cannot fix.
         """
         from airflow_provider_hfspaces.failures import failing_for_good
         from airflow_provider_hfspaces.hub.bulk.globs import NameGlobs
-        from airflow_provider_hfspaces.hub.text import printable
         from airflow_provider_hfspaces.rendered import as_list
         from airflow_provider_hfspaces.reports.cost_page import cost_page
-        from airflow_provider_hfspaces.reports.files import PageFile
+        from airflow_provider_hfspaces.reports.files import PageFile, checked_mode
         from airflow_provider_hfspaces.reports.findings import findings
         from airflow_provider_hfspaces.reports.restarts import restarts
 
         with failing_for_good():
-            file, given = PageFile(self.path), restarts(self.savings)
-            given_globs = (as_list(self.include), as_list(self.exclude))
-            # A template may have left nothing of one.
-            selection = NameGlobs.of(*([each for each in globs if each != ""] for globs in given_globs))
+            file, reports = PageFile(self.path, checked_mode(self.mode)), restarts(self.savings)
+            globs = (as_list(self.include), as_list(self.exclude))
+            # A template may render one of several globs as an empty string.
+            selection = NameGlobs.from_options(*([each for each in some if each != ""] for some in globs))
             owner = self._owner()
             before = self._history(file, owner)
-            report = self._look(owner, selection, before, given.of(owner, self.log))
-        found = findings(report)
-        file.write(cost_page(report, found))
-        fleet = report.fleet
-        self.log.info(
-            "The Spaces of %s cost $%.2f an hour, $%.2f a month if left so (estimates from list prices):\n%s",
-            owner,
-            fleet.hourly,
-            fleet.monthly,
-            fleet.table(),
-        )
-        for each in found[:_MOST_TOLD]:
-            self.log.warning("Look at Space %s.", printable(f"{each.repo_id}: {'; '.join(each.reasons)}"))
-        if len(found) > _MOST_TOLD:
-            self.log.warning("And at %d more, which the report names.", len(found) - _MOST_TOLD)
-        self.log.info("The report is in %s.", self.path)
+            report = self._report(owner, selection, before, reports.of(owner, self.log))
+            to_look_at = findings(report)
+            file.write(cost_page(report, to_look_at))
+        self._log(report, to_look_at)
         return {
             "path": self.path,
             "at": report.at.isoformat(),
             "owner": owner,
-            "fleet": fleet.to_dict(),
-            "findings": [each.to_dict() for each in found],
+            "fleet": report.fleet.to_dict(),
+            "findings": [each.to_dict() for each in to_look_at],
             "billing": report.usage.to_dict() if report.usage else None,
             "savings_total": report.history.saved,
             "savings_new": round(report.history.saved - before.saved, 2),
         }
 
+    def _log(self, report: CostReport, findings: Sequence[Finding]) -> None:
+        from airflow_provider_hfspaces.hub.text import printable
+
+        fleet = report.fleet
+        self.log.info(
+            "The Spaces of %s cost %s, $%s a month if nothing changes (estimates from list prices):\n%s",
+            report.owner,
+            fleet.in_words(),
+            f"{fleet.monthly:,.2f}",
+            fleet.table(),
+        )
+        for each in findings[:_MAX_LOGGED_FINDINGS]:
+            self.log.warning("Look at Space %s.", printable(f"{each.repo_id}: {'; '.join(each.reasons)}"))
+        if len(findings) > _MAX_LOGGED_FINDINGS:
+            self.log.warning("And at %d more, listed in the report.", len(findings) - _MAX_LOGGED_FINDINGS)
+        self.log.info("Wrote the report to %s.", self.path)
+
     def _owner(self) -> str:
         from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_owner
 
-        given = (self.author or "").strip() if isinstance(self.author, (str, type(None))) else self.author
-        owner = given or self.hook.settings.namespace
+        author = (self.author or "").strip() if isinstance(self.author, (str, type(None))) else self.author
+        owner = author or self.hook.settings.namespace
         if owner:
             return checked_owner(owner)
         if not self.hook.client.has_token:
             raise InvalidInput(
-                f"Whose Spaces? Give author, or a namespace or a token in the connection "
-                f"{self.hf_spaces_conn_id!r}."
+                f"author is missing, and the connection {self.hf_spaces_conn_id!r} has neither a namespace "
+                f"nor a token. Set author to a user or an organization."
             )
         return self.hook.whoami().name
 
     def _history(self, file: PageFile, owner: str) -> History:
-        """What the page at this path remembers; a new history where there is none that can be read."""
+        """The history that the page at this path stores; a new one if it stores none."""
         from airflow_provider_hfspaces.reports.history import DamagedHistory, History
 
         page = file.read()
         if page is None:
-            self.log.info("There is no report in %s yet: its history begins now.", self.path)
+            self.log.info("%s does not exist yet: a new history begins.", self.path)
             return History(owner)
         try:
-            history = History.of_page(page)
+            history = History.from_page(page)
         except DamagedHistory as error:
-            self.log.warning("What is in %s is replaced, without a history: %s.", self.path, error)
+            self.log.warning("%s is replaced, and a new history begins: %s.", self.path, error)
             return History(owner)
         if history.owner.casefold() != owner.casefold():
             self.log.warning(
-                "The report in %s is about %s, not %s: it is replaced, without its history.",
+                "%s is replaced, and a new history begins: it is a report about %s, not %s.",
                 self.path,
                 history.owner,
                 owner,
             )
             return History(owner)
         if history.dropped:
-            self.log.warning("%d entries in the history of %s could not be read.", history.dropped, self.path)
+            self.log.warning(
+                "%s: %d entries of its history cannot be read and are dropped.", self.path, history.dropped
+            )
         return history
 
-    def _look(
+    def _report(
         self, owner: str, selection: NameGlobs, before: History, savings: list[dict[str, Any]]
     ) -> CostReport:
         from datetime import datetime, timezone
@@ -181,11 +207,11 @@ class SpacesCostReportOperator(BaseOperator):
         from airflow_provider_hfspaces.reports.report import CostReport
 
         at, prices = datetime.now(timezone.utc), self.hook.price_list()
-        spaces = self._spaces(owner, selection.fit)
+        spaces = self._spaces(owner, selection)
         if not spaces:
-            self.log.warning("%s has no Spaces to report on, or none that the token may see.", owner)
-        fleet = FleetCost.of(spaces.values(), prices)
-        usage, no_usage = self._usage(owner, prices, spaces, selection.fit)
+            self.log.warning("No Space of %s is selected, so the report has no costs.", owner)
+        fleet = FleetCost.from_spaces(spaces.values(), prices)
+        usage, no_usage = self._usage(owner, prices, spaces, selection)
         return CostReport(
             owner=owner,
             at=at,
@@ -199,25 +225,26 @@ class SpacesCostReportOperator(BaseOperator):
             selection=str(selection) or None,
         )
 
-    def _spaces(self, owner: str, wanted: Any) -> dict[str, SpaceInfo]:
+    def _spaces(self, owner: str, selection: NameGlobs) -> dict[str, SpaceInfo]:
         from dataclasses import replace
 
+        from airflow_provider_hfspaces.hub.bulk.selection import owned_spaces
+
         expand = ("runtime", "lastModified", "private")
-        found = {}
-        for space in self.hook.list_spaces(author=owner, expand=expand, page_size=500):
-            if not wanted(space.id):
+        listed = list(self.hook.list_spaces(author=owner, expand=expand, page_size=500))
+        spaces = {}
+        for space in owned_spaces(owner, listed, allow_empty=self.allow_empty):
+            if not selection.matches(space.id):
                 continue
-            runtime = space.runtime
-            # The list leaves the sleep time of some Spaces out, which is not the same as none.
-            if runtime is not None and runtime.is_billed and "gcTimeout" not in runtime.raw:
+            if _lacks_sleep_time(space):
                 space = replace(space, runtime=self.hook.get_runtime(space.id))
-            found[space.id] = space
-        return found
+            spaces[space.id] = space
+        return spaces
 
     def _usage(
-        self, owner: str, prices: PriceList, spaces: Mapping[str, SpaceInfo], wanted: Any
+        self, owner: str, prices: PriceList, spaces: Mapping[str, SpaceInfo], selection: NameGlobs
     ) -> tuple[BilledUsage | None, str | None]:
-        """What the Hub billed, or why that is not known."""
+        """The billed usage, or the reason why it cannot be shown."""
         from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
         from airflow_provider_hfspaces.hub.errors import HubAuthError, HubError, HubPermissionError
 
@@ -228,11 +255,28 @@ class SpacesCostReportOperator(BaseOperator):
             own = me.casefold() == owner.casefold()
             payload = self.hook.get_billing_usage(organization=None if own else owner)
             names = {str(space.raw.get("_id")): space.id for space in spaces.values()}
-            return BilledUsage.of(payload, prices, names=names, wanted=wanted), None
+            return BilledUsage.from_payload(payload, prices, names=names, wanted=selection.matches), None
         except (HubAuthError, HubPermissionError) as error:
-            why = f"The token may not read the billing of {owner}, so that only estimates are shown."
-            self.log.info("%s %s", why, error)
+            reason = f"The token may not read the billing of {owner}, so only estimates are shown."
+            self.log.info("%s %s", reason, error)
         except HubError as error:
-            why = f"The billing of {owner} could not be read: {error}"
-            self.log.warning("%s", why)
-        return None, why
+            reason = f"The billing of {owner} could not be read: {error}"
+            self.log.warning("%s", reason)
+        return None, reason
+
+
+def _lacks_sleep_time(space: SpaceInfo) -> bool:
+    """Whether a list leaves out the sleep time of a Space that is or will be billed.
+
+    A missing sleep time in a list does not mean that the Space never sleeps.
+    """
+    from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+    from airflow_provider_hfspaces.hub.stages import WILL_BE_BILLED_STAGES
+
+    runtime = space.runtime
+    return (
+        runtime is not None
+        and runtime.stage in WILL_BE_BILLED_STAGES
+        and runtime.configured_hardware not in (None, *FREE_HARDWARE)
+        and "gcTimeout" not in runtime.raw
+    )

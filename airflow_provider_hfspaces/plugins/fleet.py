@@ -65,7 +65,7 @@ class Fleets:
             if errors and len(errors) == len(owners):
                 raise errors[0][1]
             problems = [f"The Spaces of {owner} cannot be shown. {error}" for owner, error in errors]
-            prices = PriceList.of(())
+            prices = PriceList.from_flavors(())
             try:
                 prices = self._prices_of(client)
             except HubError as error:
@@ -93,7 +93,7 @@ class Fleets:
             runtime = space.runtime
             if runtime is None or runtime.stage != SpaceStage.PAUSED:
                 runtime = client.send(calls.pause(repo_id))
-            prices = PriceList.of(())
+            prices = PriceList.from_flavors(())
             with suppress(HubError):  # the Space is paused all the same
                 prices = self._prices_of(client)
             return row_of(space, prices, client.endpoint, runtime)
@@ -118,7 +118,7 @@ class Fleets:
         read_at, prices = self._prices.get(client.endpoint, (0.0, None))
         if prices is None or time.monotonic() - read_at > _KEEP:
             flavors = client.send(calls.list_hardware())
-            prices = PriceList.of(flavors)
+            prices = PriceList.from_flavors(flavors)
             self._prices[client.endpoint] = (time.monotonic(), prices)
         return prices
 

@@ -23,7 +23,7 @@ class Finding:
     """A Space that somebody should look at.
 
     :ivar reasons: a few words each.
-    :ivar hourly: USD per hour now; ``None`` if not known.
+    :ivar hourly: USD per hour, once its build is done if it is building; ``None`` if not known.
     """
 
     repo_id: str
@@ -42,19 +42,19 @@ def findings(report: CostReport) -> list[Finding]:
         info = report.spaces.get(space.repo_id)
         reasons = _reasons(report, space, info.runtime if info else None)
         if reasons:
-            found.append(Finding(space.repo_id, tuple(reasons), space.hourly))
+            found.append(Finding(space.repo_id, tuple(reasons), space.when_started))
     return found
 
 
 def _reasons(report: CostReport, space: SpaceCost, runtime: SpaceRuntime | None) -> list[str]:
     if runtime is None:
         return ["the Hub does not say what it is doing"]
-    if not space.is_billed:
+    if not (space.is_billed or space.will_be_billed):
         if space.hourly is None:
             return ["the Hub does not say on which hardware it runs"]
         return _billed_all_the_same(report, space)
     reasons = []
-    if space.hourly is None:
+    if space.when_started is None:
         reasons.append(f"the Hub lists no price for {space.hardware}")
     if runtime.sleep_time is None:
         reasons.append("never sleeps: it has no sleep time")

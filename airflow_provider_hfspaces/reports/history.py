@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.cost.prices import FleetCost
 from airflow_provider_hfspaces.reports.markup import Markup
-from airflow_provider_hfspaces.reports.words import parsed
+from airflow_provider_hfspaces.reports.words import is_plausible, parsed
 
 __all__ = ["MOST", "DamagedHistory", "History", "On"]
 
@@ -58,7 +58,7 @@ class History:
     dropped: int = 0
 
     @classmethod
-    def of_page(cls, page: str) -> History:
+    def from_page(cls, page: str) -> History:
         """The history in a page that :meth:`element` is part of.
 
         :raises DamagedHistory: if there is none that can be read.
@@ -106,7 +106,7 @@ class History:
         }
         on = {}
         for space in fleet.spaces:
-            if space.is_billed and space.hardware and space.stage:
+            if (space.is_billed or space.will_be_billed) and space.hardware and space.stage:
                 before, now = self.on.get(space.repo_id), at.isoformat()
                 stays = before is not None and before.hardware == space.hardware
                 same = stays and before is not None and before.stage == space.stage
@@ -142,12 +142,8 @@ def _is_entry(entry: Any, numbers: tuple[str, ...]) -> bool:
         isinstance(entry, dict)
         and set(entry) == {"at", *numbers}
         and parsed(entry["at"]) is not None
-        and all(_is_number(entry[name]) for name in numbers)
+        and all(is_plausible(entry[name]) for name in numbers)
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_on(entry: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.rendered import from_text
-from airflow_provider_hfspaces.reports.words import parsed
+from airflow_provider_hfspaces.reports.words import is_plausible, parsed
 
 __all__ = ["Restarts", "restarts"]
 
@@ -36,6 +36,8 @@ class Restarts:
             elif report not in counted:
                 counted.append(report)
                 entry, at = _entry(report), parsed(report["at"])
+                if not (entry["restarted"] or entry["failed"]):
+                    continue  # a morning after a night in which nothing was paused
                 entries[at] = _sum(entries[at], entry) if at in entries else entry
         return list(entries.values())
 
@@ -75,16 +77,10 @@ def _checked(report: Any) -> Mapping[str, Any]:
         or not all(isinstance(each, Mapping) for each in spaces)
         or report.get("action") != "restart"
         or parsed(report.get("at")) is None
-        or not all(_is_amount(each.get("saved")) for each in (report, *spaces))
+        or not all(each.get("saved") is None or is_plausible(each["saved"]) for each in (report, *spaces))
     ):
         raise _not_a_report(report)
     return report
-
-
-def _is_amount(value: Any) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _entry(report: Mapping[str, Any]) -> dict[str, Any]:

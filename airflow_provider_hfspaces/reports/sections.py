@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from airflow_provider_hfspaces.hub.cost.prices import HOURS_PER_MONTH, SpaceCost
+from airflow_provider_hfspaces.hub.cost.prices import HOURS_PER_MONTH, SpaceCost, SubtotalCost
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceInfo
 from airflow_provider_hfspaces.reports.charts import bars, columns_by_day, line
 from airflow_provider_hfspaces.reports.findings import Finding
@@ -24,15 +24,21 @@ _LONGEST_ERROR = 200
 def numbers(report: CostReport) -> Markup:
     """The few amounts to look at first."""
     total, history = report.fleet.total, report.history
-    cards = [
-        (usd(report.fleet.hourly), "an hour now, estimated"),
-        (usd(report.fleet.monthly), f"a month ({HOURS_PER_MONTH} h) if left so, estimated"),
+    cards = [(usd(report.fleet.hourly), "an hour now, estimated")]
+    if report.fleet.when_started != report.fleet.hourly or total.starting:
+        cards.append((usd(report.fleet.when_started), "an hour when the builds are done, estimated"))
+    cards += [
+        (usd(report.fleet.monthly), f"a month ({HOURS_PER_MONTH} h) if nothing changes, estimated"),
         (f"{total.billed:,} of {total.spaces:,}", "Spaces are billed now"),
     ]
+    if total.starting:
+        verb = "is" if total.starting == 1 else "are"
+        cards.append((f"{total.starting:,}", f"{verb} building, and billed when the build is done"))
     if total.unknown:
         cards.append((f"{total.unknown}", "at a cost that is not known, not in any sum"))
-    if history.savings:
-        runs = "1 pause" if len(history.savings) == 1 else f"{len(history.savings)} pauses"
+    pauses = sum(entry["restarted"] > 0 for entry in history.savings)
+    if pauses:
+        runs = "1 pause" if pauses == 1 else f"{pauses} pauses"
         cards.append((usd(history.saved), f"saved by {runs}, estimated"))
     return tag(
         "div", [tag("div", tag("b", amount), tag("span", words)) for amount, words in cards], class_="numbers"
@@ -64,9 +70,9 @@ def concerns(report: CostReport, found: Sequence[Finding]) -> Markup:
 def hardware(report: CostReport) -> Markup:
     """What costs how much, by hardware."""
     rows = [
-        (f"{name}, {_count(each.billed)}", each.hourly, f"{usd(each.hourly)} an hour")
+        (f"{name}, {_count(each.billed + each.starting)}", each.when_started, _hourly_bar(each))
         for name, each in report.fleet.by_hardware().items()
-        if each.hourly > 0
+        if each.when_started > 0 or each.hourly > 0
     ]
     stages = ", ".join(f"{each.spaces:,} {stage}" for stage, each in report.fleet.by_stage().items())
     chart: Child = bars(rows, "Estimated USD per hour by hardware") if rows else ""
@@ -77,8 +83,8 @@ def hardware(report: CostReport) -> Markup:
 
 def fleet(report: CostReport) -> Markup:
     """All Spaces, those at the end that cost nothing even when they run."""
-    paid = [each for each in report.fleet.spaces if each.if_running != 0 or each.hourly != 0]
-    free = [each for each in report.fleet.spaces if each.if_running == 0 and each.hourly == 0]
+    paid = [each for each in report.fleet.spaces if each.if_running != 0 or each.costs_something]
+    free = [each for each in report.fleet.spaces if each.if_running == 0 and not each.costs_something]
     parts: list[Child] = []
     if paid:
         parts.append(_spaces(report, paid, "Estimated USD per hour, for all replicas together."))
@@ -225,6 +231,11 @@ def _table(
 def _link(report: CostReport, repo_id: str) -> Markup:
     address = f"{report.endpoint}/spaces/{quote(repo_id, safe='/', errors='replace')}"
     return tag("a", repo_id, href=address, rel="noreferrer")
+
+
+def _hourly_bar(cost: SubtotalCost) -> str:
+    words = f"{usd(cost.when_started)} an hour"
+    return words if cost.when_started == cost.hourly else f"{words} when built, {usd(cost.hourly)} now"
 
 
 def _hourly(amount: float | None) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-__all__ = ["day", "duration", "moment", "parsed", "usd"]
+__all__ = ["day", "duration", "is_plausible", "moment", "parsed", "usd"]
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
+_LARGEST_AMOUNT = 1e12
 
 
 def usd(amount: float | None) -> str:
@@ -29,16 +32,27 @@ def duration(seconds: float) -> str:
 
 
 def parsed(text: object) -> datetime | None:
-    """A moment from ISO 8601, in UTC; ``None`` for anything else."""
+    """An ISO 8601 time in UTC; ``None`` for anything else, and for years outside 1970 to 9000.
+
+    Charts count days back from the times that this returns, which overflows near year 1.
+    """
     if not isinstance(text, str):
         return None
     try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=timezone.utc)
-        return found.astimezone(timezone.utc)
+        when = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=timezone.utc)
+        when = when.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         return None
+    return when if _FIRST_YEAR <= when.year <= _LAST_YEAR else None
+
+
+def is_plausible(amount: object) -> bool:
+    """Whether a value from a file or a report is a number that a report can add up and show."""
+    number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
+    # Compared, not converted: 10**400 is a valid number in JSON and no float.
+    return number and -_LARGEST_AMOUNT <= amount <= _LARGEST_AMOUNT  # type: ignore[operator]
 
 
 def moment(when: datetime) -> str:

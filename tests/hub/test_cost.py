@@ -34,7 +34,7 @@ def flavor(name: str, **said: Any) -> HardwareFlavor:
     return HardwareFlavor.from_payload({"name": name, "unitLabel": "minute", **said})
 
 
-PRICES = PriceList.of(
+PRICES = PriceList.from_flavors(
     [
         flavor("cpu-basic", unitCostMicroUSD=0),
         flavor("t4-small", unitCostMicroUSD=6667),
@@ -72,7 +72,7 @@ def test_a_price_that_the_hub_does_not_list_is_not_zero(hardware: str, hourly: f
 
 def test_a_price_list_says_when_it_was_read_and_can_be_sent_elsewhere() -> None:
     before = datetime.now(timezone.utc)
-    assert PriceList.of([]).as_of >= before
+    assert PriceList.from_flavors([]).as_of >= before
     assert pickle.loads(pickle.dumps(PRICES)) == PRICES
 
 
@@ -96,6 +96,40 @@ def test_a_price_list_says_when_it_was_read_and_can_be_sent_elsewhere() -> None:
 )
 def test_a_space_costs_what_runs_of_it(seen: SpaceRuntime, now: float | None, running: float | None) -> None:
     assert (PRICES.of_space(seen), PRICES.if_running(seen)) == (now, running)
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "when_started"),
+    [
+        (runtime("RUNNING"), 0.4, 0.4),
+        (runtime("PAUSED"), 0, 0),
+        (runtime("BUILDING", replicas={"requested": 2}), 0, 0.8),
+        (runtime("BUILDING", "cpu-basic"), 0, 0),
+        (runtime("BUILDING", "h900"), 0, None),
+        (runtime("APP_STARTING"), 0.4, 0.4),
+    ],
+)
+def test_a_build_costs_nothing_now_and_the_price_of_its_hardware_when_done(
+    seen: SpaceRuntime, now: float, when_started: float | None
+) -> None:
+    fleet = FleetCost.from_spaces([("acme/a", seen)], PRICES)
+    assert (PRICES.of_space(seen), PRICES.when_started(seen)) == (now, when_started)
+    assert (fleet.hourly, fleet.when_started) == (now, when_started or 0)
+    assert fleet.total.unknown == (when_started is None)
+    assert fleet.total.starting == (now == 0 and when_started != 0)
+
+
+def test_a_fleet_that_builds_says_what_it_costs_when_the_builds_are_done() -> None:
+    fleet = FleetCost.from_spaces(
+        [("acme/a", runtime()), ("acme/b", runtime("BUILDING", "a10g-large"))], PRICES
+    )
+    assert fleet.in_words() == "$0.40 an hour, $1.90 an hour when the builds are done"
+    assert [line.split()[-2:] for line in fleet.table().splitlines()[2:]] == [
+        ["0.00", "1.50"],
+        ["0.40", "0.40"],
+        ["0.40", "1.90"],
+    ]
+    assert FleetCost.from_spaces([("acme/a", runtime())], PRICES).in_words() == "$0.40 an hour"
 
 
 def test_on_its_way_to_other_hardware_a_space_costs_what_it_still_runs_on() -> None:
@@ -144,7 +178,7 @@ def test_a_pause_saves_no_more_than_the_bill_falls_short_by(hub: HubEmulator) ->
 
 
 def test_a_fleet_is_added_up_by_hardware_and_stage() -> None:
-    fleet = FleetCost.of(
+    fleet = FleetCost.from_spaces(
         [
             ("acme/a", runtime()),
             ("acme/b", runtime(replicas={"current": 2, "requested": 2})),
@@ -193,14 +227,14 @@ def test_a_fleet_of_the_hub_costs_what_its_meters_run_for(hub: HubEmulator) -> N
     hub.add_space("acme/page", sdk="static")
     hub.advance(3600)
     hook = HfSpacesHook()
-    fleet = FleetCost.of(hook.list_spaces(author="acme", expand="runtime"), hook.price_list())
+    fleet = FleetCost.from_spaces(hook.list_spaces(author="acme", expand="runtime"), hook.price_list())
     assert fleet.hourly == pytest.approx(hub.bill().total_usd, rel=1e-4)
     assert (fleet.total.spaces, fleet.total.billed, fleet.total.unknown) == (5, 2, 0)
 
 
 def test_the_table_shows_what_costs_and_says_what_it_leaves_out() -> None:
-    fleet = FleetCost.of([(f"acme/{n}", runtime()) for n in range(4)] + [("acme/x", None)], PRICES)
-    lines = fleet.table(most=2).splitlines()
+    fleet = FleetCost.from_spaces([(f"acme/{n}", runtime()) for n in range(4)] + [("acme/x", None)], PRICES)
+    lines = fleet.table(max_rows=2).splitlines()
     assert [line.split() for line in lines[2:]] == [
         ["acme/0", "RUNNING", "t4-small", "0.40"],
         ["acme/1", "RUNNING", "t4-small", "0.40"],

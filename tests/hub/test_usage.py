@@ -12,7 +12,7 @@ from airflow_provider_hfspaces.hub.cost.prices import PriceList
 from airflow_provider_hfspaces.hub.errors import HubProtocolError
 from airflow_provider_hfspaces.hub.models import HardwareFlavor
 
-PRICES = PriceList.of(
+PRICES = PriceList.from_flavors(
     [HardwareFlavor.from_payload({"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"})]
 )
 
@@ -31,7 +31,7 @@ def item(product: str = "spaces/t4-small/minutes", **said: Any) -> dict[str, Any
 
 
 def usage(*items: Any, **options: Any) -> BilledUsage:
-    return BilledUsage.of({"usage": {"Spaces": list(items)}}, PRICES, **options)
+    return BilledUsage.from_payload({"usage": {"Spaces": list(items)}}, PRICES, **options)
 
 
 def test_what_was_billed_stands_beside_the_list_price_of_the_same_minutes() -> None:
@@ -71,11 +71,13 @@ def test_a_space_is_named_as_it_is_called_now() -> None:
 )
 def test_an_answer_that_cannot_be_read_is_an_error_of_the_hub(payload: dict[str, Any]) -> None:
     with pytest.raises(HubProtocolError, match="billing usage cannot be read"):
-        BilledUsage.of(payload, PRICES)
+        BilledUsage.from_payload(payload, PRICES)
 
 
 def test_a_period_without_spaces_is_none_to_worry_about() -> None:
-    found = BilledUsage.of({"usage": {}, "period": {"periodStart": "2026-11-01T00:00:00.000Z"}}, PRICES)
+    found = BilledUsage.from_payload(
+        {"usage": {}, "period": {"periodStart": "2026-11-01T00:00:00.000Z"}}, PRICES
+    )
     assert (found.spaces, found.usd, found.estimate, found.period_start) == (
         (),
         0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -53,7 +54,7 @@ def report(page: Path) -> Report:
 
     def run(**options: Any) -> dict[str, Any]:
         operator = SpacesCostReportOperator(
-            task_id="report", **{"author": "acme", "path": str(page), **options}
+            task_id="report", **{"author": "acme", "path": str(page), "allow_empty": True, **options}
         )
         result: dict[str, Any] = Try().run(operator)
         return result
@@ -100,7 +101,7 @@ def restart(at: str, saved: float | None = 4.4, **said: Any) -> dict[str, Any]:
 
 
 def history(page: Path) -> History:
-    return History.of_page(page.read_text())
+    return History.from_page(page.read_text())
 
 
 # What it says
@@ -127,7 +128,7 @@ def test_the_totals_are_what_the_hub_bills(
     assert (result["owner"], result["path"]) == ("acme", str(page))
     shown = Page(page.read_text())
     assert "$2.03 an hour now, estimated" in shown.text
-    assert "$1,481.90 a month (730 h) if left so, estimated" in shown.text
+    assert "$1,481.90 a month (730 h) if nothing changes, estimated" in shown.text
     assert "a10g-small, 1 Space $2.00 an hour" in shown.text
     assert "All 180 $2.03 $2.03 $0.00" in shown.text
     assert f"{hub.url}/spaces/acme/owl" in shown.links
@@ -164,7 +165,7 @@ def test_an_owner_without_spaces_gets_a_page_all_the_same(
     hub: HubEmulator, report: Report, page: Path
 ) -> None:
     hub.add_organization("acme", members={"alice": "admin"})
-    result = report()
+    result = report(allow_empty=True)
     assert (result["fleet"]["spaces"], result["fleet"]["hourly_cost"]) == (0, 0)
     assert "no Spaces that the token may see" in Page(page.read_text()).text
 
@@ -200,7 +201,32 @@ def test_only_some_spaces_are_looked_at(
     result = report(include=include, exclude=exclude)
     assert {each["repo_id"] for each in result["fleet"]["costing"]} == seen
     assert {each["repo_id"] for each in result["billing"]["spaces"]} == seen
-    assert "Spaces like" in Page(page.read_text()).text
+    assert "Spaces that match" in Page(page.read_text()).text
+
+
+def test_what_is_building_on_paid_hardware_counts_with_its_cost_when_built(
+    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
+) -> None:
+    hub.add_space("acme/owl", hardware="a100-large", stage="BUILDING")
+    hub.add_space("acme/gpu", hardware="t4-small", stage="BUILDING", replicas=2, sleep_time=HOUR)
+    hub.add_space("acme/free", stage="BUILDING")
+    hub.add_space("acme/on", hardware="cpu-upgrade", sleep_time=HOUR)
+    result = report()
+    fleet = result["fleet"]
+    assert (fleet["hourly_cost"], fleet["hourly_cost_when_started"]) == (0.03, 3.33)
+    assert (fleet["billed"], fleet["starting"]) == (1, 2)
+    assert fleet["monthly_cost"] == pytest.approx(3.33 * 730)
+    assert {each["repo_id"] for each in fleet["costing"]} == {"acme/owl", "acme/gpu", "acme/on"}
+    assert result["findings"] == [
+        {"repo_id": "acme/owl", "reasons": ["never sleeps: it has no sleep time"], "hourly_cost": 2.5}
+    ]
+    shown = Page(page.read_text()).text
+    assert "$3.33 an hour when the builds are done, estimated" in shown
+    assert "2 are building, and billed when the build is done" in shown
+    assert "a100-large, 1 Space $2.50 an hour when built, $0.00 now" in shown
+    assert "cost $0.03 an hour, $3.33 an hour when the builds are done" in task_log.text
+    hub.advance(HOUR / 2)
+    assert report()["fleet"]["hourly_cost"] == 3.33
 
 
 # What is on and should perhaps not be
@@ -461,7 +487,7 @@ def test_entries_that_cannot_be_read_are_left_out(
     report(savings=[restart("2026-11-23T07:00:00+00:00"), restart("2026-11-24T07:00:00+00:00", 2.6)])
     page.write_text(page.read_text().replace('"saved": 4.4', '"saved": NaN'))
     assert report()["savings_total"] == 2.6
-    assert "1 entries in the history" in task_log.text
+    assert "1 entries of its history" in task_log.text
 
 
 def test_a_page_of_another_owner_is_replaced(
@@ -469,13 +495,45 @@ def test_a_page_of_another_owner_is_replaced(
 ) -> None:
     report(savings=restart("2026-11-23T07:00:00+00:00"))
     assert report(author="other")["savings_total"] == 0
-    assert "is about acme, not other" in task_log.text
+    assert "a report about acme, not other" in task_log.text
 
 
 def test_a_page_that_cannot_be_read_is_not_replaced(hub: HubEmulator, report: Report, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(OSError, match="file"):
         report(path=str(tmp_path / "file" / "cost.html"))
+
+
+def test_a_history_of_impossible_numbers_and_times_is_read_without_them(
+    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
+) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small")
+    good, impossible = {"saved": 4.4, "restarted": 1, "failed": 0}, {"restarted": 1, "failed": 0}
+    savings = [
+        {"at": "2026-11-23T07:00:00+00:00", **good},
+        {"at": "0001-01-01T00:00:00+00:00", **good},
+        {"at": "9999-12-31T00:00:00+00:00", **good},
+        {"at": "2026-11-24T07:00:00+00:00", "saved": 10**400, **impossible},
+        {"at": "2026-11-25T07:00:00+00:00", "saved": 1e308, **impossible},
+        {"at": "2026-11-26T07:00:00+00:00", "saved": 1e308, **impossible},
+    ]
+    on = {"hardware": "t4-small", "since": "0001-01-01T00:00:00", "stage": "RUNNING", "stage_since": "x"}
+    stored = {"owner": "acme", "fleet": [], "savings": savings, "on": {"acme/gpu": on}}
+    page.parent.mkdir()
+    page.write_text(f'<script type="application/json" id="hf-spaces-history">{json.dumps(stored)}</script>')
+    assert report()["savings_total"] == 4.4
+    assert "6 entries of its history cannot be read" in task_log.text
+    assert "$4.40 saved by 1 pause, estimated" in Page(page.read_text()).text
+    assert report(savings=restart("2026-11-27T07:00:00+00:00"))["savings_total"] == 8.8
+
+
+def test_mornings_that_restarted_nothing_are_not_counted_as_pauses(
+    hub: HubEmulator, report: Report, page: Path
+) -> None:
+    empty = [restart(f"2026-11-2{day}T07:00:00+00:00", 0, spaces=[]) for day in (4, 5)]
+    report(savings=[restart("2026-11-23T07:00:00+00:00"), *empty])
+    assert "$4.40 saved by 1 pause, estimated" in Page(page.read_text()).text
+    assert len(history(page).savings) == 1
 
 
 # What is hostile
@@ -559,7 +617,83 @@ def test_a_list_that_leaves_the_sleep_time_out_is_asked_about_again(
         assert [each.path for each in hub.seen][2:] == ["/api/spaces/acme/a/runtime"]
 
 
+def test_one_space_with_an_unreadable_runtime_is_named_and_the_others_are_reported(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = {"stage": "RUNNING", "hardware": {"current": "t4-small", "requested": "t4-small"}}
+    price = {"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}
+    listed = [
+        {"id": "acme/good", "runtime": {**running, "gcTimeout": 60}},
+        {"id": "acme/odd", "runtime": {"stage": None}},
+        {"id": "acme/text", "runtime": {"stage": "RUNNING", "hardware": "t4-small"}},
+    ]
+    with StubHub(Say(body=[price]), Say(body=listed)) as hub:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
+        operator = SpacesCostReportOperator(task_id="report", author="acme", path=str(page), billing=False)
+        result = Try().run(operator)
+    assert [each["repo_id"] for each in result["findings"]] == ["acme/odd", "acme/text"]
+    assert (result["fleet"]["hourly_cost"], result["fleet"]["unknown"]) == (0.4, 2)
+
+
 # Where it is kept
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"), [({}, 0o600), ({"mode": 0o640}, 0o640), ({"mode": "644"}, 0o644)]
+)
+def test_a_new_page_is_private_unless_a_mode_is_set(
+    hub: HubEmulator, report: Report, page: Path, options: dict[str, Any], mode: int
+) -> None:
+    before = os.umask(0)
+    try:
+        report(**options)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(page.stat().st_mode) == mode
+
+
+def test_a_mode_replaces_the_permissions_of_an_existing_page(
+    hub: HubEmulator, report: Report, page: Path
+) -> None:
+    report()
+    page.chmod(0o666)
+    report(mode=0o600)
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("where", ["page", "folder"])
+def test_a_link_of_another_user_is_not_followed(
+    hub: HubEmulator, report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    precious, link = tmp_path / "precious", tmp_path / "link"
+    precious.mkdir()
+    (precious / "page").write_text("precious")
+    link.symlink_to(precious / "page" if where == "page" else precious)
+    if os.geteuid() == 0:
+        os.chown(link, 4711, 4711, follow_symlinks=False)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(AirflowFailException, match="owned by another user"):
+        report(path=str(link if where == "page" else link / "page"))
+    assert (precious / "page").read_text() == "precious"
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("make", ["pipe", "device", "socket"])
+def test_what_is_not_a_regular_file_is_refused_at_once(
+    hub: HubEmulator, report: Report, tmp_path: Path, make: str
+) -> None:
+    path = tmp_path / "s"
+    if make == "pipe":
+        os.mkfifo(path)
+    elif make == "socket":
+        with socket.socket(socket.AF_UNIX) as unix:
+            unix.bind(str(path))
+    else:
+        path = Path("/dev/zero")
+    with pytest.raises(AirflowFailException, match="is not a regular file"):
+        report(path=str(path))
+    assert hub.requests == []
 
 
 def test_a_reader_sees_the_old_page_or_the_new_one(
@@ -596,7 +730,7 @@ def test_any_storage_of_airflow_keeps_it(hub: HubEmulator, report: Report, tmp_p
     url = f"memory://{tmp_path.name}/cost.html"
     report(path=url)
     report(path=url)
-    assert len(History.of_page(object_storage_path(url).read_text()).fleet) == 2
+    assert len(History.from_page(object_storage_path(url).read_text()).fleet) == 2
     report(path=f"file://{tmp_path}/cost.html")
     assert history(tmp_path / "cost.html").owner == "acme"
 
@@ -604,9 +738,9 @@ def test_any_storage_of_airflow_keeps_it(hub: HubEmulator, report: Report, tmp_p
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"path": ""}, "names no file"),
-        ({"path": "reports/"}, "names no file"),
-        ({"path": "/"}, "names no file"),
+        ({"path": ""}, "is not the path of a file"),
+        ({"path": "reports/"}, "is not the path of a file"),
+        ({"path": "/"}, "is not the path of a file"),
         ({"path": "."}, "is a folder"),
         ({"path": "nowhere://x/y.html"}, "nowhere://x/y.html"),
         ({"savings": {"action": "pause", "at": "2026-11-23T07:00:00+00:00", "spaces": []}}, "savings takes"),
@@ -616,6 +750,10 @@ def test_any_storage_of_airflow_keeps_it(hub: HubEmulator, report: Report, tmp_p
         ({"savings": restart("2026-11-23T07:00:00+00:00", float("nan"))}, "savings takes"),
         ({"include": 5}, "include is a string"),
         ({"exclude": [5]}, "exclude is a string"),
+        ({"mode": "rw"}, "mode='rw' is not a file mode"),
+        ({"mode": 0o1777}, "is not a file mode"),
+        ({"savings": restart("2026-11-23T07:00:00+00:00", 10**400)}, "savings takes"),
+        ({"savings": restart("0001-01-01T00:00:00+00:00")}, "savings takes"),
         ({"author": "a/b"}, "no name of a user or an organization"),
     ],
 )
@@ -639,6 +777,13 @@ def test_a_refused_token_costs_no_retries(
 # Whose Spaces
 
 
+def test_an_owner_for_whom_the_hub_lists_nothing_fails(hub: HubEmulator, report: Report, page: Path) -> None:
+    hub.add_space("acme/gpu", hardware="t4-small")
+    with pytest.raises(AirflowFailException, match="author='acmee': the Hub lists no Spaces"):
+        report(author="acmee", allow_empty=False)
+    assert not page.exists()
+
+
 def test_without_an_author_the_connection_or_the_token_says_whose(
     hub: HubEmulator, report: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -648,7 +793,7 @@ def test_without_an_author_the_connection_or_the_token_says_whose(
     monkeypatch.setenv(
         "AIRFLOW_CONN_HF_SPACES_DEFAULT", json.dumps({"conn_type": "hf_spaces", "host": hub.url})
     )
-    with pytest.raises(AirflowFailException, match="Whose Spaces"):
+    with pytest.raises(AirflowFailException, match="author is missing"):
         report(author=None)
 
 
@@ -658,6 +803,7 @@ def test_path_owner_and_savings_are_templates(hub: HubEmulator, page: Path) -> N
         path=f"{page.parent}/{{{{ owner }}}}-{{{{ ds }}}}.html",
         author="{{ owner }}",
         savings="{{ morning }}",
+        allow_empty=True,
     )
     morning = restart("2026-11-23T07:00:00+00:00")
     operator.render_template_fields({"owner": "acme", "ds": "2026-11-23", "morning": morning})

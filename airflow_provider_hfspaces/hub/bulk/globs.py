@@ -1,4 +1,4 @@
-"""Which Spaces are meant by their names."""
+"""Select Spaces by name patterns."""
 
 from __future__ import annotations
 
@@ -13,54 +13,57 @@ __all__ = ["NameGlobs", "texts"]
 
 @dataclass(frozen=True)
 class NameGlobs:
-    """Globs such as ``acme/demo-*`` or ``demo-*``, whose case does not matter, as in the Hub's own ids.
+    """Globs such as ``acme/demo-*`` or ``demo-*``, matched case-insensitively, as the Hub's ids are.
 
-    :ivar include: only what fits one of these; none stands for all.
-    :ivar exclude: nothing that fits one of these.
+    :ivar include: only Spaces that match one of these; empty matches every Space.
+    :ivar exclude: no Spaces that match one of these.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, include: str | Iterable[str] | None, exclude: str | Iterable[str] | None) -> NameGlobs:
-        """Read what a user gave.
+    def from_options(
+        cls, include: str | Iterable[str] | None, exclude: str | Iterable[str] | None
+    ) -> NameGlobs:
+        """Validate globs: one or several of each kind.
 
-        :raises InvalidInput: for anything but globs.
+        :raises InvalidInput: if one is not a non-empty string.
         """
         return cls(tuple(texts(include, "include")), tuple(texts(exclude, "exclude")))
 
-    def fit(self, repo_id: str) -> bool:
-        """Whether a Space is among those meant."""
-        wanted = not self.include or any(_fits(repo_id, glob) for glob in self.include)
-        return wanted and not any(_fits(repo_id, glob) for glob in self.exclude)
+    def matches(self, repo_id: str) -> bool:
+        """Whether a Space is selected, by its id or by its name alone."""
+        included = not self.include or any(_matches(repo_id, glob) for glob in self.include)
+        return included and not any(_matches(repo_id, glob) for glob in self.exclude)
 
     def __str__(self) -> str:
         parts = []
         if self.include:
-            parts.append(f"Only Spaces like {', '.join(self.include)}.")
+            parts.append(f"Only Spaces that match {', '.join(self.include)}.")
         if self.exclude:
-            parts.append(f"No Spaces like {', '.join(self.exclude)}.")
+            parts.append(f"No Spaces that match {', '.join(self.exclude)}.")
         return " ".join(parts)
 
 
-def texts(given: str | Iterable[str] | None, what: str) -> list[str]:
-    """A list of strings, also of one alone.
+def texts(value: str | Iterable[str] | None, name: str) -> list[str]:
+    """The value as a list of strings; a single string becomes a list of one.
 
-    :raises InvalidInput: for anything else, empty strings included.
+    :param name: the parameter's name, for the error.
+    :raises InvalidInput: for anything else, including empty strings.
     """
-    if given is None:
+    if value is None:
         return []
-    found = [given] if isinstance(given, str) else given
-    if not isinstance(found, Iterable):
-        raise InvalidInput(f"{what} is a string or a list of strings; got {given!r:.200}.")
-    found = list(found)
-    for each in found:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, Iterable):
+        raise InvalidInput(f"{name} is a string or a list of strings; got {value!r:.200}.")
+    items = list(items)
+    for each in items:
         if not isinstance(each, str) or not each.strip():
-            raise InvalidInput(f"{what} is a string or a list of strings; got {each!r:.200} in it.")
-    return [each.strip() for each in found]
+            raise InvalidInput(f"{name} is a string or a list of strings; got {each!r:.200} in it.")
+    return [each.strip() for each in items]
 
 
-def _fits(repo_id: str, glob: str) -> bool:
+def _matches(repo_id: str, glob: str) -> bool:
     either = (repo_id.casefold(), repo_id.casefold().rpartition("/")[2])
     return any(fnmatchcase(each, glob.casefold()) for each in either)

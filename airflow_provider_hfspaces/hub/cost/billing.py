@@ -1,4 +1,4 @@
-"""What the Hub says that it billed, beside what its price list makes of the same minutes."""
+"""The usage that the Hub billed for Spaces, compared with its price list for the same minutes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _PRODUCT = re.compile(r"spaces/(?!storage-)([^/]+)/minutes")
 
 @dataclass(frozen=True)
 class BilledSpace:
-    """What the Hub billed for a Space on one flavor in this period.
+    """What the Hub billed for a Space on one flavor in a billing period.
 
-    :ivar repo_id: the Space; the Hub's own id of it where the Hub gives no name.
+    :ivar repo_id: the Space, or the Hub's internal id if the Hub gives no name.
     :ivar minutes: billed minutes of all replicas together.
-    :ivar usd: what the Hub says that they cost.
-    :ivar estimate: what they cost by the price list; ``None`` where that has no price.
-    :ivar active_minutes: of the time that still goes on; ``None`` if none does.
+    :ivar usd: USD that the Hub billed for these minutes.
+    :ivar estimate: USD for these minutes by the price list; ``None`` if it lists no price.
+    :ivar active_minutes: minutes of the period of use that is still running; ``None`` if none is.
     """
 
     repo_id: str
@@ -36,7 +36,7 @@ class BilledSpace:
 
     @property
     def difference(self) -> float | None:
-        """USD that the Hub billed above the estimate; below 0 if less."""
+        """USD that the Hub billed beyond the estimate; negative if it billed less."""
         return None if self.estimate is None else round(self.usd - self.estimate, 6)
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,12 +53,12 @@ class BilledSpace:
 
 @dataclass(frozen=True)
 class BilledUsage:
-    """The Spaces in the answer of ``GET /api/settings/billing/usage`` or an organization's.
+    """The part about Spaces of ``GET /api/settings/billing/usage``, or of an organization's usage.
 
-    :ivar spaces: the dearest first.
-    :ivar period_start: of the period that the Hub bills by, as ISO 8601; ``None`` if not said.
-    :ivar period_end: likewise.
-    :ivar other: USD for the Spaces but not for their minutes, such as a retired storage tier.
+    :ivar spaces: the most expensive first.
+    :ivar period_start: start of the billing period, as ISO 8601; ``None`` if the answer has none.
+    :ivar period_end: end of the billing period, as ISO 8601; ``None`` if the answer has none.
+    :ivar other: USD for anything but minutes, such as a retired storage tier.
     """
 
     spaces: tuple[BilledSpace, ...]
@@ -67,7 +67,7 @@ class BilledUsage:
     other: float = 0.0
 
     @classmethod
-    def of(
+    def from_payload(
         cls,
         payload: Mapping[str, Any],
         prices: PriceList,
@@ -77,17 +77,17 @@ class BilledUsage:
     ) -> BilledUsage:
         """Read the Hub's answer.
 
-        :param names: the Spaces' present names by the Hub's own ids, which outlive a rename.
-        :param wanted: which Spaces to take.
-        :raises HubProtocolError: for an answer that cannot be read.
+        :param names: the current names of Spaces by the Hub's internal ids, which survive a rename.
+        :param wanted: returns True for the Spaces to include. Default: all of them.
+        :raises HubProtocolError: if the answer cannot be read.
         """
         try:
-            return cls._of(payload, prices, names or {}, wanted)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise HubProtocolError(f"The Hub's billing usage cannot be read: {error!r}.") from error
+            return cls._read(payload, prices, names or {}, wanted)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise HubProtocolError(f"The Hub's billing usage cannot be read: {error!r:.200}.") from error
 
     @classmethod
-    def _of(
+    def _read(
         cls,
         payload: Mapping[str, Any],
         prices: PriceList,
@@ -102,12 +102,12 @@ class BilledUsage:
             if not wanted(repo_id):
                 continue
             micro = float(item["totalCostMicroUSD"])
-            found = _PRODUCT.fullmatch(str(item["product"]))
-            if found is None:
+            minutes_of = _PRODUCT.fullmatch(str(item["product"]))
+            if minutes_of is None:
                 other += micro / 1_000_000
                 continue
             time = (float(item["quantity"]), micro, bool(item.get("active")))
-            times.setdefault((repo_id, found[1]), []).append(time)
+            times.setdefault((repo_id, minutes_of[1]), []).append(time)
         spaces = []
         for (repo_id, hardware), each in times.items():
             minutes = math.fsum(time[0] for time in each)
@@ -137,17 +137,17 @@ class BilledUsage:
 
     @property
     def estimate(self) -> float | None:
-        """USD by the price list for the same minutes; ``None`` if it has not all the prices."""
+        """USD for the same minutes by the price list; ``None`` if a price is missing."""
         known = [each.estimate for each in self.spaces if each.estimate is not None]
         return round(math.fsum(known), 6) if len(known) == len(self.spaces) else None
 
     @property
     def difference(self) -> float | None:
-        """USD that the Hub billed above the estimate, where the list has all the prices."""
+        """USD that the Hub billed beyond the estimate; ``None`` if a price is missing."""
         return None if self.estimate is None else round(self.usd - self.estimate, 6)
 
     def active(self, repo_id: str) -> BilledSpace | None:
-        """The entry of a Space for which the Hub's meter runs."""
+        """The entry of a Space whose usage is still running."""
         return next((x for x in self.spaces if x.repo_id == repo_id and x.active_minutes is not None), None)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What Spaces cost, by the Hub's own price list: estimates, in USD, to the Hub's own rules.
+"""Estimates of what Spaces cost, in USD, from the Hub's price list and by the Hub's billing rules.
 
-The Hub bills each replica by the begun minute, from when the app starts, on hardware that costs.
-What no price is known for is ``None``, never 0.
+The Hub bills each replica by the begun minute, from the moment the app starts, on paid hardware. A build
+is not billed, but the Space is as soon as the build is done: amounts "when started" count such Spaces.
+An unknown price is ``None``, never 0.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, HardwareFlavor, SpaceInfo, SpaceRuntime
-from airflow_provider_hfspaces.hub.stages import BILLED_STAGES
+from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, STARTING_STAGES
 from airflow_provider_hfspaces.hub.text import text_table
 
 __all__ = [
@@ -33,66 +34,67 @@ HOURS_PER_MONTH = 730
 
 
 def billed_minutes(seconds: float) -> int:
-    """How many minutes the Hub bills for an unbroken time: each begun one."""
+    """Minutes that the Hub bills for a continuous period: every begun minute counts."""
     return math.ceil(round(max(seconds, 0) / 60, 6))
 
 
 def cost_of(hourly: float, seconds: float) -> float:
-    """What an unbroken time costs, in USD: what a lease of hardware cost.
+    """USD for a continuous period on paid hardware, such as the length of a lease.
 
     :param hourly: USD per hour, for all replicas together.
-    :param seconds: how long; each begun minute counts.
+    :param seconds: length of the period; every begun minute counts.
     """
     return round(hourly / 60 * billed_minutes(seconds), 6)
 
 
 def saved_by_pause(hourly: float, seconds: float) -> float:
-    """What a pause saves until its restart, in USD: what as much running would have cost.
+    """USD that a pause saves until the restart: what the Space would have cost in that time.
 
-    At the most: a Space with a sleep time might have slept for part of it.
+    This is an upper bound, because a Space with a sleep time may have slept for part of the period.
 
-    :param hourly: USD per hour, for all replicas together, when it runs.
-    :param seconds: from the pause to the restart; only whole minutes count, since the begun one
-        before the pause is billed.
+    :param hourly: USD per hour while the Space runs, for all replicas together.
+    :param seconds: from the pause to the restart. Only whole minutes count, because the Hub bills the
+        minute in which the pause begins.
     """
     return round(hourly / 60 * math.floor(round(max(seconds, 0) / 60, 6)), 6)
 
 
 def replicas_of(runtime: SpaceRuntime) -> int:
-    """How many replicas are billed: those that run or those that were asked for, if these are more."""
+    """Number of billed replicas: the current or the requested number, whichever is larger."""
     counts = (runtime.replicas.requested, runtime.replicas.current, 1)
     return max(each for each in counts if isinstance(each, int))
 
 
 @dataclass(frozen=True)
 class PriceList:
-    """The Hub's prices at one moment.
+    """The Hub's prices at one point in time.
 
-    :ivar flavors: by name.
-    :ivar as_of: when the list was read, in UTC: the Hub's own has no date.
+    :ivar flavors: the flavors by name.
+    :ivar as_of: when the list was read, in UTC. The Hub's list has no date of its own.
     """
 
     flavors: Mapping[str, HardwareFlavor]
     as_of: datetime
 
     @classmethod
-    def of(cls, flavors: Iterable[HardwareFlavor], as_of: datetime | None = None) -> PriceList:
-        """The list as ``GET /api/spaces/hardware`` answers it.
+    def from_flavors(cls, flavors: Iterable[HardwareFlavor], as_of: datetime | None = None) -> PriceList:
+        """A price list from the answer of ``GET /api/spaces/hardware``.
 
-        :param as_of: when it was read; now, by default.
+        :param as_of: when the list was read, in UTC. Default: now.
         """
         return cls({flavor.name: flavor for flavor in flavors}, as_of or datetime.now(timezone.utc))
 
     def hourly(self, hardware: str, replicas: int = 1) -> float | None:
-        """USD per hour, 0 for a free flavor; ``None`` where the Hub lists no price."""
+        """USD per hour: 0 for a free flavor, ``None`` if the Hub lists no price."""
         flavor = self.flavors.get(hardware)
         hourly = 0.0 if hardware in FREE_HARDWARE else flavor.hourly_cost if flavor else None
         return None if hourly is None else round(hourly * replicas, 3)
 
     def of_minutes(self, hardware: str, minutes: float) -> float | None:
-        """USD for billed minutes of all replicas together, by the listed price of one.
+        """USD for billed minutes of all replicas together, at the listed price per minute.
 
-        Closer to a bill than hours are: the Hub lists 0.006667 a minute for $0.40 an hour.
+        This is closer to the Hub's bill than the hourly price: the Hub lists $0.006667 a minute for
+        hardware at $0.40 an hour.
         """
         if hardware in FREE_HARDWARE:
             return 0.0
@@ -104,7 +106,7 @@ class PriceList:
         return round(minute * minutes, 6)
 
     def of_space(self, runtime: SpaceRuntime) -> float | None:
-        """USD per hour that a Space costs now, with all its replicas; 0 while it is not billed."""
+        """USD per hour that a Space costs now, with all its replicas: 0 while it is not billed."""
         hardware = runtime.hardware or runtime.requested_hardware
         if hardware is None and runtime.stage in BILLED_STAGES and not runtime.is_static:
             return None
@@ -112,8 +114,17 @@ class PriceList:
             return 0.0
         return self.hourly(hardware, replicas_of(runtime))
 
+    def when_started(self, runtime: SpaceRuntime) -> float | None:
+        """USD per hour that a Space costs once its build or start is done.
+
+        For a Space that is not building or starting, this is what it costs now.
+        """
+        if runtime.stage in STARTING_STAGES:
+            return self.if_running(runtime)
+        return self.of_space(runtime)
+
     def if_running(self, runtime: SpaceRuntime) -> float | None:
-        """USD per hour that a Space costs when it runs on the hardware that it is set to."""
+        """USD per hour that a Space costs while it runs on the hardware that it is set to."""
         hardware = runtime.configured_hardware
         if hardware is None:
             return 0.0 if runtime.is_static else None
@@ -124,11 +135,14 @@ class PriceList:
 class SpaceCost:
     """One Space of a fleet and what it costs.
 
-    :ivar stage: ``None`` where the Hub did not say.
-    :ivar hardware: what it runs on, or is set to while it does not run.
+    :ivar stage: ``None`` if the Hub's answer does not say.
+    :ivar hardware: the flavor that the Space runs on, or is set to while it does not run.
     :ivar hourly: USD per hour now, with all replicas; ``None`` if no price is known.
-    :ivar if_running: USD per hour when it runs; ``None`` if no price is known.
-    :ivar is_billed: whether the Hub bills this moment.
+    :ivar when_started: USD per hour once the build or start that is under way is done; otherwise
+        :attr:`hourly`.
+    :ivar if_running: USD per hour while it runs; ``None`` if no price is known.
+    :ivar is_billed: whether the Hub bills the Space now.
+    :ivar will_be_billed: whether the Space is not billed now and will be when its build is done.
     """
 
     repo_id: str
@@ -136,23 +150,33 @@ class SpaceCost:
     hardware: str | None
     replicas: int
     hourly: float | None
+    when_started: float | None
     if_running: float | None
     is_billed: bool
+    will_be_billed: bool
 
     @classmethod
-    def of(cls, repo_id: str, runtime: SpaceRuntime | None, prices: PriceList) -> SpaceCost:
-        """What a Space costs; all of it unknown without a runtime."""
+    def from_runtime(cls, repo_id: str, runtime: SpaceRuntime | None, prices: PriceList) -> SpaceCost:
+        """Estimate what a Space costs. Without a runtime, everything is unknown."""
         if runtime is None:
-            return cls(repo_id, None, None, 1, None, None, False)
+            return cls(repo_id, None, None, 1, None, None, None, False, False)
+        when_started = prices.when_started(runtime)
         return cls(
             repo_id=repo_id,
             stage=runtime.stage,
             hardware=runtime.hardware or runtime.requested_hardware,
             replicas=replicas_of(runtime),
             hourly=prices.of_space(runtime),
+            when_started=when_started,
             if_running=prices.if_running(runtime),
             is_billed=runtime.is_billed,
+            will_be_billed=runtime.stage in STARTING_STAGES and not runtime.is_billed and when_started != 0,
         )
+
+    @property
+    def costs_something(self) -> bool:
+        """Whether the Space costs money now or when it has started, or at an unknown price."""
+        return self.hourly != 0 or self.when_started != 0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -162,36 +186,43 @@ class SpaceCost:
             "hardware": self.hardware,
             "replicas": self.replicas,
             "hourly_cost": self.hourly,
+            "hourly_cost_when_started": self.when_started,
             "hourly_cost_running": self.if_running,
             "is_billed": self.is_billed,
+            "will_be_billed": self.will_be_billed,
         }
 
 
 @dataclass(frozen=True)
 class SubtotalCost:
-    """The part of a fleet that is alike in something.
+    """The sum over a group of Spaces.
 
-    :ivar spaces: how many there are.
-    :ivar billed: how many of them the Hub bills now.
-    :ivar unknown: how many cost what nobody knows; they are not in ``hourly``.
-    :ivar hourly: USD per hour now, of those whose price is known.
+    :ivar spaces: number of Spaces in the group.
+    :ivar billed: number of Spaces that the Hub bills now.
+    :ivar starting: number of Spaces that are not billed now and will be when their build is done.
+    :ivar unknown: number of Spaces at an unknown price. The sums leave them out.
+    :ivar hourly: USD per hour now.
+    :ivar when_started: USD per hour once every build and start that is under way is done.
     """
 
     spaces: int
     billed: int
+    starting: int
     unknown: int
     hourly: float
+    when_started: float
 
     @classmethod
-    def of(cls, spaces: Iterable[SpaceCost]) -> SubtotalCost:
-        """The sum of these."""
+    def from_spaces(cls, spaces: Iterable[SpaceCost]) -> SubtotalCost:
+        """Add up these Spaces."""
         listed = list(spaces)
-        known = [each.hourly for each in listed if each.hourly is not None]
         return cls(
             spaces=len(listed),
             billed=sum(each.is_billed for each in listed),
-            unknown=len(listed) - len(known),
-            hourly=round(math.fsum(known), 3),
+            starting=sum(each.will_be_billed for each in listed),
+            unknown=sum(each.hourly is None or each.when_started is None for each in listed),
+            hourly=_sum_of_known(each.hourly for each in listed),
+            when_started=_sum_of_known(each.when_started for each in listed),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -199,16 +230,22 @@ class SubtotalCost:
         return {
             "spaces": self.spaces,
             "billed": self.billed,
+            "starting": self.starting,
             "unknown": self.unknown,
             "hourly_cost": self.hourly,
+            "hourly_cost_when_started": self.when_started,
         }
+
+
+def _sum_of_known(amounts: Iterable[float | None]) -> float:
+    return round(math.fsum(each for each in amounts if each is not None), 3)
 
 
 @dataclass(frozen=True)
 class FleetCost:
-    """What an owner's Spaces cost now.
+    """What a list of Spaces costs.
 
-    :ivar spaces: the dearest first, those of unknown cost before those that cost nothing.
+    :ivar spaces: the most expensive first, Spaces at an unknown price before those that cost nothing.
     :ivar prices_as_of: when the price list was read, in UTC.
     """
 
@@ -217,18 +254,20 @@ class FleetCost:
     total: SubtotalCost = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "total", SubtotalCost.of(self.spaces))
+        object.__setattr__(self, "total", SubtotalCost.from_spaces(self.spaces))
 
     @classmethod
-    def of(cls, fleet: Iterable[SpaceInfo | tuple[str, SpaceRuntime | None]], prices: PriceList) -> FleetCost:
-        """What these Spaces cost.
+    def from_spaces(
+        cls, fleet: Iterable[SpaceInfo | tuple[str, SpaceRuntime | None]], prices: PriceList
+    ) -> FleetCost:
+        """Estimate what these Spaces cost.
 
-        :param fleet: as ``list_spaces(expand="runtime")`` yields them, or pairs of a Space's id and
-            its runtime.
+        :param fleet: Spaces as ``list_spaces(expand="runtime")`` yields them, or pairs of a Space's id
+            and its runtime.
         """
         pairs = ((each.id, each.runtime) if isinstance(each, SpaceInfo) else each for each in fleet)
-        spaces = [SpaceCost.of(repo_id, runtime, prices) for repo_id, runtime in pairs]
-        return cls(tuple(sorted(spaces, key=_dearest_first)), prices.as_of)
+        spaces = [SpaceCost.from_runtime(repo_id, runtime, prices) for repo_id, runtime in pairs]
+        return cls(tuple(sorted(spaces, key=_most_expensive_first)), prices.as_of)
 
     @property
     def hourly(self) -> float:
@@ -236,56 +275,76 @@ class FleetCost:
         return self.total.hourly
 
     @property
+    def when_started(self) -> float:
+        """USD per hour once every build and start that is under way is done."""
+        return self.total.when_started
+
+    @property
     def monthly(self) -> float:
-        """USD per month, if all stays as it is now."""
-        return round(self.hourly * HOURS_PER_MONTH, 2)
+        """USD per month if nothing changes once every build and start is done."""
+        return round(self.when_started * HOURS_PER_MONTH, 2)
 
     @property
     def unknown(self) -> tuple[SpaceCost, ...]:
-        """The Spaces that cost what nobody knows."""
-        return tuple(each for each in self.spaces if each.hourly is None)
+        """The Spaces at an unknown price."""
+        return tuple(each for each in self.spaces if each.hourly is None or each.when_started is None)
+
+    @property
+    def costing(self) -> tuple[SpaceCost, ...]:
+        """The Spaces that cost money now or when they have started, or at an unknown price."""
+        return tuple(each for each in self.spaces if each.costs_something)
 
     def by_hardware(self) -> dict[str, SubtotalCost]:
-        """By the flavor that a Space runs on, or is set to; the dearest first."""
+        """Subtotals by the flavor that a Space runs on or is set to, the most expensive first."""
         return self._by("hardware")
 
     def by_stage(self) -> dict[str, SubtotalCost]:
-        """By stage; the dearest first."""
+        """Subtotals by stage, the most expensive first."""
         return self._by("stage")
 
     def _by(self, name: str) -> dict[str, SubtotalCost]:
         groups: dict[str, list[SpaceCost]] = {}
         for each in self.spaces:
             groups.setdefault(getattr(each, name) or "none", []).append(each)
-        sums = {key: SubtotalCost.of(spaces) for key, spaces in groups.items()}
-        return dict(sorted(sums.items(), key=lambda item: (-item[1].hourly, item[0])))
+        sums = {key: SubtotalCost.from_spaces(spaces) for key, spaces in groups.items()}
+        return dict(sorted(sums.items(), key=lambda item: (-item[1].when_started, item[0])))
+
+    def in_words(self) -> str:
+        """The totals as part of a sentence: ``$0.40 an hour, $3.53 an hour when the builds are done``."""
+        now = f"${self.hourly:,.2f} an hour"
+        if self.when_started == self.hourly:
+            return now
+        return f"{now}, ${self.when_started:,.2f} an hour when the builds are done"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON, for an XCom: the sums, and those Spaces that cost something or unknown sums."""
+        """As plain JSON, for an XCom: the totals, and the Spaces that cost money or may do so."""
         return {
             **self.total.to_dict(),
             "monthly_cost": self.monthly,
             "by_hardware": {name: each.to_dict() for name, each in self.by_hardware().items()},
             "by_stage": {name: each.to_dict() for name, each in self.by_stage().items()},
-            "costing": [each.to_dict() for each in self.spaces if each.hourly is None or each.hourly > 0],
+            "costing": [each.to_dict() for each in self.costing],
             "prices_as_of": self.prices_as_of.isoformat(),
         }
 
-    def table(self, most: int = 50) -> str:
-        """The Spaces that cost something, for a log.
+    def table(self, max_rows: int = 50) -> str:
+        """The Spaces that cost money, as a table for a log.
 
-        :param most: how many of them to show at the most.
+        :param max_rows: how many Spaces to show; the others share the last row.
         """
-        costing = [each for each in self.spaces if each.hourly is None or each.hourly > 0]
+        costing = self.costing
+        building = self.total.starting > 0 or self.hourly != self.when_started
         rows = [
-            (each.repo_id, each.stage or "?", _on(each), "?" if each.hourly is None else f"{each.hourly:.2f}")
-            for each in costing[:most]
+            (each.repo_id, each.stage or "?", _on(each), _amount(each.hourly), _amount(each.when_started))
+            for each in costing[:max_rows]
         ]
-        if len(costing) > most:
-            rest = SubtotalCost.of(costing[most:])
-            rows.append((f"{rest.spaces:,} more", "", "", _sum(rest)))
-        rows.append((f"all {self.total.spaces:,} Spaces", "", "", _sum(self.total)))
-        return text_table(("Space", "stage", "hardware", "USD/h"), rows, right=[3])
+        if len(costing) > max_rows:
+            rest = SubtotalCost.from_spaces(costing[max_rows:])
+            rows.append((f"{rest.spaces:,} more", "", "", *_sums(rest)))
+        rows.append((f"all {self.total.spaces:,} Spaces", "", "", *_sums(self.total)))
+        header = ("Space", "stage", "hardware", "USD/h", "USD/h when built")
+        shown = len(header) if building else len(header) - 1
+        return text_table(header[:shown], [row[:shown] for row in rows], right=[3, 4])
 
 
 def _on(space: SpaceCost) -> str:
@@ -293,11 +352,18 @@ def _on(space: SpaceCost) -> str:
     return f"{space.hardware or '?'}{times}"
 
 
-def _sum(subtotal: SubtotalCost) -> str:
-    return f"{subtotal.hourly:,.2f}" + (f" + {subtotal.unknown} unknown" if subtotal.unknown else "")
+def _amount(usd: float | None) -> str:
+    return "?" if usd is None else f"{usd:.2f}"
 
 
-def _dearest_first(space: SpaceCost) -> tuple[int, float, str]:
-    if space.hourly is None:
-        return 1, 0.0, space.repo_id
-    return (0 if space.hourly else 2), -space.hourly, space.repo_id
+def _sums(subtotal: SubtotalCost) -> tuple[str, str]:
+    unknown = f" + {subtotal.unknown} unknown" if subtotal.unknown else ""
+    return f"{subtotal.hourly:,.2f}{unknown}", f"{subtotal.when_started:,.2f}{unknown}"
+
+
+def _most_expensive_first(space: SpaceCost) -> tuple[int, float, float, str]:
+    if not space.costs_something:
+        return 2, 0.0, 0.0, space.repo_id
+    if space.when_started is None or space.hourly is None:
+        return 1, 0.0, 0.0, space.repo_id
+    return 0, -space.when_started, -space.hourly, space.repo_id
