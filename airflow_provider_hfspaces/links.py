@@ -1,12 +1,15 @@
-"""Extra links on the page of a task: to the Space, and to its logs."""
+"""Extra links on a task's page: to the Space, and to its logs."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from airflow_provider_hfspaces.compat.imports import BaseOperatorLink, Context, xcom_value
+from airflow_provider_hfspaces.compat.imports import BaseOperatorLink, Context, is_first_start, xcom_value
 
 __all__ = ["SpaceLink", "SpaceLogsLink"]
+
+_persisted: dict[tuple[Any, ...], str] = {}
+"""The addresses that this process has pushed, by task instance and XCom key."""
 
 
 class _SpacePageLink(BaseOperatorLink):
@@ -15,25 +18,38 @@ class _SpacePageLink(BaseOperatorLink):
 
     @classmethod
     def persist(cls, context: Context, endpoint: str, repo_id: str) -> None:
-        """Write the address where Airflow's pages read it, so that the link shows from now on."""
+        """Push the address as an XCom, so that the link shows while the task runs.
+
+        :param endpoint: the address of the Hub.
+        :param repo_id: the Space, as ``owner/name``.
+        """
         address = f"{endpoint}/spaces/{repo_id}{cls.query}"
         context["ti"].xcom_push(key=cls.xcom_key, value=address)
+        _persisted[_key_of(context["ti"], cls.xcom_key)] = address
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The address that the task has written; nothing before it has begun."""
-        return xcom_value(ti_key, self.xcom_key) or ""
+        """Return the address that the task has pushed; an empty text if it has pushed none."""
+        address = _persisted.get(_key_of(ti_key, self.xcom_key))
+        if address is None and not is_first_start(ti_key):
+            address = xcom_value(ti_key, self.xcom_key)
+        return address or ""
 
 
 class SpaceLink(_SpacePageLink):
-    """To the Space's page on the Hub."""
+    """Link to the Space's page on the Hub."""
 
     name = "Open Space"
     xcom_key = "hf_space_link"
 
 
 class SpaceLogsLink(_SpacePageLink):
-    """To the log of the Space's app on the Hub."""
+    """Link to the log of the Space's app on the Hub."""
 
     name = "Space logs"
     xcom_key = "hf_space_logs_link"
     query = "?logs=container"
+
+
+def _key_of(ti: Any, xcom_key: str) -> tuple[Any, ...]:
+    names = ("dag_id", "run_id", "task_id", "map_index", "try_number")
+    return (*(getattr(ti, name, None) for name in names), xcom_key)

@@ -78,6 +78,7 @@ __all__ = [
     "empty_operator",
     "has_trigger_on_kill",
     "hides_value_of",
+    "is_first_start",
     "mask_secret",
     "object_storage_path",
     "trigger_at",
@@ -128,6 +129,16 @@ def xcom_value(ti_key: Any, key: str) -> Any:
     """An XCom of a task instance, for an extra link."""
     module = "airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.models.xcom"
     return import_module(module).XCom.get_value(ti_key=ti_key, key=key)
+
+
+def is_first_start(ti_key: Any) -> bool:
+    """Return whether a worker evaluates a link at the end of a task's first start in this try.
+
+    Airflow 3 does so after every start, and logs an error for an XCom that is missing. Only a task that
+    resumes after a deferral can have pushed one in another process.
+    """
+    context = getattr(ti_key, "_ti_context_from_server", None)
+    return context is not None and not getattr(context, "next_method", None)
 
 
 def object_storage_path(url: str) -> Any:

@@ -13,7 +13,7 @@ from airflow_provider_hfspaces import __version__
 from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException, BaseHook, airflow_version
 from airflow_provider_hfspaces.compat.server import connection_of
 from airflow_provider_hfspaces.failures import mask_written
-from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, InvalidConnection
+from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, InvalidConnection, token_of
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import (
     InvalidInput,
@@ -134,15 +134,14 @@ class HfSpacesHook(BaseHook):
 
     def _no_connection(self) -> InvalidConnection:
         return InvalidConnection(
-            f"There is no connection {self.hf_spaces_conn_id!r}: create one of the type "
-            f"'Hugging Face Spaces' with a token as its password, or name another one in "
-            f"hf_spaces_conn_id."
+            f"Connection {self.hf_spaces_conn_id!r} does not exist. Create a connection of type 'Hugging "
+            f"Face Spaces' with a token as its password, or set hf_spaces_conn_id to another connection."
         )
 
     @cached_property
     def settings(self) -> ConnectionSettings:
         """What the connection says, but for the token."""
-        return ConnectionSettings.of(self._connection)
+        return ConnectionSettings.from_connection(self._connection)
 
     @cached_property
     def client(self) -> HubClient:
@@ -193,10 +192,10 @@ class HfSpacesHook(BaseHook):
     @property
     def rate_budget(self) -> RateBudget:
         """What the token may still send; the same for all clients of this Hub and token."""
-        return RateBudget.of(self.settings.endpoint, checked_token(self._own_token()))
+        return RateBudget.of(self.settings.endpoint, self._own_token())
 
     def _own_token(self) -> str | None:
-        return self._token or (self._connection.password or "").strip() or None
+        return checked_token(self._token) or token_of(self._connection)
 
     def _options(self, within: float | None = None) -> dict[str, Any]:
         """What both clients are made with."""
@@ -229,8 +228,9 @@ class HfSpacesHook(BaseHook):
         """
         if not self.client.has_token:
             raise HubAuthError(
-                f"Space {repo_id} cannot be changed without a token, and the connection "
-                f"{self.hf_spaces_conn_id!r} has none: put one with write access into its password.",
+                f"Space {repo_id} cannot be changed without a token, and connection "
+                f"{self.hf_spaces_conn_id!r} has no token. Set its password to a Hugging Face token with "
+                f"write access.",
                 repo_id=repo_id,
             )
 

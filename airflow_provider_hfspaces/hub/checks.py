@@ -95,6 +95,7 @@ _SHA = re.compile(r"[0-9a-fA-F]{7,40}")
 _FLAVOR = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 _LOOPBACK = re.compile(r"localhost|.+\.localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
+_HUB_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{16,}")
 _LARGEST = 2**53 - 1
 _VOLUME_TYPES = ("bucket", "model", "dataset", "space")
 
@@ -349,30 +350,42 @@ def _check_volume(volume: Volume) -> None:
 
 
 def checked_endpoint(endpoint: str, *, allow_http: bool = False) -> str:
-    """The address of a Hub, without a slash at its end.
+    """Return the address of a Hub, without a slash at its end.
 
-    :param allow_http: accept plain ``http`` to a host that is not this one.
-    :raises InvalidEndpoint: for an address that is none, or that would send the token in the clear.
+    :param allow_http: accept plain ``http`` to a host other than the loopback.
+    :raises InvalidEndpoint: if the address is not valid, or would send the token unencrypted. A user name,
+        password, query or token in the address is not shown.
     """
     try:
         parts = urlsplit(endpoint)
         port_fits = parts.port is None or parts.port > 0
     except ValueError:
-        raise InvalidEndpoint(f"{endpoint!r} is no endpoint: it has the form https://host.") from None
+        raise _invalid_endpoint(endpoint, "it does not have the form https://host") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_fits:
-        raise InvalidEndpoint(f"{endpoint!r} is no endpoint: it has the form https://host.")
+        raise _invalid_endpoint(endpoint, "it does not have the form https://host")
     if re.search(r"[\s\x00-\x1f\x7f\\<>\"{}|^`]", endpoint):
-        raise InvalidEndpoint(f"{endpoint!r} is no endpoint: it holds a character that no address has.")
+        raise _invalid_endpoint(endpoint, "it has a character that is not allowed in an address")
+    if _HUB_TOKEN.search(endpoint):
+        raise _invalid_endpoint(endpoint, "it has a token in it, which belongs into the password")
     if parts.username or parts.password:
-        raise InvalidEndpoint("An endpoint holds no user name and no password: give the token by itself.")
+        raise _invalid_endpoint(endpoint, "it has a user name or a password; set the token by itself")
     if parts.query or parts.fragment:
-        raise InvalidEndpoint(f"{endpoint!r} is no endpoint: it has no query and no fragment.")
+        raise _invalid_endpoint(endpoint, "it has a query or a fragment")
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
         raise InvalidEndpoint(
-            f"{endpoint!r} would send the token unencrypted to {parts.hostname}: use https, or set "
-            f"allow_http in the connection's extra if that network is yours."
+            f"{endpoint!r} would send the token unencrypted to {parts.hostname}. Use https, or set "
+            f"allow_http in the connection's extra if you trust that network."
         )
     return endpoint.rstrip("/")
+
+
+def _invalid_endpoint(endpoint: str, reason: str) -> InvalidEndpoint:
+    # What cannot be parsed may still hold a password: everything up to the last "@" is left out.
+    address = re.split(r"[?#]", endpoint.strip(), maxsplit=1)[0]
+    scheme, separator, rest = address.rpartition("://")
+    credentials, at, host = rest.rpartition("@")
+    shown = f"{scheme.rpartition('@')[2]}{separator}{'***@' if at or credentials else ''}{host}"
+    return InvalidEndpoint(f"{_HUB_TOKEN.sub('***', shown)!r} is not a valid endpoint: {reason}.")
 
 
 def checked_token(token: str | None) -> str | None:

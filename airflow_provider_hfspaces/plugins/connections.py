@@ -68,7 +68,7 @@ def _known(conn_id: str, asked_for: bool) -> Known | None:
         problem = f"The connection {conn_id!r} is not of the type 'Hugging Face Spaces'."
         return Known(conn_id, problem=problem) if asked_for else None
     try:
-        settings = ConnectionSettings.of(connection)
+        settings = ConnectionSettings.from_connection(connection)
     except InvalidInput as error:
         return Known(conn_id, problem=str(error))
     return Known(conn_id, settings.endpoint, settings.namespace)

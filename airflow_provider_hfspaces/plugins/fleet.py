@@ -58,7 +58,7 @@ class Fleets:
         :raises HubError: if the Hub tells nothing at all.
         """
         with _client(connection) as client:
-            settings = ConnectionSettings.of(connection)
+            settings = ConnectionSettings.from_connection(connection)
             owners = self._owners_of(settings, client, connection)
             answers = [(owner, *_spaces_of(owner, client)) for owner in owners]
             errors = [(owner, error) for owner, _, error in answers if error]
@@ -124,7 +124,7 @@ class Fleets:
 
 
 def _client(connection: Any) -> HubClient:
-    settings = ConnectionSettings.of(connection)
+    settings = ConnectionSettings.from_connection(connection)
     token = (connection.password or "").strip() or None
     if token:
         mask_written(token)

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import dag_file, run
-from tests.conftest import HOME
+from tests.conftest import HOME, TaskLog
 
 pytestmark = pytest.mark.usefixtures("no_variables")
 
@@ -67,3 +67,11 @@ def test_links_lead_to_the_space_that_each_task_was_about(hub: HubEmulator) -> N
         assert own.keys() == {"hf_space_link", "hf_space_logs_link"}
         assert f"{hub.url}/spaces/{space}" in own["hf_space_link"]
         assert f"{hub.url}/spaces/{space}?logs=container" in own["hf_space_logs_link"]
+
+
+def test_a_task_that_fails_before_it_has_a_link_logs_nothing_about_links(
+    hub: HubEmulator, task_log: TaskLog
+) -> None:
+    assert run(dag_file("failed_start").dag)["pause"] == "failed"
+    assert "Connection 'nowhere' does not exist" in task_log.text
+    assert "XCom not found" not in task_log.text

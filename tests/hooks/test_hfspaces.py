@@ -12,6 +12,7 @@ from airflow_provider_hfspaces import get_provider_info
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, InvalidConnection
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.checks import InvalidEndpoint
 from airflow_provider_hfspaces.hub.errors import HubConflict, SpaceNotFound
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from tests.airflow_tools import connection
@@ -145,9 +146,9 @@ class TestConnection:
             _ = HfSpacesHook().client
 
     def test_an_extra_that_is_no_object(self) -> None:
-        said = SimpleNamespace(conn_id="hub", host="", extra_dejson=[1])
-        with pytest.raises(InvalidConnection, match="no JSON object"):
-            ConnectionSettings.of(said)
+        said = SimpleNamespace(conn_id="hub", conn_type="hf_spaces", host="", extra_dejson=[1])
+        with pytest.raises(InvalidConnection, match="not a JSON object"):
+            ConnectionSettings.from_connection(said)
 
     def test_http_elsewhere_if_the_network_is_ones_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = connection("http://hub.acme.test", "hf_x", allow_http="true", timeout="7")
@@ -157,8 +158,75 @@ class TestConnection:
         assert hook.settings.timeout == 7
 
     def test_a_connection_that_there_is_not(self, airflow_db: None) -> None:
-        with pytest.raises(InvalidConnection, match="There is no connection 'nowhere': create one"):
+        with pytest.raises(InvalidConnection, match=r"Connection 'nowhere' does not exist\. Create"):
             HfSpacesHook("nowhere").get_runtime(SPACE)
+
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            "hf_spaces://:hf_itsTokenItsToken@hub.acme.test",
+            "hf_spaces://hf_itsTokenItsToken@",
+            "hf_spaces://:x@/?namespace=acme",
+        ],
+    )
+    def test_a_uri_with_an_underscore_in_its_scheme_is_refused_with_the_remedy(
+        self, monkeypatch: pytest.MonkeyPatch, uri: str
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", uri)
+        with pytest.raises(
+            InvalidConnection, match="Write 'hf-spaces://' with a hyphen, or use JSON"
+        ) as raised:
+            HfSpacesHook().get_runtime(SPACE)
+        assert "hf_its" not in str(raised.value)
+        with pytest.raises(InvalidConnection, match="hf-spaces"):
+            _ = HfSpacesHook().settings
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", uri.replace("hf_spaces:", "hf-spaces:"))
+        assert HfSpacesHook().settings.endpoint
+
+    @pytest.mark.parametrize(
+        ("fields", "field"),
+        [
+            ({"login": "hf_itsTokenItsToken"}, "'login'"),
+            ({"extra": '{"token": "itsTokenItsToken"}'}, "'extra: token'"),
+            ({"extra": {"HF_TOKEN": "itsTokenItsToken"}}, "'extra: HF_TOKEN'"),
+            ({"extra": {"note": "hf_itsTokenItsToken"}}, "'extra: note'"),
+        ],
+    )
+    def test_a_token_in_another_field_is_named_with_its_field(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], field: str
+    ) -> None:
+        stored = {"conn_type": "hf_spaces", "host": hub.url, **fields}
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", json.dumps(stored))
+        with pytest.raises(InvalidConnection, match="Move it to the password") as raised:
+            HfSpacesHook().get_runtime(SPACE)
+        assert field in str(raised.value)
+        assert "itsToken" not in str(raised.value)
+        assert not hub.requests
+        works, message = HfSpacesHook().test_connection()
+        assert not works
+        assert field in message
+        assert HfSpacesHook(token=hub.token).whoami().name == "alice"
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "https://alice:confidential@[hub",
+            "https://alice:confid@ential@hub:port",
+            "https://hub:0?key=confidential",
+            "alice:confidential@hub",
+            "https://hub#confidential",
+            "ftp://alice:confidential@hub",
+            "https://hub/hf_confidentialconfidential",
+        ],
+    )
+    def test_a_host_that_is_not_valid_is_shown_without_its_secrets(
+        self, monkeypatch: pytest.MonkeyPatch, host: str
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(host, "hf_x"))
+        with pytest.raises(InvalidEndpoint, match="is not a valid endpoint") as raised:
+            _ = HfSpacesHook().client
+        assert "confid" not in str(raised.value)
+        assert "ential" not in str(raised.value)
 
     def test_the_hub_is_told_who_asks(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)

@@ -242,7 +242,7 @@ class TestTrouble:
 
     def test_there_is_no_such_connection(self, send: Send, task_log: TaskLog) -> None:
         send(PauseSpaceNotifier(SPACE, hf_spaces_conn_id="nowhere", timeout=0.2), Failed().context)
-        assert "There is no connection 'nowhere'" in task_log.text
+        assert "Connection 'nowhere' does not exist" in task_log.text
         assert "was not paused" in task_log.text
 
     @needs_deadlines

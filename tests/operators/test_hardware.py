@@ -189,7 +189,7 @@ class TestRequest:
             ({"repo_id": "whisper"}, "names no owner"),
             ({"repo_id": "acme/../x"}, "no repo_id"),
             ({"repo_id": "https://example.com/acme/x"}, "no address on the Hub"),
-            ({"hf_spaces_conn_id": "nowhere"}, "There is no connection 'nowhere'"),
+            ({"hf_spaces_conn_id": "nowhere"}, "Connection 'nowhere' does not exist"),
         ],
     )
     def test_refuses_bad_input_before_anything_is_sent(

@@ -247,9 +247,7 @@ class TestPermanentErrors:
     ) -> None:
         hub.add_space(SPACE)
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, ""))
-        with pytest.raises(
-            AirflowFailException, match="cannot be changed without a token, and the connection"
-        ):
+        with pytest.raises(AirflowFailException, match="cannot be changed without a token, and connection"):
             Try().run(restart())
         assert hub.requests == []
         look = GetSpaceRuntimeOperator(task_id="look", repo_id=SPACE)

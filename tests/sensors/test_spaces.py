@@ -157,7 +157,7 @@ class TestSoftFail:
             ({"repo_id": "acme/misspelt"}, "does not find Space acme/misspelt"),
             ({"repo_id": "no owner"}, "names no owner"),
             ({"hardware": "t5-small"}, "no hardware 't5-small'"),
-            ({"hf_spaces_conn_id": "nowhere"}, "no connection 'nowhere'"),
+            ({"hf_spaces_conn_id": "nowhere"}, "Connection 'nowhere' does not exist"),
             ({"hf_spaces_conn_id": "revoked"}, "does not accept the token"),
             ({"sha": "main"}, "is not a commit"),
         ],
