@@ -220,7 +220,7 @@ def test_errors_are_those_of_the_hooks_wait(hub: HubEmulator) -> None:
             SpaceWaitTimeout,
             match=r"acme/slow did not reach RUNNING in \d seconds: stage PAUSED\. Raise timeout",
         ):
-            await watch.wait_for("acme/slow", patient, timeout=1.5, poll_interval=0.05)
+            await watch.wait_for("acme/slow", patient, timeout=3, poll_interval=0.05)
         with pytest.raises(SpaceNotFound):
             await watch.wait_for("acme/nowhere", Goal(), timeout=10)
         assert watch.waits == 0
@@ -476,7 +476,7 @@ def test_a_timeout_beside_many_waits_says_what_the_list_showed(hub: HubEmulator)
         hub.add_space(name, stage="BUILDING")
 
     async def use(watch: SpaceWatch) -> list[Any]:
-        waits = [watch.wait_for(name, Goal(), timeout=0.5, poll_interval=0.05) for name in names]
+        waits = [watch.wait_for(name, Goal(), timeout=3, poll_interval=0.05) for name in names]
         return await asyncio.gather(*waits, return_exceptions=True)
 
     for outcome in watched(hub, use):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 import pytest
@@ -26,31 +23,8 @@ except ImportError:  # Airflow 2.11
 
 @pytest.fixture
 def hub_time() -> dict[str, float]:
-    return {"speed": 0}
-
-
-@contextmanager
-def time_passes_with_each_look(hub: HubEmulator) -> Iterator[None]:
     """However slow the machine, no stage passes unseen."""
-    over = threading.Event()
-
-    def go_on() -> None:
-        seen = 0
-        while not over.wait(0.002):
-            requests = hub.requests
-            requested = any(each.method == "POST" for each in requests)
-            looks = sum(each.path.endswith("/runtime") for each in requests)
-            if requested and looks > seen:
-                hub.advance(15)
-            seen = looks
-
-    clock = threading.Thread(target=go_on)
-    clock.start()
-    try:
-        yield
-    finally:
-        over.set()
-        clock.join()
+    return {"speed": 0, "seconds_per_request": 15}
 
 
 def upgrade(**more: object) -> RequestHardwareOperator:
@@ -64,8 +38,7 @@ def test_the_log_shows_the_request_the_link_each_change_with_its_time_and_the_co
 ) -> None:
     hub.add_space("acme/whisper")
     task = upgrade(deferrable=deferrable)
-    with time_passes_with_each_look(hub):
-        Try().run_deferred(task) if deferrable else Try().run(task)
+    Try().run_deferred(task) if deferrable else Try().run(task)
     lines = [
         r"Space acme/whisper is RUNNING on cpu-basic. Requesting t4-small \(\$0.40/h\)",
         re.escape(f"{hub.url}/spaces/acme/whisper"),
@@ -81,15 +54,13 @@ def test_the_log_shows_the_request_the_link_each_change_with_its_time_and_the_co
 
 def test_the_log_shows_the_cost_of_all_replicas(hub: HubEmulator, task_log: TaskLog) -> None:
     hub.add_space("acme/whisper", hardware="cpu-upgrade", replicas=2)
-    with time_passes_with_each_look(hub):
-        Try().run(upgrade())
+    Try().run(upgrade())
     assert "which costs about $0.80 per hour for 2 replicas" in task_log.text
 
 
 def test_the_log_says_that_hardware_has_no_list_price(hub: HubEmulator, task_log: TaskLog) -> None:
     hub.add_space("acme/whisper")
-    with time_passes_with_each_look(hub):
-        Try().run(upgrade(hardware="h200"))
+    Try().run(upgrade(hardware="h200"))
     assert "whose price the Hub does not list" in task_log.text
 
 

