@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import BaseOperator, Context
+from airflow_provider_hfspaces.operators.base import HubTask
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.bulk.globs import NameGlobs
     from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
@@ -24,7 +23,7 @@ __all__ = ["SpacesCostReportOperator"]
 _MAX_LOGGED_FINDINGS = 20
 
 
-class SpacesCostReportOperator(BaseOperator):
+class SpacesCostReportOperator(HubTask, BaseOperator):
     """Write an HTML page that shows what an owner's Spaces cost: one file, for phones and desktops.
 
     The page shows the total per hour and per month, the cost of each Space and each kind of hardware,
@@ -97,13 +96,6 @@ class SpacesCostReportOperator(BaseOperator):
         self.mode = mode
         self.allow_empty = allow_empty
         self.hf_spaces_conn_id = hf_spaces_conn_id
-
-    @cached_property
-    def hook(self) -> HfSpacesHook:
-        """The hook of the connection, created once per try."""
-        from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-
-        return HfSpacesHook(self.hf_spaces_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the Spaces and write the page.
