@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
             speed=options.speed,
             port=options.port,
             host=options.host,
+            token=options.token,
+            allowed_hosts=options.allow_host,
             fleet=options.fleet,
             seed=options.seed,
             faults=[Fault.parse(each) for each in options.fault],
@@ -89,6 +91,16 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="allow a --host that others can reach: they can do anything with the emulator, and read "
         "whatever secrets it is sent",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="let clients use the control API under this host name; addresses and localhost always work",
+    )
+    parser.add_argument(
+        "--token", help="the token of the user alice, to keep a connection valid; by default a random one"
     )
     parser.add_argument(
         "--state",

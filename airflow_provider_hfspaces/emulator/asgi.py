@@ -114,7 +114,7 @@ class HubApp:
         )
         bucket = bucket_of(call.path)
         if bucket is None:
-            return self._routed(call), None
+            return self._own(call), None
         address = request.client.host if request.client else ""
         key, plan = world.quota_key(call.token, address)
         allowance = world.limits.take(key, plan, bucket=bucket, enforced=world.settings.enforce)
@@ -145,6 +145,15 @@ class HubApp:
         response.headers["X-Request-Id"] = _request_id(request)
         return response, fault
 
+    def _own(self, call: Call) -> Response:
+        """What is no part of the Hub: apps, the start page, the control API."""
+        if call.path.startswith("/_emulator"):
+            try:
+                control.check_caller(call)
+            except Refusal as refusal:
+                return refusal.response()
+        return self._routed(call)
+
     def _act(self, call: Call, record: RecordedRequest) -> Response:
         response = self._routed(call)
         record.took_effect = response.status_code < 300
@@ -166,7 +175,7 @@ class HubApp:
     def _record(self, call: Call) -> RecordedRequest:
         world = self._world
         world.requests_seen += 1
-        world.clock.advance(world.settings.seconds_per_request)
+        world.clock.pass_time(world.settings.seconds_per_request)
         record = RecordedRequest(
             number=world.requests_seen,
             time=world.clock.now(),

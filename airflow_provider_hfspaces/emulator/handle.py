@@ -172,6 +172,15 @@ class SpaceHandle:
             self._present().luck.no_capacity = set(hardware)
             self._space.replan()
 
+    def over_quota(self, *hardware: str) -> None:
+        """The account has used up its quota of such hardware: the Hub pauses the Space when it starts there.
+
+        :param hardware: flavors; without any, all of them are available again.
+        """
+        with self._world.lock:
+            self._present().luck.over_quota = set(hardware)
+            self._space.replan()
+
     def _present(self) -> Space:
         with self._world.lock:
             return self._space.catch_up()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import socket
 import threading
 import time
@@ -43,6 +44,10 @@ class HubEmulator:
     :param port: 0 for any that is free.
     :param host: the address to listen on. Whoever reaches it can do anything here.
     :param user: the account that :attr:`token` belongs to; it is PRO and can pay.
+    :param token: value of :attr:`token`, for connections that outlive the emulator; by default a random
+        one.
+    :param allowed_hosts: host names, besides addresses and ``localhost``, under which clients may use the
+        control API.
     :param fleet: the Spaces to begin with: ``empty`` or ``demo``.
     :param seed: of the faults.
     :param faults: what goes wrong from the beginning.
@@ -59,6 +64,8 @@ class HubEmulator:
         port: int = 0,
         host: str = "127.0.0.1",
         user: str = "alice",
+        token: str | None = None,
+        allowed_hosts: Iterable[str] = (),
         fleet: str = "empty",
         seed: int = 0,
         faults: Iterable[Fault] = (),
@@ -77,7 +84,11 @@ class HubEmulator:
         self.world = World(clock=Clock(speed), settings=behaviour, user=user)
         self.world.on_reset = self._populate
         self.user = user
-        self.token = ""
+        if token is not None and not re.fullmatch(r"[!-~]+", token):
+            raise ValueError("The token must be one or more printable ASCII characters, without spaces.")
+        self._chosen_token = token
+        self.token = token or ""
+        self.world.allowed_hosts = frozenset(name.lower() for name in (host, *allowed_hosts))
         self._first_faults = tuple(faults)
         self.world.faults.seed = seed
         self._populate()
@@ -182,9 +193,11 @@ class HubEmulator:
         """
         with self.world.lock:
             state.load(self.world, state.read(path))
-            self.token = next(
-                (each.value for each in self.world.tokens.values() if each.user == self.user), self.token
-            )
+            if self._chosen_token is None:
+                tokens = (each.value for each in self.world.tokens.values() if each.user == self.user)
+                self.token = next(tokens, self.token)
+            elif self._chosen_token not in self.world.tokens:
+                self.world.add_token(self.user, name="emulator", value=self._chosen_token)
 
     def wait(self) -> None:
         """Go on until somebody interrupts."""

@@ -3,10 +3,12 @@ knows what the real one does."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from airflow_provider_hfspaces.emulator.model.clock import LATEST
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["Settings", "Timings"]
@@ -17,6 +19,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "hardware_answer": ("after", "before"),
     "lag_from": ("serving", "anything"),
     "payment_status": (402, 403),
+    "cpu_basic": ("accepted", 402, 403),
     "pause_twice": (200, 400),
     "sleep_time_on_free": (200, 400),
     "volumes_body": ("volumes", "empty", "runtime"),
@@ -53,7 +56,7 @@ class Timings:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LATEST:
                 raise ValueError(f"timings.{each.name} is a number of seconds, 0 or more; got {value!r}.")
 
 
@@ -77,6 +80,8 @@ class Settings:
         or not (BUILDING).
     :ivar pause_twice: the status with which pausing a paused Space is answered.
     :ivar payment_status: the status for hardware that costs, without a payment method.
+    :ivar cpu_basic: whether a request for cpu-basic is ``accepted``, or the status (402 or 403) with which
+        the Hub refuses it because the account has used up its quota of cpu-basic Spaces.
     :ivar sleep_time_on_free: the status for a sleep time on free hardware; it has no effect anyway.
     :ivar duplicate_conflict_url: whether the 409 of a duplication names the existing Space's page.
     :ivar volumes_body: what ``/volumes`` answers: ``volumes``, ``empty`` or ``runtime``.
@@ -113,6 +118,7 @@ class Settings:
     restart_serves: bool = True
     pause_twice: int = 200
     payment_status: int = 403
+    cpu_basic: str | int = "accepted"
     sleep_time_on_free: int = 200
     duplicate_conflict_url: bool = True
     volumes_body: str = "volumes"
@@ -184,7 +190,7 @@ def _names() -> list[str]:
 def _check(name: str, value: Any) -> None:
     if name in _NUMBERS:
         least = 1 if name.endswith("page") or name == "page_size" else 0
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < least:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
             raise ValueError(f"{name} is a number of at least {least}; got {value!r}.")
     if name in _CHOICES and value not in _CHOICES[name]:
         choices = ", ".join(str(choice) for choice in _CHOICES[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,15 @@ def load(world: World, state: Any) -> None:
 def save(world: World, path: str | os.PathLike[str]) -> None:
     """Write a state file, whole or not at all, for nobody else to read."""
     target = Path(path)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(taken(world), file, indent=1)
-    draft.replace(target)
+    # mkstemp chooses a name that nobody can guess, fails if the file exists, and lets only the owner read it.
+    descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(taken(world), file, indent=1)
+        os.replace(draft, target)
+    except BaseException:
+        os.unlink(draft)
+        raise
 
 
 def read(path: str | os.PathLike[str]) -> Any:

@@ -70,6 +70,29 @@ def test_says_which_port_is_taken() -> None:
     assert "Traceback" not in said
 
 
+def test_a_token_can_be_chosen_so_that_a_connection_stays_valid(tmp_path: Path) -> None:
+    chosen = ["--token", "hf_demo", "--state", str(tmp_path / "hub.json")]
+    for _ in range(2):
+        with emulator("--port", free_port(), *chosen) as process:
+            assert process.stdout is not None
+            printed = process.stdout.readline()
+            while "HF_TOKEN=" not in printed:
+                printed += process.stdout.readline()
+            url, token = re.search(r"HF_ENDPOINT=(\S+) HF_TOKEN=(\S+)", printed).groups()  # type: ignore[union-attr]
+            assert token == "hf_demo"
+            headers = {"Authorization": f"Bearer {token}"}
+            assert requests.get(f"{url}/api/whoami-v2", headers=headers, timeout=5).json()["name"] == "alice"
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=10)
+
+
+def test_a_token_with_a_space_in_it_is_refused() -> None:
+    with emulator("--port", "0", "--token", "two words") as process:
+        _, printed = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "without spaces" in printed
+
+
 def test_says_which_fleets_there_are() -> None:
     with emulator("--fleet", "armada") as process:
         _, said = process.communicate(timeout=20)

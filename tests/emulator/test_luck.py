@@ -43,6 +43,57 @@ def test_an_app_that_never_gets_healthy_is_given_up_after_half_an_hour(hub: HubE
     assert space.stage == "RUNNING"
 
 
+def test_a_quota_that_is_used_up_pauses_the_space_when_it_starts(hub: HubEmulator, ask: Ask) -> None:
+    space = hub.add_space(SPACE)
+    space.over_quota("t4-small")
+    ask("POST", f"/api/spaces/{SPACE}/hardware", {"flavor": "t4-small"})
+    hub.advance(300)
+    runtime = ask("GET", f"/api/spaces/{SPACE}/runtime").json()
+    assert runtime["stage"] == "PAUSED"
+    assert runtime["errorMessage"] == "You've reached your hardware quota limit across all your Spaces!"
+    assert not hub.bill().running
+    ask("POST", f"/_emulator/spaces/{SPACE}/over-quota", {})
+    ask("POST", f"/api/spaces/{SPACE}/restart")
+    hub.advance(300)
+    assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
+
+
+def test_hardware_that_the_hub_has_not_enough_of_ends_the_start(hub: HubEmulator, ask: Ask) -> None:
+    space = hub.add_space(SPACE)
+    space.no_capacity("t4-small")
+    ask("POST", f"/api/spaces/{SPACE}/hardware", {"flavor": "t4-small"})
+    hub.advance(300)
+    assert (space.stage, space.error_message) == (
+        "RUNTIME_ERROR",
+        "Scheduling failure: not enough hardware capacity",
+    )
+
+
+@pytest.mark.parametrize("status", [402, 403])
+def test_a_request_for_cpu_basic_can_be_refused(hub: HubEmulator, ask: Ask, status: int) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    hub.settings.cpu_basic = status
+    refusal = ask("POST", f"/api/spaces/{SPACE}/hardware", {"flavor": "cpu-basic"})
+    assert refusal.status_code == status
+    assert "CPU-basic quota limit" in refusal.json()["error"]
+    assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
+    assert ask("POST", f"/api/spaces/{SPACE}/hardware", {"flavor": "cpu-upgrade"}).status_code == 200
+
+
+def test_replicas_are_billed_each_and_lost_on_free_hardware(hub: HubEmulator, ask: Ask) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    ask("POST", f"/api/spaces/{SPACE}/replicas", {"replicas": 3})
+    hub.advance(60)
+    assert hub.bill().minutes == 3
+    ask("POST", f"/api/spaces/{SPACE}/pause")
+    ask("POST", f"/api/spaces/{SPACE}/restart")
+    assert ask("GET", f"/api/spaces/{SPACE}/runtime").json()["replicas"]["requested"] == 3
+    for flavor in ("cpu-basic", "t4-small"):
+        ask("POST", f"/api/spaces/{SPACE}/hardware", {"flavor": flavor})
+        hub.advance(300)
+    assert space.replicas == 1
+
+
 def test_zero_gpu_is_free_for_gradio_and_for_so_many(hub: HubEmulator, ask: Ask) -> None:
     hub.add_user("bob")
     token = hub.add_token("bob")

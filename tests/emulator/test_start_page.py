@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.emulator.conftest import Ask
 
@@ -16,26 +18,53 @@ def test_the_page_needs_nothing_from_elsewhere(hub: HubEmulator, ask: Ask) -> No
     assert "https://" not in page.text
 
 
-def test_the_fleet_is_told_with_the_dearest_first(hub: HubEmulator, ask: Ask) -> None:
+def test_a_sleep_time_is_shown_in_the_units_that_people_use(hub: HubEmulator, ask: Ask) -> None:
+    hub.add_space(SPACE)
+    hub.add_space("acme/gpu", hardware="t4-small", sleep_time=5400)
+    hub.add_space("acme/always", hardware="t4-small")
+    rows = {row["id"]: row["sleeps_after"] for row in ask("GET", "/_emulator/fleet").json()["rows"]}
+    assert rows == {SPACE: "2 d", "acme/gpu": "1 h 30 min", "acme/always": "never"}
+    assert "2 d" in ask("GET", f"/spaces/{SPACE}").text
+
+
+def test_a_search_without_a_hit_says_so(hub: HubEmulator, ask: Ask) -> None:
+    assert ask("GET", "/_emulator/fleet?q=x").json()["summary"] == "There are no Spaces yet."
+    hub.add_space(SPACE)
+    assert ask("GET", "/_emulator/fleet?q=nowhere").json()["summary"] == "No Space matches 'nowhere'."
+    assert ask("GET", "/_emulator/fleet?q=whisper").json()["summary"] == "1 of 1 Spaces"
+
+
+def test_a_narrow_window_cuts_nothing_off(ask: Ask) -> None:
+    """Below 48rem each cell is a line of its own, labelled with the name of its column."""
+    page = ask("GET", "/").text
+    columns = re.findall(r"<th[^>]*>([^<]+)", page)
+    assert len(columns) == 10
+    for name in columns:
+        assert f'cell("{name}"' in page
+    assert "attr(data-label)" in page
+    assert "overflow-x" not in page
+
+
+def test_the_fleet_is_listed_with_the_most_expensive_space_first(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
     hub.add_space("acme/gpu", hardware="a100-large")
     hub.add_space("acme/broken", stage="BUILD_ERROR")
     ask("POST", f"/api/spaces/{SPACE}/hardware", {"flavor": "t4-small"})
     hub.advance(60)
-    told = ask("GET", "/_emulator/fleet").json()
-    assert [row["id"] for row in told["rows"]] == ["acme/gpu", "acme/broken", SPACE]
-    assert told["usd_per_hour"] == 2.5
-    rows = {row["id"]: row for row in told["rows"]}
+    fleet = ask("GET", "/_emulator/fleet").json()
+    assert [row["id"] for row in fleet["rows"]] == ["acme/gpu", "acme/broken", SPACE]
+    assert fleet["usd_per_hour"] == 2.5
+    rows = {row["id"]: row for row in fleet["rows"]}
     assert rows["acme/broken"]["error"] == "Job failed with exit code: 1"
     assert rows[SPACE]["requested"] == "t4-small"
-    assert told["requests"][0]["path"] == f"/api/spaces/{SPACE}/hardware"
+    assert fleet["requests"][0]["path"] == f"/api/spaces/{SPACE}/hardware"
     assert [row["id"] for row in ask("GET", "/_emulator/fleet?q=a100").json()["rows"]] == ["acme/gpu"]
 
 
 def test_ten_thousand_spaces_are_no_trouble(hub: HubEmulator, ask: Ask) -> None:
     for number in range(10_000):
         hub.add_space(f"acme/s{number}")
-    told = ask("GET", "/_emulator/fleet").json()
-    assert (told["spaces"], len(told["rows"])) == (10_000, 200)
+    fleet = ask("GET", "/_emulator/fleet").json()
+    assert (fleet["spaces"], len(fleet["rows"])) == (10_000, 200)
     assert ask("GET", "/_emulator/fleet?q=s9999").json()["matching"] == 1
     assert len(ask("GET", "/api/spaces?author=acme&limit=1000").json()) == 1000

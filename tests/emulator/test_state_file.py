@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,37 @@ def test_everything_is_there_again(hub: HubEmulator, ask: Ask, tmp_path: Path) -
         assert other.settings.storage == "gone"
 
 
-def test_a_file_is_for_its_owner_alone(hub: HubEmulator, tmp_path: Path) -> None:
+def test_a_draft_cannot_be_guessed_and_follows_no_link(
+    hub: HubEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    drafts: list[str] = []
+    replace = os.replace
+
+    def watched(draft: str, target: Path) -> None:
+        drafts.append(Path(draft).name)
+        assert Path(draft).stat().st_mode & 0o777 == 0o600
+        replace(draft, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    (tmp_path / f".hub.json.{os.getpid()}").symlink_to(victim)
+    (tmp_path / "hub.json").symlink_to(victim)
+    for _ in range(2):
+        hub.save(tmp_path / "hub.json")
+    assert victim.read_text() == "untouched"
+    assert len(set(drafts)) == 2
+    assert not any(str(os.getpid()) == draft.rpartition(".")[2] for draft in drafts)
+
+
+def test_a_file_that_cannot_be_written_leaves_no_draft(hub: HubEmulator, tmp_path: Path) -> None:
+    (tmp_path / "hub.json").mkdir()
+    with pytest.raises(OSError, match=r"hub\.json"):
+        hub.save(tmp_path / "hub.json")
+    assert [each.name for each in tmp_path.iterdir()] == ["hub.json"]
+
+
+def test_only_its_owner_can_read_the_file(hub: HubEmulator, tmp_path: Path) -> None:
     hub.save(tmp_path / "hub.json")
     assert (tmp_path / "hub.json").stat().st_mode & 0o077 == 0
     assert list(tmp_path.iterdir()) == [tmp_path / "hub.json"]

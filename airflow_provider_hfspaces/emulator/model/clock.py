@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from datetime import datetime, timezone
 
-__all__ = ["Clock", "iso"]
+__all__ = ["LATEST", "Clock", "iso"]
+
+LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc).timestamp()
+"""The emulated time ends here, in seconds since 1970: later years have no ISO date."""
+
+_HIGHEST_SPEED = 1_000_000_000
 
 
 class Clock:
@@ -21,19 +26,30 @@ class Clock:
 
     def now(self) -> float:
         """The emulated time, in seconds since 1970."""
-        return self._base + (time.monotonic() - self._since) * self._speed
+        return min(self._base + (time.monotonic() - self._since) * self._speed, LATEST)
 
     def advance(self, seconds: float) -> None:
         """Move the emulated time forward.
 
-        :raises ValueError: for a negative number.
+        :raises ValueError: for a negative number, and for one that leads past the year 9998.
         """
-        if not seconds >= 0:
-            raise ValueError(f"Time only moves forward; got {seconds!r}.")
+        if not 0 <= seconds <= LATEST:
+            raise ValueError(f"seconds must be a number from 0 to {LATEST:.0f}; got {seconds!r}.")
+        if self.now() + seconds > LATEST:
+            raise ValueError(f"seconds leads past the year 9998; got {seconds!r}.")
         self._base += seconds
 
+    def pass_time(self, seconds: float) -> None:
+        """Move the emulated time forward, at most to its end."""
+        self._base += max(min(seconds, LATEST - self.now()), 0)
+
     def go_to(self, moment: float) -> None:
-        """Go on from another time, in seconds since 1970."""
+        """Go on from another time, in seconds since 1970.
+
+        :raises ValueError: for a time before 1970 or after the year 9998.
+        """
+        if not 0 <= moment <= LATEST:
+            raise ValueError(f"The time must be from 0 to {LATEST:.0f} seconds; got {moment!r}.")
         self._base, self._since = moment, time.monotonic()
 
     @property
@@ -55,6 +71,6 @@ def iso(seconds: float) -> str:
 
 
 def _checked(speed: float) -> float:
-    if not 0 <= speed < float("inf"):
-        raise ValueError(f"The speed is 0 or more; got {speed!r}.")
+    if not 0 <= speed <= _HIGHEST_SPEED:
+        raise ValueError(f"The speed must be a number from 0 to {_HIGHEST_SPEED}; got {speed!r}.")
     return speed

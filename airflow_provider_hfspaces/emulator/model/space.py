@@ -39,6 +39,12 @@ SDKS = ("gradio", "docker", "static")
 STAGES = tuple(sorted({stage for stage, _ in NEXT} | ASLEEP_STAGES))
 """The stages that a Space may begin in."""
 
+NO_HARDWARE = {
+    "no capacity": "Scheduling failure: not enough hardware capacity",
+    "over quota": "You've reached your hardware quota limit across all your Spaces!",
+}
+"""The events with which a start ends for want of hardware, and what the runtime says then."""
+
 _MOST_HISTORY = 10_000
 _APP_FILE = {"gradio": "app.py", "docker": "Dockerfile", "static": "index.html"}
 
@@ -81,6 +87,7 @@ class Luck:
     :ivar build: the message and the last log lines of the next build.
     :ivar start: the same of the next start.
     :ivar no_capacity: flavors that the Hub has not got.
+    :ivar over_quota: flavors of which the account has used up its quota.
     :ivar hang: whether the next start never gets healthy.
     :ivar crash_after: emulated seconds of running after which the app crashes, each time anew.
     :ivar crashes: how often it still does; ``None`` is for ever.
@@ -89,19 +96,29 @@ class Luck:
     build: tuple[str, tuple[str, ...]] | None = None
     start: tuple[str, tuple[str, ...]] | None = None
     no_capacity: set[str] = field(default_factory=set)
+    over_quota: set[str] = field(default_factory=set)
     hang: bool = False
     crash_after: float | None = None
     crashes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
-        return {**asdict(self), "no_capacity": sorted(self.no_capacity)}
+        sets = {"no_capacity": sorted(self.no_capacity), "over_quota": sorted(self.over_quota)}
+        return {**asdict(self), **sets}
+
+    def refuses(self, hardware: str | None) -> str | None:
+        """The event with which a start on this hardware ends, one of :data:`NO_HARDWARE`, if it cannot
+        succeed."""
+        if hardware in self.no_capacity:
+            return "no capacity"
+        return "over quota" if hardware in self.over_quota else None
 
     @classmethod
     def from_dict(cls, said: Mapping[str, Any]) -> Luck:
         """What :meth:`to_dict` said."""
         arranged = {name: said[name] and (said[name][0], tuple(said[name][1])) for name in ("build", "start")}
-        return cls(**{**said, **arranged, "no_capacity": set(said["no_capacity"])})
+        sets = {name: set(said[name]) for name in ("no_capacity", "over_quota")}
+        return cls(**{**said, **arranged, **sets})
 
 
 class Space(Repository):
@@ -366,8 +383,8 @@ class Space(Repository):
         self.meter.switch(time, billed, self.replicas)
 
     def _apply(self, event: str, time: float) -> None:
-        if event == "no capacity":
-            self._fail(event, "Scheduling failure: not enough hardware capacity", time)
+        if event in NO_HARDWARE:
+            self._fail(event, NO_HARDWARE[event], time)
         elif event == "build failed" and self.luck.build is not None:
             (message, lines), self.luck.build = self.luck.build, None
             self.build_log.write(time, *(lines or (f"error: {message}",)))
@@ -415,8 +432,8 @@ class Space(Repository):
         if self.stage in BUILD_STAGES:
             self._due = (time + timings.build, "build failed" if luck.build else "built")
         elif self.stage in APP_START_STAGES:
-            if self.requested in luck.no_capacity:
-                self._due = (time + timings.scheduling, "no capacity")
+            if refused := luck.refuses(self.requested):
+                self._due = (time + timings.scheduling, refused)
             elif luck.start is not None:
                 self._due = (time + timings.start, "start failed")
             elif luck.hang:
@@ -442,15 +459,15 @@ class Space(Repository):
         timings, luck = self._settings.timings, self.luck
         if self.stage in BUILD_STAGES:
             event = "build failed" if luck.build else "built"
-        elif self.requested in luck.no_capacity:
-            if event != "no capacity":
-                time, event = self._clock.now() + timings.scheduling, "no capacity"
+        elif refused := luck.refuses(self.requested):
+            if event != refused:
+                time, event = self._clock.now() + timings.scheduling, refused
         elif luck.start is not None:
             event = "start failed"
         elif luck.hang:
             if event != "not healthy":
                 time, event = self._clock.now() + timings.launch_timeout, "not healthy"
-        elif event in ("no capacity", "not healthy"):
+        elif event in (*NO_HARDWARE, "not healthy"):
             time, event = self._clock.now() + timings.start, "started"
         self._due = (time, event)
 

@@ -49,6 +49,7 @@ class World:
         self.lock = threading.RLock()
         self.endpoint = ""
         self.closing = False
+        self.allowed_hosts: frozenset[str] = frozenset()
         self.faults = Faults()
         self.on_reset: Callable[[], None] = lambda: None
         self.clear()

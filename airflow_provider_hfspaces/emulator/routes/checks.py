@@ -16,6 +16,7 @@ from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 
 __all__ = [
     "check_branch",
+    "check_cpu_basic",
     "check_flavor",
     "check_key",
     "check_payment",
@@ -43,6 +44,13 @@ _NO_PAYMENT = (
     "You must add a payment method to your account to upgrade your space's hardware. Visit your "
     "billing settings to add one: https://huggingface.co/settings/billing"
 )
+
+
+_CPU_BASIC_QUOTA = (
+    "You have reached your CPU-basic quota limit across all your Spaces. To use more, pause your previous "
+    "Spaces or upgrade their hardware."
+)
+_LARGEST_SECONDS = 2**53 - 1
 
 
 def check_revision(repository: Repository, revision: str) -> Commit:
@@ -96,6 +104,13 @@ def check_payment(world: World, owner: str, flavor: str) -> None:
         raise Refusal(world.settings.payment_status, _NO_PAYMENT)
 
 
+def check_cpu_basic(world: World, flavor: str) -> None:
+    """402 or 403 for cpu-basic, if the settings say that the account's quota of it is used up."""
+    status = world.settings.cpu_basic
+    if flavor == "cpu-basic" and isinstance(status, int):
+        raise Refusal(status, _CPU_BASIC_QUOTA)
+
+
 def check_paywall(world: World, owner: str, sdk: str, flavor: str) -> None:
     """402, if the settings say so, for an app on free hardware of an account without a subscription."""
     free = sdk != "static" and flavor == "cpu-basic" and not world.subscribed(owner)
@@ -105,7 +120,11 @@ def check_paywall(world: World, owner: str, sdk: str, flavor: str) -> None:
 
 def check_seconds(seconds: Any, name: str) -> int:
     """400 for what is no sleep time: a positive whole number, or -1 for never."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or not (seconds == -1 or seconds > 0):
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int)
+        or not (seconds == -1 or 0 < seconds <= _LARGEST_SECONDS)
+    ):
         raise Refusal(400, f'"{name}" must be a positive integer or -1')
     return seconds
 

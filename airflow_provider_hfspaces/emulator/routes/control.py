@@ -1,16 +1,19 @@
-"""The emulator's own routes, under ``/_emulator``: what tests and demos in another process need.
+"""The emulator's control API, under ``/_emulator``: for tests and demos in other processes.
 
-They ask for no token: whoever reaches the emulator may do anything with it.
+It asks for no token. Every program that reaches the emulator may use it; a web page in a browser may not,
+see :func:`check_caller`.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from airflow_provider_hfspaces.emulator import state
+from airflow_provider_hfspaces.emulator import start_page, state
 from airflow_provider_hfspaces.emulator.handle import SpaceHandle
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.creation import make_space
@@ -20,10 +23,59 @@ from airflow_provider_hfspaces.emulator.routes.request import Call
 from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer
 from airflow_provider_hfspaces.emulator.routes.routing import Route
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "check_caller"]
 
 _SPACE = "/spaces/{owner}/{name}"
-_ARRANGEMENTS = ("visit", "crash", "crash-loop", "hang-next-start", "fail-next-build", "fail-next-start")
+_ARRANGEMENTS = (
+    "visit",
+    "crash",
+    "crash_loop",
+    "hang_next_start",
+    "fail_next_build",
+    "fail_next_start",
+    "no_capacity",
+    "over_quota",
+)
+
+
+def check_caller(call: Call) -> None:
+    """Refuse requests that a web page of another site has made a browser send.
+
+    A page of another site sends its ``Origin``. A page whose own host name has been made to resolve to
+    this computer sends that name as ``Host``: only addresses, ``localhost`` and the names that the
+    emulator was started with are accepted.
+
+    :raises Refusal: 403.
+    """
+    host = _host_name(call.headers.get("host", ""))
+    if not (_is_local_or_address(host) or host in call.world.allowed_hosts):
+        raise Refusal(
+            403,
+            f"The control API does not answer to the host name {host!r}: use an IP address, or start the "
+            f"emulator with --allow-host {host}",
+        )
+    origin = call.headers.get("origin")
+    if origin is not None and origin != call.origin:
+        raise Refusal(403, f"The control API does not answer to web pages of {origin}")
+    if call.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise Refusal(403, "The control API does not answer to web pages of other sites")
+
+
+def _host_name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return host
+
+
+def _is_local_or_address(host: str) -> bool:
+    if host in ("", "localhost") or host.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _overview(call: Call) -> Any:
@@ -91,6 +143,11 @@ def _add_token(call: Call) -> Any:
     return {"token": call.world.add_token(**call.body())}
 
 
+def _add_repository(call: Call) -> Any:
+    repository = call.world.add_repository(**call.body())
+    return {"repo_id": repository.repo_id, "repo_type": repository.repo_type}
+
+
 def _spaces(call: Call) -> Any:
     if call.method == "POST":
         return _described(make_space(call.world, **call.body()))
@@ -119,18 +176,19 @@ def _rename(call: Call) -> Any:
     return _described(call.world.rename_space(_found(call).repo_id, call.body()["to"]))
 
 
-def _arrange(call: Call) -> Any:
-    """Do one of the things that a test can do to a Space, with the body as its arguments."""
-    space = SpaceHandle(call.world, _found(call))
-    what, body = call.parts["what"], call.body()
-    if what == "no-capacity":
-        given = body.get("hardware", [])
-        space.no_capacity(*([given] if isinstance(given, str) else given))
-    elif what in _ARRANGEMENTS:
-        getattr(space, what.replace("-", "_"))(**body)
-    else:
-        raise KeyError(what)
-    return _described(_found(call))
+def _arrangement(name: str) -> Callable[[Call], Any]:
+    """A handler that calls one method of :class:`SpaceHandle`, with the body as its arguments."""
+
+    def arrange(call: Call) -> Any:
+        space, body = SpaceHandle(call.world, _found(call)), call.body()
+        if name in ("no_capacity", "over_quota"):
+            hardware = body.get("hardware", [])
+            getattr(space, name)(*([hardware] if isinstance(hardware, str) else hardware))
+        else:
+            getattr(space, name)(**body)
+        return _described(_found(call))
+
+    return arrange
 
 
 def _faults(call: Call) -> Any:
@@ -187,7 +245,7 @@ def _route(methods: str, path: str, handler: Callable[[Call], Any]) -> Route:
             return answer(handler(call))
         except KeyError as missing:
             raise Refusal(404, f"There is no {missing}") from None
-        except (TypeError, ValueError) as problem:
+        except (TypeError, ValueError, AttributeError, OverflowError) as problem:
             raise Refusal(400, str(problem)) from None
 
     return Route(methods, f"/_emulator{path}", answered)
@@ -195,6 +253,7 @@ def _route(methods: str, path: str, handler: Callable[[Call], Any]) -> Route:
 
 ROUTES = [
     _route("GET", "", _overview),
+    _route("GET", "/fleet", start_page.fleet),
     _route("GET", "/bill", _bill),
     _route("GET", "/requests", _requests),
     _route("POST", "/advance", _advance),
@@ -207,10 +266,11 @@ ROUTES = [
     _route("POST", "/users", _add_user),
     _route("POST", "/organizations", _add_organization),
     _route("POST", "/tokens", _add_token),
+    _route("POST", "/repositories", _add_repository),
     _route("GET POST", "/spaces", _spaces),
     _route("GET DELETE", _SPACE, _space),
     _route("GET", f"{_SPACE}/history", _history),
     _route("GET", f"{_SPACE}/values", _values),
     _route("POST", f"{_SPACE}/rename", _rename),
-    _route("POST", f"{_SPACE}/{{what}}", _arrange),
+    *(_route("POST", f"{_SPACE}/{name.replace('_', '-')}", _arrangement(name)) for name in _ARRANGEMENTS),
 ]

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.routes.checks import (
+    check_cpu_basic,
     check_flavor,
     check_payment,
     check_seconds,
@@ -34,6 +35,7 @@ def _hardware(call: Call) -> Response:
     if seconds is not None:
         check_seconds(seconds, "sleepTimeSeconds")
     check_payment(call.world, space.owner, flavor)
+    check_cpu_basic(call.world, flavor)
     check_zero_gpu(call.world, space.owner, space.sdk, flavor, space)
     before = space.actual_view()
     space.request_hardware(flavor, seconds)

@@ -10,23 +10,9 @@ from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.routes.request import Call, Moved
 from airflow_provider_hfspaces.emulator.routes.responses import Refusal
 from airflow_provider_hfspaces.emulator.routes.routing import Route
+from airflow_provider_hfspaces.emulator.templates import render, sleeps_after
 
-__all__ = ["ROUTES", "STYLE"]
-
-STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; }
-dt { opacity: .7; } dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
-pre { padding: 1rem; overflow: auto; border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
-"""
-
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title><style>{style}</style>
-<h1>{title}</h1>{body}
-<p><small>An emulated Hub: nothing here costs money.</small></p></html>
-"""
+__all__ = ["ROUTES"]
 
 
 def _space(call: Call) -> Response:
@@ -40,12 +26,12 @@ def _space(call: Call) -> Response:
 
 
 def _facts(space: Space) -> str:
-    view, sleep_time = space.view(), space.sleep_time
+    view = space.view()
     facts = {
         "Stage": view.stage,
         "Hardware": view.hardware or "none",
         "Requested": view.requested or "none",
-        "Sleeps": "never" if sleep_time is None else f"after {sleep_time} s",
+        "Sleeps after": sleeps_after(space.sleep_time),
         "SDK": space.sdk,
         "Visibility": space.visibility,
     }
@@ -66,7 +52,7 @@ def _logs(space: Space, kind: str | None) -> str:
 
 
 def _html(title: str, body: str, *, status: int = 200) -> Response:
-    return HTMLResponse(_PAGE.format(title=escape(title), body=body, style=STYLE), status)
+    return HTMLResponse(render("space.html", title=title, body=body), status)
 
 
 ROUTES = [Route("GET", "/spaces/{owner}/{name}", _space)]

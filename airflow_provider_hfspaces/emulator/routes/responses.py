@@ -8,6 +8,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from airflow_provider_hfspaces.hub.text import printable
+
 __all__ = ["Refusal", "answer", "missing", "plain", "rights", "unknown_route"]
 
 
@@ -34,7 +36,8 @@ class Refusal(Exception):
 
     def response(self) -> Response:
         """The answer itself."""
-        headers = {**self.headers, "X-Error-Message": self.message.encode("ascii", "replace").decode()}
+        message = printable(self.message).encode("ascii", "replace").decode()
+        headers = {**self.headers, "X-Error-Message": message}
         if self.code:
             headers["X-Error-Code"] = self.code
         return answer(self.body, status=self.status, headers=headers)
