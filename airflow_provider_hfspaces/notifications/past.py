@@ -11,9 +11,12 @@ from airflow_provider_hfspaces.compat.server import callback_may_read_xcoms, cal
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.notifications.occasion import run_of
-from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator, SnapshotSpaceOperator
+from airflow_provider_hfspaces.operators.hardware import (
+    PREVIOUS,
+    RequestHardwareOperator,
+    SnapshotSpaceOperator,
+)
 from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease, previous_of
-from airflow_provider_hfspaces.state.records import PREVIOUS
 
 __all__ = ["Past", "look_back"]
 

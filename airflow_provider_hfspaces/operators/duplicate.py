@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.operators.base import WaitingOperator
+from airflow_provider_hfspaces.operators.hardware import whole_number
 from airflow_provider_hfspaces.operators.settings import rendered_secret
-from airflow_provider_hfspaces.rendered import as_whole_number
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class DuplicateSpaceOperator(WaitingOperator):
             private=self.private,
             hardware=self.hardware,
             storage=self.storage,
-            sleep_time=as_whole_number(self.sleep_time),
+            sleep_time=whole_number(self.sleep_time),
             secrets=rendered_secret(self, self.secrets, context),
             variables=self.variables,
             volumes=self.volumes,

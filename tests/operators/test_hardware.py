@@ -290,7 +290,7 @@ class TestRequest:
         assert changes(hub) == [("hardware", {"flavor": "t4-small", "sleepTimeSeconds": 360000})]
         assert "does not move: asking again" in task_log.text
 
-    @pytest.mark.parametrize("limit", ["one", True, -1, float("nan")])
+    @pytest.mark.parametrize("limit", ["1", True, -1, float("nan")])
     def test_refuses_a_limit_that_is_no_amount(self, hub: HubEmulator, limit: Any) -> None:
         hub.add_space(SPACE)
         with pytest.raises(AirflowFailException, match="max_hourly_cost is a number of USD"):

@@ -1,11 +1,32 @@
-"""Operators on a Space's hardware and sleep time: record it, change it, restore it."""
+"""Operators on a Space's hardware: remember it, change it, put it back; and its sleep time."""
 
 from __future__ import annotations
 
-from airflow_provider_hfspaces.operators.hardware.request import RequestHardwareOperator
-from airflow_provider_hfspaces.operators.hardware.restore import RestoreHardwareOperator
-from airflow_provider_hfspaces.operators.hardware.sleep_time import SetSleepTimeOperator
-from airflow_provider_hfspaces.operators.hardware.snapshot import SnapshotSpaceOperator
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.compat.config import default_deferrable
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context, trigger_at
+from airflow_provider_hfspaces.hub.stages import (
+    DORMANT_STAGES,
+    NEEDS_COMMIT_STAGES,
+    NEEDS_RESTART_STAGES,
+    STARTING_STAGES,
+    SpaceStage,
+)
+from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
+from airflow_provider_hfspaces.rendered import as_number, is_runtime_value
+from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.errors import SpaceWaitError
+    from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
+    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+    from airflow_provider_hfspaces.state.leases import SpaceLease
 
 __all__ = [
     "RequestHardwareOperator",
@@ -13,3 +34,735 @@ __all__ = [
     "SetSleepTimeOperator",
     "SnapshotSpaceOperator",
 ]
+
+PREVIOUS = "previous"
+"""The key of what was there before, as an XCom and in the retry store."""
+
+LEASE = "lease"
+"""The key of the XCom in which a SnapshotSpaceOperator says that it has leased the Space."""
+
+RESTORED = "restored"
+"""The key of the XCom in which a RestoreHardwareOperator says what it has put back."""
+
+_LOOKS_BEFORE_ASKING_AGAIN = 6
+
+
+class SnapshotSpaceOperator(SpaceOperator):
+    """Remember a Space's hardware, sleep time and pause, for :class:`RestoreHardwareOperator`.
+
+    Reads the runtime and changes nothing, which makes it the right setup task of a hardware
+    window: it does not fail half-way, so that the teardown always runs.
+
+    When the work is cleared, Airflow runs its setup again, on a Space that is still on the GPU: then
+    the first snapshot of the run is the one that counts, until the Space has been put back.
+
+    Returns the snapshot, and pushes it as the XCom ``previous``: ``{"repo_id", "stage", "hardware",
+    "sleep_time", "taken_at"}``, with the sleep time in seconds, ``None`` for never.
+
+    :param lease: wait until no other run works on this Space, and have it to this run until
+        RestoreHardwareOperator has put it back. Kept in an Airflow Variable,
+        ``hf_spaces_lease:owner:name``. What a run that has ended has not put back is put back by
+        the next one.
+    :param lease_timeout: seconds to wait for the lease at the most.
+    :param lease_poll_interval: seconds between two looks at the lease.
+    :param deferrable: wait for the lease in the triggerer, without a worker; by default as
+        Airflow's ``[operators] default_deferrable`` says.
+    """
+
+    needs_token = False
+
+    def __init__(
+        self,
+        *,
+        lease: bool = False,
+        lease_timeout: float = 6 * 3600,
+        lease_poll_interval: float = 30,
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.lease = lease
+        self.lease_timeout = lease_timeout
+        self.lease_poll_interval = lease_poll_interval
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
+        self._lease_deadline: float | None = None
+
+    def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+        lease = self._take_lease(repo_id, context) if self.lease else None
+        try:
+            return self._remember(repo_id, context, lease)
+        except Exception:
+            if lease:
+                lease.abandon()
+            raise
+
+    def _remember(self, repo_id: str, context: Context, lease: SpaceLease | None) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+
+        runtime = self.hook.get_runtime(repo_id)
+        snapshot = SpaceSnapshot.from_runtime(repo_id, runtime)
+        self.log.info("Space %s is %s, set to %s.", repo_id, snapshot.stage, snapshot.hardware)
+        first = lease.previous(runtime) if lease else first_snapshot(context, repo_id)
+        if first is not None and first != snapshot:
+            snapshot = first
+            self.log.warning(
+                "Space %s has not been put back since it was %s, set to %s: that is what will be put back.",
+                repo_id,
+                snapshot.stage,
+                snapshot.hardware,
+            )
+        elif first is None:
+            self._warn(runtime, repo_id)
+        if lease:
+            if first is None:
+                lease.record(snapshot)
+            context["ti"].xcom_push(key=LEASE, value=repo_id)
+        elif restoring_tasks(context):
+            retry_store(context).set(PREVIOUS, snapshot.to_dict())
+        context["ti"].xcom_push(key=PREVIOUS, value=snapshot.to_dict())
+        return snapshot.to_dict()
+
+    def look_again(self, context: Context, event: Any = None, deadline: float | None = None) -> Any:
+        """Go on after a wait for the lease in the triggerer."""
+        self._lease_deadline = deadline
+        return self.execute(context)
+
+    def on_kill(self) -> None:
+        """Stop waiting for the lease."""
+        self.killed.set()
+
+    def _take_lease(self, repo_id: str, context: Context) -> SpaceLease:
+        from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease, variable_name
+
+        lease = SpaceLease(repo_id, LeaseHolder.of(context["ti"]))
+        deadline = self._lease_deadline or time.time() + self.lease_timeout
+        told = None
+        while (other := lease.take()) is not None:
+            if str(other) != told:
+                self.log.info("Space %s is leased by %s: waiting for it.", repo_id, other)
+                told = str(other)
+            left = deadline - time.time()
+            if left <= 0:
+                raise AirflowFailException(
+                    f"Space {repo_id} is still leased by {other} after {self.lease_timeout:.0f} seconds. "
+                    f"Wait for that run or end it; if there is no such run any more, delete the Airflow "
+                    f"Variable {variable_name(repo_id)}."
+                )
+            pause = min(self.lease_poll_interval, left)
+            if self.deferrable:
+                self.defer(
+                    trigger=trigger_at(datetime.now(timezone.utc) + timedelta(seconds=pause)),
+                    method_name="look_again",
+                    kwargs={"deadline": deadline},
+                )
+            if self.killed.wait(pause):
+                raise AirflowFailException(f"The task was killed while it waited for Space {repo_id}.")
+        self.log.info("Space %s is leased by this run.", repo_id)
+        return lease
+
+    def _warn(self, runtime: SpaceRuntime, repo_id: str) -> None:
+        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+
+        if runtime.is_static:
+            return
+        if runtime.hardware and runtime.hardware != runtime.requested_hardware:
+            self.log.warning(
+                "Space %s is on its way from %s to %s, and %s is what will be put back.",
+                repo_id,
+                runtime.hardware,
+                runtime.requested_hardware,
+                runtime.configured_hardware,
+            )
+        elif runtime.configured_hardware not in FREE_HARDWARE:
+            self.log.warning(
+                "Space %s is on %s, which costs money and is what will be put back.%s",
+                repo_id,
+                runtime.configured_hardware,
+                ""
+                if self.lease
+                else " If another run has asked for it, let one run at a time work on it: lease=True.",
+            )
+
+
+class RequestHardwareOperator(WaitingOperator):
+    """Put a Space on other hardware and wait until it really runs there.
+
+    Success is RUNNING on the hardware that was asked for: right after the request the Hub goes on
+    reporting RUNNING, on the old one. A Space that is there already is left alone, without a
+    request that would restart it. A paused or sleeping Space is started.
+
+    What was there before is pushed as the XCom ``previous`` before anything is asked for, and is
+    kept across retries, for :class:`RestoreHardwareOperator`. A retry attaches to a change that is
+    under way. When the task is killed, the Space is put back at once; when it fails or times out,
+    the hardware stays requested, for a retry to attach to or for RestoreHardwareOperator to undo.
+
+    A failed or sleeping Space is restarted, except in CONFIG_ERROR and NO_APP_FILE, which no
+    hardware mends: there nothing is requested at all, if the task is to wait.
+
+    Returns the runtime. ``POST /api/spaces/{repo_id}/hardware``.
+
+    :param hardware: a flavor such as ``t4-small``. Templated.
+    :param sleep_time: seconds without a visitor until the Space sleeps and costs nothing, -1 for
+        never. Set one: it ends the bill where nothing else can any more. Templated.
+    :param wait: whether to wait until the Space runs there.
+    :param timeout: seconds to wait at the most.
+    :param poll_interval: seconds between two looks at the Space.
+    :param max_hourly_cost: USD per hour; hardware that the Hub lists at a higher price, for all
+        the Space's replicas together, or at none, is refused before it is asked for.
+    :param cancel_on_kill: put the Space back when the task is killed while it waits.
+    :param lease_task: id of a :class:`SnapshotSpaceOperator` with ``lease=True`` in the same task
+        group: without its lease nothing is asked for, since nobody would put it back.
+    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
+        ``[operators] default_deferrable`` says.
+    """
+
+    template_fields: Sequence[str] = (
+        *SpaceOperator.template_fields,
+        "hardware",
+        "sleep_time",
+        "max_hourly_cost",
+    )
+
+    def __init__(
+        self,
+        *,
+        hardware: str,
+        sleep_time: int | str | None = None,
+        wait: bool = True,
+        max_hourly_cost: float | None = None,
+        cancel_on_kill: bool = True,
+        lease_task: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.hardware = hardware
+        self.lease_task = lease_task
+        self.sleep_time = sleep_time
+        self.wait_until_running = wait
+        self.max_hourly_cost = max_hourly_cost
+        self.cancel_on_kill = cancel_on_kill
+        self._to_restore: SpaceSnapshot | None = None
+        self._hourly: float | None = None
+
+    def act(self, repo_id: str, context: Context) -> Any:
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal
+
+        hardware, sleep_time = self._checked_request(repo_id)
+        runtime = self.hook.get_runtime(repo_id)
+        self._refuse_hopeless(repo_id, runtime)
+        self._refuse_too_expensive(repo_id, runtime, hardware)
+        lease = self._lease(repo_id, hardware, context)
+        self._to_restore = snapshot = self._previous(repo_id, runtime, context, lease)
+        if self._is_there(runtime, hardware):
+            self.log.info("Space %s runs on %s already.", repo_id, hardware)
+            runtime = self._with_sleep_time(repo_id, runtime, sleep_time)
+        else:
+            before = runtime
+            runtime = self._ask_unless_killed(repo_id, runtime, hardware, sleep_time, snapshot)
+            if self.wait_until_running:
+                return self.wait(
+                    repo_id,
+                    Goal(hardware=hardware),
+                    context,
+                    before=before,
+                    answer=runtime,
+                    put_back=snapshot if self.cancel_on_kill else None,
+                    then={"hourly": self._hourly},
+                )
+        return self.waited(repo_id, runtime, context)
+
+    def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
+        self._to_restore = None
+        if "hourly" in then:
+            self._tell_arrival(repo_id, runtime, then["hourly"])
+        if not restoring_tasks(context):
+            retry_store(context).delete(PREVIOUS)
+        return runtime.to_dict()
+
+    def on_failed_wait(self, error: SpaceWaitError) -> None:
+        self.log.warning(
+            "%s stays requested for Space %s until it is put back, as RestoreHardwareOperator does.",
+            self.hardware,
+            error.repo_id,
+        )
+
+    def on_kill(self) -> None:
+        """Stop waiting and put the Space back, over connections of its own.
+
+        Asks Airflow for nothing: the signal may have come in the middle of a talk with it.
+        """
+        self.killed.set()
+        snapshot, self._to_restore = self._to_restore, None
+        if snapshot is not None and self.cancel_on_kill:
+            self._put_back(snapshot)
+
+    def _put_back(self, snapshot: SpaceSnapshot) -> None:
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
+
+        try:
+            self.hook.restore(snapshot, client=self.hook.client.fresh(retry=RetryPolicy(3, 3, 0.2, 0.5)))
+        except (HubError, InvalidInput) as error:
+            self.log.error("The task was killed, and Space %s could not be put back: %s", self.repo_id, error)
+        else:
+            self.log.warning("The task was killed: Space %s is put back as it was.", snapshot.repo_id)
+
+    def _checked_request(self, repo_id: str) -> tuple[str, int | None]:
+        from airflow_provider_hfspaces.hub.calls import request_hardware
+        from airflow_provider_hfspaces.hub.checks import checked_amount
+
+        self.max_hourly_cost = as_number(self.max_hourly_cost)
+        if self.max_hourly_cost is not None:
+            checked_amount(self.max_hourly_cost, "max_hourly_cost")
+        sleep_time = whole_number(self.sleep_time)
+        offered = self.hook.offered(self.hardware)
+        request_hardware(repo_id, self.hardware, sleep_time=sleep_time, offered=offered)
+        return str(self.hardware), sleep_time
+
+    def _refuse_hopeless(self, repo_id: str, runtime: SpaceRuntime) -> None:
+        if runtime.stage in NEEDS_COMMIT_STAGES and self.wait_until_running:
+            raise AirflowFailException(
+                f"Space {repo_id} is in stage {runtime.stage}, which no hardware mends: nothing was "
+                f"requested. Mend its repository first. {runtime.error_message or ''}".rstrip()
+            )
+        if runtime.is_static:
+            raise AirflowFailException(
+                f"Space {repo_id} is static: the Hub serves its files and runs it on no hardware, so that "
+                f"none can be requested."
+            )
+
+    def _refuse_too_expensive(self, repo_id: str, runtime: SpaceRuntime, hardware: str) -> None:
+        if self.max_hourly_cost is None:
+            return
+        from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+
+        replicas = replicas_of(runtime)
+        cost = self.hook.price_list().hourly(hardware, replicas)
+        if cost is None:
+            raise AirflowFailException(
+                f"The Hub lists no price for {hardware}, so that it cannot be held to max_hourly_cost="
+                f"{self.max_hourly_cost}; it was not requested for Space {repo_id}."
+            )
+        if cost > self.max_hourly_cost:
+            times = f" with {replicas} replicas" if replicas > 1 else ""
+            raise AirflowFailException(
+                f"{hardware} costs ${cost:.2f} an hour{times}, which is above max_hourly_cost="
+                f"{self.max_hourly_cost}: it was not requested for Space {repo_id}."
+            )
+
+    def _lease(self, repo_id: str, hardware: str, context: Context) -> SpaceLease | None:
+        from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease
+
+        if self.lease_task is None:
+            return None
+        holder = LeaseHolder.of(context["ti"], in_own_group(self.lease_task, self.task_id))
+        lease = SpaceLease(repo_id, holder)
+        if not lease.is_held():
+            raise AirflowFailException(
+                f"The lease of Space {repo_id} is not this run's, so that nothing would take {hardware} away "
+                f"again: it was not requested. Clear task {holder.task_id!r} together with this one."
+            )
+        lease.record_request(hardware)
+        return lease
+
+    def _flavor(self, hardware: str) -> HardwareFlavor | None:
+        return next((each for each in self.hook.list_hardware() if each.name == hardware), None)
+
+    def _previous(
+        self, repo_id: str, runtime: SpaceRuntime, context: Context, lease: SpaceLease | None
+    ) -> SpaceSnapshot:
+        """What was there before the first try, recorded for the next one and for the way back."""
+        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+
+        if lease is not None and (leased := lease.recorded()) is not None:
+            context["ti"].xcom_push(key=PREVIOUS, value=leased.to_dict())
+            return leased
+        snapshot = first_snapshot(context, repo_id)
+        if snapshot is not None:
+            self.log.info("An earlier try found the Space %s, on %s.", snapshot.stage, snapshot.hardware)
+        else:
+            snapshot = SpaceSnapshot.from_runtime(repo_id, runtime)
+            retry_store(context).set(PREVIOUS, snapshot.to_dict())
+        context["ti"].xcom_push(key=PREVIOUS, value=snapshot.to_dict())
+        return snapshot
+
+    def _ask_unless_killed(
+        self,
+        repo_id: str,
+        runtime: SpaceRuntime,
+        hardware: str,
+        sleep_time: int | None,
+        snapshot: SpaceSnapshot,
+    ) -> SpaceRuntime:
+        """Ask; a kill in the middle has put nothing back yet if the Hub took the request after it."""
+        try:
+            runtime = self._ask(repo_id, runtime, hardware, sleep_time)
+        except BaseException:
+            if self.killed.is_set() and self.cancel_on_kill:
+                self._put_back(snapshot)
+            raise
+        if self.killed.is_set():
+            if self.cancel_on_kill:
+                self._put_back(snapshot)
+            raise AirflowFailException(
+                f"The task was killed while it asked for {hardware} for Space {repo_id}."
+            )
+        return runtime
+
+    def _is_there(self, runtime: SpaceRuntime, hardware: str) -> bool:
+        return (
+            runtime.stage == SpaceStage.RUNNING
+            and runtime.hardware == hardware
+            and runtime.requested_hardware in (None, hardware)
+        )
+
+    def _ask(
+        self, repo_id: str, runtime: SpaceRuntime, hardware: str, sleep_time: int | None
+    ) -> SpaceRuntime:
+
+        self._tell_request(repo_id, runtime, hardware, sleep_time)
+        if runtime.requested_hardware == hardware and runtime.stage in STARTING_STAGES:
+            self.log.info("Space %s is on its way to %s already: nothing to ask for.", repo_id, hardware)
+            return self._with_sleep_time(repo_id, runtime, sleep_time)
+        self._refuse_when_killed(repo_id)
+        was = runtime.stage
+        if runtime.requested_hardware == hardware and was == SpaceStage.RUNNING:
+            runtime = self._renew_request(repo_id, runtime, hardware, sleep_time)
+        elif runtime.requested_hardware == hardware:
+            runtime = self._with_sleep_time(repo_id, runtime, sleep_time)
+        else:
+            runtime = self.hook.request_hardware(repo_id, hardware, sleep_time=sleep_time)
+        if runtime.stage in DORMANT_STAGES | NEEDS_RESTART_STAGES:
+            self.log.info("Space %s was %s: starting it.", repo_id, was)
+            runtime = self.hook.restart(repo_id)
+        return runtime
+
+    def _renew_request(
+        self, repo_id: str, runtime: SpaceRuntime, hardware: str, sleep_time: int | None
+    ) -> SpaceRuntime:
+        """Asked for already, and yet running on something else: late, or stuck."""
+        for _ in range(_LOOKS_BEFORE_ASKING_AGAIN):
+            self.killed.wait(min(self.poll_interval, 5.0))
+            self._refuse_when_killed(repo_id)
+            runtime = self.hook.get_runtime(repo_id)
+            if runtime.requested_hardware != hardware or runtime.stage != SpaceStage.RUNNING:
+                break
+            if runtime.hardware == hardware:
+                break
+        else:
+            self.log.warning(
+                "Space %s was asked to go to %s, but does not move: asking again.", repo_id, hardware
+            )
+            return self.hook.request_hardware(repo_id, hardware, sleep_time=sleep_time)
+        if runtime.requested_hardware == hardware:
+            return self._with_sleep_time(repo_id, runtime, sleep_time)
+        return self.hook.request_hardware(repo_id, hardware, sleep_time=sleep_time)
+
+    def _refuse_when_killed(self, repo_id: str) -> None:
+        """Airflow 3.3 returns from a kill into this code, which must not ask for a GPU then."""
+        if self.killed.is_set():
+            raise AirflowFailException(f"The task was killed: nothing was requested for Space {repo_id}.")
+
+    def _tell_request(
+        self, repo_id: str, runtime: SpaceRuntime, hardware: str, sleep_time: int | None
+    ) -> None:
+        from airflow_provider_hfspaces.hooks.hfspaces import describe
+        from airflow_provider_hfspaces.hub.errors import HubError
+
+        try:
+            flavor = self._flavor(hardware)
+        except HubError:
+            flavor = None
+        self._hourly = flavor.hourly_cost if flavor else None
+        price = f" ({flavor.price})" if flavor else ""
+        self.log.info("Space %s is %s. Requesting %s%s.", repo_id, describe(runtime), hardware, price)
+        self.log.info("%s", self.hook.page_url(repo_id))
+        if flavor and flavor.hourly_cost and sleep_time is None and runtime.sleep_time is None:
+            self.log.warning(
+                "Space %s has no sleep time: it is billed until somebody puts it back. Set sleep_time.",
+                repo_id,
+            )
+
+    def _tell_arrival(self, repo_id: str, runtime: SpaceRuntime, hourly: float | None) -> None:
+        """The end of the story: what it costs from now on, and until when."""
+        from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+
+        replicas = replicas_of(runtime)
+        if hourly is None:
+            cost = "whose price the Hub does not list"
+        elif not hourly:
+            cost = "which is free"
+        else:
+            times = f" for {replicas} replicas" if replicas > 1 else ""
+            cost = f"which costs about ${hourly * replicas:.2f} per hour{times}, by the Hub's list price"
+        self.log.info("Space %s runs on %s, %s.", repo_id, runtime.hardware, cost)
+        if hourly != 0 and runtime.sleep_time:
+            self.log.info("It sleeps after %s seconds without a visitor.", runtime.sleep_time)
+        elif hourly != 0:
+            self.log.info("It has no sleep time, and is billed until somebody puts it back.")
+
+    def _with_sleep_time(self, repo_id: str, runtime: SpaceRuntime, sleep_time: int | None) -> SpaceRuntime:
+        if sleep_time is None or runtime.sleep_time == (None if sleep_time < 0 else sleep_time):
+            return runtime
+        self.log.info("Setting the sleep time of Space %s to %s seconds.", repo_id, sleep_time)
+        return self.hook.set_sleep_time(repo_id, sleep_time)
+
+
+class RestoreHardwareOperator(WaitingOperator):
+    """Put a Space's hardware, sleep time and pause back as they were.
+
+    Made for a teardown: it runs whether the work before it succeeded, failed or was skipped. What
+    still is as it was is left alone. A Space that was paused by somebody meanwhile stays paused,
+    since that costs nothing.
+
+    Returns the runtime.
+
+    :param from_task: id of the :class:`SnapshotSpaceOperator` or :class:`RequestHardwareOperator`
+        that recorded what was there, the operator itself, or its ``output``. Inside a task group the
+        id may be given without the group's prefix.
+    :param hardware: go back to this hardware, whatever was recorded. Templated.
+    :param fallback: the hardware to go back to where nothing was recorded. Templated.
+    :param wait: whether to wait until the Space is back.
+    :param timeout: seconds to wait at the most.
+    :param poll_interval: seconds between two looks at the Space.
+    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
+        ``[operators] default_deferrable`` says.
+    """
+
+    template_fields: Sequence[str] = (*SpaceOperator.template_fields, "from_task", "hardware", "fallback")
+
+    def __init__(
+        self,
+        *,
+        from_task: Any,
+        hardware: str | None = None,
+        fallback: str = "cpu-basic",
+        wait: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        source = getattr(from_task, "operator", from_task)  # of an output such as snapshot.output
+        self.from_task = source if isinstance(source, str) else source.task_id
+        if is_runtime_value(from_task):
+            self.set_upstream(source)
+        self.hardware = hardware
+        self.fallback = fallback
+        self.wait_until_back = wait
+
+    def act(self, repo_id: str, context: Context) -> Any:
+        lease = self._lease(context)
+        if lease and lease.repo_id != repo_id:
+            self.log.warning(
+                "This run has leased Space %s, and not %s: putting that back.", lease.repo_id, repo_id
+            )
+            repo_id = lease.repo_id
+            self.link(context, repo_id)
+        if lease and (other := lease.reclaim()):
+            self.log.warning(
+                "Space %s is leased by %s by now, which puts it back after its work: left alone.",
+                repo_id,
+                other,
+            )
+            return self.hook.get_runtime(repo_id).to_dict()
+        try:
+            before = self.hook.get_runtime(repo_id)
+            put_back = None if before.is_static else self._put_back(repo_id, before, context, lease)
+        except BaseException:
+            if lease:
+                lease.abandon()
+            raise
+        if lease:
+            lease.give_back()
+        if put_back is None:
+            self.log.info("Space %s is static: there is no hardware to put back.", repo_id)
+            return before.to_dict()
+        snapshot, runtime = put_back
+        return self._finish(repo_id, before, snapshot, runtime, context)
+
+    def _put_back(
+        self, repo_id: str, before: SpaceRuntime, context: Context, lease: SpaceLease | None
+    ) -> tuple[SpaceSnapshot, SpaceRuntime]:
+        from airflow_provider_hfspaces.hooks.hfspaces import describe
+
+        snapshot = self._recorded(repo_id, context) or self._fallback(repo_id, before)
+        if self.hardware:
+            snapshot = replace(snapshot, hardware=self.hardware)
+        self.log.info(
+            "Space %s is %s. Putting back %s%s.",
+            repo_id,
+            describe(before),
+            snapshot.hardware,
+            ", paused" if snapshot.was_paused else "",
+        )
+        if lease and snapshot.was_paused:
+            # The hardware may come back and the pause not: that is no change by somebody else.
+            lease.record_request(str(snapshot.hardware))
+        return snapshot, self.hook.restore(snapshot, before, fallback=self.fallback)
+
+    def _finish(
+        self,
+        repo_id: str,
+        before: SpaceRuntime,
+        snapshot: SpaceSnapshot,
+        runtime: SpaceRuntime,
+        context: Context,
+    ) -> Any:
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal
+
+        if before.stage == SpaceStage.PAUSED and not snapshot.was_paused:
+            self.log.info("Space %s was paused meanwhile and stays so.", repo_id)
+        context["ti"].xcom_push(key=RESTORED, value=snapshot.to_dict())
+        for task_id in self._task_ids(context):
+            for map_index in self._map_indexes(context):
+                forget_of_task(context, task_id, map_index, PREVIOUS)
+        if self.wait_until_back and runtime.stage not in DORMANT_STAGES:
+            return self.wait(repo_id, Goal(hardware=snapshot.hardware), context, before=before)
+        return self.waited(repo_id, runtime, context)
+
+    def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hooks.hfspaces import describe
+
+        self.log.info("Space %s is %s.", repo_id, describe(runtime))
+        return runtime.to_dict()
+
+    def _lease(self, context: Context) -> SpaceLease | None:
+        from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease
+
+        for task_id in self._task_ids(context):
+            # A template may mean another Space by now than the one that has been leased.
+            if (leased := self._pull(context, task_id, LEASE)) is not None:
+                return SpaceLease(leased, LeaseHolder.of(context["ti"], task_id))
+        return None
+
+    def _recorded(self, repo_id: str, context: Context) -> SpaceSnapshot | None:
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+
+        for task_id in self._task_ids(context):
+            found = self._pull(context, task_id)
+            if found is None:
+                continue
+            try:
+                snapshot = SpaceSnapshot.from_dict(found)
+            except InvalidInput as error:
+                self.log.warning("What task %r recorded cannot be used: %s", task_id, error)
+                continue
+            if not snapshot.is_of(repo_id):
+                self.log.warning("Task %r recorded another Space: %s.", task_id, snapshot.repo_id)
+            elif not snapshot.hardware:
+                self.log.warning("Task %r recorded no hardware of Space %s.", task_id, repo_id)
+            else:
+                return snapshot
+        return None
+
+    def _task_ids(self, context: Context) -> list[str]:
+        group, _, _ = self.task_id.rpartition(".")
+        candidates = [self.from_task, f"{group}.{self.from_task}"] if group else [self.from_task]
+        known = getattr(context.get("dag"), "task_ids", None)
+        found = [each for each in candidates if known is None or each in known]
+        if not found:
+            self.log.error("This DAG has no task %r, which from_task names.", self.from_task)
+        return found
+
+    def _pull(self, context: Context, task_id: str, key: str = PREVIOUS) -> Any:
+        for map_index in self._map_indexes(context):
+            found = context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+            if found is not None:
+                return found
+        return None
+
+    def _map_indexes(self, context: Context) -> list[int]:
+        """Of the task that recorded: mapped like this one, or not at all."""
+        own = getattr(context["ti"], "map_index", -1)
+        return list(dict.fromkeys((own if own is not None else -1, -1)))
+
+    def _fallback(self, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
+        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+
+        self.log.warning(
+            "Task %r recorded nothing about Space %s: falling back to %s.",
+            self.from_task,
+            repo_id,
+            self.fallback,
+        )
+        return SpaceSnapshot(repo_id, SpaceStage.RUNNING.value, self.fallback, runtime.sleep_time)
+
+
+class SetSleepTimeOperator(SpaceOperator):
+    """Set after how long without a visitor a Space sleeps, and stops costing money.
+
+    The Hub fixes it for free hardware. Returns the runtime. ``POST /api/spaces/{repo_id}/sleeptime``.
+
+    :param sleep_time: seconds, at least 1; -1 for never. Templated.
+    """
+
+    template_fields: Sequence[str] = (*SpaceOperator.template_fields, "sleep_time")
+
+    def __init__(self, *, sleep_time: int | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sleep_time = sleep_time
+
+    def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hub.checks import InvalidSleepTime
+        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+
+        seconds = whole_number(self.sleep_time)
+        if seconds is None:
+            raise InvalidSleepTime(f"A sleep time in seconds is needed; got {self.sleep_time!r}.")
+        runtime = self.hook.set_sleep_time(repo_id, seconds)
+        if runtime.configured_hardware in FREE_HARDWARE:
+            self.log.warning(
+                "Space %s is on %s, whose sleep time the Hub fixes: the setting has no effect there.",
+                repo_id,
+                runtime.configured_hardware,
+            )
+        return runtime.to_dict()
+
+
+def first_snapshot(context: Context, repo_id: str) -> SpaceSnapshot | None:
+    """What an earlier try of this task in this run has recorded, unless that has been put back since."""
+    from airflow_provider_hfspaces.hub.checks import InvalidInput
+    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+
+    try:
+        snapshot = SpaceSnapshot.from_dict(retry_store(context).get(PREVIOUS))
+    except InvalidInput:
+        return None
+    if not snapshot.is_of(repo_id):
+        return None
+    ti = context["ti"]
+    for task_id in restoring_tasks(context):
+        done = ti.xcom_pull(task_ids=task_id, key=RESTORED, map_indexes=getattr(ti, "map_index", -1))
+        if done is not None and done.get("taken_at") == snapshot.taken_at:
+            return None
+    return snapshot
+
+
+def restoring_tasks(context: Context) -> list[str]:
+    """The ids of those RestoreHardwareOperators of this DAG that go by what this task records."""
+    own = context["ti"].task_id
+    names = {own, own.rpartition(".")[2]}
+    found = []
+    for task in getattr(context.get("dag"), "tasks", ()):
+        mapped = getattr(task, "partial_kwargs", None) or {}
+        if (getattr(task, "from_task", None) or mapped.get("from_task")) in names:
+            found.append(str(task.task_id))
+    return found
+
+
+def in_own_group(given: str, task_id: str) -> str:
+    """The id of another task of the same group, given without the group's prefix or with it."""
+    group, _, _ = task_id.rpartition(".")
+    return given if not group or given.startswith(f"{group}.") else f"{group}.{given}"
+
+
+def whole_number(given: int | str | None) -> int | None:
+    """A number that a template may have rendered as text; anything else is left to the checks."""
+    if isinstance(given, str):
+        text = given.strip()
+        if text in ("", "None"):
+            return None
+        if re.fullmatch(r"-?[0-9]+", text):
+            return int(text)
+    return given  # type: ignore[return-value]
