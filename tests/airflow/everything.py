@@ -33,6 +33,8 @@ _ARGUMENTS: dict[str, Any] = {
     "stages": ["RUNNING", "PAUSED"],
     "goal": Goal(hardware="t4-small"),
     "deadline": time.time() + 3600,
+    "moment": time.time() + 60,
+    "payload": {"deadline": 1.0},
     "author": "acme",
     "owner": "acme",
     "path": "reports/spaces.html",
