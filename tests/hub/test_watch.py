@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
+import json
 import logging
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -543,6 +545,29 @@ def test_what_a_wait_logs_is_logged_in_its_own_context(hub: HubEmulator) -> None
     assert sorted(warned) == sorted(f"wait for {name}" for name in names)
 
 
+def a_malformed_answer(draw: random.Random) -> Say:
+    """Returns an answer to a request for a runtime that the Hub would not give."""
+    odd: list[Any] = [None, 0, -1, True, "", "x" * 5000, [], {}, [[]], {"a": {}}, 10**400]
+    runtime = {"stage": "BUILDING", "hardware": {"current": "cpu-basic", "requested": "cpu-basic"}}
+    field = draw.choice(["stage", "hardware", "gcTimeout", "replicas", "volumes", "domains", "sha"])
+    body = json.dumps({**runtime, field: draw.choice(odd)})
+    headers = {"Content-Type": "application/json"}
+    match draw.randrange(5):
+        case 0:
+            body = body[: draw.randrange(len(body))]
+        case 1:
+            body = draw.choice("[{") * draw.randint(1, 50_000)
+        case 2:
+            headers["Content-Type"] = draw.choice(
+                ["", "application/json; charset=klingon", "text/html", ";;"]
+            )
+        case 3:
+            headers["RateLimit"] = f'"api";r={"9" * draw.randint(1, 5000)};t={"9" * draw.randint(1, 5000)}'
+        case _:
+            headers["Retry-After"] = draw.choice(["\xb2", "-1", "soon", "9" * 5000])
+    return Say(draw.choice([200, 200, 200, 201, 500, 503]), body, headers)
+
+
 class TestAnswersThatCannotBeRead:
     """They cost the usual back-off and end no other wait."""
 
@@ -562,6 +587,21 @@ class TestAnswersThatCannotBeRead:
             assert watched(stub, wait, clock).stage == "RUNNING"
             assert len(stub.seen) == 4
         assert clock.now >= 1000 + 10 + 20 + 40
+
+    def test_no_malformed_answer_costs_more_than_one_more_request(self) -> None:
+        draw = random.Random(17)
+        clock = Clock()
+
+        async def use(watch: SpaceWatch) -> None:
+            for number in range(80):
+                stub.script[:] = [a_malformed_answer(draw)]
+                looks = len(stub.seen)
+                name = f"owner{number % 7}/s{number}"
+                await watch.wait_for(name, GPU, timeout=20, poll_interval=10)
+                assert len(stub.seen) - looks <= 2, stub.script
+
+        with StubHub(otherwise=self.runtime()) as stub:
+            watched(stub, use, clock)
 
     def test_answers_that_stay_malformed_end_the_wait_after_two_minutes(self) -> None:
         clock = Clock()
