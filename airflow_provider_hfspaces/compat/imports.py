@@ -81,6 +81,7 @@ __all__ = [
     "is_first_start",
     "mask_secret",
     "object_storage_path",
+    "render_text",
     "trigger_at",
     "xcom_value",
 ]
@@ -161,6 +162,14 @@ def trigger_at(moment: datetime) -> Any:
     """A trigger that fires at a moment, and needs nothing for it."""
     module = "airflow.providers.standard.triggers.temporal" if AIRFLOW_3 else "airflow.triggers.temporal"
     return import_module(module).DateTimeTrigger(moment=moment)
+
+
+def render_text(dag: Any, template: str, context: Any) -> str:
+    """Render a template to text, also in a DAG that renders native objects."""
+    render = import_module("airflow.utils.helpers").render_template
+    return str(
+        render(dag.get_template_env(force_sandboxed=True).from_string(template), context, native=False)
+    )
 
 
 def empty_operator() -> Any:

@@ -1,4 +1,4 @@
-"""DuplicateSpaceOperator: a copy of a Space, safe to try again."""
+"""DuplicateSpaceOperator: copy a Space, exactly once however often the task is tried."""
 
 from __future__ import annotations
 
@@ -10,55 +10,70 @@ from airflow_provider_hfspaces.compat.imports import AirflowFailException, Conte
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.hardware import whole_number
-from airflow_provider_hfspaces.operators.settings import rendered_secret
+from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.models import DuplicatedSpace, SpaceInfo, SpaceRuntime
+    from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
 
 __all__ = ["DuplicateSpaceOperator"]
 
-ASKED = "duplicate"
-"""The retry store's key for a copy that was asked for and not yet confirmed."""
+REQUESTED = "duplicate"
+"""The retry store's key for a copy that was requested and is not yet confirmed."""
 
-_FILES_FOLLOW = 600.0
-"""Seconds for which a copy may seem to have no app, while the Hub copies its files."""
+_FILE_COPY_SECONDS = 600.0
+"""Time during which a copy may seem to have no app, while the Hub copies its files."""
 
-_CLOCKS_APART = timedelta(minutes=5)
-"""How far this host's clock and the Hub's may be apart without a copy being taken for older."""
+_CLOCK_SKEW = timedelta(minutes=5)
+"""How much this host's clock may differ from the Hub's without a new copy being taken for an old Space."""
 
 
-class DuplicateSpaceOperator(WaitingOperator):
+class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
     """Copy a Space.
 
-    Private unless asked otherwise (the Hub's own client publishes the copy of a public Space), so
-    that a copy publishes nothing by accident. The Hub copies variables, but never secrets.
+    ::
 
-    Safe to try again: it looks whether the target exists before it asks, notes what it asks for,
-    and, if the answer is lost or the worker dies, finds out whether the copy is there and is its
-    own before it reports success or failure. A target that somebody else made is an error, unless
-    ``exist_ok``.
+        DuplicateSpaceOperator(
+            task_id="copy",
+            from_id="acme/whisper",
+            to_id="acme/whisper-{{ ds_nodash }}",
+            hardware="t4-small",
+            secrets={"HF_TOKEN": "{{ var.value.whisper_token }}"},
+            wait=True,
+        )
+
+    The copy is private unless you pass ``private=False``. (The Hub's own client publishes the copy of a
+    public Space.) The Hub copies variables, but never secrets.
+
+    The task is safe to retry: it looks for the target before it requests the copy and records the
+    request. If the answer is lost or the worker dies, the next try finds out whether the copy exists and
+    was made by this task. The task fails if somebody else made the target, unless ``exist_ok`` is set.
 
     Returns ``{"repo_id", "url", "created"}``. ``POST /api/spaces/{from_id}/duplicate``.
 
     :param from_id: the Space to copy. Templated.
-    :param to_id: the new Space; by default the same name in the connection's namespace, or in that
-        of the token's owner. Templated.
-    :param private: whether only its owner may see the copy.
-    :param hardware: a flavor; ``None`` for free CPU. Templated.
-    :param storage: a retired storage tier; prefer ``volumes``. Templated.
-    :param sleep_time: seconds, or -1 for never. Templated.
-    :param secrets: a mapping of keys to values, or a list of ``{"key", "value", "description"}``;
-        rendered when the task runs, masked, and kept out of the rendered fields.
-    :param variables: the same for variables. Templated.
-    :param volumes: what to mount into the copy. Templated.
-    :param exist_ok: take a Space that is there already for the copy, unchanged: its hardware and
-        settings stay as they are.
-    :param wait: whether to wait until the copy runs.
-    :param timeout: seconds to wait at the most.
-    :param poll_interval: seconds between two looks at the copy.
-    :param deferrable: wait in the triggerer, without a worker; by default as Airflow's
-        ``[operators] default_deferrable`` says.
+    :param to_id: the new Space (default: the same name in the connection's namespace, or in that of the
+        token's owner). Templated.
+    :param private: whether only the owner may see the copy (default True).
+    :param hardware: a flavor (default: free CPU). Templated.
+    :param storage: a storage tier, which the Hub is retiring; use ``volumes`` instead. Templated.
+    :param sleep_time: seconds without a visitor until the copy sleeps, -1 for never (default: the Hub's).
+        Templated.
+    :param secrets: a mapping of keys to values, or a list of ``{"key", "value", "description"}``
+        (default: none). Templates and outputs of tasks are rendered when the task runs; secrets are
+        masked and never stored. A mapped operator takes no secret that is written out.
+    :param variables: variables to add or change, in the same two forms (default: none). Templated.
+    :param volumes: the volumes to mount into the copy, as for :class:`SetVolumesOperator
+        <airflow_provider_hfspaces.operators.storage.SetVolumesOperator>` (default: none). Templated.
+    :param exist_ok: use the target as it is if it already exists (default False). Its hardware and
+        settings are not changed.
+    :param wait: whether to wait until the copy runs (default False).
+    :param timeout: maximum number of seconds to wait (default 1800).
+    :param poll_interval: seconds between two looks at the copy (default 10).
+    :param deferrable: wait in the triggerer, without a worker (default: Airflow's ``[operators]
+        default_deferrable``).
+    :raises AirflowFailException: if the target exists and was not made by this task, and for other errors
+        that a retry cannot fix.
     """
 
     template_fields: Sequence[str] = (
@@ -73,6 +88,8 @@ class DuplicateSpaceOperator(WaitingOperator):
     )
     template_fields_renderers = {"variables": "json", "volumes": "json"}
     space_fields = ("to_id", "from_id")
+    text_fields = ("to_id", "variables", "volumes")
+    secret_fields = ("secrets",)
 
     def __init__(
         self,
@@ -83,7 +100,7 @@ class DuplicateSpaceOperator(WaitingOperator):
         hardware: str | None = None,
         storage: str | None = None,
         sleep_time: int | str | None = None,
-        secrets: Sequence[Mapping[str, str]] | Mapping[str, str] | None = None,
+        secrets: Any = None,
         variables: Sequence[Mapping[str, str]] | Mapping[str, str] | None = None,
         volumes: Sequence[Mapping[str, Any]] | None = None,
         exist_ok: bool = False,
@@ -102,134 +119,150 @@ class DuplicateSpaceOperator(WaitingOperator):
         self.volumes = volumes
         self.exist_ok = exist_ok
         self.wait_until_running = wait
+        self.remember_text()
+        self.follow_secrets()
 
     def execute(self, context: Context) -> Any:
         return self.act_on(self.from_id, context)
 
     def act(self, repo_id: str, context: Context) -> Any:
-        to_id = self.hook.duplicate_target(repo_id, self.to_id)
+        to_id = self.hook.duplicate_target(repo_id, self.text("to_id", context))
         if to_id == repo_id:
-            raise AirflowFailException(f"Space {repo_id} cannot be copied onto itself: give another to_id.")
+            raise AirflowFailException(
+                f"Space {repo_id} cannot be copied onto itself. Set to_id to another name."
+            )
+        options = self._options(repo_id, to_id, context)
         self.link(context, to_id)
-        created = self._create(repo_id, to_id, context)
+        created = self._create(repo_id, to_id, options, context)
         if self.wait_until_running:
             return self._wait(to_id, created, context)
-        return self._made(to_id, created)
+        return self._result(to_id, created)
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
-        return self._made(repo_id, then["created"])
-
-    def _made(self, to_id: str, created: bool) -> dict[str, Any]:
-        return {"repo_id": to_id, "url": self.hook.page_url(to_id), "created": created}
+        return self._result(repo_id, then["created"])
 
     def on_kill(self) -> None:
         """Stop waiting. The copy stays."""
         self.killed.set()
 
-    def _create(self, from_id: str, to_id: str, context: Context) -> bool:
+    def _result(self, to_id: str, created: bool) -> dict[str, Any]:
+        return {"repo_id": to_id, "url": self.hook.page_url(to_id), "created": created}
+
+    def _options(self, from_id: str, to_id: str, context: Context) -> dict[str, Any]:
+        """The options of the copy, checked before anything is sent."""
+        from airflow_provider_hfspaces.hub.calls import duplicate
+
+        options = {
+            "private": self.private,
+            "storage": self.storage,
+            "sleep_time": whole_number(self.sleep_time),
+            "secrets": self.secret("secrets", context, structure=True),
+            "variables": self.structure("variables", context),
+            "volumes": self.structure("volumes", context),
+        }
+        duplicate(from_id, to_id, **options)
+        return {**options, "hardware": self.hardware}
+
+    def _create(self, from_id: str, to_id: str, options: dict[str, Any], context: Context) -> bool:
+        """Make the copy, unless an earlier try made it. Returns False if the target existed before."""
         from airflow_provider_hfspaces.hub.errors import HubError
 
         store = retry_store(context)
-        asked = store.get(ASKED)
-        if asked is not None and (asked.get("from_id"), asked.get("to_id")) != (from_id, to_id):
-            asked = None
-        existing = self._look(to_id)
+        request = store.get(REQUESTED)
+        if request is not None and (request.get("from_id"), request.get("to_id")) != (from_id, to_id):
+            request = None
+        existing = self._existing(to_id)
         if existing is not None:
-            if asked is not None and self._is_ours(existing, asked):
-                self.log.info("An earlier try has made Space %s.", to_id)
-                store.delete(ASKED)
+            if request is not None and self._is_ours(existing, request):
+                self.log.info("Space %s was made by an earlier try of this task.", to_id)
+                store.delete(REQUESTED)
                 return True
-            if not self.exist_ok:
-                raise AirflowFailException(
-                    f"Space {to_id} exists already, and was not made by this task: delete it, give another "
-                    f"to_id, or set exist_ok=True to use it as it is."
-                )
-            self.log.info("Space %s exists already and is used as it is.", to_id)
-            return False
-        asked = {"from_id": from_id, "to_id": to_id, "at": datetime.now(timezone.utc).isoformat()}
-        store.set(ASKED, asked)
+            return self._use_existing(to_id)
+        request = {"from_id": from_id, "to_id": to_id, "at": datetime.now(timezone.utc).isoformat()}
+        store.set(REQUESTED, request)
         try:
-            created = self._ask(from_id, to_id, asked, context)
+            created = self._request(from_id, to_id, request, options)
         except HubError as error:
             if not error.outcome_unknown:
-                store.delete(ASKED)
+                store.delete(REQUESTED)
             raise
-        store.delete(ASKED)
+        store.delete(REQUESTED)
         return created
 
-    def _ask(self, from_id: str, to_id: str, asked: Mapping[str, str], context: Context) -> bool:
+    def _use_existing(self, to_id: str) -> bool:
+        if not self.exist_ok:
+            raise AirflowFailException(
+                f"Space {to_id} already exists, and was not made by this task. Delete it, set to_id to "
+                f"another name, or set exist_ok=True to use it as it is."
+            )
+        self.log.info("Space %s already exists and is used as it is.", to_id)
+        return False
+
+    def _request(self, from_id: str, to_id: str, request: Mapping[str, str], options: dict[str, Any]) -> bool:
         from airflow_provider_hfspaces.hub.errors import HubConflict, HubError
 
-        self.log.info("Copying Space %s to %s, %s.", from_id, to_id, "private" if self.private else "PUBLIC")
+        visibility = "private" if self.private else "PUBLIC"
+        self.log.info("Copying Space %s to %s (%s).", from_id, to_id, visibility)
         try:
-            self._duplicate(from_id, to_id, context)
+            self.hook.duplicate(from_id, to_id=to_id, **options)
         except HubError as error:
             if not (error.outcome_unknown or isinstance(error, HubConflict)):
                 raise
-            existing = self._look(to_id)
-            first = not error.outcome_unknown and error.tries == 1
-            if existing is None or first or not self._is_ours(existing, asked):
-                if existing is not None and isinstance(error, HubConflict) and self.exist_ok:
-                    return False
+            existing = self._existing(to_id)
+            if existing is None:
                 raise
-            self.log.info("%s The copy is there all the same, and is ours.", error)
+            # A conflict at the first try cannot come from our own request.
+            is_first_try = not error.outcome_unknown and error.tries == 1
+            if is_first_try or not self._is_ours(existing, request):
+                if isinstance(error, HubConflict):
+                    return self._use_existing(to_id)
+                raise
+            self.log.info("%s The copy exists all the same, and was made by this task.", error)
         return True
 
-    def _duplicate(self, from_id: str, to_id: str, context: Context) -> DuplicatedSpace:
-        return self.hook.duplicate(
-            from_id,
-            to_id=to_id,
-            private=self.private,
-            hardware=self.hardware,
-            storage=self.storage,
-            sleep_time=whole_number(self.sleep_time),
-            secrets=rendered_secret(self, self.secrets, context),
-            variables=self.variables,
-            volumes=self.volumes,
-        )
-
-    def _look(self, to_id: str) -> SpaceInfo | None:
+    def _existing(self, to_id: str) -> SpaceInfo | None:
+        """The target, if it exists."""
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
 
         try:
-            found = self.hook.get_space(to_id, expand=("createdAt", "private"))
+            space = self.hook.get_space(to_id, expand=("createdAt", "private"))
         except SpaceNotFound:
             return None
-        # A renamed Space answers under its old name too, which is free to be taken.
-        return found if found.id.lower() == to_id.lower() else None
+        # A renamed Space still answers under its old name, which is free to be taken.
+        return space if space.id.lower() == to_id.lower() else None
 
-    def _is_ours(self, space: SpaceInfo, asked: Mapping[str, str]) -> bool:
-        """Whether a Space that did not exist when we asked was made after we asked."""
+    def _is_ours(self, space: SpaceInfo, request: Mapping[str, str]) -> bool:
+        """Whether a Space that did not exist at the time of the request was created after it."""
         if space.created_at is None:
             return False
         try:
-            made = datetime.fromisoformat(space.created_at.replace("Z", "+00:00"))
+            created_at = datetime.fromisoformat(space.created_at.replace("Z", "+00:00"))
         except ValueError:
             return False
-        if made.tzinfo is None:
-            made = made.replace(tzinfo=timezone.utc)
+        if created_at.tzinfo is None:
+            created_at = created_at.replace(tzinfo=timezone.utc)
         if space.private is not None and space.private != self.private:
             return False
-        return made >= datetime.fromisoformat(asked["at"]) - _CLOCKS_APART
+        return created_at >= datetime.fromisoformat(request["at"]) - _CLOCK_SKEW
 
     def _wait(self, to_id: str, created: bool, context: Context) -> Any:
         from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
-        first = self.hook.get_runtime(to_id)
-        if not created and self.hardware not in (None, first.configured_hardware):
+        runtime = self.hook.get_runtime(to_id)
+        if not created and self.hardware not in (None, runtime.configured_hardware):
             self.log.warning(
-                "Space %s exists already and is used as it is, on %s and not on %s.",
+                "Space %s already exists and is used as it is, on %s and not on %s.",
                 to_id,
-                first.configured_hardware,
+                runtime.configured_hardware,
                 self.hardware,
             )
-        # The Hub may still be copying files: until they are there, the copy seems to have no app.
-        empty = created and first.stage == SpaceStage.NO_APP_FILE
+        # The Hub may still be copying files. Until they arrive, the copy seems to have no app.
+        has_no_files_yet = created and runtime.stage == SpaceStage.NO_APP_FILE
         return self.wait(
             to_id,
             Goal(hardware=self.hardware if created else None),
             context,
-            before=first if empty else None,
-            grace=_FILES_FOLLOW,
+            before=runtime if has_no_files_yet else None,
+            grace=_FILE_COPY_SECONDS,
             then={"created": created},
         )

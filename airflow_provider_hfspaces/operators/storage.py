@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator
+from airflow_provider_hfspaces.operators.values import KeepsText
 
 __all__ = [
     "DeleteStorageOperator",
@@ -44,7 +45,7 @@ class DeleteStorageOperator(SpaceOperator):
         return self.hook.delete_storage(repo_id).to_dict()
 
 
-class SetVolumesOperator(SpaceOperator):
+class SetVolumesOperator(KeepsText, SpaceOperator):
     """Mount these buckets and repositories into a Space, and no others.
 
     ``PUT /api/spaces/{repo_id}/volumes``.
@@ -55,14 +56,17 @@ class SetVolumesOperator(SpaceOperator):
 
     template_fields: Sequence[str] = (*SpaceOperator.template_fields, "volumes")
     template_fields_renderers = {"volumes": "json"}
+    text_fields = ("volumes",)
 
     def __init__(self, *, volumes: Sequence[Mapping[str, Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.volumes = volumes
+        self.remember_text()
 
     def act(self, repo_id: str, context: Context) -> None:
-        self.hook.set_volumes(repo_id, self.volumes)
-        self.log.info("Space %s has %d volumes now.", repo_id, len(self.volumes))
+        volumes = self.structure("volumes", context)
+        self.hook.set_volumes(repo_id, volumes)
+        self.log.info("Space %s now has %d volumes.", repo_id, len(volumes))
 
 
 class DeleteVolumesOperator(SpaceOperator):

@@ -27,7 +27,7 @@ _ARGUMENTS: dict[str, Any] = {
     "hardware": "t4-small",
     "sleep_time": 3600,
     "key": "NAME",
-    "value": "one",
+    "value": "{{ var.value.one }}",
     "storage": "small",
     "volumes": [{"type": "bucket", "source": "acme/data", "mount_path": "/data"}],
     "stages": ["RUNNING", "PAUSED"],

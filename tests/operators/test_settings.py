@@ -66,7 +66,7 @@ def test_a_variable_that_looks_like_a_secret_is_hidden(hub: HubEmulator, task_lo
     )
     assert result["API_TOKEN"]["value"] == "***"
     assert space.variables == {"API_TOKEN": PUBLIC_BY_MISTAKE}
-    assert "use AddSecretOperator" in task_log.text
+    assert "Use AddSecretOperator instead" in task_log.text
     assert PUBLIC_BY_MISTAKE not in task_log.text + str(run.ti.xcoms)
 
 
