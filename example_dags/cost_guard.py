@@ -1,9 +1,12 @@
-"""Every hour: what is set to paid hardware without a sleep time, or with too long a one, gets one.
+"""Every hour, give each Space on paid hardware a sleep time if it has none, or too long a one.
 
-Then nobody has to remember to turn a GPU off: an hour after its last visitor the Hub puts the Space to
-sleep, and billing ends. A Space that has to stay awake is excluded by its name.
+Nobody has to remember to turn off a GPU: an hour after the last visitor, the Hub puts the Space to sleep and
+billing ends. Exclude Spaces that have to stay awake by their names.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the owner's Spaces.
+The guard acts at every hour of the day, so its first run after the DAG is unpaused acts at once. Set
+``dry_run=True`` first to see what it would change.
+
+Requires a connection ``hf_spaces_default`` with a token that may write to the owner's Spaces.
 """
 
 from __future__ import annotations

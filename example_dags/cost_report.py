@@ -1,13 +1,14 @@
-"""Every Monday a page on what all Spaces of an owner cost, and on what should perhaps not be on.
+"""Every Monday, write a page that shows what an owner's Spaces cost and which should perhaps not be on.
 
-The amounts are estimates from the Hub's own list prices. The page is one file and loads nothing from
-elsewhere; it may be a local path, or a URL of a storage that Airflow reaches.
+The amounts are estimates from the Hub's list prices. The page is one file and loads nothing from elsewhere.
+Its path may be local, or a URL of a storage that Airflow reaches.
 
-Needs a connection ``hf_spaces_default`` with a token that sees the owner's Spaces.
+Requires a connection ``hf_spaces_default`` with a token that can read the owner's Spaces.
 """
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 
 from airflow_provider_hfspaces.operators.cost import SpacesCostReportOperator
@@ -22,9 +23,12 @@ with DAG(
     schedule="0 8 * * MON",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # Each report reads the history out of the one before.
+    # Each report reads the history from the one before.
     max_active_runs=1,
-    params={"owner": "acme", "page": "/opt/airflow/reports/spaces.html"},
+    params={
+        "owner": "acme",
+        "page": f"{os.environ.get('AIRFLOW_HOME', '~/airflow')}/reports/spaces.html",
+    },
     tags=["hugging face", "spaces"],
     doc_md=__doc__,
 ) as dag:

@@ -1,15 +1,19 @@
-"""Pause what costs money at night, bring exactly that back in the morning, and say what it has saved.
+"""Pause paid Spaces at night, restart exactly those in the morning, and report what the nights have saved.
 
-At 20:00 all Spaces of an owner that run on paid hardware are paused, but for those that have to go on.
-What was paused is kept under a name, across days and runs. At 7:00 exactly these come back: not those
-that were paused before, and not those that somebody has started, deleted or changed meanwhile. Then a
-page is written that shows what all Spaces cost and what the nights have saved.
+At 20:00 every Space of an owner that runs on paid hardware is paused, except those whose names are excluded.
+The paused Spaces are recorded under a name, across days and runs. At 7:00 exactly these Spaces are restarted:
+not those that were paused before, and not those that somebody has restarted, deleted or changed since. Then
+a page is written that shows what all Spaces cost and what the nights have saved.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the owner's Spaces.
+Unpausing these DAGs is safe at any time of day: Airflow then runs their last interval at once, and
+``max_lateness`` skips a run that is hours late.
+
+Requires a connection ``hf_spaces_default`` with a token that may write to the owner's Spaces.
 """
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 
 from airflow_provider_hfspaces.operators.cost import SpacesCostReportOperator
@@ -27,7 +31,7 @@ COMMON = {
     "params": {
         "owner": "acme",
         "keep": ["*-production"],
-        "page": "/opt/airflow/reports/spaces.html",
+        "page": f"{os.environ.get('AIRFLOW_HOME', '~/airflow')}/reports/spaces.html",
     },
     "default_args": {"retries": 3, "retry_delay": timedelta(minutes=1)},
     "tags": ["hugging face", "spaces"],
@@ -42,18 +46,20 @@ with DAG(dag_id="nightly_pause", schedule="0 20 * * *", **COMMON) as evening:
         billed_only=True,
         exclude="{{ params.keep }}",
         report_to="nightly",
+        # At noon, the run of last night would pause Spaces that people work with.
+        max_lateness=timedelta(hours=1),
     )
 # [END evening]
 
 # [START morning]
 with DAG(dag_id="morning_restart", schedule="0 7 * * *", **COMMON) as morning:
-    restart = RestartSpacesOperator(task_id="restart", report_from="nightly")
+    restart = RestartSpacesOperator(task_id="restart", report_from="nightly", max_lateness=timedelta(hours=3))
     SpacesCostReportOperator(
         task_id="report",
         author="{{ params.owner }}",
         path="{{ params.page }}",
         savings=restart.output,
-        # One Space that does not come back is no reason to have no page.
+        # Write the page although a Space failed to restart, or the run was late.
         trigger_rule="all_done",
     )
 # [END morning]

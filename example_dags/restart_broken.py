@@ -1,14 +1,14 @@
-"""Every morning: start what has failed, one mapped task for each Space.
+"""Every morning, restart the Spaces that have failed, in one mapped task for each Space.
 
-A list of Spaces is made when the DAG runs, and another operator is mapped over it. A Space that does not
-come back fails its own task, and no other.
+A task lists the Spaces when the DAG runs, and another operator is mapped over the list. A Space that does
+not reach RUNNING fails its own task and no other.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the owner's Spaces.
+Requires a connection ``hf_spaces_default`` with a token that may write to the owner's Spaces.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow_provider_hfspaces.operators.fleet import ListSpacesOperator
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
@@ -23,13 +23,18 @@ with DAG(
     schedule="0 7 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    max_active_runs=1,
     params={"owner": "acme"},
     tags=["hugging face", "spaces"],
     doc_md=__doc__,
 ) as dag:
     # [START howto_operator_list_spaces]
     broken = ListSpacesOperator(
-        task_id="broken", author="{{ params.owner }}", stages=["RUNTIME_ERROR", "BUILD_ERROR"]
+        task_id="broken",
+        author="{{ params.owner }}",
+        stages=["RUNTIME_ERROR", "BUILD_ERROR"],
+        # Unpausing the DAG runs its last interval at once: skip it if it is hours late.
+        max_lateness=timedelta(hours=1),
     )
     # [START howto_operator_restart_space]
     RestartSpaceOperator.partial(

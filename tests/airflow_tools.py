@@ -67,12 +67,13 @@ class Try:
         self.dag = SimpleNamespace(tasks=dag, task_ids=[task.task_id for task in dag]) if dag else None
         self.stores: dict[str, FakeStore] = {}
 
-    def run(self, operator: Any) -> Any:
+    def run(self, operator: Any, **context: Any) -> Any:
         self.ti.task_id = operator.task_id
         for key in [key for key in self.ti.xcoms if key[0] == operator.task_id]:
             del self.ti.xcoms[key]
         store = self.stores.setdefault(operator.task_id, FakeStore()) if self.dag else self.store
-        result = operator.execute({"ti": self.ti, "task_state_store": store, "dag": self.dag})
+        context = {"ti": self.ti, "task_state_store": store, "dag": self.dag, **context}
+        result = operator.execute(context)
         if result is not None:
             self.ti.xcom_push("return_value", result)
         return result

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from importlib import import_module
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "in_thread",
     "is_ended",
     "is_run_over",
+    "seconds_since_due",
     "set_variable",
     "team_of_connection",
 ]
@@ -97,6 +99,22 @@ def _is_not_found(error: Exception) -> bool:
     # ``dag.test()`` raises what the API's client raised.
     direct = getattr(getattr(error, "response", None), "status_code", None)
     return 404 in (status, direct) or "not_found" in str(error).lower() or "404" in str(detail)
+
+
+_ON_SCHEDULE = frozenset({"scheduled", "backfill"})
+
+
+def seconds_since_due(context: Mapping[str, Any]) -> float | None:
+    """Return how long ago a scheduled run was due; ``None`` for runs that have no time of day to keep.
+
+    Airflow 3 has ``run_after``; on 2.11 a run is due at the end of its data interval.
+    """
+    dag_run = context.get("dag_run")
+    run_type = getattr(dag_run, "run_type", None)
+    if str(getattr(run_type, "value", run_type)) not in _ON_SCHEDULE:
+        return None
+    due = getattr(dag_run, "run_after", None) or getattr(dag_run, "data_interval_end", None)
+    return None if due is None else (datetime.now(timezone.utc) - due).total_seconds()
 
 
 _FINAL = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-from airflow_provider_hfspaces.hub.bulk.lookup import look
+from airflow_provider_hfspaces.hub.bulk.lookup import read_runtimes
 from airflow_provider_hfspaces.hub.bulk.progress import Progress, duration
 from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel
 from airflow_provider_hfspaces.hub.errors import HubRateLimited, SpaceNotFound
@@ -83,7 +83,7 @@ def doubled(number: int) -> int:
 
 def test_each_item_ends_with_a_result_or_its_error() -> None:
     done = list(in_parallel(range(5), doubled, quota=Quota(RateBudget()), parallel=3, stop=threading.Event()))
-    assert sorted(each.result for each in done if each.error is None and each.result is not None) == [
+    assert sorted(each.value for each in done if each.error is None and each.value is not None) == [
         0,
         2,
         4,
@@ -104,7 +104,7 @@ def test_an_item_that_is_refused_for_the_rate_comes_again() -> None:
         return number
 
     done = in_parallel(range(3), act, quota=Quota(RateBudget()), parallel=2, stop=threading.Event())
-    assert sorted(each.result for each in done if each.result is not None) == [0, 1, 2]
+    assert sorted(each.value for each in done if each.value is not None) == [0, 1, 2]
     assert refusals == [0]
 
 
@@ -164,7 +164,7 @@ def test_when_it_is_stopped_what_is_under_way_is_told_and_nothing_else_begun() -
 class TestLook:
     def test_many_of_an_owner_take_one_list(self, hub: HubEmulator) -> None:
         names = [hub.add_space(f"acme/s{number}").repo_id for number in range(30)]
-        found = look(HfSpacesHook().client, names, stop=threading.Event())
+        found = read_runtimes(HfSpacesHook().client, names, stop=threading.Event())
         assert {type(each) for each in found.values()} == {SpaceRuntime}
         assert set(found) == set(names)
         assert len(hub.requests) == 1
@@ -174,7 +174,7 @@ class TestLook:
         for number in range(20):
             hub.add_space(f"acme/s{number:02}")
         wanted = ["acme/s00", "acme/s01", "acme/s18", "acme/s19"]
-        found = look(HfSpacesHook().client, wanted, stop=threading.Event())
+        found = read_runtimes(HfSpacesHook().client, wanted, stop=threading.Event())
         assert set(found) == set(wanted)
         assert len(hub.requests) <= 2 * len(wanted)
 
@@ -183,7 +183,7 @@ class TestLook:
             hub.add_space(f"acme/s{number}")
         hub.rename_space("acme/s0", "acme/new")
         names = ["acme/s0", "acme/s1", "acme/s2", "acme/s3", "acme/gone"]
-        found = look(HfSpacesHook().client, names, stop=threading.Event())
+        found = read_runtimes(HfSpacesHook().client, names, stop=threading.Event())
         assert isinstance(found["acme/gone"], SpaceNotFound)
         assert isinstance(found["acme/s0"], SpaceRuntime)
 
@@ -192,7 +192,7 @@ class TestLook:
         names = [hub.add_space(f"acme/s{number}", stage="PAUSED").repo_id for number in range(4)]
         hub.advance(20_000)
         HfSpacesHook().restart("acme/s1")
-        found = look(
+        found = read_runtimes(
             HfSpacesHook().client,
             names,
             stop=threading.Event(),

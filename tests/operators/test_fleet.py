@@ -10,11 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
-from airflow_provider_hfspaces.compat.imports import AirflowFailException, BaseOperator
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, AirflowSkipException, BaseOperator
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.cost.prices import saved_by_pause
@@ -24,12 +26,12 @@ from airflow_provider_hfspaces.operators.fleet import (
     PauseSpacesOperator,
     RestartSpacesOperator,
 )
-from airflow_provider_hfspaces.operators.fleet import base as fleet_base
-from airflow_provider_hfspaces.operators.fleet.base import FleetIncomplete
+from airflow_provider_hfspaces.operators.fleet.base import FleetIncomplete, FleetOperator
 from airflow_provider_hfspaces.state import ledger as fleet_records
-from tests.airflow_tools import Try
+from tests.airflow_tools import Try, connection
 from tests.conftest import TaskLog
 from tests.operators.test_hardware import lose_next_answer
+from tests.stub import RUNTIME, Say, StubHub
 
 
 def pause(**options: Any) -> PauseSpacesOperator:
@@ -97,7 +99,7 @@ class TestList:
     def test_refuses_what_cannot_be_before_anything_is_sent(self, hub: HubEmulator) -> None:
         with pytest.raises(AirflowFailException, match="Did you mean 'RUNNING'"):
             Try().run(ListSpacesOperator(task_id="list", author="acme", stages=["RUNNIN"]))
-        with pytest.raises(AirflowFailException, match="Whose Spaces"):
+        with pytest.raises(AirflowFailException, match="author is missing"):
             Try().run(ListSpacesOperator(task_id="list"))
         assert not hub.requests
 
@@ -127,8 +129,8 @@ class TestPause:
             "acme/running": "paused",
             "acme/site": "left alone",
         }
-        assert reasons(report)["acme/asleep"] == "SLEEPING: it costs nothing"
-        assert reasons(report)["acme/paused"] == "paused already"
+        assert reasons(report)["acme/asleep"] == "SLEEPING: costs nothing"
+        assert reasons(report)["acme/paused"] == "already paused"
         assert {running.stage, building.stage} == {"PAUSED"}
         assert report["hourly_cost_saved"] == pytest.approx(0.4 + 0.8)
         assert (report["action"], report["owner"], report["failed"]) == ("pause", "acme", 0)
@@ -199,12 +201,9 @@ class TestPause:
         hub.faults.add(kind="status", status=403, path="/s001/pause")
         assert Try().run(pause(fail_on_error=False))["failed"] == 1
 
-    def test_a_retry_deals_with_the_rest_and_reports_all(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_retry_deals_with_the_rest_and_reports_all(self, hub: HubEmulator) -> None:
         a_fleet(hub, 3)
-        hub.faults.add(kind="status", status=500, path="/s001/pause", message="oops")
-        monkeypatch.setattr("airflow_provider_hfspaces.hub.bulk.queue.RetryPolicy", impatient)
+        hub.faults.add(kind="status", status=409, path="/s001/pause", message="operation in progress")
         attempt = Try()
         with pytest.raises(FleetIncomplete, match="acme/s001"):
             attempt.run(pause(billed_only=True))
@@ -221,7 +220,7 @@ class TestPause:
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
     ) -> None:
         a_fleet(hub, 9)
-        monkeypatch.setattr(fleet_base, "_BATCH", 4)
+        monkeypatch.setattr(FleetOperator, "batch_size", 4)
         attempt = Try()
 
         with dying_before_batch(2, monkeypatch, PauseSpacesOperator):
@@ -237,7 +236,7 @@ class TestPause:
         a_fleet(hub, 2)
         hub.faults.add(kind="status", status=404, path="/s001/pause", message="Repository not found")
         report = Try().run(pause())
-        assert reasons(report) == {"acme/s001": "it does not exist any more"}
+        assert reasons(report) == {"acme/s001": "it no longer exists"}
 
     def test_one_that_is_named_has_to_be_there(self, hub: HubEmulator) -> None:
         a_fleet(hub, 1)
@@ -266,14 +265,14 @@ class TestPause:
         hub.advance(20_000)
         HfSpacesHook().pause(space.repo_id)
         report = Try().run(pause())
-        assert reasons(report) == {"acme/s000": "as it should be already"}
+        assert reasons(report) == {"acme/s000": "already paused"}
 
     def test_what_takes_long_is_looked_at_again_before_it_is_paused(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         a_fleet(hub, 12)
-        monkeypatch.setattr(fleet_base, "_BATCH", 4)
-        monkeypatch.setattr(fleet_base, "_FRESH", 0)
+        monkeypatch.setattr(FleetOperator, "batch_size", 4)
+        monkeypatch.setattr(FleetOperator, "fresh_seconds", -1)
         write = fleet_records.Journal.write
 
         def somebody_pauses_one(self: Any, records: Any) -> None:
@@ -283,7 +282,7 @@ class TestPause:
 
         monkeypatch.setattr(fleet_records.Journal, "write", somebody_pauses_one)
         report = Try().run(pause(max_parallel=1))
-        assert reasons(report) == {"acme/s011": "paused already"}
+        assert reasons(report) == {"acme/s011": "already paused"}
         assert Counter(outcomes(report).values()) == {"paused": 11, "left alone": 1}
         assert changes(hub).count("acme/s011/pause") == 1
 
@@ -291,7 +290,7 @@ class TestPause:
         report = Try().run(PauseSpacesOperator(task_id="pause", repo_ids=[]))
         assert (report["spaces"], report["hourly_cost_saved"]) == ([], 0)
         assert not hub.requests
-        assert "0 of 0 Spaces paused." in task_log.text
+        assert "No Space is selected." in task_log.text
 
     def test_goes_on_without_prices(self, hub: HubEmulator) -> None:
         a_fleet(hub, 1)
@@ -315,6 +314,136 @@ class TestPause:
         with pytest.raises(AirflowFailException):
             Try().run(pause(**options))
         assert not hub.requests
+
+
+class TestAnOwner:
+    """A misspelt or renamed owner looks like one without Spaces."""
+
+    @pytest.mark.parametrize("operator", [PauseSpacesOperator, ListSpacesOperator, EnforceSleepTimeOperator])
+    def test_for_whom_the_hub_lists_nothing_fails(self, hub: HubEmulator, operator: Any) -> None:
+        a_fleet(hub, 1)
+        with pytest.raises(
+            AirflowFailException, match=r"author='acmee': the Hub lists no Spaces.*allow_empty"
+        ):
+            Try().run(operator(task_id="misspelt", author="acmee"))
+        assert changes(hub) == []
+
+    @pytest.mark.parametrize("operator", [PauseSpacesOperator, ListSpacesOperator, EnforceSleepTimeOperator])
+    def test_may_be_allowed_to_have_none(self, hub: HubEmulator, operator: Any) -> None:
+        result = Try().run(operator(task_id="empty", author="new", allow_empty=True))
+        assert (result["spaces"] if isinstance(result, dict) else result) == []
+
+    def test_whose_spaces_are_listed_under_another_name_is_told_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with StubHub(Say(body=[{"id": "acme-inc/whisper", "runtime": RUNTIME}])) as hub:
+            monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
+            with pytest.raises(AirflowFailException, match=r"under 'acme-inc'\. Set author to that name"):
+                Try().run(pause())
+
+    def test_with_spaces_of_which_none_is_selected_is_no_failure(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        a_fleet(hub, 1)
+        assert Try().run(pause(exclude="*"))["spaces"] == []
+        assert "No Space is selected." in task_log.text
+        assert "price list" not in task_log.text
+
+
+class TestAnUnreadableRuntime:
+    """One odd entry in the Hub's list, which its own answer repeats."""
+
+    GOOD: ClassVar[dict[str, Any]] = {
+        "stage": "RUNNING",
+        "hardware": {"current": "t4-small", "requested": "t4-small"},
+    }
+    ODD: ClassVar[list[dict[str, Any]]] = [{"stage": None}, {"stage": "RUNNING", "hardware": "t4-small"}]
+
+    @pytest.mark.parametrize("odd", ODD)
+    def test_fails_its_space_alone_by_name(
+        self, odd: dict[str, Any], monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
+    ) -> None:
+        listed = [{"id": "acme/good", "runtime": self.GOOD}, {"id": "acme/odd", "runtime": odd}]
+        answers = [Say(body=listed), Say(body=odd), Say(body=[]), Say(body={**self.GOOD, "stage": "PAUSED"})]
+        attempt = Try()
+        with StubHub(*answers) as hub:
+            monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
+            with pytest.raises(
+                (AirflowFailException, FleetIncomplete), match=r"1 of 2 Spaces failed.*acme/odd"
+            ):
+                attempt.run(pause(billed_only=True))
+            assert [each.path for each in hub.seen if each.method == "POST"] == [
+                "/api/spaces/acme/good/pause"
+            ]
+        assert outcomes(attempt.xcom("pause")) == {"acme/good": "paused", "acme/odd": "failed"}
+        assert "Space acme/odd: " in task_log.text
+
+    def test_leaves_its_space_out_of_a_list_that_depends_on_it(
+        self, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
+    ) -> None:
+        odd = self.ODD[0]
+        listed = [{"id": "acme/good", "runtime": self.GOOD}, {"id": "acme/odd", "runtime": odd}]
+        with StubHub(Say(body=listed), Say(body=odd), Say(body=listed)) as hub:
+            monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
+            operator = ListSpacesOperator(task_id="list", author="acme", stages="RUNNING")
+            assert Try().run(operator) == ["acme/good"]
+            assert "Space acme/odd is left out" in task_log.text
+            every_one = ListSpacesOperator(task_id="list", author="acme")
+            assert Try().run(every_one) == ["acme/good", "acme/odd"]
+
+
+class TestALateRun:
+    def test_that_is_scheduled_changes_nothing_and_says_so(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 1)
+        with pytest.raises(
+            AirflowSkipException, match=r"this run is 9\.7 h late, and max_lateness allows 60 min"
+        ):
+            Try().run(pause(max_lateness=timedelta(hours=1)), dag_run=due(9.7))
+        listing = ListSpacesOperator(task_id="list", author="acme", max_lateness="3600")
+        with pytest.raises(AirflowSkipException):
+            Try().run(listing, dag_run=due(9.7, "backfill"))
+        assert hub.requests == []
+
+    @pytest.mark.parametrize(
+        ("hours", "kind"),
+        [(0.5, "scheduled"), (9, "manual"), (9, "asset_triggered"), (9, "dataset_triggered")],
+    )
+    def test_is_only_one_that_airflow_scheduled_and_started_too_late(
+        self, hub: HubEmulator, hours: float, kind: str
+    ) -> None:
+        a_fleet(hub, 1)
+        report = Try().run(pause(max_lateness=3600), dag_run=due(hours, kind))
+        assert set(outcomes(report).values()) == {"paused"}
+
+    def test_is_due_at_the_end_of_its_data_interval_where_airflow_says_nothing_else(
+        self, hub: HubEmulator
+    ) -> None:
+        end = datetime.now(timezone.utc) - timedelta(hours=2)
+        old = SimpleNamespace(run_type="scheduled", data_interval_end=end)
+        with pytest.raises(AirflowSkipException):
+            Try().run(pause(max_lateness=3600), dag_run=old)
+
+    def test_that_began_in_time_is_completed(self, hub: HubEmulator) -> None:
+        a_fleet(hub, 2)
+        hub.faults.add(kind="status", status=409, path="/s001/pause", message="operation in progress")
+        attempt = Try()
+        with pytest.raises(FleetIncomplete):
+            attempt.run(pause(max_lateness=3600), dag_run=due(0.5))
+        hub.faults.clear()
+        report = attempt.run(pause(max_lateness=3600), dag_run=due(5))
+        assert set(outcomes(report).values()) == {"paused"}
+
+    def test_fails_where_an_earlier_try_has_not_done_the_work(self, hub: HubEmulator) -> None:
+        attempt = Try()
+        attempt.ti.try_number = 2  # type: ignore[attr-defined]
+        with pytest.raises(AirflowFailException, match="Nothing was changed"):
+            attempt.run(pause(max_lateness=3600), dag_run=due(5))
+
+    @pytest.mark.parametrize("wrong", ["soon", -1, float("nan"), True])
+    def test_needs_a_limit_that_is_a_duration(self, hub: HubEmulator, wrong: Any) -> None:
+        with pytest.raises(AirflowFailException, match="max_lateness"):
+            Try().run(pause(max_lateness=wrong), dag_run=due(5))
+        assert hub.requests == []
 
 
 class TestTheQuota:
@@ -404,10 +533,8 @@ class TestRestart:
             "acme/s004": "restarted",
             "acme/s005": "restarted",
         }
-        assert reasons(morning)["acme/s002"] == "it does not exist any more"
-        assert (
-            reasons(morning)["acme/s003"] == "it is set to l4x1 now, and was on t4-small when it was paused"
-        )
+        assert reasons(morning)["acme/s002"] == "it no longer exists"
+        assert reasons(morning)["acme/s003"] == "it is set to l4x1 now and was on t4-small when it was paused"
         posts = [path for path in changes(hub)[sent:] if path.endswith("/restart")]
         assert len([path for path in posts if "renamed" not in path]) == 3
         assert (before.stage, night[3].stage) == ("PAUSED", "PAUSED")
@@ -523,7 +650,7 @@ class TestFromTheEveningToTheMorning:
     ) -> None:
         a_fleet(hub, 9)
         Try().run(pause(report_to="nightly"))
-        monkeypatch.setattr(fleet_base, "_BATCH", 4)
+        monkeypatch.setattr(FleetOperator, "batch_size", 4)
         attempt = Try()
         with dying_before_batch(1, monkeypatch, RestartSpacesOperator):
             attempt.run(restart(report_from="nightly"))
@@ -585,25 +712,34 @@ class TestTheSleepTime:
         assert not hub.requests
 
 
+def due(hours_ago: float, run_type: str = "scheduled") -> Any:
+    """A DAG run that was due some hours ago, as Airflow 3 describes it to a task."""
+    return SimpleNamespace(
+        run_type=run_type, run_after=datetime.now(timezone.utc) - timedelta(hours=hours_ago)
+    )
+
+
 class Died(BaseException):
     """Nothing after it is run, as after a SIGKILL."""
 
 
 @contextmanager
 def dying_before_batch(
-    number: int, monkeypatch: pytest.MonkeyPatch, operator: type[fleet_base.FleetOperator]
+    number: int, monkeypatch: pytest.MonkeyPatch, operator: type[FleetOperator]
 ) -> Iterator[None]:
     """The task ends for no reason when it is about to write its next piece down, and tidies nothing up."""
-    write = fleet_records.Journal.write
+    write, written = fleet_records.Journal.write, 0
 
     def die(self: Any, records: Any) -> None:
-        if self._pieces == number:
+        nonlocal written
+        if written == number:
             raise Died
+        written += bool(records)
         write(self, records)
 
     with monkeypatch.context() as patched:
         patched.setattr(fleet_records.Journal, "write", die)
-        patched.setattr(operator, "settle", lambda self, targets: None)
+        patched.setattr(operator, "after_requests", lambda self, targets: None)
         with pytest.raises(Died):
             yield
 
@@ -616,8 +752,6 @@ def kept(variables: dict[str, str]) -> list[dict[str, Any]]:
 
 def hours_ago(report: dict[str, Any], hours: float) -> None:
     """Make a report that old."""
-    from datetime import datetime, timedelta
-
     for each in report["spaces"]:
         each["at"] = (datetime.fromisoformat(each["at"]) - timedelta(hours=hours)).isoformat()
 
@@ -625,10 +759,3 @@ def hours_ago(report: dict[str, Any], hours: float) -> None:
 def delete(hub: HubEmulator, repo_id: str) -> None:
     with hub.world.lock:
         hub.world.delete_space(repo_id)
-
-
-def impatient(**options: Any) -> Any:
-    """A policy that gives up after a moment."""
-    from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
-
-    return RetryPolicy(total=0.05, first_wait=0.01, longest_wait=0.01, **options)

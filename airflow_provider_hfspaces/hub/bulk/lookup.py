@@ -1,4 +1,4 @@
-"""The runtimes of Spaces that are known by name, with as few requests as possible."""
+"""Read the runtimes of many Spaces with as few requests as possible."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-__all__ = ["look"]
+__all__ = ["read_runtimes"]
 
-_FEW = 3
-"""So many Spaces of one owner are asked about one by one."""
+_MAX_SINGLE_REQUESTS = 3
+"""Up to this number of Spaces of an owner are read one by one, more of them from a list."""
 
-_PAGE = 500
+_PAGE_SIZE = 500
 
 
-def look(
+def read_runtimes(
     client: HubClient,
     repo_ids: Iterable[str],
     *,
@@ -28,54 +28,56 @@ def look(
     parallel: int = 8,
     doubtful: Callable[[str, SpaceRuntime], bool] = lambda repo_id, runtime: False,
 ) -> dict[str, SpaceRuntime | Exception]:
-    """What the Hub says of each Space now, or the error that it answers with.
+    """Return the current runtime of each Space, or the error that reading it raised.
 
-    Many of one owner are looked up in its list, which takes no more pages than there are Spaces to
-    find; those that it does not show are asked about one by one.
+    Many Spaces of one owner are read from the owner's list, which takes at most as many pages as there
+    are Spaces to find. Spaces that the list does not contain are read one by one.
 
-    :param stop: set to look no further; what is not found out then is left out.
-    :param parallel: how many requests at once.
-    :param doubtful: whether to ask about a Space itself after what a list, which may be behind, says.
+    :param stop: an event that ends the reading. Spaces that were not read by then are missing in the
+        result.
+    :param parallel: number of requests at a time.
+    :param doubtful: returns True for a Space that has to be read by itself after all, because a list may
+        be behind.
     """
     wanted = list(dict.fromkeys(repo_ids))
-    found: dict[str, SpaceRuntime | Exception] = {}
+    runtimes: dict[str, SpaceRuntime | Exception] = {}
     owners = defaultdict[str, list[str]](list)
     for repo_id in wanted:
         owners[repo_id.partition("/")[0].casefold()].append(repo_id)
     for owner, ids in owners.items():
-        if len(ids) > _FEW and not stop.is_set():
+        if len(ids) > _MAX_SINGLE_REQUESTS and not stop.is_set():
             listed = _listed(client, owner, ids)
-            found.update((each, shown) for each, shown in listed.items() if not doubtful(each, shown))
+            runtimes.update((each, shown) for each, shown in listed.items() if not doubtful(each, shown))
     sender = queue_client(client, stop, parallel)
     try:
-        for done in in_parallel(
-            [each for each in wanted if each not in found],
+        for result in in_parallel(
+            [each for each in wanted if each not in runtimes],
             lambda repo_id: sender.send(calls.get_runtime(repo_id)),
             quota=Quota(client.budget),
             parallel=parallel,
             stop=stop,
         ):
-            found[done.item] = done.result or done.error or LookupError(done.item)
+            runtimes[result.item] = result.value or result.error or LookupError(result.item)
     finally:
         sender.close()
-    return found
+    return runtimes
 
 
 def _listed(client: HubClient, owner: str, repo_ids: list[str]) -> dict[str, SpaceRuntime]:
-    left = {repo_id.casefold(): repo_id for repo_id in repo_ids}
-    found: dict[str, SpaceRuntime] = {}
-    pages = client.pages(calls.list_runtimes(author=owner, limit=_PAGE))
+    remaining = {repo_id.casefold(): repo_id for repo_id in repo_ids}
+    runtimes: dict[str, SpaceRuntime] = {}
+    pages = client.pages(calls.list_runtimes(author=owner, limit=_PAGE_SIZE))
     try:
         for _, page in zip(range(len(repo_ids)), pages, strict=False):
             for entry in page:
-                repo_id = left.get(entry.repo_id.casefold())
+                repo_id = remaining.get(entry.repo_id.casefold())
                 runtime = entry.runtime() if repo_id else None
                 if repo_id and runtime:
-                    found[repo_id] = runtime
-                    del left[repo_id.casefold()]
-            if not left:
+                    runtimes[repo_id] = runtime
+                    del remaining[repo_id.casefold()]
+            if not remaining:
                 break
     except HubError:
-        # Whoever must not list an owner's Spaces may still look at some of them.
-        return found
-    return found
+        # A token that may not list the owner's Spaces may still read some of them one by one.
+        return runtimes
+    return runtimes

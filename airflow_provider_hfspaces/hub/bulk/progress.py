@@ -1,4 +1,4 @@
-"""How far a long piece of work is, told now and then."""
+"""Report the progress of a long task from time to time."""
 
 from __future__ import annotations
 
@@ -7,54 +7,55 @@ from collections.abc import Callable
 
 __all__ = ["Progress", "duration"]
 
-_SECONDS = 10.0
-_LONGEST = 60.0
-_SHARE = 0.05
+_MIN_INTERVAL_SECONDS = 10.0
+_MAX_INTERVAL_SECONDS = 60.0
+_MIN_SHARE = 0.05
 
 
 class Progress:
-    """Counts, and tells in a line such as ``Paused 120 of 1,000 Spaces (2 failed), about 3 min left.``
+    """A counter that reports lines such as ``Paused 120 of 1,000 Spaces (2 failed), about 3 min left.``
 
-    Not more often than every ten seconds, and then every twentieth of the work or every minute.
+    It reports at most every ten seconds, and then after every 5 % of the work or every minute.
 
-    :param verb: what is done, in the past tense: ``Paused``.
-    :param total: how many there are.
-    :param tell: writes a line.
-    :param waits: how long, in seconds, so many more have to wait for the Hub's quota.
+    :param verb: the action in the past tense, such as ``Paused``.
+    :param total: number of Spaces.
+    :param report: called with each line.
+    :param waits: returns the seconds that a number of further requests have to wait for the rate limit.
+    :param clock: returns the current time in seconds.
     """
 
     def __init__(
         self,
         verb: str,
         total: int,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         *,
-        waits: Callable[[int], float] = lambda left: 0.0,
+        waits: Callable[[int], float] = lambda requests: 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.verb, self.total = verb, total
         self.done = self.failed = 0
-        self._tell, self._waits, self._clock = tell, waits, clock
-        self._began = self._told_at = clock()
-        self._told = 0
+        self._report, self._waits, self._clock = report, waits, clock
+        self._started = self._reported_at = clock()
+        self._reported = 0
 
     def count(self, *, failed: bool = False) -> None:
-        """One more is over."""
+        """Count one more Space, and report if it is time to."""
         self.done += not failed
         self.failed += failed
-        over, since = self.done + self.failed, self._clock() - self._told_at
-        if over == self.total or since < _SECONDS:
+        over, since = self.done + self.failed, self._clock() - self._reported_at
+        if over == self.total or since < _MIN_INTERVAL_SECONDS:
             return
-        if over - self._told >= self.total * _SHARE or since >= _LONGEST:
-            self._told, self._told_at = over, self._clock()
-            self._tell(f"{self}, about {duration(self.seconds_left())} left.")
+        if over - self._reported >= self.total * _MIN_SHARE or since >= _MAX_INTERVAL_SECONDS:
+            self._reported, self._reported_at = over, self._clock()
+            self._report(f"{self}, about {duration(self.seconds_left())} left.")
 
     def seconds_left(self) -> float:
-        """As far as can be told from the pace so far and from the quota."""
+        """An estimate from the speed so far and from the rate limit."""
         over = self.done + self.failed
-        left = self.total - over
-        pace = (self._clock() - self._began) / over if over else 0.0
-        return max(left * pace, self._waits(left))
+        remaining = self.total - over
+        pace = (self._clock() - self._started) / over if over else 0.0
+        return max(remaining * pace, self._waits(remaining))
 
     def __str__(self) -> str:
         failed = f" ({self.failed:,} failed)" if self.failed else ""
@@ -62,7 +63,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in one figure: ``40 s``, ``3 min``, ``2.5 h``."""
+    """A duration as one number: ``40 s``, ``3 min``, ``2.5 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,7 +1,7 @@
-"""The same for many Spaces: in parallel, as fast as the Hub's quota allows, and stopped at once.
+"""Run one call for many Spaces in parallel, within the Hub's rate limit.
 
-The queue waits for the quota, not the calls in it: no call sits out two windows, none is refused
-because others were quicker, and whoever stops the queue stops it between two requests.
+The queue waits for the rate limit, not the calls in it: no call waits for two windows, no call is refused
+because others were faster, and stopping the queue ends it between two requests.
 """
 
 from __future__ import annotations
@@ -18,34 +18,35 @@ from airflow_provider_hfspaces.hub.errors import HubRateLimited
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.retry import RateBudget, RetryPolicy
 
-__all__ = ["Done", "Quota", "Stopped", "in_parallel", "queue_client"]
+__all__ = ["Quota", "Result", "Stopped", "in_parallel", "queue_client"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_TICK = 0.2
-"""Seconds between two looks whether to stop."""
+_TICK_SECONDS = 0.2
+"""Interval between two checks of the stop event."""
 
-_GRACE = 3.0
-"""Seconds that requests under way get when the queue is stopped. Airflow gives a killed task five."""
+_GRACE_SECONDS = 3.0
+"""Time for requests that are under way when the queue is stopped. Supervisors kill tasks after some five."""
 
-_LONG = 30.0
-"""Seconds of waiting after which the rest of a batch is prepared anew."""
+_LONG_WAIT_SECONDS = 30.0
+"""A wait after which the rest of a batch is prepared again."""
 
-_MOST_REFUSALS = 20
-"""How often one call is put back for the Hub's rate limit."""
+_MAX_REFUSALS = 20
+"""Number of times that one call is sent again because of the Hub's rate limit."""
 
 
 class Stopped(Exception):
-    """The queue was stopped before this was sent."""
+    """The queue was stopped before this request was sent."""
 
 
 class Quota:
-    """When the next request of several at once may go, by what the Hub has said of the quota.
+    """Decides when the next of several parallel requests may be sent, from the Hub's rate-limit headers.
 
-    What is under way counts, so that no window is overdrawn.
+    Requests without an answer yet are counted, so that a window is never exceeded.
 
-    :param budget: what the Hub has said.
+    :param budget: the rate limit as the Hub's last answers reported it.
+    :param clock: returns the current time in seconds.
     """
 
     def __init__(self, budget: RateBudget, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -53,35 +54,35 @@ class Quota:
         self._until = self._probed = 0.0
 
     def wait(self, under_way: int) -> float:
-        """Seconds until one more may go; 0 for now.
+        """Seconds until another request may be sent; 0 for at once.
 
-        :param under_way: how many requests have no answer yet.
+        :param under_way: number of requests without an answer yet.
         """
         now = self._clock()
         if now < self._until:
             return self._until - now
-        left, reset = self._budget.remaining, self._budget.seconds_to_reset()
+        remaining, reset = self._budget.remaining, self._budget.seconds_to_reset()
         closed = self._budget.wait()
-        if closed or (left == 0 and reset):
-            # The Hub tells whole seconds, rounded down.
+        if closed or (remaining == 0 and reset):
+            # The Hub reports whole seconds, rounded down.
             self._until = now + (reset or closed) + 1
             return self._until - now
-        if left is None:
+        if remaining is None:
             return 0.0
         if not reset:
-            # A new window, of which nothing is known until an answer has come.
+            # A new window, about which nothing is known until the first answer.
             if under_way and now - self._probed < 1:
-                return _TICK
+                return _TICK_SECONDS
             self._probed = now
             return 0.0
-        return _TICK if left <= under_way else 0.0
+        return _TICK_SECONDS if remaining <= under_way else 0.0
 
     def hold(self, seconds: float) -> None:
-        """Let nothing go for so many seconds."""
+        """Send nothing for this number of seconds."""
         self._until = max(self._until, self._clock() + seconds)
 
     def seconds_for(self, requests: int) -> float:
-        """How long so many requests have to wait for new windows, 0 if this one has room for them."""
+        """Seconds that a number of requests have to wait for new windows; 0 if they fit into this one."""
         budget = self._budget
         if budget.remaining is None or not (budget.quota and budget.window):
             return 0.0
@@ -92,20 +93,20 @@ class Quota:
 
 
 @dataclass(frozen=True)
-class Done(Generic[T, R]):
-    """What has become of one item.
+class Result(Generic[T, R]):
+    """The result of one item.
 
-    :ivar result: what the call returned; ``None`` with an error.
-    :ivar error: what it raised.
+    :ivar value: what the call returned; ``None`` if it failed.
+    :ivar error: the exception that the call raised.
     """
 
     item: T
-    result: R | None = None
+    value: R | None = None
     error: Exception | None = None
 
 
 def queue_client(client: HubClient, stop: threading.Event, parallel: int) -> HubClient:
-    """A client for :func:`in_parallel`: leaves rate limits to the queue, and ends its waits with it."""
+    """A client for :func:`in_parallel`: it leaves rate limits to the queue and stops waiting with it."""
 
     def sleep(seconds: float) -> None:
         if stop.wait(seconds):
@@ -123,18 +124,18 @@ def in_parallel(
     stop: threading.Event,
     prepare: Callable[[Sequence[T]], Iterable[T]] = lambda batch: batch,
     batch: int = 100,
-) -> Iterator[Done[T, R]]:
-    """Do something to each item, several at once, and yield what has become of it as it is done.
+) -> Iterator[Result[T, R]]:
+    """Call a function for each item, several at a time, and yield each result when it is known.
 
-    An item that meets the Hub's rate limit comes again later. When the queue is stopped, nothing new
-    is sent; what was under way is yielded if it ends soon, the rest is not.
+    An item that the Hub's rate limit refuses is tried again later. When the queue is stopped, nothing new
+    is sent. Requests that were already sent are yielded if they end soon.
 
-    :param act: called in threads, with the item; sends with a :func:`queue_client`.
-    :param parallel: how many at once.
-    :param stop: set to stop.
-    :param prepare: called in this thread with the items of each batch before any of them is begun,
-        and again with those that had to wait long for the quota; returns those to go on with.
-    :param batch: how many items make a batch.
+    :param act: called in threads with an item; sends its requests with a :func:`queue_client`.
+    :param parallel: number of items at a time.
+    :param stop: an event that stops the queue.
+    :param prepare: called in this thread with the items of a batch before the first of them starts, and
+        again with items that waited long for the rate limit. Returns the items to continue with.
+    :param batch: number of items in a batch.
     """
     rest, ready = deque(items), deque[tuple[T, int]]()
     running: dict[Future[R], tuple[T, int]] = {}
@@ -151,7 +152,7 @@ def in_parallel(
             while (rest or ready) and len(running) < parallel and not stop.is_set():
                 held = quota.wait(len(running))
                 if held:
-                    if held > _LONG:
+                    if held > _LONG_WAIT_SECONDS:
                         rest.extendleft(item for item, _ in reversed(ready))
                         ready.clear()
                     break
@@ -162,10 +163,10 @@ def in_parallel(
                 item, refusals = ready.popleft()
                 running[pool.submit(begin, item)] = item, refusals
             if not running:
-                # Not stop.wait: the signal handler that stops the queue runs in this thread too.
-                time.sleep(min(held, _TICK))
+                # Not stop.wait: the signal handler that sets the event runs in this thread too.
+                time.sleep(min(held, _TICK_SECONDS))
                 continue
-            for future in wait(running, _TICK, FIRST_COMPLETED).done:
+            for future in wait(running, _TICK_SECONDS, FIRST_COMPLETED).done:
                 item, refusals = running.pop(future)
                 again = _put_back(future, refusals, quota)
                 if again is not None:
@@ -173,28 +174,28 @@ def in_parallel(
                 else:
                     yield from _ended(item, future)
         if running:
-            for future in wait(running, _GRACE).done:
+            for future in wait(running, _GRACE_SECONDS).done:
                 yield from _ended(running[future][0], future)
     finally:
         pool.shutdown(wait=not stop.is_set(), cancel_futures=True)
 
 
 def _put_back(future: Future[R], refusals: int, quota: Quota) -> int | None:
-    """How often it has been refused by now, if it is to come again for that."""
+    """The number of refusals so far if the item is tried again; otherwise ``None``."""
     error = future.exception()
-    if not isinstance(error, HubRateLimited) or refusals >= _MOST_REFUSALS:
+    if not isinstance(error, HubRateLimited) or refusals >= _MAX_REFUSALS:
         return None
     quota.hold(min(2.0**refusals, 60.0) if error.retry_after is None else error.retry_after + 1)
     return refusals + 1
 
 
-def _ended(item: T, future: Future[R]) -> Iterator[Done[T, R]]:
+def _ended(item: T, future: Future[R]) -> Iterator[Result[T, R]]:
     error = future.exception()
     if isinstance(error, Stopped):
         return
     if isinstance(error, Exception):
-        yield Done(item, error=error)
+        yield Result(item, error=error)
     elif error is not None:
         raise error
     else:
-        yield Done(item, result=future.result())
+        yield Result(item, value=future.result())

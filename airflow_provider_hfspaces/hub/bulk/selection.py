@@ -38,8 +38,8 @@ def owned_spaces(author: str, listed: Sequence[SpaceInfo], *, allow_empty: bool)
     others = ", ".join(sorted({repr(_owner(space.id)) for space in listed}))
     if others:
         raise OwnerWithoutSpaces(
-            f"author={author!r}: the Hub lists the Spaces of this owner under {others}. Set "
-            f" author to that name."
+            f"author={author!r}: the Hub lists the Spaces of this owner under {others}. "
+            f"Set author to that name."
         )
     raise OwnerWithoutSpaces(
         f"author={author!r}: the Hub lists no Spaces of this owner that the token can see. Check the "

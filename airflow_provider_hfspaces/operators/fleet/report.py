@@ -1,4 +1,4 @@
-"""The reports of the fleet operators: plain JSON for an XCom, and a table for the log."""
+"""Reports of the fleet operators: JSON for an XCom, and a table for the log."""
 
 from __future__ import annotations
 
@@ -9,35 +9,40 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_provider_hfspaces.operators.fleet.base import FAILED, LEFT_ALONE
+from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
 from airflow_provider_hfspaces.rendered import from_text
 
 __all__ = ["now", "read_reports", "summary", "total"]
 
-_MOST_REASONS = 10
+_MAX_REASONS = 10
 
 
 def now() -> str:
-    """This moment in UTC, as ISO 8601, to the second."""
+    """The current time in UTC, as ISO 8601, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def total(entries: Iterable[Mapping[str, Any]], outcomes: Iterable[str], figure: str) -> float:
-    """The sum of a figure, in USD, over the Spaces with one of these outcomes; unknown ones are left out."""
+    """The sum of a figure, in USD, over the Spaces with one of these outcomes. Unknown amounts count as 0.
+
+    :param figure: the key of the amount in each entry.
+    """
     wanted = frozenset(outcomes)
-    known = (each.get(figure) for each in entries if each["outcome"] in wanted)
-    return round(math.fsum(each for each in known if each is not None), 6)
+    amounts = (each.get(figure) for each in entries if each["outcome"] in wanted)
+    return round(math.fsum(each for each in amounts if each is not None), 6)
 
 
 def summary(report: Mapping[str, Any], done: str, figure: str, column: str) -> str:
-    """A table by hardware, with totals, and why Spaces were left alone.
+    """A table by hardware with totals, and the reasons why Spaces were left alone.
 
-    :param done: the outcome that counts: ``paused``, or ``would be paused``.
-    :param figure: which figure of each Space is summed up.
-    :param column: what to call it.
+    :param done: the outcome that counts, such as ``paused`` or ``would be paused``.
+    :param figure: the key of the amount to add up.
+    :param column: the heading of the amounts.
     """
     from airflow_provider_hfspaces.hub.text import text_table
 
+    if not report["spaces"]:
+        return ""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for each in report["spaces"]:
         groups.setdefault(each["hardware"] or "none", []).append(each)
@@ -49,10 +54,9 @@ def summary(report: Mapping[str, Any], done: str, figure: str, column: str) -> s
     if len(lines) != 1:
         lines.append(_row("all", report["spaces"], done, figure))
     table = text_table(("hardware", done, LEFT_ALONE, FAILED, column), lines, right=[1, 2, 3, 4])
-    said = [table, _label(report)]
     reasons = Counter(each["reason"] for each in report["spaces"] if each["outcome"] == LEFT_ALONE)
-    said.extend(f"Left alone: {count:,}, {reason}." for reason, count in reasons.most_common(_MOST_REASONS))
-    return "\n".join(said)
+    left_alone = [f"Left alone: {count:,}, {reason}." for reason, count in reasons.most_common(_MAX_REASONS)]
+    return "\n".join(["", table, _label(report), *left_alone])
 
 
 def _row(name: str, entries: Sequence[Mapping[str, Any]], done: str, figure: str) -> tuple[str, ...]:
@@ -65,34 +69,34 @@ def _row(name: str, entries: Sequence[Mapping[str, Any]], done: str, figure: str
 def _label(report: Mapping[str, Any]) -> str:
     as_of = report["prices_as_of"]
     if not as_of:
-        return "The Hub's price list could not be read, or was not needed: amounts are not known."
+        return "Amounts are unknown: the Hub's price list could not be read."
     return f"Amounts are estimates from the Hub's list prices of {as_of[:16].replace('T', ' ')} UTC."
 
 
-def read_reports(given: Any) -> dict[str, dict[str, Any]]:
-    """What reports of pauses say was paused, by the id of the Space in small letters.
+def read_reports(value: Any) -> dict[str, dict[str, Any]]:
+    """The entries of paused Spaces in reports of pauses, by the lower-case id of the Space.
 
-    :param given: a report or several, as they are or as the text that a template makes of them.
+    :param value: a report or several, as objects or as the text that a template renders.
     :raises InvalidInput: for anything else.
     """
     from airflow_provider_hfspaces.hub.checks import InvalidInput
 
-    if isinstance(given, str):
+    if isinstance(value, str):
         with suppress(ValueError):
-            given = from_text(given)
-    reports = [given] if isinstance(given, Mapping) else given
-    found: dict[str, dict[str, Any]] = {}
+            value = from_text(value)
+    reports = [value] if isinstance(value, Mapping) else value
+    paused: dict[str, dict[str, Any]] = {}
     try:
         for report in reports:
             if report["action"] != "pause":
                 raise KeyError("action")
             for each in report["spaces"]:
                 if each["outcome"] == "paused":
-                    found[each["repo_id"].casefold()] = dict(each)
+                    paused[each["repo_id"].casefold()] = dict(each)
                     datetime.fromisoformat(each["at"])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InvalidInput(
-            f"No report of a PauseSpacesOperator: {given!r:.200}. Give report=pause.output, or what that "
-            f"task has returned, or report_from= the name that the pause keeps it under."
+            f"report={value!r:.200} is not the report of a PauseSpacesOperator. Set report=pause.output, or "
+            f"report_from to the name in the pause's report_to."
         ) from None
-    return found
+    return paused

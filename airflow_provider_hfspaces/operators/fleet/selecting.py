@@ -1,0 +1,158 @@
+"""The base of the operators that select Spaces of an owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.compat.imports import BaseOperator, Context
+from airflow_provider_hfspaces.operators.base import HubTask
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
+    from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
+
+__all__ = ["SelectingOperator"]
+
+
+class SelectingOperator(HubTask, BaseOperator):
+    """Base of the operators that select Spaces.
+
+    The selection is templated. Lists may also be the text that a template renders.
+
+    :param author: the user or organization whose Spaces are selected.
+    :param repo_ids: exactly these Spaces, instead of a selection.
+    :param stages: only Spaces in one of these stages; STOPPED and SLEEPING stand for each other.
+    :param hardware: only Spaces on, or set to, one of these flavors.
+    :param billed_only: only Spaces that are billed now, or as soon as their build is done.
+    :param include: only Spaces whose ``owner/name`` or name matches one of these globs,
+        case-insensitively.
+    :param exclude: no Spaces that match one of these globs.
+    :param tags: only Spaces with all of these tags.
+    :param allow_empty: accept an owner for whom the Hub lists no Spaces at all. Default: False, so that
+        a misspelt or renamed owner fails the task.
+    :param max_lateness: skip the task if its scheduled run starts this much later than it was due, in
+        seconds or as a ``timedelta``. Use it for DAGs that act at a time of day: when such a DAG is
+        unpaused, Airflow runs its last interval at once, even with ``catchup=False``. Runs that users or
+        assets trigger are never late. Default: no limit.
+    :param hf_spaces_conn_id: the connection to the Hub. Default: ``hf_spaces_default``.
+    """
+
+    template_fields: Sequence[str] = (
+        "author",
+        "repo_ids",
+        "stages",
+        "hardware",
+        "include",
+        "exclude",
+        "tags",
+        "hf_spaces_conn_id",
+    )
+    ui_color = "#ffd21e"
+    ui_fgcolor = "#1f2937"
+
+    def __init__(
+        self,
+        *,
+        author: str | None = None,
+        repo_ids: Iterable[str] | str | None = None,
+        stages: Iterable[str] | str | None = None,
+        hardware: Iterable[str] | str | None = None,
+        billed_only: bool = False,
+        include: Iterable[str] | str | None = (),
+        exclude: Iterable[str] | str | None = (),
+        tags: Iterable[str] | str | None = (),
+        allow_empty: bool = False,
+        max_lateness: timedelta | float | str | None = None,
+        hf_spaces_conn_id: str = "hf_spaces_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.author = author
+        self.repo_ids = repo_ids
+        self.stages = stages
+        self.hardware = hardware
+        self.billed_only = billed_only
+        self.include = include
+        self.exclude = exclude
+        self.tags = tags
+        self.allow_empty = allow_empty
+        self.max_lateness = max_lateness
+        self.hf_spaces_conn_id = hf_spaces_conn_id
+
+    def on_kill(self) -> None:
+        """Send no further requests. The report contains those that were sent."""
+        self.killed.set()
+
+    def selection(self) -> SpaceSelection:
+        """The criteria of this operator.
+
+        :raises InvalidInput: for a missing or invalid owner, or an unknown stage or flavor.
+        """
+        from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.rendered import as_list
+
+        if not self.author:
+            raise InvalidInput(
+                f"author is missing. Set author of {type(self).__name__} to a user or an organization, or "
+                f"set repo_ids."
+            )
+        offered = None
+        for each in as_list(self.hardware):
+            offered = offered or self.hook.offered(each)
+        return SpaceSelection(
+            author=self.author,
+            stages=as_list(self.stages) or None,
+            hardware=as_list(self.hardware),
+            billed_only=self.billed_only,
+            include=as_list(self.include),
+            exclude=as_list(self.exclude),
+            tags=as_list(self.tags),
+            offered=offered,
+        )
+
+    def listed(self) -> list[SpaceInfo]:
+        """All Spaces of the owner with runtime and tags, from the Hub's list.
+
+        :raises OwnerWithoutSpaces: if there are none, unless ``allow_empty`` is set.
+        """
+        from airflow_provider_hfspaces.hub.bulk.selection import SELECTED_BY, owned_spaces
+
+        assert self.author is not None
+        listed = list(self.hook.list_spaces(author=self.author, expand=SELECTED_BY, page_size=500))
+        return owned_spaces(self.author, listed, allow_empty=self.allow_empty)
+
+    def unlisted_runtimes(self, spaces: Iterable[SpaceInfo]) -> dict[str, SpaceRuntime | Exception]:
+        """The runtimes of Spaces for which the list has none that can be read, or the errors instead."""
+        from airflow_provider_hfspaces.hub.bulk.lookup import read_runtimes
+
+        missing = [space.id for space in spaces if space.runtime is None]
+        return read_runtimes(self.hook.client, missing, stop=self.killed) if missing else {}
+
+    def skip_if_late(self, context: Context) -> None:
+        """Skip the task if the run starts more than ``max_lateness`` after it was due.
+
+        :raises AirflowSkipException: on the first try.
+        :raises AirflowFailException: on a later try, because the earlier one has not done the work.
+        :raises InvalidNumber: for an invalid ``max_lateness``.
+        """
+        from airflow_provider_hfspaces.compat.imports import AirflowFailException, AirflowSkipException
+        from airflow_provider_hfspaces.compat.server import seconds_since_due
+        from airflow_provider_hfspaces.hub.bulk.progress import duration
+        from airflow_provider_hfspaces.hub.seconds import checked_seconds
+
+        if self.max_lateness is None:
+            return
+        limit = checked_seconds(self.max_lateness, "max_lateness", zero=True)
+        late = seconds_since_due(context)
+        if late is None or late <= limit:
+            return
+        message = (
+            f"Nothing was changed: this run is {duration(late)} late, and max_lateness allows "
+            f"{duration(limit)}. Trigger the DAG by hand to run it now."
+        )
+        if getattr(context["ti"], "try_number", 1) > 1:
+            raise AirflowFailException(message)
+        raise AirflowSkipException(message)
