@@ -262,8 +262,9 @@ def _with_seconds(kwargs: dict[str, Any]) -> dict[str, Any]:
     """
     from airflow_provider_hfspaces.hub.seconds import checked_seconds
 
+    defaults = kwargs.get("default_args") or {}
     for name, zero in (("poke_interval", False), ("timeout", True)):
-        if name in kwargs:
+        if name in kwargs or name in defaults:
             label = f"{name} of task {kwargs.get('task_id')!r}"
-            kwargs[name] = checked_seconds(kwargs[name], label, zero=zero)
+            kwargs[name] = checked_seconds(kwargs.get(name, defaults.get(name)), label, zero=zero)
     return kwargs

@@ -212,6 +212,13 @@ def test_durations_may_be_text_or_a_timedelta(seconds: Any) -> None:
     assert (sensor.poke_interval, sensor.timeout) == (5.0, 5.0)
 
 
+def test_durations_may_come_from_default_args() -> None:
+    defaults = {"poke_interval": "5", "timeout": "90"}
+    with DAG("sensing", schedule=None, start_date=datetime(2026, 1, 1), default_args=defaults):
+        sensor = SpaceRunningSensor(task_id="sense", repo_id=SPACE)
+    assert (sensor.poke_interval, sensor.timeout) == (5.0, 90.0)
+
+
 @pytest.mark.parametrize("seconds", [None, "five", "", float("nan"), float("inf"), -1, [], True])
 @pytest.mark.parametrize("name", ["poke_interval", "timeout"])
 def test_any_other_duration_is_refused_by_name(name: str, seconds: Any) -> None:
