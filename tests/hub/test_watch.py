@@ -449,21 +449,24 @@ class TestWhateverOneWaitDoes:
         watched(hub, use)
 
     @pytest.mark.parametrize("spaces", [1, 12], ids=["looked at one by one", "read from a list"])
-    def test_an_error_of_its_own_ends_that_wait_alone(self, hub: HubEmulator, spaces: int) -> None:
+    @pytest.mark.parametrize("error", [TypeError("broken"), StopIteration("broken")], ids=["type", "stop"])
+    def test_an_error_of_its_own_ends_that_wait_alone(
+        self, hub: HubEmulator, spaces: int, error: Exception
+    ) -> None:
         names = [f"acme/s{number}" for number in range(spaces)]
         for name in names:
             hub.add_space(name)
         upgrade(hub, *names)
 
         def break_down(runtime: SpaceRuntime, elapsed: float) -> None:
-            raise TypeError("this callback is broken")
+            raise error
 
         async def use(watch: SpaceWatch) -> None:
             good = [
                 asyncio.ensure_future(watch.wait_for(name, GPU, timeout=20, poll_interval=0.05))
                 for name in names
             ]
-            with pytest.raises(TypeError, match="this callback is broken"):
+            with pytest.raises((TypeError, RuntimeError), match="broken"):
                 await watch.wait_for(names[0], GPU, timeout=10, poll_interval=0.05, on_change=break_down)
             hub.advance(600)
             await asyncio.gather(*good)

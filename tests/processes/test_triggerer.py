@@ -127,6 +127,6 @@ def test_a_dag_runs_when_its_space_fails(hub: HubEmulator, airflow: AirflowProce
     airflow.until(lambda: airflow.states("on_error") == {"success": 1}, 240)
     assert sturdy.stage == "RUNNING"
     assert not airflow.states("on_other_error")
-    told = airflow.query("SELECT extra FROM asset_event")
-    assert len(told) == 1
-    assert "Exit code: 1" in str(told)
+    events = airflow.query("SELECT extra FROM asset_event")
+    assert len(events) == 1
+    assert "Exit code: 1" in str(events)

@@ -1,8 +1,8 @@
 """Which Space to look at, when, and with which request.
 
 A few Spaces of an owner are looked at one by one. Many are read from one list of the owner's Spaces. A list
-may lag behind, so it counts only while it shows nothing that might end a wait: then one request about that
-Space alone makes certain.
+may lag behind, so it counts only while it shows nothing that might end a wait. Then one request about that
+Space alone decides.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ _PATIENCE_SECONDS = 120.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _BUILD_SAMPLES = 3
 _NO_RETRY = RetryPolicy(total=0, total_rate_limited=0)
-
 
 Seen = Callable[[str, SpaceRuntime, bool], bool]
 """Called with a Space, its runtime, and whether the runtime is certain."""

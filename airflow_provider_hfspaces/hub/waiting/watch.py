@@ -49,6 +49,8 @@ class _Waiter:
             if not certain:
                 return self.context.run(self.wait.glance, runtime, elapsed)
             reached = self.context.run(self.wait.observe, runtime, elapsed)
+        except StopIteration as error:  # which no future takes
+            self.done.set_exception(RuntimeError(f"on_change raised {error!r}"))
         except Exception as error:
             self.done.set_exception(error)
         else:
