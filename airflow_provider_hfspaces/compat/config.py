@@ -11,7 +11,7 @@ __all__ = [
     "connections_of_config",
     "default_deferrable",
     "fleet_page_url",
-    "has_external_views",
+    "has_fleet_page",
     "lease_settle",
     "quota_share",
 ]
@@ -29,7 +29,7 @@ def quota_share() -> float:
     return float(conf.getfloat("hf_spaces", "quota_share", fallback=0.5))
 
 
-def has_external_views() -> bool:
+def has_fleet_page() -> bool:
     """Whether the UI takes pages of plugins (Airflow 3.1), and ``[hf_spaces] fleet_page`` allows ours."""
     conf = import_module("airflow.configuration").conf
     return AIRFLOW_VERSION >= (3, 1) and bool(conf.getboolean("hf_spaces", "fleet_page", fallback=True))

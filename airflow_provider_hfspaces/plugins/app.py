@@ -1,41 +1,42 @@
-"""The fleet page's server, inside Airflow's API server and behind Airflow's own login and permissions.
+"""The server of the fleet page, inside Airflow's API server and behind its login and permissions.
 
-Who may read a connection (``GET``) sees its fleet; who may edit it (``PUT``) can pause its Spaces, since
-editing it already lets him do anything that its token may do. DAG runs are shown to those who may read the
-DAG. The token never leaves the server.
+Users who may read a connection (``GET``) see its fleet. Users who may edit it (``PUT``) can pause its Spaces:
+editing a connection already allows them everything that its token allows. DAG runs are shown to users who
+may read the DAG. The token never leaves the server.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
 from airflow.api_fastapi.logging.decorators import action_logging
-from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException
 from airflow_provider_hfspaces.compat.server import connection_in_server
+from airflow_provider_hfspaces.hooks.connection import CONNECTION_TYPE
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.plugins.cache import Cache, TooSlow
-from airflow_provider_hfspaces.plugins.connections import (
-    CONN_TYPE,
-    Known,
-    known_connections,
-    permitted,
-)
-from airflow_provider_hfspaces.plugins.fleet import Fleets, NotInFleet
+from airflow_provider_hfspaces.plugins.columns import columns_for_page
+from airflow_provider_hfspaces.plugins.connections import KnownConnection, known_connections, permitted
+from airflow_provider_hfspaces.plugins.fleet import FleetReader, NotInFleet
 from airflow_provider_hfspaces.plugins.runs import TaskFinder, runs_of
 
 __all__ = ["make_app"]
 
+_log = logging.getLogger(__name__)
+
 _PAGE = Path(__file__).parent / "page"
-_MARK = "x-hf-spaces-page"
+_OWN_HEADER = "x-hf-spaces-page"
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -46,12 +47,15 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+ConnectionId = Annotated[str, Query(max_length=250)]
+"""A parameter and not a part of the path: a connection may be called ``..``."""
+
 
 class _Readings:
-    """What the page reads, and for how many seconds each is kept."""
+    """What the page reads, and for how many seconds each value is kept."""
 
     def __init__(self) -> None:
-        self.fleets = Fleets()
+        self.fleets = FleetReader()
         self.finder = TaskFinder()
         self.of_hub = Cache(keep=5, patience=20)
         self.of_database = Cache(keep=10, patience=20)
@@ -59,14 +63,14 @@ class _Readings:
     async def tasks(self) -> list[Any]:
         return await self.of_database.get("tasks", self.finder.tasks)
 
-    async def connections(self) -> list[Known]:
+    async def connections(self) -> list[KnownConnection]:
         named = {task.conn_id for task in await self.tasks() if task.conn_id}
         return await self.of_database.get("connections", lambda: known_connections(named))
 
     async def connection(self, conn_id: str) -> Any:
-        """A connection of our type.
+        """Return a connection of type ``hf_spaces``.
 
-        :raises HTTPException: 404 if there is none.
+        :raises HTTPException: 404 if it does not exist.
         """
         try:
             connection = await self.of_database.get(
@@ -74,30 +78,47 @@ class _Readings:
             )
         except AirflowNotFoundException:
             connection = None
-        if connection is None or connection.conn_type != CONN_TYPE:
+        if connection is None or connection.conn_type != CONNECTION_TYPE:
             raise HTTPException(
-                404, f"There is no connection {conn_id!r} of the type 'Hugging Face Spaces'."
+                404, f"Connection {conn_id!r} of type 'Hugging Face Spaces' does not exist."
             ) from None
         return connection
 
     async def fleet(self, connection: Any) -> dict[str, Any]:
-        """The fleet of a connection, or what is wrong as ``problem``."""
+        """Return the fleet of a connection, or why it cannot be read as ``problem``."""
         try:
             return await self.of_hub.get(connection.conn_id, lambda: self.fleets.read(connection))
         except TooSlow as error:
-            return {"problem": f"The Hub is slow: {error}. The page asks again by itself."}
+            return {"problem": f"The Hub is slow: {error}. The page tries again by itself."}
         except (HubError, InvalidInput) as error:
             return {"problem": str(error)}
+        except Exception as error:
+            # One connection with an odd answer must not take the page with it.
+            _log.exception("The fleet of connection %r could not be read.", connection.conn_id)
+            return {
+                "problem": f"The fleet of connection {connection.conn_id!r} could not be read: "
+                f"{type(error).__name__}. The log of Airflow's API server has the details."
+            }
 
 
-def _from_the_page(request: Request) -> None:
-    """Refuse what another site has the browser send.
+def _may(method: Any) -> Callable[..., None]:
+    """Return a dependency that refuses users who may not use the connection in this way."""
 
-    Airflow's cookie is ``SameSite=Lax`` already; a header of our own besides makes a browser ask first
-    where a request comes from elsewhere, and nobody says yes to that.
+    def check(connection_id: ConnectionId, user: GetUserDep) -> None:
+        if connection_id not in permitted([connection_id], user, method):
+            raise HTTPException(403, "Forbidden")
+
+    return check
+
+
+def _sent_by_the_page(request: Request) -> None:
+    """Refuse a request that another site makes the browser send.
+
+    Airflow's cookie is ``SameSite=Lax`` already. A header of our own makes a browser ask for permission
+    first if the request comes from another site, and this server never gives it.
     """
     site = request.headers.get("sec-fetch-site", "same-origin")
-    if _MARK not in request.headers or site not in ("same-origin", "none"):
+    if _OWN_HEADER not in request.headers or site not in ("same-origin", "none"):
         raise HTTPException(403, "This request did not come from the page.")
 
 
@@ -106,17 +127,18 @@ def _router(readings: _Readings) -> APIRouter:
 
     @router.get("/", include_in_schema=False)
     async def page(user: GetUserDep) -> FileResponse:
-        """The page itself, which holds no data."""
+        """Return the page itself, which holds no data."""
         return FileResponse(_PAGE / "index.html", headers=_HEADERS)
 
     @router.get("/api/connections", dependencies=[Depends(requires_access_connection("GET"))])
     async def connections(user: GetUserDep) -> dict[str, Any]:
-        """The connections that the user may read."""
+        """Return the columns of the page, and the connections that the user may read."""
         known = await readings.connections()
         ids = [each.conn_id for each in known]
         readable = await asyncio.to_thread(permitted, ids, user)
         editable = await asyncio.to_thread(permitted, readable, user, "PUT")
         return {
+            "columns": columns_for_page(),
             "connections": [
                 {
                     "conn_id": each.conn_id,
@@ -126,17 +148,17 @@ def _router(readings: _Readings) -> APIRouter:
                 }
                 for each in known
                 if each.conn_id in readable
-            ]
+            ],
         }
 
-    @router.get("/api/fleet/{connection_id:path}", dependencies=[Depends(requires_access_connection("GET"))])
-    async def fleet(connection_id: str) -> dict[str, Any]:
-        """One connection's Spaces, or the sentence why there are none."""
+    @router.get("/api/fleet", dependencies=[Depends(_may("GET"))])
+    async def fleet(connection_id: ConnectionId) -> dict[str, Any]:
+        """Return the Spaces of one connection, or why they cannot be read."""
         return await readings.fleet(await readings.connection(connection_id))
 
     @router.get("/api/runs", dependencies=[Depends(requires_access_connection("GET"))])
     async def runs(user: GetUserDep) -> dict[str, Any]:
-        """The DAG runs that touch Spaces, of DAGs that the user may read."""
+        """Return the DAG runs that work on Spaces, of DAGs that the user may read."""
         known = await readings.connections()
         tasks = await readings.tasks()
 
@@ -148,44 +170,47 @@ def _router(readings: _Readings) -> APIRouter:
         return {"runs": await asyncio.to_thread(read)}
 
     @router.post(
-        "/api/pause/{connection_id:path}",
+        "/api/pause",
         dependencies=[
-            Depends(_from_the_page),
-            Depends(requires_access_connection("PUT")),
+            Depends(_sent_by_the_page),
+            Depends(_may("PUT")),
             Depends(action_logging("hf_spaces.pause")),
         ],
     )
-    async def pause(connection_id: str, repo_id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
-        """Pause a Space, which then costs nothing."""
+    async def pause(connection_id: ConnectionId, repo_id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+        """Pause a Space, which then costs nothing, and return its new row."""
         connection = await readings.connection(connection_id)
-        shown = await readings.fleet(connection)
-        if "problem" in shown:
-            raise HTTPException(502, shown["problem"])
+        fleet = await readings.fleet(connection)
+        if "problem" in fleet:
+            raise HTTPException(502, fleet["problem"])
         key = ("pause", connection_id, repo_id)
         try:
-            row = await readings.of_hub.get(key, lambda: readings.fleets.pause(connection, repo_id, shown))
+            row = await readings.of_hub.get(key, lambda: readings.fleets.pause(connection, repo_id, fleet))
         except NotInFleet as error:
+            # Nothing was sent, so what the cache holds is still right.
             raise HTTPException(404, str(error)) from None
         except InvalidInput as error:
             raise HTTPException(400, str(error)) from None
         except HubError as error:
+            readings.of_hub.forget(connection_id)
             raise HTTPException(502, str(error)) from None
         except TooSlow as error:
-            raise HTTPException(504, f"Whether Space {repo_id} is paused is not known: {error}.") from None
-        finally:
             readings.of_hub.forget(connection_id)
+            raise HTTPException(504, f"Space {repo_id} may or may not be paused: {error}.") from None
+        finally:
             readings.of_hub.forget(key)
+        readings.of_hub.forget(connection_id)
         return {"space": row}
 
     return router
 
 
 def make_app() -> FastAPI:
-    """The application that Airflow mounts under ``/hf_spaces``."""
+    """Return the application that Airflow mounts under ``/hf_spaces``."""
     app = FastAPI(title="Hugging Face Spaces", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.middleware("http")
-    async def keep_to_itself(request: Request, call_next: Any) -> Response:
+    async def add_headers(request: Request, call_next: Any) -> Response:
         response: Response = await call_next(request)
         for name, value in _HEADERS.items():
             if name != "Cache-Control" or "/api/" in request.url.path:

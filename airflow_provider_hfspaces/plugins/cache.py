@@ -1,4 +1,4 @@
-"""What the Hub said a moment ago, for all who ask now; and nobody waits longer than he should."""
+"""A short-lived cache for the fleet page, which reads in threads and bounds how long a request waits."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ T = TypeVar("T")
 
 
 class TooSlow(Exception):
-    """It is still being read."""
+    """A value is still being read."""
 
 
 class Cache:
-    """Reads things in threads of their own and keeps them for a while.
+    """Reads values in threads of their own and keeps them for some seconds.
 
-    Who asks for what is being read already waits for that. A reading that hangs holds up neither the
-    event loop nor the API server's own threads, and is never begun a second time meanwhile.
+    Requests for a value that is being read wait for that reading. A reading that hangs blocks neither the
+    event loop nor the API server's own threads, and is not started a second time.
 
-    :param keep: seconds for which a reading counts as fresh.
-    :param patience: seconds that somebody waits for a reading at the most.
+    :param keep: seconds for which a value is fresh.
+    :param patience: seconds that a request waits for a value at most.
+    :param clock: returns the time in seconds.
     """
 
     def __init__(self, *, keep: float, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,21 +36,21 @@ class Cache:
         self._readings: dict[Hashable, tuple[Future[Any], list[float]]] = {}
 
     async def get(self, key: Hashable, read: Callable[[], T]) -> T:
-        """What was read under this key, or is read now.
+        """Return the value of a key, which ``read`` returns if there is no fresh one.
 
-        :raises TooSlow: if that takes too long; whoever asks again later may find it done.
-        :raises Exception: what ``read`` has raised, for as long as a reading is kept.
+        :raises TooSlow: if reading takes longer than the patience. It continues for later requests.
+        :raises Exception: what ``read`` has raised; an error is kept as long as a value.
         """
         waiting = asyncio.wrap_future(self._reading(key, read))
         try:
             return await asyncio.wait_for(asyncio.shield(waiting), self.patience)
         except (asyncio.TimeoutError, TimeoutError):
-            # An exception that comes later is for whoever asks then.
+            # An exception that is raised later belongs to a later request.
             waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise TooSlow(f"no answer within {self.patience:.0f} seconds") from None
 
     def forget(self, key: Hashable) -> None:
-        """Read anew next time."""
+        """Read the value of a key again at the next request."""
         with self._lock:
             self._readings.pop(key, None)
 
@@ -63,7 +64,7 @@ class Cache:
             future: Future[T] = Future()
             ended: list[float] = []
             self._readings[key] = (future, ended)
-        # A thread of a pool would keep the API server from stopping for as long as the Hub hangs.
+        # A thread of a pool would keep the API server from stopping while the Hub hangs.
         threading.Thread(
             target=self._run, args=(future, ended, read), name="hf-spaces-page", daemon=True
         ).start()

@@ -1,4 +1,7 @@
-"""Which ``hf_spaces`` connections there are, and which of them a user may see."""
+"""The ``hf_spaces`` connections of this Airflow, and which of them a user may use.
+
+Come here to change how the fleet page finds connections.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,26 @@ from sqlalchemy import select
 from airflow_provider_hfspaces.compat.config import connections_of_config
 from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException
 from airflow_provider_hfspaces.compat.server import connection_in_server, team_of_connection
-from airflow_provider_hfspaces.hooks.connection import ConnectionSettings
+from airflow_provider_hfspaces.hooks.connection import (
+    CONNECTION_TYPE,
+    ConnectionSettings,
+    has_lost_its_type,
+    token_of,
+)
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 
-__all__ = ["CONN_TYPE", "Known", "known_connections", "permitted"]
+__all__ = ["KnownConnection", "known_connections", "permitted"]
 
-CONN_TYPE = "hf_spaces"
-_VARIABLE = "AIRFLOW_CONN_"
+_ENVIRONMENT_PREFIX = "AIRFLOW_CONN_"
 
 
 @dataclass(frozen=True)
-class Known:
-    """A connection that the page has heard of.
+class KnownConnection:
+    """A connection that the page shows.
 
-    :ivar problem: why it cannot be used, as a sentence.
+    :ivar endpoint: the address of its Hub; ``None`` if the connection is not valid.
+    :ivar namespace: the default owner; ``None`` if it has none.
+    :ivar problem: why the connection cannot be used, as a sentence; ``None`` if it can.
     """
 
     conn_id: str
@@ -38,44 +47,49 @@ class Known:
     problem: str | None = None
 
 
-def known_connections(named: Iterable[str] = ()) -> list[Known]:
-    """All of the type ``hf_spaces`` that can be found, by name.
+def known_connections(named: Iterable[str] = ()) -> list[KnownConnection]:
+    """Return every connection of type ``hf_spaces`` that Airflow can find, in order of their ids.
 
-    Those in the database and in this process's environment are listed; a secrets backend lists nothing,
-    so that what is in one has to be named: by ``[hf_spaces] fleet_connections``, or by a DAG.
+    Airflow can list connections in its database and in the environment of this process. A secrets backend
+    lists nothing, so a connection in a backend has to be named: by ``[hf_spaces] fleet_connections`` or by a
+    DAG.
 
-    :param named: ids that DAGs name; one that there is not is left out.
+    :param named: ids that DAGs name. Those that do not exist are left out.
     """
     with create_session() as session:
-        listed = set(session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE)))
-    listed |= {name[len(_VARIABLE) :].lower() for name in os.environ if name.startswith(_VARIABLE)}
+        listed = set(
+            session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONNECTION_TYPE))
+        )
+    prefix = _ENVIRONMENT_PREFIX
+    listed |= {name[len(prefix) :].lower() for name in os.environ if name.startswith(prefix)}
     configured = set(connections_of_config())
-    found = [_known(conn_id, conn_id in configured) for conn_id in listed | configured | set(named)]
-    return sorted((each for each in found if each), key=lambda each: each.conn_id.casefold())
+    known = [_known(conn_id, conn_id in configured) for conn_id in listed | configured | set(named)]
+    return sorted((each for each in known if each), key=lambda each: each.conn_id.casefold())
 
 
-def _known(conn_id: str, asked_for: bool) -> Known | None:
+def _known(conn_id: str, is_configured: bool) -> KnownConnection | None:
     try:
         connection = connection_in_server(conn_id)
     except AirflowNotFoundException:
-        problem = f"[hf_spaces] fleet_connections names {conn_id!r}, but there is no such connection."
-        return Known(conn_id, problem=problem) if asked_for else None
+        problem = f"Connection {conn_id!r}, which [hf_spaces] fleet_connections names, does not exist."
+        return KnownConnection(conn_id, problem=problem) if is_configured else None
     except Exception as error:
         # A secrets backend that fails takes neither the page nor the other connections with it.
-        problem = f"The connection {conn_id!r} could not be read: {type(error).__name__}."
-        return Known(conn_id, problem=problem) if asked_for else None
-    if connection.conn_type != CONN_TYPE:
-        problem = f"The connection {conn_id!r} is not of the type 'Hugging Face Spaces'."
-        return Known(conn_id, problem=problem) if asked_for else None
+        problem = f"Connection {conn_id!r} could not be read: {type(error).__name__}."
+        return KnownConnection(conn_id, problem=problem) if is_configured else None
+    if connection.conn_type != CONNECTION_TYPE and not has_lost_its_type(connection):
+        problem = f"Connection {conn_id!r} is not of type 'Hugging Face Spaces'."
+        return KnownConnection(conn_id, problem=problem) if is_configured else None
     try:
+        token_of(connection)
         settings = ConnectionSettings.from_connection(connection)
     except InvalidInput as error:
-        return Known(conn_id, problem=str(error))
-    return Known(conn_id, settings.endpoint, settings.namespace)
+        return KnownConnection(conn_id, problem=str(error))
+    return KnownConnection(conn_id, settings.endpoint, settings.namespace)
 
 
 def permitted(conn_ids: Iterable[str], user: Any, method: Any = "GET") -> set[str]:
-    """Those of some connections that a user may read (``GET``) or edit (``PUT``)."""
+    """Return the connections that a user may read (``GET``) or edit (``PUT``)."""
     return {conn_id for conn_id in conn_ids if _is_permitted(conn_id, user, method)}
 
 

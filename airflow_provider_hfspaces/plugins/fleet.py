@@ -1,4 +1,7 @@
-"""What the page shows of one connection: all Spaces of its owners, from one list for each owner."""
+"""The data of the fleet page: all Spaces of a connection's owners, and the pause of one of them.
+
+Come here to change what the page asks the Hub. What it shows of each Space is in ``columns.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,84 +13,84 @@ from typing import Any
 
 from airflow_provider_hfspaces import __version__
 from airflow_provider_hfspaces.failures import mask_written
-from airflow_provider_hfspaces.hooks.connection import ConnectionSettings
+from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, token_of
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.hub.cost.prices import PriceList, replicas_of
+from airflow_provider_hfspaces.hub.cost.prices import PriceList
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
-from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
+from airflow_provider_hfspaces.hub.models import SpaceInfo
 from airflow_provider_hfspaces.hub.stages import SpaceStage
+from airflow_provider_hfspaces.plugins.columns import plain_json, row_of
 
-__all__ = ["Fleets", "NotInFleet", "row_of"]
+__all__ = ["FleetReader", "NotInFleet"]
 
-_PAGE = 500
+_PAGE_SIZE = 500
+_MAX_SPACES = 10_000
+"""Spaces of one owner that the page reads; more would fill the API server's memory."""
+
 _EXPAND = ("author", "lastModified", "private", "runtime", "sdk")
-_KEEP = 3600.0
-"""Seconds for which prices and a token's owner count as known; the Hub limits ``whoami`` tightly."""
+_KEEP_SECONDS = 3600.0
+"""How long prices and a token's owner stay in memory; the Hub has a tight limit on ``whoami``."""
 
-_CONNECT, _SILENCE = 3.0, 10.0
-_IN_A_HURRY = RetryPolicy(total=3.0, total_rate_limited=3.0, first_wait=0.3, longest_wait=1.0)
-"""Somebody looks at the page and waits: a Hub that is down should be told as down."""
+_CONNECT_SECONDS, _READ_SECONDS = 3.0, 10.0
+_RETRY = RetryPolicy(total=3.0, total_rate_limited=3.0, first_wait=0.3, longest_wait=1.0)
+"""A user waits for the page: it reports a Hub that is down after three seconds."""
 
 
 class NotInFleet(InvalidInput):
-    """A Space that is not one of those that the page shows for a connection."""
+    """A Space that is not in the fleet of a connection."""
 
 
-class Fleets:
-    """Reads fleets; remembers prices and owners between them.
-
-    Safe for threads.
-    """
+class FleetReader:
+    """Reads fleets, and keeps prices and owners for an hour. Safe for threads."""
 
     def __init__(self) -> None:
         self._prices: dict[str, tuple[float, PriceList]] = {}
         self._owners: dict[str, tuple[float, tuple[str, ...]]] = {}
 
     def read(self, connection: Any) -> dict[str, Any]:
-        """The fleet of a connection, as plain JSON; no token or secret is in it.
+        """Return the fleet of a connection as plain JSON, without any token or secret.
 
-        ``GET /api/spaces?author=…&expand=runtime…``, a page of 500 Spaces at a time, for each owner; and
-        once an hour ``GET /api/spaces/hardware`` and, without a namespace, ``GET /api/whoami-v2``.
+        Endpoints: ``GET /api/spaces?author=…&expand=runtime…`` for each owner, 500 Spaces a page and 10,000
+        at most; once an hour ``GET /api/spaces/hardware`` and, without a namespace, ``GET /api/whoami-v2``.
 
-        :return: ``{"owners", "spaces", "problems", "endpoint"}``; costs in USD per hour, sleep times in
+        :return: ``{"owners", "spaces", "problems", "endpoint"}``: costs in USD per hour, sleep times in
             seconds.
-        :raises InvalidInput: for a connection that cannot be right.
-        :raises HubError: if the Hub tells nothing at all.
+        :raises InvalidInput: if the connection is not valid.
+        :raises HubError: if the Hub shows the Spaces of no owner.
         """
         with _client(connection) as client:
             settings = ConnectionSettings.from_connection(connection)
             owners = self._owners_of(settings, client, connection)
-            answers = [(owner, *_spaces_of(owner, client)) for owner in owners]
-            errors = [(owner, error) for owner, _, error in answers if error]
+            fleets = [(owner, *_spaces_of(owner, client)) for owner in owners]
+            problems = [problem for _, _, problem, _ in fleets if problem]
+            errors = [error for *_, error in fleets if error]
             if errors and len(errors) == len(owners):
-                raise errors[0][1]
-            problems = [f"The Spaces of {owner} cannot be shown. {error}" for owner, error in errors]
+                raise errors[0]
             prices = PriceList.from_flavors(())
             try:
                 prices = self._prices_of(client)
             except HubError as error:
                 problems.append(f"The prices are not known. {error}")
-        seen = {space.id.casefold(): space for _, spaces, _ in answers for space in spaces}
-        return {
-            "endpoint": settings.endpoint,
-            "owners": list(owners),
-            "spaces": [row_of(space, prices, settings.endpoint) for space in seen.values()],
-            "problems": problems,
-        }
+        spaces = {space.id.casefold(): space for _, listed, _, _ in fleets for space in listed}
+        rows = [row_of(space, prices, settings.endpoint) for space in spaces.values()]
+        fleet = {"endpoint": settings.endpoint, "owners": list(owners), "problems": problems}
+        return {**plain_json(fleet), "spaces": rows}
 
     def pause(self, connection: Any, repo_id: str, fleet: Mapping[str, Any]) -> dict[str, Any]:
-        """Pause a Space of a fleet, and return its new row. One that is paused already stays so.
+        """Pause a Space of a fleet, and return its new row. A paused Space stays as it is.
 
-        ``POST /api/spaces/{repo_id}/pause``.
+        Endpoint: ``POST /api/spaces/{repo_id}/pause``.
 
-        :raises NotInFleet: if it is not one of those that :meth:`read` has shown.
-        :raises HubError: if the Hub refuses, or does not answer.
+        :param repo_id: the Space, as ``owner/name``.
+        :param fleet: what :meth:`read` has returned for this connection.
+        :raises NotInFleet: if the Space is not in the fleet.
+        :raises HubError: if the Hub refuses the request or does not answer.
         """
         if not any(row["repo_id"] == repo_id for row in fleet["spaces"]):
-            raise NotInFleet(f"Space {repo_id} is not among those of the connection {connection.conn_id!r}.")
+            raise NotInFleet(f"Space {repo_id} is not in the fleet of connection {connection.conn_id!r}.")
         with _client(connection) as client:
             space = client.send(calls.get_space(repo_id, expand=_EXPAND))
             runtime = space.runtime
@@ -103,20 +106,20 @@ class Fleets:
             return (settings.namespace,)
         if not client.has_token:
             raise InvalidInput(
-                f"The connection {connection.conn_id!r} has neither a namespace nor a token, so that it is "
-                f"not known whose Spaces to show: give it one of them."
+                f"Connection {connection.conn_id!r} has neither a namespace nor a token, so its fleet is not "
+                f"known. Set one of them."
             )
         digest = hashlib.sha256(f"{settings.endpoint}\n{connection.password}".encode()).hexdigest()
         read_at, owners = self._owners.get(digest, (0.0, ()))
-        if not owners or time.monotonic() - read_at > _KEEP:
-            me = client.send(calls.whoami())
-            owners = (me.name, *(each.name for each in me.organizations))
+        if not owners or time.monotonic() - read_at > _KEEP_SECONDS:
+            user = client.send(calls.whoami())
+            owners = (user.name, *(each.name for each in user.organizations))
             self._owners[digest] = (time.monotonic(), owners)
         return owners
 
     def _prices_of(self, client: HubClient) -> PriceList:
         read_at, prices = self._prices.get(client.endpoint, (0.0, None))
-        if prices is None or time.monotonic() - read_at > _KEEP:
+        if prices is None or time.monotonic() - read_at > _KEEP_SECONDS:
             flavors = client.send(calls.list_hardware())
             prices = PriceList.from_flavors(flavors)
             self._prices[client.endpoint] = (time.monotonic(), prices)
@@ -125,65 +128,28 @@ class Fleets:
 
 def _client(connection: Any) -> HubClient:
     settings = ConnectionSettings.from_connection(connection)
-    token = (connection.password or "").strip() or None
+    token = token_of(connection)
     if token:
         mask_written(token)
     return HubClient(
         token,
         settings.endpoint,
-        timeout=(_CONNECT, min(settings.timeout, _SILENCE)),
-        retry=_IN_A_HURRY,
+        timeout=(_CONNECT_SECONDS, min(settings.timeout, _READ_SECONDS)),
+        retry=_RETRY,
         user_agent=f"airflow-provider-hfspaces/{__version__}; fleet page",
         allow_http=settings.allow_http,
     )
 
 
-def _spaces_of(owner: str, client: HubClient) -> tuple[list[SpaceInfo], HubError | None]:
-    """All Spaces of an owner that the token may see, or what the Hub says instead."""
-    call = calls.list_spaces(author=owner, limit=_PAGE, expand=_EXPAND)
+def _spaces_of(owner: str, client: HubClient) -> tuple[list[SpaceInfo], str | None, HubError | None]:
+    """Return the Spaces of an owner that the token can see, a problem to show, and the Hub's error."""
+    spaces: list[SpaceInfo] = []
     try:
-        return [space for page in client.pages(call) for space in page], None
+        for page in client.pages(calls.list_spaces(author=owner, limit=_PAGE_SIZE, expand=_EXPAND)):
+            spaces.extend(page)
+            if len(spaces) > _MAX_SPACES:
+                problem = f"{owner} has more than {_MAX_SPACES:,} Spaces, of which the page shows the first."
+                return spaces[:_MAX_SPACES], problem, None
     except HubError as error:
-        return [], error
-
-
-def row_of(
-    space: SpaceInfo, prices: PriceList, endpoint: str, runtime: SpaceRuntime | None = None
-) -> dict[str, Any]:
-    """A Space as the page shows it.
-
-    :param runtime: its state, if a newer one is known than the description has.
-    :return: ``cost`` is USD per hour now, ``cost_running`` what it is when the Space runs; each ``None``
-        where no price is known.
-    """
-    runtime = runtime or space.runtime
-    row: dict[str, Any] = {
-        "repo_id": space.id,
-        "url": f"{endpoint}/spaces/{space.id}",
-        "private": bool(space.private),
-        "sdk": space.sdk,
-        "modified": space.last_modified,
-        "stage": None,
-        "hardware": None,
-        "requested": None,
-        "replicas": 1,
-        "sleep_time": None,
-        "error": None,
-        "billed": False,
-        "cost": None,
-        "cost_running": None,
-    }
-    if runtime is None:
-        return row
-    return {
-        **row,
-        "stage": runtime.stage,
-        "hardware": runtime.hardware,
-        "requested": runtime.requested_hardware,
-        "replicas": replicas_of(runtime),
-        "sleep_time": runtime.sleep_time,
-        "error": runtime.error_message,
-        "billed": runtime.is_billed,
-        "cost": prices.of_space(runtime),
-        "cost_running": prices.if_running(runtime),
-    }
+        return [], f"The Spaces of {owner} cannot be shown. {error}", error
+    return spaces, None, None

@@ -1,6 +1,6 @@
-"""What Airflow loads by the ``airflow.plugins`` entry point, in each of its processes.
+"""The plugin that Airflow loads through the ``airflow.plugins`` entry point, in each of its processes.
 
-Imports next to nothing: the page's server is made when the API server asks for it, and nowhere else.
+It imports almost nothing: the server of the page is made when the API server asks for it, and nowhere else.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _PREFIX = "/hf_spaces"
 
 
 class HfSpacesPlugin(AirflowPlugin):
-    """The fleet page, from Airflow 3.1 on; before that, and where it is turned off, nothing."""
+    """The fleet page on Airflow 3.1 and newer. On older versions, or turned off, the plugin adds nothing."""
 
     name = "hf_spaces"
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The page's server, for the API server to mount."""
-        from airflow_provider_hfspaces.compat.config import has_external_views
+        """The server of the page, for the API server to mount."""
+        from airflow_provider_hfspaces.compat.config import has_fleet_page
 
-        if not has_external_views():
+        if not has_fleet_page():
             return []
         from airflow_provider_hfspaces.plugins.app import make_app
 
@@ -33,10 +33,10 @@ class HfSpacesPlugin(AirflowPlugin):
 
     @cached_property
     def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The entry in the menu Browse, with the page in Airflow's own frame."""
-        from airflow_provider_hfspaces.compat.config import fleet_page_url, has_external_views
+        """The entry in the menu Browse, which shows the page in Airflow's own frame."""
+        from airflow_provider_hfspaces.compat.config import fleet_page_url, has_fleet_page
 
-        if not has_external_views():
+        if not has_fleet_page():
             return []
         page = fleet_page_url(_PREFIX)
         return [

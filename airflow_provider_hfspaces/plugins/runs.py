@@ -1,4 +1,7 @@
-"""Which DAG runs touch which Space: from what their tasks were rendered with."""
+"""The DAG runs that work on each Space, from the rendered fields of their tasks.
+
+Come here to change how the fleet page finds the tasks of this package, and which runs it shows.
+"""
 
 from __future__ import annotations
 
@@ -15,44 +18,45 @@ from airflow.utils.session import create_session
 from sqlalchemy import Text, and_, cast, func, or_, select
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_repo_id
-from airflow_provider_hfspaces.plugins.connections import Known
+from airflow_provider_hfspaces.plugins.connections import KnownConnection
 
-__all__ = ["SpaceTask", "TaskFinder", "runs_of"]
+__all__ = ["SpaceTask", "TaskFinder", "runs_of", "tasks_in"]
 
 _PACKAGE = "airflow_provider_hfspaces."
 _LINK = "hf_space_link"
-"""The key of the link that all operators of this package have, and all that are made from them."""
+"""The XCom key of the link that all operators of this package and their subclasses have."""
 
 _FIELDS = ("repo_id", "from_id", "to_id", "repo_ids")
-_MOST_INSTANCES = 5000
-_MOST_RUNS = 5
+_MAX_INSTANCES = 5000
+_MAX_RUNS = 10
+"""Runs that the page shows of one Space."""
 
 
 @dataclass(frozen=True)
 class SpaceTask:
-    """A task of a DAG that is about Spaces.
+    """A task of a DAG that works on Spaces.
 
-    :ivar conn_id: its connection, as the DAG has it.
-    :ivar given: the Spaces, as the DAG has them.
+    :ivar conn_id: its connection as the DAG names it; ``None`` for a template.
+    :ivar repo_ids: the Spaces as the DAG names them; templates are left out.
     """
 
     dag_id: str
     task_id: str
     conn_id: str | None
-    given: tuple[str, ...]
+    repo_ids: tuple[str, ...]
 
 
 class TaskFinder:
-    """Finds the tasks of this package in the DAGs that Airflow has stored; reads each DAG once.
+    """Finds the tasks of this package in the DAGs that Airflow has stored. Reads each version of a DAG once.
 
-    Safe for threads, but for a DAG that is then read twice.
+    Safe for threads; two threads at once may read a DAG twice.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], tuple[SpaceTask, ...]] = {}
 
     def tasks(self) -> list[SpaceTask]:
-        """Of the newest version of each DAG."""
+        """Return the tasks of the newest version of each DAG."""
         stored: Any = SerializedDagModel
         newest = (
             select(stored.dag_id, func.max(stored.created_at).label("created_at"))
@@ -60,7 +64,7 @@ class TaskFinder:
             .subquery()
         )
         text = cast(stored._data, Text)
-        compressed = stored._data_compressed.is_not(None)  # which cannot be searched where it is
+        compressed = stored._data_compressed.is_not(None)  # the database cannot search these
         with create_session() as session:
             rows = session.execute(
                 select(stored.id, stored.dag_id, stored.dag_hash)
@@ -73,25 +77,29 @@ class TaskFinder:
             current = {(row.dag_id, row.dag_hash): row.id for row in rows}
             for key, row_id in current.items():
                 if key not in self._known:
-                    found = session.scalars(select(stored).where(stored.id == row_id)).first()
-                    if found is not None:
-                        self._known[key] = tuple(_tasks_in(found.dag_id, found.data))
-        for key in [key for key in self._known if key not in current]:
-            self._known.pop(key, None)
+                    dag = session.scalars(select(stored).where(stored.id == row_id)).first()
+                    if dag is not None:
+                        self._known[key] = tuple(tasks_in(dag.dag_id, dag.data))
+        for outdated in [key for key in self._known if key not in current]:
+            self._known.pop(outdated, None)
         return [task for key in current for task in self._known.get(key, ())]
 
 
-def _tasks_in(dag_id: str, data: Any) -> Iterable[SpaceTask]:
+def tasks_in(dag_id: str, data: Any) -> Iterable[SpaceTask]:
+    """Yield the tasks of this package in a serialized DAG.
+
+    :param data: the DAG as Airflow stores it, as JSON text or parsed.
+    """
     if isinstance(data, str):
         data = json.loads(data)
     for stored in (data or {}).get("dag", {}).get("tasks", ()):
         task = stored.get("__var", stored)
         if not _is_ours(task):
             continue
-        said = {**(task.get("partial_kwargs") or {}), **task}
-        conn_id = _plain(said.get("hf_spaces_conn_id"))
-        given = tuple(each for name in _FIELDS for each in _texts(_plain(said.get(name))))
-        yield SpaceTask(dag_id, str(task["task_id"]), conn_id if _is_text(conn_id) else None, given)
+        fields = {**(task.get("partial_kwargs") or {}), **task}
+        conn_id = _plain(fields.get("hf_spaces_conn_id"))
+        repo_ids = tuple(each for name in _FIELDS for each in _texts(_plain(fields.get(name))))
+        yield SpaceTask(dag_id, str(task["task_id"]), conn_id if _is_text(conn_id) else None, repo_ids)
 
 
 def _is_ours(task: Mapping[str, Any]) -> bool:
@@ -100,7 +108,7 @@ def _is_ours(task: Mapping[str, Any]) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """What Airflow has wrapped to remember its type."""
+    """Return a value without the wrapper in which Airflow remembers its type."""
     return value["__var"] if isinstance(value, Mapping) and "__var" in value else value
 
 
@@ -114,66 +122,70 @@ def _is_text(value: Any) -> bool:
 
 
 def runs_of(
-    tasks: Iterable[SpaceTask], connections: Iterable[Known], readable_dags: set[str]
+    tasks: Iterable[SpaceTask], connections: Iterable[KnownConnection], readable_dags: set[str]
 ) -> list[dict[str, Any]]:
-    """The newest runs that touch each Space, newest first, and DAGs that will but have not run yet.
+    """Return the newest runs that work on each Space, newest first, and DAGs that have not run yet.
 
-    From the rendered fields of task instances, of which Airflow keeps the last 30 or so of each task.
+    Airflow keeps the rendered fields of the last 30 or so instances of each task; older runs are not found.
 
-    :param connections: those that the user may read; tasks with others are left out.
-    :param readable_dags: ids of the DAGs that the user may read; others are left out.
-    :return: ``{"endpoint", "repo_id", "dag_id", "run_id", "state", "task_id", "map_index"}`` each, with
-        the Space's id in lower case; a DAG that has not run has ``None`` for its run.
+    :param tasks: the tasks of all DAGs.
+    :param connections: the connections that the user may read; tasks with other connections are left out.
+    :param readable_dags: ids of the DAGs that the user may read; other DAGs are left out.
+    :return: ``{"endpoint", "repo_id", "dag_id", "run_id", "state", "at", "task_id", "map_index"}`` for each
+        run, with the Space's id in lower case and the time of the run's start in ISO format. ``run_id``,
+        ``state`` and ``at`` of a DAG that has not run are ``None``.
     """
     known = {each.conn_id: each for each in connections if each.endpoint}
     wanted = [task for task in tasks if task.dag_id in readable_dags]
-    found: dict[tuple[str, str], dict[tuple[str, str | None], dict[str, Any]]] = {}
+    by_space: dict[tuple[str, str], dict[tuple[str, str | None], dict[str, Any]]] = {}
 
-    def touch(conn_id: str | None, given: str, **what: Any) -> None:
+    def add(conn_id: str | None, repo_id: str, **run: Any) -> None:
         connection = known.get(conn_id or "")
         if connection is None:
             return
         try:
-            repo_id = checked_repo_id(given, namespace=connection.namespace, endpoint=connection.endpoint)
+            repo_id = checked_repo_id(repo_id, namespace=connection.namespace, endpoint=connection.endpoint)
         except InvalidInput:
             return
-        runs = found.setdefault((str(connection.endpoint), repo_id.lower()), {})
-        key = (what["dag_id"], what["run_id"])
-        if key not in runs and len(runs) < _MOST_RUNS:
-            runs[key] = {"endpoint": connection.endpoint, "repo_id": repo_id.lower(), **what}
+        runs = by_space.setdefault((str(connection.endpoint), repo_id.lower()), {})
+        key = (run["dag_id"], run["run_id"])
+        if key not in runs and len(runs) < _MAX_RUNS:
+            runs[key] = {"endpoint": connection.endpoint, "repo_id": repo_id.lower(), **run}
 
     ran = set()
     for row, task in _instances(wanted):
         fields = row.rendered_fields if isinstance(row.rendered_fields, Mapping) else {}
         conn_id = fields.get("hf_spaces_conn_id") or task.conn_id
-        for given in [each for name in _FIELDS for each in _texts(fields.get(name))]:
+        for repo_id in [each for name in _FIELDS for each in _texts(fields.get(name))]:
             ran.add(task.dag_id)
-            touch(
+            add(
                 conn_id,
-                given,
+                repo_id,
                 dag_id=row.dag_id,
                 run_id=row.run_id,
                 state=str(getattr(row.state, "value", row.state) or "") or None,
+                at=row.at.isoformat() if row.at else None,
                 task_id=row.task_id,
                 map_index=row.map_index,
             )
     for task in wanted:
         if task.dag_id not in ran:
-            for given in task.given:
-                touch(
+            for repo_id in task.repo_ids:
+                add(
                     task.conn_id,
-                    given,
+                    repo_id,
                     dag_id=task.dag_id,
                     run_id=None,
                     state=None,
+                    at=None,
                     task_id=task.task_id,
                     map_index=-1,
                 )
-    return [run for runs in found.values() for run in runs.values()]
+    return [run for runs in by_space.values() for run in runs.values()]
 
 
 def _instances(tasks: list[SpaceTask]) -> list[tuple[Any, SpaceTask]]:
-    """The last task instances with what they were rendered with, newest run first."""
+    """Return the rendered fields of the last task instances, newest run first."""
     by_name = {(task.dag_id, task.task_id): task for task in tasks}
     if not by_name:
         return []
@@ -191,12 +203,13 @@ def _instances(tasks: list[SpaceTask]) -> list[tuple[Any, SpaceTask]]:
                 rendered.map_index,
                 rendered.rendered_fields,
                 run.state,
+                func.coalesce(run.start_date, run.queued_at).label("at"),
             )
             .join(instance, and_(*same))
             .join(run, and_(run.dag_id == rendered.dag_id, run.run_id == rendered.run_id))
             .where(rendered.dag_id.in_({dag_id for dag_id, _ in by_name}))
             .where(rendered.task_id.in_({task_id for _, task_id in by_name}))
             .order_by(run.id.desc())
-            .limit(_MOST_INSTANCES)
+            .limit(_MAX_INSTANCES)
         ).all()
     return [(row, by_name[row.dag_id, row.task_id]) for row in rows if (row.dag_id, row.task_id) in by_name]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat.config import has_external_views
+from airflow_provider_hfspaces.compat.config import has_fleet_page
 from airflow_provider_hfspaces.emulator import HubEmulator
 
-collect_ignore = [] if has_external_views() else ["test_page.py", "test_pausing.py", "test_runs.py"]
+collect_ignore = [] if has_fleet_page() else ["test_page.py", "test_pausing.py", "test_runs.py"]
 
 
 class Page:
@@ -34,7 +34,7 @@ class Page:
         return self.client.get(f"/hf_spaces/{path}")
 
     def fleet(self, conn_id: str = "hf_spaces_default") -> Any:
-        answer = self.get(f"api/fleet/{conn_id}")
+        answer = self.client.get("/hf_spaces/api/fleet", params={"connection_id": conn_id})
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -45,7 +45,8 @@ class Page:
 
     def pause(self, repo_id: str, conn_id: str = "hf_spaces_default", **headers: str) -> Any:
         return self.client.post(
-            f"/hf_spaces/api/pause/{conn_id}",
+            "/hf_spaces/api/pause",
+            params={"connection_id": conn_id},
             json={"repo_id": repo_id},
             headers={"X-HF-Spaces-Page": "1", **headers},
         )

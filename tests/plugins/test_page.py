@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import connection
 from tests.plugins.conftest import Page
+from tests.stub import Say, StubHub
 
-DATA = ("api/connections", "api/fleet/hf_spaces_default", "api/runs")
+DATA = ("api/connections", "api/fleet?connection_id=hf_spaces_default", "api/runs")
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def test_a_thousand_spaces_are_a_handful_of_requests_and_the_next_look_is_none(
 def test_no_answer_holds_a_token(hub: HubEmulator, page: Page, stored: Any) -> None:
     hub.add_space("alice/whisper")
     stored("wrong", hub, "hf_thisTokenIsNotOneOfTheHubsAtAllxxxx")
-    for path in (*DATA, "api/fleet/wrong", "", "static/fleet.js"):
+    for path in (*DATA, "api/fleet?connection_id=wrong", "", "static/fleet.js"):
         text = page.get(path).text
         assert hub.token not in text
         assert "hf_thisTokenIsNot" not in text
@@ -160,10 +162,10 @@ def test_only_connections_of_our_type_are_shown(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", '{"conn_type": "http", "password": "confidential"}')
     assert "other" not in page.connections()
-    answer = page.get("api/fleet/other")
+    answer = page.get("api/fleet?connection_id=other")
     assert answer.status_code == 404
     assert "confidential" not in answer.text
-    assert page.get("api/fleet/nonesuch").status_code == 404
+    assert page.get("api/fleet?connection_id=nonesuch").status_code == 404
 
 
 def test_connections_of_the_environment_and_those_that_the_configuration_names_are_shown(
@@ -173,7 +175,94 @@ def test_connections_of_the_environment_and_those_that_the_configuration_names_a
     monkeypatch.setenv("AIRFLOW__HF_SPACES__FLEET_CONNECTIONS", "lost, hf_spaces_default")
     known = page.connections()
     assert known["from_environment"]["problem"] is None
-    assert "no such connection" in known["lost"]["problem"]
+    assert "does not exist" in known["lost"]["problem"]
+
+
+@pytest.mark.parametrize("conn_id", ["../up", "..", "a/b", "a#1!"])
+def test_a_connection_may_have_any_id(hub: HubEmulator, page: Page, stored: Any, conn_id: str) -> None:
+    hub.add_space("acme/whisper")
+    stored(conn_id, hub, namespace="acme")
+    assert conn_id in page.connections()
+    assert row(page.fleet(conn_id), "acme/whisper")
+    assert page.pause("acme/whisper", conn_id).json()["space"]["stage"] == "PAUSED"
+
+
+def test_a_connection_whose_uri_has_lost_its_type_is_shown_with_the_remedy(
+    hub: HubEmulator, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LOST_TYPE", "hf_spaces://:hf_abcdefghijkl@hub.acme.test")
+    monkeypatch.setenv("AIRFLOW_CONN_IN_LOGIN", "hf-spaces://hf_abcdefghijkl@")
+    known = page.connections()
+    assert "Write 'hf-spaces://'" in known["lost_type"]["problem"]
+    assert "in the field 'login'" in known["in_login"]["problem"]
+    assert "hf_abc" not in str(known)
+
+
+ODD_SPACES = [
+    {
+        "id": "acme/a",
+        "sdk": ["gradio"],
+        "runtime": {"stage": "RUNNING", "hardware": {"current": "cpu-basic"}},
+    },
+    {"id": "acme/b", "sdk": {"name": 1}, "lastModified": 7},
+    {"id": "acme/c", "sdk": "\\ud800", "runtime": {"stage": "\\ud83d", "errorMessage": "\\udfff"}},
+    {"id": "acme/d", "sdk": "gradio", "runtime": {"stage": "RUNNING", "gcTimeout": "@infinity"}},
+    {"id": "acme/e", "sdk": None, "private": "yes", "runtime": None},
+]
+
+
+def test_odd_answers_of_the_hub_break_no_other_row(page: Page, stored: Any) -> None:
+    body = json.dumps(ODD_SPACES).replace("\\\\u", "\\u").replace('"@infinity"', "1e999")
+    listed = Say(200, body, {"Content-Type": "application/json"})
+    with StubHub(otherwise=listed) as stub:
+        stored("odd", stub.url, "hf_x", namespace="acme")
+        fleet = page.fleet("odd")
+    shown = {each["repo_id"]: each for each in fleet.get("spaces", ())}
+    assert set(shown) >= {"acme/b", "acme/c", "acme/e"}, fleet
+    assert {shown[name]["sdk"] for name in ("acme/b", "acme/e")} == {None}
+
+
+@pytest.mark.parametrize(
+    "body", ["[" * 100_000, '[{"id": "acme/a", "runtime": {"stage": "RUNNING", "gcTimeout": 1e999}}]', "{}"]
+)
+def test_an_answer_that_cannot_be_read_is_a_problem_and_not_an_error_page(
+    page: Page, stored: Any, body: str
+) -> None:
+    with StubHub(otherwise=Say(200, body, {"Content-Type": "application/json"})) as stub:
+        stored("odd", stub.url, "hf_x", namespace="acme")
+        fleet = page.fleet("odd")
+    assert fleet.get("problem") or fleet["problems"]
+
+
+def test_the_page_gets_its_columns_from_the_server_and_every_row_has_their_fields(
+    hub: HubEmulator, page: Page
+) -> None:
+    hub.add_space("alice/whisper")
+    columns = page.get("api/connections").json()["columns"]
+    assert [each["label"] for each in columns] == [
+        "Space",
+        "Stage",
+        "Hardware",
+        "Cost per hour",
+        "Sleeps after",
+        "Last change",
+        "DAG runs",
+    ]
+    shown = row(page.fleet(), "alice/whisper")
+    assert {each["key"] for each in columns} - set(shown) == {"runs"}, "the page adds the runs itself"
+    cells = page.get("static/cells.js").text
+    assert all(f"  {each['kind']}: " in cells for each in columns)
+
+
+def test_a_space_that_is_being_built_is_shown_with_what_it_is_going_to_cost(
+    hub: HubEmulator, page: Page
+) -> None:
+    hub.add_space("alice/building", hardware="a10g-small", stage="BUILDING")
+    hub.add_space("alice/free", stage="BUILDING")
+    fleet = page.fleet()
+    building, free = row(fleet, "alice/building"), row(fleet, "alice/free")
+    assert (building["cost"], building["cost_running"], building["starting"]) == (0, 1.0, True)
+    assert (free["cost"], free["starting"]) == (0, False)
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_no_text_as_code(hub: HubEmulator, page: Page) -> None:
@@ -181,7 +270,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_no_text_as_code(hub: Hub
     assert shown.headers["content-security-policy"].startswith("default-src 'none'")
     assert "unsafe" not in shown.headers["content-security-policy"]
     assert "http" not in shown.text
-    for name in ("fleet.js", "rows.js", "theme.js", "fleet.css", "icon.svg"):
+    for name in ("fleet.js", "cells.js", "theme.js", "fleet.css", "icon.svg"):
         answer = page.get(f"static/{name}")
         assert answer.status_code == 200
         assert answer.headers["x-content-type-options"] == "nosniff"

@@ -67,7 +67,7 @@ def test_a_permission_for_one_connection_is_none_for_another(
     hub.add_space("alice/whisper")
     assert set(page.connections()) == {"theirs"}
     assert page.fleet("theirs")["spaces"]
-    assert page.get("api/fleet/hf_spaces_default").status_code == 403
+    assert page.get("api/fleet?connection_id=hf_spaces_default").status_code == 403
     assert page.pause("alice/whisper").status_code == 403
     assert not changes(hub)
 
@@ -86,7 +86,7 @@ def test_what_another_site_sends_is_refused(hub: HubEmulator, page: Page, header
 )
 def test_what_a_form_could_send_is_refused(hub: HubEmulator, page: Page, sent: dict[str, Any]) -> None:
     hub.add_space("alice/whisper")
-    answer = page.client.post("/hf_spaces/api/pause/hf_spaces_default", **sent)
+    answer = page.client.post("/hf_spaces/api/pause?connection_id=hf_spaces_default", **sent)
     assert answer.status_code == 403
     assert not changes(hub)
 
@@ -98,6 +98,15 @@ def test_a_space_of_somebody_else_is_refused(hub: HubEmulator, page: Page, store
         answer = page.pause(repo_id, "acme_only")
         assert answer.status_code == 404
     assert not changes(hub)
+
+
+def test_a_pause_of_an_unknown_space_does_not_empty_the_cache(hub: HubEmulator, page: Page) -> None:
+    hub.add_space("alice/whisper")
+    page.fleet()
+    sent = len(hub.requests)
+    for number in range(40):
+        assert page.pause(f"alice/guess-{number}").status_code == 404
+    assert len(hub.requests) == sent
 
 
 def test_a_space_that_is_paused_already_is_left_alone(hub: HubEmulator, page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ def test_the_run_whose_mapped_tasks_touched_a_space_is_beside_it(ran: HubEmulato
     assert {each["state"] for each in found} == {"success"}
     assert {each["endpoint"] for each in found} == {ran.url}
     assert all(each["run_id"] for each in found)
+    assert all(datetime.fromisoformat(each["at"]) for each in found)
 
 
 def test_runs_of_dags_or_with_connections_that_the_user_may_not_read_are_left_out(
@@ -58,10 +60,10 @@ def test_runs_of_dags_or_with_connections_that_the_user_may_not_read_are_left_ou
 
 
 def test_a_dag_that_has_not_run_yet_is_shown_without_a_run() -> None:
-    from airflow_provider_hfspaces.plugins.connections import Known
+    from airflow_provider_hfspaces.plugins.connections import KnownConnection
     from airflow_provider_hfspaces.plugins.runs import SpaceTask, runs_of
 
-    known = [Known("hub", "https://huggingface.co", "acme")]
+    known = [KnownConnection("hub", "https://huggingface.co", "acme")]
     tasks = [SpaceTask("new", "upgrade", "hub", ("whisper",)), SpaceTask("new", "lost", "gone", ("acme/x",))]
     found = runs_of(tasks, known, {"new"})
     assert [(each["repo_id"], each["dag_id"], each["run_id"]) for each in found] == [
@@ -70,7 +72,7 @@ def test_a_dag_that_has_not_run_yet_is_shown_without_a_run() -> None:
 
 
 def test_tasks_are_found_by_their_module_or_their_link_and_templates_are_not_taken_for_spaces() -> None:
-    from airflow_provider_hfspaces.plugins.runs import _tasks_in
+    from airflow_provider_hfspaces.plugins.runs import tasks_in
 
     ours = {
         "task_id": "ours",
@@ -88,8 +90,8 @@ def test_tasks_are_found_by_their_module_or_their_link_and_templates_are_not_tak
     mapped.pop("hf_spaces_conn_id")
     strange = {"task_id": "strange", "_task_module": "airflow.providers.standard.operators.empty"}
     tasks = [{"__var": each, "__type": "operator"} for each in (ours, derived, mapped, strange)]
-    found = {each.task_id: each for each in _tasks_in("dag", {"dag": {"tasks": tasks}})}
+    found = {each.task_id: each for each in tasks_in("dag", {"dag": {"tasks": tasks}})}
     assert set(found) == {"ours", "derived", "mapped"}
-    assert (found["ours"].conn_id, found["ours"].given) == ("hub", ("acme/whisper",))
-    assert found["derived"].given == ()
+    assert (found["ours"].conn_id, found["ours"].repo_ids) == ("hub", ("acme/whisper",))
+    assert found["derived"].repo_ids == ()
     assert found["mapped"].conn_id == "other"

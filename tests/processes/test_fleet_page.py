@@ -63,16 +63,16 @@ def test_the_page_is_in_the_menu_and_shows_fleets_to_whom_it_may(
 
     assert "Hugging Face Spaces" in admin.get(f"{page}/", timeout=30).text
     assert admin.get(f"{page}/static/fleet.js", timeout=30).ok
-    shown = admin.get(f"{page}/api/fleet/hf_spaces_default", timeout=60).json()
+    shown = admin.get(f"{page}/api/fleet?connection_id=hf_spaces_default", timeout=60).json()
     assert [(each["repo_id"], each["cost"]) for each in shown["spaces"]] == [("alice/whisper", 0.4)]
     assert admin.get(f"{page}/api/runs", timeout=60).json() == {"runs": []}
 
-    for path in ("api/connections", "api/fleet/hf_spaces_default", "api/runs"):
+    for path in ("api/connections", "api/fleet?connection_id=hf_spaces_default", "api/runs"):
         assert viewer.get(f"{page}/{path}", timeout=30).status_code == 403
         assert nobody.get(f"{page}/{path}", timeout=30).status_code == 401
     assert nobody.get(f"{page}/", timeout=30).status_code == 401
 
-    pause = f"{page}/api/pause/hf_spaces_default"
+    pause = f"{page}/api/pause?connection_id=hf_spaces_default"
     asked = {"json": {"repo_id": "alice/whisper"}, "timeout": 60}
     assert viewer.post(pause, headers={"X-HF-Spaces-Page": "1"}, **asked).status_code == 403
     assert admin.post(pause, **asked).status_code == 403

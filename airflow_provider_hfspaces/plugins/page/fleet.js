@@ -1,46 +1,53 @@
-// The fleet page: asks the server, sorts and searches what it says, and pauses Spaces.
+// The fleet page: asks the server, searches and sorts the Spaces, and pauses one.
 "use strict";
 
-const PAGE = 100;
-const EVERY = 30000;
-const state = { fleets: [], runs: null, sort: "cost", descending: true, asking: false };
+const ROWS_PER_PAGE = 100;
+const REFRESH_MILLISECONDS = 30000;
+const TYPING_MILLISECONDS = 80;
+const state = { columns: [], fleets: [], runs: null, sort: "cost", descending: true, asking: false };
 const find = (id) => document.getElementById(id);
 
 class Refused extends Error {}
 
 async function ask(path, options = {}) {
-  const answer = await fetch(path, { credentials: "same-origin", ...options });
-  let said = null;
+  const response = await fetch(path, { credentials: "same-origin", ...options });
+  let body = null;
   try {
-    said = await answer.json();
+    body = await response.json();
   } catch {
-    // a proxy's own page, say
+    // not JSON: a proxy may have answered with a page of its own
   }
-  if (answer.ok && said !== null) return said;
-  if (answer.status === 401) throw new Refused("You are logged out of Airflow. Reload the page to log in.");
-  const detail = typeof said?.detail === "string" ? said.detail : `Airflow answered ${answer.status}.`;
-  if (answer.status === 403) throw new Refused(`You may not do that: it needs access to Airflow's connections. (${detail})`);
+  if (response.ok && body !== null) return body;
+  if (response.status === 401) throw new Refused("You are logged out of Airflow. Reload the page to log in.");
+  const detail = typeof body?.detail === "string" ? body.detail : `Airflow answered ${response.status}.`;
+  if (response.status === 403) {
+    throw new Refused(`You may not do this: it needs access to Airflow's connections. (${detail})`);
+  }
   throw new Error(detail);
 }
 
-function path(conn_id) {
-  return conn_id.split("/").map(encodeURIComponent).join("/");
+// A parameter, because a connection id may hold anything: a path with "../" would lead elsewhere.
+function ofConnection(path, fleet) {
+  return `${path}?connection_id=${encodeURIComponent(fleet.conn_id)}`;
 }
 
-// What the server knows
+// Reading
 
 async function refresh() {
   if (state.asking) return;
   state.asking = true;
   find("refresh").disabled = true;
   try {
-    const { connections } = await ask("api/connections");
+    const { columns, connections } = await ask("api/connections");
+    useColumns(columns);
     const old = new Map(state.fleets.map((fleet) => [fleet.conn_id, fleet]));
-    state.fleets = connections.map((each) => ({ spaces: null, problems: [], page: 0, ...old.get(each.conn_id), ...each }));
+    state.fleets = connections.map((connection) => (
+      { spaces: null, problems: [], page: 0, ...old.get(connection.conn_id), ...connection }
+    ));
     build();
-    await Promise.all([runs(), ...state.fleets.map(load)]);
+    await Promise.all([loadRuns(), ...state.fleets.map(load)]);
     const at = new Date().toLocaleTimeString();
-    say(state.fleets.length ? `As of ${at}. Costs are estimates from the Hub's list prices.` : "");
+    report(state.fleets.length ? `As of ${at}. Costs are estimates from the Hub's list prices.` : "");
   } catch (error) {
     if (error instanceof Refused) {
       state.fleets = [];
@@ -57,54 +64,65 @@ async function refresh() {
 async function load(fleet) {
   if (fleet.problem) return;
   try {
-    const said = await ask(`api/fleet/${path(fleet.conn_id)}`);
-    fleet.failure = said.problem ?? null;
-    fleet.problems = said.problems ?? [];
-    fleet.owners = said.owners ?? [];
-    fleet.spaces = said.spaces ?? (said.problem ? [] : null);
+    const answer = await ask(ofConnection("api/fleet", fleet));
+    fleet.failure = answer.problem ?? null;
+    fleet.problems = answer.problems ?? [];
+    fleet.owners = answer.owners ?? [];
+    fleet.spaces = answer.spaces ?? (answer.problem ? [] : null);
     for (const space of fleet.spaces ?? []) space.key = `${fleet.conn_id} ${space.repo_id}`;
-    join(fleet);
+    addRuns(fleet);
   } catch (error) {
     fleet.failure = error.message;
     fleet.spaces = [];
   }
   fill(fleet);
-  total();
+  showTotal();
 }
 
-async function runs() {
+async function loadRuns() {
   try {
-    const said = await ask("api/runs");
+    const answer = await ask("api/runs");
     state.runs = new Map();
-    for (const run of said.runs) {
+    for (const run of answer.runs) {
       const key = `${run.endpoint} ${run.repo_id}`;
       if (!state.runs.has(key)) state.runs.set(key, []);
       state.runs.get(key).push(run);
     }
   } catch {
-    state.runs ??= new Map(); // the fleets are worth showing without
+    state.runs ??= new Map(); // the fleets are worth showing without their runs
   }
   for (const fleet of state.fleets) {
-    join(fleet);
+    addRuns(fleet);
     if (fleet.spaces) fill(fleet);
   }
 }
 
-function join(fleet) {
+function addRuns(fleet) {
   if (!state.runs) return;
   for (const space of fleet.spaces ?? []) {
     space.runs = state.runs.get(`${fleet.endpoint} ${space.repo_id.toLowerCase()}`) ?? [];
   }
 }
 
-// What is shown
+// Showing
 
-function say(text) {
+function useColumns(columns) {
+  if (state.columns.length) return;
+  state.columns = columns;
+  for (const column of columns) {
+    for (const [descending, arrow] of [[false, "↑"], [true, "↓"]]) {
+      find("sort").append(make("option", { value: `${column.key} ${descending}` }, `${column.label} ${arrow}`));
+    }
+  }
+  find("sort").value = `${state.sort} ${state.descending}`;
+}
+
+function report(text) {
   find("status").textContent = text;
 }
 
 function complain(error) {
-  say("");
+  report("");
   const main = find("fleets");
   main.querySelector(":scope > .problem")?.remove();
   main.prepend(make("p", { class: "problem", role: "alert" }, error.message));
@@ -117,7 +135,7 @@ function build() {
     if (!wanted.has(section.dataset.connId)) section.remove();
   }
   for (const fleet of state.fleets) {
-    let section = [...main.children].find((each) => each.dataset.connId === fleet.conn_id);
+    let section = [...main.children].find((child) => child.dataset.connId === fleet.conn_id);
     if (!section || section.dataset.mayPause !== String(fleet.may_pause)) {
       section?.remove();
       section = frame(fleet);
@@ -128,9 +146,9 @@ function build() {
   }
   if (!state.fleets.length) {
     find("total").textContent = "";
-    main.append(make("p", { class: "quiet" }, "There is no connection of the type Hugging Face Spaces that you may read. One in a secrets backend shows here when [hf_spaces] fleet_connections names it."));
+    main.append(make("p", { class: "quiet" }, "There is no connection of type Hugging Face Spaces that you may read. A connection in a secrets backend shows here if [hf_spaces] fleet_connections names it."));
   }
-  total();
+  showTotal();
 }
 
 function frame(fleet) {
@@ -138,9 +156,9 @@ function frame(fleet) {
   const section = make("section", { "aria-labelledby": id });
   section.dataset.connId = fleet.conn_id;
   section.dataset.mayPause = String(fleet.may_pause);
-  const headers = COLUMNS.map((column) => {
+  const headers = state.columns.map((column) => {
     const button = make("button", { type: "button" }, column.label);
-    button.addEventListener("click", () => sortBy(column.key));
+    button.addEventListener("click", () => sortBy(column));
     const header = make("th", { scope: "col", role: "columnheader", class: column.number ? "number" : "" }, button);
     header.dataset.column = column.key;
     return header;
@@ -161,10 +179,11 @@ function frame(fleet) {
     make(
       "table",
       { role: "table", hidden: true },
-      make("caption", {}, `Spaces of the connection ${fleet.conn_id}`),
+      make("caption", {}, `Spaces of connection ${fleet.conn_id}`),
       make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...headers)),
       make("tbody", { role: "rowgroup" }),
     ),
+    make("p", { class: "quiet none", hidden: true, role: "status" }),
     pager,
   );
   return section;
@@ -173,45 +192,55 @@ function frame(fleet) {
 function fill(fleet) {
   const { section } = fleet;
   const problem = fleet.problem ?? fleet.failure;
-  const problems = [...(problem ? [problem] : []), ...(problem ? [] : fleet.problems)];
+  const problems = problem ? [problem] : fleet.problems;
   section.querySelector(".problems").replaceChildren(...problems.map((text) => make("p", { class: "problem" }, text)));
-  const words = find("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const all = fleet.spaces ?? [];
-  const found = sorted(all.filter((space) => matches(space, words)), state.sort, state.descending);
-  const pages = Math.max(1, Math.ceil(found.length / PAGE));
+  const search = find("search").value.trim();
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const column = state.columns.find((candidate) => candidate.key === state.sort) ?? state.columns[0];
+  const matching = (fleet.spaces ?? []).filter((space) => matches(space, words));
+  const spaces = sorted(matching, column, state.descending);
+  const pages = Math.max(1, Math.ceil(spaces.length / ROWS_PER_PAGE));
   fleet.page = Math.min(fleet.page, pages - 1);
-  const first = fleet.page * PAGE;
-  const shown = found.slice(first, first + PAGE);
+  const first = fleet.page * ROWS_PER_PAGE;
+  const shown = spaces.slice(first, first + ROWS_PER_PAGE);
 
   const table = section.querySelector("table");
   table.hidden = !shown.length;
   for (const header of table.querySelectorAll("th[data-column]")) {
-    const own = header.dataset.column === state.sort;
-    if (own) header.setAttribute("aria-sort", state.descending ? "descending" : "ascending");
+    const isSorted = header.dataset.column === column.key;
+    if (isSorted) header.setAttribute("aria-sort", state.descending ? "descending" : "ascending");
     else header.removeAttribute("aria-sort");
   }
   const focused = document.activeElement?.dataset?.key;
-  const rows = shown.map((space) => row(space, fleet.may_pause, (each) => confirmPause(fleet, each)));
+  const pauseIt = (space) => confirmPause(fleet, space);
+  const rows = shown.map((space) => row(space, state.columns, fleet.may_pause, pauseIt));
   table.querySelector("tbody").replaceChildren(...rows);
   if (focused && document.activeElement === document.body) {
-    [...table.querySelectorAll("[data-key]")].find((each) => each.dataset.key === focused)?.focus();
+    [...table.querySelectorAll("[data-key]")].find((element) => element.dataset.key === focused)?.focus();
   }
+
+  const none = section.querySelector(".none");
+  none.hidden = problem !== null && problem !== undefined || fleet.spaces === null || shown.length > 0;
+  none.textContent = words.length && fleet.spaces?.length
+    ? `No Space of connection ${fleet.conn_id} matches “${search}”.`
+    : `Connection ${fleet.conn_id} shows no Spaces.`;
 
   const pager = section.querySelector(".pager");
   pager.hidden = pages === 1;
   pager.querySelector("[data-step='-1']").disabled = fleet.page === 0;
   pager.querySelector("[data-step='1']").disabled = fleet.page === pages - 1;
-  pager.querySelector("span").textContent = `${whole.format(first + 1)}–${whole.format(first + shown.length)} of ${whole.format(found.length)}`;
-  section.querySelector(".head p").textContent = headline(fleet, found.length, words.length > 0);
+  pager.querySelector("span").textContent = `${whole.format(first + 1)}–${whole.format(first + shown.length)} of ${whole.format(spaces.length)}`;
+  section.querySelector(".head p").textContent = headline(fleet, spaces.length, words.length > 0);
 }
 
-function headline(fleet, found, searching) {
+function headline(fleet, matching, searching) {
   if (fleet.problem || fleet.failure) return "";
   if (fleet.spaces === null) return "Asking the Hub …";
-  const of = fleet.owners?.length ? ` of ${fleet.owners.join(", ")}` : "";
-  const count = `${counted(fleet.spaces.length, "Space")}${of}`;
-  const found_ = searching ? `, ${whole.format(found)} found` : "";
-  return `${count}${found_}: ${usd.format(cost(fleet.spaces))} per hour`;
+  const owners = fleet.owners?.length ? ` of ${fleet.owners.join(", ")}` : "";
+  const matches = searching ? `, ${whole.format(matching)} found` : "";
+  const later = costWhenBuilt(fleet.spaces);
+  return `${counted(fleet.spaces.length, "Space")}${owners}${matches}: ${usd.format(cost(fleet.spaces))} per hour` +
+    (later > 0 ? `, and ${usd.format(later)} more when the builds are done` : "");
 }
 
 function counted(number, word) {
@@ -222,32 +251,47 @@ function cost(spaces) {
   return spaces.reduce((sum, space) => sum + (space.cost ?? 0), 0);
 }
 
-// A Space that two connections see is paid for once.
-function each() {
-  const seen = new Map();
-  for (const fleet of state.fleets) {
-    for (const space of fleet.spaces ?? []) seen.set(`${fleet.endpoint} ${space.repo_id}`, space);
-  }
-  return [...seen.values()];
+function costWhenBuilt(spaces) {
+  return spaces.reduce((sum, space) => sum + (space.starting ? space.cost_running ?? 0 : 0), 0);
 }
 
-function total() {
-  const spaces = each();
+// A Space that two connections show is billed once.
+function distinctSpaces() {
+  const byId = new Map();
+  for (const fleet of state.fleets) {
+    for (const space of fleet.spaces ?? []) byId.set(`${fleet.endpoint} ${space.repo_id}`, space);
+  }
+  return [...byId.values()];
+}
+
+function showTotal() {
+  const spaces = distinctSpaces();
   const loading = state.fleets.some((fleet) => !fleet.problem && fleet.spaces === null);
   if (!state.fleets.length || (loading && !spaces.length)) return;
   const billed = spaces.filter((space) => space.billed).length;
   const unpriced = spaces.filter((space) => space.billed && space.cost === null).length;
+  const starting = spaces.filter((space) => space.starting).length;
   const text = `per hour, for ${whole.format(billed)} billed of ${counted(spaces.length, "Space")}` +
-    (unpriced ? `, ${whole.format(unpriced)} of them without a list price` : "") + (loading ? ", still counting" : "");
+    (unpriced ? `, ${whole.format(unpriced)} of them without a list price` : "") +
+    (starting ? `; ${usd.format(costWhenBuilt(spaces))} more when ${counted(starting, "build")} ${starting === 1 ? "is" : "are"} done` : "") +
+    (loading ? ", still counting" : "");
   find("total").replaceChildren(make("strong", {}, usd.format(cost(spaces))), text);
 }
 
-// What somebody does
+// Acting
 
-function sortBy(key) {
-  if (state.sort === key) state.descending = !state.descending;
-  else [state.sort, state.descending] = [key, key === "cost" || key === "runs" || key === "modified"];
-  find("sort").value = `${state.sort} ${state.descending}`;
+function sortBy(column) {
+  const descending = state.sort === column.key ? !state.descending : column.descending;
+  useSort(column.key, descending);
+}
+
+function useSort(key, descending) {
+  [state.sort, state.descending] = [key, descending];
+  find("sort").value = `${key} ${descending}`;
+  showFirstPages();
+}
+
+function showFirstPages() {
   for (const fleet of state.fleets) {
     fleet.page = 0;
     fill(fleet);
@@ -255,7 +299,7 @@ function sortBy(key) {
 }
 
 function turn(section, step) {
-  const fleet = state.fleets.find((each) => each.section === section);
+  const fleet = state.fleets.find((candidate) => candidate.section === section);
   fleet.page += step;
   fill(fleet);
   section.scrollIntoView({ block: "start" });
@@ -265,35 +309,35 @@ function confirmPause(fleet, space) {
   const dialog = find("confirm");
   find("confirm-title").textContent = `Pause ${space.repo_id}?`;
   find("confirm-text").textContent =
-    `It is ${space.stage}${space.cost > 0 ? ` and costs about ${usd.format(space.cost)} per hour` : ""}. ` +
-    "Paused, it answers nobody and costs nothing, until somebody restarts it.";
+    `The Space is ${space.stage}${space.cost > 0 ? ` and costs about ${usd.format(space.cost)} per hour` : ""}. ` +
+    "A paused Space answers no visitors and costs nothing until somebody restarts it.";
   const working = (space.runs ?? []).filter((run) => run.state === "running" || run.state === "queued");
   find("confirm-runs").hidden = !working.length;
-  find("confirm-runs").textContent = `At work on it now: ${working.map((run) => run.dag_id).join(", ")}.`;
+  find("confirm-runs").textContent = `DAG runs that work on it now: ${working.map((run) => run.dag_id).join(", ")}.`;
   dialog.returnValue = "no";
   dialog.addEventListener("close", () => dialog.returnValue === "yes" && pause(fleet, space), { once: true });
   dialog.showModal();
 }
 
 async function pause(fleet, space) {
-  say(`Pausing ${space.repo_id} …`);
+  report(`Pausing ${space.repo_id} …`);
   try {
-    const said = await ask(`api/pause/${path(fleet.conn_id)}`, {
+    const answer = await ask(ofConnection("api/pause", fleet), {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-HF-Spaces-Page": "1" },
       body: JSON.stringify({ repo_id: space.repo_id }),
     });
-    Object.assign(space, said.space);
+    Object.assign(space, answer.space);
     fill(fleet);
-    total();
-    say(`${space.repo_id} is ${space.stage}.`);
+    showTotal();
+    report(`${space.repo_id} is ${space.stage}.`);
     find("search").focus();
   } catch (error) {
-    say(`${space.repo_id} was not paused. ${error.message}`);
+    report(`${space.repo_id} was not paused. ${error.message}`);
   }
 }
 
-// Airflow's frame lets no link out of it: an anchor of the page around it does.
+// Airflow's frame lets no link out of it, so an anchor in the page around the frame is clicked instead.
 function follow(event) {
   const link = event.target.closest?.("a[href]");
   if (!link || parent === window || event.defaultPrevented || event.button > 1) return;
@@ -307,34 +351,21 @@ function follow(event) {
     event.preventDefault();
     outer.click();
   } catch {
-    // framed by somebody else: the browser does what it can
+    // another site frames the page: the browser follows the link as it can
   }
 }
 
-for (const column of COLUMNS) {
-  for (const [descending, arrow] of [[false, "↑"], [true, "↓"]]) {
-    find("sort").append(make("option", { value: `${column.key} ${descending}` }, `${column.label} ${arrow}`));
-  }
-}
-find("sort").value = "cost true";
 find("sort").addEventListener("change", () => {
   const [key, descending] = find("sort").value.split(" ");
-  [state.sort, state.descending] = [key, descending !== "true"];
-  state.sort = key;
-  sortBy(key);
+  useSort(key, descending === "true");
 });
 let typing = 0;
 find("search").addEventListener("input", () => {
   clearTimeout(typing);
-  typing = setTimeout(() => {
-    for (const fleet of state.fleets) {
-      fleet.page = 0;
-      fill(fleet);
-    }
-  }, 80);
+  typing = setTimeout(showFirstPages, TYPING_MILLISECONDS);
 });
 find("refresh").addEventListener("click", refresh);
 document.addEventListener("click", follow);
 document.addEventListener("auxclick", follow);
-setInterval(() => document.visibilityState === "visible" && refresh(), EVERY);
+setInterval(() => document.visibilityState === "visible" && refresh(), REFRESH_MILLISECONDS);
 refresh();

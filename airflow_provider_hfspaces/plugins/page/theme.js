@@ -1,17 +1,17 @@
-// Light or dark: as Airflow around this page is, else as Airflow has noted it, else as the system says.
+// Light or dark: as the Airflow page around this one, else as Airflow has stored it, else as the system prefers.
 "use strict";
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
 
-  function around() {
+  function outerDocument() {
     try {
       return parent !== window ? parent.document.documentElement : null;
     } catch {
-      return null; // framed by somebody else
+      return null; // another site frames the page
     }
   }
 
-  function noted() {
+  function storedTheme() {
     try {
       return localStorage.getItem("theme");
     } catch {
@@ -19,27 +19,26 @@
     }
   }
 
-  // The very colour behind Airflow's own pages, where the frame lets it be seen.
-  function behind() {
+  // The colour behind Airflow's own pages, if the frame lets this page see it.
+  function outerBackground() {
     try {
-      for (let each = frameElement?.parentElement; each; each = each.parentElement) {
-        const colour = each.ownerDocument.defaultView.getComputedStyle(each).backgroundColor;
+      for (let element = frameElement?.parentElement; element; element = element.parentElement) {
+        const colour = element.ownerDocument.defaultView.getComputedStyle(element).backgroundColor;
         if (!/^rgba\(.*, 0\)$|transparent/.test(colour)) return colour;
       }
     } catch {
-      // framed by somebody else
+      // another site frames the page
     }
     return null;
   }
 
   function apply() {
-    const outer = around();
-    const said = ["dark", "light"].find((each) => outer?.classList.contains(each)) ?? noted();
-    const theme = said === "dark" || said === "light" ? said : dark.matches ? "dark" : "light";
+    const outer = outerDocument();
+    const wanted = ["dark", "light"].find((name) => outer?.classList.contains(name)) ?? storedTheme();
     const own = document.documentElement;
-    own.dataset.theme = theme;
-    const back = behind();
-    if (back) own.style.setProperty("--back", back);
+    own.dataset.theme = wanted === "dark" || wanted === "light" ? wanted : dark.matches ? "dark" : "light";
+    const background = outerBackground();
+    if (background) own.style.setProperty("--back", background);
     else own.style.removeProperty("--back");
   }
 
@@ -47,6 +46,6 @@
   dark.addEventListener("change", apply);
   addEventListener("storage", apply);
   addEventListener("load", apply);
-  const outer = around();
+  const outer = outerDocument();
   if (outer) new MutationObserver(apply).observe(outer, { attributes: true, attributeFilter: ["class"] });
 })();
