@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_hfspaces.emulator.model.space import Moment, Space
+from airflow_provider_hfspaces.emulator.http.payloads import runtime_payload
+from airflow_provider_hfspaces.emulator.model.moments import Moment
+from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
-from airflow_provider_hfspaces.emulator.routes.payloads import runtime_payload
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = ["SpaceHandle"]
@@ -109,7 +110,7 @@ class SpaceHandle:
     def logs(self, *, build: bool = False) -> list[str]:
         """The lines of its app's log, or of its last build's."""
         space = self._present()
-        log = space.build_log if build else space.run_log
+        log = space.logs.build if build else space.logs.run
         return [line.text for line in log.until(space.now())]
 
     def visit(self) -> None:

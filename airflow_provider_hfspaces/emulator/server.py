@@ -14,10 +14,10 @@ from typing import Any
 
 import uvicorn
 
-from airflow_provider_hfspaces.emulator import state
-from airflow_provider_hfspaces.emulator.asgi import HubApp
+from airflow_provider_hfspaces.emulator import state_file
 from airflow_provider_hfspaces.emulator.faults.rules import Fault, Faults
 from airflow_provider_hfspaces.emulator.handle import SpaceHandle
+from airflow_provider_hfspaces.emulator.http.asgi import HubApp
 from airflow_provider_hfspaces.emulator.model.accounts import Organization, User
 from airflow_provider_hfspaces.emulator.model.bill import Bill
 from airflow_provider_hfspaces.emulator.model.clock import Clock
@@ -184,7 +184,7 @@ class HubEmulator:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all there is into a JSON file, tokens and secrets included."""
         with self.world.lock:
-            state.save(self.world, path)
+            state_file.save(self.world, path)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Make all as a file says that :meth:`save` has written, the emulated time included.
@@ -192,12 +192,14 @@ class HubEmulator:
         :raises ValueError: for another file.
         """
         with self.world.lock:
-            state.load(self.world, state.read(path))
+            state_file.load(self.world, state_file.read(path))
             if self._chosen_token is None:
-                tokens = (each.value for each in self.world.tokens.values() if each.user == self.user)
+                tokens = (
+                    each.value for each in self.world.accounts.tokens.values() if each.user == self.user
+                )
                 self.token = next(tokens, self.token)
-            elif self._chosen_token not in self.world.tokens:
-                self.world.add_token(self.user, name="emulator", value=self._chosen_token)
+            elif self._chosen_token not in self.world.accounts.tokens:
+                self.world.accounts.add_token(self.user, name="emulator", value=self._chosen_token)
 
     def wait(self) -> None:
         """Go on until somebody interrupts."""
@@ -215,7 +217,7 @@ class HubEmulator:
         :param plan: for its quota: ``free``, ``pro``, ``team``, ``enterprise``, ``plus``, ``academia``.
         """
         with self.world.lock:
-            return self.world.add_user(name, is_pro=is_pro, can_pay=can_pay, plan=plan)
+            return self.world.accounts.add_user(name, is_pro=is_pro, can_pay=can_pay, plan=plan)
 
     def add_organization(
         self,
@@ -231,7 +233,7 @@ class HubEmulator:
         :param members: users with their role: ``admin``, ``write``, ``contributor``, ``read``, ``no_access``.
         """
         with self.world.lock:
-            return self.world.add_organization(name, plan=plan, members=members, can_pay=can_pay)
+            return self.world.accounts.add_organization(name, plan=plan, members=members, can_pay=can_pay)
 
     def add_token(
         self,
@@ -251,7 +253,7 @@ class HubEmulator:
         :param name: by which requests with it are recorded.
         """
         with self.world.lock:
-            return self.world.add_token(user, role, scopes=scopes, kind=kind, name=name)
+            return self.world.accounts.add_token(user, role, scopes=scopes, kind=kind, name=name)
 
     def add_space(
         self,
@@ -396,8 +398,8 @@ class HubEmulator:
     def _populate(self) -> None:
         for each in dataclasses.fields(Settings):
             setattr(self.world.settings, each.name, getattr(self._first_settings, each.name))
-        self.world.add_user(self.user, is_pro=True)
-        self.token = self.world.add_token(self.user, name="emulator", value=self.token or None)
+        self.world.accounts.add_user(self.user, is_pro=True)
+        self.token = self.world.accounts.add_token(self.user, name="emulator", value=self.token or None)
         for fault in self._first_faults:
             self.world.faults.add(fault)
         FLEETS[self._fleet](self.world)

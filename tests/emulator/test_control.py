@@ -43,7 +43,7 @@ def test_a_web_page_of_another_site_can_neither_read_nor_plant_a_token(
     planted = control(hub, "POST", "/tokens", {"user": "alice", "value": "hf_planted"}, **headers)
     assert (state.status_code, planted.status_code) == (403, 403)
     assert hub.token not in state.text
-    assert "hf_planted" not in hub.world.tokens
+    assert "hf_planted" not in hub.world.accounts.tokens
 
 
 def test_a_program_and_the_start_page_itself_may_use_it(hub: HubEmulator) -> None:

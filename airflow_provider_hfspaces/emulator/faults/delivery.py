@@ -12,8 +12,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_hfspaces.emulator.faults.rules import Fault
+from airflow_provider_hfspaces.emulator.http.responses import Refusal
 from airflow_provider_hfspaces.emulator.model.world import World
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal
 
 __all__ = ["instead", "send_struck"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from airflow_provider_hfspaces.emulator.model.moments import Entry
 from airflow_provider_hfspaces.emulator.model.prices import is_offered
-from airflow_provider_hfspaces.emulator.model.space import Entry, Space
+from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.hub.models import Volume
 from airflow_provider_hfspaces.hub.stages import SpaceStage

@@ -43,7 +43,7 @@ _DEMO: tuple[tuple[str, dict[str, Any]], ...] = (
 
 def _demo(world: World) -> None:
     for repo_id, options in _DEMO:
-        make_space(world, repo_id.format(user=world.default_user), **options)
+        make_space(world, repo_id.format(user=world.accounts.default_user), **options)
 
 
 def _empty(world: World) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from airflow_provider_hfspaces.emulator.model.clock import iso
+from airflow_provider_hfspaces.emulator.settings import Settings
+from airflow_provider_hfspaces.hub.stages import APP_START_STAGES, BUILD_STAGES, SpaceStage
 
-__all__ = ["Log", "LogLine", "build_script", "start_script"]
+__all__ = ["Log", "LogLine", "SpaceLogs"]
 
 _MOST_LINES = 5_000
 
@@ -23,10 +25,9 @@ class LogLine:
 class Log:
     """The log of one build, or of one run of the app, until the next one begins.
 
-    Lines may be written ahead of their time: they show when it has come, unless something else
-    happens first.
+    Lines may be written ahead of time. They show when their time has come, unless another event comes first.
 
-    :ivar number: of the build or the run; a reader sees by it that a new one has begun.
+    :ivar number: number of the build or the run, by which a reader notices that a new one has begun.
     :ivar dropped: how many of the oldest lines are no longer kept.
     """
 
@@ -36,13 +37,13 @@ class Log:
         self.lines: list[LogLine] = []
 
     def begin(self, time: float, lines: Iterable[tuple[float, str]]) -> None:
-        """Forget the last one; ``lines`` come so many seconds after ``time``."""
+        """Start a new log; each line comes so many seconds after ``time``."""
         self.number += 1
         self.dropped = 0
         self.lines = [LogLine(time + after, text) for after, text in lines]
 
     def write(self, time: float, *texts: str) -> None:
-        """Write lines now; those that were still to come will not come any more."""
+        """Write lines at ``time``, in the place of lines that were written ahead for later."""
         self.lines = [line for line in self.lines if line.time <= time] if self._ahead(time) else self.lines
         self.lines.extend(LogLine(time, text) for text in texts)
         excess = len(self.lines) - _MOST_LINES
@@ -51,17 +52,62 @@ class Log:
             self.dropped += excess
 
     def until(self, now: float) -> list[LogLine]:
-        """What can be read by now."""
+        """The lines whose time has come."""
         return [line for line in self.lines if line.time <= now] if self._ahead(now) else list(self.lines)
 
     def _ahead(self, time: float) -> bool:
         return bool(self.lines) and self.lines[-1].time > time
 
 
-def build_script(time: float, sha: str, sdk: str, seconds: float) -> list[tuple[float, str]]:
-    """What a build of so many seconds writes."""
+class SpaceLogs:
+    """The two logs of a Space.
+
+    :ivar build: of its last build.
+    :ivar run: of its app.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.build, self.run = Log(), Log()
+
+    def on_creation(self, stage: str, time: float, sha: str, sdk: str, error_message: str | None) -> None:
+        """Write what a Space that is created in this stage has logged before."""
+        if stage in (SpaceStage.NO_APP_FILE, SpaceStage.CONFIG_ERROR):
+            return
+        if stage in BUILD_STAGES:
+            self.on_stage(stage, "created", time, sha, sdk)
+            return
+        lines = _build_lines(time, sha, sdk, self._settings.timings.build)
+        self.build.begin(time, [(0.0, text) for _, text in lines])
+        if stage == SpaceStage.BUILD_ERROR:
+            self.build.write(time, f"error: {error_message}")
+            return
+        self.on_stage(SpaceStage.APP_STARTING, "created", time, sha, sdk)
+        if stage != SpaceStage.APP_STARTING:
+            self.on_stage(SpaceStage.RUNNING, "created", time, sha, sdk)
+        if stage == SpaceStage.RUNTIME_ERROR and error_message:
+            self.run.write(time, error_message)
+
+    def on_stage(self, stage: str, event: str, time: float, sha: str, sdk: str) -> None:
+        """Write what a Space logs when it enters a stage after an event."""
+        if stage in BUILD_STAGES:
+            self.build.begin(time, _build_lines(time, sha, sdk, self._settings.timings.build))
+        elif stage in APP_START_STAGES:
+            if event == "built":
+                self.build.write(time, "DONE 4.2s")
+            self.run.begin(time, [(0.0, f"===== Application Startup at {_spaced(time)} =====")])
+        elif stage == SpaceStage.RUNNING:
+            self.run.write(time, "Running on local URL:  http://0.0.0.0:7860")
+        else:
+            # Removes the lines that an interrupted build or start has written ahead.
+            self.build.write(time)
+            self.run.write(time)
+
+
+def _build_lines(time: float, sha: str, sdk: str, seconds: float) -> list[tuple[float, str]]:
+    """The log of a build that takes so many seconds."""
     steps = [
-        (0.0, f"===== Build Queued at {_spoken(time)} / Commit SHA: {sha[:7]} ====="),
+        (0.0, f"===== Build Queued at {_spaced(time)} / Commit SHA: {sha[:7]} ====="),
         (0.02, "--> FROM docker.io/library/python:3.10"),
         (0.1, "DONE 0.0s"),
         (0.15, "--> RUN pip install --no-cache-dir pip -U"),
@@ -75,10 +121,5 @@ def build_script(time: float, sha: str, sdk: str, seconds: float) -> list[tuple[
     return [(share * seconds, text) for share, text in steps]
 
 
-def start_script(time: float) -> list[tuple[float, str]]:
-    """What an app writes first."""
-    return [(0.0, f"===== Application Startup at {_spoken(time)} =====")]
-
-
-def _spoken(time: float) -> str:
+def _spaced(time: float) -> str:
     return iso(time)[:19].replace("T", " ")

@@ -52,7 +52,7 @@ class Meter:
         """As plain JSON."""
         return {"ended": [asdict(each) for each in self._ended], "running": self._running}
 
-    def take_up(self, state: Mapping[str, Any]) -> None:
+    def resume(self, state: Mapping[str, Any]) -> None:
         """Go on from what :meth:`to_dict` said."""
         self._ended = [Session(**each) for each in state["ended"]]
         running = state["running"]

@@ -1,24 +1,14 @@
-"""The emulated Hub itself: who there is, what they may do, which Spaces there are."""
+"""The state of an emulated Hub: its accounts, Spaces and other repositories, and the request log."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets as randomness
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from airflow_provider_hfspaces.emulator.faults.rules import Faults, bad_day
-from airflow_provider_hfspaces.emulator.model.accounts import (
-    KINDS,
-    PLANS,
-    ROLES,
-    TOKEN_ROLES,
-    Organization,
-    Token,
-    User,
-)
+from airflow_provider_hfspaces.emulator.model.accounts import Accounts
 from airflow_provider_hfspaces.emulator.model.bill import Bill, bill
 from airflow_provider_hfspaces.emulator.model.clock import Clock
 from airflow_provider_hfspaces.emulator.model.limits import QUOTAS, Limits
@@ -33,19 +23,21 @@ _R = TypeVar("_R", bound=Repository)
 
 
 class World:
-    """All there is on an emulated Hub.
+    """Everything on an emulated Hub.
 
-    Its lock guards it: the server's thread and those of a test may use it at the same time.
+    Hold :attr:`lock` while you use it: the server's thread and a test's threads share it.
 
     :param clock: the emulated time.
-    :param settings: its behaviour.
-    :param user: whoever becomes the first admin of an organization that is made along with a Space.
+    :param settings: how the Hub behaves.
+    :param user: the user who becomes the admin of organizations that are created together with a Space.
+    :ivar moved: current keys of renamed repositories by their former keys.
+    :ivar deleted: deleted Spaces, which stay on the bill.
     """
 
     def __init__(self, *, clock: Clock, settings: Settings, user: str) -> None:
         self.clock = clock
         self.settings = settings
-        self.default_user = user
+        self.accounts = Accounts(clock, user)
         self.lock = threading.RLock()
         self.endpoint = ""
         self.closing = False
@@ -55,15 +47,13 @@ class World:
         self.clear()
 
     def reset(self) -> None:
-        """Begin anew, with what there was in the beginning."""
+        """Start again, with the accounts and Spaces of the beginning."""
         self.clear()
         self.on_reset()
 
     def clear(self) -> None:
-        """Forget everything but clock, settings and address."""
-        self.users: dict[str, User] = {}
-        self.organizations: dict[str, Organization] = {}
-        self.tokens: dict[str, Token] = {}
+        """Remove everything except the clock, the settings and the address."""
+        self.accounts.clear()
         self.spaces: dict[str, Space] = {}
         self.repositories: dict[str, Repository] = {}
         self.moved: dict[str, str] = {}
@@ -75,150 +65,11 @@ class World:
         self.limits = Limits()
         self.faults.clear()
 
-    # Accounts
-
-    def add_user(
-        self, name: str, *, is_pro: bool = False, can_pay: bool = True, plan: str | None = None
-    ) -> User:
-        """Add an account, or change it."""
-        plan = plan or ("pro" if is_pro else "free")
-        if plan not in QUOTAS:
-            raise ValueError(f"A plan is one of {', '.join(QUOTAS)}; got {plan!r}.")
-        if name in self.organizations:
-            raise ValueError(f"{name} is an organization.")
-        user = User(name, _object_id("user", name), is_pro, can_pay, plan)
-        self.users[name] = user
-        return user
-
-    def add_organization(
-        self,
-        name: str,
-        *,
-        plan: str | None = "team",
-        members: Mapping[str, str] | None = None,
-        can_pay: bool = True,
-    ) -> Organization:
-        """Add an organization, or change it; members that there are not become users."""
-        if plan is not None and plan not in PLANS:
-            raise ValueError(f"The plan of an organization is one of {', '.join(PLANS)}; got {plan!r}.")
-        if name in self.users:
-            raise ValueError(f"{name} is a user.")
-        for user, role in (members or {}).items():
-            if role not in ROLES:
-                raise ValueError(f"A member's role is one of {', '.join(ROLES)}; got {role!r}.")
-            if user not in self.users:
-                self.add_user(user)
-        organization = Organization(name, _object_id("org", name), plan, dict(members or {}), can_pay)
-        self.organizations[name] = organization
-        return organization
-
-    def add_token(
-        self,
-        user: str,
-        role: str = "write",
-        *,
-        scopes: Mapping[str, Iterable[str]] | None = None,
-        kind: str = "access_token",
-        name: str | None = None,
-        value: str | None = None,
-    ) -> str:
-        """Add a token and return its value."""
-        if role not in TOKEN_ROLES:
-            raise ValueError(f"A token's role is one of {', '.join(TOKEN_ROLES)}; got {role!r}.")
-        if kind not in KINDS:
-            raise ValueError(f"A token's kind is one of {', '.join(KINDS)}; got {kind!r}.")
-        if user not in self.users:
-            self.add_user(user)
-        value = value or f"hf_{randomness.token_hex(17)}"
-        permissions = {entity: tuple(each) for entity, each in (scopes or {}).items()}
-        name = name or f"{user}-{role}"
-        self.tokens[value] = Token(value, user, name, self.clock.now(), role, kind, permissions)
-        return value
-
-    def roles(self, user: str) -> dict[str, str]:
-        """The organizations of a user, with the role there."""
-        return {each.name: each.members[user] for each in self.organizations.values() if user in each.members}
-
-    def role_at(self, user: str, owner: str) -> str | None:
-        """What a user is to the owner of Spaces."""
-        if user == owner:
-            return "admin"
-        organization = self.organizations.get(owner)
-        return organization.members.get(user) if organization else None
-
-    def entity(self, name: str) -> dict[str, str]:
-        """A user, organization or Space, as the scope of a token names it."""
-        route, slash, rest = name.partition("/")
-        if slash and "/" in rest:
-            repository = self.find_repository(route.removesuffix("s"), rest)
-            object_id = repository.object_id if repository else _object_id(*name.split("/", 1))
-            return {"_id": object_id, "type": route.removesuffix("s"), "name": rest}
-        if slash:
-            space = self.find_space(name)
-            return {
-                "_id": space.object_id if space else _object_id("space", name),
-                "type": "space",
-                "name": name,
-            }
-        kind = "org" if name in self.organizations else "user"
-        return {"_id": _object_id(kind, name), "type": kind, "name": name}
-
-    def may_read(self, token: Token | None, repository: Repository) -> bool:
-        """Whether a token may see a Space or another repository."""
-        if not repository.private:
-            return True
-        if token is None or self.role_at(token.user, repository.owner) in (None, "no_access"):
-            return False
-        return token.role != "fineGrained" or bool(_permissions(token, repository.owner, repository.scope))
-
-    def may_write(self, token: Token, owner: str, repository: Repository | None = None) -> bool:
-        """Whether a token may change a repository, or create one for this owner."""
-        role = self.role_at(token.user, owner)
-        allowed = role in ("admin", "write") or (
-            role == "contributor" and (repository is None or repository.creator == token.user)
-        )
-        if not allowed or token.role == "read":
-            return False
-        if token.role != "fineGrained":
-            return True
-        names = [owner] if repository is None else [owner, repository.scope]
-        return "repo.write" in _permissions(token, *names)
-
-    def may_read_billing(self, token: Token, owner: str) -> bool:
-        """Whether a token sees what an owner of Spaces is billed."""
-        if owner != token.user and self.role_at(token.user, owner) != "admin":
-            return False
-        # What the Hub calls the permission is not known but for its words, "Read billing usage".
-        return token.role != "fineGrained" or any(
-            permission.endswith("billing.read") for permission in _permissions(token, owner)
-        )
-
-    def can_pay(self, owner: str) -> bool:
-        """Whether an owner of Spaces has a payment method."""
-        account = self.users.get(owner) or self.organizations.get(owner)
-        return account is not None and account.can_pay
-
-    def subscribed(self, owner: str) -> bool:
-        """Whether an owner of Spaces has a paid plan."""
-        user = self.users.get(owner)
-        if user is not None:
-            return user.is_pro or user.plan != "free"
-        organization = self.organizations.get(owner)
-        return organization is not None and organization.plan is not None
-
-    def quota_key(self, token: Token | None, address: str) -> tuple[str, str]:
-        """Whom a request counts for, and on which plan."""
-        if token is None:
-            return f"ip:{address}", "anonymous"
-        user = self.users[token.user]
-        plans = [user.plan, *(self.organizations[name].plan or "free" for name in self.roles(user.name))]
-        return f"user:{user.name}", max(plans, key=self.limits.quota)
-
     def bad_day(self, seed: int = 0, quota: int | None = None, window: int | None = None) -> None:
-        """A tenth of all requests end in a 5xx, three in a hundred answers are lost, and the quota is tight.
+        """Let a tenth of all requests end in a 5xx, lose 3 % of the answers, and set a low quota.
 
-        :param quota: API requests per window and account; by default a tenth of a free account's.
-        :param window: seconds; by default the Hub's.
+        :param quota: API requests per window and account; a tenth of a free account's by default.
+        :param window: seconds; the Hub's 300 by default.
         """
         self.faults.clear()
         self.faults.seed = seed
@@ -229,28 +80,28 @@ class World:
     # Spaces
 
     def add_space(self, repo_id: str, **options: Any) -> Space:
-        """Add a Space; an owner that there is not becomes an organization of the default user.
+        """Add a Space. An unknown owner becomes an organization of the default user.
 
-        :raises ValueError: if there is one of this id, or no owner in it.
+        :raises ValueError: if the id is already taken or is not ``owner/name``.
         """
         owner, name = _split(repo_id)
         if repo_id.lower() in self.spaces:
-            raise ValueError(f"There is a Space {repo_id} already.")
-        self._ensure_owner(owner)
+            raise ValueError(f"The Space {repo_id!r} already exists.")
+        self.accounts.ensure(owner)
         space = Space(owner, name, clock=self.clock, settings=self.settings, **options)
         self.spaces[repo_id.lower()] = space
         self.moved.pop(repo_id.lower(), None)
         return space
 
     def find_space(self, repo_id: str) -> Space | None:
-        """A Space by its present id or by one that it had, in whatever case, up to date."""
+        """A Space by its current id or a former one, in any case; ``None`` if there is no such Space."""
         space = _follow(repo_id.lower(), self.spaces, self.moved)
         return space.catch_up() if space else None
 
     def space(self, repo_id: str) -> Space:
-        """The same.
+        """A Space by its current id or a former one, in any case.
 
-        :raises KeyError: if there is none.
+        :raises KeyError: if there is no such Space.
         """
         space = self.find_space(repo_id)
         if space is None:
@@ -268,23 +119,23 @@ class World:
         return space
 
     def delete_space(self, repo_id: str, *, after: float = 0) -> None:
-        """Delete a Space; what it has cost stays on the bill.
+        """Delete a Space. Its costs stay on the bill.
 
-        :param after: emulated seconds for which it is still there, in DELETING.
-        :raises KeyError: if there is none.
+        :param after: emulated seconds for which it still exists, in DELETING.
+        :raises KeyError: if there is no such Space.
         """
         space = self.spaces[repo_id.lower()]
         if space.end(after):
-            self._bury(space)
+            self._remove(space)
         else:
             self.ending.append(space)
 
     def act_later(self, seconds: float, action: Callable[[], object]) -> None:
-        """Do something once so many emulated seconds have passed: before the next request after that."""
+        """Run ``action`` after so many emulated seconds, before the first request that comes later."""
         self._later.append((self.clock.now() + seconds, action))
 
     def catch_up(self) -> None:
-        """Do what is due: requests that take effect late, and the end of Spaces in DELETING."""
+        """Apply everything that is due: requests that take effect late, and the end of Spaces in DELETING."""
         if not (self._later or self.ending):
             return
         now = self.clock.now()
@@ -294,9 +145,9 @@ class World:
             action()
         for space in [each for each in self.ending if each.is_gone]:
             self.ending.remove(space)
-            self._bury(space)
+            self._remove(space)
 
-    def _bury(self, space: Space) -> None:
+    def _remove(self, space: Space) -> None:
         if self.spaces.get(space.repo_id.lower()) is space:
             del self.spaces[space.repo_id.lower()]
         self.deleted.append(space)
@@ -313,8 +164,8 @@ class World:
         owner, name = _split(repo_id)
         key = f"{repo_type}s/{repo_id}".lower()
         if key in self.repositories:
-            raise ValueError(f"There is a {repo_type} {repo_id} already.")
-        self._ensure_owner(owner)
+            raise ValueError(f"The {repo_type} {repo_id!r} already exists.")
+        self.accounts.ensure(owner)
         repository = Repository(owner, name, repo_type=repo_type, clock=self.clock, **options)
         self.repositories[key] = repository
         self.moved.pop(key, None)
@@ -351,7 +202,7 @@ class World:
         owner, name = _split(new)
         before, after = _key(repository.repo_type, repository.repo_id), _key(repository.repo_type, new)
         if after in registry and after != before:
-            raise ValueError(f"There is a {repository.repo_type.capitalize()} {new} already.")
+            raise ValueError(f"The new id {new!r} is already taken.")
         del registry[before]
         repository.owner, repository.name = owner, name
         registry[after] = repository
@@ -359,12 +210,8 @@ class World:
         if after != before:
             self.moved[before] = after
 
-    def _ensure_owner(self, owner: str) -> None:
-        if owner not in self.users and owner not in self.organizations:
-            self.add_organization(owner, members={self.default_user: "admin"})
-
     def bill(self, repo_id: str | None = None, *, owner: str | None = None) -> Bill:
-        """What all Spaces, one of them or those of one owner have cost, deleted ones included."""
+        """The bill of all Spaces, of one Space or of one owner's Spaces, deleted ones included."""
 
         def counts(space: Space) -> bool:
             if repo_id is not None and space.repo_id.lower() != repo_id.lower():
@@ -374,7 +221,7 @@ class World:
         return bill(space for space in self.all_spaces() if counts(space))
 
     def all_spaces(self) -> Iterator[Space]:
-        """Those that there are and those that there were."""
+        """Existing Spaces, then deleted ones."""
         yield from self.spaces.values()
         yield from self.deleted
 
@@ -396,11 +243,3 @@ def _follow(key: str, registry: Mapping[str, _R], moved: Mapping[str, str]) -> _
             break
         key = moved[key]
     return registry.get(key)
-
-
-def _permissions(token: Token, *names: str) -> set[str]:
-    return {permission for name in names for permission in token.scopes.get(name, ())}
-
-
-def _object_id(kind: str, name: str) -> str:
-    return hashlib.sha256(f"{kind}/{name}".encode()).hexdigest()[:24]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from airflow_provider_hfspaces.emulator.http.checks import check_branch, check_revision
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.git import MAIN, BranchExists
-from airflow_provider_hfspaces.emulator.routes.checks import check_branch, check_revision
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer
-from airflow_provider_hfspaces.emulator.routes.routing import REPOSITORY, Route
 
 __all__ = ["ROUTES"]
 
 
-def _create_branch(call: Call) -> Response:
-    repository, body = call.writable_repository(), call.body()
-    name, overwrite = call.parts["branch"], body.get("overwrite") is True
+def _create_branch(request: HubRequest) -> Response:
+    repository, body = request.writable_repository(), request.body()
+    name, overwrite = request.parts["branch"], body.get("overwrite") is True
     try:
         if body.get("emptyBranch") is True:
             repository.git.create_empty_branch(name, repository.now(), overwrite=overwrite)
@@ -27,8 +27,8 @@ def _create_branch(call: Call) -> Response:
     return answer({})
 
 
-def _delete_branch(call: Call) -> Response:
-    repository, name = call.writable_repository(), call.parts["branch"]
+def _delete_branch(request: HubRequest) -> Response:
+    repository, name = request.writable_repository(), request.parts["branch"]
     check_branch(repository, name)
     if name == MAIN:
         raise Refusal(403, "The branch main can't be deleted")
@@ -36,13 +36,13 @@ def _delete_branch(call: Call) -> Response:
     return answer({})
 
 
-def _refs(call: Call) -> Response:
+def _refs(request: HubRequest) -> Response:
     branches = [
         {"name": name, "ref": f"refs/heads/{name}", "targetCommit": commit.oid}
-        for name, commit in call.readable_repository().git.branches().items()
+        for name, commit in request.readable_repository().git.branches().items()
     ]
     refs: dict[str, list[dict[str, str]]] = {"branches": branches, "converts": [], "tags": []}
-    if "include_prs" in call.query:
+    if "include_prs" in request.query:
         refs["pullRequests"] = []
     return answer(refs)
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from starlette.responses import Response
 
+from airflow_provider_hfspaces.emulator.http.checks import check_branch, check_revision
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.git import Commit, StaleParent
 from airflow_provider_hfspaces.emulator.model.repository import Repository
-from airflow_provider_hfspaces.emulator.routes.checks import check_branch, check_revision
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer
-from airflow_provider_hfspaces.emulator.routes.routing import REPOSITORY, Route
 
 __all__ = ["ROUTES"]
 
@@ -24,18 +24,18 @@ _LARGEST_FILE_BYTES = 10 * 1024 * 1024
 """The Hub keeps larger files outside git, which the emulator does not."""
 
 
-def _commit(call: Call) -> Response:
+def _commit(request: HubRequest) -> Response:
     """Commit to a branch.
 
     With ``parentCommit`` in the header line, only if that commit is still the branch's last one.
     """
-    repository, branch = call.writable_repository(), call.parts["revision"]
+    repository, branch = request.writable_repository(), request.parts["revision"]
     last = check_branch(repository, branch)
-    if call.query.get("create_pr", "").lower() in ("1", "true"):
+    if request.query.get("create_pr", "").lower() in ("1", "true"):
         raise Refusal(400, "This emulated Hub opens no pull requests")
-    header, changes = _operations(call, last)
+    header, changes = _operations(request, last)
     parent = header.get("parentCommit")
-    _check_commit_limit(call, repository)
+    _check_commit_limit(request, repository)
     try:
         made = repository.commit(
             changes,
@@ -43,7 +43,7 @@ def _commit(call: Call) -> Response:
             parent=None if parent is None else str(parent),
             title=str(header.get("summary") or "Update"),
             message=str(header.get("description") or ""),
-            author=call.known().user,
+            author=request.require_token().user,
         )
     except StaleParent:
         raise Refusal(412, "A commit has happened since. Please refresh and try again.") from None
@@ -51,15 +51,15 @@ def _commit(call: Call) -> Response:
         {
             "success": True,
             "commitOid": made.oid,
-            "commitUrl": f"{call.origin}{repository.page}/commit/{made.oid}",
+            "commitUrl": f"{request.origin}{repository.page}/commit/{made.oid}",
             "hookOutput": "",
         }
     )
 
 
-def _check_commit_limit(call: Call, repository: Repository) -> None:
+def _check_commit_limit(request: HubRequest, repository: Repository) -> None:
     """429 if the repository has had as many commits within an hour as the settings allow."""
-    most, clock = call.world.settings.commits_per_hour, call.world.clock
+    most, clock = request.world.settings.commits_per_hour, request.world.clock
     seconds = repository.git.seconds_until_allowed(most, clock.now())
     if seconds > 0:
         retry_after = max(math.ceil(seconds / clock.speed if clock.speed else seconds), 1)
@@ -70,11 +70,11 @@ def _check_commit_limit(call: Call, repository: Repository) -> None:
         )
 
 
-def _operations(call: Call, last: Commit) -> tuple[dict[str, Any], dict[str, bytes | None]]:
+def _operations(request: HubRequest, last: Commit) -> tuple[dict[str, Any], dict[str, bytes | None]]:
     """The header of a commit and the files that it changes."""
     header: dict[str, Any] = {}
     changes: dict[str, bytes | None] = {}
-    for line in call.content.decode(errors="replace").splitlines():
+    for line in request.content.decode(errors="replace").splitlines():
         if not line.strip():
             continue
         try:
@@ -108,9 +108,9 @@ def _read_operation(key: str, value: dict[str, Any], last: Commit, changes: dict
         raise Refusal(400, f"This emulated Hub keeps no {key}: commit small files only")
 
 
-def _list_commits(call: Call) -> Response:
-    repository = call.readable_repository()
-    commit = check_revision(repository, call.parts["revision"])
+def _list_commits(request: HubRequest) -> Response:
+    repository = request.readable_repository()
+    commit = check_revision(repository, request.parts["revision"])
     return answer([_listed(each, repository) for each in repository.git.history(commit)])
 
 

@@ -13,15 +13,16 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from airflow_provider_hfspaces.emulator import start_page, state
+from airflow_provider_hfspaces.emulator import state_file
 from airflow_provider_hfspaces.emulator.handle import SpaceHandle
+from airflow_provider_hfspaces.emulator.http.payloads import runtime_payload
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.routing import Route
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.creation import make_space
 from airflow_provider_hfspaces.emulator.model.space import Space
-from airflow_provider_hfspaces.emulator.routes.payloads import runtime_payload
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer
-from airflow_provider_hfspaces.emulator.routes.routing import Route
+from airflow_provider_hfspaces.emulator.routes import start_page
 
 __all__ = ["ROUTES", "check_caller"]
 
@@ -38,7 +39,7 @@ _ARRANGEMENTS = (
 )
 
 
-def check_caller(call: Call) -> None:
+def check_caller(request: HubRequest) -> None:
     """Refuse requests that a web page of another site has made a browser send.
 
     A page of another site sends its ``Origin``. A page whose own host name has been made to resolve to
@@ -47,17 +48,17 @@ def check_caller(call: Call) -> None:
 
     :raises Refusal: 403.
     """
-    host = _host_name(call.headers.get("host", ""))
-    if not (_is_local_or_address(host) or host in call.world.allowed_hosts):
+    host = _host_name(request.headers.get("host", ""))
+    if not (_is_local_or_address(host) or host in request.world.allowed_hosts):
         raise Refusal(
             403,
             f"The control API does not answer to the host name {host!r}: use an IP address, or start the "
             f"emulator with --allow-host {host}",
         )
-    origin = call.headers.get("origin")
-    if origin is not None and origin != call.origin:
+    origin = request.headers.get("origin")
+    if origin is not None and origin != request.origin:
         raise Refusal(403, f"The control API does not answer to web pages of {origin}")
-    if call.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         raise Refusal(403, "The control API does not answer to web pages of other sites")
 
 
@@ -78,151 +79,151 @@ def _is_local_or_address(host: str) -> bool:
     return True
 
 
-def _overview(call: Call) -> Any:
-    world = call.world
+def _overview(request: HubRequest) -> Any:
+    world = request.world
     return {
-        **_time(call),
+        **_time(request),
         "speed": world.clock.speed,
-        "url": call.origin,
-        "user": world.default_user,
-        "users": sorted(world.users),
-        "organizations": sorted(world.organizations),
+        "url": request.origin,
+        "user": world.accounts.default_user,
+        "users": sorted(world.accounts.users),
+        "organizations": sorted(world.accounts.organizations),
         "spaces": len(world.spaces),
         "requests": world.requests_seen,
         "settings": world.settings.to_dict(),
     }
 
 
-def _time(call: Call) -> dict[str, Any]:
-    now = call.world.clock.now()
+def _time(request: HubRequest) -> dict[str, Any]:
+    now = request.world.clock.now()
     return {"now": now, "at": iso(now)}
 
 
-def _bill(call: Call) -> Any:
-    return call.world.bill(call.query.get("space")).to_dict()
+def _bill(request: HubRequest) -> Any:
+    return request.world.bill(request.query.get("space")).to_dict()
 
 
-def _requests(call: Call) -> Any:
+def _requests(request: HubRequest) -> Any:
     """With ``since`` (a number), ``method``, ``path`` (a part of it) and ``limit`` (the last ones)."""
-    query = call.query
+    query = request.query
     since, method, path = int(query.get("since", "0")), query.get("method"), query.get("path", "")
     found = [
         each.to_dict()
-        for each in call.world.requests
+        for each in request.world.requests
         if each.number > since and method in (None, each.method) and path in each.path
     ]
     limit = query.get("limit")
-    return {"requests": found if limit is None else found[-int(limit) :], "seen": call.world.requests_seen}
+    return {"requests": found if limit is None else found[-int(limit) :], "seen": request.world.requests_seen}
 
 
-def _advance(call: Call) -> Any:
-    call.world.clock.advance(float(call.body()["seconds"]))
-    return _time(call)
+def _advance(request: HubRequest) -> Any:
+    request.world.clock.advance(float(request.body()["seconds"]))
+    return _time(request)
 
 
-def _reset(call: Call) -> Any:
-    call.world.reset()
-    return {"spaces": len(call.world.spaces)}
+def _reset(request: HubRequest) -> Any:
+    request.world.reset()
+    return {"spaces": len(request.world.spaces)}
 
 
-def _settings(call: Call) -> Any:
-    if call.method == "POST":
-        call.world.settings.change(call.body())
-    return call.world.settings.to_dict()
+def _settings(request: HubRequest) -> Any:
+    if request.method == "POST":
+        request.world.settings.change(request.body())
+    return request.world.settings.to_dict()
 
 
-def _add_user(call: Call) -> Any:
-    return {"name": call.world.add_user(**call.body()).name}
+def _add_user(request: HubRequest) -> Any:
+    return {"name": request.world.accounts.add_user(**request.body()).name}
 
 
-def _add_organization(call: Call) -> Any:
-    return {"name": call.world.add_organization(**call.body()).name}
+def _add_organization(request: HubRequest) -> Any:
+    return {"name": request.world.accounts.add_organization(**request.body()).name}
 
 
-def _add_token(call: Call) -> Any:
-    return {"token": call.world.add_token(**call.body())}
+def _add_token(request: HubRequest) -> Any:
+    return {"token": request.world.accounts.add_token(**request.body())}
 
 
-def _add_repository(call: Call) -> Any:
-    repository = call.world.add_repository(**call.body())
+def _add_repository(request: HubRequest) -> Any:
+    repository = request.world.add_repository(**request.body())
     return {"repo_id": repository.repo_id, "repo_type": repository.repo_type}
 
 
-def _spaces(call: Call) -> Any:
-    if call.method == "POST":
-        return _described(make_space(call.world, **call.body()))
-    return {"spaces": [_described(space.catch_up()) for space in call.world.spaces.values()]}
+def _spaces(request: HubRequest) -> Any:
+    if request.method == "POST":
+        return _described(make_space(request.world, **request.body()))
+    return {"spaces": [_described(space.catch_up()) for space in request.world.spaces.values()]}
 
 
-def _space(call: Call) -> Any:
-    space = _found(call)
-    if call.method == "DELETE":
-        call.world.delete_space(space.repo_id)
+def _space(request: HubRequest) -> Any:
+    space = _found(request)
+    if request.method == "DELETE":
+        request.world.delete_space(space.repo_id)
     return _described(space)
 
 
-def _history(call: Call) -> Any:
-    moments = [{"at": iso(moment.time), **moment._asdict()} for moment in _found(call).history]
-    return {"repo_id": _found(call).repo_id, "history": moments}
+def _history(request: HubRequest) -> Any:
+    moments = [{"at": iso(moment.time), **moment._asdict()} for moment in _found(request).history]
+    return {"repo_id": _found(request).repo_id, "history": moments}
 
 
-def _values(call: Call) -> Any:
+def _values(request: HubRequest) -> Any:
     """Secrets with their values, which the Hub's own API never gives."""
-    space = SpaceHandle(call.world, _found(call))
+    space = SpaceHandle(request.world, _found(request))
     return {"secrets": space.secrets, "variables": space.variables, "volumes": space.volumes}
 
 
-def _rename(call: Call) -> Any:
-    return _described(call.world.rename_space(_found(call).repo_id, call.body()["to"]))
+def _rename(request: HubRequest) -> Any:
+    return _described(request.world.rename_space(_found(request).repo_id, request.body()["to"]))
 
 
-def _arrangement(name: str) -> Callable[[Call], Any]:
+def _arrangement(name: str) -> Callable[[HubRequest], Any]:
     """A handler that calls one method of :class:`SpaceHandle`, with the body as its arguments."""
 
-    def arrange(call: Call) -> Any:
-        space, body = SpaceHandle(call.world, _found(call)), call.body()
+    def arrange(request: HubRequest) -> Any:
+        space, body = SpaceHandle(request.world, _found(request)), request.body()
         if name in ("no_capacity", "over_quota"):
             hardware = body.get("hardware", [])
             getattr(space, name)(*([hardware] if isinstance(hardware, str) else hardware))
         else:
             getattr(space, name)(**body)
-        return _described(_found(call))
+        return _described(_found(request))
 
     return arrange
 
 
-def _faults(call: Call) -> Any:
+def _faults(request: HubRequest) -> Any:
     """All faults; ``POST`` adds one, ``DELETE`` takes all away."""
-    faults = call.world.faults
-    if call.method == "POST":
-        body = call.body()
+    faults = request.world.faults
+    if request.method == "POST":
+        body = request.body()
         if "seed" in body:
             faults.seed = int(body.pop("seed"))
         faults.add(body)
-    elif call.method == "DELETE":
+    elif request.method == "DELETE":
         faults.clear()
     return faults.to_dict()
 
 
-def _bad_day(call: Call) -> Any:
-    call.world.bad_day(**call.body())
-    return call.world.faults.to_dict()
+def _bad_day(request: HubRequest) -> Any:
+    request.world.bad_day(**request.body())
+    return request.world.faults.to_dict()
 
 
-def _quota(call: Call) -> Any:
-    call.world.limits.tighten(**call.body())
-    return {"quotas": call.world.limits.quotas, "window": call.world.limits.window}
+def _quota(request: HubRequest) -> Any:
+    request.world.limits.tighten(**request.body())
+    return {"quotas": request.world.limits.quotas, "window": request.world.limits.window}
 
 
-def _state(call: Call) -> Any:
-    if call.method == "PUT":
-        state.load(call.world, call.body())
-        return _overview(call)
-    return state.taken(call.world)
+def _state(request: HubRequest) -> Any:
+    if request.method == "PUT":
+        state_file.load(request.world, request.body())
+        return _overview(request)
+    return state_file.taken(request.world)
 
 
-def _found(call: Call) -> Space:
-    return call.world.space(f"{call.parts['owner']}/{call.parts['name']}")
+def _found(request: HubRequest) -> Space:
+    return request.world.space(f"{request.parts['owner']}/{request.parts['name']}")
 
 
 def _described(space: Space) -> dict[str, Any]:
@@ -239,10 +240,10 @@ def _described(space: Space) -> dict[str, Any]:
     }
 
 
-def _route(methods: str, path: str, handler: Callable[[Call], Any]) -> Route:
-    def answered(call: Call) -> Response:
+def _route(methods: str, path: str, handler: Callable[[HubRequest], Any]) -> Route:
+    def answered(request: HubRequest) -> Response:
         try:
-            return answer(handler(call))
+            return answer(handler(request))
         except KeyError as missing:
             raise Refusal(404, f"There is no {missing}") from None
         except (TypeError, ValueError, AttributeError, OverflowError) as problem:

@@ -6,19 +6,19 @@ from typing import Any
 
 from starlette.responses import Response
 
+from airflow_provider_hfspaces.emulator.http.checks import check_branch, check_revision
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.git import blob_oid
-from airflow_provider_hfspaces.emulator.routes.checks import check_branch, check_revision
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer
-from airflow_provider_hfspaces.emulator.routes.routing import REPOSITORY, Route
 
 __all__ = ["ROUTES"]
 
 
-def _preupload(call: Call) -> Response:
+def _preupload(request: HubRequest) -> Response:
     """How each file is to be uploaded. Here, all of them are regular files."""
-    last = check_branch(call.writable_repository(), call.parts["revision"])
-    files = call.body().get("files")
+    last = check_branch(request.writable_repository(), request.parts["revision"])
+    files = request.body().get("files")
     if not isinstance(files, list) or not all(isinstance(each, dict) for each in files):
         raise Refusal(400, '"files" must be an array')
     modes = []
@@ -29,11 +29,11 @@ def _preupload(call: Call) -> Response:
     return answer({"files": modes, "commitOid": last.oid})
 
 
-def _tree(call: Call) -> Response:
-    commit = check_revision(call.readable_repository(), call.parts["revision"])
-    folder = call.parts.get("path", "").strip("/")
+def _tree(request: HubRequest) -> Response:
+    commit = check_revision(request.readable_repository(), request.parts["revision"])
+    folder = request.parts.get("path", "").strip("/")
     prefix = f"{folder}/" if folder else ""
-    recursive = call.query.get("recursive", "").lower() in ("true", "1")
+    recursive = request.query.get("recursive", "").lower() in ("true", "1")
     entries: dict[str, Any] = {}
     for path, content in sorted(commit.files.items()):
         if not path.startswith(prefix):
@@ -44,16 +44,16 @@ def _tree(call: Call) -> Response:
         if not slash or recursive:
             entries[path] = _file(path, content)
     if folder and not entries:
-        raise Refusal(404, f"{folder} does not exist on {call.parts['revision']!r}", code="EntryNotFound")
+        raise Refusal(404, f"{folder} does not exist on {request.parts['revision']!r}", code="EntryNotFound")
     return answer([entries[path] for path in sorted(entries)])
 
 
-def _paths_info(call: Call) -> Response:
-    files = check_revision(call.readable_repository(), call.parts["revision"]).files
-    if "json" in call.headers.get("content-type", ""):
-        paths = call.body().get("paths") or []
+def _paths_info(request: HubRequest) -> Response:
+    files = check_revision(request.readable_repository(), request.parts["revision"]).files
+    if "json" in request.headers.get("content-type", ""):
+        paths = request.body().get("paths") or []
     else:
-        paths = call.form().getlist("paths")
+        paths = request.form().getlist("paths")
     wanted = [paths] if isinstance(paths, str) else paths
     return answer([_file(path, files[path]) for path in wanted if path in files])
 
@@ -66,13 +66,13 @@ def _directory(path: str) -> dict[str, Any]:
     return {"type": "directory", "path": path, "oid": blob_oid(path.encode()), "size": 0}
 
 
-def _resolve(call: Call) -> Response:
+def _resolve(request: HubRequest) -> Response:
     """A file at a branch or a commit. A branch may be behind by ``timings.branch_lag``."""
-    repository, revision = call.readable_repository(), call.parts["revision"]
+    repository, revision = request.readable_repository(), request.parts["revision"]
     check_revision(repository, revision)
-    time = repository.now() - call.world.settings.timings.branch_lag
+    time = repository.now() - request.world.settings.timings.branch_lag
     commit = repository.git.find(revision, branches_at=time)
-    path = call.parts["path"]
+    path = request.parts["path"]
     if commit is None or path not in commit.files:
         raise Refusal(404, "Entry not found", code="EntryNotFound")
     content = commit.files[path]
@@ -83,14 +83,14 @@ def _resolve(call: Call) -> Response:
         "Content-Disposition": f'inline; filename="{path.rpartition("/")[2]}"',
         "Content-Type": "text/plain; charset=utf-8",
     }
-    if call.method == "HEAD":
+    if request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": str(len(content))})
     return Response(content, headers=headers)
 
 
-def _resolve_model(call: Call) -> Response:
-    call.parts["route"] = "models"
-    return _resolve(call)
+def _resolve_model(request: HubRequest) -> Response:
+    request.parts["route"] = "models"
+    return _resolve(request)
 
 
 _RESOLVE = "resolve/{revision}/{path:rest}"

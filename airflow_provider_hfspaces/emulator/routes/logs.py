@@ -1,4 +1,4 @@
-"""The logs, stages and loads of a Space, as server-sent events."""
+"""The logs of a Space, as server-sent events."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
 
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import Refusal
+from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.logs import LogLine
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal
-from airflow_provider_hfspaces.emulator.routes.routing import Route
 from airflow_provider_hfspaces.hub.stages import BUILD_STAGES, SpaceStage
 
 __all__ = ["ROUTES"]
 
-_LOOK = 0.05
-"""Real seconds between two looks at a log that is being followed."""
+_POLL_SECONDS = 0.05
+"""Real seconds between two checks of a log that a client follows."""
 
 
-def _logs(call: Call) -> Response:
-    space = call.own_space("read the logs of this Space")
-    kind = call.parts["kind"]
+def _logs(request: HubRequest) -> Response:
+    space = request.own_space("read the logs of this Space")
+    kind = request.parts["kind"]
     if kind not in ("build", "run"):
         raise Refusal(400, '"logType" must be one of [build, run]')
-    tail = call.query.get("tail")
+    tail = request.query.get("tail")
     if tail is not None and not (tail.isascii() and tail.isdigit()):
         raise Refusal(400, '"tail" must be a positive number')
-    events = _events(call.world, space, kind, None if tail is None else int(tail))
+    events = _events(request.world, space, kind, None if tail is None else int(tail))
     return StreamingResponse(events, headers={"Content-Type": "text/event-stream; charset=utf-8"})
 
 
@@ -43,7 +43,7 @@ async def _events(world: World, space: Space, kind: str, tail: int | None) -> As
     while not world.closing:
         with world.lock:
             space.catch_up()
-            log = space.build_log if kind == "build" else space.run_log
+            log = space.logs.build if kind == "build" else space.logs.run
             over = _is_over(world, space, kind) or (number is not None and number != log.number)
             number = log.number if number is None else number
             lines = log.until(space.now()) if number == log.number else []
@@ -58,69 +58,7 @@ async def _events(world: World, space: Space, kind: str, tail: int | None) -> As
         if time.monotonic() - spoken >= world.settings.keep_alive:
             yield b": keep-alive\n\n"
             spoken = time.monotonic()
-        await asyncio.sleep(_LOOK)
-
-
-def _status(call: Call) -> Response:
-    """Stage after stage, as server-sent events.
-
-    Nobody documents the Hub's frames; these are those of its older host.
-    """
-    space = call.space()
-    return StreamingResponse(
-        _changes(call.world, space), headers={"Content-Type": "text/event-stream; charset=utf-8"}
-    )
-
-
-async def _changes(world: World, space: Space) -> AsyncIterator[bytes]:
-    shown, spoken = "", time.monotonic()
-    while not world.closing:
-        with world.lock:
-            view = space.catch_up().view()
-            details = {
-                "compute": {
-                    "current": {
-                        "spec": {"sdk": space.sdk, "hardwareFlavor": view.hardware, "region": "us"},
-                        "status": {"stage": view.stage, "targetReplicas": space.replicas},
-                    },
-                    "status": {"message": view.error_message or ""},
-                }
-            }
-            frame = f"event: stage\ndata: {view.stage}\n\nevent: space\ndata: {json.dumps(details)}\n\n"
-        if frame != shown:
-            shown, spoken = frame, time.monotonic()
-            yield frame.encode()
-        elif time.monotonic() - spoken >= world.settings.keep_alive:
-            spoken = time.monotonic()
-            yield b": keep-alive\n\n"
-        await asyncio.sleep(_LOOK)
-
-
-def _metrics(call: Call) -> Response:
-    """Load, once a second while the app runs."""
-    space = call.space()
-    return StreamingResponse(
-        _loads(call.world, space), headers={"Content-Type": "text/event-stream; charset=utf-8"}
-    )
-
-
-async def _loads(world: World, space: Space) -> AsyncIterator[bytes]:
-    while not world.closing:
-        with world.lock:
-            serving, replica = space.catch_up().is_serving, space.object_id[:5]
-        if serving:
-            load = {
-                "cpu_usage_pct": 2,
-                "cpu_millicores": 2000,
-                "memory_used_bytes": 1_417_216,
-                "memory_total_bytes": 17_179_869_184,
-                "rx_bps": 0,
-                "tx_bps": 0,
-                "gpus": {},
-                "replica": replica,
-            }
-            yield f"event: metric\ndata: {json.dumps(load)}\n\n".encode()
-        await asyncio.sleep(1)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def _is_over(world: World, space: Space, kind: str) -> bool:
@@ -136,8 +74,4 @@ def _frame(line: LogLine) -> bytes:
     return f"data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
 
 
-ROUTES = [
-    Route("GET", "/api/spaces/{owner}/{name}/logs/{kind}", _logs),
-    Route("GET", "/api/spaces/{owner}/{name}/events", _status),
-    Route("GET", "/api/spaces/{owner}/{name}/metrics", _metrics),
-]
+ROUTES = [Route("GET", f"{SPACE}/logs/{{kind}}", _logs)]

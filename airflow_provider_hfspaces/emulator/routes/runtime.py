@@ -1,4 +1,4 @@
-"""``/runtime``: the live state of a Space."""
+"""The runtime of a Space: its stage, hardware and everything else that changes while it runs."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ from typing import Any
 
 from starlette.responses import Response
 
-from airflow_provider_hfspaces.emulator.model.space import Space, View
-from airflow_provider_hfspaces.emulator.routes.payloads import runtime_payload
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.responses import answer
-from airflow_provider_hfspaces.emulator.routes.routing import Route
+from airflow_provider_hfspaces.emulator.http.payloads import runtime_payload
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import answer
+from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
+from airflow_provider_hfspaces.emulator.model.moments import View
+from airflow_provider_hfspaces.emulator.model.space import Space
 
-__all__ = ["ROUTES", "shown"]
+__all__ = ["ROUTES", "visible_runtime"]
 
 
-def shown(call: Call, space: Space, view: View | None = None) -> dict[str, Any]:
-    """The runtime as this caller sees it: who may not change the Space does not see what a private
-    volume is."""
-    payload = runtime_payload(space, view, with_storage=call.world.settings.storage == "works")
-    if "volumes" in payload and not (call.token and call.world.may_write(call.token, space.owner, space)):
+def visible_runtime(request: HubRequest, space: Space, view: View | None = None) -> dict[str, Any]:
+    """The runtime as the caller may see it: without write access, the sources of volumes are masked."""
+    world = request.world
+    payload = runtime_payload(space, view, with_storage=world.settings.storage == "works")
+    may_write = request.token and world.accounts.may_write(request.token, space.owner, space)
+    if "volumes" in payload and not may_write:
         payload["volumes"] = [{**volume, "source": "****/******"} for volume in payload["volumes"]]
     return payload
 
 
-def _runtime(call: Call) -> Response:
-    return answer(shown(call, call.space()))
+def _get_runtime(request: HubRequest) -> Response:
+    return answer(visible_runtime(request, request.space()))
 
 
-ROUTES = [Route("GET", "/api/spaces/{owner}/{name}/runtime", _runtime)]
+ROUTES = [Route("GET", f"{SPACE}/runtime", _get_runtime)]

@@ -1,49 +1,26 @@
-"""Secrets and variables. To change one starts the app anew."""
+"""The variables of a Space."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
-from airflow_provider_hfspaces.emulator.model.space import Entry, Space
-from airflow_provider_hfspaces.emulator.routes.checks import check_key, entry
-from airflow_provider_hfspaces.emulator.routes.payloads import secrets_payload, variables_payload
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.responses import answer
-from airflow_provider_hfspaces.emulator.routes.routing import Route
+from airflow_provider_hfspaces.emulator.http.checks import change_entry
+from airflow_provider_hfspaces.emulator.http.payloads import variables_payload
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import answer
+from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 
 __all__ = ["ROUTES"]
 
-_SPACE = "/api/spaces/{owner}/{name}"
 
-
-def _secrets(call: Call) -> Response:
-    space = call.own_space("manage the secrets of this Space")
-    if call.method == "GET":
-        return answer(secrets_payload(space))
-    _change(call, space, space.secrets)
-    return answer({})
-
-
-def _variables(call: Call) -> Response:
-    if call.method == "GET":
-        return answer(variables_payload(call.space()))
-    space = call.own_space("manage the variables of this Space")
-    _change(call, space, space.variables)
+def _variables(request: HubRequest) -> Response:
+    """List, set or delete variables. Every answer lists all of them; a change restarts the app."""
+    if request.method == "GET":
+        return answer(variables_payload(request.space()))
+    space = request.own_space("manage the variables of this Space")
+    if change_entry(space.variables, request.body(), space.now(), delete=request.method == "DELETE"):
+        space.do("change")
     return answer(variables_payload(space))
 
 
-def _change(call: Call, space: Space, entries: dict[str, Entry]) -> None:
-    body = call.body()
-    key = check_key(body.get("key"))
-    if call.method == "DELETE":
-        if entries.pop(key, None) is None:
-            return
-    else:
-        entries[key] = entry(body, space.now())
-    space.do("change")
-
-
-ROUTES = [
-    Route("GET POST DELETE", f"{_SPACE}/secrets", _secrets),
-    Route("GET POST DELETE", f"{_SPACE}/variables", _variables),
-]
+ROUTES = [Route("GET POST DELETE", f"{SPACE}/variables", _variables)]

@@ -11,30 +11,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_hfspaces.emulator import start_page
 from airflow_provider_hfspaces.emulator.faults.delivery import instead, send_struck
 from airflow_provider_hfspaces.emulator.faults.rules import Fault
+from airflow_provider_hfspaces.emulator.http.request import HubRequest, Moved
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, plain, unknown_route
+from airflow_provider_hfspaces.emulator.http.routing import Router
 from airflow_provider_hfspaces.emulator.model.limits import Allowance, bucket_of
 from airflow_provider_hfspaces.emulator.model.request_log import RecordedRequest, redacted
 from airflow_provider_hfspaces.emulator.model.world import World
-from airflow_provider_hfspaces.emulator.routes import (
-    account,
-    apps,
-    branches,
-    commits,
-    control,
-    files,
-    info,
-    lifecycle,
-    logs,
-    pages,
-    repos,
-    runtime,
-    variables,
-)
-from airflow_provider_hfspaces.emulator.routes.request import Call, Moved
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal, plain, unknown_route
-from airflow_provider_hfspaces.emulator.routes.routing import Router
+from airflow_provider_hfspaces.emulator.routes import ROUTES, control
 
 __all__ = ["HubApp"]
 
@@ -60,27 +45,7 @@ class HubApp:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._router = Router(
-            [
-                # The runtime first, because nothing is asked for more often; what is about one Space
-                # last, because /api/spaces/hardware is none.
-                *runtime.ROUTES,
-                *account.ROUTES,
-                *lifecycle.ROUTES,
-                *variables.ROUTES,
-                *repos.ROUTES,
-                *branches.ROUTES,
-                *commits.ROUTES,
-                *logs.ROUTES,
-                *apps.ROUTES,
-                *pages.ROUTES,
-                *start_page.ROUTES,
-                *control.ROUTES,
-                *info.ROUTES,
-                # A model's files have the shortest address, which others would be taken for.
-                *files.ROUTES,
-            ]
-        )
+        self._router = Router(ROUTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -101,7 +66,7 @@ class HubApp:
         world = self._world
         world.catch_up()
         value = _bearer(request)
-        call = Call(
+        call = HubRequest(
             world=world,
             method=request.method,
             path=request.scope["path"],
@@ -109,14 +74,14 @@ class HubApp:
             query_string=request.scope["query_string"].decode("latin-1"),
             headers=request.headers,
             content=content,
-            token=world.tokens.get(value) if value is not None else None,
+            token=world.accounts.tokens.get(value) if value is not None else None,
             origin=_origin(request, world),
         )
         bucket = bucket_of(call.path)
         if bucket is None:
             return self._own(call), None
         address = request.client.host if request.client else ""
-        key, plan = world.quota_key(call.token, address)
+        key, plan = world.accounts.quota_key(call.token, address, world.limits.quota)
         allowance = world.limits.take(key, plan, bucket=bucket, enforced=world.settings.enforce)
         if bucket == "pages":
             response = self._routed(call) if allowance.allowed else _too_many(allowance).response()
@@ -145,7 +110,7 @@ class HubApp:
         response.headers["X-Request-Id"] = _request_id(request)
         return response, fault
 
-    def _own(self, call: Call) -> Response:
+    def _own(self, call: HubRequest) -> Response:
         """What is no part of the Hub: apps, the start page, the control API."""
         if call.path.startswith("/_emulator"):
             try:
@@ -154,12 +119,12 @@ class HubApp:
                 return refusal.response()
         return self._routed(call)
 
-    def _act(self, call: Call, record: RecordedRequest) -> Response:
+    def _act(self, call: HubRequest, record: RecordedRequest) -> Response:
         response = self._routed(call)
         record.took_effect = response.status_code < 300
         return response
 
-    def _routed(self, call: Call) -> Response:
+    def _routed(self, call: HubRequest) -> Response:
         found = self._router.find(call.method, call.raw_path)
         try:
             if found is None:
@@ -172,7 +137,7 @@ class HubApp:
             text = f"Temporary Redirect. Redirecting to {moved.location}"
             return plain(text, status=307, headers={"Location": moved.location})
 
-    def _record(self, call: Call) -> RecordedRequest:
+    def _record(self, call: HubRequest) -> RecordedRequest:
         world = self._world
         world.requests_seen += 1
         world.clock.pass_time(world.settings.seconds_per_request)

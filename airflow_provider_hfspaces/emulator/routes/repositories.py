@@ -6,9 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from airflow_provider_hfspaces.emulator.model.repository import REPO_TYPES, Repository
-from airflow_provider_hfspaces.emulator.model.space import SDKS
-from airflow_provider_hfspaces.emulator.routes.checks import (
+from airflow_provider_hfspaces.emulator.http.checks import (
     check_flavor,
     check_payment,
     check_paywall,
@@ -19,9 +17,11 @@ from airflow_provider_hfspaces.emulator.routes.checks import (
     checked_entries,
     checked_volumes,
 )
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer, missing, plain, rights
-from airflow_provider_hfspaces.emulator.routes.routing import REPOSITORY, Route
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, missing, plain, rights
+from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
+from airflow_provider_hfspaces.emulator.model.repository import REPO_TYPES, Repository
+from airflow_provider_hfspaces.emulator.model.space import SDKS
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["ROUTES"]
@@ -38,20 +38,20 @@ TEMPLATES: list[dict[str, Any]] = [
 _EXISTS = "A repository with this name already exists"
 
 
-def _duplicate(call: Call) -> Response:
-    source, token, body = call.space(), call.known(), call.body()
+def _duplicate(request: HubRequest) -> Response:
+    source, token, body = request.space(), request.require_token(), request.body()
     owner, name = check_repo_id(body.get("repository"), "repository")
-    if not call.world.may_write(token, owner):
+    if not request.world.accounts.may_write(token, owner):
         raise rights(f'create a space under the namespace "{owner}"')
-    url = f"{call.origin}/spaces/{owner}/{name}"
-    if f"{owner}/{name}".lower() in call.world.spaces:
-        more = {"url": url} if call.world.settings.duplicate_conflict_url else {}
+    url = f"{request.origin}/spaces/{owner}/{name}"
+    if f"{owner}/{name}".lower() in request.world.spaces:
+        more = {"url": url} if request.world.settings.duplicate_conflict_url else {}
         raise Refusal(409, _EXISTS, more=more)
-    options = _options(call, owner, body, sdk=source.sdk, visibility=source.visibility)
+    options = _options(request, owner, body, sdk=source.sdk, visibility=source.visibility)
     # What anybody can read of the original comes along; what nobody can read does not.
     options["variables"] = {**source.variables, **options["variables"]}
-    pending = call.world.settings.files_copy_pending
-    copy = call.world.add_space(
+    pending = request.world.settings.files_copy_pending
+    copy = request.world.add_space(
         f"{owner}/{name}",
         stage=SpaceStage.NO_APP_FILE.value
         if pending or source.stage == SpaceStage.NO_APP_FILE
@@ -65,56 +65,60 @@ def _duplicate(call: Call) -> Response:
     return answer({"url": url, **({"filesCopyPending": True} if pending else {})})
 
 
-def _create(call: Call) -> Response:
-    token, body = call.known(), call.body()
+def _create(request: HubRequest) -> Response:
+    token, body = request.require_token(), request.body()
     repo_type = body.get("type") or "model"
     if repo_type not in REPO_TYPES:
         raise Refusal(400, f'"type" must be one of [{", ".join(REPO_TYPES)}]')
     owner, name = check_repo_id(f"{body.get('organization') or token.user}/{body.get('name')}", "name")
-    if not call.world.may_write(token, owner):
+    if not request.world.accounts.may_write(token, owner):
         raise rights(f'create a {repo_type} under the namespace "{owner}"')
     if repo_type != "space":
-        return _create_plain(call, repo_type, f"{owner}/{name}")
+        return _create_plain(request, repo_type, f"{owner}/{name}")
     sdk = body.get("sdk")
     if sdk not in SDKS:
         raise Refusal(400, f'"sdk" must be one of [{", ".join(SDKS)}]')
     template = body.get("template")
     if template is not None and template not in [each["repoId"] for each in TEMPLATES]:
         raise Refusal(400, '"template" must be one of the templates')
-    options = _options(call, owner, body, sdk=sdk, visibility="public")
-    url = f"{call.origin}/spaces/{owner}/{name}"
-    if f"{owner}/{name}".lower() in call.world.spaces:
+    options = _options(request, owner, body, sdk=sdk, visibility="public")
+    url = f"{request.origin}/spaces/{owner}/{name}"
+    if f"{owner}/{name}".lower() in request.world.spaces:
         raise Refusal(409, "You already created this space repo", more={"url": url})
     stage = SpaceStage.NO_APP_FILE.value if template is None else SpaceStage.BUILDING.value
-    space = call.world.add_space(f"{owner}/{name}", stage=stage, creator=token.user, **options)
+    space = request.world.add_space(f"{owner}/{name}", stage=stage, creator=token.user, **options)
     return answer({"url": url, "name": space.repo_id, "id": space.object_id})
 
 
-def _create_plain(call: Call, repo_type: str, repo_id: str) -> Response:
+def _create_plain(request: HubRequest, repo_type: str, repo_id: str) -> Response:
     """Create a dataset or a model."""
-    url = f"{call.origin}/{repo_id}" if repo_type == "model" else f"{call.origin}/{repo_type}s/{repo_id}"
-    if call.world.is_taken(repo_type, repo_id):
+    url = (
+        f"{request.origin}/{repo_id}" if repo_type == "model" else f"{request.origin}/{repo_type}s/{repo_id}"
+    )
+    if request.world.is_taken(repo_type, repo_id):
         raise Refusal(409, f"You already created this {repo_type} repo", more={"url": url})
-    repository = call.world.add_repository(
+    repository = request.world.add_repository(
         repo_id,
         repo_type,
-        creator=call.known().user,
-        visibility=check_visibility(call.body(), "public"),
+        creator=request.require_token().user,
+        visibility=check_visibility(request.body(), "public"),
     )
     return answer({"url": url, "name": repo_id, "id": repository.object_id})
 
 
-def _options(call: Call, owner: str, body: dict[str, Any], *, sdk: str, visibility: str) -> dict[str, Any]:
+def _options(
+    request: HubRequest, owner: str, body: dict[str, Any], *, sdk: str, visibility: str
+) -> dict[str, Any]:
     """What creating and duplicating have in common.
 
     The paywall comes before any look at what there is already, as on the Hub: its client copes with a
     402 for a Space that exists.
     """
-    now = call.world.clock.now()
+    now = request.world.clock.now()
     hardware = check_flavor(body.get("hardware") or "cpu-basic", "hardware")
-    check_paywall(call.world, owner, sdk, hardware)
-    check_payment(call.world, owner, hardware)
-    check_zero_gpu(call.world, owner, sdk, hardware)
+    check_paywall(request.world, owner, sdk, hardware)
+    check_payment(request.world, owner, hardware)
+    check_zero_gpu(request.world, owner, sdk, hardware)
     seconds = body.get("sleepTimeSeconds")
     sleep_time = None if seconds is None else check_seconds(seconds, "sleepTimeSeconds")
     volumes = body.get("volumes")
@@ -129,29 +133,32 @@ def _options(call: Call, owner: str, body: dict[str, Any], *, sdk: str, visibili
     }
 
 
-def _delete(call: Call) -> Response:
-    token, body = call.known(), call.body()
-    repository = _named(call, body, f"{body.get('organization') or token.user}/{body.get('name')}")
-    if not call.world.may_write(token, repository.owner, repository):
+def _delete(request: HubRequest) -> Response:
+    token, body = request.require_token(), request.body()
+    repository = _named(request, body, f"{body.get('organization') or token.user}/{body.get('name')}")
+    if not request.world.accounts.may_write(token, repository.owner, repository):
         raise rights("delete this repository")
-    call.world.delete_repository(repository)
+    request.world.delete_repository(repository)
     return plain("OK")
 
 
-def _move(call: Call) -> Response:
-    token, body = call.known(), call.body()
-    repository = _named(call, body, str(body.get("fromRepo")))
+def _move(request: HubRequest) -> Response:
+    token, body = request.require_token(), request.body()
+    repository = _named(request, body, str(body.get("fromRepo")))
     owner, name = check_repo_id(body.get("toRepo"), "toRepo")
-    if not (call.world.may_write(token, repository.owner, repository) and call.world.may_write(token, owner)):
+    if not (
+        request.world.accounts.may_write(token, repository.owner, repository)
+        and request.world.accounts.may_write(token, owner)
+    ):
         raise rights("move this repository")
-    if call.world.is_taken(repository.repo_type, f"{owner}/{name}"):
+    if request.world.is_taken(repository.repo_type, f"{owner}/{name}"):
         raise Refusal(409, _EXISTS)
-    call.world.rename_repository(repository, f"{owner}/{name}")
+    request.world.rename_repository(repository, f"{owner}/{name}")
     return answer({})
 
 
-def _settings(call: Call) -> Response:
-    repository, body = call.writable_repository(), call.body()
+def _settings(request: HubRequest) -> Response:
+    repository, body = request.writable_repository(), request.body()
     if "visibility" in body or "private" in body:
         repository.visibility = check_visibility(body, repository.visibility)
     remarks: dict[str, Any] = {name: body[name] for name in ("discussionsDisabled", "gated") if name in body}
@@ -159,16 +166,16 @@ def _settings(call: Call) -> Response:
     return answer({"private": repository.private, "visibility": repository.visibility, **remarks})
 
 
-def _templates(call: Call) -> Response:
+def _templates(request: HubRequest) -> Response:
     return answer({"templates": TEMPLATES})
 
 
-def _named(call: Call, body: dict[str, Any], repo_id: str) -> Repository:
-    repository = call.world.find_repository(str(body.get("type") or "model"), repo_id)
+def _named(request: HubRequest, body: dict[str, Any], repo_id: str) -> Repository:
+    repository = request.world.find_repository(str(body.get("type") or "model"), repo_id)
     if (
         repository is None
         or repository.repo_id.lower() != repo_id.lower()
-        or not call.world.may_read(call.token, repository)
+        or not request.world.accounts.may_read(request.token, repository)
     ):
         raise missing()
     return repository

@@ -6,23 +6,23 @@ from html import escape
 
 from starlette.responses import HTMLResponse, Response
 
+from airflow_provider_hfspaces.emulator.http.request import HubRequest, Moved
+from airflow_provider_hfspaces.emulator.http.responses import Refusal
+from airflow_provider_hfspaces.emulator.http.routing import Route
 from airflow_provider_hfspaces.emulator.model.space import Space
-from airflow_provider_hfspaces.emulator.routes.request import Call, Moved
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal
-from airflow_provider_hfspaces.emulator.routes.routing import Route
 from airflow_provider_hfspaces.emulator.templates import render, sleeps_after
 
 __all__ = ["ROUTES"]
 
 
-def _space(call: Call) -> Response:
+def _space(request: HubRequest) -> Response:
     try:
-        space = call.space()
+        space = request.space()
     except Refusal:
         return _html("404", "<p>Sorry, we can't find the page you are looking for.</p>", status=404)
     except Moved as moved:
         return Response(status_code=307, headers={"Location": moved.location})
-    return _html(space.repo_id, _facts(space) + _logs(space, call.query.get("logs")))
+    return _html(space.repo_id, _facts(space) + _logs(space, request.query.get("logs")))
 
 
 def _facts(space: Space) -> str:
@@ -43,7 +43,7 @@ def _facts(space: Space) -> str:
 
 
 def _logs(space: Space, kind: str | None) -> str:
-    logs = {"build": ("Build log", space.build_log), "container": ("Container log", space.run_log)}
+    logs = {"build": ("Build log", space.logs.build), "container": ("Container log", space.logs.run)}
     if kind not in logs:
         return ""
     title, log = logs[kind]

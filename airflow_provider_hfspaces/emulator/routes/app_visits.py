@@ -8,42 +8,42 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import answer
+from airflow_provider_hfspaces.emulator.http.routing import Route
 from airflow_provider_hfspaces.emulator.model.space import Space
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.responses import answer
-from airflow_provider_hfspaces.emulator.routes.routing import Route
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["ROUTES"]
 
 
-def _visit(call: Call) -> Response:
-    space = call.space()
+def _visit(request: HubRequest) -> Response:
+    space = request.space()
     space.visit()
-    path = f"/{call.parts.get('path', '')}"
+    path = f"/{request.parts.get('path', '')}"
     if not space.is_serving:
         return HTMLResponse(_page(space), 503, {"Retry-After": "5"})
     if not space.is_static:
-        space.run_log.write(space.now(), f'INFO:     "{call.method} {path} HTTP/1.1" 200 OK')
+        space.logs.run.write(space.now(), f'INFO:     "{request.method} {path} HTTP/1.1" 200 OK')
     return answer(
         {
             "space": space.repo_id,
             "hardware": space.hardware,
             "stage": space.stage,
             "path": path,
-            "query": dict(call.query),
-            "echo": _echo(call),
+            "query": dict(request.query),
+            "echo": _echo(request),
         }
     )
 
 
-def _echo(call: Call) -> Any:
-    if not call.content:
-        return dict(call.query)
+def _echo(request: HubRequest) -> Any:
+    if not request.content:
+        return dict(request.query)
     try:
-        return json.loads(call.content)
+        return json.loads(request.content)
     except ValueError:
-        return call.content.decode(errors="replace")
+        return request.content.decode(errors="replace")
 
 
 def _page(space: Space) -> str:

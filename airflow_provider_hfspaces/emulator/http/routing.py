@@ -9,15 +9,18 @@ from urllib.parse import unquote
 
 from starlette.responses import Response
 
-from airflow_provider_hfspaces.emulator.routes.request import Call
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
 
-__all__ = ["REPOSITORY", "Handler", "Route", "Router"]
+__all__ = ["REPOSITORY", "SPACE", "Handler", "Route", "Router"]
+
+SPACE = "/api/spaces/{owner}/{name}"
+"""The path of a Space."""
 
 REPOSITORY = "/api/{route:spaces|datasets|models}/{owner}/{name}"
 """The path of a repository of any type."""
 
-Handler = Callable[[Call], Response]
-"""Answers a call, with the world to itself while it runs."""
+Handler = Callable[[HubRequest], Response]
+"""Answers a request, with the world to itself while it runs."""
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
 
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, missing, rights, unknown_route
 from airflow_provider_hfspaces.emulator.model.accounts import Token
 from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal, missing, rights, unknown_route
 
-__all__ = ["Call", "Moved"]
+__all__ = ["HubRequest", "Moved"]
 
 _NO_OAUTH = ("hardware", "sleeptime", "restart")
 
@@ -28,7 +28,7 @@ class Moved(Exception):
 
 
 @dataclass
-class Call:
+class HubRequest:
     """One request.
 
     :ivar path: with ``%xx`` resolved.
@@ -75,7 +75,7 @@ class Call:
         """The fields of a form that was sent."""
         return QueryParams(self.content.decode(errors="replace"))
 
-    def known(self) -> Token:
+    def require_token(self) -> Token:
         """The token.
 
         :raises Refusal: 401 if there is none.
@@ -111,7 +111,7 @@ class Call:
         repo_id = f"{self.parts['owner']}/{self.parts['name']}"
         repo_type = self.parts.get("route", "spaces").removesuffix("s")
         repository = self.world.find_repository(repo_type, repo_id)
-        if repository is None or not self.world.may_read(self.token, repository):
+        if repository is None or not self.world.accounts.may_read(self.token, repository):
             raise self.unauthorized() if self.token is None else missing()
         if repository.repo_id != repo_id:
             path = self.raw_path.replace(f"/{repo_id}", f"/{repository.repo_id}", 1)
@@ -126,7 +126,7 @@ class Call:
         """
         repository = self.repository()
         gated = repository.remarks.get("gated") not in (None, False)
-        if gated and not (self.token and self.world.role_at(self.token.user, repository.owner)):
+        if gated and not (self.token and self.world.accounts.role_at(self.token.user, repository.owner)):
             label = "Space" if repository.repo_type == "space" else repository.repo_type
             raise Refusal(
                 401 if self.token is None else 403,
@@ -142,7 +142,7 @@ class Call:
         :raises Refusal: 401 or 403 if the token may not; otherwise as :meth:`repository`.
         """
         repository = self.repository()
-        if not self.world.may_write(self.known(), repository.owner, repository):
+        if not self.world.accounts.may_write(self.require_token(), repository.owner, repository):
             raise rights("commit to this repository")
         return repository
 
@@ -153,9 +153,9 @@ class Call:
         :raises Refusal: 401 or 403 if the token may not; otherwise as :meth:`space`.
         """
         space = self.space()
-        token = self.known()
+        token = self.require_token()
         if token.kind == "oauth" and self.world.settings.oauth_refused and self.path.endswith(_NO_OAUTH):
             raise self.unauthorized()
-        if not self.world.may_write(token, space.owner, space):
+        if not self.world.accounts.may_write(token, space.owner, space):
             raise rights(f"{what}: only its owner can do that")
         return space

@@ -6,11 +6,11 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.routing import Route
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.prices import price_per_minute
 from airflow_provider_hfspaces.emulator.model.space import Space
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.routing import Route
 from airflow_provider_hfspaces.emulator.templates import sleeps_after, start_page
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, ERROR_STAGES, STARTING_STAGES, SpaceStage
@@ -21,9 +21,9 @@ _MOST_SPACES = 200
 _LAST_REQUESTS = 20
 
 
-def fleet(call: Call) -> dict[str, Any]:
+def fleet(request: HubRequest) -> dict[str, Any]:
     """What the page shows. With ``q``, only the Spaces whose id, stage or hardware contains it."""
-    world, query = call.world, call.query.get("q", "").strip()
+    world, query = request.world, request.query.get("q", "").strip()
     spaces = [space.catch_up() for space in world.spaces.values()]
     matching = [space for space in spaces if query.lower() in _text(space)]
     rows = sorted(matching, key=lambda space: (-_micro_per_hour(space), space.repo_id))
@@ -98,7 +98,7 @@ def _micro_per_hour(space: Space) -> int:
     return price_per_minute(hardware) * 60 * space.replicas
 
 
-def _page(call: Call) -> Response:
+def _page(request: HubRequest) -> Response:
     return HTMLResponse(start_page())
 
 

@@ -6,15 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_hfspaces.emulator.http.responses import Refusal
 from airflow_provider_hfspaces.emulator.model.git import Commit
+from airflow_provider_hfspaces.emulator.model.moments import Entry
 from airflow_provider_hfspaces.emulator.model.prices import is_offered
 from airflow_provider_hfspaces.emulator.model.repository import Repository
-from airflow_provider_hfspaces.emulator.model.space import Entry, Space
+from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 
 __all__ = [
+    "change_entry",
     "check_branch",
     "check_cpu_basic",
     "check_flavor",
@@ -75,7 +77,7 @@ def check_zero_gpu(world: World, owner: str, sdk: str, hardware: str, besides: S
         return
     if sdk != "gradio":
         raise Refusal(400, "ZeroGPU is only available for Gradio Spaces")
-    most = 10 if world.subscribed(owner) else world.settings.zero_gpu_spaces
+    most = 10 if world.accounts.subscribed(owner) else world.settings.zero_gpu_spaces
     there = [
         space
         for space in world.spaces.values()
@@ -100,7 +102,7 @@ def check_flavor(flavor: Any, name: str) -> str:
 
 def check_payment(world: World, owner: str, flavor: str) -> None:
     """403 (or 402, by the settings) for hardware that costs, without a payment method."""
-    if flavor not in FREE_HARDWARE and not world.can_pay(owner):
+    if flavor not in FREE_HARDWARE and not world.accounts.can_pay(owner):
         raise Refusal(world.settings.payment_status, _NO_PAYMENT)
 
 
@@ -113,7 +115,7 @@ def check_cpu_basic(world: World, flavor: str) -> None:
 
 def check_paywall(world: World, owner: str, sdk: str, flavor: str) -> None:
     """402, if the settings say so, for an app on free hardware of an account without a subscription."""
-    free = sdk != "static" and flavor == "cpu-basic" and not world.subscribed(owner)
+    free = sdk != "static" and flavor == "cpu-basic" and not world.accounts.subscribed(owner)
     if world.settings.paywall and free:
         raise Refusal(402, _PAYWALL)
 
@@ -163,6 +165,18 @@ def entry(given: Mapping[str, Any], now: float) -> Entry:
     if description is not None and not isinstance(description, str):
         raise Refusal(400, '"description" must be a string')
     return Entry(value, now, description)
+
+
+def change_entry(entries: dict[str, Entry], body: Mapping[str, Any], now: float, *, delete: bool) -> bool:
+    """Set or delete a secret or a variable. Returns False for the deletion of a missing one.
+
+    :raises Refusal: 400 for an invalid key, value or description.
+    """
+    key = check_key(body.get("key"))
+    if delete:
+        return entries.pop(key, None) is not None
+    entries[key] = entry(body, now)
+    return True
 
 
 def checked_entries(given: Any, name: str, now: float) -> dict[str, Entry]:

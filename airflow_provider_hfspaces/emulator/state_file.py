@@ -11,8 +11,10 @@ from typing import Any
 
 from airflow_provider_hfspaces.emulator.model.accounts import Token
 from airflow_provider_hfspaces.emulator.model.git import GitRepository
+from airflow_provider_hfspaces.emulator.model.luck import Luck
+from airflow_provider_hfspaces.emulator.model.moments import Entry, Moment
 from airflow_provider_hfspaces.emulator.model.repository import Repository
-from airflow_provider_hfspaces.emulator.model.space import Entry, Luck, Moment, Space
+from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
@@ -49,17 +51,17 @@ def taken(world: World) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "now": world.clock.now(),
-        "default_user": world.default_user,
+        "default_user": world.accounts.default_user,
         "settings": world.settings.to_dict(),
         "users": [
             {"name": each.name, "is_pro": each.is_pro, "can_pay": each.can_pay, "plan": each.plan}
-            for each in world.users.values()
+            for each in world.accounts.users.values()
         ],
         "organizations": [
             {"name": each.name, "plan": each.plan, "members": each.members, "can_pay": each.can_pay}
-            for each in world.organizations.values()
+            for each in world.accounts.organizations.values()
         ],
-        "tokens": [asdict(each) for each in world.tokens.values()],
+        "tokens": [asdict(each) for each in world.accounts.tokens.values()],
         "moved": world.moved,
         "spaces": [_space(each.catch_up()) for each in world.spaces.values()],
         "repositories": [_repository(each) for each in world.repositories.values()],
@@ -140,14 +142,14 @@ def _fill(world: World, state: dict[str, Any]) -> None:
     world.clear()
     world.settings.change(state["settings"])
     world.clock.go_to(float(state["now"]))
-    world.default_user = state["default_user"]
+    world.accounts.default_user = state["default_user"]
     for each in state["users"]:
-        world.add_user(**each)
+        world.accounts.add_user(**each)
     for each in state["organizations"]:
-        world.add_organization(**each)
+        world.accounts.add_organization(**each)
     for each in state["tokens"]:
         scopes = {name: tuple(permissions) for name, permissions in each["scopes"].items()}
-        world.tokens[each["value"]] = Token(**{**each, "scopes": scopes})
+        world.accounts.tokens[each["value"]] = Token(**{**each, "scopes": scopes})
     for each in state["spaces"]:
         space = _made(world, each)
         world.spaces[space.repo_id.lower()] = space
@@ -177,5 +179,5 @@ def _made(world: World, said: dict[str, Any]) -> Space:
     space.secrets = {key: Entry(**entry) for key, entry in said["secrets"].items()}
     space.variables = {key: Entry(**entry) for key, entry in said["variables"].items()}
     space.luck = Luck.from_dict(said["luck"])
-    space.take_up([Moment(*moment) for moment in said["history"]], said["meter"], said["due"])
+    space.resume([Moment(*moment) for moment in said["history"]], said["meter"], said["due"])
     return space

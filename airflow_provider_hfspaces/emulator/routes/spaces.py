@@ -10,10 +10,8 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from airflow_provider_hfspaces.emulator.model.git import Commit
-from airflow_provider_hfspaces.emulator.model.space import Space
-from airflow_provider_hfspaces.emulator.routes.checks import check_revision
-from airflow_provider_hfspaces.emulator.routes.payloads import (
+from airflow_provider_hfspaces.emulator.http.checks import check_revision
+from airflow_provider_hfspaces.emulator.http.payloads import (
     EXPANDABLE,
     expanded_payload,
     info_payload,
@@ -21,9 +19,11 @@ from airflow_provider_hfspaces.emulator.routes.payloads import (
     repository_payload,
     searched_payload,
 )
-from airflow_provider_hfspaces.emulator.routes.request import Call
-from airflow_provider_hfspaces.emulator.routes.responses import Refusal, answer, missing
-from airflow_provider_hfspaces.emulator.routes.routing import REPOSITORY, Route
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, missing
+from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
+from airflow_provider_hfspaces.emulator.model.git import Commit
+from airflow_provider_hfspaces.emulator.model.space import Space
 
 __all__ = ["ROUTES"]
 
@@ -35,40 +35,41 @@ _SORTS: dict[str, Callable[[Space], float]] = {
 }
 
 
-def _info(call: Call) -> Response:
-    repository = call.repository()
-    commit = check_revision(repository, call.parts.get("revision", "main"))
+def _info(request: HubRequest) -> Response:
+    repository = request.repository()
+    commit = check_revision(repository, request.parts.get("revision", "main"))
     if isinstance(repository, Space):
-        return _described(call, repository, commit)
+        return _described(request, repository, commit)
     return answer(repository_payload(repository, commit))
 
 
-def _by_subdomain(call: Call) -> Response:
-    for space in call.world.spaces.values():
-        if space.subdomain == call.parts["subdomain"] and call.world.may_read(call.token, space):
-            return _described(call, space.catch_up())
+def _by_subdomain(request: HubRequest) -> Response:
+    may_read = request.world.accounts.may_read
+    for space in request.world.spaces.values():
+        if space.subdomain == request.parts["subdomain"] and may_read(request.token, space):
+            return _described(request, space.catch_up())
     raise missing()
 
 
-def _no_owner(call: Call) -> Response:
-    raise call.unauthorized() if call.token is None else missing()
+def _no_owner(request: HubRequest) -> Response:
+    raise request.unauthorized() if request.token is None else missing()
 
 
-def _described(call: Call, space: Space, commit: Commit | None = None) -> Response:
-    names = _expand(call)
+def _described(request: HubRequest, space: Space, commit: Commit | None = None) -> Response:
+    names = _expand(request)
     if names:
         return answer(expanded_payload(space, names, commit=commit))
-    return answer(info_payload(space, call.origin, commit))
+    return answer(info_payload(space, request.origin, commit))
 
 
-def _list(call: Call) -> Response:
+def _list(request: HubRequest) -> Response:
     """The Spaces that the token sees, a page at a time.
 
     A page begins after the last Space of the one before, not at a number, so that one which comes or
     goes meanwhile makes no other be missed or repeated.
     """
-    names, limit = _expand(call), _limit(call)
-    sort = call.query.get("sort") or "trendingScore"
+    names, limit = _expand(request), _limit(request)
+    sort = request.query.get("sort") or "trendingScore"
     if sort not in _SORTS:
         raise Refusal(400, f'"sort" must be one of [{", ".join(_SORTS)}]')
     made = _SORTS[sort]
@@ -76,31 +77,34 @@ def _list(call: Call) -> Response:
     def place(space: Space) -> tuple[float, str]:
         return -made(space), space.object_id
 
-    found = sorted(_matching(call), key=place)
-    cursor = call.query.get("cursor")
+    found = sorted(_matching(request), key=place)
+    cursor = request.query.get("cursor")
     if cursor is not None:
         after = _decoded(cursor)
         found = [space for space in found if place(space) > after]
     page = [space.catch_up() for space in found[:limit]]
     headers = {}
     if len(found) > limit:
-        rest = [(name, value) for name, value in call.query.multi_items() if name != "cursor"]
+        rest = [(name, value) for name, value in request.query.multi_items() if name != "cursor"]
         following = urlencode([*rest, ("cursor", _encoded(place(page[-1])))])
-        headers["Link"] = f'<{call.origin}/api/spaces?{following}>; rel="next"'
-    full = call.query.get("full", "").lower() == "true"
-    lag = call.world.settings.timings.list_lag
+        headers["Link"] = f'<{request.origin}/api/spaces?{following}>; rel="next"'
+    full = request.query.get("full", "").lower() == "true"
+    lag = request.world.settings.timings.list_lag
     entries = [
         expanded_payload(each, names, lag=lag) if names else listed_payload(each, full=full) for each in page
     ]
     return answer(entries, headers=headers)
 
 
-def _search(call: Call) -> Response:
+def _search(request: HubRequest) -> Response:
     """The Hub ranks by meaning; here those come first that hold most of the words."""
-    words = call.query.get("q", "").lower().split()
-    sdks, everything = call.query.getlist("sdk"), call.query.get("includeNonRunning", "").lower() == "true"
+    words = request.query.get("q", "").lower().split()
+    sdks, everything = (
+        request.query.getlist("sdk"),
+        request.query.get("includeNonRunning", "").lower() == "true",
+    )
     found = []
-    for space in _matching(call):
+    for space in _matching(request):
         text = f"{space.repo_id} {' '.join(space.tags)}".lower()
         score = sum(word in text for word in words) / max(len(words), 1)
         if score and (everything or space.catch_up().is_serving) and (not sdks or space.sdk in sdks):
@@ -109,37 +113,37 @@ def _search(call: Call) -> Response:
     return answer([searched_payload(space, score) for score, space in found[:20]])
 
 
-def _matching(call: Call) -> list[Space]:
-    query = call.query
+def _matching(request: HubRequest) -> list[Space]:
+    query = request.query
     author, search = query.get("author"), (query.get("search") or "").lower()
     tags = query.getlist("filter") + query.getlist("filter[]")
     if query.getlist("models") or query.getlist("datasets"):
         return []  # no emulated Space is linked to any
     return [
         space
-        for space in call.world.spaces.values()
+        for space in request.world.spaces.values()
         if (author is None or space.owner.lower() == author.lower())
         and search in space.repo_id.lower()
         and all(tag in space.tags for tag in tags)
-        and call.world.may_read(call.token, space)
+        and request.world.accounts.may_read(request.token, space)
     ]
 
 
-def _expand(call: Call) -> list[str]:
+def _expand(request: HubRequest) -> list[str]:
     """What ``expand`` asks for, in either spelling."""
-    names = call.query.getlist("expand") + call.query.getlist("expand[]")
+    names = request.query.getlist("expand") + request.query.getlist("expand[]")
     if any(name not in EXPANDABLE for name in names):
         raise Refusal(400, f'"expand" must be one of [{", ".join(sorted(EXPANDABLE))}]')
     return list(dict.fromkeys(names))
 
 
-def _limit(call: Call) -> int:
-    given = call.query.get("limit")
+def _limit(request: HubRequest) -> int:
+    given = request.query.get("limit")
     if given is None:
-        return call.world.settings.page_size
+        return request.world.settings.page_size
     if not (given.isascii() and given.isdigit()) or int(given) < 1:
         raise Refusal(400, '"limit" must be a positive number')
-    return min(int(given), call.world.settings.largest_page)
+    return min(int(given), request.world.settings.largest_page)
 
 
 def _encoded(place: tuple[float, str]) -> str:

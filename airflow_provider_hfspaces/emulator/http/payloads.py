@@ -8,8 +8,9 @@ from typing import Any
 from airflow_provider_hfspaces.emulator.model.accounts import Organization, Token, User
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.git import Commit
+from airflow_provider_hfspaces.emulator.model.moments import Entry, View
 from airflow_provider_hfspaces.emulator.model.repository import Repository
-from airflow_provider_hfspaces.emulator.model.space import Entry, Space, View
+from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.hub.stages import SERVING_STAGES, SpaceStage
 
@@ -185,8 +186,10 @@ def searched_payload(space: Space, score: float) -> dict[str, Any]:
 
 def whoami_payload(world: World, token: Token) -> dict[str, Any]:
     """What ``/api/whoami-v2`` answers."""
-    user = world.users[token.user]
-    organizations = [(world.organizations[name], role) for name, role in world.roles(user.name).items()]
+    user = world.accounts.users[token.user]
+    organizations = [
+        (world.accounts.organizations[name], role) for name, role in world.accounts.roles(user.name).items()
+    ]
     return {
         "type": "user",
         **_account(user),
@@ -233,10 +236,23 @@ def _auth(world: World, token: Token) -> dict[str, Any]:
     if token.role == "fineGrained":
         access["fineGrained"] = {
             "scoped": [
-                {"entity": world.entity(name), "permissions": list(permissions)}
+                {"entity": _entity(world, name), "permissions": list(permissions)}
                 for name, permissions in token.scopes.items()
             ],
             "global": [],
             "canReadGatedRepos": False,
         }
     return {"type": "access_token", "accessToken": access}
+
+
+def _entity(world: World, scope: str) -> dict[str, str]:
+    """The user, organization or repository that a scope of a token names."""
+    accounts = world.accounts
+    if "/" not in scope:
+        kind = "org" if scope in accounts.organizations else "user"
+        return {"_id": accounts.object_id(kind, scope), "type": kind, "name": scope}
+    route, _, rest = scope.partition("/")
+    repo_type, repo_id = (route.removesuffix("s"), rest) if "/" in rest else ("space", scope)
+    repository = world.find_repository(repo_type, repo_id)
+    object_id = repository.object_id if repository else accounts.object_id(repo_type, repo_id)
+    return {"_id": object_id, "type": repo_type, "name": repo_id}

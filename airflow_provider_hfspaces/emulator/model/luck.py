@@ -1,0 +1,57 @@
+"""What has been arranged to go wrong with a Space: builds, starts, hardware and crashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["NO_HARDWARE", "Luck"]
+
+NO_HARDWARE = {
+    "no capacity": "Scheduling failure: not enough hardware capacity",
+    "over quota": "You've reached your hardware quota limit across all your Spaces!",
+}
+"""The events that end a start because there is no hardware for it, with the error message of each."""
+
+
+@dataclass
+class Luck:
+    """The failures that are arranged for a Space.
+
+    :ivar build: message and last log lines of the next build, which fails.
+    :ivar start: message and last log lines of the next start, which fails.
+    :ivar no_capacity: flavors that the Hub has no machines left of.
+    :ivar over_quota: flavors whose quota the account has used up.
+    :ivar hang: whether the next start never becomes healthy.
+    :ivar crash_after: emulated seconds after which the app crashes, each time that it has started.
+    :ivar crashes: how often it still crashes; ``None`` for always.
+    """
+
+    build: tuple[str, tuple[str, ...]] | None = None
+    start: tuple[str, tuple[str, ...]] | None = None
+    no_capacity: set[str] = field(default_factory=set)
+    over_quota: set[str] = field(default_factory=set)
+    hang: bool = False
+    crash_after: float | None = None
+    crashes: int | None = None
+
+    def refuses(self, hardware: str | None) -> str | None:
+        """The event of :data:`NO_HARDWARE` that ends a start on this hardware, if one does."""
+        if hardware in self.no_capacity:
+            return "no capacity"
+        return "over quota" if hardware in self.over_quota else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arranged failures as plain JSON."""
+        sets = {"no_capacity": sorted(self.no_capacity), "over_quota": sorted(self.over_quota)}
+        return {**asdict(self), **sets}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Luck:
+        """The arranged failures that :meth:`to_dict` described."""
+        failures = {
+            name: state[name] and (state[name][0], tuple(state[name][1])) for name in ("build", "start")
+        }
+        sets = {name: set(state[name]) for name in ("no_capacity", "over_quota")}
+        return cls(**{**state, **failures, **sets})

@@ -1,0 +1,70 @@
+"""When the next event of a Space is due, and which event that is."""
+
+from __future__ import annotations
+
+from airflow_provider_hfspaces.emulator.model.luck import NO_HARDWARE, Luck
+from airflow_provider_hfspaces.emulator.settings import Timings
+from airflow_provider_hfspaces.hub.stages import APP_START_STAGES, BUILD_STAGES, SpaceStage
+
+__all__ = ["Due", "next_event", "revised"]
+
+Due = tuple[float, str]
+"""The emulated time of an event, and its name in :data:`MACHINE`."""
+
+
+def next_event(
+    stage: str,
+    time: float,
+    *,
+    cause: str,
+    hardware: str | None,
+    last_visit: float,
+    sleep_time: int | None,
+    luck: Luck,
+    timings: Timings,
+) -> Due | None:
+    """The event that ends a stage by itself; ``None`` if only somebody's action ends it.
+
+    :param time: when the stage began.
+    :param cause: the event that led to the stage.
+    """
+    if stage in BUILD_STAGES:
+        return time + timings.build, "build failed" if luck.build else "built"
+    if stage in APP_START_STAGES:
+        return _end_of_start(time, cause, hardware, luck, timings)
+    if stage != SpaceStage.RUNNING:
+        return None
+    if luck.crash_after is not None and luck.crashes != 0:
+        return time + luck.crash_after, "crash"
+    if sleep_time is not None:
+        # Not in the past: a new sleep time does not change what has happened.
+        return max(time, last_visit + sleep_time), "idle"
+    return None
+
+
+def _end_of_start(time: float, cause: str, hardware: str | None, luck: Luck, timings: Timings) -> Due:
+    if refused := luck.refuses(hardware):
+        return time + timings.scheduling, refused
+    if luck.start is not None:
+        return time + timings.start, "start failed"
+    if luck.hang:
+        return time + timings.launch_timeout, "not healthy"
+    if cause == "visit":
+        return time + timings.wake, "woken"
+    return time + timings.start, "started"
+
+
+def revised(stage: str, due: Due, now: float, hardware: str | None, luck: Luck, timings: Timings) -> Due:
+    """The event that ends a build or a start, after failures were arranged or taken back during it."""
+    time, event = due
+    if stage in BUILD_STAGES:
+        return time, "build failed" if luck.build else "built"
+    if refused := luck.refuses(hardware):
+        return due if event == refused else (now + timings.scheduling, refused)
+    if luck.start is not None:
+        return time, "start failed"
+    if luck.hang:
+        return due if event == "not healthy" else (now + timings.launch_timeout, "not healthy")
+    if event in (*NO_HARDWARE, "not healthy"):
+        return now + timings.start, "started"
+    return due

@@ -1,0 +1,50 @@
+"""Tokens: whose they are and what they may do."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from airflow_provider_hfspaces.emulator.http.payloads import whoami_payload
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
+
+__all__ = ["ROUTES"]
+
+_READ_SECONDS, _WRITE_SECONDS = 86_400, 600
+
+
+def _whoami(request: HubRequest) -> Response:
+    return answer(whoami_payload(request.world, request.require_token()))
+
+
+def _can_read(request: HubRequest) -> Response:
+    request.space()
+    request.readable_repository()
+    return answer({})
+
+
+def _can_write(request: HubRequest) -> Response:
+    request.own_space("change this Space")
+    return answer({})
+
+
+def _jwt(request: HubRequest) -> Response:
+    """A token for one Space. The emulator accepts it nowhere."""
+    space, now = request.space(), request.world.clock.now()
+    request.require_token()
+    seconds = request.query.get("expires_in") or str(
+        _WRITE_SECONDS if "write" in request.query else _READ_SECONDS
+    )
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 10):
+        raise Refusal(400, '"expires_in" must be a positive number')
+    token = f"eyJ-emulated.{space.object_id}.{int(now)}"
+    return answer({"accessToken": token, "token": token, "exp": int(now) + int(seconds)})
+
+
+ROUTES = [
+    Route("GET", "/api/whoami-v2", _whoami),
+    Route("GET", f"{SPACE}/auth-check", _can_read),
+    Route("GET", f"{SPACE}/auth-check/write", _can_write),
+    Route("GET", f"{SPACE}/jwt", _jwt),
+]
