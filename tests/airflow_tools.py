@@ -71,12 +71,15 @@ class Try:
         self.ti.task_id = operator.task_id
         for key in [key for key in self.ti.xcoms if key[0] == operator.task_id]:
             del self.ti.xcoms[key]
-        store = self.stores.setdefault(operator.task_id, FakeStore()) if self.dag else self.store
-        context = {"ti": self.ti, "task_state_store": store, "dag": self.dag, **context}
-        result = operator.execute(context)
+        result = operator.execute({**self.context(operator), **context})
         if result is not None:
             self.ti.xcom_push("return_value", result)
         return result
+
+    def context(self, operator: Any) -> Any:
+        """What Airflow hands to the operator."""
+        store = self.stores.setdefault(operator.task_id, FakeStore()) if self.dag else self.store
+        return {"ti": self.ti, "task_state_store": store, "dag": self.dag}
 
     def run_deferred(self, operator: Any, meanwhile: Callable[[], Any] = lambda: None) -> Any:
         """The same for an operator that defers: its trigger runs here, as Airflow would store it.
@@ -90,8 +93,7 @@ class Try:
         for name in ("hook", "killed"):
             fresh.__dict__.pop(name, None)
         method = getattr(fresh, deferred.method_name)
-        store = self.stores.setdefault(operator.task_id, FakeStore()) if self.dag else self.store
-        context = {"ti": self.ti, "task_state_store": store, "dag": self.dag}
+        context = self.context(operator)
         assert not deferred.kwargs, "dag.test() hands over the event alone"
         return method(context, event)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat.imports import AirflowFailException
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub.errors import (
     HubError,
@@ -33,7 +33,13 @@ from tests.airflow_tools import Try, connection
 from tests.conftest import TaskLog
 from tests.stub import RUNTIME, Say, StubHub
 
+if AIRFLOW_3:
+    from airflow.sdk import DAG
+else:
+    from airflow import DAG
+
 SPACE = "acme/whisper"
+TRIGGER_TIMEOUT = "Trigger timeout" if AIRFLOW_3 else "Trigger/execution timeout"
 
 
 def changes(hub: HubEmulator) -> list[tuple[str, Any]]:
@@ -121,7 +127,7 @@ class TestRequest:
         Try().run(upgrade())
         assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
         if stage == "PAUSED":
-            assert f"was {stage}: starting it" in task_log.text
+            assert f"is {stage}: starting it" in task_log.text
             assert changes(hub)[-1] == ("restart", None)
 
     @pytest.mark.parametrize("wakes", [True, False])
@@ -233,18 +239,10 @@ class TestRequest:
         operator.on_kill()
         assert len(changes(hub)) == 1
 
-    def test_a_kill_while_the_request_is_on_its_way_puts_the_space_back(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_kill_while_the_request_is_on_its_way_puts_the_space_back(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
         operator = upgrade()
-        original = operator.hook.request_hardware
-
-        def killed_meanwhile(*args: Any, **options: Any) -> Any:
-            operator.on_kill()
-            return original(*args, **options)
-
-        monkeypatch.setattr(operator.hook, "request_hardware", killed_meanwhile)
+        killed_during_request(operator)
         with pytest.raises(AirflowFailException, match="was killed while it asked"):
             Try().run(operator)
         assert changes(hub) == [
@@ -254,25 +252,58 @@ class TestRequest:
         assert space.requested_hardware == "cpu-basic"
 
     @pytest.mark.parametrize("wait", [True, False])
-    def test_a_kill_that_raises_puts_the_space_back_too(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, wait: bool
-    ) -> None:
+    def test_a_kill_that_raises_puts_the_space_back_too(self, hub: HubEmulator, wait: bool) -> None:
         space = hub.add_space(SPACE)
         operator = upgrade(wait=wait)
-        original = operator.hook.request_hardware
 
         class Terminated(BaseException):
             pass
 
-        def killed_meanwhile(*args: Any, **options: Any) -> Any:
-            operator.on_kill()
-            original(*args, **options)
-            raise Terminated
-
-        monkeypatch.setattr(operator.hook, "request_hardware", killed_meanwhile)
+        killed_during_request(operator, Terminated())
         with pytest.raises(Terminated):
             Try().run(operator)
         assert space.requested_hardware == "cpu-basic"
+
+    def test_a_kill_before_the_request_sends_nothing(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        operator = upgrade()
+        operator.killed.set()
+        with pytest.raises(AirflowFailException, match="was killed, nothing was requested"):
+            Try().run(operator)
+        assert changes(hub) == []
+
+    @pytest.mark.parametrize("sleep_time", [None, 3600])
+    def test_warns_about_billed_hardware_without_a_sleep_time(
+        self, hub: HubEmulator, sleep_time: int | None, task_log: TaskLog
+    ) -> None:
+        hub.add_space(SPACE)
+        Try().run(upgrade(sleep_time=sleep_time, wait=False))
+        warned = "has no sleep time on t4-small: it is billed until somebody restores it" in task_log.text
+        assert warned is (sleep_time is None)
+
+    def test_a_sleep_time_that_the_hub_keeps_needs_no_warning(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=7200)
+        Try().run(upgrade(wait=False))
+        assert "has no sleep time" not in task_log.text
+
+    def test_free_hardware_needs_no_sleep_time(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        hub.add_space(SPACE, hardware="cpu-upgrade")
+        Try().run(upgrade(hardware="cpu-basic", wait=False))
+        assert "has no sleep time" not in task_log.text
+
+    def test_hardware_that_is_there_already_is_warned_about_too(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        Try().run(upgrade())
+        assert "has no sleep time on t4-small" in task_log.text
+
+    def test_reads_the_price_list_once(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        Try().run(upgrade(max_hourly_cost=1))
+        assert [request.path for request in hub.requests].count("/api/spaces/hardware") == 1
 
     def test_a_space_with_nothing_to_run_gets_no_hardware(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, stage="CONFIG_ERROR", error_message="Gradio version does not exist")
@@ -288,9 +319,9 @@ class TestRequest:
         Try().run(upgrade(sleep_time=360000))
         assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
         assert changes(hub) == [("hardware", {"flavor": "t4-small", "sleepTimeSeconds": 360000})]
-        assert "does not move: asking again" in task_log.text
+        assert "does not move to t4-small: requesting it again" in task_log.text
 
-    @pytest.mark.parametrize("limit", ["1", True, -1, float("nan")])
+    @pytest.mark.parametrize("limit", ["one", True, -1, float("nan")])
     def test_refuses_a_limit_that_is_no_amount(self, hub: HubEmulator, limit: Any) -> None:
         hub.add_space(SPACE)
         with pytest.raises(AirflowFailException, match="max_hourly_cost is a number of USD"):
@@ -341,6 +372,66 @@ class TestRequest:
             pytest.raises(SpaceWaitFailed, match="another request set it to l4x1"),
         ):
             Try().run(upgrade(timeout=0.2))
+
+
+class TestExecutionTimeout:
+    """It ends an upgrade in the same way in a worker, in the triggerer, and if Airflow ends the trigger."""
+
+    @pytest.fixture
+    def hub_time(self) -> dict[str, float]:
+        return {"speed": 0, "seconds_per_request": 0}
+
+    @pytest.fixture
+    def space(self, hub: HubEmulator) -> Any:
+        return hub.add_space(SPACE, hardware="cpu-upgrade")
+
+    @pytest.fixture(params=["worker", "deferred", "trigger that never fired", "kill by Airflow's timer"])
+    def run_out(self, request: pytest.FixtureRequest) -> Callable[..., None]:
+        def run_out(*dag: Any, **options: Any) -> None:
+            operator = upgrade(execution_timeout=timedelta(0), **options)
+            run = Try(operator, *dag)
+            if request.param == "worker":
+                with pytest.raises(SpaceWaitTimeout):
+                    run.run(operator)
+            elif request.param == "deferred":
+                operator.deferrable = True
+                with pytest.raises(SpaceWaitTimeout):
+                    run.run_deferred(operator)
+            elif request.param == "trigger that never fired":
+                operator.deferrable = True
+                run.deferral(operator)
+                with pytest.raises(Exception, match=r"[Tt]imeout"):
+                    operator.resume_execution("__fail__", {"error": TRIGGER_TIMEOUT}, run.context(operator))
+            else:
+                killed_during_request(operator)
+                with pytest.raises(AirflowFailException, match="was killed while"):
+                    run.run(operator)
+
+        return run_out
+
+    def test_the_space_is_restored(self, space: Any, run_out: Callable[..., None]) -> None:
+        run_out()
+        assert space.requested_hardware == "cpu-upgrade"
+
+    def test_a_restoring_task_of_the_dag_restores_it_later(
+        self, space: Any, run_out: Callable[..., None], task_log: TaskLog
+    ) -> None:
+        run_out(restore(from_task="upgrade"))
+        assert space.requested_hardware == "t4-small"
+        assert "stays requested until the Space is restored" in task_log.text
+
+    def test_the_operators_own_timeout_leaves_it_requested_for_a_retry(self, space: Any) -> None:
+        with pytest.raises(SpaceWaitTimeout):
+            Try().run(upgrade(timeout=0, execution_timeout=timedelta(hours=1)))
+        assert space.requested_hardware == "t4-small"
+
+    def test_a_trigger_that_failed_leaves_it_requested_for_a_retry(self, space: Any) -> None:
+        operator = upgrade(deferrable=True)
+        run = Try(operator)
+        run.deferral(operator)
+        with pytest.raises(Exception, match="Trigger failure"):
+            operator.resume_execution("__fail__", {"error": "Trigger failure"}, run.context(operator))
+        assert space.requested_hardware == "t4-small"
 
 
 class TestWorkThatIsClearedAndRunAgain:
@@ -399,7 +490,72 @@ class TestWorkThatIsClearedAndRunAgain:
             assert not caught.value.permanent
 
 
+class TestDefaultArguments:
+    """default_args name the hardware of the upgrade, which is not the one to go back to."""
+
+    def test_hardware_of_default_args_is_not_restored(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE)
+        with DAG("window", default_args={"hardware": "t4-small"}):
+            snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
+            request = RequestHardwareOperator(task_id="upgrade", repo_id=SPACE, poll_interval=0.02)
+            with pytest.warns(UserWarning, match=r"'restore' ignores hardware='t4-small'.*from default_args"):
+                back = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task=snapshot)
+        run = Try()
+        for operator in (snapshot, request, back):
+            run.run(operator)
+        assert space.requested_hardware == "cpu-basic"
+
+    def test_hardware_that_is_set_on_the_operator_is_restored(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        with DAG("window", default_args={"hardware": "t4-small"}):
+            back = restore(hardware="cpu-upgrade")
+        Try().run(back)
+        assert space.requested_hardware == "cpu-upgrade"
+
+
 class TestRestore:
+    @pytest.mark.parametrize("status", [402, 403])
+    def test_the_space_is_paused_if_the_hub_rejects_every_way_back(
+        self, hub: HubEmulator, status: int, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE)
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade())
+        hub.faults.add(kind="status", status=status, path="/hardware", message="reached your CPU-basic quota")
+        with pytest.raises(
+            Exception, match=r"^Space acme/whisper is paused and costs nothing.*CPU-basic quota"
+        ):
+            run.run(restore())
+        assert space.stage == "PAUSED"
+        assert not hub.bill().running
+        assert run.xcom("snapshot", "previous")["hardware"] == "cpu-basic"
+        assert "is paused and costs nothing" in task_log.text
+
+    def test_replicas_come_back(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", replicas=3)
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade(hardware="cpu-basic"))
+        assert space.replicas == 1
+        run.run(restore())
+        assert (space.requested_hardware, space.replicas) == ("t4-small", 3)
+
+    @pytest.mark.parametrize(
+        ("sleep_time", "expected"),
+        [(172800, "it sleeps after 172800 seconds (48.0 hours)"), (None, "nothing ends the bill")],
+    )
+    def test_says_when_the_bill_of_a_space_ends_that_slept_before(
+        self, hub: HubEmulator, sleep_time: int | None, expected: str, task_log: TaskLog
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small", sleep_time=sleep_time, stage="SLEEPING")
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade(hardware="a10g-small", sleep_time=72000))
+        run.run(restore())
+        assert "slept before this run and runs on t4-small now" in task_log.text
+        assert expected in task_log.text
+
     @pytest.mark.parametrize(
         ("hardware", "sleep_time", "expected"),
         [
@@ -570,6 +726,22 @@ def lose_next_answer(monkeypatch: pytest.MonkeyPatch, suffix: str, took_effect: 
         return original(self, method, url, **options)
 
     monkeypatch.setattr(requests.Session, "request", request)
+
+
+def killed_during_request(operator: Any, error: BaseException | None = None) -> None:
+    """Kill the task while its request for hardware is on its way; the error is what Airflow 2.11 raises."""
+    send = operator.hook.client.send
+
+    def send_and_kill(call: Any) -> Any:
+        if call.method != "POST":
+            return send(call)
+        operator.on_kill()
+        answer = send(call)
+        if error is not None:
+            raise error
+        return answer
+
+    operator.hook.client.send = send_and_kill
 
 
 class TestSleepTime:

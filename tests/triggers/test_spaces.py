@@ -103,7 +103,7 @@ class TestOperators:
         assert messages[0] == messages[1]
         assert "Job failed with exit code: 137" in messages[0]
         assert task_log.text.count("error: failed to solve") >= 2
-        assert task_log.text.count("stays requested for Space") >= 2
+        assert task_log.text.count("t4-small stays requested until the Space is restored") >= 2
 
     def test_a_timeout_ends_as_it_does_in_a_worker(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import default_deferrable
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context, trigger_at
 from airflow_provider_hfspaces.hub.stages import (
+    ACTIVE_STAGES,
     DORMANT_STAGES,
     NEEDS_COMMIT_STAGES,
-    NEEDS_RESTART_STAGES,
     STARTING_STAGES,
     SpaceStage,
 )
@@ -23,6 +25,8 @@ from airflow_provider_hfspaces.rendered import as_number, is_runtime_value
 from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.calls import Call
+    from airflow_provider_hfspaces.hub.desired import DesiredState
     from airflow_provider_hfspaces.hub.errors import SpaceWaitError
     from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
@@ -44,7 +48,11 @@ LEASE = "lease"
 RESTORED = "restored"
 """The key of the XCom in which a RestoreHardwareOperator says what it has put back."""
 
-_LOOKS_BEFORE_ASKING_AGAIN = 6
+_LONGEST_STUCK_DELAY_SECONDS = 5.0
+"""Between two looks at a Space that does not move to the requested hardware."""
+
+_TIMER_SECONDS = 1.0
+"""By how much the clock of a timeout may differ from ours."""
 
 
 class SnapshotSpaceOperator(SpaceOperator):
@@ -193,8 +201,10 @@ class RequestHardwareOperator(WaitingOperator):
 
     What was there before is pushed as the XCom ``previous`` before anything is asked for, and is
     kept across retries, for :class:`RestoreHardwareOperator`. A retry attaches to a change that is
-    under way. When the task is killed, the Space is put back at once; when it fails or times out,
-    the hardware stays requested, for a retry to attach to or for RestoreHardwareOperator to undo.
+    under way. When the task is killed, the Space is restored at once. When the wait fails or reaches
+    ``timeout``, the hardware stays requested, for a retry to attach to or for RestoreHardwareOperator to
+    undo. When ``execution_timeout`` ends the task, in a worker or deferred, the Space is restored, unless
+    the task works under a lease or a RestoreHardwareOperator of the DAG restores what it recorded.
 
     A failed or sleeping Space is restarted, except in CONFIG_ERROR and NO_APP_FILE, which no
     hardware mends: there nothing is requested at all, if the task is to wait.
@@ -243,10 +253,13 @@ class RequestHardwareOperator(WaitingOperator):
         self.cancel_on_kill = cancel_on_kill
         self._to_restore: SpaceSnapshot | None = None
         self._hourly: float | None = None
+        self._is_restored_later = False
+        self._expires_at: float | None = None
 
     def act(self, repo_id: str, context: Context) -> Any:
         from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
+        self._note_end(context)
         hardware, sleep_time = self._checked_request(repo_id)
         runtime = self.hook.get_runtime(repo_id)
         self._refuse_hopeless(repo_id, runtime)
@@ -280,11 +293,64 @@ class RequestHardwareOperator(WaitingOperator):
         return runtime.to_dict()
 
     def on_failed_wait(self, error: SpaceWaitError) -> None:
+        from airflow_provider_hfspaces.hub.errors import SpaceWaitTimeout
+
+        snapshot, self._to_restore = self._to_restore, None
+        has_expired = isinstance(error, SpaceWaitTimeout) and self._is_bound_by_execution_timeout()
+        if has_expired and snapshot is not None and not self._is_restored_later:
+            self._restore_after_timeout(snapshot)
+            return
+        self._log_stays_requested(error.repo_id)
+
+    def _log_stays_requested(self, repo_id: str) -> None:
         self.log.warning(
-            "%s stays requested for Space %s until it is put back, as RestoreHardwareOperator does.",
+            "Space %s: %s stays requested until the Space is restored, as RestoreHardwareOperator does.",
+            repo_id,
             self.hardware,
-            error.repo_id,
         )
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Resume the task after a deferred wait; ``execution_timeout`` ends it as in a worker."""
+        if event["status"] == "timeout":
+            self._resume(context)
+        return super().execute_complete(context, event)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Restore the Space if Airflow itself has ended the deferred wait, which has no event then."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except Exception as error:
+            # TaskDeferralTimeout on Airflow 3, TaskDeferralError("Trigger/execution timeout") on 2.11.
+            if next_method == "__fail__" and "timeout" in f"{type(error).__name__} {error}".lower():
+                self._resume(context)
+                if self._to_restore is not None:
+                    self._restore_after_timeout(self._to_restore)
+                elif self._is_restored_later:
+                    self._log_stays_requested(self.repo_id)
+            raise
+
+    def _note_end(self, context: Context) -> None:
+        """Note who restores the Space later, and when ``execution_timeout`` ends this task."""
+        self._is_restored_later = bool(self.lease_task or restoring_tasks(context))
+        if self.execution_timeout is not None:
+            started = getattr(context["ti"], "start_date", None)
+            began = started.timestamp() if started is not None else time.time()
+            self._expires_at = began + self.execution_timeout.total_seconds()
+
+    def _resume(self, context: Context) -> None:
+        """Know again, in another process, what to restore if the task ends now."""
+        self._note_end(context)
+        self._to_restore = None if self._is_restored_later else recorded_snapshot(context)
+
+    def _is_bound_by_execution_timeout(self) -> bool:
+        return self.execution_timeout is not None and self.execution_timeout.total_seconds() <= self.timeout
+
+    def _restore_after_timeout(self, snapshot: SpaceSnapshot) -> None:
+        self.log.warning(
+            "Space %s: execution_timeout has ended the task, and no other task restores the Space.",
+            snapshot.repo_id,
+        )
+        self._put_back(snapshot)
 
     def on_kill(self) -> None:
         """Stop waiting and put the Space back, over connections of its own.
@@ -293,7 +359,16 @@ class RequestHardwareOperator(WaitingOperator):
         """
         self.killed.set()
         snapshot, self._to_restore = self._to_restore, None
-        if snapshot is not None and self.cancel_on_kill:
+        if snapshot is not None:
+            self._undo(snapshot)
+
+    def _undo(self, snapshot: SpaceSnapshot) -> None:
+        """Restore the Space after a kill, unless another task of the DAG does it after a timeout."""
+        # Airflow calls on_kill for a timeout too, and does not say which of the two it is.
+        has_expired = self._expires_at is not None and time.time() >= self._expires_at - _TIMER_SECONDS
+        if has_expired and self._is_restored_later:
+            self._log_stays_requested(snapshot.repo_id)
+        elif self.cancel_on_kill:
             self._put_back(snapshot)
 
     def _put_back(self, snapshot: SpaceSnapshot) -> None:
@@ -310,13 +385,14 @@ class RequestHardwareOperator(WaitingOperator):
 
     def _checked_request(self, repo_id: str) -> tuple[str, int | None]:
         from airflow_provider_hfspaces.hub.calls import request_hardware
-        from airflow_provider_hfspaces.hub.checks import checked_amount
+        from airflow_provider_hfspaces.hub.checks import checked_amount, known_hardware
 
         self.max_hourly_cost = as_number(self.max_hourly_cost)
         if self.max_hourly_cost is not None:
             checked_amount(self.max_hourly_cost, "max_hourly_cost")
         sleep_time = whole_number(self.sleep_time)
-        offered = self.hook.offered(self.hardware)
+        known = not isinstance(self.hardware, str) or known_hardware(self.hardware)
+        offered = None if known else list(self._flavors.values())
         request_hardware(repo_id, self.hardware, sleep_time=sleep_time, offered=offered)
         return str(self.hardware), sleep_time
 
@@ -335,10 +411,10 @@ class RequestHardwareOperator(WaitingOperator):
     def _refuse_too_expensive(self, repo_id: str, runtime: SpaceRuntime, hardware: str) -> None:
         if self.max_hourly_cost is None:
             return
-        from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+        from airflow_provider_hfspaces.hub.cost.prices import PriceList, replicas_of
 
         replicas = replicas_of(runtime)
-        cost = self.hook.price_list().hourly(hardware, replicas)
+        cost = PriceList.from_flavors(self._flavors.values()).hourly(hardware, replicas)
         if cost is None:
             raise AirflowFailException(
                 f"The Hub lists no price for {hardware}, so that it cannot be held to max_hourly_cost="
@@ -365,9 +441,6 @@ class RequestHardwareOperator(WaitingOperator):
             )
         lease.record_request(hardware)
         return lease
-
-    def _flavor(self, hardware: str) -> HardwareFlavor | None:
-        return next((each for each in self.hook.list_hardware() if each.name == hardware), None)
 
     def _previous(
         self, repo_id: str, runtime: SpaceRuntime, context: Context, lease: SpaceLease | None
@@ -399,90 +472,82 @@ class RequestHardwareOperator(WaitingOperator):
         try:
             runtime = self._ask(repo_id, runtime, hardware, sleep_time)
         except BaseException:
-            if self.killed.is_set() and self.cancel_on_kill:
-                self._put_back(snapshot)
+            if self.killed.is_set():
+                self._undo(snapshot)
             raise
         if self.killed.is_set():
-            if self.cancel_on_kill:
-                self._put_back(snapshot)
+            self._undo(snapshot)
             raise AirflowFailException(
                 f"The task was killed while it asked for {hardware} for Space {repo_id}."
             )
         return runtime
 
     def _is_there(self, runtime: SpaceRuntime, hardware: str) -> bool:
-        return (
-            runtime.stage == SpaceStage.RUNNING
-            and runtime.hardware == hardware
-            and runtime.requested_hardware in (None, hardware)
-        )
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+
+        return isinstance(Goal(hardware=hardware).judge(runtime), Reached)
 
     def _ask(
         self, repo_id: str, runtime: SpaceRuntime, hardware: str, sleep_time: int | None
     ) -> SpaceRuntime:
-
-        self._tell_request(repo_id, runtime, hardware, sleep_time)
+        self._log_request(repo_id, runtime, hardware)
         if runtime.requested_hardware == hardware and runtime.stage in STARTING_STAGES:
-            self.log.info("Space %s is on its way to %s already: nothing to ask for.", repo_id, hardware)
-            return self._with_sleep_time(repo_id, runtime, sleep_time)
-        self._refuse_when_killed(repo_id)
-        was = runtime.stage
-        if runtime.requested_hardware == hardware and was == SpaceStage.RUNNING:
-            runtime = self._renew_request(repo_id, runtime, hardware, sleep_time)
-        elif runtime.requested_hardware == hardware:
-            runtime = self._with_sleep_time(repo_id, runtime, sleep_time)
-        else:
-            runtime = self.hook.request_hardware(repo_id, hardware, sleep_time=sleep_time)
-        if runtime.stage in DORMANT_STAGES | NEEDS_RESTART_STAGES:
-            self.log.info("Space %s was %s: starting it.", repo_id, was)
-            runtime = self.hook.restart(repo_id)
-        return runtime
+            self.log.info("Space %s is on its way to %s already: nothing to request.", repo_id, hardware)
+        return self._move(repo_id, runtime, hardware, sleep_time)
 
-    def _renew_request(
+    def _move(
         self, repo_id: str, runtime: SpaceRuntime, hardware: str, sleep_time: int | None
     ) -> SpaceRuntime:
-        """Asked for already, and yet running on something else: late, or stuck."""
-        for _ in range(_LOOKS_BEFORE_ASKING_AGAIN):
-            self.killed.wait(min(self.poll_interval, 5.0))
-            self._refuse_when_killed(repo_id)
-            runtime = self.hook.get_runtime(repo_id)
-            if runtime.requested_hardware != hardware or runtime.stage != SpaceStage.RUNNING:
-                break
-            if runtime.hardware == hardware:
-                break
-        else:
-            self.log.warning(
-                "Space %s was asked to go to %s, but does not move: asking again.", repo_id, hardware
-            )
-            return self.hook.request_hardware(repo_id, hardware, sleep_time=sleep_time)
-        if runtime.requested_hardware == hardware:
-            return self._with_sleep_time(repo_id, runtime, sleep_time)
-        return self.hook.request_hardware(repo_id, hardware, sleep_time=sleep_time)
+        """Execute the plan of the upgrade."""
+        from airflow_provider_hfspaces.hub.desired import Activity, DesiredState, Patience, plan_move
+        from airflow_provider_hfspaces.hub.http.sequence import execute
 
-    def _refuse_when_killed(self, repo_id: str) -> None:
-        """Airflow 3.3 returns from a kill into this code, which must not ask for a GPU then."""
-        if self.killed.is_set():
-            raise AirflowFailException(f"The task was killed: nothing was requested for Space {repo_id}.")
+        desired = DesiredState(repo_id, hardware, sleep_time, activity=Activity.RUNNING)
+        patience = Patience(stuck_delays=(min(self.poll_interval, _LONGEST_STUCK_DELAY_SECONDS),) * 6)
+        steps = plan_move(desired, runtime, patience=patience, log=self.log)
+        answer = execute(steps, self._send_unless_killed, sleep=self.killed.wait)
+        self._warn_without_sleep_time(desired, runtime, answer)
+        return answer
 
-    def _tell_request(
-        self, repo_id: str, runtime: SpaceRuntime, hardware: str, sleep_time: int | None
+    def _send_unless_killed(self, call: Call[Any]) -> Any:
+        """Airflow 3.3 returns from a kill into this code, which must not request a GPU then."""
+        if self.killed.is_set() and call.method != "GET":
+            raise AirflowFailException(f"Space {call.repo_id}: the task was killed, nothing was requested.")
+        return self.hook.client.send(call)
+
+    def _warn_without_sleep_time(
+        self, desired: DesiredState, before: SpaceRuntime, answer: SpaceRuntime
     ) -> None:
-        from airflow_provider_hfspaces.hooks.hfspaces import describe
+        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+
+        if desired.sleep_time is not None or desired.hardware in FREE_HARDWARE:
+            return
+        # Free hardware reports a sleep time that does not carry over to hardware that costs.
+        is_of_free = before.configured_hardware in FREE_HARDWARE and answer.sleep_time == before.sleep_time
+        if answer.sleep_time is None or is_of_free:
+            self.log.warning(
+                "Space %s has no sleep time on %s: it is billed until somebody restores it. Set sleep_time.",
+                desired.repo_id,
+                desired.hardware,
+            )
+
+    def _log_request(self, repo_id: str, runtime: SpaceRuntime, hardware: str) -> None:
+        from airflow_provider_hfspaces.hub.desired import describe
         from airflow_provider_hfspaces.hub.errors import HubError
 
         try:
-            flavor = self._flavor(hardware)
+            flavor = self._flavors.get(hardware)
         except HubError:
             flavor = None
         self._hourly = flavor.hourly_cost if flavor else None
         price = f" ({flavor.price})" if flavor else ""
         self.log.info("Space %s is %s. Requesting %s%s.", repo_id, describe(runtime), hardware, price)
         self.log.info("%s", self.hook.page_url(repo_id))
-        if flavor and flavor.hourly_cost and sleep_time is None and runtime.sleep_time is None:
-            self.log.warning(
-                "Space %s has no sleep time: it is billed until somebody puts it back. Set sleep_time.",
-                repo_id,
-            )
+
+    @cached_property
+    def _flavors(self) -> dict[str, HardwareFlavor]:
+        """The Hub's flavors, read at most once per task."""
+        return {flavor.name: flavor for flavor in self.hook.list_hardware()}
 
     def _tell_arrival(self, repo_id: str, runtime: SpaceRuntime, hourly: float | None) -> None:
         """The end of the story: what it costs from now on, and until when."""
@@ -503,10 +568,7 @@ class RequestHardwareOperator(WaitingOperator):
             self.log.info("It has no sleep time, and is billed until somebody puts it back.")
 
     def _with_sleep_time(self, repo_id: str, runtime: SpaceRuntime, sleep_time: int | None) -> SpaceRuntime:
-        if sleep_time is None or runtime.sleep_time == (None if sleep_time < 0 else sleep_time):
-            return runtime
-        self.log.info("Setting the sleep time of Space %s to %s seconds.", repo_id, sleep_time)
-        return self.hook.set_sleep_time(repo_id, sleep_time)
+        return self._move(repo_id, runtime, str(self.hardware), sleep_time)
 
 
 class RestoreHardwareOperator(WaitingOperator):
@@ -521,7 +583,8 @@ class RestoreHardwareOperator(WaitingOperator):
     :param from_task: id of the :class:`SnapshotSpaceOperator` or :class:`RequestHardwareOperator`
         that recorded what was there, the operator itself, or its ``output``. Inside a task group the
         id may be given without the group's prefix.
-    :param hardware: go back to this hardware, whatever was recorded. Templated.
+    :param hardware: go back to this hardware, whatever was recorded. ``default_args`` do not set it:
+        there it means the hardware of the upgrade. Templated.
     :param fallback: the hardware to go back to where nothing was recorded. Templated.
     :param wait: whether to wait until the Space is back.
     :param timeout: seconds to wait at the most.
@@ -541,6 +604,16 @@ class RestoreHardwareOperator(WaitingOperator):
         wait: bool = False,
         **kwargs: Any,
     ) -> None:
+        if hardware is not None and (kwargs.get("default_args") or {}).get("hardware") == hardware:
+            # The flavor that default_args name for the upgrade is not the one to go back to.
+            warnings.warn(
+                f"RestoreHardwareOperator {kwargs.get('task_id')!r} ignores hardware={hardware!r}, which "
+                f"comes from default_args, and restores what {from_task!r} recorded. To go back to certain "
+                f"hardware, set it on the operator itself.",
+                UserWarning,
+                stacklevel=2,
+            )
+            hardware = None
         super().__init__(**kwargs)
         source = getattr(from_task, "operator", from_task)  # of an output such as snapshot.output
         self.from_task = source if isinstance(source, str) else source.task_id
@@ -612,6 +685,7 @@ class RestoreHardwareOperator(WaitingOperator):
 
         if before.stage == SpaceStage.PAUSED and not snapshot.was_paused:
             self.log.info("Space %s was paused meanwhile and stays so.", repo_id)
+        self._log_end_of_bill(repo_id, snapshot, runtime)
         context["ti"].xcom_push(key=RESTORED, value=snapshot.to_dict())
         for task_id in self._task_ids(context):
             for map_index in self._map_indexes(context):
@@ -619,6 +693,27 @@ class RestoreHardwareOperator(WaitingOperator):
         if self.wait_until_back and runtime.stage not in DORMANT_STAGES:
             return self.wait(repo_id, Goal(hardware=snapshot.hardware), context, before=before)
         return self.waited(repo_id, runtime, context)
+
+    def _log_end_of_bill(self, repo_id: str, snapshot: SpaceSnapshot, runtime: SpaceRuntime) -> None:
+        """Say when the bill of a Space ends that cost nothing before, because it slept."""
+        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+
+        hardware = runtime.configured_hardware
+        if not snapshot.was_asleep or hardware in FREE_HARDWARE or runtime.stage not in ACTIVE_STAGES:
+            return
+        if runtime.sleep_time is None:
+            end = "it has no sleep time, so that nothing ends the bill: pause it, or set a sleep time"
+        else:
+            end = (
+                f"it sleeps after {runtime.sleep_time} seconds ({runtime.sleep_time / 3600:.1f} hours) "
+                f"without a visitor, which ends the bill"
+            )
+        self.log.warning(
+            "Space %s slept before this run and runs on %s now, which costs money: %s.",
+            repo_id,
+            hardware,
+            end,
+        )
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
@@ -720,16 +815,21 @@ class SetSleepTimeOperator(SpaceOperator):
         return runtime.to_dict()
 
 
-def first_snapshot(context: Context, repo_id: str) -> SpaceSnapshot | None:
-    """What an earlier try of this task in this run has recorded, unless that has been put back since."""
+def recorded_snapshot(context: Context) -> SpaceSnapshot | None:
+    """The snapshot that an earlier try of this task recorded in this run."""
     from airflow_provider_hfspaces.hub.checks import InvalidInput
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
     try:
-        snapshot = SpaceSnapshot.from_dict(retry_store(context).get(PREVIOUS))
+        return SpaceSnapshot.from_dict(retry_store(context).get(PREVIOUS))
     except InvalidInput:
         return None
-    if not snapshot.is_of(repo_id):
+
+
+def first_snapshot(context: Context, repo_id: str) -> SpaceSnapshot | None:
+    """The snapshot that an earlier try of this task recorded, unless it has been restored since."""
+    snapshot = recorded_snapshot(context)
+    if snapshot is None or not snapshot.is_of(repo_id):
         return None
     ti = context["ti"]
     for task_id in restoring_tasks(context):
