@@ -1,4 +1,4 @@
-"""Values that a template has made text of."""
+"""Arguments as they are after rendering: text that stands for a list, a number or a structure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ __all__ = ["as_list", "as_number", "from_text", "is_runtime_value"]
 
 
 def from_text(text: str) -> Any:
-    """What JSON says, or what Python prints, as a template without native rendering leaves it.
+    """Returns the value that text stands for: JSON, or a Python literal.
 
-    :raises ValueError: for text that is neither.
+    A template without native rendering turns lists and mappings into such text.
+
+    :raises ValueError: for text that is neither JSON nor a Python literal.
     """
     try:
         return json.loads(text)
@@ -23,25 +25,28 @@ def from_text(text: str) -> Any:
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
-        raise ValueError(f"neither JSON nor Python: {text!r:.200}") from error
+        raise ValueError(f"neither JSON nor a Python literal: {text!r:.200}") from error
 
 
-def as_list(given: Any) -> list[Any]:
-    """A list, also where a template has made a text of it; one value is a list of one."""
-    if given is None or given == "":
+def as_list(value: Any) -> list[Any]:
+    """Returns a list: of a list, of the text of a list, or of one value. ``None`` and "" are empty lists."""
+    if value is None or value == "":
         return []
-    if isinstance(given, str):
-        value: Any = given
-        if given.lstrip().startswith("["):
-            # Text that is no list is a glob such as "[ab]*".
+    if isinstance(value, str):
+        parsed: Any = value
+        if value.lstrip().startswith("["):
+            # Text that is not a list is a glob such as "[ab]*".
             with suppress(ValueError):
-                value = from_text(given)
-        return list(value) if isinstance(value, list) else [value]
-    return list(given) if isinstance(given, Iterable) and not isinstance(given, Mapping) else [given]
+                parsed = from_text(value)
+        return list(parsed) if isinstance(parsed, list) else [parsed]
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, Mapping) else [value]
 
 
 def as_number(value: Any) -> Any:
-    """A number that a template rendered as text; any other value unchanged, for the checks to refuse."""
+    """Returns the number that a template rendered as text; ``None`` for empty text.
+
+    Any other value is returned as it is, for the checks to refuse.
+    """
     if not isinstance(value, str):
         return value
     if value.strip() in ("", "None"):

@@ -1,4 +1,4 @@
-"""Operators on what a Space keeps: volumes, and the storage tiers that the Hub is retiring."""
+"""Operators on a Space's volumes, and on the storage tiers that the Hub is retiring."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ __all__ = [
 
 
 class RequestStorageOperator(SpaceOperator):
-    """Ask for a persistent disk. The Hub is retiring them: prefer :class:`SetVolumesOperator`.
+    """Request a persistent disk for a Space.
 
-    Returns the runtime. ``POST /api/spaces/{repo_id}/storage``.
+    The Hub is retiring these disks. Use :class:`SetVolumesOperator` instead. Returns the runtime.
+    ``POST /api/spaces/{repo_id}/storage``.
 
-    :param storage: ``small``, ``medium`` or ``large``. Templated.
+    :param storage: the tier: ``small``, ``medium`` or ``large``. Templated.
     """
 
     template_fields: Sequence[str] = (*SpaceOperator.template_fields, "storage")
@@ -36,7 +37,7 @@ class RequestStorageOperator(SpaceOperator):
 
 
 class DeleteStorageOperator(SpaceOperator):
-    """Give a Space's persistent disk up, with all that is on it.
+    """Delete a Space's persistent disk and all data on it.
 
     Returns the runtime. ``DELETE /api/spaces/{repo_id}/storage``.
     """
@@ -46,12 +47,20 @@ class DeleteStorageOperator(SpaceOperator):
 
 
 class SetVolumesOperator(KeepsText, SpaceOperator):
-    """Mount these buckets and repositories into a Space, and no others.
+    """Mount volumes into a Space, in place of those that are mounted now.
+
+    ::
+
+        SetVolumesOperator(
+            task_id="mount_data",
+            repo_id="acme/whisper",
+            volumes=[{"type": "bucket", "source": "acme/data", "mount_path": "/data"}],
+        )
 
     ``PUT /api/spaces/{repo_id}/volumes``.
 
-    :param volumes: each a mapping such as ``{"type": "bucket", "source": "acme/data", "mount_path":
-        "/data"}``, with ``revision``, ``read_only`` and ``path`` where needed. Templated.
+    :param volumes: buckets and repositories. Each is a mapping with ``type``, ``source`` and
+        ``mount_path``, and optionally ``revision``, ``read_only`` and ``path``. Templated.
     """
 
     template_fields: Sequence[str] = (*SpaceOperator.template_fields, "volumes")
@@ -70,7 +79,7 @@ class SetVolumesOperator(KeepsText, SpaceOperator):
 
 
 class DeleteVolumesOperator(SpaceOperator):
-    """Unmount all volumes of a Space; one that has none is left alone.
+    """Unmount all volumes of a Space. Sends no request if the Space has no volumes.
 
     ``DELETE /api/spaces/{repo_id}/volumes``.
     """
@@ -86,4 +95,4 @@ class DeleteVolumesOperator(SpaceOperator):
         except HubError as error:
             if not error.outcome_unknown or self.hook.get_runtime(repo_id).volumes:
                 raise
-        self.log.info("Space %s has no volumes any more.", repo_id)
+        self.log.info("Space %s no longer has volumes.", repo_id)

@@ -31,8 +31,7 @@ class KeepsText:
 
     def structure(self, name: str, context: Context) -> Any:
         """Returns a rendered field that is a list or a mapping, also if one template stands for all of it."""
-        value = self._rendered(name, context, structure=True)
-        return from_text(value) if isinstance(value, str) and value.strip() else value
+        return _parsed(name, self._rendered(name, context, structure=True))
 
     def _rendered(self, name: str, context: Context, *, structure: bool) -> Any:
         written, rendered = self._as_written[name], getattr(self, name)
@@ -77,9 +76,8 @@ class SecretArguments:
         value = getattr(self, name)
         if not isinstance(value, str) or _is_template(value):
             value = _render_text(self, value, context)
-        if structure and isinstance(value, str) and value.strip():
-            mask_written(value)
-            value = from_text(value)
+        if structure:
+            value = _parsed(name, value)
         for text in secret_texts(value):
             mask_written(str(text))
         return value
@@ -161,6 +159,24 @@ def _refuse_literals(kind: type[SecretArguments], arguments: Mapping[str, Any], 
                     f"{method}(), and Airflow stores the arguments of mapped operators in plain text. Use a "
                     f"template such as '{{{{ var.value.my_secret }}}}', or the output of a task."
                 )
+
+
+def _parsed(name: str, value: Any) -> Any:
+    """A list or mapping, also of text.
+
+    :raises InvalidInput: for other text, which the message does not show: it may be a secret.
+    """
+    from airflow_provider_hfspaces.hub.checks import InvalidInput
+
+    if not isinstance(value, str):
+        return value
+    try:
+        return from_text(value) if value.strip() else None
+    except ValueError:
+        raise InvalidInput(
+            f"{name} is text that is neither JSON nor a Python literal: pass a list, a mapping, or a "
+            f"template that renders to one."
+        ) from None
 
 
 def _is_template(text: str) -> bool:

@@ -146,6 +146,16 @@ def test_a_secret_is_rendered_masked_and_nowhere_to_be_seen(hub: HubEmulator, ta
     assert "secrets" not in operator.template_fields
 
 
+def test_secrets_that_cannot_be_read_are_refused_without_being_shown(
+    hub: HubEmulator, task_log: TaskLog
+) -> None:
+    hub.add_space(SPACE)
+    with pytest.raises(AirflowFailException, match=r"^secrets is text that is neither JSON nor") as refusal:
+        Try().run(duplicate(secrets="{{ 'very-' ~ 's3cr3t' }}"))
+    assert "s3cr3t" not in task_log.text + str(refusal.value)
+    assert changes(hub) == []
+
+
 def test_onto_itself_is_refused(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     with pytest.raises(AirflowFailException, match="onto itself"):

@@ -21,7 +21,8 @@ from airflow_provider_hfspaces.hub.stages import (
     SpaceStage,
 )
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
-from airflow_provider_hfspaces.rendered import as_number, is_runtime_value
+from airflow_provider_hfspaces.operators.values import follow
+from airflow_provider_hfspaces.rendered import as_number
 from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
 
 if TYPE_CHECKING:
@@ -617,8 +618,7 @@ class RestoreHardwareOperator(WaitingOperator):
         super().__init__(**kwargs)
         source = getattr(from_task, "operator", from_task)  # of an output such as snapshot.output
         self.from_task = source if isinstance(source, str) else source.task_id
-        if is_runtime_value(from_task):
-            self.set_upstream(source)
+        follow(self, from_task)
         self.hardware = hardware
         self.fallback = fallback
         self.wait_until_back = wait
