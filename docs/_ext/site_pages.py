@@ -7,6 +7,8 @@ adds what only the site can show.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +53,37 @@ def navigation() -> str:
 
 
 def reference(modules: list[str]) -> str:
-    """The pages that Sphinx makes from the docstrings of the modules that the page lists."""
-    listed = "\n".join(f"   {module}" for module in modules)
-    return (
-        "\n```{eval-rst}\n.. autosummary::\n   :toctree: reference\n   :template: module.rst\n\n"
-        f"{listed}\n```\n"
-    )
+    """The table of contents of the modules that the page lists."""
+    pages = "\n".join(f"reference/{module}" for module in modules)
+    return f"\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
+
+
+def write_module_pages(app: Sphinx, config: Any) -> None:
+    """Write a page with the docstrings of each module that the reference lists."""
+    docs = Path(app.srcdir)
+    folder = docs / "reference"
+    folder.mkdir(exist_ok=True)
+    for module in _MODULE.findall((docs / "reference.md").read_text("utf-8")):
+        title = module.removeprefix("airflow_provider_hfspaces.")
+        page = f"{title}\n{'=' * len(title)}\n\n.. automodule:: {module}\n   :no-members:\n"
+        (folder / f"{module}.rst").write_text(page + "".join(documented(module)), "utf-8")
+
+
+def documented(module: str) -> Iterator[str]:
+    """The directive for each public name of a module, wherever the name is defined."""
+    loaded = import_module(module)
+    for name in getattr(loaded, "__all__", ()):
+        value = getattr(loaded, name)
+        if isinstance(value, type):
+            yield f"\n.. autoclass:: {module}.{name}\n   :members:\n"
+        elif callable(value):
+            yield f"\n.. autofunction:: {module}.{name}\n"
+        else:
+            yield f"\n.. autodata:: {module}.{name}\n   :no-value:\n"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the extension; called by Sphinx."""
+    app.connect("config-inited", write_module_pages)
     app.connect("source-read", expand)
     return {"version": "1", "parallel_read_safe": True}
