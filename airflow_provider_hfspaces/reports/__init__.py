@@ -1,1 +1,1 @@
-"""Pages that people read."""
+"""The HTML report on what Spaces cost."""

@@ -1,105 +1,149 @@
-"""Charts as SVG, without scripts. Widths are in percent, so that letters stay as large as they are."""
+"""The geometry of the charts on a report. The templates in ``charts.html`` draw them as SVG."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from airflow_provider_hfspaces.reports.markup import Markup, tag
 from airflow_provider_hfspaces.reports.words import day, moment, usd
 
-__all__ = ["bars", "columns_by_day", "line"]
+__all__ = ["Bar", "BarChart", "Column", "ColumnChart", "Frame", "LineChart", "bars", "columns_by_day", "line"]
 
-_ROW = 40
-_PLOT = 120
+_ROW_HEIGHT = 40
+_PLOT_HEIGHT = 120
 _TOP = 22
-_DAYS = 60
+_MAX_DAYS = 60
+_MIN_DAYS = 14
 
 
-def bars(rows: Sequence[tuple[str, float, str]], title: str) -> Markup:
+@dataclass(frozen=True)
+class Bar:
+    """A labelled bar, whose length is a percentage of the longest one's."""
+
+    label: str
+    amount: str
+    top: int
+    percent: str
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """Bars below each other.
+
+    :ivar height: in pixels.
+    :ivar description: all of it in words, for screen readers.
+    """
+
+    bars: tuple[Bar, ...]
+    height: int
+    description: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The lines and labels around a plot.
+
+    :ivar highest: label of the upper line.
+    :ivar first: label of the left end.
+    :ivar last: label of the right end.
+    """
+
+    highest: str
+    first: str
+    last: str
+    top: int = _TOP
+    plot: int = _PLOT_HEIGHT
+    bottom: int = _TOP + _PLOT_HEIGHT
+    height: int = _TOP + _PLOT_HEIGHT + 20
+
+
+@dataclass(frozen=True)
+class Column:
+    """The column of one day; ``x`` is in percent, ``y`` and ``height`` in pixels."""
+
+    title: str
+    x: str
+    y: str
+    height: str
+
+
+@dataclass(frozen=True)
+class ColumnChart:
+    """Columns beside each other, each of them ``width`` percent wide."""
+
+    columns: tuple[Column, ...]
+    width: str
+    frame: Frame
+    description: str
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """A line of steps, as an SVG path in a box of 1000 by 100."""
+
+    path: str
+    frame: Frame
+    description: str
+
+
+def bars(rows: Sequence[tuple[str, float, str]], title: str) -> BarChart:
     """A bar for each row, as long as its amount.
 
     :param rows: label, amount, and the amount in words.
     """
-    most = max((amount for _, amount, _ in rows), default=0) or 1
-    parts = []
-    for number, (label, amount, words) in enumerate(rows):
-        y = number * _ROW
-        parts += [
-            tag("text", label, x=0, y=y + 14),
-            tag("text", words, x="100%", y=y + 14, text_anchor="end", class_="value"),
-            tag("rect", x=0, y=y + 21, width="100%", height=10, rx=3, class_="track"),
-            tag("rect", x=0, y=y + 21, width=f"{amount / most * 100:.2f}%", height=10, rx=3, class_="bar"),
-        ]
-    said = "; ".join(f"{label}: {words}" for label, _, words in rows)
-    return _chart(parts, len(rows) * _ROW, f"{title}. {said}")
+    longest = max((amount for _, amount, _ in rows), default=0) or 1
+    drawn = tuple(
+        Bar(label, words, number * _ROW_HEIGHT, f"{amount / longest * 100:.2f}")
+        for number, (label, amount, words) in enumerate(rows)
+    )
+    description = "; ".join(f"{label}: {words}" for label, _, words in rows)
+    return BarChart(drawn, len(rows) * _ROW_HEIGHT, f"{title}. {description}")
 
 
-def columns_by_day(points: Sequence[tuple[datetime, float]], title: str) -> Markup:
-    """A column for each day of the last sixty, as high as the day's amounts together."""
+def columns_by_day(points: Sequence[tuple[datetime, float]], title: str) -> ColumnChart:
+    """A column for each day, as high as the sum of the day's amounts; the last sixty days are shown."""
     sums: dict[datetime, float] = {}
     for when, amount in points:
         date = when.replace(hour=0, minute=0, second=0, microsecond=0)
         sums[date] = sums.get(date, 0.0) + amount
     last = max(sums)
-    first = max(min(sums), last - timedelta(days=_DAYS - 1))
-    days = max((last - first).days + 1, 14)
+    first = max(min(sums), last - timedelta(days=_MAX_DAYS - 1))
+    days = max((last - first).days + 1, _MIN_DAYS)
     first = last - timedelta(days=days - 1)
     shown = {date: amount for date, amount in sums.items() if date >= first}
-    most = max(*shown.values(), 0)
-    parts = _frame(usd(most), day(first), day(last))
+    highest = max(*shown.values(), 0)
+    columns = []
     for date, amount in sorted(shown.items()):
-        height = max(amount, 0) / (most or 1) * _PLOT
-        x = (date - first).days / days * 100
-        column = tag(
-            "rect",
-            tag("title", f"{day(date)}: {usd(amount)}"),
-            x=f"{x:.2f}%",
-            y=f"{_TOP + _PLOT - height:.1f}",
-            width=f"{100 / days * 0.8:.2f}%",
-            height=f"{height:.1f}",
-            class_="bar",
+        height = max(amount, 0) / (highest or 1) * _PLOT_HEIGHT
+        columns.append(
+            Column(
+                title=f"{day(date)}: {usd(amount)}",
+                x=f"{(date - first).days / days * 100:.2f}",
+                y=f"{_TOP + _PLOT_HEIGHT - height:.1f}",
+                height=f"{height:.1f}",
+            )
         )
-        parts.append(column)
-    return _chart(parts, _TOP + _PLOT + 20, f"{title}, from {day(first)} to {day(last)}")
+    return ColumnChart(
+        columns=tuple(columns),
+        width=f"{100 / days * 0.8:.2f}",
+        frame=Frame(usd(highest), day(first), day(last)),
+        description=f"{title}, from {day(first)} to {day(last)}",
+    )
 
 
-def line(points: Sequence[tuple[datetime, float]], title: str) -> Markup:
-    """Steps from amount to amount: each holds until the next."""
+def line(points: Sequence[tuple[datetime, float]], title: str) -> LineChart:
+    """Steps from amount to amount: each amount holds until the next one."""
     first, last = points[0][0], points[-1][0]
     span = (last - first).total_seconds() or 1
-    most = max(amount for _, amount in points)
-    path, height = "", 0.0
+    highest = max(amount for _, amount in points)
+    path = ""
     for when, amount in points:
-        x, height = (when - first).total_seconds() / span * 1000, 100 - amount / (most or 1) * 100
-        path += f"M{x:.1f} {height:.1f}" if not path else f"H{x:.1f}V{height:.1f}"
-    attributes = {"viewBox": "0 0 1000 100", "preserveAspectRatio": "none"}
-    plot = tag(
-        "svg",
-        tag("path", d=f"{path}V100H0Z", class_="area"),
-        tag("path", d=path, class_="line"),
-        **attributes,
-        x=0,
-        y=_TOP,
-        width="100%",
-        height=_PLOT,
-        overflow="visible",
-    )
-    parts = [*_frame(f"{usd(most)} an hour", moment(first), moment(last)), plot]
+        x, y = (when - first).total_seconds() / span * 1000, 100 - amount / (highest or 1) * 100
+        path += f"M{x:.1f} {y:.1f}" if not path else f"H{x:.1f}V{y:.1f}"
     now = usd(points[-1][1])
-    return _chart(parts, _TOP + _PLOT + 20, f"{title}, from {moment(first)} to {moment(last)}: now {now}")
-
-
-def _frame(most: str, first: str, last: str) -> list[Markup]:
-    bottom = _TOP + _PLOT
-    return [
-        tag("line", x1=0, x2="100%", y1=_TOP, y2=_TOP, class_="grid"),
-        tag("line", x1=0, x2="100%", y1=bottom, y2=bottom, class_="axis"),
-        tag("text", most, x=0, y=_TOP - 6, class_="small"),
-        tag("text", first, x=0, y=bottom + 16, class_="small"),
-        tag("text", last, x="100%", y=bottom + 16, text_anchor="end", class_="small"),
-    ]
-
-
-def _chart(parts: Sequence[Markup], height: int, said: str) -> Markup:
-    return tag("svg", parts, class_="chart", width="100%", height=height, role="img", aria_label=said)
+    return LineChart(
+        path=path,
+        frame=Frame(f"{usd(highest)} an hour", moment(first), moment(last)),
+        description=f"{title}, from {moment(first)} to {moment(last)}: now {now}",
+    )

@@ -1,64 +1,61 @@
-"""The page on what an owner's Spaces cost: one file, with no script and nothing from elsewhere."""
+"""Render the report on an owner's Spaces as an HTML page, from the templates in ``templates/``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from airflow_provider_hfspaces.hub.text import printable
 from airflow_provider_hfspaces.reports import sections
 from airflow_provider_hfspaces.reports.findings import Finding
-from airflow_provider_hfspaces.reports.markup import Markup, tag
 from airflow_provider_hfspaces.reports.report import CostReport
-from airflow_provider_hfspaces.reports.style import STYLE
 from airflow_provider_hfspaces.reports.words import moment
 
 __all__ = ["cost_page"]
 
-# Should something hostile get in all the same, the browser neither runs nor loads it.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
-
-def cost_page(report: CostReport, found: Sequence[Finding]) -> str:
+def cost_page(report: CostReport, findings: Sequence[Finding]) -> str:
     """The whole page, as HTML.
 
-    :param found: what is on and should perhaps not be.
+    :param findings: the Spaces that should perhaps not be on.
     """
-    title = f"What the Spaces of {report.owner} cost"
-    of = f" {report.selection}" if report.selection else ""
-    prices = f"Estimates from the Hub's list prices, as read on {moment(report.prices.as_of)}."
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("title", title),
-        tag("style", STYLE),
+    return (
+        _environment()
+        .get_template("cost_page.html")
+        .render(
+            title=f"What the Spaces of {report.owner} cost",
+            at=moment(report.at),
+            selection=report.selection,
+            prices_as_of=moment(report.prices.as_of),
+            history=report.history.to_dict(),
+            **sections.numbers(report),
+            **sections.concerns(report, findings),
+            **sections.hardware(report),
+            **sections.spaces(report),
+            **sections.billed(report),
+            **sections.over_time(report),
+            **sections.savings(report),
+        )
     )
-    body = tag(
-        "main",
-        tag("h1", title),
-        tag("p", f"{moment(report.at)}.{of} {prices}", class_="soft"),
-        sections.numbers(report),
-        sections.concerns(report, found),
-        sections.hardware(report),
-        sections.fleet(report),
-        sections.billed(report),
-        sections.over_time(report),
-        sections.savings(report),
-        _footer(report),
-    )
-    page = tag("html", head, tag("body", body, report.history.element()), lang="en")
-    return f"<!doctype html>\n{page}\n"
 
 
-def _footer(report: CostReport) -> Markup:
-    return tag(
-        "footer",
-        tag(
-            "p",
-            "The Hub bills each replica by the begun minute while a Space starts and runs on hardware that "
-            "costs. The estimates leave out credits, agreements, taxes and storage. The Hub's price list "
-            f"has no date of its own; this one was read on {moment(report.prices.as_of)}.",
-        ),
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("airflow_provider_hfspaces.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+
+
+def _printable(value: Any) -> Any:
+    """Text without control characters: the Hub's answers may contain any. Markup of a template stays."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)

@@ -1,4 +1,4 @@
-"""What is on and should perhaps not be."""
+"""Find the Spaces that are on and should perhaps not be."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from airflow_provider_hfspaces.reports.words import duration, parsed
 
 __all__ = ["Finding", "findings"]
 
-_LONGEST_SLEEP_TIME = 24 * 3600
-_LONGEST_START = 3600
-_LONGEST_GPU = 24 * 3600
+_LONG_SLEEP_TIME_SECONDS = 24 * 3600
+_LONG_START_SECONDS = 3600
+_LONG_GPU_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Finding:
     """A Space that somebody should look at.
 
-    :ivar reasons: a few words each.
+    :ivar reasons: why, in a few words each.
     :ivar hourly: USD per hour, once its build is done if it is building; ``None`` if not known.
     """
 
@@ -36,44 +36,44 @@ class Finding:
 
 
 def findings(report: CostReport) -> list[Finding]:
-    """What to look at, the dearest first."""
-    found = []
+    """The Spaces to look at, the most expensive first."""
+    result = []
     for space in report.fleet.spaces:
         info = report.spaces.get(space.repo_id)
         reasons = _reasons(report, space, info.runtime if info else None)
         if reasons:
-            found.append(Finding(space.repo_id, tuple(reasons), space.when_started))
-    return found
+            result.append(Finding(space.repo_id, tuple(reasons), space.when_started))
+    return result
 
 
 def _reasons(report: CostReport, space: SpaceCost, runtime: SpaceRuntime | None) -> list[str]:
     if runtime is None:
-        return ["the Hub does not say what it is doing"]
+        return ["the Hub reports no state that can be read"]
     if not (space.is_billed or space.will_be_billed):
         if space.hourly is None:
-            return ["the Hub does not say on which hardware it runs"]
-        return _billed_all_the_same(report, space)
+            return ["the Hub does not report its hardware"]
+        return _billed_although_off(report, space)
     reasons = []
     if space.when_started is None:
         reasons.append(f"the Hub lists no price for {space.hardware}")
     if runtime.sleep_time is None:
         reasons.append("never sleeps: it has no sleep time")
-    elif runtime.sleep_time > _LONGEST_SLEEP_TIME:
+    elif runtime.sleep_time > _LONG_SLEEP_TIME_SECONDS:
         reasons.append(f"sleeps only after {duration(runtime.sleep_time)} without a visitor")
     seconds = _on_for(report, space)
-    if _is_gpu(report, space) and seconds > _LONGEST_GPU:
-        reasons.append(f"on a GPU for {duration(seconds)}, as far as is known")
+    if _is_gpu(report, space) and seconds > _LONG_GPU_SECONDS:
+        reasons.append(f"on a GPU for at least {duration(seconds)}")
     starting = _seen_for(report, space, stage=True)
-    if space.stage == SpaceStage.APP_STARTING and starting > _LONGEST_START:
+    if space.stage == SpaceStage.APP_STARTING and starting > _LONG_START_SECONDS:
         reasons.append(f"starting for {duration(starting)}, and billed for it")
     return reasons
 
 
-def _billed_all_the_same(report: CostReport, space: SpaceCost) -> list[str]:
+def _billed_although_off(report: CostReport, space: SpaceCost) -> list[str]:
     active = report.usage.active(space.repo_id) if report.usage else None
     if active is None or space.stage in BILLED_STAGES:
         return []
-    return [f"is {space.stage}, and the Hub's meter for {active.hardware} still runs"]
+    return [f"is {space.stage}, but the Hub still bills {active.hardware}"]
 
 
 def _is_gpu(report: CostReport, space: SpaceCost) -> bool:
@@ -82,7 +82,7 @@ def _is_gpu(report: CostReport, space: SpaceCost) -> bool:
 
 
 def _on_for(report: CostReport, space: SpaceCost) -> float:
-    """Seconds on this hardware, by the Hub's meter or by the reports in a row that have seen it."""
+    """Seconds on this hardware, by the Hub's billing or by consecutive reports."""
     active = report.usage.active(space.repo_id) if report.usage else None
     metered = 0.0
     if active and active.active_minutes and active.hardware == space.hardware:

@@ -1,4 +1,4 @@
-"""What past reports said, kept in the page itself."""
+"""The history of past reports, which the page itself stores."""
 
 from __future__ import annotations
 
@@ -11,28 +11,26 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_hfspaces.hub.cost.prices import FleetCost
-from airflow_provider_hfspaces.reports.markup import Markup
 from airflow_provider_hfspaces.reports.words import is_plausible, parsed
 
-__all__ = ["MOST", "DamagedHistory", "History", "On"]
+__all__ = ["MAX_ENTRIES", "DamagedHistory", "History", "On"]
 
-MOST = 400
-"""Entries of a kind that are kept; the oldest go first."""
+MAX_ENTRIES = 400
+"""Number of entries of a kind that are stored; the oldest are dropped."""
 
-_ELEMENT = '<script type="application/json" id="hf-spaces-history">'
-_IN_PAGE = re.compile(re.escape(_ELEMENT) + r"(.*?)</script>", re.DOTALL)
+_ELEMENT = re.compile(r'<script type="application/json" id="hf-spaces-history">(.*?)</script>', re.DOTALL)
 
 
 class DamagedHistory(ValueError):
-    """A page that holds no history that can be read."""
+    """A page without a history that can be read."""
 
 
 @dataclass(frozen=True)
 class On:
-    """Since when a Space has been seen on billed hardware, and in its stage, in every report.
+    """How long a Space has been on paid hardware, and in its stage, in every report.
 
-    :ivar since: of the first report in a row that saw it on this hardware, as ISO 8601.
-    :ivar stage_since: likewise for the stage.
+    :ivar since: time of the first of consecutive reports on this hardware, as ISO 8601.
+    :ivar stage_since: time of the first of consecutive reports in this stage, as ISO 8601.
     """
 
     hardware: str
@@ -43,12 +41,12 @@ class On:
 
 @dataclass(frozen=True)
 class History:
-    """What past reports about an owner said, oldest first.
+    """Past reports about an owner, the oldest first.
 
-    :ivar fleet: ``{"at", "hourly_cost", "spaces", "billed", "unknown"}`` of each report.
-    :ivar savings: ``{"at", "saved", "restarted", "failed"}`` of each morning's restart.
-    :ivar on: what is on since when, by Space.
-    :ivar dropped: how many entries could not be read.
+    :ivar fleet: ``{"at", "hourly_cost", "spaces", "billed", "unknown"}`` for each report.
+    :ivar savings: ``{"at", "saved", "restarted", "failed"}`` for each restart.
+    :ivar on: the Spaces on paid hardware, by id.
+    :ivar dropped: number of stored entries that could not be read.
     """
 
     owner: str
@@ -59,43 +57,38 @@ class History:
 
     @classmethod
     def from_page(cls, page: str) -> History:
-        """The history in a page that :meth:`element` is part of.
+        """Read the history that a page stores.
 
-        :raises DamagedHistory: if there is none that can be read.
+        :raises DamagedHistory: if the page stores none, or if it cannot be read.
         """
-        found = _IN_PAGE.search(page)
-        if found is None:
-            raise DamagedHistory("there is no history in it")
+        element = _ELEMENT.search(page)
+        if element is None:
+            raise DamagedHistory("it contains no history")
         try:
-            said = json.loads(found[1])
-            owner, fleet, savings, on = said["owner"], said["fleet"], said["savings"], said["on"]
+            stored = json.loads(element[1])
+            owner, fleet, savings, on = stored["owner"], stored["fleet"], stored["savings"], stored["on"]
             readable = {repo_id: On(**each) for repo_id, each in on.items() if _is_on(each)}
             fleet_kept = tuple(each for each in fleet if _is_entry(each, _FLEET))
             savings_kept = tuple(each for each in savings if _is_entry(each, _SAVINGS))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise DamagedHistory("its history is no JSON of a report") from error
+            raise DamagedHistory("its history cannot be read") from error
         kept = len(readable) + len(fleet_kept) + len(savings_kept)
         dropped = len(on) + len(fleet) + len(savings) - kept
         return cls(str(owner), fleet_kept, savings_kept, readable, dropped)
 
-    def element(self) -> Markup:
-        """The history as an element of a page, which no browser shows or runs."""
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON, as a page stores it."""
         on = {repo_id: vars(each) for repo_id, each in self.on.items()}
-        said = {"owner": self.owner, "fleet": self.fleet, "savings": self.savings, "on": on}
-        text = json.dumps(said, allow_nan=False)
-        # Nothing in it may end the element.
-        for character in "<>&":
-            text = text.replace(character, f"\\u{ord(character):04x}")
-        return Markup(f"{_ELEMENT}{text}</script>")
+        return {"owner": self.owner, "fleet": self.fleet, "savings": self.savings, "on": on}
 
     def with_report(
         self, at: datetime, fleet: FleetCost, savings: Iterable[Mapping[str, Any]] = ()
     ) -> History:
-        """The history with a further report.
+        """The history with one more report.
 
-        :param at: when the report was made.
-        :param savings: entries of :attr:`savings`; one whose ``at`` is known already is not counted
-            again.
+        :param at: the time of the report.
+        :param savings: further entries of :attr:`savings`. Entries whose ``at`` is already stored are
+            ignored.
         """
         entry = {
             "at": at.isoformat(),
@@ -122,7 +115,7 @@ class History:
 
     @property
     def saved(self) -> float:
-        """USD, over all entries that are kept."""
+        """USD saved, over all stored entries."""
         return round(math.fsum(each["saved"] for each in self.savings), 2)
 
 
@@ -134,7 +127,7 @@ def _joined(known: Iterable[dict[str, Any]], new: Iterable[dict[str, Any]]) -> t
     by_moment: dict[datetime | None, dict[str, Any]] = {}
     for each in (*known, *new):
         by_moment.setdefault(parsed(each["at"]), each)
-    return tuple(each for _, each in sorted(by_moment.items(), key=lambda item: str(item[0])))[-MOST:]
+    return tuple(each for _, each in sorted(by_moment.items(), key=lambda item: str(item[0])))[-MAX_ENTRIES:]
 
 
 def _is_entry(entry: Any, numbers: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""All that a page on an owner's Spaces is made of."""
+"""The data of a report on an owner's Spaces."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["CostReport"]
 
 @dataclass(frozen=True)
 class CostReport:
-    """One look at an owner's Spaces.
+    """An owner's Spaces and what they cost, at one point in time.
 
-    :ivar at: when, in UTC.
-    :ivar endpoint: address of the Hub, for links.
-    :ivar spaces: by id.
-    :ivar usage: what the Hub says that it billed; ``None`` where that could not be read.
-    :ivar no_usage: why it could not be.
-    :ivar history: of past reports and this one.
-    :ivar selection: which Spaces were looked at, in words, if not all.
+    :ivar at: the time of the report, in UTC.
+    :ivar endpoint: the address of the Hub, for links.
+    :ivar spaces: the Spaces by id.
+    :ivar history: past reports and this one.
+    :ivar usage: what the Hub billed; ``None`` if it could not be read.
+    :ivar no_usage: why the billing could not be read.
+    :ivar selection: which Spaces the report is about, in words; ``None`` for all of them.
     """
 
     owner: str

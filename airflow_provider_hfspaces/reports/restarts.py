@@ -1,4 +1,4 @@
-"""What the reports of RestartSpacesOperator say of savings."""
+"""The savings in the reports of RestartSpacesOperator."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["Restarts", "restarts"]
 
 @dataclass(frozen=True)
 class Restarts:
-    """Reports that have been checked."""
+    """Valid reports of restarts."""
 
     reports: tuple[Mapping[str, Any], ...]
 
     def of(self, owner: str, log: Any) -> list[dict[str, Any]]:
-        """The savings of those about this owner, as a history keeps them. A dry run saved nothing.
+        """The savings of one owner, as entries of a history. Dry runs save nothing.
 
-        Reports of one moment, as mapped tasks make them, are one entry.
+        Reports with the same time, such as those of mapped tasks, become one entry.
         """
         entries: dict[Any, dict[str, Any]] = {}
         counted: list[Mapping[str, Any]] = []
         for report in self.reports:
             about = report.get("owner")
             if report.get("dry_run"):
-                log.info("The restart of %s was a dry run, which saves nothing.", report["at"])
+                log.info("The restart of %s is not counted: it was a dry run.", report["at"])
             elif about is not None and str(about).casefold() != owner.casefold():
-                log.warning("The restart of %s is about %s and is not counted.", report["at"], about)
+                log.warning("The restart of %s is not counted: it is about %s.", report["at"], about)
             elif report not in counted:
                 counted.append(report)
                 entry, at = _entry(report), parsed(report["at"])
@@ -42,21 +42,21 @@ class Restarts:
         return list(entries.values())
 
 
-def restarts(given: Any) -> Restarts:
-    """Read what a user gave: a report, several, none, or one of these as a template renders it.
+def restarts(value: Any) -> Restarts:
+    """Read the ``savings`` of an operator: a report, several, none, or the text that a template renders.
 
     :raises InvalidInput: for anything else.
     """
-    if isinstance(given, str):
-        given = _from_text(given)
-    if given is None:
+    if isinstance(value, str):
+        value = _from_text(value)
+    if value is None:
         return Restarts(())
-    if isinstance(given, Mapping):
-        return Restarts((_checked(given),))
-    if isinstance(given, Iterable) and not isinstance(given, (str, bytes)):
-        # A run in which nothing was restarted pushes nothing.
-        return Restarts(tuple(_checked(each) for each in given if each is not None))
-    raise _not_a_report(given)
+    if isinstance(value, Mapping):
+        return Restarts((_checked(value),))
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        # A restart task that was skipped pushes no report.
+        return Restarts(tuple(_checked(each) for each in value if each is not None))
+    raise _not_a_report(value)
 
 
 def _from_text(text: str) -> Any:
@@ -101,7 +101,7 @@ def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     return {"at": one["at"], **numbers, "saved": round(numbers["saved"], 6)}
 
 
-def _not_a_report(given: Any) -> InvalidInput:
+def _not_a_report(value: Any) -> InvalidInput:
     return InvalidInput(
-        f"savings takes what RestartSpacesOperator returns, or a list of that; got {given!r:.200}."
+        f"savings must be the report of a RestartSpacesOperator or a list of them; got {value!r:.200}."
     )

@@ -1,4 +1,4 @@
-"""Amounts, times and moments in words."""
+"""Amounts, durations and times in words, and times from text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LARGEST_AMOUNT = 1e12
 
 
 def usd(amount: float | None) -> str:
-    """An amount: ``$1,971.00``, ``$0.0067`` below a cent, ``$12,345`` above 10,000, ``?`` if not known."""
+    """An amount: ``$1,971.00``, ``$0.0067`` below a cent, ``$12,345`` from 10,000 on, ``?`` if unknown."""
     if amount is None:
         return "?"
     sign, size = ("-" if amount < 0 else ""), abs(amount)
@@ -22,13 +22,13 @@ def usd(amount: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time by its two largest units: ``1 h 30 min``, ``2 days``."""
-    left, said = round(seconds), []
+    """A duration in its two largest units: ``1 h 30 min``, ``2 days``."""
+    remaining, parts = round(seconds), []
     for size, one, many in ((86_400, "day", "days"), (3600, "h", "h"), (60, "min", "min"), (1, "s", "s")):
-        count, left = divmod(left, size)
+        count, remaining = divmod(remaining, size)
         if count:
-            said.append(f"{count:,} {one if count == 1 else many}")
-    return " ".join(said[:2]) or "0 s"
+            parts.append(f"{count:,} {one if count == 1 else many}")
+    return " ".join(parts[:2]) or "0 s"
 
 
 def parsed(text: object) -> datetime | None:
@@ -56,10 +56,10 @@ def is_plausible(amount: object) -> bool:
 
 
 def moment(when: datetime) -> str:
-    """To the minute: ``2026-11-23 20:00 UTC``."""
+    """A time to the minute: ``2026-11-23 20:00 UTC``."""
     return when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def day(when: datetime) -> str:
-    """``2026-11-23``, in UTC."""
+    """A date in UTC: ``2026-11-23``."""
     return when.astimezone(timezone.utc).strftime("%Y-%m-%d")

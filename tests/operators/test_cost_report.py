@@ -19,12 +19,13 @@ from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowFailExcep
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.emulator.faults.rules import Fault
 from airflow_provider_hfspaces.operators.cost import SpacesCostReportOperator
-from airflow_provider_hfspaces.reports.history import MOST, History
+from airflow_provider_hfspaces.reports.history import MAX_ENTRIES, History
 from tests.airflow_tools import Try, connection
 from tests.conftest import TaskLog
 from tests.stub import Say, StubHub
 
 HOUR = 3600
+ELEMENT = '<script type="application/json" id="hf-spaces-history">'
 Report = Callable[..., dict[str, Any]]
 
 
@@ -167,7 +168,7 @@ def test_an_owner_without_spaces_gets_a_page_all_the_same(
     hub.add_organization("acme", members={"alice": "admin"})
     result = report(allow_empty=True)
     assert (result["fleet"]["spaces"], result["fleet"]["hourly_cost"]) == (0, 0)
-    assert "no Spaces that the token may see" in Page(page.read_text()).text
+    assert "no Spaces that the token can see" in Page(page.read_text()).text
 
 
 def test_a_price_that_is_not_known_is_no_zero(hub: HubEmulator, report: Report, page: Path) -> None:
@@ -180,7 +181,7 @@ def test_a_price_that_is_not_known_is_no_zero(hub: HubEmulator, report: Report, 
         {"repo_id": "acme/big", "reasons": ["the Hub lists no price for h200"], "hourly_cost": None}
     ]
     assert result["billing"]["difference"] is None
-    assert "1 at a cost that is not known" in Page(page.read_text()).text
+    assert "1 at an unknown cost" in Page(page.read_text()).text
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ def test_a_gpu_that_the_meter_has_run_for_a_day_is_named(hub: HubEmulator, repor
             hub.space(f"acme/{name}").visit()
     (found,) = report()["findings"]
     assert found["repo_id"] == "acme/gpu"
-    assert found["reasons"] == ["on a GPU for 1 day 6 h, as far as is known"]
+    assert found["reasons"] == ["on a GPU for at least 1 day 6 h"]
 
 
 def test_a_gpu_that_each_report_has_seen_since_yesterday_is_named(
@@ -331,7 +332,7 @@ def test_a_meter_that_runs_for_what_does_not_run_is_named(
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
         result = Try().run(SpacesCostReportOperator(task_id="report", author="acme", path=str(page)))
     (found,) = result["findings"]
-    assert found["reasons"] == ["is RUNTIME_ERROR, and the Hub's meter for t4-small still runs"]
+    assert found["reasons"] == ["is RUNTIME_ERROR, but the Hub still bills t4-small"]
 
 
 # What the Hub billed
@@ -422,7 +423,7 @@ def test_what_no_restart_has_done_is_no_saving(
     others = restart("2026-11-24T07:00:00+00:00", owner="other")
     assert report(savings=[dry, others, None])["savings_total"] == 0
     assert history(page).savings == ()
-    assert "is about other and is not counted" in task_log.text
+    assert "is not counted: it is about other" in task_log.text
 
 
 @pytest.mark.parametrize("render", [json.dumps, str])
@@ -456,18 +457,21 @@ def test_a_history_does_not_grow_for_ever(hub: HubEmulator, report: Report, page
     ]
     report(savings=reports)
     kept = history(page)
-    assert len(kept.savings) == MOST
+    assert len(kept.savings) == MAX_ENTRIES
     assert kept.savings[-1]["at"] == reports[-1]["at"]
 
 
 @pytest.mark.parametrize(
     ("there", "said"),
     [
-        ("", "there is no history in it"),
-        ("<html>Something else</html>", "there is no history in it"),
-        ('<script type="application/json" id="hf-spaces-history">{"owner": </script>', "no JSON of a report"),
-        ('<script type="application/json" id="hf-spaces-history">[]</script>', "no JSON of a report"),
-        ("\ufffd\x00", "there is no history in it"),
+        ("", "it contains no history"),
+        ("<html>Something else</html>", "it contains no history"),
+        (
+            '<script type="application/json" id="hf-spaces-history">{"owner": </script>',
+            "its history cannot be read",
+        ),
+        ('<script type="application/json" id="hf-spaces-history">[]</script>', "its history cannot be read"),
+        ("\ufffd\x00", "it contains no history"),
     ],
 )
 def test_a_damaged_page_is_replaced_with_a_warning(
@@ -520,7 +524,7 @@ def test_a_history_of_impossible_numbers_and_times_is_read_without_them(
     on = {"hardware": "t4-small", "since": "0001-01-01T00:00:00", "stage": "RUNNING", "stage_since": "x"}
     stored = {"owner": "acme", "fleet": [], "savings": savings, "on": {"acme/gpu": on}}
     page.parent.mkdir()
-    page.write_text(f'<script type="application/json" id="hf-spaces-history">{json.dumps(stored)}</script>')
+    page.write_text(f"{ELEMENT}{json.dumps(stored)}</script>")
     assert report()["savings_total"] == 4.4
     assert "6 entries of its history cannot be read" in task_log.text
     assert "$4.40 saved by 1 pause, estimated" in Page(page.read_text()).text
@@ -743,17 +747,20 @@ def test_any_storage_of_airflow_keeps_it(hub: HubEmulator, report: Report, tmp_p
         ({"path": "/"}, "is not the path of a file"),
         ({"path": "."}, "is a folder"),
         ({"path": "nowhere://x/y.html"}, "nowhere://x/y.html"),
-        ({"savings": {"action": "pause", "at": "2026-11-23T07:00:00+00:00", "spaces": []}}, "savings takes"),
-        ({"savings": 5}, "savings takes"),
-        ({"savings": "{{ nothing }}"}, "savings takes"),
-        ({"savings": restart("yesterday")}, "savings takes"),
-        ({"savings": restart("2026-11-23T07:00:00+00:00", float("nan"))}, "savings takes"),
+        (
+            {"savings": {"action": "pause", "at": "2026-11-23T07:00:00+00:00", "spaces": []}},
+            "savings must be",
+        ),
+        ({"savings": 5}, "savings must be"),
+        ({"savings": "{{ nothing }}"}, "savings must be"),
+        ({"savings": restart("yesterday")}, "savings must be"),
+        ({"savings": restart("2026-11-23T07:00:00+00:00", float("nan"))}, "savings must be"),
         ({"include": 5}, "include is a string"),
         ({"exclude": [5]}, "exclude is a string"),
         ({"mode": "rw"}, "mode='rw' is not a file mode"),
         ({"mode": 0o1777}, "is not a file mode"),
-        ({"savings": restart("2026-11-23T07:00:00+00:00", 10**400)}, "savings takes"),
-        ({"savings": restart("0001-01-01T00:00:00+00:00")}, "savings takes"),
+        ({"savings": restart("2026-11-23T07:00:00+00:00", 10**400)}, "savings must be"),
+        ({"savings": restart("0001-01-01T00:00:00+00:00")}, "savings must be"),
         ({"author": "a/b"}, "no name of a user or an organization"),
     ],
 )
