@@ -96,7 +96,11 @@ def check_wheel_contents(wheel: Path) -> None:
     }
     info = {name for name in names if name.split("/")[0].endswith(".dist-info")}
     compare("the wheel", names - info, wanted)
-    for name in (f"{PACKAGE}/py.typed", f"{PACKAGE}/emulator/start_page.py"):
+    for name in (
+        f"{PACKAGE}/py.typed",
+        f"{PACKAGE}/reports/templates/cost_page.html",
+        f"{PACKAGE}/emulator/start_page.py",
+    ):
         if name not in names:
             fail(f"The wheel has no {name}.")
     if not any(name.endswith("/licenses/LICENSE") for name in info):
