@@ -414,6 +414,24 @@ class TestRestore:
         assert space.requested_hardware == "cpu-basic"
         assert "Putting Space acme/whisper on cpu-basic instead" in task_log.text
 
+    @pytest.mark.parametrize("status", [402, 403, 503])
+    def test_the_space_is_paused_if_the_hub_rejects_every_way_back(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog, status: int
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="status", status=status, path="/hardware", message="CPU-basic quota limit")
+        notifier = RestoreHardwareNotifier(SPACE, from_task="snapshot", timeout=0.5)
+        send(notifier, Failed().recorded("snapshot").context)
+        assert space.stage == "PAUSED"
+        assert "Space acme/whisper is paused and costs nothing, because the Hub rejected" in task_log.text
+        assert "may go on costing money" not in task_log.text
+
+    def test_replicas_come_back(self, hub: HubEmulator, send: Send) -> None:
+        space = hub.add_space(SPACE)
+        failed = Failed().recorded("snapshot", hardware="t4-small", replicas=3)
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
+        assert (space.requested_hardware, space.replicas) == ("t4-small", 3)
+
     def test_a_fallback_that_there_is_not_is_never_asked_for(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:

@@ -346,6 +346,18 @@ class TestKill:
 
         asyncio.run(asyncio.wait_for(cancelled_twice(), 30))
 
+    def test_the_space_is_paused_if_the_hub_rejects_every_way_back(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="status", status=402, path="/hardware", message="CPU-basic quota limit")
+        task_state(monkeypatch, "failed")
+        asyncio.run(self.waiting().on_kill())
+        assert space.stage == "PAUSED"
+        assert (
+            "is paused and costs nothing, because the Hub rejected cpu-upgrade and cpu-basic" in task_log.text
+        )
+
     def test_nothing_is_restored_without_cancel_on_kill(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         assert Try().deferral(upgrade(cancel_on_kill=False)).trigger.put_back is None
