@@ -15,6 +15,7 @@ from airflow_provider_hfspaces.operators.hardware import (
 )
 from airflow_provider_hfspaces.rendered import is_runtime_value
 from airflow_provider_hfspaces.require import require_before, require_hardware
+from airflow_provider_hfspaces.task_groups import graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,7 +239,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
 
     def get_leaves(self) -> Generator[Any, None, None]:
         """What follows the group follows ``done``, and is skipped where the work is skipped."""
-        yield from (task for task in self._ends(self._work()) if not task.is_teardown)
+        yield from (task for task in graph.ends(self._work()) if not task.is_teardown)
         yield self.done
 
     def _wire(self) -> None:
@@ -255,21 +256,25 @@ class SpaceHardwareTaskGroup(TaskGroup):
                 f"Task group {self.group_id!r} has no tasks: create those that need {self._hardware} inside "
                 f"its with block."
             )
-        outside = self._outside(work)
+        roots, ends = graph.roots(work), graph.ends(work)
+        inner = {task.task_id for group in self._inner_groups() for task in group._own_tasks()}
+        before_joins = graph.before_joins(work, inner)
+        outside = graph.outside(work, {task.task_id for task in self.iter_tasks()})
         self.snapshot.set_downstream(self.upgrade)
-        for task in self._roots(work):
+        for task in roots:
+            self._refuse_trigger_rule(task)
             self.upgrade.set_downstream(task)
         for task in outside:
             task.set_downstream(self.snapshot)
-        for task in self._ends(work):
+        for task in ends:
             if task.is_teardown:
                 task.set_downstream(self.restore)
-            elif _skips_followers(task):
+            elif graph.skips_followers(task):
                 task.set_downstream(self.done)
                 self._after_branch(task).set_downstream([self.restore, self.outcome])
             else:
                 task.set_downstream([self.restore, self.outcome, self.done])
-        for task in self._before_joins(work):
+        for task in before_joins:
             task.set_downstream(self.restore)
         self.restore.set_downstream([self.outcome, self.done])
         self.restore.as_teardown(setups=[self.snapshot, self.upgrade])
@@ -289,6 +294,14 @@ class SpaceHardwareTaskGroup(TaskGroup):
         barrier.as_teardown(setups=[self.snapshot])
         barrier.trigger_rule = "none_failed"
         return barrier
+
+    def _refuse_trigger_rule(self, first: Any) -> None:
+        if (rule := graph.trigger_rule(first)) != "all_success":
+            raise ValueError(
+                f"Task {first.task_id!r} is the first of task group {self.group_id!r} and has the trigger "
+                f"rule {rule}: it follows a setup task, after which Airflow allows only all_success. "
+                f"Give it that rule, or put a task with that rule before it."
+            )
 
     def _refuse_runtime_values(self, **arguments: Any) -> None:
         for name, value in arguments.items():
@@ -321,72 +334,6 @@ class SpaceHardwareTaskGroup(TaskGroup):
                 yield group
             groups += [child for child in group.children.values() if isinstance(child, TaskGroup)]
 
-    def _roots(self, work: list[Any]) -> list[Any]:
-        """The tasks of the work that follow no other task of the work.
-
-        :raises ValueError: if Airflow would refuse one of them as the follower of a setup task.
-        """
-        ids = {task.task_id for task in work}
-        roots = [task for task in work if not task.upstream_task_ids & ids]
-        for task in roots:
-            if str(getattr(task.trigger_rule, "value", task.trigger_rule)) != "all_success":
-                raise ValueError(
-                    f"Task {task.task_id!r} is the first of task group {self.group_id!r} and has the trigger "
-                    f"rule {task.trigger_rule!s}: it follows a setup task, after which Airflow allows only "
-                    f"all_success. Give it that rule, or put a task with that rule before it."
-                )
-        return roots
-
-    def _ends(self, work: list[Any]) -> list[Any]:
-        """The tasks of the work that no other task of the work follows, apart from their teardowns."""
-        by_id = {task.task_id: task for task in work}
-
-        def is_followed(task: Any) -> bool:
-            followers = [by_id[each] for each in task.downstream_task_ids if each in by_id]
-            return any(task.is_teardown or not each.is_teardown for each in followers)
-
-        return [task for task in work if not is_followed(task)]
-
-    def _outside(self, work: list[Any]) -> list[Any]:
-        """The tasks outside the group that ``snapshot`` waits for, because the work does.
-
-        Not those that a branch or the group itself decides on, nor those that may fail without
-        consequences for the work.
-        """
-        ids = {task.task_id for task in self.iter_tasks()}
-        found: dict[str, Any] = {}
-        for task in work:
-            if str(getattr(task.trigger_rule, "value", task.trigger_rule)) != "all_success":
-                continue
-            for upstream in task.upstream_list:
-                if (
-                    upstream.task_id not in ids
-                    and not _skips_followers(upstream)
-                    and not upstream.get_flat_relative_ids(upstream=True) & ids
-                ):
-                    found[upstream.task_id] = upstream
-        return list(found.values())
-
-    def _before_joins(self, work: list[Any]) -> list[Any]:
-        """The tasks that may still run when a task after them is over already.
-
-        Where two branches of the work meet, one that fails or is skipped ends the task after both.
-        Airflow before 3.3 looks only at the direct upstream of a teardown.
-        """
-        ids = {task.task_id for task in work}
-        inner = {task.task_id for group in self._inner_groups() for task in group._own_tasks()}
-        ends = {task.task_id for task in self._ends(work)}
-        found: dict[str, Any] = {}
-        for task in work:
-            before = [each for each in task.upstream_list if each.task_id in ids - inner]
-            if len(before) > 1 and task.task_id not in inner:
-                found |= {
-                    each.task_id: each
-                    for each in before
-                    if each.task_id not in ends and not each.is_teardown and not _skips_followers(each)
-                }
-        return list(found.values())
-
     def _hardware_users(self, work: list[Any]) -> list[Any]:
         """The tasks of the work that run only while the Space is on the hardware."""
         other = {
@@ -397,9 +344,3 @@ class SpaceHardwareTaskGroup(TaskGroup):
         return [
             task for task in work if task.task_id not in other and not task.is_setup and not task.is_teardown
         ]
-
-
-def _skips_followers(task: Any) -> bool:
-    """Whether a task is a branch or a short circuit, which skips tasks after it."""
-    kind = getattr(task, "operator_class", type(task))
-    return any(base.__name__ == "SkipMixin" for base in kind.__mro__)

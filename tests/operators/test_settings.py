@@ -1,4 +1,4 @@
-"""Secrets, variables, storage and volumes."""
+"""Operators on secrets, variables, storage tiers and volumes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PUBLIC_BY_MISTAKE = "tok-987654"
 VOLUME = {"type": "bucket", "source": "acme/data", "mount_path": "/data"}
 
 
-def test_a_secret_comes_and_goes(hub: HubEmulator, task_log: TaskLog) -> None:
+def test_a_secret_is_added_and_deleted(hub: HubEmulator, task_log: TaskLog) -> None:
     space = hub.add_space(SPACE)
     add = AddSecretOperator(
         task_id="add", repo_id=SPACE, key="KEY", value="s3cr3t-value", description="for x"
@@ -47,18 +47,18 @@ def test_a_secret_comes_and_goes(hub: HubEmulator, task_log: TaskLog) -> None:
     assert "value" not in add.template_fields
 
 
-def test_a_variable_comes_and_goes(hub: HubEmulator) -> None:
+def test_a_variable_is_added_and_deleted(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, variables={"A": {"key": "A", "value": "1"}})
     add = AddVariableOperator(task_id="add", repo_id=SPACE, key="B", value="2", description="second")
-    found = Try().run(add)
-    assert {key: each["value"] for key, each in found.items()} == {"A": "1", "B": "2"}
-    assert found["B"]["description"] == "second"
-    left = Try().run(DeleteVariableOperator(task_id="delete", repo_id=SPACE, key="A"))
-    assert set(left) == {"B"}
+    variables = Try().run(add)
+    assert {key: each["value"] for key, each in variables.items()} == {"A": "1", "B": "2"}
+    assert variables["B"]["description"] == "second"
+    remaining = Try().run(DeleteVariableOperator(task_id="delete", repo_id=SPACE, key="A"))
+    assert set(remaining) == {"B"}
     assert space.variables == {"B": "2"}
 
 
-def test_a_variable_that_looks_like_a_secret_is_hidden(hub: HubEmulator, task_log: TaskLog) -> None:
+def test_the_value_of_a_variable_with_a_secrets_name_is_hidden(hub: HubEmulator, task_log: TaskLog) -> None:
     space = hub.add_space(SPACE)
     run = Try()
     result = run.run(
@@ -79,7 +79,7 @@ def test_a_bad_key_is_refused(hub: HubEmulator, kind: Any, key: str) -> None:
     assert hub.requests == []
 
 
-def test_volumes_come_and_go(hub: HubEmulator) -> None:
+def test_volumes_are_mounted_and_unmounted(hub: HubEmulator) -> None:
     for body in ("volumes", "empty", "runtime"):
         hub.settings.volumes_body = body
         space = hub.add_space(f"acme/{body}")
@@ -94,7 +94,7 @@ def test_volumes_come_and_go(hub: HubEmulator) -> None:
         hub.world.requests.clear()
 
 
-def test_a_volume_that_is_none_is_refused(hub: HubEmulator) -> None:
+def test_a_volume_that_is_not_valid_is_refused(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     with pytest.raises(AirflowFailException, match="mount path"):
         Try().run(
@@ -104,7 +104,7 @@ def test_a_volume_that_is_none_is_refused(hub: HubEmulator) -> None:
 
 
 @pytest.mark.parametrize("refusal", ["retired", "gone", "bad_request"])
-def test_however_the_hub_refuses_storage_volumes_are_named_instead(hub: HubEmulator, refusal: str) -> None:
+def test_the_error_for_a_refused_storage_tier_names_volumes(hub: HubEmulator, refusal: str) -> None:
     hub.settings.storage = refusal
     hub.add_space(SPACE)
     for operator in (
@@ -115,7 +115,7 @@ def test_however_the_hub_refuses_storage_volumes_are_named_instead(hub: HubEmula
             Try().run(operator)
 
 
-def test_storage_where_the_hub_still_has_it(hub: HubEmulator) -> None:
+def test_a_storage_tier_is_requested_and_deleted_if_the_hub_still_offers_it(hub: HubEmulator) -> None:
     hub.settings.storage = "works"
     hub.add_space(SPACE)
     ask = RequestStorageOperator(task_id="ask", repo_id=SPACE, storage="medium")
@@ -123,7 +123,7 @@ def test_storage_where_the_hub_still_has_it(hub: HubEmulator) -> None:
     assert Try().run(DeleteStorageOperator(task_id="delete", repo_id=SPACE))["storage"] is None
 
 
-def test_a_tier_that_there_never_was_is_refused(hub: HubEmulator) -> None:
+def test_an_unknown_storage_tier_is_refused(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     with pytest.raises(AirflowFailException, match="small, medium, large"):
         Try().run(RequestStorageOperator(task_id="ask", repo_id=SPACE, storage="huge"))

@@ -96,7 +96,7 @@ def test_work_that_alone_is_cleared_refuses_the_wrong_hardware(airflow: LeasedAi
     clear = {"dry_run": False, "dag_run_id": "run", "only_failed": True}
     airflow.call("POST", "only_failed_cleared/clearTaskInstances", clear)
     airflow.ends("only_failed_cleared", "failed")
-    assert "needs Space acme/only_failed_cleared to run on t4-small" in airflow.log_of("only_failed_cleared")
+    assert "Space acme/only_failed_cleared is not on t4-small" in airflow.log_of("only_failed_cleared")
     assert not (airflow.signals / "only_failed_cleared.run.works").exists()
 
 
