@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.calls import Call
@@ -48,6 +48,8 @@ __all__ = [
 ]
 
 module_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 NEVER_SLEEP = -1
 """The sleep time that means never, in the Hub's own spelling."""
@@ -247,12 +249,12 @@ def plan_pause(repo_id: str, runtime: SpaceRuntime | None = None) -> Steps[Space
 
 
 def plan_change(
-    call: Call[SpaceRuntime],
+    call: Call[T],
     has_taken_effect: Callable[[SpaceRuntime], bool],
     *,
     patience: Patience = Patience(),
     log: Any = module_log,
-) -> Steps[SpaceRuntime]:
+) -> Steps[T | SpaceRuntime]:
     """Send one change; if its answer is lost, the runtime tells whether it took effect.
 
     A change that left no trace is sent once more, unless the client has repeated it already. An error
@@ -261,10 +263,11 @@ def plan_change(
 
     :param has_taken_effect: whether a runtime shows the change.
     """
+    answer: T
     runtime: SpaceRuntime
     try:
-        runtime = yield call
-        return runtime
+        answer = yield call
+        return answer
     except HubError as error:
         if not error.outcome_unknown and error.tries == 1:
             raise
@@ -285,8 +288,8 @@ def plan_change(
     if not lost.outcome_unknown:
         raise lost
     log.warning("Space %s shows no trace of the request: sending it again.", call.repo_id)
-    runtime = yield call
-    return runtime
+    answer = yield call
+    return answer
 
 
 def describe(runtime: SpaceRuntime) -> str:
@@ -366,8 +369,14 @@ def _move_settings(
     replicas = desired.replicas
     if replicas is not None and (runtime.replicas.requested or 1) != replicas:
         log.info("Setting the replicas of Space %s to %s.", desired.repo_id, replicas)
-        yield calls.set_replicas(desired.repo_id, replicas)
-        runtime = replace(runtime, replicas=replace(runtime.replicas, requested=replicas))
+        answer = yield from plan_change(
+            calls.set_replicas(desired.repo_id, replicas),
+            lambda now: now.replicas.requested == replicas,
+            patience=patience,
+            log=log,
+        )
+        # The Hub does not document what it answers here.
+        runtime = answer or replace(runtime, replicas=replace(runtime.replicas, requested=replicas))
     return runtime
 
 
@@ -452,15 +461,19 @@ def _end_the_bill(
         runtime = yield from plan_pause(repo_id, runtime)
     except HubError as error:
         log.error(
-            "Space %s may go on costing money: the Hub rejected %s and a pause. %s", repo_id, rejected, error
+            "Space %s may go on costing money: the Hub accepted neither %s nor a pause. %s",
+            repo_id,
+            rejected,
+            error,
         )
         return last
     if not last.permanent and not is_last_try:
         return last
+    verb = "rejected" if last.permanent else "did not accept"
     paused = RestoreRejected.from_rejection(
         last,
         repo_id,
-        f"Space {repo_id} is paused and costs nothing, because the Hub rejected {rejected}: "
+        f"Space {repo_id} is paused and costs nothing, because the Hub {verb} {rejected}: "
         f"{_reason(last)} Restart the Space when the Hub accepts its hardware again.",
         runtime,
     )

@@ -154,6 +154,17 @@ class TestLostAnswers:
         with pytest.raises(HubUnavailable, match="/pause"):
             on(hub, run)(plan_pause(SPACE))
 
+    @pytest.mark.parametrize("body", ["runtime", "empty"])
+    def test_replicas_that_were_set_are_not_an_error(
+        self, hub: HubEmulator, run: Executor, body: str
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hub.settings.change({"replicas_body": body})
+        hub.faults.add(kind="reset", path="/replicas", times=1, after=True)
+        assert on(hub, run)(plan_move(DesiredState(SPACE, replicas=2))).replicas.requested == 2
+        assert on(hub, run)(plan_move(DesiredState(SPACE, replicas=3))).replicas.requested == 3
+        assert space.replicas == 3
+
     def test_a_restart_that_worked_is_not_sent_again(self, hub: HubEmulator, run: Executor) -> None:
         space = hub.add_space(SPACE, stage="PAUSED")
         hub.faults.add(kind="reset", path="/restart", times=1, after=True)
