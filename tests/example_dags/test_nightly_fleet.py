@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from tests.airflow_tools import dag_file, run
-from tests.conftest import ROOT, TaskLog
+from tests.conftest import TaskLog
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -85,16 +85,6 @@ def test_run_by_cron() -> None:
     timetables = [dag.timetable for dag in (module.evening, module.morning)]
     cron = [getattr(timetable, "expression", None) or timetable.summary for timetable in timetables]
     assert cron == ["0 20 * * *", "0 7 * * *"]
-
-
-@pytest.mark.parametrize(
-    ("name", "part"), [("nightly_fleet", "evening"), ("nightly_fleet", "morning"), ("cost_guard", "guard")]
-)
-def test_the_documentation_shows_what_runs_here(name: str, part: str) -> None:
-    _, _, rest = (ROOT / "example_dags" / f"{name}.py").read_text().partition(f"# [START {part}]\n")
-    shown, end, _ = rest.partition(f"# [END {part}]")
-    assert end
-    assert f"```python\n{shown}```" in (ROOT / "docs" / "fleets.md").read_text()
 
 
 def posts(hub: HubEmulator) -> list[str]:
