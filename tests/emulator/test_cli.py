@@ -128,7 +128,7 @@ def test_has_a_bad_day_and_keeps_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--fault", "earthquake"], "A fault is one of"), (["--quota", "-1"], "at least 1")],
+    [(["--fault", "earthquake"], "kind of a fault must be one of"), (["--quota", "-1"], "at least 1")],
 )
 def test_says_what_is_wrong_with_a_fault(arguments: list[str], said: str) -> None:
     with emulator("--port", "0", *arguments) as process:

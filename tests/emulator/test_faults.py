@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import time
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.emulator.faults.rules import KINDS, Fault, Faults
+from airflow_provider_hfspaces.emulator.faults.kinds import KINDS
+from airflow_provider_hfspaces.emulator.faults.rules import Fault, Faults
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubUnavailable
 from airflow_provider_hfspaces.hub.http.client import HubClient
@@ -119,7 +121,7 @@ class TestBySeed:
         faults = Faults(seed)
         faults.add(kind="status", share=0.3)
         faults.add(kind="reset", share=0.1)
-        struck = [faults.of(*request) for request in requests]
+        struck = [faults.strike(*request) for request in requests]
         return [fault.kind if fault else None for fault in struck]
 
     def test_the_same_seed_strikes_the_same_requests_in_whatever_order(self) -> None:
@@ -167,15 +169,15 @@ class TestBySeed:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("kind=earthquake", "A fault is one of"),
+            ("kind=earthquake", "kind of a fault must be one of"),
             ("kind=status,colour=red", "no 'colour'"),
             ("share=0.5", "names no kind"),
             ("kind=reset,share=2", "0 to 1"),
-            ("kind=reset,share=much", "is a number"),
+            ("kind=reset,share=much", "must be a number"),
             ("kind=delay", "needs seconds"),
-            ("kind=drip,seconds=1,after=true", "always comes after"),
+            ("kind=drip,seconds=1,after=true", "acts in any case"),
             ("kind=status,path=(", "regular expression"),
-            ("kind=status,status=42", "HTTP"),
+            ("kind=status,status=42", "from 100 to 599"),
             ("kind=reset,after=perhaps", "true or false"),
         ],
     )
@@ -253,3 +255,9 @@ class TestOurClient:
     def test_no_kind_is_left_out(self) -> None:
         covered = {fault["kind"] for fault in self.RECOVERS} | {"html"}
         assert covered == set(KINDS)
+
+
+def test_the_documentation_describes_every_kind() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "emulator.md").read_text("utf-8")
+    for name, kind in KINDS.items():
+        assert f"| `{name}` | {kind.description} |" in page

@@ -1,1 +1,1 @@
-"""Faults: requests that go wrong on purpose, reproducibly."""
+"""Faults: the rules by which requests go wrong (``rules``), and what each kind does (``kinds``)."""

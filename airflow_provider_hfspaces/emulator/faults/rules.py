@@ -1,52 +1,39 @@
-"""What goes wrong with requests, on purpose and the same way each time.
+"""Faults: which requests go wrong, how often, and how.
 
-A fault says which requests it strikes, how many of them, and what happens. Whether it strikes one is
-drawn from the seed, the request and how often that request has come, and from nothing else: the same
-requests meet the same faults however threads and processes take turns.
+Whether a fault strikes a request depends only on the seed, on the request, and on how often that request has
+come before. The same requests therefore meet the same faults, however threads and processes take turns.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-__all__ = ["KINDS", "Fault", "Faults", "bad_day"]
+from airflow_provider_hfspaces.emulator.faults.kinds import KINDS
 
-KINDS = {
-    "status": "an error status, by default 503, with Retry-After if seconds are given",
-    "reset": "the connection is reset",
-    "silence": "the answer never comes",
-    "delay": "the answer comes so many seconds late",
-    "late": "the client gets a reset, or a status, at once; the Hub acts so many emulated seconds later",
-    "drip": "the answer comes byte by byte, over so many seconds",
-    "truncate": "the answer ends in the middle",
-    "html": "a proxy's page, by default with status 200",
-    "content_type": "the right answer under a wrong content type",
-    "clock_skew": "the answer's Date is off by so many seconds",
-}
-"""What each kind of fault does to an answer."""
-
-_WITH_SECONDS = ("delay", "drip", "clock_skew", "late")
-_EITHER_WAY = ("status", "reset", "silence", "html")
+__all__ = ["Fault", "Faults", "bad_day"]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong with some requests.
+    """A rule by which requests go wrong.
+
+        hub.faults.add(Fault("reset", method="POST", path="/restart$", after=True, times=1))
 
     :ivar kind: one of :data:`KINDS`.
-    :ivar share: of the requests that it may strike, 0 to 1.
-    :ivar times: how many it strikes at the most; ``None`` for any number.
-    :ivar method: only requests of this method.
-    :ivar path: only requests whose path this regular expression is found in.
-    :ivar status: of the answer, for ``status``, ``html`` and ``late``.
-    :ivar seconds: for ``delay``, ``drip``, ``clock_skew`` and ``late``; for ``status``, the value of
-        ``Retry-After``.
-    :ivar after: whether the Hub does what was asked before it goes wrong.
-    :ivar message: what the error answer says.
+    :ivar share: share of the matching requests that it strikes, 0 to 1.
+    :ivar times: how many requests it strikes at most; ``None`` for any number.
+    :ivar method: strike only requests with this method.
+    :ivar path: strike only requests whose path contains a match of this regular expression.
+    :ivar status: status of the answer, for ``status``, ``html`` and ``late``.
+    :ivar seconds: duration for ``delay``, ``drip``, ``clock_skew`` and ``late``; value of ``Retry-After``
+        for ``status``.
+    :ivar after: whether the Hub acts on the request before it goes wrong.
+    :ivar message: message of the error response.
+    :raises ValueError: for values that make no valid fault.
     """
 
     kind: str
@@ -62,66 +49,74 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"A fault is one of {', '.join(KINDS)}; got {self.kind!r}.")
+            raise ValueError(f"The kind of a fault must be one of {', '.join(KINDS)}; got {self.kind!r}.")
         if isinstance(self.share, bool) or not 0 <= float(self.share) <= 1:
-            raise ValueError(f"A fault's share is a number from 0 to 1; got {self.share!r}.")
+            raise ValueError(f"The share of a fault must be a number from 0 to 1; got {self.share!r}.")
         if self.times is not None and (isinstance(self.times, bool) or int(self.times) != self.times):
-            raise ValueError(f"A fault's times is a whole number; got {self.times!r}.")
+            raise ValueError(f"The times of a fault must be a whole number; got {self.times!r}.")
         if self.status is not None and not 100 <= self.status <= 599:
-            raise ValueError(f"A fault's status is one of HTTP; got {self.status!r}.")
-        if self.kind in _WITH_SECONDS and self.seconds is None:
-            raise ValueError(f"A fault of the kind {self.kind} needs seconds.")
-        if self.after and self.kind not in _EITHER_WAY:
-            raise ValueError(f"after is for {', '.join(_EITHER_WAY)}: {self.kind} always comes after.")
+            raise ValueError(f"The status of a fault must be from 100 to 599; got {self.status!r}.")
+        if KINDS[self.kind].needs_seconds and self.seconds is None:
+            raise ValueError(f"A fault of the kind {self.kind!r} needs seconds.")
+        if self.after and not KINDS[self.kind].skips:
+            kinds = ", ".join(name for name, kind in KINDS.items() if kind.skips)
+            raise ValueError(f"after is valid for {kinds}; with {self.kind!r} the Hub acts in any case.")
         try:
             object.__setattr__(self, "pattern", re.compile(self.path))
         except re.error as problem:
             raise ValueError(
-                f"A fault's path is a regular expression; {self.path!r} is none: {problem}."
+                f"The path of a fault must be a regular expression; got {self.path!r}: {problem}."
             ) from None
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """A fault as the command line takes it: ``kind=reset,path=/restart,share=0.5,after=true``.
+        """A fault in the notation of the command line: ``kind=reset,path=/restart,share=0.5,after=true``.
 
-        :raises ValueError: for anything else.
+        :raises ValueError: if the text does not describe a valid fault.
         """
-        known = {each.name for each in fields(cls) if each.init}
-        said: dict[str, Any] = {}
+        names = {each.name for each in fields(cls) if each.init}
+        values: dict[str, Any] = {}
         for part in text.split(","):
             name, equals, value = part.strip().partition("=")
             if not equals:
                 name, value = "kind", part.strip()
-            if name not in known:
-                raise ValueError(f"A fault has no {name!r}: it has {', '.join(sorted(known))}.")
-            said[name] = _read(name, value)
-        if "kind" not in said:
-            raise ValueError(f"{text!r} names no kind of fault: there are {', '.join(KINDS)}.")
-        return cls(**said)
+            if name not in names:
+                raise ValueError(f"A fault has no {name!r}; it has {', '.join(sorted(names))}.")
+            values[name] = _value(name, value)
+        if "kind" not in values:
+            raise ValueError(f"{text!r} names no kind of fault; the kinds are {', '.join(KINDS)}.")
+        return cls(**values)
 
-    def strikes(self, method: str, path: str) -> bool:
-        """Whether it may strike such a request at all."""
+    def matches(self, method: str, path: str) -> bool:
+        """Whether it can strike such a request."""
         return self.method in (None, method) and self.pattern.search(path) is not None
 
     @property
-    def takes_effect(self) -> bool:
-        """Whether the Hub does what was asked."""
-        return self.kind != "late" and (self.after or self.kind not in _EITHER_WAY)
+    def acts_at_once(self) -> bool:
+        """Whether the Hub acts on the request when it comes."""
+        kind = KINDS[self.kind]
+        return not kind.defers and (self.after or not kind.skips)
+
+    @property
+    def acts_later(self) -> bool:
+        """Whether the Hub acts on the request after :attr:`seconds`."""
+        return KINDS[self.kind].defers
 
     @property
     def is_mute(self) -> bool:
         """Whether the client gets no answer at all."""
-        return self.kind in ("reset", "silence") or (self.kind == "late" and self.status is None)
+        kind = KINDS[self.kind]
+        return kind.mute or (kind.defers and self.status is None)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The fault as plain JSON."""
         return {name: value for name, value in asdict(self).items() if name != "pattern"}
 
 
 class Faults:
-    """The faults of an emulated Hub, and which requests they have struck.
+    """The faults of an emulated Hub, and how often each has struck.
 
-    :param seed: of all that is drawn.
+    :param seed: determines which requests are struck.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -129,15 +124,15 @@ class Faults:
         self.clear()
 
     def clear(self) -> None:
-        """Let everything go right from now on."""
+        """Remove all faults."""
         self._faults: list[Fault] = []
         self._struck: list[int] = []
         self._seen: dict[str, int] = {}
 
     def add(self, fault: Fault | Mapping[str, Any] | None = None, **options: Any) -> Fault:
-        """Let something go wrong from now on; the first fault that strikes a request is the one.
+        """Add a fault, as a :class:`Fault` or by its fields. The first fault that strikes a request applies.
 
-        :raises ValueError: for a fault that cannot be.
+        :raises ValueError: for values that make no valid fault.
         """
         try:
             if not isinstance(fault, Fault):
@@ -148,14 +143,14 @@ class Faults:
         self._struck.append(0)
         return fault
 
-    def of(self, method: str, path: str) -> Fault | None:
-        """What goes wrong with the request that has just come."""
+    def strike(self, method: str, path: str) -> Fault | None:
+        """The fault that strikes a request which has just come, if one does."""
         if not self._faults:
             return None
         request = f"{method} {path}"
         number = self._seen[request] = self._seen.get(request, 0) + 1
         for index, fault in enumerate(self._faults):
-            if not fault.strikes(method, path):
+            if not fault.matches(method, path):
                 continue
             if fault.times is not None and self._struck[index] >= fault.times:
                 continue
@@ -164,14 +159,14 @@ class Faults:
                 return fault
         return None
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Fault]:
         return iter(self._faults)
 
     def __len__(self) -> int:
         return len(self._faults)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON, with how often each has struck."""
+        """The faults as plain JSON, with how often each has struck."""
         return {
             "seed": self.seed,
             "faults": [
@@ -182,29 +177,28 @@ class Faults:
 
 
 def bad_day() -> Iterable[Fault]:
-    """Ten in a hundred requests end in a 5xx, and three in their answer being lost.
+    """Faults that let 10 % of all requests end in a 5xx and lose the answers of 3 %.
 
-    The gateway's errors come before anything was done, as everybody has to assume; a 500 and a lost
-    answer come before or after.
+    After a 502, 503 or 504 the Hub has not acted; after a 500 or a reset it may have.
     """
-    for status, share, after in ((503, 0.04, False), (502, 0.02, False), (504, 0.02, False)):
-        yield Fault("status", share=share, status=status, after=after)
+    for status, share in ((503, 0.04), (502, 0.02), (504, 0.02)):
+        yield Fault("status", share=share, status=status)
     yield Fault("status", share=0.01, status=500, after=True)
     yield Fault("status", share=0.01, status=500)
     yield Fault("reset", share=0.02, after=True)
     yield Fault("reset", share=0.01)
 
 
-def _read(name: str, value: str) -> Any:
+def _value(name: str, text: str) -> Any:
     try:
         if name in ("share", "seconds"):
-            return float(value)
+            return float(text)
         if name in ("times", "status"):
-            return int(value)
+            return int(text)
     except ValueError:
-        raise ValueError(f"A fault's {name} is a number; got {value!r}.") from None
+        raise ValueError(f"The {name} of a fault must be a number; got {text!r}.") from None
     if name == "after":
-        if value.lower() not in ("true", "false"):
-            raise ValueError(f"A fault's after is true or false; got {value!r}.")
-        return value.lower() == "true"
-    return value
+        if text.lower() not in ("true", "false"):
+            raise ValueError(f"The after of a fault must be true or false; got {text!r}.")
+        return text.lower() == "true"
+    return text

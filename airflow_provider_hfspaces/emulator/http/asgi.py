@@ -1,4 +1,4 @@
-"""The emulated Hub as an ASGI application: what every request goes through."""
+"""The ASGI application of the emulated Hub: the steps that every request passes through."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_hfspaces.emulator.faults.delivery import instead, send_struck
+from airflow_provider_hfspaces.emulator.faults.kinds import Delivery, deliver, replacement
 from airflow_provider_hfspaces.emulator.faults.rules import Fault
 from airflow_provider_hfspaces.emulator.http.request import HubRequest, Moved
 from airflow_provider_hfspaces.emulator.http.responses import Refusal, plain, unknown_route
@@ -39,8 +39,9 @@ _ALWAYS = {
 class HubApp:
     """Serves a world.
 
-    A request to the API passes, in this order: its token, the quota, the record of requests, its
-    route, and the headers that every answer has. Everything else goes to its route at once.
+    A request to the Hub's API or for a file passes through these steps: the quota, the request log, faults,
+    the check of its token, its route, and the headers that every answer has. Other requests go to their
+    route directly.
     """
 
     def __init__(self, world: World) -> None:
@@ -49,126 +50,131 @@ class HubApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            raise RuntimeError(f"The emulator speaks http only, not {scope['type']}.")
-        request = Request(scope, receive)
+            raise RuntimeError(f"The emulator serves only http; got {scope['type']!r}.")
+        received = Request(scope, receive)
         try:
-            content = await request.body()
+            content = await received.body()
         except ClientDisconnect:
             return
         with self._world.lock:
-            response, fault = self._answer(request, content)
+            response, fault = self._answer(received, content)
         if fault is None:
             await response(scope, receive, send)
         else:
-            await send_struck(fault, response, self._world, scope, receive, send)
+            await deliver(Delivery(fault, response, self._world, scope, receive, send))
 
-    def _answer(self, request: Request, content: bytes) -> tuple[Response, Fault | None]:
+    def _answer(self, received: Request, content: bytes) -> tuple[Response, Fault | None]:
         world = self._world
         world.catch_up()
-        value = _bearer(request)
-        call = HubRequest(
-            world=world,
-            method=request.method,
-            path=request.scope["path"],
-            raw_path=request.scope["raw_path"].decode("latin-1"),
-            query_string=request.scope["query_string"].decode("latin-1"),
-            headers=request.headers,
-            content=content,
-            token=world.accounts.tokens.get(value) if value is not None else None,
-            origin=_origin(request, world),
-        )
-        bucket = bucket_of(call.path)
+        request = _hub_request(world, received, content)
+        bucket = bucket_of(request.path)
         if bucket is None:
-            return self._own(call), None
-        address = request.client.host if request.client else ""
-        key, plan = world.accounts.quota_key(call.token, address, world.limits.quota)
+            return self._answer_outside(request), None
+        address = received.client.host if received.client else ""
+        key, plan = world.accounts.quota_key(request.token, address, world.limits.quota)
         allowance = world.limits.take(key, plan, bucket=bucket, enforced=world.settings.enforce)
         if bucket == "pages":
-            response = self._routed(call) if allowance.allowed else _too_many(allowance).response()
+            response = self._route(request) if allowance.allowed else _too_many(allowance).response()
             response.headers.update(allowance.headers())
             return response, None
-        record = self._record(call)
-        fault = world.faults.of(call.method, call.path) if allowance.allowed else None
-        if fault is not None:
-            record.fault = fault.kind
+        record = self._record(request)
+        fault = world.faults.strike(request.method, request.path) if allowance.allowed else None
         if not allowance.allowed:
             response = _too_many(allowance).response()
-        elif value is not None and call.token is None:
+        elif _credentials(received) is not None and request.token is None:
             response = Refusal(401, "Invalid credentials in Authorization header").response()
-        elif fault is not None and not fault.takes_effect:
-            response = instead(fault) or Response()
-            if fault.kind == "late":
-                world.act_later(fault.seconds or 0, lambda: self._act(call, record))
         else:
-            response = self._act(call, record)
-            response = (instead(fault) if fault else None) or response
+            response = self._act(request, record, fault)
+        if fault is not None:
+            record.fault = fault.kind
         record.status = 0 if fault is not None and fault.is_mute else response.status_code
         response.headers.update(_ALWAYS)
         response.headers.update(allowance.headers())
-        # The time of the emulator, as in everything else that it says: who reads logs compares them.
+        # The emulated time, because clients compare it with the times in logs.
         response.headers["Date"] = formatdate(world.clock.now(), usegmt=True)
-        response.headers["X-Request-Id"] = _request_id(request)
+        response.headers["X-Request-Id"] = _request_id(received)
         return response, fault
 
-    def _own(self, call: HubRequest) -> Response:
-        """What is no part of the Hub: apps, the start page, the control API."""
-        if call.path.startswith("/_emulator"):
+    def _answer_outside(self, request: HubRequest) -> Response:
+        """Answer a request that is not for the Hub: to an app, the start page or the control API."""
+        if request.path.startswith("/_emulator"):
             try:
-                control.check_caller(call)
+                control.check_caller(request)
             except Refusal as refusal:
                 return refusal.response()
-        return self._routed(call)
+        return self._route(request)
 
-    def _act(self, call: HubRequest, record: RecordedRequest) -> Response:
-        response = self._routed(call)
-        record.took_effect = response.status_code < 300
-        return response
+    def _act(self, request: HubRequest, record: RecordedRequest, fault: Fault | None) -> Response:
+        """Do what the request says, now, later or not at all, and return the answer that the client gets."""
 
-    def _routed(self, call: HubRequest) -> Response:
-        found = self._router.find(call.method, call.raw_path)
+        def act() -> Response:
+            response = self._route(request)
+            record.took_effect = response.status_code < 300
+            return response
+
+        if fault is None:
+            return act()
+        if fault.acts_later:
+            self._world.act_later(fault.seconds or 0, act)
+        response = act() if fault.acts_at_once else Response()
+        return replacement(fault) or response
+
+    def _route(self, request: HubRequest) -> Response:
+        match = self._router.find(request.method, request.raw_path)
         try:
-            if found is None:
+            if match is None:
                 raise unknown_route()
-            handler, call.parts = found
-            return handler(call)
+            handler, request.parts = match
+            return handler(request)
         except Refusal as refusal:
             return refusal.response()
         except Moved as moved:
             text = f"Temporary Redirect. Redirecting to {moved.location}"
             return plain(text, status=307, headers={"Location": moved.location})
 
-    def _record(self, call: HubRequest) -> RecordedRequest:
+    def _record(self, request: HubRequest) -> RecordedRequest:
         world = self._world
         world.requests_seen += 1
         world.clock.pass_time(world.settings.seconds_per_request)
         record = RecordedRequest(
             number=world.requests_seen,
             time=world.clock.now(),
-            method=call.method,
-            path=call.path,
-            query=call.query_string,
-            headers=redacted(call.headers),
-            json=_json(call.content),
-            user=call.token.user if call.token else None,
-            token_name=call.token.name if call.token else None,
+            method=request.method,
+            path=request.path,
+            query=request.query_string,
+            headers=redacted(request.headers),
+            json=_json(request.content),
+            user=request.token.user if request.token else None,
+            token_name=request.token.name if request.token else None,
         )
         world.requests.append(record)
         return record
 
 
-def _bearer(request: Request) -> str | None:
-    given = request.headers.get("authorization")
-    if given is None:
+def _hub_request(world: World, received: Request, content: bytes) -> HubRequest:
+    credentials = _credentials(received)
+    # The client's name for this server: links in answers then work through containers and forwarded ports.
+    host = received.headers.get("host")
+    return HubRequest(
+        world=world,
+        method=received.method,
+        path=received.scope["path"],
+        raw_path=received.scope["raw_path"].decode("latin-1"),
+        query_string=received.scope["query_string"].decode("latin-1"),
+        headers=received.headers,
+        content=content,
+        token=None if credentials is None else world.accounts.tokens.get(credentials),
+        origin=f"http://{host}" if host else world.endpoint,
+    )
+
+
+def _credentials(received: Request) -> str | None:
+    """The token that a request was sent with; ``None`` for an anonymous request."""
+    header = received.headers.get("authorization")
+    if header is None:
         return None
-    kind, _, value = given.partition(" ")
-    return value.strip() if kind.lower() == "bearer" else given
-
-
-def _origin(request: Request, world: World) -> str:
-    # What the client calls this server, so that the addresses in answers lead back here through
-    # whatever container or port forwarding is between.
-    host = request.headers.get("host")
-    return f"http://{host}" if host else world.endpoint
+    scheme, _, value = header.partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else header
 
 
 def _too_many(allowance: Allowance) -> Refusal:
@@ -181,8 +187,8 @@ def _too_many(allowance: Allowance) -> Refusal:
 
 def _request_id(request: Request) -> str:
     trace = request.headers.get("x-amzn-trace-id") or str(uuid.uuid4())
-    made = uuid.uuid4().hex
-    return f"Root=1-{made[:8]}-{made[8:]};{trace}"
+    root = uuid.uuid4().hex
+    return f"Root=1-{root[:8]}-{root[8:]};{trace}"
 
 
 def _json(content: bytes) -> Any:
@@ -190,5 +196,5 @@ def _json(content: bytes) -> Any:
         return None
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -1,4 +1,4 @@
-"""A request as the routes see it: who asks, for which Space, with what body."""
+"""A request as the routes see it: its token, its repository and its body."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NO_OAUTH = ("hardware", "sleeptime", "restart")
 
 
 class Moved(Exception):
-    """The Space has another name, or the same in another case."""
+    """The repository has another id, or its id is spelled in another case."""
 
     def __init__(self, location: str) -> None:
         super().__init__(location)
@@ -29,12 +29,13 @@ class Moved(Exception):
 
 @dataclass
 class HubRequest:
-    """One request.
+    """A request to the emulated Hub.
 
     :ivar path: with ``%xx`` resolved.
     :ivar raw_path: as it was sent.
-    :ivar origin: under which address the client knows this server, e.g. ``http://127.0.0.1:8900``.
-    :ivar parts: what the route's placeholders stand for.
+    :ivar token: ``None`` for an anonymous request.
+    :ivar origin: address by which the client knows this server, such as ``http://127.0.0.1:8900``.
+    :ivar parts: values of the placeholders in the route's path.
     """
 
     world: World
@@ -51,41 +52,41 @@ class HubRequest:
 
     @property
     def query(self) -> QueryParams:
-        """The query, taken apart."""
+        """The parsed query."""
         if self._query is None:
             self._query = QueryParams(self.query_string)
         return self._query
 
     def body(self) -> dict[str, Any]:
-        """The JSON object that was sent; an empty one for an empty body.
+        """The JSON object in the body; an empty one for an empty body.
 
-        :raises Refusal: 400 for anything else.
+        :raises Refusal: 400 for any other body.
         """
         if not self.content:
             return {}
         try:
             body = json.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refusal(400, "Invalid JSON in the request body") from None
         if not isinstance(body, dict):
             raise Refusal(400, '"value" must be of type object')
         return body
 
     def form(self) -> QueryParams:
-        """The fields of a form that was sent."""
+        """The fields of a form in the body."""
         return QueryParams(self.content.decode(errors="replace"))
 
     def require_token(self) -> Token:
-        """The token.
+        """The token of the request.
 
-        :raises Refusal: 401 if there is none.
+        :raises Refusal: 401 for an anonymous request.
         """
         if self.token is None:
             raise self.unauthorized()
         return self.token
 
     def unauthorized(self) -> Refusal:
-        """The refusal for somebody of whom the Hub does not know whether there is anything to see."""
+        """The 401 for anonymous requests. It does not tell whether the repository exists."""
         on_space = "name" in self.parts and self.world.settings.repo_not_found_on_401
         return Refusal(
             401,
@@ -147,9 +148,9 @@ class HubRequest:
         return repository
 
     def own_space(self, what: str) -> Space:
-        """The Space of the path, for somebody who may change it.
+        """The Space of the path, for a caller who changes it.
 
-        :param what: what is to be done to it, for the refusal: ``"pause this Space"``.
+        :param what: the action, for the message of a 403: ``"pause this Space"``.
         :raises Refusal: 401 or 403 if the token may not; otherwise as :meth:`space`.
         """
         space = self.space()
