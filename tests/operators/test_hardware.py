@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -631,6 +632,20 @@ class TestRestore:
         assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-basic")
         assert "paused meanwhile and stays so" in task_log.text
 
+    def test_needs_no_token_if_nothing_has_to_change(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.add_space(SPACE)
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_HF_SPACES_DEFAULT", json.dumps({"conn_type": "hf_spaces", "host": hub.url})
+        )
+        with pytest.raises(AirflowFailException, match="token"):
+            run.run(upgrade())
+        assert run.run(restore())["hardware"] == "cpu-basic"
+        assert changes(hub) == []
+
     def test_falls_back_to_free_cpu_where_nothing_was_recorded_and_says_so(
         self, hub: HubEmulator, task_log: TaskLog
     ) -> None:
@@ -781,3 +796,15 @@ def test_an_operator_can_be_copied_as_airflow_does(operator: Any) -> None:
     import copy
 
     assert copy.deepcopy(operator()).repo_id == SPACE
+
+
+@pytest.mark.parametrize(
+    ("stage", "warned"), [("RUNNING", True), ("BUILDING", True), ("PAUSED", False), ("SLEEPING", False)]
+)
+def test_a_snapshot_warns_of_paid_hardware_only_if_it_is_billed(
+    hub: HubEmulator, task_log: TaskLog, stage: str, warned: bool
+) -> None:
+    hub.add_space(SPACE, hardware="t4-small", stage=stage)
+    Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+    assert ("is on t4-small, is billed, and will be restored to that" in task_log.text) == warned
+    assert ("set lease=True" in task_log.text) == warned

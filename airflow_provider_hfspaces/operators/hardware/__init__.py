@@ -18,6 +18,7 @@ from airflow_provider_hfspaces.hub.stages import (
     DORMANT_STAGES,
     NEEDS_COMMIT_STAGES,
     STARTING_STAGES,
+    WILL_BE_BILLED_STAGES,
     SpaceStage,
 )
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
@@ -182,14 +183,14 @@ class SnapshotSpaceOperator(SpaceOperator):
                 runtime.requested_hardware,
                 runtime.configured_hardware,
             )
-        elif runtime.configured_hardware not in FREE_HARDWARE:
+        elif runtime.configured_hardware not in FREE_HARDWARE and runtime.stage in WILL_BE_BILLED_STAGES:
             self.log.warning(
-                "Space %s is on %s, which costs money and is what will be put back.%s",
+                "Space %s is on %s, is billed, and will be restored to that.%s",
                 repo_id,
                 runtime.configured_hardware,
                 ""
                 if self.lease
-                else " If another run has asked for it, let one run at a time work on it: lease=True.",
+                else " If another run requested this, set lease=True: one run at a time has the Space.",
             )
 
 
@@ -595,6 +596,10 @@ class RestoreHardwareOperator(WaitingOperator):
     """
 
     template_fields: Sequence[str] = (*SpaceOperator.template_fields, "from_task", "hardware", "fallback")
+
+    # Without a token an upgrade changes nothing, and the restore has nothing to do. A request for a change
+    # needs one anyway.
+    needs_token = False
 
     def __init__(
         self,
