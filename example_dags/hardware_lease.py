@@ -1,13 +1,13 @@
-"""A GPU for the length of some tasks, and never longer: the same for several Spaces.
+"""Run a batch on a GPU, on several Spaces, and put each Space back whatever happens to its batch.
 
-``SpaceHardwareTaskGroup`` leases a Space to this run, puts it on a GPU for the tasks inside, and puts
-back hardware, sleep time and pause as they were, whatever happens to them. Where Airflow itself can
-run nothing any more, ``sleep_time`` ends the bill: the Hub puts the Space to sleep after half an
-hour without a visitor.
+``SpaceHardwareTaskGroup`` leases each Space to this run, puts it on a GPU for the tasks inside, and
+then puts back its hardware, its sleep time and its pause. The tasks inside run only while the Space is
+on the GPU. If Airflow itself cannot run anything any more, ``sleep_time`` ends the bill: the Hub puts
+the Space to sleep after half an hour without a visitor.
 
-Two runs of this DAG may overlap: the second waits for each Space until the first has given it back.
+Runs of this DAG may overlap: the second run waits for each Space until the first one gives it back.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the Spaces.
+Needs a connection ``hf_spaces_default`` whose token has write access to the Spaces.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from datetime import datetime
 import requests
 
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-from airflow_provider_hfspaces.require import require_hardware
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
 
 try:
@@ -27,13 +26,11 @@ except ImportError:  # Airflow 2.11
     from airflow.decorators import task, task_group
 
 SPACES = ["acme/whisper", "acme/diffusion"]
-HARDWARE = "t4-small"
 
 
 @task
 def batch(space: str) -> int:
-    """The work: refuses to run alone, which a clear of failed tasks would have it do."""
-    require_hardware(space, HARDWARE)
+    """Send the app a request, as the work that needs the GPU."""
     host = HfSpacesHook().get_space(space).host
     answer = requests.get(f"{host}/", timeout=60)
     answer.raise_for_status()
@@ -42,8 +39,8 @@ def batch(space: str) -> int:
 
 @task
 def report(answers: list[int]) -> str:
-    """Runs when all Spaces are back, and not if any work or way back has failed."""
-    return f"{len(list(answers))} Spaces have worked and are back"
+    """Summarize the run. Runs when all Spaces are back, and not if a batch or a restore failed."""
+    return f"{len(list(answers))} Spaces worked and are back"
 
 
 with DAG(
@@ -60,7 +57,7 @@ with DAG(
         with SpaceHardwareTaskGroup(
             "gpu",
             repo_id=space,
-            hardware=HARDWARE,
+            hardware="t4-small",
             sleep_time=1800,
             max_hourly_cost=1.00,
             poll_interval=5,
