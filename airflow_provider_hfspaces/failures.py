@@ -61,7 +61,7 @@ def log_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
 def mask_written(secret: str) -> None:
     """Mask a secret in Airflow's logs in every form that a message may contain: plain, in JSON, in a repr."""
     from airflow_provider_hfspaces.compat.imports import mask_secret
-    from airflow_provider_hfspaces.hub.errors import written_forms
+    from airflow_provider_hfspaces.hub.masking import written_forms
 
     for form in sorted(written_forms(secret)):
         mask_secret(form)

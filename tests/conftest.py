@@ -55,7 +55,7 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(autouse=True)
 def _fresh_rate_budgets() -> Iterator[None]:
     """What one test's Hub said of its quota is no business of the next test's."""
-    from airflow_provider_hfspaces.hub.http.retry import RateBudget
+    from airflow_provider_hfspaces.hub.http.quota import RateBudget
 
     RateBudget.forget_all()
     yield

@@ -325,7 +325,7 @@ def test_a_pause_that_could_not_be_put_back_is_put_back_by_the_next_run(
     first, following = Try(snapshot, upgrade, restore), Try(snapshot, upgrade, restore)
     first.run(snapshot)
     first.run(upgrade)
-    restore.hook.client._retry = RetryPolicy(total=0)
+    restore.hook.client.retry = RetryPolicy(total=0)
     hub.faults.add(kind="status", status=503, path="/pause")
     with pytest.raises(HubUnavailable):
         first.run(restore)

@@ -37,7 +37,8 @@ from airflow_provider_hfspaces.hub.errors import (
     HubError,
     SpaceNotFound,
 )
-from airflow_provider_hfspaces.hub.http.retry import RateBudget, RetryDeadline
+from airflow_provider_hfspaces.hub.http.quota import RateBudget
+from airflow_provider_hfspaces.hub.http.retry import RetryDeadline
 from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.hub.models import (
     DuplicatedSpace,

@@ -83,6 +83,7 @@ class Call(Generic[T]):
     :ivar answer: ``json``, ``events`` (server-sent) or ``any`` (the body does not matter).
     :ivar confidential: values in the body that no message may show.
     :ivar instead: a sentence on what to use where the Hub no longer offers this.
+    :ivar creates: the Space that comes into being, as ``owner/name``.
     """
 
     method: str
@@ -97,6 +98,7 @@ class Call(Generic[T]):
     confidential: tuple[str, ...] = field(default=(), repr=False)
     instead: str | None = None
     lines: tuple[Mapping[str, Any], ...] | None = field(default=None, repr=False)
+    creates: str | None = None
 
 
 def get_space(repo_id: str, *, expand: str | Iterable[str] = ()) -> Call[SpaceInfo]:
@@ -276,7 +278,7 @@ def duplicate(
             files_copy_pending=bool(payload.get("filesCopyPending", False)),
         )
 
-    return _post(from_id, "/duplicate", read, body, confidential=confidential)
+    return _post(from_id, "/duplicate", read, body, confidential=confidential, creates=to_id)
 
 
 _VOLUMES_INSTEAD = (
@@ -429,6 +431,7 @@ def _change(
     answer: str = "json",
     confidential: tuple[str, ...] = (),
     instead: str | None = None,
+    creates: str | None = None,
 ) -> Call[T]:
     repo_id = checked_repo_id(repo_id)
     return Call(
@@ -443,6 +446,7 @@ def _change(
         answer=answer,
         confidential=tuple(value for value in confidential if value),
         instead=instead,
+        creates=creates,
     )
 
 

@@ -8,7 +8,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceHardware, SpaceStorage, Volume
+from airflow_provider_hfspaces.hub.errors import (
+    InvalidEndpoint,
+    InvalidHardware,
+    InvalidInput,
+    InvalidKey,
+    InvalidNumber,
+    InvalidRepoId,
+    InvalidSha,
+    InvalidSleepTime,
+    InvalidStage,
+    InvalidStorage,
+    InvalidToken,
+    InvalidVolume,
+)
+from airflow_provider_hfspaces.hub.models import (
+    HardwareFlavor,
+    SpaceHardware,
+    SpaceStorage,
+    Volume,
+)
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = [
@@ -39,54 +58,6 @@ __all__ = [
     "checked_volumes",
     "known_hardware",
 ]
-
-
-class InvalidInput(ValueError):
-    """A value that the Hub cannot accept. Nothing was sent."""
-
-
-class InvalidRepoId(InvalidInput):
-    """Not the id of a Space."""
-
-
-class InvalidHardware(InvalidInput):
-    """Not a hardware flavor."""
-
-
-class InvalidStorage(InvalidInput):
-    """Not a storage tier."""
-
-
-class InvalidSleepTime(InvalidInput):
-    """Not a sleep time."""
-
-
-class InvalidStage(InvalidInput):
-    """Not a stage of a Space."""
-
-
-class InvalidSha(InvalidInput):
-    """Not the SHA of a commit."""
-
-
-class InvalidKey(InvalidInput):
-    """Not the name of a secret or a variable."""
-
-
-class InvalidVolume(InvalidInput):
-    """Not a volume."""
-
-
-class InvalidNumber(InvalidInput):
-    """Not a number that fits here."""
-
-
-class InvalidToken(InvalidInput):
-    """Not a token."""
-
-
-class InvalidEndpoint(InvalidInput):
-    """Not the address of a Hub."""
 
 
 _NAME = re.compile(r"\b[\w\-.]{1,96}\b", re.ASCII)

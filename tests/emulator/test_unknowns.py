@@ -46,7 +46,7 @@ def hub_time() -> dict[str, float]:
 @pytest.fixture(autouse=True)
 def _logs_are_soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """The log of an app that runs has no end: only silence tells a slow client that it has read it."""
-    monkeypatch.setattr("airflow_provider_hfspaces.hub.http.client._LOG_SILENCE", 0.3)
+    monkeypatch.setattr("airflow_provider_hfspaces.hub.http.core.LOG_SILENCE_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from airflow_provider_hfspaces.hub import calls, errors
-from airflow_provider_hfspaces.hub.errors import error_from_response, written_forms
+from airflow_provider_hfspaces.hub.error_responses import error_from_response
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
+from airflow_provider_hfspaces.hub.masking import written_forms
 from tests.stub import CUT, RUNTIME, Say, StubHub
 
 SPACE = "acme/whisper"

@@ -14,7 +14,7 @@ from airflow_provider_hfspaces.hub.bulk.lookup import read_runtimes
 from airflow_provider_hfspaces.hub.bulk.progress import Progress, duration
 from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel
 from airflow_provider_hfspaces.hub.errors import HubRateLimited, SpaceNotFound
-from airflow_provider_hfspaces.hub.http.retry import RateBudget
+from airflow_provider_hfspaces.hub.http.quota import RateBudget
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airflow_provider_hfspaces.hub import calls, errors
@@ -26,18 +28,36 @@ def test_a_renamed_space_is_followed_with_method_body_and_token() -> None:
     assert stub.seen[1].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_a_read_follows_to_another_host_without_the_token() -> None:
-    with StubHub(otherwise=Say(body=RUNTIME)) as other, StubHub(otherwise=to(f"{other.url}/x")) as stub:
-        assert HubClient(TOKEN, stub.url).send(calls.get_runtime("acme/a")).stage == "RUNNING"
-        assert "authorization" in stub.seen[0].headers
-        assert "authorization" not in other.seen[0].headers
-
-
-def test_a_change_does_not_follow_to_another_host() -> None:
-    with StubHub(otherwise=Say()) as other, StubHub(otherwise=to(f"{other.url}/x")) as stub:
-        with pytest.raises(errors.HubProtocolError, match="expose what was sent"):
-            HubClient(TOKEN, stub.url).send(calls.add_secret("acme/a", "K", "s3cr3t"))
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    "call",
+    [
+        calls.get_runtime("acme/a"),
+        calls.list_spaces(author="acme"),
+        calls.add_secret("acme/a", "K", "s3cr3t"),
+    ],
+    ids=lambda call: call.path,
+)
+def test_a_redirect_to_another_host_names_the_host_for_the_connection(
+    call: calls.Call[Any], status: int
+) -> None:
+    with StubHub(otherwise=Say(body=[])) as other, StubHub(otherwise=to(f"{other.url}/x?y", status)) as stub:
+        with pytest.raises(
+            errors.HubProtocolError, match=f"put {other.url} into the connection's host"
+        ) as caught:
+            HubClient(TOKEN, stub.url).send(call)
+        assert caught.value.permanent
         assert other.seen == []
+        assert len(stub.seen) == 1
+
+
+def test_an_owner_on_a_mirror_that_redirects_is_not_an_empty_fleet() -> None:
+    with (
+        StubHub(otherwise=Say(body=[])) as other,
+        StubHub(otherwise=to(f"{other.url}/api/spaces", 301)) as stub,
+        pytest.raises(errors.HubProtocolError, match="redirected with 301"),
+    ):
+        list(HubClient(TOKEN, stub.url).pages(calls.list_spaces(author="acme")))
 
 
 def test_a_redirect_that_would_turn_a_change_into_a_read_is_refused() -> None:
@@ -74,7 +94,5 @@ def test_netrc_does_not_replace_the_token(tmp_path: object, monkeypatch: pytest.
     netrc.write_text("machine 127.0.0.1 login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
     with StubHub(otherwise=Say(body=RUNTIME)) as stub:
-        client = HubClient(TOKEN, stub.url)
-        client._session.trust_env = True
-        client.send(calls.get_runtime("acme/a"))
+        HubClient(TOKEN, stub.url).send(calls.get_runtime("acme/a"))
     assert stub.seen[0].headers["authorization"] == f"Bearer {TOKEN}"

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from airflow_provider_hfspaces.hub import calls, errors
 from airflow_provider_hfspaces.hub.errors import HubUnavailable
 from airflow_provider_hfspaces.hub.http.client import HubClient
-from airflow_provider_hfspaces.hub.http.retry import RateBudget, RetryPolicy, retry_after
+from airflow_provider_hfspaces.hub.http.quota import RateBudget, retry_after
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from tests.stub import CUT, RESET, RUNTIME, Say, StubHub
 
 SPACE = "acme/whisper"
@@ -46,6 +47,10 @@ class Sleeper:
     def __call__(self, seconds: float) -> None:
         self.naps.append(seconds)
 
+    def clock(self) -> float:
+        """Seconds since the test began, and those that it slept."""
+        return time.monotonic() + self.slept
+
     @property
     def slept(self) -> float:
         return sum(self.naps)
@@ -54,16 +59,12 @@ class Sleeper:
 @pytest.fixture
 def sleeper(monkeypatch: pytest.MonkeyPatch) -> Sleeper:
     sleeper = Sleeper()
-    monotonic = time.monotonic
     original = HubClient.__init__
 
-    def init(self: HubClient, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        self._sleep = sleeper
-        self.budget._clock = time.monotonic
+    def init(self: HubClient, *args: Any, **options: Any) -> None:
+        original(self, *args, **{"sleep": sleeper, "clock": sleeper.clock, **options})
 
     monkeypatch.setattr(HubClient, "__init__", init)
-    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + sleeper.slept)
     return sleeper
 
 
@@ -163,8 +164,7 @@ def test_a_certificate_that_is_refused_stays_so(tmp_path: Path, sleeper: Sleeper
                 context.wrap_socket(connection, server_side=True)
 
         threading.Thread(target=serve, daemon=True).start()
-        client = HubClient("hf_token", f"https://127.0.0.1:{port}")
-        client._sleep = sleeper
+        client = HubClient("hf_token", f"https://127.0.0.1:{port}", sleep=sleeper)
         with pytest.raises(HubUnavailable, match="Nothing was changed") as caught:
             client.send(calls.pause("acme/whisper"))
     assert caught.value.permanent
@@ -226,11 +226,43 @@ class TestRateLimits:
         )
         assert retry_after({"retry-after": "soon"}) is None
 
-    def test_a_limit_of_another_kind_is_waited_out_too(self, sleeper: Sleeper) -> None:
-        result, requests = outcome(calls.get_runtime(SPACE), Say(429, {}, {"RateLimit": '"api";r=100;t=200'}))
-        assert not isinstance(result, errors.HubError)
-        assert requests == 2
-        assert sleeper.naps[0] < 3
+    def test_a_limit_on_one_kind_of_request_is_tried_a_few_times_and_holds_nobody_else_up(
+        self, sleeper: Sleeper
+    ) -> None:
+        limited = Say(429, {"error": "too many Spaces created"}, {"RateLimit": '"api";r=480;t=200'})
+        with StubHub(*[limited] * 40, otherwise=FINE) as stub, HubClient(TOKEN, stub.url) as client:
+            with pytest.raises(errors.HubRateLimited, match="too many Spaces created") as caught:
+                client.send(calls.duplicate(SPACE, "acme/copy"))
+            assert caught.value.tries == len(stub.seen) == 4
+            assert caught.value.one_route
+            stub.script.clear()
+            slept = sleeper.slept
+            client.send(calls.get_runtime(SPACE))
+            assert sleeper.slept == slept
+
+    @pytest.mark.parametrize(
+        ("status", "headers"),
+        [
+            (200, {"RateLimit": '"api";r=0;t=315360000'}),
+            (429, {"RateLimit": '"api";r=0;t=315360000'}),
+            (429, {"Retry-After": "315360000"}),
+            (429, {"Retry-After": "9" * 5000}),
+            (
+                200,
+                {"RateLimit": '"api";r=0;t=300000', "RateLimit-Policy": '"fixed window";"api";q=1;w=300000'},
+            ),
+        ],
+        ids=str,
+    )
+    def test_no_answer_closes_a_token_for_longer_than_a_window(
+        self, status: int, headers: dict[str, str], sleeper: Sleeper
+    ) -> None:
+        once = RetryPolicy(total=0, total_rate_limited=0)
+        with StubHub(Say(status, RUNTIME, headers), otherwise=FINE) as stub:
+            with contextlib.suppress(errors.HubRateLimited):
+                HubClient(TOKEN, stub.url, retry=once).send(calls.get_runtime(SPACE))
+            HubClient(TOKEN, stub.url).send(calls.get_runtime(SPACE))
+        assert sleeper.slept <= 302
 
     def test_all_clients_of_a_token_know_that_the_quota_is_used_up(self, sleeper: Sleeper) -> None:
         last = Say(

@@ -599,7 +599,7 @@ class TestRestore:
         run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
         run.run(upgrade(sleep_time=72000))
         back = restore()
-        back.hook.client._retry = RetryPolicy(total=0)
+        back.hook.client.retry = RetryPolicy(total=0)
         hub.faults.add(kind="status", status=503, path="/sleeptime")
         with pytest.raises(HubUnavailable):
             run.run(back)
@@ -784,7 +784,7 @@ def test_a_transient_error_keeps_its_kind_so_that_the_task_is_retried(
 ) -> None:
     hub.add_space(SPACE)
     operator = upgrade()
-    operator.hook.client._retry = RetryPolicy(total=0)
+    operator.hook.client.retry = RetryPolicy(total=0)
     hub.stop()
     with pytest.raises(HubError) as caught:
         Try().run(operator)

@@ -16,7 +16,8 @@ from typing import Generic, TypeVar
 
 from airflow_provider_hfspaces.hub.errors import HubRateLimited
 from airflow_provider_hfspaces.hub.http.client import HubClient
-from airflow_provider_hfspaces.hub.http.retry import RateBudget, RetryPolicy
+from airflow_provider_hfspaces.hub.http.quota import RateBudget
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 
 __all__ = ["Quota", "Result", "Stopped", "in_parallel", "queue_client"]
 

@@ -3,45 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 
 from airflow_provider_hfspaces.hub.calls import Call
-from airflow_provider_hfspaces.hub.checks import checked_endpoint, checked_token, is_loopback
-from airflow_provider_hfspaces.hub.errors import missing_token, protocol_error, quota_used_up, unavailable
-from airflow_provider_hfspaces.hub.http import sse, wire
-from airflow_provider_hfspaces.hub.http.retry import RateBudget, RetryPolicy
+from airflow_provider_hfspaces.hub.error_responses import unavailable
+from airflow_provider_hfspaces.hub.http import wire
+from airflow_provider_hfspaces.hub.http.core import ClientCore, Fetch
+from airflow_provider_hfspaces.hub.http.environment import certificates_from_environment
+from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
+from airflow_provider_hfspaces.hub.http.quota import RateBudget
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
+from airflow_provider_hfspaces.hub.http.sequence import Steps, aexecute
+from airflow_provider_hfspaces.hub.http.wire import Answer
 
 __all__ = ["AsyncHubClient", "prepare"]
 
 T = TypeVar("T")
 
-_LOG_SILENCE = 5.0
-"""Seconds without a new line after which a log counts as read to its end."""
-
 _CONNECTIONS = 8
 
 
 class AsyncHubClient:
-    """Sends calls to the Hub, tries again where that is right, and reads the answers.
+    """Sends calls to the Hub, tries again where a retry can help, and reads the answers.
 
-    The same as :class:`~airflow_provider_hfspaces.hub.http.client.HubClient`, for coroutines of one event
-    loop; one pool of connections. Close it, or use it as an asynchronous context manager.
+    .. code-block:: python
+
+        async with AsyncHubClient(token) as client:
+            runtime = await client.send(calls.get_runtime("acme/whisper"))
+
+    The counterpart of :class:`~airflow_provider_hfspaces.hub.http.client.HubClient` for the coroutines
+    of one event loop; one pool of connections. Close it, or use it as an asynchronous context manager.
 
     :param token: a User Access Token; ``None`` reads public Spaces only.
     :param endpoint: the Hub's address.
-    :param timeout: seconds to connect, and seconds of silence until an answer counts as lost.
+    :param timeout: seconds to connect, and seconds of silence after which an answer counts as lost.
     :param retry: when to try again.
     :param user_agent: sent with each request.
     :param allow_http: accept a plain ``http`` endpoint that is not on this host.
+    :param limits: how large, slow and long an answer may be.
+    :param clock: seconds, counted against the retry policy and the limits.
+    :param sleep: waits so many seconds; what it raises ends the call.
     :raises InvalidEndpoint: for an endpoint that would send the token in the clear.
+    :raises InvalidProxy: for an environment that names a proxy which is not a URL.
     """
 
     def __init__(
@@ -53,87 +65,103 @@ class AsyncHubClient:
         retry: RetryPolicy | None = None,
         user_agent: str | None = None,
         allow_http: bool = False,
+        limits: AnswerLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.endpoint = checked_endpoint(endpoint, allow_http=allow_http)
-        self._token = checked_token(token)
-        self._timeout = timeout
-        self._retry = retry or RetryPolicy()
-        self._user_agent = user_agent or wire.DEFAULT_USER_AGENT
-        self._sleep = asyncio.sleep
-        self.budget = RateBudget.of(self.endpoint, self._token)
-        own_host = is_loopback(urlsplit(self.endpoint).hostname or "")
-        connect, silence = timeout
+        self._core = ClientCore(
+            token,
+            endpoint,
+            timeout=timeout,
+            retry=retry,
+            user_agent=user_agent,
+            allow_http=allow_http,
+            limits=limits,
+            clock=clock,
+        )
+        self._sleep = sleep
+        proxy = self._core.proxy
         self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(silence, connect=connect, pool=None),
-            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
-            verify=_certificates() if self.endpoint.startswith("https:") else False,
-            # A proxy cannot reach this host's loopback, and ~/.netrc must not replace the token.
-            trust_env=not own_host,
-            auth=_keep_headers,
+            transport=httpx.AsyncHTTPTransport(
+                limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
+                verify=_certificates(certificates_from_environment()) if self._is_secure else False,
+                proxy=httpx.Proxy(proxy) if proxy else None,
+                trust_env=False,
+            ),
+            # The environment has been read, alike for both clients; ~/.netrc must not replace the token.
+            trust_env=False,
         )
 
     def __repr__(self) -> str:
-        return f"AsyncHubClient(endpoint={self.endpoint!r}, token={'***' if self._token else None})"
+        return f"AsyncHubClient(endpoint={self.endpoint!r}, token={'***' if self.has_token else None})"
+
+    @property
+    def _is_secure(self) -> bool:
+        return self._core.endpoint.startswith("https:") or bool(self._core.proxy)
+
+    @property
+    def endpoint(self) -> str:
+        """The Hub's address."""
+        return self._core.endpoint
 
     @property
     def has_token(self) -> bool:
         """Whether requests carry a token."""
-        return self._token is not None
+        return self._core.token is not None
+
+    @property
+    def budget(self) -> RateBudget:
+        """What is left of the Hub's rate limit."""
+        return self._core.budget
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """When a call is tried again, unless the call itself says otherwise."""
+        return self._core.retry
 
     async def send(self, call: Call[T], *, retry: RetryPolicy | None = None) -> T:
         """Send a call and return what the Hub answered.
 
-        :param retry: when to try again, if not as this client does otherwise.
+        :param retry: when to try this call again, instead of the client's policy.
         :raises HubError: of the kind that fits; see :mod:`~airflow_provider_hfspaces.hub.errors`.
         """
-        answer, _ = await self._send(call, self._request(call), retry)
-        return wire.read(call, answer, token=self._token)
+        return await self._run(self._core.send(call, retry))
 
     async def pages(self, call: Call[T], *, retry: RetryPolicy | None = None) -> AsyncIterator[T]:
         """Send a call for a list and yield page after page.
 
-        :raises HubError: like :meth:`send`.
+        :param retry: when to try a page again, instead of the client's policy.
+        :raises HubError: like :meth:`send`, and for a list beyond the client's limits.
         """
-        request: wire.Request | None = self._request(call)
-        while request is not None:
-            answer, request = await self._send(call, request, retry)
-            yield wire.read(call, answer, token=self._token)
-            request = wire.next_page(call, request, answer)
+        walk = self._core.pages(call)
+        while walk.request is not None:
+            yield walk.page(*await self._run(self._core.tries(call, walk.request, retry)))
 
-    async def lines(self, call: Call[str], *, follow: bool = False) -> AsyncIterator[str]:
+    async def lines(
+        self, call: Call[str], *, follow: bool = False, retry: RetryPolicy | None = None
+    ) -> AsyncIterator[str]:
         """Send a call for a log and yield its lines.
 
-        :param follow: go on when the log has been read to its end, until the Hub closes it.
+        :param follow: go on at the end of the log, until the Hub closes it.
+        :param retry: when to try this call again, instead of the client's policy.
         :raises HubError: like :meth:`send`; not for a log that falls silent.
         """
-        connect, silence = self._timeout
-        quiet = None if follow else min(silence, _LOG_SILENCE)
-        request = self._request(call)
-        async for attempt in self._retry.async_retrying(call, self._sleep):
-            with attempt:
-                response, _ = await self._exchange(
-                    call, request, timeout=httpx.Timeout(quiet, connect=connect), stream=True
-                )
+        answer = await self._run(self._core.open_log(call, follow, retry))
         try:
-            if "event-stream" not in (response.headers.get("content-type") or ""):
-                await response.aread()
-                raise protocol_error(
-                    call,
-                    response.status_code,
-                    response.headers,
-                    response.text,
-                    expected="a stream of events",
-                    token=self._token,
-                )
-            async for line in _until_silent(response):
-                for event in sse.events([line]):
-                    if not follow and sse.drained(event, response.headers.get("date")):
-                        return
-                    if "data" in event:
-                        for text in call.read(event).splitlines():
-                            yield text
+            if "event-stream" not in (answer.headers.get("content-type") or ""):
+                start = b""
+                async for chunk in _until_silent(answer.stream):
+                    start = chunk
+                    break
+                raise self._core.not_a_log(call, answer, start)
+            reader = self._core.log_reader(call, answer, follow)
+            async for chunk in _until_silent(answer.stream):
+                for line in reader.feed(chunk):
+                    yield line
+                if reader.done:
+                    return
         finally:
-            await response.aclose()
+            await answer.stream.aclose()
 
     async def aclose(self) -> None:
         """Give the connections back."""
@@ -150,63 +178,37 @@ class AsyncHubClient:
     ) -> None:
         await self.aclose()
 
-    def _request(self, call: Call[Any]) -> wire.Request:
-        if call.needs_token and not self._token:
-            raise missing_token(call)
-        return wire.request_for(call, endpoint=self.endpoint, token=self._token, user_agent=self._user_agent)
+    async def _run(self, steps: Steps[T]) -> T:
+        return await aexecute(steps, self._fetch, sleep=self._sleep)
 
-    async def _send(
-        self, call: Call[Any], request: wire.Request, retry: RetryPolicy | None
-    ) -> tuple[wire.Answer, wire.Request]:
-        async for attempt in (retry or self._retry).async_retrying(call, self._sleep):
-            with attempt:
-                response, sent = await self._exchange(call, request)
-                return wire.Answer(response.status_code, response.headers, response.text), sent
-        raise AssertionError("a loop of tries ends with an answer or an error")
-
-    async def _exchange(
-        self,
-        call: Call[Any],
-        request: wire.Request,
-        *,
-        timeout: httpx.Timeout | None = None,
-        stream: bool = False,
-    ) -> tuple[httpx.Response, wire.Request]:
-        """One try, with the redirects that belong to it."""
-        for _ in range(wire.MOST_REDIRECTS + 1):
-            wait = self.budget.wait()
-            if wait > self._retry.total_rate_limited:
-                raise quota_used_up(call, wait)
-            if wait:
-                await self._sleep(wait)
-            with _network_errors(call, self._token):
-                response = await self._http.send(
-                    self._http.build_request(
-                        request.method,
-                        request.url,
-                        headers=dict(request.headers),
-                        content=request.content,
-                        timeout=timeout if timeout is not None else httpx.USE_CLIENT_DEFAULT,
-                    ),
-                    stream=stream,
-                )
-                if stream and response.status_code >= 300:
-                    await response.aread()
-            self.budget.learn(response.headers, response.status_code)
-            if response.status_code < 300:
-                return response, request
-            answer = wire.Answer(response.status_code, response.headers, response.text)
-            if response.status_code >= 400:
-                wire.read(call, answer, token=self._token)
-            further = wire.redirected(call, request, answer)
-            if further is None:
-                return response, request
-            request = further
-        raise protocol_error(call, response.status_code, response.headers, "", expected="an end of redirects")
+    async def _fetch(self, fetch: Fetch) -> Answer:
+        request = fetch.request
+        connect, silence = fetch.timeout
+        with _network_errors(fetch.call, self._core.token):
+            response = await self._http.send(
+                self._http.build_request(
+                    request.method,
+                    request.url,
+                    headers=dict(request.headers),
+                    content=request.content,
+                    timeout=httpx.Timeout(silence, connect=connect, pool=None),
+                ),
+                stream=True,
+            )
+            answer = Answer(response.status_code, response.headers, "", response)
+            if fetch.stream and answer.status < 300:
+                return answer
+            try:
+                reader = self._core.body_reader(fetch.call, answer)
+                async for chunk in response.aiter_raw():
+                    reader.feed(chunk)
+                return Answer(answer.status, answer.headers, reader.text())
+            finally:
+                await response.aclose()
 
 
 async def prepare(endpoint: str) -> None:
-    """Do in a thread, once, what takes longer than many a request and would hold the event loop up."""
+    """Do in a thread, once, what takes longer than many requests and would block the event loop."""
     await asyncio.to_thread(_prepared, endpoint.startswith("https:"))
 
 
@@ -216,23 +218,23 @@ def _prepared(secure: bool) -> None:
 
     anyio.run(anyio.sleep, 0)
     if secure:
-        _certificates()
+        _certificates(certificates_from_environment())
 
 
-@lru_cache(maxsize=1)
-def _certificates() -> ssl.SSLContext:
-    """Read the certificates, once: that takes longer than many a request, and the event loop waits."""
-    return httpx.create_ssl_context()
+@lru_cache(maxsize=4)
+def _certificates(path: str | None) -> ssl.SSLContext:
+    """Read the certificates, once: that takes longer than many requests, and the event loop waits."""
+    if path is None:
+        return httpx.create_ssl_context(trust_env=False)
+    if os.path.isdir(path):
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
 
 
-def _keep_headers(request: httpx.Request) -> httpx.Request:
-    return request
-
-
-async def _until_silent(response: httpx.Response) -> AsyncIterator[str]:
+async def _until_silent(response: httpx.Response) -> AsyncIterator[bytes]:
     try:
-        async for line in response.aiter_lines():
-            yield line
+        async for chunk in response.aiter_raw():
+            yield chunk
     except httpx.TransportError:
         return
 
@@ -241,19 +243,19 @@ async def _until_silent(response: httpx.Response) -> AsyncIterator[str]:
 def _network_errors(call: Call[Any], token: str | None) -> Iterator[None]:
     try:
         yield
-    except httpx.ConnectTimeout as problem:
-        raise unavailable(call, "connecting took too long", sent=False, token=token) from problem
+    except httpx.ConnectTimeout:
+        raise unavailable(call, "connecting took too long", sent=False, token=token) from None
     except (httpx.ConnectError, httpx.ProxyError) as problem:
         refused = "CERTIFICATE_VERIFY_FAILED" in str(problem)
-        raise unavailable(call, _reason(problem), sent=False, permanent=refused, token=token) from problem
+        raise unavailable(call, _reason(problem), sent=False, permanent=refused, token=token) from None
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as problem:
-        raise unavailable(call, _reason(problem), sent=False, permanent=True, token=token) from problem
-    except httpx.PoolTimeout as problem:
-        raise unavailable(call, "no connection became free", sent=False, token=token) from problem
-    except httpx.ReadTimeout as problem:
-        raise unavailable(call, "the answer took too long", sent=True, token=token) from problem
-    except (httpx.HTTPError, httpx.StreamError) as problem:
-        raise unavailable(call, _reason(problem), sent=True, token=token) from problem
+        raise unavailable(call, _reason(problem), sent=False, permanent=True, token=token) from None
+    except httpx.PoolTimeout:
+        raise unavailable(call, "no connection became free", sent=False, token=token) from None
+    except httpx.ReadTimeout:
+        raise unavailable(call, "the answer took too long", sent=True, token=token) from None
+    except (httpx.HTTPError, httpx.StreamError, OSError) as problem:
+        raise unavailable(call, _reason(problem), sent=True, token=token) from None
 
 
 def _reason(problem: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The Hub over ``requests``."""
+"""The Hub over ``requests``, for threads."""
 
 from __future__ import annotations
 
@@ -7,43 +7,52 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
+import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_hfspaces.hub.calls import Call
-from airflow_provider_hfspaces.hub.checks import checked_endpoint, checked_token, is_loopback
-from airflow_provider_hfspaces.hub.errors import (
-    missing_token,
-    protocol_error,
-    quota_used_up,
-    unavailable,
-)
-from airflow_provider_hfspaces.hub.http import sse, wire
-from airflow_provider_hfspaces.hub.http.retry import RateBudget, RetryPolicy
+from airflow_provider_hfspaces.hub.error_responses import unavailable
+from airflow_provider_hfspaces.hub.http import wire
+from airflow_provider_hfspaces.hub.http.core import ClientCore, Fetch
+from airflow_provider_hfspaces.hub.http.environment import certificates_from_environment
+from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
+from airflow_provider_hfspaces.hub.http.quota import RateBudget
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
+from airflow_provider_hfspaces.hub.http.sequence import Steps, execute
+from airflow_provider_hfspaces.hub.http.wire import Answer
 
 __all__ = ["HubClient"]
 
 T = TypeVar("T")
 
-_LOG_SILENCE = 5.0
-"""Seconds without a new line after which a log counts as read to its end."""
+_CHUNK_BYTES = 65_536
 
 
 class HubClient:
-    """Sends calls to the Hub, tries again where that is right, and reads the answers.
+    """Sends calls to the Hub, tries again where a retry can help, and reads the answers.
 
-    Safe for threads; one pool of connections. Close it, or use it as a context manager.
+    .. code-block:: python
+
+        with HubClient(token) as client:
+            runtime = client.send(calls.get_runtime("acme/whisper"))
+
+    Safe for threads; one pool of connections. Close it, or use it as a context manager. Proxies and
+    certificates come from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``, …).
 
     :param token: a User Access Token; ``None`` reads public Spaces only.
     :param endpoint: the Hub's address.
-    :param timeout: seconds to connect, and seconds of silence until an answer counts as lost.
+    :param timeout: seconds to connect, and seconds of silence after which an answer counts as lost.
     :param retry: when to try again.
     :param user_agent: sent with each request.
     :param allow_http: accept a plain ``http`` endpoint that is not on this host.
+    :param limits: how large, slow and long an answer may be.
     :param connections: how many are kept open, for as many threads.
+    :param clock: seconds, counted against the retry policy and the limits.
+    :param sleep: waits so many seconds; what it raises ends the call.
     :raises InvalidEndpoint: for an endpoint that would send the token in the clear.
+    :raises InvalidProxy: for an environment that names a proxy which is not a URL.
     """
 
     def __init__(
@@ -55,95 +64,106 @@ class HubClient:
         retry: RetryPolicy | None = None,
         user_agent: str | None = None,
         allow_http: bool = False,
+        limits: AnswerLimits | None = None,
         connections: int = 16,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.endpoint = checked_endpoint(endpoint, allow_http=allow_http)
-        self._token = checked_token(token)
-        self._timeout = timeout
-        self._retry = retry or RetryPolicy()
-        self._user_agent = user_agent or wire.DEFAULT_USER_AGENT
-        self._allow_http = allow_http
-        self._sleep: Callable[[float], None] = time.sleep
-        self.budget = RateBudget.of(self.endpoint, self._token)
+        self._core = ClientCore(
+            token,
+            endpoint,
+            timeout=timeout,
+            retry=retry,
+            user_agent=user_agent,
+            allow_http=allow_http,
+            limits=limits,
+            clock=clock,
+        )
+        self._sleep = sleep
         self._session = requests.Session()
-        # ~/.netrc must not replace the token, and a proxy cannot reach this host's loopback.
-        self._session.auth = _keep_headers
-        self._session.trust_env = not is_loopback(urlsplit(self.endpoint).hostname or "")
+        # The environment has been read, alike for both clients; ~/.netrc must not replace the token.
+        self._session.trust_env = False
+        self._session.verify = certificates_from_environment() or True
+        if self._core.proxy:
+            self._session.proxies = {"http": self._core.proxy, "https": self._core.proxy}
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
 
     def __repr__(self) -> str:
-        return f"HubClient(endpoint={self.endpoint!r}, token={'***' if self._token else None})"
+        return f"HubClient(endpoint={self.endpoint!r}, token={'***' if self.has_token else None})"
+
+    @property
+    def endpoint(self) -> str:
+        """The Hub's address."""
+        return self._core.endpoint
 
     @property
     def has_token(self) -> bool:
         """Whether requests carry a token."""
-        return self._token is not None
+        return self._core.token is not None
 
-    def send(self, call: Call[T]) -> T:
+    @property
+    def budget(self) -> RateBudget:
+        """What is left of the Hub's rate limit."""
+        return self._core.budget
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """When a call is tried again, unless the call itself says otherwise."""
+        return self._core.retry
+
+    @retry.setter
+    def retry(self, policy: RetryPolicy) -> None:
+        self._core.retry = policy
+
+    def send(self, call: Call[T], *, retry: RetryPolicy | None = None) -> T:
         """Send a call and return what the Hub answered.
 
+        :param retry: when to try this call again, instead of the client's policy.
         :raises HubError: of the kind that fits; see :mod:`~airflow_provider_hfspaces.hub.errors`.
         """
-        answer, _ = self._send(call, self._request(call))
-        return wire.read(call, answer, token=self._token)
+        return self._run(self._core.send(call, retry))
 
     def pages(self, call: Call[T]) -> Iterator[T]:
         """Send a call for a list and yield page after page.
 
-        :raises HubError: like :meth:`send`.
+        :raises HubError: like :meth:`send`, and for a list beyond the client's limits.
         """
-        request: wire.Request | None = self._request(call)
-        while request is not None:
-            answer, request = self._send(call, request)
-            yield wire.read(call, answer, token=self._token)
-            request = wire.next_page(call, request, answer)
+        walk = self._core.pages(call)
+        while walk.request is not None:
+            yield walk.page(*self._run(self._core.tries(call, walk.request)))
 
-    def lines(self, call: Call[str], *, follow: bool = False) -> Iterator[str]:
+    def lines(
+        self, call: Call[str], *, follow: bool = False, retry: RetryPolicy | None = None
+    ) -> Iterator[str]:
         """Send a call for a log and yield its lines.
 
-        :param follow: go on when the log has been read to its end, until the Hub closes it.
+        :param follow: go on at the end of the log, until the Hub closes it.
+        :param retry: when to try this call again, instead of the client's policy.
         :raises HubError: like :meth:`send`; not for a log that falls silent.
         """
-        connect, silence = self._timeout
-        timeout = (connect, None if follow else min(silence, _LOG_SILENCE))
-        request = self._request(call)
-        for attempt in self._retry.retrying(call, self._sleep):
-            with attempt:
-                response, _ = self._exchange(call, request, timeout=timeout, stream=True)
-        with response:
-            if "event-stream" not in (response.headers.get("content-type") or ""):
-                text = next(response.iter_content(500, decode_unicode=False), b"")
-                raise protocol_error(
-                    call,
-                    response.status_code,
-                    response.headers,
-                    text.decode(errors="replace"),
-                    expected="a stream of events",
-                    token=self._token,
-                )
-            response.encoding = "utf-8"
-            for event in sse.events(_until_silent(response)):
-                if not follow and sse.drained(event, response.headers.get("date")):
+        answer = self._run(self._core.open_log(call, follow, retry))
+        with answer.stream as response:
+            if "event-stream" not in (answer.headers.get("content-type") or ""):
+                raise self._core.not_a_log(call, answer, next(_until_silent(response), b""))
+            reader = self._core.log_reader(call, answer, follow)
+            for chunk in _until_silent(response):
+                yield from reader.feed(chunk)
+                if reader.done:
                     return
-                try:
-                    text_line = call.read(event)
-                except KeyError:
-                    continue
-                yield from text_line.splitlines()
 
     def fresh(self, *, retry: RetryPolicy | None = None) -> HubClient:
-        """A second client with the same token, and with connections and a budget of its own.
+        """Return a second client with the same token, and with connections and a budget of its own.
 
-        For a signal handler, which may interrupt this one in the middle of a request, and has no
+        For a signal handler, which may interrupt this client in the middle of a request, and has no
         time to wait for a new window.
         """
-        client = self._twin(retry)
-        client.budget = RateBudget()
+        client = self._copy(retry=retry or self.retry)
+        client._core.budget = RateBudget(self._core.clock)
         return client
 
     def queued(self, *, retry: RetryPolicy, sleep: Callable[[float], None], connections: int) -> HubClient:
-        """A second client with the same token and the same budget.
+        """Return a second client with the same token and the same budget.
 
         For a queue of calls, which decides itself what a call does that has to wait.
 
@@ -151,20 +171,19 @@ class HubClient:
         :param sleep: waits so many seconds; what it raises ends the call.
         :param connections: how many are kept open, for as many threads.
         """
-        client = self._twin(retry, connections)
-        client._sleep = sleep
-        return client
+        return self._copy(retry=retry, sleep=sleep, connections=connections)
 
-    def _twin(self, retry: RetryPolicy | None, connections: int = 16) -> HubClient:
-        return HubClient(
-            self._token,
-            self.endpoint,
-            timeout=self._timeout,
-            retry=retry or self._retry,
-            user_agent=self._user_agent,
-            allow_http=self._allow_http,
-            connections=connections,
-        )
+    def _copy(self, **changes: Any) -> HubClient:
+        core = self._core
+        options: dict[str, Any] = {
+            "timeout": core.timeout,
+            "user_agent": core.user_agent,
+            "allow_http": core.allow_http,
+            "limits": core.limits,
+            "clock": core.clock,
+            "sleep": self._sleep,
+        }
+        return HubClient(core.token, core.endpoint, **{**options, **changes})
 
     def close(self) -> None:
         """Give the connections back."""
@@ -181,71 +200,46 @@ class HubClient:
     ) -> None:
         self.close()
 
-    def _request(self, call: Call[Any]) -> wire.Request:
-        if call.needs_token and not self._token:
-            raise missing_token(call)
-        return wire.request_for(call, endpoint=self.endpoint, token=self._token, user_agent=self._user_agent)
+    def _run(self, steps: Steps[T]) -> T:
+        return execute(steps, self._fetch, sleep=self._sleep)
 
-    def _send(self, call: Call[Any], request: wire.Request) -> tuple[wire.Answer, wire.Request]:
-        for attempt in self._retry.retrying(call, self._sleep):
-            with attempt:
-                response, sent = self._exchange(call, request, timeout=self._timeout)
-                return _answer(response), sent
-        raise AssertionError("a loop of tries ends with an answer or an error")
-
-    def _exchange(
-        self,
-        call: Call[Any],
-        request: wire.Request,
-        *,
-        timeout: tuple[float, float | None],
-        stream: bool = False,
-    ) -> tuple[requests.Response, wire.Request]:
-        """One try, with the redirects that belong to it."""
-        for _ in range(wire.MOST_REDIRECTS + 1):
-            wait = self.budget.wait()
-            if wait > self._retry.total_rate_limited:
-                raise quota_used_up(call, wait)
-            if wait:
-                self._sleep(wait)
-            with _network_errors(call, self._token):
-                response = self._session.request(
-                    request.method,
-                    request.url,
-                    headers=dict(request.headers),
-                    data=request.content,
-                    timeout=timeout,
-                    allow_redirects=False,
-                    stream=stream,
-                )
-                if stream and response.status_code >= 300:
-                    response.content  # noqa: B018  (reads the body while the errors are translated)
-            self.budget.learn(response.headers, response.status_code)
-            if response.status_code >= 400:
-                wire.read(call, _answer(response), token=self._token)
-            further = None
-            if response.is_redirect or 300 <= response.status_code < 400:
-                further = wire.redirected(call, request, _answer(response))
-            if further is None:
-                return response, request
-            request = further
-        raise protocol_error(call, response.status_code, response.headers, "", expected="an end of redirects")
+    def _fetch(self, fetch: Fetch) -> Answer:
+        request = fetch.request
+        with _network_errors(fetch.call, self._core.token):
+            response = self._session.request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                data=request.content,
+                timeout=fetch.timeout,
+                allow_redirects=False,
+                stream=True,
+            )
+            answer = Answer(response.status_code, response.headers, "", response)
+            if fetch.stream and answer.status < 300:
+                return answer
+            try:
+                reader = self._core.body_reader(fetch.call, answer)
+                for chunk in _chunks(response):
+                    reader.feed(chunk)
+                return Answer(answer.status, answer.headers, reader.text())
+            except BaseException:
+                response.close()
+                raise
 
 
-def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives, compressed or not; what has been read to its end frees its connection."""
+    # Without read1 (urllib3 1.26), a chunk is complete before it can be looked at.
+    read = getattr(response.raw, "read1", response.raw.read)
+    while chunk := read(_CHUNK_BYTES, decode_content=False):
+        yield chunk
 
 
-def _answer(response: requests.Response) -> wire.Answer:
-    text = response.content.decode(response.encoding or "utf-8", errors="replace")
-    return wire.Answer(response.status_code, response.headers, text)
-
-
-def _until_silent(response: requests.Response) -> Iterator[str]:
+def _until_silent(response: requests.Response) -> Iterator[bytes]:
     try:
-        for line in response.iter_lines(chunk_size=1, decode_unicode=True):
-            yield str(line)
-    except requests.RequestException:
+        yield from _chunks(response)
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
         return
 
 
@@ -253,32 +247,28 @@ def _until_silent(response: requests.Response) -> Iterator[str]:
 def _network_errors(call: Call[Any], token: str | None) -> Iterator[None]:
     try:
         yield
-    except requests.exceptions.SSLError as problem:
+    except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as problem:
         # Only a certificate is refused before the request goes out, and it will be the same next time.
         refused = "CERTIFICATE_VERIFY_FAILED" in str(problem)
-        raise unavailable(
-            call, _reason(problem), sent=not refused, permanent=refused, token=token
-        ) from problem
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader) as problem:
-        raise unavailable(call, _reason(problem), sent=False, permanent=True, token=token) from problem
-    except requests.exceptions.ConnectTimeout as problem:
-        raise unavailable(call, "connecting took too long", sent=False, token=token) from problem
-    except requests.exceptions.ReadTimeout as problem:
-        raise unavailable(call, "the answer took too long", sent=True, token=token) from problem
+        raise unavailable(call, _reason(problem), sent=not refused, permanent=refused, token=token) from None
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as problem:
+        raise unavailable(call, _reason(problem), sent=False, permanent=True, token=token) from None
+    except requests.exceptions.ConnectTimeout:
+        raise unavailable(call, "connecting took too long", sent=False, token=token) from None
+    except (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
+        raise unavailable(call, "the answer took too long", sent=True, token=token) from None
     except requests.exceptions.ConnectionError as problem:
         sent = not _never_connected(problem)
-        raise unavailable(call, _reason(problem), sent=sent, token=token) from problem
-    except requests.exceptions.RequestException as problem:
-        raise unavailable(call, _reason(problem), sent=True, token=token) from problem
+        raise unavailable(call, _reason(problem), sent=sent, token=token) from None
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as problem:
+        raise unavailable(call, _reason(problem), sent=True, token=token) from None
 
 
 def _never_connected(problem: BaseException) -> bool:
-    from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
-
     cause: Any = problem.args[0] if problem.args else None
-    if isinstance(cause, MaxRetryError):
+    if isinstance(cause, urllib3.exceptions.MaxRetryError):
         cause = cause.reason
-    return isinstance(cause, (NewConnectionError, ProxyError))
+    return isinstance(cause, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError))
 
 
 def _reason(problem: BaseException) -> str:

@@ -1,24 +1,155 @@
-"""How fast a watch may ask: a share of the quota, whatever others use of it."""
+"""How much of the Hub's rate limit is left, and how fast a client may use it."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import random
+import re
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 
-from airflow_provider_hfspaces.hub.http.retry import RateBudget
-
-__all__ = ["Pace"]
+__all__ = ["Pace", "RateBudget", "limits_one_route", "retry_after"]
 
 log = logging.getLogger(__name__)
 
-_UNKNOWN = (500, 300)
-"""Requests and seconds: the smallest quota there is, until the Hub has said which it is."""
+DEFAULT_QUOTA = 500
+"""Requests per window until the Hub has sent its policy: the smallest quota that it is known to have."""
 
-_AT_ONCE = 0.3
-"""How much of its share a watch may use up at once; the rest is spread evenly, so that no window
-ever sees more than the share."""
+DEFAULT_WINDOW_SECONDS = 300
+"""Length of a window until the Hub has sent its policy."""
+
+LONGEST_WINDOW_SECONDS = 3600
+"""No answer closes a token's budget for longer, and no policy with a longer window is believed."""
+
+LONGEST_RETRY_AFTER_SECONDS = 86_400
+"""What is taken of a ``Retry-After`` at most."""
+
+JITTER_SECONDS = 2.0
+"""Clients that waited for the same window come back over this time, so as not to come all at once."""
+
+BURST_SHARE = 0.3
+"""How much of its share a watch may use at once; the rest is spread evenly, so that no window ever sees
+more than the share."""
+
+_NUMBER = r"[0-9]{1,9}(?![0-9])"
+_RATE_LIMIT = re.compile(rf'"\w+"\s*;\s*r=(?P<remaining>{_NUMBER})\s*;\s*t=(?P<reset>{_NUMBER})')
+_RATE_POLICY = re.compile(rf'"\w+"\s*;\s*q=(?P<quota>{_NUMBER})\s*;\s*w=(?P<window>{_NUMBER})')
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that the Hub asks to wait: ``RateLimit`` first, then ``Retry-After``."""
+    state = _RATE_LIMIT.search(headers.get("ratelimit") or "")
+    if state and int(state["remaining"]) == 0:
+        return float(min(int(state["reset"]), LONGEST_WINDOW_SECONDS))
+    value = (headers.get("retry-after") or "").strip()
+    if re.fullmatch(r"[0-9]+", value):
+        return float(min(int(value[:9]), LONGEST_RETRY_AFTER_SECONDS))
+    try:
+        moment = parsedate_to_datetime(value)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        seconds = (moment - datetime.now(timezone.utc)).total_seconds()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return min(max(0.0, seconds), float(LONGEST_RETRY_AFTER_SECONDS))
+
+
+def limits_one_route(headers: Mapping[str, str]) -> bool:
+    """Return True if a 429 comes from a limit on one kind of request: the token's quota has room left."""
+    state = _RATE_LIMIT.search(headers.get("ratelimit") or "")
+    return state is not None and int(state["remaining"]) > 0
+
+
+class RateBudget:
+    """What one token may still send: learnt from the Hub's answers, shared within the process.
+
+    :ivar quota: requests per window; ``None`` until the Hub has sent its policy.
+    :ivar window: seconds.
+    :ivar remaining: requests left in this window, the least that any answer has reported.
+    """
+
+    _budgets: dict[str, RateBudget] = {}
+    _registry_lock = threading.Lock()
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._closed_until = 0.0
+        self._logged_until = 0.0
+        self._resets_at = 0.0
+        self.quota: int | None = None
+        self.window: int | None = None
+        self.remaining: int | None = None
+
+    @classmethod
+    def of(cls, endpoint: str, token: str | None, clock: Callable[[], float] = time.monotonic) -> RateBudget:
+        """Return the one budget of a token on a Hub. Without a token the Hub counts by address."""
+        key = hashlib.sha256(f"{endpoint}\n{token or ''}".encode()).hexdigest()
+        with cls._registry_lock:
+            return cls._budgets.setdefault(key, cls(clock))
+
+    @classmethod
+    def forget_all(cls) -> None:
+        """Begin anew, as a test does. Clients that exist keep what they know."""
+        with cls._registry_lock:
+            cls._budgets.clear()
+
+    def learn(self, headers: Mapping[str, str], status: int) -> None:
+        """Take in what an answer says of the quota.
+
+        Nothing that one answer claims closes the budget for longer than a window lasts.
+        """
+        state = _RATE_LIMIT.search(headers.get("ratelimit") or "")
+        policy = _RATE_POLICY.search(headers.get("ratelimit-policy") or "")
+        with self._lock:
+            if policy:
+                quota, window = int(policy["quota"]), int(policy["window"])
+                if quota > 0 and 0 < window <= LONGEST_WINDOW_SECONDS:
+                    self.quota, self.window = quota, window
+            if state:
+                reset = self._within_window(int(state["reset"]))
+                remaining, resets_at = int(state["remaining"]), self._clock() + reset
+                if self.remaining is not None and self._is_this_window(resets_at):
+                    # Of several answers at once the last to arrive need not be the last that was sent.
+                    remaining = min(remaining, self.remaining)
+                self.remaining, self._resets_at = remaining, resets_at
+                if self.remaining == 0:
+                    self._close(reset)
+            elif status == 429:
+                self._close(self._within_window(retry_after(headers) or 0))
+
+    def _within_window(self, seconds: float) -> float:
+        return min(seconds, self.window or DEFAULT_WINDOW_SECONDS)
+
+    def wait(self) -> float:
+        """Return the seconds to wait before the next request, 0 if it may go now."""
+        with self._lock:
+            rest = self._closed_until - self._clock()
+            if rest > 1 and self._logged_until != self._closed_until:
+                self._logged_until = self._closed_until
+                log.warning(
+                    "The Hub's quota%s is used up: requests wait %.0f seconds for the next window.",
+                    f" of {self.quota} requests in {self.window} seconds" if self.quota else "",
+                    rest,
+                )
+        return rest + random.uniform(0, JITTER_SECONDS) if rest > 0 else 0.0
+
+    def seconds_to_reset(self) -> float:
+        """Return the seconds until the present window ends, 0 if it is over."""
+        with self._lock:
+            return max(0.0, self._resets_at - self._clock())
+
+    def _is_this_window(self, resets_at: float) -> bool:
+        same = abs(resets_at - self._resets_at) < (self.window or 0) / 2
+        return same and self._clock() < self._resets_at
+
+    def _close(self, seconds: float) -> None:
+        self._closed_until = max(self._closed_until, self._clock() + seconds)
 
 
 class Pace:
@@ -54,11 +185,11 @@ class Pace:
 
     def _rate(self) -> tuple[float, float]:
         """Seconds between two requests, and how many may go at once."""
-        quota, window = _UNKNOWN
+        quota, window = DEFAULT_QUOTA, DEFAULT_WINDOW_SECONDS
         if self.budget.quota and self.budget.window:
             quota, window = self.budget.quota, self.budget.window
         own = quota * self.share
-        spacing, burst = window / max(own * (1 - _AT_ONCE), 1), own * _AT_ONCE
+        spacing, burst = window / max(own * (1 - BURST_SHARE), 1), own * BURST_SHARE
         reset = self.budget.seconds_to_reset()
         if self._clock() >= self._window_ends:
             self._used = 0
@@ -68,7 +199,7 @@ class Pace:
             if others > quota - own:
                 # They have used more than their part of this window: share what they leave.
                 rest = max((quota - others) * self.share - self._used, 0.1)
-                spacing, burst = max(spacing, reset / rest), min(burst, max(rest * _AT_ONCE, 1.0))
+                spacing, burst = max(spacing, reset / rest), min(burst, max(rest * BURST_SHARE, 1.0))
         return spacing, burst
 
     def has_room(self, requests: int = 1) -> bool:
@@ -107,6 +238,6 @@ class Pace:
                 "the Hub's quota of %s requests in %s seconds.",
                 spacing,
                 self.share * 100,
-                self.budget.quota or _UNKNOWN[0],
-                self.budget.window or _UNKNOWN[1],
+                self.budget.quota or DEFAULT_QUOTA,
+                self.budget.window or DEFAULT_WINDOW_SECONDS,
             )

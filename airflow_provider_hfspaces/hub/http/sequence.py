@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.errors import HubError
 
 __all__ = ["Delay", "Steps", "aexecute", "execute"]
@@ -33,13 +32,13 @@ class Delay:
     seconds: float
 
 
-Steps = Generator[Call[Any] | Delay, Any, T]
-"""Yields calls and delays. Each call returns the Hub's answer or raises its error."""
+Steps = Generator[Any, Any, T]
+"""Yields calls (or what else ``send`` carries out) and delays, and returns a result.
+
+Each call returns the Hub's answer or raises its error."""
 
 
-def execute(
-    steps: Steps[T], send: Callable[[Call[Any]], Any], *, sleep: Callable[[float], Any] = time.sleep
-) -> T:
+def execute(steps: Steps[T], send: Callable[[Any], Any], *, sleep: Callable[[float], Any] = time.sleep) -> T:
     """Execute the steps with a blocking client.
 
     :param send: usually :meth:`HubClient.send <airflow_provider_hfspaces.hub.http.client.HubClient.send>`.
@@ -66,7 +65,7 @@ def execute(
 
 async def aexecute(
     steps: Steps[T],
-    send: Callable[[Call[Any]], Awaitable[Any]],
+    send: Callable[[Any], Awaitable[Any]],
     *,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
 ) -> T:

@@ -1,4 +1,4 @@
-"""From a call to the bytes of a request and back, without sending anything: both clients share it."""
+"""From a call to the bytes of a request and from the bytes of an answer to a result, without any I/O."""
 
 from __future__ import annotations
 
@@ -7,40 +7,47 @@ import platform
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from airflow_provider_hfspaces import __version__
 from airflow_provider_hfspaces.hub.calls import Call
-from airflow_provider_hfspaces.hub.errors import (
-    HubProtocolError,
-    HubRateLimited,
+from airflow_provider_hfspaces.hub.error_responses import (
     error_from_response,
+    moved_host,
     protocol_error,
+    too_many_pages,
 )
-from airflow_provider_hfspaces.hub.http.retry import retry_after
+from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubRateLimited
+from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
+from airflow_provider_hfspaces.hub.http.quota import limits_one_route, retry_after
 
 __all__ = [
     "DEFAULT_ENDPOINT",
     "DEFAULT_USER_AGENT",
+    "MOST_REDIRECTS",
     "Answer",
+    "PageWalk",
     "Request",
-    "next_page",
     "read",
     "redirected",
+    "refusal",
     "request_for",
 ]
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
-DEFAULT_USER_AGENT = f"airflow-provider-hfspaces/{__version__}; python/{platform.python_version()}"
+DEFAULT_USER_AGENT = f"hfspaces/{__version__}; python/{platform.python_version()}"
 MOST_REDIRECTS = 5
 
 T = TypeVar("T")
 
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading an answer of an unexpected form may raise."""
+
 
 @dataclass(frozen=True)
 class Request:
-    """What a transport sends, as it is."""
+    """What a transport sends, unchanged."""
 
     method: str
     url: str
@@ -50,21 +57,27 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a transport got back.
+    """What a transport received.
 
     :ivar headers: with case-insensitive names.
+    :ivar text: the body; empty for a stream, whose body the transport reads later.
+    :ivar stream: the transport's open response, for a stream.
     """
 
     status: int
     headers: Mapping[str, str]
     text: str
+    stream: Any = field(default=None, repr=False)
 
 
 def request_for(call: Call[Any], *, endpoint: str, token: str | None, user_agent: str) -> Request:
-    """The request that a call stands for."""
+    """Return the request that a call stands for."""
     query = f"?{urlencode(call.query)}" if call.query else ""
+    is_stream = call.answer == "events"
     headers = {
-        "Accept": "text/event-stream" if call.answer == "events" else "*/*",
+        "Accept": "text/event-stream" if is_stream else "*/*",
+        # The clients decompress by themselves, within their limits.
+        "Accept-Encoding": "identity" if is_stream else "gzip",
         "User-Agent": user_agent,
         "X-Amzn-Trace-Id": str(uuid.uuid4()),
     }
@@ -80,82 +93,128 @@ def request_for(call: Call[Any], *, endpoint: str, token: str | None, user_agent
     return Request(call.method, f"{endpoint}{call.path}{query}", headers, content)
 
 
-def redirected(call: Call[Any], request: Request, answer: Answer) -> Request | None:
-    """The request that follows a redirect, ``None`` where the answer is none.
+def redirected(call: Call[Any], request: Request, answer: Answer, *, token: str | None) -> Request | None:
+    """Return the request that follows a redirect, ``None`` if the answer is not one.
 
-    The token and the body stay with the Hub: another host gets a bare GET or nothing.
-
-    :raises HubProtocolError: for a redirect that would lose the body or take it elsewhere.
+    :raises HubProtocolError: for a redirect to another host, which would get the token or would get a
+        request without one, and for a redirect that would lose the body.
     """
     if answer.status not in (301, 302, 303, 307, 308):
         return None
-    location = answer.headers.get("location")
-    target = urljoin(request.url, location or "")
-    if not location or urlsplit(target).scheme not in ("http", "https"):
-        raise protocol_error(call, answer.status, answer.headers, answer.text, expected="a Location")
-    stays = urlsplit(target)[:2] == urlsplit(request.url)[:2]
-    if request.method != "GET" and (not stays or answer.status not in (307, 308)):
-        raise HubProtocolError.of(
+    location = answer.headers.get("location") or ""
+    try:
+        target = urljoin(request.url, location)
+        stays = _origin(target) == _origin(request.url)
+        is_url = urlsplit(target).scheme in ("http", "https") and target.isprintable()
+    except ValueError:
+        stays = is_url = False
+    if not location or not is_url:
+        raise protocol_error(
+            call, answer.status, answer.headers, answer.text, expected="a valid Location", token=token
+        )
+    if not stays:
+        raise moved_host(call, answer.status, target, token=token)
+    if request.method != "GET" and answer.status not in (307, 308):
+        raise HubProtocolError.from_call(
             call,
-            f"{call.method} {call.path} was redirected with {answer.status} to {urlsplit(target).netloc}, "
-            f"which would lose or expose what was sent. Check the connection's host.",
+            f"{call.method} {call.path} was redirected with {answer.status}, which would lose what was "
+            f"sent. Check the connection's host.",
             status=answer.status,
         )
-    headers = dict(request.headers)
-    if not stays:
-        headers.pop("Authorization", None)
-    return replace(request, url=target, headers=headers)
+    return replace(request, url=target)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def refusal(call: Call[Any], answer: Answer, *, token: str | None) -> HubError:
+    """Return the error that an answer of 4xx or 5xx stands for."""
+    error = error_from_response(call, answer.status, answer.headers, answer.text, token=token)
+    if isinstance(error, HubRateLimited):
+        error.retry_after = retry_after(answer.headers)
+        error.one_route = limits_one_route(answer.headers)
+    return error
 
 
 def read(call: Call[T], answer: Answer, *, token: str | None) -> T:
-    """The result of a call.
+    """Return the result of a call.
 
     :raises HubError: of the kind that the answer stands for.
     """
     if answer.status >= 400:
-        error = error_from_response(call, answer.status, answer.headers, answer.text, token=token)
-        if isinstance(error, HubRateLimited):
-            error.retry_after = retry_after(answer.headers)
-        raise error
+        raise refusal(call, answer, token=token)
+
+    def unexpected(expected: str = "JSON") -> HubProtocolError:
+        return protocol_error(
+            call, answer.status, answer.headers, answer.text, expected=expected, token=token
+        )
+
     if not 200 <= answer.status < 300:
-        raise protocol_error(call, answer.status, answer.headers, answer.text, token=token)
+        raise unexpected()
     if call.answer == "any":
         if "html" in (answer.headers.get("content-type") or ""):
-            raise protocol_error(call, answer.status, answer.headers, answer.text, token=token)
+            raise unexpected()
         return call.read(answer.text)
     try:
         payload = json.loads(answer.text)
-    except ValueError:
-        raise protocol_error(call, answer.status, answer.headers, answer.text, token=token) from None
+    except (ValueError, RecursionError):
+        raise unexpected() from None
     try:
         return call.read(payload)
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        raise protocol_error(
-            call,
-            answer.status,
-            answer.headers,
-            answer.text,
-            expected=f"JSON with {problem}" if isinstance(problem, KeyError) else "other JSON",
-            token=token,
-        ) from problem
+    except KeyError as missing:
+        raise unexpected(f"JSON with {missing}") from None
+    except _UNREADABLE:
+        raise unexpected("other JSON") from None
 
 
-def next_page(call: Call[Any], request: Request, answer: Answer) -> Request | None:
-    """The request for the page that follows, from the ``Link`` header; ``None`` on the last one.
+class PageWalk(Generic[T]):
+    """The way through the pages of a list, by the ``Link`` header of each.
 
-    :raises HubProtocolError: for a link that leads to another host.
+    :ivar request: for the next page; ``None`` after the last one.
     """
-    for link in (answer.headers.get("link") or "").split(","):
-        target, _, parameters = link.strip().partition(";")
-        if 'rel="next"' not in parameters.replace(" ", ""):
-            continue
-        url = urljoin(request.url, target.strip().strip("<>"))
-        if urlsplit(url)[:2] != urlsplit(request.url)[:2]:
-            raise HubProtocolError.of(
-                call,
-                f"The next page of {call.path} is said to be on {urlsplit(url).netloc}, which does not get "
-                f"the token. Check the connection's host.",
-                status=answer.status,
-            )
-        return replace(request, url=url)
-    return None
+
+    def __init__(self, call: Call[T], request: Request, limits: AnswerLimits, *, token: str | None) -> None:
+        self.request: Request | None = request
+        self._call, self._limits, self._token = call, limits, token
+        self._pages = self._entries = 0
+        self._seen = {request.url}
+
+    def page(self, answer: Answer, sent: Request) -> T:
+        """Return the page that an answer holds, and find the next one.
+
+        :raises HubProtocolError: for a list beyond the limits, or a link that leads back or elsewhere.
+        """
+        page = read(self._call, answer, token=self._token)
+        self._pages += 1
+        self._entries += len(page) if isinstance(page, list) else 1
+        if self._entries > self._limits.max_entries:
+            raise too_many_pages(self._call, self._limits.max_entries, "entries", "max_entries")
+        self.request = self._next(answer, sent)
+        if self.request is not None and self._pages >= self._limits.max_pages:
+            raise too_many_pages(self._call, self._limits.max_pages, "pages", "max_pages")
+        return page
+
+    def _next(self, answer: Answer, sent: Request) -> Request | None:
+        self._seen.add(sent.url)
+        for link in (answer.headers.get("link") or "").split(","):
+            target, _, parameters = link.strip().partition(";")
+            if 'rel="next"' not in parameters.replace(" ", ""):
+                continue
+            try:
+                url = urljoin(sent.url, target.strip().strip("<>"))
+                stays = _origin(url) == _origin(sent.url)
+            except ValueError:
+                url, stays = "", True
+            if not stays:
+                raise moved_host(self._call, answer.status, url, token=self._token)
+            if not url or not url.isprintable() or url in self._seen:
+                raise HubProtocolError.from_call(
+                    self._call,
+                    f"The next page of {self._call.path} cannot be read: its link leads back to a page "
+                    f"that was read before, or is not a URL. Check the connection's host.",
+                    status=answer.status,
+                )
+            return replace(sent, url=url)
+        return None

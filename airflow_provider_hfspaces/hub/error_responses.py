@@ -1,0 +1,334 @@
+"""Which error an answer of the Hub stands for, and the words of that error.
+
+Come here to change the text of a refusal. Everything that came from outside (the Hub's message, its
+request id, a content type, a host) is scrubbed of secrets before it is cut and put into a text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_hfspaces.hub.calls import Call
+from airflow_provider_hfspaces.hub.errors import (
+    HubAuthError,
+    HubBadRequest,
+    HubConflict,
+    HubError,
+    HubGone,
+    HubPaymentRequired,
+    HubPermissionError,
+    HubProtocolError,
+    HubRateLimited,
+    HubUnavailable,
+    SpaceNotFound,
+)
+from airflow_provider_hfspaces.hub.masking import brief
+
+__all__ = [
+    "answer_too_large",
+    "answer_too_slow",
+    "error_from_response",
+    "missing_token",
+    "moved_host",
+    "protocol_error",
+    "quota_used_up",
+    "refused_with_reason",
+    "too_many_pages",
+    "unavailable",
+]
+
+_OAUTH_REFUSED = ("/hardware", "/sleeptime", "/restart")
+_REFUSED_CREDENTIALS = "Invalid credentials in Authorization header"
+_LONGEST_MESSAGE = 500
+_LONGEST_START = 200
+_LONGEST_HEADER = 100
+_HUBS_OWN_HEADERS = ("x-error-code", "x-error-message")
+
+
+def error_from_response(
+    call: Call[Any],
+    status: int,
+    headers: Mapping[str, str],
+    text: str,
+    *,
+    token: str | None = None,
+) -> HubError:
+    """Return the error that an answer of 4xx or 5xx stands for.
+
+    :param headers: of the answer, with case-insensitive names.
+    :param token: what was sent with the request, to tell the cases of 401 apart and to mask it
+        wherever the Hub echoes it.
+    """
+    secrets = _secrets(call, token)
+    message = brief(_hub_message(headers, text), secrets, longest=_LONGEST_MESSAGE)
+    if status < 500 and status not in (408, 429) and not _is_from_the_hub(headers, text):
+        return protocol_error(call, status, headers, text, token=token)
+    kind, words = _words(call, status, headers, message, token)
+    if call.instead and kind in (HubGone, HubBadRequest, HubPermissionError, HubConflict):
+        words = f"{words} {call.instead}"
+    return kind.from_call(
+        call,
+        words,
+        status=status,
+        request_id=_request_id(headers, secrets),
+        hub_message=(message or None) if _is_from_the_hub(headers, text) else None,
+        outcome_unknown=status >= 500 or status == 408,
+    )
+
+
+def _words(
+    call: Call[Any], status: int, headers: Mapping[str, str], message: str, token: str | None
+) -> tuple[type[HubError], str]:
+    request = f"{call.method} {call.path}"
+    answer = f"the Hub answered {status}" + (f": {message!r}." if message else " and gave no reason.")
+    if status == 401:
+        return HubAuthError, _unauthorized(call, message, answer, token)
+    if status == 402 or (status == 403 and "payment method" in message):
+        return HubPaymentRequired, (
+            f"{_about(call)} needs a paying account; {answer} Check the payment method, the credits "
+            f"and the plan of the Space's owner at https://huggingface.co/settings/billing."
+        )
+    if status == 403:
+        return HubPermissionError, (
+            f"The token may not do this: {request}{_for(call)}; {answer} Use a token with write access "
+            f"to the Space, of a user who may manage it."
+        )
+    if status == 404 and _names_repo(headers, message):
+        return SpaceNotFound, (
+            f"The Hub does not find {_about(call, 'the repository')}: it does not exist, or the token "
+            f"may not see it. Check the repo_id, and that the token's owner has access."
+        )
+    if status in (404, 410):
+        hint = "" if call.instead else " Check that the connection's host is a Hub."
+        return HubGone, f"The Hub does not offer {request}{_for(call)}; {answer}{hint}"
+    if status == 409:
+        if call.creates:
+            return HubConflict, (
+                f"Space {call.creates} cannot be created from Space {call.repo_id}; {answer} If Space "
+                f"{call.creates} exists already, choose another id or allow an existing one."
+            )
+        return HubConflict, f"The Hub reports a conflict for {request}{_for(call)}; {answer}"
+    if status == 429:
+        return HubRateLimited, (
+            f"The Hub's rate limit is used up: {request}{_for(call)} was refused; {answer} "
+            f"Send fewer requests, or poll less often."
+        )
+    if status >= 500 or status == 408:
+        return HubUnavailable, f"The Hub could not answer {request}{_for(call)}; {answer} Try again later."
+    return HubBadRequest, f"The Hub refused {request}{_for(call)}; {answer}"
+
+
+def refused_with_reason(error: HubUnavailable, reason: str) -> HubUnavailable:
+    """Add to a refused action what the Space's own runtime gives as the reason."""
+    reason = brief(reason, longest=_LONGEST_MESSAGE)
+    error.message = f"{error.message.removesuffix(' Try again later.')} The Space's own reason: {reason!r}."
+    error.args = (error.message,)
+    return error
+
+
+def missing_token(call: Call[Any]) -> HubAuthError:
+    """Return the error for a request that makes no sense without a token. Nothing was sent."""
+    return HubAuthError.from_call(
+        call,
+        f"{call.method} {call.path}{_for(call)} needs a token, and there is none: without a token only "
+        f"public Spaces can be read. Put a token with write access into the connection's password.",
+    )
+
+
+def quota_used_up(call: Call[Any], seconds: float) -> HubRateLimited:
+    """Return the error for a request that would wait too long for a new window. Nothing was sent."""
+    error = HubRateLimited.from_call(
+        call,
+        f"{call.method} {call.path}{_for(call)} was not sent: the Hub's rate limit is used up for "
+        f"another {seconds:.0f} seconds.",
+    )
+    error.retry_after = seconds
+    return error
+
+
+def unavailable(
+    call: Call[Any], reason: str, *, sent: bool, permanent: bool = False, token: str | None = None
+) -> HubUnavailable:
+    """Return the error for a request without an answer.
+
+    :param reason: the network's words.
+    :param sent: whether the Hub may have received the request.
+    :param permanent: whether no later try could help.
+    """
+    unknown = sent and call.method != "GET"
+    consequence = "It is not known whether it took effect." if unknown else "Nothing was changed."
+    reason = brief(reason, _secrets(call, token), longest=_LONGEST_MESSAGE)
+    error = HubUnavailable.from_call(
+        call,
+        f"No answer from the Hub to {call.method} {call.path}{_for(call)}: {reason}. {consequence}",
+        outcome_unknown=unknown,
+    )
+    error.permanent = permanent
+    return error
+
+
+def protocol_error(
+    call: Call[Any],
+    status: int,
+    headers: Mapping[str, str],
+    text: str,
+    *,
+    expected: str = "JSON",
+    token: str | None = None,
+) -> HubProtocolError:
+    """Return the error for an answer that is not the Hub's.
+
+    :param expected: what should have come, for the message.
+    """
+    secrets = _secrets(call, token)
+    start = brief(text, secrets, longest=_LONGEST_START)
+    kind = brief(headers.get("content-type") or "", secrets, longest=_LONGEST_HEADER) or "no content type"
+    hint = ""
+    if _is_html(headers, text):
+        hint = " Check the connection's host and the proxies before it: this does not look like a Hub."
+    return HubProtocolError.from_call(
+        call,
+        f"{call.method} {call.path}{_for(call)} was answered with {status} and {kind} where "
+        f"{expected} was expected, beginning with {start!r}.{hint}",
+        status=status,
+        request_id=_request_id(headers, secrets),
+        outcome_unknown=call.method != "GET" and status < 400,
+    )
+
+
+def moved_host(call: Call[Any], status: int, target: str, *, token: str | None = None) -> HubProtocolError:
+    """Return the error for a redirect that leads away from the Hub that was asked."""
+    parts = urlsplit(target)
+    host = brief(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", _secrets(call, token), longest=300)
+    error = HubProtocolError.from_call(
+        call,
+        f"{call.method} {call.path}{_for(call)} was redirected with {status} to {host}, which gets neither "
+        f"the token nor the request. If that is your Hub, put {host} into the connection's host.",
+        status=status,
+    )
+    error.permanent = True
+    return error
+
+
+def answer_too_large(call: Call[Any], status: int, most: int) -> HubProtocolError:
+    """Return the error for an answer with more bytes than the client accepts."""
+    return _beyond(call, status, f"has more than {most:,} bytes", "max_bytes")
+
+
+def answer_too_slow(call: Call[Any], status: int, most: float) -> HubProtocolError:
+    """Return the error for an answer that did not end in time."""
+    return _beyond(call, status, f"did not end within {most:g} seconds", "max_seconds")
+
+
+def too_many_pages(call: Call[Any], most: int, what: str, limit: str) -> HubProtocolError:
+    """Return the error for a list that is longer than the client accepts."""
+    return _beyond(call, 200, f"has more than {most:,} {what}", limit)
+
+
+def _beyond(call: Call[Any], status: int, problem: str, limit: str) -> HubProtocolError:
+    return HubProtocolError.from_call(
+        call,
+        f"The answer to {call.method} {call.path}{_for(call)} {problem} and was not read to its end. "
+        f"Check the connection's host, or raise {limit} of the client's AnswerLimits.",
+        status=status,
+        outcome_unknown=call.method != "GET" and status < 400,
+    )
+
+
+def _hub_message(headers: Mapping[str, str], text: str) -> str:
+    """The Hub's words in an error response: its header, then the ``error`` fields of the body."""
+    parts: list[str] = []
+    if headers.get("x-error-message"):
+        parts.append(headers["x-error-message"])
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        if text:
+            parts.append(text)
+    else:
+        parts.extend(_messages(body))
+    unique = dict.fromkeys(" ".join(part.split()) for part in parts if part)
+    return "; ".join(unique)
+
+
+def _messages(body: Any) -> list[str]:
+    if not isinstance(body, dict):
+        return []
+    messages: list[str] = []
+    error = body.get("error")
+    messages.extend(str(each) for each in (error if isinstance(error, list) else [error]) if each)
+    if body.get("error_description"):
+        messages.append(str(body["error_description"]))
+    details = body.get("errors")
+    if isinstance(details, list):
+        messages.extend(
+            str(each["message"]) for each in details if isinstance(each, dict) and each.get("message")
+        )
+    return messages
+
+
+def _unauthorized(call: Call[Any], message: str, answer: str, token: str | None) -> str:
+    request = f"{call.method} {call.path}{_for(call)}"
+    if not token:
+        return (
+            f"{request} was sent without a token; {answer} The Space may be private or may not exist: "
+            f"put a token into the connection's password."
+        )
+    if _REFUSED_CREDENTIALS in message:
+        return (
+            f"The Hub does not accept the token for {request}; {answer} It is wrong, expired or revoked: "
+            f"make a new one at https://huggingface.co/settings/tokens."
+        )
+    if call.path.endswith(_OAUTH_REFUSED):
+        return (
+            f"The Hub does not accept the token for {request}; {answer} It refuses tokens of an OAuth "
+            f"login for hardware, sleep time and restart, even where they may read the Space: use a User "
+            f"Access Token with write access."
+        )
+    return (
+        f"The Hub does not accept the token for {request}; {answer} Check that it is still valid and is a "
+        f"User Access Token with access to this Space."
+    )
+
+
+def _is_from_the_hub(headers: Mapping[str, str], text: str) -> bool:
+    """Whether an error response is the Hub's own: its headers, JSON, or no body at all."""
+    if not text.strip() or any(headers.get(name) for name in _HUBS_OWN_HEADERS):
+        return True
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _names_repo(headers: Mapping[str, str], message: str) -> bool:
+    return headers.get("x-error-code") == "RepoNotFound" or "Repository not found" in message
+
+
+def _is_html(headers: Mapping[str, str], text: str) -> bool:
+    return "html" in (headers.get("content-type") or "") or text.lstrip()[:15].lower().startswith(
+        ("<!doctype", "<html")
+    )
+
+
+def _request_id(headers: Mapping[str, str], secrets: tuple[str | None, ...]) -> str | None:
+    for name in ("x-request-id", "x-amzn-trace-id", "x-amz-cf-id"):
+        if headers.get(name):
+            return brief(headers[name], secrets, longest=_LONGEST_HEADER)
+    return None
+
+
+def _secrets(call: Call[Any], token: str | None) -> tuple[str | None, ...]:
+    return (token, *call.confidential)
+
+
+def _about(call: Call[Any], otherwise: str = "This request") -> str:
+    return f"Space {call.repo_id}" if call.repo_id else otherwise
+
+
+def _for(call: Call[Any]) -> str:
+    return f" for Space {call.repo_id}" if call.repo_id else ""

@@ -1,0 +1,209 @@
+"""Everything that the two clients share: the way of one call through tries, redirects and limits.
+
+It does no I/O. Each step is a generator that yields a :class:`Fetch` or a
+:class:`~airflow_provider_hfspaces.hub.http.sequence.Delay`, which a client carries out in its own colour,
+and is sent the answer or thrown the error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from airflow_provider_hfspaces.hub import calls
+from airflow_provider_hfspaces.hub.calls import Call
+from airflow_provider_hfspaces.hub.checks import checked_endpoint, checked_token
+from airflow_provider_hfspaces.hub.error_responses import (
+    missing_token,
+    protocol_error,
+    quota_used_up,
+    refused_with_reason,
+)
+from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubUnavailable
+from airflow_provider_hfspaces.hub.http import wire
+from airflow_provider_hfspaces.hub.http.body import BodyReader
+from airflow_provider_hfspaces.hub.http.environment import proxy_from_environment
+from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
+from airflow_provider_hfspaces.hub.http.quota import RateBudget
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
+from airflow_provider_hfspaces.hub.http.sequence import Delay, Steps
+from airflow_provider_hfspaces.hub.http.sse import LogReader
+from airflow_provider_hfspaces.hub.http.wire import Answer, PageWalk, Request
+
+__all__ = ["ClientCore", "Fetch"]
+
+T = TypeVar("T")
+
+LOG_SILENCE_SECONDS = 5.0
+"""A log without a new line for this long counts as read to its end."""
+
+LOOK_AFTER_TRIES = 3
+"""Refusals of an action with 503 after which the Space's runtime is asked for a reason."""
+
+REFUSED_TRIES = 5
+"""How often an action is sent that the Hub refuses with 503 while it answers other requests."""
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Asks a transport to send a request and to return the :class:`~.wire.Answer`.
+
+    :ivar stream: leave the body of a good answer to be read later.
+    :ivar timeout: seconds to connect, and seconds of silence, ``None`` without end.
+    """
+
+    call: Call[Any]
+    request: Request
+    timeout: tuple[float, float | None]
+    stream: bool = False
+
+
+class ClientCore:
+    """What a client knows and decides. The parameters are those of the clients."""
+
+    def __init__(
+        self,
+        token: str | None,
+        endpoint: str,
+        *,
+        timeout: tuple[float, float],
+        retry: RetryPolicy | None,
+        user_agent: str | None,
+        allow_http: bool,
+        limits: AnswerLimits | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.endpoint = checked_endpoint(endpoint, allow_http=allow_http)
+        self.token = checked_token(token)
+        self.proxy = proxy_from_environment(self.endpoint)
+        self.timeout = timeout
+        self.retry = retry or RetryPolicy()
+        self.user_agent = user_agent or wire.DEFAULT_USER_AGENT
+        self.allow_http = allow_http
+        self.limits = limits or AnswerLimits()
+        self.clock = clock
+        self.budget = RateBudget.of(self.endpoint, self.token, clock)
+
+    def send(self, call: Call[T], retry: RetryPolicy | None = None) -> Steps[T]:
+        """The steps of one call, to its result."""
+        answer, _ = yield from self.tries(call, self.request(call), retry)
+        return wire.read(call, answer, token=self.token)
+
+    def pages(self, call: Call[T]) -> PageWalk[T]:
+        """The way through the pages of a list; each page is fetched with :meth:`tries`."""
+        return PageWalk(call, self.request(call), self.limits, token=self.token)
+
+    def open_log(self, call: Call[str], follow: bool, retry: RetryPolicy | None) -> Steps[Answer]:
+        """The steps up to the first byte of a log."""
+        connect, silence = self.timeout
+        timeout = (connect, None if follow else min(silence, LOG_SILENCE_SECONDS))
+        answer, _ = yield from self.tries(call, self.request(call), retry, timeout=timeout, stream=True)
+        return answer
+
+    def not_a_log(self, call: Call[str], answer: Answer, start: bytes) -> HubProtocolError:
+        """The error for an answer that is not a stream of events.
+
+        :param start: the beginning of its body.
+        """
+        text = start.decode("utf-8", errors="replace")
+        return protocol_error(
+            call, answer.status, answer.headers, text, expected="a stream of events", token=self.token
+        )
+
+    def log_reader(self, call: Call[str], answer: Answer, follow: bool) -> LogReader:
+        """What makes lines of the chunks of a log."""
+        return LogReader(call, answer.headers, self.limits, follow=follow, clock=self.clock)
+
+    def body_reader(self, call: Call[Any], answer: Answer) -> BodyReader:
+        """What makes text of the chunks of an answer."""
+        return BodyReader(
+            call, answer.status, answer.headers, self.limits, clock=self.clock, token=self.token
+        )
+
+    def request(self, call: Call[Any]) -> Request:
+        """The request for a call.
+
+        :raises HubAuthError: for a call that needs a token if there is none.
+        """
+        if call.needs_token and not self.token:
+            raise missing_token(call)
+        return wire.request_for(call, endpoint=self.endpoint, token=self.token, user_agent=self.user_agent)
+
+    def tries(
+        self,
+        call: Call[Any],
+        request: Request,
+        retry: RetryPolicy | None = None,
+        *,
+        timeout: tuple[float, float | None] | None = None,
+        stream: bool = False,
+    ) -> Steps[tuple[Answer, Request]]:
+        """The steps of all tries of one request; returns the answer and the request that it answers."""
+        refusals = _Refusals()
+
+        def attempt() -> Steps[tuple[Answer, Request]]:
+            try:
+                return (yield from self._attempt(call, request, timeout or self.timeout, stream))
+            except HubUnavailable as error:
+                if error.status == 503 and error.hub_message and call.method != "GET" and call.repo_id:
+                    yield from refusals.count(error, self._reason(call.repo_id))
+                raise
+
+        return (yield from (retry or self.retry).tries(call, attempt, self.clock))
+
+    def _attempt(
+        self, call: Call[Any], request: Request, timeout: tuple[float, float | None], stream: bool
+    ) -> Steps[tuple[Answer, Request]]:
+        """One try, with the redirects that belong to it."""
+        for _ in range(wire.MOST_REDIRECTS + 1):
+            wait = self.budget.wait()
+            if wait > self.retry.total_rate_limited:
+                raise quota_used_up(call, wait)
+            if wait:
+                yield Delay(wait)
+            answer: Answer = yield Fetch(call, request, timeout, stream)
+            self.budget.learn(answer.headers, answer.status)
+            if answer.status >= 400:
+                raise wire.refusal(call, answer, token=self.token)
+            further = wire.redirected(call, request, answer, token=self.token)
+            if further is None:
+                return answer, request
+            request = further
+        raise protocol_error(
+            call, answer.status, answer.headers, "", expected="an end of redirects", token=self.token
+        )
+
+    def _reason(self, repo_id: str) -> Steps[str]:
+        """Why a Space is not in order, in its runtime's own words; empty if the runtime gives no reason."""
+        call = calls.get_runtime(repo_id)
+        answer, _ = yield from self._attempt(call, self.request(call), self.timeout, False)
+        return wire.read(call, answer, token=self.token).error_message or ""
+
+
+class _Refusals:
+    """The refusals of one action with 503, which end sooner than an outage of the Hub.
+
+    The Hub answers 503 to the restart of a Space that it has flagged or that is over a quota, as it does
+    when it is down. Only the Space's runtime tells the two apart.
+    """
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._hub_is_up = False
+
+    def count(self, error: HubUnavailable, reason: Steps[str]) -> Steps[None]:
+        """Take in one more refusal, and ask for the reason once."""
+        self._number += 1
+        if self._number == LOOK_AFTER_TRIES:
+            try:
+                words = yield from reason
+            except HubError:
+                return
+            self._hub_is_up = True
+            if words:
+                refused_with_reason(error, words)
+                error.tried_enough = True
+        elif self._hub_is_up and self._number >= REFUSED_TRIES:
+            error.tried_enough = True

@@ -1,0 +1,40 @@
+"""Bounds on what one answer may take: bytes, seconds, pages and entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from airflow_provider_hfspaces.hub.errors import InvalidNumber
+
+__all__ = ["AnswerLimits"]
+
+_MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True)
+class AnswerLimits:
+    """What a client accepts of one answer; beyond it, the call fails with a ``HubProtocolError``.
+
+    .. code-block:: python
+
+        HubClient(token, limits=AnswerLimits(max_bytes=8 * 2**20, max_entries=5_000))
+
+    :param max_bytes: bytes of one answer, after decompression.
+    :param max_seconds: seconds from the first byte of an answer to its last.
+    :param max_pages: pages of one list.
+    :param max_entries: entries of one list, over all its pages.
+    :param max_line: characters of one line of a log.
+    :raises InvalidNumber: for a limit that is not above 0.
+    """
+
+    max_bytes: int = 64 * _MEBIBYTE
+    max_seconds: float = 120.0
+    max_pages: int = 1_000
+    max_entries: int = 100_000
+    max_line: int = _MEBIBYTE
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise InvalidNumber(f"{each.name} is a number above 0; got {value!r}.")
