@@ -10,7 +10,11 @@ __version__ = "0.1.0"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """What Airflow asks of a provider through the ``apache_airflow_provider`` entry point."""
+    """Return what Airflow reads through the ``apache_airflow_provider`` entry point.
+
+    Add here: a module of operators, an option of the configuration with its default, or a field of the
+    connection.
+    """
     package = "airflow_provider_hfspaces"
     name = "Hugging Face Spaces"
     operators = ("hardware", "lifecycle", "duplicate", "settings", "storage", "fleet", "cost")
@@ -58,8 +62,8 @@ def get_provider_info() -> dict[str, Any]:
                 "description": "Hugging Face Spaces.",
                 "options": {
                     "quota_share": {
-                        "description": "Share of the Hub's API quota, above 0 and at most 1, that deferred "
-                        "waits may use.",
+                        "description": "Share of the Hub's API quota that deferred waits may use: above 0 "
+                        "and at most 1.",
                         "version_added": __version__,
                         "type": "float",
                         "example": "0.5",
@@ -74,17 +78,17 @@ def get_provider_info() -> dict[str, Any]:
                         "default": "5.0",
                     },
                     "fleet_page": {
-                        "description": "Whether Airflow's UI has the page with the Spaces of each connection "
-                        "(Airflow 3.1 or newer). The API server asks the Hub while somebody looks at it.",
+                        "description": "Whether Airflow's UI has a page with the Spaces of each connection "
+                        "(Airflow 3.1 and newer). The API server asks the Hub while the page is open.",
                         "version_added": __version__,
                         "type": "boolean",
                         "example": "False",
                         "default": "True",
                     },
                     "fleet_connections": {
-                        "description": "Ids, separated by commas, of connections that the fleet page shows "
-                        "besides those in the database, in the API server's environment and in DAGs: those "
-                        "in a secrets backend, which lists nothing by itself.",
+                        "description": "Ids of connections in a secrets backend that the fleet page shows, "
+                        "separated by commas. The page finds connections in the database, in the environment "
+                        "of the API server and in DAGs by itself.",
                         "version_added": __version__,
                         "type": "string",
                         "example": "hf_spaces_prod,hf_spaces_research",
@@ -103,7 +107,11 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": name,
                 "ui-field-behaviour": {
                     "hidden-fields": ["extra", "login", "schema"],
-                    "relabeling": {"host": "Endpoint", "password": "Token"},
+                    "relabeling": {
+                        "host": "Endpoint",
+                        "password": "Token",
+                        "port": "Port (the Test button of Airflow 3.3 needs one)",
+                    },
                     "placeholders": {
                         "host": "https://huggingface.co",
                         "port": "443",
@@ -121,13 +129,14 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "timeout": {
                         "label": "Timeout",
-                        "description": "Seconds of silence after which an answer of the Hub counts as lost.",
+                        "description": "Seconds without a byte after which an answer of the Hub counts as "
+                        "lost.",
                         "schema": {"type": ["integer", "null"], "default": 30, "minimum": 1},
                     },
                     "allow_http": {
                         "label": "Allow http",
-                        "description": "Send the token unencrypted to an endpoint that is not on this host. "
-                        "Only for a network of your own.",
+                        "description": "Send the token unencrypted to an endpoint on another host. Only for "
+                        "a network that you trust.",
                         "schema": {"type": ["boolean", "null"], "default": False},
                     },
                 },

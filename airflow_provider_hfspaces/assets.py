@@ -1,12 +1,11 @@
-"""Assets that stand for Spaces: ``hf-space://owner/name``."""
+"""Assets that represent Spaces, with URIs of the form ``hf-space://owner/name``."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 from urllib.parse import SplitResult
 
-from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
+from airflow_provider_hfspaces.compat.imports import asset_class
 from airflow_provider_hfspaces.hub.checks import checked_repo_id
 
 __all__ = ["create_asset", "describe_outlets", "repo_id_of", "sanitize_uri", "space_asset"]
@@ -15,28 +14,34 @@ SCHEME = "hf-space"
 
 
 def space_asset(repo_id: str, **options: Any) -> Any:
-    """The asset of a Space, for ``outlets``, ``schedule`` and ``AssetWatcher``; a Dataset on Airflow 2.11.
+    """Return the asset of a Space, for ``outlets``, ``schedule`` and ``AssetWatcher``::
+
+        PauseSpaceOperator(task_id="pause", repo_id="acme/whisper", outlets=[space_asset("acme/whisper")])
+
+    On Airflow 2.11 it is a ``Dataset``.
 
     :param repo_id: the Space, as ``owner/name`` or as the address of its page.
-    :param options: what the asset takes besides, such as ``watchers``.
-    :raises InvalidRepoId: saying what is wrong with it.
+    :param options: further arguments of the asset, such as ``watchers``.
+    :raises InvalidRepoId: if the id is not valid.
     """
-    kind = import_module("airflow.sdk").Asset if AIRFLOW_3 else import_module("airflow.datasets").Dataset
-    return kind(uri=f"{SCHEME}://{checked_repo_id(repo_id)}", **options)
+    return asset_class()(uri=f"{SCHEME}://{checked_repo_id(repo_id)}", **options)
 
 
 def create_asset(*, owner: str, name: str, extra: dict[str, Any] | None = None) -> Any:
-    """The asset of a Space, as hook-level lineage makes it.
+    """Return the asset of a Space, for Airflow's hook-level lineage.
 
-    :raises InvalidRepoId: for what is no Space.
+    :param owner: the user or organization that owns the Space.
+    :param name: the name of the Space without its owner.
+    :param extra: the extra of the asset.
+    :raises InvalidRepoId: if owner and name are not the id of a Space.
     """
     return space_asset(f"{owner}/{name}", extra=extra)
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
-    """``hf-space://owner/name`` in the one form in which Airflow compares it.
+    """Return a URI in the one form in which Airflow compares it: ``hf-space://owner/name``.
 
-    :raises ValueError: for what is no Space.
+    :raises ValueError: if the URI does not name a Space.
     """
     repo_id = checked_repo_id(f"{uri.netloc}{uri.path.rstrip('/')}")
     owner, _, name = repo_id.partition("/")
@@ -44,7 +49,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
 
 
 def repo_id_of(asset: Any) -> str | None:
-    """The Space that an asset stands for; ``None`` if it stands for something else."""
+    """Return the id of the Space that an asset represents; ``None`` for other assets."""
     uri = str(getattr(asset, "uri", ""))
     return uri.removeprefix(f"{SCHEME}://") if uri.startswith(f"{SCHEME}://") else None
 

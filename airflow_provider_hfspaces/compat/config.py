@@ -1,8 +1,9 @@
-"""Airflow's configuration, read with this package's defaults."""
+"""Airflow's configuration. The options of ``[hf_spaces]`` and their defaults are in ``get_provider_info``."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
@@ -16,40 +17,51 @@ __all__ = [
     "quota_share",
 ]
 
+SECTION = "hf_spaces"
+
 
 def default_deferrable() -> bool:
-    """Airflow's own default for ``deferrable``."""
-    conf = import_module("airflow.configuration").conf
-    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+    """Return Airflow's own default for ``deferrable``."""
+    return bool(_conf().getboolean("operators", "default_deferrable", fallback=False))
 
 
 def quota_share() -> float:
-    """The share of the Hub's quota that waiting may use, ``[hf_spaces] quota_share``."""
-    conf = import_module("airflow.configuration").conf
-    return float(conf.getfloat("hf_spaces", "quota_share", fallback=0.5))
+    """Return the share of the Hub's quota that deferred waits may use, ``[hf_spaces] quota_share``."""
+    return float(_conf().getfloat(SECTION, "quota_share", fallback=float(_default("quota_share"))))
 
 
 def has_fleet_page() -> bool:
-    """Whether the UI takes pages of plugins (Airflow 3.1), and ``[hf_spaces] fleet_page`` allows ours."""
-    conf = import_module("airflow.configuration").conf
-    return AIRFLOW_VERSION >= (3, 1) and bool(conf.getboolean("hf_spaces", "fleet_page", fallback=True))
+    """Return whether the UI shows pages of plugins (Airflow 3.1) and ``[hf_spaces] fleet_page`` is on."""
+    is_on = _conf().getboolean(SECTION, "fleet_page", fallback=_default("fleet_page") == "True")
+    return AIRFLOW_VERSION >= (3, 1) and bool(is_on)
 
 
 def fleet_page_url(prefix: str) -> str:
-    """The path of a page of ours, where Airflow's own pages may have a path before theirs."""
-    conf = import_module("airflow.configuration").conf
-    root = urlsplit(conf.get("api", "base_url", fallback="") or "").path
+    """Return the path of a page, behind the path under which Airflow itself is served.
+
+    :param prefix: the path of the page, such as ``/hf_spaces``.
+    """
+    root = urlsplit(_conf().get("api", "base_url", fallback="") or "").path
     return root.rstrip("/") + prefix
 
 
 def connections_of_config() -> list[str]:
-    """The connections that ``[hf_spaces] fleet_connections`` names for the fleet page."""
-    conf = import_module("airflow.configuration").conf
-    named = conf.get("hf_spaces", "fleet_connections", fallback="") or ""
-    return [each.strip() for each in named.split(",") if each.strip()]
+    """Return the connections that ``[hf_spaces] fleet_connections`` names for the fleet page."""
+    names = _conf().get(SECTION, "fleet_connections", fallback=_default("fleet_connections")) or ""
+    return [each.strip() for each in names.split(",") if each.strip()]
 
 
 def lease_settle() -> float:
-    """Seconds, ``[hf_spaces] lease_settle``."""
-    conf = import_module("airflow.configuration").conf
-    return float(conf.getfloat("hf_spaces", "lease_settle", fallback=5.0))
+    """Return ``[hf_spaces] lease_settle`` in seconds."""
+    return float(_conf().getfloat(SECTION, "lease_settle", fallback=float(_default("lease_settle"))))
+
+
+def _conf() -> Any:
+    return import_module("airflow.configuration").conf
+
+
+def _default(option: str) -> str:
+    # Airflow finds these defaults by itself, except in processes that have not read the providers yet.
+    from airflow_provider_hfspaces import get_provider_info
+
+    return str(get_provider_info()["config"][SECTION]["options"][option]["default"])

@@ -1,4 +1,7 @@
-"""Names that moved between Airflow versions, and the few functions whose call differs."""
+"""Classes and functions that Airflow's versions keep in different modules, or call in different ways.
+
+Come here first when a new Airflow moves a name.
+"""
 
 from __future__ import annotations
 
@@ -74,6 +77,7 @@ __all__ = [
     "PokeReturnValue",
     "TaskGroup",
     "airflow_version",
+    "asset_class",
     "base_event_trigger",
     "empty_operator",
     "has_trigger_on_kill",
@@ -88,7 +92,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Only hooks, notifiers and sensors need their bases, and no other DAG file should pay for them.
+    # Only hooks, notifiers and sensors need these classes; other DAG files do not pay for the import.
     if name == "BaseHook":
         return import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 1) else "airflow.hooks.base").BaseHook
     if name == "BaseNotifier":
@@ -101,17 +105,17 @@ def __getattr__(name: str) -> Any:
 
 
 def airflow_version() -> str:
-    """The full version, such as ``3.3.2``."""
+    """Return the full version, such as ``3.3.2``."""
     return str(_airflow_version)
 
 
 def mask_secret(secret: str) -> None:
-    """Have Airflow replace a value by ``***`` in all logs and rendered fields from now on."""
+    """Have Airflow replace a value with ``***`` in all logs and rendered fields from now on."""
     _masking("mask_secret")(secret)
 
 
 def hides_value_of(key: str) -> bool:
-    """Whether Airflow takes the value under this key for a secret, by the key's name."""
+    """Return whether Airflow masks the value of a key because of the key's name."""
     return bool(_masking("should_hide_value_for_key")(key))
 
 
@@ -127,7 +131,7 @@ def _masking(name: str) -> Any:
 
 
 def xcom_value(ti_key: Any, key: str) -> Any:
-    """An XCom of a task instance, for an extra link."""
+    """Return an XCom of a task instance, for an extra link; ``None`` if it is missing."""
     module = "airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.models.xcom"
     return import_module(module).XCom.get_value(ti_key=ti_key, key=key)
 
@@ -142,19 +146,27 @@ def is_first_start(ti_key: Any) -> bool:
     return context is not None and not getattr(context, "next_method", None)
 
 
+def asset_class() -> Any:
+    """Return the class of assets, which Airflow 2.11 calls ``Dataset``."""
+    return import_module("airflow.sdk").Asset if AIRFLOW_3 else import_module("airflow.datasets").Dataset
+
+
 def object_storage_path(url: str) -> Any:
-    """A path in any storage that fsspec knows, by Airflow's own ``ObjectStoragePath``."""
+    """Return Airflow's ``ObjectStoragePath`` of a URL, in any storage that fsspec supports."""
     return import_module("airflow.sdk" if AIRFLOW_3 else "airflow.io.path").ObjectStoragePath(url)
 
 
 def base_event_trigger() -> Any:
-    """The base of triggers that start DAGs; Airflow 2.11 has none, and never runs one."""
+    """Return the base class of triggers that start DAGs.
+
+    Airflow 2.11 has no such class and never runs such a trigger; its ``BaseTrigger`` stands in.
+    """
     module = import_module("airflow.triggers.base")
     return getattr(module, "BaseEventTrigger", module.BaseTrigger)
 
 
 def has_trigger_on_kill() -> bool:
-    """Whether Airflow tells a trigger that a user has killed its task, as it does from 3.3 on."""
+    """Return whether Airflow calls ``on_kill`` of a trigger when a user kills its task (3.3 and newer)."""
     return hasattr(import_module("airflow.triggers.base").BaseTrigger, "on_kill")
 
 
@@ -173,6 +185,6 @@ def render_text(dag: Any, template: str, context: Any) -> str:
 
 
 def empty_operator() -> Any:
-    """The operator that does nothing, and needs no worker for it."""
+    """Return the operator that does nothing and needs no worker."""
     module = "airflow.providers.standard.operators.empty" if AIRFLOW_3 else "airflow.operators.empty"
     return import_module(module).EmptyOperator

@@ -1,4 +1,7 @@
-"""What a task, trigger or callback asks of Airflow's server: connections, states, XComs and Variables."""
+"""Requests to Airflow itself, from tasks, triggers, callbacks and the API server.
+
+They read connections, states of tasks and runs, XComs and Variables.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ __all__ = [
 
 
 def team_of_connection(conn_id: str) -> str | None:
-    """The team whose connection this is, where Airflow has teams (3.2)."""
+    """Return the team that owns a connection; ``None`` without ``[core] multi_team`` (Airflow 3.2)."""
     conf = import_module("airflow.configuration").conf
     if not conf.getboolean("core", "multi_team", fallback=False):
         return None
@@ -40,20 +43,20 @@ def team_of_connection(conn_id: str) -> str | None:
 
 
 def connection_in_server(conn_id: str) -> Any:
-    """A connection as Airflow's API server finds it: in a secrets backend, the environment, the database.
+    """Return a connection as the API server finds it: in a secrets backend, the environment or the database.
 
-    :raises AirflowNotFoundException: if there is none.
+    :raises AirflowNotFoundException: if the connection does not exist.
     """
     team = team_of_connection(conn_id)
     more = {"team_name": team} if team else {}
-    # Connection.get_connection_from_secrets warns each time of the underscore in our type.
+    # Connection.get_connection_from_secrets warns about the underscore in our type at each call.
     for backend in import_module("airflow.configuration").ensure_secrets_loaded():
         try:
             connection = backend.get_connection(conn_id=conn_id, **more)
         except PermissionError:
             raise
         except Exception as error:
-            _log.debug("The secrets backend %s has failed: %s", type(backend).__name__, type(error).__name__)
+            _log.debug("The secrets backend %s failed: %s", type(backend).__name__, type(error).__name__)
             continue
         if connection:
             return connection
@@ -61,9 +64,9 @@ def connection_in_server(conn_id: str) -> Any:
 
 
 async def connection_of(conn_id: str) -> Any:
-    """A connection, without holding the event loop up.
+    """Return a connection without blocking the event loop.
 
-    :raises AirflowNotFoundException: if there is none.
+    :raises AirflowNotFoundException: if the connection does not exist.
     """
     from airflow_provider_hfspaces.compat.imports import BaseHook as hook
 
@@ -121,20 +124,20 @@ _FINAL = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"
 
 
 async def is_ended(task_instance: Any) -> bool:
-    """Whether a deferred task instance has been ended by somebody.
+    """Return whether a user or the scheduler has ended a deferred task instance.
 
-    A trigger that is only moved to another process finds it still deferred, and one whose task was
-    cleared finds it scheduled anew.
+    The task instance is still deferred if only its trigger moved to another process, and scheduled again if
+    the task was cleared.
     """
     find = _state_now if AIRFLOW_3 else _state_in_database
     return str(await in_thread(find, task_instance)) in _FINAL
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call what would hold the event loop up.
+    """Call a blocking function in a thread, and return its result.
 
-    Airflow 3's triggerer finds its way back from a thread to the loop, over which it talks to its
-    supervisor, in none but asgiref's threads.
+    The thread is one of asgiref's: in other threads Airflow 3's triggerer cannot reach the event loop over
+    which it talks to its supervisor.
     """
     return await import_module("asgiref.sync").sync_to_async(function)(*arguments)
 
@@ -151,20 +154,21 @@ def _state_now(ti: Any) -> str | None:
 def _state_in_database(ti: Any) -> str | None:
     model = import_module("airflow.models.taskinstance").TaskInstance
     with import_module("airflow.utils.session").create_session() as session:
-        found = session.query(model.state).filter(
+        query = session.query(model.state).filter(
             model.dag_id == ti.dag_id,
             model.task_id == ti.task_id,
             model.run_id == ti.run_id,
             model.map_index == ti.map_index,
         )
-        state: str | None = found.scalar()
+        state: str | None = query.scalar()
         return state
 
 
 def callback_may_read_xcoms(context: Mapping[str, Any], *, in_triggerer: bool) -> bool:
-    """Whether Airflow answers a callback that asks for an XCom; where not, it may leave it hanging for ever.
+    """Return whether a callback can read an XCom. Where Airflow does not answer, the callback hangs for ever.
 
-    Not from the executor, where deadlines' ``SyncCallback`` runs, nor from the DAG processor of 3.0.
+    Airflow answers neither in the executor, where a deadline's ``SyncCallback`` runs, nor in the DAG
+    processor of 3.0.
     """
     if not AIRFLOW_3 or in_triggerer:
         return True
@@ -175,7 +179,7 @@ def callback_may_read_xcoms(context: Mapping[str, Any], *, in_triggerer: bool) -
     if decoder is None:
         return True
     try:
-        # What the other side could not answer, it would not understand.
+        # A supervisor that cannot answer does not know this type of message either.
         decoder.validate_python({"type": "XComResult", "key": "key", "value": None})
     except ValueError:
         return False
@@ -185,7 +189,7 @@ def callback_may_read_xcoms(context: Mapping[str, Any], *, in_triggerer: bool) -
 def callback_xcom(
     context: Mapping[str, Any], run: tuple[str | None, str | None], task_id: str, key: str, map_index: int
 ) -> Any:
-    """An XCom of the run that a callback is about; ``None`` if there is none."""
+    """Return an XCom of the run that a callback belongs to; ``None`` if it is missing."""
     ti = context.get("ti")
     if ti is not None:
         return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)

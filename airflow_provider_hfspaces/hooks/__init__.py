@@ -1,1 +1,1 @@
-"""Hooks: an Airflow connection, opened."""
+"""The Airflow hook of the Hub's Spaces API: import ``HfSpacesHook`` from ``hooks.hfspaces``."""

@@ -1,1 +1,1 @@
-"""The page "Hugging Face Spaces" in Airflow's UI: what each connection's Spaces do and cost."""
+"""The fleet page "Hugging Face Spaces" in Airflow's UI: the Spaces of each connection and their costs."""

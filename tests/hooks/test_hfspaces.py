@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces import get_provider_info
+from airflow_provider_hfspaces.compat import config
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, InvalidConnection
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -323,3 +324,16 @@ class TestProviderInfo:
         assert behaviour["hidden_fields"] == form["ui-field-behaviour"]["hidden-fields"]
         pytest.importorskip("flask_appbuilder", reason="the old form's libraries come with Airflow 2.11 only")
         assert set(HfSpacesHook.get_connection_form_widgets()) == set(form["conn-fields"])
+
+    def test_the_configuration_has_one_default_for_each_option(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        options = get_provider_info()["config"]["hf_spaces"]["options"]
+        assert config.quota_share() == float(options["quota_share"]["default"])
+        assert config.connections_of_config() == []
+        monkeypatch.setenv("AIRFLOW__HF_SPACES__QUOTA_SHARE", "0.25")
+        monkeypatch.setenv("AIRFLOW__HF_SPACES__FLEET_CONNECTIONS", "a, b,")
+        assert config.quota_share() == 0.25
+        assert config.connections_of_config() == ["a", "b"]
+
+    def test_the_form_says_what_the_port_is_for(self) -> None:
+        form = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
+        assert "Test button of Airflow 3.3 needs one" in form["relabeling"]["port"]

@@ -109,7 +109,7 @@ function runItem(run) {
   const text = run.run_id === null ? `${run.dag_id} (no run yet)` : `${run.dag_id} · ${run.state ?? "?"}`;
   const link = make("a", { href: runUrl(run), title: `${run.dag_id} ${run.run_id ?? ""} ${run.task_id}` }, text);
   const time = timeElement(run.at);
-  return make("li", {}, link, time ? " " : null, time);
+  return make("li", {}, link, time);
 }
 
 // Airflow may be served under a path of its own.

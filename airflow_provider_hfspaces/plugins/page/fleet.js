@@ -309,7 +309,7 @@ function confirmPause(fleet, space) {
   const dialog = find("confirm");
   find("confirm-title").textContent = `Pause ${space.repo_id}?`;
   find("confirm-text").textContent =
-    `The Space is ${space.stage}${space.cost > 0 ? ` and costs about ${usd.format(space.cost)} per hour` : ""}. ` +
+    `The Space is in stage ${space.stage}${space.cost > 0 ? ` and costs about ${usd.format(space.cost)} per hour` : ""}. ` +
     "A paused Space answers no visitors and costs nothing until somebody restarts it.";
   const working = (space.runs ?? []).filter((run) => run.state === "running" || run.state === "queued");
   find("confirm-runs").hidden = !working.length;

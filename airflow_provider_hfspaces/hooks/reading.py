@@ -1,0 +1,166 @@
+"""ReadingHook: the calls that read Spaces, prices, logs, the token's owner and bills, and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.hooks.connected import ConnectedHook
+from airflow_provider_hfspaces.hub import calls
+from airflow_provider_hfspaces.hub.checks import checked_hardware, known_hardware
+from airflow_provider_hfspaces.hub.cost.prices import PriceList
+from airflow_provider_hfspaces.hub.errors import HubError, HubPermissionError, SpaceNotFound
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceInfo, SpaceRuntime, WhoAmI
+
+__all__ = ["ReadingHook"]
+
+
+class ReadingHook(ConnectedHook):
+    """The part of :class:`~airflow_provider_hfspaces.hooks.hfspaces.HfSpacesHook` that changes nothing."""
+
+    def get_space(self, repo_id: str, *, expand: str | Iterable[str] = ()) -> SpaceInfo:
+        """Return the description of a Space.
+
+        Endpoint: ``GET /api/spaces/{repo_id}``.
+
+        :param expand: names of the properties to return, such as ``runtime``; by default the Hub chooses.
+        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
+        """
+        return self._send(calls.get_space(self.repo_id(repo_id), expand=expand))
+
+    def get_runtime(self, repo_id: str) -> SpaceRuntime:
+        """Return the current runtime of a Space: its stage, hardware, sleep time and replicas.
+
+        Endpoint: ``GET /api/spaces/{repo_id}/runtime``.
+
+        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
+        """
+        return self._send(calls.get_runtime(self.repo_id(repo_id)))
+
+    def exists(self, repo_id: str) -> bool:
+        """Return whether a Space exists that the token can see.
+
+        Endpoint: ``GET /api/spaces/{repo_id}``.
+        """
+        try:
+            self.get_space(repo_id, expand=("createdAt",))
+        except SpaceNotFound:
+            return False
+        return True
+
+    def list_spaces(
+        self,
+        *,
+        author: str | None = None,
+        search: str | None = None,
+        filter: str | Iterable[str] = (),
+        sort: str | None = None,
+        limit: int | None = None,
+        expand: str | Iterable[str] = (),
+        page_size: int | None = None,
+    ) -> Iterator[SpaceInfo]:
+        """Yield the Spaces that the token can see. Pages are read as they are needed.
+
+        Endpoint: ``GET /api/spaces``.
+
+        :param author: only Spaces of this user or organization. The connection's namespace is not a default.
+        :param search: only Spaces whose id contains this text.
+        :param filter: only Spaces with all of these tags.
+        :param sort: ``lastModified``, ``createdAt``, ``likes`` or ``trendingScore``.
+        :param limit: yield at most this many Spaces; by default all.
+        :param expand: names of the properties to return, such as ``runtime``; by default the Hub chooses.
+        :param page_size: Spaces in one request; by default ``limit``, or the Hub's choice.
+        """
+        call = calls.list_spaces(
+            author=author,
+            search=search,
+            filter=filter,
+            sort=sort,
+            limit=page_size or limit,
+            expand=expand,
+        )
+        count = 0
+        for page in self.client.pages(call):
+            for space in page:
+                if limit is not None and count >= limit:
+                    return
+                count += 1
+                yield space
+            if limit is not None and count >= limit:
+                return
+
+    def list_hardware(self) -> list[HardwareFlavor]:
+        """Return every flavor that the Hub offers now, with its price.
+
+        Endpoint: ``GET /api/spaces/hardware``.
+        """
+        return self._send(calls.list_hardware())
+
+    def price_list(self) -> PriceList:
+        """Return the Hub's prices as of now.
+
+        Endpoint: ``GET /api/spaces/hardware``.
+        """
+        return PriceList.from_flavors(self.list_hardware())
+
+    def offered(self, hardware: str) -> list[HardwareFlavor] | None:
+        """Return the flavors that the Hub offers, if a flavor is not known without asking; else ``None``.
+
+        Endpoint: ``GET /api/spaces/hardware``, for a flavor that this version does not know.
+
+        :raises InvalidHardware: if the flavor is not known and the Hub does not answer.
+        """
+        if not isinstance(hardware, str) or known_hardware(hardware):
+            return None
+        try:
+            return self._send(calls.list_hardware())
+        except HubError:
+            checked_hardware(hardware)
+            raise
+
+    def get_logs(self, repo_id: str, *, build: bool = False, lines: int | None = None) -> list[str]:
+        """Return the lines of a Space's log so far.
+
+        Endpoint: ``GET /api/spaces/{repo_id}/logs/run``, or ``/logs/build``.
+
+        :param build: read the log of the build instead of the app's.
+        :param lines: only the last lines, this many; by default all.
+        """
+        text = list(self.client.lines(calls.get_logs(self.repo_id(repo_id), build=build, lines=lines)))
+        if lines is None:
+            return text
+        return text[-lines:] if lines else []
+
+    def whoami(self) -> WhoAmI:
+        """Return the owner of the token and what the token may do.
+
+        Endpoint: ``GET /api/whoami-v2``.
+
+        :raises HubAuthError: if there is no token, or it is not valid.
+        """
+        return self._send(calls.whoami())
+
+    def can_write(self, repo_id: str) -> bool:
+        """Return whether the token may change a Space.
+
+        Endpoint: ``GET /api/spaces/{repo_id}/auth-check/write``.
+
+        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
+        :raises HubAuthError: if the token is not valid.
+        """
+        try:
+            return self._send(calls.can_write(self.repo_id(repo_id)))
+        except HubPermissionError:
+            return False
+
+    def get_billing_usage(self, organization: str | None = None) -> dict[str, Any]:
+        """Return what the Hub has billed in the current period.
+
+        Endpoint: ``GET /api/settings/billing/usage``, or
+        ``GET /api/organizations/{organization}/billing/usage``.
+
+        :param organization: whose bill; by default that of the token's owner.
+        """
+        return self._send(calls.get_billing_usage(organization=organization))
