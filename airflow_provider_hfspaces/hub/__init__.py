@@ -1,1 +1,238 @@
-"""The Hugging Face Hub's Spaces API in plain Python. Knows nothing of Airflow."""
+"""The Hugging Face Hub's Spaces API in plain Python.
+
+.. code-block:: python
+
+    from airflow_provider_hfspaces.hub import HubClient, calls
+
+    with HubClient(token) as client:
+        runtime = client.send(calls.get_runtime("acme/whisper"))
+        print(runtime.stage, runtime.hardware)
+
+This module offers every public name and loads each one when it is first used. The functions that describe
+requests are in :mod:`~airflow_provider_hfspaces.hub.calls`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.accounts import Organization, TokenScope, WhoAmI
+    from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
+    from airflow_provider_hfspaces.hub.calls import Call, ListedRuntime
+    from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
+    from airflow_provider_hfspaces.hub.cost.prices import FleetCost, PriceList, SpaceCost
+    from airflow_provider_hfspaces.hub.desired import DesiredState, plan_move, plan_pause, plan_restore
+    from airflow_provider_hfspaces.hub.errors import (
+        HubAuthError,
+        HubBadRequest,
+        HubConflict,
+        HubError,
+        HubGone,
+        HubPaymentRequired,
+        HubPermissionError,
+        HubProtocolError,
+        HubRateLimited,
+        HubUnavailable,
+        InvalidEndpoint,
+        InvalidHardware,
+        InvalidInput,
+        InvalidKey,
+        InvalidNumber,
+        InvalidProxy,
+        InvalidRepoId,
+        InvalidSha,
+        InvalidSleepTime,
+        InvalidStage,
+        InvalidStorage,
+        InvalidToken,
+        InvalidVolume,
+        SpaceNotFound,
+        SpaceWaitError,
+        SpaceWaitFailed,
+        SpaceWaitTimeout,
+        error_from_dict,
+        error_to_dict,
+    )
+    from airflow_provider_hfspaces.hub.hardware import (
+        FREE_HARDWARE,
+        Accelerator,
+        HardwareFlavor,
+        SpaceHardware,
+    )
+    from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+    from airflow_provider_hfspaces.hub.http.client import HubClient
+    from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
+    from airflow_provider_hfspaces.hub.http.quota import Pace, RateBudget
+    from airflow_provider_hfspaces.hub.http.retry import RetryDeadline, RetryPolicy
+    from airflow_provider_hfspaces.hub.http.sequence import Delay, Steps, aexecute, execute
+    from airflow_provider_hfspaces.hub.models import (
+        DuplicatedSpace,
+        SpaceDomain,
+        SpaceInfo,
+        SpaceReplicas,
+        SpaceRuntime,
+        SpaceSecret,
+        SpaceStorage,
+        SpaceVariable,
+        Volume,
+    )
+    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+    from airflow_provider_hfspaces.hub.stages import SpaceStage
+    from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Reached, Verdict
+    from airflow_provider_hfspaces.hub.waiting.wait import Wait
+    from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
+
+__all__ = [
+    "FREE_HARDWARE",
+    "Accelerator",
+    "AnswerLimits",
+    "AsyncHubClient",
+    "BilledUsage",
+    "Call",
+    "Delay",
+    "DesiredState",
+    "DuplicatedSpace",
+    "Failed",
+    "FleetCost",
+    "Goal",
+    "HardwareFlavor",
+    "HubAuthError",
+    "HubBadRequest",
+    "HubClient",
+    "HubConflict",
+    "HubError",
+    "HubGone",
+    "HubPaymentRequired",
+    "HubPermissionError",
+    "HubProtocolError",
+    "HubRateLimited",
+    "HubUnavailable",
+    "InvalidEndpoint",
+    "InvalidHardware",
+    "InvalidInput",
+    "InvalidKey",
+    "InvalidNumber",
+    "InvalidProxy",
+    "InvalidRepoId",
+    "InvalidSha",
+    "InvalidSleepTime",
+    "InvalidStage",
+    "InvalidStorage",
+    "InvalidToken",
+    "InvalidVolume",
+    "ListedRuntime",
+    "Organization",
+    "Pace",
+    "Pending",
+    "PriceList",
+    "RateBudget",
+    "Reached",
+    "RetryDeadline",
+    "RetryPolicy",
+    "SpaceCost",
+    "SpaceDomain",
+    "SpaceHardware",
+    "SpaceInfo",
+    "SpaceNotFound",
+    "SpaceReplicas",
+    "SpaceRuntime",
+    "SpaceSecret",
+    "SpaceSelection",
+    "SpaceSnapshot",
+    "SpaceStage",
+    "SpaceStorage",
+    "SpaceVariable",
+    "SpaceWaitError",
+    "SpaceWaitFailed",
+    "SpaceWaitTimeout",
+    "SpaceWatch",
+    "Steps",
+    "TokenScope",
+    "Verdict",
+    "Volume",
+    "Wait",
+    "WhoAmI",
+    "aexecute",
+    "error_from_dict",
+    "error_to_dict",
+    "execute",
+    "plan_move",
+    "plan_pause",
+    "plan_restore",
+]
+
+_MODULES = {
+    "accounts": ("Organization", "TokenScope", "WhoAmI"),
+    "bulk.selection": ("SpaceSelection",),
+    "calls": ("Call", "ListedRuntime"),
+    "cost.billing": ("BilledUsage",),
+    "cost.prices": ("FleetCost", "PriceList", "SpaceCost"),
+    "desired": ("DesiredState", "plan_move", "plan_pause", "plan_restore"),
+    "errors": (
+        "HubAuthError",
+        "HubBadRequest",
+        "HubConflict",
+        "HubError",
+        "HubGone",
+        "HubPaymentRequired",
+        "HubPermissionError",
+        "HubProtocolError",
+        "HubRateLimited",
+        "HubUnavailable",
+        "InvalidEndpoint",
+        "InvalidHardware",
+        "InvalidInput",
+        "InvalidKey",
+        "InvalidNumber",
+        "InvalidProxy",
+        "InvalidRepoId",
+        "InvalidSha",
+        "InvalidSleepTime",
+        "InvalidStage",
+        "InvalidStorage",
+        "InvalidToken",
+        "InvalidVolume",
+        "SpaceNotFound",
+        "SpaceWaitError",
+        "SpaceWaitFailed",
+        "SpaceWaitTimeout",
+        "error_from_dict",
+        "error_to_dict",
+    ),
+    "hardware": ("Accelerator", "FREE_HARDWARE", "HardwareFlavor", "SpaceHardware"),
+    "http.aio": ("AsyncHubClient",),
+    "http.client": ("HubClient",),
+    "http.limits": ("AnswerLimits",),
+    "http.quota": ("Pace", "RateBudget"),
+    "http.retry": ("RetryDeadline", "RetryPolicy"),
+    "http.sequence": ("Delay", "Steps", "aexecute", "execute"),
+    "models": (
+        "DuplicatedSpace",
+        "SpaceDomain",
+        "SpaceInfo",
+        "SpaceReplicas",
+        "SpaceRuntime",
+        "SpaceSecret",
+        "SpaceStorage",
+        "SpaceVariable",
+        "Volume",
+    ),
+    "snapshot": ("SpaceSnapshot",),
+    "stages": ("SpaceStage",),
+    "waiting.goal": ("Failed", "Goal", "Pending", "Reached", "Verdict"),
+    "waiting.wait": ("Wait",),
+    "waiting.watch": ("SpaceWatch",),
+}
+_PLACES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,16 +1,25 @@
 """What the Hub answers about Spaces, as plain frozen dataclasses.
 
-Nothing here talks to the network and nothing here is ever stricter than the Hub: a stage, a
-flavor or a field that this version does not know is kept as it came.
+Nothing here talks to the network. A stage or a flavor that this version does not know is kept, and so is
+an answer with unknown fields. Whatever decides about money (stage, hardware, sleep time) is never guessed:
+an answer in which it cannot be read raises an error. An oddity anywhere else is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from airflow_provider_hfspaces.hub.accounts import Organization, TokenScope, WhoAmI
+from airflow_provider_hfspaces.hub.hardware import (
+    FREE_HARDWARE,
+    Accelerator,
+    HardwareFlavor,
+    SpaceHardware,
+)
+from airflow_provider_hfspaces.hub.masking import mask_tokens
 from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, SpaceStage
 
 __all__ = [
@@ -25,6 +34,7 @@ __all__ = [
     "SpaceReplicas",
     "SpaceRuntime",
     "SpaceSecret",
+    "SpaceStage",
     "SpaceStorage",
     "SpaceVariable",
     "TokenScope",
@@ -33,61 +43,18 @@ __all__ = [
 ]
 
 
-class _Word(str, Enum):
-    """A word of the Hub's vocabulary: equal to its plain string, and printed as it."""
-
-    def __str__(self) -> str:
-        return str(self.value)
+_LONGEST_SLEEP_SECONDS = 2**53
 
 
-class SpaceHardware(_Word):
-    """The hardware flavors that the Hub is known to accept.
-
-    The Hub adds flavors without notice: :func:`airflow_provider_hfspaces.hub.calls.list_hardware`
-    asks for what it offers today, with prices.
-    """
-
-    CPU_BASIC = "cpu-basic"
-    CPU_UPGRADE = "cpu-upgrade"
-    CPU_PERFORMANCE = "cpu-performance"
-    CPU_XL = "cpu-xl"
-    SPRX8 = "sprx8"
-    ZERO_A10G = "zero-a10g"
-    T4_SMALL = "t4-small"
-    T4_MEDIUM = "t4-medium"
-    L4X1 = "l4x1"
-    L4X4 = "l4x4"
-    L40SX1 = "l40sx1"
-    L40SX4 = "l40sx4"
-    L40SX8 = "l40sx8"
-    A10G_SMALL = "a10g-small"
-    A10G_LARGE = "a10g-large"
-    A10G_LARGEX2 = "a10g-largex2"
-    A10G_LARGEX4 = "a10g-largex4"
-    A100_LARGE = "a100-large"
-    A100X4 = "a100x4"
-    A100X8 = "a100x8"
-    H200 = "h200"
-    H200X2 = "h200x2"
-    H200X4 = "h200x4"
-    H200X8 = "h200x8"
-    RTX_PRO_6000 = "rtx-pro-6000"
-    RTX_PRO_6000X2 = "rtx-pro-6000x2"
-    RTX_PRO_6000X4 = "rtx-pro-6000x4"
-    RTX_PRO_6000X8 = "rtx-pro-6000x8"
-    INF2X6 = "inf2x6"
-
-
-class SpaceStorage(_Word):
+class SpaceStorage(str, Enum):
     """The persistent storage tiers, which the Hub is retiring in favour of volumes."""
 
     SMALL = "small"
     MEDIUM = "medium"
     LARGE = "large"
 
-
-FREE_HARDWARE = frozenset({SpaceHardware.CPU_BASIC.value, SpaceHardware.ZERO_A10G.value})
-"""Flavors that cost nothing, whatever the price list says about the others."""
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +67,12 @@ class SpaceReplicas:
     @classmethod
     def from_payload(cls, payload: Any) -> SpaceReplicas:
         if not isinstance(payload, Mapping):
-            return cls(requested=payload if isinstance(payload, (int, str)) else None)
-        return cls(current=payload.get("current"), requested=payload.get("requested"))
+            payload = {"requested": payload}
+        current, requested = payload.get("current"), payload.get("requested")
+        return cls(
+            current=current if _is_count(current) else None,
+            requested=requested if _is_count(requested) or isinstance(requested, str) else None,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -120,8 +91,8 @@ class SpaceDomain:
     def from_payload(cls, payload: Mapping[str, Any]) -> SpaceDomain:
         return cls(
             domain=str(payload.get("domain", "")),
-            stage=payload.get("stage"),
-            is_custom=payload.get("isCustom"),
+            stage=_text(payload.get("stage")),
+            is_custom=bool(payload["isCustom"]) if "isCustom" in payload else None,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,8 +132,8 @@ class Volume:
         )
 
     def to_payload(self) -> dict[str, Any]:
-        """As the Hub spells it, without what was not said."""
-        said = {
+        """Return the volume as the Hub spells it (``mountPath``), without the fields that are not set."""
+        fields = {
             "type": self.type,
             "source": self.source,
             "mountPath": self.mount_path,
@@ -170,9 +141,11 @@ class Volume:
             "readOnly": self.read_only,
             "path": self.path,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
-    to_dict = to_payload
+    def to_dict(self) -> dict[str, Any]:
+        """Return the volume as plain JSON, without the fields that are not set."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,29 +177,32 @@ class SpaceRuntime:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> SpaceRuntime:
-        """Read the Hub's answer. Only ``stage`` has to be there.
+        """Read the Hub's answer, in which only ``stage`` is required.
 
         :raises KeyError: without a stage.
-        :raises TypeError: for a hardware or a sleep time that cannot be read. Nothing is guessed
-            about what costs money; an oddity elsewhere is only left out.
+        :raises TypeError: for a stage, a hardware or a sleep time that cannot be read.
+        :raises ValueError: for a sleep time that is not a number.
         """
-        if not payload.get("stage"):
+        stage = payload.get("stage")
+        if not stage:
             raise KeyError("stage")
+        if not isinstance(stage, str):
+            raise TypeError("stage as text")
         hardware = payload.get("hardware") or {}
         if not isinstance(hardware, Mapping):
             raise TypeError("hardware as an object")
         return cls(
-            stage=str(payload["stage"]),
-            hardware=hardware.get("current"),
-            requested_hardware=hardware.get("requested"),
+            stage=stage,
+            hardware=_flavor(hardware.get("current")),
+            requested_hardware=_flavor(hardware.get("requested")),
             sleep_time=_sleep_time(payload.get("gcTimeout")),
-            storage=payload.get("storage"),
+            storage=_text(payload.get("storage")),
             dev_mode=bool(payload.get("devMode", False)),
             replicas=SpaceReplicas.from_payload(payload.get("replicas")),
             volumes=tuple(Volume.from_payload(each) for each in _objects(payload.get("volumes"))),
-            error_message=payload.get("errorMessage"),
+            error_message=_words(payload.get("errorMessage")),
             domains=tuple(SpaceDomain.from_payload(each) for each in _objects(payload.get("domains"))),
-            sha=payload.get("sha"),
+            sha=_text(payload.get("sha")),
             raw=dict(payload),
         )
 
@@ -283,14 +259,37 @@ def _sleep_time(value: Any) -> int | None:
     """The Hub says "never" as null, as nothing at all, or as -1."""
     if value is None:
         return None
-    seconds = int(value)
-    return None if seconds < 0 else seconds
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise TypeError("gcTimeout as a number")
+    seconds = float(value)
+    if not -1 <= seconds <= _LONGEST_SLEEP_SECONDS:
+        raise ValueError("gcTimeout as a number of seconds")
+    return None if seconds < 0 else int(seconds)
+
+
+def _flavor(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError("hardware as text")
+    return value
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _words(value: Any) -> str | None:
+    """Text of the Space's own, which may hold a token that its author has printed."""
+    return mask_tokens(value) if isinstance(value, str) else None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _readable_runtime(payload: Any) -> SpaceRuntime | None:
     try:
         return SpaceRuntime.from_payload(payload)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None
 
 
@@ -325,15 +324,15 @@ class SpaceInfo:
         tags = payload.get("tags")
         return cls(
             id=str(payload["id"]),
-            author=payload.get("author"),
-            sdk=payload.get("sdk"),
+            author=_text(payload.get("author")),
+            sdk=_text(payload.get("sdk")),
             private=payload.get("private"),
-            host=payload.get("host"),
-            subdomain=payload.get("subdomain"),
-            sha=payload.get("sha"),
+            host=_text(payload.get("host")),
+            subdomain=_text(payload.get("subdomain")),
+            sha=_text(payload.get("sha")),
             tags=tuple(each for each in tags if isinstance(each, str)) if isinstance(tags, list) else (),
-            created_at=payload.get("createdAt"),
-            last_modified=payload.get("lastModified"),
+            created_at=_text(payload.get("createdAt")),
+            last_modified=_text(payload.get("lastModified")),
             runtime=_readable_runtime(payload.get("runtime")),
             raw=dict(payload),
         )
@@ -353,8 +352,8 @@ class SpaceVariable:
         return cls(
             key=key,
             value=str(payload.get("value") or ""),
-            description=payload.get("description"),
-            updated_at=payload.get("updatedAt"),
+            description=_text(payload.get("description")),
+            updated_at=_text(payload.get("updatedAt")),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -377,90 +376,9 @@ class SpaceSecret:
 
     @classmethod
     def from_payload(cls, key: str, payload: Mapping[str, Any]) -> SpaceSecret:
-        return cls(key=key, description=payload.get("description"), updated_at=payload.get("updatedAt"))
-
-
-@dataclass(frozen=True)
-class Accelerator:
-    """The GPU (or Neuron) part of a flavor, in the Hub's words: ``1``, ``T4``, ``16 GB``."""
-
-    type: str
-    model: str
-    quantity: str
-    vram: str
-    manufacturer: str
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Accelerator:
         return cls(
-            **{
-                name: str(payload.get(name, ""))
-                for name in ("type", "model", "quantity", "vram", "manufacturer")
-            }
+            key=key, description=_text(payload.get("description")), updated_at=_text(payload.get("updatedAt"))
         )
-
-
-_UNITS_PER_HOUR = {"second": 3600.0, "minute": 60.0, "hour": 1.0, "day": 1 / 24}
-
-
-@dataclass(frozen=True)
-class HardwareFlavor:
-    """An entry of the Hub's own price list, ``GET /api/spaces/hardware``.
-
-    :ivar unit_cost_usd: USD per unit; ``None`` where the Hub lists no price.
-    :ivar unit_label: the unit, which so far has always been ``minute``.
-    """
-
-    name: str
-    pretty_name: str
-    cpu: str
-    ram: str
-    accelerator: Accelerator | None
-    unit_cost_usd: float | None
-    unit_label: str
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> HardwareFlavor:
-        accelerator = payload.get("accelerator")
-        name = str(payload["name"])
-        return cls(
-            name=name,
-            pretty_name=str(payload.get("prettyName") or name),
-            cpu=str(payload.get("cpu") or ""),
-            ram=str(payload.get("ram") or ""),
-            accelerator=Accelerator.from_payload(accelerator) if accelerator else None,
-            unit_cost_usd=_cost(payload),
-            unit_label=str(payload.get("unitLabel") or "minute"),
-        )
-
-    @property
-    def hourly_cost(self) -> float | None:
-        """USD per hour and replica, to the tenth of a cent; ``None`` where the Hub does not say.
-
-        The Hub lists prices by the minute in rounded millionths of a dollar; rounding back gives
-        the price that it advertises (6,667 a minute is $0.40 an hour, not $0.40002).
-        """
-        units = _UNITS_PER_HOUR.get(self.unit_label)
-        if units is None or self.unit_cost_usd is None:
-            return None
-        return round(self.unit_cost_usd * units, 3)
-
-    @property
-    def price(self) -> str:
-        """For people: ``free`` or ``$0.40/h``."""
-        if self.unit_cost_usd is None:
-            return "no price"
-        hourly = self.hourly_cost
-        if hourly is None:
-            return f"${self.unit_cost_usd:g}/{self.unit_label}"
-        return "free" if not hourly else f"${hourly:.2f}/h"
-
-
-def _cost(payload: Mapping[str, Any]) -> float | None:
-    micro, dollars = payload.get("unitCostMicroUSD"), payload.get("unitCostUSD")
-    if micro is not None:
-        return float(micro) / 1_000_000
-    return None if dollars is None else float(dollars)
 
 
 @dataclass(frozen=True)
@@ -474,66 +392,3 @@ class DuplicatedSpace:
     repo_id: str
     url: str | None = None
     files_copy_pending: bool = False
-
-
-@dataclass(frozen=True)
-class Organization:
-    """An organization that a token's owner belongs to."""
-
-    name: str
-    role: str | None = None
-    plan: str | None = None
-
-
-@dataclass(frozen=True)
-class TokenScope:
-    """What a fine-grained token may do to one user, organization or repository."""
-
-    entity: str
-    entity_type: str
-    permissions: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class WhoAmI:
-    """Who a token belongs to and what it may do: ``GET /api/whoami-v2``."""
-
-    name: str
-    type: str = "user"
-    organizations: tuple[Organization, ...] = ()
-    token_name: str | None = None
-    token_role: str | None = None
-    auth_type: str | None = None
-    scopes: tuple[TokenScope, ...] = ()
-    can_pay: bool | None = None
-    is_pro: bool | None = None
-    raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> WhoAmI:
-        auth = payload.get("auth") or {}
-        token = auth.get("accessToken") or {}
-        scoped = (token.get("fineGrained") or {}).get("scoped") or ()
-        return cls(
-            name=str(payload["name"]),
-            type=str(payload.get("type") or "user"),
-            organizations=tuple(
-                Organization(each["name"], each.get("roleInOrg"), each.get("plan"))
-                for each in payload.get("orgs") or ()
-                if each.get("name")
-            ),
-            token_name=token.get("displayName"),
-            token_role=token.get("role"),
-            auth_type=auth.get("type"),
-            scopes=tuple(
-                TokenScope(
-                    entity=str((each.get("entity") or {}).get("name", "")),
-                    entity_type=str((each.get("entity") or {}).get("type", "")),
-                    permissions=tuple(each.get("permissions") or ()),
-                )
-                for each in scoped
-            ),
-            can_pay=payload.get("canPay"),
-            is_pro=payload.get("isPro"),
-            raw=dict(payload),
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -38,7 +37,10 @@ def test_a_full_runtime() -> None:
     assert runtime.volumes == (Volume("bucket", "alice/data", "/data", read_only=False),)
     assert runtime.domains[0].domain == "alice-my-space.hf.space"
     assert runtime.raw == FULL
-    assert json.loads(json.dumps(runtime.to_dict()))["volumes"] == FULL["volumes"]
+    assert runtime.to_dict()["volumes"] == [
+        {"type": "bucket", "source": "alice/data", "mount_path": "/data", "read_only": False}
+    ]
+    assert runtime.volumes[0].to_payload() == FULL["volumes"][0]
 
 
 def test_a_runtime_needs_nothing_but_a_stage_and_keeps_an_unknown_one() -> None:

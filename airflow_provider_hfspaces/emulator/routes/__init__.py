@@ -1,4 +1,4 @@
-"""The routes of the emulated Hub: one file for each noun of its API, named as in ``hub/calls.py``."""
+"""The routes of the emulated Hub: one file for each noun of its API, named as in ``hub/calls``."""
 
 from __future__ import annotations
 

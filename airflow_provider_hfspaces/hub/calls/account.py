@@ -1,0 +1,36 @@
+"""The token's owner: who it is, what it may do and what it was billed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_hfspaces.hub.calls.base import Call, get_call, read_mapping
+from airflow_provider_hfspaces.hub.checks import checked_owner
+from airflow_provider_hfspaces.hub.models import WhoAmI
+
+__all__ = ["can_write", "get_billing_usage", "whoami"]
+
+
+def whoami() -> Call[WhoAmI]:
+    """``GET /api/whoami-v2``: who the token belongs to. The Hub limits it tightly."""
+    return Call("GET", "/api/whoami-v2", WhoAmI.from_payload, repeatable=True, needs_token=True)
+
+
+def can_write(repo_id: str) -> Call[bool]:
+    """``GET /api/spaces/{repo_id}/auth-check/write``: True, or a 401, 403 or 404."""
+    return get_call(repo_id, "/auth-check/write", read_true, needs_token=True, answer="any")
+
+
+def get_billing_usage(*, organization: str | None = None) -> Call[dict[str, Any]]:
+    """``GET /api/settings/billing/usage``, or an organization's: what the Hub itself billed.
+
+    :param organization: its name; ``None`` for the token's owner.
+    """
+    path = "/api/settings/billing/usage"
+    if organization is not None:
+        path = f"/api/organizations/{checked_owner(organization)}/billing/usage"
+    return Call("GET", path, read_mapping, repeatable=True, needs_token=True)
+
+
+def read_true(payload: Any) -> bool:
+    return True

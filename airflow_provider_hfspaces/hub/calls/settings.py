@@ -1,0 +1,96 @@
+"""The variables and secrets of a Space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_hfspaces.hub.calls.base import (
+    Call,
+    change_call,
+    get_call,
+    post_call,
+    read_mapping,
+    read_nothing,
+)
+from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_key
+from airflow_provider_hfspaces.hub.models import SpaceSecret, SpaceVariable
+
+__all__ = [
+    "add_secret",
+    "add_variable",
+    "checked_setting",
+    "checked_settings",
+    "delete_secret",
+    "delete_variable",
+    "get_secrets",
+    "get_variables",
+]
+
+
+def get_variables(repo_id: str) -> Call[dict[str, SpaceVariable]]:
+    """``GET /api/spaces/{repo_id}/variables``."""
+    return get_call(repo_id, "/variables", read_variables, needs_token=True)
+
+
+def add_variable(
+    repo_id: str, key: str, value: str, *, description: str | None = None
+) -> Call[dict[str, SpaceVariable]]:
+    """``POST /api/spaces/{repo_id}/variables``: add or change one; the answer holds all of them."""
+    body = checked_setting(key, value, description, "variable")
+    return post_call(repo_id, "/variables", read_variables, body, repeatable=True)
+
+
+def delete_variable(repo_id: str, key: str) -> Call[dict[str, SpaceVariable]]:
+    """``DELETE /api/spaces/{repo_id}/variables``: the answer holds those that are left."""
+    body = {"key": checked_key(key, "variable")}
+    return change_call("DELETE", repo_id, "/variables", read_variables, body, repeatable=True)
+
+
+def get_secrets(repo_id: str) -> Call[dict[str, SpaceSecret]]:
+    """``GET /api/spaces/{repo_id}/secrets``: their names; the Hub never gives their values."""
+    return get_call(repo_id, "/secrets", read_secrets, needs_token=True)
+
+
+def add_secret(repo_id: str, key: str, value: str, *, description: str | None = None) -> Call[None]:
+    """``POST /api/spaces/{repo_id}/secrets``: add or change one."""
+    body = checked_setting(key, value, description, "secret")
+    return post_call(
+        repo_id, "/secrets", read_nothing, body, repeatable=True, answer="any", confidential=(body["value"],)
+    )
+
+
+def delete_secret(repo_id: str, key: str) -> Call[None]:
+    """``DELETE /api/spaces/{repo_id}/secrets``: no error if there is none of that name."""
+    body = {"key": checked_key(key, "secret")}
+    return change_call("DELETE", repo_id, "/secrets", read_nothing, body, repeatable=True, answer="any")
+
+
+def checked_setting(key: str, value: str, description: str | None, kind: str) -> dict[str, str]:
+    if not isinstance(value, str):
+        raise InvalidInput(f"The value of the {kind} {key!r} is a string; got {type(value).__name__}.")
+    setting = {"key": checked_key(key, kind), "value": value}
+    if description is not None:
+        setting["description"] = description
+    return setting
+
+
+def checked_settings(
+    given: Sequence[Mapping[str, str]] | Mapping[str, str], kind: str
+) -> list[dict[str, str]]:
+    if isinstance(given, Mapping):
+        return [checked_setting(key, value, None, kind) for key, value in given.items()]
+    found = []
+    for each in given:
+        if not isinstance(each, Mapping) or not {"key", "value"} <= set(each):
+            raise InvalidInput(f"Each {kind} is a mapping with 'key', 'value' and perhaps 'description'.")
+        found.append(checked_setting(each["key"], each["value"], each.get("description"), kind))
+    return found
+
+
+def read_variables(payload: Any) -> dict[str, SpaceVariable]:
+    return {key: SpaceVariable.from_payload(key, each) for key, each in read_mapping(payload).items()}
+
+
+def read_secrets(payload: Any) -> dict[str, SpaceSecret]:
+    return {key: SpaceSecret.from_payload(key, each) for key, each in read_mapping(payload).items()}

@@ -1,0 +1,152 @@
+"""Spaces themselves: reading, listing and copying them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_provider_hfspaces.hub.calls.base import Call, as_names, get_call, list_of, post_call
+from airflow_provider_hfspaces.hub.calls.settings import checked_settings
+from airflow_provider_hfspaces.hub.checks import (
+    checked_hardware,
+    checked_number,
+    checked_owner,
+    checked_repo_id,
+    checked_sleep_time,
+    checked_storage,
+    checked_volumes,
+)
+from airflow_provider_hfspaces.hub.models import (
+    DuplicatedSpace,
+    HardwareFlavor,
+    SpaceInfo,
+    SpaceRuntime,
+    Volume,
+)
+
+__all__ = ["ListedRuntime", "duplicate", "get_space", "list_runtimes", "list_spaces"]
+
+
+def get_space(repo_id: str, *, expand: str | Iterable[str] = ()) -> Call[SpaceInfo]:
+    """``GET /api/spaces/{repo_id}``: a Space's description.
+
+    :param expand: names of the properties to send, such as ``runtime``, ``sdk`` or ``createdAt``;
+        none stands for the Hub's own choice.
+    """
+    return get_call(
+        repo_id, "", SpaceInfo.from_payload, query=[("expand", each) for each in as_names(expand)]
+    )
+
+
+def list_spaces(
+    *,
+    author: str | None = None,
+    search: str | None = None,
+    filter: str | Iterable[str] = (),
+    sort: str | None = None,
+    limit: int | None = None,
+    expand: str | Iterable[str] = (),
+) -> Call[list[SpaceInfo]]:
+    """``GET /api/spaces``: one page of Spaces that the token may see; the next by ``Link``.
+
+    :param author: only this user's or organization's.
+    :param search: only those whose id contains this.
+    :param filter: only those with these tags.
+    :param sort: ``lastModified``, ``createdAt``, ``likes`` or ``trendingScore``.
+    :param limit: how many Spaces make a page.
+    :param expand: names of the properties to send, such as ``runtime``.
+    """
+    query: list[tuple[str, str]] = []
+    if author is not None:
+        query.append(("author", author))
+    if search is not None:
+        query.append(("search", search))
+    query.extend(("filter", tag) for tag in as_names(filter))
+    if sort is not None:
+        query.append(("sort", sort))
+    if limit is not None:
+        query.append(("limit", str(checked_number(limit, "limit", least=1))))
+    query.extend(("expand", each) for each in as_names(expand))
+    return Call("GET", "/api/spaces", list_of(SpaceInfo.from_payload), tuple(query), repeatable=True)
+
+
+@dataclass(frozen=True)
+class ListedRuntime:
+    """An entry of :func:`list_runtimes`, of which nothing is read until it is needed."""
+
+    repo_id: str
+    payload: Mapping[str, Any] = field(repr=False)
+
+    def runtime(self) -> SpaceRuntime | None:
+        """Return the runtime of this entry, ``None`` if it has none that can be read."""
+        try:
+            # Thousands of them are kept while somebody waits: without the answer as it came.
+            return replace(SpaceRuntime.from_payload(self.payload["runtime"]), raw={})
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return None
+
+
+def list_runtimes(*, author: str, limit: int) -> Call[list[ListedRuntime]]:
+    """``GET /api/spaces?author=…&expand=runtime``: one page of an owner's Spaces with their runtimes.
+
+    :param author: user or organization.
+    :param limit: how many Spaces make a page.
+    """
+    query = (("author", checked_owner(author)), ("limit", str(limit)), ("expand", "runtime"))
+    read = list_of(lambda payload: ListedRuntime(str(payload["id"]), payload))
+    return Call("GET", "/api/spaces", read, query, repeatable=True)
+
+
+def duplicate(
+    from_id: str,
+    to_id: str,
+    *,
+    private: bool = True,
+    hardware: str | None = None,
+    storage: str | None = None,
+    sleep_time: int | None = None,
+    secrets: Sequence[Mapping[str, str]] | Mapping[str, str] | None = None,
+    variables: Sequence[Mapping[str, str]] | Mapping[str, str] | None = None,
+    volumes: Sequence[Volume | Mapping[str, Any]] | None = None,
+    offered: Iterable[HardwareFlavor] | None = None,
+) -> Call[DuplicatedSpace]:
+    """``POST /api/spaces/{from_id}/duplicate``: copy a Space. Not repeatable.
+
+    The Hub copies the variables of the original, but never its secrets.
+
+    :param to_id: the new Space, as ``owner/name``; the Hub has no default for the owner.
+    :param private: True unless asked otherwise, so that a copy publishes nothing by accident.
+    :param hardware: a flavor; ``None`` for the Hub's default, free CPU.
+    :param storage: a retired storage tier, sent as clients sent it while there were tiers.
+    :param sleep_time: seconds, or -1 for never.
+    :param secrets: as a mapping of keys to values, or a list of ``{"key", "value", "description"}``.
+    :param variables: the same.
+    :param volumes: what to mount into the copy.
+    :param offered: the Hub's price list, to accept flavors that are newer than this version.
+    """
+    to_id = checked_repo_id(to_id)
+    body: dict[str, Any] = {"repository": to_id, "visibility": "private" if private else "public"}
+    if hardware is not None:
+        body["hardware"] = checked_hardware(hardware, offered)
+    if storage is not None:
+        body["storageTier"] = checked_storage(storage)
+    if sleep_time is not None:
+        body["sleepTimeSeconds"] = checked_sleep_time(sleep_time)
+    confidential: tuple[str, ...] = ()
+    if secrets is not None:
+        body["secrets"] = checked_settings(secrets, "secret")
+        confidential = tuple(each["value"] for each in body["secrets"])
+    if variables is not None:
+        body["variables"] = checked_settings(variables, "variable")
+    if volumes is not None:
+        body["volumes"] = [each.to_payload() for each in checked_volumes(volumes, least=0)]
+
+    def read(payload: Any) -> DuplicatedSpace:
+        return DuplicatedSpace(
+            repo_id=to_id,
+            url=payload["url"],
+            files_copy_pending=bool(payload.get("filesCopyPending", False)),
+        )
+
+    return post_call(from_id, "/duplicate", read, body, confidential=confidential, creates=to_id)
