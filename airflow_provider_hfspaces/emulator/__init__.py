@@ -1,7 +1,12 @@
-"""A Hub on localhost: the Spaces API of Hugging Face for demos and tests, without a bill.
+"""The Hugging Face Hub on localhost, for demos and tests: the Spaces API without an account or a bill.
 
-``python -m airflow_provider_hfspaces.emulator`` serves it; :class:`HubEmulator` starts the same
-inside a test. Needs the extra ``emulator``.
+``python -m airflow_provider_hfspaces.emulator`` serves it. :class:`HubEmulator` starts it in a test::
+
+    with HubEmulator(speed=600) as hub:
+        space = hub.add_space("acme/whisper")
+        ...  # connect to hub.url with hub.token
+
+Requires the extra ``emulator``.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "HubEmulator", "Settings", "SpaceHandle", "Timings"]
 
-_PLACES = {
+_MODULES = {
     "Fault": "faults.rules",
     "HubEmulator": "server",
     "Settings": "settings",
@@ -27,15 +32,15 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that pytest's start-up does not pay for a web server that no test may use.
-    if name not in _PLACES:
+    # Lazy, so that pytest starts without importing a web server that no test may need.
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        module = import_module(f"{__name__}.{_PLACES[name]}")
+        module = import_module(f"{__name__}.{_MODULES[name]}")
     except ModuleNotFoundError as missing:
         if missing.name not in ("starlette", "uvicorn"):
             raise
         raise ImportError(
-            "The emulator needs starlette and uvicorn: pip install 'airflow-provider-hfspaces[emulator]'"
+            "The emulator requires starlette and uvicorn: pip install 'airflow-provider-hfspaces[emulator]'"
         ) from missing
     return getattr(module, name)

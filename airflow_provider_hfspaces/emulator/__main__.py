@@ -28,8 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.host not in _LOOPBACK and not options.let_anybody_on_the_network_in:
         parser.error(
-            f"{options.host} can be reached from the network, and the emulator asks nobody who they are: "
-            f"add {_RISK} if that is meant"
+            f"--host {options.host} can be reached from the network, and the emulator does not authenticate "
+            f"anybody: add {_RISK} to confirm"
         )
     try:
         from airflow_provider_hfspaces.emulator import HubEmulator
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         hub.start()
     except OSError as problem:
-        print(f"Cannot listen on {options.host}:{options.port}: {problem}", file=sys.stderr)
+        print(f"Cannot listen on {options.host}:{options.port}: {problem}.", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -74,13 +74,16 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_hfspaces.emulator",
-        description="The Hugging Face Hub's Spaces API on this host, for demos and tests.",
+        description="Serve the Hugging Face Hub's Spaces API on this computer, for demos and tests.",
     )
     parser.add_argument(
-        "--port", type=int, default=8900, help="0 for any that is free (default: %(default)s)"
+        "--port",
+        type=int,
+        default=8900,
+        help="0 for any free port (default: %(default)s)",
     )
     parser.add_argument(
-        "--fleet", default="demo", help="the Spaces to begin with: demo or empty (default: %(default)s)"
+        "--fleet", default="demo", help="the Spaces to start with: demo or empty (default: %(default)s)"
     )
     parser.add_argument(
         "--speed", type=float, default=60.0, help="emulated seconds per second (default: %(default)s)"
@@ -89,8 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         _RISK,
         action="store_true",
-        help="allow a --host that others can reach: they can do anything with the emulator, and read "
-        "whatever secrets it is sent",
+        help="allow a --host that other computers can reach. They can change everything in the emulator and "
+        "read all secrets that clients send to it",
     )
     parser.add_argument(
         "--allow-host",
@@ -105,25 +108,35 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--state",
         metavar="FILE",
-        help="start from this JSON file if it exists, and save to it in the end; it holds tokens and secrets",
+        help="start from this JSON file if it exists, and save to it at the end. It contains tokens "
+        "and secrets",
     )
     parser.add_argument(
         "--fault",
         action="append",
         default=[],
         metavar="FAULT",
-        help="let something go wrong, such as kind=status,status=503,share=0.1,path=/hardware or "
-        "kind=reset,after=true,times=1; may be given several times",
+        help="let requests go wrong, for example kind=status,status=503,share=0.1,path=/hardware or "
+        "kind=reset,after=true,times=1. Can be repeated",
     )
     parser.add_argument(
         "--bad-day",
         action="store_true",
-        help="one request in ten ends in a 5xx, three answers in a hundred are lost, and the quota is tight",
+        help="let a tenth of all requests end in a 5xx, lose 3 %% of the answers, and set a low quota",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the faults (default: %(default)s)")
-    parser.add_argument("--quota", type=int, help="API requests that each account may send in five minutes")
     parser.add_argument(
-        "--print-state-machine", action="store_true", help="print the stages of a Space as Markdown, and end"
+        "--seed",
+        type=int,
+        default=0,
+        help="determines which requests are struck by faults (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quota", type=int, help="API requests that each account may send within five minutes"
+    )
+    parser.add_argument(
+        "--print-state-machine",
+        action="store_true",
+        help="print the state machine of a Space as a Markdown table, and exit",
     )
     return parser
 
@@ -135,15 +148,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _introduce(hub: HubEmulator) -> None:
     connection = json.dumps({"conn_type": "hf_spaces", "host": hub.url, "password": hub.token})
     spaces = list(hub.world.spaces.values())
-    print(f"An emulated Hub listens on {hub.url}, {hub.world.clock.speed:g} times as fast as time.\n")
-    print(f"Its fleet, live: {hub.url}/\n")
-    print(f"Token of {hub.user}:\n  {hub.token}\n")
+    print(f"The emulated Hub listens on {hub.url}, {hub.world.clock.speed:g} times as fast as real time.\n")
+    print(f"Its fleet in the browser: {hub.url}/\n")
+    print(f"The token of {hub.user}:\n  {hub.token}\n")
     print(f"For Airflow:\n  export AIRFLOW_CONN_HF_SPACES_DEFAULT='{connection}'\n")
     print(f"For the official client:\n  export HF_ENDPOINT={hub.url} HF_TOKEN={hub.token}\n")
     width = max((len(space.repo_id) for space in spaces), default=0)
     for space in spaces:
         print(f"  {space.repo_id:<{width}}  {space.stage:<13}  {space.requested or 'static'}")
-    print("\nStop it with Ctrl-C.", flush=True)
+    print("\nPress Ctrl-C to stop.", flush=True)
 
 
 if __name__ == "__main__":

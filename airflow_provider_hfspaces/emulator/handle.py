@@ -1,4 +1,4 @@
-"""A test's hold on one emulated Space."""
+"""SpaceHandle: one emulated Space, as tests see it and change it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ __all__ = ["SpaceHandle"]
 
 
 class SpaceHandle:
-    """What a Space is, and what a test can make of it.
+    """An emulated Space in a test: its state, and failures that can be arranged for it.
 
-    Unlike the API, it tells at once what is: :meth:`runtime` alone shows what the Hub would say.
+        space = hub.add_space("acme/whisper", hardware="t4-small")
+        space.fail_next_build("exit code: 1")
+        assert space.stage == "RUNNING"
+
+    Properties show the state itself, without the lag of the API; :meth:`runtime` shows what the Hub says.
     """
 
     def __init__(self, world: World, space: Space) -> None:
@@ -29,159 +33,162 @@ class SpaceHandle:
 
     @property
     def repo_id(self) -> str:
-        """``owner/name``, the present one."""
+        """The current ``owner/name``."""
         return self._space.repo_id
 
     @property
     def stage(self) -> str:
-        """The stage that it really is in."""
-        return self._present().stage
+        """The stage, without any lag."""
+        return self._current().stage
 
     @property
     def hardware(self) -> str | None:
-        """The flavor that it really runs on; ``None`` while nothing runs."""
-        return self._present().hardware
+        """The hardware that it runs on; ``None`` while nothing runs."""
+        return self._current().hardware
 
     @property
     def requested_hardware(self) -> str | None:
-        """The flavor that was asked for last; ``None`` for a static Space."""
-        return self._present().requested
+        """The hardware that was requested last; ``None`` for a static Space."""
+        return self._current().requested
 
     @property
     def sleep_time(self) -> int | None:
-        """Seconds without a visitor until it sleeps; ``None`` is never."""
-        return self._present().sleep_time
+        """Seconds without a visitor until it sleeps; ``None`` for never."""
+        return self._current().sleep_time
 
     @property
     def replicas(self) -> int:
-        """How many copies were asked for."""
-        return self._present().replicas
+        """The requested number of replicas."""
+        return self._current().replicas
 
     @property
     def private(self) -> bool:
-        """Whether only its owner's people see it."""
-        return self._present().private
+        """Whether only members of its owner can see it."""
+        return self._current().private
 
     @property
     def dev_mode(self) -> bool:
-        """Whether its dev mode is on."""
-        return self._present().dev_mode
+        """Whether dev mode is on."""
+        return self._current().dev_mode
 
     @property
     def error_message(self) -> str | None:
-        """What went wrong, in an error stage."""
-        return self._present().error_message
+        """The error message of an error stage; ``None`` in other stages."""
+        return self._current().error_message
 
     @property
     def storage(self) -> str | None:
-        """Its storage tier, where the settings let it have one."""
-        return self._present().storage
+        """The storage tier; ``None`` without one."""
+        return self._current().storage
 
     @property
     def secrets(self) -> dict[str, str]:
-        """Keys and values; the API never gives the values."""
-        return {key: entry.value for key, entry in self._present().secrets.items()}
+        """Secrets with their values, which the API does not show."""
+        return {key: entry.value for key, entry in self._current().secrets.items()}
 
     @property
     def variables(self) -> dict[str, str]:
-        """Keys and values."""
-        return {key: entry.value for key, entry in self._present().variables.items()}
+        """Variables with their values."""
+        return {key: entry.value for key, entry in self._current().variables.items()}
 
     @property
     def volumes(self) -> list[dict[str, Any]]:
-        """As the Hub spells them: ``type``, ``source``, ``mountPath``, ``readOnly``, …"""
-        return [dict(volume) for volume in self._present().volumes]
+        """Volumes with the Hub's keys: ``type``, ``source``, ``mountPath``, ``readOnly``, …"""
+        return [dict(volume) for volume in self._current().volumes]
 
     @property
     def history(self) -> list[Moment]:
-        """What it has been through: ``(emulated time, stage, hardware)``, oldest first."""
-        return list(self._present().history)
+        """Every state that it has been in, oldest first."""
+        return list(self._current().history)
 
     @property
     def visits(self) -> int:
-        """How often its app was asked for something."""
-        return self._present().visits
+        """Number of visits to its app."""
+        return self._current().visits
 
     def runtime(self) -> SpaceRuntime:
-        """What the Hub says of it now, which may lag behind."""
+        """The runtime as the Hub shows it, which may lag behind."""
         with self._world.lock:
             return SpaceRuntime.from_payload(runtime_payload(self._space.catch_up()))
 
     def logs(self, *, build: bool = False) -> list[str]:
-        """The lines of its app's log, or of its last build's."""
-        space = self._present()
+        """The lines of the app's log, or of the last build's with ``build=True``."""
+        space = self._current()
         log = space.logs.build if build else space.logs.run
         return [line.text for line in log.until(space.now())]
 
     def visit(self) -> None:
-        """Somebody opens it: it wakes, if it sleeps."""
+        """Open the app, which wakes a sleeping Space."""
         with self._world.lock:
             self._space.visit()
 
     def crash(self, message: str = "Exit code: 1. Reason: application crashed") -> None:
-        """Its app dies, and it is in RUNTIME_ERROR.
+        """Let the app crash: the Space enters RUNTIME_ERROR.
 
-        :raises ValueError: if no app of it runs.
+        :raises ValueError: if no app is running.
         """
         with self._world.lock:
             if not self._space.crash(message):
-                raise ValueError(f"{self.repo_id} is in {self._space.stage}: no app runs that could crash.")
+                raise ValueError(
+                    f"{self.repo_id} has no running app that could crash: it is {self._space.stage}."
+                )
 
     def fail_next_build(self, message: str = "Job failed with exit code: 1", log: Iterable[str] = ()) -> None:
-        """Its present or next build ends in BUILD_ERROR.
+        """Let the current or next build end in BUILD_ERROR.
 
-        :param log: the lines with which the build log ends.
+        :param log: last lines of the build log.
         """
         with self._world.lock:
-            self._present().luck.build = (message, tuple(log))
+            self._current().luck.build = (message, tuple(log))
             self._space.replan()
 
     def fail_next_start(
         self, message: str = "Exit code: 1. Reason: application crashed", log: Iterable[str] = ()
     ) -> None:
-        """Its present or next start ends in RUNTIME_ERROR.
+        """Let the current or next start end in RUNTIME_ERROR.
 
-        :param log: the lines with which the app's log ends.
+        :param log: last lines of the app's log.
         """
         with self._world.lock:
-            self._present().luck.start = (message, tuple(log))
+            self._current().luck.start = (message, tuple(log))
             self._space.replan()
 
     def hang_next_start(self) -> None:
-        """Its present or next start never gets healthy, until the Hub gives up on it."""
+        """Let the current or next start hang, until the Hub gives up."""
         with self._world.lock:
-            self._present().luck.hang = True
+            self._current().luck.hang = True
             self._space.replan()
 
     def crash_loop(self, after: float = 5.0, times: int | None = None) -> None:
-        """Its app crashes after so many emulated seconds of running, each time that it is restarted.
+        """Let the app crash after each start.
 
-        :param times: how often; ``None`` for ever, 0 for no more.
+        :param after: emulated seconds from RUNNING to the crash.
+        :param times: number of crashes; ``None`` for no end, 0 to stop them.
         """
         if after < 0 or (times is not None and times < 0):
-            raise ValueError(f"A crash comes after 0 seconds or more; got {after!r}, {times!r} times.")
+            raise ValueError(f"after and times must be 0 or more; got after={after!r}, times={times!r}.")
         with self._world.lock:
-            self._present().luck.crash_after, self._space.luck.crashes = after, times
+            self._current().luck.crash_after, self._space.luck.crashes = after, times
             self._space.replan()
 
     def no_capacity(self, *hardware: str) -> None:
-        """The Hub has no such hardware for it, which it learns when it starts there.
-
-        :param hardware: flavors; none of them gives everything back.
-        """
-        with self._world.lock:
-            self._present().luck.no_capacity = set(hardware)
-            self._space.replan()
-
-    def over_quota(self, *hardware: str) -> None:
-        """The account has used up its quota of such hardware: the Hub pauses the Space when it starts there.
+        """Let starts on this hardware end in RUNTIME_ERROR, because the Hub has no machines left.
 
         :param hardware: flavors; without any, all of them are available again.
         """
         with self._world.lock:
-            self._present().luck.over_quota = set(hardware)
+            self._current().luck.no_capacity = set(hardware)
             self._space.replan()
 
-    def _present(self) -> Space:
+    def over_quota(self, *hardware: str) -> None:
+        """Let the Hub pause the Space when it starts on this hardware, because the quota is used up.
+
+        :param hardware: flavors; without any, all of them are available again.
+        """
+        with self._world.lock:
+            self._current().luck.over_quota = set(hardware)
+            self._space.replan()
+
+    def _current(self) -> Space:
         with self._world.lock:
             return self._space.catch_up()

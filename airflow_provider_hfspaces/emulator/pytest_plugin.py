@@ -1,6 +1,6 @@
-"""The fixture ``hub_emulator``, for anybody who tests what works with Spaces.
+"""The pytest fixture ``hub_emulator``, for tests of code that uses Spaces.
 
-pytest imports this file wherever the package is installed: it must stay cheap.
+pytest imports this module wherever the package is installed, so its imports must stay cheap.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
-        "markers", "hub_emulator(**options): what the fixture hub_emulator gives to HubEmulator, e.g. speed=0"
+        "markers",
+        "hub_emulator(**options): parameters of HubEmulator for the fixture hub_emulator, e.g. speed=0",
     )
 
 
 @pytest.fixture
 def hub_emulator(request: pytest.FixtureRequest) -> Iterator[HubEmulator]:
-    """An emulated Hub of the test's own, 600 times as fast as time.
+    """An emulated Hub for one test, 600 times as fast as real time.
 
-    ``@pytest.mark.hub_emulator(speed=0, storage="gone")`` changes that, or anything else that
-    ``HubEmulator`` takes; the marker closest to the test wins.
+    ``@pytest.mark.hub_emulator(speed=0, storage="gone")`` sets parameters of ``HubEmulator``. The marker
+    closest to the test wins.
     """
     from airflow_provider_hfspaces.emulator import HubEmulator
 

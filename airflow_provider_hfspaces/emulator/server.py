@@ -1,23 +1,19 @@
-"""HubEmulator: an emulated Hub that listens in a thread of its own."""
+"""HubEmulator: an emulated Hub that serves requests from a thread of its own."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import re
-import socket
-import threading
-import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
-
-import uvicorn
 
 from airflow_provider_hfspaces.emulator import state_file
 from airflow_provider_hfspaces.emulator.faults.rules import Fault, Faults
 from airflow_provider_hfspaces.emulator.handle import SpaceHandle
 from airflow_provider_hfspaces.emulator.http.asgi import HubApp
+from airflow_provider_hfspaces.emulator.http.listener import Listener
 from airflow_provider_hfspaces.emulator.model.accounts import Organization, User
 from airflow_provider_hfspaces.emulator.model.bill import Bill
 from airflow_provider_hfspaces.emulator.model.clock import Clock
@@ -33,28 +29,32 @@ from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["HubEmulator"]
 
-_PATIENCE = 10.0
-"""Real seconds for starting and for stopping."""
+_POLL_SECONDS = 0.2
 
 
 class HubEmulator:
-    """The Hub's Spaces API on this host, for as long as the ``with`` block lasts.
+    """The Hub's Spaces API on this computer, for as long as the ``with`` block lasts.
 
-    :param speed: emulated seconds per real second. With 0, time moves by :meth:`advance` alone.
-    :param port: 0 for any that is free.
-    :param host: the address to listen on. Whoever reaches it can do anything here.
-    :param user: the account that :attr:`token` belongs to; it is PRO and can pay.
+        with HubEmulator(speed=600) as hub:
+            space = hub.add_space("acme/whisper")
+            ...  # connect to hub.url with hub.token
+            assert not hub.bill().running
+
+    :param speed: emulated seconds per real second. With 0, time moves only by :meth:`advance`.
+    :param port: 0 for any free port.
+    :param host: the address to listen on. Every program that reaches it can read and change everything.
+    :param user: owner of :attr:`token`, with a PRO account and a payment method.
     :param token: value of :attr:`token`, for connections that outlive the emulator; by default a random
         one.
     :param allowed_hosts: host names, besides addresses and ``localhost``, under which clients may use the
         control API.
-    :param fleet: the Spaces to begin with: ``empty`` or ``demo``.
-    :param seed: of the faults.
-    :param faults: what goes wrong from the beginning.
+    :param fleet: the Spaces to start with: ``empty`` or ``demo``.
+    :param seed: determines which requests are struck by faults.
+    :param faults: faults from the start.
     :param timings: how long things take.
     :param settings: how the Hub behaves.
     :param choices: single settings, by the names in :class:`Settings`.
-    :raises ValueError: for a fleet or a setting that there is not.
+    :raises ValueError: for an unknown fleet and for invalid settings.
     """
 
     def __init__(
@@ -74,13 +74,12 @@ class HubEmulator:
         **choices: Any,
     ) -> None:
         if fleet not in FLEETS:
-            raise ValueError(f"There is no fleet {fleet!r}: there are {', '.join(FLEETS)}.")
+            raise ValueError(f"The fleet must be one of {', '.join(FLEETS)}; got {fleet!r}.")
         behaviour = dataclasses.replace(settings or Settings())
         behaviour.change({**({"timings": timings} if timings else {}), **choices})
         self._first_settings = dataclasses.replace(behaviour)
         self._host, self._port, self._fleet = host, port, fleet
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._listener: Listener | None = None
         self.world = World(clock=Clock(speed), settings=behaviour, user=user)
         self.world.on_reset = self._populate
         self.user = user
@@ -107,89 +106,68 @@ class HubEmulator:
 
     @property
     def url(self) -> str:
-        """Its address, such as ``http://127.0.0.1:43121``, from :meth:`start` on."""
+        """The address, such as ``http://127.0.0.1:43121``; empty before :meth:`start`."""
         return self.world.endpoint
 
     @property
     def settings(self) -> Settings:
-        """How it behaves; ``settings.change({...})`` while it runs."""
+        """The behaviour. ``settings.change({...})`` changes it while the emulator runs."""
         return self.world.settings
 
     # Starting and stopping
 
     def start(self) -> None:
-        """Listen. Returns when it can be asked.
+        """Start to listen. Returns when the emulator answers.
 
-        :raises OSError: if the address is taken.
+        :raises OSError: if the address is in use.
         """
-        if self._thread is not None:
-            raise RuntimeError("This emulator is running already.")
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listening = socket.create_server((self._host, self._port), family=family, backlog=2048)
-        self.world.endpoint = _address(self._host, listening.getsockname()[1])
+        if self._listener is not None:
+            raise RuntimeError("The emulator is already running.")
+        self._listener = Listener(HubApp(self.world), self._host, self._port)
+        self.world.endpoint = self._listener.url
         self.world.closing = False
-        config = uvicorn.Config(
-            HubApp(self.world),
-            lifespan="off",
-            ws="none",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([listening],), name="hub-emulator", daemon=True
-        )
-        self._thread.start()
-        deadline = time.monotonic() + _PATIENCE
-        while not self._server.started:
-            if time.monotonic() > deadline or not self._thread.is_alive():
-                raise RuntimeError("The emulator did not start.")
-            time.sleep(0.002)
+        self._listener.start()
 
     def stop(self) -> None:
-        """Listen no more. What was recorded stays."""
+        """Stop listening. The recorded requests and the bill stay readable."""
         self.world.closing = True
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(_PATIENCE)
-        self._server = self._thread = None
+        if self._listener is not None:
+            self._listener.stop()
+            self._listener = None
 
-    # What goes wrong
+    # Faults and quotas
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong with requests: ``hub.faults.add(kind="reset", path="/restart", times=1)``."""
+        """The faults: ``hub.faults.add(kind="reset", path="/restart", times=1)`` adds one."""
         return self.world.faults
 
     def bad_day(self, seed: int = 0, *, quota: int | None = None, window: int | None = None) -> None:
-        """A tenth of all requests end in a 5xx, three in a hundred answers are lost, and the quota is tight.
+        """Let a tenth of all requests end in a 5xx, lose 3 % of the answers, and set a low quota.
 
-        :param seed: the same one makes the same requests fail.
-        :param quota: API requests per window and account; by default a tenth of a free account's.
-        :param window: real seconds; by default the Hub's 300.
+        :param seed: determines which requests fail.
+        :param quota: API requests per window and account; a tenth of a free account's by default.
+        :param window: real seconds; the Hub's 300 by default.
         """
         with self.world.lock:
             self.world.bad_day(seed, quota, window)
 
     def set_quota(self, quota: int, window: int = WINDOW) -> None:
-        """Let every account send so many API requests in so many real seconds."""
+        """Set the API requests that each account may send within a window of real seconds."""
         with self.world.lock:
             self.world.limits.tighten(quota, window)
 
-    # Keeping it
+    # Saving and loading
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all there is into a JSON file, tokens and secrets included."""
+        """Save everything to a JSON file, tokens and secrets included."""
         with self.world.lock:
             state_file.save(self.world, path)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Make all as a file says that :meth:`save` has written, the emulated time included.
+        """Replace everything, the emulated time included, by a file that :meth:`save` has written.
 
-        :raises ValueError: for another file.
+        :raises ValueError: if the file is not valid. Nothing is changed then.
         """
         with self.world.lock:
             state_file.load(self.world, state_file.read(path))
@@ -202,19 +180,20 @@ class HubEmulator:
                 self.world.accounts.add_token(self.user, name="emulator", value=self._chosen_token)
 
     def wait(self) -> None:
-        """Go on until somebody interrupts."""
-        while self._thread is not None and self._thread.is_alive():
-            self._thread.join(0.2)
+        """Wait until the emulator stops."""
+        while self._listener is not None and self._listener.join(_POLL_SECONDS):
+            pass
 
-    # Who and what there is
+    # Accounts, Spaces and other repositories
 
     def add_user(
         self, name: str, *, is_pro: bool = False, can_pay: bool = True, plan: str | None = None
     ) -> User:
-        """Add an account.
+        """Add a user.
 
-        :param can_pay: whether it has a payment method; without one, hardware that costs is refused.
-        :param plan: for its quota: ``free``, ``pro``, ``team``, ``enterprise``, ``plus``, ``academia``.
+        :param can_pay: whether the user has a payment method. Without one, the Hub refuses paid hardware.
+        :param plan: sets the request quota: ``free``, ``pro``, ``team``, ``enterprise``, ``plus`` or
+            ``academia``.
         """
         with self.world.lock:
             return self.world.accounts.add_user(name, is_pro=is_pro, can_pay=can_pay, plan=plan)
@@ -244,13 +223,13 @@ class HubEmulator:
         kind: str = "access_token",
         name: str | None = None,
     ) -> str:
-        """Add a token and return its value; a user that there is not is added.
+        """Add a token and return its value. An unknown user is added.
 
         :param role: ``read``, ``write``, ``god`` or ``fineGrained``.
-        :param scopes: of a fine-grained token: permissions such as ``repo.write``, by the name of a
-            user, an organization or a Space.
+        :param scopes: permissions of a fine-grained token, such as ``repo.write``, by the name of a user, an
+            organization or a Space, or by ``datasets/owner/name``.
         :param kind: ``access_token`` or ``oauth``.
-        :param name: by which requests with it are recorded.
+        :param name: the name with which its requests are recorded.
         """
         with self.world.lock:
             return self.world.accounts.add_token(user, role, scopes=scopes, kind=kind, name=name)
@@ -273,19 +252,18 @@ class HubEmulator:
         error_message: str | None = None,
         creator: str | None = None,
     ) -> SpaceHandle:
-        """Add a Space. An owner that there is not becomes an organization with :attr:`user` as its admin.
+        """Add a Space. An unknown owner becomes an organization with :attr:`user` as its admin.
 
-        :param hardware: what it runs on, or will when it runs.
+        :param hardware: the hardware that it runs on, or will run on.
         :param sdk: ``gradio``, ``docker`` or ``static``.
-        :param stage: in which it begins; a static Space is always RUNNING.
-        :param sleep_time: seconds without a visitor until it sleeps; ``None`` is never. Free hardware
-            sleeps after 48 hours in any case.
-        :param secrets: values by their keys, or for each ``{"value": …, "description": …}``.
-        :param variables: likewise.
-        :param error_message: what went wrong, in an error stage.
-        :param creator: the user who made it, which counts for contributors.
-        :raises ValueError: for an id that is taken or none, and for a hardware, an sdk or a stage
-            that there is not.
+        :param stage: the first stage. A static Space is always RUNNING.
+        :param sleep_time: seconds without a visitor until it sleeps; ``None`` for never. Free hardware
+            ignores it and sleeps after 48 hours.
+        :param secrets: values by key, or for each key ``{"value": …, "description": …}``.
+        :param variables: values by key, or for each key ``{"value": …, "description": …}``.
+        :param error_message: error message of the first stage.
+        :param creator: the user who created it; contributors may change only their own Spaces.
+        :raises ValueError: if the id is already taken or not valid, and for unknown hardware, sdk or stage.
         """
         with self.world.lock:
             space = make_space(
@@ -344,38 +322,38 @@ class HubEmulator:
         return repository
 
     def space(self, repo_id: str) -> SpaceHandle:
-        """A Space by its id, or by one that it had before.
+        """A Space by its current id or a former one.
 
-        :raises KeyError: if there is none.
+        :raises KeyError: if there is no such Space.
         """
         with self.world.lock:
             self.world.catch_up()
             return SpaceHandle(self.world, self.world.space(repo_id))
 
     def has_space(self, repo_id: str) -> bool:
-        """Whether there is a Space of this id."""
+        """Whether there is a Space with this id now."""
         with self.world.lock:
             return repo_id.lower() in self.world.spaces
 
     def rename_space(self, old: str, new: str) -> SpaceHandle:
-        """Move a Space; its old id redirects to the new one.
+        """Rename a Space. Its old id redirects to the new one.
 
-        :raises KeyError: if there is none.
-        :raises ValueError: if the new id is taken.
+        :raises KeyError: if there is no such Space.
+        :raises ValueError: if the new id is already taken or not valid.
         """
         with self.world.lock:
             return SpaceHandle(self.world, self.world.rename_space(old, new))
 
-    # What has happened
+    # Observations and time
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """What was asked of the API, oldest first; the oldest of very many are forgotten."""
+        """The requests to the Hub, oldest first. The last 100,000 are kept."""
         with self.world.lock:
             return list(self.world.requests)
 
     def bill(self, repo_id: str | None = None) -> Bill:
-        """What all Spaces, or one, have cost so far; deleted ones count."""
+        """The bill of all Spaces, or of one Space, deleted ones included."""
         with self.world.lock:
             return self.world.bill(repo_id)
 
@@ -384,14 +362,14 @@ class HubEmulator:
         return self.world.clock.now()
 
     def advance(self, seconds: float) -> float:
-        """Move the emulated time forward and return it."""
+        """Move the emulated time forward, and return it."""
         with self.world.lock:
             self.world.clock.advance(seconds)
             self.world.catch_up()
             return self.world.clock.now()
 
     def reset(self) -> None:
-        """Make everything as it was in the beginning, but for the time. :attr:`token` stays good."""
+        """Restore the initial accounts, Spaces and settings. :attr:`token` and the time stay."""
         with self.world.lock:
             self.world.reset()
 
@@ -403,9 +381,3 @@ class HubEmulator:
         for fault in self._first_faults:
             self.world.faults.add(fault)
         FLEETS[self._fleet](self.world)
-
-
-def _address(host: str, port: int) -> str:
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - asked about, not bound to
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

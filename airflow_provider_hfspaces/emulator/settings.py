@@ -1,5 +1,4 @@
-"""What can be set about an emulated Hub: how long things take, and what it answers where nobody
-knows what the real one does."""
+"""The behaviour of an emulated Hub: how long things take, and answers where the real Hub's are unknown."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["Settings", "Timings"]
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
+CHOICES: dict[str, tuple[Any, ...]] = {
     "storage": ("retired", "gone", "bad_request", "works"),
     "asleep": (SpaceStage.SLEEPING.value, SpaceStage.STOPPED.value),
     "hardware_answer": ("after", "before"),
@@ -30,17 +29,17 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class Timings:
-    """How long things take, in emulated seconds.
+    """Durations in emulated seconds.
 
-    :ivar build: from BUILDING (or RUNNING_BUILDING) to the image.
+    :ivar build: from BUILDING or RUNNING_BUILDING until the image is ready.
     :ivar start: from the image to RUNNING.
-    :ivar wake: from the first visit of a sleeping Space to RUNNING.
-    :ivar lag: for which the runtime goes on showing what was there before a request.
-    :ivar scheduling: until the Hub gives up looking for hardware that it has not got.
-    :ivar launch_timeout: until the Hub gives up on an app that does not get healthy.
-    :ivar list_lag: by which the runtimes in lists are behind those of single Spaces.
-    :ivar branch_lag: by which files that are read by the name of a branch may be behind it.
-    :ivar deleting: for which a deleted Space is still there, in DELETING.
+    :ivar wake: from the first visit to a sleeping Space to RUNNING.
+    :ivar lag: how long the runtime still shows the previous state after a request.
+    :ivar scheduling: how long the Hub looks for hardware before the start fails.
+    :ivar launch_timeout: how long an app may take to become healthy before the start fails.
+    :ivar list_lag: how far the runtimes in lists are behind.
+    :ivar branch_lag: how far a file that is read by branch name may be behind the branch.
+    :ivar deleting: how long a deleted Space remains in DELETING.
     """
 
     build: float = 120.0
@@ -57,54 +56,56 @@ class Timings:
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LATEST:
-                raise ValueError(f"timings.{each.name} is a number of seconds, 0 or more; got {value!r}.")
+                raise ValueError(f"timings.{each.name} must be 0 or more seconds; got {value!r}.")
 
 
 @dataclass
 class Settings:
-    """The behaviour of an emulated Hub. Each default is what is known of the real one, or else the
-    likeliest; the other choices are there because a client has to get along with them too.
+    """The behaviour of an emulated Hub.
+
+    Defaults follow the real Hub where its behaviour is known, and the likeliest behaviour elsewhere. Clients
+    should work with every choice.
 
     :ivar timings: how long things take.
-    :ivar storage: how ``/storage`` is refused: ``retired`` (404), ``gone`` (410), ``bad_request``
-        (400); or ``works``.
+    :ivar storage: how ``/storage`` answers: ``retired`` (404), ``gone`` (410), ``bad_request`` (400) or
+        ``works``.
     :ivar asleep: the stage of a sleeping Space: ``SLEEPING`` or ``STOPPED``.
-    :ivar hardware_answer: whether the answer to a hardware request shows the stage ``after`` it
+    :ivar hardware_answer: which stage the answer to a hardware request shows: the one ``after`` the request
         (RUNNING_BUILDING) or the one ``before`` it (RUNNING).
-    :ivar lag_from: whether only a ``serving`` Space is shown as before for ``timings.lag`` seconds
-        after a restart or a hardware request, or one in ``anything``, a paused one included.
-    :ivar lag_hides_request: whether the runtime hides the requested hardware as well during the lag.
+    :ivar lag_from: which Spaces the runtime shows in their previous state for ``timings.lag`` seconds after
+        a restart or a hardware request: ``serving`` ones, or Spaces in ``anything``, also paused ones.
+    :ivar lag_hides_request: whether the lag also hides the requested hardware.
     :ivar hardware_wakes_paused: whether a hardware request starts a paused Space.
-    :ivar hardware_wakes_sleeping: whether it starts a sleeping one.
-    :ivar restart_serves: whether the old version serves on through a restart (RUNNING_BUILDING),
-        or not (BUILDING).
-    :ivar pause_twice: the status with which pausing a paused Space is answered.
-    :ivar payment_status: the status for hardware that costs, without a payment method.
-    :ivar cpu_basic: whether a request for cpu-basic is ``accepted``, or the status (402 or 403) with which
-        the Hub refuses it because the account has used up its quota of cpu-basic Spaces.
-    :ivar sleep_time_on_free: the status for a sleep time on free hardware; it has no effect anyway.
-    :ivar duplicate_conflict_url: whether the 409 of a duplication names the existing Space's page.
-    :ivar volumes_body: what ``/volumes`` answers: ``volumes``, ``empty`` or ``runtime``.
-    :ivar replicas_body: what ``/replicas`` answers: ``runtime`` or ``empty``.
-    :ivar logs_end: when a stream of logs is closed: ``when_over`` (the build or the app has ended),
-        ``at_once`` after what there is, or ``never``.
+    :ivar hardware_wakes_sleeping: whether a hardware request starts a sleeping Space.
+    :ivar restart_serves: whether the old version keeps serving during a restart (RUNNING_BUILDING) or stops
+        (BUILDING).
+    :ivar pause_twice: status of the answer to pausing a paused Space.
+    :ivar payment_status: status of the refusal of paid hardware without a payment method.
+    :ivar cpu_basic: whether requests for cpu-basic are ``accepted``, or the status (402 or 403) of their
+        refusal because the account's quota of cpu-basic Spaces is used up.
+    :ivar sleep_time_on_free: status of the answer to a sleep time on free hardware, which ignores it.
+    :ivar duplicate_conflict_url: whether the 409 to a duplication has the URL of the existing Space.
+    :ivar volumes_body: body of the answers about volumes: ``volumes``, ``empty`` or ``runtime``.
+    :ivar replicas_body: body of the answers about replicas: ``runtime`` or ``empty``.
+    :ivar logs_end: when a stream of logs ends: ``when_over`` (with the build or the app), ``at_once`` (after
+        the lines so far) or ``never``.
     :ivar keep_alive: real seconds between the comments that keep a quiet stream open.
-    :ivar oauth_refused: whether an OAuth token gets a 401 for hardware, sleep time and restart.
-    :ivar repo_not_found_on_401: whether a 401 on a Space carries ``X-Error-Code: RepoNotFound``. The
-        Hub sends none; the official client makes up for it on ``https`` addresses alone, so that
-        without it the client would raise another error here than it does with the Hub.
-    :ivar paywall: whether accounts without a subscription may not host apps on free hardware (402).
-    :ivar zero_gpu_spaces: how many ZeroGPU Spaces a free account may have; PRO accounts and
-        organizations may have ten.
-    :ivar files_copy_pending: for how many emulated seconds a copy waits for its files; the answer to the
-        duplication says ``filesCopyPending`` then, and the copy is in NO_APP_FILE.
-    :ivar seconds_per_request: by how many emulated seconds each request to the API moves the time. With
-        a speed of 0, nothing depends on how fast a machine is.
-    :ivar page_size: the length of a list's page where the client names none.
-    :ivar largest_page: the most that a client may ask for.
-    :ivar commits_per_hour: the most commits to one repository within an emulated hour, on all its
-        branches together; another one gets a 429.
-    :ivar enforce: whether the rate limits are enforced; they are announced in any case.
+    :ivar oauth_refused: whether OAuth tokens get a 401 for hardware, sleep time and restart.
+    :ivar repo_not_found_on_401: whether a 401 on a repository has ``X-Error-Code: RepoNotFound``. The Hub
+        sends none, and the official client does without it on ``https`` addresses; on the emulator's
+        ``http`` address, it needs the code to raise the same exception.
+    :ivar paywall: whether accounts without a subscription get a 402 for apps on free hardware.
+    :ivar zero_gpu_spaces: ZeroGPU Spaces that a free account may have. PRO accounts and organizations may
+        have ten.
+    :ivar files_copy_pending: emulated seconds that a duplicate waits for its files, in NO_APP_FILE. The
+        answer to the duplication then has ``filesCopyPending``.
+    :ivar seconds_per_request: emulated seconds by which each request to the API moves the time. With
+        ``speed=0``, tests then do not depend on the speed of the computer.
+    :ivar page_size: entries on a page of a list, unless the client sets ``limit``.
+    :ivar largest_page: highest ``limit`` that a client can set.
+    :ivar commits_per_hour: commits that one repository accepts within an emulated hour, on all its branches
+        together. The next one gets a 429.
+    :ivar enforce: whether rate limits are enforced. They are announced in any case.
     """
 
     timings: Timings = field(default_factory=Timings)
@@ -138,14 +139,14 @@ class Settings:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _names():
-            raise ValueError(f"There is no setting {name!r}: there are {', '.join(sorted(_names()))}.")
+            raise ValueError(f"{name!r} is not a setting; the settings are {', '.join(sorted(_names()))}.")
         _check(name, value)
         super().__setattr__(name, value)
 
     def change(self, changes: Mapping[str, Any]) -> None:
-        """Set some of them by name; ``timings`` as a :class:`Timings` or as a mapping of some of its own.
+        """Change settings by name. ``timings`` may be a mapping with only some of the durations.
 
-        :raises ValueError: for a name or a choice that there is not; nothing is changed then.
+        :raises ValueError: for an unknown name or an invalid value. Nothing is changed then.
         """
         changes = {
             name: self._timings(value) if name == "timings" else value for name, value in changes.items()
@@ -156,17 +157,17 @@ class Settings:
                 setattr(settings, name, value)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The settings as plain JSON."""
         return asdict(self)
 
     def _timings(self, value: Any) -> Timings:
         if isinstance(value, Timings):
             return value
         if not isinstance(value, Mapping):
-            raise ValueError(f"timings is a mapping of names to seconds; got {value!r}.")
+            raise ValueError(f"timings must map names to seconds; got {value!r}.")
         unknown = set(value) - {each.name for each in fields(Timings)}
         if unknown:
-            raise ValueError(f"There is no timing {', '.join(sorted(unknown))}.")
+            raise ValueError(f"timings has no {', '.join(sorted(unknown))}.")
         return Timings(**{**asdict(self.timings), **value})
 
 
@@ -191,7 +192,7 @@ def _check(name: str, value: Any) -> None:
     if name in _NUMBERS:
         least = 1 if name.endswith("page") or name == "page_size" else 0
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
-            raise ValueError(f"{name} is a number of at least {least}; got {value!r}.")
-    if name in _CHOICES and value not in _CHOICES[name]:
-        choices = ", ".join(str(choice) for choice in _CHOICES[name])
-        raise ValueError(f"{name} is one of {choices}; got {value!r}.")
+            raise ValueError(f"{name} must be a number of at least {least}; got {value!r}.")
+    if name in CHOICES and value not in CHOICES[name]:
+        choices = ", ".join(str(choice) for choice in CHOICES[name])
+        raise ValueError(f"{name} must be one of {choices}; got {value!r}.")

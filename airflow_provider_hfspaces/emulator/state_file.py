@@ -1,4 +1,4 @@
-"""An emulated Hub as a JSON file, to start from and to save to."""
+"""An emulated Hub as a JSON file, which it can be saved to and started from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
-__all__ = ["load", "read", "save", "taken"]
+__all__ = ["load", "read", "save", "state_of"]
 
 _FORMAT = 2
 _PLAIN = (
@@ -46,8 +46,8 @@ _PLAIN = (
 _PLAIN_REPOSITORY = ("visibility", "creator", "created", "modified", "object_id", "remarks")
 
 
-def taken(world: World) -> dict[str, Any]:
-    """All there is, as plain JSON. Tokens and secrets are in it."""
+def state_of(world: World) -> dict[str, Any]:
+    """The whole state as plain JSON, with tokens and secrets."""
     return {
         "format": _FORMAT,
         "now": world.clock.now(),
@@ -70,31 +70,31 @@ def taken(world: World) -> dict[str, Any]:
 
 
 def load(world: World, state: Any) -> None:
-    """Make a world what was taken of another.
+    """Replace the state of a world.
 
-    :raises ValueError: for anything else; the world is as it was then.
+    :raises ValueError: for an invalid state. The world keeps its own state then.
     """
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise ValueError("This is no state of an emulated Hub that this version knows.")
-    before = taken(world)
+        raise ValueError(f"This is not the state of an emulated Hub in format {_FORMAT}.")
+    before = state_of(world)
     try:
         _fill(world, state)
     except (KeyError, TypeError, AttributeError) as problem:
         _fill(world, before)
-        raise ValueError(f"This state of an emulated Hub is broken: {problem!r}.") from None
+        raise ValueError(f"This state of an emulated Hub is not valid: {problem!r}.") from None
     except ValueError:
         _fill(world, before)
         raise
 
 
 def save(world: World, path: str | os.PathLike[str]) -> None:
-    """Write a state file, whole or not at all, for nobody else to read."""
+    """Write a state file as a whole, readable only by its owner."""
     target = Path(path)
     # mkstemp chooses a name that nobody can guess, fails if the file exists, and lets only the owner read it.
     descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(descriptor, "w") as file:
-            json.dump(taken(world), file, indent=1)
+            json.dump(state_of(world), file, indent=1)
         os.replace(draft, target)
     except BaseException:
         os.unlink(draft)
@@ -102,14 +102,14 @@ def save(world: World, path: str | os.PathLike[str]) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> Any:
-    """What a state file holds.
+    """The content of a state file.
 
-    :raises ValueError: if it is no JSON.
+    :raises ValueError: if the file is not JSON.
     """
     try:
         return json.loads(Path(path).read_text())
     except ValueError as problem:
-        raise ValueError(f"{path} is no state file: {problem}.") from None
+        raise ValueError(f"{path} is not a state file: {problem}.") from None
 
 
 def _repository(repository: Repository) -> dict[str, Any]:
@@ -151,33 +151,33 @@ def _fill(world: World, state: dict[str, Any]) -> None:
         scopes = {name: tuple(permissions) for name, permissions in each["scopes"].items()}
         world.accounts.tokens[each["value"]] = Token(**{**each, "scopes": scopes})
     for each in state["spaces"]:
-        space = _made(world, each)
+        space = _restored(world, each)
         world.spaces[space.repo_id.lower()] = space
     for each in state["repositories"]:
         repository = world.add_repository(f"{each['owner']}/{each['name']}", each["repo_type"])
         for name in _PLAIN_REPOSITORY:
             setattr(repository, name, each[name])
         repository.git = GitRepository.from_dict(each["git"])
-    world.deleted = [_made(world, each) for each in state["deleted"]]
+    world.deleted = [_restored(world, each) for each in state["deleted"]]
     world.moved = dict(state["moved"])
 
 
-def _made(world: World, said: dict[str, Any]) -> Space:
+def _restored(world: World, state: dict[str, Any]) -> Space:
     space = Space(
-        said["owner"],
-        said["name"],
+        state["owner"],
+        state["name"],
         clock=world.clock,
         settings=world.settings,
-        sdk=said["sdk"],
-        hardware=said["requested"] or "cpu-basic",
+        sdk=state["sdk"],
+        hardware=state["requested"] or "cpu-basic",
         stage=SpaceStage.RUNNING.value,
     )
     for name in _PLAIN:
-        setattr(space, name, said[name])
-    space.git = GitRepository.from_dict(said["git"])
-    space.tags = tuple(said["tags"])
-    space.secrets = {key: Entry(**entry) for key, entry in said["secrets"].items()}
-    space.variables = {key: Entry(**entry) for key, entry in said["variables"].items()}
-    space.luck = Luck.from_dict(said["luck"])
-    space.resume([Moment(*moment) for moment in said["history"]], said["meter"], said["due"])
+        setattr(space, name, state[name])
+    space.git = GitRepository.from_dict(state["git"])
+    space.tags = tuple(state["tags"])
+    space.secrets = {key: Entry(**entry) for key, entry in state["secrets"].items()}
+    space.variables = {key: Entry(**entry) for key, entry in state["variables"].items()}
+    space.luck = Luck.from_dict(state["luck"])
+    space.resume([Moment(*moment) for moment in state["history"]], state["meter"], state["due"])
     return space

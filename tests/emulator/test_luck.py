@@ -25,7 +25,7 @@ def test_a_crash_loop_goes_on_until_it_is_over(hub: HubEmulator, ask: Ask) -> No
     assert ask("POST", f"/_emulator/spaces/{SPACE}/crash-loop", {"after": 1}).status_code == 200
     hub.advance(2)
     assert space.stage == "RUNTIME_ERROR"
-    with pytest.raises(ValueError, match="0 seconds or more"):
+    with pytest.raises(ValueError, match="must be 0 or more"):
         space.crash_loop(after=-1)
 
 

@@ -31,7 +31,7 @@ def test_a_search_without_a_hit_says_so(hub: HubEmulator, ask: Ask) -> None:
     assert ask("GET", "/_emulator/fleet?q=x").json()["summary"] == "There are no Spaces yet."
     hub.add_space(SPACE)
     assert ask("GET", "/_emulator/fleet?q=nowhere").json()["summary"] == "No Space matches 'nowhere'."
-    assert ask("GET", "/_emulator/fleet?q=whisper").json()["summary"] == "1 of 1 Spaces"
+    assert ask("GET", "/_emulator/fleet?q=whisper").json()["summary"] == "1 of 1 Space"
 
 
 def test_a_narrow_window_cuts_nothing_off(ask: Ask) -> None:

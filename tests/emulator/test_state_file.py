@@ -80,11 +80,11 @@ def test_only_its_owner_can_read_the_file(hub: HubEmulator, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "no state file"),
-        ("[]", "no state of an emulated Hub"),
-        ('{"format": 99}', "no state of an emulated Hub"),
-        ('{"format": 2}', "broken"),
-        (json.dumps({"format": 2, "settings": {"storage": "attic"}}), "storage is one of"),
+        ("{", "not a state file"),
+        ("[]", "not the state of an emulated Hub"),
+        ('{"format": 99}', "not the state of an emulated Hub"),
+        ('{"format": 2}', "not valid"),
+        (json.dumps({"format": 2, "settings": {"storage": "attic"}}), "storage must be one of"),
     ],
 )
 def test_what_is_no_state_changes_nothing(hub: HubEmulator, tmp_path: Path, content: str, said: str) -> None:

@@ -55,7 +55,7 @@ def test_requests_alone_move_the_time_where_a_test_wants_it_so(hub: HubEmulator,
     assert hub.space(SPACE).stage == "BUILDING"
     assert [runtime(ask)[0] for _ in range(5)] == [*["BUILDING"] * 2, *["APP_STARTING"] * 2, "RUNNING"]
     assert hub.now() - began == 60
-    with pytest.raises(ValueError, match="seconds_per_request is a number of at least 0"):
+    with pytest.raises(ValueError, match="seconds_per_request must be a number of at least 0"):
         hub.settings.change({"seconds_per_request": -1})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.emulator.settings import _CHOICES
+from airflow_provider_hfspaces.emulator.settings import CHOICES
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import HubBadRequest, HubConflict, HubError
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
@@ -30,7 +30,7 @@ FLAGS = (
 )
 STAGE_MATTERS = ("wakes", "lag", "asleep", "answer", "twice", "timings")
 EVERY_ANSWER: list[tuple[str, Any]] = [
-    *((name, choice) for name, choices in _CHOICES.items() for choice in choices),
+    *((name, choice) for name, choices in CHOICES.items() for choice in choices),
     *((name, choice) for name in FLAGS for choice in (True, False)),
     ("files_copy_pending", 60),
     ("timings", {"lag": 20}),

@@ -1,4 +1,4 @@
-"""What the Hub refuses to take: each check raises the refusal that the Hub would answer."""
+"""Checks of request bodies. Each raises the error response that the Hub would send."""
 
 from __future__ import annotations
 
@@ -72,36 +72,36 @@ def _existing(commit: Commit | None, revision: str) -> Commit:
 
 
 def check_zero_gpu(world: World, owner: str, sdk: str, hardware: str, besides: Space | None = None) -> None:
-    """400 or 402 for ZeroGPU on anything but Gradio, or for one Space too many."""
+    """400 for ZeroGPU on a Space that is not a Gradio Space, 402 for more of them than the plan includes."""
     if hardware != "zero-a10g":
         return
     if sdk != "gradio":
         raise Refusal(400, "ZeroGPU is only available for Gradio Spaces")
     most = 10 if world.accounts.subscribed(owner) else world.settings.zero_gpu_spaces
-    there = [
+    existing = [
         space
         for space in world.spaces.values()
         if space.owner == owner and space.requested == hardware and space is not besides
     ]
-    if len(there) >= most:
+    if len(existing) >= most:
         raise Refusal(402, f"You have reached the limit of {most} ZeroGPU Spaces of your plan")
 
 
 def refuse_static(space: Space, what: str) -> None:
-    """400 if it is a static Space: there is nothing to do such things to."""
+    """400 for an action that static Spaces do not have."""
     if space.is_static:
         raise Refusal(400, f"Can't {what} a static Space")
 
 
 def check_flavor(flavor: Any, name: str) -> str:
-    """400 for hardware that the Hub has not got."""
+    """400 for hardware that the Hub does not offer."""
     if not isinstance(flavor, str) or not is_offered(flavor):
         raise Refusal(400, f'"{name}" is not a valid hardware flavor')
     return flavor
 
 
 def check_payment(world: World, owner: str, flavor: str) -> None:
-    """403 (or 402, by the settings) for hardware that costs, without a payment method."""
+    """403 (402 by a setting) for paid hardware without a payment method."""
     if flavor not in FREE_HARDWARE and not world.accounts.can_pay(owner):
         raise Refusal(world.settings.payment_status, _NO_PAYMENT)
 
@@ -114,14 +114,14 @@ def check_cpu_basic(world: World, flavor: str) -> None:
 
 
 def check_paywall(world: World, owner: str, sdk: str, flavor: str) -> None:
-    """402, if the settings say so, for an app on free hardware of an account without a subscription."""
+    """402, if the paywall is on, for an app on free hardware of an account without a subscription."""
     free = sdk != "static" and flavor == "cpu-basic" and not world.accounts.subscribed(owner)
     if world.settings.paywall and free:
         raise Refusal(402, _PAYWALL)
 
 
 def check_seconds(seconds: Any, name: str) -> int:
-    """400 for what is no sleep time: a positive whole number, or -1 for never."""
+    """400 unless it is a valid sleep time: a positive integer, or -1 for never."""
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, int)
@@ -132,14 +132,14 @@ def check_seconds(seconds: Any, name: str) -> int:
 
 
 def check_key(key: Any) -> str:
-    """400 for what cannot be the name of a secret or a variable."""
+    """400 unless it is a valid name of a secret or a variable."""
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise Refusal(400, '"key" must match the pattern ^[a-zA-Z][_a-zA-Z0-9]*$')
     return key
 
 
 def check_repo_id(repo_id: Any, name: str) -> tuple[str, str]:
-    """400 for what is no ``owner/name``."""
+    """400 unless it is a valid ``owner/name``."""
     owner, _, rest = repo_id.partition("/") if isinstance(repo_id, str) else ("", "", "")
     if not (_NAME.fullmatch(owner) and _NAME.fullmatch(rest)):
         raise Refusal(400, f'"{name}" must be a repository\'s full name: owner/name')
@@ -147,7 +147,7 @@ def check_repo_id(repo_id: Any, name: str) -> tuple[str, str]:
 
 
 def check_visibility(body: Mapping[str, Any], default: str) -> str:
-    """400 for one that there is not. Older clients say ``private`` instead."""
+    """The visibility in a body; 400 for an invalid one. Older clients send ``private`` instead."""
     visibility = body.get("visibility")
     if visibility is None:
         private = body.get("private")
@@ -157,9 +157,9 @@ def check_visibility(body: Mapping[str, Any], default: str) -> str:
     return str(visibility)
 
 
-def entry(given: Mapping[str, Any], now: float) -> Entry:
-    """A secret or a variable as it was sent."""
-    value, description = given.get("value", ""), given.get("description")
+def entry(body: Mapping[str, Any], now: float) -> Entry:
+    """The secret or the variable in a body; 400 for an invalid value or description."""
+    value, description = body.get("value", ""), body.get("description")
     if not isinstance(value, str):
         raise Refusal(400, '"value" must be a string')
     if description is not None and not isinstance(description, str):
@@ -179,22 +179,24 @@ def change_entry(entries: dict[str, Entry], body: Mapping[str, Any], now: float,
     return True
 
 
-def checked_entries(given: Any, name: str, now: float) -> dict[str, Entry]:
-    """400 for what is no list of secrets or variables."""
-    if given is None:
+def checked_entries(values: Any, name: str, now: float) -> dict[str, Entry]:
+    """The secrets or variables in a list; 400 for an invalid list."""
+    if values is None:
         return {}
-    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+    if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
         raise Refusal(400, f'"{name}" must be an array of objects')
-    return {check_key(each.get("key")): entry(each, now) for each in given}
+    return {check_key(each.get("key")): entry(each, now) for each in values}
 
 
-def checked_volumes(given: Any) -> list[dict[str, Any]]:
-    """400 for what is no list of volumes; buckets are read-write unless asked otherwise, repositories
-    never."""
-    if not isinstance(given, list) or not given:
+def checked_volumes(values: Any) -> list[dict[str, Any]]:
+    """The volumes in a list; 400 for an invalid list.
+
+    Buckets are writable by default; repositories are always read-only.
+    """
+    if not isinstance(values, list) or not values:
         raise Refusal(400, '"volumes" must be an array with at least 1 item')
     volumes = []
-    for number, volume in enumerate(given):
+    for number, volume in enumerate(values):
         where = f"volumes[{number}]"
         if not isinstance(volume, dict) or volume.get("type") not in _VOLUME_TYPES:
             raise Refusal(400, f'"{where}.type" must be one of [{", ".join(_VOLUME_TYPES)}]')

@@ -1,4 +1,4 @@
-"""What the Hub says about Spaces and accounts, key for key."""
+"""The JSON bodies of the Hub's answers, key by key."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = [
 
 
 def runtime_payload(space: Space, view: View | None = None, *, with_storage: bool = False) -> dict[str, Any]:
-    """What ``/runtime`` answers.
+    """The body of ``/runtime``.
 
-    :param view: as what it is to be shown; by default, as the Hub shows it now.
-    :param with_storage: whether the key of the retired storage tiers is there.
+    :param view: what to show; by default, what the Hub shows now.
+    :param with_storage: whether to include ``storage``, the retired tiers.
     """
     storage = {"storage": space.storage} if with_storage else {}
     if space.is_static:
@@ -64,20 +64,20 @@ def runtime_payload(space: Space, view: View | None = None, *, with_storage: boo
 
 
 def variables_payload(space: Space) -> dict[str, Any]:
-    """What ``/variables`` answers: always all of them."""
+    """The body of every answer about variables: all of them."""
     return {
         key: {"key": key, "value": entry.value, **_remarks(entry)} for key, entry in space.variables.items()
     }
 
 
 def secrets_payload(space: Space) -> dict[str, Any]:
-    """What ``/secrets`` answers: never a value."""
+    """The body of a list of secrets, without values."""
     return {key: {"key": key, **_remarks(entry)} for key, entry in space.secrets.items()}
 
 
 def _remarks(entry: Entry) -> dict[str, Any]:
-    said = {} if entry.description is None else {"description": entry.description}
-    return {**said, "updatedAt": iso(entry.updated)}
+    description = {} if entry.description is None else {"description": entry.description}
+    return {**description, "updatedAt": iso(entry.updated)}
 
 
 def _siblings(space: Space) -> list[dict[str, str]]:
@@ -111,7 +111,7 @@ _PROPERTIES: dict[str, Callable[[Space], Any]] = {
 }
 
 EXPANDABLE = (*_PROPERTIES, "gitalyUid", "xetEnabled")
-"""What ``expand`` may name; the last two are the Hub's own affair."""
+"""Valid values of ``expand``. The last two are internal to the Hub."""
 
 _NOT_IN_INFO = {"datasets", "resourceGroup", "trendingScore"}
 _IN_LIST = ("author", "likes", "trendingScore", "private", "sdk", "tags", "createdAt", "lastModified")
@@ -119,7 +119,7 @@ _IN_FULL_LIST = (*_IN_LIST, "sha", "cardData", "siblings", "subdomain")
 
 
 def info_payload(space: Space, origin: str, commit: Commit | None = None) -> dict[str, Any]:
-    """What ``/api/spaces/{id}`` answers, or ``/api/spaces/{id}/revision/{revision}`` with a commit."""
+    """The body of ``/api/spaces/{id}``, or of ``/api/spaces/{id}/revision/{revision}`` with a commit."""
     return {
         "_id": space.object_id,
         "id": space.repo_id,
@@ -131,7 +131,7 @@ def info_payload(space: Space, origin: str, commit: Commit | None = None) -> dic
 
 
 def repository_payload(repository: Repository, commit: Commit) -> dict[str, Any]:
-    """What ``/api/datasets/{id}`` and ``/api/models/{id}`` answer."""
+    """The body of ``/api/datasets/{id}`` and ``/api/models/{id}``."""
     return {
         "_id": repository.object_id,
         "id": repository.repo_id,
@@ -155,9 +155,10 @@ def _at(commit: Commit) -> dict[str, Any]:
 def expanded_payload(
     space: Space, names: list[str], *, lag: float = 0, commit: Commit | None = None
 ) -> dict[str, Any]:
-    """The same with ``expand``: what is asked for and nothing else.
+    """The body of a Space with ``expand``: only the named properties.
 
     :param lag: emulated seconds by which the runtime is behind.
+    :param commit: take the commit's ``sha`` and ``siblings`` instead of those of ``main``.
     """
     wanted = {name: _PROPERTIES[name](space) for name in names if name in _PROPERTIES}
     if lag and "runtime" in wanted:
@@ -168,7 +169,7 @@ def expanded_payload(
 
 
 def listed_payload(space: Space, *, full: bool) -> dict[str, Any]:
-    """An entry of ``/api/spaces`` without ``expand``."""
+    """An entry of a list of Spaces without ``expand``."""
     return expanded_payload(space, list(_IN_FULL_LIST if full else _IN_LIST))
 
 
@@ -185,7 +186,7 @@ def searched_payload(space: Space, score: float) -> dict[str, Any]:
 
 
 def whoami_payload(world: World, token: Token) -> dict[str, Any]:
-    """What ``/api/whoami-v2`` answers."""
+    """The body of ``/api/whoami-v2``."""
     user = world.accounts.users[token.user]
     organizations = [
         (world.accounts.organizations[name], role) for name, role in world.accounts.roles(user.name).items()

@@ -1,4 +1,4 @@
-"""How the Hub puts its answers, and above all its refusals."""
+"""Responses in the form that the Hub gives them, error responses above all."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Refusal", "answer", "missing", "plain", "rights", "unknown_route"]
 
 
 class Refusal(Exception):
-    """An error answer, raised wherever it turns out that there must be one.
+    """An error response, raised by handlers and checks.
 
-    :param code: ``X-Error-Code``, by which the official client tells kinds of errors apart.
-    :param more: further keys of the body.
+    :param code: value of ``X-Error-Code``, by which the official client chooses the exception.
+    :param more: additional keys of the body.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Refusal(Exception):
         self.body = {"error": message, **(more or {})}
 
     def response(self) -> Response:
-        """The answer itself."""
+        """The HTTP response."""
         message = printable(self.message).encode("ascii", "replace").decode()
         headers = {**self.headers, "X-Error-Message": message}
         if self.code:
@@ -44,26 +44,26 @@ class Refusal(Exception):
 
 
 def answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer."""
+    """A JSON response."""
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(content, status, {**(headers or {}), "Content-Type": "application/json; charset=utf-8"})
 
 
 def plain(body: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer in plain text."""
+    """A plain text response."""
     return Response(body, status, {**(headers or {}), "Content-Type": "text/plain; charset=utf-8"})
 
 
 def unknown_route() -> Refusal:
-    """There is nothing at this address."""
+    """The 404 for an address that the Hub does not serve."""
     return Refusal(404, "Sorry, we can't find the page you are looking for.")
 
 
 def missing() -> Refusal:
-    """There is no such Space, or none that this token sees."""
+    """The 404 for a repository that does not exist or that the token may not see."""
     return Refusal(404, "Repository not found", code="RepoNotFound")
 
 
 def rights(what: str) -> Refusal:
-    """The token sees it, but may not do this."""
+    """The 403 for a token that may see a repository but lacks this right."""
     return Refusal(403, f"You don't have the rights to {what}")

@@ -1,4 +1,4 @@
-"""Which function answers which request."""
+"""Routes: which handler answers which request."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ REPOSITORY = "/api/{route:spaces|datasets|models}/{owner}/{name}"
 """The path of a repository of any type."""
 
 Handler = Callable[[HubRequest], Response]
-"""Answers a request, with the world to itself while it runs."""
+"""Answers a request. The world's lock is held while it runs."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """For some methods, a path and who answers there.
+    """A path and its handler.
 
-    :ivar methods: such as ``"GET POST"``.
-    :ivar path: ``{name}`` stands for one part of it, ``{name:rest}`` for all that follows, and
-        ``{name:one|two}`` for one of these words.
+    :ivar methods: separated by spaces, such as ``"GET POST"``.
+    :ivar path: ``{name}`` matches one part of the path, ``{name:rest}`` all remaining parts, and
+        ``{name:one|two}`` one of these words.
     """
 
     methods: str
@@ -47,7 +47,7 @@ class Route:
 
 
 class Router:
-    """Finds the first route that fits."""
+    """Finds the first route that matches a request."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes: dict[str, list[Route]] = {}
@@ -56,9 +56,9 @@ class Router:
                 self._routes.setdefault(method, []).append(route)
 
     def find(self, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
-        """The function for a request, and what the placeholders stand for.
+        """The handler of a request and the values of the placeholders; ``None`` without a match.
 
-        :param path: as it was sent, so that a ``%2F`` in a branch name does not separate two parts.
+        :param path: as the client sent it, so that ``%2F`` in a branch name does not separate two parts.
         """
         for route in self._routes.get(method, ()):
             match = route.pattern.fullmatch(path)

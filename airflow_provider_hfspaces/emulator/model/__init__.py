@@ -1,1 +1,1 @@
-"""The emulated Hub's state: Spaces, their stages, time, hardware and bill."""
+"""The state of the emulated Hub: accounts, repositories, Spaces, time and bill."""

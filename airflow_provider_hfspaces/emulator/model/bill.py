@@ -1,4 +1,4 @@
-"""What the emulated Spaces cost, by the Hub's list prices."""
+"""The bill of the emulated Spaces, at the Hub's list prices."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Bill", "BillItem", "Charge", "bill"]
 
 @dataclass(frozen=True)
 class BillItem:
-    """One unbroken time of one Space on one hardware.
+    """One unbroken time of a Space on billed hardware.
 
     :ivar minutes: billed minutes of all replicas together.
     :ivar started: emulated seconds since 1970.
-    :ivar stopped: likewise; ``None`` while the meter runs.
-    :ivar object_id: the Hub's own name for the Space, which outlives a rename.
+    :ivar stopped: emulated seconds since 1970; ``None`` while the meter runs.
+    :ivar object_id: the Hub's id of the Space, which a rename does not change.
     """
 
     repo_id: str
@@ -32,7 +32,7 @@ class BillItem:
     object_id: str
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The values as plain JSON."""
         return {
             "repo_id": self.repo_id,
             "hardware": self.hardware,
@@ -45,30 +45,30 @@ class BillItem:
 
 @dataclass
 class Charge:
-    """Billed minutes and what they cost in USD."""
+    """Billed minutes and their cost in USD."""
 
     minutes: int = 0
     usd: float = 0.0
 
     def add(self, item: BillItem) -> None:
-        """Count an item in."""
+        """Add an item."""
         self.minutes += item.minutes
         self.usd = round(self.usd + item.usd, 6)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The values as plain JSON."""
         return {"minutes": self.minutes, "usd": self.usd}
 
 
 @dataclass(frozen=True)
 class Bill:
-    """What has been billed so far.
+    """Everything that has been billed so far.
 
-    :ivar items: every time on hardware that costs, in order.
-    :ivar total_usd: USD, all together.
-    :ivar minutes: billed minutes, all together.
-    :ivar hardware: a :class:`Charge` for each flavor.
-    :ivar spaces: for each Space, a :class:`Charge` for each flavor.
+    :ivar items: in the order of their beginnings.
+    :ivar total_usd: total cost in USD.
+    :ivar minutes: total billed minutes.
+    :ivar hardware: one :class:`Charge` for each flavor.
+    :ivar spaces: for each Space, one :class:`Charge` for each flavor.
     """
 
     items: tuple[BillItem, ...]
@@ -91,7 +91,7 @@ class Bill:
 
     @property
     def running(self) -> bool:
-        """Whether the meter of any Space still runs."""
+        """Whether the meter of some Space is running."""
         return any(item.stopped is None for item in self.items)
 
     def by_hardware(self) -> dict[str, int]:
@@ -99,7 +99,7 @@ class Bill:
         return {hardware: charge.minutes for hardware, charge in self.hardware.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The values as plain JSON."""
         return {
             "total_usd": self.total_usd,
             "minutes": self.minutes,

@@ -1,4 +1,4 @@
-"""The emulator's time, which may run faster than the real one and be moved forward."""
+"""The emulated time, which can run faster than real time and be moved forward."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _HIGHEST_SPEED = 1_000_000_000
 
 
 class Clock:
-    """Seconds since 1970, ``speed`` of them for each real one.
+    """The emulated time.
 
-    :param speed: emulated seconds per real second; 0 stands still but for :meth:`advance`.
+    :param speed: emulated seconds per real second. With 0, time moves only by :meth:`advance`.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
@@ -44,7 +44,7 @@ class Clock:
         self._base += max(min(seconds, LATEST - self.now()), 0)
 
     def go_to(self, moment: float) -> None:
-        """Go on from another time, in seconds since 1970.
+        """Continue at another time, in seconds since 1970.
 
         :raises ValueError: for a time before 1970 or after the year 9998.
         """
@@ -54,7 +54,7 @@ class Clock:
 
     @property
     def speed(self) -> float:
-        """Emulated seconds per real second; may be changed, from now on."""
+        """Emulated seconds per real second. Setting it takes effect from now on."""
         return self._speed
 
     @speed.setter
@@ -65,7 +65,7 @@ class Clock:
 
 
 def iso(seconds: float) -> str:
-    """A moment as the Hub writes it: ISO 8601 with milliseconds and a Z."""
+    """A time in the Hub's notation: ISO 8601 with milliseconds and a Z."""
     moment = datetime.fromtimestamp(seconds, timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 

@@ -1,4 +1,4 @@
-"""Adding a Space in plain words: for tests, fleets and the emulator's own routes."""
+"""Creating a Space from plain values: for tests, fleets and the control API."""
 
 from __future__ import annotations
 
@@ -33,13 +33,12 @@ def make_space(
     error_message: str | None = None,
     creator: str | None = None,
 ) -> Space:
-    """Add a Space to a world; see :meth:`HubEmulator.add_space` for what the words mean.
+    """Add a Space to a world; see :meth:`HubEmulator.add_space` for the parameters.
 
-    :raises ValueError: for an id that is taken or none, and for a hardware, an sdk or a stage that
-        there is not.
+    :raises ValueError: if the id is already taken or not valid, and for unknown hardware, sdk or stage.
     """
     if not is_offered(hardware):
-        raise ValueError(f"The Hub has no hardware {hardware!r}.")
+        raise ValueError(f"The Hub offers no hardware {hardware!r}.")
     now = world.clock.now()
     return world.add_space(
         repo_id,
@@ -59,14 +58,14 @@ def make_space(
     )
 
 
-def _entries(given: Mapping[str, str | Mapping[str, Any]] | None, now: float) -> dict[str, Entry]:
+def _entries(values: Mapping[str, str | Mapping[str, Any]] | None, now: float) -> dict[str, Entry]:
     entries = {}
-    for key, value in (given or {}).items():
+    for key, value in (values or {}).items():
         parts = {"value": value} if isinstance(value, str) else value
         entries[key] = Entry(str(parts["value"]), now, parts.get("description"))
     return entries
 
 
 def _volume(volume: Volume | Mapping[str, Any]) -> dict[str, Any]:
-    given = volume.to_payload() if isinstance(volume, Volume) else dict(volume)
-    return {"readOnly": given.get("type") != "bucket", **given}
+    payload = volume.to_payload() if isinstance(volume, Volume) else dict(volume)
+    return {"readOnly": payload.get("type") != "bucket", **payload}

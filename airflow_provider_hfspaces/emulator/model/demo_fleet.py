@@ -1,4 +1,4 @@
-"""Fleets of Spaces to begin with."""
+"""The fleets that an emulator can start with."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ def _empty(world: World) -> None:
 
 
 FLEETS = {"demo": _demo, "empty": _empty}
-"""By the names that the command line takes; ``demo`` has a Space of every sort."""
+"""Functions that create the fleets, by name. ``demo`` has a Space of every sort."""

@@ -22,7 +22,7 @@ class BranchExists(Exception):
 
 
 class StaleParent(Exception):
-    """The branch has moved since the commit that a writer took for its last one."""
+    """The last commit of the branch is not the one that the writer expected."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Rate limits as the Hub has them: fixed windows of five minutes, quotas by plan and kind of address."""
+"""The Hub's rate limits: fixed windows of five minutes, with quotas by plan and kind of request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 __all__ = ["BUCKETS", "QUOTAS", "WINDOW", "Allowance", "Limits", "bucket_of"]
 
 WINDOW = 300
-"""Seconds."""
+"""Seconds of a window."""
 
 BUCKETS = ("api", "resolvers", "pages")
 
@@ -24,14 +24,14 @@ QUOTAS = {
     "plus": (10_000, 100_000, 1_000),
     "plus-higher": (100_000, 500_000, 10_000),
 }
-"""Requests per window to the API, for files, and for pages, by plan."""
+"""Requests per window by plan: to the API, for files, for pages."""
 
 
 _FILE = re.compile(r"/(?!apps/|_emulator/)((spaces|datasets)/)?[^/]+/[^/]+/resolve/")
 
 
 def bucket_of(path: str) -> str | None:
-    """Which quota a request counts against; ``None`` for what is no part of the Hub."""
+    """The quota that a request counts against; ``None`` for requests that are not for the Hub."""
     if path.startswith("/api/"):
         return "api"
     if _FILE.match(path):
@@ -41,7 +41,7 @@ def bucket_of(path: str) -> str | None:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left after a request."""
+    """The state of a quota after a request."""
 
     bucket: str
     allowed: bool
@@ -51,7 +51,7 @@ class Allowance:
     window: int
 
     def headers(self) -> dict[str, str]:
-        """As the Hub announces it with every answer."""
+        """The headers with which every answer of the Hub announces it."""
         return {
             "RateLimit": f'"{self.bucket}";r={self.remaining};t={self.reset}',
             "RateLimit-Policy": f'"fixed window";"{self.bucket}";q={self.quota};w={self.window}',
@@ -60,7 +60,7 @@ class Allowance:
 
 @dataclass
 class Limits:
-    """Counts requests by account. Windows run on real time, as the clients that wait for them do.
+    """Counts requests by account. Windows run in real time, because clients wait for them in real time.
 
     :ivar window: seconds.
     :ivar quotas: API requests per window, by plan.
@@ -78,19 +78,19 @@ class Limits:
         return QUOTAS.get(plan, QUOTAS["free"])[BUCKETS.index(bucket)]
 
     def tighten(self, quota: int, window: int = WINDOW) -> None:
-        """Give every plan the same API quota.
+        """Set the same API quota for every plan.
 
         :raises ValueError: for less than one request or one second.
         """
         for name, value in (("quota", quota), ("window", window)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"The {name} is a whole number of at least 1; got {value!r}.")
+                raise ValueError(f"The {name} must be an integer of at least 1; got {value!r}.")
         self.quotas = dict.fromkeys(QUOTAS, quota)
         self.window = window
         self._counts.clear()
 
     def take(self, key: str, plan: str, *, bucket: str = "api", enforced: bool = True) -> Allowance:
-        """Count one request."""
+        """Count a request."""
         now = self.clock()
         number = int(now // self.window)
         started, used = self._counts.get((key, bucket), (number, 0))

@@ -1,4 +1,4 @@
-"""The state machine of a Space, written down once: which stage follows which, after what."""
+"""The state machine of a Space: which stage follows which, after which event."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["ASLEEP", "MACHINE", "NEXT", "Transition", "as_markdown"]
 
 @dataclass(frozen=True)
 class Transition:
-    """In ``stage``, after ``event``, a Space is in ``then``.
+    """A Space in ``stage`` enters ``then`` after ``event``.
 
-    :ivar takes: what names the time until an event that comes by itself; ``None`` for one that
+    :ivar takes: name of the duration after which the event comes by itself; ``None`` for an event that
         somebody causes.
     """
 
@@ -22,7 +22,7 @@ class Transition:
 
 
 ASLEEP = "SLEEPING"
-"""Stands for STOPPED as well: a setting says which of the two the Hub shows."""
+"""Also stands for STOPPED: the setting ``asleep`` chooses which of the two the Hub shows."""
 
 _RESTED = ("PAUSED", ASLEEP, "BUILD_ERROR", "RUNTIME_ERROR", "CONFIG_ERROR", "STOPPED")
 _SERVING = ("RUNNING", "RUNNING_BUILDING", "RUNNING_APP_STARTING")
@@ -30,7 +30,7 @@ _STARTING = ("BUILDING", "APP_STARTING")
 _ALL = ("NO_APP_FILE", *_RESTED, *_SERVING, *_STARTING)
 
 MACHINE: tuple[Transition, ...] = (
-    # by themselves
+    # events that come by themselves
     Transition("BUILDING", "built", "APP_STARTING", "build"),
     Transition("BUILDING", "build failed", "BUILD_ERROR", "build"),
     Transition("APP_STARTING", "started", "RUNNING", "start"),
@@ -47,7 +47,7 @@ MACHINE: tuple[Transition, ...] = (
     Transition("RUNNING_APP_STARTING", "over quota", "PAUSED", "scheduling"),
     Transition("RUNNING_APP_STARTING", "not healthy", "RUNTIME_ERROR", "launch_timeout"),
     Transition("RUNNING", "idle", ASLEEP, "the sleep time"),
-    # caused by the owner, a visitor or bad luck
+    # events that the owner, a visitor or the app causes
     *(Transition(stage, "restart", "BUILDING") for stage in (*_RESTED, *_STARTING)),
     *(Transition(stage, "restart", "RUNNING_BUILDING") for stage in _SERVING),
     *(Transition(stage, "cold restart", "BUILDING") for stage in _SERVING),
@@ -67,13 +67,13 @@ MACHINE: tuple[Transition, ...] = (
     *(Transition(stage, "pause", "PAUSED") for stage in _ALL if stage != "PAUSED"),
     *(Transition(stage, "delete", "DELETING") for stage in _ALL),
 )
-"""``change`` is a new hardware, secret, variable or volume; a paused or sleeping Space stays as it is."""
+"""``change`` is a change of hardware, secrets, variables or volumes. It does not start a dormant Space."""
 
 NEXT = {(each.stage, each.event): each.then for each in MACHINE}
 
 
 def as_markdown() -> str:
-    """The table for the documentation."""
+    """The state machine as a Markdown table, for the documentation."""
     from airflow_provider_hfspaces.hub.stages import BILLED_STAGES
 
     lines = ["| stage | billed | after | follows | takes |", "|---|---|---|---|---|"]

@@ -1,4 +1,4 @@
-"""The meter of one Space: the times for which it is billed."""
+"""The meter of a Space, which measures the times for which it is billed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["Meter", "Session"]
 
 @dataclass(frozen=True)
 class Session:
-    """An unbroken time on billed hardware; each begun minute of each replica counts.
+    """An unbroken time on billed hardware. Each replica is billed for each begun minute.
 
     :ivar started: emulated seconds since 1970.
-    :ivar stopped: likewise; the present, if it is ``active``.
+    :ivar stopped: emulated seconds since 1970; the current time while the session is ``active``.
     """
 
     hardware: str
@@ -26,19 +26,19 @@ class Session:
 
     @property
     def minutes(self) -> int:
-        """Billed minutes, of all replicas together."""
+        """Billed minutes of all replicas together."""
         return math.ceil(round((self.stopped - self.started) / 60, 6)) * self.replicas
 
 
 class Meter:
-    """Runs while a Space is billed."""
+    """The meter of one Space. It runs while the Space is billed."""
 
     def __init__(self) -> None:
         self._ended: list[Session] = []
         self._running: tuple[str, int, float] | None = None
 
     def switch(self, time: float, hardware: str | None, replicas: int) -> None:
-        """From now on this hardware is billed; ``None`` stops the meter."""
+        """Bill this hardware from ``time`` on; ``None`` stops the meter."""
         if self._running is not None:
             if self._running[:2] == (hardware, replicas):
                 return
@@ -49,17 +49,17 @@ class Meter:
             self._running = (hardware, replicas, time)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The meter as plain JSON."""
         return {"ended": [asdict(each) for each in self._ended], "running": self._running}
 
     def resume(self, state: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`to_dict` said."""
+        """Continue from the state that :meth:`to_dict` returned."""
         self._ended = [Session(**each) for each in state["ended"]]
         running = state["running"]
         self._running = (running[0], running[1], running[2]) if running else None
 
     def sessions(self, now: float) -> list[Session]:
-        """All of them, the present one included."""
+        """All sessions, the current one included."""
         if self._running is None:
             return list(self._ended)
         return [*self._ended, Session(*self._running, now, active=True)]

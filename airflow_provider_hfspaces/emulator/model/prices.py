@@ -1,4 +1,4 @@
-"""The hardware that the Hub offers, with its list prices of November 2026."""
+"""The hardware that the Hub offers, with the list prices of November 2026."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["FLAVORS", "PRICES_DATE", "is_offered", "pretty_name", "price_per_min
 
 PRICES_DATE = "2026-11"
 
-# name, pretty name, CPU, RAM, millionths of a USD per minute, GPU (model, quantity, memory)
+# name, display name, CPU, RAM, micro-USD per minute, GPU (model, quantity, GB of memory)
 _OFFERED: tuple[tuple[str, str, str, str, int, tuple[str, int, int] | None], ...] = (
     ("cpu-basic", "CPU Basic", "2 vCPU", "16 GB", 0, None),
     ("cpu-upgrade", "CPU Upgrade", "8 vCPU", "32 GB", 500, None),
@@ -33,7 +33,7 @@ _OFFERED: tuple[tuple[str, str, str, str, int, tuple[str, int, int] | None], ...
     ("rtx-pro-6000x8", "Nvidia RTX PRO 6000", "184 vCPU", "2048 GB", 366667, ("RTX PRO 6000", 8, 768)),
 )
 
-# Accepted, but not on the public list.
+# The Hub accepts these, but does not list them.
 _UNLISTED = {
     "cpu-performance": 31667,
     "cpu-xl": 16667,
@@ -77,15 +77,15 @@ _MICRO_USD = {**{row[0]: row[4] for row in _OFFERED}, **_UNLISTED}
 
 
 def is_offered(hardware: str) -> bool:
-    """Whether the Hub accepts this flavor."""
+    """Whether the Hub accepts this hardware."""
     return hardware in _MICRO_USD
 
 
 def price_per_minute(hardware: str | None) -> int:
-    """Millionths of a USD per minute and replica."""
+    """Price in micro-USD per minute and replica; 0 for free and unknown hardware."""
     return _MICRO_USD.get(hardware or "", 0)
 
 
 def pretty_name(hardware: str) -> str:
-    """A flavor's name for people."""
+    """The display name of a flavor."""
     return _PRETTY.get(hardware, hardware)

@@ -1,4 +1,4 @@
-"""What an emulated Hub remembers of the requests that it got."""
+"""The log of the requests to an emulated Hub."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from airflow_provider_hfspaces.emulator.model.clock import iso
 __all__ = ["MOST_REQUESTS", "RecordedRequest", "redacted"]
 
 MOST_REQUESTS = 100_000
-"""So many are kept; older ones are forgotten."""
+"""The log keeps this many requests and forgets older ones."""
 
 
 @dataclass
 class RecordedRequest:
-    """A request to the Hub's API as it came, but for the token's value.
+    """A request to the Hub, without the value of its token.
 
-    :ivar number: counts up from 1.
+    :ivar number: counted from 1.
     :ivar time: emulated seconds since 1970.
-    :ivar query: as it stood in the address, without the question mark; see :attr:`params`.
-    :ivar headers: by their names in small letters.
-    :ivar json: the body, if it was JSON; ``None`` if there was none.
-    :ivar user: whose token it was, if any was shown and it was good.
-    :ivar token_name: that token's name.
-    :ivar status: of the answer; 0 if there was none.
-    :ivar took_effect: whether the Hub did what was asked, whatever it answered.
-    :ivar fault: the kind of fault that struck it, if any did.
+    :ivar query: the query string, without the question mark; parsed in :attr:`params`.
+    :ivar headers: by name, in lower case.
+    :ivar json: the JSON body; ``None`` for any other body.
+    :ivar user: owner of the token; ``None`` without a valid token.
+    :ivar token_name: name of the token.
+    :ivar status: status of the answer; 0 if the client got no answer.
+    :ivar took_effect: whether the Hub acted on the request, whatever it answered.
+    :ivar fault: kind of the fault that struck it; ``None`` if none did.
     """
 
     number: int
@@ -46,16 +46,16 @@ class RecordedRequest:
 
     @property
     def params(self) -> dict[str, list[str]]:
-        """The query, taken apart."""
+        """The parsed query."""
         return parse_qs(self.query, keep_blank_values=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The request as plain JSON."""
         return {**asdict(self), "at": iso(self.time)}
 
 
 def redacted(headers: Mapping[str, str]) -> dict[str, str]:
-    """These headers without what would let their reader in."""
+    """The headers without credentials."""
     kept = {name.lower(): value for name, value in headers.items()}
     if "authorization" in kept:
         kept["authorization"] = kept["authorization"].partition(" ")[0] + " ***"

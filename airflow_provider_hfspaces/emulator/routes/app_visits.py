@@ -1,4 +1,4 @@
-"""The apps that the Spaces host: each answers with what it was asked, if its Space serves."""
+"""Visits to the apps of Spaces. An app echoes its request while its Space serves."""
 
 from __future__ import annotations
 

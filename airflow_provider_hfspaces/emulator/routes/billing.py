@@ -37,7 +37,7 @@ def _organization_billing(request: HubRequest) -> Response:
 
 
 def _usage(world: World, owner: str, object_id: str, kind: str) -> dict[str, Any]:
-    """The bill of the present month: a time that began before it counts where it ended."""
+    """The bill of the current month. A session belongs to the month in which it ends."""
     start, end = _month(world.clock.now())
     items = [item for item in world.bill(owner=owner).items if item.stopped is None or item.stopped >= start]
     return {

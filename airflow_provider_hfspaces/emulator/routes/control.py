@@ -104,16 +104,20 @@ def _bill(request: HubRequest) -> Any:
 
 
 def _requests(request: HubRequest) -> Any:
-    """With ``since`` (a number), ``method``, ``path`` (a part of it) and ``limit`` (the last ones)."""
+    """The recorded requests. The query can filter by ``since`` (a number), ``method`` and ``path`` (a part of
+    it), and keep the last ``limit`` ones."""
     query = request.query
     since, method, path = int(query.get("since", "0")), query.get("method"), query.get("path", "")
-    found = [
+    matching = [
         each.to_dict()
         for each in request.world.requests
         if each.number > since and method in (None, each.method) and path in each.path
     ]
     limit = query.get("limit")
-    return {"requests": found if limit is None else found[-int(limit) :], "seen": request.world.requests_seen}
+    return {
+        "requests": matching if limit is None else matching[-int(limit) :],
+        "seen": request.world.requests_seen,
+    }
 
 
 def _advance(request: HubRequest) -> Any:
@@ -156,44 +160,44 @@ def _spaces(request: HubRequest) -> Any:
 
 
 def _space(request: HubRequest) -> Any:
-    space = _found(request)
+    space = _named_space(request)
     if request.method == "DELETE":
         request.world.delete_space(space.repo_id)
     return _described(space)
 
 
 def _history(request: HubRequest) -> Any:
-    moments = [{"at": iso(moment.time), **moment._asdict()} for moment in _found(request).history]
-    return {"repo_id": _found(request).repo_id, "history": moments}
+    moments = [{"at": iso(moment.time), **moment._asdict()} for moment in _named_space(request).history]
+    return {"repo_id": _named_space(request).repo_id, "history": moments}
 
 
 def _values(request: HubRequest) -> Any:
-    """Secrets with their values, which the Hub's own API never gives."""
-    space = SpaceHandle(request.world, _found(request))
+    """Variables, volumes, and secrets with their values, which the Hub's own API does not show."""
+    space = SpaceHandle(request.world, _named_space(request))
     return {"secrets": space.secrets, "variables": space.variables, "volumes": space.volumes}
 
 
 def _rename(request: HubRequest) -> Any:
-    return _described(request.world.rename_space(_found(request).repo_id, request.body()["to"]))
+    return _described(request.world.rename_space(_named_space(request).repo_id, request.body()["to"]))
 
 
 def _arrangement(name: str) -> Callable[[HubRequest], Any]:
     """A handler that calls one method of :class:`SpaceHandle`, with the body as its arguments."""
 
     def arrange(request: HubRequest) -> Any:
-        space, body = SpaceHandle(request.world, _found(request)), request.body()
+        space, body = SpaceHandle(request.world, _named_space(request)), request.body()
         if name in ("no_capacity", "over_quota"):
             hardware = body.get("hardware", [])
             getattr(space, name)(*([hardware] if isinstance(hardware, str) else hardware))
         else:
             getattr(space, name)(**body)
-        return _described(_found(request))
+        return _described(_named_space(request))
 
     return arrange
 
 
 def _faults(request: HubRequest) -> Any:
-    """All faults; ``POST`` adds one, ``DELETE`` takes all away."""
+    """List the faults. ``POST`` adds one, ``DELETE`` removes all of them."""
     faults = request.world.faults
     if request.method == "POST":
         body = request.body()
@@ -219,10 +223,10 @@ def _state(request: HubRequest) -> Any:
     if request.method == "PUT":
         state_file.load(request.world, request.body())
         return _overview(request)
-    return state_file.taken(request.world)
+    return state_file.state_of(request.world)
 
 
-def _found(request: HubRequest) -> Space:
+def _named_space(request: HubRequest) -> Space:
     return request.world.space(f"{request.parts['owner']}/{request.parts['name']}")
 
 
@@ -245,7 +249,7 @@ def _route(methods: str, path: str, handler: Callable[[HubRequest], Any]) -> Rou
         try:
             return answer(handler(request))
         except KeyError as missing:
-            raise Refusal(404, f"There is no {missing}") from None
+            raise Refusal(404, f"{missing} was not found") from None
         except (TypeError, ValueError, AttributeError, OverflowError) as problem:
             raise Refusal(400, str(problem)) from None
 

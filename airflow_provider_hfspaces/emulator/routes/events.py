@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.05
 
 
 def _stream_stages(request: HubRequest) -> Response:
-    """Every change of stage. The Hub does not document its frames: these are the frames of its older host."""
+    """Every change of stage. The Hub documents no frames for this; these are those of its older host."""
     space = request.space()
     return StreamingResponse(
         _stages(request.world, space), headers={"Content-Type": "text/event-stream; charset=utf-8"}

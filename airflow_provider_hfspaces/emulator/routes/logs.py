@@ -37,7 +37,7 @@ def _logs(request: HubRequest) -> Response:
 
 
 async def _events(world: World, space: Space, kind: str, tail: int | None) -> AsyncIterator[bytes]:
-    """Everything from the beginning of this build or run, then what comes, until it is over."""
+    """All lines of the current build or run, then each new line, until it is over."""
     number: int | None = None
     sent, spoken = 0, time.monotonic()
     while not world.closing:

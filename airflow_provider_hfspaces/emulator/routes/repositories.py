@@ -1,4 +1,4 @@
-"""Making, copying, moving and deleting Spaces."""
+"""Creating, duplicating, moving and deleting repositories, and their settings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _duplicate(request: HubRequest) -> Response:
         more = {"url": url} if request.world.settings.duplicate_conflict_url else {}
         raise Refusal(409, _EXISTS, more=more)
     options = _options(request, owner, body, sdk=source.sdk, visibility=source.visibility)
-    # What anybody can read of the original comes along; what nobody can read does not.
+    # Variables are readable and are copied; secrets are not.
     options["variables"] = {**source.variables, **options["variables"]}
     pending = request.world.settings.files_copy_pending
     copy = request.world.add_space(
@@ -109,10 +109,10 @@ def _create_plain(request: HubRequest, repo_type: str, repo_id: str) -> Response
 def _options(
     request: HubRequest, owner: str, body: dict[str, Any], *, sdk: str, visibility: str
 ) -> dict[str, Any]:
-    """What creating and duplicating have in common.
+    """The options that creating and duplicating a Space share.
 
-    The paywall comes before any look at what there is already, as on the Hub: its client copes with a
-    402 for a Space that exists.
+    As on the Hub, a paywall is checked before whether the Space exists: the official client expects a 402
+    for an existing Space.
     """
     now = request.world.clock.now()
     hardware = check_flavor(body.get("hardware") or "cpu-basic", "hardware")

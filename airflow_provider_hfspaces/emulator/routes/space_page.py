@@ -1,4 +1,4 @@
-"""The page of a Space, for the people who follow a link to it."""
+"""The web page of a Space, with its stage and its logs."""
 
 from __future__ import annotations
 

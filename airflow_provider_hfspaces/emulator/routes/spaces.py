@@ -1,4 +1,4 @@
-"""A Space's description, and lists of Spaces."""
+"""Descriptions of Spaces and other repositories, lists of Spaces, and the search."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def _described(request: HubRequest, space: Space, commit: Commit | None = None) 
 
 
 def _list(request: HubRequest) -> Response:
-    """The Spaces that the token sees, a page at a time.
+    """The Spaces that the token may see, page by page.
 
-    A page begins after the last Space of the one before, not at a number, so that one which comes or
-    goes meanwhile makes no other be missed or repeated.
+    A page begins after the last Space of the previous page, not at a number: Spaces that are created or
+    deleted in between do not shift the pages.
     """
     names, limit = _expand(request), _limit(request)
     sort = request.query.get("sort") or "trendingScore"
@@ -97,7 +97,7 @@ def _list(request: HubRequest) -> Response:
 
 
 def _search(request: HubRequest) -> Response:
-    """The Hub ranks by meaning; here those come first that hold most of the words."""
+    """The semantic search. The emulator ranks by the share of words in a Space's id and tags."""
     words = request.query.get("q", "").lower().split()
     sdks, everything = (
         request.query.getlist("sdk"),
@@ -118,7 +118,7 @@ def _matching(request: HubRequest) -> list[Space]:
     author, search = query.get("author"), (query.get("search") or "").lower()
     tags = query.getlist("filter") + query.getlist("filter[]")
     if query.getlist("models") or query.getlist("datasets"):
-        return []  # no emulated Space is linked to any
+        return []  # the emulator links no Space to a model or a dataset
     return [
         space
         for space in request.world.spaces.values()
@@ -130,7 +130,7 @@ def _matching(request: HubRequest) -> list[Space]:
 
 
 def _expand(request: HubRequest) -> list[str]:
-    """What ``expand`` asks for, in either spelling."""
+    """The properties in ``expand``, in either spelling of the parameter."""
     names = request.query.getlist("expand") + request.query.getlist("expand[]")
     if any(name not in EXPANDABLE for name in names):
         raise Refusal(400, f'"expand" must be one of [{", ".join(sorted(EXPANDABLE))}]')
@@ -138,12 +138,12 @@ def _expand(request: HubRequest) -> list[str]:
 
 
 def _limit(request: HubRequest) -> int:
-    given = request.query.get("limit")
-    if given is None:
+    limit = request.query.get("limit")
+    if limit is None:
         return request.world.settings.page_size
-    if not (given.isascii() and given.isdigit()) or int(given) < 1:
+    if not (limit.isascii() and limit.isdigit()) or int(limit) < 1:
         raise Refusal(400, '"limit" must be a positive number')
-    return min(int(given), request.world.settings.largest_page)
+    return min(int(limit), request.world.settings.largest_page)
 
 
 def _encoded(place: tuple[float, str]) -> str:

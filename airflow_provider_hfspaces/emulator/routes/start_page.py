@@ -1,4 +1,4 @@
-"""The start page: the fleet, its bill and the last requests, live."""
+"""The start page: the live fleet, its bill and the last requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LAST_REQUESTS = 20
 
 
 def fleet(request: HubRequest) -> dict[str, Any]:
-    """What the page shows. With ``q``, only the Spaces whose id, stage or hardware contains it."""
+    """The data of the page. With ``?q=``, only Spaces whose id, stage or hardware contains it."""
     world, query = request.world, request.query.get("q", "").strip()
     spaces = [space.catch_up() for space in world.spaces.values()]
     matching = [space for space in spaces if query.lower() in _text(space)]
@@ -60,7 +60,8 @@ def _summary(spaces: int, matching: int, query: str) -> str:
         return f"No Space matches '{query}'."
     if matching > _MOST_SPACES:
         return f"The {_MOST_SPACES} most expensive of {matching} Spaces."
-    return f"{matching} of {spaces} Spaces" if query else f"{spaces} Spaces"
+    noun = "Space" if spaces == 1 else "Spaces"
+    return f"{matching} of {spaces} {noun}" if query else f"{spaces} {noun}"
 
 
 def _row(space: Space) -> dict[str, Any]:

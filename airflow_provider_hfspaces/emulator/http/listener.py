@@ -1,0 +1,68 @@
+"""A web server in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import uvicorn
+
+from airflow_provider_hfspaces.emulator.http.asgi import HubApp
+
+__all__ = ["Listener"]
+
+_START_SECONDS = _STOP_SECONDS = 10.0
+
+
+class Listener:
+    """Serves an application on an address until it is stopped.
+
+    :param port: 0 for any free port.
+    :raises OSError: if the address is in use.
+    :ivar url: the address, such as ``http://127.0.0.1:43121``.
+    """
+
+    def __init__(self, app: HubApp, host: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=2048)
+        self.url = _url(host, self._socket.getsockname()[1])
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="hub-emulator", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start the thread. Returns when the server accepts connections."""
+        self._thread.start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if time.monotonic() > deadline or not self._thread.is_alive():
+                raise RuntimeError(f"The emulator did not start within {_START_SECONDS:.0f} seconds.")
+            time.sleep(0.002)
+
+    def stop(self) -> None:
+        """Stop the server and its thread."""
+        self._server.should_exit = True
+        self._thread.join(_STOP_SECONDS)
+
+    def join(self, seconds: float) -> bool:
+        """Wait so many seconds for the server to stop. Returns whether it is still running."""
+        self._thread.join(seconds)
+        return self._thread.is_alive()
+
+
+def _url(host: str, port: int) -> str:
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound to
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
