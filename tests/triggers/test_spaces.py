@@ -215,6 +215,31 @@ class TestTrigger:
         assert (event["status"], event["runtime"]["stage"]) == ("timeout", "BUILDING")
         assert re.search(r"in 36\d\d seconds", event["reason"])
 
+    def test_a_connection_that_is_deleted_fails_the_task_with_words_that_say_so(
+        self, hub: HubEmulator, airflow_db: None
+    ) -> None:
+        event = fired(trigger(hf_spaces_conn_id="nowhere"))
+        assert event["status"] == "failed"
+        with pytest.raises(AirflowFailException, match="Connection 'nowhere' does not exist"):
+            upgrade().execute_complete({}, event)
+
+    @pytest.mark.parametrize(
+        ("broken", "message"),
+        [
+            ({"extra": "[1]"}, "extra of connection"),
+            ({"host": "https://user:secret@hub.acme.test"}, "user name or a password"),
+            ({"host": "http://hub.acme.test"}, "unencrypted"),
+            ({"password": "two words"}, "copy it anew"),
+        ],
+    )
+    def test_a_connection_that_is_broken_fails_the_task_with_words_that_say_so(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, broken: dict[str, str], message: str
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_BROKEN", json.dumps({"conn_type": "hf_spaces", **broken}))
+        event = fired(trigger(hf_spaces_conn_id="broken"))
+        with pytest.raises(AirflowFailException, match=message):
+            upgrade().execute_complete({}, event)
+
     def test_an_error_that_nobody_foresaw_fails_the_task_with_its_kind(
         self, hub: HubEmulator, task_log: TaskLog
     ) -> None:
