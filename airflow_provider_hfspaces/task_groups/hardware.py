@@ -65,7 +65,8 @@ class SpaceHardwareTaskGroup(TaskGroup):
         group.
     :param sleep_time: seconds without a visitor until the Space sleeps while it is on that hardware
         (default 3600). ``None`` keeps the Space's own sleep time, which may be never.
-    :param restore: ``"previous"`` (the default), or the flavor to go back to in any case.
+    :param restore: what ``restore`` puts the Space back to: ``"previous"`` (the default), the state that
+        ``snapshot`` recorded; ``"pause"``, the recorded hardware, and paused in any case; or a flavor.
     :param fallback: the flavor to go back to if nothing was recorded (default ``cpu-basic``).
     :param max_hourly_cost: USD per hour (default: no limit). More expensive hardware is refused. May
         be an argument of a mapped task group.
@@ -155,7 +156,8 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "lease_task": "snapshot" if lease else None,
         }
         self._restore: dict[str, Any] = {
-            "hardware": None if restore == "previous" else restore,
+            "hardware": None if restore in ("previous", "pause") else restore,
+            "pause": restore == "pause",
             "fallback": fallback,
             "retries": restore_retries,
             "retry_delay": retry_delay,

@@ -60,6 +60,15 @@ def test_a_paused_space_is_paused_again(hub: HubEmulator) -> None:
     assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-upgrade")
 
 
+@pytest.mark.parametrize("before", ["RUNNING", "SLEEPING"])
+def test_a_space_is_paused_in_any_case_with_restore_pause(hub: HubEmulator, before: str) -> None:
+    space = hub.add_space("acme/whisper", hardware="cpu-upgrade", sleep_time=1200, stage=before)
+    assert run(dag_file("leases").to_pause)["dag"] == "success"
+    assert "t4-small" in hardware_of(space)
+    assert (space.stage, space.requested_hardware, space.sleep_time) == ("PAUSED", "cpu-upgrade", 1200)
+    assert not hub.bill(space.repo_id).running
+
+
 def test_failed_work_fails_the_run_and_the_space_comes_back(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     states = run(dag_file("leases").failing)

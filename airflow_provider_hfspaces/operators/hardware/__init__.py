@@ -588,6 +588,8 @@ class RestoreHardwareOperator(WaitingOperator):
     :param hardware: go back to this hardware, whatever was recorded. ``default_args`` do not set it:
         there it means the hardware of the upgrade. Templated.
     :param fallback: the hardware to go back to where nothing was recorded. Templated.
+    :param pause: pause the Space after the restore, whatever it did before (default False). A paused
+        Space costs nothing, and no visitor starts it.
     :param wait: whether to wait until the Space is back.
     :param timeout: seconds to wait at the most.
     :param poll_interval: seconds between two looks at the Space.
@@ -607,6 +609,7 @@ class RestoreHardwareOperator(WaitingOperator):
         from_task: Any,
         hardware: str | None = None,
         fallback: str = "cpu-basic",
+        pause: bool = False,
         wait: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -626,6 +629,7 @@ class RestoreHardwareOperator(WaitingOperator):
         follow(self, from_task)
         self.hardware = hardware
         self.fallback = fallback
+        self.pause_after = pause
         self.wait_until_back = wait
 
     def act(self, repo_id: str, context: Context) -> Any:
@@ -666,6 +670,8 @@ class RestoreHardwareOperator(WaitingOperator):
         snapshot = self._recorded(repo_id, context) or self._fallback(repo_id, before)
         if self.hardware:
             snapshot = replace(snapshot, hardware=self.hardware)
+        if self.pause_after:
+            snapshot = replace(snapshot, stage=SpaceStage.PAUSED.value)
         self.log.info(
             "Space %s is %s. Putting back %s%s.",
             repo_id,

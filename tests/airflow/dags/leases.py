@@ -86,6 +86,12 @@ with (
 ):
     work()
 
+with (
+    DAG("lease_to_pause", **COMMON) as to_pause,
+    SpaceHardwareTaskGroup("gpu", "acme/whisper", "t4-small", restore="pause", **QUICK),
+):
+    work()
+
 with DAG("lease_required", **COMMON) as required:
 
     @task
