@@ -14,6 +14,9 @@ __all__ = ["failing_for_good", "log_space_log", "mask_written"]
 
 _LOG_LINES = 30
 
+_LONGEST_LINE = 1000
+"""Characters of one line of a Space's log."""
+
 
 @contextmanager
 def failing_for_good() -> Iterator[None]:
@@ -40,22 +43,30 @@ def failing_for_good() -> Iterator[None]:
 
 
 def log_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
-    """Log the last lines of the Space's own log if its build or its app failed and the log can be read."""
+    """Log the last lines of the Space's own log if its build or its app failed and the log can be read.
+
+    One try: the error that ends the task must not wait for a log.
+    """
+    from airflow_provider_hfspaces.hub import calls
     from airflow_provider_hfspaces.hub.errors import HubError
+    from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
+    from airflow_provider_hfspaces.hub.masking import mask_tokens
     from airflow_provider_hfspaces.hub.stages import NEEDS_RESTART_STAGES, SpaceStage
+    from airflow_provider_hfspaces.hub.text import printable
 
     stage = error.runtime.stage if error.runtime else None
     if stage not in NEEDS_RESTART_STAGES:
         return
     kind = "build" if stage == SpaceStage.BUILD_ERROR else "app"
+    call = calls.get_logs(error.repo_id, build=kind == "build", lines=_LOG_LINES)
     try:
-        lines = hook.get_logs(error.repo_id, build=kind == "build", lines=_LOG_LINES)
+        lines = list(hook.client.lines(call, retry=RetryPolicy(total=0, total_rate_limited=0)))
     except HubError as problem:
         log.warning("The %s log of Space %s could not be read: %s", kind, error.repo_id, problem)
         return
     log.error("The last lines of the %s log of Space %s:", kind, error.repo_id)
-    for line in lines:
-        log.error("    %s", line)
+    for line in lines[-_LOG_LINES:]:
+        log.error("    %s", mask_tokens(printable(mask_tokens(line)))[:_LONGEST_LINE])
 
 
 def mask_written(secret: str) -> None:

@@ -104,6 +104,29 @@ class TestRestart:
             Try().run(restart())
         assert "ModuleNotFoundError: torch" in task_log.text
 
+    def test_a_log_that_cannot_be_read_delays_the_error_by_one_request(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        hub.faults.add(kind="status", status=503, path="/logs/")
+        hub.add_space(SPACE).fail_next_build("exit code: 1")
+        with pytest.raises(SpaceWaitFailed, match="exit code: 1"):
+            Try().run(restart())
+        assert sum("/logs/" in request.path for request in hub.requests) == 1
+        assert "The build log of Space acme/whisper could not be read" in task_log.text
+
+    def test_the_log_of_a_space_shows_no_token_and_moves_no_cursor(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        hub.add_space(SPACE).fail_next_build(
+            "exit code: 1", ["  token=hf_Ab3dEfGhIjKlMnOp \x1b[2K all is well"]
+        )
+        with pytest.raises(SpaceWaitFailed):
+            Try().run(restart())
+        text = task_log.text
+        assert "      token=hf_***" in text
+        assert "\x1b" not in text
+        assert "hf_Ab3dEfGhIjKlMnOp" not in text
+
     @pytest.mark.parametrize("build", [120, 0])
     def test_after_a_lost_answer_the_spaces_state_decides(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, build: int
