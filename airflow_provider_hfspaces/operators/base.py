@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.config import default_deferrable
 from airflow_provider_hfspaces.compat.imports import BaseOperator, BaseOperatorLink, Context
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
+from airflow_provider_hfspaces.rendered import is_runtime_value
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -42,6 +43,23 @@ class HubTask:
 
     runs_on_space_hardware = False
     """Whether the task needs the Space to be on the hardware of a SpaceHardwareTaskGroup around the task."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an argument.
+
+        :raises ValueError: for the output of a task in an argument that Airflow does not render: the task
+            would take it for a value, and would not wait for the task.
+        """
+        if is_runtime_value(value) and name not in {
+            "repo_id",  # Of a copy it is from_id, which is rendered.
+            *self.template_fields,  # type: ignore[attr-defined]
+            *getattr(self, "secret_fields", ()),
+        }:
+            raise ValueError(
+                f"{name} of {type(self).__name__} {getattr(self, 'task_id', '')!r} comes from a task or a "
+                f"mapped task group, and is needed when the DAG is parsed: pass a plain value."
+            )
+        super().__setattr__(name, value)
 
     @cached_property
     def hook(self) -> HfSpacesHook:

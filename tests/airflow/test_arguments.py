@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sqlite3
 from importlib import import_module
@@ -12,6 +13,7 @@ import pytest
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.settings import AddSecretOperator
+from tests.airflow.everything import operator_classes, plain_arguments
 from tests.airflow_tools import dag_file, run
 from tests.conftest import HOME, TaskLog
 
@@ -148,6 +150,32 @@ def test_restore_takes_the_output_of_the_snapshot(hub: HubEmulator) -> None:
     assert dag.get_task("restore").from_task == "snapshot"
     assert dag.get_task("restore").upstream_task_ids == {"snapshot"}
     assert set(run(dag).values()) == {"success"}
+
+
+def own_parameters(kind: type) -> set[str]:
+    """The parameters of an operator that this package defines."""
+    return {
+        name
+        for base in kind.__mro__
+        if base.__module__.startswith("airflow_provider_hfspaces") and "__init__" in vars(base)
+        for name, parameter in inspect.signature(vars(base)["__init__"]).parameters.items()
+        if name != "self" and parameter.kind is parameter.KEYWORD_ONLY
+    }
+
+
+@pytest.mark.parametrize("kind", operator_classes(), ids=lambda kind: kind.__name__)
+def test_an_argument_takes_the_output_of_a_task_or_refuses_it_when_the_dag_is_parsed(kind: Any) -> None:
+    arguments = plain_arguments(kind)
+    taken = set(kind.template_fields) | set(getattr(kind, "secret_fields", ())) | {"from_task"}
+    with dag_of("secret_of_a_task") as dag:
+        output = dag.get_task("make_secret").output
+        for number, name in enumerate(sorted(own_parameters(kind))):
+            options = {**arguments, name: output, "task_id": f"task_{number}"}
+            if name in taken:
+                assert "make_secret" in kind(**options).upstream_task_ids, name
+            else:
+                with pytest.raises((ValueError, TypeError)):
+                    kind(**options)
 
 
 def test_text_stays_text_under_native_rendering(hub: HubEmulator) -> None:
