@@ -10,10 +10,11 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from airflow_provider_hfspaces.hub import calls, errors
-from airflow_provider_hfspaces.hub.error_responses import error_from_response
+from airflow_provider_hfspaces.hub.error_responses import error_from_response, protocol_error
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.masking import written_forms
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from tests.stub import CUT, RUNTIME, Say, StubHub
 
 SPACE = "acme/whisper"
@@ -224,3 +225,89 @@ def test_an_error_survives_another_process() -> None:
 def test_a_runtime_that_is_fine_is_no_error() -> None:
     with StubHub(otherwise=Say(body=RUNTIME)) as stub, HubClient(TOKEN, stub.url) as client:
         assert client.send(REQUEST).stage == "RUNNING"
+
+
+@pytest.mark.parametrize("position", [0, 480, 495, 499])
+def test_a_secret_across_the_cut_of_a_long_message_is_masked(position: int) -> None:
+    secret = "s3cr3t-" + "0123456789" * 10
+    call = calls.add_secret(SPACE, "KEY", secret)
+    text = "x" * position + secret + "y" * 600
+    for status, body in [(400, json.dumps({"error": text})), (500, text), (403, text)]:
+        error = error_from_response(call, status, {}, body, token=TOKEN)
+        assert "s3cr3t" not in str(error)
+        assert "s3cr3t" not in str(error.hub_message)
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "content-type", "x-error-message"])
+def test_a_header_of_the_answer_shows_no_secret_and_no_line_break(name: str) -> None:
+    secret = "p<4>ss&w'rd/ü"
+    call = calls.add_secret(SPACE, "KEY", secret)
+    for form in written_forms(secret) | {TOKEN, "hf_someOtherToken1"}:
+        headers = {name: f"a\x1b[2J\u2028{form} b" + "c" * 500}
+        for status in (200, 403, 500):
+            error = (
+                error_from_response(call, status, headers, "<html>", token=TOKEN)
+                if status >= 400
+                else protocol_error(call, status, headers, "<html>", token=TOKEN)
+            )
+            assert form not in str(error)
+            assert "\x1b" not in str(error)
+            assert "\u2028" not in str(error)
+            assert len(str(error)) < 1500
+
+
+def test_the_host_of_a_redirect_shows_no_secret() -> None:
+    target = f"https://user:{TOKEN}@elsewhere.test/{TOKEN}?t={TOKEN}"
+    error = failing(calls.get_runtime(SPACE), Say(307, "", {"Location": target}))
+    assert "https://elsewhere.test" in str(error)
+    assert TOKEN not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("token hf_AbCdEfGhIjKl0123 is bad", "token hf_*** is bad"),
+        ("xhf_ hf_oauth_eyJhbGciOi.J9_x-y end", "xhf_ hf_oauth_*** end"),
+        ("api_org_AbCdEfGhIj", "api_org_***"),
+        ("pip install hf_transfer hf_xet", "pip install hf_transfer hf_xet"),
+        ("hf_hub_download(repo_id)", "hf_hub_download(repo_id)"),
+        ("HF_TOKEN=hf_abcdefghijklmnopqrst", "HF_TOKEN=hf_***"),
+    ],
+)
+def test_tokens_of_others_are_masked_in_runtimes_and_logs(text: str, masked: str) -> None:
+    frames = f"data: {json.dumps({'data': text})}\n\n"
+    stream = Say(body=frames, headers={"Content-Type": "text/event-stream"})
+    failed = Say(body={**RUNTIME, "stage": "RUNTIME_ERROR", "errorMessage": text})
+    with StubHub(stream, failed) as stub, HubClient(TOKEN, stub.url) as client:
+        assert list(client.lines(calls.get_logs(SPACE))) == [masked]
+        assert client.send(calls.get_runtime(SPACE)).error_message == masked
+
+
+def test_every_error_survives_its_way_through_json() -> None:
+    kinds = [getattr(errors, name) for name in errors.__all__ if isinstance(getattr(errors, name), type)]
+    assert len(kinds) > 20
+    for kind in kinds:
+        if issubclass(kind, errors.SpaceWaitError):
+            runtime = SpaceRuntime.from_payload(RUNTIME)
+            error: Exception = kind("It failed.", repo_id=SPACE, runtime=runtime, permanent=True)
+        else:
+            error = kind("It failed.")
+        again = errors.error_from_dict(json.loads(json.dumps(errors.error_to_dict(error))))
+        assert (type(again), str(again)) == (kind, "It failed.")
+        assert getattr(again, "permanent", None) == getattr(error, "permanent", None)
+
+
+def test_an_error_that_this_process_does_not_know_becomes_the_nearest_one_that_it_knows() -> None:
+    payload = errors.error_to_dict(errors.InvalidEndpoint("No host."))
+    again = errors.error_from_dict({**payload, "kind": "InvalidElsewhere"})
+    assert (type(again), str(again)) == (errors.InvalidInput, "No host.")
+    alone = errors.error_from_dict({"kind": "Unknown", "message": "What?", "state": {}, "runtime": None})
+    assert (type(alone), str(alone), alone.tries) == (errors.HubError, "What?", 1)  # type: ignore[attr-defined]
+
+
+def test_an_invalid_connection_survives_its_way_through_json() -> None:
+    from airflow_provider_hfspaces.hooks.connection import InvalidConnection
+
+    error = InvalidConnection("There is no connection 'hf_gone'.")
+    again = errors.error_from_dict(json.loads(json.dumps(errors.error_to_dict(error))))
+    assert (type(again), str(again)) == (InvalidConnection, "There is no connection 'hf_gone'.")

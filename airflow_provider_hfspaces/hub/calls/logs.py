@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.calls.base import Call, get_call
 from airflow_provider_hfspaces.hub.checks import checked_number
+from airflow_provider_hfspaces.hub.masking import mask_tokens
 
 __all__ = ["get_logs"]
 
@@ -24,4 +25,4 @@ def get_logs(repo_id: str, *, build: bool = False, lines: int | None = None) -> 
 
 
 def read_log_text(payload: Any) -> str:
-    return str(payload["data"])
+    return mask_tokens(str(payload["data"]))

@@ -80,7 +80,7 @@ class HubClient:
             clock=clock,
         )
         self._sleep = sleep
-        self._session = requests.Session()
+        self._session = _Session()
         # The environment has been read, alike for both clients; ~/.netrc must not replace the token.
         self._session.trust_env = False
         self._session.verify = certificates_from_environment() or True
@@ -226,6 +226,17 @@ class HubClient:
             except BaseException:
                 response.close()
                 raise
+
+
+class _Session(requests.Session):
+    """A session that leaves redirects to the core.
+
+    Although it is told not to follow them, ``requests`` parses their address, which may raise anything, and
+    reads their body without a limit.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:

@@ -142,10 +142,14 @@ class ClientCore:
     ) -> Steps[tuple[Answer, Request]]:
         """The steps of all tries of one request; returns the answer and the request that it answers."""
         refusals = _Refusals()
+        # A watch passes a policy of one try and waits for windows by itself; a log is not worth a wait.
+        longest_wait = (retry if retry and stream else self.retry).total_rate_limited
 
         def attempt() -> Steps[tuple[Answer, Request]]:
             try:
-                return (yield from self._attempt(call, request, timeout or self.timeout, stream))
+                return (
+                    yield from self._attempt(call, request, timeout or self.timeout, stream, longest_wait)
+                )
             except HubUnavailable as error:
                 if error.status == 503 and error.hub_message and call.method != "GET" and call.repo_id:
                     yield from refusals.count(error, self._reason(call.repo_id))
@@ -154,12 +158,17 @@ class ClientCore:
         return (yield from (retry or self.retry).tries(call, attempt, self.clock))
 
     def _attempt(
-        self, call: Call[Any], request: Request, timeout: tuple[float, float | None], stream: bool
+        self,
+        call: Call[Any],
+        request: Request,
+        timeout: tuple[float, float | None],
+        stream: bool,
+        longest_wait: float,
     ) -> Steps[tuple[Answer, Request]]:
         """One try, with the redirects that belong to it."""
         for _ in range(wire.MOST_REDIRECTS + 1):
             wait = self.budget.wait()
-            if wait > self.retry.total_rate_limited:
+            if wait > longest_wait:
                 raise quota_used_up(call, wait)
             if wait:
                 yield Delay(wait)
@@ -178,7 +187,7 @@ class ClientCore:
     def _reason(self, repo_id: str) -> Steps[str]:
         """Why a Space is not in order, in its runtime's own words; empty if the runtime gives no reason."""
         call = calls.get_runtime(repo_id)
-        answer, _ = yield from self._attempt(call, self.request(call), self.timeout, False)
+        answer, _ = yield from self._attempt(call, self.request(call), self.timeout, False, 0.0)
         return wire.read(call, answer, token=self.token).error_message or ""
 
 
