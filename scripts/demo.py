@@ -1,6 +1,6 @@
-"""Take an emulated Space to a GPU, work there, and come back, with a real Airflow; then show the bill.
+"""Run an example DAG in a real Airflow: an emulated Space moves to a GPU, works, and returns. Show the bill.
 
-Needs no account and touches nothing outside this checkout.
+Needs no account and changes nothing outside this checkout.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ STORY = re.compile(r"airflow_provider_hfspaces\.(operators|hooks)|returned value
 
 
 def main() -> int:
-    """Run the demo and return 0 if the Space is back where it was."""
+    """Run the demo. Returns 0 if the Space is back on its own hardware."""
     prepare_airflow()
     from airflow_provider_hfspaces.emulator import HubEmulator
 
-    print(f"An emulated Hub, {SPEED} times as fast as time. No account, no bill.\n")
+    print(f"An emulated Hub, {SPEED} times as fast as real time. No account, no bill.\n")
     with HubEmulator(speed=SPEED) as hub:
         os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"] = json.dumps(
             {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
@@ -47,13 +47,13 @@ def main() -> int:
         show_history(space, began)
         show_bill(hub)
         back = (space.stage, space.hardware) == ("RUNNING", "cpu-basic") and not hub.bill().running
-    print(f"\nThe whole log of the run is in {LOG.relative_to(ROOT)}.")
-    print("On the real Hub: put a token into the connection hf_spaces_default, and run the same DAG.")
+    print(f"\nThe complete log of the run is in {LOG.relative_to(ROOT)}.")
+    print("To use the real Hub, set the password of the connection hf_spaces_default to your token.")
     return 0 if back and str(run.state) == "success" else 1
 
 
 def prepare_airflow() -> None:
-    """A home, a database and nothing else."""
+    """Create an Airflow home with a database."""
     HOME.mkdir(parents=True, exist_ok=True)
     os.environ.update(
         {
@@ -74,20 +74,20 @@ def prepare_airflow() -> None:
 
 
 def run_dag() -> Any:
-    """Run the example in this process, as ``airflow dags test`` does."""
+    """Run the example DAG in this process, as ``airflow dags test`` does."""
     sys.path.insert(0, str(ROOT / "example_dags"))
     return import_module("gpu_batch_window").dag.test()
 
 
 @contextlib.contextmanager
 def redirected(stream: Any) -> Iterator[None]:
-    """Send what Airflow prints elsewhere."""
+    """Redirect what Airflow prints to a stream."""
     with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
         yield
 
 
 class _Story(io.TextIOBase):
-    """Writes everything to the log, and what the Space's tasks say to the screen."""
+    """Writes everything to the log, and the messages of the Space's tasks to the screen."""
 
     def __init__(self, log: Any, screen: Any) -> None:
         self._log, self._screen = log, screen
@@ -111,41 +111,41 @@ class _Story(io.TextIOBase):
 
 @contextlib.contextmanager
 def story() -> Iterator[None]:
-    """Show the run as it goes."""
+    """Show the messages of the Space's tasks while the DAG runs."""
     logging.captureWarnings(True)
     with open(LOG, "a") as log, redirected(_Story(log, sys.stdout)):
         yield
 
 
 def readable(line: str) -> str:
-    """A log line without what only machines need."""
+    """A log line with its time and its message only."""
     line = re.sub(r"\x1b\[[0-9;]*m", "", line)
-    found = re.match(r"\S*?(\d\d:\d\d:\d\d)\S*\s+\[\w+\s*\]\s+(.*?)\s+\[airflow\.", line)
-    if found:
-        return f"{found[1]}  {found[2]}"
+    match = re.match(r"\S*?(\d\d:\d\d:\d\d)\S*\s+\[\w+\s*\]\s+(.*?)\s+\[airflow\.", line)
+    if match:
+        return f"{match[1]}  {match[2]}"
     return re.sub(r"^\[\S+\]\s+\{[^}]*\}\s+\w+ - ", "", line)
 
 
 def settle(hub: Any, space: Any) -> None:
-    """Let the Space finish its way back, which the DAG does not wait for."""
+    """Wait until the Space is RUNNING again, which the DAG does not wait for."""
     deadline = time.monotonic() + 30
     while space.stage != "RUNNING" and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
 def show_tasks(run: Any) -> None:
-    """When each task ran, in real time, and how it ended."""
+    """Show when each task ran, in real time, and how it ended."""
     tasks = sorted(run.get_task_instances(), key=lambda ti: (ti.start_date is None, ti.start_date))
     rows = []
     for ti in tasks:
         began = ti.start_date.astimezone().strftime("%H:%M:%S") if ti.start_date else "-"
         took = (ti.end_date - ti.start_date).total_seconds() if ti.start_date and ti.end_date else 0
         rows.append((ti.task_id, began, f"{took:5.1f} s", str(getattr(ti.state, "value", ti.state))))
-    table("What each task did", ("task", "began", "took", "state"), rows)
+    table("Tasks", ("task", "started", "duration", "state"), rows)
 
 
 def show_history(space: Any, began: float) -> None:
-    """Where the Space was over its own time."""
+    """Show the stages and the hardware of the Space over the emulated time."""
     rows = []
     moments = space.history
     for moment, following in zip(moments, [*moments[1:], None], strict=True):
@@ -162,14 +162,14 @@ def show_history(space: Any, began: float) -> None:
             )
         )
     table(
-        "Where the Space was (minutes of the emulated Hub)",
+        "Stages of the Space (minutes and seconds of the emulated Hub)",
         ("at", "stage", "hardware", "requested", "for", "billed as"),
         rows,
     )
 
 
 def show_bill(hub: Any) -> None:
-    """What it cost, and what it would have cost without the way back."""
+    """Show the cost of the run, and of a day on the GPU."""
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 
     bill = hub.bill()
@@ -177,19 +177,19 @@ def show_bill(hub: Any) -> None:
     rows = [(item.hardware, f"{item.minutes} min", price.price, f"${item.usd:8.4f}") for item in bill.items]
     rows.append(("this run", f"{bill.minutes} min", "", f"${bill.total_usd:8.4f}"))
     day = (price.hourly_cost or 0) * 24
-    rows.append(("left on for a day", "1440 min", price.price, f"${day:8.4f}"))
-    table("What it cost (an estimate from the Hub's list prices)", ("", "time", "price", "USD"), rows)
+    rows.append(("a day on the GPU", "1440 min", price.price, f"${day:8.4f}"))
+    table("Cost (an estimate from the Hub's list prices)", ("", "time", "price", "USD"), rows)
     if bill.total_usd:
-        print(f"\nHad the {GPU} stayed on for a day, that would be {day / bill.total_usd:.0f} times as much.")
+        print(f"\nA {GPU} that stays on for a day costs {day / bill.total_usd:.0f} times as much.")
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds."""
+    """Seconds as minutes and seconds."""
     return f"{int(seconds) // 60:3d}:{int(seconds) % 60:02d}"
 
 
 def table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table, plain enough for any terminal."""
+    """Print a table."""
     from airflow_provider_hfspaces.hub.text import text_table
 
     print(f"\n{title}\n\n{text_table(header, rows)}")

@@ -1,4 +1,4 @@
-"""Drives some Spaces through a life on a bad day, and prints what each caller was told.
+"""Drives some Spaces through changes on a bad day, and prints the result of each call.
 
 ``python -m tests.emulator.chaos_worker FIRST LAST THREADS``, with the connection in the environment.
 """
@@ -21,12 +21,12 @@ def main() -> None:
     hook = HfSpacesHook()
     assert hook.client.has_token
     with ThreadPoolExecutor(threads) as pool:
-        told = pool.map(lambda number: live(hook, f"acme/s{number}"), range(first, last))
-        print(json.dumps(dict(told)))
+        reported = pool.map(lambda number: live(hook, f"acme/s{number}"), range(first, last))
+        print(json.dumps(dict(reported)))
 
 
 def live(hook: Any, repo_id: str) -> tuple[str, dict[str, str]]:
-    """One Space's life: what was asked, and what came of it."""
+    """One Space's life: what was requested, and what came of it."""
     steps: dict[str, Callable[[], Any]] = {
         "hardware": lambda: hook.request_hardware(repo_id, "t4-small", sleep_time=3600),
         "restart": lambda: hook.restart(repo_id),

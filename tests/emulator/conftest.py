@@ -1,4 +1,4 @@
-"""A Hub whose time stands still, so that every test moves it as far as it needs."""
+"""Fixtures: an emulated Hub whose time stands still until a test moves it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Branches and commits on the emulated Hub, where the official client shows too little of them."""
+"""Branches and commits on the emulated Hub, beyond what the official client shows of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def lease(hub: HubEmulator) -> bytes:
     return hub.files(SPACE, LEASE)["lease.json"]
 
 
-def test_only_a_commit_to_main_builds_the_space_anew(leased: HubEmulator) -> None:
+def test_only_a_commit_to_main_rebuilds_the_space(leased: HubEmulator) -> None:
     commit(leased, "one")
     assert leased.space(SPACE).stage == "RUNNING"
     assert leased.space(SPACE).runtime().raw["sha"] == leased.branches(SPACE)["main"]
@@ -97,7 +97,7 @@ def test_files_read_by_branch_can_be_behind_the_branch(leased: HubEmulator, ask:
     assert ask("GET", by_branch).text == "two"
 
 
-def test_of_many_writers_that_read_the_same_commit_one_wins(leased: HubEmulator) -> None:
+def test_one_of_many_writers_that_read_the_same_commit_wins(leased: HubEmulator) -> None:
     start = leased.branches(SPACE)[LEASE]
     statuses = [commit(leased, str(number), parent=start).status_code for number in range(5)]
     assert statuses == [200, 412, 412, 412, 412]
@@ -131,7 +131,7 @@ def test_a_commit_can_be_applied_after_its_writer_has_given_up(
     assert leased.requests[-1].took_effect
 
 
-def test_a_late_commit_does_not_overwrite_what_was_committed_meanwhile(leased: HubEmulator) -> None:
+def test_a_late_commit_does_not_overwrite_a_newer_one(leased: HubEmulator) -> None:
     start = leased.branches(SPACE)[LEASE]
     leased.faults.add(kind="late", status=504, seconds=30, method="POST", path="/commit/", times=1)
     assert commit(leased, "late", parent=start).status_code == 504
@@ -140,7 +140,7 @@ def test_a_late_commit_does_not_overwrite_what_was_committed_meanwhile(leased: H
     assert lease(leased) == b"prompt"
 
 
-def test_a_repository_takes_so_many_commits_an_hour_on_all_its_branches(leased: HubEmulator) -> None:
+def test_the_commit_limit_counts_all_branches_of_a_repository(leased: HubEmulator) -> None:
     leased.settings.commits_per_hour = 3
     assert [
         commit(leased, str(number), branch).status_code
@@ -157,7 +157,7 @@ def test_a_repository_takes_so_many_commits_an_hour_on_all_its_branches(leased: 
     assert commit(leased, "5").status_code == 200
 
 
-def test_a_rename_keeps_branches_and_a_copy_has_main_alone(leased: HubEmulator, ask: Ask) -> None:
+def test_a_rename_keeps_all_branches_and_a_duplicate_has_only_main(leased: HubEmulator, ask: Ask) -> None:
     oid = commit(leased, "one").json()["commitOid"]
     assert ask("POST", f"{API}/duplicate", {"repository": "alice/copy"}).status_code == 200
     assert list(leased.branches("alice/copy")) == ["main"]

@@ -1,4 +1,4 @@
-"""A thousand Spaces on a bad day: nothing lost, nothing done twice, every failure told as one."""
+"""A thousand Spaces on a bad day: nothing is lost or done twice, and every failure is reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def hub_time() -> dict[str, float]:
     return {"speed": 60}
 
 
-def test_the_ledger_agrees_with_what_every_caller_was_told(hub: HubEmulator) -> None:
+def test_every_reported_result_agrees_with_the_state_of_the_spaces(hub: HubEmulator) -> None:
     for number in range(SPACES):
         hub.add_space(f"acme/s{number}")
     hub.bad_day(seed=20261123, quota=1500, window=2)
@@ -44,11 +44,11 @@ def test_the_ledger_agrees_with_what_every_caller_was_told(hub: HubEmulator) -> 
         )
         for first in range(0, SPACES, share)
     ]
-    told: dict[str, dict[str, str]] = {}
+    reported: dict[str, dict[str, str]] = {}
     for worker in workers:
         printed, _ = worker.communicate(timeout=240)
         assert worker.returncode == 0
-        told.update(json.loads(printed.splitlines()[-1]))
+        reported.update(json.loads(printed.splitlines()[-1]))
     done: Counter[tuple[str, str]] = Counter()
     for request in hub.requests:
         if request.took_effect and request.method == "POST":
@@ -56,19 +56,19 @@ def test_the_ledger_agrees_with_what_every_caller_was_told(hub: HubEmulator) -> 
             done[repo_id, what] += 1
     outcomes: Counter[tuple[str, str]] = Counter()
     for repo_id in (f"acme/s{number}" for number in range(SPACES)):
-        for what, said in told[repo_id].items():
-            outcomes[what, said.partition(":")[0]] += 1
+        for what, outcome in reported[repo_id].items():
+            outcomes[what, outcome.partition(":")[0]] += 1
             times = done[repo_id, what]
-            if said == "done":
+            if outcome == "done":
                 assert times >= 1, f"{what} of {repo_id} was lost"
-            elif said != "unknown":
-                assert times == 0, f"{what} of {repo_id} was done, and told as {said}"
+            elif outcome != "unknown":
+                assert times == 0, f"{what} of {repo_id} was done, but reported as {outcome}"
             if what != "pause":
                 assert times <= 1, f"{what} of {repo_id} was done {times} times"
         assert hub.has_space(f"{repo_id}-copy") == (done[repo_id, "duplicate"] == 1)
-        if told[repo_id]["pause"] == "done":
+        if reported[repo_id]["pause"] == "done":
             assert hub.space(repo_id).stage == "PAUSED"
-        if told[repo_id]["hardware"] == "done":
+        if reported[repo_id]["hardware"] == "done":
             assert hub.space(repo_id).requested_hardware == "t4-small"
 
     # It was a bad day indeed.

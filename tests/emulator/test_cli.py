@@ -36,7 +36,7 @@ def free_port() -> str:
         return str(taken.getsockname()[1])
 
 
-def test_serves_a_fleet_until_it_is_interrupted() -> None:
+def test_it_serves_a_fleet_until_it_is_interrupted() -> None:
     with emulator("--port", free_port()) as process:
         assert process.stdout is not None
         printed = process.stdout.readline()
@@ -53,21 +53,21 @@ def test_serves_a_fleet_until_it_is_interrupted() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1"])
-def test_does_not_open_itself_to_the_network_by_accident(host: str) -> None:
+def test_an_address_that_others_can_reach_needs_confirmation(host: str) -> None:
     with emulator("--host", host) as process:
-        _, said = process.communicate(timeout=20)
+        _, message = process.communicate(timeout=20)
     assert process.returncode != 0
-    assert "network" in said
+    assert "network" in message
 
 
-def test_says_which_port_is_taken() -> None:
+def test_the_error_names_a_port_that_is_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with emulator("--port", port) as process:
-            _, said = process.communicate(timeout=20)
+            _, message = process.communicate(timeout=20)
     assert process.returncode != 0
-    assert port in said
-    assert "Traceback" not in said
+    assert port in message
+    assert "Traceback" not in message
 
 
 def test_a_token_can_be_chosen_so_that_a_connection_stays_valid(tmp_path: Path) -> None:
@@ -93,21 +93,21 @@ def test_a_token_with_a_space_in_it_is_refused() -> None:
     assert "without spaces" in printed
 
 
-def test_says_which_fleets_there_are() -> None:
+def test_an_unknown_fleet_is_answered_with_the_valid_names() -> None:
     with emulator("--fleet", "armada") as process:
-        _, said = process.communicate(timeout=20)
+        _, message = process.communicate(timeout=20)
     assert process.returncode != 0
-    assert "demo" in said
+    assert "demo" in message
 
 
-def test_prints_the_state_machine() -> None:
+def test_it_prints_the_state_machine() -> None:
     with emulator("--print-state-machine") as process:
         printed, _ = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "| RUNNING | yes | pause | PAUSED | at once |" in printed
 
 
-def test_has_a_bad_day_and_keeps_a_file(tmp_path: Path) -> None:
+def test_a_state_file_and_faults_work_together(tmp_path: Path) -> None:
     file = tmp_path / "hub.json"
     bad = ["--bad-day", "--seed", "5", "--fault", "status,status=418,path=/whisper/", "--state", str(file)]
     for spaces in (13, 14):
@@ -127,11 +127,11 @@ def test_has_a_bad_day_and_keeps_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [(["--fault", "earthquake"], "kind of a fault must be one of"), (["--quota", "-1"], "at least 1")],
 )
-def test_says_what_is_wrong_with_a_fault(arguments: list[str], said: str) -> None:
+def test_invalid_options_are_explained(arguments: list[str], message: str) -> None:
     with emulator("--port", "0", *arguments) as process:
         _, printed = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert said in printed
+    assert message in printed

@@ -26,10 +26,10 @@ Hf = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def hf(hub: HubEmulator) -> Hf:
     def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        said = {"HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_TELEMETRY": "1"}
+        variables = {"HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_TELEMETRY": "1"}
         done = subprocess.run(
             [PROGRAM, "spaces", *arguments],
-            env={"PATH": os.environ["PATH"], "HOME": os.environ["AIRFLOW_HOME"], "NO_COLOR": "1", **said},
+            env={"PATH": os.environ["PATH"], "HOME": os.environ["AIRFLOW_HOME"], "NO_COLOR": "1", **variables},
             capture_output=True,
             text=True,
             timeout=60,
@@ -41,11 +41,11 @@ def hf(hub: HubEmulator) -> Hf:
     return run
 
 
-def told(done: subprocess.CompletedProcess[str]) -> Any:
+def parsed(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_life_from_the_command_line(hub: HubEmulator, hf: Hf) -> None:
+def test_the_command_line_changes_hardware_pauses_and_restarts(hub: HubEmulator, hf: Hf) -> None:
     space = hub.add_space(SPACE)
     hub.world.clock.speed = 600
     hf("settings", SPACE, "--hardware", "t4-small", "--sleep-time", "600000")
@@ -56,10 +56,10 @@ def test_a_life_from_the_command_line(hub: HubEmulator, hf: Hf) -> None:
     hf("restart", SPACE, "--factory-reboot")
     hf("wait", SPACE)
     assert space.stage == "RUNNING"
-    assert told(hf("info", SPACE, "--json"))["id"] == SPACE
+    assert parsed(hf("info", SPACE, "--json"))["id"] == SPACE
 
 
-def test_what_a_space_keeps(hub: HubEmulator, hf: Hf) -> None:
+def test_the_command_line_manages_variables_secrets_and_volumes(hub: HubEmulator, hf: Hf) -> None:
     space = hub.add_space(SPACE)
     hf("secrets", "add", SPACE, "-s", "KEY=s3cr3t")
     hf("variables", "add", SPACE, "-e", "REGION=eu")
@@ -72,10 +72,10 @@ def test_what_a_space_keeps(hub: HubEmulator, hf: Hf) -> None:
     assert (space.secrets, space.variables) == ({}, {})
 
 
-def test_what_there_is(hub: HubEmulator, hf: Hf) -> None:
+def test_the_command_line_lists_spaces_and_hardware(hub: HubEmulator, hf: Hf) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     hub.settings.logs_end = "at_once"
-    assert [each["id"] for each in told(hf("ls", "--author", "acme", "--json"))] == [SPACE]
+    assert [each["id"] for each in parsed(hf("ls", "--author", "acme", "--json"))] == [SPACE]
     assert "t4-small" in hf("hardware").stdout
     assert "Application Startup" in hf("logs", SPACE).stdout
     assert "JupyterLab" in hf("templates").stdout
@@ -83,7 +83,7 @@ def test_what_there_is(hub: HubEmulator, hf: Hf) -> None:
     assert "sdk: gradio" in hf("card", SPACE).stdout
 
 
-def test_a_space_that_there_is_not(hub: HubEmulator, hf: Hf) -> None:
+def test_the_command_line_reports_a_missing_space(hub: HubEmulator, hf: Hf) -> None:
     done = hf("pause", "acme/nowhere", check=False)
     assert done.returncode != 0
     assert "not found" in done.stderr.lower()

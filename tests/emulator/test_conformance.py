@@ -1,4 +1,4 @@
-"""The unmodified official client, in its old and its new kind, cannot tell the emulator from the Hub."""
+"""The official client, unmodified and in two major versions, works with the emulator as with the Hub."""
 
 from __future__ import annotations
 
@@ -56,12 +56,14 @@ def refused(call: Any, *arguments: Any, **options: Any) -> Refused:
     return caught.value
 
 
-def test_is_the_version_that_it_says(client: OfficialClient) -> None:
+def test_the_environment_has_the_expected_version(client: OfficialClient) -> None:
     assert client.ask("version").split(".")[0] == client.kind
 
 
-class TestARuntime:
-    def test_of_a_running_space(self, hub: HubEmulator, client: OfficialClient) -> None:
+class TestRuntime:
+    def test_a_running_space_shows_hardware_and_sleep_time(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
         hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
         runtime = client.get_space_runtime(SPACE)
         assert runtime["stage"] == "RUNNING"
@@ -69,7 +71,7 @@ class TestARuntime:
         assert runtime["sleep_time"] == 3600
         assert runtime["raw"]["domains"] == [{"domain": "acme-whisper.hf.space", "stage": "READY"}]
 
-    def test_of_one_that_never_sleeps_and_of_a_static_one(
+    def test_a_space_without_sleep_time_and_a_static_space(
         self, hub: HubEmulator, client: OfficialClient
     ) -> None:
         hub.add_space(SPACE, hardware="t4-small")
@@ -78,35 +80,37 @@ class TestARuntime:
         static = client.get_space_runtime("acme/page")
         assert (static["stage"], static["hardware"], static["requested_hardware"]) == ("RUNNING", None, None)
 
-    def test_without_a_token(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_public_space_needs_no_token(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.token = None
         assert client.get_space_runtime(SPACE)["stage"] == "RUNNING"
 
-    def test_of_a_failed_build(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_failed_build_has_its_error_message(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE, stage="BUILD_ERROR", error_message="Job failed with exit code: 137")
         runtime = client.get_space_runtime(SPACE)
         assert runtime["stage"] == "BUILD_ERROR"
         assert runtime["raw"]["errorMessage"] == "Job failed with exit code: 137"
 
 
-class TestALife:
-    def test_hardware_with_and_without_a_sleep_time(self, hub: HubEmulator, client: OfficialClient) -> None:
+class TestLifecycle:
+    def test_hardware_can_be_requested_with_and_without_a_sleep_time(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
         space = hub.add_space(SPACE)
-        asked = client.request_space_hardware(SPACE, "t4-medium", sleep_time=3600)
-        assert asked["stage"] == "RUNNING_BUILDING"
-        assert (asked["hardware"], asked["requested_hardware"]) == ("cpu-basic", "t4-medium")
-        assert asked["sleep_time"] == 3600
+        requested = client.request_space_hardware(SPACE, "t4-medium", sleep_time=3600)
+        assert requested["stage"] == "RUNNING_BUILDING"
+        assert (requested["hardware"], requested["requested_hardware"]) == ("cpu-basic", "t4-medium")
+        assert requested["sleep_time"] == 3600
         hub.advance(600)
         assert space.hardware == "t4-medium"
         assert client.request_space_hardware(SPACE, "cpu-upgrade")["sleep_time"] == 3600
 
-    def test_sleep_time(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_the_sleep_time_can_be_set_and_removed(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE, hardware="t4-small")
         assert client.set_space_sleep_time(SPACE, 600)["sleep_time"] == 600
         assert client.set_space_sleep_time(SPACE, -1)["sleep_time"] is None
 
-    def test_pause_and_restart(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_space_can_be_paused_and_restarted(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE, hardware="t4-small")
         paused = client.pause_space(SPACE)
         assert (paused["stage"], paused["hardware"], paused["requested_hardware"]) == (
@@ -119,7 +123,9 @@ class TestALife:
         assert client.get_space_runtime(SPACE)["hardware"] == "t4-small"
         assert client.restart_space(SPACE, factory_reboot=True)["stage"] == "BUILDING"
 
-    def test_waiting(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_the_client_waits_for_running_and_for_errors(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
         only(client, "2")
         # The official client takes the RUNNING of before the restart for that after it.
         hub.settings.change({"timings": {"lag": 0}})
@@ -131,13 +137,13 @@ class TestALife:
         client.restart_space(SPACE)
         assert client.wait_for_space(SPACE, timeout=20, poll_interval=0.05)["stage"] == "BUILD_ERROR"
 
-    def test_dev_mode(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_dev_mode_can_be_switched_on_and_off(self, hub: HubEmulator, client: OfficialClient) -> None:
         only(client, "2")
         hub.add_space(SPACE)
         assert client.enable_space_dev_mode(SPACE)["dev_mode"] is True
         assert client.disable_space_dev_mode(SPACE)["dev_mode"] is False
 
-    def test_a_spaces_own_story_from_the_first_file_to_the_end(
+    def test_a_space_from_its_creation_to_its_deletion(
         self, hub: HubEmulator, client: OfficialClient
     ) -> None:
         """The official client's own kind of test."""
@@ -159,8 +165,8 @@ class TestALife:
         client.delete_repo(NEW, repo_type="space", missing_ok=True)
 
 
-class TestMakingAndCopying:
-    def test_a_space_with_everything(self, hub: HubEmulator, client: OfficialClient) -> None:
+class TestCreatingAndDuplicating:
+    def test_a_space_can_be_created_with_every_option(self, hub: HubEmulator, client: OfficialClient) -> None:
         client.create_repo(
             NEW,
             repo_type="space",
@@ -174,7 +180,9 @@ class TestMakingAndCopying:
         assert (space.requested_hardware, space.sleep_time) == ("t4-small", 600)
         assert (space.secrets, space.variables) == ({"S": "s3cr3t"}, {"V": "1"})
 
-    def test_a_space_that_is_there_already(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_an_existing_space_is_a_conflict_or_returned(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
         hub.add_space(NEW)
         error = refused(client.create_repo, NEW, repo_type="space", space_sdk="gradio")
         assert error.status == 409
@@ -182,7 +190,9 @@ class TestMakingAndCopying:
         again = client.create_repo(NEW, repo_type="space", space_sdk="gradio", exist_ok=True)
         assert again["repo_id"] == NEW
 
-    def test_the_paywall(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_the_paywall_refuses_apps_on_free_hardware(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
         hub.settings.paywall = True
         hub.add_user("bob")
         client.token = hub.add_token("bob")
@@ -192,10 +202,10 @@ class TestMakingAndCopying:
         client.create_repo("bob/page", repo_type="space", space_sdk="static")
         if client.kind == "2":
             hub.add_space("bob/there")
-            found = client.create_repo("bob/there", repo_type="space", space_sdk="gradio", exist_ok=True)
-            assert found["repo_id"] == "bob/there"
+            result = client.create_repo("bob/there", repo_type="space", space_sdk="gradio", exist_ok=True)
+            assert result["repo_id"] == "bob/there"
 
-    def test_a_copy_with_every_option(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_duplicate_can_have_every_option(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE, variables={"A": "1"}, secrets={"OLD": "kept back"})
         options = {
             "hardware": "t4-small",
@@ -219,7 +229,7 @@ class TestMakingAndCopying:
         assert space.variables == {"A": "1", "B": "2"}
         assert space.secrets == {"S": "s3cr3t"}
 
-    def test_a_copy_without_an_owner_and_one_that_is_there(
+    def test_a_duplicate_goes_to_the_caller_and_may_already_exist(
         self, hub: HubEmulator, client: OfficialClient
     ) -> None:
         hub.add_space(SPACE)
@@ -229,19 +239,19 @@ class TestMakingAndCopying:
         assert refused(duplicate, SPACE, **options).status == 409
         assert duplicate(SPACE, exist_ok=True, **options)["repo_id"] == "alice/whisper"
 
-    def test_moving(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_moved_space_redirects(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.move_repo(SPACE, "acme/speech", repo_type="space")
         assert client.space_info("acme/speech")["id"] == "acme/speech"
         assert client.get_space_runtime(SPACE)["stage"] == "RUNNING"
         assert client.pause_space(SPACE)["stage"] == "PAUSED"
 
-    def test_settings(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_space_can_become_private(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.update_repo_settings(SPACE, private=True, repo_type="space")
         assert hub.space(SPACE).private
 
-    def test_templates(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_space_can_start_from_a_template(self, hub: HubEmulator, client: OfficialClient) -> None:
         only(client, "2")
         assert client.list_space_templates()[0]["repo_id"] == "SpacesExamples/jupyterlab"
         client.create_repo(
@@ -250,8 +260,8 @@ class TestMakingAndCopying:
         assert hub.space(NEW).stage == "BUILDING"
 
 
-class TestWhatASpaceKeeps:
-    def test_secrets(self, hub: HubEmulator, client: OfficialClient) -> None:
+class TestSettingsAndFiles:
+    def test_secrets_can_be_set_listed_and_deleted(self, hub: HubEmulator, client: OfficialClient) -> None:
         space = hub.add_space(SPACE)
         client.add_space_secret(SPACE, "KEY", "s3cr3t", description="d")
         assert space.secrets == {"KEY": "s3cr3t"}
@@ -261,7 +271,7 @@ class TestWhatASpaceKeeps:
         client.delete_space_secret(SPACE, "KEY")
         assert space.secrets == {}
 
-    def test_variables_answer_with_all_of_them(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_every_answer_about_variables_lists_all(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.add_space_variable(SPACE, "A", "1")
         added = client.add_space_variable(SPACE, "B", "2", description="second")
@@ -270,7 +280,7 @@ class TestWhatASpaceKeeps:
         assert list(client.delete_space_variable(SPACE, "A")) == ["B"]
         assert list(client.get_space_variables(SPACE)) == ["B"]
 
-    def test_volumes(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_volumes_can_be_set_and_removed(self, hub: HubEmulator, client: OfficialClient) -> None:
         only(client, "2")
         space = hub.add_space(SPACE)
         client.set_space_volumes(SPACE, [volume(type="bucket", source="acme/data", mount_path="/data")])
@@ -279,7 +289,7 @@ class TestWhatASpaceKeeps:
         client.delete_space_volumes(SPACE)
         assert "BadRequestError" in refused(client.delete_space_volumes, SPACE).kinds
 
-    def test_storage_while_there_is_any(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_storage_works_or_is_retired(self, hub: HubEmulator, client: OfficialClient) -> None:
         only(client, "0")
         hub.settings.storage = "works"
         hub.add_space(SPACE)
@@ -288,13 +298,13 @@ class TestWhatASpaceKeeps:
         hub.settings.storage = "retired"
         assert refused(client.request_space_storage, SPACE, "small").status == 404
 
-    def test_files(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_files_can_be_uploaded_listed_and_deleted(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         upload = {"repo_id": SPACE, "repo_type": "space"}
         client.upload_file(path_or_fileobj=file_of(APP), path_in_repo="lib/app.py", **upload)
         assert "lib/app.py" in client.list_repo_files(SPACE, repo_type="space")
-        (found,) = client.get_paths_info(SPACE, "lib/app.py", repo_type="space")
-        assert found["size"] == len(APP)
+        (result,) = client.get_paths_info(SPACE, "lib/app.py", repo_type="space")
+        assert result["size"] == len(APP)
         names = {each["path"] for each in client.list_repo_tree(SPACE, repo_type="space")}
         assert {"README.md", "lib"} <= names
         assert client.file_exists(SPACE, "lib/app.py", repo_type="space")
@@ -364,7 +374,9 @@ class TestBranchesAndCommits:
         assert error.status == 404
         assert refused(self.commit, client, b"x").status == 404
 
-    def test_info_at_a_branch(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_the_description_at_a_branch_has_its_commit_and_files(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
         hub.add_space(SPACE)
         client.create_branch(SPACE, branch=self.LEASE, repo_type="space")
         made = self.commit(client, b"one")
@@ -376,7 +388,9 @@ class TestBranchesAndCommits:
 
 class TestLogs:
     @pytest.mark.parametrize("build", [True, False])
-    def test_as_they_are_now(self, hub: HubEmulator, client: OfficialClient, build: bool) -> None:
+    def test_the_lines_so_far_are_returned(
+        self, hub: HubEmulator, client: OfficialClient, build: bool
+    ) -> None:
         only(client, "2")
         hub.settings.logs_end = "at_once"
         hub.add_space(SPACE)
@@ -385,7 +399,7 @@ class TestLogs:
         expected = hub.space(SPACE).logs(build=build)
         assert [line.rstrip("\n") for line in lines] == expected
 
-    def test_followed_to_the_end_of_a_build(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_build_is_followed_to_its_end(self, hub: HubEmulator, client: OfficialClient) -> None:
         only(client, "2")
         hub.add_space(SPACE).fail_next_build("exit code: 1", ["error: failed to solve"])
         hub.world.clock.speed = 600
@@ -395,7 +409,9 @@ class TestLogs:
 
 
 class TestListsAndInfo:
-    def test_info_and_what_expand_asks_for(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_description_has_all_properties_or_the_expanded_ones(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
         hub.add_space(SPACE, hardware="t4-small", tags=["speech"])
         info = client.space_info(SPACE)
         assert (info["id"], info["author"], info["sdk"], info["private"]) == (SPACE, "acme", "gradio", False)
@@ -408,13 +424,13 @@ class TestListsAndInfo:
         assert "BadRequestError" in error.kinds
         assert '"expand" must be one of' in error.message
 
-    def test_lists_by_author_with_limit_and_paging(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_lists_have_filters_limits_and_pages(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.settings.page_size = 3
         for number in range(8):
             hub.add_space(f"acme/s{number}", likes=number, private=number % 2 == 0)
         hub.add_space("bigcorp/x", tags=["speech"])
-        found = [space["id"] for space in client.list_spaces(author="acme")]
-        assert sorted(found) == [f"acme/s{number}" for number in range(8)]
+        result = [space["id"] for space in client.list_spaces(author="acme")]
+        assert sorted(result) == [f"acme/s{number}" for number in range(8)]
         assert len(client.list_spaces(author="acme", limit=5)) == 5
         assert client.list_spaces(sort="likes", limit=1)[0]["id"] == "acme/s7"
         (speech,) = client.list_spaces(filter="speech")
@@ -424,23 +440,23 @@ class TestListsAndInfo:
         client.token = None
         assert len(client.list_spaces(author="acme")) == 4
 
-    def test_search(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_the_search_returns_running_spaces(self, hub: HubEmulator, client: OfficialClient) -> None:
         only(client, "2")
         hub.add_space(SPACE)
         hub.add_space("acme/paused-whisper", stage="PAUSED")
         assert [each["id"] for each in client.search_spaces("whisper")] == [SPACE]
 
-    def test_hardware(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_hardware_is_listed_with_prices(self, hub: HubEmulator, client: OfficialClient) -> None:
         only(client, "2")
         flavors = {each["name"]: each for each in client.list_spaces_hardware()}
         assert flavors["t4-small"]["accelerator"]["model"] == "T4"
         assert flavors["cpu-basic"]["unit_cost_usd"] == 0
 
-    def test_zero_gpu_quota(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_the_zero_gpu_quota_follows_the_plan(self, hub: HubEmulator, client: OfficialClient) -> None:
         only(client, "2")
         assert client.get_zero_gpu_quota()["base"] == 2400
 
-    def test_whoami(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_whoami_names_user_organizations_and_role(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_organization("acme", members={"alice": "admin"})
         me = client.whoami()
         assert (me["name"], me["orgs"][0]["roleInOrg"]) == ("alice", "admin")
@@ -449,25 +465,29 @@ class TestListsAndInfo:
 
 class TestErrors:
     @pytest.mark.parametrize("token", ["own", None])
-    def test_what_is_missing(self, hub: HubEmulator, client: OfficialClient, token: str | None) -> None:
+    def test_a_missing_space_is_not_found(
+        self, hub: HubEmulator, client: OfficialClient, token: str | None
+    ) -> None:
         client.token = hub.token if token else None
         error = refused(client.get_space_runtime, "acme/nowhere")
         assert error.status == (404 if token else 401)
         assert "RepositoryNotFoundError" in error.kinds
 
-    def test_what_is_private(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_private_space_is_not_found_by_strangers(
+        self, hub: HubEmulator, client: OfficialClient
+    ) -> None:
         hub.add_space(SPACE, private=True)
         client.token = hub.add_token("mallory")
         assert "RepositoryNotFoundError" in refused(client.space_info, SPACE).kinds
         assert "RepositoryNotFoundError" in refused(client.auth_check, SPACE, repo_type="space").kinds
 
-    def test_what_is_gated(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_gated_space_is_restricted(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.update_repo_settings(SPACE, gated="manual", repo_type="space")
         client.token = hub.add_token("mallory")
         assert "GatedRepoError" in refused(client.auth_check, SPACE, repo_type="space").kinds
 
-    def test_a_wrong_token(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_an_invalid_token_is_not_a_missing_space(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.token = "hf_wrong"
         error = refused(client.pause_space, SPACE)
@@ -475,20 +495,20 @@ class TestErrors:
         assert "RepositoryNotFoundError" not in error.kinds
         assert "Invalid credentials in Authorization header" in error.message
 
-    def test_somebody_elses_space(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_space_of_another_owner_is_forbidden(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.token = hub.add_token("mallory")
         error = refused(client.pause_space, SPACE)
         assert error.status == 403
         assert "only its owner can do that" in error.message
 
-    def test_a_static_space(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_a_static_space_cannot_be_restarted(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space("acme/page", sdk="static")
         error = refused(client.restart_space, "acme/page")
         assert "BadRequestError" in error.kinds
         assert "Can't restart a static Space" in error.message
 
-    def test_want_of_a_payment_method(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_paid_hardware_needs_a_payment_method(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_user("bob", can_pay=False)
         hub.add_space("bob/x")
         client.token = hub.add_token("bob")
@@ -496,7 +516,7 @@ class TestErrors:
         assert error.status == 403
         assert "You must add a payment method" in error.message
 
-    def test_a_used_up_quota(self, hub: HubEmulator, client: OfficialClient) -> None:
+    def test_an_exhausted_quota_is_a_429(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         hub.set_quota(1)
         client.get_space_runtime(SPACE)

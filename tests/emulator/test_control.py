@@ -1,4 +1,4 @@
-"""The emulator's control API: who may use it, what it refuses, and how it is documented."""
+"""The emulator's control API: its callers, its refusals and its documentation."""
 
 from __future__ import annotations
 

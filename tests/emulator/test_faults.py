@@ -1,4 +1,4 @@
-"""What goes wrong on purpose, and what our own client makes of it."""
+"""Faults, and how our own client copes with them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def client(hub: HubEmulator) -> HubClient:
     return HubClient(hub.token, hub.url, timeout=(2, 0.8), retry=quick)
 
 
-class TestOnTheWire:
-    def test_a_status_with_and_without_retry_after(self, hub: HubEmulator, ask: Ask) -> None:
+class TestEachKind:
+    def test_a_status_comes_with_and_without_retry_after(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
         hub.faults.add(kind="status", status=503, seconds=7, times=1)
         hub.faults.add(kind="status", status=500, times=1)
@@ -44,7 +44,7 @@ class TestOnTheWire:
         assert "RateLimit" in first.headers
 
     @pytest.mark.parametrize("after", [True, False])
-    def test_a_reset_before_or_after_the_request_took_effect(
+    def test_a_reset_comes_before_or_after_the_hub_acts(
         self, hub: HubEmulator, ask: Ask, after: bool
     ) -> None:
         space = hub.add_space(SPACE)
@@ -55,14 +55,14 @@ class TestOnTheWire:
         (record,) = hub.requests
         assert (record.fault, record.status, record.took_effect) == ("reset", 0, after)
 
-    def test_an_answer_that_never_comes(self, hub: HubEmulator) -> None:
+    def test_an_answer_can_be_missing(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
         hub.faults.add(kind="silence", after=True)
         with pytest.raises(requests.ReadTimeout):
             requests.post(f"{hub.url}{PAUSE}", headers={"Authorization": f"Bearer {hub.token}"}, timeout=0.2)
         assert space.stage == "PAUSED"
 
-    def test_a_late_one_and_one_in_drips(self, hub: HubEmulator, ask: Ask) -> None:
+    def test_an_answer_can_be_late_or_come_byte_by_byte(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
         whole = ask("GET", RUNTIME).json()
         for fault in (Fault("delay", seconds=0.2, times=1), Fault("drip", seconds=0.2, times=1)):
@@ -72,13 +72,15 @@ class TestOnTheWire:
             assert ask("GET", RUNTIME).json() == whole
             assert time.monotonic() - began >= 0.2
 
-    def test_one_that_ends_in_the_middle(self, hub: HubEmulator, ask: Ask) -> None:
+    def test_an_answer_can_end_in_the_middle(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
         hub.faults.add(kind="truncate")
         with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
             ask("GET", RUNTIME)
 
-    def test_a_proxys_page_and_a_wrong_content_type(self, hub: HubEmulator, ask: Ask) -> None:
+    def test_an_answer_can_be_a_proxys_page_or_have_a_wrong_content_type(
+        self, hub: HubEmulator, ask: Ask
+    ) -> None:
         hub.add_space(SPACE)
         hub.faults.add(kind="html", status=502, times=1)
         hub.faults.add(kind="html", times=1)
@@ -89,13 +91,13 @@ class TestOnTheWire:
         assert odd.headers["Content-Type"].startswith("text/plain")
         assert odd.json()["stage"] == "RUNNING"
 
-    def test_a_clock_that_is_off(self, hub: HubEmulator, ask: Ask) -> None:
+    def test_the_date_of_an_answer_can_be_wrong(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
         hub.faults.add(kind="clock_skew", seconds=-3600)
-        said = parsedate_to_datetime(ask("GET", RUNTIME).headers["Date"]).timestamp()
-        assert hub.now() - said == pytest.approx(3600, abs=2)
+        date = parsedate_to_datetime(ask("GET", RUNTIME).headers["Date"]).timestamp()
+        assert hub.now() - date == pytest.approx(3600, abs=2)
 
-    def test_lists_that_are_behind(self, hub: HubEmulator, ask: Ask) -> None:
+    def test_lists_can_be_behind(self, hub: HubEmulator, ask: Ask) -> None:
         hub.settings.change({"timings": {"list_lag": 30}})
         hub.add_space(SPACE)
         hub.advance(60)
@@ -106,7 +108,7 @@ class TestOnTheWire:
         hub.advance(31)
         assert ask("GET", listed).json()[0]["runtime"]["stage"] == "PAUSED"
 
-    def test_pages_and_files_have_quotas_of_their_own(self, hub: HubEmulator, ask: Ask) -> None:
+    def test_pages_and_files_have_their_own_quotas(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
         page = ask("GET", f"/spaces/{SPACE}")
         file = ask("GET", f"/spaces/{SPACE}/resolve/main/README.md")
@@ -124,21 +126,21 @@ class TestBySeed:
         struck = [faults.strike(*request) for request in requests]
         return [fault.kind if fault else None for fault in struck]
 
-    def test_the_same_seed_strikes_the_same_requests_in_whatever_order(self) -> None:
-        asked = [("GET", f"/api/spaces/acme/s{number}/runtime") for number in range(200)]
-        there = dict(zip(asked, self.struck(7, asked), strict=True))
-        back = dict(zip(asked[::-1], self.struck(7, asked[::-1]), strict=True))
-        assert there == back
-        assert there != dict(zip(asked, self.struck(8, asked), strict=True))
+    def test_a_seed_strikes_the_same_requests_in_any_order(self) -> None:
+        sent = [("GET", f"/api/spaces/acme/s{number}/runtime") for number in range(200)]
+        forwards = dict(zip(sent, self.struck(7, sent), strict=True))
+        backwards = dict(zip(sent[::-1], self.struck(7, sent[::-1]), strict=True))
+        assert forwards == backwards
+        assert forwards != dict(zip(sent, self.struck(8, sent), strict=True))
         assert 30 < sum(kind == "status" for kind in there.values()) < 90
 
-    def test_only_so_often_and_only_where_it_is_meant(self, hub: HubEmulator, ask: Ask) -> None:
+    def test_times_and_path_limit_a_fault(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
         hub.faults.add(kind="status", method="POST", path="/pause$", times=1)
         assert ask("GET", RUNTIME).status_code == 200
         assert [ask("POST", PAUSE).status_code for _ in range(2)] == [503, 200]
 
-    def test_a_bad_day_is_one_call(self, hub: HubEmulator, ask: Ask) -> None:
+    def test_one_call_starts_a_bad_day(self, hub: HubEmulator, ask: Ask) -> None:
         hub.bad_day(seed=3, quota=100_000)
         for number in range(1000):
             hub.add_space(f"acme/s{number}")
@@ -163,11 +165,11 @@ class TestBySeed:
             ("drip,seconds=2,method=GET", Fault("drip", seconds=2.0, method="GET")),
         ],
     )
-    def test_on_the_command_line(self, text: str, fault: Fault) -> None:
+    def test_a_fault_can_be_written_as_text(self, text: str, fault: Fault) -> None:
         assert Fault.parse(text) == fault
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "message"),
         [
             ("kind=earthquake", "kind of a fault must be one of"),
             ("kind=status,colour=red", "no 'colour'"),
@@ -181,11 +183,11 @@ class TestBySeed:
             ("kind=reset,after=perhaps", "true or false"),
         ],
     )
-    def test_what_is_no_fault_is_refused(self, text: str, said: str) -> None:
-        with pytest.raises(ValueError, match=said):
+    def test_an_invalid_fault_is_refused(self, text: str, message: str) -> None:
+        with pytest.raises(ValueError, match=message):
             Fault.parse(text)
 
-    def test_through_the_emulators_own_routes(self, hub: HubEmulator, ask: Ask) -> None:
+    def test_the_control_api_does_the_same(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
         added = ask("POST", "/_emulator/faults", {"kind": "status", "status": 500, "seed": 4}).json()
         assert (added["seed"], added["faults"][0]["status"]) == (4, 500)
@@ -198,7 +200,7 @@ class TestBySeed:
 
 
 class TestOurClient:
-    """Known instead of hoped for: what a caller is told when it goes wrong like that."""
+    """What callers of our client see of each kind of fault."""
 
     RECOVERS = [
         {"kind": "status", "status": 503, "times": 2},
@@ -218,7 +220,7 @@ class TestOurClient:
 
     @pytest.mark.parametrize("fault", RECOVERS, ids=str)
     @pytest.mark.parametrize("call", [calls.get_runtime(SPACE), calls.pause(SPACE)], ids=["read", "pause"])
-    def test_recovers_where_it_may_ask_again(
+    def test_repeatable_calls_recover(
         self, hub: HubEmulator, client: HubClient, fault: dict[str, Any], call: Any
     ) -> None:
         hub.faults.add(fault)
@@ -233,7 +235,7 @@ class TestOurClient:
         ],
         ids=str,
     )
-    def test_tells_that_it_does_not_know_where_it_may_not(
+    def test_other_calls_report_an_unknown_outcome(
         self, hub: HubEmulator, client: HubClient, fault: dict[str, Any]
     ) -> None:
         hub.faults.add(fault, times=1)
@@ -243,7 +245,7 @@ class TestOurClient:
         assert len([each for each in hub.requests if each.method == "POST"]) == 1
 
     @pytest.mark.parametrize("status", [200, 404, 502])
-    def test_a_proxys_page_is_told_as_one(self, hub: HubEmulator, client: HubClient, status: int) -> None:
+    def test_a_proxys_page_is_reported_as_one(self, hub: HubEmulator, client: HubClient, status: int) -> None:
         hub.faults.add(kind="html", status=status)
         with pytest.raises(HubError) as caught:
             client.send(calls.get_runtime(SPACE))
@@ -252,7 +254,7 @@ class TestOurClient:
             assert isinstance(caught.value, HubProtocolError)
             assert "does not look like a Hub" in str(caught.value)
 
-    def test_no_kind_is_left_out(self) -> None:
+    def test_every_kind_is_covered(self) -> None:
         covered = {fault["kind"] for fault in self.RECOVERS} | {"html"}
         assert covered == set(KINDS)
 

@@ -1,4 +1,4 @@
-"""Bad luck, ZeroGPU, deletion and copies that take their time."""
+"""Arranged failures of a Space, ZeroGPU, deletion and slow duplicates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.emulator.conftest import Ask
 SPACE = "acme/whisper"
 
 
-def test_a_crash_loop_goes_on_until_it_is_over(hub: HubEmulator, ask: Ask) -> None:
+def test_a_crash_loop_ends_after_its_last_crash(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE, hardware="t4-small")
     space.crash_loop(after=10, times=2)
     for _ in range(2):
@@ -29,7 +29,7 @@ def test_a_crash_loop_goes_on_until_it_is_over(hub: HubEmulator, ask: Ask) -> No
         space.crash_loop(after=-1)
 
 
-def test_an_app_that_never_gets_healthy_is_given_up_after_half_an_hour(hub: HubEmulator, ask: Ask) -> None:
+def test_the_hub_gives_up_on_an_unhealthy_app_after_half_an_hour(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE)
     space.hang_next_start()
     ask("POST", f"/api/spaces/{SPACE}/restart")
@@ -43,7 +43,7 @@ def test_an_app_that_never_gets_healthy_is_given_up_after_half_an_hour(hub: HubE
     assert space.stage == "RUNNING"
 
 
-def test_a_quota_that_is_used_up_pauses_the_space_when_it_starts(hub: HubEmulator, ask: Ask) -> None:
+def test_an_exhausted_hardware_quota_pauses_the_space_when_it_starts(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE)
     space.over_quota("t4-small")
     ask("POST", f"/api/spaces/{SPACE}/hardware", {"flavor": "t4-small"})
@@ -58,7 +58,7 @@ def test_a_quota_that_is_used_up_pauses_the_space_when_it_starts(hub: HubEmulato
     assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
 
 
-def test_hardware_that_the_hub_has_not_enough_of_ends_the_start(hub: HubEmulator, ask: Ask) -> None:
+def test_missing_capacity_ends_a_start_in_an_error(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE)
     space.no_capacity("t4-small")
     ask("POST", f"/api/spaces/{SPACE}/hardware", {"flavor": "t4-small"})
@@ -80,7 +80,7 @@ def test_a_request_for_cpu_basic_can_be_refused(hub: HubEmulator, ask: Ask, stat
     assert ask("POST", f"/api/spaces/{SPACE}/hardware", {"flavor": "cpu-upgrade"}).status_code == 200
 
 
-def test_replicas_are_billed_each_and_lost_on_free_hardware(hub: HubEmulator, ask: Ask) -> None:
+def test_each_replica_is_billed_and_free_hardware_has_one(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE, hardware="t4-small")
     ask("POST", f"/api/spaces/{SPACE}/replicas", {"replicas": 3})
     hub.advance(60)
@@ -94,16 +94,16 @@ def test_replicas_are_billed_each_and_lost_on_free_hardware(hub: HubEmulator, as
     assert space.replicas == 1
 
 
-def test_zero_gpu_is_free_for_gradio_and_for_so_many(hub: HubEmulator, ask: Ask) -> None:
+def test_zero_gpu_is_free_for_a_few_gradio_spaces(hub: HubEmulator, ask: Ask) -> None:
     hub.add_user("bob")
     token = hub.add_token("bob")
     for number in range(3):
         hub.add_space(f"bob/s{number}")
-    asked = [
+    statuses = [
         ask("POST", f"/api/spaces/bob/s{number}/hardware", {"flavor": "zero-a10g"}, token=token).status_code
         for number in (0, 1, 1, 2)
     ]
-    assert asked == [200, 200, 200, 402]
+    assert statuses == [200, 200, 200, 402]
     hub.advance(3600)
     assert hub.bill().total_usd == 0
     hub.add_space("bob/docker", sdk="docker")
@@ -114,7 +114,7 @@ def test_zero_gpu_is_free_for_gradio_and_for_so_many(hub: HubEmulator, ask: Ask)
     )
 
 
-def test_a_deleted_space_is_there_in_deleting_for_a_moment(hub: HubEmulator, ask: Ask) -> None:
+def test_a_deleted_space_remains_in_deleting_for_a_moment(hub: HubEmulator, ask: Ask) -> None:
     hub.settings.change({"timings": {"deleting": 20}})
     hub.add_space(SPACE, hardware="t4-small")
     body = {"type": "space", "organization": "acme", "name": "whisper"}
@@ -125,7 +125,7 @@ def test_a_deleted_space_is_there_in_deleting_for_a_moment(hub: HubEmulator, ask
     assert ask("GET", f"/api/spaces/{SPACE}/runtime").status_code == 404
 
 
-def test_a_copy_whose_files_come_later_is_empty_until_then(hub: HubEmulator, ask: Ask) -> None:
+def test_a_duplicate_is_empty_until_its_files_are_copied(hub: HubEmulator, ask: Ask) -> None:
     hub.settings.files_copy_pending = 60
     hub.add_space(SPACE)
     copied = ask("POST", f"/api/spaces/{SPACE}/duplicate", {"repository": "acme/copy"}).json()
@@ -135,7 +135,7 @@ def test_a_copy_whose_files_come_later_is_empty_until_then(hub: HubEmulator, ask
     assert hub.space("acme/copy").stage == "BUILDING"
 
 
-def test_stages_and_loads_are_streamed(hub: HubEmulator) -> None:
+def test_stages_and_load_are_streamed(hub: HubEmulator) -> None:
     import requests
 
     space = hub.add_space(SPACE)
@@ -151,7 +151,7 @@ def test_stages_and_loads_are_streamed(hub: HubEmulator) -> None:
         assert '"cpu_usage_pct"' in next(lines)
 
 
-def test_the_documented_state_machine_is_the_one_in_the_code() -> None:
+def test_the_documentation_has_the_state_machine_of_the_code() -> None:
     from pathlib import Path
 
     from airflow_provider_hfspaces.emulator.model.machine import as_markdown
@@ -160,7 +160,7 @@ def test_the_documented_state_machine_is_the_one_in_the_code() -> None:
     assert as_markdown() in documented
 
 
-def test_pytest_does_not_pay_for_a_server_that_no_test_uses() -> None:
+def test_pytest_imports_no_server_before_a_test_uses_it() -> None:
     import subprocess
     import sys
 
@@ -177,6 +177,6 @@ def test_pytest_does_not_pay_for_a_server_that_no_test_uses() -> None:
 
 
 @pytest.mark.hub_emulator(speed=0, storage="gone")
-def test_the_fixture_for_everybody(hub_emulator: HubEmulator) -> None:
+def test_the_marker_sets_parameters_of_the_fixture(hub_emulator: HubEmulator) -> None:
     assert hub_emulator.settings.storage == "gone"
     assert hub_emulator.world.clock.speed == 0

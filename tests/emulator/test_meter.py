@@ -11,7 +11,7 @@ SPACE = "acme/whisper"
 
 
 @pytest.mark.parametrize(("seconds", "minutes"), [(1, 1), (60, 1), (61, 2), (3600, 60)])
-def test_each_begun_minute_counts(hub: HubEmulator, seconds: int, minutes: int) -> None:
+def test_each_begun_minute_is_billed(hub: HubEmulator, seconds: int, minutes: int) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     hub.advance(seconds)
     bill = hub.bill()
@@ -25,7 +25,7 @@ def test_free_hardware_costs_nothing(hub: HubEmulator) -> None:
     assert (hub.bill().minutes, hub.bill().total_usd) == (0, 0)
 
 
-def test_each_replica_counts(hub: HubEmulator, ask: Ask) -> None:
+def test_each_replica_is_billed(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     ask("POST", f"/api/spaces/{SPACE}/replicas", {"replicas": 3})
     hub.advance(600)
@@ -33,13 +33,13 @@ def test_each_replica_counts(hub: HubEmulator, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("stage", ["PAUSED", "SLEEPING", "BUILD_ERROR", "RUNTIME_ERROR", "BUILDING"])
-def test_what_does_not_run_costs_nothing(hub: HubEmulator, stage: str) -> None:
+def test_a_space_that_does_not_run_costs_nothing(hub: HubEmulator, stage: str) -> None:
     hub.add_space(SPACE, hardware="a100-large", stage=stage)
     hub.advance(60)
     assert hub.bill().total_usd == 0
 
 
-def test_starting_costs_and_building_does_not(hub: HubEmulator, ask: Ask) -> None:
+def test_starting_is_billed_and_building_is_not(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE, hardware="t4-small", stage="PAUSED")
     ask("POST", f"/api/spaces/{SPACE}/restart")
     hub.advance(120)
@@ -48,7 +48,7 @@ def test_starting_costs_and_building_does_not(hub: HubEmulator, ask: Ask) -> Non
     assert hub.bill().minutes == 1
 
 
-def test_the_hub_itself_says_the_same(hub: HubEmulator, ask: Ask) -> None:
+def test_the_billing_api_agrees_with_the_bill(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     hub.add_space("acme/other", hardware="a10g-small")
     hub.advance(90)
@@ -57,7 +57,7 @@ def test_the_hub_itself_says_the_same(hub: HubEmulator, ask: Ask) -> None:
     assert {item["product"] for item in usage} == {"spaces/t4-small/minutes", "spaces/a10g-small/minutes"}
 
 
-def test_a_fine_grained_token_sees_the_bill_with_the_permission_alone(hub: HubEmulator, ask: Ask) -> None:
+def test_a_fine_grained_token_needs_a_permission_for_the_bill(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     blind = hub.add_token("alice", "fineGrained", scopes={"acme": ["repo.write"], "alice": ["repo.write"]})
     seeing = hub.add_token(

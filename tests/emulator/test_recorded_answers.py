@@ -34,7 +34,7 @@ def without_variable_parts(body: Any) -> Any:
 
 
 @pytest.mark.parametrize("story", EXCHANGES)
-def test_answers_as_the_hub_did(hub: HubEmulator, ask: Ask, story: str) -> None:
+def test_answers_are_those_of_the_hub(hub: HubEmulator, ask: Ask, story: str) -> None:
     hub.add_user("user")
     hub.add_user("victor")
     hub.add_space(STATIC_SPACE, sdk="static")

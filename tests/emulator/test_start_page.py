@@ -1,4 +1,4 @@
-"""What a person sees who opens the emulator in a browser."""
+"""The start page of the emulator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.emulator.conftest import Ask
 SPACE = "acme/whisper"
 
 
-def test_the_page_needs_nothing_from_elsewhere(hub: HubEmulator, ask: Ask) -> None:
+def test_the_page_loads_nothing_from_other_servers(hub: HubEmulator, ask: Ask) -> None:
     page = ask("GET", "/", token=None)
     assert page.headers["Content-Type"].startswith("text/html")
     assert "/_emulator/fleet" in page.text
@@ -61,7 +61,7 @@ def test_the_fleet_is_listed_with_the_most_expensive_space_first(hub: HubEmulato
     assert [row["id"] for row in ask("GET", "/_emulator/fleet?q=a100").json()["rows"]] == ["acme/gpu"]
 
 
-def test_ten_thousand_spaces_are_no_trouble(hub: HubEmulator, ask: Ask) -> None:
+def test_ten_thousand_spaces_are_listed(hub: HubEmulator, ask: Ask) -> None:
     for number in range(10_000):
         hub.add_space(f"acme/s{number}")
     fleet = ask("GET", "/_emulator/fleet").json()

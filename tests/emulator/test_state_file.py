@@ -1,4 +1,4 @@
-"""An emulated Hub goes on from where its file was written."""
+"""The state file, from which an emulated Hub continues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.emulator.conftest import Ask
 SPACE = "acme/whisper"
 
 
-def test_everything_is_there_again(hub: HubEmulator, ask: Ask, tmp_path: Path) -> None:
+def test_a_saved_state_is_restored_completely(hub: HubEmulator, ask: Ask, tmp_path: Path) -> None:
     hub.add_user("bob", is_pro=True)
     hub.add_token("bob", "fineGrained", scopes={"acme": ["repo.write"]})
     hub.add_space(SPACE, hardware="t4-small", sleep_time=600, secrets={"S": "x"}, variables={"V": "1"})
@@ -78,7 +78,7 @@ def test_only_its_owner_can_read_the_file(hub: HubEmulator, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("{", "not a state file"),
         ("[]", "not the state of an emulated Hub"),
@@ -87,15 +87,17 @@ def test_only_its_owner_can_read_the_file(hub: HubEmulator, tmp_path: Path) -> N
         (json.dumps({"format": 2, "settings": {"storage": "attic"}}), "storage must be one of"),
     ],
 )
-def test_what_is_no_state_changes_nothing(hub: HubEmulator, tmp_path: Path, content: str, said: str) -> None:
+def test_an_invalid_state_changes_nothing(
+    hub: HubEmulator, tmp_path: Path, content: str, message: str
+) -> None:
     hub.add_space(SPACE)
     (tmp_path / "hub.json").write_text(content)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         hub.load(tmp_path / "hub.json")
     assert hub.has_space(SPACE)
 
 
-def test_through_the_emulators_own_routes(hub: HubEmulator, ask: Ask) -> None:
+def test_the_control_api_does_the_same(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
     state = ask("GET", "/_emulator/state").json()
     hub.add_space("acme/later")

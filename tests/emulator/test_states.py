@@ -1,4 +1,4 @@
-"""A Space's life on the emulated Hub, step by step."""
+"""The stages of a Space on the emulated Hub, step by step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def runtime(ask: Ask) -> tuple[str, str | None, str | None]:
     return body["stage"], body["hardware"]["current"], body["hardware"]["requested"]
 
 
-def test_an_upgrade_from_the_request_to_the_gpu(hub: HubEmulator, ask: Ask) -> None:
+def test_an_upgrade_passes_through_building_and_starting(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
     answer = ask("POST", f"{API}/hardware", {"flavor": "t4-small"}).json()
     assert (answer["stage"], answer["hardware"]) == (
@@ -37,7 +37,7 @@ def test_an_upgrade_from_the_request_to_the_gpu(hub: HubEmulator, ask: Ask) -> N
     assert runtime(ask) == ("RUNNING", "t4-small", "t4-small")
 
 
-def test_the_way_back_serves_and_bills_the_gpu_until_the_end(hub: HubEmulator, ask: Ask) -> None:
+def test_the_gpu_serves_and_is_billed_until_a_downgrade_is_complete(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     ask("POST", f"{API}/hardware", {"flavor": "cpu-basic"})
     hub.advance(149)
@@ -47,7 +47,7 @@ def test_the_way_back_serves_and_bills_the_gpu_until_the_end(hub: HubEmulator, a
     assert hub.bill(SPACE).minutes == 3
 
 
-def test_requests_alone_move_the_time_where_a_test_wants_it_so(hub: HubEmulator, ask: Ask) -> None:
+def test_requests_can_move_the_time(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE, stage="PAUSED")
     hub.settings.change({"seconds_per_request": 10, "timings": {"build": 30, "start": 20}})
     began = hub.now()
@@ -59,7 +59,7 @@ def test_requests_alone_move_the_time_where_a_test_wants_it_so(hub: HubEmulator,
         hub.settings.change({"seconds_per_request": -1})
 
 
-def test_a_pause_is_at_once_and_a_restart_begins_with_the_build(hub: HubEmulator, ask: Ask) -> None:
+def test_a_pause_is_immediate_and_a_restart_begins_with_a_build(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     assert ask("POST", f"{API}/pause").json()["stage"] == "PAUSED"
     assert runtime(ask) == ("PAUSED", None, "t4-small")
@@ -91,7 +91,7 @@ def test_no_visitor_wakes_a_paused_space(hub: HubEmulator, ask: Ask) -> None:
     assert space.stage == "PAUSED"
 
 
-def test_free_hardware_sleeps_after_two_days_whatever_is_asked(hub: HubEmulator, ask: Ask) -> None:
+def test_free_hardware_sleeps_after_two_days(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE)
     assert ask("POST", f"{API}/sleeptime", {"seconds": 60}).json()["gcTimeout"] == 172800
     hub.advance(172799)
@@ -108,14 +108,14 @@ def test_paid_hardware_never_sleeps_by_itself(hub: HubEmulator) -> None:
 
 
 @pytest.mark.parametrize("asleep", ["SLEEPING", "STOPPED"])
-def test_what_a_sleeping_space_is_called_is_a_setting(hub: HubEmulator, asleep: str) -> None:
+def test_a_setting_chooses_the_stage_of_a_sleeping_space(hub: HubEmulator, asleep: str) -> None:
     hub.settings.asleep = asleep
     space = hub.add_space(SPACE, hardware="t4-small", sleep_time=10)
     hub.advance(11)
     assert space.stage == asleep
 
 
-def test_want_of_capacity_ends_in_an_error(hub: HubEmulator, ask: Ask) -> None:
+def test_missing_capacity_ends_in_an_error(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE).no_capacity("t4-small")
     ask("POST", f"{API}/hardware", {"flavor": "t4-small"})
     hub.advance(120 + 60)
@@ -151,7 +151,7 @@ def test_a_crash_suspends_the_space_and_the_bill(hub: HubEmulator) -> None:
     ("method", "suffix", "body"),
     [("POST", "restart", None), ("POST", "pause", None), ("POST", "hardware", {"flavor": "t4-small"})],
 )
-def test_a_static_space_refuses_all_of_it(
+def test_a_static_space_refuses_actions_on_hardware(
     hub: HubEmulator, ask: Ask, method: str, suffix: str, body: Any
 ) -> None:
     hub.add_space(SPACE, sdk="static")
@@ -159,7 +159,7 @@ def test_a_static_space_refuses_all_of_it(
     assert runtime(ask) == ("RUNNING", None, None)
 
 
-def test_a_secret_restarts_the_app_and_a_sleeping_one_sleeps_on(hub: HubEmulator, ask: Ask) -> None:
+def test_a_new_secret_restarts_a_running_app_but_wakes_no_sleeping_one(hub: HubEmulator, ask: Ask) -> None:
     awake, asleep = hub.add_space(SPACE), hub.add_space("acme/asleep", stage="SLEEPING")
     for space in (awake, asleep):
         ask("POST", f"/api/spaces/{space.repo_id}/secrets", {"key": "K", "value": "v"})

@@ -1,4 +1,4 @@
-"""Where nobody knows what the Hub answers, whatever it answers will do."""
+"""Hook and operators work with every answer that the Hub may give where its answer is unknown."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def _logs_are_soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=str,
 )
-def test_a_window_on_a_gpu_ends_as_it_began(hub: HubEmulator, setting: str, choice: Any, stage: str) -> None:
+def test_a_gpu_window_restores_the_space_whatever_the_hub_does(
+    hub: HubEmulator, setting: str, choice: Any, stage: str
+) -> None:
     hub.settings.change({setting: choice})
     space = hub.add_space(SPACE, stage=stage, hardware="cpu-upgrade", sleep_time=10**6)
     run = Try()
@@ -76,7 +78,9 @@ def test_a_window_on_a_gpu_ends_as_it_began(hub: HubEmulator, setting: str, choi
 
 
 @pytest.mark.parametrize(("setting", "choice"), EVERY_ANSWER, ids=str)
-def test_everything_else_works_or_says_why_not(hub: HubEmulator, setting: str, choice: Any) -> None:
+def test_everything_else_works_or_fails_with_an_explanation(
+    hub: HubEmulator, setting: str, choice: Any
+) -> None:
     hub.settings.change({setting: choice})
     space, hook = hub.add_space(SPACE, hardware="t4-small"), HfSpacesHook()
     hook.set_volumes(SPACE, [{"type": "bucket", "source": "acme/data", "mountPath": "/data"}])

@@ -1,4 +1,4 @@
-"""What the emulated Hub says, to whom, and how it refuses."""
+"""Answers and error responses of the emulated Hub."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_answer_has_the_hubs_headers(hub: HubEmulator, ask: Ask) -> None:
         assert headers["RateLimit-Policy"].startswith('"fixed window";"api";q=')
 
 
-def test_what_is_missing_or_private_looks_alike(hub: HubEmulator, ask: Ask) -> None:
+def test_missing_and_private_spaces_look_alike(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE, private=True)
     stranger = hub.add_token("mallory")
     for path in (f"{API}/runtime", "/api/spaces/acme/none/runtime"):
@@ -38,13 +38,13 @@ def test_what_is_missing_or_private_looks_alike(hub: HubEmulator, ask: Ask) -> N
     assert ask("GET", f"{API}/runtime").status_code == 200
 
 
-def test_a_token_that_there_is_not(hub: HubEmulator, ask: Ask) -> None:
+def test_an_unknown_token_is_refused(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
-    status, said, _ = refusal(ask("GET", f"{API}/runtime", token="hf_wrong"))
-    assert (status, said) == (401, "Invalid credentials in Authorization header")
+    status, message, _ = refusal(ask("GET", f"{API}/runtime", token="hf_wrong"))
+    assert (status, message) == (401, "Invalid credentials in Authorization header")
 
 
-def test_who_may_change_a_space(hub: HubEmulator, ask: Ask) -> None:
+def test_only_tokens_with_write_access_change_a_space(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
     fine = hub.add_token("alice", "fineGrained", scopes={SPACE: ["repo.write"]})
     coarse = hub.add_token("alice", "fineGrained", scopes={"acme/other": ["repo.write"]})
@@ -55,7 +55,7 @@ def test_who_may_change_a_space(hub: HubEmulator, ask: Ask) -> None:
     assert ask("POST", f"{API}/pause", token=fine).status_code == 200
 
 
-def test_an_oauth_token_is_refused_for_some_things_only(hub: HubEmulator, ask: Ask) -> None:
+def test_an_oauth_token_is_refused_for_some_actions(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
     oauth = hub.add_token("alice", kind="oauth")
     assert refusal(ask("POST", f"{API}/restart", token=oauth))[:2] == (401, "Invalid username or password.")
@@ -63,7 +63,7 @@ def test_an_oauth_token_is_refused_for_some_things_only(hub: HubEmulator, ask: A
     assert ask("POST", f"{API}/pause", token=oauth).status_code == 200
 
 
-def test_who_cannot_pay_gets_no_gpu(hub: HubEmulator, ask: Ask) -> None:
+def test_an_account_without_a_payment_method_gets_no_gpu(hub: HubEmulator, ask: Ask) -> None:
     hub.add_user("bob", can_pay=False)
     token = hub.add_token("bob")
     hub.add_space("bob/x")
@@ -84,7 +84,7 @@ def test_who_cannot_pay_gets_no_gpu(hub: HubEmulator, ask: Ask) -> None:
         ("variables", {"key": "", "value": "v"}),
     ],
 )
-def test_a_wrong_body_is_refused(hub: HubEmulator, ask: Ask, suffix: str, body: Any) -> None:
+def test_an_invalid_body_is_refused(hub: HubEmulator, ask: Ask, suffix: str, body: Any) -> None:
     hub.add_space(SPACE, hardware="cpu-upgrade")
     assert ask("POST", f"{API}/{suffix}", body).status_code == 400
     assert len(hub.space(SPACE).history) == 1
@@ -99,7 +99,7 @@ def test_a_renamed_space_redirects_with_path_and_query(hub: HubEmulator, ask: As
     assert answer.text.startswith("Temporary Redirect. Redirecting to")
 
 
-def test_variables_answer_with_all_of_them_and_secrets_with_no_value(hub: HubEmulator, ask: Ask) -> None:
+def test_variables_are_listed_completely_and_secrets_without_values(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
     ask("POST", f"{API}/variables", {"key": "A", "value": "1"})
     body = ask("POST", f"{API}/variables", {"key": "B", "value": "2", "description": "d"}).json()
@@ -110,7 +110,7 @@ def test_variables_answer_with_all_of_them_and_secrets_with_no_value(hub: HubEmu
     assert "s3cr3t" not in ask("GET", f"{API}/secrets").text
 
 
-def test_lists_are_paged_by_link_and_show_what_may_be_seen(hub: HubEmulator, ask: Ask) -> None:
+def test_lists_have_pages_and_only_visible_spaces(hub: HubEmulator, ask: Ask) -> None:
     for number in range(5):
         hub.add_space(f"acme/s{number}", private=number == 0)
     first = ask("GET", "/api/spaces?author=acme&limit=2&expand=runtime")
@@ -131,7 +131,7 @@ def test_lists_are_paged_by_link_and_show_what_may_be_seen(hub: HubEmulator, ask
     assert '"expand" must be one of [' in refused.json()["error"]
 
 
-def test_requests_are_remembered_without_the_token(hub: HubEmulator, ask: Ask) -> None:
+def test_requests_are_recorded_without_the_token(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
     ask("POST", f"{API}/sleeptime", {"seconds": 60})
     (request,) = hub.requests
@@ -140,7 +140,7 @@ def test_requests_are_remembered_without_the_token(hub: HubEmulator, ask: Ask) -
     assert hub.token not in str(request)
 
 
-def test_the_quota_ends_and_says_when_it_begins_anew(hub: HubEmulator, ask: Ask) -> None:
+def test_an_exhausted_quota_announces_its_reset(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
     hub.world.limits.clock = lambda: 0.0
     free = hub.add_token("bob")
@@ -152,7 +152,7 @@ def test_the_quota_ends_and_says_when_it_begins_anew(hub: HubEmulator, ask: Ask)
     assert ask("GET", f"{API}/runtime").status_code == 200
 
 
-def test_a_control_route_serves_tests_in_other_processes(hub: HubEmulator, ask: Ask) -> None:
+def test_the_control_api_serves_tests_in_other_processes(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     ask("POST", "/_emulator/advance", {"seconds": 61})
     assert ask("GET", "/_emulator/bill").json()["minutes"] == 2
@@ -160,7 +160,7 @@ def test_a_control_route_serves_tests_in_other_processes(hub: HubEmulator, ask: 
     assert ask("GET", "/_emulator/requests").status_code == 200
 
 
-def test_a_spaces_page_opens(hub: HubEmulator, ask: Ask) -> None:
+def test_a_space_has_a_page(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
     page = ask("GET", f"/spaces/{SPACE}?logs=container", token=None)
     assert page.status_code == 200

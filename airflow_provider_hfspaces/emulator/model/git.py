@@ -141,11 +141,11 @@ class GitRepository:
         files = {**last.files, **changes}
         kept = {path: content for path, content in files.items() if content is not None}
         oid = digest(last.oid, time, len(self.commits), sorted(changes))[:40]
-        made = Commit(oid, last.oid, time, kept, title, message, author)
-        self.commits[oid] = made
+        commit = Commit(oid, last.oid, time, kept, title, message, author)
+        self.commits[oid] = commit
         moves.append((time, oid))
         self._commit_times.append(time)
-        return made
+        return commit
 
     def seconds_until_allowed(self, most_per_hour: int, now: float) -> float:
         """Emulated seconds until another commit is within the Hub's limit for one repository; 0 if it is."""

@@ -88,7 +88,7 @@ class Repository:
 
     def commit(self, changes: Mapping[str, bytes | None], branch: str = MAIN, **details: Any) -> Commit:
         """Write files to a branch; see :meth:`GitRepository.commit`."""
-        made = self.git.commit(branch, changes, self.now(), **details)
+        commit = self.git.commit(branch, changes, self.now(), **details)
         if branch.removeprefix("refs/heads/") == MAIN:
-            self.modified = made.time
-        return made
+            self.modified = commit.time
+        return commit

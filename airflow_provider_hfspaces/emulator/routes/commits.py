@@ -37,7 +37,7 @@ def _commit(request: HubRequest) -> Response:
     parent = header.get("parentCommit")
     _check_commit_limit(request, repository)
     try:
-        made = repository.commit(
+        commit = repository.commit(
             changes,
             branch,
             parent=None if parent is None else str(parent),
@@ -50,8 +50,8 @@ def _commit(request: HubRequest) -> Response:
     return answer(
         {
             "success": True,
-            "commitOid": made.oid,
-            "commitUrl": f"{request.origin}{repository.page}/commit/{made.oid}",
+            "commitOid": commit.oid,
+            "commitUrl": f"{request.origin}{repository.page}/commit/{commit.oid}",
             "hookOutput": "",
         }
     )
@@ -94,8 +94,8 @@ def _read_operation(key: str, value: dict[str, Any], last: Commit, changes: dict
     if key == "file":
         encoded = value.get("encoding") == "base64"
         content = str(value["content"])
-        changes[path] = made = base64.b64decode(content, validate=True) if encoded else content.encode()
-        if len(made) > _LARGEST_FILE_BYTES:
+        changes[path] = decoded = base64.b64decode(content, validate=True) if encoded else content.encode()
+        if len(decoded) > _LARGEST_FILE_BYTES:
             raise Refusal(400, f"{path} is too large for a commit: use LFS")
     elif key == "deletedFile":
         if path not in last.files:

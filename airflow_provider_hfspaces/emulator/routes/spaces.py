@@ -72,19 +72,19 @@ def _list(request: HubRequest) -> Response:
     sort = request.query.get("sort") or "trendingScore"
     if sort not in _SORTS:
         raise Refusal(400, f'"sort" must be one of [{", ".join(_SORTS)}]')
-    made = _SORTS[sort]
+    sort_value = _SORTS[sort]
 
     def place(space: Space) -> tuple[float, str]:
-        return -made(space), space.object_id
+        return -sort_value(space), space.object_id
 
-    found = sorted(_matching(request), key=place)
+    matching = sorted(_matching(request), key=place)
     cursor = request.query.get("cursor")
     if cursor is not None:
         after = _decoded(cursor)
-        found = [space for space in found if place(space) > after]
-    page = [space.catch_up() for space in found[:limit]]
+        matching = [space for space in matching if place(space) > after]
+    page = [space.catch_up() for space in matching[:limit]]
     headers = {}
-    if len(found) > limit:
+    if len(matching) > limit:
         rest = [(name, value) for name, value in request.query.multi_items() if name != "cursor"]
         following = urlencode([*rest, ("cursor", _encoded(place(page[-1])))])
         headers["Link"] = f'<{request.origin}/api/spaces?{following}>; rel="next"'
@@ -103,14 +103,14 @@ def _search(request: HubRequest) -> Response:
         request.query.getlist("sdk"),
         request.query.get("includeNonRunning", "").lower() == "true",
     )
-    found = []
+    results = []
     for space in _matching(request):
         text = f"{space.repo_id} {' '.join(space.tags)}".lower()
         score = sum(word in text for word in words) / max(len(words), 1)
         if score and (everything or space.catch_up().is_serving) and (not sdks or space.sdk in sdks):
-            found.append((score, space))
-    found.sort(key=lambda pair: (-pair[0], pair[1].object_id))
-    return answer([searched_payload(space, score) for score, space in found[:20]])
+            results.append((score, space))
+    results.sort(key=lambda pair: (-pair[0], pair[1].object_id))
+    return answer([searched_payload(space, score) for score, space in results[:20]])
 
 
 def _matching(request: HubRequest) -> list[Space]:
