@@ -26,10 +26,15 @@ Hf = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def hf(hub: HubEmulator) -> Hf:
     def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        variables = {"HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_TELEMETRY": "1"}
+        hf_variables = {"HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_TELEMETRY": "1"}
         done = subprocess.run(
             [PROGRAM, "spaces", *arguments],
-            env={"PATH": os.environ["PATH"], "HOME": os.environ["AIRFLOW_HOME"], "NO_COLOR": "1", **variables},
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": os.environ["AIRFLOW_HOME"],
+                "NO_COLOR": "1",
+                **hf_variables,
+            },
             capture_output=True,
             text=True,
             timeout=60,

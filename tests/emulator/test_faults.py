@@ -132,7 +132,7 @@ class TestBySeed:
         backwards = dict(zip(sent[::-1], self.struck(7, sent[::-1]), strict=True))
         assert forwards == backwards
         assert forwards != dict(zip(sent, self.struck(8, sent), strict=True))
-        assert 30 < sum(kind == "status" for kind in there.values()) < 90
+        assert 30 < sum(kind == "status" for kind in forwards.values()) < 90
 
     def test_times_and_path_limit_a_fault(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
