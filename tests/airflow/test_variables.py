@@ -1,0 +1,39 @@
+"""The Airflow Variables that a whole run looks up, as a secrets backend sees them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_tools import dag_file, run
+
+pytestmark = pytest.mark.usefixtures("no_variables")
+
+
+@pytest.fixture
+def looked_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A file with the names of the Variables that were looked up, one a line."""
+    log = tmp_path / "variables"
+    log.touch()
+    monkeypatch.setenv("LOOKED_UP_VARIABLES", str(log))
+    for section, option in (("SECRETS", "BACKEND"), ("WORKERS", "SECRETS_BACKEND")):
+        monkeypatch.setenv(f"AIRFLOW__{section}__{option}", "tests.airflow.counting_backend.CountingBackend")
+    return log
+
+
+def test_a_window_without_trouble_looks_up_only_what_it_writes_and_every_backend_accepts_the_names(
+    hub: HubEmulator, looked_up: Path
+) -> None:
+    space = hub.add_space("acme/whisper")
+    states = run(dag_file("retried_upgrade").dag)
+    assert states["dag"] == "success"
+    assert "t4-small" in {moment.hardware for moment in space.history}
+    names = looked_up.read_text().splitlines()
+    assert [name for name in names if not re.fullmatch(r"[A-Za-z0-9_-]{1,109}", name)] == []
+    # Before it writes a Variable, Airflow looks whether a secrets backend has one of its name; some versions
+    # look in the worker and in the API server. A try of its own looks nothing up.
+    assert len(names) <= (0 if AIRFLOW_VERSION >= (3, 3) else 2)
