@@ -1,4 +1,4 @@
-"""What fleet operators must not forget: over the tries of a task, and from the evening to the morning."""
+"""Records of the fleet operators: across the tries of a task, and from a pause to the restart."""
 
 from __future__ import annotations
 
@@ -15,37 +15,38 @@ Record = dict[str, Any]
 
 
 class Journal:
-    """What a task has set out to do, over all of its tries, written down before it is done.
+    """The Spaces that a task is about to change, over all of its tries, recorded before each request.
 
-    In pieces, since Airflow's store takes no more than 64 KB at once.
+    The record is split into parts, because Airflow's store accepts at most 64 KB at a time.
 
-    :param store: what outlives a try.
-    :param action: the word under which the pieces are kept.
+    :param store: the store that outlives a try.
+    :param action: the name of the action, part of the keys in the store.
+    :ivar earlier: the records of earlier tries, by the lower-case id of the Space.
     """
 
     def __init__(self, store: RetryStore, action: str) -> None:
         self._store, self._action = store, action
-        self._pieces = 0
+        self._parts = 0
         self.earlier: dict[str, Record] = {}
-        while isinstance(piece := store.get(self._key(self._pieces)), dict):
-            self.earlier.update(piece)
-            self._pieces += 1
+        while isinstance(part := store.get(self._key(self._parts)), dict):
+            self.earlier.update(part)
+            self._parts += 1
 
     def of(self, repo_id: str) -> Record | None:
-        """What an earlier try has written of a Space."""
+        """The record of an earlier try about a Space."""
         return self.earlier.get(repo_id.casefold())
 
     def write(self, records: Mapping[str, Record]) -> None:
-        """Write a piece, by the id of each Space."""
+        """Record a batch of Spaces, by id."""
         if records:
-            self._store.set(self._key(self._pieces), {key.casefold(): each for key, each in records.items()})
-            self._pieces += 1
+            self._store.set(self._key(self._parts), {key.casefold(): each for key, each in records.items()})
+            self._parts += 1
 
     def forget(self) -> None:
-        """The task has done all that it has set out to do."""
-        while self._pieces:
-            self._pieces -= 1
-            self._store.delete(self._key(self._pieces))
+        """Delete the record of a task that has changed all its Spaces."""
+        while self._parts:
+            self._parts -= 1
+            self._store.delete(self._key(self._parts))
 
     def _key(self, number: int) -> str:
         return f"fleet_{self._action}_{number}"

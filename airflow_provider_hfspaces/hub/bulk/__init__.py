@@ -1,1 +1,1 @@
-"""Work on many Spaces at once, within the Hub's quota."""
+"""Work on many Spaces at once, within the Hub's rate limit."""

@@ -1,1 +1,1 @@
-"""What Spaces cost: list prices and billed usage."""
+"""What Spaces cost: estimates from list prices, and billed usage."""
