@@ -1,4 +1,4 @@
-"""Nothing that costs money stays without a sleep time for more than an hour."""
+"""The guard gives every Space on paid hardware a sleep time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.airflow_tools import dag_file, run
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
-def test_what_was_forgotten_on_a_gpu_falls_asleep(hub: HubEmulator) -> None:
+def test_a_space_that_was_forgotten_on_a_gpu_falls_asleep(hub: HubEmulator) -> None:
     forgotten = hub.add_space("acme/forgotten", hardware="a100-large")
     lazy = hub.add_space("acme/lazy", hardware="t4-small", sleep_time=86400)
     awake = hub.add_space("acme/api-production", hardware="t4-small")
@@ -26,7 +26,7 @@ def test_what_was_forgotten_on_a_gpu_falls_asleep(hub: HubEmulator) -> None:
     assert {request.method for request in hub.requests[sent:]} == {"GET"}
 
 
-def test_another_sleep_time_may_be_asked_for(hub: HubEmulator) -> None:
+def test_the_sleep_time_is_a_parameter_of_the_dag(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper", hardware="t4-small")
     assert run(dag_file("cost_guard").dag, {"max_sleep_time": 600})["dag"] == "success"
     assert space.sleep_time == 600

@@ -1,4 +1,4 @@
-"""A page is written that names what costs something, and leaves out what was excluded."""
+"""The example writes a page about all Spaces except excluded ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.airflow_tools import dag_file, run
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
-def test_the_page_names_what_costs_something(hub: HubEmulator, tmp_path: Path) -> None:
+def test_the_page_shows_paid_spaces_and_leaves_out_excluded_ones(hub: HubEmulator, tmp_path: Path) -> None:
     hub.add_space("acme/whisper", hardware="t4-small")
     hub.add_space("acme/whisper-production", hardware="a10g-small")
     page = tmp_path / "spaces.html"

@@ -1,4 +1,4 @@
-"""The night of a fleet, in whole runs of Airflow: across DAGs, days, tries and what people do meanwhile."""
+"""The nightly example in whole DAG runs: across DAGs, days, tries and changes that people make."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("airflow_db")
 
 @pytest.fixture
 def page(tmp_path: Path) -> dict[str, str]:
-    """Where the morning's run writes its page."""
+    """The parameters of the morning's run: where it writes its page."""
     return {"page": str(tmp_path / "spaces.html")}
 
 
@@ -25,7 +25,7 @@ def stages(*spaces: Any) -> list[str]:
     return [space.stage for space in spaces]
 
 
-def test_what_costs_money_is_off_at_night_and_back_in_the_morning(
+def test_paid_spaces_are_paused_at_night_and_restarted_in_the_morning(
     hub: HubEmulator, task_log: TaskLog, page: dict[str, str]
 ) -> None:
     whisper = hub.add_space("acme/whisper", hardware="t4-small")
@@ -57,7 +57,7 @@ def test_what_costs_money_is_off_at_night_and_back_in_the_morning(
     assert posts(hub) == sent
 
 
-def test_a_morning_that_never_came_is_made_up_for_by_the_next(hub: HubEmulator, page: dict[str, str]) -> None:
+def test_the_next_morning_restarts_what_a_missed_one_did_not(hub: HubEmulator, page: dict[str, str]) -> None:
     first = hub.add_space("acme/first", hardware="t4-small")
     module = dag_file("nightly_fleet")
     assert run(module.evening)["dag"] == "success"
@@ -68,7 +68,9 @@ def test_a_morning_that_never_came_is_made_up_for_by_the_next(hub: HubEmulator, 
     assert "PAUSED" not in stages(first, second)
 
 
-def test_one_that_fails_in_the_evening_keeps_no_other_awake(hub: HubEmulator, page: dict[str, str]) -> None:
+def test_a_space_that_fails_to_pause_does_not_keep_others_running(
+    hub: HubEmulator, page: dict[str, str]
+) -> None:
     fails = hub.add_space("acme/fails", hardware="t4-small")
     works = hub.add_space("acme/works", hardware="t4-small")
     # A 403 is for good: no try of Airflow's would get any further.
@@ -80,7 +82,7 @@ def test_one_that_fails_in_the_evening_keeps_no_other_awake(hub: HubEmulator, pa
     assert posts(hub)[-1] == "acme/works/restart"
 
 
-def test_run_by_cron() -> None:
+def test_the_dags_run_at_20_and_at_7() -> None:
     module = dag_file("nightly_fleet")
     timetables = [dag.timetable for dag in (module.evening, module.morning)]
     cron = [getattr(timetable, "expression", None) or timetable.summary for timetable in timetables]

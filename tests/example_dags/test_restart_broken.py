@@ -1,4 +1,4 @@
-"""What has failed is started; what runs, or is paused, is left alone."""
+"""The example restarts failed Spaces and leaves running and paused ones alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.airflow_tools import dag_file, run
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
-def test_only_what_has_failed_is_started(hub: HubEmulator) -> None:
+def test_only_failed_spaces_are_restarted(hub: HubEmulator) -> None:
     fragile, broken = hub.add_space("acme/fragile"), hub.add_space("acme/broken", stage="BUILD_ERROR")
     hub.add_space("acme/night-owl", stage="PAUSED")
     hub.add_space("acme/sturdy")
@@ -23,7 +23,7 @@ def test_only_what_has_failed_is_started(hub: HubEmulator) -> None:
     assert restarts == {"/api/spaces/acme/fragile/restart", "/api/spaces/acme/broken/restart"}
 
 
-def test_where_nothing_has_failed_nothing_is_started(hub: HubEmulator) -> None:
+def test_nothing_is_restarted_if_no_space_has_failed(hub: HubEmulator) -> None:
     hub.add_space("acme/sturdy")
     states = run(dag_file("restart_broken").dag)
     assert states["dag"] == "success"

@@ -1,4 +1,4 @@
-"""What Spaces cost, beside what the emulated Hub bills for them."""
+"""Estimates of costs, compared with the bill of the emulated Hub."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def runtime(stage: str = "RUNNING", current: str | None = "t4-small", **said: An
         ("h900", None),
     ],
 )
-def test_a_price_that_the_hub_does_not_list_is_not_zero(hardware: str, hourly: float | None) -> None:
+def test_an_unlisted_price_is_not_zero(hardware: str, hourly: float | None) -> None:
     assert PRICES.hourly(hardware) == hourly
     assert PRICES.hourly(hardware, 3) == (None if hourly is None else pytest.approx(3 * hourly))
     assert (PRICES.of_minutes(hardware, 10) is None) == (hourly is None)
 
 
-def test_a_price_list_says_when_it_was_read_and_can_be_sent_elsewhere() -> None:
+def test_a_price_list_knows_its_time_and_can_be_pickled() -> None:
     before = datetime.now(timezone.utc)
     assert PriceList.from_flavors([]).as_of >= before
     assert pickle.loads(pickle.dumps(PRICES)) == PRICES
@@ -94,7 +94,9 @@ def test_a_price_list_says_when_it_was_read_and_can_be_sent_elsewhere() -> None:
         (SpaceRuntime.from_payload({"stage": "PAUSED"}), 0, None),
     ],
 )
-def test_a_space_costs_what_runs_of_it(seen: SpaceRuntime, now: float | None, running: float | None) -> None:
+def test_a_space_costs_the_price_of_its_running_replicas(
+    seen: SpaceRuntime, now: float | None, running: float | None
+) -> None:
     assert (PRICES.of_space(seen), PRICES.if_running(seen)) == (now, running)
 
 
@@ -132,7 +134,7 @@ def test_a_fleet_that_builds_says_what_it_costs_when_the_builds_are_done() -> No
     assert FleetCost.from_spaces([("acme/a", runtime())], PRICES).in_words() == "$0.40 an hour"
 
 
-def test_on_its_way_to_other_hardware_a_space_costs_what_it_still_runs_on() -> None:
+def test_a_space_that_changes_hardware_costs_the_old_price_until_then() -> None:
     seen = SpaceRuntime.from_payload(
         {"stage": "RUNNING_BUILDING", "hardware": {"current": "t4-small", "requested": "a10g-large"}}
     )
@@ -161,7 +163,7 @@ def test_a_lease_costs_what_the_hub_bills_for_it(hub: HubEmulator, seconds: int,
     assert prices.of_minutes("t4-small", bill.minutes) == bill.total_usd
 
 
-def test_a_pause_saves_no_more_than_the_bill_falls_short_by(hub: HubEmulator) -> None:
+def test_a_pause_saves_at_most_the_difference_in_the_bill(hub: HubEmulator) -> None:
     for name in ("paused", "left-on"):
         hub.add_space(f"acme/{name}", hardware="t4-small")
     hook = HfSpacesHook()
@@ -219,7 +221,7 @@ def test_a_fleet_is_added_up_by_hardware_and_stage() -> None:
     assert said["prices_as_of"] == "2026-11-23T20:00:00+00:00"
 
 
-def test_a_fleet_of_the_hub_costs_what_its_meters_run_for(hub: HubEmulator) -> None:
+def test_the_estimate_for_a_fleet_equals_the_hubs_bill(hub: HubEmulator) -> None:
     hub.add_space("acme/gpu", hardware="a10g-small", replicas=2)
     hub.add_space("acme/cpu", hardware="cpu-upgrade")
     hub.add_space("acme/night-owl", hardware="t4-medium", stage="PAUSED")
@@ -232,7 +234,7 @@ def test_a_fleet_of_the_hub_costs_what_its_meters_run_for(hub: HubEmulator) -> N
     assert (fleet.total.spaces, fleet.total.billed, fleet.total.unknown) == (5, 2, 0)
 
 
-def test_the_table_shows_what_costs_and_says_what_it_leaves_out() -> None:
+def test_the_table_shows_the_most_expensive_spaces_and_sums_up_the_rest() -> None:
     fleet = FleetCost.from_spaces([(f"acme/{n}", runtime()) for n in range(4)] + [("acme/x", None)], PRICES)
     lines = fleet.table(max_rows=2).splitlines()
     assert [line.split() for line in lines[2:]] == [
@@ -244,6 +246,6 @@ def test_the_table_shows_what_costs_and_says_what_it_leaves_out() -> None:
     assert fleet.table().splitlines()[-2].split() == ["acme/x", "?", "?", "?"]
 
 
-def test_no_cell_of_a_table_begins_a_line_of_its_own() -> None:
+def test_a_cell_cannot_begin_a_new_line() -> None:
     assert text_table(["a"], [["x\n[INFO] all is well\x1b[2J"]]).count("\n") == 2
     assert "\x1b" not in text_table(["a"], [["\x1b[2J"]])

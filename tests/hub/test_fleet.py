@@ -1,4 +1,4 @@
-"""Many requests at once: within the quota, in any order, and stopped between two of them."""
+"""The work queue: parallel requests within the rate limit, batches, and stopping."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def heard(budget: RateBudget, remaining: int, reset: int = 100, status: int = 20
 
 
 class TestTheQuota:
-    def test_lets_all_go_that_fit_with_those_under_way(self) -> None:
+    def test_allows_as_many_requests_as_remain(self) -> None:
         clock = Clock()
         budget = RateBudget(clock)
         quota = Quota(budget, clock=clock)
@@ -43,7 +43,7 @@ class TestTheQuota:
         assert quota.wait(2) == 0
         assert 0 < quota.wait(3) < 1
 
-    def test_is_waited_for_to_the_end_of_the_window_and_then_asked_with_one_request(self) -> None:
+    def test_is_probed_with_one_request_when_a_new_window_begins(self) -> None:
         clock = Clock()
         budget = RateBudget(clock)
         quota = Quota(budget, clock=clock)
@@ -56,7 +56,7 @@ class TestTheQuota:
         heard(budget, 499, reset=298)
         assert quota.wait(1) == 0
 
-    def test_answers_that_overtake_each_other_give_nothing_back(self) -> None:
+    def test_does_not_grow_by_an_older_answer_that_arrives_later(self) -> None:
         clock = Clock()
         budget = RateBudget(clock)
         heard(budget, 4)
@@ -66,7 +66,7 @@ class TestTheQuota:
         heard(budget, 499, reset=299)
         assert budget.remaining == 499
 
-    def test_tells_how_long_so_many_have_to_wait(self) -> None:
+    def test_estimates_how_long_a_number_of_requests_has_to_wait(self) -> None:
         clock = Clock()
         budget = RateBudget(clock)
         quota = Quota(budget, clock=clock)
@@ -92,7 +92,7 @@ def test_each_item_ends_with_a_result_or_its_error() -> None:
     assert [str(each.error) for each in done if each.error] == ["three"]
 
 
-def test_an_item_that_is_refused_for_the_rate_comes_again() -> None:
+def test_an_item_that_the_rate_limit_refuses_is_tried_again() -> None:
     refusals = [2]
 
     def act(number: int) -> int:
@@ -108,7 +108,7 @@ def test_an_item_that_is_refused_for_the_rate_comes_again() -> None:
     assert refusals == [0]
 
 
-def test_each_batch_is_prepared_before_any_of_it_is_begun() -> None:
+def test_a_batch_is_prepared_before_its_first_item_starts() -> None:
     said: list[tuple[str, Sequence[int]]] = []
 
     def prepare(batch: Sequence[int]) -> list[int]:
@@ -127,7 +127,7 @@ def test_each_batch_is_prepared_before_any_of_it_is_begun() -> None:
         assert prepared < said.index(("act", (number,)))
 
 
-def test_what_had_to_wait_long_is_prepared_anew() -> None:
+def test_items_that_waited_long_are_prepared_again() -> None:
     prepared: list[list[int]] = []
 
     class TightQuota(Quota):
@@ -146,7 +146,7 @@ def test_what_had_to_wait_long_is_prepared_anew() -> None:
     assert prepared == [[0, 1, 2, 3], [2, 3]]
 
 
-def test_when_it_is_stopped_what_is_under_way_is_told_and_nothing_else_begun() -> None:
+def test_a_stopped_queue_yields_what_is_under_way_and_starts_nothing_else() -> None:
     stop, begun = threading.Event(), []
 
     def act(number: int) -> int:
@@ -161,15 +161,15 @@ def test_when_it_is_stopped_what_is_under_way_is_told_and_nothing_else_begun() -
     assert {each.item for each in done} == set(begun)
 
 
-class TestLook:
-    def test_many_of_an_owner_take_one_list(self, hub: HubEmulator) -> None:
+class TestReadRuntimes:
+    def test_reads_many_spaces_of_an_owner_from_one_list(self, hub: HubEmulator) -> None:
         names = [hub.add_space(f"acme/s{number}").repo_id for number in range(30)]
         found = read_runtimes(HfSpacesHook().client, names, stop=threading.Event())
         assert {type(each) for each in found.values()} == {SpaceRuntime}
         assert set(found) == set(names)
         assert len(hub.requests) == 1
 
-    def test_a_list_takes_no_more_pages_than_there_are_spaces_to_find(self, hub: HubEmulator) -> None:
+    def test_reads_at_most_as_many_pages_as_there_are_spaces(self, hub: HubEmulator) -> None:
         hub.settings.change({"largest_page": 1})
         for number in range(20):
             hub.add_space(f"acme/s{number:02}")
@@ -178,7 +178,7 @@ class TestLook:
         assert set(found) == set(wanted)
         assert len(hub.requests) <= 2 * len(wanted)
 
-    def test_a_missing_one_is_an_error_and_a_renamed_one_is_not(self, hub: HubEmulator) -> None:
+    def test_returns_an_error_for_a_missing_space_and_follows_a_rename(self, hub: HubEmulator) -> None:
         for number in range(4):
             hub.add_space(f"acme/s{number}")
         hub.rename_space("acme/s0", "acme/new")
@@ -187,7 +187,7 @@ class TestLook:
         assert isinstance(found["acme/gone"], SpaceNotFound)
         assert isinstance(found["acme/s0"], SpaceRuntime)
 
-    def test_what_a_list_says_in_doubt_is_asked_again(self, hub: HubEmulator) -> None:
+    def test_reads_doubtful_spaces_one_by_one(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"list_lag": 10_000}})
         names = [hub.add_space(f"acme/s{number}", stage="PAUSED").repo_id for number in range(4)]
         hub.advance(20_000)
@@ -203,7 +203,7 @@ class TestLook:
 
 
 class TestProgress:
-    def test_is_told_every_ten_seconds_at_most(self) -> None:
+    def test_is_reported_at_most_every_ten_seconds(self) -> None:
         clock, lines = Clock(), []
         progress = Progress("Paused", 1000, lines.append, clock=clock)
         for number in range(1000):
@@ -213,7 +213,7 @@ class TestProgress:
         assert 8 <= len(lines) <= 10
         assert str(progress) == "Paused 998 of 1,000 Spaces (2 failed)"
 
-    def test_knows_that_the_quota_makes_it_longer(self) -> None:
+    def test_includes_the_wait_for_the_rate_limit(self) -> None:
         clock, lines = Clock(), []
         progress = Progress("Paused", 100, lines.append, waits=lambda left: left * 10.0, clock=clock)
         for _ in range(10):
@@ -222,5 +222,5 @@ class TestProgress:
         assert lines == ["Paused 7 of 100 Spaces, about 16 min left."]
 
     @pytest.mark.parametrize(("seconds", "said"), [(0, "0 s"), (180, "3 min"), (9000, "2.5 h")])
-    def test_lengths_of_time_are_one_figure(self, seconds: float, said: str) -> None:
+    def test_durations_are_one_number(self, seconds: float, said: str) -> None:
         assert duration(seconds) == said

@@ -1,4 +1,4 @@
-"""Which Spaces a selection means."""
+"""Selections of Spaces."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ def selected(**options: Any) -> list[str]:
         ({"tags": "speech", "stages": None, "hardware": (), "include": None}, "Whisper whisper-2"),
     ],
 )
-def test_each_criterion_narrows_it_down(options: dict[str, Any], names: str) -> None:
+def test_each_criterion_narrows_the_selection(options: dict[str, Any], names: str) -> None:
     assert selected(**options) == [f"acme/{name}" for name in names.split()]
 
 
-def test_one_string_is_one_glob_and_not_its_letters() -> None:
+def test_a_string_is_one_glob() -> None:
     assert SpaceSelection("acme", include="site").include == ("site",)
     assert selected(include="e") == []
 
 
-def test_owners_are_the_same_in_any_case() -> None:
+def test_owners_match_case_insensitively() -> None:
     assert SpaceSelection("ACME").matches(FLEET[0])
 
 
@@ -75,23 +75,23 @@ def test_owners_are_the_same_in_any_case() -> None:
         ({"billed_only": "yes"}, InvalidInput, "billed_only"),
     ],
 )
-def test_what_cannot_be_is_refused(options: dict[str, Any], error: type[Exception], said: str) -> None:
+def test_invalid_criteria_are_refused(options: dict[str, Any], error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         SpaceSelection(**{"author": "acme", **options})
 
 
-def test_a_flavor_of_tomorrow_counts_if_the_hub_offers_it() -> None:
+def test_a_new_flavor_is_accepted_if_the_hub_offers_it() -> None:
     offered = [HardwareFlavor("z9", "Z9", "", "", None, 1.0, "minute")]
     assert SpaceSelection("acme", hardware="z9", offered=offered).hardware == {"z9"}
 
 
-def test_a_space_that_shows_no_runtime_fits_only_where_none_is_needed() -> None:
+def test_a_space_without_a_runtime_matches_only_if_no_criterion_needs_one() -> None:
     silent = SpaceInfo.from_payload({"id": "acme/silent"})
     assert SpaceSelection("acme").matches(silent)
     assert not SpaceSelection("acme", billed_only=True).matches(silent)
 
 
-def test_a_list_shows_all_that_is_needed(hub: HubEmulator) -> None:
+def test_a_list_contains_everything_that_a_selection_needs(hub: HubEmulator) -> None:
     hub.add_space("acme/whisper", hardware="t4-small", tags=("speech",))
     listed = HfSpacesHook().list_spaces(author="acme", expand=SELECTED_BY)
     wanted = SpaceSelection("acme", tags="speech", billed_only=True, hardware="t4-small")

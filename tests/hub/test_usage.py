@@ -1,4 +1,4 @@
-"""What the Hub says that it billed, read and set beside the list prices."""
+"""Billed usage, compared with the list prices."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def usage(*items: Any, **options: Any) -> BilledUsage:
     return BilledUsage.from_payload({"usage": {"Spaces": list(items)}}, PRICES, **options)
 
 
-def test_what_was_billed_stands_beside_the_list_price_of_the_same_minutes() -> None:
+def test_usage_is_compared_with_the_list_price_of_the_same_minutes() -> None:
     found = usage(item(), item(quantity=3, totalCostMicroUSD=10_000, active=True))
     (space,) = found.spaces
     assert (space.repo_id, space.hardware, space.minutes) == ("acme/whisper", "t4-small", 15)
@@ -45,7 +45,7 @@ def test_what_was_billed_stands_beside_the_list_price_of_the_same_minutes() -> N
     assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
 
 
-def test_hardware_without_a_list_price_leaves_the_difference_open() -> None:
+def test_hardware_without_a_list_price_has_no_difference() -> None:
     found = usage(item(), item("spaces/h200/minutes", label="acme/big", totalCostMicroUSD=5_000_000))
     assert [(each.repo_id, each.estimate) for each in found.spaces] == [
         ("acme/big", None),
@@ -54,12 +54,12 @@ def test_hardware_without_a_list_price_leaves_the_difference_open() -> None:
     assert (found.usd, found.estimate, found.difference) == (5.080004, None, None)
 
 
-def test_storage_is_no_time_on_hardware() -> None:
+def test_storage_does_not_count_as_minutes() -> None:
     found = usage(item("spaces/storage-small/minutes", totalCostMicroUSD=7))
     assert (found.spaces, found.other) == ((), 0.000007)
 
 
-def test_a_space_is_named_as_it_is_called_now() -> None:
+def test_a_renamed_space_has_its_current_name() -> None:
     found = usage(item(label="acme/old"), item(entityId="b" * 24, label=None), names={"a" * 24: "acme/new"})
     assert [each.repo_id for each in found.spaces] == ["acme/new", "b" * 24]
     only = usage(item(), item(label="acme/x"), wanted=lambda repo_id: repo_id == "acme/x")
@@ -69,12 +69,12 @@ def test_a_space_is_named_as_it_is_called_now() -> None:
 @pytest.mark.parametrize(
     "payload", [{}, {"usage": []}, {"usage": {"Spaces": [1]}}, {"usage": {"Spaces": [{}]}}]
 )
-def test_an_answer_that_cannot_be_read_is_an_error_of_the_hub(payload: dict[str, Any]) -> None:
+def test_an_unreadable_answer_raises_a_protocol_error(payload: dict[str, Any]) -> None:
     with pytest.raises(HubProtocolError, match="billing usage cannot be read"):
         BilledUsage.from_payload(payload, PRICES)
 
 
-def test_a_period_without_spaces_is_none_to_worry_about() -> None:
+def test_a_period_without_spaces_has_no_usage() -> None:
     found = BilledUsage.from_payload(
         {"usage": {}, "period": {"periodStart": "2026-11-01T00:00:00.000Z"}}, PRICES
     )

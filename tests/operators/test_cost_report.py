@@ -31,14 +31,14 @@ Report = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[HubEmulator]:
-    """Time stands still but for what a test moves it."""
+    """An emulator whose time moves only when a test moves it."""
     with HubEmulator(speed=0) as hub:
         yield hub
 
 
 @pytest.fixture
 def hub(emulator: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> HubEmulator:
-    """One for all of these tests, made empty for each: they are many, and a start takes longer than they."""
+    """The emulator, reset for each test: starting one takes longer than a test."""
     emulator.reset()
     monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(emulator))
     return emulator
@@ -51,7 +51,7 @@ def page(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def report(page: Path) -> Report:
-    """Run the operator on acme's Spaces, or as it is told."""
+    """Run the operator on acme's Spaces, with further options."""
 
     def run(**options: Any) -> dict[str, Any]:
         operator = SpacesCostReportOperator(
@@ -64,7 +64,7 @@ def report(page: Path) -> Report:
 
 
 class Page(HTMLParser):
-    """What a browser makes of a page: elements with their attributes, and the text between them."""
+    """A parsed page: its elements with their attributes, and its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ def history(page: Path) -> History:
     return History.from_page(page.read_text())
 
 
-# What it says
+# The contents
 
 
 def test_the_totals_are_what_the_hub_bills(
@@ -162,16 +162,14 @@ def test_everything_is_in_one_file_for_light_and_dark(hub: HubEmulator, report: 
     assert all(str(link).startswith(f"{hub.url}/spaces/acme/") for link in shown.links)
 
 
-def test_an_owner_without_spaces_gets_a_page_all_the_same(
-    hub: HubEmulator, report: Report, page: Path
-) -> None:
+def test_an_owner_may_be_allowed_to_have_no_spaces(hub: HubEmulator, report: Report, page: Path) -> None:
     hub.add_organization("acme", members={"alice": "admin"})
     result = report(allow_empty=True)
     assert (result["fleet"]["spaces"], result["fleet"]["hourly_cost"]) == (0, 0)
     assert "no Spaces that the token can see" in Page(page.read_text()).text
 
 
-def test_a_price_that_is_not_known_is_no_zero(hub: HubEmulator, report: Report, page: Path) -> None:
+def test_an_unknown_price_does_not_count_as_zero(hub: HubEmulator, report: Report, page: Path) -> None:
     hub.add_space("acme/big", hardware="h200", sleep_time=HOUR)
     hub.add_space("acme/gpu", hardware="t4-small", sleep_time=HOUR)
     hub.advance(600)
@@ -193,7 +191,7 @@ def test_a_price_that_is_not_known_is_no_zero(hub: HubEmulator, report: Report, 
         ("['*-gpu', 'nothing']", "[co]*", {"acme/big-gpu"}),
     ],
 )
-def test_only_some_spaces_are_looked_at(
+def test_globs_select_spaces(
     hub: HubEmulator, report: Report, page: Path, include: Any, exclude: Any, seen: set[str]
 ) -> None:
     for name in ("big-gpu", "old-gpu", "cpu"):
@@ -205,7 +203,7 @@ def test_only_some_spaces_are_looked_at(
     assert "Spaces that match" in Page(page.read_text()).text
 
 
-def test_what_is_building_on_paid_hardware_counts_with_its_cost_when_built(
+def test_a_space_that_is_building_counts_with_its_cost_when_built(
     hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
 ) -> None:
     hub.add_space("acme/owl", hardware="a100-large", stage="BUILDING")
@@ -230,10 +228,10 @@ def test_what_is_building_on_paid_hardware_counts_with_its_cost_when_built(
     assert report()["fleet"]["hourly_cost"] == 3.33
 
 
-# What is on and should perhaps not be
+# Spaces that should perhaps not be on
 
 
-def test_what_never_sleeps_or_hardly_ever_is_named(hub: HubEmulator, report: Report, page: Path) -> None:
+def test_spaces_that_sleep_late_or_never_are_named(hub: HubEmulator, report: Report, page: Path) -> None:
     hub.add_space("acme/never", hardware="t4-small")
     hub.add_space("acme/hardly", hardware="cpu-upgrade", sleep_time=HOUR * 25)
     hub.add_space("acme/soon", hardware="cpu-upgrade", sleep_time=HOUR * 24)
@@ -247,13 +245,13 @@ def test_what_never_sleeps_or_hardly_ever_is_named(hub: HubEmulator, report: Rep
     assert "On, and should perhaps not be $0.40 an hour acme/never" in Page(page.read_text()).text
 
 
-def test_nothing_stands_out_where_all_sleep(hub: HubEmulator, report: Report, page: Path) -> None:
+def test_nothing_stands_out_if_all_spaces_sleep_soon(hub: HubEmulator, report: Report, page: Path) -> None:
     hub.add_space("acme/soon", hardware="t4-small", sleep_time=HOUR)
     assert report()["findings"] == []
     assert "Nothing stands out." in Page(page.read_text()).text
 
 
-def test_a_gpu_that_the_meter_has_run_for_a_day_is_named(hub: HubEmulator, report: Report) -> None:
+def test_a_gpu_that_was_billed_for_a_day_is_named(hub: HubEmulator, report: Report) -> None:
     hub.add_space("acme/gpu", hardware="t4-small", sleep_time=HOUR * 24, replicas=2)
     hub.add_space("acme/cpu", hardware="cpu-upgrade", sleep_time=HOUR * 24)
     for _ in range(5):
@@ -265,9 +263,7 @@ def test_a_gpu_that_the_meter_has_run_for_a_day_is_named(hub: HubEmulator, repor
     assert found["reasons"] == ["on a GPU for at least 1 day 6 h"]
 
 
-def test_a_gpu_that_each_report_has_seen_since_yesterday_is_named(
-    hub: HubEmulator, report: Report, page: Path
-) -> None:
+def test_a_gpu_in_every_report_since_yesterday_is_named(hub: HubEmulator, report: Report, page: Path) -> None:
     hub.add_space("acme/gpu", hardware="t4-small", sleep_time=HOUR)
     hub.add_space("acme/new", hardware="t4-small", sleep_time=HOUR)
     report(billing=False)
@@ -281,7 +277,9 @@ def test_a_gpu_that_each_report_has_seen_since_yesterday_is_named(
     assert history(page).on["acme/gpu"].since == "2020-01-01T00:00:00+00:00"
 
 
-def test_other_hardware_begins_a_new_time(hub: HubEmulator, report: Report, page: Path) -> None:
+def test_the_time_on_hardware_begins_again_on_other_hardware(
+    hub: HubEmulator, report: Report, page: Path
+) -> None:
     hub.add_space("acme/gpu", hardware="t4-small", sleep_time=HOUR)
     report()
     before = history(page).on["acme/gpu"].since
@@ -311,7 +309,7 @@ def test_a_start_that_takes_hours_is_named(hub: HubEmulator, report: Report, pag
     assert found["reasons"][-1].startswith("starting for ")
 
 
-def test_a_meter_that_runs_for_what_does_not_run_is_named(
+def test_a_space_that_is_billed_although_it_is_off_is_named(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead = {"stage": "RUNTIME_ERROR", "hardware": {"current": None, "requested": "t4-small"}}
@@ -335,13 +333,13 @@ def test_a_meter_that_runs_for_what_does_not_run_is_named(
     assert found["reasons"] == ["is RUNTIME_ERROR, but the Hub still bills t4-small"]
 
 
-# What the Hub billed
+# Billed usage
 
 
 @pytest.mark.parametrize(
     ("user", "role", "scopes"), [("bob", "write", None), ("alice", "fineGrained", {"acme": ["repo.write"]})]
 )
-def test_a_token_that_may_not_read_the_billing_gets_the_rest(
+def test_a_token_that_may_not_read_the_billing_gets_the_rest_of_the_page(
     hub: HubEmulator,
     report: Report,
     page: Path,
@@ -372,7 +370,7 @@ def test_without_a_token_the_public_spaces_are_reported(
     assert "may not read the billing" in Page(page.read_text()).text
 
 
-def test_billing_that_the_hub_fails_to_say_is_named_in_the_page(
+def test_the_page_says_that_the_billing_could_not_be_read(
     hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
 ) -> None:
     hub.add_space("acme/gpu", hardware="t4-small")
@@ -382,7 +380,7 @@ def test_billing_that_the_hub_fails_to_say_is_named_in_the_page(
     assert "could not be read" in task_log.text
 
 
-def test_a_users_own_billing_is_read_where_he_is_the_owner(hub: HubEmulator, report: Report) -> None:
+def test_a_users_own_billing_is_read_for_their_own_spaces(hub: HubEmulator, report: Report) -> None:
     hub.add_space("alice/gpu", hardware="t4-small")
     hub.advance(600)
     result = report(author="Alice")
@@ -390,7 +388,7 @@ def test_a_users_own_billing_is_read_where_he_is_the_owner(hub: HubEmulator, rep
     assert [each.path for each in hub.requests if "billing" in each.path] == ["/api/settings/billing/usage"]
 
 
-def test_billing_that_nobody_wants_is_not_asked_for(hub: HubEmulator, report: Report) -> None:
+def test_billing_false_sends_no_request_for_it(hub: HubEmulator, report: Report) -> None:
     hub.add_space("acme/gpu", hardware="t4-small")
     assert report(billing=False)["billing"] is None
     assert not [each for each in hub.requests if "billing" in each.path or "whoami" in each.path]
@@ -399,7 +397,7 @@ def test_billing_that_nobody_wants_is_not_asked_for(hub: HubEmulator, report: Re
 # Its history
 
 
-def test_the_next_report_goes_on_from_the_last(hub: HubEmulator, report: Report, page: Path) -> None:
+def test_a_report_continues_the_history_of_the_last_one(hub: HubEmulator, report: Report, page: Path) -> None:
     hub.add_space("acme/gpu", hardware="t4-small")
     monday, tuesday = restart("2026-11-23T07:00:00+00:00"), restart("2026-11-24T07:00:00+00:00", 2.6)
     first = report(savings=monday)
@@ -415,7 +413,7 @@ def test_the_next_report_goes_on_from_the_last(hub: HubEmulator, report: Report,
     assert "2 reports." in shown
 
 
-def test_what_no_restart_has_done_is_no_saving(
+def test_dry_runs_and_other_owners_save_nothing(
     hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
 ) -> None:
     hub.add_space("acme/gpu", hardware="t4-small")
@@ -440,7 +438,7 @@ def test_savings_without_a_sum_are_added_up(hub: HubEmulator, report: Report) ->
     assert report(savings=without)["savings_total"] == 4.4
 
 
-def test_mapped_restarts_of_one_moment_are_added_up(hub: HubEmulator, report: Report, page: Path) -> None:
+def test_mapped_restarts_at_the_same_time_are_added_up(hub: HubEmulator, report: Report, page: Path) -> None:
     first = restart("2026-11-23T07:00:00+00:00")
     second = restart("2026-11-23T07:00:00+00:00", 2.6)
     assert report(savings=[first, second, first])["savings_total"] == 7
@@ -449,7 +447,7 @@ def test_mapped_restarts_of_one_moment_are_added_up(hub: HubEmulator, report: Re
     assert (entry["saved"], entry["restarted"], entry["failed"]) == (7, 2, 2)
 
 
-def test_a_history_does_not_grow_for_ever(hub: HubEmulator, report: Report, page: Path) -> None:
+def test_a_history_has_a_maximum_length(hub: HubEmulator, report: Report, page: Path) -> None:
     reports = [
         restart(f"2025-{1 + day // 28:02d}-{1 + day % 28:02d}T0{half}:00:00+00:00", 1)
         for day in range(300)
@@ -474,7 +472,7 @@ def test_a_history_does_not_grow_for_ever(hub: HubEmulator, report: Report, page
         ("\ufffd\x00", "it contains no history"),
     ],
 )
-def test_a_damaged_page_is_replaced_with_a_warning(
+def test_a_page_without_a_readable_history_is_replaced_with_a_warning(
     hub: HubEmulator, report: Report, page: Path, task_log: TaskLog, there: str, said: str
 ) -> None:
     page.parent.mkdir()
@@ -485,7 +483,7 @@ def test_a_damaged_page_is_replaced_with_a_warning(
     assert len(history(page).fleet) == 1
 
 
-def test_entries_that_cannot_be_read_are_left_out(
+def test_unreadable_entries_are_dropped(
     hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
 ) -> None:
     report(savings=[restart("2026-11-23T07:00:00+00:00"), restart("2026-11-24T07:00:00+00:00", 2.6)])
@@ -508,7 +506,7 @@ def test_a_page_that_cannot_be_read_is_not_replaced(hub: HubEmulator, report: Re
         report(path=str(tmp_path / "file" / "cost.html"))
 
 
-def test_a_history_of_impossible_numbers_and_times_is_read_without_them(
+def test_entries_with_impossible_numbers_and_years_are_dropped(
     hub: HubEmulator, report: Report, page: Path, task_log: TaskLog
 ) -> None:
     hub.add_space("acme/gpu", hardware="t4-small")
@@ -540,7 +538,7 @@ def test_mornings_that_restarted_nothing_are_not_counted_as_pauses(
     assert len(history(page).savings) == 1
 
 
-# What is hostile
+# Hostile content
 
 
 HOSTILE = (
@@ -548,7 +546,7 @@ HOSTILE = (
 )
 
 
-def test_nothing_that_the_hub_says_becomes_markup(
+def test_nothing_in_the_hubs_answers_becomes_markup(
     page: Path, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
 ) -> None:
     runtime = {
@@ -598,7 +596,7 @@ def test_nothing_that_the_hub_says_becomes_markup(
     assert len(history(page).fleet) == 2
 
 
-def test_a_list_that_leaves_the_sleep_time_out_is_asked_about_again(
+def test_a_sleep_time_that_is_missing_in_the_list_is_read_from_the_space(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hardware = {"current": "t4-small", "requested": "t4-small"}
@@ -639,7 +637,7 @@ def test_one_space_with_an_unreadable_runtime_is_named_and_the_others_are_report
     assert (result["fleet"]["hourly_cost"], result["fleet"]["unknown"]) == (0.4, 2)
 
 
-# Where it is kept
+# The file
 
 
 @pytest.mark.parametrize(
@@ -684,7 +682,7 @@ def test_a_link_of_another_user_is_not_followed(
 
 
 @pytest.mark.parametrize("make", ["pipe", "device", "socket"])
-def test_what_is_not_a_regular_file_is_refused_at_once(
+def test_a_path_to_anything_but_a_regular_file_is_refused_at_once(
     hub: HubEmulator, report: Report, tmp_path: Path, make: str
 ) -> None:
     path = tmp_path / "s"
@@ -716,7 +714,9 @@ def test_a_reader_sees_the_old_page_or_the_new_one(
     assert [each.name for each in page.parent.iterdir()] == ["cost.html"]
 
 
-def test_a_link_and_the_rights_of_the_page_stay(hub: HubEmulator, report: Report, tmp_path: Path) -> None:
+def test_the_link_and_the_permissions_of_a_page_stay(
+    hub: HubEmulator, report: Report, tmp_path: Path
+) -> None:
     link, target = tmp_path / "cost.html", tmp_path / "served" / "page.html"
     target.parent.mkdir()
     target.write_text("")
@@ -728,7 +728,7 @@ def test_a_link_and_the_rights_of_the_page_stay(hub: HubEmulator, report: Report
     assert history(target).owner == "acme"
 
 
-def test_any_storage_of_airflow_keeps_it(hub: HubEmulator, report: Report, tmp_path: Path) -> None:
+def test_a_page_may_be_in_any_storage_of_airflow(hub: HubEmulator, report: Report, tmp_path: Path) -> None:
     attach = import_module("airflow.sdk.io" if AIRFLOW_3 else "airflow.io.store").attach
     attach("memory", fs=MemoryFileSystem())
     url = f"memory://{tmp_path.name}/cost.html"
@@ -772,7 +772,7 @@ def test_bad_input_is_refused_before_anything_is_sent(
     assert hub.requests == []
 
 
-def test_a_refused_token_costs_no_retries(
+def test_a_rejected_token_fails_without_retries(
     hub: HubEmulator, report: Report, page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, "hf_wrong"))
@@ -781,7 +781,7 @@ def test_a_refused_token_costs_no_retries(
     assert not page.exists()
 
 
-# Whose Spaces
+# The owner
 
 
 def test_an_owner_for_whom_the_hub_lists_nothing_fails(hub: HubEmulator, report: Report, page: Path) -> None:
@@ -791,7 +791,7 @@ def test_an_owner_for_whom_the_hub_lists_nothing_fails(hub: HubEmulator, report:
     assert not page.exists()
 
 
-def test_without_an_author_the_connection_or_the_token_says_whose(
+def test_without_an_author_the_connection_or_the_token_names_the_owner(
     hub: HubEmulator, report: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert report(author=None)["owner"] == "alice"

@@ -1,4 +1,4 @@
-"""A fleet is paused in the evening and brought back in the morning, whatever happens in between."""
+"""Fleet operators: pausing in the evening, restarting in the morning, and everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pause(**options: Any) -> PauseSpacesOperator:
 
 
 def changes(hub: HubEmulator) -> list[str]:
-    """The Spaces to which something was done, with what."""
+    """The requests that changed a Space: its id and the action."""
     return [request.path.removeprefix("/api/spaces/") for request in hub.requests if request.method != "GET"]
 
 
@@ -53,7 +53,7 @@ def reasons(report: dict[str, Any]) -> dict[str, str]:
 
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Airflow's Variables, as JSON, without an Airflow around: what whole runs do is tested with one."""
+    """Airflow's Variables as JSON, without Airflow: the tests of whole DAG runs use real ones."""
     kept: dict[str, str] = {}
     from airflow_provider_hfspaces.compat import server
     from airflow_provider_hfspaces.state import retry_store
@@ -82,7 +82,7 @@ def a_fleet(hub: HubEmulator, count: int, **options: Any) -> list[Any]:
 
 
 class TestList:
-    def test_gives_the_ids_to_map_over(self, hub: HubEmulator) -> None:
+    def test_returns_the_ids_of_the_selected_spaces(self, hub: HubEmulator) -> None:
         hub.add_space("acme/whisper", hardware="t4-small", tags=("speech",))
         hub.add_space("acme/Diffusion", hardware="a10g-small")
         hub.add_space("acme/landing", sdk="static")
@@ -96,21 +96,23 @@ class TestList:
         assert Try().run(ListSpacesOperator(task_id="list", author="acme", tags="speech")) == ["acme/whisper"]
         assert {request.path for request in hub.requests} == {"/api/spaces"}
 
-    def test_refuses_what_cannot_be_before_anything_is_sent(self, hub: HubEmulator) -> None:
+    def test_refuses_invalid_criteria_before_any_request(self, hub: HubEmulator) -> None:
         with pytest.raises(AirflowFailException, match="Did you mean 'RUNNING'"):
             Try().run(ListSpacesOperator(task_id="list", author="acme", stages=["RUNNIN"]))
         with pytest.raises(AirflowFailException, match="author is missing"):
             Try().run(ListSpacesOperator(task_id="list"))
         assert not hub.requests
 
-    def test_takes_a_flavor_that_only_the_price_list_knows(self, hub: HubEmulator) -> None:
+    def test_checks_a_new_flavor_against_the_price_list(self, hub: HubEmulator) -> None:
         with pytest.raises(AirflowFailException, match="The Hub has no hardware 't4-smal'"):
             Try().run(ListSpacesOperator(task_id="list", author="acme", hardware="t4-smal"))
         assert [request.path for request in hub.requests] == ["/api/spaces/hardware"]
 
 
 class TestPause:
-    def test_stops_what_runs_and_leaves_the_rest_alone(self, hub: HubEmulator, task_log: TaskLog) -> None:
+    def test_pauses_running_spaces_and_leaves_the_others_alone(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
         hub.settings.change({"timings": {"build": 100_000}})
         running = hub.add_space("acme/running", hardware="t4-small")
         building = hub.add_space("acme/building", hardware="l4x1", stage="BUILDING")
@@ -148,12 +150,12 @@ class TestPause:
         assert len(changes(hub)) == before == 3
         assert report["hourly_cost_saved"] == 0
 
-    def test_asks_once_for_each_space_and_for_all_of_them_in_lists(self, hub: HubEmulator) -> None:
+    def test_sends_one_pause_for_each_space_and_reads_all_of_them_from_a_list(self, hub: HubEmulator) -> None:
         a_fleet(hub, 20)
         Try().run(pause())
         assert Counter(request.method for request in hub.requests) == {"POST": 20, "GET": 2}
 
-    def test_a_dry_run_changes_nothing_and_says_what_would_be_saved(
+    def test_a_dry_run_changes_nothing_and_reports_what_would_be_saved(
         self, hub: HubEmulator, variables: dict[str, str]
     ) -> None:
         a_fleet(hub, 2)
@@ -166,20 +168,20 @@ class TestPause:
         assert not attempt.store.values
         assert outcomes(Try().run(restart(report=report))) == {}
 
-    def test_a_method_of_airflow_that_has_the_same_name_is_still_there(self) -> None:
+    def test_the_parameter_dry_run_does_not_hide_airflows_method(self) -> None:
         method = getattr(BaseOperator, "dry_run", None)
         if method is None:
             pytest.skip("Airflow 3.0 has no such method")
         assert callable(pause(dry_run=True).dry_run)
 
-    def test_sleeping_ones_only_where_they_are_named(self, hub: HubEmulator) -> None:
+    def test_pauses_sleeping_spaces_only_if_stages_names_them(self, hub: HubEmulator) -> None:
         hub.settings.asleep = "STOPPED"
         space = hub.add_space("acme/asleep", hardware="t4-small", stage="SLEEPING")
         report = Try().run(pause(stages=["RUNNING", "SLEEPING"]))
         assert (outcomes(report), report["hourly_cost_saved"]) == ({"acme/asleep": "paused"}, 0)
         assert space.stage == "PAUSED"
 
-    def test_one_that_fails_for_good_does_not_stop_the_others(self, hub: HubEmulator) -> None:
+    def test_a_space_that_fails_does_not_stop_the_others(self, hub: HubEmulator) -> None:
         a_fleet(hub, 3)
         hub.faults.add(kind="status", status=403, path="/s001/pause", message="You may not.")
         attempt = Try()
@@ -196,12 +198,12 @@ class TestPause:
         assert "*** may not do this" in reasons(report)["acme/s000"]
         assert hub.token not in json.dumps(report) + task_log.text
 
-    def test_a_failure_may_be_only_reported(self, hub: HubEmulator) -> None:
+    def test_fail_on_error_false_only_reports_failures(self, hub: HubEmulator) -> None:
         a_fleet(hub, 2)
         hub.faults.add(kind="status", status=403, path="/s001/pause")
         assert Try().run(pause(fail_on_error=False))["failed"] == 1
 
-    def test_a_retry_deals_with_the_rest_and_reports_all(self, hub: HubEmulator) -> None:
+    def test_a_retry_pauses_the_remaining_spaces_and_reports_all(self, hub: HubEmulator) -> None:
         a_fleet(hub, 3)
         hub.faults.add(kind="status", status=409, path="/s001/pause", message="operation in progress")
         attempt = Try()
@@ -216,7 +218,7 @@ class TestPause:
         assert report["hourly_cost_saved"] == pytest.approx(1.2)
         assert not attempt.store.values
 
-    def test_what_a_try_that_died_has_paused_is_in_the_report_of_the_next(
+    def test_the_report_of_a_retry_contains_what_a_killed_try_paused(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
     ) -> None:
         a_fleet(hub, 9)
@@ -232,13 +234,13 @@ class TestPause:
         assert len(changes(hub)) == 9
         assert len(kept(variables)) == 9
 
-    def test_a_space_that_goes_away_meanwhile_is_no_failure(self, hub: HubEmulator) -> None:
+    def test_a_selected_space_that_was_deleted_meanwhile_does_not_fail(self, hub: HubEmulator) -> None:
         a_fleet(hub, 2)
         hub.faults.add(kind="status", status=404, path="/s001/pause", message="Repository not found")
         report = Try().run(pause())
         assert reasons(report) == {"acme/s001": "it no longer exists"}
 
-    def test_one_that_is_named_has_to_be_there(self, hub: HubEmulator) -> None:
+    def test_a_named_space_has_to_exist(self, hub: HubEmulator) -> None:
         a_fleet(hub, 1)
         attempt = Try()
         operator = PauseSpacesOperator(task_id="pause", repo_ids=["acme/s000", "ACME/S000", "acme/typo"])
@@ -246,12 +248,12 @@ class TestPause:
             attempt.run(operator)
         assert list(outcomes(attempt.xcom("pause")).values()) == ["paused", "failed"]
 
-    def test_named_ones_may_come_as_the_text_of_a_template(self, hub: HubEmulator) -> None:
+    def test_repo_ids_may_be_the_text_of_a_template(self, hub: HubEmulator) -> None:
         a_fleet(hub, 2)
         report = Try().run(PauseSpacesOperator(task_id="pause", repo_ids="['acme/s000', 'acme/s001']"))
         assert set(outcomes(report).values()) == {"paused"}
 
-    def test_a_pause_whose_answer_is_lost_counts(
+    def test_a_pause_whose_answer_is_lost_counts_as_paused(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hub.settings.pause_twice = 400
@@ -259,7 +261,7 @@ class TestPause:
         lose_next_answer(monkeypatch, "/pause", took_effect=True)
         assert set(outcomes(Try().run(pause())).values()) == {"paused"}
 
-    def test_a_list_that_is_behind_makes_no_failure(self, hub: HubEmulator) -> None:
+    def test_a_list_that_is_behind_causes_no_failure(self, hub: HubEmulator) -> None:
         hub.settings.change({"pause_twice": 400, "timings": {"list_lag": 10_000}})
         (space,) = a_fleet(hub, 1)
         hub.advance(20_000)
@@ -267,7 +269,7 @@ class TestPause:
         report = Try().run(pause())
         assert reasons(report) == {"acme/s000": "already paused"}
 
-    def test_what_takes_long_is_looked_at_again_before_it_is_paused(
+    def test_spaces_are_read_again_before_a_late_batch_is_paused(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         a_fleet(hub, 12)
@@ -286,20 +288,20 @@ class TestPause:
         assert Counter(outcomes(report).values()) == {"paused": 11, "left alone": 1}
         assert changes(hub).count("acme/s011/pause") == 1
 
-    def test_an_empty_fleet_is_no_failure(self, hub: HubEmulator, task_log: TaskLog) -> None:
+    def test_an_empty_list_of_spaces_succeeds(self, hub: HubEmulator, task_log: TaskLog) -> None:
         report = Try().run(PauseSpacesOperator(task_id="pause", repo_ids=[]))
         assert (report["spaces"], report["hourly_cost_saved"]) == ([], 0)
         assert not hub.requests
         assert "No Space is selected." in task_log.text
 
-    def test_goes_on_without_prices(self, hub: HubEmulator) -> None:
+    def test_pauses_without_prices(self, hub: HubEmulator) -> None:
         a_fleet(hub, 1)
         hub.faults.add(kind="status", status=404, path="/api/spaces/hardware")
         report = Try().run(pause())
         assert set(outcomes(report).values()) == {"paused"}
         assert (report["prices_as_of"], report["spaces"][0]["hourly_cost"]) == (None, None)
 
-    def test_needs_a_token_before_anything_is_sent_that_changes(
+    def test_needs_a_token_before_it_changes_anything(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         a_fleet(hub, 1)
@@ -310,7 +312,7 @@ class TestPause:
         assert changes(hub) == []
 
     @pytest.mark.parametrize("options", [{"max_parallel": 0}, {"max_parallel": 65}, {"report_to": "a b"}])
-    def test_refuses_what_cannot_be(self, hub: HubEmulator, options: dict[str, Any]) -> None:
+    def test_refuses_invalid_parameters(self, hub: HubEmulator, options: dict[str, Any]) -> None:
         with pytest.raises(AirflowFailException):
             Try().run(pause(**options))
         assert not hub.requests
@@ -341,7 +343,7 @@ class TestAnOwner:
             with pytest.raises(AirflowFailException, match=r"under 'acme-inc'\. Set author to that name"):
                 Try().run(pause())
 
-    def test_with_spaces_of_which_none_is_selected_is_no_failure(
+    def test_with_spaces_of_which_none_is_selected_succeeds(
         self, hub: HubEmulator, task_log: TaskLog
     ) -> None:
         a_fleet(hub, 1)
@@ -351,7 +353,7 @@ class TestAnOwner:
 
 
 class TestAnUnreadableRuntime:
-    """One odd entry in the Hub's list, which its own answer repeats."""
+    """One entry of the Hub's list cannot be read, and neither can the Space's own runtime."""
 
     GOOD: ClassVar[dict[str, Any]] = {
         "stage": "RUNNING",
@@ -415,9 +417,7 @@ class TestALateRun:
         report = Try().run(pause(max_lateness=3600), dag_run=due(hours, kind))
         assert set(outcomes(report).values()) == {"paused"}
 
-    def test_is_due_at_the_end_of_its_data_interval_where_airflow_says_nothing_else(
-        self, hub: HubEmulator
-    ) -> None:
+    def test_is_due_at_the_end_of_its_data_interval_on_airflow_2(self, hub: HubEmulator) -> None:
         end = datetime.now(timezone.utc) - timedelta(hours=2)
         old = SimpleNamespace(run_type="scheduled", data_interval_end=end)
         with pytest.raises(AirflowSkipException):
@@ -433,7 +433,7 @@ class TestALateRun:
         report = attempt.run(pause(max_lateness=3600), dag_run=due(5))
         assert set(outcomes(report).values()) == {"paused"}
 
-    def test_fails_where_an_earlier_try_has_not_done_the_work(self, hub: HubEmulator) -> None:
+    def test_fails_if_an_earlier_try_has_not_done_the_work(self, hub: HubEmulator) -> None:
         attempt = Try()
         attempt.ti.try_number = 2  # type: ignore[attr-defined]
         with pytest.raises(AirflowFailException, match="Nothing was changed"):
@@ -447,7 +447,7 @@ class TestALateRun:
 
 
 class TestTheQuota:
-    def test_is_used_up_and_waited_for_without_a_failure_or_a_refusal(self, hub: HubEmulator) -> None:
+    def test_is_waited_for_without_failures_and_with_few_refusals(self, hub: HubEmulator) -> None:
         spaces = a_fleet(hub, 120)
         hub.set_quota(50, 2)
         report = Try().run(pause(max_parallel=8))
@@ -456,7 +456,7 @@ class TestTheQuota:
         # A window may end between the question and the answer; a storm would be a refusal for each.
         assert len([request for request in hub.requests if request.status == 429]) < 10
 
-    def test_that_others_use_up_delays_and_fails_nothing(self, hub: HubEmulator) -> None:
+    def test_that_others_use_up_only_delays_the_pauses(self, hub: HubEmulator) -> None:
         a_fleet(hub, 6)
         hub.faults.add(kind="status", status=429, path="/pause", times=4, seconds=1)
         report = Try().run(pause())
@@ -464,7 +464,7 @@ class TestTheQuota:
 
 
 class TestAKill:
-    def test_stops_at_once_and_what_is_done_is_known(
+    def test_stops_at_once_and_the_report_knows_what_was_paused(
         self, hub: HubEmulator, variables: dict[str, str]
     ) -> None:
         spaces = a_fleet(hub, 60)
@@ -489,7 +489,7 @@ class TestAKill:
         assert Counter(outcomes(attempt.run(pause(report_to="nightly"))).values()) == {"paused": 60}
         assert len(changes(hub)) - sent == 60 - len(paused)
 
-    def test_does_not_sit_out_the_quota(self, hub: HubEmulator) -> None:
+    def test_ends_a_wait_for_the_quota(self, hub: HubEmulator) -> None:
         a_fleet(hub, 60)
         hub.set_quota(20, 300)
         operator = pause()
@@ -510,7 +510,7 @@ class TestAKill:
 
 
 class TestRestart:
-    def test_brings_back_exactly_what_the_pause_put_to_sleep(
+    def test_restarts_exactly_what_the_pause_paused(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hub.settings.change({"timings": {"lag": 0}})
@@ -569,7 +569,7 @@ class TestRestart:
         assert outcomes(Try().run(restart(report=report))) == {"acme/s000": "restarted"}
         assert [path for path in changes(hub) if path.endswith("/restart")] == ["acme/s000/restart"]
 
-    def test_a_retry_claims_what_an_earlier_try_has_restarted(self, hub: HubEmulator) -> None:
+    def test_the_report_of_a_retry_contains_what_an_earlier_try_restarted(self, hub: HubEmulator) -> None:
         a_fleet(hub, 5)
         report = Try().run(pause())
         hub.faults.add(kind="status", status=409, path="/s001/restart", message="operation in progress")
@@ -580,7 +580,7 @@ class TestRestart:
         assert set(outcomes(attempt.run(restart(report=report))).values()) == {"restarted"}
         assert len([path for path in changes(hub) if path.endswith("/restart")]) == 6
 
-    def test_without_a_report_starts_the_paused_ones_alone(self, hub: HubEmulator) -> None:
+    def test_without_a_report_restarts_the_paused_spaces_only(self, hub: HubEmulator) -> None:
         hub.add_space("acme/paused", hardware="t4-small", stage="PAUSED")
         hub.add_space("acme/asleep", hardware="t4-small", stage="SLEEPING")
         hub.add_space("acme/broken", stage="BUILD_ERROR")
@@ -599,14 +599,14 @@ class TestRestart:
             {"report": {}, "author": "acme"},
         ],
     )
-    def test_refuses_to_guess_what_is_meant(self, hub: HubEmulator, options: dict[str, Any]) -> None:
+    def test_refuses_ambiguous_parameters(self, hub: HubEmulator, options: dict[str, Any]) -> None:
         with pytest.raises(AirflowFailException):
             Try().run(restart(**options))
         assert not hub.requests
 
 
 class TestFromTheEveningToTheMorning:
-    def test_the_name_says_what_to_bring_back(self, hub: HubEmulator, variables: dict[str, str]) -> None:
+    def test_the_record_tells_what_to_restart(self, hub: HubEmulator, variables: dict[str, str]) -> None:
         spaces = a_fleet(hub, 5)
         Try().run(pause(report_to="nightly"))
         assert len(kept(variables)) == 5
@@ -617,7 +617,7 @@ class TestFromTheEveningToTheMorning:
         hub.advance(600)
         assert {space.stage for space in spaces} == {"RUNNING"}
 
-    def test_what_nobody_has_brought_back_since_is_not_forgotten(
+    def test_the_record_keeps_spaces_of_earlier_nights(
         self, hub: HubEmulator, variables: dict[str, str]
     ) -> None:
         a_fleet(hub, 2)
@@ -632,7 +632,7 @@ class TestFromTheEveningToTheMorning:
         }
         assert {each["repo_id"] for each in kept(variables)} == {*first, "acme/new"}
 
-    def test_what_fails_in_the_morning_stays_for_the_next_try(
+    def test_a_space_that_fails_to_restart_stays_recorded(
         self, hub: HubEmulator, variables: dict[str, str]
     ) -> None:
         a_fleet(hub, 3)
@@ -645,7 +645,7 @@ class TestFromTheEveningToTheMorning:
         assert outcomes(Try().run(restart(report_from="nightly"))) == {"acme/s001": "restarted"}
         assert not kept(variables)
 
-    def test_a_restart_that_died_half_way_is_completed_by_its_retry(
+    def test_a_retry_completes_a_restart_that_was_killed(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
     ) -> None:
         a_fleet(hub, 9)
@@ -660,14 +660,16 @@ class TestFromTheEveningToTheMorning:
         assert len([path for path in changes(hub) if path.endswith("/restart")]) == 9
         assert not kept(variables)
 
-    def test_what_was_not_paused_is_not_kept(self, hub: HubEmulator, variables: dict[str, str]) -> None:
+    def test_a_space_that_was_not_paused_is_not_recorded(
+        self, hub: HubEmulator, variables: dict[str, str]
+    ) -> None:
         a_fleet(hub, 2)
         hub.faults.add(kind="status", status=403, path="/s001/pause")
         with pytest.raises(AirflowFailException):
             Try().run(pause(report_to="nightly"))
         assert [each["repo_id"] for each in kept(variables)] == ["acme/s000"]
 
-    def test_a_variable_of_something_else_is_refused(
+    def test_a_variable_with_other_content_is_refused(
         self, hub: HubEmulator, variables: dict[str, str]
     ) -> None:
         a_fleet(hub, 1)
@@ -679,7 +681,7 @@ class TestFromTheEveningToTheMorning:
 
 
 class TestTheSleepTime:
-    def test_no_paid_space_is_left_without_one(self, hub: HubEmulator, task_log: TaskLog) -> None:
+    def test_limits_every_space_on_paid_hardware(self, hub: HubEmulator, task_log: TaskLog) -> None:
         never = hub.add_space("acme/never", hardware="t4-small")
         late = hub.add_space("acme/late", hardware="t4-small", sleep_time=7200)
         soon = hub.add_space("acme/soon", hardware="t4-small", sleep_time=600)
@@ -706,7 +708,7 @@ class TestTheSleepTime:
         assert changes(hub) == []
 
     @pytest.mark.parametrize("seconds", [0, -1, "soon", None])
-    def test_refuses_what_is_none(self, hub: HubEmulator, seconds: Any) -> None:
+    def test_refuses_an_invalid_sleep_time(self, hub: HubEmulator, seconds: Any) -> None:
         with pytest.raises(AirflowFailException, match="max_sleep_time"):
             Try().run(enforce(max_sleep_time=seconds))
         assert not hub.requests
@@ -720,14 +722,14 @@ def due(hours_ago: float, run_type: str = "scheduled") -> Any:
 
 
 class Died(BaseException):
-    """Nothing after it is run, as after a SIGKILL."""
+    """Ends a try without any cleanup, as SIGKILL does."""
 
 
 @contextmanager
 def dying_before_batch(
     number: int, monkeypatch: pytest.MonkeyPatch, operator: type[FleetOperator]
 ) -> Iterator[None]:
-    """The task ends for no reason when it is about to write its next piece down, and tidies nothing up."""
+    """Kill the task when it is about to record its next batch, without any cleanup."""
     write, written = fleet_records.Journal.write, 0
 
     def die(self: Any, records: Any) -> None:
@@ -745,13 +747,13 @@ def dying_before_batch(
 
 
 def kept(variables: dict[str, str]) -> list[dict[str, Any]]:
-    """What the Variable of the nightly pause holds."""
+    """The record of the nightly pause."""
     spaces: list[dict[str, Any]] = json.loads(variables["hf_spaces_fleet-nightly"])["spaces"]
     return spaces
 
 
 def hours_ago(report: dict[str, Any], hours: float) -> None:
-    """Make a report that old."""
+    """Move a report into the past."""
     for each in report["spaces"]:
         each["at"] = (datetime.fromisoformat(each["at"]) - timedelta(hours=hours)).isoformat()
 

@@ -1,4 +1,4 @@
-"""Amounts and times in words, and charts of them."""
+"""Amounts, durations and times in words, and the geometry of charts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
         (None, "?"),
     ],
 )
-def test_an_amount_has_the_digits_that_matter(amount: float | None, words: str) -> None:
+def test_an_amount_has_its_significant_digits(amount: float | None, words: str) -> None:
     assert usd(amount) == words
 
 
@@ -39,19 +39,19 @@ def test_an_amount_has_the_digits_that_matter(amount: float | None, words: str) 
         (180_061, "2 days 2 h"),
     ],
 )
-def test_a_time_is_told_by_its_largest_units(seconds: float, words: str) -> None:
+def test_a_duration_has_its_two_largest_units(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
 @pytest.mark.parametrize(
     "text", ["2026-11-23T12:00:00.000Z", "2026-11-23T13:00:00+01:00", "2026-11-23T12:00:00"]
 )
-def test_a_moment_is_read_however_it_is_written(text: str) -> None:
+def test_a_time_is_read_in_every_iso_format(text: str) -> None:
     assert parsed(text) == NOON
 
 
 @pytest.mark.parametrize("text", [None, 5, "", "yesterday", "0001-01-01T00:00:00+23:00", "9999-01-01"])
-def test_what_is_no_moment_is_none(text: object) -> None:
+def test_anything_else_is_not_a_time(text: object) -> None:
     assert parsed(text) is None
 
 
@@ -64,14 +64,14 @@ def test_bars_are_as_long_as_their_amounts() -> None:
     assert chart.description == "Cost. t4: $2.00; cpu: $0.50"
 
 
-def test_amounts_of_a_day_make_one_column_and_old_days_none() -> None:
+def test_amounts_of_a_day_share_a_column_and_old_days_have_none() -> None:
     points = [(NOON - timedelta(days=90), 99.0), (NOON, 1.0), (NOON + timedelta(hours=2), 2.0)]
     chart = columns_by_day(points, "Saved")
     assert [column.title for column in chart.columns] == ["2026-11-23: $3.00"]
     assert len(columns_by_day([*points, (NOON - timedelta(days=9), 1.0)], "Saved").columns) == 2
 
 
-def test_nothing_saved_or_spent_is_drawn_as_nothing() -> None:
+def test_zero_amounts_are_drawn_without_height() -> None:
     (column,) = columns_by_day([(NOON, 0.0)], "Saved").columns
     assert (column.title, column.height) == ("2026-11-23: $0.00", "0.0")
     flat = line([(NOON, 0.0), (NOON + timedelta(days=1), 0.0)], "Cost")
