@@ -74,7 +74,8 @@ class SecretArguments:
         from airflow_provider_hfspaces.failures import mask_written
 
         value = getattr(self, name)
-        if not isinstance(value, str) or _is_template(value):
+        is_written = not isinstance(value, str) or _is_template(value)
+        if is_written and not _is_mapped_output(self, name, context):
             value = _render_text(self, value, context)
         if structure:
             value = _parsed(name, value)
@@ -115,6 +116,15 @@ def follow(task: Any, value: Any) -> None:
         return
     for source in _sources(value):
         task.set_upstream(source)
+
+
+def _is_mapped_output(task: Any, name: str, context: Context) -> bool:
+    """Whether the argument of a mapped task instance is the output of a task, which is never a template."""
+    in_file = getattr(context.get("dag"), "task_dict", {}).get(getattr(task, "task_id", None))
+    if name in getattr(in_file, "partial_kwargs", {name}):
+        return False
+    mapped = getattr(getattr(in_file, "expand_input", None), "value", None)
+    return is_runtime_value(mapped.get(name) if isinstance(mapped, Mapping) else mapped)
 
 
 def _is_native(task: Any, context: Context) -> bool:

@@ -71,6 +71,13 @@ def test_mapped_secrets_may_be_the_output_of_a_task(hub: HubEmulator) -> None:
     assert "s3cr3t" not in stored_fields("secrets_of_a_task")
 
 
+def test_the_output_of_a_task_is_no_template(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE)
+    assert set(run_dag("secrets_with_braces").values()) == {"success"}
+    braces = "{{ 7 * 7 }}"
+    assert space.secrets == {"ONE": braces, "TWO": braces, "THREE": braces, "FOUR": "49"}
+
+
 def test_mapped_tasks_may_share_the_output_of_a_task_as_their_secret(hub: HubEmulator) -> None:
     spaces = [hub.add_space(f"acme/{number}") for number in (1, 2)]
     dag = dag_of("shared_secret_of_a_task")

@@ -33,6 +33,30 @@ def make_secrets() -> list[str]:
 with DAG("secret_of_a_task", **COMMON) as secret_of_a_task:
     AddSecretOperator(task_id="add", repo_id=SPACE, key="KEY", value=make_secret())
 
+with DAG("secrets_with_braces", **COMMON) as secrets_with_braces:
+
+    @task
+    def make_braces() -> list[str]:
+        return ["{{ 7 * 7 }}"]
+
+    @task
+    def make_brace() -> str:
+        return "{{ 7 * 7 }}"
+
+    @task
+    def make_arguments() -> list[dict[str, str]]:
+        return [{"value": "{{ 7 * 7 }}"}]
+
+    braces = make_braces()
+    (
+        AddSecretOperator(task_id="one", repo_id=SPACE, key="ONE", value=make_brace())
+        >> AddSecretOperator.partial(task_id="two", repo_id=SPACE, key="TWO").expand(value=braces)
+        >> AddSecretOperator.partial(task_id="three", repo_id=SPACE, key="THREE").expand_kwargs(
+            make_arguments()
+        )
+        >> AddSecretOperator.partial(task_id="four", repo_id=SPACE, key="FOUR").expand(value=["{{ 7 * 7 }}"])
+    )
+
 with DAG("secrets_of_a_task", **COMMON) as secrets_of_a_task:
     AddSecretOperator.partial(task_id="add", key="KEY").expand_kwargs(
         make_secrets().map(lambda value: {"repo_id": f"acme/{value[-1]}", "value": value})
