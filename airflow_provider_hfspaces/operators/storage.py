@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import Context
@@ -15,6 +16,20 @@ __all__ = [
     "RequestStorageOperator",
     "SetVolumesOperator",
 ]
+
+
+@contextmanager
+def _naming_the_replacement() -> Iterator[None]:
+    """Add to a rejection of a retired tier which operator replaces it."""
+    from airflow_provider_hfspaces.hub.errors import HubError
+
+    try:
+        yield
+    except HubError as error:
+        if "set_volumes" in error.message:
+            error.message = f"{error.message} In a DAG, use SetVolumesOperator."
+            error.args = (error.message,)
+        raise
 
 
 class RequestStorageOperator(SpaceOperator):
@@ -33,7 +48,8 @@ class RequestStorageOperator(SpaceOperator):
         self.storage = storage
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
-        return self.hook.request_storage(repo_id, self.storage).to_dict()
+        with _naming_the_replacement():
+            return self.hook.request_storage(repo_id, self.storage).to_dict()
 
 
 class DeleteStorageOperator(SpaceOperator):
@@ -43,7 +59,8 @@ class DeleteStorageOperator(SpaceOperator):
     """
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
-        return self.hook.delete_storage(repo_id).to_dict()
+        with _naming_the_replacement():
+            return self.hook.delete_storage(repo_id).to_dict()
 
 
 class SetVolumesOperator(KeepsText, SpaceOperator):

@@ -93,7 +93,7 @@ def test_everything_else_works_or_fails_with_an_explanation(
         if (setting, choice) == ("storage", "works"):
             call()
         else:
-            with pytest.raises(HubError, match="SetVolumesOperator"):
+            with pytest.raises(HubError, match="set_volumes"):
                 call()
     copy = DuplicateSpaceOperator(
         task_id="copy", from_id=SPACE, to_id="acme/copy", wait=True, poll_interval=0.02, timeout=30

@@ -1,4 +1,4 @@
-"""Report the progress of a long task from time to time."""
+"""Report the progress of long work from time to time."""
 
 from __future__ import annotations
 

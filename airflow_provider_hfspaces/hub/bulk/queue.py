@@ -28,7 +28,9 @@ _TICK_SECONDS = 0.2
 """Interval between two checks of the stop event."""
 
 _GRACE_SECONDS = 3.0
-"""Time for requests that are under way when the queue is stopped. Supervisors kill tasks after some five."""
+"""Time for requests that are under way when the queue is stopped.
+
+A process that is told to stop is often killed after five seconds."""
 
 _LONG_WAIT_SECONDS = 30.0
 """A wait after which the rest of a batch is prepared again."""

@@ -12,8 +12,7 @@ from airflow_provider_hfspaces.hub.models import SpaceRuntime, Volume
 __all__ = ["delete_storage", "delete_volumes", "request_storage", "set_volumes"]
 
 _VOLUMES_INSTEAD = (
-    "The Hub is retiring storage tiers in favour of volumes: mount a storage bucket with "
-    "SetVolumesOperator (or hook.set_volumes) instead."
+    "The Hub is retiring storage tiers in favour of volumes: mount a storage bucket with set_volumes instead."
 )
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from airflow_provider_hfspaces import __version__
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.error_responses import (
     error_from_response,
@@ -36,7 +35,7 @@ __all__ = [
 ]
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
-DEFAULT_USER_AGENT = f"hfspaces/{__version__}; python/{platform.python_version()}"
+DEFAULT_USER_AGENT = f"hub-client; python/{platform.python_version()}"
 MOST_REDIRECTS = 5
 
 T = TypeVar("T")

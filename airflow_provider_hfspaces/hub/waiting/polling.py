@@ -88,7 +88,7 @@ class _Space:
 class Polling:
     """Looks at Spaces and passes on what it sees.
 
-    Each owner has a task of its own, so that trouble with one owner's Spaces delays nobody else's; all of
+    A coroutine polls each owner, so that trouble with one owner's Spaces delays nobody else's; all of
     them share the pace.
 
     :param client: sends the requests.
@@ -375,7 +375,7 @@ def _owner_of(repo_id: str) -> str:
 
 
 def _start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Start a task in an empty context: what it logs belongs to no single wait."""
+    """Start a coroutine in an empty context: what it logs belongs to no single wait."""
     return contextvars.Context().run(asyncio.create_task, coroutine, name=name)
 
 
