@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["__version__", "get_provider_info"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -29,7 +29,7 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-provider-hfspaces",
         "name": name,
         "description": "Hardware, life cycle and settings of Hugging Face Spaces as steps of a pipeline.",
-        "versions": [__version__],
+        "versions": [__version__, "0.1.0"],
         "integrations": [
             {
                 "integration-name": name,
@@ -64,7 +64,7 @@ def get_provider_info() -> dict[str, Any]:
                     "quota_share": {
                         "description": "Share of the Hub's API quota that deferred waits may use: above 0 "
                         "and at most 1.",
-                        "version_added": __version__,
+                        "version_added": "0.1.0",
                         "type": "float",
                         "example": "0.5",
                         "default": "0.5",
@@ -72,7 +72,7 @@ def get_provider_info() -> dict[str, Any]:
                     "lease_settle": {
                         "description": "Seconds after which a run that has written its name into a lease "
                         "is sure of it. Twice what Airflow may take to read and to write a Variable.",
-                        "version_added": __version__,
+                        "version_added": "0.1.0",
                         "type": "float",
                         "example": "5.0",
                         "default": "5.0",
@@ -80,7 +80,7 @@ def get_provider_info() -> dict[str, Any]:
                     "fleet_page": {
                         "description": "Whether Airflow's UI has a page with the Spaces of each connection "
                         "(Airflow 3.1 and newer). The API server asks the Hub while the page is open.",
-                        "version_added": __version__,
+                        "version_added": "0.1.0",
                         "type": "boolean",
                         "example": "False",
                         "default": "True",
@@ -89,7 +89,7 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Ids of connections in a secrets backend that the fleet page shows, "
                         "separated by commas. The page finds connections in the database, in the environment "
                         "of the API server and in DAGs by itself.",
-                        "version_added": __version__,
+                        "version_added": "0.1.0",
                         "type": "string",
                         "example": "hf_spaces_prod,hf_spaces_research",
                         "default": "",
