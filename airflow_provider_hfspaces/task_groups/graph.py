@@ -31,7 +31,7 @@ def outside(work: list[Any], group_ids: Collection[str]) -> list[Any]:
     Leaves out branches, which choose among the tasks of the work; tasks that themselves wait for the
     group; and tasks that may fail without consequences for the work.
     """
-    found: dict[str, Any] = {}
+    matches: dict[str, Any] = {}
     for task in work:
         if trigger_rule(task) != "all_success":
             continue
@@ -41,8 +41,8 @@ def outside(work: list[Any], group_ids: Collection[str]) -> list[Any]:
                 and not skips_followers(upstream)
                 and upstream.get_flat_relative_ids(upstream=True).isdisjoint(group_ids)
             ):
-                found[upstream.task_id] = upstream
-    return list(found.values())
+                matches[upstream.task_id] = upstream
+    return list(matches.values())
 
 
 def before_joins(work: list[Any], ignored_ids: Collection[str]) -> list[Any]:
@@ -56,14 +56,14 @@ def before_joins(work: list[Any], ignored_ids: Collection[str]) -> list[Any]:
     """
     ids = {task.task_id for task in work} - set(ignored_ids)
     end_ids = {task.task_id for task in ends(work)}
-    found: dict[str, Any] = {}
+    matches: dict[str, Any] = {}
     for task in work:
         before = [each for each in task.upstream_list if each.task_id in ids]
         if len(before) > 1 and task.task_id in ids:
             for each in before:
                 if each.task_id not in end_ids and not each.is_teardown and not skips_followers(each):
-                    found[each.task_id] = each
-    return list(found.values())
+                    matches[each.task_id] = each
+    return list(matches.values())
 
 
 def skips_followers(task: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The lease of a GPU: what was there comes back, in every shape that a DAG has."""
+"""A hardware group puts its Space back, whatever the shape of the DAG."""
 
 from __future__ import annotations
 
