@@ -39,8 +39,8 @@ class SpaceHardwareTaskGroup(TaskGroup):
 
     - ``snapshot`` (setup) leases the Space to this run, waits for other runs that hold the lease, and
       records the hardware, the sleep time and whether the Space is paused. It changes nothing. It
-      waits for every task outside the group that the work depends on, so that the GPU is not
-      requested while ``prepare`` in ``batch(prepare())`` still runs.
+      waits for every task outside the group that the work depends on, so that no GPU is requested
+      while that task runs. Create such tasks before the ``with`` block: inside, they run on the GPU.
     - ``upgrade`` (setup) requests the hardware and waits until the Space runs on it.
     - ``restore`` (teardown) puts back what ``snapshot`` recorded and ends the lease. It runs if the
       work succeeds, fails or is skipped, if the upgrade fails, and if somebody marks tasks or the run.
@@ -52,7 +52,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
     ``outcome`` with it.
 
     Each task of the work first checks that the Space is on the hardware (one request), and fails
-    without retries if it is not: *Clear, only failed* and a ``upgrade`` that is marked success would
+    without retries if it is not: *Clear, only failed* and an ``upgrade`` that is marked success would
     otherwise run the work on the old hardware.
 
     Airflow runs no teardown when a run reaches its ``dagrun_timeout``, or when no part of Airflow is
