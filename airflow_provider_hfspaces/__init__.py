@@ -69,13 +69,14 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "0.5",
                         "default": "0.5",
                     },
-                    "lease_settle": {
-                        "description": "Seconds after which a run that has written its name into a lease "
-                        "is sure of it. Twice what Airflow may take to read and to write a Variable.",
-                        "version_added": "0.1.0",
-                        "type": "float",
-                        "example": "5.0",
-                        "default": "5.0",
+                    "lease_repo": {
+                        "description": "Repository that keeps the leases of all Spaces, one branch for "
+                        "each, such as datasets/acme/airflow-leases. Empty: each Space's own repository "
+                        "keeps its lease. A connection's extra lease_repo comes first.",
+                        "version_added": __version__,
+                        "type": "string",
+                        "example": "datasets/acme/airflow-leases",
+                        "default": "",
                     },
                     "fleet_page": {
                         "description": "Whether Airflow's UI has a page with the Spaces of each connection "
@@ -138,6 +139,12 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Send the token unencrypted to an endpoint on another host. Only for "
                         "a network that you trust.",
                         "schema": {"type": ["boolean", "null"], "default": False},
+                    },
+                    "lease_repo": {
+                        "label": "Lease repository",
+                        "description": "Repository that keeps the leases of all Spaces, such as "
+                        "datasets/acme/airflow-leases. Empty: each Space's own repository keeps its lease.",
+                        "schema": {"type": ["string", "null"]},
                     },
                 },
             }

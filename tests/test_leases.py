@@ -1,338 +1,338 @@
-"""Leases: one run at a time has a Space, and what a dead one left is not lost."""
+"""Leases as the operators use them: one run at a time has a Space, and what a run left is not lost."""
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import Any
 
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-from airflow_provider_hfspaces.hub.errors import HubUnavailable
-from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
-from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.hub import branches
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
-from airflow_provider_hfspaces.state import leases
-from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease, previous_of
-from tests.airflow_tools import Try
+from airflow_provider_hfspaces.state.leases import LeaseOwner
+from tests.airflow_tools import Try, connection
+from tests.lease_tools import SPACE, AirflowWithoutServer, hold, holders, previous_state, write_lease
 
-SPACE = "acme/whisper"
-FREE = SpaceSnapshot(SPACE, "RUNNING", "cpu-basic")
-
-
-class Variables:
-    """Airflow's Variables, with the runs that it knows."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.values: dict[str, Any] = {}
-        self.over: set[str] = set()
-        self.write_takes = 0.0
-        monkeypatch.setattr(leases, "get_variable", self.values.get)
-        monkeypatch.setattr(leases, "set_variable", self.write)
-        monkeypatch.setattr(leases, "delete_variable", lambda name: self.values.pop(name, None))
-        monkeypatch.setattr(leases, "is_run_over", lambda dag_id, run_id: run_id in self.over)
-        monkeypatch.setattr(leases, "lease_settle", lambda: 0.4)
-
-    def write(self, name: str, value: Any, description: str) -> None:
-        time.sleep(self.write_takes)
-        self.values[name] = value
+OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
 
 
-@pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
-    return Variables(monkeypatch)
+@pytest.fixture(autouse=True)
+def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
+    return AirflowWithoutServer(monkeypatch)
 
 
-def lease_of(run_id: str, task_id: str = "gpu.snapshot", map_index: int = -1) -> SpaceLease:
-    return SpaceLease(SPACE, LeaseHolder("dag", run_id, task_id, map_index))
+class Window:
+    """The three tasks of a run that leases the Space, without Airflow between them."""
+
+    def __init__(self, run_id: str = "run", **restore: Any) -> None:
+        self.snapshot = SnapshotSpaceOperator(
+            task_id="snapshot", repo_id=SPACE, lease=True, lease_timeout=0.2, lease_poll_interval=0.05
+        )
+        self.upgrade = RequestHardwareOperator(
+            task_id="upgrade",
+            repo_id=SPACE,
+            hardware="t4-small",
+            sleep_time=3600,
+            lease_task="snapshot",
+            poll_interval=0.05,
+        )
+        self.restore = RestoreHardwareOperator(
+            task_id="restore", repo_id=SPACE, from_task="snapshot", **restore
+        )
+        self.tasks = Try(self.snapshot, self.upgrade, self.restore)
+        self.tasks.ti.run_id = run_id
+
+    def run(self, *names: str) -> None:
+        for name in names:
+            self.tasks.run(getattr(self, name))
 
 
-def on(hardware: str) -> SpaceRuntime:
-    return SpaceRuntime.from_payload(
-        {"stage": "RUNNING", "hardware": {"current": hardware, "requested": hardware}, "gcTimeout": None}
-    )
+def commits(hub: HubEmulator) -> int:
+    return len([each for each in hub.requests if "/commit/" in each.path and each.status == 200])
 
 
-def test_of_many_that_come_at_once_one_has_it(variables: Variables) -> None:
-    together = threading.Barrier(8)
-    came: list[Any] = ["nobody"] * 8
-
-    def come(number: int) -> None:
-        together.wait()
-        came[number] = lease_of(f"run {number}").take()
-
-    threads = [threading.Thread(target=come, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert came.count(None) == 1
-    held = [lease_of(f"run {number}").is_held() for number in range(8)]
-    assert held.count(True) == 1
-    assert held.index(True) == came.index(None)
+def test_a_window_makes_three_commits_and_leaves_no_holder(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE)
+    Window().run("snapshot", "upgrade", "restore")
+    assert space.requested_hardware == "cpu-basic"
+    assert holders() == ()
+    assert commits(hub) == 3
 
 
-def test_another_run_waits_until_it_is_given_back(variables: Variables) -> None:
-    first, second = lease_of("first"), lease_of("second")
-    assert first.take() is None
-    assert str(second.take()) == str(first.me)
-    first.give_back()
-    assert second.take() is None
-    first.give_back()
-    assert second.is_held()
-
-
-def test_the_same_task_finds_its_own_lease_again(variables: Variables) -> None:
-    lease = lease_of("first")
-    assert lease.take() is None
-    lease.record(FREE)
-    lease.record_request("t4-small")
-    assert lease_of("first").take() is None
-    assert lease.previous(on("t4-small")) == FREE
-    assert lease.previous(on("cpu-upgrade")) is None, "somebody has changed the hardware since"
-
-
-def test_what_a_run_that_is_over_left_behind_is_put_back_by_the_next(variables: Variables) -> None:
-    first, second = lease_of("first"), lease_of("second")
-    first.take()
-    first.record(FREE)
-    first.record_request("t4-small")
-    assert str(second.take()) == str(first.me)
-    variables.over.add("first")
-    assert second.take() is None
-    assert second.previous(on("t4-small")) == FREE
-    assert previous_of("Acme/Whisper") == FREE
-    assert not first.is_held()
-
-
-def test_what_a_run_could_not_put_back_is_left_to_the_next(variables: Variables) -> None:
-    first, second = lease_of("first"), lease_of("second")
-    first.take()
-    first.record(FREE)
-    first.record_request("t4-small")
-    first.abandon()
-    assert second.take() is None
-    assert second.previous(on("t4-small")) == FREE
-
-
-def test_groups_within_a_group_share_and_groups_beside_it_wait(variables: Variables) -> None:
-    outer, inner = lease_of("run", "outer.snapshot"), lease_of("run", "outer.inner.snapshot")
-    beside = lease_of("run", "beside.snapshot")
-    assert outer.take() is None
-    assert inner.take() is None
-    assert str(beside.take()) == str(inner.me)
-    inner.give_back()
-    assert str(beside.take()) == str(outer.me)
-    assert outer.is_held()
-    outer.give_back()
-    assert beside.take() is None
-
-
-def test_mapped_windows_on_one_space_take_turns(variables: Variables) -> None:
-    first, second = lease_of("run", map_index=0), lease_of("run", map_index=1)
-    assert first.take() is None
-    assert str(second.take()) == str(first.me)
-
-
-def test_an_airflow_that_is_too_slow_gives_no_lease(variables: Variables) -> None:
-    variables.write_takes = 0.25
-    with pytest.raises(TimeoutError, match="lease_settle"):
-        lease_of("first").take()
-    assert variables.values == {}
-
-
-def test_a_record_that_is_none_is_ignored(variables: Variables) -> None:
-    variables.values["hf_spaces_lease:acme:whisper"] = "what somebody wrote"
-    assert lease_of("first").take() is None
-
-
-def test_an_upgrade_without_its_lease_asks_for_nothing(hub: HubEmulator, variables: Variables) -> None:
+def test_the_second_run_waits_and_fails_in_time_with_who_has_the_lease(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
-    upgrade = RequestHardwareOperator(
-        task_id="gpu.upgrade", repo_id=SPACE, hardware="t4-small", lease_task="snapshot"
-    )
-    with pytest.raises(Exception, match=r"Clear task 'gpu\.snapshot' together with this one"):
-        Try().run(upgrade)
+    Window("first").run("snapshot")
+    with pytest.raises(Exception, match=r"still leased after 0 seconds.*of run first of DAG dag"):
+        Window("second").run("snapshot")
+    (holder,) = holders()
+    assert holder.fence == 1
+
+
+def test_an_abandoned_lease_is_free_and_its_state_is_restored(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    hold(abandoned=True, previous=previous_state(hardware="cpu-upgrade", sleep_time=1200))
+    Window().run("snapshot", "upgrade", "restore")
+    assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
+    assert holders() == ()
+
+
+def test_hardware_that_somebody_chose_since_is_the_state_to_restore(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE, hardware="l4x1")
+    hold(abandoned=True)
+    Window().run("snapshot", "upgrade", "restore")
+    assert space.requested_hardware == "l4x1"
+
+
+def test_a_lease_of_another_airflow_is_waited_for(hub: HubEmulator) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    hold(hours_left=1)
+    with pytest.raises(Exception, match="another Airflow or script"):
+        Window().run("snapshot")
+
+
+def test_a_lease_of_a_run_that_is_over_is_taken_over(hub: HubEmulator, airflow: AirflowWithoutServer) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    airflow.remember(hold(), OTHER)
+    airflow.over.add("other")
+    Window().run("snapshot", "upgrade", "restore")
+    assert space.requested_hardware == "cpu-basic"
+    assert airflow.variables == {}
+
+
+@pytest.mark.parametrize("run_id", ["other", "run"])
+def test_a_lease_whose_restore_has_ended_is_free_also_in_the_same_run(
+    hub: HubEmulator, airflow: AirflowWithoutServer, run_id: str
+) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    airflow.remember(hold(), LeaseOwner("dag", run_id, "old.snapshot", -1, ("old.restore",)))
+    with pytest.raises(Exception, match="still leased"):
+        Window().run("snapshot")
+    airflow.restored = {"old.restore": "up_for_retry"}
+    with pytest.raises(Exception, match="still leased"):
+        Window().run("snapshot")
+    airflow.restored = {"old.restore": "failed"}
+    Window().run("snapshot", "upgrade", "restore")
+    assert space.requested_hardware == "cpu-basic"
+
+
+def test_a_retry_goes_on_with_the_lease_that_the_first_try_took(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    Window().run("snapshot")
+    (first,) = holders()
+    Window().run("snapshot", "upgrade")
+    (second,) = holders()
+    assert (second.holder_id, second.fence) == (first.holder_id, 1)
+
+
+def test_groups_within_a_group_share_the_lease_and_groups_beside_it_wait(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    tasks = Try()
+
+    def snapshot(task_id: str) -> None:
+        operator = SnapshotSpaceOperator(
+            task_id=task_id, repo_id=SPACE, lease=True, lease_timeout=0.1, lease_poll_interval=0.05
+        )
+        tasks.run(operator)
+
+    snapshot("outer.snapshot")
+    snapshot("outer.inner.snapshot")
+    assert [each.fence for each in holders()] == [1, 2]
+    with pytest.raises(Exception, match=r"task outer\.inner\.snapshot of run run"):
+        snapshot("beside.snapshot")
+    inner = RestoreHardwareOperator(task_id="outer.inner.restore", repo_id=SPACE, from_task="snapshot")
+    tasks.run(inner)
+    assert [each.fence for each in holders()] == [1]
+
+
+def test_an_expired_lease_of_another_airflow_is_taken_over(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    hold(hours_left=-1)
+    Window().run("snapshot", "upgrade", "restore")
+    assert space.requested_hardware == "cpu-basic"
+
+
+def test_the_request_is_refused_if_the_run_does_not_hold_the_lease(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    with pytest.raises(Exception, match=r"does not hold its lease.*Clear task 'snapshot' together"):
+        Window().run("upgrade")
     assert not [request for request in hub.requests if request.method == "POST"]
 
 
-def test_a_way_back_leaves_alone_what_another_run_has_leased(
-    hub: HubEmulator, variables: Variables, task_log: Any
+def test_a_restore_without_a_lease_leaves_the_space_to_the_run_that_has_it(
+    hub: HubEmulator, airflow: AirflowWithoutServer, task_log: Any
 ) -> None:
-    space = hub.add_space(SPACE)
-    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True)
-    restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot")
-    first = Try(snapshot, restore)
-    first.run(snapshot)
-    variables.over.add("run")
-    other = lease_of("other")
-    assert other.take() is None
-    HfSpacesHook().request_hardware(SPACE, "t4-small")
-    first.run(restore)
+    space = hub.add_space(SPACE, hardware="t4-small")
+    airflow.remember(hold(), OTHER)
+    window = Window()
+    window.tasks.ti.xcoms["snapshot", "previous"] = previous_state()
+    window.run("restore")
     assert space.requested_hardware == "t4-small"
-    assert "is leased by task gpu.snapshot of run other" in task_log.text
+    assert "is leased by task gpu.snapshot of run other of DAG other_dag" in task_log.text
 
 
-def test_a_snapshot_waits_for_the_lease_no_longer_than_told(hub: HubEmulator, variables: Variables) -> None:
-    hub.add_space(SPACE)
-    assert lease_of("other").take() is None
-    snapshot = SnapshotSpaceOperator(
-        task_id="snapshot", repo_id=SPACE, lease=True, lease_timeout=0.2, lease_poll_interval=0.05
-    )
-    with pytest.raises(
-        Exception, match=r"still leased by task gpu\.snapshot of run other of DAG dag after 0"
-    ):
-        Try().run(snapshot)
+def test_a_restore_takes_over_what_a_run_that_gave_up_left(hub: HubEmulator, task_log: Any) -> None:
+    space = hub.add_space(SPACE)
+    window = Window()
+    window.run("snapshot", "upgrade")
+    hook = HfSpacesHook()
+    (mine,) = holders()
+    branch = branches.Branch("spaces", SPACE, "airflow-lease")
+    head = hook.client.send(branches.get_head(branch))
+    text = hook.client.send(branches.get_file(branch, head, "lease.json"))
+    others = text.replace(mine.holder_id, "cd" * 16).replace('"abandoned": false', '"abandoned": true')
+    hook.client.send(branches.commit_file(branch, "lease.json", others, parent=head, summary="Abandon"))
+    window.run("restore")
+    assert space.requested_hardware == "cpu-basic"
+    assert holders() == ()
 
 
-def test_a_deferred_snapshot_keeps_its_deadline(hub: HubEmulator, variables: Variables) -> None:
-    hub.add_space(SPACE)
-    other = lease_of("other")
-    assert other.take() is None
-    snapshot = SnapshotSpaceOperator(
-        task_id="snapshot", repo_id=SPACE, lease=True, lease_timeout=3600, deferrable=True
-    )
-    deferral = Try().deferral(snapshot)
-    assert deferral.method_name == "look_again"
-    other.give_back()
-    tried = Try()
-    result = snapshot.look_again(
-        {"ti": tried.ti, "task_state_store": tried.store, "dag": None}, None, **deferral.kwargs
-    )
-    assert result["hardware"] == "cpu-basic"
-    assert tried.xcom("task", "lease") == SPACE
+def test_a_restore_that_fails_leaves_its_state_to_the_next_run(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE, hardware="cpu-upgrade")
+    window = Window()
+    window.run("snapshot", "upgrade")
+    hub.faults.add(kind="status", status=401, method="POST", path="/hardware", times=3)
+    hub.faults.add(kind="status", status=401, method="POST", path="/pause", times=3)
+    with pytest.raises(Exception, match="401"):
+        window.run("restore")
+    assert holders()[0].abandoned
+    hub.faults.clear()
+    Window("next").run("snapshot", "restore")
+    assert space.requested_hardware == "cpu-upgrade"
+    assert holders() == ()
 
 
-def test_an_airflow_that_is_too_slow_loses_nothing_of_what_was_there_before(variables: Variables) -> None:
-    dead, mine, next_one = lease_of("dead"), lease_of("mine"), lease_of("next")
-    dead.take()
-    dead.record(FREE)
-    dead.record_request("t4-small")
-    variables.over.add("dead")
-    variables.write_takes = 0.25
-    with pytest.raises(TimeoutError, match="lease_settle"):
-        mine.take()
-    variables.write_takes = 0
-    assert next_one.take() is None, "a run that tries again later keeps nobody waiting"
-    assert next_one.previous(on("t4-small")) == FREE
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_restore_retries_a_rejected_token_while_it_has_tries_left(hub: HubEmulator, status: int) -> None:
+    space = hub.add_space(SPACE)
+    window = Window(retries=5)
+    window.run("snapshot", "upgrade")
+    window.tasks.ti.try_number, window.tasks.ti.max_tries = 1, 5
+    hub.faults.add(kind="status", status=status, method="POST", path="/hardware", times=1)
+    with pytest.raises(Exception, match=str(status)) as failure:
+        window.run("restore")
+    assert type(failure.value).__name__ != "AirflowFailException"
+    assert (space.requested_hardware, space.stage) == ("t4-small", "RUNNING")
+    window.run("restore")
+    assert space.requested_hardware == "cpu-basic"
 
 
-def test_what_nested_groups_of_a_dead_run_left_is_what_was_before_the_outermost(variables: Variables) -> None:
-    outer, inner = lease_of("dead", "outer.snapshot"), lease_of("dead", "outer.inner.snapshot")
-    outer.take()
-    outer.record(FREE)
-    outer.record_request("cpu-upgrade")
-    inner.take()
-    inner.record(SpaceSnapshot(SPACE, "RUNNING", "cpu-upgrade"))
-    inner.record_request("t4-small")
-    variables.over.add("dead")
-    following = lease_of("next")
-    assert following.take() is None
-    assert following.previous(on("t4-small")) == FREE
-    assert following.previous(on("cpu-upgrade")) == FREE, "the inner group may have died before it asked"
+def test_a_forged_record_is_refused_in_words_and_restores_nothing_dearer(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE)
+    write_lease('{"format": 1, "repo_id": "acme/whisper", "fence": 1, "holders": "me", "ended": null}')
+    with pytest.raises(Exception, match=r"lease record that is not valid: holders must be a list.*delete"):
+        Window().run("snapshot")
+    assert space.requested_hardware == "cpu-basic"
 
 
-def test_a_run_that_dies_before_it_asks_has_not_changed_what_the_one_before_it_left(
-    variables: Variables,
-) -> None:
-    first, second, third = lease_of("first"), lease_of("second"), lease_of("third")
-    first.take()
-    first.record(FREE)
-    first.record_request("t4-small")
-    variables.over.add("first")
-    second.take()
-    second.record_request("a10g-small")
-    variables.over.add("second")
-    assert third.take() is None
-    assert third.previous(on("t4-small")) == FREE
+def test_a_recorded_state_is_held_to_the_limit_of_the_request(hub: HubEmulator, task_log: Any) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    hold(abandoned=True, previous=previous_state(hardware="a100-large"))
+    window = Window(max_hourly_cost=0.5)
+    window.run("snapshot", "restore")
+    assert space.requested_hardware == "cpu-basic"
+    assert "a100-large costs $" in task_log.text
 
 
-def test_a_way_back_that_is_tried_again_has_the_space_to_itself(
-    hub: HubEmulator, variables: Variables, monkeypatch: pytest.MonkeyPatch
+def test_no_restore_puts_back_dearer_hardware_that_the_run_did_not_take_away(
+    hub: HubEmulator, task_log: Any
 ) -> None:
     space = hub.add_space(SPACE)
-    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True)
-    restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot")
-    first = Try(snapshot, restore)
-    first.run(snapshot)
-    HfSpacesHook().request_hardware(SPACE, "t4-small")
-    hub.faults.add(kind="status", status=403, method="POST", path="/hardware")
-    with pytest.raises(Exception, match="403"):
-        first.run(restore)
-    hub.faults.clear()
-    came = []
-    put_back = HfSpacesHook.restore
-
-    def while_another_run_comes(*arguments: Any, **named: Any) -> SpaceRuntime:
-        came.append(lease_of("other").take())
-        return put_back(*arguments, **named)
-
-    monkeypatch.setattr(HfSpacesHook, "restore", while_another_run_comes)
-    first.run(restore)
-    assert [str(holder) for holder in came] == ["task snapshot of run run of DAG dag"]
+    window = Window()
+    window.tasks.ti.xcoms["snapshot", "previous"] = previous_state(hardware="t4-small")
+    window.run("restore")
     assert space.requested_hardware == "cpu-basic"
-    assert variables.values == {}
+    assert "t4-small, which was recorded, costs more" in task_log.text
 
 
-def test_a_way_back_that_cannot_even_look_keeps_nobody_waiting(
-    hub: HubEmulator, variables: Variables
+def test_a_copy_of_a_space_does_not_take_its_originals_lease_for_its_own(hub: HubEmulator) -> None:
+    hub.add_space("acme/original")
+    hub.add_space(SPACE)
+    hook = HfSpacesHook()
+    hold("acme/original")
+    original = branches.Branch("spaces", "acme/original", "airflow-lease")
+    copy = branches.Branch("spaces", SPACE, "airflow-lease")
+    head = hook.client.send(branches.get_head(original))
+    text = hook.client.send(branches.get_file(original, head, "lease.json"))
+    hook.client.send(branches.create_branch(copy))
+    parent = hook.client.send(branches.get_head(copy))
+    hook.client.send(branches.commit_file(copy, "lease.json", text, parent=parent, summary="Copy"))
+    Window().run("snapshot")
+    assert [holder.holder_id != "ab" * 16 for holder in holders()] == [True]
+
+
+def test_a_token_that_may_not_commit_gets_one_sentence_that_says_what_to_do(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    hub.faults.add(kind="status", status=403, method="POST", path="/commit/")
+    with pytest.raises(Exception, match=r"may not write the lease.*write access.*lease=False"):
+        Window().run("snapshot")
+
+
+def test_a_lease_that_cannot_be_given_back_does_not_fail_the_restore(hub: HubEmulator, task_log: Any) -> None:
+    space = hub.add_space(SPACE)
+    window = Window()
+    window.run("snapshot", "upgrade")
+    hub.faults.add(kind="status", status=403, method="POST", path="/commit/")
+    window.run("restore")
+    assert space.requested_hardware == "cpu-basic"
+    assert "could not be given back" in task_log.text
+
+
+def test_the_leases_of_many_spaces_can_be_kept_in_one_repository(
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = hub.add_space(SPACE)
+    hub.add_repository("acme/airflow-leases", "dataset")
+    extra = connection(hub, lease_repo="datasets/acme/airflow-leases")
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", extra)
+    Window().run("snapshot", "upgrade", "restore")
+    assert space.requested_hardware == "cpu-basic"
+    written = {each.path for each in hub.requests if "/commit/" in each.path}
+    assert written == {"/api/datasets/acme/airflow-leases/commit/acme--whisper--airflow-lease"}
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "reset", "after": True, "times": 2}, {"kind": "late", "seconds": 30, "times": 1}]
+)
+def test_lost_and_late_commits_are_settled_by_reading(hub: HubEmulator, fault: dict[str, Any]) -> None:
+    space = hub.add_space(SPACE)
+    hub.faults.add(method="POST", path="/commit/", **fault)
+    Window().run("snapshot", "upgrade", "restore")
+    assert space.requested_hardware == "cpu-basic"
+    assert holders() == ()
+
+
+def test_a_deferred_snapshot_carries_its_deadline_in_the_triggers_event(
+    hub: HubEmulator, airflow: AirflowWithoutServer
 ) -> None:
     hub.add_space(SPACE)
-    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True)
-    restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot")
-    first = Try(snapshot, restore)
-    first.run(snapshot)
-    hub.faults.add(kind="status", status=403, path="/runtime")
-    with pytest.raises(Exception, match="403"):
-        first.run(restore)
-    assert lease_of("other").take() is None
-
-
-def test_a_snapshot_that_fails_keeps_nobody_waiting(hub: HubEmulator, variables: Variables) -> None:
-    hub.add_space(SPACE)
-    hub.faults.add(kind="status", status=403, path="/runtime")
-    with pytest.raises(Exception, match="403"):
-        Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True))
-    assert lease_of("other").take() is None
-
-
-def test_a_space_that_turns_out_static_is_given_back(hub: HubEmulator, variables: Variables) -> None:
-    hub.add_space(SPACE, sdk="static")
-    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True)
-    restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot")
-    only = Try(snapshot, restore)
-    only.run(snapshot)
-    only.run(restore)
-    assert variables.values == {}
-
-
-def test_a_pause_that_could_not_be_put_back_is_put_back_by_the_next_run(
-    hub: HubEmulator, variables: Variables
-) -> None:
-    space = hub.add_space(SPACE, hardware="a10g-small", stage="PAUSED")
-    snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True)
-    upgrade = RequestHardwareOperator(
-        task_id="upgrade", repo_id=SPACE, hardware="t4-small", lease_task="snapshot", poll_interval=0.05
+    airflow.remember(hold(), OTHER)
+    snapshot = SnapshotSpaceOperator(
+        task_id="snapshot",
+        repo_id=SPACE,
+        lease=True,
+        lease_timeout=0.2,
+        lease_poll_interval=0.05,
+        deferrable=True,
     )
-    restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot")
-    first, following = Try(snapshot, upgrade, restore), Try(snapshot, upgrade, restore)
-    first.run(snapshot)
-    first.run(upgrade)
-    restore.hook.client.retry = RetryPolicy(total=0)
-    hub.faults.add(kind="status", status=503, path="/pause")
-    with pytest.raises(HubUnavailable):
-        first.run(restore)
-    hub.faults.clear()
-    assert (space.requested_hardware, space.stage == "PAUSED") == ("a10g-small", False)
-    following.ti.run_id = "following"
-    following.run(snapshot)
-    following.run(restore)
+    with pytest.raises(Exception, match="still leased after 0 seconds"):
+        Try(snapshot).run_deferred(snapshot)
+
+
+@pytest.mark.parametrize("dormant", ["SLEEPING", "RUNTIME_ERROR"])
+def test_a_space_that_cost_nothing_before_costs_nothing_afterwards(hub: HubEmulator, dormant: str) -> None:
+    space = hub.add_space(SPACE, hardware="a10g-small", sleep_time=172_800, stage=dormant)
+    Window().run("snapshot", "upgrade", "restore")
     assert (space.requested_hardware, space.stage) == ("a10g-small", "PAUSED")
-    assert variables.values == {}
+    assert not hub.bill(SPACE).running
+
+
+@pytest.mark.parametrize("hub_time", [{"speed": 0, "seconds_per_request": 600}])
+def test_a_sleeping_space_can_be_put_to_sleep_again_with_its_own_sleep_time(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE, hardware="a10g-small", sleep_time=172_800, stage="SLEEPING")
+    Window(restore_dormant="sleep").run("snapshot", "upgrade", "restore")
+    assert (space.requested_hardware, space.stage, space.sleep_time) == ("a10g-small", "SLEEPING", 172_800)

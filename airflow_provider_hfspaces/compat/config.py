@@ -13,7 +13,7 @@ __all__ = [
     "default_deferrable",
     "fleet_page_url",
     "has_fleet_page",
-    "lease_settle",
+    "lease_repository",
     "quota_share",
 ]
 
@@ -51,9 +51,10 @@ def connections_of_config() -> list[str]:
     return [each.strip() for each in names.split(",") if each.strip()]
 
 
-def lease_settle() -> float:
-    """Return ``[hf_spaces] lease_settle`` in seconds."""
-    return float(_conf().getfloat(SECTION, "lease_settle", fallback=float(_default("lease_settle"))))
+def lease_repository() -> str | None:
+    """Return ``[hf_spaces] lease_repo``, which keeps all leases; ``None`` for each Space's own repository."""
+    name = _conf().get(SECTION, "lease_repo", fallback=_default("lease_repo")) or ""
+    return name.strip() or None
 
 
 def _conf() -> Any:

@@ -37,12 +37,15 @@ class ConnectionSettings:
     :ivar namespace: the owner of Spaces that are given by their name alone; ``None`` if there is no default.
     :ivar timeout: seconds without a byte after which an answer counts as lost; 30 by default.
     :ivar allow_http: whether the token may be sent unencrypted to another host; ``False`` by default.
+    :ivar lease_repo: the repository that keeps the leases of all Spaces; ``None`` if the connection names
+        none.
     """
 
     endpoint: str
     namespace: str | None
     timeout: float
     allow_http: bool
+    lease_repo: str | None = None
 
     @classmethod
     def from_connection(cls, connection: Any) -> ConnectionSettings:
@@ -58,6 +61,7 @@ class ConnectionSettings:
             namespace=str(extra.get("namespace") or "").strip() or None,
             timeout=_seconds(extra.get("timeout"), connection.conn_id),
             allow_http=allow_http,
+            lease_repo=str(extra.get("lease_repo") or "").strip() or None,
         )
 
 

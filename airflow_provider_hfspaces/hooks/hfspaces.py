@@ -17,6 +17,7 @@ from airflow_provider_hfspaces.hooks.settings import SettingsHook
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.desired import (
     HURRIED,
+    Activity,
     Patience,
     describe,
     plan_change,
@@ -25,6 +26,7 @@ from airflow_provider_hfspaces.hub.desired import (
     restored_state,
 )
 from airflow_provider_hfspaces.hub.errors import HubConflict
+from airflow_provider_hfspaces.hub.lease.actions import guarded
 from airflow_provider_hfspaces.hub.models import DuplicatedSpace, SpaceRuntime, Volume
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
@@ -32,6 +34,7 @@ from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, Wait
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.client import HubClient
+    from airflow_provider_hfspaces.hub.http.sequence import Steps
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
 __all__ = ["HfSpacesHook", "describe"]
@@ -108,6 +111,9 @@ class HfSpacesHook(SettingsHook):
         runtime: SpaceRuntime | None = None,
         *,
         fallback: str = "cpu-basic",
+        activity: Activity | None = None,
+        check: Callable[[], Steps[Any]] | None = None,
+        retried: frozenset[int] = frozenset(),
         client: HubClient | None = None,
     ) -> SpaceRuntime:
         """Restore hardware, sleep time, replicas and pause; no request for what has not changed.
@@ -118,18 +124,22 @@ class HfSpacesHook(SettingsHook):
 
         :param runtime: the current runtime, if it is known.
         :param fallback: a flavor.
+        :param activity: whether the Space should run afterwards, by default as in the snapshot.
+        :param check: steps before each request that changes something; what they raise ends the restore.
+        :param retried: statuses for which the Space stays as it is, because a later try follows.
         :param client: send with this client; for a signal handler, which has no time and no later try.
         :raises RestoreRejected: after the fallback or the pause.
         """
         steps = plan_restore(
-            restored_state(snapshot),
+            restored_state(snapshot, activity),
             runtime,
             fallback=fallback,
             is_last_try=client is not None,
+            retried=retried,
             patience=Patience() if client is None else HURRIED,
             log=self.log,
         )
-        return self.execute(steps, client)
+        return self.execute(guarded(steps, check) if check else steps, client)
 
     def duplicate(
         self,

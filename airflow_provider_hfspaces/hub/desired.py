@@ -200,6 +200,7 @@ def plan_restore(
     *,
     fallback: str = "cpu-basic",
     is_last_try: bool = False,
+    retried: frozenset[int] = frozenset(),
     patience: Patience = Patience(),
     log: Any = module_log,
 ) -> Steps[SpaceRuntime]:
@@ -209,6 +210,7 @@ def plan_restore(
     too, the Space is paused, because a paused Space costs nothing.
 
     :param fallback: a flavor. An unknown one is checked against the Hub's list before anything changes.
+    :param retried: statuses of a rejection that a later try may not meet again; the Space stays where it is.
     :param is_last_try: pause the Space too if the Hub fails to move it, because nobody tries again.
     :raises InvalidHardware: if the Hub does not offer the fallback.
     :raises RestoreRejected: after the fallback or the pause, saying which.
@@ -223,6 +225,8 @@ def plan_restore(
     try:
         runtime = yield from _move_hardware(desired, runtime, patience, log)
     except HubError as rejection:
+        if rejection.status in retried:
+            raise
         outcome = yield from _end_the_bill(desired, runtime, rejection, fallback, is_last_try, patience, log)
         raise outcome from None
     failure: HubError | None = None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.server import callback_may_read_xcoms, callback_xcom
 from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.http.sequence import execute
+from airflow_provider_hfspaces.hub.lease.actions import check_free
+from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, Standing, is_free
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.notifications.occasion import run_of
 from airflow_provider_hfspaces.operators.hardware import (
@@ -16,7 +21,12 @@ from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     SnapshotSpaceOperator,
 )
-from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease, previous_of
+from airflow_provider_hfspaces.state.leases import Owners, describe_holder, lease_store
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.http.sequence import Steps
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = ["Past", "look_back"]
 
@@ -30,40 +40,103 @@ class Past:
 
     :ivar snapshot: what was there; ``None`` if nobody recorded it.
     :ivar source: who recorded it.
-    :ivar leased_by: another run that has the Space to itself now, and will put it back.
+    :ivar leased_by: another run that holds the lease and will restore the Space.
+    :ivar is_leased: whether the lease itself knows what to restore.
+    :ivar check: steps before each request, which stop the restore if another run takes the lease.
     """
 
     snapshot: SpaceSnapshot | None = None
     source: str = ""
     leased_by: str | None = None
+    is_leased: bool = False
+    check: Callable[[], Steps[Any]] | None = None
+
+    def is_dearer_than(self, runtime: SpaceRuntime) -> bool:
+        """Whether a record that is not the lease's would put a Space on free hardware on paid hardware."""
+        if self.is_leased or self.snapshot is None:
+            return False
+        return runtime.configured_hardware in FREE_HARDWARE and self.snapshot.hardware not in FREE_HARDWARE
+
+
+@dataclass(frozen=True)
+class _Lease:
+    """The lease of a Space as a callback sees it."""
+
+    leased_by: str | None
+    snapshot: SpaceSnapshot | None
+    source: str
+    check: Callable[[], Steps[Any]]
 
 
 def look_back(
-    context: Mapping[str, Any], repo_id: str, from_task: str | None, log: Any, *, in_triggerer: bool = False
+    context: Mapping[str, Any],
+    repo_id: str,
+    from_task: str | None,
+    log: Any,
+    *,
+    hook: HfSpacesHook,
+    timeout: float,
+    in_triggerer: bool = False,
 ) -> Past:
-    """Look for what was there: in the XComs of this run, then in the Space's lease.
+    """Look for the state to restore: in the Space's lease and in the XComs of this run.
 
-    Blocks while Airflow answers.
+    Blocks while Airflow and the Hub answer.
 
     :param from_task: id of the task that recorded it; ``None`` for any.
+    :param timeout: seconds for which the Hub is asked about the lease.
     """
-    holder: LeaseHolder | None = _attempt(log, "the lease", _holder, repo_id)
-    is_ours = holder is not None and (holder.dag_id, holder.run_id) == run_of(context)
-    if holder and not is_ours and not holder.abandoned:
-        return Past(leased_by=str(holder))
+    lease: _Lease | None = _attempt(log, "the lease", _read_lease, context, repo_id, hook, timeout)
+    check = lease.check if lease else None
+    if lease is not None and lease.leased_by is not None:
+        return Past(leased_by=lease.leased_by)
     if callback_may_read_xcoms(context, in_triggerer=in_triggerer):
         found: Past | None = _attempt(
             log, "the XComs of the run", _from_xcoms, context, repo_id, from_task, log
         )
         if found:
-            return found
+            return replace(found, is_leased=bool(lease and lease.snapshot), check=check)
     elif from_task:
         log.warning("Airflow lets this kind of callback read no XComs: task %r is not asked.", from_task)
-    if is_ours:
-        snapshot = _attempt(log, "the lease", previous_of, repo_id)
-        if snapshot and _is_usable(snapshot, repo_id):
-            return Past(snapshot, "the lease of this run")
-    return Past()
+    if lease is not None and lease.snapshot is not None and _is_usable(lease.snapshot, repo_id):
+        return Past(lease.snapshot, lease.source, is_leased=True, check=check)
+    return Past(check=check)
+
+
+def _read_lease(context: Mapping[str, Any], repo_id: str, hook: HfSpacesHook, timeout: float) -> _Lease:
+    """Who holds the Space: this run, a run that is over, or one that restores the Space itself."""
+    store, owners = lease_store(hook, repo_id), Owners()
+    with hook.client_within(timeout) as client:
+        record, _ = execute(store.read(), client.send)
+    standings: dict[str, Standing] = {}
+    source = "the lease of this run"
+    for holder in record.holders:
+        owner = owners.owner(holder)
+        if owner is not None and (owner.dag_id, owner.run_id) == run_of(context):
+            standings[holder.holder_id] = Standing.OWN
+            continue
+        standings[holder.holder_id] = standing = owners.judge(holder)
+        if owners.is_unanswered:
+            # This callback may not ask Airflow: the lease may be that of its own run.
+            standings[holder.holder_id] = Standing.OWN
+            source = "the lease of the Space"
+        elif is_free(holder, standing, datetime.now(timezone.utc)):
+            source = "the lease of a run that is over"
+
+    def judge(holder: LeaseHolder) -> Standing:
+        return standings.get(holder.holder_id, Standing.UNKNOWN)
+
+    def check() -> Steps[Any]:
+        return check_free(store, judge, datetime.now(timezone.utc))
+
+    current = record.current
+    if current is None:
+        return _Lease(None, None, "", check)
+    standing = judge(current)
+    if standing is not Standing.OWN and not is_free(current, standing, datetime.now(timezone.utc)):
+        return _Lease(describe_holder(current, owners), None, "", check)
+    previous = record.holders[0].previous
+    snapshot = SpaceSnapshot.from_dict({**previous, "repo_id": repo_id}) if previous else None
+    return _Lease(None, snapshot, source, check)
 
 
 def _attempt(log: Any, what: str, look: Any, *arguments: Any) -> Any:
@@ -136,7 +209,3 @@ def _usable(said: Any, repo_id: str) -> SpaceSnapshot | None:
 
 def _is_usable(snapshot: SpaceSnapshot, repo_id: str) -> bool:
     return snapshot.is_of(repo_id) and snapshot.hardware is not None
-
-
-def _holder(repo_id: str) -> LeaseHolder | None:
-    return SpaceLease(repo_id, LeaseHolder("", "", "")).holder()

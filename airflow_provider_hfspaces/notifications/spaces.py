@@ -90,7 +90,7 @@ class SpaceNotifier(BaseNotifier):
         hook = HfSpacesHook(self.hf_spaces_conn_id)
         try:
             repo_id = hook.repo_id(self.repo_id)
-            steps = self.steps(repo_id, context)
+            steps = self.steps(repo_id, context, hook)
             with hook.client_within(self.timeout) as client:
                 execute(steps, client.send)
         except Exception as error:
@@ -102,14 +102,16 @@ class SpaceNotifier(BaseNotifier):
         try:
             await hook.read_connection()
             repo_id = hook.repo_id(self.repo_id)
-            steps = await in_thread(self.steps, repo_id, context, True)
+            steps = await in_thread(self.steps, repo_id, context, hook, True)
             async with await hook.async_client(within=self.timeout) as client:
                 await aexecute(steps, client.send)
         except Exception as error:
             self._tell(error, context, hook, in_triggerer=True)
 
     @abstractmethod
-    def steps(self, repo_id: str, context: Mapping[str, Any], in_triggerer: bool = False) -> Steps[None]:
+    def steps(
+        self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
+    ) -> Steps[None]:
         """What to do, after all that has to be asked of Airflow for it has been asked."""
 
     def _tell(
@@ -158,7 +160,9 @@ class PauseSpaceNotifier(SpaceNotifier):
 
     failed = "Space {repo_id} was not paused and may go on costing money: pause it at {page}"
 
-    def steps(self, repo_id: str, context: Mapping[str, Any], in_triggerer: bool = False) -> Steps[None]:
+    def steps(
+        self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
+    ) -> Steps[None]:
         from airflow_provider_hfspaces.notifications.occasion import occasion
         from airflow_provider_hfspaces.notifications.steps import pausing
 
@@ -205,12 +209,22 @@ class RestoreHardwareNotifier(SpaceNotifier):
         self.from_task: str | None = getattr(from_task, "task_id", from_task)
         self.fallback = fallback
 
-    def steps(self, repo_id: str, context: Mapping[str, Any], in_triggerer: bool = False) -> Steps[None]:
+    def steps(
+        self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
+    ) -> Steps[None]:
         from airflow_provider_hfspaces.notifications.occasion import occasion
         from airflow_provider_hfspaces.notifications.past import look_back
         from airflow_provider_hfspaces.notifications.steps import restoring
 
-        past = look_back(context, repo_id, self.from_task, self.log, in_triggerer=in_triggerer)
+        past = look_back(
+            context,
+            repo_id,
+            self.from_task,
+            self.log,
+            hook=hook,
+            timeout=self.timeout,
+            in_triggerer=in_triggerer,
+        )
         return restoring(repo_id, past, self.fallback, occasion(context), self.log)
 
 

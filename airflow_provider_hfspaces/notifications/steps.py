@@ -13,6 +13,7 @@ from airflow_provider_hfspaces.hub.desired import (
     restored_state,
 )
 from airflow_provider_hfspaces.hub.http.sequence import Steps
+from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased, guarded
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.notifications.past import Past
 
@@ -44,12 +45,26 @@ def restoring(repo_id: str, past: Past, fallback: str, why: str, log: Any) -> St
     if before.is_static:
         log.info("Space %s is static: there is no hardware to restore.", repo_id)
         return
+    if past.is_dearer_than(before):
+        log.warning(
+            "Space %s is on %s and stays there: %s, which %s recorded, costs more.",
+            repo_id,
+            before.configured_hardware,
+            past.snapshot.hardware if past.snapshot else None,
+            past.source,
+        )
+        return
     if past.snapshot is not None:
         source, desired = past.source, restored_state(past.snapshot)
     else:
         source = f"the fallback, for nothing was recorded about Space {repo_id} in this run"
         desired = DesiredState(repo_id, sleep_time=before.sleep_time).on(fallback)
-    after = yield from plan_restore(desired, before, fallback=fallback, is_last_try=True, log=log)
+    plan = plan_restore(desired, before, fallback=fallback, is_last_try=True, log=log)
+    try:
+        after = yield from guarded(plan, past.check) if past.check else plan
+    except SpaceLeased:
+        log.warning("Space %s was leased by another run just now: left alone.", repo_id)
+        return
     if after is before:
         log.info("Space %s is %s, as it was before: there is nothing to restore.", repo_id, describe(after))
         return

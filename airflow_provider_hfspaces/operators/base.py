@@ -229,6 +229,7 @@ class WaitingOperator(SpaceOperator):
         answer: SpaceRuntime | None = None,
         grace: float = 30.0,
         put_back: SpaceSnapshot | None = None,
+        lease_holder: str | None = None,
         then: dict[str, Any] | None = None,
     ) -> Any:
         """Wait until a Space reaches a goal, and return what :meth:`waited` makes of it.
@@ -239,6 +240,7 @@ class WaitingOperator(SpaceOperator):
         :param answer: the runtime with which the Hub answered that request.
         :param grace: seconds for which a Space that looks as before the request is only late.
         :param put_back: the snapshot to restore if a user kills the task while it is deferred.
+        :param lease_holder: the holder of the lease under which to restore it.
         :param then: keyword arguments for :meth:`waited`, as plain JSON.
         :raises SpaceWaitError: after the last lines of the Space's own log, if its build or app failed.
         """
@@ -256,7 +258,7 @@ class WaitingOperator(SpaceOperator):
                 grace=grace,
                 before=before.to_dict() if before else None,
                 answer=answer.to_dict() if answer else None,
-                put_back=put_back.to_dict() if put_back else None,
+                put_back={**put_back.to_dict(), "lease_holder": lease_holder} if put_back else None,
                 then=then,
             )
         self._log_wait(repo_id, goal, timeout, "in this worker")

@@ -1,67 +1,92 @@
-"""Leases: which run of which DAG has a Space to itself, and what was there before it came.
+"""Leases as Airflow's tasks use them: which task of which run holds the lease of a Space.
 
-A lease is a record in an Airflow Variable, ``hf_spaces_lease:owner:name``. All that this needs of
-Airflow is that a Variable can be read and written, which tasks can in every version. Two runs that
-want a free Space at the same moment are told apart by time (Fischer's algorithm): each writes its
-name, waits for a few seconds, and has the lease if its name is still there.
+The lease itself is on the Hub, see :mod:`airflow_provider_hfspaces.hub.lease`. It names its holder by a
+random id only. The task that the id stands for is in a Variable of this Airflow, ``hf_spaces_lease_`` and the
+id. Only the holder writes it, and always with the same content: a late or repeated write does no harm.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from itertools import takewhile
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.config import lease_settle
-from airflow_provider_hfspaces.compat.server import delete_variable, get_variable, is_run_over, set_variable
+from airflow_provider_hfspaces.compat.runs import FINAL_STATES, is_dag_paused, is_run_over, task_states
+from airflow_provider_hfspaces.compat.server import delete_variable, get_variable, in_thread, set_variable
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.models import SpaceRuntime
-    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.http.sequence import Steps
+    from airflow_provider_hfspaces.hub.lease.actions import SpaceLease, Taken
+    from airflow_provider_hfspaces.hub.lease.record import Judge, LeaseHolder, LeaseRecord, Standing
+    from airflow_provider_hfspaces.hub.lease.store import LeaseStore
 
-__all__ = ["LeaseHolder", "SpaceLease", "previous_of", "variable_name"]
+__all__ = [
+    "AirflowLease",
+    "LeaseOwner",
+    "Owners",
+    "describe_holder",
+    "lease_store",
+    "new_lease",
+    "undo_check",
+    "used_lease",
+    "variable_name",
+]
 
 log = logging.getLogger(__name__)
 
-_DESCRIPTION = "Kept by airflow-provider-hfspaces: which run has this Space to itself, and what was there."
+_DESCRIPTION = "Kept by airflow-provider-hfspaces while this task's run holds the lease of a Space."
 
 
 @dataclass(frozen=True)
-class LeaseHolder:
-    """A task that holds a lease, for its run.
+class LeaseOwner:
+    """The task instance that holds a lease for its run.
 
-    :ivar previous: what was there before, as ``SpaceSnapshot.to_dict()`` has it; ``None`` until
-        the holder has looked.
-    :ivar asked: the hardware that has been asked for since, by it or by those it took the lease over from.
-    :ivar abandoned: whether the holder could not put the Space back.
+    :ivar map_index: -1 for a task that is not mapped.
+    :ivar restore_tasks: ids of the tasks that restore the Space and give the lease back.
     """
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int = -1
-    previous: dict[str, Any] | None = None
-    asked: list[str] = field(default_factory=list)
-    abandoned: bool = False
+    restore_tasks: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, ti: Any, task_id: str | None = None) -> LeaseHolder:
-        """The task instance that runs, or another task of its run with the same map index."""
+    def from_task_instance(cls, ti: Any, task_id: str | None = None, restore_tasks: Any = ()) -> LeaseOwner:
+        """The task instance itself, or another task of its run with the same map index."""
         map_index = ti.map_index if ti.map_index is not None else -1
-        return cls(ti.dag_id, ti.run_id, task_id or ti.task_id, map_index)
+        return cls(ti.dag_id, ti.run_id, task_id or ti.task_id, map_index, tuple(restore_tasks))
 
-    def is_same(self, other: LeaseHolder) -> bool:
+    @classmethod
+    def from_dict(cls, payload: Any) -> LeaseOwner | None:
+        """Read :meth:`to_dict`; ``None`` for anything else."""
+        try:
+            return cls(**{**payload, "restore_tasks": tuple(payload["restore_tasks"])})
+        except (TypeError, KeyError):
+            return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {**asdict(self), "restore_tasks": list(self.restore_tasks)}
+
+    def is_same(self, other: LeaseOwner) -> bool:
         """Whether both are the same task of the same run."""
         return self._key == other._key
 
-    def surrounds(self, other: LeaseHolder) -> bool:
+    def is_same_run(self, other: LeaseOwner) -> bool:
+        """Whether both are in the same run of the same DAG."""
+        return (self.dag_id, self.run_id) == (other.dag_id, other.run_id)
+
+    def surrounds(self, other: LeaseOwner) -> bool:
         """Whether the other is in a task group inside this one's, in the same run."""
         group, inner = self.task_id.rpartition(".")[0], other.task_id.rpartition(".")[0]
-        same_run = (self.dag_id, self.run_id) == (other.dag_id, other.run_id)
-        return same_run and self.map_index in (-1, other.map_index) and inner.startswith(f"{group}.")
+        mapped_alike = self.map_index in (-1, other.map_index)
+        return self.is_same_run(other) and mapped_alike and inner.startswith(f"{group}.")
 
     def __str__(self) -> str:
         mapped = f" [{self.map_index}]" if self.map_index >= 0 else ""
@@ -72,185 +97,258 @@ class LeaseHolder:
         return self.dag_id, self.run_id, self.task_id, self.map_index
 
 
-class SpaceLease:
-    """The lease of one Space, as one task sees it.
+class Owners:
+    """What this Airflow knows about the holders of leases.
 
-    :param repo_id: the Space, as ``owner/name``.
-    :param me: who asks.
+    :param me: the task that asks; ``None`` for one that holds no lease, such as a fleet operator.
+    :ivar is_unanswered: whether Airflow has failed to answer, as some callbacks may not ask it.
     """
 
-    def __init__(self, repo_id: str, me: LeaseHolder) -> None:
-        self.repo_id = repo_id
+    def __init__(self, me: LeaseOwner | None = None) -> None:
         self.me = me
-        self._name = variable_name(repo_id)
+        self.is_unanswered = False
+        self._known: dict[str, LeaseOwner] = {}
 
-    def take(self) -> LeaseHolder | None:
-        """Try once to take the lease.
+    def owner(self, holder: LeaseHolder) -> LeaseOwner | None:
+        """The task that holds the lease; ``None`` if this Airflow does not know it."""
+        if holder.holder_id not in self._known:
+            try:
+                owner = LeaseOwner.from_dict(get_variable(variable_name(holder.holder_id)))
+            except Exception as error:
+                log.warning("Airflow does not say who holder %s is: %s", holder.holder_id, error)
+                self.is_unanswered = True
+                return None
+            if owner is None:
+                return None
+            self._known[holder.holder_id] = owner
+        return self._known[holder.holder_id]
 
-        A lease is free when nobody has it, when the run that has it is over, and when its holder
-        could not put the Space back. What was there before such a holder came is taken over with
-        the lease: see :meth:`previous`.
+    def judge(self, holder: LeaseHolder) -> Standing:
+        """What this Airflow knows about a holder, for :mod:`airflow_provider_hfspaces.hub.lease`."""
+        from airflow_provider_hfspaces.hub.lease.record import Standing
 
-        :returns: ``None`` if the lease is ours, or else who has it.
-        """
-        began = time.monotonic()
-        holders = self._read()
-        kept = _before(self.me, holders)
-        if len(kept) < len(holders):
-            mine = replace(holders[len(kept)], abandoned=False)
-            return self._write_and_settle([*kept, mine], began)
-        left: list[LeaseHolder] = []
-        while holders and holders[-1].abandoned:
-            left.insert(0, holders.pop())
-        if holders and not holders[-1].surrounds(self.me):
-            if not self._is_over(holders[0]):
-                return holders[-1]
-            left, holders = [*holders, *left], []
-        mine = self._take_over(left) if left else self.me
-        return self._write_and_settle([*holders, mine], began)
-
-    def reclaim(self) -> LeaseHolder | None:
-        """Have the lease again after :meth:`abandon`, so that nobody takes it in the middle of another try.
-
-        :returns: ``None`` if nobody else has it, or else who has.
-        """
-        mine = self._find()
-        if mine is None:
-            return self.holder()
-        return self.take() if mine.abandoned else None
-
-    def is_held(self) -> bool:
-        """Whether the lease is ours."""
-        return self._find() is not None
-
-    def holder(self) -> LeaseHolder | None:
-        """Who has the lease, if anybody."""
-        holders = self._read()
-        return holders[-1] if holders else None
-
-    def previous(self, runtime: SpaceRuntime) -> SpaceSnapshot | None:
-        """What was there before the first who holds this lease, or held it and did not put it back.
-
-        :param runtime: what is there now: hardware that no holder has asked for is not theirs to
-            put back.
-        """
-        mine = self._find()
-        if mine is None or runtime.configured_hardware not in mine.asked:
-            return None
-        return _snapshot(mine.previous)
-
-    def recorded(self) -> SpaceSnapshot | None:
-        """What :meth:`record` has written down."""
-        mine = self._find()
-        return _snapshot(mine.previous) if mine else None
-
-    def record(self, previous: SpaceSnapshot) -> None:
-        """Write down what was there before, for whoever has to put it back."""
-        self._change(previous=previous.to_dict(), asked=[])
-
-    def record_request(self, hardware: str) -> None:
-        """Write down which hardware is going to be asked for."""
-        mine = self._find()
-        # Whoever dies between this and the request has left the Space on what was asked for before.
-        if mine is not None and hardware not in mine.asked:
-            self._change(asked=[*mine.asked, hardware])
-
-    def abandon(self) -> None:
-        """Leave what could not be put back to the next holder; nothing is left where nothing was recorded."""
-        mine = self._find()
-        if mine is not None and mine.previous is None:
-            self.give_back()
-        else:
-            self._change(abandoned=True)
-
-    def give_back(self) -> None:
-        """End the lease, if it is ours."""
-        holders = self._read()
-        kept = _before(self.me, holders)
-        if len(kept) == len(holders):
-            return
-        if kept:
-            self._write(kept)
-        else:
-            delete_variable(self._name)
-
-    def _find(self) -> LeaseHolder | None:
-        return next((holder for holder in self._read() if holder.is_same(self.me)), None)
-
-    def _change(self, **changes: Any) -> None:
-        holders = self._read()
-        changed = [replace(each, **changes) if each.is_same(self.me) else each for each in holders]
-        if changed != holders:
-            self._write(changed)
-
-    def _take_over(self, left: list[LeaseHolder]) -> LeaseHolder:
-        for each in left:
-            log.warning("The lease of Space %s is left over from %s.", self.repo_id, each)
-        asked = dict.fromkeys(hardware for each in left for hardware in each.asked)
-        return replace(self.me, previous=left[0].previous, asked=list(asked))
-
-    def _is_over(self, holder: LeaseHolder) -> bool:
-        if (holder.dag_id, holder.run_id) == (self.me.dag_id, self.me.run_id):
-            return False
+        owner = self.owner(holder)
+        if owner is None:
+            return Standing.UNKNOWN
+        if self.me is not None and owner.is_same(self.me):
+            return Standing.OWN
         try:
-            return is_run_over(holder.dag_id, holder.run_id)
+            if self._is_over(owner):
+                return Standing.OVER
         except Exception as error:
-            log.warning("Airflow does not say whether run %s is over: %s", holder.run_id, error)
+            log.warning("Airflow does not say whether %s is over: %s", owner, error)
+            return Standing.UNKNOWN
+        return Standing.OUTER if self.me is not None and owner.surrounds(self.me) else Standing.AT_WORK
+
+    def _is_over(self, owner: LeaseOwner) -> bool:
+        in_own_run = self.me is not None and owner.is_same_run(self.me)
+        if not in_own_run and is_run_over(owner.dag_id, owner.run_id):
+            return True
+        if not owner.restore_tasks:
             return False
-
-    def _write_and_settle(self, holders: list[LeaseHolder], began: float) -> LeaseHolder | None:
-        settle = lease_settle()
-        self._write(holders)
-        if time.monotonic() - began > settle / 2:
-            self.abandon()
-            raise TimeoutError(
-                f"Airflow took more than {settle / 2:.1f} seconds to answer about the lease of Space "
-                f"{self.repo_id}, in which another run may have taken it. Try again, or raise [hf_spaces] "
-                f"lease_settle."
-            )
-        time.sleep(settle)
-        found = self._read()
-        return None if found == holders else (found[-1] if found else self.me)
-
-    def _read(self) -> list[LeaseHolder]:
-        return _holders(get_variable(self._name), self.repo_id)
-
-    def _write(self, holders: list[LeaseHolder]) -> None:
-        set_variable(self._name, {"holders": [asdict(holder) for holder in holders]}, _DESCRIPTION)
+        states = task_states(owner.dag_id, owner.run_id, owner.restore_tasks, owner.map_index)
+        # Nothing restores the Space any more: its teardown has ended, or is no task of the run any more.
+        return bool(states) and all(state in FINAL_STATES for state in states.values())
 
 
-def previous_of(repo_id: str) -> SpaceSnapshot | None:
-    """What was on a Space before the lease that somebody holds of it, if anybody does."""
-    holders = _holders(get_variable(variable_name(repo_id)), repo_id)
-    return _snapshot(holders[0].previous) if holders else None
+def describe_holder(holder: LeaseHolder, owners: Owners) -> str:
+    """Who has the lease, since when and until when, for logs and errors."""
+    owner = owners.owner(holder)
+    who = str(owner) if owner else f"another Airflow or script (holder {holder.holder_id})"
+    since = f"{holder.since:%Y-%m-%d %H:%M} UTC"
+    if owner is None:
+        return f"{who} since {since}, until {holder.until:%Y-%m-%d %H:%M} UTC at the latest"
+    paused = None
+    with suppress(Exception):
+        paused = is_dag_paused(owner.dag_id)
+    return f"{who} since {since}" + (", whose DAG is paused" if paused else "")
 
 
-def _before(me: LeaseHolder, holders: list[LeaseHolder]) -> list[LeaseHolder]:
-    """Those that had the lease before me; all of them if I have not got it."""
-    return list(takewhile(lambda holder: not holder.is_same(me), holders))
+def lease_store(hook: HfSpacesHook, repo_id: str) -> LeaseStore:
+    """Where the lease of a Space is kept, as the connection or Airflow's configuration says."""
+    from airflow_provider_hfspaces.compat.config import lease_repository
+    from airflow_provider_hfspaces.hub.lease.store import LeaseStore, lease_branch
+
+    repository = hook.settings.lease_repo or lease_repository()
+    return LeaseStore(repo_id, lease_branch(repo_id, repository))
 
 
-def variable_name(repo_id: str) -> str:
-    """The Airflow Variable that holds the lease of a Space."""
-    # Airflow 3.0 finds no Variable with a slash in its name.
-    return f"hf_spaces_lease:{repo_id.casefold().replace('/', ':')}"
+def new_lease(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner, duration: float) -> AirflowLease:
+    """The lease of a Space for a task that is about to take it."""
+    from airflow_provider_hfspaces.hub.lease.actions import SpaceLease
+
+    lease = SpaceLease(lease_store(hook, repo_id), secrets.token_hex(16), duration=duration)
+    return AirflowLease(hook, lease, Owners(owner))
 
 
-def _holders(record: Any, repo_id: str) -> list[LeaseHolder]:
-    if record is None:
-        return []
-    try:
-        return [LeaseHolder(**holder) for holder in record["holders"]]
-    except (TypeError, KeyError):
-        log.error("The Airflow Variable %s holds no lease and is ignored.", variable_name(repo_id))
-        return []
+def used_lease(hook: HfSpacesHook, taken: Mapping[str, Any] | None, owner: LeaseOwner) -> AirflowLease | None:
+    """The lease that another task of this run has taken.
 
+    :param taken: what that task pushed, from :meth:`AirflowLease.to_dict`.
+    :param owner: that task.
+    """
+    from airflow_provider_hfspaces.hub.lease.actions import SpaceLease
 
-def _snapshot(previous: Mapping[str, Any] | None) -> SpaceSnapshot | None:
-    from airflow_provider_hfspaces.hub.checks import InvalidInput
-    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-
-    try:
-        return SpaceSnapshot.from_dict(previous) if previous else None
-    except InvalidInput:
+    if not isinstance(taken, Mapping) or not {"repo_id", "holder", "duration"} <= set(taken):
         return None
+    store = lease_store(hook, str(taken["repo_id"]))
+    lease = SpaceLease(store, str(taken["holder"]), duration=float(taken["duration"]))
+    return AirflowLease(hook, lease, Owners(owner))
+
+
+class AirflowLease:
+    """A lease of the Hub, used by a task: the steps of :class:`SpaceLease`, executed by the hook.
+
+    :ivar lease: the lease on the Hub.
+    :ivar owners: what this Airflow knows about its holders.
+    """
+
+    def __init__(self, hook: HfSpacesHook, lease: SpaceLease, owners: Owners) -> None:
+        self.hook = hook
+        self.lease = lease
+        self.owners = owners
+        self.repo_id = lease.repo_id
+
+    @property
+    def judge(self) -> Judge:
+        """Who is who among the holders. A holder with the own id is the caller, whatever Airflow knows."""
+        from airflow_provider_hfspaces.hub.lease.record import Standing
+
+        def judged(holder: LeaseHolder) -> Standing:
+            return Standing.OWN if holder.holder_id == self.lease.holder_id else self.owners.judge(holder)
+
+        return judged
+
+    def take(self) -> Taken | LeaseHolder:
+        """Take the lease, or return the holder to wait for. See :meth:`SpaceLease.take`."""
+        return self.hook.execute(self._take())
+
+    def _take(self) -> Steps[Taken | LeaseHolder]:
+        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, grant
+        from airflow_provider_hfspaces.state.old_leases import move_old_lease
+
+        record, version = yield from self.lease.store.read()
+        if version is None:
+            record = yield from move_old_lease(self.lease.store)
+        self.adopt(record)
+        decision = grant(record, self.judge, _now())
+        if isinstance(decision, LeaseHolder):
+            return decision
+        if decision.own is None:
+            self._remember_owner()
+        try:
+            outcome = yield from self.lease.take(self.judge)
+        except HubError as error:
+            if error.permanent and decision.own is None:
+                # The Hub rejected the request, so that no record can name this holder later.
+                self._forget_owner()
+            raise
+        if not isinstance(outcome, LeaseHolder):
+            self._forget(decision.inherited)
+        return outcome
+
+    def _forget_owner(self) -> None:
+        with suppress(Exception):
+            delete_variable(variable_name(self.lease.holder_id))
+
+    def _forget(self, holders: Iterable[LeaseHolder]) -> None:
+        """Delete what this Airflow knows about holders that are no longer in the record."""
+        for holder in holders:
+            if self.owners.owner(holder) is not None:
+                with suppress(Exception):
+                    delete_variable(variable_name(holder.holder_id))
+
+    def adopt(self, record: LeaseRecord) -> LeaseHolder | None:
+        """Find the own entry in a record: by the id, or by the task that an earlier try took it for."""
+        for holder in record.holders:
+            owner = self.owners.owner(holder) if holder.holder_id != self.lease.holder_id else None
+            if owner is not None and self.owners.me is not None and owner.is_same(self.owners.me):
+                self.lease.holder_id = holder.holder_id
+        return record.find(self.lease.holder_id)
+
+    def _remember_owner(self) -> None:
+        if self.owners.me is not None:
+            set_variable(variable_name(self.lease.holder_id), self.owners.me.to_dict(), _DESCRIPTION)
+
+    def announce(self, hardware: str, sleep_time: int | None) -> LeaseHolder:
+        """Announce a hardware request. See :meth:`SpaceLease.announce`."""
+        return self.hook.execute(self.lease.announce(hardware, sleep_time))
+
+    def read(self) -> LeaseRecord:
+        """The record as it is now."""
+        return self.hook.execute(self.lease.record())
+
+    def abandon(self, hardware: str | None = None) -> None:
+        """Leave what could not be restored to the next holder, if the Hub can be reached."""
+        try:
+            self.hook.execute(self.lease.abandon(hardware))
+        except Exception as error:
+            log.warning(
+                "The lease of Space %s could not be abandoned: %s It is free when this run is over.",
+                self.repo_id,
+                error,
+            )
+
+    def give_back(self) -> LeaseHolder | None:
+        """End the lease, if the Hub can be reached.
+
+        :returns: the holder that took the lease over before that, if there is one.
+        """
+        try:
+            other = self.hook.execute(self.lease.give_back())
+        except Exception as error:
+            log.warning(
+                "The lease of Space %s could not be given back: %s It is free when this task is over.",
+                self.repo_id,
+                error,
+            )
+            return None
+        self._forget_owner()
+        return other
+
+    def to_dict(self, fence: int) -> dict[str, Any]:
+        """For an XCom, from which the other tasks of the run know the lease: :func:`used_lease`."""
+        return {
+            "repo_id": self.repo_id,
+            "holder": self.lease.holder_id,
+            "fence": fence,
+            "duration": self.lease.duration,
+        }
+
+    def describe(self, holder: LeaseHolder) -> str:
+        """Who has the lease, for logs and errors."""
+        return describe_holder(holder, self.owners)
+
+
+async def undo_check(
+    hook: HfSpacesHook, repo_id: str, holder_id: str | None, send: Callable[[Any], Awaitable[Any]]
+) -> Callable[[], Steps[Any]]:
+    """The check before each request of an undo in the triggerer.
+
+    Airflow is asked about the present holder here, because a plan on the event loop must not wait for it.
+
+    :param holder_id: the holder under whose lease the request was sent; ``None`` for one without a lease.
+    :returns: steps that raise :class:`SpaceLeased` or :class:`LeaseLost` if another holder has the Space.
+    """
+    from airflow_provider_hfspaces.hub.http.sequence import aexecute
+    from airflow_provider_hfspaces.hub.lease.actions import SpaceLease, check_free
+    from airflow_provider_hfspaces.hub.lease.record import Standing
+
+    store = lease_store(hook, repo_id)
+    if holder_id is not None:
+        return SpaceLease(store, holder_id).confirm
+    standings: dict[str, Standing] = {}
+    record = await aexecute(check_free(store, lambda holder: Standing.OVER, _now()), send)
+    for holder in record.holders:
+        standings[holder.holder_id] = await in_thread(Owners().judge, holder)
+    return lambda: check_free(store, lambda holder: standings.get(holder.holder_id, Standing.UNKNOWN), _now())
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def variable_name(holder_id: str) -> str:
+    """The Airflow Variable that says which task a holder is."""
+    return f"hf_spaces_lease_{holder_id}"

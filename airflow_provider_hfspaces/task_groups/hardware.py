@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["SpaceHardwareTaskGroup"]
 
 
+_HIGHEST_PRIORITY = 2**31 - 1
+"""The highest priority that Airflow's database stores."""
+
+
 class SpaceHardwareTaskGroup(TaskGroup):
     """Put a Space on other hardware for the tasks in this group, and put it back whatever happens to them.
 
@@ -79,8 +83,12 @@ class SpaceHardwareTaskGroup(TaskGroup):
         concurrent runs can take the hardware away from each other.
     :param lease_timeout: maximum number of seconds to wait for other runs (default six hours).
     :param lease_poll_interval: seconds between two looks at the lease (default 30).
-    :param lease_pool: an Airflow pool with one slot, where two runs that ask for the lease at once
-        must be told apart even if Airflow is too slow for ``[hf_spaces] lease_settle``.
+    :param lease_duration: seconds after which the lease expires for those who cannot see whether this run
+        is over, such as another Airflow (default 24 hours). Choose more than your longest run takes.
+    :param restore_pool: the Airflow pool of ``restore`` (default ``default_pool``, whatever ``default_args``
+        say). ``restore`` has a priority above all other tasks in it.
+    :param restore_dormant: what ``restore`` does with a Space on paid hardware that was asleep or had failed
+        before: ``"pause"`` (default), ``"sleep"`` or ``"run"``; see RestoreHardwareOperator.
     :param retries: retries of ``snapshot`` and ``upgrade`` (default 2). A retry of ``upgrade``
         attaches to a change that is under way.
     :param restore_retries: retries of ``restore`` (default 5).
@@ -109,7 +117,9 @@ class SpaceHardwareTaskGroup(TaskGroup):
         lease: bool = True,
         lease_timeout: float = 6 * 3600,
         lease_poll_interval: float = 30,
-        lease_pool: str | None = None,
+        lease_duration: float = 24 * 3600,
+        restore_pool: str = "default_pool",
+        restore_dormant: str = "pause",
         retries: int = 2,
         restore_retries: int = 5,
         retry_delay: timedelta = timedelta(seconds=30),
@@ -126,7 +136,9 @@ class SpaceHardwareTaskGroup(TaskGroup):
             lease=lease,
             lease_timeout=lease_timeout,
             lease_poll_interval=lease_poll_interval,
-            lease_pool=lease_pool,
+            lease_duration=lease_duration,
+            restore_pool=restore_pool,
+            restore_dormant=restore_dormant,
             retries=retries,
             restore_retries=restore_retries,
             retry_delay=retry_delay,
@@ -142,7 +154,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "deferrable": deferrable,
             "retries": retries,
             "retry_delay": retry_delay,
-            **({"pool": lease_pool} if lease_pool else {}),
+            "lease_duration": lease_duration,
         }
         self._upgrade: dict[str, Any] = {
             "hardware": hardware,
@@ -159,6 +171,12 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "hardware": None if restore in ("previous", "pause") else restore,
             "pause": restore == "pause",
             "fallback": fallback,
+            "max_hourly_cost": max_hourly_cost,
+            "restore_dormant": restore_dormant,
+            "pool": restore_pool,
+            # A restore that waits for a slot behind other tasks leaves the GPU on.
+            "priority_weight": _HIGHEST_PRIORITY,
+            "weight_rule": "absolute",
             "retries": restore_retries,
             "retry_delay": retry_delay,
             "timeout": timeout,

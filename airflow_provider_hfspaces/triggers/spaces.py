@@ -23,11 +23,13 @@ from airflow_provider_hfspaces.hub.errors import (
     error_to_dict,
 )
 from airflow_provider_hfspaces.hub.http.sequence import aexecute
+from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, guarded
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
+from airflow_provider_hfspaces.state.leases import undo_check
 from airflow_provider_hfspaces.triggers.watches import watching
 
 __all__ = ["SpaceTrigger"]
@@ -165,10 +167,15 @@ class SpaceTrigger(BaseTrigger):
             # Cleared or only moved: the next try, or the other triggerer, goes on from here.
             return
         snapshot = SpaceSnapshot.from_dict(self.put_back)
-        client = await HfSpacesHook(self.hf_spaces_conn_id).async_client()
+        hook = HfSpacesHook(self.hf_spaces_conn_id)
+        client = await hook.async_client()
         try:
-            await aexecute(
-                plan_restore(restored_state(snapshot), is_last_try=True, log=self.log), client.send
+            check = await undo_check(hook, snapshot.repo_id, self.put_back.get("lease_holder"), client.send)
+            plan = plan_restore(restored_state(snapshot), is_last_try=True, log=self.log)
+            await aexecute(guarded(plan, check), client.send)
+        except (SpaceLeased, LeaseLost):
+            self.log.warning(
+                "Space %s is left alone after the kill, because another run has leased it.", self.repo_id
             )
         except (HubError, InvalidInput) as error:
             self.log.error("The task was killed, and Space %s could not be put back: %s", self.repo_id, error)

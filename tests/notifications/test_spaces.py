@@ -19,9 +19,10 @@ from airflow_provider_hfspaces.notifications.spaces import (
     SpaceNotifier,
 )
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator, SnapshotSpaceOperator
-from airflow_provider_hfspaces.state.leases import variable_name
+from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
 from tests.airflow_tools import FakeTaskInstance, connection
 from tests.conftest import TaskLog
+from tests.lease_tools import hold, write_lease
 from tests.operators.test_hardware import changes
 from tests.stub import StubHub
 
@@ -71,20 +72,12 @@ def send(request: pytest.FixtureRequest) -> Send:
     return send
 
 
-@pytest.fixture(autouse=True)
-def _no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Airflow looks into the environment before it asks anybody.
-    lease(monkeypatch, {})
-
-
-def lease(monkeypatch: pytest.MonkeyPatch, record: Any) -> None:
-    said = record if isinstance(record, str) else json.dumps(record)
-    monkeypatch.setenv(f"AIRFLOW_VAR_{variable_name(SPACE).upper()}", said)
-
-
-def holder(run_id: str, **previous: Any) -> dict[str, Any]:
-    of = {"dag_id": "dag", "run_id": run_id, "task_id": "snapshot", "map_index": -1}
-    return {**of, "previous": {**SNAPSHOT, **previous}}
+def lease(monkeypatch: pytest.MonkeyPatch, run_id: str, *, abandoned: bool = False, **previous: Any) -> None:
+    """Have a task of a run hold the lease of the Space, as Airflow knows from its Variables."""
+    holder = hold(SPACE, previous={**SNAPSHOT, **previous}, abandoned=abandoned)
+    owner = LeaseOwner("dag", run_id, "snapshot")
+    name = f"AIRFLOW_VAR_{variable_name(holder.holder_id).upper()}"
+    monkeypatch.setenv(name, json.dumps(owner.to_dict()))
 
 
 class Failed:
@@ -350,7 +343,7 @@ class TestRestore:
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        lease(monkeypatch, {"holders": [holder("run")]})
+        lease(monkeypatch, "run")
         send(RestoreHardwareNotifier(SPACE), Failed().context)
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
         assert "according to the lease of this run" in task_log.text
@@ -359,33 +352,31 @@ class TestRestore:
         self, hub: HubEmulator, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        lease(monkeypatch, {"holders": [holder("run", hardware="l4x1")]})
+        lease(monkeypatch, "run", hardware="l4x1")
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
         assert space.requested_hardware == "cpu-upgrade"
 
     def test_a_space_that_another_run_has_leased_is_left_to_it(
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        hub.add_space(SPACE, hardware="t4-small")
-        lease(monkeypatch, {"holders": [holder("tomorrow")]})
+        space = hub.add_space(SPACE, hardware="t4-small")
+        lease(monkeypatch, "tomorrow")
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
-        assert changes(hub) == []
-        assert "leased by task snapshot of run tomorrow of DAG dag by now" in task_log.text
+        assert space.requested_hardware == "t4-small"
+        assert "leased by task snapshot of run tomorrow of DAG dag since" in task_log.text
 
     def test_a_lease_that_another_run_has_given_up_is_no_lease(
         self, hub: HubEmulator, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        lease(monkeypatch, {"holders": [{**holder("yesterday"), "abandoned": True}]})
+        lease(monkeypatch, "yesterday", abandoned=True)
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
         assert space.requested_hardware == "cpu-upgrade"
 
-    @pytest.mark.parametrize("record", ["no json", {"holders": "none"}, {"holders": [{"previous": 3}]}, [1]])
-    def test_a_lease_that_is_none_is_in_nobodys_way(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, record: Any
-    ) -> None:
+    @pytest.mark.parametrize("record", ["no json", '{"format": 1, "holders": "none"}', "[1]", "[" * 5000])
+    def test_a_lease_that_is_none_is_in_nobodys_way(self, hub: HubEmulator, record: str) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        lease(monkeypatch, record)
+        write_lease(record)
         called(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
         assert space.requested_hardware == "cpu-upgrade"
 

@@ -446,7 +446,7 @@ class TestWorkThatIsClearedAndRunAgain:
         run.run(snapshot)
         run.run(upgrade(sleep_time=72000))
         run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
-        assert "that is what will be put back" in task_log.text
+        assert "That state will be restored" in task_log.text
         run.run(upgrade(sleep_time=72000))
         run.run(restore(wait=True))
         assert (space.stage, space.hardware) == ("RUNNING", hardware)
@@ -553,7 +553,7 @@ class TestRestore:
         run = Try()
         run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
         run.run(upgrade(hardware="a10g-small", sleep_time=72000))
-        run.run(restore())
+        run.run(restore(restore_dormant="run"))
         assert "slept before this run and runs on t4-small now" in task_log.text
         assert expected in task_log.text
 
@@ -678,7 +678,15 @@ class TestRestore:
 
     def test_an_answer_without_hardware_is_not_taken_for_a_static_space(self) -> None:
         snapshot = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "cpu-basic", "sleep_time": None}
-        with StubHub(Say(200, {"stage": "RUNNING"}), otherwise=Say(200, RUNTIME)) as stub:
+        without_lease = Say(404, {"error": "Invalid rev id: airflow-lease"})
+        answers = (
+            without_lease,
+            Say(200, {"stage": "RUNNING"}),
+            without_lease,
+            Say(200, RUNTIME),
+            without_lease,
+        )
+        with StubHub(*answers, otherwise=Say(200, RUNTIME)) as stub:
             with env_connection(stub.url):
                 run = Try()
                 run.ti.xcoms["snapshot", "previous"] = snapshot

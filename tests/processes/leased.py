@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,6 @@ class LeasedAirflow(AirflowProcesses):
                 "LEASE_SIGNALS": str(self.signals),
                 "AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(hub),
                 "AIRFLOW__CORE__PARALLELISM": "6",
-                "AIRFLOW__HF_SPACES__LEASE_SETTLE": "5",
                 "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
                 "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
                 "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
@@ -106,11 +106,16 @@ class LeasedAirflow(AirflowProcesses):
         space = self.hub.space(f"acme/{dag_id}")
         return space.requested_hardware == "cpu-basic" and not self.hub.bill(space.repo_id).running
 
+    def holders(self, dag_id: str) -> list[dict[str, Any]]:
+        """The holders of the lease of the DAG's Space."""
+        text = self.hub.files(f"acme/{dag_id}", "airflow-lease")["lease.json"]
+        return list(json.loads(text)["holders"])
+
     def ends(self, dag_id: str, state: str | None, run_id: str = "run") -> None:
         """Wait until the run has ended, in this state, with the Space put back and its lease given back."""
         self.until(lambda: self.has_ended(dag_id, run_id), 240)
         self.until(lambda: self.is_put_back(dag_id), 180)
-        self.until(lambda: not self.query(f"SELECT key FROM variable WHERE key LIKE '%:acme:{dag_id}'"), 120)
+        self.until(lambda: not self.holders(dag_id), 120)
         if state is not None:
             assert self.run_state(dag_id, run_id) == state
 

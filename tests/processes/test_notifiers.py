@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.state.leases import variable_name
+from airflow_provider_hfspaces.hub.http.client import HubClient
+from airflow_provider_hfspaces.hub.http.sequence import execute
+from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
+from airflow_provider_hfspaces.hub.lease.store import LeaseStore
+from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
 from tests.airflow_tools import connection
 from tests.processes.airflow_processes import AirflowProcesses
 
@@ -56,12 +61,16 @@ def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
         processes.stop()
 
 
-def lease(dag_id: str, run_id: str, repo_id: str, hardware: str) -> list[str]:
-    """The command that writes a lease as tasks would."""
+def lease(hub: HubEmulator, dag_id: str, run_id: str, repo_id: str, hardware: str) -> list[str]:
+    """Put a lease on the Hub as tasks would; the command that has Airflow know its holder."""
     previous = {"repo_id": repo_id, "stage": "RUNNING", "hardware": hardware, "sleep_time": 7200}
-    holder = {"dag_id": dag_id, "run_id": run_id, "task_id": "snapshot", "map_index": -1}
-    record = {"holders": [{**holder, "previous": {**previous, "taken_at": None}}]}
-    return ["variables", "set", variable_name(repo_id), json.dumps(record)]
+    now = datetime.now(timezone.utc)
+    holder = LeaseHolder("ab" * 16, 1, now, now + timedelta(hours=1), previous, ("t4-small",))
+    store = LeaseStore(repo_id)
+    with HubClient(hub.token, hub.url) as client:
+        execute(store.compare_and_set(LeaseRecord(repo_id, 1, (holder,)), None, "Hold"), client.send)
+    owner = LeaseOwner(dag_id, run_id, "snapshot")
+    return ["variables", "set", variable_name(holder.holder_id), json.dumps(owner.to_dict())]
 
 
 def everything_printed(airflow: AirflowProcesses) -> str:
@@ -76,7 +85,7 @@ def test_failures_are_followed_by_what_their_callbacks_do(
     by_task = hub.add_space("acme/task-restores", hardware="cpu-upgrade", sleep_time=7200)
     by_dag = hub.add_space("acme/dag-restores", hardware="cpu-upgrade", sleep_time=7200)
     leased = hub.add_space("acme/dag-restores-leased", hardware="t4-small")
-    airflow.airflow(*lease("dag_restores_leased", "run", "acme/dag-restores-leased", "cpu-upgrade"))
+    airflow.airflow(*lease(hub, "dag_restores_leased", "run", "acme/dag-restores-leased", "cpu-upgrade"))
     for dag_id in DAGS:
         airflow.run(dag_id)
     for dag_id in ("task_restores", "dag_restores"):

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.require import require_hardware
-from airflow_provider_hfspaces.state import leases
+from airflow_provider_hfspaces.state.leases import lease_store
 from tests.airflow_tools import dag_file, run
 from tests.conftest import HOME
 
-pytestmark = pytest.mark.usefixtures("no_variables", "_quick_leases")
-
-
-@pytest.fixture
-def _quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else wants a lease here, so that there is nothing to wait for."""
-    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None))
+pytestmark = pytest.mark.usefixtures("no_variables")
 
 
 def hardware_of(space: Any) -> set[str]:
     return {moment.hardware for moment in space.history}
 
 
-def leases_left() -> list[str]:
+def leases_left(repo_id: str = "acme/whisper") -> list[str]:
+    """The holders in the lease record, and what Airflow remembers about holders."""
+    hook = HfSpacesHook()
+    record, _ = hook.execute(lease_store(hook, repo_id).read())
+    return [each.holder_id for each in record.holders] + variables_left()
+
+
+def variables_left() -> list[str]:
     with sqlite3.connect(HOME / "airflow.db") as database:
         return [row[0] for row in database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'")]
 
@@ -114,7 +114,8 @@ def test_a_way_back_that_fails_fails_the_run_and_the_next_run_takes_it(hub: HubE
         "failed",
     )
     assert space.requested_hardware == "t4-small"
-    assert leases_left() == ["hf_spaces_lease:acme:whisper"]
+    (holder, variable) = leases_left()
+    assert variable == f"hf_spaces_lease_{holder}"
     assert run(dag_file("leases").lease)["dag"] == "success"
     assert space.requested_hardware == "cpu-basic"
     assert leases_left() == []

@@ -18,6 +18,7 @@ from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.hub.lease.record import (
     Grant,
+    InvalidLease,
     Judge,
     LeaseHolder,
     LeaseRecord,
@@ -29,7 +30,7 @@ from airflow_provider_hfspaces.hub.lease.store import LeaseStore, StaleLease
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
-__all__ = ["LeaseLost", "SpaceLease", "SpaceLeased", "guarded"]
+__all__ = ["LeaseLost", "SpaceLease", "SpaceLeased", "Taken", "check_free", "guarded", "repair"]
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class SpaceLease:
         self.store = store
         self.holder_id = holder_id
         self.repo_id = store.repo_id
-        self._duration = timedelta(seconds=duration)
+        self.duration = duration
         self._clock = clock
 
     def record(self) -> Steps[LeaseRecord]:
@@ -160,7 +161,7 @@ class SpaceLease:
             mine = self._own(record)
             if mine.abandoned:
                 raise LeaseLost(self.repo_id, record.current)
-            until = self._clock() + self._duration
+            until = self._clock() + timedelta(seconds=self.duration)
             changed = record.with_request(self.holder_id, hardware, sleep_time, until)
             now = changed.find(self.holder_id)
             assert now is not None
@@ -170,10 +171,12 @@ class SpaceLease:
 
         return (yield from self._change(attempt, f"Request {hardware}"))
 
-    def abandon(self) -> Steps[None]:
+    def abandon(self, hardware: str | None = None) -> Steps[None]:
         """Leave a Space that could not be restored to the next holder.
 
-        A lease without a recorded state ends instead. Nothing happens if the lease is lost already.
+        A lease under which nothing was requested ends instead. Nothing happens if the lease is lost already.
+
+        :param hardware: where the Space was left instead of its previous hardware.
         """
 
         def attempt(record: LeaseRecord) -> Steps[tuple[LeaseRecord | None, None]]:
@@ -183,7 +186,8 @@ class SpaceLease:
                 return None, None
             if not mine.requested:
                 return record.without(self.holder_id, self._clock()), None
-            return record.with_changes(self.holder_id, abandoned=True), None
+            requested = dict.fromkeys((*([hardware] if hardware else []), *mine.requested))
+            return record.with_changes(self.holder_id, abandoned=True, requested=tuple(requested)), None
 
         yield from self._change(attempt, "Abandon the lease")
 
@@ -236,7 +240,7 @@ class SpaceLease:
             holder_id=self.holder_id,
             fence=record.fence + 1,
             since=now,
-            until=now + self._duration,
+            until=now + timedelta(seconds=self.duration),
             previous=previous.to_dict(),
             requested=requested,
         )
@@ -277,12 +281,23 @@ def check_free(store: LeaseStore, judge: Judge, now: datetime) -> Steps[LeaseRec
             raise
         log.warning("Space %s: its lease cannot be read and does not count. %s", store.repo_id, error)
         return LeaseRecord(store.repo_id)
+    except InvalidLease as error:
+        log.error("%s It does not keep the Space from being restored.", error)
+        return LeaseRecord(store.repo_id)
+    refuse_other_holder(store.repo_id, record, judge, now)
+    return record
+
+
+def refuse_other_holder(repo_id: str, record: LeaseRecord, judge: Judge, now: datetime) -> None:
+    """Check that no other holder in a record is at work on a Space.
+
+    :raises SpaceLeased: if another holder is.
+    """
     current = record.current
     if current is not None:
         standing = judge(current)
         if standing not in (Standing.OWN, Standing.OUTER) and not is_free(current, standing, now):
-            raise SpaceLeased(store.repo_id, current)
-    return record
+            raise SpaceLeased(repo_id, current)
 
 
 def guarded(steps: Steps[T], check: Callable[[], Steps[Any]]) -> Steps[T]:

@@ -162,7 +162,7 @@ class LeaseStore:
                 if error.status != _NOT_FOUND:
                     raise
                 return True
-            names.append(space.repo_id.casefold())
+            names.append(space.id.casefold())
         first, second = names
         return bool(first != second)
 

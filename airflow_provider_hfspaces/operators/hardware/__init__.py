@@ -7,32 +7,35 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import default_deferrable
-from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context, trigger_at
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.hub.stages import (
     ACTIVE_STAGES,
+    ASLEEP_STAGES,
     DORMANT_STAGES,
     NEEDS_COMMIT_STAGES,
+    NEEDS_RESTART_STAGES,
     STARTING_STAGES,
     WILL_BE_BILLED_STAGES,
     SpaceStage,
 )
-from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
+from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator, time_limit
 from airflow_provider_hfspaces.operators.values import follow
 from airflow_provider_hfspaces.rendered import as_number
 from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
-    from airflow_provider_hfspaces.hub.desired import DesiredState
+    from airflow_provider_hfspaces.hub.desired import Activity, DesiredState
     from airflow_provider_hfspaces.hub.errors import SpaceWaitError
     from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-    from airflow_provider_hfspaces.state.leases import SpaceLease
+    from airflow_provider_hfspaces.operators.hardware.leasing import WayBack
+    from airflow_provider_hfspaces.state.leases import AirflowLease, LeaseOwner
 
 __all__ = [
     "RequestHardwareOperator",
@@ -47,6 +50,9 @@ PREVIOUS = "previous"
 LEASE = "lease"
 """The key of the XCom in which a SnapshotSpaceOperator says that it has leased the Space."""
 
+REQUESTED = "requested"
+"""The key of the XCom in which a RequestHardwareOperator says which hardware it has requested."""
+
 RESTORED = "restored"
 """The key of the XCom in which a RestoreHardwareOperator says what it has put back."""
 
@@ -55,6 +61,14 @@ _LONGEST_STUCK_DELAY_SECONDS = 5.0
 
 _TIMER_SECONDS = 1.0
 """By how much the clock of a timeout may differ from ours."""
+
+_TRIGGER_LATE_SECONDS = 600.0
+"""Seconds after a deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
+
+_RETRIED = frozenset({401, 403})
+"""Statuses that a restore retries like any other error while it has tries left."""
+
+_MOST_TAKEOVERS = 3
 
 
 class SnapshotSpaceOperator(SpaceOperator):
@@ -69,12 +83,14 @@ class SnapshotSpaceOperator(SpaceOperator):
     Returns the snapshot, and pushes it as the XCom ``previous``: ``{"repo_id", "stage", "hardware",
     "sleep_time", "taken_at"}``, with the sleep time in seconds, ``None`` for never.
 
-    :param lease: wait until no other run works on this Space, and have it to this run until
-        RestoreHardwareOperator has put it back. Kept in an Airflow Variable,
-        ``hf_spaces_lease:owner:name``. What a run that has ended has not put back is put back by
-        the next one.
-    :param lease_timeout: seconds to wait for the lease at the most.
-    :param lease_poll_interval: seconds between two looks at the lease.
+    :param lease: wait until no other run works on this Space, and hold it for this run until
+        RestoreHardwareOperator has restored it (default False). The lease is kept on the branch
+        ``airflow-lease`` of the Space's repository, or in the repository that the connection's
+        ``lease_repo`` names. What a run that is over has not restored, the next run restores.
+    :param lease_timeout: maximum number of seconds to wait for the lease (default six hours).
+    :param lease_poll_interval: seconds between two looks at the lease (default 30).
+    :param lease_duration: seconds after which the lease expires for those who cannot see whether this run
+        is over, such as another Airflow (default 24 hours). Choose more than your longest run takes.
     :param deferrable: wait for the lease in the triggerer, without a worker; by default as
         Airflow's ``[operators] default_deferrable`` says.
     """
@@ -87,88 +103,99 @@ class SnapshotSpaceOperator(SpaceOperator):
         lease: bool = False,
         lease_timeout: float = 6 * 3600,
         lease_poll_interval: float = 30,
+        lease_duration: float = 24 * 3600,
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.lease = lease
+        self.needs_token = bool(lease)
         self.lease_timeout = lease_timeout
         self.lease_poll_interval = lease_poll_interval
+        self.lease_duration = lease_duration
         self.deferrable = default_deferrable() if deferrable is None else deferrable
-        self._lease_deadline: float | None = None
+        self._lease_wait: tuple[float, float] | None = None
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
-        lease = self._take_lease(repo_id, context) if self.lease else None
-        try:
-            return self._remember(repo_id, context, lease)
-        except Exception:
-            if lease:
-                lease.abandon()
-            raise
-
-    def _remember(self, repo_id: str, context: Context, lease: SpaceLease | None) -> dict[str, Any]:
+        if self.lease:
+            return self._take_lease(repo_id, context)
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
         runtime = self.hook.get_runtime(repo_id)
         snapshot = SpaceSnapshot.from_runtime(repo_id, runtime)
-        self.log.info("Space %s is %s, set to %s.", repo_id, snapshot.stage, snapshot.hardware)
-        first = lease.previous(runtime) if lease else first_snapshot(context, repo_id)
-        if first is not None and first != snapshot:
-            snapshot = first
-            self.log.warning(
-                "Space %s has not been put back since it was %s, set to %s: that is what will be put back.",
-                repo_id,
-                snapshot.stage,
-                snapshot.hardware,
-            )
-        elif first is None:
-            self._warn(runtime, repo_id)
-        if lease:
-            if first is None:
-                lease.record(snapshot)
-            context["ti"].xcom_push(key=LEASE, value=repo_id)
-        elif restoring_tasks(context):
-            retry_store(context).set(PREVIOUS, snapshot.to_dict())
-        context["ti"].xcom_push(key=PREVIOUS, value=snapshot.to_dict())
-        return snapshot.to_dict()
+        first = first_snapshot(context, repo_id)
+        self._report(repo_id, runtime, first or snapshot, inherited=first is not None and first != snapshot)
+        if restoring_tasks(context):
+            retry_store(context).set(PREVIOUS, (first or snapshot).to_dict())
+        context["ti"].xcom_push(key=PREVIOUS, value=(first or snapshot).to_dict())
+        return (first or snapshot).to_dict()
 
-    def look_again(self, context: Context, event: Any = None, deadline: float | None = None) -> Any:
-        """Go on after a wait for the lease in the triggerer."""
-        self._lease_deadline = deadline
+    def _take_lease(self, repo_id: str, context: Context) -> dict[str, Any]:
+        from airflow_provider_hfspaces.operators.hardware.leasing import take_lease
+
+        lease, taken = take_lease(self, repo_id, context, restoring_tasks(context))
+        try:
+            self._report(repo_id, taken.runtime, taken.previous, inherited=taken.inherited)
+            context["ti"].xcom_push(key=LEASE, value=lease.to_dict(taken.holder.fence))
+            context["ti"].xcom_push(key=PREVIOUS, value=taken.previous.to_dict())
+        except Exception:
+            lease.abandon()
+            raise
+        return taken.previous.to_dict()
+
+    def lease_wait(self) -> tuple[float, float]:
+        """When the wait for the lease began and when it ends, in Unix time, over all deferrals."""
+        if self._lease_wait is None:
+            timeout = time_limit(self, self.lease_timeout)
+            now = time.time()
+            self._lease_wait = now, now + timeout
+        return self._lease_wait
+
+    def defer_for_lease(
+        self, repo_id: str, owner: LeaseOwner, started: float, deadline: float, delay: float
+    ) -> None:
+        """Go on waiting for the lease in the triggerer."""
+        from airflow_provider_hfspaces.triggers.leases import LeaseTrigger
+
+        self.defer(
+            trigger=LeaseTrigger(
+                repo_id=repo_id,
+                owner=owner.to_dict(),
+                deadline=deadline,
+                started=started,
+                poll_interval=self.lease_poll_interval,
+                delay=delay,
+                hf_spaces_conn_id=self.hf_spaces_conn_id,
+            ),
+            method_name="look_again",
+            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + _TRIGGER_LATE_SECONDS),
+        )
+
+    def look_again(self, context: Context, event: dict[str, Any]) -> Any:
+        """Go on after a wait for the lease in the triggerer.
+
+        :param event: the trigger's; it carries the deadline, since ``dag.test()`` hands over nothing else.
+        """
+        self._lease_wait = float(event["started"]), float(event["deadline"])
         return self.execute(context)
 
     def on_kill(self) -> None:
         """Stop waiting for the lease."""
         self.killed.set()
 
-    def _take_lease(self, repo_id: str, context: Context) -> SpaceLease:
-        from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease, variable_name
-
-        lease = SpaceLease(repo_id, LeaseHolder.of(context["ti"]))
-        deadline = self._lease_deadline or time.time() + self.lease_timeout
-        told = None
-        while (other := lease.take()) is not None:
-            if str(other) != told:
-                self.log.info("Space %s is leased by %s: waiting for it.", repo_id, other)
-                told = str(other)
-            left = deadline - time.time()
-            if left <= 0:
-                raise AirflowFailException(
-                    f"Space {repo_id} is still leased by {other} after {self.lease_timeout:.0f} seconds. "
-                    f"Wait for that run or end it; if there is no such run any more, delete the Airflow "
-                    f"Variable {variable_name(repo_id)}."
-                )
-            pause = min(self.lease_poll_interval, left)
-            if self.deferrable:
-                self.defer(
-                    trigger=trigger_at(datetime.now(timezone.utc) + timedelta(seconds=pause)),
-                    method_name="look_again",
-                    kwargs={"deadline": deadline},
-                )
-            if self.killed.wait(pause):
-                raise AirflowFailException(f"The task was killed while it waited for Space {repo_id}.")
-        self.log.info("Space %s is leased by this run.", repo_id)
-        return lease
+    def _report(
+        self, repo_id: str, runtime: SpaceRuntime, previous: SpaceSnapshot, *, inherited: bool
+    ) -> None:
+        self.log.info("Space %s is %s, set to %s.", repo_id, runtime.stage, runtime.configured_hardware)
+        if inherited:
+            self.log.warning(
+                "Space %s has not been restored since it was %s, set to %s. That state will be restored.",
+                repo_id,
+                previous.stage,
+                previous.hardware,
+            )
+        else:
+            self._warn(runtime, repo_id)
 
     def _warn(self, runtime: SpaceRuntime, repo_id: str) -> None:
         from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
@@ -257,6 +284,8 @@ class RequestHardwareOperator(WaitingOperator):
         self._hourly: float | None = None
         self._is_restored_later = False
         self._expires_at: float | None = None
+        self._lease: AirflowLease | None = None
+        self._lease_snapshot: Mapping[str, Any] | None = None
 
     def act(self, repo_id: str, context: Context) -> Any:
         from airflow_provider_hfspaces.hub.waiting.goal import Goal
@@ -266,8 +295,9 @@ class RequestHardwareOperator(WaitingOperator):
         runtime = self.hook.get_runtime(repo_id)
         self._refuse_hopeless(repo_id, runtime)
         self._refuse_too_expensive(repo_id, runtime, hardware)
-        lease = self._lease(repo_id, hardware, context)
-        self._to_restore = snapshot = self._previous(repo_id, runtime, context, lease)
+        self._lease = self._announce(repo_id, hardware, sleep_time, context)
+        self._to_restore = snapshot = self._previous(repo_id, runtime, context)
+        context["ti"].xcom_push(key=REQUESTED, value=hardware)
         if self._is_there(runtime, hardware):
             self.log.info("Space %s runs on %s already.", repo_id, hardware)
             runtime = self._with_sleep_time(repo_id, runtime, sleep_time)
@@ -282,6 +312,7 @@ class RequestHardwareOperator(WaitingOperator):
                     before=before,
                     answer=runtime,
                     put_back=snapshot if self.cancel_on_kill else None,
+                    lease_holder=self._lease.lease.holder_id if self._lease else None,
                     then={"hourly": self._hourly},
                 )
         return self.waited(repo_id, runtime, context)
@@ -374,13 +405,18 @@ class RequestHardwareOperator(WaitingOperator):
             self._put_back(snapshot)
 
     def _put_back(self, snapshot: SpaceSnapshot) -> None:
-        from airflow_provider_hfspaces.hub.checks import InvalidInput
-        from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
+        from airflow_provider_hfspaces.operators.hardware.leasing import CANNOT_RESTORE, LEFT_ALONE, UndoLease
 
+        client = self.hook.client.fresh(retry=RetryPolicy(3, 3, 0.2, 0.5))
         try:
-            self.hook.restore(snapshot, client=self.hook.client.fresh(retry=RetryPolicy(3, 3, 0.2, 0.5)))
-        except (HubError, InvalidInput) as error:
+            undo = UndoLease(self.hook, snapshot.repo_id, self._lease)
+            self.hook.restore(snapshot, client=client, check=undo.check)
+        except LEFT_ALONE:
+            self.log.warning(
+                "Space %s is left alone after the kill, because another run has leased it.", snapshot.repo_id
+            )
+        except CANNOT_RESTORE as error:
             self.log.error("The task was killed, and Space %s could not be put back: %s", self.repo_id, error)
         else:
             self.log.warning("The task was killed: Space %s is put back as it was.", snapshot.repo_id)
@@ -429,28 +465,36 @@ class RequestHardwareOperator(WaitingOperator):
                 f"{self.max_hourly_cost}: it was not requested for Space {repo_id}."
             )
 
-    def _lease(self, repo_id: str, hardware: str, context: Context) -> SpaceLease | None:
-        from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease
+    def _announce(
+        self, repo_id: str, hardware: str, sleep_time: int | None, context: Context
+    ) -> AirflowLease | None:
+        """Write the request into the lease, which proves that the run still holds it."""
+        from airflow_provider_hfspaces.hub.lease.actions import LeaseLost
+        from airflow_provider_hfspaces.operators.hardware.leasing import lease_of_task
 
         if self.lease_task is None:
             return None
-        holder = LeaseHolder.of(context["ti"], in_own_group(self.lease_task, self.task_id))
-        lease = SpaceLease(repo_id, holder)
-        if not lease.is_held():
+        task_id = in_own_group(self.lease_task, self.task_id)
+        found = lease_of_task(self.hook, repo_id, context, task_id, _pull_own(context, task_id, LEASE))
+        try:
+            if found is None:
+                raise LeaseLost(repo_id, None)
+            lease, _ = found
+            mine = lease.announce(hardware, sleep_time)
+        except LeaseLost:
             raise AirflowFailException(
-                f"The lease of Space {repo_id} is not this run's, so that nothing would take {hardware} away "
-                f"again: it was not requested. Clear task {holder.task_id!r} together with this one."
-            )
-        lease.record_request(hardware)
+                f"Space {repo_id}: this run does not hold its lease, so that nothing would take {hardware} "
+                f"away again. It was not requested. Clear task {task_id!r} together with this one."
+            ) from None
+        self._lease_snapshot = mine.previous
         return lease
 
-    def _previous(
-        self, repo_id: str, runtime: SpaceRuntime, context: Context, lease: SpaceLease | None
-    ) -> SpaceSnapshot:
+    def _previous(self, repo_id: str, runtime: SpaceRuntime, context: Context) -> SpaceSnapshot:
         """What was there before the first try, recorded for the next one and for the way back."""
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
-        if lease is not None and (leased := lease.recorded()) is not None:
+        if self._lease_snapshot is not None:
+            leased = SpaceSnapshot.from_dict({**self._lease_snapshot, "repo_id": repo_id})
             context["ti"].xcom_push(key=PREVIOUS, value=leased.to_dict())
             return leased
         snapshot = first_snapshot(context, repo_id)
@@ -590,6 +634,11 @@ class RestoreHardwareOperator(WaitingOperator):
     :param fallback: the hardware to go back to where nothing was recorded. Templated.
     :param pause: pause the Space after the restore, whatever it did before (default False). A paused
         Space costs nothing, and no visitor starts it.
+    :param max_hourly_cost: USD per hour (default: no limit). A recorded state that costs more, or has no
+        listed price, is not restored: the Space goes to ``fallback``.
+    :param restore_dormant: what to do with a Space on paid hardware that was asleep or had failed, and
+        would run and cost money after the restore. ``"pause"`` (default) pauses it; ``"sleep"`` sets a
+        short sleep time, waits until the Space sleeps and restores its own; ``"run"`` leaves it running.
     :param wait: whether to wait until the Space is back.
     :param timeout: seconds to wait at the most.
     :param poll_interval: seconds between two looks at the Space.
@@ -597,7 +646,13 @@ class RestoreHardwareOperator(WaitingOperator):
         ``[operators] default_deferrable`` says.
     """
 
-    template_fields: Sequence[str] = (*SpaceOperator.template_fields, "from_task", "hardware", "fallback")
+    template_fields: Sequence[str] = (
+        *SpaceOperator.template_fields,
+        "from_task",
+        "hardware",
+        "fallback",
+        "max_hourly_cost",
+    )
 
     # Without a token an upgrade changes nothing, and the restore has nothing to do. A request for a change
     # needs one anyway.
@@ -610,6 +665,8 @@ class RestoreHardwareOperator(WaitingOperator):
         hardware: str | None = None,
         fallback: str = "cpu-basic",
         pause: bool = False,
+        max_hourly_cost: float | str | None = None,
+        restore_dormant: str = "pause",
         wait: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -624,6 +681,13 @@ class RestoreHardwareOperator(WaitingOperator):
             )
             hardware = None
         super().__init__(**kwargs)
+        if restore_dormant not in ("pause", "sleep", "run"):
+            raise ValueError(
+                f"restore_dormant of task {self.task_id!r} must be 'pause', 'sleep' or 'run'; got "
+                f"{restore_dormant!r}."
+            )
+        self.max_hourly_cost = max_hourly_cost
+        self.restore_dormant = restore_dormant
         source = getattr(from_task, "operator", from_task)  # of an output such as snapshot.output
         self.from_task = source if isinstance(source, str) else source.task_id
         follow(self, from_task)
@@ -633,45 +697,93 @@ class RestoreHardwareOperator(WaitingOperator):
         self.wait_until_back = wait
 
     def act(self, repo_id: str, context: Context) -> Any:
-        lease = self._lease(context)
-        if lease and lease.repo_id != repo_id:
+        from airflow_provider_hfspaces.hub.errors import HubError
+
+        try:
+            return self._restore(repo_id, context)
+        except HubError as error:
+            if error.status in _RETRIED and not self._is_last_try(context):
+                # A revoked token or a plan that has lapsed may be back before the tries are used up.
+                error.permanent = False
+            raise
+
+    def _restore(self, repo_id: str, context: Context) -> Any:
+        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
+        from airflow_provider_hfspaces.operators.hardware.leasing import WayBack
+        from airflow_provider_hfspaces.state.leases import LeaseOwner
+
+        source, taken = self._leased_by(context)
+        if taken is not None and taken["repo_id"] != repo_id:
             self.log.warning(
-                "This run has leased Space %s, and not %s: putting that back.", lease.repo_id, repo_id
+                "This run has leased Space %s, and not %s: putting that back.", taken["repo_id"], repo_id
             )
-            repo_id = lease.repo_id
+            repo_id = taken["repo_id"]
             self.link(context, repo_id)
-        if lease and (other := lease.reclaim()):
-            self.log.warning(
-                "Space %s is leased by %s by now, which puts it back after its work: left alone.",
-                repo_id,
-                other,
-            )
-            return self.hook.get_runtime(repo_id).to_dict()
+        owner = LeaseOwner.from_task_instance(context["ti"], source)
+        for _ in range(_MOST_TAKEOVERS):
+            way_back = WayBack(self.hook, repo_id, owner, taken, self.log)
+            try:
+                way_back.begin()
+                return self._restore_under(way_back, repo_id, context)
+            except LeaseLost:
+                self.log.warning("The lease of Space %s went to another run just now.", repo_id)
+            except SpaceLeased as leased:
+                self.log.warning(
+                    "Space %s is leased by %s, which restores it after its work. It is left alone.",
+                    repo_id,
+                    way_back.describe(leased.holder),
+                )
+                return self.hook.get_runtime(repo_id).to_dict()
+        raise HubError(
+            f"Space {repo_id}: its lease changed hands {_MOST_TAKEOVERS} times during the restore. "
+            f"Retry the task.",
+            repo_id=repo_id,
+        )
+
+    def _restore_under(self, way_back: WayBack, repo_id: str, context: Context) -> Any:
+        from airflow_provider_hfspaces.hub.desired import RestoreRejected
+        from airflow_provider_hfspaces.operators.hardware.leasing import LEFT_ALONE
+
         try:
             before = self.hook.get_runtime(repo_id)
-            put_back = None if before.is_static else self._put_back(repo_id, before, context, lease)
-        except BaseException:
-            if lease:
-                lease.abandon()
+            if before.is_static:
+                way_back.end(before, changed=False)
+                self.log.info("Space %s is static: there is no hardware to put back.", repo_id)
+                return before.to_dict()
+            snapshot, runtime = self._put_back(repo_id, before, context, way_back)
+        except LEFT_ALONE:
             raise
-        if lease:
-            lease.give_back()
-        if put_back is None:
-            self.log.info("Space %s is static: there is no hardware to put back.", repo_id)
-            return before.to_dict()
-        snapshot, runtime = put_back
+        except RestoreRejected as error:
+            way_back.fail(error.runtime.configured_hardware if error.runtime else None)
+            raise
+        except BaseException:
+            way_back.fail()
+            raise
+        way_back.end(runtime, changed=runtime is not before)
         return self._finish(repo_id, before, snapshot, runtime, context)
 
     def _put_back(
-        self, repo_id: str, before: SpaceRuntime, context: Context, lease: SpaceLease | None
+        self, repo_id: str, before: SpaceRuntime, context: Context, way_back: WayBack
     ) -> tuple[SpaceSnapshot, SpaceRuntime]:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
 
-        snapshot = self._recorded(repo_id, context) or self._fallback(repo_id, before)
-        if self.hardware:
-            snapshot = replace(snapshot, hardware=self.hardware)
+        recorded = way_back.snapshot or self._recorded(repo_id, context)
+        snapshot = recorded or self._fallback(repo_id, before)
+        snapshot = replace(snapshot, hardware=self.hardware) if self.hardware else self._within_cost(snapshot)
+        requested = way_back.requested or self._requested_in_run(context, before)
+        if recorded is not None and not self.hardware and self._is_dearer(snapshot, before, requested):
+            self.log.warning(
+                "Space %s stays on %s: %s, which was recorded, costs more, and this run did not request %s.",
+                repo_id,
+                before.configured_hardware,
+                snapshot.hardware,
+                before.configured_hardware,
+            )
+            return snapshot, before
         if self.pause_after:
             snapshot = replace(snapshot, stage=SpaceStage.PAUSED.value)
+        activity = self._activity(snapshot, before)
         self.log.info(
             "Space %s is %s. Putting back %s%s.",
             repo_id,
@@ -679,10 +791,86 @@ class RestoreHardwareOperator(WaitingOperator):
             snapshot.hardware,
             ", paused" if snapshot.was_paused else "",
         )
-        if lease and snapshot.was_paused:
-            # The hardware may come back and the pause not: that is no change by somebody else.
-            lease.record_request(str(snapshot.hardware))
-        return snapshot, self.hook.restore(snapshot, before, fallback=self.fallback)
+        runtime = self.hook.restore(
+            snapshot,
+            before,
+            fallback=self.fallback,
+            check=way_back.check,
+            activity=activity,
+            retried=frozenset() if self._is_last_try(context) else _RETRIED,
+        )
+        return snapshot, runtime
+
+    def _within_cost(self, snapshot: SpaceSnapshot) -> SpaceSnapshot:
+        """Hold a recorded state to the limit that the request had."""
+        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+
+        limit = as_number(self.max_hourly_cost)
+        if limit is None or snapshot.hardware in FREE_HARDWARE or not snapshot.hardware:
+            return snapshot
+        replicas = snapshot.replicas if isinstance(snapshot.replicas, int) else 1
+        cost = self.hook.price_list().hourly(snapshot.hardware, replicas)
+        if cost is not None and cost <= limit:
+            return snapshot
+        price = "has no listed price" if cost is None else f"costs ${cost:.2f} an hour"
+        self.log.error(
+            "Space %s: the recorded hardware %s %s, above max_hourly_cost=%s. Putting it on %s instead.",
+            snapshot.repo_id,
+            snapshot.hardware,
+            price,
+            limit,
+            self.fallback,
+        )
+        return replace(snapshot, hardware=self.fallback)
+
+    def _is_dearer(self, snapshot: SpaceSnapshot, before: SpaceRuntime, requested: Sequence[str]) -> bool:
+        """Whether the restore would raise the bill although this run did not lower it."""
+        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+
+        hardware, present = snapshot.hardware, before.configured_hardware
+        if hardware in FREE_HARDWARE or hardware is None or present is None or hardware == present:
+            return False
+        if present in requested:
+            return False
+        prices = self.hook.price_list()
+        return (prices.hourly(hardware, 1) or 0.0) > (prices.hourly(present, 1) or 0.0)
+
+    def _requested_in_run(self, context: Context, before: SpaceRuntime) -> list[str]:
+        """The hardware that the tasks of this run pushed as requested."""
+        tasks = getattr(context.get("dag"), "tasks", None)
+        if tasks is None:
+            return [str(before.configured_hardware)]
+        ids = [str(task.task_id) for task in tasks if _is_request(task)]
+        pushed = (self._pull(context, task_id, REQUESTED) for task_id in ids)
+        return [str(each) for each in pushed if each is not None]
+
+    def _activity(self, snapshot: SpaceSnapshot, before: SpaceRuntime) -> Activity | None:
+        """What to do about a Space that did not run before, and would cost money now."""
+        from airflow_provider_hfspaces.hub.desired import Activity
+        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+
+        if snapshot.was_paused or snapshot.hardware in FREE_HARDWARE or self.restore_dormant == "run":
+            return None
+        if snapshot.stage not in ASLEEP_STAGES | NEEDS_RESTART_STAGES or before.stage in DORMANT_STAGES:
+            return None
+        if before.stage == snapshot.stage and before.configured_hardware == snapshot.hardware:
+            return None
+        if self.restore_dormant == "sleep":
+            return Activity.ASLEEP
+        self.log.warning(
+            "Space %s was %s and cost nothing. It is paused, because it would run on %s now; a visitor does "
+            "not wake it. Use restore_dormant='sleep' to let it fall asleep instead.",
+            snapshot.repo_id,
+            snapshot.stage,
+            snapshot.hardware,
+        )
+        return Activity.PAUSED
+
+    def _is_last_try(self, context: Context) -> bool:
+        ti = context["ti"]
+        tries = getattr(ti, "max_tries", None)
+        tries = self.retries if tries is None else tries
+        return int(getattr(ti, "try_number", 0) or 0) > int(tries or 0) or not tries
 
     def _finish(
         self,
@@ -732,14 +920,14 @@ class RestoreHardwareOperator(WaitingOperator):
         self.log.info("Space %s is %s.", repo_id, describe(runtime))
         return runtime.to_dict()
 
-    def _lease(self, context: Context) -> SpaceLease | None:
-        from airflow_provider_hfspaces.state.leases import LeaseHolder, SpaceLease
-
-        for task_id in self._task_ids(context):
+    def _leased_by(self, context: Context) -> tuple[str, dict[str, Any] | None]:
+        """The task that recorded the state to restore, and what it pushed about its lease."""
+        task_ids = self._task_ids(context)
+        for task_id in task_ids:
             # A template may mean another Space by now than the one that has been leased.
-            if (leased := self._pull(context, task_id, LEASE)) is not None:
-                return SpaceLease(leased, LeaseHolder.of(context["ti"], task_id))
-        return None
+            if isinstance(taken := self._pull(context, task_id, LEASE), dict):
+                return task_id, taken
+        return (task_ids or [self.from_task])[0], None
 
     def _recorded(self, repo_id: str, context: Context) -> SpaceSnapshot | None:
         from airflow_provider_hfspaces.hub.checks import InvalidInput
@@ -824,6 +1012,21 @@ class SetSleepTimeOperator(SpaceOperator):
                 runtime.configured_hardware,
             )
         return runtime.to_dict()
+
+
+def _pull_own(context: Context, task_id: str, key: str) -> Any:
+    """An XCom of another task of the group, mapped like this one or not at all."""
+    own = getattr(context["ti"], "map_index", -1)
+    for map_index in dict.fromkeys((own if own is not None else -1, -1)):
+        pushed = context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+        if pushed is not None:
+            return pushed
+    return None
+
+
+def _is_request(task: Any) -> bool:
+    kind = getattr(task, "operator_class", None) or type(task)
+    return isinstance(kind, type) and issubclass(kind, RequestHardwareOperator)
 
 
 def recorded_snapshot(context: Context) -> SpaceSnapshot | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.branches import commit_file, get_head
+from airflow_provider_hfspaces.hub.lease.store import lease_branch
 from airflow_provider_hfspaces.require import require_hardware
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
 
@@ -124,7 +126,10 @@ with (
 
     @task
     def write_over_the_lease() -> None:
-        Variable.set("hf_spaces_lease:acme:whisper", "what somebody wrote")
+        client = HfSpacesHook().client
+        branch = lease_branch("acme/whisper")
+        head = client.send(get_head(branch))
+        client.send(commit_file(branch, "lease.json", "not a lease", parent=head, summary="Write over it"))
 
     write_over_the_lease()
 

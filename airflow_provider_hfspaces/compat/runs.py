@@ -1,0 +1,116 @@
+"""What Airflow knows about other runs: whether they have ended, and in which states their tasks are.
+
+Each function blocks while Airflow answers, works in tasks and triggers, and raises Airflow's own exception
+if Airflow does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
+
+__all__ = ["FINAL_STATES", "is_dag_paused", "is_run_over", "task_states"]
+
+FINAL_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+"""States in which a task instance stays until somebody clears it."""
+
+_FINAL_RUN_STATES = frozenset({"success", "failed"})
+
+
+def is_run_over(dag_id: str, run_id: str) -> bool:
+    """Whether a DAG run has ended or been deleted.
+
+    Only Airflow's own answer that the run does not exist means that it was deleted. A 404 from a proxy
+    between this process and Airflow says nothing about the run.
+
+    :raises Exception: Airflow's own, if it does not say.
+    """
+    if not AIRFLOW_3:
+        model = import_module("airflow.models.dagrun").DagRun
+        with import_module("airflow.utils.session").create_session() as session:
+            rows = session.query(model.state).filter(model.dag_id == dag_id, model.run_id == run_id)
+            state = rows.scalar()
+        return state is None or _text(state) in _FINAL_RUN_STATES
+    try:
+        state = _runner().get_dagrun_state(dag_id, run_id)
+    except Exception as error:
+        if _is_not_found(error):
+            return True
+        raise
+    return _text(state) in _FINAL_RUN_STATES
+
+
+def task_states(dag_id: str, run_id: str, task_ids: Iterable[str], map_index: int = -1) -> dict[str, str]:
+    """The states of some tasks of a run, by task id; tasks without an instance are missing.
+
+    :param map_index: of the task instances; -1 for tasks that are not mapped.
+    :raises Exception: Airflow's own, if it does not say.
+    """
+    wanted = list(task_ids)
+    if not AIRFLOW_3:
+        model = import_module("airflow.models.taskinstance").TaskInstance
+        with import_module("airflow.utils.session").create_session() as session:
+            rows = session.query(model.task_id, model.state).filter(
+                model.dag_id == dag_id,
+                model.run_id == run_id,
+                model.task_id.in_(wanted),
+                model.map_index == map_index,
+            )
+            return {task_id: _text(state) for task_id, state in rows}
+    states = _runner().get_task_states(
+        dag_id=dag_id,
+        task_ids=wanted,
+        run_ids=[run_id],
+        map_index=map_index if map_index >= 0 else None,
+    )
+    suffix = f"_{map_index}" if map_index >= 0 else ""
+    of_run = states.get(run_id, {})
+    return {each: _text(of_run[f"{each}{suffix}"]) for each in wanted if f"{each}{suffix}" in of_run}
+
+
+def is_dag_paused(dag_id: str) -> bool | None:
+    """Whether a DAG is paused; True for a DAG that Airflow does not know any more.
+
+    :returns: ``None`` where Airflow does not tell tasks (3.0 to 3.2) or triggers.
+    """
+    if not AIRFLOW_3:
+        model = import_module("airflow.models.dag").DagModel
+        with import_module("airflow.utils.session").create_session() as session:
+            row = session.query(model.is_paused, model.is_active).filter(model.dag_id == dag_id).first()
+        return row is None or bool(row[0]) or not row[1]
+    get_dag = getattr(_runner(), "get_dag", None)
+    if get_dag is None:
+        return None
+    try:
+        return bool(get_dag(dag_id).is_paused)
+    except Exception as error:
+        return True if _is_not_found(error) else None
+
+
+def _runner() -> Any:
+    return import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance
+
+
+def _text(state: Any) -> str:
+    return str(getattr(state, "value", state))
+
+
+def _is_not_found(error: Exception) -> bool:
+    answers = [getattr(getattr(error, "error", None), "detail", None), getattr(error, "detail", None)]
+    response = getattr(error, "response", None)
+    if getattr(response, "status_code", None) == 404:
+        try:
+            answers.append(response.json())  # type: ignore[union-attr]
+        except ValueError:
+            return False
+    return any(_gives_reason(answer) for answer in answers)
+
+
+def _gives_reason(answer: Any) -> bool:
+    """Whether an answer has the form in which Airflow's API says that something does not exist."""
+    if not isinstance(answer, Mapping):
+        return False
+    return answer.get("reason") == "not_found" or _gives_reason(answer.get("detail"))

@@ -1,0 +1,258 @@
+"""How the hardware operators use the lease of a Space: wait for it, work under it, restore, give it back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.errors import HubError, HubRateLimited
+from airflow_provider_hfspaces.hub.lease.actions import (
+    LeaseLost,
+    SpaceLease,
+    SpaceLeased,
+    Taken,
+    check_free,
+    refuse_other_holder,
+    repair,
+)
+from airflow_provider_hfspaces.hub.lease.record import (
+    InvalidLease,
+    LeaseHolder,
+    LeaseRecord,
+    Standing,
+    is_free,
+)
+from airflow_provider_hfspaces.hub.lease.store import LeaseDenied
+from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.state.leases import (
+    AirflowLease,
+    LeaseOwner,
+    Owners,
+    describe_holder,
+    lease_store,
+    new_lease,
+    used_lease,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.http.sequence import Steps
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
+    from airflow_provider_hfspaces.operators.hardware import SnapshotSpaceOperator
+
+__all__ = ["UndoLease", "WayBack", "lease_of_task", "take_lease"]
+
+REPEAT_SECONDS = 600.0
+"""How often a wait says again who has the lease."""
+
+_NOBODY = "0" * 32
+"""An id that no holder has."""
+
+
+def take_lease(
+    operator: SnapshotSpaceOperator, repo_id: str, context: Context, restore_tasks: Sequence[str]
+) -> tuple[AirflowLease, Taken]:
+    """Wait until the lease of a Space is this task's; deferred, this does not return.
+
+    :raises AirflowFailException: if the lease is not free in time, or the task is killed.
+    """
+    owner = LeaseOwner.from_task_instance(context["ti"], restore_tasks=restore_tasks)
+    lease = new_lease(operator.hook, repo_id, owner, operator.lease_duration)
+    started, deadline = operator.lease_wait()
+    reported: tuple[str, float] | None = None
+    while True:
+        delay, reason = 0.0, ""
+        try:
+            outcome = lease.take()
+        except LeaseDenied as error:
+            raise AirflowFailException(f"{error} Working without a lease is lease=False.") from None
+        except HubRateLimited as error:
+            delay, reason = error.retry_after or operator.lease_poll_interval, str(error)
+            operator.log.warning("%s The lease of Space %s is taken later.", error, repo_id)
+        else:
+            if isinstance(outcome, Taken):
+                operator.log.info(
+                    "Space %s is leased by this run until %s.",
+                    repo_id,
+                    f"{outcome.holder.until:%Y-%m-%d %H:%M} UTC",
+                )
+                return lease, outcome
+            reason = f"It is leased by {lease.describe(outcome)}."
+            if reported is None or _is_due(outcome, *reported):
+                operator.log.info(
+                    "Space %s is leased by %s. Waiting for %.0f seconds so far, and for %.0f more at most.",
+                    repo_id,
+                    lease.describe(outcome),
+                    time.time() - started,
+                    deadline - time.time(),
+                )
+                reported = outcome.holder_id, time.monotonic()
+        left = deadline - time.time()
+        if left <= 0:
+            raise AirflowFailException(
+                f"Space {repo_id} is still leased after {deadline - started:.0f} seconds. {reason} End that "
+                f"run or wait longer with lease_timeout. If its holder is gone for good, delete the "
+                f"{lease.lease.store.branch}."
+            )
+        if operator.deferrable:
+            operator.defer_for_lease(repo_id, owner, started, deadline, delay)
+        if operator.killed.wait(min(max(delay, operator.lease_poll_interval), left)):
+            raise AirflowFailException(f"Space {repo_id}: the task was killed while it waited for the lease.")
+
+
+def _is_due(holder: LeaseHolder, reported_id: str, reported_at: float) -> bool:
+    return holder.holder_id != reported_id or time.monotonic() - reported_at >= REPEAT_SECONDS
+
+
+def lease_of_task(
+    hook: HfSpacesHook, repo_id: str, context: Context, task_id: str, taken: Any
+) -> tuple[AirflowLease, LeaseHolder] | None:
+    """The lease that another task of this run took, and its entry; ``None`` if the run does not hold it.
+
+    :param task_id: the task that took it.
+    :param taken: what that task pushed.
+    """
+    owner = LeaseOwner.from_task_instance(context["ti"], task_id)
+    lease = used_lease(hook, taken, owner) or _unnamed(hook, repo_id, owner)
+    mine = lease.adopt(lease.read())
+    return None if mine is None or mine.abandoned else (lease, mine)
+
+
+def _unnamed(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner) -> AirflowLease:
+    """A lease of which only the task that took it is known."""
+    return AirflowLease(hook, SpaceLease(lease_store(hook, repo_id), _NOBODY), Owners(owner))
+
+
+class WayBack:
+    """The lease during a restore: whether it may happen, from which state, and how it ends.
+
+    :param taken: what the task that took the lease pushed; ``None`` for a window without a lease.
+    :param owner: that task.
+    :ivar snapshot: the state to restore by the lease's own record; ``None`` if only XComs may know it.
+    """
+
+    def __init__(self, hook: HfSpacesHook, repo_id: str, owner: LeaseOwner, taken: Any, log: Any) -> None:
+        self.hook = hook
+        self.repo_id = repo_id
+        self.log = log
+        self.snapshot: SpaceSnapshot | None = None
+        self.requested: tuple[str, ...] = ()
+        self._lease = used_lease(hook, taken, owner) or _unnamed(hook, repo_id, owner)
+        self._was_leased = isinstance(taken, dict)
+        self._holds = False
+
+    def begin(self) -> None:
+        """Find out who holds the Space; take the lease over from a holder that is over.
+
+        :raises SpaceLeased: if another holder is at work, who restores the Space later.
+        """
+        record = self._read()
+        mine = self._lease.adopt(record)
+        if mine is not None and not mine.abandoned:
+            self._use(mine)
+            return
+        current = record.current
+        if mine is None and (current is None or not self._was_leased):
+            refuse_other_holder(self.repo_id, record, self._lease.judge, _now())
+            return
+        outcome = self._lease.take()
+        if not isinstance(outcome, Taken):
+            if self._lease.judge(outcome) is Standing.OUTER:
+                return
+            raise SpaceLeased(self.repo_id, outcome)
+        self._use(outcome.holder)
+
+    def check(self) -> Steps[Any]:
+        """The look immediately before each request of the way back.
+
+        :raises SpaceLeased: if another holder is at work.
+        :raises LeaseLost: if the lease went to another holder.
+        """
+        if self._holds:
+            yield from self._lease.lease.confirm()
+        else:
+            yield from check_free(self._lease.lease.store, self._lease.judge, _now())
+
+    def end(self, runtime: SpaceRuntime, *, changed: bool) -> None:
+        """Give the lease back, and repair what the way back took from a holder that came in between."""
+        if self._holds:
+            other = self._lease.give_back()
+        elif changed:
+            other = self._read().current
+        else:
+            return
+        if other is None or is_free(other, self._lease.judge(other), _now()):
+            return
+        if other.holder_id == self._lease.lease.holder_id:
+            return
+        if self.hook.execute(repair(self.repo_id, other, runtime)):
+            self.log.error(
+                "Space %s was leased by %s during the restore, which took %s away. It is requested again.",
+                self.repo_id,
+                self.describe(other),
+                other.requested[-1],
+            )
+
+    def fail(self, hardware: str | None = None) -> None:
+        """Leave what could not be restored to the next holder.
+
+        :param hardware: where the Space was left instead, so that the next holder knows why.
+        """
+        if self._holds:
+            self._lease.abandon(hardware)
+
+    def describe(self, holder: LeaseHolder) -> str:
+        """Who has the lease, for logs."""
+        return describe_holder(holder, self._lease.owners)
+
+    def _use(self, holder: LeaseHolder) -> None:
+        self._holds = True
+        self.requested = holder.requested
+        if holder.previous is not None:
+            self.snapshot = SpaceSnapshot.from_dict({**holder.previous, "repo_id": self.repo_id})
+
+    def _read(self) -> LeaseRecord:
+        try:
+            return self._lease.read()
+        except (HubError, InvalidLease) as error:
+            if isinstance(error, HubError) and not error.permanent:
+                raise
+            self.log.error("%s The Space is restored without its lease.", error)
+            return LeaseRecord(self.repo_id)
+
+
+class UndoLease:
+    """The lease during an undo in a signal handler, which may ask the Hub but not Airflow.
+
+    :param lease: the lease of the run; ``None`` for a request without one.
+    """
+
+    def __init__(self, hook: HfSpacesHook, repo_id: str, lease: AirflowLease | None) -> None:
+        self._lease = lease
+        self._store = lease_store(hook, repo_id) if lease is None else lease.lease.store
+
+    def check(self) -> Steps[Any]:
+        """The look immediately before each request of the undo.
+
+        :raises SpaceLeased: if another holder has the Space.
+        :raises LeaseLost: if the lease went to another holder.
+        """
+        if self._lease is not None:
+            yield from self._lease.lease.confirm()
+        else:
+            yield from check_free(self._store, lambda holder: Standing.UNKNOWN, _now())
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+LEFT_ALONE = (SpaceLeased, LeaseLost)
+"""Why a plan stops: the Space belongs to another holder."""
+
+CANNOT_RESTORE = (HubError, InvalidInput, *LEFT_ALONE)
+"""Everything that may keep an undo from restoring a Space."""

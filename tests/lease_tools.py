@@ -1,0 +1,92 @@
+"""Leases that stand on the emulated Hub before a test begins."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub import branches
+from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
+from airflow_provider_hfspaces.hub.lease.store import lease_branch
+from airflow_provider_hfspaces.state import leases, old_leases
+from airflow_provider_hfspaces.state.leases import LeaseOwner, lease_store, variable_name
+
+SPACE = "acme/whisper"
+
+
+class AirflowWithoutServer:
+    """What Airflow's server knows, for tasks that run without it: Variables, and which runs are over."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.variables: dict[str, Any] = {}
+        self.over: set[str] = set()
+        self.restored: dict[str, str] = {}
+        for module in (leases, old_leases):
+            monkeypatch.setattr(module, "get_variable", self.variables.get)
+            monkeypatch.setattr(module, "set_variable", self._set)
+            monkeypatch.setattr(module, "delete_variable", lambda name: self.variables.pop(name, None))
+        monkeypatch.setattr(leases, "is_run_over", lambda dag_id, run_id: run_id in self.over)
+        monkeypatch.setattr(leases, "task_states", lambda dag_id, run_id, task_ids, map_index: self.restored)
+
+    def _set(self, name: str, value: Any, description: str) -> None:
+        self.variables[name] = json.loads(json.dumps(value))
+
+    def remember(self, holder: LeaseHolder, owner: LeaseOwner) -> None:
+        """Have Airflow know which task a holder is."""
+        self.variables[variable_name(holder.holder_id)] = owner.to_dict()
+
+
+def previous_state(repo_id: str = SPACE, hardware: str = "cpu-basic", **more: Any) -> dict[str, Any]:
+    """A recorded state, as ``SpaceSnapshot.to_dict()`` describes it."""
+    return {"repo_id": repo_id, "stage": "RUNNING", "hardware": hardware, "sleep_time": None, **more}
+
+
+def hold(
+    repo_id: str = SPACE,
+    *,
+    previous: dict[str, Any] | None = None,
+    requested: tuple[str, ...] = ("t4-small",),
+    hours_left: float = 24,
+    abandoned: bool = False,
+    holder_id: str = "ab" * 16,
+) -> LeaseHolder:
+    """Put a holder that Airflow does not know into the lease of a Space.
+
+    :param hours_left: until the lease expires.
+    """
+    now = datetime.now(timezone.utc)
+    hook = HfSpacesHook()
+    store = lease_store(hook, repo_id)
+    record, version = hook.execute(store.read())
+    holder = LeaseHolder(
+        holder_id=holder_id,
+        fence=record.fence + 1,
+        since=now - timedelta(hours=1),
+        until=now + timedelta(hours=hours_left),
+        previous=previous or previous_state(repo_id),
+        requested=requested,
+        abandoned=abandoned,
+    )
+    changed = LeaseRecord(repo_id, holder.fence, (*record.holders, holder))
+    hook.execute(store.compare_and_set(changed, version, "Hold the lease"))
+    return holder
+
+
+def write_lease(text: str, repo_id: str = SPACE) -> None:
+    """Write any text into the file that keeps the lease of a Space."""
+    client = HfSpacesHook().client
+    branch = lease_branch(repo_id)
+    client.send(branches.create_branch(branch))
+    head = client.send(branches.get_head(branch))
+    client.send(branches.commit_file(branch, "lease.json", text, parent=head, summary="Write"))
+
+
+def holders(repo_id: str = SPACE) -> tuple[LeaseHolder, ...]:
+    """The holders of the lease of a Space."""
+    hook = HfSpacesHook()
+    record, _ = hook.execute(lease_store(hook, repo_id).read())
+    return record.holders
