@@ -18,6 +18,7 @@ from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.notifications.occasion import run_of
 from airflow_provider_hfspaces.operators.hardware import (
     PREVIOUS,
+    REQUESTED,
     RequestHardwareOperator,
     SnapshotSpaceOperator,
 )
@@ -42,6 +43,7 @@ class Past:
     :ivar source: who recorded it.
     :ivar leased_by: another run that holds the lease and will restore the Space.
     :ivar is_leased: whether the lease itself knows what to restore.
+    :ivar requested: the hardware that the tasks of this run have requested.
     :ivar check: steps before each request, which stop the restore if another run takes the lease.
     """
 
@@ -49,11 +51,12 @@ class Past:
     source: str = ""
     leased_by: str | None = None
     is_leased: bool = False
+    requested: tuple[str, ...] = ()
     check: Callable[[], Steps[Any]] | None = None
 
     def is_dearer_than(self, runtime: SpaceRuntime) -> bool:
         """Whether a record that is not the lease's would put a Space on free hardware on paid hardware."""
-        if self.is_leased or self.snapshot is None:
+        if self.is_leased or self.snapshot is None or runtime.configured_hardware in self.requested:
             return False
         return runtime.configured_hardware in FREE_HARDWARE and self.snapshot.hardware not in FREE_HARDWARE
 
@@ -94,7 +97,8 @@ def look_back(
             log, "the XComs of the run", _from_xcoms, context, repo_id, from_task, log
         )
         if found:
-            return replace(found, is_leased=bool(lease and lease.snapshot), check=check)
+            requested = _attempt(log, "the requests of the run", _requested, context, log) or ()
+            return replace(found, is_leased=bool(lease and lease.snapshot), requested=requested, check=check)
     elif from_task:
         log.warning("Airflow lets this kind of callback read no XComs: task %r is not asked.", from_task)
     if lease is not None and lease.snapshot is not None and _is_usable(lease.snapshot, repo_id):
@@ -161,6 +165,17 @@ def _from_xcoms(context: Mapping[str, Any], repo_id: str, from_task: str | None,
     # The first that looked has seen what was there before this run changed anything.
     _, task_id, snapshot = min(found, key=lambda each: each[:2])
     return Past(snapshot, f"task {task_id!r}")
+
+
+def _requested(context: Mapping[str, Any], log: Any) -> tuple[str, ...]:
+    """The hardware that the tasks of this run have requested."""
+    own = getattr(context.get("ti"), "map_index", None)
+    pushed = (
+        callback_xcom(context, run_of(context), task_id, REQUESTED, map_index)
+        for task_id in _recorders(context, None, log)
+        for map_index in dict.fromkeys((-1 if own is None else own, -1))
+    )
+    return tuple(str(each) for each in pushed if each is not None)
 
 
 def _recorders(context: Mapping[str, Any], from_task: str | None, log: Any) -> list[str]:

@@ -420,6 +420,7 @@ class TestRestore:
     def test_replicas_come_back(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE)
         failed = Failed().recorded("snapshot", hardware="t4-small", replicas=3)
+        failed.ti.xcoms["upgrade", "requested"] = "cpu-basic"
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
         assert (space.requested_hardware, space.replicas) == ("t4-small", 3)
 
