@@ -299,24 +299,24 @@ class HubEmulator:
 
         :raises KeyError: if there is no such repository.
         """
-        return {
-            name: commit.oid for name, commit in self._repository(repo_id, repo_type).git.branches().items()
-        }
+        with self.world.lock:
+            branches = self._repository(repo_id, repo_type).git.branches()
+        return {name: commit.oid for name, commit in branches.items()}
 
     def files(self, repo_id: str, revision: str = "main", *, repo_type: str = "space") -> dict[str, bytes]:
         """The files of a repository at a branch or a commit.
 
         :raises KeyError: if there is no such repository or revision.
         """
-        commit = self._repository(repo_id, repo_type).git.find(revision)
+        with self.world.lock:
+            commit = self._repository(repo_id, repo_type).git.find(revision)
         if commit is None:
             raise KeyError(revision)
         return dict(commit.files)
 
     def _repository(self, repo_id: str, repo_type: str) -> Repository:
-        with self.world.lock:
-            self.world.catch_up()
-            repository = self.world.find_repository(repo_type, repo_id)
+        self.world.catch_up()
+        repository = self.world.find_repository(repo_type, repo_id)
         if repository is None:
             raise KeyError(repo_id)
         return repository
