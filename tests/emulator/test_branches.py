@@ -177,6 +177,10 @@ def test_a_dataset_holds_a_branch_for_each_space(hub: HubEmulator, ask: Ask) -> 
     oid = commit(hub, "one", "acme%2Fwhisper", api=api).json()["commitOid"]
     assert hub.branches("acme/airflow-leases", "dataset")["acme/whisper"] == oid
     assert ask("GET", f"{api}/revision/acme%2Fwhisper").json()["sha"] == oid
+    assert ask("GET", f"{api}/auth-check/write").status_code == 200
+    reader = hub.add_token("alice", "read")
+    assert ask("GET", f"{api}/auth-check", token=reader).status_code == 200
+    assert ask("GET", f"{api}/auth-check/write", token=reader).status_code == 403
     file = "/datasets/acme/airflow-leases/resolve/acme%2Fwhisper/lease.json"
     assert ask("GET", file).text == "one"
     assert ask("GET", file, token=None).status_code == 401

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.emulator.routes import ROUTES
 from tests.emulator.conftest import Ask
 
 SPACE = "acme/whisper"
 API = f"/api/spaces/{SPACE}"
+PLACES = {"route": "spaces", "owner": "acme", "name": "whisper", "organization": "acme"}
 
 
 def refusal(answer: Any) -> tuple[int, str, str | None]:
@@ -88,6 +92,37 @@ def test_an_invalid_body_is_refused(hub: HubEmulator, ask: Ask, suffix: str, bod
     hub.add_space(SPACE, hardware="cpu-upgrade")
     assert ask("POST", f"{API}/{suffix}", body).status_code == 400
     assert len(hub.space(SPACE).history) == 1
+
+
+ODD_VALUES: list[Any] = [None, True, -1, 1e308, 10**300, "", "\x00", "a/b/c", [], [[]], [{}], {}, {"a": []}]
+
+
+@pytest.mark.parametrize("odd", ODD_VALUES, ids=repr)
+def test_no_odd_value_breaks_a_route_of_the_hub(hub: HubEmulator, ask: Ask, odd: Any) -> None:
+    hub.settings.storage = "works"
+    keys = ("flavor", "seconds", "key", "value", "volumes", "secrets", "repository", "name", "type", "files")
+    keys += ("paths", "replicas", "enabled", "tier", "visibility", "startingPoint", "fromRepo", "template")
+    for route in ROUTES:
+        path = re.sub(r"{(\w+)(:[^}]*)?}", lambda match: PLACES.get(match[1], "main"), route.path)
+        for method in set(route.methods.split()) - {"GET", "HEAD"}:
+            if not path.startswith("/api/"):
+                continue
+            for body in (odd, *({key: odd} for key in keys)):
+                if not hub.has_space(SPACE):
+                    hub.add_space(SPACE, hardware="t4-small")
+                answer = ask(method, path, body)
+                assert answer.status_code < 500, (method, path, body)
+
+
+def test_a_body_that_nests_too_deeply_is_refused(hub: HubEmulator) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    answer = requests.post(
+        f"{hub.url}{API}/hardware",
+        data=b"[" * 100_000,
+        headers={"Authorization": f"Bearer {hub.token}"},
+        timeout=5,
+    )
+    assert answer.status_code == 400
 
 
 def test_a_renamed_space_redirects_with_path_and_query(hub: HubEmulator, ask: Ask) -> None:

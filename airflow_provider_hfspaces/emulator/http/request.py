@@ -87,11 +87,11 @@ class HubRequest:
 
     def unauthorized(self) -> Refusal:
         """The 401 for anonymous requests. It does not tell whether the repository exists."""
-        on_space = "name" in self.parts and self.world.settings.repo_not_found_on_401
+        on_repository = "name" in self.parts and self.world.settings.repo_not_found_on_401
         return Refusal(
             401,
             "Invalid username or password.",
-            code="RepoNotFound" if on_space else None,
+            code="RepoNotFound" if on_repository else None,
             headers={"WWW-Authenticate": 'Bearer realm="Authentication required", charset="UTF-8"'},
         )
 
@@ -137,14 +137,15 @@ class HubRequest:
             )
         return repository
 
-    def writable_repository(self) -> Repository:
-        """The repository of the path, for a caller who commits to it.
+    def writable_repository(self, what: str = "commit to this repository") -> Repository:
+        """The repository of the path, for a caller who changes it.
 
+        :param what: the action, for the message of a 403.
         :raises Refusal: 401 or 403 if the token may not; otherwise as :meth:`repository`.
         """
         repository = self.repository()
         if not self.world.accounts.may_write(self.require_token(), repository.owner, repository):
-            raise rights("commit to this repository")
+            raise rights(what)
         return repository
 
     def own_space(self, what: str) -> Space:

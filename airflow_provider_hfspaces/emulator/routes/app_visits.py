@@ -42,19 +42,19 @@ def _echo(request: HubRequest) -> Any:
         return dict(request.query)
     try:
         return json.loads(request.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return request.content.decode(errors="replace")
 
 
 def _page(space: Space) -> str:
-    what = {
+    message = {
         SpaceStage.PAUSED.value: "This Space has been paused by its owner.",
         SpaceStage.RUNTIME_ERROR.value: "Runtime error",
         SpaceStage.BUILD_ERROR.value: "Build error",
         SpaceStage.CONFIG_ERROR.value: "Configuration error",
         SpaceStage.NO_APP_FILE.value: "No application file",
     }.get(space.stage, "Preparing Space")
-    return f"<!doctype html><title>{escape(space.repo_id)}</title><h1>{escape(what)}</h1>"
+    return f"<!doctype html><title>{escape(space.repo_id)}</title><h1>{escape(message)}</h1>"
 
 
 _METHODS = "GET POST PUT PATCH DELETE HEAD"

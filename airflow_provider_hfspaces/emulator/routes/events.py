@@ -28,7 +28,7 @@ def _stream_stages(request: HubRequest) -> Response:
 
 
 async def _stages(world: World, space: Space) -> AsyncIterator[bytes]:
-    shown, spoken = "", time.monotonic()
+    shown, last_sent = "", time.monotonic()
     while not world.closing:
         with world.lock:
             view = space.catch_up().view()
@@ -43,10 +43,10 @@ async def _stages(world: World, space: Space) -> AsyncIterator[bytes]:
             }
             frame = f"event: stage\ndata: {view.stage}\n\nevent: space\ndata: {json.dumps(details)}\n\n"
         if frame != shown:
-            shown, spoken = frame, time.monotonic()
+            shown, last_sent = frame, time.monotonic()
             yield frame.encode()
-        elif time.monotonic() - spoken >= world.settings.keep_alive:
-            spoken = time.monotonic()
+        elif time.monotonic() - last_sent >= world.settings.keep_alive:
+            last_sent = time.monotonic()
             yield b": keep-alive\n\n"
         await asyncio.sleep(_POLL_SECONDS)
 

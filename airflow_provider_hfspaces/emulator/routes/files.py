@@ -54,8 +54,8 @@ def _paths_info(request: HubRequest) -> Response:
         paths = request.body().get("paths") or []
     else:
         paths = request.form().getlist("paths")
-    wanted = [paths] if isinstance(paths, str) else paths
-    return answer([_file(path, files[path]) for path in wanted if path in files])
+    wanted = paths if isinstance(paths, list) else [paths]
+    return answer([_file(path, files[path]) for path in wanted if isinstance(path, str) and path in files])
 
 
 def _file(path: str, content: bytes) -> dict[str, Any]:

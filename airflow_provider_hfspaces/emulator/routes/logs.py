@@ -39,7 +39,7 @@ def _logs(request: HubRequest) -> Response:
 async def _events(world: World, space: Space, kind: str, tail: int | None) -> AsyncIterator[bytes]:
     """All lines of the current build or run, then each new line, until it is over."""
     number: int | None = None
-    sent, spoken = 0, time.monotonic()
+    sent, last_sent = 0, time.monotonic()
     while not world.closing:
         with world.lock:
             space.catch_up()
@@ -52,12 +52,12 @@ async def _events(world: World, space: Space, kind: str, tail: int | None) -> As
         tail = None
         if lines:
             yield b"".join(_frame(line) for line in lines)
-            spoken = time.monotonic()
+            last_sent = time.monotonic()
         if over:
             return
-        if time.monotonic() - spoken >= world.settings.keep_alive:
+        if time.monotonic() - last_sent >= world.settings.keep_alive:
             yield b": keep-alive\n\n"
-            spoken = time.monotonic()
+            last_sent = time.monotonic()
         await asyncio.sleep(_POLL_SECONDS)
 
 

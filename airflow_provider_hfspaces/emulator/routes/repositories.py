@@ -158,7 +158,7 @@ def _move(request: HubRequest) -> Response:
 
 
 def _settings(request: HubRequest) -> Response:
-    repository, body = request.writable_repository(), request.body()
+    repository, body = request.writable_repository("change these settings"), request.body()
     if "visibility" in body or "private" in body:
         repository.visibility = check_visibility(body, repository.visibility)
     remarks: dict[str, Any] = {name: body[name] for name in ("discussionsDisabled", "gated") if name in body}

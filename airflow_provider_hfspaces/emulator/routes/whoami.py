@@ -7,7 +7,7 @@ from starlette.responses import Response
 from airflow_provider_hfspaces.emulator.http.payloads import whoami_payload
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
 from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
-from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
+from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, SPACE, Route
 
 __all__ = ["ROUTES"]
 
@@ -19,13 +19,12 @@ def _whoami(request: HubRequest) -> Response:
 
 
 def _can_read(request: HubRequest) -> Response:
-    request.space()
     request.readable_repository()
     return answer({})
 
 
 def _can_write(request: HubRequest) -> Response:
-    request.own_space("change this Space")
+    request.writable_repository("change this repository")
     return answer({})
 
 
@@ -44,7 +43,7 @@ def _jwt(request: HubRequest) -> Response:
 
 ROUTES = [
     Route("GET", "/api/whoami-v2", _whoami),
-    Route("GET", f"{SPACE}/auth-check", _can_read),
-    Route("GET", f"{SPACE}/auth-check/write", _can_write),
+    Route("GET", f"{REPOSITORY}/auth-check", _can_read),
+    Route("GET", f"{REPOSITORY}/auth-check/write", _can_write),
     Route("GET", f"{SPACE}/jwt", _jwt),
 ]
