@@ -120,7 +120,7 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
             report = self._report(owner, selection, before, reports.of(owner, self.log))
             to_look_at = findings(report)
             file.write(cost_page(report, to_look_at))
-        self._log(report, to_look_at)
+        self._log_report(report, to_look_at)
         return {
             "path": self.path,
             "at": report.at.isoformat(),
@@ -132,7 +132,7 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
             "savings_new": round(report.history.saved - before.saved, 2),
         }
 
-    def _log(self, report: CostReport, findings: Sequence[Finding]) -> None:
+    def _log_report(self, report: CostReport, findings: Sequence[Finding]) -> None:
         from airflow_provider_hfspaces.hub.text import printable
 
         fleet = report.fleet

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.airflow.everything import operator_classes
+
 
 @pytest.mark.parametrize("command", [["list"], ["get", "airflow-provider-hfspaces"]])
 def test_airflow_shows_the_provider_without_a_word_of_warning(command: list[str]) -> None:
@@ -21,3 +23,13 @@ def test_airflow_shows_the_provider_without_a_word_of_warning(command: list[str]
     complaints = ("airflow_provider_hfspaces", "hf_spaces", "HfSpaces")
     printed = (shown.stdout + shown.stderr).splitlines()
     assert [line for line in printed if any(word in line for word in complaints)] == []
+
+
+@pytest.mark.parametrize("operator", operator_classes(), ids=lambda each: each.__name__)
+def test_no_operator_hides_a_private_name_of_airflows_own(operator: type) -> None:
+    own = [each for each in operator.__mro__ if each.__module__.startswith("airflow_provider_hfspaces")]
+    airflows = {name for each in operator.__mro__ if each not in own for name in vars(each)}
+    private = {name for each in own for name in vars(each) if name.startswith("_")}
+    assert {name for name in private & airflows if not name.startswith("__") and "__" not in name[1:]} <= {
+        "_abc_impl"
+    }
