@@ -1,4 +1,4 @@
-"""The hook: one method per call, a connection, and a test button."""
+"""HfSpacesHook: a method for each call, the connection, and the button that tests it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.stub import Say, StubHub
 SPACE = "acme/whisper"
 
 
-def test_every_function_of_a_space_through_one_hook(hub: HubEmulator) -> None:
+def test_one_hook_offers_every_call_on_a_space(hub: HubEmulator) -> None:
     hub.settings.storage = "works"
     hub.add_space(SPACE)
     hook = HfSpacesHook()
@@ -65,7 +65,7 @@ def test_every_function_of_a_space_through_one_hook(hub: HubEmulator) -> None:
     assert not hook.exists("acme/none")
 
 
-def test_a_list_is_read_page_by_page_and_no_further_than_asked(hub: HubEmulator) -> None:
+def test_a_list_is_read_page_by_page_up_to_its_limit(hub: HubEmulator) -> None:
     for number in range(25):
         hub.add_space(f"acme/s{number:02}", tags=("even",) if number % 2 == 0 else ())
     hook = HfSpacesHook()
@@ -77,7 +77,7 @@ def test_a_list_is_read_page_by_page_and_no_further_than_asked(hub: HubEmulator)
     assert len(list(hook.list_spaces(search="s07", expand=["runtime"]))) == 1
 
 
-def test_a_token_per_call_replaces_the_connections(hub: HubEmulator) -> None:
+def test_a_token_of_the_hook_replaces_that_of_the_connection(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     bob = hub.add_token("bob")
     assert HfSpacesHook(token=bob).whoami().name == "bob"
@@ -85,7 +85,7 @@ def test_a_token_per_call_replaces_the_connections(hub: HubEmulator) -> None:
     assert HfSpacesHook().whoami().name == "alice"
 
 
-def test_who_may_not_write_is_told_apart_from_what_is_missing(hub: HubEmulator) -> None:
+def test_a_missing_space_differs_from_a_space_that_the_token_may_not_change(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     assert not HfSpacesHook(token=hub.add_token("alice", "read")).can_write(SPACE)
     with pytest.raises(SpaceNotFound):
@@ -93,19 +93,19 @@ def test_who_may_not_write_is_told_apart_from_what_is_missing(hub: HubEmulator) 
 
 
 class TestConnection:
-    def test_a_namespace_stands_for_the_owner(
+    def test_a_name_alone_belongs_to_the_namespace(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hub.add_space(SPACE)
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, namespace="acme"))
         assert HfSpacesHook().get_runtime("whisper").stage == "RUNNING"
 
-    def test_a_spaces_page_is_understood(self, hub: HubEmulator) -> None:
+    def test_the_address_of_a_page_names_its_space(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         assert HfSpacesHook().get_runtime(f"{hub.url}/spaces/{SPACE}").stage == "RUNNING"
         assert HfSpacesHook().page_url(SPACE) == f"{hub.url}/spaces/{SPACE}"
 
-    def test_without_a_host_it_is_the_public_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_connection_without_a_host_uses_the_public_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", '{"conn_type": "hf_spaces"}')
         assert HfSpacesHook().client.endpoint == "https://huggingface.co"
 
@@ -122,43 +122,43 @@ class TestConnection:
             ("", {"port": 443}, "https://huggingface.co"),
         ],
     )
-    def test_a_host_may_be_a_name_alone_and_its_port_a_field(
+    def test_the_endpoint_is_made_of_host_port_and_schema(
         self, monkeypatch: pytest.MonkeyPatch, host: str, more: dict[str, Any], endpoint: str
     ) -> None:
-        said = json.dumps({"conn_type": "hf_spaces", "host": host, **more})
-        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)
+        fields = json.dumps({"conn_type": "hf_spaces", "host": host, **more})
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", fields)
         assert HfSpacesHook().client.endpoint == endpoint
 
     @pytest.mark.parametrize(
-        ("extra", "said"),
+        ("extra", "field"),
         [
             ({"timeout": "soon"}, "timeout"),
             ({"timeout": -1}, "timeout"),
             ({"allow_http": "perhaps"}, "allow_http"),
         ],
     )
-    def test_an_extra_that_cannot_be_right(
-        self, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], said: str
+    def test_an_extra_with_a_value_that_is_not_valid_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], field: str
     ) -> None:
         monkeypatch.setenv(
             "AIRFLOW_CONN_HF_SPACES_DEFAULT", connection("http://127.0.0.1:1", "hf_x", **extra)
         )
-        with pytest.raises(InvalidConnection, match=said):
+        with pytest.raises(InvalidConnection, match=field):
             _ = HfSpacesHook().client
 
-    def test_an_extra_that_is_no_object(self) -> None:
-        said = SimpleNamespace(conn_id="hub", conn_type="hf_spaces", host="", extra_dejson=[1])
+    def test_an_extra_that_is_not_an_object_is_refused(self) -> None:
+        stored = SimpleNamespace(conn_id="hub", conn_type="hf_spaces", host="", extra_dejson=[1])
         with pytest.raises(InvalidConnection, match="not a JSON object"):
-            ConnectionSettings.from_connection(said)
+            ConnectionSettings.from_connection(stored)
 
-    def test_http_elsewhere_if_the_network_is_ones_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        said = connection("http://hub.acme.test", "hf_x", allow_http="true", timeout="7")
-        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)
+    def test_allow_http_accepts_plain_http_to_another_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stored = connection("http://hub.acme.test", "hf_x", allow_http="true", timeout="7")
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", stored)
         hook = HfSpacesHook()
         assert hook.client.endpoint == "http://hub.acme.test"
         assert hook.settings.timeout == 7
 
-    def test_a_connection_that_there_is_not(self, airflow_db: None) -> None:
+    def test_a_missing_connection_is_reported_with_the_remedy(self, airflow_db: None) -> None:
         with pytest.raises(InvalidConnection, match=r"Connection 'nowhere' does not exist\. Create"):
             HfSpacesHook("nowhere").get_runtime(SPACE)
 
@@ -229,7 +229,7 @@ class TestConnection:
         assert "confid" not in str(raised.value)
         assert "ential" not in str(raised.value)
 
-    def test_the_hub_is_told_who_asks(self, hub: HubEmulator) -> None:
+    def test_requests_name_the_provider_and_airflow_as_user_agent(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         HfSpacesHook().get_runtime(SPACE)
         agent = hub.requests[-1].headers["user-agent"]
@@ -237,65 +237,69 @@ class TestConnection:
         assert "airflow/" in agent
 
 
-class TestTheButton:
-    def test_says_who_the_token_is_and_what_it_may_do(self, hub: HubEmulator) -> None:
+class TestTheTestButton:
+    def test_it_names_the_owner_of_the_token_and_what_the_token_may_do(self, hub: HubEmulator) -> None:
         hub.add_organization("acme", members={"alice": "admin"})
-        fine, said = HfSpacesHook().test_connection()
-        assert fine
-        assert said == (
+        works, message = HfSpacesHook().test_connection()
+        assert works
+        assert message == (
             "Authenticated as alice with the token 'emulator' (role: write). It may change the Spaces of "
             "alice, acme."
         )
 
-    def test_of_a_read_token(self, hub: HubEmulator) -> None:
-        fine, said = HfSpacesHook(token=hub.add_token("bob", "read")).test_connection()
-        assert fine
-        assert "may read Spaces but change none" in said
+    def test_it_reports_a_token_that_can_only_read(self, hub: HubEmulator) -> None:
+        works, message = HfSpacesHook(token=hub.add_token("bob", "read")).test_connection()
+        assert works
+        assert "may read Spaces but change none" in message
 
-    def test_of_a_fine_grained_token(self, hub: HubEmulator) -> None:
+    def test_it_lists_the_permissions_of_a_fine_grained_token(self, hub: HubEmulator) -> None:
         token = hub.add_token("bob", "fineGrained", scopes={"acme": ["repo.write"]})
         assert "It may: acme: repo.write." in HfSpacesHook(token=token).test_connection()[1]
 
-    def test_of_an_oauth_token(self, hub: HubEmulator) -> None:
+    def test_it_reports_what_an_oauth_token_cannot_do(self, hub: HubEmulator) -> None:
         token = hub.add_token("bob", kind="oauth")
         assert "refuses hardware, sleep time and restart" in HfSpacesHook(token=token).test_connection()[1]
 
-    def test_of_a_namespace_of_somebody_elses(
+    def test_it_warns_of_a_namespace_that_the_token_does_not_belong_to(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, namespace="stranger"))
         assert "neither this user nor one of its organizations" in HfSpacesHook().test_connection()[1]
 
-    def test_of_no_token(self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_reports_a_connection_without_a_token(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, ""))
-        fine, said = HfSpacesHook().test_connection()
-        assert fine
-        assert "only public Spaces can be read" in said
+        works, message = HfSpacesHook().test_connection()
+        assert works
+        assert "only public Spaces can be read" in message
 
     @pytest.mark.parametrize("token", ["hf_wrongwrong", "hf_anotherwrong"])
-    def test_of_a_wrong_token(self, hub: HubEmulator, token: str) -> None:
-        fine, said = HfSpacesHook(token=token).test_connection()
-        assert not fine
-        assert "wrong, expired or revoked" in said
-        assert token not in said
+    def test_it_reports_a_wrong_token_without_showing_it(self, hub: HubEmulator, token: str) -> None:
+        works, message = HfSpacesHook(token=token).test_connection()
+        assert not works
+        assert "wrong, expired or revoked" in message
+        assert token not in message
 
-    def test_of_what_is_no_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_reports_an_endpoint_that_is_not_a_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
         html = Say(200, "<!DOCTYPE html>", {"Content-Type": "text/html"})
         with StubHub(otherwise=html) as stub:
             monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(stub.url, "hf_abcdefgh"))
-            fine, said = HfSpacesHook().test_connection()
-        assert not fine
-        assert "does not look like a Hub" in said
+            works, message = HfSpacesHook().test_connection()
+        assert not works
+        assert "does not look like a Hub" in message
 
-    def test_of_an_endpoint_that_cannot_be_right(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_reports_an_endpoint_that_would_get_the_token_unencrypted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection("http://hub.acme.test", "hf_x"))
-        fine, said = HfSpacesHook().test_connection()
-        assert not fine
-        assert "unencrypted" in said
+        works, message = HfSpacesHook().test_connection()
+        assert not works
+        assert "unencrypted" in message
 
 
 class TestProviderInfo:
-    def test_is_valid_and_names_what_there_is(self) -> None:
+    def test_it_is_valid_and_every_name_in_it_can_be_imported(self) -> None:
         from importlib import import_module
 
         from airflow.providers_manager import _create_provider_info_schema_validator
@@ -318,7 +322,7 @@ class TestProviderInfo:
         assert hook is not None
         assert hook.hook_name == "Hugging Face Spaces"
 
-    def test_the_form_of_old_airflow_shows_the_same_as_that_of_new(self) -> None:
+    def test_the_forms_of_old_and_new_airflow_show_equal_fields(self) -> None:
         form = get_provider_info()["connection-types"][0]
         behaviour = HfSpacesHook.get_ui_field_behaviour()
         assert behaviour["hidden_fields"] == form["ui-field-behaviour"]["hidden-fields"]

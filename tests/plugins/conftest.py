@@ -1,4 +1,4 @@
-"""The page's server as Airflow's API server mounts it, with Airflow's own auth manager and database."""
+"""The server of the fleet page as Airflow mounts it, with Airflow's own auth manager and database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ collect_ignore = [] if has_fleet_page() else ["test_page.py", "test_pausing.py",
 
 
 class Page:
-    """A browser, logged in as somebody or as nobody."""
+    """A browser in which a user is logged in, or no user."""
 
     def __init__(self, client: Any) -> None:
         self.client = client

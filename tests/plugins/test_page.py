@@ -1,4 +1,4 @@
-"""The fleet page: who sees it, what it shows, and how it bears a Hub that fails."""
+"""The fleet page: who can see it, what it shows, and what it does when the Hub fails."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def row(fleet: dict[str, Any], repo_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", DATA)
-def test_who_is_not_logged_in_gets_nothing(hub: HubEmulator, page: Page, path: str) -> None:
+def test_a_user_who_is_not_logged_in_gets_no_data(hub: HubEmulator, page: Page, path: str) -> None:
     assert page.logged_in(None).get(path).status_code == 401
     assert page.get("").status_code == 401
 
 
 @pytest.mark.parametrize("path", DATA)
 @pytest.mark.parametrize("role", ["VIEWER", "USER"])
-def test_who_may_not_read_connections_gets_no_data(
+def test_a_user_who_may_not_read_connections_gets_no_data(
     hub: HubEmulator, page: Page, role: str, path: str
 ) -> None:
     hub.add_space("acme/whisper")
@@ -46,14 +46,14 @@ def test_who_may_not_read_connections_gets_no_data(
 
 
 @pytest.mark.parametrize("role", ["OP", "ADMIN"])
-def test_who_may_read_connections_sees_their_fleets(hub: HubEmulator, page: Page, role: str) -> None:
+def test_a_user_who_may_read_a_connection_sees_its_fleet(hub: HubEmulator, page: Page, role: str) -> None:
     hub.add_space("alice/whisper", hardware="t4-small", sleep_time=3600)
     page.logged_in(role)
     assert page.connections()["hf_spaces_default"]["may_pause"]
     assert row(page.fleet(), "alice/whisper")["stage"] == "RUNNING"
 
 
-def test_a_row_says_what_a_space_does_and_costs(hub: HubEmulator, page: Page) -> None:
+def test_a_row_shows_the_state_and_the_cost_of_a_space(hub: HubEmulator, page: Page) -> None:
     hub.add_space("alice/whisper", hardware="t4-small", sleep_time=3600, replicas=2, private=True)
     shown = row(page.fleet(), "alice/whisper")
     assert (shown["hardware"], shown["requested"]) == ("t4-small", "t4-small")
@@ -72,13 +72,13 @@ def test_a_space_that_does_not_run_costs_nothing_now(hub: HubEmulator, page: Pag
     assert (static["cost"], static["cost_running"], static["hardware"]) == (0, 0, None)
 
 
-def test_hardware_without_a_list_price_is_said_to_have_none(hub: HubEmulator, page: Page) -> None:
+def test_hardware_without_a_list_price_has_no_cost(hub: HubEmulator, page: Page) -> None:
     hub.add_space("alice/huge", hardware="h200x8")
     shown = row(page.fleet(), "alice/huge")
     assert (shown["cost"], shown["billed"]) == (None, True)
 
 
-def test_the_fleet_is_the_users_and_their_organizations(hub: HubEmulator, page: Page) -> None:
+def test_the_fleet_has_the_spaces_of_the_user_and_their_organizations(hub: HubEmulator, page: Page) -> None:
     hub.add_user("stranger")
     for owner in ("alice", "acme", "stranger"):
         hub.add_space(f"{owner}/one")
@@ -87,7 +87,7 @@ def test_the_fleet_is_the_users_and_their_organizations(hub: HubEmulator, page: 
     assert "stranger/one" not in {each["repo_id"] for each in fleet["spaces"]}
 
 
-def test_a_namespace_narrows_the_fleet_to_one_owner(hub: HubEmulator, page: Page, stored: Any) -> None:
+def test_a_namespace_limits_the_fleet_to_one_owner(hub: HubEmulator, page: Page, stored: Any) -> None:
     hub.add_space("alice/one")
     hub.add_space("acme/two")
     stored("acme_only", hub, namespace="acme")
@@ -96,7 +96,7 @@ def test_a_namespace_narrows_the_fleet_to_one_owner(hub: HubEmulator, page: Page
     assert not [each for each in hub.requests if each.path == "/api/whoami-v2"]
 
 
-def test_a_thousand_spaces_are_a_handful_of_requests_and_the_next_look_is_none(
+def test_a_thousand_spaces_take_three_requests_and_a_second_look_takes_none(
     hub: HubEmulator, page: Page, stored: Any
 ) -> None:
     for number in range(1000):
@@ -108,7 +108,7 @@ def test_a_thousand_spaces_are_a_handful_of_requests_and_the_next_look_is_none(
     assert len(hub.requests) == 3
 
 
-def test_no_answer_holds_a_token(hub: HubEmulator, page: Page, stored: Any) -> None:
+def test_no_answer_has_a_token_in_it(hub: HubEmulator, page: Page, stored: Any) -> None:
     hub.add_space("alice/whisper")
     stored("wrong", hub, "hf_thisTokenIsNotOneOfTheHubsAtAllxxxx")
     for path in (*DATA, "api/fleet?connection_id=wrong", "", "static/fleet.js"):
@@ -117,7 +117,7 @@ def test_no_answer_holds_a_token(hub: HubEmulator, page: Page, stored: Any) -> N
         assert "hf_thisTokenIsNot" not in text
 
 
-def test_a_connection_in_trouble_says_so_and_the_others_still_show(
+def test_a_connection_with_a_problem_shows_it_beside_the_other_fleets(
     hub: HubEmulator, page: Page, stored: Any
 ) -> None:
     hub.add_space("alice/whisper")
@@ -135,7 +135,7 @@ def test_a_connection_in_trouble_says_so_and_the_others_still_show(
     assert row(page.fleet(), "alice/whisper")
 
 
-def test_an_owner_in_trouble_leaves_the_other_owners(hub: HubEmulator, page: Page) -> None:
+def test_an_owner_who_cannot_be_read_leaves_the_other_owners(hub: HubEmulator, page: Page) -> None:
     hub.add_space("acme/whisper")
     hub.faults.add(kind="status", status=403, path="^/api/spaces$", times=1)
     fleet = page.fleet()
@@ -144,7 +144,7 @@ def test_an_owner_in_trouble_leaves_the_other_owners(hub: HubEmulator, page: Pag
     assert row(fleet, "acme/whisper")
 
 
-def test_without_prices_the_spaces_still_show(hub: HubEmulator, page: Page) -> None:
+def test_the_spaces_show_without_a_price_list(hub: HubEmulator, page: Page) -> None:
     hub.add_space("alice/whisper", hardware="t4-small")
     hub.faults.add(kind="status", status=403, path="^/api/spaces/hardware$")
     fleet = page.fleet()
@@ -168,7 +168,7 @@ def test_only_connections_of_our_type_are_shown(
     assert page.get("api/fleet?connection_id=nonesuch").status_code == 404
 
 
-def test_connections_of_the_environment_and_those_that_the_configuration_names_are_shown(
+def test_connections_in_the_environment_and_in_the_configuration_are_shown(
     hub: HubEmulator, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_FROM_ENVIRONMENT", connection(hub))
@@ -265,7 +265,9 @@ def test_a_space_that_is_being_built_is_shown_with_what_it_is_going_to_cost(
     assert (free["cost"], free["starting"]) == (0, False)
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_runs_no_text_as_code(hub: HubEmulator, page: Page) -> None:
+def test_the_page_loads_nothing_from_other_sites_and_runs_no_text_as_code(
+    hub: HubEmulator, page: Page
+) -> None:
     shown = page.get("")
     assert shown.headers["content-security-policy"].startswith("default-src 'none'")
     assert "unsafe" not in shown.headers["content-security-policy"]
@@ -277,7 +279,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_no_text_as_code(hub: Hub
         assert "innerHTML" not in answer.text
 
 
-def test_a_hub_that_hangs_holds_nobody_else_up(hub: HubEmulator, page: Page, stored: Any) -> None:
+def test_a_hub_that_hangs_does_not_delay_other_connections(hub: HubEmulator, page: Page, stored: Any) -> None:
     hub.add_space("alice/whisper")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         stored("silent", f"http://127.0.0.1:{silent.getsockname()[1]}", "hf_x", namespace="acme", timeout=1)

@@ -1,4 +1,4 @@
-"""Pausing from the fleet page: who may, what is refused, and what is written down."""
+"""Pausing from the fleet page: who may do it, what is refused, and what Airflow records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def changes(hub: HubEmulator) -> list[str]:
 
 
 @pytest.mark.parametrize("role", ["OP", "ADMIN"])
-def test_who_may_edit_the_connection_may_pause_its_spaces(hub: HubEmulator, page: Page, role: str) -> None:
+def test_a_user_who_may_edit_the_connection_can_pause_its_spaces(
+    hub: HubEmulator, page: Page, role: str
+) -> None:
     space = hub.add_space("alice/whisper", hardware="t4-small")
     answer = page.logged_in(role).pause("alice/whisper")
     assert answer.status_code == 200, answer.text
@@ -30,14 +32,16 @@ def test_who_may_edit_the_connection_may_pause_its_spaces(hub: HubEmulator, page
 
 
 @pytest.mark.parametrize(("role", "status"), [(None, 401), ("VIEWER", 403), ("USER", 403)])
-def test_nobody_else_may(hub: HubEmulator, page: Page, role: str | None, status: int) -> None:
+def test_other_users_cannot_pause_a_space(
+    hub: HubEmulator, page: Page, role: str | None, status: int
+) -> None:
     space = hub.add_space("alice/whisper")
     assert page.logged_in(role).pause("alice/whisper").status_code == status
     assert space.stage == "RUNNING"
     assert not hub.requests
 
 
-def test_who_may_only_read_the_connection_sees_the_fleet_but_cannot_pause(
+def test_a_user_who_may_only_read_the_connection_sees_the_fleet_but_cannot_pause(
     hub: HubEmulator, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
@@ -53,7 +57,7 @@ def test_who_may_only_read_the_connection_sees_the_fleet_but_cannot_pause(
     assert space.stage == "RUNNING"
 
 
-def test_a_permission_for_one_connection_is_none_for_another(
+def test_a_permission_for_one_connection_does_not_extend_to_another(
     hub: HubEmulator, page: Page, stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
@@ -75,7 +79,9 @@ def test_a_permission_for_one_connection_is_none_for_another(
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}], ids=lambda each: str(each)
 )
-def test_what_another_site_sends_is_refused(hub: HubEmulator, page: Page, headers: dict[str, str]) -> None:
+def test_a_request_from_another_site_is_refused(
+    hub: HubEmulator, page: Page, headers: dict[str, str]
+) -> None:
     hub.add_space("alice/whisper")
     assert page.pause("alice/whisper", **headers).status_code == 403
     assert not changes(hub)
@@ -84,14 +90,16 @@ def test_what_another_site_sends_is_refused(hub: HubEmulator, page: Page, header
 @pytest.mark.parametrize(
     "sent", [{"data": {"repo_id": "alice/whisper"}}, {"json": {"repo_id": "alice/whisper"}}]
 )
-def test_what_a_form_could_send_is_refused(hub: HubEmulator, page: Page, sent: dict[str, Any]) -> None:
+def test_a_request_that_a_form_could_send_is_refused(
+    hub: HubEmulator, page: Page, sent: dict[str, Any]
+) -> None:
     hub.add_space("alice/whisper")
     answer = page.client.post("/hf_spaces/api/pause?connection_id=hf_spaces_default", **sent)
     assert answer.status_code == 403
     assert not changes(hub)
 
 
-def test_a_space_of_somebody_else_is_refused(hub: HubEmulator, page: Page, stored: Any) -> None:
+def test_a_space_that_is_not_in_the_fleet_is_refused(hub: HubEmulator, page: Page, stored: Any) -> None:
     hub.add_space("alice/whisper")
     stored("acme_only", hub, namespace="acme")
     for repo_id in ("alice/whisper", "../../whoami-v2", ""):
@@ -109,13 +117,13 @@ def test_a_pause_of_an_unknown_space_does_not_empty_the_cache(hub: HubEmulator, 
     assert len(hub.requests) == sent
 
 
-def test_a_space_that_is_paused_already_is_left_alone(hub: HubEmulator, page: Page) -> None:
+def test_a_paused_space_gets_no_request(hub: HubEmulator, page: Page) -> None:
     hub.add_space("alice/whisper", stage="PAUSED")
     assert page.pause("alice/whisper").json()["space"]["stage"] == "PAUSED"
     assert not changes(hub)
 
 
-def test_what_the_hub_refuses_is_told_in_its_words(hub: HubEmulator, page: Page, stored: Any) -> None:
+def test_a_refusal_of_the_hub_is_reported_in_its_words(hub: HubEmulator, page: Page, stored: Any) -> None:
     hub.add_space("acme/whisper")
     stored("reader", hub, hub.add_token("alice", "read"))
     answer = page.pause("acme/whisper", "reader")
@@ -124,7 +132,7 @@ def test_what_the_hub_refuses_is_told_in_its_words(hub: HubEmulator, page: Page,
     assert hub.space("acme/whisper").stage == "RUNNING"
 
 
-def test_a_pause_is_in_airflows_audit_log(hub: HubEmulator, page: Page) -> None:
+def test_airflow_records_a_pause_in_its_audit_log(hub: HubEmulator, page: Page) -> None:
     from airflow.models.log import Log
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -132,9 +140,9 @@ def test_a_pause_is_in_airflows_audit_log(hub: HubEmulator, page: Page) -> None:
     hub.add_space("alice/audited")
     page.pause("alice/audited")
     with create_session() as session:
-        found = session.scalars(
+        entry = session.scalars(
             select(Log).where(Log.event == "hf_spaces.pause").order_by(Log.id.desc())
         ).first()
-        assert found is not None
-        assert found.owner == "admin"
-        assert "alice/audited" in str(found.extra)
+        assert entry is not None
+        assert entry.owner == "admin"
+        assert "alice/audited" in str(entry.extra)

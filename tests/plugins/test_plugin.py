@@ -1,4 +1,4 @@
-"""The plugin as Airflow loads it: in every process, on every version."""
+"""The plugin as Airflow loads it, in every process and on every version."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ def test_the_plugin_is_valid_for_this_airflow() -> None:
 
 
 @pytest.mark.skipif(AIRFLOW_VERSION >= (3, 1), reason="this Airflow takes pages of plugins")
-def test_before_airflow_3_1_it_adds_nothing() -> None:
+def test_the_plugin_adds_nothing_before_airflow_3_1() -> None:
     plugin = HfSpacesPlugin()
     assert plugin.fastapi_apps == []
     assert plugin.external_views == []
 
 
 @pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="pages of plugins came with Airflow 3.1")
-def test_the_page_is_in_the_menu_under_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_menu_leads_to_the_page_under_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/team/")
     (view,) = HfSpacesPlugin().external_views
     assert view["href"] == "/team/hf_spaces/"
     assert (view["destination"], view["url_route"]) == ("nav", "hf_spaces")
 
 
-def test_the_configuration_turns_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_can_turn_the_page_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__HF_SPACES__FLEET_PAGE", "False")
     plugin = HfSpacesPlugin()
     assert plugin.fastapi_apps == []
     assert plugin.external_views == []
 
 
-def test_loading_it_imports_nothing_that_only_the_page_needs() -> None:
+def test_loading_the_plugin_imports_nothing_that_only_the_page_needs() -> None:
     program = (
         "import sys; import airflow.plugins_manager; before = set(sys.modules); "
         "from airflow_provider_hfspaces.plugins.plugin import HfSpacesPlugin as plugin; plugin(); "

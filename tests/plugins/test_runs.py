@@ -1,4 +1,4 @@
-"""Which DAG runs the fleet page shows beside a Space."""
+"""The DAG runs that the fleet page shows beside a Space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.plugins.conftest import Page
 
 @pytest.fixture
 def ran(hub: HubEmulator, airflow_db: None) -> HubEmulator:
-    """A run of a DAG with tasks mapped over two Spaces, and nothing left of other tests' runs."""
+    """A run of a DAG with tasks mapped over two Spaces; runs of other tests are deleted."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from sqlalchemy import delete
@@ -33,16 +33,18 @@ def runs(page: Page) -> list[dict[str, Any]]:
     return list(answer.json()["runs"])
 
 
-def test_the_run_whose_mapped_tasks_touched_a_space_is_beside_it(ran: HubEmulator, page: Page) -> None:
-    found = [each for each in runs(page) if each["dag_id"] == "mapped_windows"]
-    assert {each["repo_id"] for each in found} == {"acme/a", "acme/b"}
-    assert {each["state"] for each in found} == {"success"}
-    assert {each["endpoint"] for each in found} == {ran.url}
-    assert all(each["run_id"] for each in found)
-    assert all(datetime.fromisoformat(each["at"]) for each in found)
+def test_a_run_is_shown_beside_each_space_that_its_mapped_tasks_worked_on(
+    ran: HubEmulator, page: Page
+) -> None:
+    shown = [each for each in runs(page) if each["dag_id"] == "mapped_windows"]
+    assert {each["repo_id"] for each in shown} == {"acme/a", "acme/b"}
+    assert {each["state"] for each in shown} == {"success"}
+    assert {each["endpoint"] for each in shown} == {ran.url}
+    assert all(each["run_id"] for each in shown)
+    assert all(datetime.fromisoformat(each["at"]) for each in shown)
 
 
-def test_runs_of_dags_or_with_connections_that_the_user_may_not_read_are_left_out(
+def test_runs_that_the_user_may_not_read_are_left_out(
     ran: HubEmulator, page: Page, stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
@@ -65,13 +67,13 @@ def test_a_dag_that_has_not_run_yet_is_shown_without_a_run() -> None:
 
     known = [KnownConnection("hub", "https://huggingface.co", "acme")]
     tasks = [SpaceTask("new", "upgrade", "hub", ("whisper",)), SpaceTask("new", "lost", "gone", ("acme/x",))]
-    found = runs_of(tasks, known, {"new"})
-    assert [(each["repo_id"], each["dag_id"], each["run_id"]) for each in found] == [
+    shown = runs_of(tasks, known, {"new"})
+    assert [(each["repo_id"], each["dag_id"], each["run_id"]) for each in shown] == [
         ("acme/whisper", "new", None)
     ]
 
 
-def test_tasks_are_found_by_their_module_or_their_link_and_templates_are_not_taken_for_spaces() -> None:
+def test_tasks_are_recognized_by_module_or_link_and_templates_are_no_spaces() -> None:
     from airflow_provider_hfspaces.plugins.runs import tasks_in
 
     ours = {
@@ -90,8 +92,8 @@ def test_tasks_are_found_by_their_module_or_their_link_and_templates_are_not_tak
     mapped.pop("hf_spaces_conn_id")
     strange = {"task_id": "strange", "_task_module": "airflow.providers.standard.operators.empty"}
     tasks = [{"__var": each, "__type": "operator"} for each in (ours, derived, mapped, strange)]
-    found = {each.task_id: each for each in tasks_in("dag", {"dag": {"tasks": tasks}})}
-    assert set(found) == {"ours", "derived", "mapped"}
-    assert (found["ours"].conn_id, found["ours"].repo_ids) == ("hub", ("acme/whisper",))
-    assert found["derived"].repo_ids == ()
-    assert found["mapped"].conn_id == "other"
+    shown = {each.task_id: each for each in tasks_in("dag", {"dag": {"tasks": tasks}})}
+    assert set(shown) == {"ours", "derived", "mapped"}
+    assert (shown["ours"].conn_id, shown["ours"].repo_ids) == ("hub", ("acme/whisper",))
+    assert shown["derived"].repo_ids == ()
+    assert shown["mapped"].conn_id == "other"
