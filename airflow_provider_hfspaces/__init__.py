@@ -111,7 +111,7 @@ def get_provider_info() -> dict[str, Any]:
                     "relabeling": {
                         "host": "Endpoint",
                         "password": "Token",
-                        "port": "Port (the Test button of Airflow 3.3 needs one)",
+                        "port": "Port (Test in 3.3 needs it)",
                     },
                     "placeholders": {
                         "host": "https://huggingface.co",

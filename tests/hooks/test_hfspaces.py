@@ -340,4 +340,4 @@ class TestProviderInfo:
 
     def test_the_form_says_what_the_port_is_for(self) -> None:
         form = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
-        assert "Test button of Airflow 3.3 needs one" in form["relabeling"]["port"]
+        assert "Test in 3.3 needs it" in form["relabeling"]["port"]
