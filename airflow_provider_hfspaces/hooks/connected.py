@@ -154,7 +154,7 @@ class ConnectedHook(BaseHook):
     @property
     def rate_budget(self) -> RateBudget:
         """How many requests the token may still send. All clients of one Hub and token share it."""
-        return RateBudget.of(self.settings.endpoint, self._own_token())
+        return RateBudget.shared(self.settings.endpoint, self._own_token())
 
     def _own_token(self) -> str | None:
         return checked_token(self._token) or token_of(self._connection)

@@ -1,4 +1,9 @@
-"""Input that cannot be right is refused here, before anything is sent, in one clear sentence."""
+"""Validates arguments before anything is sent.
+
+Each ``checked_…`` function returns the valid value, or raises a subclass of
+:class:`~airflow_provider_hfspaces.hub.errors.InvalidInput` with one sentence that starts with the value or
+the parameter and says what is expected.
+"""
 
 from __future__ import annotations
 
@@ -72,37 +77,37 @@ _VOLUME_TYPES = ("bucket", "model", "dataset", "space")
 
 
 def checked_repo_id(repo_id: str, *, namespace: str | None = None, endpoint: str | None = None) -> str:
-    """The id of a Space as ``owner/name``.
+    """Return the id of a Space as ``owner/name``.
 
-    Understands the address of a Space's page (``https://huggingface.co/spaces/owner/name``) too.
+    The URL of a Space's page (``https://huggingface.co/spaces/owner/name``) is valid too.
 
-    :param namespace: the owner for an id given without one.
-    :param endpoint: the address of another Hub whose pages are understood as well.
-    :raises InvalidRepoId: saying what is wrong with it.
+    :param namespace: the owner of an id that has none.
+    :param endpoint: another Hub, whose page URLs are valid too.
+    :raises InvalidRepoId: with the reason.
     """
     if not isinstance(repo_id, str) or not repo_id.strip():
-        raise InvalidRepoId(f"A Space's repo_id is needed, as 'owner/name'; got {repo_id!r}.")
-    given, repo_id = repo_id, repo_id.strip()
+        raise InvalidRepoId(f"repo_id must be a Space as 'owner/name'; got {repo_id!r}.")
+    original, repo_id = repo_id, repo_id.strip()
     if "://" in repo_id or repo_id.split("/")[0] in _HUB_HOSTS:
         repo_id = _from_url(repo_id, endpoint)
     elif repo_id.startswith("spaces/") and repo_id.count("/") == 2:
         repo_id = repo_id.removeprefix("spaces/")
     if repo_id.count("/") > 1:
-        raise InvalidRepoId(f"{given!r} is no repo_id: 'owner/name' has one slash, this has more.")
+        raise InvalidRepoId(f"{original!r} is not a valid repo_id: expected 'owner/name' with one slash.")
     owner, slash, name = repo_id.rpartition("/")
     if not slash:
         if not namespace:
             raise InvalidRepoId(
-                f"{given!r} names no owner: write 'owner/{given}', or set a default namespace in the "
+                f"{original!r} names no owner: write 'owner/{original}', or set a default namespace in the "
                 f"connection's extra."
             )
         owner = namespace
     for part, role in ((owner, "owner"), (name, "name")):
-        _check_name(part, role, given)
+        _check_name(part, role, original)
     return f"{owner}/{name}"
 
 
-def _check_name(part: str, role: str, given: str) -> None:
+def _check_name(part: str, role: str, repo_id: str) -> None:
     problem = None
     if not part:
         problem = f"its {role} is empty"
@@ -112,20 +117,20 @@ def _check_name(part: str, role: str, given: str) -> None:
         problem = f"its {role} ends with '.git'"
     elif not _NAME.fullmatch(part):
         problem = (
-            f"its {role} may only hold letters, digits, '-', '_' and '.', 96 at most, and begins and "
-            f"ends with a letter or a digit"
+            f"its {role} must have at most 96 letters, digits, '-', '_' and '.', and begin and end with a "
+            f"letter or a digit"
         )
     if problem:
-        raise InvalidRepoId(f"{given!r} is no repo_id of a Space: {problem}.")
+        raise InvalidRepoId(f"{repo_id!r} is not a valid repo_id of a Space: {problem}.")
 
 
 def checked_owner(owner: str) -> str:
-    """The name of a user or an organization.
+    """Return the name of a user or an organization.
 
-    :raises InvalidInput: saying what is wrong with it.
+    :raises InvalidInput: if it is not valid.
     """
     if not isinstance(owner, str) or ".." in owner or "--" in owner or not _NAME.fullmatch(owner):
-        raise InvalidInput(f"{owner!r} is no name of a user or an organization on the Hub.")
+        raise InvalidInput(f"{owner!r} is not a valid name of a user or an organization on the Hub.")
     return owner
 
 
@@ -133,7 +138,7 @@ def _from_url(url: str, endpoint: str | None) -> str:
     try:
         parts = urlsplit(url if "://" in url else f"https://{url}")
     except ValueError:
-        raise InvalidRepoId(f"{url!r} is no address: give the Space as 'owner/name'.") from None
+        raise InvalidRepoId(f"{url!r} is not a valid URL: give the Space as 'owner/name'.") from None
     host = (parts.hostname or "").lower()
     own = urlsplit(endpoint) if endpoint else None
     path = [unquote(each) for each in parts.path.split("/") if each]
@@ -144,32 +149,32 @@ def _from_url(url: str, endpoint: str | None) -> str:
         path = path[len(prefix) :]
     elif host.endswith(".hf.space"):
         raise InvalidRepoId(
-            f"{url!r} is the address of a Space's app, which does not tell owner and name apart: give "
-            f"'owner/name', or the address of its page on huggingface.co."
+            f"{url!r} is the URL of a Space's app, in which owner and name cannot be told apart: give "
+            f"'owner/name', or the URL of the Space's page on huggingface.co."
         )
     elif host not in _HUB_HOSTS:
-        raise InvalidRepoId(f"{url!r} is no address on the Hub: give the Space as 'owner/name'.")
+        raise InvalidRepoId(f"{url!r} is not a URL on the Hub: give the Space as 'owner/name'.")
     if path[:1] == ["api"]:
         path = path[1:]
     if path[:1] != ["spaces"] or len(path) < 3:
-        raise InvalidRepoId(f"{url!r} is no Space's address: that has the form …/spaces/owner/name.")
+        raise InvalidRepoId(f"{url!r} is not the URL of a Space: expected the form …/spaces/owner/name.")
     return "/".join(path[1:3])
 
 
 def known_hardware(hardware: str) -> bool:
-    """Whether this version knows the flavor, so that the Hub need not be asked what it offers."""
+    """Return True if this version knows the flavor, so that the price list is not needed to check it."""
     return hardware in {each.value for each in SpaceHardware}
 
 
 def checked_hardware(hardware: str, offered: Iterable[HardwareFlavor] | None = None) -> str:
-    """A hardware flavor.
+    """Return a hardware flavor.
 
-    :param offered: the Hub's price list, for flavors that are newer than this version, and to
-        name the prices in the error.
-    :raises InvalidHardware: naming the nearest flavor and what there is.
+    :param offered: the Hub's price list, for flavors that are newer than this version, and for the prices
+        in the error.
+    :raises InvalidHardware: with the most similar flavor and all valid ones.
     """
     if not isinstance(hardware, str):
-        raise InvalidHardware(f"A hardware flavor such as 't4-small' is needed; got {hardware!r}.")
+        raise InvalidHardware(f"hardware must be a flavor such as 't4-small'; got {hardware!r}.")
     hardware = str(hardware)
     listed = {flavor.name: flavor for flavor in offered or ()}
     if hardware in listed or known_hardware(hardware):
@@ -195,54 +200,55 @@ def _cheapest_first(prefix: str, names: Iterable[str], listed: Mapping[str, Hard
 
 
 def checked_storage(storage: str) -> str:
-    """A storage tier: ``small``, ``medium`` or ``large``.
+    """Return a storage tier: ``small``, ``medium`` or ``large``.
 
     :raises InvalidStorage: for anything else.
     """
     tiers = [each.value for each in SpaceStorage]
     if storage not in tiers:
-        raise InvalidStorage(f"{storage!r} is no storage tier: there are {', '.join(tiers)}.")
+        raise InvalidStorage(f"{storage!r} is not a storage tier: expected one of {', '.join(tiers)}.")
     return str(storage)
 
 
 def checked_sleep_time(seconds: int) -> int:
-    """A sleep time in seconds, at least 1, or -1 for never.
+    """Return a sleep time in seconds, at least 1, or -1 for never.
 
-    :raises InvalidSleepTime: for anything else; 0 is refused because it could mean either.
+    :raises InvalidSleepTime: for anything else; 0 is not valid because it could mean either.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int):
         raise InvalidSleepTime(
-            f"A sleep time is a whole number of seconds, or -1 for never; got {seconds!r}."
+            f"sleep_time must be a whole number of seconds, or -1 for never; got {seconds!r}."
         )
     if seconds == 0:
-        raise InvalidSleepTime(
-            "A sleep time of 0 seconds is not allowed: use -1 for never, or pause the Space."
-        )
+        raise InvalidSleepTime("sleep_time must not be 0: use -1 for never, or pause the Space.")
     if seconds < -1 or seconds > _LARGEST:
-        raise InvalidSleepTime(f"A sleep time is 1 to {_LARGEST} seconds, or -1 for never; got {seconds!r}.")
+        raise InvalidSleepTime(
+            f"sleep_time must be 1 to {_LARGEST} seconds, or -1 for never; got {seconds!r}."
+        )
     return seconds
 
 
 def checked_stages(stages: str | Iterable[str], *, least: int = 1) -> frozenset[str]:
-    """Stages of a Space; a single one may be given as it is.
+    """Return stages of a Space as a set.
 
-    :param least: how many there have to be.
-    :raises InvalidStage: naming the nearest stage and all there are.
+    :param stages: one stage or several.
+    :param least: the smallest valid number of stages.
+    :raises InvalidStage: with the most similar stage and all valid ones.
     """
-    given = [stages] if isinstance(stages, str) else list(stages)
+    requested = [stages] if isinstance(stages, str) else list(stages)
     known = [each.value for each in SpaceStage]
-    for stage in given:
+    for stage in requested:
         if stage not in known:
             nearest = difflib.get_close_matches(str(stage).strip().upper(), known, n=1, cutoff=0.5)
             hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-            raise InvalidStage(f"A Space has no stage {stage!r}.{hint} There are: {', '.join(known)}.")
-    if len(given) < least:
-        raise InvalidStage(f"At least one stage is needed; there are: {', '.join(known)}.")
-    return frozenset(str(each) for each in given)
+            raise InvalidStage(f"A Space has no stage {stage!r}.{hint} Valid stages: {', '.join(known)}.")
+    if len(requested) < least:
+        raise InvalidStage(f"At least one stage is needed. Valid stages: {', '.join(known)}.")
+    return frozenset(str(each) for each in requested)
 
 
 def checked_sha(sha: str) -> str:
-    """Returns the SHA of a commit, in full or its first seven characters or more.
+    """Return the SHA of a commit, in full or its first seven characters or more.
 
     :raises InvalidSha: for anything else.
     """
@@ -254,70 +260,75 @@ def checked_sha(sha: str) -> str:
 
 
 def checked_key(key: str, kind: str = "secret") -> str:
-    """The name of a secret or a variable.
+    """Return the name of a secret or a variable.
 
     :param kind: ``secret`` or ``variable``, for the error.
-    :raises InvalidKey: for an empty key or one that is no environment variable's name.
+    :raises InvalidKey: if it is empty or not valid as the name of an environment variable.
     """
     if not isinstance(key, str) or not key:
-        raise InvalidKey(f"A {kind} needs a key, the name of an environment variable; got {key!r}.")
+        raise InvalidKey(f"key of a {kind} must be the name of an environment variable; got {key!r}.")
     if not _KEY.fullmatch(key):
         raise InvalidKey(
-            f"{key!r} is no key of a {kind}: it begins with a letter and holds letters, digits and '_' only."
+            f"{key!r} is not a valid key of a {kind}: it must begin with a letter and have only letters, "
+            f"digits and '_'."
         )
     return key
 
 
 def checked_number(value: int, what: str, *, least: int) -> int:
-    """A whole number of at least ``least``.
+    """Return a whole number of at least ``least``.
 
     :raises InvalidNumber: for anything else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidNumber(f"{what} is a whole number of at least {least}; got {value!r}.")
+        raise InvalidNumber(f"{what} must be a whole number of at least {least}; got {value!r}.")
     return value
 
 
 def checked_amount(value: float, what: str) -> float:
-    """An amount of money, in USD.
+    """Return an amount of money, in USD.
 
     :raises InvalidNumber: for anything but a number of at least 0.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        raise InvalidNumber(f"{what} is a number of USD per hour, at least 0; got {value!r}.")
+        raise InvalidNumber(f"{what} must be a number of USD per hour, at least 0; got {value!r}.")
     return value
 
 
 def checked_volumes(volumes: Sequence[Volume | Mapping[str, Any]], *, least: int = 1) -> list[Volume]:
-    """Volumes, given as :class:`Volume` or as mappings in the Hub's spelling or ours.
+    """Return a list of volumes.
 
-    :raises InvalidVolume: for one that the Hub cannot mount, or for too few of them.
+    :param volumes: each as a :class:`Volume` or a mapping in the Hub's spelling or in ours.
+    :param least: the smallest valid number of volumes.
+    :raises InvalidVolume: for a volume that the Hub cannot mount, or for too few of them.
     """
     if isinstance(volumes, (str, bytes, Mapping)) or not isinstance(volumes, Sequence):
-        raise InvalidVolume(f"Volumes are a list; got {volumes!r}.")
+        raise InvalidVolume(f"volumes must be a list; got {volumes!r}.")
     if len(volumes) < least:
-        raise InvalidVolume("A list of volumes replaces all there were; to remove them all, delete them.")
-    found = []
+        raise InvalidVolume("volumes must not be empty: to remove all volumes, delete them.")
+    checked = []
     for each in volumes:
         if isinstance(each, Mapping):
             each = Volume.from_payload(each)
         if not isinstance(each, Volume):
-            raise InvalidVolume(f"A volume has a type, a source and a mount path; got {each!r}.")
+            raise InvalidVolume(f"A volume must have a type, a source and a mount path; got {each!r}.")
         _check_volume(each)
-        found.append(each)
-    return found
+        checked.append(each)
+    return checked
 
 
 def _check_volume(volume: Volume) -> None:
     if volume.type not in _VOLUME_TYPES:
-        raise InvalidVolume(f"A volume's type is one of {', '.join(_VOLUME_TYPES)}; got {volume.type!r}.")
+        raise InvalidVolume(
+            f"A volume's type must be one of {', '.join(_VOLUME_TYPES)}; got {volume.type!r}."
+        )
     owner, slash, name = str(volume.source).partition("/")
     if not (slash and owner and name):
-        raise InvalidVolume(f"A volume's source is 'owner/name'; got {volume.source!r}.")
+        raise InvalidVolume(f"A volume's source must be 'owner/name'; got {volume.source!r}.")
     if not str(volume.mount_path).startswith("/"):
-        raise InvalidVolume(f"A volume's mount path begins with '/'; got {volume.mount_path!r}.")
+        raise InvalidVolume(f"A volume's mount path must begin with '/'; got {volume.mount_path!r}.")
     if volume.read_only is not None and not isinstance(volume.read_only, bool):
-        raise InvalidVolume(f"A volume's read_only is True or False; got {volume.read_only!r}.")
+        raise InvalidVolume(f"A volume's read_only must be True or False; got {volume.read_only!r}.")
 
 
 def checked_endpoint(endpoint: str, *, allow_http: bool = False) -> str:
@@ -360,18 +371,18 @@ def _invalid_endpoint(endpoint: str, reason: str) -> InvalidEndpoint:
 
 
 def checked_token(token: str | None) -> str | None:
-    """A token without the space around it; ``None`` for an empty one.
+    """Return a token without surrounding spaces; ``None`` for an empty one.
 
-    :raises InvalidToken: for one that no header can carry, without showing it.
+    :raises InvalidToken: if no HTTP header can carry it. The error does not show it.
     """
     token = (token or "").strip()
     if token and not re.fullmatch(r"[\x21-\x7e]+", token):
         raise InvalidToken(
-            "The token holds a space, a line break or a letter that no token has: copy it anew."
+            "The token has a space, a line break or a character that no token has. Copy it again."
         )
     return token or None
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name is the loopback's."""
+    """Return True for a name or an address of this machine's loopback."""
     return bool(_LOOPBACK.fullmatch(host))

@@ -44,9 +44,9 @@ def test_a_name_alone_belongs_to_the_namespace() -> None:
     ("given", "said"),
     [
         ("whisper", "names no owner"),
-        ("", "is needed"),
-        (None, "is needed"),
-        ("acme/../whisper", "more"),
+        ("", "must be a Space"),
+        (None, "must be a Space"),
+        ("acme/../whisper", "one slash"),
         ("acme/..", "'..'"),
         ("acme/a--b", "'--'"),
         ("acme/whisper/x", "one slash"),
@@ -56,15 +56,15 @@ def test_a_name_alone_belongs_to_the_namespace() -> None:
         ("acme/wörter", "letters"),
         ("acme/" + "x" * 97, "96"),
         ("acme/whisper.git", ".git"),
-        ("acme/-whisper", "begins and ends"),
+        ("acme/-whisper", "begin and end"),
         ("https://acme-whisper.hf.space", "owner/name"),
-        ("https://example.com/spaces/acme/whisper", "no address on the Hub"),
+        ("https://example.com/spaces/acme/whisper", "not a URL on the Hub"),
         ("https://huggingface.co/acme/whisper", "…/spaces/owner/name"),
         ("https://huggingface.co/datasets/acme/whisper", "…/spaces/owner/name"),
         ("https://huggingface.co/spaces/acme/..%2Fwhisper", "'..'|slash"),
     ],
 )
-def test_what_is_no_space_is_refused(given: Any, said: str) -> None:
+def test_an_invalid_repo_id_is_rejected_with_the_reason(given: Any, said: str) -> None:
     with pytest.raises(checks.InvalidRepoId, match=said) as refusal:
         checks.checked_repo_id(given)
     assert "\n" not in str(refusal.value)
@@ -73,8 +73,8 @@ def test_what_is_no_space_is_refused(given: Any, said: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -2, -3600, 1.5, 3600.0, "3600", True, None, 2**53])
-def test_what_is_no_sleep_time_is_refused(seconds: Any) -> None:
-    with pytest.raises(checks.InvalidSleepTime, match="sleep time"):
+def test_an_invalid_sleep_time_is_rejected(seconds: Any) -> None:
+    with pytest.raises(checks.InvalidSleepTime, match="sleep_time must"):
         calls.set_sleep_time(SPACE, seconds)
     if seconds is not None:
         with pytest.raises(checks.InvalidSleepTime):
@@ -207,8 +207,8 @@ def test_http_is_accepted_elsewhere_only_when_allowed() -> None:
 
 
 @pytest.mark.parametrize("owner", ["", "..", "../x", "a/b", "a b", None])
-def test_what_is_no_organization_is_refused(owner: Any) -> None:
-    with pytest.raises(checks.InvalidInput, match="no name of a user or an organization"):
+def test_an_invalid_owner_is_rejected(owner: Any) -> None:
+    with pytest.raises(checks.InvalidInput, match="not a valid name of a user or an organization"):
         calls.get_billing_usage(organization=owner) if owner is not None else checks.checked_owner(owner)
 
 

@@ -69,7 +69,7 @@ def test_owners_match_case_insensitively() -> None:
     [
         ({"stages": ["RUNNIN"]}, InvalidStage, "Did you mean 'RUNNING'"),
         ({"hardware": "t4-smal"}, InvalidHardware, "Did you mean 't4-small'"),
-        ({"author": "a/b"}, InvalidInput, "no name of a user"),
+        ({"author": "a/b"}, InvalidInput, "not a valid name of a user"),
         ({"include": [1]}, InvalidInput, "include"),
         ({"exclude": ""}, InvalidInput, "exclude"),
         ({"billed_only": "yes"}, InvalidInput, "billed_only"),

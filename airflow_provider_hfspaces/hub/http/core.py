@@ -84,7 +84,7 @@ class ClientCore:
         self.allow_http = allow_http
         self.limits = limits or AnswerLimits()
         self.clock = clock
-        self.budget = RateBudget.of(self.endpoint, self.token, clock)
+        self.budget = RateBudget.shared(self.endpoint, self.token, clock)
 
     def send(self, call: Call[T], retry: RetryPolicy | None = None) -> Steps[T]:
         """The steps of one call, to its result."""

@@ -87,8 +87,10 @@ class RateBudget:
         self.remaining: int | None = None
 
     @classmethod
-    def of(cls, endpoint: str, token: str | None, clock: Callable[[], float] = time.monotonic) -> RateBudget:
-        """Return the one budget of a token on a Hub. Without a token the Hub counts by address."""
+    def shared(
+        cls, endpoint: str, token: str | None, clock: Callable[[], float] = time.monotonic
+    ) -> RateBudget:
+        """Return the budget that all clients of a token share. Without a token the Hub counts by address."""
         key = hashlib.sha256(f"{endpoint}\n{token or ''}".encode()).hexdigest()
         with cls._registry_lock:
             return cls._budgets.setdefault(key, cls(clock))
