@@ -112,7 +112,7 @@ def _check_name(part: str, role: str, repo_id: str) -> None:
     if not part:
         problem = f"its {role} is empty"
     elif ".." in part or "--" in part:
-        problem = f"its {role} holds '..' or '--'"
+        problem = f"its {role} has '..' or '--'"
     elif part.endswith(".git"):
         problem = f"its {role} ends with '.git'"
     elif not _NAME.fullmatch(part):

@@ -761,7 +761,7 @@ def test_a_page_may_be_in_any_storage_of_airflow(hub: HubEmulator, report: Repor
         ({"mode": 0o1777}, "is not a file mode"),
         ({"savings": restart("2026-11-23T07:00:00+00:00", 10**400)}, "savings must be"),
         ({"savings": restart("0001-01-01T00:00:00+00:00")}, "savings must be"),
-        ({"author": "a/b"}, "no name of a user or an organization"),
+        ({"author": "a/b"}, "not a valid name of a user or an organization"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(

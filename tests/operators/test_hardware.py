@@ -189,13 +189,13 @@ class TestRequest:
         [
             ({"hardware": "t4-smal"}, r"Did you mean 't4-small'.*t4-small \(\$0\.40/h\)"),
             ({"hardware": "gpu"}, "The Hub has no hardware 'gpu'"),
-            ({"sleep_time": 0}, "sleep time of 0"),
+            ({"sleep_time": 0}, "sleep_time must not be 0"),
             ({"sleep_time": -5}, "got -5"),
             ({"sleep_time": 1.5}, "whole number"),
             ({"sleep_time": "soon"}, "whole number"),
             ({"repo_id": "whisper"}, "names no owner"),
-            ({"repo_id": "acme/../x"}, "no repo_id"),
-            ({"repo_id": "https://example.com/acme/x"}, "no address on the Hub"),
+            ({"repo_id": "acme/../x"}, "not a valid repo_id"),
+            ({"repo_id": "https://example.com/acme/x"}, "not a URL on the Hub"),
             ({"hf_spaces_conn_id": "nowhere"}, "Connection 'nowhere' does not exist"),
         ],
     )
@@ -325,7 +325,7 @@ class TestRequest:
     @pytest.mark.parametrize("limit", ["one", True, -1, float("nan")])
     def test_refuses_a_limit_that_is_no_amount(self, hub: HubEmulator, limit: Any) -> None:
         hub.add_space(SPACE)
-        with pytest.raises(AirflowFailException, match="max_hourly_cost is a number of USD"):
+        with pytest.raises(AirflowFailException, match="max_hourly_cost must be a number of USD"):
             Try().run(upgrade(max_hourly_cost=limit))
         assert hub.requests == []
 
@@ -782,7 +782,7 @@ class TestSleepTime:
     @pytest.mark.parametrize("seconds", ["", "never", 0, None, "²", "٣٦"])
     def test_refuses_what_is_none(self, hub: HubEmulator, seconds: Any) -> None:
         hub.add_space(SPACE)
-        with pytest.raises(AirflowFailException, match="sleep time"):
+        with pytest.raises(AirflowFailException, match="sleep_time must"):
             Try().run(SetSleepTimeOperator(task_id="sleep", repo_id=SPACE, sleep_time=seconds))
         assert changes(hub) == []
 

@@ -217,7 +217,7 @@ class TestAssets:
     def test_airflow_makes_their_addresses_one(self) -> None:
         for given in ("hf-space://acme/whisper", "hf-space://acme/whisper/"):
             assert sanitize_uri(urlsplit(given)).geturl() == "hf-space://acme/whisper"
-        with pytest.raises(ValueError, match="no repo_id"):
+        with pytest.raises(ValueError, match="not a valid repo_id"):
             sanitize_uri(urlsplit("hf-space://acme/a..b"))
 
     def test_an_operators_outlet_says_what_has_become_of_the_space(self, hub: HubEmulator) -> None:

@@ -229,7 +229,7 @@ class TestTrigger:
             ({"extra": "[1]"}, "extra of connection"),
             ({"host": "https://user:secret@hub.acme.test"}, "user name or a password"),
             ({"host": "http://hub.acme.test"}, "unencrypted"),
-            ({"password": "two words"}, "copy it anew"),
+            ({"password": "two words"}, "Copy it again"),
         ],
     )
     def test_a_connection_that_is_broken_fails_the_task_with_words_that_say_so(
