@@ -5,7 +5,6 @@ Come here first when a new Airflow moves a name.
 
 from __future__ import annotations
 
-from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +85,6 @@ __all__ = [
     "mask_secret",
     "object_storage_path",
     "render_text",
-    "trigger_at",
     "xcom_value",
 ]
 
@@ -168,12 +166,6 @@ def base_event_trigger() -> Any:
 def has_trigger_on_kill() -> bool:
     """Return whether Airflow calls ``on_kill`` of a trigger when a user kills its task (3.3 and newer)."""
     return hasattr(import_module("airflow.triggers.base").BaseTrigger, "on_kill")
-
-
-def trigger_at(moment: datetime) -> Any:
-    """A trigger that fires at a moment, and needs nothing for it."""
-    module = "airflow.providers.standard.triggers.temporal" if AIRFLOW_3 else "airflow.triggers.temporal"
-    return import_module(module).DateTimeTrigger(moment=moment)
 
 
 def render_text(dag: Any, template: str, context: Any) -> str:

@@ -15,7 +15,11 @@ from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.checks import InvalidNumber
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
-from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator, RestoreHardwareOperator
+from airflow_provider_hfspaces.operators.hardware import (
+    RequestHardwareOperator,
+    RestoreHardwareOperator,
+    SnapshotSpaceOperator,
+)
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
 from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor
 from tests.airflow_tools import Try
@@ -97,6 +101,18 @@ def test_durations_that_are_understood_lead_to_the_goal(
     task = OPERATORS[name](task_id=name, poll_interval=poll_interval, timeout=timeout, deferrable=deferrable)
     result = Try().run_deferred(task) if deferrable else Try().run(task)
     assert result.get("stage", "RUNNING") == "RUNNING"
+
+
+@pytest.mark.parametrize("name", ["lease_timeout", "lease_poll_interval", "lease_duration"])
+@pytest.mark.parametrize("value", [None, "ten", -1, float("nan"), True])
+def test_a_wait_for_a_lease_refuses_a_duration_before_any_request(
+    hub: HubEmulator, name: str, value: Any
+) -> None:
+    with pytest.raises(InvalidNumber, match=f"^{name} of task 'snapshot' must be a number of seconds"):
+        SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True, **{name: value})
+    understood = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True, **{name: "90"})
+    assert getattr(understood, name) == 90.0
+    assert hub.requests == []
 
 
 @pytest.mark.parametrize("name", ["timeout", "poll_interval", "grace"])

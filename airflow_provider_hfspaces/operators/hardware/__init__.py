@@ -101,18 +101,21 @@ class SnapshotSpaceOperator(SpaceOperator):
         self,
         *,
         lease: bool = False,
-        lease_timeout: float = 6 * 3600,
-        lease_poll_interval: float = 30,
-        lease_duration: float = 24 * 3600,
+        lease_timeout: float | str | timedelta = 6 * 3600,
+        lease_poll_interval: float | str | timedelta = 30,
+        lease_duration: float | str | timedelta = 24 * 3600,
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
+        from airflow_provider_hfspaces.hub.seconds import checked_seconds
+
         super().__init__(**kwargs)
         self.lease = lease
         self.needs_token = bool(lease)
-        self.lease_timeout = lease_timeout
-        self.lease_poll_interval = lease_poll_interval
-        self.lease_duration = lease_duration
+        of_task = f"of task {self.task_id!r}"
+        self.lease_timeout = checked_seconds(lease_timeout, f"lease_timeout {of_task}", zero=True)
+        self.lease_poll_interval = checked_seconds(lease_poll_interval, f"lease_poll_interval {of_task}")
+        self.lease_duration = checked_seconds(lease_duration, f"lease_duration {of_task}")
         self.deferrable = default_deferrable() if deferrable is None else deferrable
         self._lease_wait: tuple[float, float] | None = None
 
