@@ -10,6 +10,7 @@ from airflow_provider_hfspaces.state.variables import old_variable_name, unique_
 
 __all__ = [
     "RetryStore",
+    "VariableStore",
     "forget_of_task",
     "retry_store",
 ]
@@ -42,7 +43,7 @@ def retry_store(context: Mapping[str, Any]) -> RetryStore:
     if store is not None:
         return store
     ti = context["ti"]
-    return _VariableStore(ti, ti.task_id, getattr(ti, "map_index", -1))
+    return VariableStore(ti, ti.task_id, getattr(ti, "map_index", -1))
 
 
 def forget_of_task(context: Mapping[str, Any], task_id: str, map_index: int, key: str) -> None:
@@ -56,10 +57,19 @@ def forget_of_task(context: Mapping[str, Any], task_id: str, map_index: int, key
     :param key: the key of the value.
     """
     if context.get("task_state_store") is None:
-        _VariableStore(context["ti"], task_id, map_index).delete(key)
+        VariableStore(context["ti"], task_id, map_index).delete(key)
 
 
-class _VariableStore:
+class VariableStore:
+    """A :class:`RetryStore` in Airflow Variables, for Airflow 2.11 to 3.2.
+
+    A first try looks nothing up. A retry that misses a value looks for the Variable of version 0.1 too.
+
+    :param ti: the task instance that runs.
+    :param task_id: the task whose values these are; it may be another task of the same run.
+    :param map_index: its map index, -1 if it is not mapped.
+    """
+
     def __init__(self, ti: Any, task_id: str, map_index: int) -> None:
         self._parts = [ti.dag_id, ti.run_id, task_id]
         if map_index >= 0:

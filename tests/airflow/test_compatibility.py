@@ -61,7 +61,7 @@ def kept_for_a_retry(hub: HubEmulator) -> str:
             "SELECT value FROM xcom WHERE dag_id = 'compatibility' AND task_id = 'keeper' "
             "ORDER BY timestamp DESC LIMIT 1"
         ).fetchone()
-    return "a Variable" if "_VariableStore" in str(kind) else "Airflow's task state"
+    return "a Variable" if "VariableStore" in str(kind) else "Airflow's task state"
 
 
 def form(hub: HubEmulator) -> str:
