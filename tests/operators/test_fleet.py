@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -20,6 +20,10 @@ from airflow_provider_hfspaces.compat.imports import AirflowFailException, Airfl
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.cost.prices import saved_by_pause
+from airflow_provider_hfspaces.hub.http.sequence import execute
+from airflow_provider_hfspaces.hub.lease.actions import SpaceLease
+from airflow_provider_hfspaces.hub.lease.record import Standing
+from airflow_provider_hfspaces.hub.lease.store import LeaseStore
 from airflow_provider_hfspaces.operators.fleet import (
     EnforceSleepTimeOperator,
     ListSpacesOperator,
@@ -153,7 +157,7 @@ class TestPause:
     def test_sends_one_pause_for_each_space_and_reads_all_of_them_from_a_list(self, hub: HubEmulator) -> None:
         a_fleet(hub, 20)
         Try().run(pause())
-        assert Counter(request.method for request in hub.requests) == {"POST": 20, "GET": 2}
+        assert Counter(request.method for request in hub.requests) == {"POST": 20, "GET": 22}
 
     def test_a_dry_run_changes_nothing_and_reports_what_would_be_saved(
         self, hub: HubEmulator, variables: dict[str, str]
@@ -366,7 +370,9 @@ class TestAnUnreadableRuntime:
         self, odd: dict[str, Any], monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
     ) -> None:
         listed = [{"id": "acme/good", "runtime": self.GOOD}, {"id": "acme/odd", "runtime": odd}]
-        answers = [Say(body=listed), Say(body=odd), Say(body=[]), Say(body={**self.GOOD, "stage": "PAUSED"})]
+        no_lease = Say(404, {"error": "Invalid rev id"}, {"X-Error-Code": "RevisionNotFound"})
+        paused = Say(body={**self.GOOD, "stage": "PAUSED"})
+        answers = [Say(body=listed), Say(body=odd), Say(body=[]), no_lease, paused]
         attempt = Try()
         with StubHub(*answers) as hub:
             monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
@@ -448,10 +454,10 @@ class TestALateRun:
 
 class TestTheQuota:
     def test_is_waited_for_without_failures_and_with_few_refusals(self, hub: HubEmulator) -> None:
-        spaces = a_fleet(hub, 120)
+        spaces = a_fleet(hub, 60)
         hub.set_quota(50, 2)
         report = Try().run(pause(max_parallel=8))
-        assert Counter(outcomes(report).values()) == {"paused": 120}
+        assert Counter(outcomes(report).values()) == {"paused": 60}
         assert {space.stage for space in spaces} == {"PAUSED"}
         # A window may end between the question and the answer; a storm would be a refusal for each.
         assert len([request for request in hub.requests if request.status == 429]) < 10
@@ -495,7 +501,7 @@ class TestAKill:
         operator = pause()
 
         def kill() -> None:
-            while len(changes(hub)) < 18:
+            while len(changes(hub)) < 5:
                 time.sleep(0.005)
             os.kill(os.getpid(), signal.SIGUSR1)
 
@@ -712,6 +718,75 @@ class TestTheSleepTime:
         with pytest.raises(AirflowFailException, match="max_sleep_time"):
             Try().run(enforce(max_sleep_time=seconds))
         assert not hub.requests
+
+
+class TestALeasedSpace:
+    """A run has the Space to itself, and restores it when its work is done."""
+
+    @pytest.fixture
+    def leased(self, hub: HubEmulator) -> Callable[[str], SpaceLease]:
+        """Take the lease of a Space, as a run of another Airflow does."""
+
+        def take(repo_id: str) -> SpaceLease:
+            lease = SpaceLease(LeaseStore(repo_id), "ab" * 16)
+            execute(lease.take(lambda holder: Standing.UNKNOWN), HfSpacesHook().client.send)
+            return lease
+
+        return take
+
+    def test_is_neither_paused_nor_recorded(
+        self, hub: HubEmulator, variables: dict[str, str], leased: Callable[[str], SpaceLease]
+    ) -> None:
+        first, second = a_fleet(hub, 2)
+        leased("acme/s000")
+        for dry_run in (True, False):
+            report = Try().run(pause(report_to="nightly", dry_run=dry_run))
+            assert report["spaces"][0]["reason"].startswith("leased by another Airflow or script")
+        assert (first.stage, second.stage) == ("RUNNING", "PAUSED")
+        assert [each["repo_id"] for each in kept(variables)] == ["acme/s001"]
+        assert (report["failed"], report["hourly_cost_saved"]) == (0, 0.4)
+
+    def test_keeps_its_sleep_time(self, hub: HubEmulator, leased: Callable[[str], SpaceLease]) -> None:
+        first, second = a_fleet(hub, 2)
+        leased("acme/s000")
+        Try().run(enforce(max_sleep_time=600))
+        assert (first.sleep_time, second.sleep_time) == (None, 600)
+
+    @pytest.mark.parametrize("running", [True, False])
+    def test_stays_recorded_until_its_lease_has_ended(
+        self, hub: HubEmulator, variables: dict[str, str], leased: Callable[[str], SpaceLease], running: bool
+    ) -> None:
+        a_fleet(hub, 2)
+        Try().run(pause(report_to="nightly"))
+        lease = leased("acme/s000")
+        if running:
+            HfSpacesHook().restart("acme/s000")
+        sent = len(changes(hub))
+        morning = Try().run(restart(report_from="nightly"))
+        assert outcomes(morning) == {"acme/s000": "left alone", "acme/s001": "restarted"}
+        assert changes(hub)[sent:] == ["acme/s001/restart"]
+        assert [each["repo_id"] for each in kept(variables)] == ["acme/s000"]
+        if running:
+            HfSpacesHook().pause("acme/s000")  # as it was when the lease began
+        execute(lease.give_back(), HfSpacesHook().client.send)
+        assert outcomes(Try().run(restart(report_from="nightly"))) == {"acme/s000": "restarted"}
+        assert kept(variables) == []
+
+    def test_is_changed_all_the_same_if_leases_are_not_respected(
+        self, hub: HubEmulator, leased: Callable[[str], SpaceLease]
+    ) -> None:
+        (space,) = a_fleet(hub, 1)
+        leased("acme/s000")
+        Try().run(pause(respect_leases=False))
+        assert space.stage == "PAUSED"
+
+    def test_whose_lease_was_given_back_is_changed(
+        self, hub: HubEmulator, leased: Callable[[str], SpaceLease]
+    ) -> None:
+        (space,) = a_fleet(hub, 1)
+        execute(leased("acme/s000").give_back(), HfSpacesHook().client.send)
+        Try().run(pause())
+        assert space.stage == "PAUSED"
 
 
 def due(hours_ago: float, run_type: str = "scheduled") -> Any:

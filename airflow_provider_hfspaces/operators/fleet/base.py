@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.fleet.selecting import SelectingOperator
-from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE, FleetIncomplete, Target
+from airflow_provider_hfspaces.operators.fleet.target import (
+    FAILED,
+    LEFT_ALONE,
+    FleetIncomplete,
+    Target,
+    failure,
+)
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
@@ -28,6 +34,9 @@ _MAX_PARALLEL = 64
 class FleetOperator(SelectingOperator):
     """Base of the operators that change many Spaces at once.
 
+    Spaces that a run of this or another Airflow has leased are left alone: their restore would undo the
+    change, or the change would undo the restore. The report says which run has the lease.
+
     Several requests run in parallel within the Hub's rate limit: requests that have to wait for a new
     window of the limit do not fail. A Space that fails does not stop the others. When all Spaces are
     processed, the task pushes its report and fails: at once if a retry cannot fix any of the failures;
@@ -37,6 +46,8 @@ class FleetOperator(SelectingOperator):
     :param max_parallel: number of requests at a time, 1 to 64. Default: 8.
     :param fail_on_error: fail the task if a Space fails. Default: True. With False, only the report
         shows failures.
+    :param respect_leases: leave Spaces alone that a run has leased. Default: True. With False, leased
+        Spaces are changed too, which saves one request for each Space.
     """
 
     template_fields: Sequence[str] = SelectingOperator.template_fields
@@ -58,13 +69,20 @@ class FleetOperator(SelectingOperator):
     """The heading of these amounts."""
 
     def __init__(
-        self, *, dry_run: bool = False, max_parallel: int = 8, fail_on_error: bool = True, **kwargs: Any
+        self,
+        *,
+        dry_run: bool = False,
+        max_parallel: int = 8,
+        fail_on_error: bool = True,
+        respect_leases: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         # Not self.dry_run: BaseOperator has a method of that name.
         self.changes_nothing = dry_run
         self.max_parallel = max_parallel
         self.fail_on_error = fail_on_error
+        self.respect_leases = respect_leases
 
     # Defined by each operator
 
@@ -128,7 +146,7 @@ class FleetOperator(SelectingOperator):
         with failing_for_good():
             self.check()
             journal = Journal(retry_store(context), self.action)
-            if not journal.earlier:  # what began in time is completed
+            if not journal.earlier:
                 self.skip_if_late(context)
             targets = self._all_targets(journal)
             if targets and not self.changes_nothing:
@@ -136,7 +154,8 @@ class FleetOperator(SelectingOperator):
             prices = self._prices(targets)
             todo = self._judge(targets, journal, prices)
             if self.changes_nothing:
-                for target in todo:
+                self.find_leased(todo)
+                for target in [each for each in todo if each.outcome is None]:
                     target.entry["outcome"] = f"would be {self.done}"
                     self.complete_entry(target)
             else:
@@ -152,7 +171,7 @@ class FleetOperator(SelectingOperator):
         :param unselected: receives the runtimes of the owner's other Spaces, by lower-case id.
         """
         if self.repo_ids is not None:
-            return self.read_runtimes([Target(repo_id, named=True) for repo_id in self._named()])
+            return self.read_runtimes([Target(repo_id, named=True) for repo_id in self.named()])
         selection = self.selection()
         spaces = [space for space in self.listed() if selection.matches_name(space)]
         unlisted = self.unlisted_runtimes(spaces)
@@ -186,20 +205,6 @@ class FleetOperator(SelectingOperator):
             target.problem = answer if isinstance(answer, Exception) else None
         return targets
 
-    def names_stage(self, stage: str) -> bool:
-        """Whether ``stages`` contains this stage, or the other name of a sleeping Space."""
-        from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
-        from airflow_provider_hfspaces.rendered import as_list
-
-        equivalent = ASLEEP_STAGES if stage in ASLEEP_STAGES else {stage}
-        return bool(equivalent & {str(each) for each in as_list(self.stages)})
-
-    def _named(self) -> list[str]:
-        from airflow_provider_hfspaces.rendered import as_list
-
-        repo_ids = (self.hook.repo_id(each) for each in as_list(self.repo_ids))
-        return list({repo_id.casefold(): repo_id for repo_id in repo_ids}.values())
-
     def _all_targets(self, journal: Journal) -> list[Target]:
         """The Spaces to judge, and those that an earlier try of this task has changed."""
         unselected: dict[str, SpaceRuntime] = {}
@@ -223,7 +228,6 @@ class FleetOperator(SelectingOperator):
         try:
             return self.hook.price_list()
         except HubError as error:
-            # Saving money does not depend on knowing how much.
             self.log.warning("The report has no amounts: the Hub's price list could not be read. %s", error)
             return None
 
@@ -263,7 +267,7 @@ class FleetOperator(SelectingOperator):
                 remaining = self._judge(self.read_runtimes(remaining), journal, prices)
                 for _ in range(len(batch) - len(remaining)):
                     progress.count()
-            journal.write({target.repo_id: _without_outcome(target.entry) for target in remaining})
+            journal.write({target.repo_id: target.details for target in remaining})
             self.before_requests(remaining)
             return remaining
 
@@ -296,7 +300,10 @@ class FleetOperator(SelectingOperator):
         """Change one Space; False if it was changed already before any request was sent."""
         from airflow_provider_hfspaces.hub import calls
         from airflow_provider_hfspaces.hub.errors import HubBadRequest, HubError, HubRateLimited
+        from airflow_provider_hfspaces.operators.fleet.leases import check_lease
 
+        if self.respect_leases and not target.unsure:
+            check_lease(self.hook, sender, target.repo_id)
         if target.unsure and self.is_done(target, sender.send(calls.get_runtime(target.repo_id))):
             return True
         try:
@@ -313,9 +320,35 @@ class FleetOperator(SelectingOperator):
                 raise
             return target.unsure or error.tries > 1
 
+    def find_leased(self, targets: Sequence[Target]) -> None:
+        """Mark the Spaces that a run has leased, and give that as the reason to leave them alone."""
+        from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client
+        from airflow_provider_hfspaces.operators.fleet.leases import check_lease
+
+        if not self.respect_leases:
+            return
+        sender = queue_client(self.hook.client, self.killed, self.max_parallel)
+        try:
+            for result in in_parallel(
+                targets,
+                lambda target: check_lease(self.hook, sender, target.repo_id),
+                quota=Quota(self.hook.client.budget),
+                parallel=self.max_parallel,
+                stop=self.killed,
+            ):
+                if result.error is not None:
+                    self._fail(result.item, result.error)
+        finally:
+            sender.close()
+
     def _fail(self, target: Target, error: Exception) -> None:
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
+        from airflow_provider_hfspaces.operators.fleet.leases import reason_of
 
+        if leased := reason_of(error):
+            target.leased = True
+            target.entry.update(outcome=LEFT_ALONE, reason=leased)
+            return
         target.problem = error
         if isinstance(error, SpaceNotFound) and not target.named:
             target.entry.update(outcome=LEFT_ALONE, reason="it no longer exists")
@@ -326,7 +359,7 @@ class FleetOperator(SelectingOperator):
         self, targets: Sequence[Target], journal: Journal, prices: PriceList | None, context: Context
     ) -> dict[str, Any]:
         """Log the summary, and return the report or fail with it."""
-        from airflow_provider_hfspaces.operators.fleet.report import now, summary
+        from airflow_provider_hfspaces.operators.fleet.report import now, only_owner, summary
 
         entries = [target.entry for target in targets if target.outcome]
         outcome = f"would be {self.done}" if self.changes_nothing else self.done
@@ -335,7 +368,7 @@ class FleetOperator(SelectingOperator):
             "action": self.action,
             "dry_run": self.changes_nothing,
             "at": now(),
-            "owner": self.author or _only_owner(entries),
+            "owner": self.author or only_owner(entries),
             "spaces": entries,
             **self.totals(entries, outcome),
             "failed": len(failed),
@@ -355,30 +388,12 @@ class FleetOperator(SelectingOperator):
             )
         if failed and self.fail_on_error:
             self._push(context, report)
-            raise self._failure(failed, len(targets))
+            raise failure(failed, len(targets))
         if not self.changes_nothing:
             journal.forget()
         return report
-
-    def _failure(self, failed: Sequence[Target], total: int) -> Exception:
-        message = (
-            f"{len(failed):,} of {total:,} Spaces failed. The first one is {failed[0].repo_id}: "
-            f"{failed[0].entry['reason']} The report lists every Space."
-        )
-        if all(getattr(target.problem, "permanent", True) for target in failed):
-            return AirflowFailException(message)
-        return FleetIncomplete(message)
 
     def _push(self, context: Context, report: dict[str, Any]) -> None:
         """Push the report of a task that fails: the restart in the morning needs it."""
         if self.do_xcom_push:
             context["ti"].xcom_push(key="return_value", value=report)
-
-
-def _only_owner(entries: Iterable[Mapping[str, Any]]) -> str | None:
-    owners = {each["repo_id"].partition("/")[0].casefold(): each["repo_id"] for each in entries}
-    return next(iter(owners.values())).partition("/")[0] if len(owners) == 1 else None
-
-
-def _without_outcome(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in entry.items() if name not in ("outcome", "reason")}

@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
 from airflow_provider_hfspaces.rendered import from_text
 
-__all__ = ["now", "read_reports", "summary", "total"]
+__all__ = ["now", "only_owner", "read_reports", "summary", "total"]
 
 _MAX_REASONS = 10
 
@@ -20,6 +20,12 @@ _MAX_REASONS = 10
 def now() -> str:
     """The current time in UTC, as ISO 8601, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def only_owner(entries: Iterable[Mapping[str, Any]]) -> str | None:
+    """The owner of all these Spaces; ``None`` if there are several or none."""
+    owners = {each["repo_id"].partition("/")[0].casefold(): each["repo_id"] for each in entries}
+    return next(iter(owners.values())).partition("/")[0] if len(owners) == 1 else None
 
 
 def total(entries: Iterable[Mapping[str, Any]], outcomes: Iterable[str], figure: str) -> float:

@@ -41,7 +41,7 @@ class RestartSpacesOperator(FleetOperator):
 
     :param report: the report of a :class:`PauseSpacesOperator`, or several: ``pause.output``. Templated.
     :param report_from: the name in the pause's ``report_to``. Spaces that were restarted or left alone are
-        removed from that record, Spaces that failed stay in it. Templated.
+        removed from that record. Spaces that failed or are leased stay in it. Templated.
     """
 
     template_fields: Sequence[str] = (*FleetOperator.template_fields, "report", "report_from")
@@ -155,6 +155,11 @@ class RestartSpacesOperator(FleetOperator):
         if self.ledger is None:
             return
         records = self._records or {}
-        over = [each.repo_id for each in targets if each.outcome in (self.done, LEFT_ALONE)]
+        # A leased Space may be paused again when its lease ends: its record stays for the next restart.
+        left_alone = [each for each in targets if each.outcome == LEFT_ALONE and not each.leased]
+        self.find_leased([each for each in left_alone if each.runtime and not each.runtime.is_static])
+        over = [
+            each.repo_id for each in targets if each.outcome in (self.done, LEFT_ALONE) and not each.leased
+        ]
         finished = {repo_id: records.get(repo_id.casefold()) for repo_id in over}
         self.ledger.change(add={}, remove={key: record for key, record in finished.items() if record})

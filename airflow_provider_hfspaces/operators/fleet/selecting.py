@@ -131,6 +131,21 @@ class SelectingOperator(HubTask, BaseOperator):
         missing = [space.id for space in spaces if space.runtime is None]
         return read_runtimes(self.hook.client, missing, stop=self.killed) if missing else {}
 
+    def names_stage(self, stage: str) -> bool:
+        """Whether ``stages`` contains this stage, or the other name of a sleeping Space."""
+        from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
+        from airflow_provider_hfspaces.rendered import as_list
+
+        equivalent = ASLEEP_STAGES if stage in ASLEEP_STAGES else {stage}
+        return bool(equivalent & {str(each) for each in as_list(self.stages)})
+
+    def named(self) -> list[str]:
+        """The ids in ``repo_ids``, each of them once."""
+        from airflow_provider_hfspaces.rendered import as_list
+
+        repo_ids = (self.hook.repo_id(each) for each in as_list(self.repo_ids))
+        return list({repo_id.casefold(): repo_id for repo_id in repo_ids}.values())
+
     def skip_if_late(self, context: Context) -> None:
         """Skip the task if the run starts more than ``max_lateness`` after it was due.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-__all__ = ["FAILED", "LEFT_ALONE", "FleetIncomplete", "Target"]
+__all__ = ["FAILED", "LEFT_ALONE", "FleetIncomplete", "Target", "failure"]
 
 LEFT_ALONE = "left alone"
 """Outcome of a Space that needed no change."""
@@ -32,6 +32,7 @@ class Target:
     :ivar record: the entry of an earlier report, or of an earlier try, about this Space.
     :ivar named: whether a user named the Space, so that it has to exist.
     :ivar unsure: whether a request was sent whose outcome is unknown.
+    :ivar leased: whether another run has the lease of the Space.
     :ivar entry: the Space's entry in the report of this try.
     """
 
@@ -41,6 +42,7 @@ class Target:
     record: Mapping[str, Any] | None = None
     named: bool = False
     unsure: bool = False
+    leased: bool = False
     entry: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -48,3 +50,20 @@ class Target:
         """The outcome in the report; ``None`` as long as there is none."""
         outcome: str | None = self.entry.get("outcome")
         return outcome
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The Space's entry without its outcome, as a retry needs it."""
+        return {name: value for name, value in self.entry.items() if name not in ("outcome", "reason")}
+
+
+def failure(failed: Sequence[Target], total: int) -> Exception:
+    """The error of a task in which Spaces failed: permanent if a retry cannot fix any of the failures."""
+    from airflow_provider_hfspaces.compat.imports import AirflowFailException
+
+    message = (
+        f"{len(failed):,} of {total:,} Spaces failed. The first one is {failed[0].repo_id}: "
+        f"{failed[0].entry['reason']} The report lists every Space."
+    )
+    permanent = all(getattr(target.problem, "permanent", True) for target in failed)
+    return AirflowFailException(message) if permanent else FleetIncomplete(message)
