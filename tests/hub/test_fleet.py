@@ -43,6 +43,16 @@ class TestTheQuota:
         assert quota.wait(2) == 0
         assert 0 < quota.wait(3) < 1
 
+    def test_counts_every_request_of_an_item(self) -> None:
+        clock = Clock()
+        budget = RateBudget(clock)
+        quota = Quota(budget, per_item=2, clock=clock)
+        heard(budget, 5)
+        assert quota.wait(1) == 0
+        assert 0 < quota.wait(2) < 1
+        assert quota.seconds_for(2) == 0
+        assert quota.seconds_for(3) > 0
+
     def test_is_probed_with_one_request_when_a_new_window_begins(self) -> None:
         clock = Clock()
         budget = RateBudget(clock)

@@ -49,17 +49,20 @@ class Quota:
     Requests without an answer yet are counted, so that a window is never exceeded.
 
     :param budget: the rate limit as the Hub's last answers reported it.
+    :param per_item: number of requests that each item of the queue sends.
     :param clock: returns the current time in seconds.
     """
 
-    def __init__(self, budget: RateBudget, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._budget, self._clock = budget, clock
+    def __init__(
+        self, budget: RateBudget, *, per_item: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._budget, self._per_item, self._clock = budget, per_item, clock
         self._until = self._probed = 0.0
 
     def wait(self, under_way: int) -> float:
-        """Seconds until another request may be sent; 0 for at once.
+        """Seconds until another item may start; 0 for at once.
 
-        :param under_way: number of requests without an answer yet.
+        :param under_way: number of items that are not done yet.
         """
         now = self._clock()
         if now < self._until:
@@ -78,15 +81,15 @@ class Quota:
                 return _TICK_SECONDS
             self._probed = now
             return 0.0
-        return _TICK_SECONDS if remaining <= under_way else 0.0
+        return _TICK_SECONDS if remaining < (under_way + 1) * self._per_item else 0.0
 
     def hold(self, seconds: float) -> None:
         """Send nothing for this number of seconds."""
         self._until = max(self._until, self._clock() + seconds)
 
-    def seconds_for(self, requests: int) -> float:
-        """Seconds that a number of requests have to wait for new windows; 0 if they fit into this one."""
-        budget = self._budget
+    def seconds_for(self, items: int) -> float:
+        """Seconds that a number of items have to wait for new windows; 0 if they fit into this one."""
+        budget, requests = self._budget, items * self._per_item
         if budget.remaining is None or not (budget.quota and budget.window):
             return 0.0
         over = requests - (budget.remaining if budget.seconds_to_reset() else budget.quota)

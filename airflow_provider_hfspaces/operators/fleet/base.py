@@ -256,7 +256,7 @@ class FleetOperator(SelectingOperator):
         from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client
         from airflow_provider_hfspaces.operators.fleet.report import now
 
-        quota = Quota(self.hook.client.budget)
+        quota = Quota(self.hook.client.budget, per_item=2 if self.respect_leases else 1)
         progress = Progress(self.verb, len(todo), self.log.info, waits=quota.seconds_for)
         sender = queue_client(self.hook.client, self.killed, self.max_parallel)
 
