@@ -1,4 +1,4 @@
-"""Tables of text, plain enough for any log or terminal."""
+"""Text for logs and terminals: foreign text made safe for one line, and plain tables."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ __all__ = ["printable", "text_table"]
 
 
 def printable(text: str) -> str:
-    """Text from elsewhere without what moves the cursor, begins a line or turns the writing around."""
+    """Return text from elsewhere without line breaks, escape sequences and changes of direction."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def text_table(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = (), indent: str = "  "
 ) -> str:
-    """Columns as wide as their widest cell, under a header and a line.
+    """Return a table whose columns are as wide as their widest cell, under a header and a line.
 
-    :param right: numbers of the columns, from 0, that are aligned to the right.
-    :param indent: what each line begins with.
+    :param right: indexes of the columns that are aligned to the right.
+    :param indent: the beginning of each line.
     """
-    # A cell may come from the Hub: a line break in it would begin a line of the log that nobody wrote.
+    # A cell may come from the Hub: a line break in it would start a forged line of the log.
     printed = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [header, *printed]) for column in range(len(header))]
     to_the_right = frozenset(right)

@@ -28,18 +28,18 @@ class Call(Generic[T]):
 
     :ivar method: HTTP method.
     :ivar path: quoted path on the Hub.
-    :ivar read: makes the result of the decoded answer; raises ``KeyError``, ``TypeError`` or
-        ``ValueError`` where the answer is not what was promised.
+    :ivar read: returns the result from the decoded answer; raises ``KeyError``, ``TypeError`` or
+        ``ValueError`` if the answer has another form.
     :ivar query: pairs of the query string, in order; a name may come more than once.
     :ivar body: sent as JSON; ``None`` sends no body at all.
     :ivar lines: sent as lines of JSON, one after the other, instead of a body.
-    :ivar repeatable: whether sending it twice leaves the Hub as sending it once.
-    :ivar repo_id: the Space it is about, for messages.
-    :ivar needs_token: whether it makes no sense without a token.
+    :ivar repeatable: True if sending it twice has the same effect as sending it once.
+    :ivar repo_id: the Space or repository of the request, for messages.
+    :ivar needs_token: True if the Hub refuses it without a token.
     :ivar answer: ``json``, ``events`` (server-sent) or ``any`` (the body does not matter).
     :ivar confidential: values in the body that no message may show.
-    :ivar instead: a sentence on what to use where the Hub no longer offers this.
-    :ivar creates: the Space that comes into being, as ``owner/name``.
+    :ivar instead: a sentence on what replaces an endpoint that the Hub is retiring.
+    :ivar creates: the Space that the request creates, as ``owner/name``.
     """
 
     method: str

@@ -39,7 +39,7 @@ def pause(repo_id: str) -> Call[SpaceRuntime]:
 def restart(repo_id: str, *, factory_reboot: bool = False) -> Call[SpaceRuntime]:
     """``POST /api/spaces/{repo_id}/restart``. Not repeatable: it would stop the start under way.
 
-    :param factory_reboot: build anew, without caches.
+    :param factory_reboot: build again, without caches.
     """
     query = (("factory", "true"),) if factory_reboot else ()
     return post_call(repo_id, "/restart", SpaceRuntime.from_payload, query=query)

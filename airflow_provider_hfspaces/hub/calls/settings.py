@@ -36,13 +36,13 @@ def get_variables(repo_id: str) -> Call[dict[str, SpaceVariable]]:
 def add_variable(
     repo_id: str, key: str, value: str, *, description: str | None = None
 ) -> Call[dict[str, SpaceVariable]]:
-    """``POST /api/spaces/{repo_id}/variables``: add or change one; the answer holds all of them."""
+    """``POST /api/spaces/{repo_id}/variables``: add or change one; the answer has all of them."""
     body = checked_setting(key, value, description, "variable")
     return post_call(repo_id, "/variables", read_variables, body, repeatable=True)
 
 
 def delete_variable(repo_id: str, key: str) -> Call[dict[str, SpaceVariable]]:
-    """``DELETE /api/spaces/{repo_id}/variables``: the answer holds those that are left."""
+    """``DELETE /api/spaces/{repo_id}/variables``: the answer has the remaining ones."""
     body = {"key": checked_key(key, "variable")}
     return change_call("DELETE", repo_id, "/variables", read_variables, body, repeatable=True)
 
@@ -61,7 +61,7 @@ def add_secret(repo_id: str, key: str, value: str, *, description: str | None = 
 
 
 def delete_secret(repo_id: str, key: str) -> Call[None]:
-    """``DELETE /api/spaces/{repo_id}/secrets``: no error if there is none of that name."""
+    """``DELETE /api/spaces/{repo_id}/secrets``: no error if it does not exist."""
     body = {"key": checked_key(key, "secret")}
     return change_call("DELETE", repo_id, "/secrets", read_nothing, body, repeatable=True, answer="any")
 

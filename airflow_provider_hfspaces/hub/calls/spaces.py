@@ -32,7 +32,7 @@ def get_space(repo_id: str, *, expand: str | Iterable[str] = ()) -> Call[SpaceIn
     """``GET /api/spaces/{repo_id}``: a Space's description.
 
     :param expand: names of the properties to send, such as ``runtime``, ``sdk`` or ``createdAt``;
-        none stands for the Hub's own choice.
+        by default the Hub chooses.
     """
     return get_call(
         repo_id, "", SpaceInfo.from_payload, query=[("expand", each) for each in as_names(expand)]
@@ -116,12 +116,12 @@ def duplicate(
     The Hub copies the variables of the original, but never its secrets.
 
     :param to_id: the new Space, as ``owner/name``; the Hub has no default for the owner.
-    :param private: True unless asked otherwise, so that a copy publishes nothing by accident.
+    :param private: True by default, so that a copy publishes nothing by accident.
     :param hardware: a flavor; ``None`` for the Hub's default, free CPU.
-    :param storage: a retired storage tier, sent as clients sent it while there were tiers.
+    :param storage: a storage tier, which the Hub is retiring.
     :param sleep_time: seconds, or -1 for never.
     :param secrets: as a mapping of keys to values, or a list of ``{"key", "value", "description"}``.
-    :param variables: the same.
+    :param variables: in the same two forms as ``secrets``.
     :param volumes: what to mount into the copy.
     :param offered: the Hub's price list, to accept flavors that are newer than this version.
     """

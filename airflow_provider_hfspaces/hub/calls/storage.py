@@ -26,12 +26,12 @@ def request_storage(repo_id: str, storage: str) -> Call[SpaceRuntime]:
 
 
 def delete_storage(repo_id: str) -> Call[SpaceRuntime]:
-    """``DELETE /api/spaces/{repo_id}/storage``: give the disk up, with all that is on it."""
+    """``DELETE /api/spaces/{repo_id}/storage``: delete the disk and all data on it."""
     return change_call("DELETE", repo_id, "/storage", SpaceRuntime.from_payload, instead=_VOLUMES_INSTEAD)
 
 
 def set_volumes(repo_id: str, volumes: Sequence[Volume | Mapping[str, Any]]) -> Call[None]:
-    """``PUT /api/spaces/{repo_id}/volumes``: these and no others are mounted from now on."""
+    """``PUT /api/spaces/{repo_id}/volumes``: mount these volumes in place of those that are mounted now."""
     body = {"volumes": [each.to_payload() for each in checked_volumes(volumes)]}
     return change_call("PUT", repo_id, "/volumes", read_nothing, body, repeatable=True, answer="any")
 

@@ -1006,7 +1006,9 @@ class SetSleepTimeOperator(SpaceOperator):
 
         seconds = whole_number(self.sleep_time)
         if seconds is None:
-            raise InvalidSleepTime(f"A sleep time in seconds is needed; got {self.sleep_time!r}.")
+            raise InvalidSleepTime(
+                f"sleep_time must be a number of seconds, or -1 for never; got {self.sleep_time!r}."
+            )
         runtime = self.hook.set_sleep_time(repo_id, seconds)
         if runtime.configured_hardware in FREE_HARDWARE:
             self.log.warning(
