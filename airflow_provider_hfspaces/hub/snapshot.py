@@ -1,18 +1,22 @@
-"""A Space's configuration at one moment, recorded so that it can be restored later."""
+"""The states of a Space: as recorded at one moment, and as desired."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
+from enum import Enum
 from typing import Any
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubProtocolError
-from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
 from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, SpaceStage
 
-__all__ = ["SpaceSnapshot"]
+__all__ = ["NEVER_SLEEP", "Activity", "DesiredState", "SpaceSnapshot", "restored_state"]
+
+NEVER_SLEEP = -1
+"""The sleep time that means never, in the Hub's own spelling."""
 
 _AUTOSCALED = "auto"
 
@@ -21,7 +25,7 @@ _AUTOSCALED = "auto"
 class SpaceSnapshot:
     """Hardware, sleep time, replicas and stage of a Space at one moment.
 
-    ``plan_restore(snapshot.desired())`` of :mod:`~airflow_provider_hfspaces.hub.desired` restores it.
+    ``plan_restore(restored_state(snapshot))`` of :mod:`~airflow_provider_hfspaces.hub.desired` restores it.
 
     :ivar hardware: the flavor that the Space was set to, running or not; ``None`` if unknown.
     :ivar sleep_time: seconds; ``None`` is never.
@@ -95,6 +99,62 @@ class SpaceSnapshot:
     def was_asleep(self) -> bool:
         """Whether the Space slept: it cost nothing, and a visitor would have woken it."""
         return self.stage in ASLEEP_STAGES
+
+
+class Activity(str, Enum):
+    """Whether a Space should run."""
+
+    UNCHANGED = "unchanged"
+    """Do not start and do not stop it. A Space that somebody paused stays paused."""
+
+    RUNNING = "running"
+    """Start it if it is paused, asleep or failed."""
+
+    PAUSED = "paused"
+    """Pause it. It costs nothing until its owner restarts it."""
+
+    ASLEEP = "asleep"
+    """Let it fall asleep. It costs nothing until a visitor wakes it."""
+
+
+@dataclass(frozen=True)
+class DesiredState:
+    """The state that a Space should be in. ``None`` leaves a property unchanged.
+
+    :ivar hardware: a flavor that a check has accepted or that the Hub itself has reported.
+    :ivar sleep_time: seconds without a visitor until the Space sleeps; :data:`NEVER_SLEEP` for never.
+    :ivar replicas: how many copies run. Free hardware runs one, whatever is asked for.
+    :ivar activity: whether the Space should run.
+    """
+
+    repo_id: str
+    hardware: str | None = None
+    sleep_time: int | None = None
+    replicas: int | None = None
+    activity: Activity = Activity.UNCHANGED
+
+    def on(self, hardware: str) -> DesiredState:
+        """This state on other hardware: the Hub fixes sleep time and replicas of free hardware."""
+        if hardware in FREE_HARDWARE:
+            return replace(self, hardware=hardware, sleep_time=None, replicas=None)
+        return replace(self, hardware=hardware)
+
+
+def restored_state(snapshot: SpaceSnapshot, activity: Activity | None = None) -> DesiredState:
+    """The state that restores a snapshot.
+
+    :param activity: by default paused if the Space was paused, and unchanged otherwise.
+    """
+    if activity is None:
+        activity = Activity.PAUSED if snapshot.was_paused else Activity.UNCHANGED
+    state = DesiredState(
+        snapshot.repo_id,
+        sleep_time=snapshot.sleep_time or NEVER_SLEEP,
+        replicas=snapshot.replicas if isinstance(snapshot.replicas, int) else None,
+        activity=activity,
+    )
+    # Without hardware nothing is known of the sleep time that belongs to it.
+    return state.on(snapshot.hardware) if snapshot.hardware else replace(state, sleep_time=None)
 
 
 def _is_valid(name: str, value: Any) -> bool:
