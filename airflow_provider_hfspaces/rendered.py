@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["as_list", "as_number", "from_text", "is_runtime_value"]
+__all__ = ["as_list", "as_number", "as_whole_number", "from_text", "is_runtime_value"]
 
 
 def from_text(text: str) -> Any:
@@ -55,6 +56,16 @@ def as_number(value: Any) -> Any:
         return float(value)
     except ValueError:
         return value
+
+
+def as_whole_number(value: Any) -> Any:
+    """A whole number that a template rendered as text; other values unchanged, for the checks to refuse."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text in ("", "None"):
+        return None
+    return int(text) if re.fullmatch(r"-?[0-9]+", text) else value
 
 
 def is_runtime_value(value: Any) -> bool:

@@ -128,7 +128,7 @@ def plan_restore(
     too, the Space is paused, because a paused Space costs nothing.
 
     :param fallback: a flavor. An unknown one is checked against the Hub's list before anything changes.
-    :param retried: statuses of a rejection that a later try may not meet again; the Space stays where it is.
+    :param retried: statuses of a rejection that may pass, so that a later try decides.
     :param is_last_try: pause the Space too if the Hub fails to move it, because nobody tries again.
     :raises InvalidHardware: if the Hub does not offer the fallback.
     :raises RestoreRejected: after the fallback or the pause, saying which.
@@ -144,7 +144,7 @@ def plan_restore(
         runtime = yield from move_hardware(desired, runtime, patience, log)
     except HubError as rejection:
         if rejection.status in retried:
-            raise
+            rejection.permanent = False
         outcome = yield from _end_the_bill(desired, runtime, rejection, fallback, is_last_try, patience, log)
         raise outcome from None
     failure: HubError | None = None

@@ -1,20 +1,20 @@
-"""What a callback is told, which differs from place to place: of which run, and why it was called."""
+"""What Airflow passes to a callback, which differs by its kind: which run it is, and what happened."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["filled", "is_deadline", "occasion", "run_of"]
+__all__ = ["describe_occasion", "is_deadline", "run_of", "with_run_id"]
 
 
 def is_deadline(context: Mapping[str, Any]) -> bool:
-    """Whether a deadline alert calls, which knows no task instance."""
+    """Whether a deadline alert calls, whose context has no task instance."""
     return "deadline" in context and "ti" not in context
 
 
-def filled(context: Mapping[str, Any]) -> Any:
-    """The context, with the ``run_id`` that a deadline alert gives under another name.
+def with_run_id(context: Mapping[str, Any]) -> Any:
+    """The context with the ``run_id`` that a deadline alert has under another name.
 
     Airflow 3.1 to 3.3 describe the run as their API does, where ``run_id`` is ``dag_run_id``.
     """
@@ -26,20 +26,20 @@ def filled(context: Mapping[str, Any]) -> Any:
 
 
 def run_of(context: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The ids of the DAG and of the run, where the context tells them."""
+    """The ids of the DAG and of the run, as far as the context has them."""
     for name in ("ti", "dag_run", "dag"):
-        said = context.get(name)
-        if said is not None:
-            dag_id, run_id = _said(said, "dag_id"), _said(said, "run_id") or _said(said, "dag_run_id")
-            return dag_id, run_id or context.get("run_id")
+        source = context.get(name)
+        if source is not None:
+            run_id = _value(source, "run_id") or _value(source, "dag_run_id")
+            return _value(source, "dag_id"), run_id or context.get("run_id")
     return None, context.get("run_id")
 
 
-def occasion(context: Mapping[str, Any]) -> str:
-    """Why the callback was called, for the log: ``task 'batch' of DAG 'gpu' failed``."""
+def describe_occasion(context: Mapping[str, Any]) -> str:
+    """Why the callback was called, for logs: ``task 'batch' of DAG 'gpu' failed``."""
     dag_id, run_id = run_of(context)
     if is_deadline(context):
-        due = _said(context["deadline"], "deadline_time")
+        due = _value(context["deadline"], "deadline_time")
         return f"run {run_id!r} of DAG {dag_id!r} has missed its deadline, {due}"
     if context.get("reason"):
         return f"run {run_id!r} of DAG {dag_id!r} has ended: {context['reason']}"
@@ -50,11 +50,12 @@ def occasion(context: Mapping[str, Any]) -> str:
     state = getattr(ti, "state", None)
     state = str(getattr(state, "value", state))
     if state == "up_for_retry":
-        return f"{task} failed and will be tried again"
+        return f"{task} failed and will be retried"
     if context.get("exception") is not None or state == "failed":
         return f"{task} failed"
     return f"a callback of {task} asked for it"
 
 
-def _said(of: Any, name: str) -> Any:
-    return of.get(name) if isinstance(of, Mapping) else getattr(of, name, None)
+def _value(source: Any, name: str) -> Any:
+    """A value of a mapping, as deadline alerts have it, or of an object."""
+    return source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)

@@ -1,4 +1,4 @@
-"""Notifiers: a failed or late pipeline does not leave its Space burning money."""
+"""Notifiers that pause or restore a Space when a pipeline fails or is late."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ __all__ = ["PauseSpaceNotifier", "RestoreHardwareNotifier", "SpaceNotifier"]
 
 
 class SpaceNotifier(BaseNotifier):
-    """Base of the notifiers that do something to a Space.
+    """Base of the notifiers that change a Space.
 
     For ``on_failure_callback``, ``on_retry_callback`` and the like of tasks and DAGs and, from Airflow
     3.1 on, for deadline alerts: as ``AsyncCallback`` in the triggerer and, from 3.3 on, as
     ``SyncCallback`` in the executor. Prefer the first: Airflow 3.3 lets a ``SyncCallback`` read no
     connection from Airflow's database, only those of environment variables and secrets backends.
 
-    What it did is in the log of the place where Airflow ran it: of the task for a task's callback, of
-    the DAG processor for a DAG's (Airflow 2.11: of the scheduler), of the triggerer or the executor for
-    a deadline's. Where it failed, the log says what to do. As a task's or DAG's callback it raises
-    nothing, so that nothing stands between the reader and the failure that it was called for; as a
-    deadline's it raises, so that Airflow notes the callback as failed.
+    The log of the process that runs the callback says what the notifier did: the task's log for the callback
+    of a task, the DAG processor's for that of a DAG (Airflow 2.11: the scheduler's), the triggerer's or
+    the executor's for a deadline. If the notifier fails, the log says what to do. As the callback of a task
+    or a DAG it raises nothing, so that it does not hide the failure that it was called for. As the callback
+    of a deadline it raises, so that Airflow marks the callback as failed.
 
     :param repo_id: the Space, as ``owner/name``, as a name alone where the connection has a
         namespace, or as the address of its page. Templated; a deadline alert has nothing but
         ``dag_run``, ``run_id`` and ``deadline`` for templates.
     :param hf_spaces_conn_id: the connection to the Hub. Templated.
-    :param timeout: seconds for which a Hub that does not answer is asked again.
+    :param timeout: seconds for which requests to a Hub that does not answer are retried (default 30).
     """
 
     template_fields: Sequence[str] = ("repo_id", "hf_spaces_conn_id")
 
     failed = "nothing was done to Space {repo_id}: look at {page}"
-    """What that means and what to do, where it failed."""
+    """What a failure means and what to do about it."""
 
     def __init__(
         self,
@@ -62,28 +62,28 @@ class SpaceNotifier(BaseNotifier):
 
         One notifier may serve many tasks in one process, and rendering writes into it: hence the copy.
         """
-        from airflow_provider_hfspaces.notifications.occasion import filled, is_deadline
+        from airflow_provider_hfspaces.notifications.occasion import is_deadline, with_run_id
 
-        context = filled(args[0])
+        context = with_run_id(args[0])
         rendered = copy.copy(self)
         try:
             super(SpaceNotifier, rendered).__call__(context)
         except Exception as error:
             if is_deadline(context):
                 raise
-            # What notify() raises it has told of already: this is a template that cannot be rendered.
-            self._tell(error, context)
+            # notify() logs its own errors: this is a template that cannot be rendered.
+            self._report(error, context)
 
     def __await__(self) -> Generator[Any, Any, None]:
         """Be the callback of a deadline alert, in the triggerer: :meth:`async_notify`."""
-        from airflow_provider_hfspaces.notifications.occasion import filled
+        from airflow_provider_hfspaces.notifications.occasion import with_run_id
 
         rendered = copy.copy(self)
-        rendered.context = filled(self.context)
+        rendered.context = with_run_id(self.context)
         return super(SpaceNotifier, rendered).__await__()
 
     def notify(self, context: Context) -> None:
-        """Do it, in a worker, the DAG processor or an executor."""
+        """Act, in a worker, the DAG processor or an executor."""
         from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
         from airflow_provider_hfspaces.hub.http.sequence import execute
 
@@ -94,10 +94,10 @@ class SpaceNotifier(BaseNotifier):
             with hook.client_within(self.timeout) as client:
                 execute(steps, client.send)
         except Exception as error:
-            self._tell(error, context, hook)
+            self._report(error, context, hook)
 
     async def async_notify(self, context: Context) -> None:
-        """Do it on the event loop of the triggerer, without holding that up."""
+        """Act on the event loop of the triggerer, without blocking it."""
         hook, aexecute = await in_thread(_prepared, self.hf_spaces_conn_id)
         try:
             await hook.read_connection()
@@ -106,15 +106,15 @@ class SpaceNotifier(BaseNotifier):
             async with await hook.async_client(within=self.timeout) as client:
                 await aexecute(steps, client.send)
         except Exception as error:
-            self._tell(error, context, hook, in_triggerer=True)
+            self._report(error, context, hook, in_triggerer=True)
 
     @abstractmethod
     def steps(
         self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
     ) -> Steps[None]:
-        """What to do, after all that has to be asked of Airflow for it has been asked."""
+        """The plan to execute. What it needs to know from Airflow is read before it is returned."""
 
-    def _tell(
+    def _report(
         self,
         error: Exception,
         context: Mapping[str, Any],
@@ -133,10 +133,10 @@ class SpaceNotifier(BaseNotifier):
             if is_deadline(context):
                 raise error
             return
-        said = (
+        message = (
             str(error) if isinstance(error, (HubError, InvalidInput)) else f"{type(error).__name__}: {error}"
         )
-        # Where Airflow has not given the connection out, asking for it again could hold the event loop up.
+        # If the connection was not read, reading it here could block the event loop.
         connected = hook is not None and hook.has_read_connection
         page = "its page"
         if hook is not None and connected:
@@ -145,17 +145,17 @@ class SpaceNotifier(BaseNotifier):
         todo = self.failed.format(repo_id=self.repo_id, page=page)
         if is_deadline(context) and hook is not None and not (connected or in_triggerer):
             todo += ". A SyncCallback may read no connection from Airflow's database: use an AsyncCallback"
-        self.log.error("%s Therefore %s.", said if said.endswith(".") else f"{said}.", todo)
+        self.log.error("%s Therefore %s.", message if message.endswith(".") else f"{message}.", todo)
         if is_deadline(context):
             raise error
 
 
 class PauseSpaceNotifier(SpaceNotifier):
-    """Pause a Space when a task or a DAG fails, or a run is late: it stops, and costs nothing.
+    """Pause a Space when a task or a DAG fails, or a run is late: it stops and costs nothing.
 
-    ``on_failure_callback=PauseSpaceNotifier("acme/whisper")``. A Space that is paused already, or
-    static, is left alone. A pause is for everybody: other runs that work with this Space lose it, and
-    it stays paused until somebody restarts it. ``POST /api/spaces/{repo_id}/pause``.
+    ``on_failure_callback=PauseSpaceNotifier("acme/whisper")``. A Space that is already paused, or static, is
+    left alone. The pause affects everybody: other runs that use the Space lose it, and it stays paused until
+    somebody restarts it. ``POST /api/spaces/{repo_id}/pause``.
     """
 
     failed = "Space {repo_id} was not paused and may go on costing money: pause it at {page}"
@@ -163,44 +163,47 @@ class PauseSpaceNotifier(SpaceNotifier):
     def steps(
         self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
     ) -> Steps[None]:
-        from airflow_provider_hfspaces.notifications.occasion import occasion
-        from airflow_provider_hfspaces.notifications.steps import pausing
+        from airflow_provider_hfspaces.notifications.occasion import describe_occasion
+        from airflow_provider_hfspaces.notifications.plans import pause_and_log
 
-        return pausing(repo_id, occasion(context), self.log)
+        return pause_and_log(repo_id, describe_occasion(context), self.log)
 
 
 class RestoreHardwareNotifier(SpaceNotifier):
-    """Put a Space's hardware, sleep time and pause back as they were when a task or a DAG fails, or is late.
+    """Restore a Space's hardware, sleep time, replicas and pause when a task or a DAG fails or is late.
 
-    As :class:`~airflow_provider_hfspaces.operators.hardware.RestoreHardwareOperator` does it: what
-    still is as it was is left alone, and a Space that was paused meanwhile stays paused. How it was is
-    looked for in this order:
+    Follows the policy of :class:`~airflow_provider_hfspaces.operators.hardware.RestoreHardwareOperator`:
+    it sends no request for what has not changed, leaves a Space paused that somebody paused in the meantime,
+    and pauses the Space if the Hub rejects both the recorded hardware and ``fallback``. It looks for the
+    recorded state in this order:
 
-    1. in what ``from_task`` recorded in this run, or without that in the first that any
+    1. what ``from_task`` recorded in this run or, without ``from_task``, the earliest record of a
        :class:`~airflow_provider_hfspaces.operators.hardware.SnapshotSpaceOperator` or
-       :class:`~airflow_provider_hfspaces.operators.hardware.RequestHardwareOperator` of the run did;
-    2. in the lease that this run has of the Space;
-    3. failing both, the Space goes to ``fallback`` and keeps its sleep time.
+       :class:`~airflow_provider_hfspaces.operators.hardware.RequestHardwareOperator` of the run;
+    2. the lease that this run holds of the Space;
+    3. otherwise the Space moves to ``fallback`` and keeps its sleep time.
 
-    A Space that another run has leased by now is left to that run.
+    A Space that another run has leased is left to that run.
 
-    Airflow does not let every callback read XComs. Tasks' callbacks may, everywhere. DAGs' may, but not
-    on 3.0. A deadline's ``AsyncCallback`` may, if ``from_task`` names the task: it does not know the DAG's
-    other tasks. A deadline's ``SyncCallback`` may not, and on 3.3 it may not read the lease either.
-    Those that may not go by what is left, or fall back.
+    Airflow does not let every callback read XComs. Callbacks of tasks may on every version, those of DAGs on
+    every version but 3.0. The ``AsyncCallback`` of a deadline may if ``from_task`` names the task, because it
+    does not know the other tasks of the DAG. The ``SyncCallback`` of a deadline may not. Callbacks that may
+    not read XComs use the lease, or fall back.
 
     :param repo_id: the Space, as ``owner/name``, as a name alone where the connection has a
         namespace, or as the address of its page. Templated.
-    :param from_task: id of the task that recorded what was there, or the operator itself. Inside a
-        task group the id may be given without the group's prefix, except for a deadline. Templated.
-    :param fallback: the hardware to go to where nothing was recorded. Templated.
+    :param from_task: id of the task that recorded the state, or the operator itself (default: any task).
+        Inside a task group the id may be given without the prefix of the group, except for a deadline.
+        Templated.
+    :param fallback: the hardware if nothing was recorded or the Hub rejects what was recorded (default
+        ``cpu-basic``). Templated.
     :param hf_spaces_conn_id: the connection to the Hub. Templated.
-    :param timeout: seconds for which a Hub that does not answer is asked again.
+    :param timeout: seconds for which requests to a Hub that does not answer are retried (default 30).
     """
 
     template_fields: Sequence[str] = (*SpaceNotifier.template_fields, "from_task", "fallback")
 
-    failed = "Space {repo_id} was not put back and may go on costing money: choose its hardware at {page}"
+    failed = "Space {repo_id} was not restored and may go on costing money: choose its hardware at {page}"
 
     def __init__(
         self, repo_id: str, *, from_task: Any = None, fallback: str = "cpu-basic", **kwargs: Any
@@ -212,11 +215,11 @@ class RestoreHardwareNotifier(SpaceNotifier):
     def steps(
         self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
     ) -> Steps[None]:
-        from airflow_provider_hfspaces.notifications.occasion import occasion
-        from airflow_provider_hfspaces.notifications.past import look_back
-        from airflow_provider_hfspaces.notifications.steps import restoring
+        from airflow_provider_hfspaces.notifications.occasion import describe_occasion
+        from airflow_provider_hfspaces.notifications.plans import restore_and_log
+        from airflow_provider_hfspaces.notifications.recorded import find_recorded_state
 
-        past = look_back(
+        recorded = find_recorded_state(
             context,
             repo_id,
             self.from_task,
@@ -225,14 +228,14 @@ class RestoreHardwareNotifier(SpaceNotifier):
             timeout=self.timeout,
             in_triggerer=in_triggerer,
         )
-        return restoring(repo_id, past, self.fallback, occasion(context), self.log)
+        return restore_and_log(repo_id, recorded, self.fallback, describe_occasion(context), self.log)
 
 
 def _prepared(hf_spaces_conn_id: str) -> Any:
-    """Import what takes longer than an event loop should wait."""
+    """Import, in a thread, what would block the event loop."""
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.http import aio  # noqa: F401
     from airflow_provider_hfspaces.hub.http.sequence import aexecute
-    from airflow_provider_hfspaces.notifications import steps  # noqa: F401
+    from airflow_provider_hfspaces.notifications import plans  # noqa: F401
 
     return HfSpacesHook(hf_spaces_conn_id), aexecute

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.operators.base import WaitingOperator
-from airflow_provider_hfspaces.operators.hardware import whole_number
 from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
+from airflow_provider_hfspaces.rendered import as_whole_number
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         options = {
             "private": self.private,
             "storage": self.storage,
-            "sleep_time": whole_number(self.sleep_time),
+            "sleep_time": as_whole_number(self.sleep_time),
             "secrets": self.secret("secrets", context, structure=True),
             "variables": self.structure("variables", context),
             "volumes": self.structure("volumes", context),

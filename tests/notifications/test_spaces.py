@@ -109,7 +109,7 @@ LATE = {
 
 
 def window() -> Any:
-    """A DAG that upgrades a Space and knows how it was."""
+    """A DAG that records and upgrades a Space."""
     with DAG("dag") as dag:
         SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
         RequestHardwareOperator(task_id="upgrade", repo_id=SPACE, hardware="t4-small")
@@ -137,7 +137,7 @@ class TestPause:
         hub.add_space(SPACE, stage="PAUSED")
         send(PauseSpaceNotifier(SPACE), Failed().context)
         assert changes(hub) == []
-        assert "Space acme/whisper is paused already." in task_log.text
+        assert "Space acme/whisper is already paused." in task_log.text
 
     def test_a_second_call_changes_nothing(self, hub: HubEmulator, send: Send) -> None:
         hub.add_space(SPACE, hardware="t4-small")
@@ -153,7 +153,7 @@ class TestPause:
         assert "is static and costs nothing" in task_log.text
         assert "ERROR" not in task_log.text
 
-    def test_an_answer_that_is_lost_does_not_hide_that_it_worked(
+    def test_a_pause_whose_answer_is_lost_is_a_success(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
@@ -214,7 +214,7 @@ class TestTrouble:
         assert "token" in task_log.text
         assert changes(hub) == []
 
-    def test_a_hub_that_is_down_is_given_up_in_good_time(
+    def test_a_hub_that_is_down_is_given_up_after_the_timeout(
         self, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert PauseSpaceNotifier(SPACE).timeout == 30
@@ -233,7 +233,7 @@ class TestTrouble:
         assert len(hub.requests) == 1
         assert "may go on costing money" in task_log.text
 
-    def test_there_is_no_such_connection(self, send: Send, task_log: TaskLog) -> None:
+    def test_a_missing_connection_is_reported(self, send: Send, task_log: TaskLog) -> None:
         send(PauseSpaceNotifier(SPACE, hf_spaces_conn_id="nowhere", timeout=0.2), Failed().context)
         assert "Connection 'nowhere' does not exist" in task_log.text
         assert "was not paused" in task_log.text
@@ -250,14 +250,14 @@ class TestTrouble:
             awaited(notifier, LATE)
         assert task_log.text.count("use an AsyncCallback") == 1
 
-    def test_what_is_no_space_is_refused_before_anything_is_sent(
+    def test_an_invalid_repo_id_is_refused_before_anything_is_sent(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         send(PauseSpaceNotifier("acme/whis per"), Failed().context)
         assert not hub.requests
         assert "was not paused" in task_log.text
 
-    def test_a_template_that_fails_hides_no_failure_of_the_task(
+    def test_a_template_that_fails_does_not_hide_the_failure_of_the_task(
         self, hub: HubEmulator, task_log: TaskLog
     ) -> None:
         PauseSpaceNotifier("acme/{{ nothing.at.all }}")(Failed().context)
@@ -268,13 +268,15 @@ class TestTrouble:
         )
 
     @needs_deadlines
-    def test_a_deadline_that_could_do_nothing_is_one_that_failed(self, hub: HubEmulator, send: Send) -> None:
+    def test_the_callback_of_a_deadline_fails_if_it_could_not_act(self, hub: HubEmulator, send: Send) -> None:
         with pytest.raises(Exception, match="acme/whisper"):
             send(PauseSpaceNotifier(SPACE), LATE)
 
 
 class TestRestore:
-    def test_as_the_named_task_recorded_it(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
+    def test_restores_what_the_named_task_recorded(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog
+    ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
         failed = Failed().recorded("snapshot")
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
@@ -285,7 +287,7 @@ class TestRestore:
         )
         assert hub.token not in task_log.text
 
-    def test_as_the_first_task_of_the_run_that_looked_recorded_it(self, hub: HubEmulator, send: Send) -> None:
+    def test_restores_the_earliest_record_of_the_run(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         failed = Failed()
         failed.recorded("upgrade", hardware="t4-small", taken_at="2026-11-01T10:05:00+00:00")
@@ -293,7 +295,7 @@ class TestRestore:
         send(RestoreHardwareNotifier(SPACE), failed.context)
         assert space.requested_hardware == "cpu-upgrade"
 
-    def test_as_any_task_recorded_it_where_there_is_none_of_that_name(
+    def test_restores_the_record_of_any_task_if_the_named_one_does_not_exist(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
@@ -301,13 +303,13 @@ class TestRestore:
         assert space.requested_hardware == "cpu-upgrade"
         assert "This DAG has no task 'snapshoot'" in task_log.text
 
-    def test_as_the_task_inside_a_group_recorded_it(self, hub: HubEmulator, send: Send) -> None:
+    def test_restores_what_a_task_inside_a_group_recorded(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         failed = Failed().recorded("gpu.look")
         send(RestoreHardwareNotifier(SPACE, from_task="look"), failed.context)
         assert space.requested_hardware == "cpu-upgrade"
 
-    def test_as_one_of_many_mapped_tasks_recorded_it(self, hub: HubEmulator, send: Send) -> None:
+    def test_restores_what_one_of_many_mapped_tasks_recorded(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         failed = Failed()
         mapped = {1: {**SNAPSHOT, "repo_id": "acme/other"}, 3: SNAPSHOT}
@@ -325,7 +327,7 @@ class TestRestore:
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
         assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-upgrade")
 
-    def test_a_space_that_was_paused_meanwhile_stays_so(self, hub: HubEmulator, send: Send) -> None:
+    def test_a_space_that_somebody_paused_stays_paused(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", stage="PAUSED")
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
         assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-upgrade")
@@ -337,7 +339,7 @@ class TestRestore:
         for _ in range(2):
             send(notifier, failed.context)
         assert [name for name, _ in changes(hub)] == ["hardware"]
-        assert "as it was before: there is nothing to restore" in task_log.text
+        assert "as before the run. There is nothing to restore" in task_log.text
 
     def test_as_the_lease_of_this_run_has_it(
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
@@ -380,13 +382,13 @@ class TestRestore:
         called(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
         assert space.requested_hardware == "cpu-upgrade"
 
-    def test_the_fallback_where_nothing_was_recorded(
+    def test_falls_back_if_nothing_was_recorded(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
         send(RestoreHardwareNotifier(SPACE), Failed().context)
         assert space.requested_hardware == "cpu-basic"
-        assert "according to the fallback, for nothing was recorded about Space acme/whisper" in task_log.text
+        assert "according to the fallback, because no task of this run recorded the Space" in task_log.text
 
     def test_the_fallback_keeps_the_sleep_time(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
@@ -396,7 +398,7 @@ class TestRestore:
         )
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 3600)
 
-    def test_the_fallback_where_the_hub_takes_that_hardware_no_more(
+    def test_falls_back_if_the_hub_rejects_the_recorded_hardware(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
@@ -424,14 +426,14 @@ class TestRestore:
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
         assert (space.requested_hardware, space.replicas) == ("t4-small", 3)
 
-    def test_a_fallback_that_there_is_not_is_never_asked_for(
+    def test_a_fallback_that_the_hub_does_not_offer_is_never_requested(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         hub.add_space(SPACE, hardware="t4-small")
         send(RestoreHardwareNotifier(SPACE, fallback="cpu-bassic"), Failed().context)
         assert changes(hub) == []
         assert "cpu-bassic" in task_log.text
-        assert "was not put back" in task_log.text
+        assert "was not restored" in task_log.text
 
     def test_a_static_space_has_no_hardware(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
         hub.add_space(SPACE, sdk="static")
@@ -440,16 +442,14 @@ class TestRestore:
         assert "is static: there is no hardware to restore" in task_log.text
 
     @needs_deadlines
-    def test_a_synchronous_deadline_is_not_left_hanging_by_a_question_for_xcoms(
-        self, hub: HubEmulator, task_log: TaskLog
-    ) -> None:
+    def test_a_synchronous_deadline_does_not_ask_for_xcoms(self, hub: HubEmulator, task_log: TaskLog) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         called(RestoreHardwareNotifier(SPACE, from_task="snapshot"), LATE)
         assert space.requested_hardware == "cpu-basic"
-        assert "no XComs: task 'snapshot' is not asked" in task_log.text
+        assert "no XComs: the record of task 'snapshot' is not read" in task_log.text
 
 
-def test_a_dag_file_pays_for_no_http_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dag_file_does_not_import_an_http_library(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "airflow_provider_hfspaces.notifications.spaces"
     heavy = ("requests", "httpx", "airflow_provider_hfspaces.h", "airflow_provider_hfspaces.operators")
     for each in list(sys.modules):

@@ -22,6 +22,7 @@ from airflow_provider_hfspaces.hub.errors import (
     SpaceWaitFailed,
     SpaceWaitTimeout,
 )
+from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.operators.hardware import (
@@ -44,7 +45,7 @@ TRIGGER_TIMEOUT = "Trigger timeout" if AIRFLOW_3 else "Trigger/execution timeout
 
 
 def changes(hub: HubEmulator) -> list[tuple[str, Any]]:
-    """The requests that changed something: the last part of the path, and the body."""
+    """The requests that changed something: the last part of the path and the body."""
     return [
         (request.path.rpartition("/")[2], request.json) for request in hub.requests if request.method != "GET"
     ]
@@ -73,18 +74,18 @@ class TestRequest:
         assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
         assert changes(hub) == [("hardware", {"flavor": "t4-small", "sleepTimeSeconds": 360000})]
 
-    def test_sends_nothing_where_it_is_there_already(self, hub: HubEmulator) -> None:
+    def test_sends_nothing_if_the_space_already_runs_there(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, hardware="t4-small")
         assert Try().run(upgrade())["hardware"] == "t4-small"
         assert changes(hub) == []
 
-    def test_sets_a_missing_sleep_time_all_the_same(self, hub: HubEmulator) -> None:
+    def test_sets_the_sleep_time_of_a_space_that_already_runs_there(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         assert Try().run(upgrade(sleep_time="60000"))["sleep_time"] == 60000
         assert changes(hub) == [("sleeptime", {"seconds": 60000})]
         assert space.sleep_time == 60000
 
-    def test_pushes_what_was_there_before_it_asks(self, hub: HubEmulator) -> None:
+    def test_pushes_the_previous_state_before_the_request(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=120000)
         hub.world.settings.paywall = False
         run = Try()
@@ -109,7 +110,7 @@ class TestRequest:
             "replicas": 1,
         }
 
-    def test_a_retry_attaches_and_does_not_forget_what_was_there(self, hub: HubEmulator) -> None:
+    def test_a_retry_attaches_to_the_change_and_keeps_the_previous_state(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         run = Try()
         with pytest.raises(SpaceWaitTimeout):
@@ -132,16 +133,14 @@ class TestRequest:
             assert changes(hub)[-1] == ("restart", None)
 
     @pytest.mark.parametrize("wakes", [True, False])
-    def test_whatever_a_hardware_request_does_to_a_paused_or_sleeping_space(
-        self, hub: HubEmulator, wakes: bool
-    ) -> None:
+    def test_starts_a_space_whether_or_not_the_request_wakes_it(self, hub: HubEmulator, wakes: bool) -> None:
         hub.settings.hardware_wakes_paused = hub.settings.hardware_wakes_sleeping = wakes
         for name, stage in (("acme/a", "PAUSED"), ("acme/b", "SLEEPING")):
             space = hub.add_space(name, stage=stage)
             Try().run(upgrade(repo_id=name))
             assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
 
-    def test_a_failed_build_ends_with_the_hubs_words_and_the_log(
+    def test_a_failed_build_ends_with_the_hubs_message_and_the_build_log(
         self, hub: HubEmulator, task_log: TaskLog
     ) -> None:
         hub.add_space(SPACE).fail_next_build("Job failed with exit code: 137", ["error: failed to solve"])
@@ -150,12 +149,12 @@ class TestRequest:
         assert "error: failed to solve" in task_log.text
         assert "stays requested" in task_log.text
 
-    def test_want_of_capacity_is_told(self, hub: HubEmulator) -> None:
+    def test_missing_capacity_is_reported(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE).no_capacity("t4-small")
         with pytest.raises(SpaceWaitFailed, match="not enough hardware capacity"):
             Try().run(upgrade())
 
-    def test_does_not_wait_unless_asked(self, hub: HubEmulator) -> None:
+    def test_does_not_wait_with_wait_false(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         assert Try().run(upgrade(wait=False))["hardware"] == "cpu-basic"
 
@@ -213,7 +212,7 @@ class TestRequest:
             Try().run(upgrade())
         assert changes(hub) == []
 
-    def test_a_kill_puts_the_space_back(self, hub: HubEmulator) -> None:
+    def test_a_kill_restores_the_space(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=120000)
         operator = upgrade(sleep_time=72000, timeout=30, poll_interval=0.05)
@@ -233,18 +232,18 @@ class TestRequest:
         killer.join()
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 120000)
 
-    def test_a_kill_when_all_is_done_changes_nothing(self, hub: HubEmulator) -> None:
+    def test_a_kill_after_the_arrival_changes_nothing(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         operator = upgrade()
         Try().run(operator)
         operator.on_kill()
         assert len(changes(hub)) == 1
 
-    def test_a_kill_while_the_request_is_on_its_way_puts_the_space_back(self, hub: HubEmulator) -> None:
+    def test_a_kill_during_the_request_restores_the_space(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
         operator = upgrade()
         killed_during_request(operator)
-        with pytest.raises(AirflowFailException, match="was killed while it asked"):
+        with pytest.raises(AirflowFailException, match="was killed while it requested"):
             Try().run(operator)
         assert changes(hub) == [
             ("hardware", {"flavor": "t4-small"}),
@@ -253,7 +252,7 @@ class TestRequest:
         assert space.requested_hardware == "cpu-basic"
 
     @pytest.mark.parametrize("wait", [True, False])
-    def test_a_kill_that_raises_puts_the_space_back_too(self, hub: HubEmulator, wait: bool) -> None:
+    def test_a_kill_that_raises_restores_the_space_too(self, hub: HubEmulator, wait: bool) -> None:
         space = hub.add_space(SPACE)
         operator = upgrade(wait=wait)
 
@@ -294,9 +293,7 @@ class TestRequest:
         Try().run(upgrade(hardware="cpu-basic", wait=False))
         assert "has no sleep time" not in task_log.text
 
-    def test_hardware_that_is_there_already_is_warned_about_too(
-        self, hub: HubEmulator, task_log: TaskLog
-    ) -> None:
+    def test_warns_too_if_the_space_already_runs_there(self, hub: HubEmulator, task_log: TaskLog) -> None:
         hub.add_space(SPACE, hardware="t4-small")
         Try().run(upgrade())
         assert "has no sleep time on t4-small" in task_log.text
@@ -306,15 +303,13 @@ class TestRequest:
         Try().run(upgrade(max_hourly_cost=1))
         assert [request.path for request in hub.requests].count("/api/spaces/hardware") == 1
 
-    def test_a_space_with_nothing_to_run_gets_no_hardware(self, hub: HubEmulator) -> None:
+    def test_a_space_that_cannot_start_gets_no_hardware(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, stage="CONFIG_ERROR", error_message="Gradio version does not exist")
-        with pytest.raises(AirflowFailException, match=r"no hardware mends.*Gradio version"):
+        with pytest.raises(AirflowFailException, match=r"does not repair.*Gradio version"):
             Try().run(upgrade())
         assert changes(hub) == []
 
-    def test_asks_again_where_a_space_was_asked_but_never_moves(
-        self, hub: HubEmulator, task_log: TaskLog
-    ) -> None:
+    def test_requests_again_if_the_space_never_moves(self, hub: HubEmulator, task_log: TaskLog) -> None:
         space = hub.add_space(SPACE)
         hub.world.space(SPACE).requested = "t4-small"
         Try().run(upgrade(sleep_time=360000))
@@ -323,7 +318,7 @@ class TestRequest:
         assert "does not move to t4-small: requesting it again" in task_log.text
 
     @pytest.mark.parametrize("limit", ["one", True, -1, float("nan")])
-    def test_refuses_a_limit_that_is_no_amount(self, hub: HubEmulator, limit: Any) -> None:
+    def test_refuses_a_limit_that_is_not_a_valid_amount(self, hub: HubEmulator, limit: Any) -> None:
         hub.add_space(SPACE)
         with pytest.raises(AirflowFailException, match="max_hourly_cost must be a number of USD"):
             Try().run(upgrade(max_hourly_cost=limit))
@@ -333,7 +328,7 @@ class TestRequest:
         ("replicas", "said"),
         [({"current": 3, "requested": "auto"}, r"\$1\.20 an hour with 3 replicas"), (4, r"with 4 replicas")],
     )
-    def test_counts_replicas_however_they_are_told(self, replicas: Any, said: str) -> None:
+    def test_counts_replicas_in_either_form(self, replicas: Any, said: str) -> None:
         runtime = SpaceRuntime.from_payload({**RUNTIME, "replicas": replicas})
         prices = [{"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}]
         with StubHub(Say(200, runtime.raw), Say(200, prices)) as stub, env_connection(stub.url):
@@ -348,7 +343,7 @@ class TestRequest:
             {"name": "t4-small", "unitCostUSD": 2, "unitLabel": "token"},
         ],
     )
-    def test_hardware_without_a_price_by_time_is_above_any_limit_and_else_no_problem(
+    def test_hardware_without_a_price_is_refused_only_if_there_is_a_limit(
         self, flavor: dict[str, Any]
     ) -> None:
         there = {**RUNTIME, "hardware": {"current": "t4-small", "requested": "t4-small"}}
@@ -362,7 +357,7 @@ class TestRequest:
         with StubHub(*script, otherwise=Say(200, there)) as stub, env_connection(stub.url):
             assert Try().run(upgrade())["hardware"] == "t4-small"
 
-    def test_is_told_that_somebody_else_asked_for_other_hardware(self) -> None:
+    def test_fails_if_somebody_else_requests_other_hardware(self) -> None:
         def asked(hardware: str) -> Say:
             return Say(200, {**RUNTIME, "hardware": {"current": "cpu-basic", "requested": hardware}})
 
@@ -376,7 +371,7 @@ class TestRequest:
 
 
 class TestExecutionTimeout:
-    """It ends an upgrade in the same way in a worker, in the triggerer, and if Airflow ends the trigger."""
+    """An upgrade ends alike in a worker, in the triggerer, and if Airflow ends the trigger."""
 
     @pytest.fixture
     def hub_time(self) -> dict[str, float]:
@@ -435,8 +430,8 @@ class TestExecutionTimeout:
         assert space.requested_hardware == "t4-small"
 
 
-class TestWorkThatIsClearedAndRunAgain:
-    """Airflow runs the setup anew, on a Space that is on the GPU: that is not what was there before."""
+class TestClearedWork:
+    """If work is cleared, Airflow runs the setup again, on a Space that is still on the GPU."""
 
     @pytest.mark.parametrize("hardware", ["cpu-basic", "cpu-upgrade"])
     def test_the_first_snapshot_counts(self, hub: HubEmulator, hardware: str, task_log: TaskLog) -> None:
@@ -459,7 +454,7 @@ class TestWorkThatIsClearedAndRunAgain:
         run.run(restore(from_task="upgrade"))
         assert space.stage == "PAUSED"
 
-    def test_once_put_back_the_next_snapshot_is_a_new_one(self, hub: HubEmulator) -> None:
+    def test_after_a_restore_the_next_snapshot_is_a_new_one(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
         snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
         run = Try(snapshot, upgrade(), restore())
@@ -484,7 +479,7 @@ class TestWorkThatIsClearedAndRunAgain:
         Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
         assert "on its way from cpu-basic to t4-small" in task_log.text
 
-    def test_a_snapshot_without_hardware_is_none(self) -> None:
+    def test_a_snapshot_needs_to_know_the_hardware(self) -> None:
         with StubHub(otherwise=Say(200, {"stage": "RUNNING"})) as stub, env_connection(stub.url):
             with pytest.raises(HubProtocolError, match="not on which hardware") as caught:
                 Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
@@ -492,7 +487,7 @@ class TestWorkThatIsClearedAndRunAgain:
 
 
 class TestDefaultArguments:
-    """default_args name the hardware of the upgrade, which is not the one to go back to."""
+    """default_args name the hardware of the upgrade, which is not the one to restore."""
 
     def test_hardware_of_default_args_is_not_restored(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
@@ -533,6 +528,14 @@ class TestRestore:
         assert run.xcom("snapshot", "previous")["hardware"] == "cpu-basic"
         assert "is paused and costs nothing" in task_log.text
 
+    def test_pauses_the_space_afterwards_if_that_is_wanted(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=172800, stage="SLEEPING")
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade(hardware="a10g-small", sleep_time=72000))
+        run.run(restore(pause=True))
+        assert (space.stage, space.requested_hardware, space.sleep_time) == ("PAUSED", "t4-small", 172800)
+
     def test_replicas_come_back(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", replicas=3)
         run = Try()
@@ -566,7 +569,7 @@ class TestRestore:
         ],
     )
     @pytest.mark.parametrize("from_task", ["snapshot", "upgrade"])
-    def test_puts_hardware_and_sleep_time_back(
+    def test_restores_hardware_and_sleep_time(
         self,
         hub: HubEmulator,
         hardware: str,
@@ -584,7 +587,7 @@ class TestRestore:
         assert (space.stage, space.hardware, space.sleep_time) == ("RUNNING", hardware, before)
         assert changes(hub)[-1] == ("hardware", expected)
 
-    def test_puts_a_pause_back(self, hub: HubEmulator) -> None:
+    def test_restores_a_pause(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, stage="PAUSED")
         run = Try()
         run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
@@ -593,7 +596,7 @@ class TestRestore:
         assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-basic")
         assert not hub.bill().running
 
-    def test_puts_a_pause_back_though_the_sleep_time_cannot_be(self, hub: HubEmulator) -> None:
+    def test_restores_a_pause_even_if_the_sleep_time_fails(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", sleep_time=720000, stage="PAUSED")
         run = Try()
         run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
@@ -606,14 +609,14 @@ class TestRestore:
         assert space.stage == "PAUSED"
         assert not hub.bill().running
 
-    def test_leaves_alone_what_is_as_it_was(self, hub: HubEmulator) -> None:
+    def test_sends_nothing_for_what_has_not_changed(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         run = Try()
         run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
         run.run(restore())
         assert changes(hub) == []
 
-    def test_puts_back_a_sleep_time_alone(self, hub: HubEmulator) -> None:
+    def test_restores_only_the_sleep_time_if_only_that_changed(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", sleep_time=720000)
         run = Try()
         run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
@@ -630,7 +633,7 @@ class TestRestore:
         hub.world.space(SPACE).do("pause")
         run.run(restore())
         assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-basic")
-        assert "paused meanwhile and stays so" in task_log.text
+        assert "was paused in the meantime and stays paused" in task_log.text
 
     def test_needs_no_token_if_nothing_has_to_change(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
@@ -646,7 +649,7 @@ class TestRestore:
         assert run.run(restore())["hardware"] == "cpu-basic"
         assert changes(hub) == []
 
-    def test_falls_back_to_free_cpu_where_nothing_was_recorded_and_says_so(
+    def test_falls_back_to_free_cpu_if_nothing_was_recorded_and_logs_it(
         self, hub: HubEmulator, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
@@ -662,7 +665,7 @@ class TestRestore:
         run.run(restore())
         assert space.requested_hardware == "cpu-basic"
 
-    def test_where_the_hub_refuses_what_was_there_the_gpu_goes_all_the_same(self, hub: HubEmulator) -> None:
+    def test_falls_back_if_the_hub_rejects_the_recorded_hardware(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         run = Try()
         gone = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "h100", "sleep_time": None}
@@ -701,7 +704,7 @@ class TestRestore:
             ({"repo_id": SPACE, "stage": "RUNNING", "hardware": None}, "recorded no hardware"),
         ],
     )
-    def test_a_record_that_is_none_is_said_to_be_none(
+    def test_an_invalid_record_is_reported_and_not_used(
         self, hub: HubEmulator, recorded: Any, said: str, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
@@ -711,7 +714,7 @@ class TestRestore:
         assert said in task_log.text
         assert space.requested_hardware == "cpu-basic"
 
-    def test_a_name_is_the_same_in_capitals(self, hub: HubEmulator) -> None:
+    def test_case_does_not_matter_in_names(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="cpu-upgrade")
         run = Try()
         run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id="Acme/Whisper"))
@@ -751,6 +754,11 @@ def lose_next_answer(monkeypatch: pytest.MonkeyPatch, suffix: str, took_effect: 
     monkeypatch.setattr(requests.Session, "request", request)
 
 
+def send_once(operator: Any, hub: HubEmulator) -> None:
+    """Let the operator's client send each request once."""
+    operator.hook.client = HubClient(hub.token, hub.url, retry=RetryPolicy(total=0))
+
+
 def killed_during_request(operator: Any, error: BaseException | None = None) -> None:
     """Kill the task while its request for hardware is on its way; the error is what Airflow 2.11 raises."""
     send = operator.hook.client.send
@@ -780,7 +788,7 @@ class TestSleepTime:
         assert "has no effect there" in task_log.text
 
     @pytest.mark.parametrize("seconds", ["", "never", 0, None, "²", "٣٦"])
-    def test_refuses_what_is_none(self, hub: HubEmulator, seconds: Any) -> None:
+    def test_refuses_an_invalid_sleep_time(self, hub: HubEmulator, seconds: Any) -> None:
         hub.add_space(SPACE)
         with pytest.raises(AirflowFailException, match="sleep_time must"):
             Try().run(SetSleepTimeOperator(task_id="sleep", repo_id=SPACE, sleep_time=seconds))

@@ -49,10 +49,10 @@ class EnforceSleepTimeOperator(FleetOperator):
 
     def check(self) -> None:
         from airflow_provider_hfspaces.hub.checks import checked_number
-        from airflow_provider_hfspaces.operators.hardware import whole_number
+        from airflow_provider_hfspaces.rendered import as_whole_number
 
         super().check()
-        number = whole_number(self.max_sleep_time)
+        number = as_whole_number(self.max_sleep_time)
         self._seconds = checked_number(number or 0, "max_sleep_time, in seconds,", least=1)
 
     def reason_to_leave(self, target: Target, runtime: SpaceRuntime) -> str | None:

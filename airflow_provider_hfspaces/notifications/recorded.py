@@ -1,4 +1,4 @@
-"""What was on a Space before this run, as far as a callback can find out."""
+"""The state of a Space before this run, as far as a callback can find out."""
 
 from __future__ import annotations
 
@@ -16,31 +16,33 @@ from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, Standing, is
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.notifications.occasion import run_of
-from airflow_provider_hfspaces.operators.hardware import (
+from airflow_provider_hfspaces.state.leases import Owners, describe_holder, lease_store
+from airflow_provider_hfspaces.state.records import (
     PREVIOUS,
     REQUESTED,
-    RequestHardwareOperator,
-    SnapshotSpaceOperator,
+    map_indexes,
+    recording_task_ids,
+    requesting_task_ids,
+    task_ids_named,
 )
-from airflow_provider_hfspaces.state.leases import Owners, describe_holder, lease_store
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.http.sequence import Steps
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-__all__ = ["Past", "look_back"]
+__all__ = ["RecordedState", "find_recorded_state"]
 
-_GAP = 3
-"""Mapped task instances in a row that recorded nothing, after which there are no more."""
+_MOST_MISSING = 3
+"""Mapped task instances in a row without a record, after which no further ones are read."""
 
 
 @dataclass(frozen=True)
-class Past:
+class RecordedState:
     """What a callback found out.
 
-    :ivar snapshot: what was there; ``None`` if nobody recorded it.
-    :ivar source: who recorded it.
+    :ivar snapshot: the recorded state; ``None`` if no task recorded it.
+    :ivar source: what recorded it, for logs.
     :ivar leased_by: another run that holds the lease and will restore the Space.
     :ivar is_leased: whether the lease itself knows what to restore.
     :ivar requested: the hardware that the tasks of this run have requested.
@@ -71,7 +73,7 @@ class _Lease:
     check: Callable[[], Steps[Any]]
 
 
-def look_back(
+def find_recorded_state(
     context: Mapping[str, Any],
     repo_id: str,
     from_task: str | None,
@@ -80,7 +82,7 @@ def look_back(
     hook: HfSpacesHook,
     timeout: float,
     in_triggerer: bool = False,
-) -> Past:
+) -> RecordedState:
     """Look for the state to restore: in the Space's lease and in the XComs of this run.
 
     Blocks while Airflow and the Hub answer.
@@ -91,19 +93,23 @@ def look_back(
     lease: _Lease | None = _attempt(log, "the lease", _read_lease, context, repo_id, hook, timeout)
     check = lease.check if lease else None
     if lease is not None and lease.leased_by is not None:
-        return Past(leased_by=lease.leased_by)
+        return RecordedState(leased_by=lease.leased_by)
     if callback_may_read_xcoms(context, in_triggerer=in_triggerer):
-        found: Past | None = _attempt(
+        recorded: RecordedState | None = _attempt(
             log, "the XComs of the run", _from_xcoms, context, repo_id, from_task, log
         )
-        if found:
-            requested = _attempt(log, "the requests of the run", _requested, context, log) or ()
-            return replace(found, is_leased=bool(lease and lease.snapshot), requested=requested, check=check)
+        if recorded:
+            requested = _attempt(log, "the requests of the run", _requested, context) or ()
+            return replace(
+                recorded, is_leased=bool(lease and lease.snapshot), requested=requested, check=check
+            )
     elif from_task:
-        log.warning("Airflow lets this kind of callback read no XComs: task %r is not asked.", from_task)
+        log.warning(
+            "Airflow lets this kind of callback read no XComs: the record of task %r is not read.", from_task
+        )
     if lease is not None and lease.snapshot is not None and _is_usable(lease.snapshot, repo_id):
-        return Past(lease.snapshot, lease.source, is_leased=True, check=check)
-    return Past(check=check)
+        return RecordedState(lease.snapshot, lease.source, is_leased=True, check=check)
+    return RecordedState(check=check)
 
 
 def _read_lease(context: Mapping[str, Any], repo_id: str, hook: HfSpacesHook, timeout: float) -> _Lease:
@@ -152,71 +158,65 @@ def _attempt(log: Any, what: str, look: Any, *arguments: Any) -> Any:
         return None
 
 
-def _from_xcoms(context: Mapping[str, Any], repo_id: str, from_task: str | None, log: Any) -> Past | None:
-    found = []
-    for task_id in _recorders(context, from_task, log):
-        for said in _said_by(context, task_id):
-            snapshot = _usable(said, repo_id)
+def _from_xcoms(
+    context: Mapping[str, Any], repo_id: str, from_task: str | None, log: Any
+) -> RecordedState | None:
+    records = []
+    for task_id in _task_ids(context, from_task, log):
+        for payload in _payloads(context, task_id):
+            snapshot = _usable(payload, repo_id)
             if snapshot:
-                found.append((snapshot.taken_at or "", task_id, snapshot))
+                records.append((snapshot.taken_at or "", task_id, snapshot))
                 break
-    if not found:
+    if not records:
         return None
-    # The first that looked has seen what was there before this run changed anything.
-    _, task_id, snapshot = min(found, key=lambda each: each[:2])
-    return Past(snapshot, f"task {task_id!r}")
+    # The earliest record is of the state before this run changed anything.
+    _, task_id, snapshot = min(records, key=lambda each: each[:2])
+    return RecordedState(snapshot, f"task {task_id!r}")
 
 
-def _requested(context: Mapping[str, Any], log: Any) -> tuple[str, ...]:
-    """The hardware that the tasks of this run have requested."""
-    own = getattr(context.get("ti"), "map_index", None)
-    pushed = (
-        callback_xcom(context, run_of(context), task_id, REQUESTED, map_index)
-        for task_id in _recorders(context, None, log)
-        for map_index in dict.fromkeys((-1 if own is None else own, -1))
+def _requested(context: Mapping[str, Any]) -> tuple[str, ...]:
+    """The hardware that the tasks of this run requested."""
+    run, indexes = run_of(context), map_indexes(context.get("ti"))
+    requested = (
+        callback_xcom(context, run, task_id, REQUESTED, map_index)
+        for task_id in requesting_task_ids(context.get("dag"))
+        for map_index in indexes
     )
-    return tuple(str(each) for each in pushed if each is not None)
+    return tuple(str(hardware) for hardware in requested if hardware is not None)
 
 
-def _recorders(context: Mapping[str, Any], from_task: str | None, log: Any) -> list[str]:
-    tasks = getattr(context.get("dag"), "tasks", None)
-    if tasks is None:
+def _task_ids(context: Mapping[str, Any], from_task: str | None, log: Any) -> list[str]:
+    """The tasks whose records to read: those that ``from_task`` may mean, or all that record a snapshot."""
+    dag = context.get("dag")
+    if dag is None:
         return [from_task] if from_task else []
-    ids = [str(task.task_id) for task in tasks]
-    if from_task is not None and from_task in ids:
-        return [from_task]
-    # Inside a task group the id may be given without the group's prefix.
-    grouped = [each for each in ids if each.rpartition(".")[2] == from_task]
-    if from_task and not grouped:
-        log.error("This DAG has no task %r, which from_task names: looking at all.", from_task)
-    return grouped or [str(task.task_id) for task in tasks if _records(task)]
+    task_ids = task_ids_named(dag, from_task) if from_task else []
+    if from_task and not task_ids:
+        log.error("This DAG has no task %r, which from_task names. Reading the records of all.", from_task)
+    return task_ids or recording_task_ids(dag)
 
 
-def _records(task: Any) -> bool:
-    kind = getattr(task, "operator_class", None) or type(task)
-    return isinstance(kind, type) and issubclass(kind, (SnapshotSpaceOperator, RequestHardwareOperator))
-
-
-def _said_by(context: Mapping[str, Any], task_id: str) -> Iterator[Any]:
-    """What the instances of a task have recorded: the one that is mapped like the caller first."""
-    own = getattr(context.get("ti"), "map_index", None)
-    for map_index in dict.fromkeys((-1 if own is None else own, -1)):
-        said = callback_xcom(context, run_of(context), task_id, PREVIOUS, map_index)
-        if said is not None:
-            yield said
+def _payloads(context: Mapping[str, Any], task_id: str) -> Iterator[Any]:
+    """What the instances of a task recorded: first the one that is mapped like the caller."""
+    run = run_of(context)
+    for map_index in map_indexes(context.get("ti")):
+        payload = callback_xcom(context, run, task_id, PREVIOUS, map_index)
+        if payload is not None:
+            yield payload
     missing = 0
     for map_index in count():
-        said = callback_xcom(context, run_of(context), task_id, PREVIOUS, map_index)
-        missing = missing + 1 if said is None else 0
-        if said is not None:
-            yield said
-        elif missing == _GAP:
+        payload = callback_xcom(context, run, task_id, PREVIOUS, map_index)
+        missing = missing + 1 if payload is None else 0
+        if payload is not None:
+            yield payload
+        elif missing == _MOST_MISSING:
             return
 
 
-def _usable(said: Any, repo_id: str) -> SpaceSnapshot | None:
+def _usable(payload: Any, repo_id: str) -> SpaceSnapshot | None:
     try:
-        snapshot = SpaceSnapshot.from_dict(said)
+        snapshot = SpaceSnapshot.from_dict(payload)
     except InvalidInput:
         return None
     return snapshot if _is_usable(snapshot, repo_id) else None

@@ -1,4 +1,4 @@
-"""What the notifiers do to a Space, call by call, with either client."""
+"""The plans of the notifiers: pause a Space, or restore it, and log why."""
 
 from __future__ import annotations
 
@@ -15,58 +15,60 @@ from airflow_provider_hfspaces.hub.desired import (
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased, guarded
 from airflow_provider_hfspaces.hub.stages import SpaceStage
-from airflow_provider_hfspaces.notifications.past import Past
+from airflow_provider_hfspaces.notifications.recorded import RecordedState
 
-__all__ = ["pausing", "restoring"]
+__all__ = ["pause_and_log", "restore_and_log"]
 
 
-def pausing(repo_id: str, why: str, log: Any) -> Steps[None]:
+def pause_and_log(repo_id: str, reason: str, log: Any) -> Steps[None]:
     """Pause a Space, unless it is paused or has nothing to pause."""
     before = yield calls.get_runtime(repo_id)
     if before.is_static:
         log.info("Space %s is static and costs nothing: there is nothing to pause.", repo_id)
     elif before.stage == SpaceStage.PAUSED:
-        log.info("Space %s is paused already.", repo_id)
+        log.info("Space %s is already paused.", repo_id)
     else:
         after = yield from plan_pause(repo_id, before)
-        log.info("Space %s was %s and is %s now, because %s.", repo_id, describe(before), after.stage, why)
+        log.info("Space %s was %s and is %s now, because %s.", repo_id, describe(before), after.stage, reason)
 
 
-def restoring(repo_id: str, past: Past, fallback: str, why: str, log: Any) -> Steps[None]:
+def restore_and_log(
+    repo_id: str, recorded: RecordedState, fallback: str, reason: str, log: Any
+) -> Steps[None]:
     """Restore a Space, or move it to the fallback if nothing was recorded about it."""
-    if past.leased_by:
+    if recorded.leased_by:
         log.warning(
             "Space %s is leased by %s by now, which restores it after its work: left alone.",
             repo_id,
-            past.leased_by,
+            recorded.leased_by,
         )
         return
     before = yield calls.get_runtime(repo_id)
     if before.is_static:
         log.info("Space %s is static: there is no hardware to restore.", repo_id)
         return
-    if past.is_dearer_than(before):
+    if recorded.is_dearer_than(before):
         log.warning(
             "Space %s is on %s and stays there: %s, which %s recorded, costs more.",
             repo_id,
             before.configured_hardware,
-            past.snapshot.hardware if past.snapshot else None,
-            past.source,
+            recorded.snapshot.hardware if recorded.snapshot else None,
+            recorded.source,
         )
         return
-    if past.snapshot is not None:
-        source, desired = past.source, restored_state(past.snapshot)
+    if recorded.snapshot is not None:
+        source, desired = recorded.source, restored_state(recorded.snapshot)
     else:
-        source = f"the fallback, for nothing was recorded about Space {repo_id} in this run"
+        source = "the fallback, because no task of this run recorded the Space"
         desired = DesiredState(repo_id, sleep_time=before.sleep_time).on(fallback)
     plan = plan_restore(desired, before, fallback=fallback, is_last_try=True, log=log)
     try:
-        after = yield from guarded(plan, past.check) if past.check else plan
+        after = yield from guarded(plan, recorded.check) if recorded.check else plan
     except SpaceLeased:
         log.warning("Space %s was leased by another run just now: left alone.", repo_id)
         return
     if after is before:
-        log.info("Space %s is %s, as it was before: there is nothing to restore.", repo_id, describe(after))
+        log.info("Space %s is %s, as before the run. There is nothing to restore.", repo_id, describe(after))
         return
     log.info(
         "Space %s was restored to %s%s (according to %s), because %s. It was %s and is %s.",
@@ -74,7 +76,7 @@ def restoring(repo_id: str, past: Past, fallback: str, why: str, log: Any) -> St
         desired.hardware,
         ", paused" if after.stage == SpaceStage.PAUSED else "",
         source,
-        why,
+        reason,
         describe(before),
         describe(after),
     )

@@ -1,0 +1,130 @@
+"""What the hardware operators refuse, and to which state a restore brings a Space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_hfspaces.compat.imports import AirflowFailException
+from airflow_provider_hfspaces.hub.cost.prices import PriceList, replicas_of
+from airflow_provider_hfspaces.hub.desired import Activity, DesiredState
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, HardwareFlavor, SpaceRuntime
+from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.hub.stages import (
+    ASLEEP_STAGES,
+    DORMANT_STAGES,
+    NEEDS_COMMIT_STAGES,
+    NEEDS_RESTART_STAGES,
+)
+
+__all__ = [
+    "activity_after_restore",
+    "is_dearer",
+    "may_be_dearer",
+    "refuse_hopeless",
+    "refuse_too_expensive",
+    "within_cost",
+]
+
+
+def refuse_hopeless(repo_id: str, runtime: SpaceRuntime, *, waits: bool) -> None:
+    """Refuse hardware for a Space that would not run on it.
+
+    :param waits: whether the task waits for the Space to run.
+    :raises AirflowFailException: saying what to do instead.
+    """
+    if runtime.stage in NEEDS_COMMIT_STAGES and waits:
+        raise AirflowFailException(
+            f"Space {repo_id} is in stage {runtime.stage}, which other hardware does not repair. Nothing was "
+            f"requested. Repair its repository first. {runtime.error_message or ''}".rstrip()
+        )
+    if runtime.is_static:
+        raise AirflowFailException(
+            f"Space {repo_id} is static: the Hub serves its files without hardware. Nothing was requested. "
+            f"Remove the task, or choose a Space with an app."
+        )
+
+
+def refuse_too_expensive(
+    desired: DesiredState,
+    runtime: SpaceRuntime,
+    flavors: Mapping[str, HardwareFlavor],
+    max_hourly_cost: float,
+) -> None:
+    """Refuse hardware that costs more than the limit, for all replicas together.
+
+    :raises AirflowFailException: naming the price.
+    """
+    repo_id, hardware, replicas = desired.repo_id, str(desired.hardware), replicas_of(runtime)
+    cost = PriceList.from_flavors(flavors.values()).hourly(hardware, replicas)
+    if cost is None:
+        raise AirflowFailException(
+            f"Space {repo_id}: the Hub lists no price for {hardware}, so that it cannot be compared with "
+            f"max_hourly_cost={max_hourly_cost}. Nothing was requested."
+        )
+    if cost > max_hourly_cost:
+        times = f" with {replicas} replicas" if replicas > 1 else ""
+        raise AirflowFailException(
+            f"Space {repo_id}: {hardware} costs ${cost:.2f} an hour{times}, which is above "
+            f"max_hourly_cost={max_hourly_cost}. Nothing was requested."
+        )
+
+
+def within_cost(
+    snapshot: SpaceSnapshot, prices: PriceList, max_hourly_cost: float, fallback: str, log: Any
+) -> SpaceSnapshot:
+    """The recorded state, or the fallback if the recorded state costs more than the limit."""
+    replicas = snapshot.replicas if isinstance(snapshot.replicas, int) else 1
+    cost = prices.hourly(str(snapshot.hardware), replicas)
+    if cost is not None and cost <= max_hourly_cost:
+        return snapshot
+    price = "has no listed price" if cost is None else f"costs ${cost:.2f} an hour"
+    log.error(
+        "Space %s: the recorded hardware %s %s, above max_hourly_cost=%s. Moving it to %s instead.",
+        snapshot.repo_id,
+        snapshot.hardware,
+        price,
+        max_hourly_cost,
+        fallback,
+    )
+    return replace(snapshot, hardware=fallback)
+
+
+def may_be_dearer(snapshot: SpaceSnapshot, before: SpaceRuntime, requested: Sequence[str]) -> bool:
+    """Whether the price list has to tell if a restore raises a bill that this run did not lower."""
+    hardware, present = snapshot.hardware, before.configured_hardware
+    if hardware in FREE_HARDWARE or hardware is None or present is None or hardware == present:
+        return False
+    return present not in requested
+
+
+def is_dearer(snapshot: SpaceSnapshot, before: SpaceRuntime, prices: PriceList) -> bool:
+    """Whether the recorded hardware costs more than the present one."""
+    recorded, present = str(snapshot.hardware), str(before.configured_hardware)
+    return (prices.hourly(recorded, 1) or 0.0) > (prices.hourly(present, 1) or 0.0)
+
+
+def activity_after_restore(
+    snapshot: SpaceSnapshot, before: SpaceRuntime, restore_dormant: str, log: Any
+) -> Activity | None:
+    """What to do about a Space that did not run before, and would run and cost money after the restore.
+
+    :param restore_dormant: ``pause``, ``sleep`` or ``run``.
+    """
+    if snapshot.was_paused or snapshot.hardware in FREE_HARDWARE or restore_dormant == "run":
+        return None
+    if snapshot.stage not in ASLEEP_STAGES | NEEDS_RESTART_STAGES or before.stage in DORMANT_STAGES:
+        return None
+    if before.stage == snapshot.stage and before.configured_hardware == snapshot.hardware:
+        return None
+    if restore_dormant == "sleep":
+        return Activity.ASLEEP
+    log.warning(
+        "Space %s was %s and cost nothing. It is paused, because it would run on %s now; a visitor does not "
+        "wake it. Use restore_dormant='sleep' to let it fall asleep instead.",
+        snapshot.repo_id,
+        snapshot.stage,
+        snapshot.hardware,
+    )
+    return Activity.PAUSED

@@ -1,0 +1,137 @@
+"""What the tasks of a run recorded about a Space, and which task recorded it.
+
+Come here to change the keys of the hardware operators' XComs, or how a task is found that another task
+names: with its full id, or without the prefix of the task group that both are in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.state.retry_store import retry_store
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.compat.imports import Context
+    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+
+__all__ = [
+    "LEASE",
+    "PREVIOUS",
+    "REQUESTED",
+    "RESTORED",
+    "first_snapshot",
+    "map_indexes",
+    "pull",
+    "recorded_snapshot",
+    "recording_task_ids",
+    "requesting_task_ids",
+    "restoring_task_ids",
+    "task_ids_named",
+]
+
+PREVIOUS = "previous"
+"""Key of the snapshot that a task recorded before it changed the Space: in XComs and in the retry store."""
+
+LEASE = "lease"
+"""Key of the XCom with the lease that a SnapshotSpaceOperator took."""
+
+REQUESTED = "requested"
+"""Key of the XCom with the hardware that a RequestHardwareOperator requested."""
+
+RESTORED = "restored"
+"""Key of the XCom with the snapshot that a RestoreHardwareOperator restored."""
+
+
+def task_ids_named(dag: Any, name: str, own_task_id: str | None = None) -> list[str]:
+    """The ids of the tasks that a name may mean, the most likely one first.
+
+    :param dag: the DAG; ``None`` if the caller does not know it, which takes every name for an id.
+    :param name: a task id, with or without the prefix of its task group.
+    :param own_task_id: the task that uses the name, which means its own task group. Without it, a name
+        without a prefix may mean a task of any group.
+    """
+    tasks = getattr(dag, "tasks", None)
+    known = None if tasks is None else {str(task.task_id) for task in tasks}
+    if own_task_id is None:
+        if known is None or name in known:
+            return [name]
+        return sorted(each for each in known if each.rpartition(".")[2] == name)
+    group, _, _ = own_task_id.rpartition(".")
+    candidates = [name, f"{group}.{name}"] if group else [name]
+    return [each for each in candidates if known is None or each in known]
+
+
+def restoring_task_ids(context: Context) -> list[str]:
+    """The RestoreHardwareOperators of this DAG that restore what this task records."""
+    own, dag = str(context["ti"].task_id), context.get("dag")
+    return [
+        str(task.task_id)
+        for task in getattr(dag, "tasks", ())
+        if (name := _source_of(task)) is not None and own in task_ids_named(dag, name, str(task.task_id))
+    ]
+
+
+def recording_task_ids(dag: Any) -> list[str]:
+    """The tasks of a DAG that record a snapshot."""
+    return list(_task_ids_with(dag, "records_snapshot"))
+
+
+def requesting_task_ids(dag: Any) -> list[str]:
+    """The tasks of a DAG that request hardware."""
+    return list(_task_ids_with(dag, "requests_hardware"))
+
+
+def map_indexes(ti: Any) -> list[int]:
+    """The map indexes of another task to look at: mapped like this task instance, or not mapped."""
+    own = getattr(ti, "map_index", None)
+    return list(dict.fromkeys((-1 if own is None else own, -1)))
+
+
+def pull(context: Context, task_id: str, key: str = PREVIOUS) -> Any:
+    """An XCom of another task of this run, mapped like this one or not mapped."""
+    for map_index in map_indexes(context["ti"]):
+        value = context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+        if value is not None:
+            return value
+    return None
+
+
+def recorded_snapshot(context: Context) -> SpaceSnapshot | None:
+    """The snapshot that an earlier try of this task recorded in this run."""
+    from airflow_provider_hfspaces.hub.checks import InvalidInput
+    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+
+    try:
+        return SpaceSnapshot.from_dict(retry_store(context).get(PREVIOUS))
+    except InvalidInput:
+        return None
+
+
+def first_snapshot(context: Context, repo_id: str) -> SpaceSnapshot | None:
+    """The snapshot that an earlier try of this task recorded, unless it has been restored since."""
+    snapshot = recorded_snapshot(context)
+    if snapshot is None or not snapshot.is_of(repo_id):
+        return None
+    ti = context["ti"]
+    for task_id in restoring_task_ids(context):
+        restored = ti.xcom_pull(task_ids=task_id, key=RESTORED, map_indexes=getattr(ti, "map_index", -1))
+        if restored is not None and restored.get("taken_at") == snapshot.taken_at:
+            return None
+    return snapshot
+
+
+def _source_of(task: Any) -> str | None:
+    """The ``from_task`` of a task, mapped or not; ``None`` if it has none."""
+    source = getattr(task, "from_task", None)
+    if source is None:
+        source = (getattr(task, "partial_kwargs", None) or {}).get("from_task")
+    source = getattr(source, "operator", source)
+    return None if source is None else str(getattr(source, "task_id", source))
+
+
+def _task_ids_with(dag: Any, mark: str) -> Iterator[str]:
+    for task in getattr(dag, "tasks", ()):
+        kind = getattr(task, "operator_class", None) or type(task)
+        if getattr(kind, mark, False):
+            yield str(task.task_id)
