@@ -243,7 +243,7 @@ class RestoreHardwareOperator(WaitingOperator):
             and decisions.is_dearer(snapshot, before, self.hook.price_list())
         ):
             self.log.warning(
-                "Space %s stays on %s: the recorded %s costs more, and this run did not request %s.",
+                "Space %s stays on %s: %s, which was recorded, costs more, and this run did not request %s.",
                 repo_id,
                 before.configured_hardware,
                 snapshot.hardware,
