@@ -33,16 +33,18 @@ _ARGUMENTS: dict[str, Any] = {
     "stages": ["RUNNING", "PAUSED"],
     "goal": Goal(hardware="t4-small"),
     "deadline": time.time() + 3600,
-    "moment": time.time() + 60,
-    "payload": {"deadline": 1.0},
+    "started": time.time(),
     "author": "acme",
     "owner": "acme",
     "path": "reports/spaces.html",
 }
 """For every parameter that has no default, by its name."""
 
-_BESIDES: dict[str, dict[str, Any]] = {"SpaceEventTrigger": {"stages": ["RUNTIME_ERROR"]}}
-"""What a class wants of which each has a default, but not all may be left out."""
+_BESIDES: dict[str, dict[str, Any]] = {
+    "SpaceEventTrigger": {"stages": ["RUNTIME_ERROR"]},
+    "LeaseTrigger": {"owner": {"dag_id": "dag", "run_id": "run", "task_id": "snapshot", "restore_tasks": []}},
+}
+"""Arguments of one class: not all of those with a default may be left out, or a name means something else."""
 
 
 def plain_arguments(kind: type) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def plain_arguments(kind: type) -> dict[str, Any]:
             if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
                 continue
             assert name in _ARGUMENTS, f"say in {__file__} what {kind.__name__} gets as {name}"
-            needed[name] = _ARGUMENTS[name]
+            needed.setdefault(name, _ARGUMENTS[name])
     while filled_in := _filled_in(kind, needed):
         del needed[filled_in]
     needed.pop("task_id", None)
