@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowNotFoundException
+from airflow_provider_hfspaces.compat.runs import FINAL_STATES
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +27,6 @@ __all__ = [
     "get_variable",
     "in_thread",
     "is_ended",
-    "is_run_over",
     "seconds_since_due",
     "set_variable",
     "team_of_connection",
@@ -75,35 +75,6 @@ async def connection_of(conn_id: str) -> Any:
     return await in_thread(hook.get_connection, conn_id)
 
 
-def is_run_over(dag_id: str, run_id: str) -> bool:
-    """Whether a DAG run has ended or been deleted.
-
-    :raises Exception: Airflow's own, where it cannot say.
-    """
-    if AIRFLOW_3:
-        runner = import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance
-        try:
-            state = runner.get_dagrun_state(dag_id, run_id)
-        except Exception as error:
-            if _is_not_found(error):
-                return True
-            raise
-    else:
-        model = import_module("airflow.models.dagrun").DagRun
-        with import_module("airflow.utils.session").create_session() as session:
-            found = session.query(model.state).filter(model.dag_id == dag_id, model.run_id == run_id)
-            state = found.scalar()
-    return state is None or str(getattr(state, "value", state)) in ("success", "failed")
-
-
-def _is_not_found(error: Exception) -> bool:
-    detail = getattr(getattr(error, "error", None), "detail", None) or {}
-    status = detail.get("status_code") if isinstance(detail, dict) else None
-    # ``dag.test()`` raises what the API's client raised.
-    direct = getattr(getattr(error, "response", None), "status_code", None)
-    return 404 in (status, direct) or "not_found" in str(error).lower() or "404" in str(detail)
-
-
 _ON_SCHEDULE = frozenset({"scheduled", "backfill"})
 
 
@@ -120,9 +91,6 @@ def seconds_since_due(context: Mapping[str, Any]) -> float | None:
     return None if due is None else (datetime.now(timezone.utc) - due).total_seconds()
 
 
-_FINAL = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
-
-
 async def is_ended(task_instance: Any) -> bool:
     """Return whether a user or the scheduler has ended a deferred task instance.
 
@@ -130,7 +98,7 @@ async def is_ended(task_instance: Any) -> bool:
     the task was cleared.
     """
     find = _state_now if AIRFLOW_3 else _state_in_database
-    return str(await in_thread(find, task_instance)) in _FINAL
+    return str(await in_thread(find, task_instance)) in FINAL_STATES
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -122,8 +122,12 @@ class HfSpacesHook(SettingsHook):
         recorded hardware for good, the Space moves to ``fallback``; if the Hub rejects that too, the
         Space is paused, because a paused Space costs nothing.
 
-        :param runtime: the current runtime, if it is known.
-        :param fallback: a flavor.
+        Endpoints, as far as they are needed: ``GET /api/spaces/{repo_id}/runtime``, and ``POST`` to its
+        ``/hardware``, ``/sleeptime``, ``/replicas``, ``/restart`` and ``/pause``.
+
+        :param snapshot: what to restore, as ``SnapshotSpaceOperator`` records it.
+        :param runtime: the current runtime, if it is known; by default it is read.
+        :param fallback: a flavor; by default the free CPU.
         :param activity: whether the Space should run afterwards, by default as in the snapshot.
         :param check: steps before each request that changes something; what they raise ends the restore.
         :param retried: statuses for which the Space stays as it is, because a later try follows.
