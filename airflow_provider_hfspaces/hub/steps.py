@@ -61,7 +61,7 @@ class Patience:
 
 
 PATIENT = Patience()
-"""For a task, which has minutes."""
+"""For a caller that has minutes."""
 
 HURRIED = Patience(lost_answer_delays=(0.0, 0.5), stuck_delays=(), asleep_delays=())
 """For a signal handler, which has five seconds in all."""

@@ -1,1 +1,1 @@
-"""What outlives one try of a task: the retry store, leases and the ledger of paused Spaces."""
+"""State that outlives one try of a task: the retry store, leases and the ledger of paused Spaces."""
