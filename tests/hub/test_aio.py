@@ -1,4 +1,4 @@
-"""The client for event loops does as the other one does, on good days and bad."""
+"""The async client behaves as the sync client does, on good days and bad."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_tries_again_where_that_is_harmless(say: Any) -> None:
 
 
 @pytest.mark.parametrize("say", [RESET, CUT, Say(500)], ids=str)
-def test_and_never_where_it_is_not(say: Any) -> None:
+def test_never_tries_again_where_that_does_harm(say: Any) -> None:
     with StubHub(say, otherwise=Say(body=RUNTIME)) as stub:
         with pytest.raises(HubUnavailable) as caught:
             with_client(lambda client: client.send(calls.restart(SPACE)), stub.url)
@@ -89,7 +89,7 @@ def test_and_never_where_it_is_not(say: Any) -> None:
         (Say(200, "[1"), HubProtocolError),
     ],
 )
-def test_says_the_same_of_a_refusal(say: Say, kind: type[HubError]) -> None:
+def test_reports_a_refusal_in_the_same_words_as_the_sync_client(say: Say, kind: type[HubError]) -> None:
     with StubHub(otherwise=say) as stub:
         with pytest.raises(kind) as told:
             with_client(lambda client: client.send(calls.get_runtime(SPACE)), stub.url)
@@ -99,7 +99,7 @@ def test_says_the_same_of_a_refusal(say: Say, kind: type[HubError]) -> None:
     assert TOKEN not in str(told.value)
 
 
-def test_nobody_listens() -> None:
+def test_a_refused_connection_is_tried_again_and_changes_nothing() -> None:
     with pytest.raises(HubUnavailable, match="Nothing was changed") as caught:
         with_client(
             lambda client: client.send(calls.pause(SPACE)),

@@ -67,7 +67,7 @@ def test_a_redirect_that_would_turn_a_change_into_a_read_is_refused() -> None:
         assert len(stub.seen) == 1
 
 
-def test_a_circle_ends() -> None:
+def test_a_loop_of_redirects_ends() -> None:
     with StubHub(otherwise=to("/again")) as stub:
         with pytest.raises(errors.HubProtocolError, match="end of redirects"):
             HubClient(TOKEN, stub.url).send(calls.get_runtime("acme/a"))

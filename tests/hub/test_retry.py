@@ -106,7 +106,9 @@ def test_a_lost_answer_is_asked_for_again_where_that_is_harmless(
 
 @pytest.mark.parametrize("lost", [RESET, CUT, Say(500)], ids=["reset", "cut off", "500"])
 @pytest.mark.parametrize("call", NEVER_REPEATED, ids=name)
-def test_and_never_where_it_is_not(call: calls.Call[Any], lost: Say | str, sleeper: Sleeper) -> None:
+def test_a_lost_answer_is_never_asked_for_again_where_that_does_harm(
+    call: calls.Call[Any], lost: Say | str, sleeper: Sleeper
+) -> None:
     result, requests = outcome(call, lost)
     assert isinstance(result, errors.HubUnavailable)
     assert result.outcome_unknown
@@ -123,7 +125,7 @@ def test_a_refusal_is_never_tried_again(call: calls.Call[Any], status: int, slee
 
 
 @pytest.mark.parametrize("body", ["<html>", '{"half": ', "[]"])
-def test_an_answer_that_is_none_is_not_tried_again(body: str, sleeper: Sleeper) -> None:
+def test_a_malformed_success_is_not_sent_again(body: str, sleeper: Sleeper) -> None:
     result, requests = outcome(calls.get_runtime(SPACE), Say(200, body))
     assert isinstance(result, errors.HubProtocolError)
     assert requests == 1
@@ -147,7 +149,7 @@ def test_an_unknown_host_is_tried_again(sleeper: Sleeper) -> None:
     assert not caught.value.outcome_unknown
 
 
-def test_a_certificate_that_is_refused_stays_so(tmp_path: Path, sleeper: Sleeper) -> None:
+def test_a_refused_certificate_is_not_tried_again(tmp_path: Path, sleeper: Sleeper) -> None:
     """A server with a certificate of its own making: nothing is sent, and nothing is tried again."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -279,7 +281,7 @@ class TestRateLimits:
             HubClient("hf_anotherToken", stub.url).send(calls.get_runtime(SPACE))
             assert sleeper.naps == []
 
-    def test_who_has_no_time_is_told_at_once_and_a_signal_handler_asks_all_the_same(
+    def test_a_client_without_patience_fails_at_once_and_a_fresh_one_sends_nevertheless(
         self, sleeper: Sleeper
     ) -> None:
         last = Say(body=RUNTIME, headers={"RateLimit": '"api";r=0;t=120'})
@@ -300,7 +302,7 @@ class TestRateLimits:
             assert caught.value.tries == len(stub.seen) > 2
         assert 200 < sleeper.slept <= 360
 
-    def test_without_rate_limits_it_is_up_sooner(self, sleeper: Sleeper) -> None:
+    def test_without_rate_limits_the_time_is_up_sooner(self, sleeper: Sleeper) -> None:
         with StubHub(otherwise=Say(503, {"error": "down"})) as stub:
             with pytest.raises(errors.HubUnavailable) as caught:
                 HubClient(TOKEN, stub.url).send(calls.get_runtime(SPACE))

@@ -97,7 +97,7 @@ class RateBudget:
 
     @classmethod
     def forget_all(cls) -> None:
-        """Begin anew, as a test does. Clients that exist keep what they know."""
+        """Forget every budget, as between two tests. Existing clients keep theirs."""
         with cls._registry_lock:
             cls._budgets.clear()
 
