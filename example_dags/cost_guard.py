@@ -1,9 +1,12 @@
-"""Every hour, give each Space on paid hardware a sleep time if it has none, or too long a one.
+"""Every ten minutes, restore leased Spaces that nobody restores, and bound the sleep time of the others.
+
+The first task finds leases whose run is over, whose DAG is paused or gone, or which have expired, and restores
+their Spaces. The second gives each Space on paid hardware a sleep time if it has none, or too long a one.
 
 Nobody has to remember to turn off a GPU: an hour after the last visitor, the Hub puts the Space to sleep and
 billing ends. Exclude Spaces that have to stay awake by their names.
 
-The guard acts at every hour of the day, so its first run after the DAG is unpaused acts at once. Set
+The guard acts at every time of the day, so its first run after the DAG is unpaused acts at once. Set
 ``dry_run=True`` first to see what it would change.
 
 Requires a connection ``hf_spaces_default`` with a token that may write to the owner's Spaces.
@@ -14,6 +17,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow_provider_hfspaces.operators.fleet import EnforceSleepTimeOperator
+from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
 
 try:
     from airflow.sdk import DAG
@@ -23,7 +27,7 @@ except ImportError:  # Airflow 2.11
 # [START guard]
 with DAG(
     dag_id="cost_guard",
-    schedule="@hourly",
+    schedule="*/10 * * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
@@ -32,6 +36,7 @@ with DAG(
     tags=["hugging face", "spaces"],
     doc_md=__doc__,
 ) as dag:
+    RestoreAbandonedLeasesOperator(task_id="leases", author="{{ params.owner }}")
     EnforceSleepTimeOperator(
         task_id="sleep_times",
         author="{{ params.owner }}",

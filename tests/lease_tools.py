@@ -25,12 +25,17 @@ class AirflowWithoutServer:
         self.variables: dict[str, Any] = {}
         self.over: set[str] = set()
         self.restored: dict[str, str] = {}
+        self.paused: set[str] = set()
+        self.working = False
         for module in (leases, old_leases):
             monkeypatch.setattr(module, "get_variable", self.variables.get)
             monkeypatch.setattr(module, "set_variable", self._set)
             monkeypatch.setattr(module, "delete_variable", lambda name: self.variables.pop(name, None))
         monkeypatch.setattr(leases, "is_run_over", lambda dag_id, run_id: run_id in self.over)
         monkeypatch.setattr(leases, "task_states", lambda dag_id, run_id, task_ids, map_index: self.restored)
+
+        monkeypatch.setattr(leases, "is_dag_paused", lambda dag_id: dag_id in self.paused)
+        monkeypatch.setattr(leases, "is_run_working", lambda dag_id, run_id: self.working)
 
     def _set(self, name: str, value: Any, description: str) -> None:
         self.variables[name] = json.loads(json.dumps(value))

@@ -12,10 +12,12 @@ from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
 
-__all__ = ["FINAL_STATES", "is_dag_paused", "is_run_over", "task_states"]
+__all__ = ["FINAL_STATES", "is_dag_paused", "is_run_over", "is_run_working", "task_states"]
 
 FINAL_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 """States in which a task instance stays until somebody clears it."""
+
+_WORKING_STATES = frozenset({"running", "queued", "restarting"})
 
 _FINAL_RUN_STATES = frozenset({"success", "failed"})
 
@@ -69,6 +71,22 @@ def task_states(dag_id: str, run_id: str, task_ids: Iterable[str], map_index: in
     suffix = f"_{map_index}" if map_index >= 0 else ""
     of_run = states.get(run_id, {})
     return {each: _text(of_run[f"{each}{suffix}"]) for each in wanted if f"{each}{suffix}" in of_run}
+
+
+def is_run_working(dag_id: str, run_id: str) -> bool:
+    """Whether a task of the run is running or about to run, also while its DAG is paused.
+
+    :raises Exception: Airflow's own, if it does not say.
+    """
+    if not AIRFLOW_3:
+        model = import_module("airflow.models.taskinstance").TaskInstance
+        with import_module("airflow.utils.session").create_session() as session:
+            rows = session.query(model.state).filter(model.dag_id == dag_id, model.run_id == run_id)
+            states = {_text(state) for (state,) in rows}
+    else:
+        of_run = _runner().get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
+        states = {_text(state) for state in of_run.values()}
+    return bool(states & _WORKING_STATES)
 
 
 def is_dag_paused(dag_id: str) -> bool | None:

@@ -15,7 +15,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.runs import FINAL_STATES, is_dag_paused, is_run_over, task_states
+from airflow_provider_hfspaces.compat.runs import (
+    FINAL_STATES,
+    is_dag_paused,
+    is_run_over,
+    is_run_working,
+    task_states,
+)
 from airflow_provider_hfspaces.compat.server import delete_variable, get_variable, in_thread, set_variable
 
 if TYPE_CHECKING:
@@ -140,6 +146,17 @@ class Owners:
             return Standing.UNKNOWN
         return Standing.OUTER if self.me is not None and owner.surrounds(self.me) else Standing.AT_WORK
 
+    def is_stopped(self, holder: LeaseHolder) -> bool:
+        """Whether Airflow schedules nothing of the holder's run any more: its DAG is paused or gone."""
+        owner = self.owner(holder)
+        if owner is None:
+            return False
+        try:
+            return bool(is_dag_paused(owner.dag_id)) and not is_run_working(owner.dag_id, owner.run_id)
+        except Exception as error:
+            log.warning("Airflow does not say whether %s still works: %s", owner, error)
+            return False
+
     def _is_over(self, owner: LeaseOwner) -> bool:
         in_own_run = self.me is not None and owner.is_same_run(self.me)
         if not in_own_run and is_run_over(owner.dag_id, owner.run_id):
@@ -219,11 +236,14 @@ class AirflowLease:
 
         return judged
 
-    def take(self) -> Taken | LeaseHolder:
-        """Take the lease, or return the holder to wait for. See :meth:`SpaceLease.take`."""
-        return self.hook.execute(self._take())
+    def take(self, judge: Judge | None = None) -> Taken | LeaseHolder:
+        """Take the lease, or return the holder to wait for. See :meth:`SpaceLease.take`.
 
-    def _take(self) -> Steps[Taken | LeaseHolder]:
+        :param judge: who is who among the holders, by default as Airflow knows it.
+        """
+        return self.hook.execute(self._take(judge or self.judge))
+
+    def _take(self, judge: Judge) -> Steps[Taken | LeaseHolder]:
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, grant
         from airflow_provider_hfspaces.state.old_leases import move_old_lease
@@ -232,13 +252,13 @@ class AirflowLease:
         if version is None:
             record = yield from move_old_lease(self.lease.store)
         self.adopt(record)
-        decision = grant(record, self.judge, _now())
+        decision = grant(record, judge, _now())
         if isinstance(decision, LeaseHolder):
             return decision
         if decision.own is None:
             self._remember_owner()
         try:
-            outcome = yield from self.lease.take(self.judge)
+            outcome = yield from self.lease.take(judge)
         except HubError as error:
             if error.permanent and decision.own is None:
                 # The Hub rejected the request, so that no record can name this holder later.

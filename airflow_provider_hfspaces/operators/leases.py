@@ -1,0 +1,189 @@
+"""The janitor: restore the Spaces whose lease was left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.compat.imports import Context
+from airflow_provider_hfspaces.operators.fleet.selecting import SelectingOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
+    from airflow_provider_hfspaces.state.leases import Owners
+
+__all__ = ["RestoreAbandonedLeasesOperator"]
+
+_LEASE_SECONDS = 3600.0
+_MAX_PARALLEL = 8
+
+
+class RestoreAbandonedLeasesOperator(SelectingOperator):
+    """Restore the Spaces on paid hardware whose lease nobody restores any more.
+
+    ::
+
+        RestoreAbandonedLeasesOperator(task_id="leases", author="acme")
+
+    The second safety net beside the sleep time. A lease is restored if its holder has abandoned it, if the
+    holder's run or its restore task is over, if the holder's DAG is paused or gone and nothing of the run
+    works any more, or if the lease has expired. Run it every ten minutes.
+
+    Returns a list of ``{"repo_id", "reason", "hardware", "outcome", "error"}``, one for each such Space; an
+    outcome is ``restored``, ``would be restored`` or ``failed``. The task fails if a Space failed.
+
+    :param dry_run: change nothing and report what would be restored (default False).
+    :param fallback: the hardware to move to if the Hub rejects the recorded one (default ``cpu-basic``).
+    """
+
+    template_fields: Sequence[str] = (*SelectingOperator.template_fields, "fallback")
+
+    def __init__(self, *, dry_run: bool = False, fallback: str = "cpu-basic", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Not self.dry_run: BaseOperator has a method of that name.
+        self.changes_nothing = dry_run
+        self.fallback = fallback
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Restore the Spaces and return the report.
+
+        :raises AirflowFailException: for input that is not valid.
+        """
+        from airflow_provider_hfspaces.failures import failing_for_good
+
+        with failing_for_good():
+            report = [
+                self._restore(repo_id, reason, context) for repo_id, reason in self._left_behind().items()
+            ]
+        failed = [each for each in report if each["outcome"] == "failed"]
+        if not report:
+            self.log.info("No lease was left behind.")
+        if failed:
+            raise RuntimeError(
+                f"Space {failed[0]['repo_id']} and {len(failed) - 1} more could not be restored: "
+                f"{failed[0]['error']}"
+                if len(failed) > 1
+                else f"Space {failed[0]['repo_id']} could not be restored: {failed[0]['error']}"
+            )
+        return report
+
+    def _left_behind(self) -> dict[str, str]:
+        """The Spaces to restore, each with the reason."""
+        from airflow_provider_hfspaces.state.leases import Owners
+
+        owners, reasons = Owners(), {}
+        for repo_id, record in self._leases(self._billable()).items():
+            if isinstance(record, Exception):
+                self.log.error("Space %s: its lease could not be read. %s", repo_id, record)
+            elif reason := self._reason(record, owners):
+                reasons[repo_id] = reason
+        return reasons
+
+    def _leases(self, repo_ids: list[str]) -> dict[str, LeaseRecord | Exception]:
+        """The lease of each Space: one request for a Space that was never leased."""
+        from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client
+        from airflow_provider_hfspaces.hub.http.sequence import execute
+        from airflow_provider_hfspaces.hub.lease.record import LeaseRecord
+        from airflow_provider_hfspaces.state.leases import lease_store
+
+        sender = queue_client(self.hook.client, self.killed, _MAX_PARALLEL)
+
+        def read(repo_id: str) -> LeaseRecord:
+            record, _ = execute(lease_store(self.hook, repo_id).read(), sender.send)
+            return record
+
+        try:
+            results = in_parallel(
+                repo_ids,
+                read,
+                quota=Quota(self.hook.client.budget),
+                parallel=_MAX_PARALLEL,
+                stop=self.killed,
+            )
+            return {each.item: each.value or each.error or LeaseRecord(each.item) for each in results}
+        finally:
+            sender.close()
+
+    def _billable(self) -> list[str]:
+        """The Spaces that can cost money: those set to paid hardware."""
+        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+        from airflow_provider_hfspaces.rendered import as_list
+
+        if self.repo_ids is not None:
+            return [self.hook.repo_id(each) for each in as_list(self.repo_ids)]
+        selection = self.selection()
+        return [
+            space.id
+            for space in self.listed()
+            if selection.matches_name(space)
+            and (space.runtime is None or space.runtime.configured_hardware not in FREE_HARDWARE)
+        ]
+
+    def _reason(self, record: LeaseRecord, owners: Owners) -> str | None:
+        from airflow_provider_hfspaces.hub.lease.record import Standing
+
+        now, holder = datetime.now(timezone.utc), record.current
+        if holder is None:
+            ended = record.ended
+            late = ended is not None and not ended.is_expired(now)
+            return "a late request of a holder that has given the lease back" if late else None
+        if holder.abandoned:
+            return f"abandoned by {self._describe(holder, owners)}"
+        if owners.judge(holder) is Standing.OVER:
+            return f"left behind by {self._describe(holder, owners)}, which is over"
+        if holder.is_expired(now):
+            return f"expired, held by {self._describe(holder, owners)}"
+        if owners.is_stopped(holder):
+            return f"held by {self._describe(holder, owners)}, and nothing of that run works"
+        return None
+
+    def _describe(self, holder: LeaseHolder, owners: Owners) -> str:
+        from airflow_provider_hfspaces.state.leases import describe_holder
+
+        return describe_holder(holder, owners)
+
+    def _restore(self, repo_id: str, reason: str, context: Context) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.hub.lease.actions import LeaseLost
+
+        entry: dict[str, Any] = {"repo_id": repo_id, "reason": reason, "hardware": None, "error": None}
+        self.log.warning("Space %s: its lease is %s.", repo_id, reason)
+        if self.changes_nothing:
+            return {**entry, "outcome": "would be restored"}
+        try:
+            entry["hardware"] = self._take_and_restore(repo_id, context)
+        except (HubError, InvalidInput, LeaseLost) as error:
+            self.log.error("Space %s could not be restored: %s", repo_id, error)
+            return {**entry, "outcome": "failed", "error": str(error)}
+        return {**entry, "outcome": "restored"}
+
+    def _take_and_restore(self, repo_id: str, context: Context) -> str | None:
+        from airflow_provider_hfspaces.hub.desired import Activity
+        from airflow_provider_hfspaces.hub.lease.actions import Taken
+        from airflow_provider_hfspaces.hub.lease.record import Standing
+        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+        from airflow_provider_hfspaces.hub.stages import ACTIVE_STAGES
+        from airflow_provider_hfspaces.state.leases import LeaseOwner, new_lease
+
+        lease = new_lease(self.hook, repo_id, LeaseOwner.from_task_instance(context["ti"]), _LEASE_SECONDS)
+        taken = lease.take(lambda holder: Standing.OVER)
+        if not isinstance(taken, Taken):
+            raise AssertionError("a lease whose holders are all over is free")
+        snapshot = taken.previous
+        try:
+            dormant = snapshot.stage not in ACTIVE_STAGES and snapshot.hardware not in FREE_HARDWARE
+            runtime = self.hook.restore(
+                snapshot,
+                taken.runtime,
+                fallback=self.fallback,
+                activity=Activity.PAUSED if dormant and taken.inherited else None,
+                check=lease.lease.confirm,
+            )
+        except BaseException:
+            lease.abandon()
+            raise
+        lease.give_back()
+        self.log.info("Space %s is on %s again.", repo_id, runtime.configured_hardware)
+        return runtime.configured_hardware

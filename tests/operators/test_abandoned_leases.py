@@ -1,0 +1,119 @@
+"""What stays leased when nobody restores it, and what fleets do with Spaces that are leased."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.operators.fleet import (
+    EnforceSleepTimeOperator,
+    PauseSpacesOperator,
+    RestartSpacesOperator,
+)
+from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
+from airflow_provider_hfspaces.state.leases import LeaseOwner
+from tests.airflow_tools import Try
+from tests.lease_tools import SPACE, AirflowWithoutServer, hold, holders, previous_state
+
+OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
+
+
+@pytest.fixture(autouse=True)
+def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
+    return AirflowWithoutServer(monkeypatch)
+
+
+def janitor(**arguments: Any) -> Any:
+    return Try().run(RestoreAbandonedLeasesOperator(task_id="leases", author="acme", **arguments))
+
+
+@pytest.mark.parametrize(
+    "left", ["abandoned", "run over", "restore over", "expired", "dag paused", "dag paused and working"]
+)
+def test_the_janitor_restores_what_nobody_else_restores(
+    hub: HubEmulator, airflow: AirflowWithoutServer, left: str
+) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    owner = LeaseOwner("other_dag", "other", "gpu.snapshot", -1, ("gpu.restore",))
+    holder = hold(abandoned=left == "abandoned", hours_left=-1 if left == "expired" else 24)
+    airflow.remember(holder, owner)
+    if left == "run over":
+        airflow.over.add("other")
+    elif left == "restore over":
+        airflow.restored = {"gpu.restore": "failed"}
+    elif left.startswith("dag paused"):
+        airflow.paused.add("other_dag")
+        airflow.working = left.endswith("working")
+    report = janitor()
+    is_left = left == "dag paused and working"
+    assert space.requested_hardware == ("t4-small" if is_left else "cpu-basic")
+    assert [each.holder_id for each in holders()] == ([holder.holder_id] if is_left else [])
+    assert report == [] or report[0]["outcome"] == "restored"
+
+
+def test_the_janitor_changes_nothing_in_a_dry_run(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    hold(abandoned=True)
+    (entry,) = janitor(dry_run=True)
+    assert entry["outcome"] == "would be restored"
+    assert "abandoned" in entry["reason"]
+    assert space.requested_hardware == "t4-small"
+
+
+def test_the_janitor_looks_only_at_spaces_on_paid_hardware(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    hub.add_space("acme/gpu", hardware="t4-small")
+    janitor()
+    looks = [each.path for each in hub.requests if "/revision/" in each.path]
+    assert looks == ["/api/spaces/acme/gpu/revision/airflow-lease"]
+
+
+def test_the_janitor_fails_for_a_space_that_stays_on(hub: HubEmulator) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    hold(abandoned=True)
+    hub.faults.add(kind="status", status=403, method="POST", path="/(hardware|pause)")
+    with pytest.raises(Exception, match="Space acme/whisper could not be restored"):
+        janitor()
+    assert holders()[0].abandoned
+
+
+@pytest.mark.parametrize("operator", [PauseSpacesOperator, EnforceSleepTimeOperator])
+def test_fleet_operators_leave_leased_spaces_alone_and_say_so(
+    hub: HubEmulator, airflow: AirflowWithoutServer, operator: Any
+) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    free = hub.add_space("acme/free", hardware="t4-small")
+    airflow.remember(hold(), OTHER)
+    more = {"max_sleep_time": 3600} if operator is EnforceSleepTimeOperator else {}
+    report = Try().run(operator(task_id="fleet", author="acme", **more))
+    entry = next(each for each in report["spaces"] if each["repo_id"] == SPACE)
+    assert entry["outcome"] == "left alone"
+    assert entry["reason"].startswith("leased by task gpu.snapshot of run other of DAG other_dag")
+    assert (space.stage, space.sleep_time) == ("RUNNING", None)
+    assert (free.stage, free.sleep_time) != ("RUNNING", None)
+
+
+def test_a_fleet_operator_changes_a_space_whose_lease_is_over(
+    hub: HubEmulator, airflow: AirflowWithoutServer
+) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    airflow.remember(hold(), OTHER)
+    airflow.over.add("other")
+    Try().run(PauseSpacesOperator(task_id="fleet", author="acme"))
+    assert space.stage == "PAUSED"
+
+
+def test_a_space_that_is_leased_in_the_morning_stays_in_the_record(
+    hub: HubEmulator, airflow: AirflowWithoutServer
+) -> None:
+    space = hub.add_space(SPACE, hardware="a10g-small")
+    report = Try().run(PauseSpacesOperator(task_id="pause", author="acme"))
+    assert space.stage == "PAUSED"
+    HfSpacesHook().request_hardware(SPACE, "t4-small")
+    HfSpacesHook().restart(SPACE)
+    airflow.remember(hold(previous=previous_state(hardware="a10g-small", stage="PAUSED")), OTHER)
+    morning = Try().run(RestartSpacesOperator(task_id="restart", report=report))
+    assert "leased by" in morning["spaces"][0]["reason"]
