@@ -7,16 +7,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.operators.fleet import (
     EnforceSleepTimeOperator,
     PauseSpacesOperator,
-    RestartSpacesOperator,
 )
 from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
 from airflow_provider_hfspaces.state.leases import LeaseOwner
 from tests.airflow_tools import Try
-from tests.lease_tools import SPACE, AirflowWithoutServer, hold, holders, previous_state
+from tests.lease_tools import SPACE, AirflowWithoutServer, hold, holders
 
 OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
 
@@ -104,16 +102,3 @@ def test_a_fleet_operator_changes_a_space_whose_lease_is_over(
     airflow.over.add("other")
     Try().run(PauseSpacesOperator(task_id="fleet", author="acme"))
     assert space.stage == "PAUSED"
-
-
-def test_a_space_that_is_leased_in_the_morning_stays_in_the_record(
-    hub: HubEmulator, airflow: AirflowWithoutServer
-) -> None:
-    space = hub.add_space(SPACE, hardware="a10g-small")
-    report = Try().run(PauseSpacesOperator(task_id="pause", author="acme"))
-    assert space.stage == "PAUSED"
-    HfSpacesHook().request_hardware(SPACE, "t4-small")
-    HfSpacesHook().restart(SPACE)
-    airflow.remember(hold(previous=previous_state(hardware="a10g-small", stage="PAUSED")), OTHER)
-    morning = Try().run(RestartSpacesOperator(task_id="restart", report=report))
-    assert "leased by" in morning["spaces"][0]["reason"]
