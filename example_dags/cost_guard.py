@@ -1,7 +1,8 @@
 """Every ten minutes, restore leased Spaces that nobody restores, and bound the sleep time of the others.
 
 The first task finds leases whose run is over, whose DAG is paused or gone, or which have expired, and
-restores their Spaces. The second gives each Space on paid hardware a sleep time if it has none, or too long a one.
+restores their Spaces. The second gives each Space on paid hardware a sleep time if it has none, or too
+long a one.
 
 Nobody has to remember to turn off a GPU: an hour after the last visitor, the Hub puts the Space to sleep and
 billing ends. Exclude Spaces that have to stay awake by their names.
