@@ -1,0 +1,50 @@
+"""Which answers mean that a run is over: only Airflow's own, and not those of a proxy before it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
+from airflow_provider_hfspaces.compat.runs import is_run_over
+
+pytestmark = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 asks its database")
+
+
+class ServerError(Exception):
+    """An error as Airflow's supervisor passes it on to a task."""
+
+    def __init__(self, detail: Any) -> None:
+        super().__init__("API_SERVER_ERROR")
+        self.error = SimpleNamespace(detail={"status_code": 404, "message": "404", "detail": detail})
+
+
+def answer_with(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    def get_dagrun_state(dag_id: str, run_id: str) -> str:
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_dagrun_state", staticmethod(get_dagrun_state))
+
+
+def test_a_run_that_airflow_does_not_find_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_with(monkeypatch, ServerError({"detail": {"reason": "not_found", "message": "no such run"}}))
+    assert is_run_over("dag", "run")
+
+
+@pytest.mark.parametrize("detail", [None, "Not Found", {"detail": "Not Found"}, {"error": "404"}])
+def test_a_404_of_a_proxy_says_nothing_about_the_run(monkeypatch: pytest.MonkeyPatch, detail: Any) -> None:
+    answer_with(monkeypatch, ServerError(detail))
+    with pytest.raises(ServerError):
+        is_run_over("dag", "run")
+
+
+@pytest.mark.parametrize(("state", "over"), [("success", True), ("failed", True), ("running", False)])
+def test_a_run_is_over_when_it_has_ended(monkeypatch: pytest.MonkeyPatch, state: str, over: bool) -> None:
+    answer_with(monkeypatch, state)
+    assert is_run_over("dag", "run") is over
