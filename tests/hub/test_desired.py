@@ -192,6 +192,18 @@ class TestRestore:
             on(hub, run)(plan_restore(restored_state(SpaceSnapshot(SPACE, "PAUSED", "cpu-basic"))))
         assert space.stage == "PAUSED"
 
+    def test_a_rejection_that_may_pass_leaves_the_hardware_and_still_restores_the_pause(
+        self, hub: HubEmulator, run: Executor
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="status", status=403, path="/hardware")
+        for stage, left in (("RUNNING", "RUNNING"), ("PAUSED", "PAUSED")):
+            desired = restored_state(SpaceSnapshot(SPACE, stage, "cpu-basic"))
+            with pytest.raises(HubError) as caught:
+                on(hub, run)(plan_restore(desired, retried=frozenset({401, 403})))
+            assert not caught.value.permanent
+            assert space.stage == left
+
     @pytest.mark.parametrize("status", [400, 401, 402, 403])
     def test_the_space_is_paused_if_the_hub_rejects_every_way_back(
         self, hub: HubEmulator, run: Executor, status: int

@@ -31,14 +31,16 @@ from airflow_provider_hfspaces.operators.hardware import (
     SetSleepTimeOperator,
     SnapshotSpaceOperator,
 )
-from tests.airflow_tools import Try, connection
+from airflow_provider_hfspaces.state.records import restoring_task_ids
+from tests.airflow_tools import FakeTaskInstance, Try, connection
 from tests.conftest import TaskLog
 from tests.stub import RUNTIME, Say, StubHub
 
 if AIRFLOW_3:
-    from airflow.sdk import DAG
+    from airflow.sdk import DAG, TaskGroup
 else:
     from airflow import DAG
+    from airflow.utils.task_group import TaskGroup
 
 SPACE = "acme/whisper"
 TRIGGER_TIMEOUT = "Trigger timeout" if AIRFLOW_3 else "Trigger/execution timeout"
@@ -484,6 +486,27 @@ class TestClearedWork:
             with pytest.raises(HubProtocolError, match="not on which hardware") as caught:
                 Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
             assert not caught.value.permanent
+
+
+class TestNamesOfTasks:
+    def test_a_restore_belongs_to_the_task_of_its_own_group(self) -> None:
+        with DAG("two_windows") as dag:
+            for group_id in ("first", "second"):
+                with TaskGroup(group_id):
+                    SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
+                    RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="snapshot")
+        context: Any = {"ti": FakeTaskInstance("second.snapshot"), "dag": dag}
+        assert restoring_task_ids(context) == ["second.restore"]
+
+    def test_an_id_with_its_prefix_and_a_mapped_restore_are_understood(self) -> None:
+        with DAG("window") as dag:
+            with TaskGroup("gpu"):
+                SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
+            RestoreHardwareOperator.partial(task_id="restore", from_task="gpu.snapshot").expand(
+                repo_id=[SPACE]
+            )
+        context: Any = {"ti": FakeTaskInstance("gpu.snapshot"), "dag": dag}
+        assert restoring_task_ids(context) == ["restore"]
 
 
 class TestDefaultArguments:
