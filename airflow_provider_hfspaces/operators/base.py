@@ -11,7 +11,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.config import default_deferrable
 from airflow_provider_hfspaces.compat.imports import BaseOperator, BaseOperatorLink, Context
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 from airflow_provider_hfspaces.rendered import is_runtime_value
@@ -212,6 +211,7 @@ class WaitingOperator(SpaceOperator):
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
+        from airflow_provider_hfspaces.compat.config import default_deferrable
         from airflow_provider_hfspaces.hub.seconds import checked_seconds
 
         super().__init__(**kwargs)

@@ -7,11 +7,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
-from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
-from airflow_provider_hfspaces.rendered import as_whole_number
-from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
@@ -151,6 +148,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
     def _options(self, from_id: str, to_id: str, context: Context) -> dict[str, Any]:
         """The options of the copy, checked before anything is sent."""
         from airflow_provider_hfspaces.hub.calls import duplicate
+        from airflow_provider_hfspaces.rendered import as_whole_number
 
         options = {
             "private": self.private,
@@ -166,6 +164,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
     def _create(self, from_id: str, to_id: str, options: dict[str, Any], context: Context) -> bool:
         """Make the copy, unless an earlier try made it. Returns False if the target existed before."""
         from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.state.retry_store import retry_store
 
         store = retry_store(context)
         request = store.get(REQUESTED)
@@ -246,6 +245,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         return created_at >= datetime.fromisoformat(request["at"]) - _CLOCK_SKEW
 
     def _wait(self, to_id: str, created: bool, context: Context) -> Any:
+        from airflow_provider_hfspaces.hub.stages import SpaceStage
         from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
         runtime = self.hook.get_runtime(to_id)

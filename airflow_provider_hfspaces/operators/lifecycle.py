@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
-from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
@@ -125,6 +124,8 @@ class RestartSpaceOperator(WaitingOperator):
         return self.waited(repo_id, runtime, context)
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
+        from airflow_provider_hfspaces.state.retry_store import retry_store
+
         retry_store(context).delete(RESTART)
         return runtime.to_dict()
 
@@ -143,6 +144,7 @@ class RestartSpaceOperator(WaitingOperator):
     def _is_under_way(self, repo_id: str, runtime: SpaceRuntime, context: Context) -> bool:
         """Returns True if the Space runs or starts, by an earlier try or while ``only_if_stopped`` is set."""
         from airflow_provider_hfspaces.hub.stages import ACTIVE_STAGES, SpaceStage
+        from airflow_provider_hfspaces.state.retry_store import retry_store
 
         if runtime.stage not in ACTIVE_STAGES:
             return False
@@ -162,6 +164,7 @@ class RestartSpaceOperator(WaitingOperator):
     def _restart(self, repo_id: str, before: SpaceRuntime, context: Context) -> SpaceRuntime:
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.stages import STARTING_STAGES, SpaceStage
+        from airflow_provider_hfspaces.state.retry_store import retry_store
 
         store = retry_store(context)
         request = {"repo_id": repo_id, "at": time.time(), "accepted": False}
