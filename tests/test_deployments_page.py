@@ -13,11 +13,11 @@ PAGE = ROOT / "docs" / "deployments.md"
 
 
 @pytest.mark.parametrize(("sign", "name"), sorted(set(re.findall(r"([†‡]) `(test_\w+)`", PAGE.read_text()))))
-def test_a_cell_names_a_test(sign: str, name: str) -> None:
+def test_every_test_in_the_table_exists(sign: str, name: str) -> None:
     assert f"def {name}(" in (ROOT / FILES[sign]).read_text()
 
 
-def test_the_targets_are_there() -> None:
+def test_every_make_target_on_the_page_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`make ([a-z-]+)", PAGE.read_text()):
         assert f"\n{target}:" in makefile

@@ -64,7 +64,7 @@ def test_a_window_makes_three_commits_and_leaves_no_holder(hub: HubEmulator) -> 
     assert commits(hub) == 3
 
 
-def test_the_second_run_waits_and_fails_in_time_with_who_has_the_lease(hub: HubEmulator) -> None:
+def test_a_second_run_times_out_with_an_error_that_names_the_holder(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     Window("first").run("snapshot")
     with pytest.raises(Exception, match=r"still leased after 0 seconds.*of run first of DAG dag"):
@@ -81,7 +81,7 @@ def test_an_abandoned_lease_is_free_and_its_state_is_restored(hub: HubEmulator) 
     assert holders() == ()
 
 
-def test_hardware_that_somebody_chose_since_is_the_state_to_restore(hub: HubEmulator) -> None:
+def test_hardware_that_a_user_chose_since_then_is_the_state_to_restore(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, hardware="l4x1")
     hold(abandoned=True)
     Window().run("snapshot", "upgrade", "restore")
@@ -120,7 +120,7 @@ def test_a_lease_whose_restore_has_ended_is_free_also_in_the_same_run(
     assert space.requested_hardware == "cpu-basic"
 
 
-def test_a_retry_goes_on_with_the_lease_that_the_first_try_took(hub: HubEmulator) -> None:
+def test_a_retry_keeps_the_lease_that_the_first_try_acquired(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     Window().run("snapshot")
     (first,) = holders()
@@ -175,7 +175,7 @@ def test_a_restore_without_a_lease_leaves_the_space_to_the_run_that_has_it(
     assert "is leased by task gpu.snapshot of run other of DAG other_dag" in task_log.text
 
 
-def test_a_restore_takes_over_what_a_run_that_gave_up_left(hub: HubEmulator, task_log: Any) -> None:
+def test_a_restore_takes_over_an_abandoned_lease(hub: HubEmulator, task_log: Any) -> None:
     space = hub.add_space(SPACE)
     window = Window()
     window.run("snapshot", "upgrade")
@@ -221,7 +221,7 @@ def test_a_restore_retries_a_rejected_token_while_it_has_tries_left(hub: HubEmul
     assert space.requested_hardware == "cpu-basic"
 
 
-def test_a_forged_record_is_refused_in_words_and_restores_nothing_dearer(hub: HubEmulator) -> None:
+def test_a_lease_record_that_is_not_valid_is_refused_with_the_reason(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     write_lease('{"format": 1, "repo_id": "acme/whisper", "fence": 1, "holders": "me", "ended": null}')
     with pytest.raises(Exception, match=r"lease record that is not valid: holders must be a list.*delete"):
@@ -229,7 +229,7 @@ def test_a_forged_record_is_refused_in_words_and_restores_nothing_dearer(hub: Hu
     assert space.requested_hardware == "cpu-basic"
 
 
-def test_a_recorded_state_is_held_to_the_limit_of_the_request(hub: HubEmulator, task_log: Any) -> None:
+def test_recorded_hardware_above_the_cost_limit_is_not_restored(hub: HubEmulator, task_log: Any) -> None:
     space = hub.add_space(SPACE, hardware="t4-small")
     hold(abandoned=True, previous=previous_state(hardware="a100-large"))
     window = Window(max_hourly_cost=0.5)
@@ -238,7 +238,7 @@ def test_a_recorded_state_is_held_to_the_limit_of_the_request(hub: HubEmulator, 
     assert "a100-large costs $" in task_log.text
 
 
-def test_no_restore_puts_back_dearer_hardware_that_the_run_did_not_take_away(
+def test_a_restore_without_an_upgrade_does_not_request_more_expensive_hardware(
     hub: HubEmulator, task_log: Any
 ) -> None:
     space = hub.add_space(SPACE)
@@ -249,7 +249,7 @@ def test_no_restore_puts_back_dearer_hardware_that_the_run_did_not_take_away(
     assert "t4-small, which was recorded, costs more" in task_log.text
 
 
-def test_a_copy_of_a_space_does_not_take_its_originals_lease_for_its_own(hub: HubEmulator) -> None:
+def test_a_copy_of_a_space_does_not_inherit_the_lease_of_the_original(hub: HubEmulator) -> None:
     hub.add_space("acme/original")
     hub.add_space(SPACE)
     hook = HfSpacesHook()
@@ -265,7 +265,7 @@ def test_a_copy_of_a_space_does_not_take_its_originals_lease_for_its_own(hub: Hu
     assert [holder.holder_id != "ab" * 16 for holder in holders()] == [True]
 
 
-def test_a_token_that_may_not_commit_gets_one_sentence_that_says_what_to_do(hub: HubEmulator) -> None:
+def test_a_token_without_write_access_is_reported_with_the_remedy(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     hub.faults.add(kind="status", status=403, method="POST", path="/commit/")
     with pytest.raises(Exception, match=r"may not write the lease.*write access.*lease=False"):
@@ -298,7 +298,7 @@ def test_the_leases_of_many_spaces_can_be_kept_in_one_repository(
 @pytest.mark.parametrize(
     "fault", [{"kind": "reset", "after": True, "times": 2}, {"kind": "late", "seconds": 30, "times": 1}]
 )
-def test_lost_and_late_commits_are_settled_by_reading(hub: HubEmulator, fault: dict[str, Any]) -> None:
+def test_after_a_lost_or_late_commit_the_lease_is_read_again(hub: HubEmulator, fault: dict[str, Any]) -> None:
     space = hub.add_space(SPACE)
     hub.faults.add(method="POST", path="/commit/", **fault)
     Window().run("snapshot", "upgrade", "restore")

@@ -128,14 +128,14 @@ def layer(module: str) -> int | None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_no_stage_is_spelled_outside_the_modules_that_own_the_stages(path: Path) -> None:
+def test_stage_names_appear_only_in_the_modules_that_own_them(path: Path) -> None:
     stages = {stage.value for stage in SpaceStage}
     spelled = [(line, text) for line, text in constants(path) if text in stages]
     assert bool(spelled) == (name(path) in STAGE_OWNERS), spelled
 
 
 @pytest.mark.parametrize("path", PLAIN_PYTHON, ids=name)
-def test_plain_python_imports_no_airflow_and_speaks_no_word_of_it(path: Path) -> None:
+def test_plain_python_modules_neither_import_nor_mention_airflow(path: Path) -> None:
     assert [module for module in imports(path, everywhere=True) if module.split(".")[0] == "airflow"] == []
     assert [(line, text) for line, text in constants(path) if AIRFLOW_WORDS.search(text)] == []
 
@@ -154,12 +154,12 @@ def test_no_module_imports_from_a_layer_above_its_own(path: Path) -> None:
     assert upward == []
 
 
-def test_the_layers_name_every_part_of_the_package() -> None:
+def test_every_part_of_the_package_belongs_to_a_layer() -> None:
     parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} - {"__init__"}
     assert parts <= set().union(*LAYERS)
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_there_are_no_import_cycles() -> None:
     graph = {dotted(path): imports(path) & KNOWN - {dotted(path)} for path in MODULES}
     while free := [module for module, needed in graph.items() if not needed & graph.keys()]:
         for module in free:
@@ -174,12 +174,12 @@ def test_no_module_is_longer_than_400_lines(path: Path) -> None:
 
 
 @pytest.mark.parametrize("module", PUBLIC)
-def test_the_public_import_paths_stay(module: str) -> None:
+def test_every_public_import_path_exists(module: str) -> None:
     found = import_module(f"{NAME}.{module}")
     assert [each for each in PUBLIC[module] if not hasattr(found, each)] == []
 
 
-def test_the_public_face_of_the_hub_offers_each_of_its_names() -> None:
+def test_every_name_that_the_hub_package_exports_exists() -> None:
     assert [each for each in hub.__all__ if getattr(hub, each, None) is None] == []
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         hub.nothing  # noqa: B018

@@ -71,7 +71,7 @@ def test_mapped_secrets_may_be_the_output_of_a_task(hub: HubEmulator) -> None:
     assert "s3cr3t" not in stored_fields("secrets_of_a_task")
 
 
-def test_the_output_of_a_task_is_no_template(hub: HubEmulator) -> None:
+def test_the_output_of_a_task_is_not_rendered_as_a_template(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     assert set(run_dag("secrets_with_braces").values()) == {"success"}
     braces = "{{ 7 * 7 }}"
@@ -134,7 +134,7 @@ def test_a_mapped_secret_may_be_a_template(hub: HubEmulator) -> None:
     assert "add" in dag.task_ids
 
 
-def test_mapped_copies_are_named_after_themselves(hub: HubEmulator) -> None:
+def test_each_mapped_copy_is_labelled_with_the_space_it_is_mapped_over(hub: HubEmulator) -> None:
     for space in (SPACE, "lab/a", "lab/b"):
         hub.add_space(space)
     assert set(run_dag("named_copies").values()) == {"success"}
@@ -171,7 +171,7 @@ def own_parameters(kind: type) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", operator_classes(), ids=lambda kind: kind.__name__)
-def test_an_argument_takes_the_output_of_a_task_or_refuses_it_when_the_dag_is_parsed(kind: Any) -> None:
+def test_every_argument_accepts_the_output_of_a_task_or_refuses_it_at_parse_time(kind: Any) -> None:
     arguments = plain_arguments(kind)
     taken = set(kind.template_fields) | set(getattr(kind, "secret_fields", ())) | {"from_task"}
     with dag_of("secret_of_a_task") as dag:
@@ -201,7 +201,7 @@ def test_text_stays_text_under_native_rendering(hub: HubEmulator) -> None:
     assert (copy.variables["ONE"], copy.secrets) == ("1", {"TWO": "2"})
 
 
-def test_one_template_may_stand_for_all_variables_or_secrets(hub: HubEmulator) -> None:
+def test_one_template_may_return_all_variables_or_secrets(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     assert set(run_dag("text_of_structures").values()) == {"success"}
     copy = hub.space("acme/copy")

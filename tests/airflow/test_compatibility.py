@@ -176,7 +176,7 @@ def test_every_row_of_the_table_is_checked() -> None:
 
 
 @pytest.mark.parametrize("feature", PROBES)
-def test_the_cell_of_this_airflow_is_what_it_does(feature: str, hub: HubEmulator) -> None:
+def test_each_cell_of_the_table_is_true_on_this_airflow(feature: str, hub: HubEmulator) -> None:
     assert PROBES[feature](hub) == cells()[feature][column()]
 
 

@@ -19,7 +19,7 @@ def restarts(hub: HubEmulator) -> list[str]:
     )
 
 
-def test_a_retry_reports_what_both_tries_have_paused(hub: HubEmulator) -> None:
+def test_the_report_of_a_retry_contains_the_spaces_that_either_try_paused(hub: HubEmulator) -> None:
     for name in ("a", "b", "c"):
         hub.add_space(f"acme/{name}", hardware="t4-small")
     hub.add_space("acme/off", hardware="t4-small", stage="PAUSED")
@@ -35,7 +35,7 @@ def test_a_retry_reports_what_both_tries_have_paused(hub: HubEmulator) -> None:
         assert database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'").fetchall() == []
 
 
-def test_what_a_failed_pause_has_paused_comes_back(hub: HubEmulator) -> None:
+def test_spaces_that_a_failed_pause_task_paused_are_restarted(hub: HubEmulator) -> None:
     for name in ("a", "b"):
         hub.add_space(f"acme/{name}", hardware="t4-small")
     hub.faults.add(kind="status", status=403, path="/b/pause")

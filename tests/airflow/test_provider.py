@@ -11,7 +11,7 @@ from tests.airflow.everything import operator_classes
 
 
 @pytest.mark.parametrize("command", [["list"], ["get", "airflow-provider-hfspaces"]])
-def test_airflow_shows_the_provider_without_a_word_of_warning(command: list[str]) -> None:
+def test_airflow_lists_the_provider_without_warnings(command: list[str]) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "airflow", "providers", *command],
         capture_output=True,
@@ -26,7 +26,7 @@ def test_airflow_shows_the_provider_without_a_word_of_warning(command: list[str]
 
 
 @pytest.mark.parametrize("operator", operator_classes(), ids=lambda each: each.__name__)
-def test_no_operator_hides_a_private_name_of_airflows_own(operator: type) -> None:
+def test_no_operator_overrides_a_private_attribute_of_airflow(operator: type) -> None:
     own = [each for each in operator.__mro__ if each.__module__.startswith("airflow_provider_hfspaces")]
     airflows = {name for each in operator.__mro__ if each not in own for name in vars(each)}
     private = {name for each in own for name in vars(each) if name.startswith("_")}

@@ -13,7 +13,7 @@ from tests.conftest import HOME, TaskLog
 pytestmark = pytest.mark.usefixtures("no_variables")
 
 
-def test_a_retry_knows_what_the_first_try_found(hub: HubEmulator) -> None:
+def test_a_restore_after_a_retried_upgrade_uses_the_record_of_the_first_try(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper", hardware="cpu-upgrade", sleep_time=1200)
     space.fail_next_build("Job failed with exit code: 137")
     states = run(dag_file("retried_upgrade").dag)
@@ -24,7 +24,7 @@ def test_a_retry_knows_what_the_first_try_found(hub: HubEmulator) -> None:
         assert database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'").fetchall() == []
 
 
-def test_the_way_back_is_taken_after_skipped_work(hub: HubEmulator) -> None:
+def test_the_space_is_restored_after_skipped_work(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     states = run(dag_file("skipped_work").dag)
     assert (states["work"], states["restore"], states["dag"]) == ("skipped", "success", "success")
@@ -32,7 +32,7 @@ def test_the_way_back_is_taken_after_skipped_work(hub: HubEmulator) -> None:
     assert space.requested_hardware == "cpu-basic"
 
 
-def test_windows_mapped_over_spaces_each_put_their_own_back(hub: HubEmulator) -> None:
+def test_each_mapped_window_restores_its_own_space(hub: HubEmulator) -> None:
     a = hub.add_space("acme/a", hardware="cpu-upgrade", sleep_time=1200)
     b = hub.add_space("acme/b", stage="PAUSED")
     states = run(dag_file("mapped_windows").dag)
@@ -52,7 +52,7 @@ def test_windows_mapped_over_spaces_each_put_their_own_back(hub: HubEmulator) ->
     }
 
 
-def test_links_lead_to_the_space_that_each_task_was_about(hub: HubEmulator) -> None:
+def test_each_mapped_task_links_to_its_own_space(hub: HubEmulator) -> None:
     hub.add_space("acme/a")
     hub.add_space("acme/b")
     run(dag_file("mapped_windows").dag)
@@ -69,7 +69,7 @@ def test_links_lead_to_the_space_that_each_task_was_about(hub: HubEmulator) -> N
         assert f"{hub.url}/spaces/{space}?logs=container" in own["hf_space_logs_link"]
 
 
-def test_a_task_that_fails_before_it_has_a_link_logs_nothing_about_links(
+def test_a_task_that_fails_before_it_knows_its_space_logs_nothing_about_links(
     hub: HubEmulator, task_log: TaskLog
 ) -> None:
     assert run(dag_file("failed_start").dag)["pause"] == "failed"

@@ -49,9 +49,7 @@ def _is_mapped(task: Any) -> bool:
 
 
 @pytest.mark.parametrize("kind", operator_classes(), ids=lambda kind: kind.__name__)
-def test_an_operator_comes_back_with_its_fields_its_links_and_its_colour(
-    kind: Any, stored: dict[str, Any]
-) -> None:
+def test_a_deserialized_operator_has_its_fields_links_and_colour(kind: Any, stored: dict[str, Any]) -> None:
     task = _task(stored, kind, "plain")
     assert task.task_type == kind.__name__
     assert tuple(task.template_fields) == tuple(kind.template_fields)
@@ -68,7 +66,9 @@ def test_an_operator_comes_back_with_its_fields_its_links_and_its_colour(
     [kind for kind in operator_classes() if {"repo_id", "from_id"} & plain_arguments(kind).keys()],
     ids=lambda kind: kind.__name__,
 )
-def test_a_mapped_operator_comes_back_mapped_and_with_its_links(kind: Any, stored: dict[str, Any]) -> None:
+def test_a_deserialized_mapped_operator_is_mapped_and_has_its_links(
+    kind: Any, stored: dict[str, Any]
+) -> None:
     task = _task(stored, kind, "mapped")
     assert _is_mapped(task)
     assert tuple(task.template_fields) == tuple(kind.template_fields)
@@ -76,7 +76,7 @@ def test_a_mapped_operator_comes_back_mapped_and_with_its_links(kind: Any, store
 
 
 @pytest.mark.parametrize("kind", trigger_classes(), ids=lambda kind: kind.__name__)
-def test_a_trigger_comes_back_and_is_encrypted_meanwhile(kind: Any) -> None:
+def test_a_stored_trigger_is_encrypted_and_read_back_unchanged(kind: Any) -> None:
     from airflow.models.trigger import Trigger
 
     trigger = kind(**plain_arguments(kind))
@@ -89,7 +89,7 @@ def test_a_trigger_comes_back_and_is_encrypted_meanwhile(kind: Any) -> None:
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="watchers of assets are of Airflow 3")
-def test_a_watched_asset_comes_back_with_its_trigger() -> None:
+def test_a_deserialized_asset_has_its_watcher_and_trigger() -> None:
     from datetime import datetime
 
     from airflow.sdk import DAG, AssetWatcher
@@ -116,7 +116,7 @@ def test_a_watched_asset_comes_back_with_its_trigger() -> None:
 
 
 @pytest.mark.skipif(AIRFLOW_VERSION < (3, 3), reason="Airflow 3.3 carries arguments of triggers another way")
-def test_what_a_task_says_when_it_defers_is_plain_enough_for_the_wire() -> None:
+def test_the_arguments_of_every_trigger_survive_airflows_serialization() -> None:
     from airflow.sdk.serde import deserialize, serialize
 
     for kind in trigger_classes():

@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 
-def test_a_retry_knows_what_the_first_try_recorded_while_teams_are_turned_on(
+def test_with_multi_team_a_retry_reads_the_record_of_the_first_try(
     hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")

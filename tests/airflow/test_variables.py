@@ -25,7 +25,7 @@ def looked_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return log
 
 
-def test_a_window_without_trouble_looks_up_only_what_it_writes_and_every_backend_accepts_the_names(
+def test_a_successful_window_looks_up_only_variables_that_it_writes(
     hub: HubEmulator, looked_up: Path
 ) -> None:
     space = hub.add_space("acme/whisper")

@@ -33,7 +33,7 @@ def test_every_dag_is_parsed_within_airflows_own_time_limit(airflow: Deployment)
     assert "airflow_provider_hfspaces" in serialised
 
 
-def test_every_operator_works_where_tasks_have_no_database(
+def test_every_operator_works_without_access_to_the_database(
     hub: HubEmulator, airflow: Deployment, kind: str
 ) -> None:
     space = hub.add_space("acme/all")
@@ -73,7 +73,7 @@ def test_connections_come_from_the_environment_the_database_and_a_secrets_backen
     assert waited >= set(places)
 
 
-def test_a_wait_belongs_to_the_triggerers_of_its_queue(hub: HubEmulator, airflow: Deployment) -> None:
+def test_each_wait_runs_in_a_triggerer_of_its_queue(hub: HubEmulator, airflow: Deployment) -> None:
     if not airflow.has_queues:
         pytest.skip("triggerers have queues from Airflow 3.2 on, and here in one deployment of the two")
     hub.settings.change({"timings": {"build": 20}})
@@ -102,7 +102,7 @@ def test_a_dag_starts_when_its_space_fails(hub: HubEmulator, airflow: Deployment
     assert not airflow.states("on_other_error")
 
 
-def test_a_crowd_and_the_examples_live_through_the_death_of_each_part(
+def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     hub: HubEmulator, airflow: Deployment, kind: str
 ) -> None:
     size = airflow.crowd

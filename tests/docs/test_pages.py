@@ -38,7 +38,7 @@ def test_every_page_is_in_the_navigation_once() -> None:
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)
-def test_every_link_inside_leads_somewhere(path: Path) -> None:
+def test_every_internal_link_has_a_target(path: Path) -> None:
     for link in links(path):
         parts = urlsplit(link)
         if parts.scheme:
@@ -52,17 +52,17 @@ def test_every_link_inside_leads_somewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sync_docs.PAGES, ids=name)
-def test_the_code_and_the_parameters_on_a_page_are_those_of_the_package(path: Path) -> None:
+def test_the_generated_code_and_tables_of_a_page_are_up_to_date(path: Path) -> None:
     assert path.read_text("utf-8") == sync_docs.synced(path), "run 'make sync-docs'"
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)
-def test_a_page_needs_no_site_generator_to_be_read(path: Path) -> None:
+def test_a_page_is_readable_without_a_site_generator(path: Path) -> None:
     assert [kind for kind, _ in blocks(path) if kind.startswith("{")] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "example_dags").glob("*.py")), ids=name)
-def test_every_mark_in_an_example_is_closed_and_its_code_complete(path: Path) -> None:
+def test_every_marked_part_of_an_example_is_closed_and_complete(path: Path) -> None:
     text = path.read_text("utf-8")
     for mark in re.findall(r"# \[(?:START|END) (\w+)\]", text):
         compile(sync_docs.completed(text, sync_docs.part(text, mark)), name(path), "exec")
@@ -76,7 +76,7 @@ def test_every_python_block_compiles(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)
-def test_every_import_in_a_python_block_finds_what_it_names(path: Path) -> None:
+def test_every_name_that_a_python_block_imports_from_the_package_exists(path: Path) -> None:
     """Of this package; what others have differs from one Airflow to the next."""
     for kind, body in blocks(path):
         for node in ast.walk(ast.parse(body if kind == "python" else "")):
@@ -87,7 +87,7 @@ def test_every_import_in_a_python_block_finds_what_it_names(path: Path) -> None:
                 assert [each.name for each in node.names if not hasattr(module, each.name)] == []
 
 
-def test_every_error_on_the_troubleshooting_page_is_one_of_ours() -> None:
+def test_every_error_on_the_troubleshooting_page_exists_in_the_code() -> None:
     said = said_in_code()
     quoted = [
         line
@@ -99,7 +99,7 @@ def test_every_error_on_the_troubleshooting_page_is_one_of_ours() -> None:
     assert [text for text in quoted if not any(says(parts, text) for parts in said)] == []
 
 
-def test_what_the_code_does_not_say_would_be_found() -> None:
+def test_an_error_that_the_code_does_not_contain_is_detected() -> None:
     said = said_in_code()
     assert not any(says(parts, "There is no connection …: buy one.") for parts in said)
 
@@ -152,7 +152,7 @@ def operators() -> set[str]:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/operators.md"])
-def test_every_operator_and_notifier_is_told_of(page: str) -> None:
+def test_every_operator_and_notifier_is_documented(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     notifiers = {
         each.rpartition(".")[2] for each in airflow_provider_hfspaces.get_provider_info()["notifications"]
@@ -199,5 +199,5 @@ def test_the_calls_of_the_migration_page_exist_on_both_sides() -> None:
     assert {each for each in vars(HfApi) if "space" in each and not each.startswith("_")} - named == set()
 
 
-def test_readme_is_one_page() -> None:
+def test_the_readme_fits_on_one_page() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 160

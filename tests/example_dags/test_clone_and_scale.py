@@ -34,7 +34,7 @@ def all_log_files() -> str:
     return "\n".join(path.read_text(errors="replace") for path in HOME.rglob("*.log"))
 
 
-def test_the_copy_is_ready_and_asleep_and_its_secret_a_secret(
+def test_the_copy_is_configured_and_paused_and_its_secret_is_never_shown(
     hub: HubEmulator, openai: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     hub.add_space("acme/whisper")
@@ -58,7 +58,7 @@ def test_the_copy_is_ready_and_asleep_and_its_secret_a_secret(
     assert os.environ["AIRFLOW_CONN_OPENAI_DEFAULT"]
 
 
-def test_the_second_run_finds_the_copy_there(hub: HubEmulator, openai: None) -> None:
+def test_a_second_run_reuses_the_copy(hub: HubEmulator, openai: None) -> None:
     hub.add_space("acme/whisper")
     dag = dag_file("clone_and_scale").dag
     assert run(dag)["dag"] == "success"

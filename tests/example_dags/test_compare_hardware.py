@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("airflow_db")
 SPACE = "acme/whisper"
 
 
-def test_both_are_measured_and_the_space_is_put_back(hub: HubEmulator) -> None:
+def test_both_gpus_are_measured_and_the_space_is_restored(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=600000)
     states = run(dag_file("compare_hardware").dag)
     assert set(states.values()) == {"success"}
@@ -22,7 +22,7 @@ def test_both_are_measured_and_the_space_is_put_back(hub: HubEmulator) -> None:
     assert (space.stage, space.hardware, space.sleep_time) == ("RUNNING", "cpu-upgrade", 600000)
 
 
-def test_the_second_gpu_is_not_to_be_had(hub: HubEmulator) -> None:
+def test_the_space_is_restored_if_the_second_gpu_has_no_capacity(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     space.no_capacity("t4-medium")
     states = run(dag_file("compare_hardware").dag)

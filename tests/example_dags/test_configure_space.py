@@ -12,7 +12,9 @@ from tests.airflow_tools import dag_file, run
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
-def test_what_was_set_before_makes_no_difference(hub: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_outcome_does_not_depend_on_the_earlier_settings(
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = json.dumps({"conn_type": "http", "password": "sk-1a2b3c4d5e6f7a8b"})
     monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", said)
     space = hub.add_space(

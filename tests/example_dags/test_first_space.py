@@ -19,7 +19,7 @@ def _quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None))
 
 
-def test_goes_to_the_gpu_and_back(hub: HubEmulator) -> None:
+def test_the_space_moves_to_the_gpu_and_back(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     states = run(dag_file("first_space").dag)
     assert set(states.values()) == {"success"}

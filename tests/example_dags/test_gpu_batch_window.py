@@ -18,7 +18,7 @@ def ends_on_free_cpu(hub: HubEmulator) -> bool:
     return (space.stage, space.hardware) == ("RUNNING", "cpu-basic") and not hub.bill().running
 
 
-def test_all_goes_well(hub: HubEmulator) -> None:
+def test_the_space_returns_to_its_hardware_after_the_batch(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     states = run(dag_file("gpu_batch_window").dag, {"batch_size": 1})
     assert states == {
@@ -34,14 +34,14 @@ def test_all_goes_well(hub: HubEmulator) -> None:
     assert ends_on_free_cpu(hub)
 
 
-def test_the_batch_fails(hub: HubEmulator) -> None:
+def test_the_space_is_restored_after_a_failed_batch(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     states = run(dag_file("gpu_batch_window").dag, {"batch_size": None})
     assert (states["batch"], states["restore"], states["dag"]) == ("failed", "success", "failed")
     assert ends_on_free_cpu(hub)
 
 
-def test_the_upgrade_fails_half_way(hub: HubEmulator) -> None:
+def test_the_space_is_restored_after_a_failed_upgrade(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     space.fail_next_build("Job failed with exit code: 137")
     states = run(dag_file("gpu_batch_window").dag)
@@ -51,14 +51,14 @@ def test_the_upgrade_fails_half_way(hub: HubEmulator) -> None:
     assert ends_on_free_cpu(hub)
 
 
-def test_the_hub_has_no_such_gpu(hub: HubEmulator) -> None:
+def test_the_space_is_restored_if_the_gpu_has_no_capacity(hub: HubEmulator) -> None:
     hub.add_space(SPACE).no_capacity("t4-small")
     states = run(dag_file("gpu_batch_window").dag)
     assert (states["upgrade"], states["restore"], states["dag"]) == ("failed", "success", "failed")
     assert ends_on_free_cpu(hub)
 
 
-def test_the_gpu_is_too_expensive(hub: HubEmulator) -> None:
+def test_a_gpu_above_the_cost_limit_fails_the_run_and_changes_nothing(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     states = run(dag_file("gpu_batch_window").dag, {"hardware": "a100-large"})
     assert (states["upgrade"], states["restore"], states["dag"]) == ("failed", "success", "failed")

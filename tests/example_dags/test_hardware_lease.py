@@ -19,7 +19,7 @@ def _quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None))
 
 
-def test_each_space_works_on_the_gpu_and_is_as_it_was_after_it(hub: HubEmulator) -> None:
+def test_each_space_works_on_the_gpu_and_is_restored(hub: HubEmulator) -> None:
     hub.settings.change({"timings": {"build": 1, "start": 1}})
     whisper = hub.add_space("acme/whisper", hardware="cpu-upgrade", sleep_time=7200)
     diffusion = hub.add_space("acme/diffusion", stage="PAUSED")
@@ -33,7 +33,7 @@ def test_each_space_works_on_the_gpu_and_is_as_it_was_after_it(hub: HubEmulator)
     assert set(hub.bill().spaces["acme/diffusion"]) == {"t4-small"}
 
 
-def test_work_that_fails_on_one_space_fails_the_run_and_both_come_back(hub: HubEmulator) -> None:
+def test_work_that_fails_on_one_space_fails_the_run_and_both_spaces_are_restored(hub: HubEmulator) -> None:
     hub.settings.change({"timings": {"build": 1, "start": 1}})
     whisper = hub.add_space("acme/whisper")
     diffusion = hub.add_space("acme/diffusion")

@@ -11,7 +11,7 @@ from tests.airflow_tools import dag_file, run
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
-def test_there_and_back(hub: HubEmulator) -> None:
+def test_the_space_moves_to_a_bucket_and_back_to_storage(hub: HubEmulator) -> None:
     hub.settings.storage = "works"
     space = hub.add_space("acme/whisper", hardware="cpu-upgrade")
     HfSpacesHook().request_storage("acme/whisper", "small")
@@ -22,7 +22,7 @@ def test_there_and_back(hub: HubEmulator) -> None:
     assert (space.storage, len(space.volumes)) == ("small", 0)
 
 
-def test_where_the_tiers_are_retired_the_volumes_stay_mounted(hub: HubEmulator) -> None:
+def test_the_volumes_stay_mounted_if_the_hub_has_retired_the_tiers(hub: HubEmulator) -> None:
     bucket = {"type": "bucket", "source": "acme/whisper-data", "mount_path": "/data"}
     space = hub.add_space("acme/whisper", hardware="cpu-upgrade", volumes=[bucket])
     states = run(dag_file("leave_storage").come_back)

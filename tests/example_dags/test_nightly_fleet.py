@@ -57,7 +57,9 @@ def test_paid_spaces_are_paused_at_night_and_restarted_in_the_morning(
     assert posts(hub) == sent
 
 
-def test_the_next_morning_restarts_what_a_missed_one_did_not(hub: HubEmulator, page: dict[str, str]) -> None:
+def test_the_next_morning_restarts_spaces_that_a_missed_morning_did_not(
+    hub: HubEmulator, page: dict[str, str]
+) -> None:
     first = hub.add_space("acme/first", hardware="t4-small")
     module = dag_file("nightly_fleet")
     assert run(module.evening)["dag"] == "success"

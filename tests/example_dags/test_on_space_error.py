@@ -69,7 +69,7 @@ def test_an_error_long_after_the_last_one_is_restarted_again(hub: HubEmulator) -
     assert (space.stage, restarts(hub)) == ("RUNNING", 1)
 
 
-def test_a_restart_that_fails_fails_the_run_and_is_not_tried_again(hub: HubEmulator) -> None:
+def test_a_failed_restart_fails_the_run_and_is_not_retried(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     space.crash("Exit code: 137")
     space.fail_next_build("Job failed with exit code: 1")

@@ -49,7 +49,7 @@ def with_client(use: Callable[[AsyncHubClient], Coroutine[Any, Any, Any]], url: 
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
-def test_sends_the_same_bytes(call: calls.Call[Any]) -> None:
+def test_both_clients_send_identical_requests(call: calls.Call[Any]) -> None:
     answer = Say(body={**RUNTIME, "id": SPACE, "url": "https://huggingface.co/spaces/acme/copy"})
     if call.method == "DELETE":
         answer = Say(body={})
@@ -65,7 +65,7 @@ def test_sends_the_same_bytes(call: calls.Call[Any]) -> None:
 
 
 @pytest.mark.parametrize("say", [Say(503), Say(502), RESET, CUT, Say(500)], ids=str)
-def test_tries_again_where_that_is_harmless(say: Any) -> None:
+def test_after_a_lost_answer_a_safe_call_is_retried(say: Any) -> None:
     with StubHub(say, otherwise=Say(body=RUNTIME)) as stub:
         runtime = with_client(lambda client: client.send(calls.get_runtime(SPACE)), stub.url)
         assert (runtime.stage, len(stub.seen)) == ("RUNNING", 2)
@@ -109,7 +109,7 @@ def test_a_refused_connection_is_tried_again_and_changes_nothing() -> None:
     assert caught.value.tries > 1
 
 
-def test_what_needs_a_token_is_not_sent_without_one() -> None:
+def test_a_call_that_needs_a_token_is_not_sent_without_one() -> None:
     with StubHub() as stub:
         with pytest.raises(HubAuthError):
             with_client(lambda client: client.send(calls.pause(SPACE)), stub.url, token=None)
@@ -129,7 +129,7 @@ def test_a_redirect_is_followed_on_the_same_host_only() -> None:
         assert other.seen == []
 
 
-def test_pages_and_logs_of_an_emulated_hub(hub: HubEmulator) -> None:
+def test_pages_and_logs_are_read_from_an_emulated_hub(hub: HubEmulator) -> None:
     hub.settings.logs_end = "at_once"
     for number in range(7):
         hub.add_space(f"acme/s{number}")

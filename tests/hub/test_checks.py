@@ -31,7 +31,7 @@ SPACE = "acme/whisper"
         "https://hub.acme.test/mirror/spaces/acme/whisper",
     ],
 )
-def test_a_space_is_understood_however_it_is_given(given: str) -> None:
+def test_a_repo_id_may_be_a_name_an_address_or_a_url(given: str) -> None:
     endpoint = "https://hub.acme.test" + ("/mirror" if "mirror" in given else "")
     assert checks.checked_repo_id(given, endpoint=endpoint) == SPACE
 
@@ -93,7 +93,7 @@ def flavor(name: str, micro: int) -> HardwareFlavor:
 OFFERED = [flavor("cpu-basic", 0), flavor("t4-small", 6667), flavor("b300x1", 100000)]
 
 
-def test_an_unknown_flavor_names_the_nearest_and_what_there_is_with_prices() -> None:
+def test_an_unknown_flavor_is_refused_with_the_nearest_name_and_all_prices() -> None:
     with pytest.raises(checks.InvalidHardware) as refusal:
         calls.request_hardware(SPACE, "t4_smal", offered=OFFERED)
     said = str(refusal.value)
@@ -122,13 +122,13 @@ def test_a_flavor_that_the_hub_offers_is_accepted_though_this_version_does_not_k
 
 
 @pytest.mark.parametrize("hardware", ["", "T4-SMALL", None, 4, "t4 small"])
-def test_what_is_no_flavor_is_refused(hardware: Any) -> None:
+def test_a_flavor_that_is_not_valid_is_refused(hardware: Any) -> None:
     with pytest.raises(checks.InvalidHardware):
         calls.request_hardware(SPACE, hardware)
 
 
 @pytest.mark.parametrize("key", ["", None, "1A", "A-B", "A B", "Ä"])
-def test_what_is_no_key_is_refused(key: Any) -> None:
+def test_a_key_that_is_not_valid_is_refused(key: Any) -> None:
     for refuse in (
         lambda: calls.add_secret(SPACE, key, "v"),
         lambda: calls.delete_secret(SPACE, key),
@@ -140,7 +140,7 @@ def test_what_is_no_key_is_refused(key: Any) -> None:
             refuse()
 
 
-def test_a_value_that_is_no_string_is_refused_without_being_shown() -> None:
+def test_a_value_that_is_not_a_string_is_refused_without_being_shown() -> None:
     with pytest.raises(checks.InvalidInput, match="is a string; got int") as refusal:
         calls.add_secret(SPACE, "KEY", 918273)  # type: ignore[arg-type]
     assert "918273" not in str(refusal.value)
@@ -156,23 +156,23 @@ def test_a_value_that_is_no_string_is_refused_without_being_shown() -> None:
         ("a/b", "volume"),
     ],
 )
-def test_what_is_no_volume_is_refused(volume: Any, said: str) -> None:
+def test_a_volume_that_is_not_valid_is_refused(volume: Any, said: str) -> None:
     with pytest.raises(checks.InvalidVolume, match=said):
         calls.set_volumes(SPACE, [volume])
 
 
-def test_no_volumes_at_all_are_deleted_not_set() -> None:
+def test_an_empty_list_of_volumes_is_refused_with_the_call_that_deletes_them() -> None:
     with pytest.raises(checks.InvalidVolume, match="delete"):
         calls.set_volumes(SPACE, [])
 
 
 @pytest.mark.parametrize("replicas", [0, -1, 1.5, "2", True])
-def test_what_is_no_number_of_replicas_is_refused(replicas: Any) -> None:
+def test_a_number_of_replicas_that_is_not_valid_is_refused(replicas: Any) -> None:
     with pytest.raises(checks.InvalidNumber):
         calls.set_replicas(SPACE, replicas)
 
 
-def test_storage_has_three_tiers() -> None:
+def test_an_unknown_storage_tier_is_refused_with_the_three_tiers() -> None:
     with pytest.raises(checks.InvalidStorage, match="small, medium, large"):
         calls.request_storage(SPACE, "huge")
 
@@ -191,7 +191,7 @@ def test_storage_has_three_tiers() -> None:
         ("https://hugging face.co", "a character that is not allowed"),
     ],
 )
-def test_an_endpoint_that_would_leak_or_is_none_is_refused(endpoint: str, said: str) -> None:
+def test_an_endpoint_that_leaks_a_token_or_is_not_valid_is_refused(endpoint: str, said: str) -> None:
     with pytest.raises(checks.InvalidEndpoint, match=said) as refusal:
         HubClient("hf_token", endpoint)
     assert "secret" not in str(refusal.value)
@@ -212,7 +212,7 @@ def test_an_invalid_owner_is_rejected(owner: Any) -> None:
         calls.get_billing_usage(organization=owner) if owner is not None else checks.checked_owner(owner)
 
 
-def test_one_name_is_not_taken_for_its_letters() -> None:
+def test_a_single_name_is_not_split_into_letters() -> None:
     assert calls.get_space(SPACE, expand="runtime").query == (("expand", "runtime"),)
     assert calls.list_spaces(expand="runtime", filter="gradio").query == (
         ("filter", "gradio"),

@@ -121,7 +121,7 @@ def test_a_build_costs_nothing_now_and_the_price_of_its_hardware_when_done(
     assert fleet.total.starting == (now == 0 and when_started != 0)
 
 
-def test_a_fleet_that_builds_says_what_it_costs_when_the_builds_are_done() -> None:
+def test_the_cost_of_a_fleet_includes_what_its_builds_will_cost_when_done() -> None:
     fleet = FleetCost.from_spaces(
         [("acme/a", runtime()), ("acme/b", runtime("BUILDING", "a10g-large"))], PRICES
     )
@@ -145,13 +145,15 @@ def test_a_space_that_changes_hardware_costs_the_old_price_until_then() -> None:
     ("seconds", "cost", "saved"),
     [(0, 0, 0), (-5, 0, 0), (1, 0.01, 0), (60, 0.01, 0.01), (61, 0.02, 0.01), (39_600, 6.6, 6.6)],
 )
-def test_begun_minutes_cost_and_whole_minutes_are_saved(seconds: float, cost: float, saved: float) -> None:
+def test_costs_count_begun_minutes_and_savings_count_whole_minutes(
+    seconds: float, cost: float, saved: float
+) -> None:
     assert (cost_of(0.6, seconds), saved_by_pause(0.6, seconds)) == (cost, saved)
 
 
 @pytest.mark.parametrize("seconds", [1, 60, 61, 3601])
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_a_lease_costs_what_the_hub_bills_for_it(hub: HubEmulator, seconds: int, replicas: int) -> None:
+def test_the_estimate_for_a_lease_equals_the_hubs_bill(hub: HubEmulator, seconds: int, replicas: int) -> None:
     hub.add_space(SPACE, hardware="t4-small", replicas=replicas)
     hub.advance(seconds)
     hook = HfSpacesHook()
@@ -179,7 +181,7 @@ def test_a_pause_saves_at_most_the_difference_in_the_bill(hub: HubEmulator) -> N
     assert 4.4 <= short <= 4.4 + 0.4 / 60 * 5
 
 
-def test_a_fleet_is_added_up_by_hardware_and_stage() -> None:
+def test_the_costs_of_a_fleet_are_added_up_by_hardware_and_stage() -> None:
     fleet = FleetCost.from_spaces(
         [
             ("acme/a", runtime()),

@@ -86,7 +86,7 @@ class TestMove:
         on(hub, run)(plan_move(DesiredState(SPACE, "t4-small", sleep_time=3600)))
         assert changes(hub) == [("hardware", {"flavor": "t4-small", "sleepTimeSeconds": 3600})]
 
-    def test_sends_nothing_for_what_is_as_desired(self, hub: HubEmulator, run: Executor) -> None:
+    def test_sends_nothing_if_the_space_is_as_desired(self, hub: HubEmulator, run: Executor) -> None:
         hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
         on(hub, run)(plan_move(DesiredState(SPACE, "t4-small", 3600, 1, Activity.RUNNING)))
         assert changes(hub) == []
@@ -136,7 +136,7 @@ class TestLostAnswers:
         assert (space.requested_hardware, space.sleep_time) == ("t4-small", 3600)
         assert run.delays == ([0.0] if took_effect else [0.0, 1.0, 2.0, 4.0])
 
-    def test_a_request_that_shows_late_is_not_sent_again(self, run: Executor) -> None:
+    def test_a_request_that_the_hub_reports_late_is_not_sent_again(self, run: Executor) -> None:
         script = [reported(), RESET, reported(), reported()]
         with StubHub(*script, otherwise=reported(requested="t4-small")) as stub:
             run(plan_move(DesiredState(SPACE, "t4-small")), stub.url)
@@ -233,7 +233,7 @@ class TestRestore:
         with pytest.raises(RestoreRejected, match="rejected cpu-upgrade and cpu-basic"):
             on(hub, run)(plan_restore(DesiredState(SPACE, "cpu-upgrade")))
 
-    def test_a_failure_that_may_pass_pauses_only_on_the_last_try(
+    def test_a_transient_error_pauses_the_space_only_on_the_last_try(
         self, hub: HubEmulator, run: Executor
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
@@ -305,7 +305,7 @@ class TestSnapshot:
             SpaceSnapshot.from_dict(payload)
 
     @pytest.mark.parametrize("payload", [None, "cpu-basic", [], 3])
-    def test_what_is_not_a_mapping_is_refused(self, payload: Any) -> None:
+    def test_a_record_that_is_not_a_mapping_is_refused(self, payload: Any) -> None:
         with pytest.raises(InvalidInput, match="is a mapping"):
             SpaceSnapshot.from_dict(payload)
 

@@ -111,13 +111,13 @@ def test_both_clients_go_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> N
     assert paths == {"http://hub.acme.test/api/spaces/acme/a/runtime"}
 
 
-def test_a_proxy_that_nobody_answers_at_is_no_answer_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_proxy_is_reported_as_an_unavailable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     with pytest.raises(HubUnavailable, match="Nothing was changed"):
         HubClient(TOKEN, HUB, retry=RetryPolicy(total=0)).send(calls.pause("acme/a"))
 
 
-def test_the_first_bundle_of_certificates_that_exists_counts(
+def test_the_first_bundle_of_certificates_that_exists_is_used(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "bundle.pem"

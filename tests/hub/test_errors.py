@@ -115,7 +115,7 @@ def refusal(status: int, error: str, **headers: str) -> Say:
         ),
     ],
 )
-def test_a_kind_for_each_refusal(
+def test_each_error_response_has_its_own_exception(
     call: calls.Call[Any], say: Say, kind: type[errors.HubError], said: str, permanent: bool
 ) -> None:
     error = failing(call, say)
@@ -137,14 +137,14 @@ def test_without_a_token_a_401_does_not_claim_that_the_space_is_missing() -> Non
 
 
 @pytest.mark.parametrize("call", [REQUEST, calls.whoami(), calls.get_secrets(SPACE), calls.get_logs(SPACE)])
-def test_what_needs_a_token_is_not_sent_without_one(call: calls.Call[Any]) -> None:
+def test_a_call_that_needs_a_token_is_not_sent_without_one(call: calls.Call[Any]) -> None:
     with StubHub() as stub, HubClient(None, stub.url) as client:
         with pytest.raises(errors.HubAuthError, match="needs a token, and there is none"):
             client.send(call) if call.answer != "events" else list(client.lines(call))
         assert stub.seen == []
 
 
-def test_the_hubs_words_its_request_id_and_the_number_of_tries_are_told() -> None:
+def test_an_error_contains_the_hubs_message_the_request_id_and_the_number_of_tries() -> None:
     say = Say(
         403,
         {"error": ["Only the owner", "of a Space can pause it"]},
@@ -182,7 +182,7 @@ def test_no_error_holds_a_token_or_a_secret(say: Say) -> None:
 
 
 @pytest.mark.parametrize("secret", ['say "s3cr3t"\nline two', "p@ss w/ord+", "schlüssel-größe", "it's\\back"])
-def test_a_secret_is_taken_out_in_whatever_form_it_is_echoed(secret: str) -> None:
+def test_a_secret_is_masked_in_every_form_in_which_the_hub_echoes_it(secret: str) -> None:
     call = calls.add_secret(SPACE, "KEY", secret)
     echoes = [
         secret,
@@ -200,13 +200,13 @@ def test_a_secret_is_taken_out_in_whatever_form_it_is_echoed(secret: str) -> Non
         assert "***" in said
 
 
-def test_neither_a_client_nor_a_call_shows_what_it_holds() -> None:
+def test_clients_and_calls_do_not_show_their_secrets() -> None:
     assert TOKEN not in repr(HubClient(TOKEN))
     assert "s3cr3t" not in repr(calls.add_secret(SPACE, "KEY", "s3cr3t"))
     assert "s3cr3t" not in repr(calls.duplicate(SPACE, "a/b", secrets={"KEY": "s3cr3t"}))
 
 
-def test_whether_it_may_have_taken_effect_is_known() -> None:
+def test_an_error_says_whether_the_request_may_have_taken_effect() -> None:
     assert failing(REQUEST, refusal(500, "Oops")).outcome_unknown
     assert failing(REQUEST, CUT).outcome_unknown
     assert failing(REQUEST, Say(200, "<html>")).outcome_unknown
@@ -214,7 +214,7 @@ def test_whether_it_may_have_taken_effect_is_known() -> None:
     assert not failing(calls.get_runtime(SPACE), CUT).outcome_unknown
 
 
-def test_an_error_survives_another_process() -> None:
+def test_an_error_survives_pickling() -> None:
     error = failing(REQUEST, refusal(403, "No", X_Request_Id="r1"))
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
@@ -222,7 +222,7 @@ def test_an_error_survives_another_process() -> None:
     assert again.request_id == "r1"
 
 
-def test_a_runtime_that_is_fine_is_no_error() -> None:
+def test_a_successful_answer_raises_no_error() -> None:
     with StubHub(otherwise=Say(body=RUNTIME)) as stub, HubClient(TOKEN, stub.url) as client:
         assert client.send(REQUEST).stage == "RUNNING"
 
@@ -283,7 +283,7 @@ def test_tokens_of_others_are_masked_in_runtimes_and_logs(text: str, masked: str
         assert client.send(calls.get_runtime(SPACE)).error_message == masked
 
 
-def test_every_error_survives_its_way_through_json() -> None:
+def test_every_error_survives_json() -> None:
     kinds = [getattr(errors, name) for name in errors.__all__ if isinstance(getattr(errors, name), type)]
     assert len(kinds) > 20
     for kind in kinds:
@@ -297,7 +297,7 @@ def test_every_error_survives_its_way_through_json() -> None:
         assert getattr(again, "permanent", None) == getattr(error, "permanent", None)
 
 
-def test_an_error_that_this_process_does_not_know_becomes_the_nearest_one_that_it_knows() -> None:
+def test_an_unknown_error_becomes_its_nearest_known_base() -> None:
     payload = errors.error_to_dict(errors.InvalidEndpoint("No host."))
     again = errors.error_from_dict({**payload, "kind": "InvalidElsewhere"})
     assert (type(again), str(again)) == (errors.InvalidInput, "No host.")
@@ -305,7 +305,7 @@ def test_an_error_that_this_process_does_not_know_becomes_the_nearest_one_that_i
     assert (type(alone), str(alone), alone.tries) == (errors.HubError, "What?", 1)  # type: ignore[attr-defined]
 
 
-def test_an_invalid_connection_survives_its_way_through_json() -> None:
+def test_an_invalid_connection_survives_json() -> None:
     from airflow_provider_hfspaces.hooks.connection import InvalidConnection
 
     error = InvalidConnection("There is no connection 'hf_gone'.")

@@ -102,7 +102,7 @@ def test_each_item_ends_with_a_result_or_its_error() -> None:
     assert [str(each.error) for each in done if each.error] == ["three"]
 
 
-def test_an_item_that_the_rate_limit_refuses_is_tried_again() -> None:
+def test_an_item_that_the_rate_limit_refuses_is_retried() -> None:
     refusals = [2]
 
     def act(number: int) -> int:
@@ -156,7 +156,7 @@ def test_items_that_waited_long_are_prepared_again() -> None:
     assert prepared == [[0, 1, 2, 3], [2, 3]]
 
 
-def test_a_stopped_queue_yields_what_is_under_way_and_starts_nothing_else() -> None:
+def test_a_stopped_queue_yields_the_items_in_progress_and_starts_no_others() -> None:
     stop, begun = threading.Event(), []
 
     def act(number: int) -> int:

@@ -200,7 +200,7 @@ def test_a_proxys_page_is_never_the_hubs_final_word(use: Any, status: int, call:
     assert caught.value.status == status
 
 
-def test_a_proxys_refusal_is_tried_a_few_times_where_that_is_harmless() -> None:
+def test_a_proxys_error_is_retried_a_few_times_for_safe_calls() -> None:
     page = Say(403, PAGE, {"Content-Type": "text/html"})
     with (
         StubHub(page, page, otherwise=Say(body=RUNTIME)) as stub,
@@ -239,7 +239,7 @@ class TestLimits:
             assert stub.seen[0].headers["accept-encoding"] == "gzip"
 
     @BOTH
-    def test_an_answer_that_drips_ends_with_its_time(self, use: Any) -> None:
+    def test_an_answer_that_arrives_too_slowly_times_out(self, use: Any) -> None:
         ticks = iter(range(0, 10_000_000, 2))
         with (
             StubHub(otherwise=Say(body="x" * 90_000)) as stub,
@@ -253,7 +253,7 @@ class TestLimits:
             )
 
     @BOTH
-    def test_a_next_page_that_leads_back_is_followed_no_further(self, use: Any) -> None:
+    def test_a_next_page_that_leads_back_is_an_error(self, use: Any) -> None:
         link = {"Link": '</api/spaces?author=acme>; rel="next"'}
         with StubHub(otherwise=Say(body=[], headers=link)) as stub:
             with pytest.raises(HubProtocolError, match="leads back"):
@@ -261,7 +261,7 @@ class TestLimits:
             assert len(stub.seen) == 1
 
     @BOTH
-    def test_pages_and_entries_are_bounded(self, use: Any) -> None:
+    def test_the_numbers_of_pages_and_entries_are_limited(self, use: Any) -> None:
         with StubHub() as stub:
             stub.script = [
                 Say(body=[], headers={"Link": f'</api/spaces?cursor={number}>; rel="next"'})
@@ -277,11 +277,11 @@ class TestLimits:
     @pytest.mark.parametrize(
         "options", [{"max_bytes": 0}, {"max_seconds": -1}, {"max_pages": "3"}, {"max_line": True}]
     )
-    def test_a_limit_is_a_number_above_0(self, options: Any) -> None:
+    def test_a_limit_must_be_a_number_above_0(self, options: Any) -> None:
         with pytest.raises(InvalidNumber, match=next(iter(options))):
             AnswerLimits(**options)
 
-    def test_a_log_is_bounded_too(self) -> None:
+    def test_the_length_of_a_log_is_limited(self) -> None:
         stream = Say(body="data: " + "x" * 200_000, headers={"Content-Type": "text/event-stream"})
         with (
             StubHub(otherwise=stream) as stub,

@@ -28,7 +28,7 @@ FULL = {
 }
 
 
-def test_a_full_runtime() -> None:
+def test_all_fields_of_a_runtime_are_read() -> None:
     runtime = SpaceRuntime.from_payload(FULL)
     assert runtime.stage == SpaceStage.RUNNING == "RUNNING"
     assert (runtime.hardware, runtime.requested_hardware) == ("t4-small", "t4-small")
@@ -50,7 +50,7 @@ def test_a_runtime_needs_nothing_but_a_stage_and_keeps_an_unknown_one() -> None:
     assert not runtime.is_billed
 
 
-def test_a_static_space_runs_on_nothing() -> None:
+def test_a_static_space_has_no_hardware() -> None:
     static = SpaceRuntime.from_payload(
         {"stage": "RUNNING", "hardware": {"current": None, "requested": None}, "storage": None}
     )
@@ -59,7 +59,7 @@ def test_a_static_space_runs_on_nothing() -> None:
 
 
 @pytest.mark.parametrize("never", [{}, {"gcTimeout": None}, {"gcTimeout": -1}])
-def test_no_sleep_time_is_never(never: dict[str, int | None]) -> None:
+def test_a_missing_sleep_time_means_never(never: dict[str, int | None]) -> None:
     assert SpaceRuntime.from_payload({"stage": "RUNNING", **never}).sleep_time is None
 
 
@@ -79,7 +79,9 @@ def test_no_sleep_time_is_never(never: dict[str, int | None]) -> None:
         ("RUNNING", "tomorrows-gpu", "tomorrows-gpu", True),
     ],
 )
-def test_what_is_billed(stage: str, current: str | None, requested: str, billed: bool) -> None:
+def test_paid_hardware_is_billed_while_it_starts_or_runs(
+    stage: str, current: str | None, requested: str, billed: bool
+) -> None:
     runtime = SpaceRuntime.from_payload(
         {"stage": stage, "hardware": {"current": current, "requested": requested}}
     )
@@ -129,7 +131,7 @@ def test_a_missing_price_is_not_taken_for_nothing() -> None:
         ({"gcTimeout": -1}, {"sleep_time": None}),
     ],
 )
-def test_an_oddity_at_the_side_does_not_hide_the_state(odd: Any, expected: Any) -> None:
+def test_an_unreadable_minor_field_does_not_hide_the_state(odd: Any, expected: Any) -> None:
     payload = {"stage": "RUNNING", "hardware": {"current": "t4-small", "requested": "t4-small"}, **odd}
     told = SpaceRuntime.from_payload(payload).to_dict()
     assert told["hardware"] == "t4-small"
@@ -147,7 +149,7 @@ def test_an_oddity_at_the_side_does_not_hide_the_state(odd: Any, expected: Any) 
         {"stage": "RUNNING", "gcTimeout": []},
     ],
 )
-def test_nothing_is_guessed_about_stage_hardware_and_sleep_time(payload: Any) -> None:
+def test_an_unreadable_stage_hardware_or_sleep_time_is_an_error(payload: Any) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         SpaceRuntime.from_payload(payload)
 
@@ -161,7 +163,7 @@ def test_nothing_is_guessed_about_stage_hardware_and_sleep_time(payload: Any) ->
         ({"stage": "BUILDING", "hardware": {"current": None, "requested": None}}, False),
     ],
 )
-def test_only_hardware_that_is_said_to_be_none_makes_a_space_static(payload: Any, static: bool) -> None:
+def test_only_an_explicit_null_hardware_makes_a_space_static(payload: Any, static: bool) -> None:
     assert SpaceRuntime.from_payload(payload).is_static is static
 
 
@@ -169,7 +171,7 @@ def test_a_variable_without_a_value_is_empty() -> None:
     assert SpaceVariable.from_payload("A", {"value": None}).value == ""
 
 
-def test_whoami_of_a_fine_grained_token() -> None:
+def test_whoami_reads_the_permissions_of_a_fine_grained_token() -> None:
     me = WhoAmI.from_payload(
         {
             "name": "alice",

@@ -166,7 +166,7 @@ def sent_by_official_client(ask: Callable[[HfApi], Any], answer: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_says_what_the_official_client_says(name: str) -> None:
+def test_each_call_sends_the_request_of_the_official_client(name: str) -> None:
     answer, call, ask = PAIRS[name]
     ours, theirs = sent_by_us(call, answer), sent_by_official_client(ask, answer)
     assert [seen.content for seen in ours] == [seen.content for seen in theirs]
@@ -214,7 +214,7 @@ def test_reads_logs_like_the_official_client() -> None:
         (calls.get_logs(SPACE, lines=5), ("GET", "/logs/run?tail=5", None)),
     ],
 )
-def test_says_what_the_official_client_no_longer_or_never_said(
+def test_calls_that_the_official_client_lacks_send_the_documented_requests(
     call: calls.Call[Any], expected: tuple[str, str, Any]
 ) -> None:
     """Storage as huggingface_hub 1.10, the last one that had it; replicas and tail as documented."""
@@ -228,13 +228,13 @@ def test_says_what_the_official_client_no_longer_or_never_said(
     assert [seen.content for seen in stub.seen] == [(method, f"/api/spaces/{SPACE}{suffix}", body)]
 
 
-def test_a_storage_tier_is_copied_as_clients_said_it() -> None:
+def test_a_copy_requests_a_storage_tier_as_older_official_clients_did() -> None:
     (seen,) = sent_by_us(calls.duplicate(SPACE, "alice/copy", storage="large"), DUPLICATED)
     assert seen.json == {"repository": "alice/copy", "visibility": "private", "storageTier": "large"}
 
 
 @pytest.mark.parametrize("organization", [None, "acme"])
-def test_asks_for_billing_where_the_hub_documents_it(organization: str | None) -> None:
+def test_billing_is_read_from_the_documented_endpoint(organization: str | None) -> None:
     (seen,) = sent_by_us(calls.get_billing_usage(organization=organization), {"usage": {}, "period": {}})
     owner = f"organizations/{organization}" if organization else "settings"
     assert seen.content == ("GET", f"/api/{owner}/billing/usage", None)

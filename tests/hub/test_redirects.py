@@ -74,7 +74,7 @@ def test_a_loop_of_redirects_ends() -> None:
         assert len(stub.seen) == 6
 
 
-def test_the_next_page_is_asked_for_on_the_same_host_only() -> None:
+def test_the_next_page_is_requested_from_the_same_host_only() -> None:
     with StubHub() as stub:
         stub.script = [
             Say(body=[{"id": "acme/a"}], headers={"Link": f'<{stub.url}/api/spaces?cursor=2>; rel="next"'}),

@@ -37,7 +37,7 @@ def test_a_refused_restart_says_why_and_is_sent_three_times(hub: HubEmulator, cl
     assert requests(hub, "/runtime") == 1
 
 
-def test_without_a_reason_it_is_sent_five_times_while_the_hub_is_up(
+def test_an_action_refused_without_a_reason_is_sent_five_times_while_the_hub_is_up(
     hub: HubEmulator, client: HubClient
 ) -> None:
     hub.add_space(SPACE, stage="PAUSED")
@@ -47,7 +47,7 @@ def test_without_a_reason_it_is_sent_five_times_while_the_hub_is_up(
     assert requests(hub, "/restart") == 5
 
 
-def test_while_the_hub_is_down_an_action_is_tried_as_long_as_the_policy_says(
+def test_an_action_is_retried_as_long_as_the_policy_allows_while_the_hub_is_down(
     hub: HubEmulator, client: HubClient
 ) -> None:
     hub.add_space(SPACE, stage="PAUSED")
@@ -57,7 +57,7 @@ def test_while_the_hub_is_down_an_action_is_tried_as_long_as_the_policy_says(
     assert requests(hub, "/restart") > 8
 
 
-def test_a_refusal_that_passes_is_tried_again(hub: HubEmulator, client: HubClient) -> None:
+def test_a_temporary_refusal_is_retried(hub: HubEmulator, client: HubClient) -> None:
     space = hub.add_space(SPACE, stage="PAUSED")
     hub.faults.add(kind="status", path="/restart", status=503, message="Something went wrong", times=2)
     client.send(calls.restart(SPACE))

@@ -85,7 +85,7 @@ def name(value: Any) -> str:
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 @pytest.mark.parametrize("call", [*READS, *REPEATABLE, *NEVER_REPEATED], ids=name)
-def test_a_gateways_error_is_tried_again_for_every_call(
+def test_a_gateway_error_is_retried_for_every_call(
     call: calls.Call[Any], status: int, sleeper: Sleeper
 ) -> None:
     result, requests = outcome(call, Say(status), Say(status))
@@ -96,7 +96,7 @@ def test_a_gateways_error_is_tried_again_for_every_call(
 
 @pytest.mark.parametrize("lost", [RESET, CUT, Say(500)], ids=["reset", "cut off", "500"])
 @pytest.mark.parametrize("call", [*READS, *REPEATABLE], ids=name)
-def test_a_lost_answer_is_asked_for_again_where_that_is_harmless(
+def test_after_a_lost_answer_a_safe_call_is_retried(
     call: calls.Call[Any], lost: Say | str, sleeper: Sleeper
 ) -> None:
     result, requests = outcome(call, lost)
@@ -118,7 +118,7 @@ def test_a_lost_answer_is_never_asked_for_again_where_that_does_harm(
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 410, 422])
 @pytest.mark.parametrize("call", [*READS, *REPEATABLE], ids=name)
-def test_a_refusal_is_never_tried_again(call: calls.Call[Any], status: int, sleeper: Sleeper) -> None:
+def test_a_refusal_is_never_retried(call: calls.Call[Any], status: int, sleeper: Sleeper) -> None:
     result, requests = outcome(call, Say(status, {"error": "no"}))
     assert isinstance(result, errors.HubError)
     assert requests == 1
@@ -131,7 +131,7 @@ def test_a_malformed_success_is_not_sent_again(body: str, sleeper: Sleeper) -> N
     assert requests == 1
 
 
-def test_no_connection_is_tried_again_for_every_call(sleeper: Sleeper) -> None:
+def test_a_connection_error_is_retried_for_every_call(sleeper: Sleeper) -> None:
     with StubHub() as stub:
         url = stub.url
     client = HubClient(TOKEN, url, retry=RetryPolicy(total=30))
@@ -142,7 +142,7 @@ def test_no_connection_is_tried_again_for_every_call(sleeper: Sleeper) -> None:
     assert f"{caught.value.tries} tries" in str(caught.value)
 
 
-def test_an_unknown_host_is_tried_again(sleeper: Sleeper) -> None:
+def test_an_unknown_host_is_retried(sleeper: Sleeper) -> None:
     client = HubClient(TOKEN, "https://no-such-hub.invalid", retry=RetryPolicy(total=5))
     with pytest.raises(errors.HubUnavailable) as caught:
         client.send(calls.restart(SPACE))
@@ -196,7 +196,7 @@ def self_signed(folder: Path) -> Path:
     return pem
 
 
-def test_a_silent_hub_is_waited_for_as_long_as_the_timeout_says() -> None:
+def test_a_hub_that_does_not_answer_is_given_up_after_the_timeout() -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -208,7 +208,7 @@ def test_a_silent_hub_is_waited_for_as_long_as_the_timeout_says() -> None:
 
 
 class TestRateLimits:
-    def test_a_429_is_waited_out_as_the_hub_says(self, sleeper: Sleeper) -> None:
+    def test_after_a_429_the_client_waits_as_long_as_the_hub_says(self, sleeper: Sleeper) -> None:
         limited = Say(429, {"error": "slow"}, {"RateLimit": '"api";r=0;t=55'})
         for call in (*READS, *NEVER_REPEATED):
             sleeper.naps.clear()
@@ -218,7 +218,7 @@ class TestRateLimits:
             assert requests == 2
             assert 55 <= sleeper.naps[0] <= 55 + 2
 
-    def test_retry_after_counts_where_there_is_no_rate_limit(self, sleeper: Sleeper) -> None:
+    def test_retry_after_is_used_if_there_is_no_ratelimit_header(self, sleeper: Sleeper) -> None:
         outcome(calls.get_runtime(SPACE), Say(429, {}, {"Retry-After": "7"}))
         assert 7 <= sleeper.naps[0] <= 7 + 2
 
@@ -228,7 +228,7 @@ class TestRateLimits:
         )
         assert retry_after({"retry-after": "soon"}) is None
 
-    def test_a_limit_on_one_kind_of_request_is_tried_a_few_times_and_holds_nobody_else_up(
+    def test_a_limit_on_one_kind_of_request_is_retried_a_few_times_and_delays_no_other_kind(
         self, sleeper: Sleeper
     ) -> None:
         limited = Say(429, {"error": "too many Spaces created"}, {"RateLimit": '"api";r=480;t=200'})
@@ -256,7 +256,7 @@ class TestRateLimits:
         ],
         ids=str,
     )
-    def test_no_answer_closes_a_token_for_longer_than_a_window(
+    def test_no_answer_blocks_a_token_for_longer_than_a_window(
         self, status: int, headers: dict[str, str], sleeper: Sleeper
     ) -> None:
         once = RetryPolicy(total=0, total_rate_limited=0)
@@ -310,7 +310,7 @@ class TestRateLimits:
         assert 90 < sleeper.slept <= 120
 
 
-def test_a_wait_for_the_next_window_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wait_for_the_next_window_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     budget = RateBudget()
     budget.learn({"ratelimit": '"api";r=0;t=42', "ratelimit-policy": '"fixed window";"api";q=500;w=300'}, 429)
     for _ in range(3):

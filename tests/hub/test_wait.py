@@ -41,7 +41,7 @@ class TestAfterARequest:
         assert isinstance(broken.judge(runtime("BUILDING"), 1), Pending)
         assert isinstance(broken.judge(runtime("RUNTIME_ERROR"), 2), Failed)
 
-    def test_running_as_before_a_restart_proves_nothing(self) -> None:
+    def test_running_as_before_does_not_prove_that_a_restart_is_done(self) -> None:
         before = runtime("RUNNING", "t4-small")
         restart = wait(before=before)
         assert isinstance(restart.judge(before, 1), Pending)
@@ -89,7 +89,7 @@ def test_an_error_begins_with_space_and_cause_then_says_the_remedy_then_the_hubs
     )
 
 
-def test_cause_and_remedy_of_a_timeout_stand_at_its_beginning() -> None:
+def test_a_timeout_error_begins_with_cause_and_remedy() -> None:
     late = wait(GPU)
     late.observe(runtime("RUNNING_BUILDING", "cpu-basic"), 1800)
     assert str(late.timed_out("https://huggingface.co")) == (
@@ -98,20 +98,20 @@ def test_cause_and_remedy_of_a_timeout_stand_at_its_beginning() -> None:
     )
 
 
-def test_a_timeout_names_what_only_a_list_has_shown() -> None:
+def test_a_timeout_error_names_the_stage_even_if_only_a_list_reported_it() -> None:
     late = wait(GPU)
     assert late.glance(runtime("BUILDING"), 5) is False
     assert "seconds: stage BUILDING." in str(late.timed_out("https://hub"))
 
 
-def test_a_timeout_names_the_error_that_came_instead_of_an_answer() -> None:
+def test_a_timeout_error_contains_the_error_of_the_last_request() -> None:
     late = wait()
     late.not_answered(RuntimeError("The Hub is down."))
     assert "the last request failed: The Hub is down. Raise timeout" in str(late.timed_out("https://hub"))
 
 
 @pytest.mark.parametrize("stage", ["RUNNING", "BUILD_ERROR"])
-def test_a_look_that_may_be_out_of_date_asks_for_a_certain_one_before_the_wait_ends(stage: str) -> None:
+def test_a_result_that_may_be_out_of_date_is_confirmed_before_the_wait_ends(stage: str) -> None:
     late = wait()
     assert late.glance(runtime(stage), 0) is True
     assert f"the Hub's list shows {stage}, which the Hub has not confirmed" in str(
@@ -119,7 +119,7 @@ def test_a_look_that_may_be_out_of_date_asks_for_a_certain_one_before_the_wait_e
     )
 
 
-def test_a_space_that_is_stopped_after_the_request_is_not_to_be_restarted_once_more() -> None:
+def test_the_error_for_a_space_that_stopped_after_the_request_does_not_suggest_another_restart() -> None:
     restart = wait(before=runtime("RUNNING", "t4-small"))
     with pytest.raises(
         SpaceWaitFailed, match=r"It was stopped after the request.*Flagged as abusive"

@@ -90,7 +90,7 @@ def upgrade(hub: HubEmulator, *repo_ids: str) -> None:
         hub.world.space(repo_id).request_hardware("t4-small", None)
 
 
-def test_waits_until_a_space_really_runs_there(hub: HubEmulator) -> None:
+def test_waits_until_a_space_runs_on_the_requested_hardware(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     upgrade(hub, SPACE)
     states: list[tuple[str, str | None]] = []
@@ -209,7 +209,7 @@ def test_an_owner_with_more_pages_than_waits_is_not_listed(hub: HubEmulator) -> 
     watched(hub, use)
 
 
-def test_errors_are_those_of_the_hooks_wait(hub: HubEmulator) -> None:
+def test_a_watch_raises_the_errors_of_the_hooks_wait(hub: HubEmulator) -> None:
     hub.add_space(SPACE, stage="BUILD_ERROR", error_message="Job failed with exit code: 137")
     hub.add_space("acme/slow", stage="PAUSED")
 
@@ -241,7 +241,7 @@ def test_an_outage_is_waited_out(hub: HubEmulator, caplog: pytest.LogCaptureFixt
     assert caplog.text.count("The wait goes on") == 1
 
 
-def test_trouble_with_one_owner_delays_no_other_owner(hub: HubEmulator) -> None:
+def test_errors_for_one_owner_delay_no_other_owner(hub: HubEmulator) -> None:
     hub.faults.add(kind="silence", path="/api/spaces/broken/")
     hub.add_space("broken/x")
     for number in range(30):
@@ -321,13 +321,15 @@ class TestPace:
 
     @pytest.mark.parametrize("quota", [100, 1000, 2500])
     @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-    def test_no_window_ever_sees_more_than_the_share(self, quota: int, share: float) -> None:
+    def test_no_window_gets_more_requests_than_the_share(self, quota: int, share: float) -> None:
         clock = Clock()
         pace = self.pace(clock, quota, share=share)
         for _ in range(3):
             assert share * quota * 0.6 < self.taken(pace, clock, 300) <= share * quota + 1
 
-    def test_some_may_go_at_once_and_a_slow_down_is_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_burst_is_allowed_and_a_slow_down_is_logged_once(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         caplog.set_level(logging.INFO)
         clock = Clock()
         pace = self.pace(clock)
@@ -337,7 +339,7 @@ class TestPace:
         self.taken(pace, clock, 300)
         assert caplog.text.count("slowed down to one request in 0.9 seconds, to stay within 50 %") == 1
 
-    def test_what_others_use_up_is_left_to_them(self) -> None:
+    def test_requests_of_other_clients_slow_the_watch_down(self) -> None:
         clock = Clock()
         pace = self.pace(clock)
         end, left = clock.now + 150, 60
@@ -353,7 +355,7 @@ class TestPace:
         asyncio.run(take())
         assert 10 < left < 40
 
-    def test_a_share_is_a_share(self) -> None:
+    def test_a_share_must_be_above_0_and_at_most_1(self) -> None:
         with pytest.raises(ValueError, match="above 0 and at most 1"):
             Pace(RateBudget(), share=0)
 
@@ -380,7 +382,7 @@ def test_owners_beyond_the_quota_are_served_evenly_within_the_share(hub: HubEmul
     assert {request.status for request in hub.requests} == {200}
 
 
-def test_nothing_goes_on_after_a_wait_that_is_given_up_as_something_happens(hub: HubEmulator) -> None:
+def test_a_cancelled_wait_leaves_nothing_running(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
 
     async def use(watch: SpaceWatch) -> set[str]:
@@ -449,7 +451,7 @@ class TestWhateverOneWaitDoes:
 
     @pytest.mark.parametrize("spaces", [1, 12], ids=["looked at one by one", "read from a list"])
     @pytest.mark.parametrize("error", [TypeError("broken"), StopIteration("broken")], ids=["type", "stop"])
-    def test_an_error_of_its_own_ends_that_wait_alone(
+    def test_an_unexpected_error_ends_only_its_own_wait(
         self, hub: HubEmulator, spaces: int, error: Exception
     ) -> None:
         names = [f"acme/s{number}" for number in range(spaces)]
@@ -473,7 +475,7 @@ class TestWhateverOneWaitDoes:
         watched(hub, use)
 
 
-def test_a_timeout_beside_many_waits_says_what_the_list_showed(hub: HubEmulator) -> None:
+def test_a_timeout_beside_many_waits_names_the_stage_from_the_list(hub: HubEmulator) -> None:
     hub.settings.change({"timings": {"build": 10**6}})
     names = [f"acme/s{number}" for number in range(12)]
     for name in names:
@@ -508,7 +510,7 @@ def test_a_commit_that_only_the_space_itself_reports_is_reached_beside_many_wait
 wait_name: contextvars.ContextVar[str] = contextvars.ContextVar("wait_name", default="no wait")
 
 
-def test_what_a_wait_logs_is_logged_in_its_own_context(hub: HubEmulator) -> None:
+def test_a_wait_logs_in_its_own_context(hub: HubEmulator) -> None:
     hub.faults.add(kind="status", status=503, times=1)
     names = [f"acme/s{number}" for number in range(12)]
     for name in names:

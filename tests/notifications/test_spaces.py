@@ -146,7 +146,7 @@ class TestPause:
             send(notifier, Failed().context)
         assert [name for name, _ in changes(hub)] == ["pause"]
 
-    def test_a_static_space_costs_nothing(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
+    def test_a_static_space_is_not_paused(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
         hub.add_space(SPACE, sdk="static")
         send(PauseSpaceNotifier(SPACE), Failed().context)
         assert changes(hub) == []
@@ -175,7 +175,7 @@ class TestPause:
         assert [space.stage for space in spaces] == ["PAUSED", "PAUSED"]
 
     @needs_deadlines
-    def test_templates_of_a_deadline_know_the_run(
+    def test_templates_in_a_deadline_can_use_the_run(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         space = hub.add_space("acme/whisper-run-run", hardware="t4-small")
@@ -186,7 +186,7 @@ class TestPause:
 
 class TestTrouble:
     @pytest.mark.parametrize("kind", [PauseSpaceNotifier, RestoreHardwareNotifier])
-    def test_a_wrong_token(
+    def test_a_rejected_token_is_reported_with_the_remedy(
         self,
         hub: HubEmulator,
         send: Send,
@@ -204,7 +204,7 @@ class TestTrouble:
         assert changes(hub) == []
         assert token not in log
 
-    def test_no_token(
+    def test_a_missing_token_is_reported_with_the_remedy(
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hub.add_space(SPACE, hardware="t4-small")
@@ -341,7 +341,7 @@ class TestRestore:
         assert [name for name, _ in changes(hub)] == ["hardware"]
         assert "as before the run. There is nothing to restore" in task_log.text
 
-    def test_as_the_lease_of_this_run_has_it(
+    def test_restores_the_state_in_the_lease_of_this_run(
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
@@ -358,7 +358,7 @@ class TestRestore:
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
         assert space.requested_hardware == "cpu-upgrade"
 
-    def test_a_space_that_another_run_has_leased_is_left_to_it(
+    def test_a_space_that_another_run_has_leased_is_left_alone(
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
@@ -367,7 +367,7 @@ class TestRestore:
         assert space.requested_hardware == "t4-small"
         assert "leased by task snapshot of run tomorrow of DAG dag since" in task_log.text
 
-    def test_a_lease_that_another_run_has_given_up_is_no_lease(
+    def test_an_abandoned_lease_of_another_run_is_ignored(
         self, hub: HubEmulator, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
@@ -376,7 +376,7 @@ class TestRestore:
         assert space.requested_hardware == "cpu-upgrade"
 
     @pytest.mark.parametrize("record", ["no json", '{"format": 1, "holders": "none"}', "[1]", "[" * 5000])
-    def test_a_lease_that_is_none_is_in_nobodys_way(self, hub: HubEmulator, record: str) -> None:
+    def test_an_unreadable_lease_does_not_prevent_the_restore(self, hub: HubEmulator, record: str) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         write_lease(record)
         called(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
@@ -442,7 +442,7 @@ class TestRestore:
         assert "is static: there is no hardware to restore" in task_log.text
 
     @needs_deadlines
-    def test_a_synchronous_deadline_does_not_ask_for_xcoms(self, hub: HubEmulator, task_log: TaskLog) -> None:
+    def test_a_synchronous_deadline_reads_no_xcoms(self, hub: HubEmulator, task_log: TaskLog) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         called(RestoreHardwareNotifier(SPACE, from_task="snapshot"), LATE)
         assert space.requested_hardware == "cpu-basic"

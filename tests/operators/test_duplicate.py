@@ -98,7 +98,7 @@ def test_after_a_lost_answer_the_task_finds_out_whether_the_copy_was_made(
     assert run.store.values == {}
 
 
-def test_a_try_after_a_worker_that_died_finds_the_copy_that_it_requested(hub: HubEmulator) -> None:
+def test_a_retry_after_the_worker_died_finds_the_requested_copy(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     run = Try()
     # What a worker leaves that dies between its request and the answer.
@@ -134,7 +134,7 @@ def test_a_copy_that_somebody_else_makes_in_between_is_named_whether_or_not_the_
     assert [name for name, _ in changes(hub)] == ["duplicate"]
 
 
-def test_a_secret_is_rendered_masked_and_nowhere_to_be_seen(hub: HubEmulator, task_log: TaskLog) -> None:
+def test_a_secret_is_rendered_and_masked_everywhere(hub: HubEmulator, task_log: TaskLog) -> None:
     hub.add_space(SPACE)
     operator = duplicate(secrets={"KEY": "{{ 'very-' ~ 's3cr3t' }}"})
     run = Try()

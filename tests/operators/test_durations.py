@@ -63,7 +63,7 @@ def a_duration(draw: random.Random) -> tuple[Any, float | None]:
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["in a worker", "deferred"])
 @pytest.mark.parametrize("name", OPERATORS)
-def test_random_durations_are_refused_before_any_request_or_understood(
+def test_every_random_duration_is_valid_or_refused_before_any_request(
     hub: HubEmulator, name: str, deferrable: bool
 ) -> None:
     draw = random.Random(f"{name} {deferrable}")
@@ -94,7 +94,7 @@ def test_random_durations_are_refused_before_any_request_or_understood(
     [("0.02", "600"), (timedelta(milliseconds=20), timedelta(minutes=10)), (0.02, "6e2")],
 )
 @pytest.mark.parametrize("name", ["request", "restore", "restart", "duplicate"])
-def test_durations_that_are_understood_lead_to_the_goal(
+def test_a_wait_with_any_valid_duration_reaches_the_goal(
     hub: HubEmulator, name: str, poll_interval: Any, timeout: Any, deferrable: bool
 ) -> None:
     hub.add_space(SPACE, hardware="cpu-basic")

@@ -339,7 +339,7 @@ class TestAnOwner:
         result = Try().run(operator(task_id="empty", author="new", allow_empty=True))
         assert (result["spaces"] if isinstance(result, dict) else result) == []
 
-    def test_whose_spaces_are_listed_under_another_name_is_told_it(
+    def test_whose_spaces_are_listed_under_another_name_is_reported(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with StubHub(Say(body=[{"id": "acme-inc/whisper", "runtime": RUNTIME}])) as hub:
@@ -401,7 +401,7 @@ class TestAnUnreadableRuntime:
 
 
 class TestALateRun:
-    def test_that_is_scheduled_changes_nothing_and_says_so(self, hub: HubEmulator) -> None:
+    def test_that_was_scheduled_changes_nothing_and_says_so(self, hub: HubEmulator) -> None:
         a_fleet(hub, 1)
         with pytest.raises(
             AirflowSkipException, match=r"this run is 9\.7 h late, and max_lateness allows 60 min"

@@ -77,7 +77,9 @@ def state(airflow: AirflowProcesses, run: str) -> str:
     return str(found)
 
 
-def test_a_fleet_that_is_cut_short(hub: HubEmulator, airflow: AirflowProcesses) -> None:
+def test_a_pause_task_that_is_killed_or_ended_reports_every_space_that_it_paused(
+    hub: HubEmulator, airflow: AirflowProcesses
+) -> None:
     begin(hub, airflow, "killed")
     os.kill(int(Path(airflow.environment["PROCESS_FILE"]).read_text()), signal.SIGKILL)
     airflow.until(lambda: state(airflow, "killed") == "success", 240)

@@ -51,7 +51,7 @@ def browser(airflow: AirflowProcesses, user: str) -> requests.Session:
     return session
 
 
-def test_the_page_is_in_the_menu_and_shows_fleets_to_whom_it_may(
+def test_the_page_is_in_the_menu_and_shows_fleets_only_to_users_who_may_read_them(
     hub: HubEmulator, airflow: AirflowProcesses
 ) -> None:
     space = hub.add_space("alice/whisper", hardware="t4-small")

@@ -84,7 +84,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GroupAirflow]:
             airflow.stop()
 
 
-def test_a_restore_that_fails_after_the_work_was_cleared_alone_fails_the_run(airflow: GroupAirflow) -> None:
+def test_a_failed_restore_fails_the_run_after_only_the_work_was_cleared(airflow: GroupAirflow) -> None:
     dag_id = "work_cleared_alone"
     airflow.begin(dag_id)
     airflow.until_task(dag_id, "work", "running")
@@ -115,7 +115,7 @@ def test_work_does_not_run_on_the_old_hardware_when_upgrade_is_marked_success(ai
     assert airflow.hub.space(f"acme/{dag_id}").requested_hardware == "cpu-basic"
 
 
-def test_a_run_that_is_marked_failed_while_it_works_does_not_end_green(airflow: GroupAirflow) -> None:
+def test_a_run_that_is_marked_failed_during_the_work_ends_as_failed(airflow: GroupAirflow) -> None:
     dag_id = "run_marked_failed"
     space = airflow.begin(dag_id)
     airflow.until_task(dag_id, "work", "running")

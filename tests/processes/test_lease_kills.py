@@ -37,7 +37,7 @@ def return_of(airflow: LeasedAirflow, *names: str) -> None:
     airflow.until(airflow.answers, 120)
 
 
-def test_the_worker_dies_in_the_middle_of_the_work(airflow: LeasedAirflow) -> None:
+def test_the_space_is_restored_when_the_worker_dies_during_the_work(airflow: LeasedAirflow) -> None:
     airflow.lease("worker_dies")
     worker = psutil.Process(airflow.working("worker_dies")).parent()
     assert worker is not None
@@ -45,7 +45,7 @@ def test_the_worker_dies_in_the_middle_of_the_work(airflow: LeasedAirflow) -> No
     airflow.ends("worker_dies", "failed")
 
 
-def test_the_scheduler_dies_during_the_setup(airflow: LeasedAirflow) -> None:
+def test_the_work_runs_although_the_scheduler_dies_during_the_setup(airflow: LeasedAirflow) -> None:
     airflow.lease("scheduler_dies")
     airflow.until(lambda: airflow.task_state("scheduler_dies", "snapshot") == "running", 120)
     airflow.end("scheduler", signal.SIGKILL)
@@ -55,7 +55,7 @@ def test_the_scheduler_dies_during_the_setup(airflow: LeasedAirflow) -> None:
     airflow.ends("scheduler_dies", "success")
 
 
-def test_the_triggerer_dies_while_the_upgrade_waits(airflow: LeasedAirflow) -> None:
+def test_the_work_runs_although_the_triggerer_dies_while_the_upgrade_waits(airflow: LeasedAirflow) -> None:
     airflow.lease("triggerer_dies")
     airflow.until(lambda: airflow.task_state("triggerer_dies", "upgrade") == "deferred", 240)
     airflow.end("triggerer", signal.SIGKILL)
@@ -65,7 +65,7 @@ def test_the_triggerer_dies_while_the_upgrade_waits(airflow: LeasedAirflow) -> N
     airflow.ends("triggerer_dies", "success")
 
 
-def test_the_machine_dies_during_the_work_and_comes_back(airflow: LeasedAirflow) -> None:
+def test_the_space_is_restored_when_the_host_dies_during_the_work_and_returns(airflow: LeasedAirflow) -> None:
     airflow.lease("machine_dies")
     airflow.working("machine_dies")
     for name in PROCESSES:
@@ -77,7 +77,7 @@ def test_the_machine_dies_during_the_work_and_comes_back(airflow: LeasedAirflow)
     airflow.ends("machine_dies", None)
 
 
-def test_the_machine_dies_during_the_work_and_stays_dead(airflow: LeasedAirflow) -> None:
+def test_the_sleep_time_ends_the_bill_when_the_host_does_not_return(airflow: LeasedAirflow) -> None:
     airflow.lease("machine_stays_dead")
     airflow.working("machine_stays_dead")
     for name in PROCESSES:

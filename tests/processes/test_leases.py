@@ -24,34 +24,34 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeasedAirflow]
         yield airflow
 
 
-def test_all_goes_well(airflow: LeasedAirflow) -> None:
+def test_the_space_is_restored_after_the_work(airflow: LeasedAirflow) -> None:
     airflow.lease("all_ok")
     airflow.working("all_ok")
     airflow.say("all_ok", "end")
     airflow.ends("all_ok", "success")
 
 
-def test_the_work_raises(airflow: LeasedAirflow) -> None:
+def test_the_space_is_restored_after_work_that_raises(airflow: LeasedAirflow) -> None:
     airflow.lease("work_raises")
     airflow.working("work_raises")
     airflow.say("work_raises", "fail")
     airflow.ends("work_raises", "failed")
 
 
-def test_the_process_of_the_work_is_killed(airflow: LeasedAirflow) -> None:
+def test_the_space_is_restored_when_the_process_of_the_work_is_killed(airflow: LeasedAirflow) -> None:
     airflow.lease("work_killed")
     os.kill(airflow.working("work_killed"), signal.SIGKILL)
     airflow.ends("work_killed", "failed")
 
 
-def test_the_work_is_marked_failed_while_it_runs(airflow: LeasedAirflow) -> None:
+def test_the_space_is_restored_when_running_work_is_marked_failed(airflow: LeasedAirflow) -> None:
     airflow.lease("work_marked_failed")
     airflow.working("work_marked_failed")
     airflow.mark("work_marked_failed", "gpu.batch", "failed")
     airflow.ends("work_marked_failed", "failed")
 
 
-def test_the_run_is_marked_failed_while_it_works(airflow: LeasedAirflow) -> None:
+def test_the_space_is_restored_when_a_working_run_is_marked_failed(airflow: LeasedAirflow) -> None:
     airflow.lease("run_marked_failed")
     airflow.working("run_marked_failed")
     airflow.call("PATCH", "run_marked_failed/dagRuns/run", {"state": "failed"})
@@ -59,7 +59,7 @@ def test_the_run_is_marked_failed_while_it_works(airflow: LeasedAirflow) -> None
     assert airflow.task_state("run_marked_failed", "restore") == "success"
 
 
-def test_the_run_is_marked_successful_while_it_works(airflow: LeasedAirflow) -> None:
+def test_the_space_is_restored_when_a_working_run_is_marked_successful(airflow: LeasedAirflow) -> None:
     airflow.lease("run_marked_success")
     airflow.working("run_marked_success")
     airflow.call("PATCH", "run_marked_success/dagRuns/run", {"state": "success"})
@@ -67,7 +67,7 @@ def test_the_run_is_marked_successful_while_it_works(airflow: LeasedAirflow) -> 
     assert airflow.task_state("run_marked_success", "restore") == "success"
 
 
-def test_a_run_that_works_cannot_be_deleted(airflow: LeasedAirflow) -> None:
+def test_a_running_dag_run_cannot_be_deleted(airflow: LeasedAirflow) -> None:
     airflow.lease("run_deleted")
     airflow.working("run_deleted")
     airflow.call("DELETE", "run_deleted/dagRuns/run", expected=409)
@@ -75,7 +75,7 @@ def test_a_run_that_works_cannot_be_deleted(airflow: LeasedAirflow) -> None:
     airflow.ends("run_deleted", "success")
 
 
-def test_work_that_is_cleared_gets_the_gpu_again_and_gives_it_back(airflow: LeasedAirflow) -> None:
+def test_cleared_work_gets_the_gpu_again_and_the_space_is_restored(airflow: LeasedAirflow) -> None:
     airflow.lease("work_cleared")
     airflow.working("work_cleared")
     airflow.say("work_cleared", "fail")
@@ -88,7 +88,7 @@ def test_work_that_is_cleared_gets_the_gpu_again_and_gives_it_back(airflow: Leas
     airflow.ends("work_cleared", "success")
 
 
-def test_work_that_alone_is_cleared_refuses_the_wrong_hardware(airflow: LeasedAirflow) -> None:
+def test_work_that_is_cleared_without_its_upgrade_refuses_the_wrong_hardware(airflow: LeasedAirflow) -> None:
     airflow.lease("only_failed_cleared")
     airflow.working("only_failed_cleared")
     airflow.say("only_failed_cleared", "fail")
@@ -100,7 +100,7 @@ def test_work_that_alone_is_cleared_refuses_the_wrong_hardware(airflow: LeasedAi
     assert not (airflow.signals / "only_failed_cleared.run.works").exists()
 
 
-def test_the_run_hits_its_timeout_and_the_sleep_time_ends_the_bill(airflow: LeasedAirflow) -> None:
+def test_the_sleep_time_ends_the_bill_of_a_run_that_times_out(airflow: LeasedAirflow) -> None:
     airflow.lease("run_times_out")
     airflow.working("run_times_out")
     airflow.until(lambda: airflow.run_state("run_times_out") == "failed", 240)
@@ -119,7 +119,7 @@ def test_the_run_hits_its_timeout_and_the_sleep_time_ends_the_bill(airflow: Leas
     airflow.ends("run_times_out", "success", "next")
 
 
-def test_the_upgrade_fails(airflow: LeasedAirflow) -> None:
+def test_the_space_is_restored_after_a_failed_upgrade(airflow: LeasedAirflow) -> None:
     airflow.hub.add_space("acme/upgrade_fails").fail_next_build("Job failed with exit code: 137")
     airflow.lease("upgrade_fails")
     airflow.ends("upgrade_fails", "failed")
@@ -128,7 +128,7 @@ def test_the_upgrade_fails(airflow: LeasedAirflow) -> None:
 
 
 @pytest.mark.parametrize("what", ["upgrade_killed", "run_marked_failed_while_upgrading"])
-def test_the_upgrade_is_ended_while_it_waits(airflow: LeasedAirflow, what: str) -> None:
+def test_the_space_is_restored_when_a_deferred_upgrade_is_ended(airflow: LeasedAirflow, what: str) -> None:
     airflow.hub.add_space(f"acme/{what}").hang_next_start()
     airflow.lease(what)
     airflow.until(lambda: airflow.task_state(what, "upgrade") == "deferred", 240)
@@ -140,7 +140,7 @@ def test_the_upgrade_is_ended_while_it_waits(airflow: LeasedAirflow, what: str) 
     airflow.ends(what, None)
 
 
-def test_runs_that_overlap_do_not_pull_the_hardware_away_from_each_other(airflow: LeasedAirflow) -> None:
+def test_overlapping_runs_use_the_space_one_after_the_other(airflow: LeasedAirflow) -> None:
     runs = ["a", "b", "c"]
     for run in runs:
         airflow.lease("overlapping", run)

@@ -78,9 +78,7 @@ def everything_printed(airflow: AirflowProcesses) -> str:
     return "\n".join(path.read_text(errors="replace") for path in logs if path.is_file())
 
 
-def test_failures_are_followed_by_what_their_callbacks_do(
-    hub: HubEmulator, airflow: AirflowProcesses
-) -> None:
+def test_failure_callbacks_pause_and_restore_spaces(hub: HubEmulator, airflow: AirflowProcesses) -> None:
     paused = hub.add_space("acme/task-pauses", hardware="t4-small")
     by_task = hub.add_space("acme/task-restores", hardware="cpu-upgrade", sleep_time=7200)
     by_dag = hub.add_space("acme/dag-restores", hardware="cpu-upgrade", sleep_time=7200)
@@ -106,9 +104,7 @@ def test_failures_are_followed_by_what_their_callbacks_do(
 
 
 @pytest.mark.skipif(AIRFLOW < (3, 1), reason="deadline alerts came with Airflow 3.1")
-def test_late_runs_are_followed_by_what_their_deadlines_say(
-    hub: HubEmulator, airflow: AirflowProcesses
-) -> None:
+def test_deadline_callbacks_pause_and_restore_spaces(hub: HubEmulator, airflow: AirflowProcesses) -> None:
     restored = hub.add_space("acme/run-late-restores", hardware="cpu-upgrade", sleep_time=7200)
     paused = hub.add_space("acme/late", hardware="t4-small")
     airflow.run("late_pauses", {"name": "late"})
@@ -124,7 +120,7 @@ def test_late_runs_are_followed_by_what_their_deadlines_say(
 
 
 @pytest.mark.skipif(AIRFLOW < (3, 3), reason="a SyncCallback ends the scheduler of Airflow 3.2 on SQLite")
-def test_a_synchronous_callback_has_nothing_but_the_environment(
+def test_a_synchronous_callback_reads_connections_from_the_environment_only(
     hub: HubEmulator, airflow: AirflowProcesses
 ) -> None:
     paused = hub.add_space("acme/late-sync-pauses", hardware="t4-small")

@@ -51,7 +51,9 @@ def each_ended_once(hub: HubEmulator, airflow: AirflowProcesses) -> None:
     assert hub.token not in airflow.log_of("waiting")
 
 
-def test_a_triggerer_is_restarted_killed_and_doubled(hub: HubEmulator, airflow: AirflowProcesses) -> None:
+def test_waits_survive_triggerers_that_are_restarted_killed_and_added(
+    hub: HubEmulator, airflow: AirflowProcesses
+) -> None:
     airflow.run("waiting")
     airflow.until(lambda: airflow.states("waiting")["deferred"] == 50, 240)
 
@@ -75,7 +77,7 @@ def test_a_triggerer_is_restarted_killed_and_doubled(hub: HubEmulator, airflow: 
     assert len(waits) < 300
 
 
-def test_each_of_many_waits_logs_its_own_changes_once_in_its_own_log(
+def test_each_wait_logs_its_changes_once_in_the_log_of_its_task(
     hub: HubEmulator, airflow: AirflowProcesses
 ) -> None:
     runs = ("first", "second", "third")
@@ -103,9 +105,7 @@ def test_each_of_many_waits_logs_its_own_changes_once_in_its_own_log(
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another way to mark tasks")
-def test_an_upgrade_that_a_user_kills_while_it_waits_is_undone(
-    hub: HubEmulator, airflow: AirflowProcesses
-) -> None:
+def test_killing_a_deferred_upgrade_restores_the_space(hub: HubEmulator, airflow: AirflowProcesses) -> None:
     space = hub.add_space("acme/gpu", hardware="cpu-upgrade", sleep_time=600000)
     airflow.run("killed")
     airflow.until(lambda: airflow.states("killed")["deferred"] == 1, 240)

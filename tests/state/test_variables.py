@@ -84,7 +84,7 @@ def test_two_values_never_share_a_name() -> None:
     assert variable_name("hf_spaces_fleet", "nightly") == "hf_spaces_fleet-nightly"
 
 
-def test_a_first_try_looks_nothing_up(variables: Variables) -> None:
+def test_a_first_try_reads_no_variable(variables: Variables) -> None:
     first = store("group.first")
     assert first.get("previous") is None
     assert variables.looked_up == []
@@ -92,7 +92,7 @@ def test_a_first_try_looks_nothing_up(variables: Variables) -> None:
     assert store("group.first").get("previous") == {"hardware": "cpu-basic"}
 
 
-def test_a_retry_reads_what_the_first_try_has_kept_in_one_look_up(variables: Variables) -> None:
+def test_a_retry_reads_the_record_of_the_first_try_with_one_lookup(variables: Variables) -> None:
     store().set("previous", {"hardware": "cpu-basic"})
     variables.looked_up.clear()
     assert store(try_number=2).get("previous") == {"hardware": "cpu-basic"}
@@ -102,13 +102,13 @@ def test_a_retry_reads_what_the_first_try_has_kept_in_one_look_up(variables: Var
     assert store(try_number=3).get("previous") is None
 
 
-def test_the_way_back_deletes_what_the_upgrade_has_kept(variables: Variables) -> None:
+def test_a_restore_deletes_the_record_of_the_upgrade(variables: Variables) -> None:
     store("group.upgrade", map_index=2).set("previous", {"hardware": "cpu-basic"})
     forget_of_task(context("group.restore", map_index=2), "group.upgrade", 2, "previous")
     assert variables == {}
 
 
-def test_a_retry_reads_and_deletes_what_version_0_1_has_kept(variables: Variables) -> None:
+def test_a_retry_reads_and_deletes_the_record_of_version_0_1(variables: Variables) -> None:
     old = f"hf_spaces:nightly.batch:{RUN}:group.upgrade:previous"
     variables[old] = '{"hardware": "cpu-basic"}'
     again = store(try_number=2)

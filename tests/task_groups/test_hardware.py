@@ -61,7 +61,7 @@ def test_a_paused_space_is_paused_again(hub: HubEmulator) -> None:
 
 
 @pytest.mark.parametrize("before", ["RUNNING", "SLEEPING"])
-def test_a_space_is_paused_in_any_case_with_restore_pause(hub: HubEmulator, before: str) -> None:
+def test_restore_pause_pauses_the_space_in_any_case(hub: HubEmulator, before: str) -> None:
     space = hub.add_space("acme/whisper", hardware="cpu-upgrade", sleep_time=1200, stage=before)
     assert run(dag_file("leases").to_pause)["dag"] == "success"
     assert "t4-small" in hardware_of(space)
@@ -102,7 +102,7 @@ def test_a_failed_upgrade_fails_the_run_and_the_space_comes_back(hub: HubEmulato
     assert leases_left() == []
 
 
-def test_a_way_back_that_fails_fails_the_run_and_the_next_run_takes_it(hub: HubEmulator) -> None:
+def test_a_failed_restore_fails_the_run_and_the_next_run_restores_the_space(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     dag = dag_file("leases").to_other
     dag.get_task("gpu.restore").hardware = "no-such-hardware"
@@ -122,7 +122,9 @@ def test_a_way_back_that_fails_fails_the_run_and_the_next_run_takes_it(hub: HubE
 
 
 @pytest.mark.parametrize("left_by", ["a run that has ended", "a run that is gone"])
-def test_what_a_dead_run_has_left_on_the_gpu_is_put_back_by_the_next(hub: HubEmulator, left_by: str) -> None:
+def test_the_next_run_restores_a_space_that_a_dead_run_left_on_the_gpu(
+    hub: HubEmulator, left_by: str
+) -> None:
     space = hub.add_space("acme/whisper", hardware="a10g-small")
     dead = ("lease_gone", "gone")
     if left_by == "a run that has ended":
@@ -139,7 +141,7 @@ def test_what_a_dead_run_has_left_on_the_gpu_is_put_back_by_the_next(hub: HubEmu
     assert leases_left() == []
 
 
-def test_what_a_run_has_on_the_gpu_is_not_forgotten_where_its_snapshot_fails(hub: HubEmulator) -> None:
+def test_the_record_of_an_abandoned_lease_survives_a_failed_snapshot(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper", hardware="a10g-small")
     previous = {"repo_id": "acme/whisper", "stage": "RUNNING", "hardware": "cpu-upgrade", "sleep_time": 1200}
     holder = {"dag_id": "lease_gone", "run_id": "gone", "task_id": "gpu.snapshot", "asked": ["a10g-small"]}
@@ -168,7 +170,7 @@ def test_branches_and_skipped_work_do_not_keep_the_gpu(hub: HubEmulator) -> None
     assert space.requested_hardware == "cpu-basic"
 
 
-def test_a_lease_within_a_lease_goes_back_one_by_one(hub: HubEmulator) -> None:
+def test_nested_groups_restore_the_space_one_after_the_other(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     states = run(dag_file("leases").nested)
     assert set(states.values()) == {"success"}
@@ -184,7 +186,7 @@ def test_a_lease_within_a_lease_goes_back_one_by_one(hub: HubEmulator) -> None:
 
 
 @pytest.mark.parametrize("name", ["mapped", "looped"])
-def test_leases_of_several_spaces_each_put_their_own_back(hub: HubEmulator, name: str) -> None:
+def test_each_of_several_groups_restores_its_own_space(hub: HubEmulator, name: str) -> None:
     a = hub.add_space("acme/a", hardware="cpu-upgrade", sleep_time=1200)
     b = hub.add_space("acme/b", stage="PAUSED")
     states = run(getattr(dag_file("leases"), name))
@@ -194,7 +196,7 @@ def test_leases_of_several_spaces_each_put_their_own_back(hub: HubEmulator, name
     assert "t4-small" in hardware_of(a) & hardware_of(b)
 
 
-def test_work_that_runs_alone_refuses_the_wrong_hardware(hub: HubEmulator) -> None:
+def test_work_without_an_upgrade_refuses_the_wrong_hardware(hub: HubEmulator) -> None:
     hub.add_space("acme/whisper")
     assert run(dag_file("leases").required) == {"careful": "failed", "dag": "failed"}
     with pytest.raises(Exception, match=r"Space acme/whisper is not on t4-small, .*: it is RUNNING on"):
@@ -214,7 +216,9 @@ def test_a_group_without_work_is_refused(hub: HubEmulator) -> None:
         pass
 
 
-def test_each_group_goes_by_its_own_record_though_another_has_the_same_names(hub: HubEmulator) -> None:
+def test_each_group_restores_its_own_record_although_another_group_has_tasks_of_equal_names(
+    hub: HubEmulator,
+) -> None:
     a, b = hub.add_space("acme/a"), hub.add_space("acme/b", hardware="cpu-upgrade")
     states = run(dag_file("leases").side_by_side)
     assert set(states.values()) == {"success"}
@@ -223,7 +227,7 @@ def test_each_group_goes_by_its_own_record_though_another_has_the_same_names(hub
     assert leases_left() == []
 
 
-def test_the_space_that_was_leased_comes_back_though_a_template_means_another_by_now(
+def test_the_leased_space_is_restored_although_the_template_now_names_another_space(
     hub: HubEmulator,
 ) -> None:
     leased, other = hub.add_space("acme/whisper"), hub.add_space("acme/other", hardware="cpu-upgrade")
@@ -233,13 +237,13 @@ def test_the_space_that_was_leased_comes_back_though_a_template_means_another_by
     assert leases_left() == []
 
 
-def test_a_space_comes_back_though_somebody_has_written_over_its_lease(hub: HubEmulator) -> None:
+def test_a_space_is_restored_although_its_lease_was_overwritten(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     assert run(dag_file("leases").broken)["dag"] == "success"
     assert "t4-small" in hardware_of(space)
     assert space.requested_hardware == "cpu-basic"
 
 
-def test_a_way_back_waits_for_no_other_run(hub: HubEmulator) -> None:
+def test_a_restore_does_not_wait_for_other_runs(hub: HubEmulator) -> None:
     restore = dag_file("leases").in_turn.get_task("gpu.restore")
     assert (restore.depends_on_past, restore.wait_for_downstream) == (False, False)

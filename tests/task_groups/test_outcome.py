@@ -69,7 +69,7 @@ def test_a_join_after_the_group_runs_though_a_branch_was_not_chosen(hub: HubEmul
     assert (states["after"], states["dag"]) == ("success", "success")
 
 
-def test_what_follows_a_group_around_it_waits_for_the_restore(hub: HubEmulator) -> None:
+def test_tasks_after_an_enclosing_group_wait_for_the_restore(hub: HubEmulator) -> None:
     hub.add_space("acme/whisper")
     dag = dag_file("groups").followed_in_outer_group
     assert "outer.gpu.done" in dag.get_task("after").upstream_task_ids
@@ -89,7 +89,7 @@ def test_a_failed_restore_fails_the_run(hub: HubEmulator, name: str) -> None:
     )
 
 
-def test_clearing_only_the_work_clears_what_decides_on_the_run(hub: HubEmulator) -> None:
+def test_clearing_the_work_also_clears_the_tasks_that_decide_the_state_of_the_run(hub: HubEmulator) -> None:
     dag = dag_file("groups").required_by_default
     cleared = dag.partial_subset("gpu.work", include_upstream=False, include_downstream=False).task_ids
     assert set(cleared) == {"gpu.snapshot", "gpu.upgrade", "gpu.work", "gpu.restore", "gpu.outcome"}

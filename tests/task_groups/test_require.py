@@ -77,7 +77,7 @@ def test_a_templated_connection_is_rendered_for_the_check(hub: HubEmulator) -> N
     assert (states["gpu.work"], states["outside"]) == ("success", "failed")
 
 
-def test_the_check_leaves_the_serialized_dag_the_same_at_every_parse() -> None:
+def test_every_parse_serializes_the_dag_identically() -> None:
     objects = import_module("airflow.serialization.serialized_objects")
     serializer = getattr(objects, "DagSerialization", None) or objects.SerializedDAG
 
@@ -91,7 +91,7 @@ def test_the_check_leaves_the_serialized_dag_the_same_at_every_parse() -> None:
     assert serialized_work() == serialized_work()
 
 
-def test_upgrade_waits_for_what_the_work_needs(hub: HubEmulator) -> None:
+def test_the_upgrade_waits_for_the_tasks_that_the_work_needs(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     dag = group_dag("prepared")
     assert dag.get_task("gpu.snapshot").upstream_task_ids == {"prepare"}
@@ -99,7 +99,7 @@ def test_upgrade_waits_for_what_the_work_needs(hub: HubEmulator) -> None:
     assert "t4-small" in {moment.hardware for moment in space.history}
 
 
-def test_snapshot_does_not_wait_for_what_follows_the_work_or_for_a_branch() -> None:
+def test_the_snapshot_does_not_wait_for_tasks_after_the_work_or_for_a_branch() -> None:
     for name in ("prepared_in_between", "prepared_by_branch"):
         assert group_dag(name).get_task("gpu.snapshot").upstream_task_ids == set()
 

@@ -170,7 +170,7 @@ class Store:
         self.values[key] = value
 
 
-def test_what_happened_while_no_triggerer_ran_is_not_missed(hub: HubEmulator) -> None:
+def test_changes_while_no_triggerer_runs_are_not_missed(hub: HubEmulator) -> None:
     space, store = hub.add_space(SPACE), Store()
 
     async def first_look() -> None:
@@ -214,13 +214,13 @@ class TestAssets:
         assert create_asset(owner="acme", name="whisper").uri == asset.uri
         assert repo_id_of(object()) is None
 
-    def test_airflow_makes_their_addresses_one(self) -> None:
+    def test_airflow_normalizes_their_uris(self) -> None:
         for given in ("hf-space://acme/whisper", "hf-space://acme/whisper/"):
             assert sanitize_uri(urlsplit(given)).geturl() == "hf-space://acme/whisper"
         with pytest.raises(ValueError, match="not a valid repo_id"):
             sanitize_uri(urlsplit("hf-space://acme/a..b"))
 
-    def test_an_operators_outlet_says_what_has_become_of_the_space(self, hub: HubEmulator) -> None:
+    def test_the_outlet_event_of_an_operator_contains_the_state_of_the_space(self, hub: HubEmulator) -> None:
         from types import SimpleNamespace
 
         from tests.airflow_tools import FakeTaskInstance

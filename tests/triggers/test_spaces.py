@@ -118,7 +118,7 @@ class TestOperators:
             messages.append(re.sub(r"in \d seconds", "in time", str(caught.value).replace(name, SPACE)))
         assert messages[0] == messages[1]
 
-    def test_a_permanent_error_keeps_its_words_and_the_retries(self, hub: HubEmulator) -> None:
+    def test_a_permanent_error_keeps_its_message_and_the_retries(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         operator = upgrade()
         deferred = Try().deferral(operator)
@@ -161,7 +161,9 @@ class TestSensors:
         assert ended["stage"] == "RUNNING"
 
     @pytest.mark.parametrize("soft", [True, False])
-    def test_fails_or_skips_at_a_stage_that_nothing_leaves(self, hub: HubEmulator, soft: bool) -> None:
+    def test_fails_or_skips_at_a_stage_that_a_space_does_not_leave_by_itself(
+        self, hub: HubEmulator, soft: bool
+    ) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING").fail_next_build("exit code: 137")
         kind = AirflowSkipException if soft else AirflowFailException
@@ -172,7 +174,9 @@ class TestSensors:
             Try().run(self.sensor(repo_id="acme/paused", soft_fail=soft))
 
     @pytest.mark.parametrize("soft", [True, False])
-    def test_what_no_wait_can_help_fails_with_soft_fail_too(self, hub: HubEmulator, soft: bool) -> None:
+    def test_errors_that_no_wait_can_fix_fail_the_sensor_with_soft_fail_too(
+        self, hub: HubEmulator, soft: bool
+    ) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
         with pytest.raises(AirflowFailException, match="does not find Space"):
@@ -180,7 +184,7 @@ class TestSensors:
         with pytest.raises(AirflowFailException, match="does not find Space"):
             Try().run_deferred(self.sensor(soft_fail=soft), lambda: hub.world.delete_space(SPACE))
 
-    def test_airflow_itself_does_not_skip_what_no_wait_can_help(self, hub: HubEmulator) -> None:
+    def test_airflow_does_not_skip_errors_that_no_wait_can_fix(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
         sensor = self.sensor(soft_fail=True)
@@ -215,7 +219,7 @@ class TestTrigger:
         assert (event["status"], event["runtime"]["stage"]) == ("timeout", "BUILDING")
         assert re.search(r"in 36\d\d seconds", event["reason"])
 
-    def test_a_connection_that_is_deleted_fails_the_task_with_words_that_say_so(
+    def test_a_deleted_connection_fails_the_task_with_the_reason(
         self, hub: HubEmulator, airflow_db: None
     ) -> None:
         event = fired(trigger(hf_spaces_conn_id="nowhere"))
@@ -232,7 +236,7 @@ class TestTrigger:
             ({"password": "two words"}, "Copy it again"),
         ],
     )
-    def test_a_connection_that_is_broken_fails_the_task_with_words_that_say_so(
+    def test_a_connection_that_is_not_valid_fails_the_task_with_the_reason(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, broken: dict[str, str], message: str
     ) -> None:
         monkeypatch.setenv("AIRFLOW_CONN_BROKEN", json.dumps({"conn_type": "hf_spaces", **broken}))
@@ -240,7 +244,7 @@ class TestTrigger:
         with pytest.raises(AirflowFailException, match=message):
             upgrade().execute_complete({}, event)
 
-    def test_an_error_that_nobody_foresaw_fails_the_task_with_its_kind(
+    def test_an_unexpected_error_fails_the_task_with_its_type(
         self, hub: HubEmulator, task_log: TaskLog
     ) -> None:
         hub.add_space(SPACE)
@@ -256,7 +260,7 @@ class TestTrigger:
         with pytest.raises(InvalidInput, match=f"^{name} must be a"):
             trigger(**{name: value})
 
-    def test_a_malformed_answer_hurts_no_other_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_malformed_answer_affects_no_other_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
         running = Say(200, {"stage": "RUNNING", "hardware": {"current": "t4-small", "requested": "t4-small"}})
         with StubHub(Say(200, "[" * 10**5, {"Content-Type": "application/json"}), otherwise=running) as stub:
             monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(stub.url, "hf_stubstubstub"))
