@@ -92,7 +92,9 @@ def is_run_working(dag_id: str, run_id: str) -> bool:
 def is_dag_paused(dag_id: str) -> bool | None:
     """Whether a DAG is paused; True for a DAG that Airflow does not know any more.
 
-    :returns: ``None`` where Airflow does not tell tasks (3.0 to 3.2) or triggers.
+    Only for tasks: the triggerer and the DAG processor leave the question unanswered, without an end.
+
+    :returns: ``None`` where Airflow does not tell tasks (3.0 to 3.2).
     """
     if not AIRFLOW_3:
         model = import_module("airflow.models.dag").DagModel

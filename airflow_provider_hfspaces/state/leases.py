@@ -168,16 +168,21 @@ class Owners:
         return bool(states) and all(state in FINAL_STATES for state in states.values())
 
 
-def describe_holder(holder: LeaseHolder, owners: Owners) -> str:
-    """Who has the lease, since when and until when, for logs and errors."""
+def describe_holder(holder: LeaseHolder, owners: Owners, *, in_task: bool = False) -> str:
+    """Who has the lease, since when and until when, for logs and errors.
+
+    :param in_task: whether a task asks. Airflow tells only tasks whether a DAG is paused; a trigger or a
+        callback that asks gets no answer at all, and waits for it without an end.
+    """
     owner = owners.owner(holder)
     who = str(owner) if owner else f"another Airflow or script (holder {holder.holder_id})"
     since = f"{holder.since:%Y-%m-%d %H:%M} UTC"
     if owner is None:
         return f"{who} since {since}, until {holder.until:%Y-%m-%d %H:%M} UTC at the latest"
     paused = None
-    with suppress(Exception):
-        paused = is_dag_paused(owner.dag_id)
+    if in_task:
+        with suppress(Exception):
+            paused = is_dag_paused(owner.dag_id)
     return f"{who} since {since}" + (", whose DAG is paused" if paused else "")
 
 
@@ -338,7 +343,7 @@ class AirflowLease:
 
     def describe(self, holder: LeaseHolder) -> str:
         """Who has the lease, for logs and errors."""
-        return describe_holder(holder, self.owners)
+        return describe_holder(holder, self.owners, in_task=True)
 
 
 async def undo_check(
