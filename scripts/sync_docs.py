@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation: example code and tables of parameters.
+"""Write the generated parts of the documentation: example code, tables of parameters and lists of modules.
 
 ``python scripts/sync_docs.py`` rewrites them, ``make docs`` and the tests refuse pages that are out of date.
 The pages hold the code itself, so that they read well on a code host as well as on the built site.
@@ -10,6 +10,9 @@ A page names its generated parts in comments:
   A part of an example DAG comes with the imports, constants and functions that it uses.
 - ``<!-- class: airflow_provider_hfspaces.operators.hardware.SetSleepTimeOperator -->``, followed by a
   link to the source and a table of parameters, up to ``<!-- end -->``.
+
+A row of a table that begins with the linked name of a module gets the path of the module and the first
+paragraph of its docstring.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ EXAMPLE = re.compile(
 CLASS = re.compile(
     r"(?P<head><!-- class: (?P<path>\S+) -->\n)(?:.*?<!-- end -->\n?)?", re.MULTILINE | re.DOTALL
 )
+MODULE = re.compile(r"^\| \[`(?P<module>airflow_provider_hfspaces[\w.]*)`\]\([^)]*\) \|.*$", re.MULTILINE)
 MARK = re.compile(r"\s*# \[(START|END) (\w+)\]\s*")
 ALWAYS = frozenset({"repo_id", "hf_spaces_conn_id"})
 """Parameters that the page explains once for all operators."""
@@ -43,7 +47,8 @@ def synced(page: Path) -> str:
     """The text of a page with its generated parts up to date."""
     text = page.read_text("utf-8")
     text = EXAMPLE.sub(lambda match: match["head"] + example(match["file"], match["mark"]), text)
-    return CLASS.sub(lambda match: match["head"] + described(match["path"], page), text)
+    text = CLASS.sub(lambda match: match["head"] + described(match["path"], page), text)
+    return MODULE.sub(lambda match: module_row(match["module"], page), text)
 
 
 def example(file: str, mark: str) -> str:
@@ -177,8 +182,7 @@ def described(path: str, page: Path) -> str:
     """Where a class comes from, and its parameters."""
     module, _, name = path.rpartition(".")
     cls = getattr(import_module(module), name)
-    source = Path(inspect.getsourcefile(cls) or "").resolve().relative_to(ROOT)
-    link = ("../" if page.parent.name == "docs" else "") + source.as_posix()
+    link = link_to(Path(inspect.getsourcefile(cls) or ""), page)
     rows = [
         f"| `{parameter}` | {default} | {'yes' if templated else ''} | {meaning} |"
         for parameter, default, templated, meaning in parameters(cls)
@@ -186,6 +190,20 @@ def described(path: str, page: Path) -> str:
     ]
     table = ["| parameter | default | templated | meaning |", "|---|---|---|---|", *rows] if rows else []
     return "\n".join([f"Import from `{module}`; [source]({link}).", "", *table, "", "<!-- end -->", ""])
+
+
+def module_row(module: str, page: Path) -> str:
+    """The row of a table that links to a module and says what the module holds."""
+    source = ROOT / module.replace(".", "/")
+    source = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
+    doc = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
+    return f"| [`{module}`]({link_to(source, page)}) | {as_markdown(doc.split(chr(10) * 2)[0]).rstrip('.')} |"
+
+
+def link_to(source: Path, page: Path) -> str:
+    """The link from a page to a source file."""
+    path = source.resolve().relative_to(ROOT).as_posix()
+    return ("../" if page.parent.name == "docs" else "") + path
 
 
 def parameters(cls: type[Any]) -> Iterator[tuple[str, str, bool, str]]:
@@ -237,9 +255,13 @@ def sentence(doc: str, parameter: str) -> str:
     match = re.search(rf"^:param {parameter}: (.*?)(?=^:|\Z)", doc, re.MULTILINE | re.DOTALL)
     if match is None:
         return ""
-    text = " ".join(match[1].split())
-    text = re.sub(r":\w+(?::\w+)?:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text).replace("``", "`")
-    return re.split(r"(?<=[.;])\s", text, maxsplit=1)[0].rstrip(".;").replace("|", "\\|")
+    return re.split(r"(?<=[.;])\s", as_markdown(match[1]), maxsplit=1)[0].rstrip(".;").replace("|", "\\|")
+
+
+def as_markdown(text: str) -> str:
+    """Text of a docstring as one line of Markdown."""
+    text = " ".join(text.split())
+    return re.sub(r":\w+(?::\w+)?:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text).replace("``", "`")
 
 
 def main() -> int:

@@ -52,7 +52,7 @@ class HfSpacesHook(SettingsHook):
 
     Every method takes the id of a Space as ``owner/name``, as a name alone if the connection has a namespace,
     or as the address of the Space's page. Every method raises
-    :class:`~airflow_provider_hfspaces.hub.checks.InvalidInput` for input that is not valid, before
+    :class:`~airflow_provider_hfspaces.hub.errors.InvalidInput` for input that is not valid, before
     anything is sent, and a :class:`~airflow_provider_hfspaces.hub.errors.HubError` for an error response.
 
     :param hf_spaces_conn_id: the connection. Its password is the token, its host the endpoint.

@@ -21,7 +21,7 @@ InvalidInput (a ValueError): an argument is not valid, and nothing was sent
 ├── InvalidSha, InvalidKey, InvalidVolume, InvalidNumber, InvalidToken, InvalidEndpoint
 └── InvalidProxy          an environment variable that names a proxy
 
-The module :mod:`~airflow_provider_hfspaces.hub.error_responses` makes them from answers of the Hub.
+The module ``hub.error_responses`` makes them from answers of the Hub.
 """
 
 from __future__ import annotations

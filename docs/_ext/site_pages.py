@@ -63,23 +63,39 @@ def write_module_pages(app: Sphinx, config: Any) -> None:
     docs = Path(app.srcdir)
     folder = docs / "reference"
     folder.mkdir(exist_ok=True)
-    for module in _MODULE.findall((docs / "reference.md").read_text("utf-8")):
+    modules = _MODULE.findall((docs / "reference.md").read_text("utf-8"))
+    for module in modules:
         title = module.removeprefix("airflow_provider_hfspaces.")
         page = f"{title}\n{'=' * len(title)}\n\n.. automodule:: {module}\n   :no-members:\n"
-        (folder / f"{module}.rst").write_text(page + "".join(documented(module)), "utf-8")
+        (folder / f"{module}.rst").write_text(page + "".join(documented(module, modules)), "utf-8")
 
 
-def documented(module: str) -> Iterator[str]:
-    """The directive for each public name of a module, wherever the name is defined."""
+def documented(module: str, modules: list[str]) -> Iterator[str]:
+    """The directives for the public names of a module, and links to those that another page documents."""
     loaded = import_module(module)
+    elsewhere: list[str] = []
     for name in getattr(loaded, "__all__", ()):
         value = getattr(loaded, name)
-        if isinstance(value, type):
+        home = home_of(name, value, module, modules)
+        if home != module:
+            elsewhere.append(f":py:obj:`~{home}.{name}`")
+        elif isinstance(value, type):
             yield f"\n.. autoclass:: {module}.{name}\n   :members:\n"
         elif callable(value):
             yield f"\n.. autofunction:: {module}.{name}\n"
         else:
             yield f"\n.. autodata:: {module}.{name}\n   :no-value:\n"
+    if elsewhere:
+        yield "\nAlso to be imported from here: " + ", ".join(elsewhere) + ".\n"
+
+
+def home_of(name: str, value: Any, module: str, modules: list[str]) -> str:
+    """The module on whose page a name is documented: where it is defined, if that module has a page."""
+    offering = [each for each in modules if name in getattr(import_module(each), "__all__", ())]
+    defined_in = getattr(value, "__module__", None)
+    if defined_in in offering:
+        return str(defined_in)
+    return next((each for each in offering if each.startswith(f"{module}.")), module)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

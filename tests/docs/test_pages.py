@@ -178,7 +178,7 @@ def test_every_public_module_is_in_the_reference() -> None:
             "emulator",
             "hub.calls",
             "hub.errors",
-            "state.leases",
+            "links",
             "require",
             "task_groups.hardware",
         )
