@@ -200,13 +200,19 @@ def test_a_proxys_page_is_never_the_hubs_final_word(use: Any, status: int, call:
     assert caught.value.status == status
 
 
-def test_a_proxys_error_is_retried_a_few_times_for_safe_calls() -> None:
-    page = Say(403, PAGE, {"Content-Type": "text/html"})
+@pytest.mark.parametrize("status", [400, 403, 407, 451])
+@pytest.mark.parametrize(
+    "call", [calls.pause(SPACE), calls.request_hardware(SPACE, "cpu-basic"), calls.restart(SPACE)], ids=str
+)
+def test_a_proxys_error_is_retried_a_few_times_since_the_hub_did_not_get_the_request(
+    status: int, call: calls.Call[Any]
+) -> None:
+    page = Say(status, PAGE, {"Content-Type": "text/html"})
     with (
         StubHub(page, page, otherwise=Say(body=RUNTIME)) as stub,
         HubClient(TOKEN, stub.url, sleep=lambda seconds: None) as client,
     ):
-        assert client.send(calls.pause(SPACE)).stage == "RUNNING"
+        assert client.send(call).stage == "RUNNING"
     assert len(stub.seen) == 3
 
 

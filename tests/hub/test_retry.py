@@ -228,10 +228,11 @@ class TestRateLimits:
         )
         assert retry_after({"retry-after": "soon"}) is None
 
+    @pytest.mark.parametrize("headers", [{"RateLimit": '"api";r=480;t=200'}, {}], ids=["room left", "none"])
     def test_a_limit_on_one_kind_of_request_is_retried_a_few_times_and_delays_no_other_kind(
-        self, sleeper: Sleeper
+        self, sleeper: Sleeper, headers: dict[str, str]
     ) -> None:
-        limited = Say(429, {"error": "too many Spaces created"}, {"RateLimit": '"api";r=480;t=200'})
+        limited = Say(429, {"error": "too many Spaces created"}, headers)
         with StubHub(*[limited] * 40, otherwise=FINE) as stub, HubClient(TOKEN, stub.url) as client:
             with pytest.raises(errors.HubRateLimited, match="too many Spaces created") as caught:
                 client.send(calls.duplicate(SPACE, "acme/copy"))

@@ -60,9 +60,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def limits_one_route(headers: Mapping[str, str]) -> bool:
-    """Return True if a 429 comes from a limit on one kind of request: the token's quota has room left."""
+    """Return True if a 429 comes from a limit on one kind of request.
+
+    The token's quota has room left, or the answer names neither a quota nor a time to come back.
+    """
     state = _RATE_LIMIT.search(headers.get("ratelimit") or "")
-    return state is not None and int(state["remaining"]) > 0
+    return retry_after(headers) is None if state is None else int(state["remaining"]) > 0
 
 
 class RateBudget:

@@ -4,10 +4,12 @@ What may be sent again depends on what went wrong:
 
 - 429: every call, once the Hub takes requests again. It says when, in ``RateLimit`` or ``Retry-After``,
   and every client of the same token in this process waits for it. A limit on one kind of request (the
-  token's quota has room left) is tried a few times only, and holds nobody else up.
+  token's quota has room left, or the answer does not say when to come back) is tried a few times only,
+  and holds nobody else up.
 - 502, 503, 504, no connection, an unknown host: every call, since the Hub did not take the request.
 - 500, or an answer that was lost after the request went out: repeatable calls only.
-- a refusal that is not the Hub's, such as a proxy's page: repeatable calls, a few times.
+- a refusal that is not the Hub's, such as a proxy's page: every call, a few times, since the Hub did not
+  take the request.
 - everything else: never.
 """
 
@@ -189,7 +191,7 @@ def may_repeat(call: Call[Any], error: HubError) -> bool:
         return not error.one_route or error.tries < ROUTE_LIMIT_TRIES
     if isinstance(error, HubProtocolError):
         is_refusal = error.status is not None and error.status >= 400
-        return is_refusal and call.repeatable and error.tries < FOREIGN_REFUSAL_TRIES
+        return is_refusal and error.tries < FOREIGN_REFUSAL_TRIES
     if not isinstance(error, HubUnavailable) or error.permanent:
         return False
     if error.status in _GATEWAY:
