@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["failing_for_good", "log_space_log", "mask_written"]
 
-_LOG_LINES = 30
+_MAX_LOG_LINES = 30
 
-_LONGEST_LINE = 1000
+_MAX_LINE_LENGTH = 1000
 """Characters of one line of a Space's log."""
 
 
@@ -58,15 +58,15 @@ def log_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
     if stage not in NEEDS_RESTART_STAGES:
         return
     kind = "build" if stage == SpaceStage.BUILD_ERROR else "app"
-    call = calls.get_logs(error.repo_id, build=kind == "build", lines=_LOG_LINES)
+    call = calls.get_logs(error.repo_id, build=kind == "build", lines=_MAX_LOG_LINES)
     try:
         lines = list(hook.client.lines(call, retry=RetryPolicy(total=0, total_rate_limited=0)))
     except HubError as problem:
         log.warning("The %s log of Space %s could not be read: %s", kind, error.repo_id, problem)
         return
     log.error("The last lines of the %s log of Space %s:", kind, error.repo_id)
-    for line in lines[-_LOG_LINES:]:
-        log.error("    %s", mask_tokens(printable(mask_tokens(line)))[:_LONGEST_LINE])
+    for line in lines[-_MAX_LOG_LINES:]:
+        log.error("    %s", mask_tokens(printable(mask_tokens(line)))[:_MAX_LINE_LENGTH])
 
 
 def mask_written(secret: str) -> None:

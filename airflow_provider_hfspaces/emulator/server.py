@@ -19,7 +19,7 @@ from airflow_provider_hfspaces.emulator.model.bill import Bill
 from airflow_provider_hfspaces.emulator.model.clock import Clock
 from airflow_provider_hfspaces.emulator.model.creation import make_space
 from airflow_provider_hfspaces.emulator.model.demo_fleet import FLEETS
-from airflow_provider_hfspaces.emulator.model.limits import WINDOW
+from airflow_provider_hfspaces.emulator.model.limits import WINDOW_SECONDS
 from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.request_log import RecordedRequest
 from airflow_provider_hfspaces.emulator.model.world import World
@@ -152,7 +152,7 @@ class HubEmulator:
         with self.world.lock:
             self.world.bad_day(seed, quota, window)
 
-    def set_quota(self, quota: int, window: int = WINDOW) -> None:
+    def set_quota(self, quota: int, window: int = WINDOW_SECONDS) -> None:
         """Set the API requests that each account may send within a window of real seconds."""
         with self.world.lock:
             self.world.limits.tighten(quota, window)

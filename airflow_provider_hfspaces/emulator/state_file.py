@@ -20,7 +20,7 @@ from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["load", "read", "save", "state_of"]
 
-_FORMAT = 2
+_FORMAT_VERSION = 2
 _PLAIN = (
     "sdk",
     "visibility",
@@ -49,7 +49,7 @@ _PLAIN_REPOSITORY = ("visibility", "creator", "created", "modified", "object_id"
 def state_of(world: World) -> dict[str, Any]:
     """The whole state as plain JSON, with tokens and secrets."""
     return {
-        "format": _FORMAT,
+        "format": _FORMAT_VERSION,
         "now": world.clock.now(),
         "default_user": world.accounts.default_user,
         "settings": world.settings.to_dict(),
@@ -74,8 +74,8 @@ def load(world: World, state: Any) -> None:
 
     :raises ValueError: for an invalid state. The world keeps its own state then.
     """
-    if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise ValueError(f"This is not the state of an emulated Hub in format {_FORMAT}.")
+    if not isinstance(state, dict) or state.get("format") != _FORMAT_VERSION:
+        raise ValueError(f"This is not the state of an emulated Hub in format {_FORMAT_VERSION}.")
     before = state_of(world)
     try:
         _fill(world, state)

@@ -27,7 +27,7 @@ __all__ = [
 T = TypeVar("T")
 
 _KINDS = ("spaces", "datasets", "models")
-_COMMIT_LENGTH = 40
+_COMMIT_DIGITS = 40
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def parse_repository(repository: str) -> tuple[str, str]:
     """Split ``datasets/owner/name`` into its kind and its ``owner/name``.
 
     :param repository: a repository as the Hub's pages address it; ``owner/name`` alone is a model.
-    :raises InvalidRepoId: naming what is wrong with it.
+    :raises InvalidRepoId: if it has another form.
     """
     text = repository.strip().strip("/") if isinstance(repository, str) else ""
     first, _, rest = text.partition("/")
@@ -103,16 +103,16 @@ def create_branch(branch: Branch) -> Call[None]:
 
 
 def commit_file(branch: Branch, path: str, content: str, *, parent: str, summary: str) -> Call[str]:
-    """``POST /api/{kind}/{repo_id}/commit/{branch}``: write one file if the branch still is at ``parent``.
+    """``POST /api/{kind}/{repo_id}/commit/{branch}``: write one file if the branch is still at ``parent``.
 
-    The Hub answers 412 if the branch has moved. Repeatable for that reason: a second copy of a commit
-    that was accepted is refused.
+    The Hub answers 412 if the branch has moved. The call is repeatable, because the Hub refuses a commit
+    that it has already accepted.
 
     :param parent: the commit, 40 hexadecimal digits, that the new one must follow.
     :param summary: the first line of the commit message.
     """
-    if len(parent) != _COMMIT_LENGTH:
-        raise InvalidInput(f"parent must be a commit of {_COMMIT_LENGTH} hexadecimal digits; got {parent!r}.")
+    if len(parent) != _COMMIT_DIGITS:
+        raise InvalidInput(f"parent must be a commit of {_COMMIT_DIGITS} hexadecimal digits; got {parent!r}.")
     lines = (
         {"key": "header", "value": {"summary": summary, "description": "", "parentCommit": parent}},
         {
@@ -148,7 +148,7 @@ def _call(branch: Branch, method: str, path: str, read: Callable[[Any], T], **op
 
 def _sha(payload: Any) -> str:
     sha = payload["sha"]
-    if not isinstance(sha, str) or len(sha) != _COMMIT_LENGTH:
+    if not isinstance(sha, str) or len(sha) != _COMMIT_DIGITS:
         raise ValueError("a commit")
     return sha
 

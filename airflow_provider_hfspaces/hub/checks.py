@@ -72,7 +72,7 @@ _FLAVOR = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 _LOOPBACK = re.compile(r"localhost|.+\.localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 _HUB_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{16,}")
-_LARGEST = 2**53 - 1
+_LARGEST_NUMBER = 2**53 - 1
 _VOLUME_TYPES = ("bucket", "model", "dataset", "space")
 
 
@@ -221,9 +221,9 @@ def checked_sleep_time(seconds: int) -> int:
         )
     if seconds == 0:
         raise InvalidSleepTime("sleep_time must not be 0: use -1 for never, or pause the Space.")
-    if seconds < -1 or seconds > _LARGEST:
+    if seconds < -1 or seconds > _LARGEST_NUMBER:
         raise InvalidSleepTime(
-            f"sleep_time must be 1 to {_LARGEST} seconds, or -1 for never; got {seconds!r}."
+            f"sleep_time must be 1 to {_LARGEST_NUMBER} seconds, or -1 for never; got {seconds!r}."
         )
     return seconds
 

@@ -54,7 +54,7 @@ module_log = logging.getLogger(__name__)
 class RestoreRejected(HubError):
     """The Hub rejected the hardware to restore, and the Space was put into a cheaper state instead.
 
-    :ivar runtime: the Space as it was left.
+    :ivar runtime: the Space's runtime after the fallback or the pause.
     """
 
     def __init__(self, message: str, *, runtime: SpaceRuntime | None = None, **details: Any) -> None:
@@ -65,7 +65,7 @@ class RestoreRejected(HubError):
     def from_rejection(
         cls, rejection: HubError, repo_id: str, message: str, runtime: SpaceRuntime
     ) -> RestoreRejected:
-        """The error of a way back that ended elsewhere because of another error."""
+        """Build the error from the Hub's rejection, for a Space that was moved to another state instead."""
         error = cls(
             message,
             runtime=runtime,
@@ -87,12 +87,13 @@ def plan_move(
     patience: Patience = PATIENT,
     log: Any = module_log,
 ) -> Steps[SpaceRuntime]:
-    """The steps from the current runtime to the desired state; none for what is as desired already.
+    """The steps from the current runtime to the desired state. A property that needs no change takes none.
 
     A lost answer is settled by reading the runtime. A static Space is left alone.
 
     :param runtime: the current runtime if it is known; otherwise the first step reads it.
-    :raises HubError: if the Hub rejects a step. A Space that should be paused is paused all the same.
+    :raises HubError: if the Hub rejects a step. If the desired activity is a pause, the Space is paused
+        before the error is raised.
     """
     if runtime is None:
         runtime = yield calls.get_runtime(desired.repo_id)
@@ -128,11 +129,12 @@ def plan_restore(
     too, the Space is paused, because a paused Space costs nothing.
 
     :param fallback: a flavor. An unknown one is checked against the Hub's list before anything changes.
-    :param retried: statuses of a rejection that may pass, so that a later try decides.
-    :param is_last_try: pause the Space too if the Hub fails to move it, because nobody tries again.
+    :param retried: HTTP statuses of rejections that may be temporary. The Space then keeps its hardware
+        for a later try.
+    :param is_last_try: pause the Space after any error, because no later try follows.
     :raises InvalidHardware: if the Hub does not offer the fallback.
     :raises RestoreRejected: after the fallback or the pause, saying which.
-    :raises HubError: if the Space is where it was, and a later try may restore it.
+    :raises HubError: if the Space is unchanged and a later try may restore it.
     """
     offered = None if known_hardware(fallback) else (yield calls.list_hardware())
     fallback = checked_hardware(fallback, offered)

@@ -42,9 +42,9 @@ __all__ = [
 
 _OAUTH_REFUSED = ("/hardware", "/sleeptime", "/restart")
 _REFUSED_CREDENTIALS = "Invalid credentials in Authorization header"
-_LONGEST_MESSAGE = 500
-_LONGEST_START = 200
-_LONGEST_HEADER = 100
+_MAX_MESSAGE_LENGTH = 500
+_MAX_START_LENGTH = 200
+_MAX_HEADER_LENGTH = 100
 _HUBS_OWN_HEADERS = ("x-error-code", "x-error-message")
 
 
@@ -63,7 +63,7 @@ def error_from_response(
         wherever the Hub echoes it.
     """
     secrets = _secrets(call, token)
-    message = brief(_hub_message(headers, text), secrets, longest=_LONGEST_MESSAGE)
+    message = brief(_hub_message(headers, text), secrets, longest=_MAX_MESSAGE_LENGTH)
     if status < 500 and status not in (408, 429) and not _is_from_the_hub(headers, text):
         return protocol_error(call, status, headers, text, token=token)
     kind, words = _words(call, status, headers, message, token)
@@ -123,7 +123,7 @@ def _words(
 
 def refused_with_reason(error: HubUnavailable, reason: str) -> HubUnavailable:
     """Add to a refused action what the Space's own runtime gives as the reason."""
-    reason = brief(reason, longest=_LONGEST_MESSAGE)
+    reason = brief(reason, longest=_MAX_MESSAGE_LENGTH)
     error.message = f"{error.message.removesuffix(' Try again later.')} The Space's own reason: {reason!r}."
     error.args = (error.message,)
     return error
@@ -160,7 +160,7 @@ def unavailable(
     """
     unknown = sent and call.method != "GET"
     consequence = "It is not known whether it took effect." if unknown else "Nothing was changed."
-    reason = brief(reason, _secrets(call, token), longest=_LONGEST_MESSAGE)
+    reason = brief(reason, _secrets(call, token), longest=_MAX_MESSAGE_LENGTH)
     error = HubUnavailable.from_call(
         call,
         f"No answer from the Hub to {call.method} {call.path}{_for(call)}: {reason}. {consequence}",
@@ -184,8 +184,8 @@ def protocol_error(
     :param expected: what should have come, for the message.
     """
     secrets = _secrets(call, token)
-    start = brief(text, secrets, longest=_LONGEST_START)
-    kind = brief(headers.get("content-type") or "", secrets, longest=_LONGEST_HEADER) or "no content type"
+    start = brief(text, secrets, longest=_MAX_START_LENGTH)
+    kind = brief(headers.get("content-type") or "", secrets, longest=_MAX_HEADER_LENGTH) or "no content type"
     hint = ""
     if _is_html(headers, text):
         hint = " Check the connection's host and the proxies before it: this does not look like a Hub."
@@ -318,7 +318,7 @@ def _is_html(headers: Mapping[str, str], text: str) -> bool:
 def _request_id(headers: Mapping[str, str], secrets: tuple[str | None, ...]) -> str | None:
     for name in ("x-request-id", "x-amzn-trace-id", "x-amz-cf-id"):
         if headers.get(name):
-            return brief(headers[name], secrets, longest=_LONGEST_HEADER)
+            return brief(headers[name], secrets, longest=_MAX_HEADER_LENGTH)
     return None
 
 

@@ -14,7 +14,7 @@ class SpaceHardware(str, Enum):
     """The hardware flavors that the Hub is known to accept.
 
     The Hub adds flavors without notice: :func:`airflow_provider_hfspaces.hub.calls.list_hardware`
-    asks for what it offers today, with prices.
+    returns the current list, with prices.
     """
 
     CPU_BASIC = "cpu-basic"
@@ -52,12 +52,12 @@ class SpaceHardware(str, Enum):
 
 
 FREE_HARDWARE = frozenset({SpaceHardware.CPU_BASIC.value, SpaceHardware.ZERO_A10G.value})
-"""Flavors that cost nothing, whatever the price list says about the others."""
+"""Flavors that cost nothing."""
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """The GPU (or Neuron) part of a flavor, in the Hub's words: ``1``, ``T4``, ``16 GB``."""
+    """The GPU (or Neuron) part of a flavor, as the Hub writes it: ``1``, ``T4``, ``16 GB``."""
 
     type: str
     model: str
@@ -110,7 +110,7 @@ class HardwareFlavor:
 
     @property
     def hourly_cost(self) -> float | None:
-        """USD per hour and replica, to the tenth of a cent; ``None`` where the Hub does not say.
+        """USD per hour and replica, to the tenth of a cent; ``None`` if the Hub lists no price.
 
         The Hub lists prices by the minute in rounded millionths of a dollar; rounding back gives
         the price that it advertises (6,667 a minute is $0.40 an hour, not $0.40002).
@@ -122,7 +122,7 @@ class HardwareFlavor:
 
     @property
     def price(self) -> str:
-        """For people: ``free`` or ``$0.40/h``."""
+        """The price as text: ``free``, ``$0.40/h`` or ``no price``."""
         if self.unit_cost_usd is None:
             return "no price"
         hourly = self.hourly_cost

@@ -2,7 +2,7 @@
 
 Nothing here talks to the network. A stage or a flavor that this version does not know is kept, and so is
 an answer with unknown fields. Whatever decides about money (stage, hardware, sleep time) is never guessed:
-an answer in which it cannot be read raises an error. An oddity anywhere else is left out.
+if it cannot be read, the answer raises an error. A malformed value anywhere else is dropped.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SpaceStorage(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class SpaceReplicas:
-    """How many copies of a Space run and how many were asked for (``"auto"`` when autoscaled)."""
+    """How many copies of a Space run and how many are requested (``"auto"`` if the Hub scales them)."""
 
     current: int | None = None
     requested: int | str | None = None
@@ -108,7 +108,7 @@ class Volume:
     :param source: what is mounted, as ``owner/name``.
     :param mount_path: where, as an absolute path in the container.
     :param revision: of a repository; the Hub's default is ``main``.
-    :param read_only: repositories always are, buckets only when asked.
+    :param read_only: whether the container cannot write. Repositories are always read-only.
     :param path: mount only this folder of the source.
     """
 
@@ -152,14 +152,14 @@ class Volume:
 class SpaceRuntime:
     """The live state of a Space: ``GET /api/spaces/{owner}/{name}/runtime``.
 
-    :ivar stage: compare with :class:`SpaceStage`; a stage that is not in it is kept as it came.
+    :ivar stage: compare with :class:`SpaceStage`; an unknown stage is kept unchanged.
     :ivar hardware: the flavor that the Space runs on now; ``None`` while nothing runs.
-    :ivar requested_hardware: the flavor that was asked for last; ``None`` for a static Space.
-    :ivar sleep_time: seconds without a visitor until the Space sleeps; ``None`` is never.
+    :ivar requested_hardware: the flavor that was requested last; ``None`` for a static Space.
+    :ivar sleep_time: seconds without a visitor until the Space sleeps; ``None`` means never.
     :ivar storage: a retired storage tier, if the Space still has one.
-    :ivar error_message: the Hub's own words, in an error stage.
-    :ivar sha: the commit that runs, where the Hub says so.
-    :ivar raw: the answer as it came.
+    :ivar error_message: the Hub's own message, in an error stage.
+    :ivar sha: the commit that runs; ``None`` if the Hub does not report it.
+    :ivar raw: the Hub's answer, unchanged.
     """
 
     stage: str
@@ -220,14 +220,14 @@ class SpaceRuntime:
 
     @property
     def configured_hardware(self) -> str | None:
-        """The flavor that the Space will run on when nothing else is asked of it."""
+        """The flavor that the Space is set to: the requested one, or the current one without a request."""
         return self.requested_hardware or self.hardware
 
     @property
     def is_static(self) -> bool:
         """Whether this is a static Space: it always runs, on no hardware at all.
 
-        An answer that says nothing about hardware does not make one.
+        If the Hub's answer has no ``hardware`` object, the Space does not count as static.
         """
         silent = bool(self.raw) and not isinstance(self.raw.get("hardware"), Mapping)
         return self.stage == SpaceStage.RUNNING and self.configured_hardware is None and not silent
@@ -256,7 +256,7 @@ class SpaceRuntime:
 
 
 def _sleep_time(value: Any) -> int | None:
-    """The Hub says "never" as null, as nothing at all, or as -1."""
+    """The sleep time in seconds. The Hub reports "never" as null, as -1, or by leaving the field out."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
@@ -278,7 +278,7 @@ def _text(value: Any) -> str | None:
 
 
 def _words(value: Any) -> str | None:
-    """Text of the Space's own, which may hold a token that its author has printed."""
+    """Text that the Space's app has written, without any token that the app has printed."""
     return mask_tokens(value) if isinstance(value, str) else None
 
 
@@ -301,9 +301,9 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
 class SpaceInfo:
     """A Space as ``GET /api/spaces/{owner}/{name}`` and the list endpoint describe it.
 
-    Only :attr:`id` is always there: the Hub sends what ``expand`` asks for. A runtime that cannot be
-    read is ``None``, so that one odd entry does not spoil a list of Spaces: :func:`calls.get_runtime`
-    for that Space says what is wrong with it.
+    Only :attr:`id` is always set: the Hub sends the properties that ``expand`` names. A runtime that
+    cannot be read is ``None``, so that one malformed entry does not fail a whole list; the error is
+    raised by :func:`calls.get_runtime` for that Space.
     """
 
     id: str
@@ -368,7 +368,7 @@ class SpaceVariable:
 
 @dataclass(frozen=True)
 class SpaceSecret:
-    """A secret of a Space. The Hub never gives its value back."""
+    """A secret of a Space. The Hub never returns its value."""
 
     key: str
     description: str | None = None
@@ -385,7 +385,7 @@ class SpaceSecret:
 class DuplicatedSpace:
     """The answer to a duplication.
 
-    :ivar url: the page of the new Space; ``None`` where the Hub did not say.
+    :ivar url: the page of the new Space; ``None`` if the Hub did not report it.
     :ivar files_copy_pending: whether the Hub still copies files in the background.
     """
 

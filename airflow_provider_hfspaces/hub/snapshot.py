@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, SpaceStage
 __all__ = ["NEVER_SLEEP", "Activity", "DesiredState", "SpaceSnapshot", "restored_state"]
 
 NEVER_SLEEP = -1
-"""The sleep time that means never, in the Hub's own spelling."""
+"""The sleep time with which the Hub never puts a Space to sleep."""
 
 _AUTOSCALED = "auto"
 
@@ -28,10 +28,10 @@ class SpaceSnapshot:
     ``plan_restore(restored_state(snapshot))`` of :mod:`~airflow_provider_hfspaces.hub.desired` restores it.
 
     :ivar hardware: the flavor that the Space was set to, running or not; ``None`` if unknown.
-    :ivar sleep_time: seconds; ``None`` is never.
+    :ivar sleep_time: seconds; ``None`` means never.
     :ivar replicas: how many were requested, ``"auto"`` if autoscaled; ``None`` if unknown, as in
         snapshots of version 0.1.
-    :ivar taken_at: when, in UTC, as ISO 8601.
+    :ivar taken_at: when the snapshot was taken, in UTC, as ISO 8601.
     """
 
     repo_id: str
@@ -87,7 +87,7 @@ class SpaceSnapshot:
         return asdict(self)
 
     def is_of(self, repo_id: str) -> bool:
-        """Whether it was taken of this Space. The Hub ignores case in names."""
+        """Whether the snapshot is of this Space. The Hub ignores case in names."""
         return self.repo_id.casefold() == repo_id.casefold()
 
     @property
@@ -123,7 +123,7 @@ class DesiredState:
 
     :ivar hardware: a flavor that a check has accepted or that the Hub itself has reported.
     :ivar sleep_time: seconds without a visitor until the Space sleeps; :data:`NEVER_SLEEP` for never.
-    :ivar replicas: how many copies run. Free hardware runs one, whatever is asked for.
+    :ivar replicas: how many copies run. Free hardware always runs one.
     :ivar activity: whether the Space should run.
     """
 

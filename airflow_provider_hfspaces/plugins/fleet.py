@@ -17,11 +17,12 @@ from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, token
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.cost.prices import PriceList
+from airflow_provider_hfspaces.hub.desired import plan_pause
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
+from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.hub.models import SpaceInfo
-from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.plugins.columns import plain_json, row_of
 
 __all__ = ["FleetReader", "NotInFleet"]
@@ -87,15 +88,13 @@ class FleetReader:
         :param repo_id: the Space, as ``owner/name``.
         :param fleet: what :meth:`read` has returned for this connection.
         :raises NotInFleet: if the Space is not in the fleet.
-        :raises HubError: if the Hub refuses the request or does not answer.
+        :raises HubError: if the Hub rejects the request and the Space is not paused.
         """
         if not any(row["repo_id"] == repo_id for row in fleet["spaces"]):
             raise NotInFleet(f"Space {repo_id} is not in the fleet of connection {connection.conn_id!r}.")
         with _client(connection) as client:
             space = client.send(calls.get_space(repo_id, expand=_EXPAND))
-            runtime = space.runtime
-            if runtime is None or runtime.stage != SpaceStage.PAUSED:
-                runtime = client.send(calls.pause(repo_id))
+            runtime = execute(plan_pause(repo_id, space.runtime), client.send)
             prices = PriceList.from_flavors(())
             with suppress(HubError):  # the Space is paused all the same
                 prices = self._prices_of(client)

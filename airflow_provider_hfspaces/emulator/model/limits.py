@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["BUCKETS", "QUOTAS", "WINDOW", "Allowance", "Limits", "bucket_of"]
+__all__ = ["BUCKETS", "QUOTAS", "WINDOW_SECONDS", "Allowance", "Limits", "bucket_of"]
 
-WINDOW = 300
-"""Seconds of a window."""
+WINDOW_SECONDS = 300
+"""Length of a window."""
 
 BUCKETS = ("api", "resolvers", "pages")
 
@@ -66,7 +66,7 @@ class Limits:
     :ivar quotas: API requests per window, by plan.
     """
 
-    window: int = WINDOW
+    window: int = WINDOW_SECONDS
     quotas: dict[str, int] = field(default_factory=lambda: {plan: each[0] for plan, each in QUOTAS.items()})
     clock: Callable[[], float] = time.monotonic
     _counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Limits:
             return self.quotas.get(plan, self.quotas["free"])
         return QUOTAS.get(plan, QUOTAS["free"])[BUCKETS.index(bucket)]
 
-    def tighten(self, quota: int, window: int = WINDOW) -> None:
+    def tighten(self, quota: int, window: int = WINDOW_SECONDS) -> None:
         """Set the same API quota for every plan.
 
         :raises ValueError: for less than one request or one second.

@@ -36,8 +36,8 @@ def read_runtimes(
     :param stop: an event that ends the reading. Spaces that were not read by then are missing in the
         result.
     :param parallel: number of requests at a time.
-    :param doubtful: returns True for a Space that has to be read by itself after all, because a list may
-        be behind.
+    :param doubtful: returns True for a Space that has to be read on its own as well, because the list may
+        be out of date.
     """
     wanted = list(dict.fromkeys(repo_ids))
     runtimes: dict[str, SpaceRuntime | Exception] = {}

@@ -27,7 +27,7 @@ R = TypeVar("R")
 _TICK_SECONDS = 0.2
 """Interval between two checks of the stop event."""
 
-_GRACE_SECONDS = 3.0
+_STOP_GRACE_SECONDS = 3.0
 """Time for requests that are under way when the queue is stopped.
 
 A process that is told to stop is often killed after five seconds."""
@@ -180,7 +180,7 @@ def in_parallel(
                 else:
                     yield from _ended(item, future)
         if running:
-            for future in wait(running, _GRACE_SECONDS).done:
+            for future in wait(running, _STOP_GRACE_SECONDS).done:
                 yield from _ended(running[future][0], future)
     finally:
         pool.shutdown(wait=not stop.is_set(), cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What the Hub can be asked: one function for each endpoint, in one module for each noun.
+"""The Hub's endpoints: one function per endpoint, in one module per noun.
 
 Each function returns a :class:`Call` and sends nothing. An argument that is not valid raises a subclass of
 :class:`~airflow_provider_hfspaces.hub.errors.InvalidInput` that names the value.

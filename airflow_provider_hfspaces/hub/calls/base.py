@@ -1,4 +1,4 @@
-"""What every call has in common: :class:`Call`, and how the functions of this package make one."""
+"""The description of a request, :class:`Call`, and the helpers with which the other modules build one."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ def get_call(
     needs_token: bool = False,
     answer: str = "json",
 ) -> Call[T]:
+    """A call that reads from ``/api/spaces/{repo_id}``."""
     repo_id = checked_repo_id(repo_id)
     return Call(
         "GET",
@@ -93,6 +94,7 @@ def change_call(
     instead: str | None = None,
     creates: str | None = None,
 ) -> Call[T]:
+    """A call that changes something under ``/api/spaces/{repo_id}``, which needs a token."""
     repo_id = checked_repo_id(repo_id)
     return Call(
         method,
@@ -117,14 +119,18 @@ def post_call(
     body: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Call[T]:
+    """A :func:`change_call` with the method ``POST``."""
     return change_call("POST", repo_id, suffix, read, body, **options)
 
 
-def as_names(given: str | Iterable[str]) -> list[str]:
-    return [given] if isinstance(given, str) else list(given)
+def as_names(names: str | Iterable[str]) -> list[str]:
+    """A list of names from one name or several."""
+    return [names] if isinstance(names, str) else list(names)
 
 
 def list_of(read: Callable[[Mapping[str, Any]], T]) -> Callable[[Any], list[T]]:
+    """A reader of JSON lists, from a reader of their entries."""
+
     def read_list(payload: Any) -> list[T]:
         if not isinstance(payload, list):
             raise TypeError("a list")
@@ -134,10 +140,11 @@ def list_of(read: Callable[[Mapping[str, Any]], T]) -> Callable[[Any], list[T]]:
 
 
 def read_mapping(payload: Any) -> dict[str, Any]:
+    """The answer itself, which has to be a JSON object."""
     if not isinstance(payload, dict):
         raise TypeError("an object")
     return payload
 
 
 def read_nothing(payload: Any) -> None:
-    return None
+    """``None``, for answers whose body does not matter."""

@@ -14,8 +14,8 @@ __all__ = ["get_logs"]
 def get_logs(repo_id: str, *, build: bool = False, lines: int | None = None) -> Call[str]:
     """``GET /api/spaces/{repo_id}/logs/run`` or ``/build``: a stream of server-sent events.
 
-    :param build: the log of the build, not of the app.
-    :param lines: only the last so many.
+    :param build: whether to read the build's log instead of the app's.
+    :param lines: the number of lines to return, from the end of the log; by default all.
     """
     query: tuple[tuple[str, str], ...] = ()
     if lines is not None:

@@ -36,13 +36,13 @@ def get_variables(repo_id: str) -> Call[dict[str, SpaceVariable]]:
 def add_variable(
     repo_id: str, key: str, value: str, *, description: str | None = None
 ) -> Call[dict[str, SpaceVariable]]:
-    """``POST /api/spaces/{repo_id}/variables``: add or change one; the answer has all of them."""
+    """``POST /api/spaces/{repo_id}/variables``: add or change one; the answer lists all variables."""
     body = checked_setting(key, value, description, "variable")
     return post_call(repo_id, "/variables", read_variables, body, repeatable=True)
 
 
 def delete_variable(repo_id: str, key: str) -> Call[dict[str, SpaceVariable]]:
-    """``DELETE /api/spaces/{repo_id}/variables``: the answer has the remaining ones."""
+    """``DELETE /api/spaces/{repo_id}/variables``: the answer lists the remaining variables."""
     body = {"key": checked_key(key, "variable")}
     return change_call("DELETE", repo_id, "/variables", read_variables, body, repeatable=True)
 
@@ -67,6 +67,11 @@ def delete_secret(repo_id: str, key: str) -> Call[None]:
 
 
 def checked_setting(key: str, value: str, description: str | None, kind: str) -> dict[str, str]:
+    """The body of a request that sets a secret or a variable.
+
+    :param kind: ``secret`` or ``variable``, for the error.
+    :raises InvalidInput: if the key or the value is not valid.
+    """
     if not isinstance(value, str):
         raise InvalidInput(f"The value of the {kind} {key!r} is a string; got {type(value).__name__}.")
     setting = {"key": checked_key(key, kind), "value": value}
@@ -76,16 +81,21 @@ def checked_setting(key: str, value: str, description: str | None, kind: str) ->
 
 
 def checked_settings(
-    given: Sequence[Mapping[str, str]] | Mapping[str, str], kind: str
+    settings: Sequence[Mapping[str, str]] | Mapping[str, str], kind: str
 ) -> list[dict[str, str]]:
-    if isinstance(given, Mapping):
-        return [checked_setting(key, value, None, kind) for key, value in given.items()]
-    found = []
-    for each in given:
+    """Secrets or variables as a request lists them, from a mapping of keys to values or from such a list.
+
+    :param kind: ``secret`` or ``variable``, for the error.
+    :raises InvalidInput: if an entry is not valid.
+    """
+    if isinstance(settings, Mapping):
+        return [checked_setting(key, value, None, kind) for key, value in settings.items()]
+    checked = []
+    for each in settings:
         if not isinstance(each, Mapping) or not {"key", "value"} <= set(each):
             raise InvalidInput(f"Each {kind} is a mapping with 'key', 'value' and perhaps 'description'.")
-        found.append(checked_setting(each["key"], each["value"], each.get("description"), kind))
-    return found
+        checked.append(checked_setting(each["key"], each["value"], each.get("description"), kind))
+    return checked
 
 
 def read_variables(payload: Any) -> dict[str, SpaceVariable]:

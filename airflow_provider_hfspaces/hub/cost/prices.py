@@ -69,6 +69,11 @@ def replicas_of(runtime: SpaceRuntime) -> int:
 class PriceList:
     """The Hub's prices at one point in time.
 
+    ::
+
+        prices = PriceList.from_flavors(client.send(calls.list_hardware()))
+        prices.hourly("t4-small")  # 0.4
+
     :ivar flavors: the flavors by name.
     :ivar as_of: when the list was read, in UTC. The Hub's list has no date of its own.
     """
@@ -244,6 +249,12 @@ def _sum_of_known(amounts: Iterable[float | None]) -> float:
 @dataclass(frozen=True)
 class FleetCost:
     """What a list of Spaces costs.
+
+    ::
+
+        prices = PriceList.from_flavors(client.send(calls.list_hardware()))
+        fleet = FleetCost.from_spaces([("acme/whisper", runtime)], prices)
+        print(fleet.in_words(), fleet.table(), sep="\\n")
 
     :ivar spaces: the most expensive first, Spaces at an unknown price before those that cost nothing.
     :ivar prices_as_of: when the price list was read, in UTC.

@@ -1,4 +1,4 @@
-"""The Hub over ``httpx``, for an event loop."""
+"""AsyncHubClient: calls to the Hub over ``httpx``, for coroutines."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ import httpx
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.error_responses import unavailable
 from airflow_provider_hfspaces.hub.http import wire
-from airflow_provider_hfspaces.hub.http.core import ClientCore, Fetch
+from airflow_provider_hfspaces.hub.http.core import ClientBase, ClientCore, Fetch
 from airflow_provider_hfspaces.hub.http.environment import certificates_from_environment
 from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
-from airflow_provider_hfspaces.hub.http.quota import RateBudget
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.http.sequence import Steps, aexecute
 from airflow_provider_hfspaces.hub.http.wire import Answer
@@ -29,10 +28,10 @@ __all__ = ["AsyncHubClient", "prepare"]
 
 T = TypeVar("T")
 
-_CONNECTIONS = 8
+_MAX_CONNECTIONS = 8
 
 
-class AsyncHubClient:
+class AsyncHubClient(ClientBase):
     """Sends calls to the Hub, tries again where a retry can help, and reads the answers.
 
     .. code-block:: python
@@ -45,13 +44,14 @@ class AsyncHubClient:
 
     :param token: a User Access Token; ``None`` reads public Spaces only.
     :param endpoint: the Hub's address.
-    :param timeout: seconds to connect, and seconds of silence after which an answer counts as lost.
-    :param retry: when to try again.
+    :param timeout: seconds to connect, and seconds without a byte after which an answer counts as lost;
+        by default 5 and 30.
+    :param retry: when to try again; by default for 120 seconds, and for 360 within rate limits.
     :param user_agent: sent with each request.
-    :param allow_http: accept a plain ``http`` endpoint that is not on this host.
+    :param allow_http: whether to accept a plain ``http`` endpoint on another host; by default not.
     :param limits: how large, slow and long an answer may be.
     :param clock: seconds, counted against the retry policy and the limits.
-    :param sleep: waits so many seconds; what it raises ends the call.
+    :param sleep: waits for a number of seconds. An exception from it ends the call.
     :raises InvalidEndpoint: for an endpoint that would send the token in the clear.
     :raises InvalidProxy: for an environment that names a proxy which is not a URL.
     """
@@ -83,47 +83,24 @@ class AsyncHubClient:
         proxy = self._core.proxy
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
-                limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
+                limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),
                 verify=_certificates(certificates_from_environment()) if self._is_secure else False,
                 proxy=httpx.Proxy(proxy) if proxy else None,
                 trust_env=False,
             ),
-            # The environment has been read, alike for both clients; ~/.netrc must not replace the token.
+            # ClientCore has read the environment. With trust_env, ~/.netrc would replace the token.
             trust_env=False,
         )
-
-    def __repr__(self) -> str:
-        return f"AsyncHubClient(endpoint={self.endpoint!r}, token={'***' if self.has_token else None})"
 
     @property
     def _is_secure(self) -> bool:
         return self._core.endpoint.startswith("https:") or bool(self._core.proxy)
 
-    @property
-    def endpoint(self) -> str:
-        """The Hub's address."""
-        return self._core.endpoint
-
-    @property
-    def has_token(self) -> bool:
-        """Whether requests carry a token."""
-        return self._core.token is not None
-
-    @property
-    def budget(self) -> RateBudget:
-        """What is left of the Hub's rate limit."""
-        return self._core.budget
-
-    @property
-    def retry(self) -> RetryPolicy:
-        """When a call is tried again, unless the call itself says otherwise."""
-        return self._core.retry
-
     async def send(self, call: Call[T], *, retry: RetryPolicy | None = None) -> T:
         """Send a call and return what the Hub answered.
 
         :param retry: when to try this call again, instead of the client's policy.
-        :raises HubError: of the kind that fits; see :mod:`~airflow_provider_hfspaces.hub.errors`.
+        :raises HubError: a subclass for each cause; see :mod:`~airflow_provider_hfspaces.hub.errors`.
         """
         return await self._run(self._core.send(call, retry))
 
@@ -131,7 +108,7 @@ class AsyncHubClient:
         """Send a call for a list and yield page after page.
 
         :param retry: when to try a page again, instead of the client's policy.
-        :raises HubError: like :meth:`send`, and for a list beyond the client's limits.
+        :raises HubError: as :meth:`send`, and for a list beyond the client's limits.
         """
         walk = self._core.pages(call)
         while walk.request is not None:
@@ -144,7 +121,7 @@ class AsyncHubClient:
 
         :param follow: go on at the end of the log, until the Hub closes it.
         :param retry: when to try this call again, instead of the client's policy.
-        :raises HubError: like :meth:`send`; not for a log that falls silent.
+        :raises HubError: as :meth:`send`. A log that stops sending ends without an error.
         """
         answer = await self._run(self._core.open_log(call, follow, retry))
         try:
@@ -164,7 +141,7 @@ class AsyncHubClient:
             await answer.stream.aclose()
 
     async def aclose(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         await self._http.aclose()
 
     async def __aenter__(self) -> AsyncHubClient:
@@ -208,7 +185,7 @@ class AsyncHubClient:
 
 
 async def prepare(endpoint: str) -> None:
-    """Do in a thread, once, what takes longer than many requests and would block the event loop."""
+    """Load the certificates and the event loop's backend in a thread, once: it would block the event loop."""
     await asyncio.to_thread(_prepared, endpoint.startswith("https:"))
 
 
@@ -223,7 +200,7 @@ def _prepared(secure: bool) -> None:
 
 @lru_cache(maxsize=4)
 def _certificates(path: str | None) -> ssl.SSLContext:
-    """Read the certificates, once: that takes longer than many requests, and the event loop waits."""
+    """Read the certificates once per process: it takes longer than many requests."""
     if path is None:
         return httpx.create_ssl_context(trust_env=False)
     if os.path.isdir(path):

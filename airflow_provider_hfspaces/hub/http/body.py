@@ -17,7 +17,7 @@ from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
 
 __all__ = ["BodyReader"]
 
-_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+_GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
 
 class BodyReader:
@@ -47,7 +47,7 @@ class BodyReader:
         encoding = (headers.get("content-encoding") or "identity").strip().lower()
         if encoding not in ("identity", "gzip", "x-gzip"):
             raise self._unexpected(f"no content encoding but gzip, and not {encoding[:40]!r},")
-        self._gzip = zlib.decompressobj(_GZIP_WINDOW) if "gzip" in encoding else None
+        self._gzip = zlib.decompressobj(_GZIP_WINDOW_BITS) if "gzip" in encoding else None
         self._has_content = False
 
     def feed(self, chunk: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The Hub over ``requests``, for threads."""
+"""HubClient: calls to the Hub over ``requests``, for threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.error_responses import unavailable
 from airflow_provider_hfspaces.hub.http import wire
-from airflow_provider_hfspaces.hub.http.core import ClientCore, Fetch
+from airflow_provider_hfspaces.hub.http.core import ClientBase, ClientCore, Fetch
 from airflow_provider_hfspaces.hub.http.environment import certificates_from_environment
 from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
 from airflow_provider_hfspaces.hub.http.quota import RateBudget
@@ -30,7 +30,7 @@ T = TypeVar("T")
 _CHUNK_BYTES = 65_536
 
 
-class HubClient:
+class HubClient(ClientBase):
     """Sends calls to the Hub, tries again where a retry can help, and reads the answers.
 
     .. code-block:: python
@@ -43,14 +43,15 @@ class HubClient:
 
     :param token: a User Access Token; ``None`` reads public Spaces only.
     :param endpoint: the Hub's address.
-    :param timeout: seconds to connect, and seconds of silence after which an answer counts as lost.
-    :param retry: when to try again.
+    :param timeout: seconds to connect, and seconds without a byte after which an answer counts as lost;
+        by default 5 and 30.
+    :param retry: when to try again; by default for 120 seconds, and for 360 within rate limits.
     :param user_agent: sent with each request.
-    :param allow_http: accept a plain ``http`` endpoint that is not on this host.
+    :param allow_http: whether to accept a plain ``http`` endpoint on another host; by default not.
     :param limits: how large, slow and long an answer may be.
-    :param connections: how many are kept open, for as many threads.
+    :param connections: number of connections to keep open, one per thread; by default 16.
     :param clock: seconds, counted against the retry policy and the limits.
-    :param sleep: waits so many seconds; what it raises ends the call.
+    :param sleep: waits for a number of seconds. An exception from it ends the call.
     :raises InvalidEndpoint: for an endpoint that would send the token in the clear.
     :raises InvalidProxy: for an environment that names a proxy which is not a URL.
     """
@@ -81,7 +82,7 @@ class HubClient:
         )
         self._sleep = sleep
         self._session = _Session()
-        # The environment has been read, alike for both clients; ~/.netrc must not replace the token.
+        # ClientCore has read the environment. With trust_env, ~/.netrc would replace the token.
         self._session.trust_env = False
         self._session.verify = certificates_from_environment() or True
         if self._core.proxy:
@@ -89,45 +90,18 @@ class HubClient:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
 
-    def __repr__(self) -> str:
-        return f"HubClient(endpoint={self.endpoint!r}, token={'***' if self.has_token else None})"
-
-    @property
-    def endpoint(self) -> str:
-        """The Hub's address."""
-        return self._core.endpoint
-
-    @property
-    def has_token(self) -> bool:
-        """Whether requests carry a token."""
-        return self._core.token is not None
-
-    @property
-    def budget(self) -> RateBudget:
-        """What is left of the Hub's rate limit."""
-        return self._core.budget
-
-    @property
-    def retry(self) -> RetryPolicy:
-        """When a call is tried again, unless the call itself says otherwise."""
-        return self._core.retry
-
-    @retry.setter
-    def retry(self, policy: RetryPolicy) -> None:
-        self._core.retry = policy
-
     def send(self, call: Call[T], *, retry: RetryPolicy | None = None) -> T:
         """Send a call and return what the Hub answered.
 
         :param retry: when to try this call again, instead of the client's policy.
-        :raises HubError: of the kind that fits; see :mod:`~airflow_provider_hfspaces.hub.errors`.
+        :raises HubError: a subclass for each cause; see :mod:`~airflow_provider_hfspaces.hub.errors`.
         """
         return self._run(self._core.send(call, retry))
 
     def pages(self, call: Call[T]) -> Iterator[T]:
         """Send a call for a list and yield page after page.
 
-        :raises HubError: like :meth:`send`, and for a list beyond the client's limits.
+        :raises HubError: as :meth:`send`, and for a list beyond the client's limits.
         """
         walk = self._core.pages(call)
         while walk.request is not None:
@@ -140,7 +114,7 @@ class HubClient:
 
         :param follow: go on at the end of the log, until the Hub closes it.
         :param retry: when to try this call again, instead of the client's policy.
-        :raises HubError: like :meth:`send`; not for a log that falls silent.
+        :raises HubError: as :meth:`send`. A log that stops sending ends without an error.
         """
         answer = self._run(self._core.open_log(call, follow, retry))
         with answer.stream as response:
@@ -156,7 +130,7 @@ class HubClient:
         """Return a second client with the same token, and with connections and a budget of its own.
 
         For a signal handler, which may interrupt this client in the middle of a request, and has no
-        time to wait for a new window.
+        time to wait for a new window of the rate limit.
         """
         client = self._copy(retry=retry or self.retry)
         client._core.budget = RateBudget(self._core.clock)
@@ -165,11 +139,11 @@ class HubClient:
     def queued(self, *, retry: RetryPolicy, sleep: Callable[[float], None], connections: int) -> HubClient:
         """Return a second client with the same token and the same budget.
 
-        For a queue of calls, which decides itself what a call does that has to wait.
+        For a queue of calls, which itself waits for the rate limit.
 
         :param retry: when a call is tried again.
-        :param sleep: waits so many seconds; what it raises ends the call.
-        :param connections: how many are kept open, for as many threads.
+        :param sleep: waits for a number of seconds. An exception from it ends the call.
+        :param connections: number of connections to keep open, one per thread.
         """
         return self._copy(retry=retry, sleep=sleep, connections=connections)
 
@@ -186,7 +160,7 @@ class HubClient:
         return HubClient(core.token, core.endpoint, **{**options, **changes})
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         self._session.close()
 
     def __enter__(self) -> HubClient:
@@ -231,8 +205,8 @@ class HubClient:
 class _Session(requests.Session):
     """A session that leaves redirects to the core.
 
-    Although it is told not to follow them, ``requests`` parses their address, which may raise anything, and
-    reads their body without a limit.
+    Even with ``allow_redirects=False``, ``requests`` parses the redirect's address, which may raise any
+    exception, and reads its body without a limit.
     """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -240,8 +214,8 @@ class _Session(requests.Session):
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """The body as it arrives, compressed or not; what has been read to its end frees its connection."""
-    # Without read1 (urllib3 1.26), a chunk is complete before it can be looked at.
+    """The body as it arrives, still compressed. Reading it to its end frees the connection."""
+    # Without read1 (urllib3 1.26), read() blocks until a whole chunk has arrived.
     read = getattr(response.raw, "read1", response.raw.read)
     while chunk := read(_CHUNK_BYTES, decode_content=False):
         yield chunk
@@ -259,7 +233,7 @@ def _network_errors(call: Call[Any], token: str | None) -> Iterator[None]:
     try:
         yield
     except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as problem:
-        # Only a certificate is refused before the request goes out, and it will be the same next time.
+        # A rejected certificate is the only TLS error before the request is sent, and a retry cannot fix it.
         refused = "CERTIFICATE_VERIFY_FAILED" in str(problem)
         raise unavailable(call, _reason(problem), sent=not refused, permanent=refused, token=token) from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as problem:

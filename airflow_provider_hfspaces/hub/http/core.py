@@ -32,7 +32,7 @@ from airflow_provider_hfspaces.hub.http.sequence import Delay, Steps
 from airflow_provider_hfspaces.hub.http.sse import LogReader
 from airflow_provider_hfspaces.hub.http.wire import Answer, PageWalk, Request
 
-__all__ = ["ClientCore", "Fetch"]
+__all__ = ["ClientBase", "ClientCore", "Fetch"]
 
 T = TypeVar("T")
 
@@ -40,10 +40,10 @@ LOG_SILENCE_SECONDS = 5.0
 """A log without a new line for this long counts as read to its end."""
 
 LOOK_AFTER_TRIES = 3
-"""Refusals of an action with 503 after which the Space's runtime is asked for a reason."""
+"""Number of 503 answers to an action after which the Space's runtime is read for a reason."""
 
 REFUSED_TRIES = 5
-"""How often an action is sent that the Hub refuses with 503 while it answers other requests."""
+"""How often an action is sent if the Hub refuses it with 503 while it answers other requests."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,42 @@ class Fetch:
     stream: bool = False
 
 
+class ClientBase:
+    """The part of both clients that does no I/O: what they show of their core."""
+
+    _core: ClientCore
+
+    def __repr__(self) -> str:
+        token = "***" if self.has_token else None
+        return f"{type(self).__name__}(endpoint={self.endpoint!r}, token={token})"
+
+    @property
+    def endpoint(self) -> str:
+        """The Hub's address."""
+        return self._core.endpoint
+
+    @property
+    def has_token(self) -> bool:
+        """Whether requests carry a token."""
+        return self._core.token is not None
+
+    @property
+    def budget(self) -> RateBudget:
+        """The rest of the Hub's rate limit."""
+        return self._core.budget
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """When a call is tried again, unless the call itself has another policy."""
+        return self._core.retry
+
+    @retry.setter
+    def retry(self, policy: RetryPolicy) -> None:
+        self._core.retry = policy
+
+
 class ClientCore:
-    """What a client knows and decides. The parameters are those of the clients."""
+    """The settings and decisions that both clients share. The parameters are those of the clients."""
 
     def __init__(
         self,

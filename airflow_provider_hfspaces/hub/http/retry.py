@@ -37,12 +37,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ROUTE_LIMIT_TRIES = 4
-"""How often a call is sent that meets a limit on one kind of request: such limits last for hours."""
+"""How often a call is sent if it meets a limit on one kind of request. Such limits last for hours."""
 
 ROUTE_LIMIT_FIRST_WAIT_SECONDS = 15.0
 
 FOREIGN_REFUSAL_TRIES = 3
-"""How often a call is sent that something else than the Hub refuses."""
+"""How often a call is sent if a proxy or a gateway refuses it, not the Hub itself."""
 
 _GATEWAY = frozenset({502, 503, 504})
 
@@ -51,8 +51,8 @@ _GATEWAY = frozenset({502, 503, 504})
 class RetryPolicy:
     """How long a client tries, and how long it waits between two tries.
 
-    :param total: seconds that a call may take with all its tries.
-    :param total_rate_limited: seconds that it may take if the Hub's rate limit makes it wait.
+    :param total: seconds that a call may take with all its tries, by default 120.
+    :param total_rate_limited: seconds that it may take if the Hub's rate limit makes it wait, by default 360.
     :param first_wait: seconds before the second try, at most; it doubles from try to try.
     :param longest_wait: seconds between two tries, at most.
     """
@@ -87,16 +87,16 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class RetryDeadline(RetryPolicy):
-    """A policy for all calls of a client together: after a moment, none is tried again.
+    """One deadline for all calls of a client, after which no call is tried again.
 
-    :param ends: that moment, on the clock of :func:`time.monotonic`.
+    :param ends: the deadline, on the clock of :func:`time.monotonic`.
     """
 
     ends: float = 0.0
 
     @classmethod
     def within(cls, seconds: float) -> RetryDeadline:
-        """Return the policy that ends in so many seconds from now."""
+        """Return the policy with a deadline that is this number of seconds away."""
         return cls(seconds, seconds, ends=time.monotonic() + seconds)
 
     def tries(

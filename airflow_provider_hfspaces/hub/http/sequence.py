@@ -33,7 +33,7 @@ class Delay:
 
 
 Steps = Generator[Any, Any, T]
-"""Yields calls (or what else ``send`` carries out) and delays, and returns a result.
+"""Yields calls (or other objects that ``send`` accepts) and delays, and returns a result.
 
 Each call returns the Hub's answer or raises its error."""
 
@@ -42,7 +42,7 @@ def execute(steps: Steps[T], send: Callable[[Any], Any], *, sleep: Callable[[flo
     """Execute the steps with a blocking client.
 
     :param send: usually :meth:`HubClient.send <airflow_provider_hfspaces.hub.http.client.HubClient.send>`.
-    :param sleep: waits for a :class:`Delay`. What it raises ends the steps.
+    :param sleep: waits for the seconds of a :class:`Delay`. An exception from it ends the steps.
     :raises HubError: if the steps do not handle it.
     """
     try:

@@ -56,7 +56,7 @@ class SpaceLeased(Exception):
 
 
 class LeaseLost(Exception):
-    """The lease is not the holder's any more.
+    """The caller no longer holds the lease.
 
     :ivar current: the holder that has it; ``None`` if nobody has.
     """
@@ -69,11 +69,11 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class Taken:
-    """The lease is the caller's.
+    """The result of taking a lease: the caller holds it now.
 
     :ivar holder: the caller's entry in the record.
     :ivar previous: the state to restore.
-    :ivar runtime: the runtime of the Space at that moment.
+    :ivar runtime: the runtime of the Space when the lease was taken.
     :ivar inherited: whether an earlier holder recorded that state, and has not restored it.
     """
 
@@ -96,7 +96,8 @@ class SpaceLease:
 
     :param store: where the record is kept.
     :param holder_id: a random hexadecimal id of the holder.
-    :param duration: seconds until the lease expires, counted anew with each request.
+    :param duration: seconds until the lease expires, by default 24 hours. Each hardware request starts the
+        time again.
     :param clock: the present moment, in UTC.
     """
 
@@ -125,7 +126,8 @@ class SpaceLease:
         A holder that has the lease already goes on with it. What an earlier holder did not restore is
         taken over, unless somebody has changed the hardware since.
 
-        :param judge: what the caller knows about another holder. An entry with the own id counts as own.
+        :param judge: what the caller knows about another holder. An entry with the caller's own id is the
+            caller's.
         :returns: the lease, or the holder to wait for.
         :raises InvalidLease: if the record is not valid.
         :raises LeaseDenied: if the token may not write the record.

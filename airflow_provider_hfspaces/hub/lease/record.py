@@ -14,7 +14,7 @@ from airflow_provider_hfspaces.hub.checks import InvalidInput
 
 __all__ = ["Grant", "InvalidLease", "LeaseHolder", "LeaseRecord", "Standing", "grant"]
 
-FORMAT = 1
+FORMAT_VERSION = 1
 """The version of the record's layout."""
 
 LATE_REQUEST_SECONDS = 600.0
@@ -186,7 +186,7 @@ class LeaseRecord:
     def to_text(self) -> str:
         """As the text of a file."""
         payload = {
-            "format": FORMAT,
+            "format": FORMAT_VERSION,
             "repo_id": self.repo_id,
             "fence": self.fence,
             "holders": [each.to_payload() for each in self.holders],
@@ -205,7 +205,7 @@ class LeaseRecord:
         except (ValueError, RecursionError):
             raise InvalidLease("it must be JSON") from None
         _require(isinstance(payload, Mapping), "it must be a JSON object")
-        _require(payload.get("format") == FORMAT, f"format must be {FORMAT}")
+        _require(payload.get("format") == FORMAT_VERSION, f"format must be {FORMAT_VERSION}")
         repo_id, fence, holders = payload.get("repo_id"), payload.get("fence"), payload.get("holders")
         _require(isinstance(repo_id, str) and repo_id.count("/") == 1, "repo_id must be 'owner/name'")
         _require(_is_count(fence), "fence must be a whole number")

@@ -105,8 +105,8 @@ class LeaseStore:
                 raise self._denied(error) from None
             if error.status != _BRANCH_MOVED and not error.outcome_unknown:
                 raise
-            found, head = yield from self.read()
-            if found == record and head is not None:
+            stored, head = yield from self.read()
+            if stored == record and head is not None:
                 return head
             if error.status != _BRANCH_MOVED and head == version:
                 raise error from None

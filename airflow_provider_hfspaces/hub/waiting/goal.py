@@ -20,7 +20,7 @@ __all__ = ["Failed", "Goal", "Pending", "Reached", "Verdict"]
 
 log = logging.getLogger(__name__)
 
-_SHORT_SHA = 7
+_SHORT_SHA_DIGITS = 7
 _PERMANENT_STAGES = NEEDS_COMMIT_STAGES | {SpaceStage.DELETING.value}
 
 _WAKE = "Restart it, or visit it to wake it."
@@ -58,7 +58,7 @@ class Failed:
     """The Space does not reach the goal by itself any more.
 
     :ivar reason: the cause, in a few words.
-    :ivar permanent: True if waiting again would fail in the same way.
+    :ivar permanent: True if a retry of the wait cannot succeed.
     :ivar remedy: what to do about it, as a sentence.
     """
 
@@ -152,7 +152,7 @@ class Goal:
         if runtime.sha is None:
             return Pending(f"{runtime.stage}, at a commit that the Hub does not report")
         if not runtime.sha.lower().startswith(self.sha.lower()):
-            return Pending(f"{runtime.stage}, still at commit {runtime.sha[:_SHORT_SHA]}")
+            return Pending(f"{runtime.stage}, still at commit {runtime.sha[:_SHORT_SHA_DIGITS]}")
         return Reached()
 
     def __str__(self) -> str:
@@ -160,7 +160,7 @@ class Goal:
         if self.hardware:
             text += f" on {self.hardware}"
         if self.sha:
-            text += f" at commit {self.sha[:_SHORT_SHA]}"
+            text += f" at commit {self.sha[:_SHORT_SHA_DIGITS]}"
         return text
 
 

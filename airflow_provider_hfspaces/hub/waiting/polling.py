@@ -28,32 +28,36 @@ __all__ = ["Polling"]
 
 log = logging.getLogger(__name__)
 
-_SINGLE_SPACES = 3
+_MAX_SINGLE_SPACES = 3
 """Up to this many Spaces of an owner are looked at one by one."""
 
-_PAGES = 5
-_SMALLEST_PAGE, _LARGEST_PAGE = 200, 500
+_FEWEST_PAGES = 5
+"""Pages into which a list is split, as far as the sizes below allow."""
+
+_LEAST_PAGE_SPACES, _MOST_PAGE_SPACES = 200, 500
 """Spaces in a page of a list. Small pages need little memory and are decoded without holding up the event
 loop; large pages keep the lists of large fleets short."""
 
-_CONCURRENT_REQUESTS = 6
+_MAX_PARALLEL_REQUESTS = 6
 _JOIN_SECONDS = 0.05
 """Time for which a new wait lets others join, so that many begin with one list."""
 
-_CHUNK = 25
+_CHUNK_SPACES = 25
 """Spaces that are handled before the event loop gets its turn."""
 
 _LIST_GAP_SECONDS = 2.0
 """Least time between two lists if new waits need one."""
 
-_REPEAT_SECONDS = 30.0
+_LIST_REPEAT_SECONDS = 30.0
 """Time after which a list's entry is passed on although it has not changed."""
 
 _PATIENCE_SECONDS = 120.0
 """Time for which the Hub may fail before a wait ends with the error. Rate limits do not count."""
 
 _LONGEST_PAUSE_SECONDS = 60.0
-_BUILD_SAMPLES = 3
+_LEAST_BUILDS = 3
+"""Builds that have to be seen before their durations count."""
+
 _NO_RETRY = RetryPolicy(total=0, total_rate_limited=0)
 
 Seen = Callable[[str, SpaceRuntime, bool], bool]
@@ -86,13 +90,13 @@ class _Space:
 
 
 class Polling:
-    """Looks at Spaces and passes on what it sees.
+    """Reads the runtimes of Spaces at their intervals and passes them on.
 
-    A coroutine polls each owner, so that trouble with one owner's Spaces delays nobody else's; all of
-    them share the pace.
+    One coroutine per owner polls that owner's Spaces, so that errors with one owner do not delay the
+    others. All of them share the pace.
 
     :param client: sends the requests.
-    :param seen: called with each look; returns True if only a certain look will do.
+    :param seen: called with each look; returns True if a certain look is needed.
     :param failed: called when the requests about a Space begin to fail, and when they have failed for good.
     :param pace: how fast requests may be sent.
     :param clock: returns the time in seconds.
@@ -112,7 +116,7 @@ class Polling:
         self.client, self.pace = client, pace
         self.seen, self.failed = seen, failed
         self.clock, self.sleep = clock, sleep
-        self.slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
+        self.slots = asyncio.Semaphore(_MAX_PARALLEL_REQUESTS)
         self.builds: deque[float] = deque(maxlen=50)
         self._owners: dict[str, _Owner] = {}
 
@@ -145,7 +149,7 @@ class Polling:
 
     def shortest_build(self) -> float | None:
         """Returns the seconds of the shortest build seen so far, ``None`` before there are enough."""
-        return min(self.builds) if len(self.builds) >= _BUILD_SAMPLES else None
+        return min(self.builds) if len(self.builds) >= _LEAST_BUILDS else None
 
 
 class _Owner:
@@ -197,7 +201,7 @@ class _Owner:
         try:
             await self._look_at_due()
             await self._pause()
-        except Exception:  # a fault of ours must not leave everybody waiting for nothing
+        except Exception:  # a bug here must not end the polling, or every wait would run into its timeout
             log.exception("Looking at the Spaces of %s failed. The next look is later.", self._name)
             await self._polling.sleep(_LONGEST_PAUSE_SECONDS)
 
@@ -208,9 +212,9 @@ class _Owner:
             self._look_at_each(due)
             return
         new = [space for space in due if space.stage is None]
-        many = len(new) + self._single_requests > max(_SINGLE_SPACES, self._pages)
+        many = len(new) + self._single_requests > max(_MAX_SINGLE_SPACES, self._pages)
         if many or (new and not self._polling.pace.has_room(len(new))):
-            # One list has them all, but not one list for each handful that come one after the other.
+            # One list covers all of them, but new waits that arrive one by one must not cause a list each.
             self._list_due = min(self._list_due, self._listed_at + _LIST_GAP_SECONDS)
             new = []
         if self._list_due <= now:
@@ -221,7 +225,7 @@ class _Owner:
 
     def _uses_lists(self, now: float) -> bool:
         """Returns True if lists cost less than a request for each Space, and the Hub's lists can be read."""
-        return len(self._spaces) > max(_SINGLE_SPACES, self._pages + 1) and self._list_usable_at <= now
+        return len(self._spaces) > max(_MAX_SINGLE_SPACES, self._pages + 1) and self._list_usable_at <= now
 
     async def _pause(self) -> None:
         """Sleep until something is due or a new wait begins."""
@@ -279,7 +283,7 @@ class _Owner:
         followed = list(self._spaces.items())
         began = self._listed_at = self._clock()
         self._single_requests = pages = 0
-        size = min(max(len(followed) // _PAGES, _SMALLEST_PAGE), _LARGEST_PAGE)
+        size = min(max(len(followed) // _FEWEST_PAGES, _LEAST_PAGE_SPACES), _MOST_PAGE_SPACES)
         self._list_due = began + min(space.interval for space in self._spaces.values())
         try:
             await self._polling.pace.turn()
@@ -311,14 +315,14 @@ class _Owner:
     async def _read(self, page: list[calls.ListedRuntime], began: float) -> set[str]:
         looked = set()
         for number, listed in enumerate(page):
-            if number % _CHUNK == 0:
+            if number % _CHUNK_SPACES == 0:
                 await asyncio.sleep(0)
             key = listed.repo_id.lower()
             space = self._spaces.get(key)
             if space is None:
                 continue
             digest = hash(str(listed.payload.get("runtime")))
-            if digest == space.digest and began - space.passed_on_at < _REPEAT_SECONDS:
+            if digest == space.digest and began - space.passed_on_at < _LIST_REPEAT_SECONDS:
                 looked.add(key)
                 space.due = began + space.interval
                 continue
@@ -354,7 +358,7 @@ class _Owner:
         """Look at these Spaces later, twice as late with each failure, and say so the first time."""
         now = self._clock()
         for number, space in enumerate(spaces):
-            if number % _CHUNK == _CHUNK - 1:
+            if number % _CHUNK_SPACES == _CHUNK_SPACES - 1:
                 await asyncio.sleep(0)
             space.failures += 1
             space.digest = None

@@ -1,7 +1,7 @@
 """One wait for one Space, without I/O and without a clock: what each look at the Space means for it.
 
 Blocking waits, deferred waits and waits in an event loop all go through :class:`Wait`, so that they end at
-the same moment, with the same error and the same words.
+the same moment and with the same error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Ve
 __all__ = ["GRACE_SECONDS", "Changes", "OnChange", "Wait", "wait_failed"]
 
 GRACE_SECONDS = 30.0
-"""Time after a request for which the Hub may go on reporting the Space as it was before."""
+"""Time after a request during which the Hub may still report the state before it."""
 
 _STOPPED_AGAIN = "It was stopped after the request: its page on the Hub may say why."
 
@@ -39,9 +39,9 @@ class Wait:
     :param goal: what the Space has to reach.
     :param timeout: seconds from the beginning of the wait to its end.
     :param before: the runtime when a request was sent to the Space; ``None`` if the wait follows no
-        request. A Space that still looks like this is late for ``grace`` seconds, and nothing else.
+        request. While the Space still reports this state, the wait goes on for up to ``grace`` seconds.
     :param answer: the runtime with which the Hub answered that request.
-    :param grace: seconds, and never more than half of ``timeout``.
+    :param grace: seconds after the request, by default 30; at most half of ``timeout`` is used.
     :param on_change: called with each new state.
     :raises InvalidInput: for a duration that is not valid.
     """
@@ -91,7 +91,7 @@ class Wait:
     def glance(self, runtime: SpaceRuntime, elapsed: float) -> bool:
         """Take a look into account that may be out of date, such as an entry of a list.
 
-        :return: True if this look, were it certain, might end the wait: only a certain one can tell.
+        :return: True if this look might end the wait, so that the caller has to make a certain one.
         """
         verdict = self.goal.judge(runtime)
         if not isinstance(verdict, Pending) or self._might_end(runtime, elapsed):
@@ -120,7 +120,7 @@ class Wait:
         return verdict
 
     def not_answered(self, error: Exception) -> None:
-        """Take into account that a request about the Space failed, for the words of a timeout."""
+        """Take into account that a request about the Space failed, for the message of a timeout."""
         self._missing = f"the last request failed: {error}".rstrip(".")
 
     def timed_out(self, endpoint: str) -> SpaceWaitTimeout:

@@ -24,12 +24,12 @@ __all__ = ["SpaceWatch"]
 log = logging.getLogger(__name__)
 
 _LAST_LOOK_SECONDS = 5.0
-"""Time for the one look of a wait that is over when it begins, as after a restart of its process."""
+"""Time for one last look if the timeout is over before the wait begins, as after a restart of a process."""
 
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """Somebody who waits for a Space.
+    """One wait for a Space.
 
     :ivar context: the context in which the wait began, to which its log lines belong.
     """
@@ -43,13 +43,13 @@ class _Waiter:
     def observe(self, runtime: SpaceRuntime, elapsed: float, certain: bool) -> bool:
         """Pass one look on. Returns True if only a certain look can tell whether the wait is over.
 
-        Whatever goes wrong here ends this wait and no other.
+        An exception in here ends this wait and no other.
         """
         try:
             if not certain:
                 return self.context.run(self.wait.glance, runtime, elapsed)
             reached = self.context.run(self.wait.observe, runtime, elapsed)
-        except StopIteration as error:  # which no future takes
+        except StopIteration as error:  # a future does not accept this exception
             self.done.set_exception(RuntimeError(f"on_change raised {error!r}"))
         except Exception as error:
             self.done.set_exception(error)
@@ -69,7 +69,7 @@ class _Waiter:
 
 @dataclass(eq=False, slots=True)
 class _Watched:
-    """One Space with everybody who waits for it."""
+    """One Space and all waits for it."""
 
     repo_id: str
     waiters: list[_Waiter] = field(default_factory=list)
@@ -136,7 +136,7 @@ class SpaceWatch:
         :param poll_interval: seconds between two looks at the Space, at least.
         :param before: the runtime when a request was sent to the Space.
         :param answer: the runtime with which the Hub answered that request.
-        :param grace: seconds for which a Space that looks as before the request is only late.
+        :param grace: seconds during which the Hub may still report the state before the request.
         :param elapsed: seconds since the wait began, if it began earlier or in another process.
         :param on_change: called with each new state and the seconds since the wait began, in the context
             of the caller.
