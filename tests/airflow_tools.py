@@ -1,4 +1,4 @@
-"""Connections, contexts and whole DAG runs for the tests."""
+"""Helpers for tests: connections, task contexts and whole DAG runs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 
 
 def connection(hub: HubEmulator | str, token: str | None = None, **extra: Any) -> str:
-    """An ``hf_spaces`` connection as the environment variable of Airflow holds it."""
+    """An ``hf_spaces`` connection in the JSON form of Airflow's environment variables."""
     host, password = (hub, token) if isinstance(hub, str) else (hub.url, token or hub.token)
-    said = {"conn_type": "hf_spaces", "host": host, "password": password}
+    fields = {"conn_type": "hf_spaces", "host": host, "password": password}
     if extra:
-        said["extra"] = json.dumps(extra)
-    return json.dumps(said)
+        fields["extra"] = json.dumps(extra)
+    return json.dumps(fields)
 
 
 class FakeTaskInstance:
-    """The little of a task instance that operators touch."""
+    """The part of a task instance that operators use."""
 
     def __init__(self, task_id: str = "task", map_index: int = -1) -> None:
         self.dag_id, self.run_id, self.task_id, self.map_index = "dag", "run", task_id, map_index
@@ -39,7 +39,7 @@ class FakeTaskInstance:
 
 
 class FakeStore:
-    """What outlives a try."""
+    """A store whose values survive a failed try."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -55,10 +55,9 @@ class FakeStore:
 
 
 class Try:
-    """One task instance's tries: the store stays, the XComs of the task itself go.
+    """The tries of one task instance: each try keeps the store and clears the XComs of the task.
 
-    :param dag: the operators of a DAG, where they have to know of each other; then each has a
-        store of its own.
+    :param dag: the operators of a DAG, for operators that look each other up; each has its own store.
     """
 
     def __init__(self, *dag: Any) -> None:
@@ -77,14 +76,14 @@ class Try:
         return result
 
     def context(self, operator: Any) -> Any:
-        """What Airflow hands to the operator."""
+        """The context that Airflow passes to the operator."""
         store = self.stores.setdefault(operator.task_id, FakeStore()) if self.dag else self.store
         return {"ti": self.ti, "task_state_store": store, "dag": self.dag}
 
     def run_deferred(self, operator: Any, meanwhile: Callable[[], Any] = lambda: None) -> Any:
-        """The same for an operator that defers: its trigger runs here, as Airflow would store it.
+        """Run an operator that defers, its trigger as Airflow stores it, and the method that resumes it.
 
-        :param meanwhile: called when it has deferred, before its trigger runs.
+        :param meanwhile: called after the operator has deferred, before the trigger runs.
         """
         deferred = self.deferral(operator)
         meanwhile()
@@ -94,25 +93,25 @@ class Try:
             fresh.__dict__.pop(name, None)
         method = getattr(fresh, deferred.method_name)
         context = self.context(operator)
-        assert not deferred.kwargs, "dag.test() hands over the event alone"
+        assert not deferred.kwargs, "dag.test() passes only the event"
         return method(context, event)
 
     def deferral(self, operator: Any) -> Any:
-        """What an operator raises when it defers."""
+        """The exception with which an operator defers."""
         try:
             self.run(operator)
         except BaseException as raised:
             if type(raised).__name__ == "TaskDeferred":
                 return raised
             raise
-        raise AssertionError("it did not defer")
+        raise AssertionError("the operator did not defer")
 
     def xcom(self, task_id: str, key: str = "return_value") -> Any:
         return self.ti.xcoms.get((task_id, key))
 
 
 def stored(trigger: Any) -> Any:
-    """A trigger as another process makes it of what Airflow has stored."""
+    """A trigger that is created, as in another process, from its serialized arguments."""
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
     made = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
@@ -121,18 +120,18 @@ def stored(trigger: Any) -> Any:
 
 
 def fired(trigger: Any) -> Any:
-    """The first event of a trigger, as the task gets it."""
+    """The payload of the first event of a trigger, as the task receives it."""
 
     async def first() -> Any:
         async for event in trigger.run():
             return event.payload
-        raise AssertionError("it fired nothing")
+        raise AssertionError("the trigger fired no event")
 
     return json.loads(json.dumps(asyncio.run(first())))
 
 
 def dag_file(name: str) -> ModuleType:
-    """The module of a DAG file, one of the examples or of the tests, imported anew."""
+    """A freshly imported module of a DAG file, of the examples or of the tests."""
     import importlib.util
 
     from tests.conftest import DAGS
@@ -149,7 +148,7 @@ def dag_file(name: str) -> ModuleType:
 def run(dag: Any, conf: dict[str, Any] | None = None) -> dict[str, str]:
     """Run a DAG in this process and return the state of each task, and of the run as ``dag``.
 
-    Waits look often, so that a test need not.
+    Polling intervals are shortened so that tests do not wait.
     """
     for task in dag.tasks:
         for name in ("poll_interval", "poke_interval"):

@@ -1,4 +1,4 @@
-"""Airflow's home and database for the tests: in a folder of their own, made anew for each run."""
+"""Shared fixtures, and a new folder with Airflow's home and database for each run of the tests."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 (ROOT / ".airflow").mkdir(exist_ok=True)
 HOME = Path(tempfile.mkdtemp(prefix="tests-", dir=ROOT / ".airflow"))
 
-# Airflow runs a DAG only from its DAGs folder, and there is but one.
+# Airflow runs DAGs only from its DAGs folder, so the examples and the DAGs of the tests go into one folder.
 DAGS = HOME / "dags"
 shutil.copytree(ROOT / "example_dags", DAGS)
 shutil.copytree(ROOT / "tests" / "airflow" / "dags", DAGS, dirs_exist_ok=True)
 
-# Airflow 2.11 runs nothing but this on SQLite; Airflow 3 has no such executor any more.
+# On SQLite, Airflow 2.11 supports only this executor, which Airflow 3 no longer has.
 if version("apache-airflow").startswith("2."):
     os.environ["AIRFLOW__CORE__EXECUTOR"] = "SequentialExecutor"
 
-# Airflow reads all of this when it is imported, which is why it stands before any fixture.
+# Airflow reads these settings when it is imported, so they are set before any fixture runs.
 os.environ.update(
     {
         "AIRFLOW_HOME": str(HOME),
@@ -54,7 +54,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_rate_budgets() -> Iterator[None]:
-    """What one test's Hub said of its quota is no business of the next test's."""
+    """Each test starts without the quotas that the Hub of an earlier test reported."""
     from airflow_provider_hfspaces.hub.http.quota import RateBudget
 
     RateBudget.forget_all()
@@ -72,20 +72,20 @@ def airflow_db() -> None:
 
 @pytest.fixture
 def no_variables(airflow_db: None) -> None:
-    """No Variable is left of another test: before Airflow 3.3 a task that fails for good leaves one."""
+    """Delete the Variables of earlier tests: before Airflow 3.3, a task that fails for good leaves one."""
     with closing(sqlite3.connect(HOME / "airflow.db", timeout=30)) as database, database:
         database.execute("DELETE FROM variable")
 
 
 @pytest.fixture
 def hub_time() -> dict[str, Any]:
-    """How the emulated time moves: by requests alone, for no machine to be too slow for a test."""
+    """How the emulated time moves: only with requests, so that the speed of the machine does not matter."""
     return {"speed": 0, "seconds_per_request": 20}
 
 
 @pytest.fixture
 def hub(hub_time: dict[str, Any]) -> Iterator[HubEmulator]:
-    """An emulated Hub, with a connection to it as the default one."""
+    """An emulated Hub, which the default connection points to."""
     from airflow_provider_hfspaces.emulator import HubEmulator
     from tests.airflow_tools import connection
 
@@ -96,7 +96,7 @@ def hub(hub_time: dict[str, Any]) -> Iterator[HubEmulator]:
 
 
 class TaskLog:
-    """All that was logged, whichever way this Airflow logs."""
+    """Everything that was logged, in whichever way this version of Airflow logs."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
         self._caplog, self._capsys = caplog, capsys

@@ -1,4 +1,4 @@
-"""Leases that stand on the emulated Hub before a test begins."""
+"""Helpers that read and write leases on the emulated Hub."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPACE = "acme/whisper"
 
 
 class AirflowWithoutServer:
-    """What Airflow's server knows, for tasks that run without it: Variables, and which runs are over."""
+    """Stands in for Airflow's server in tests without one: keeps Variables and knows which runs are over."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.variables: dict[str, Any] = {}
@@ -41,7 +41,7 @@ class AirflowWithoutServer:
         self.variables[name] = json.loads(json.dumps(value))
 
     def remember(self, holder: LeaseHolder, owner: LeaseOwner) -> None:
-        """Have Airflow know which task a holder is."""
+        """Save the Variable that names the task of a holder."""
         self.variables[variable_name(holder.holder_id)] = owner.to_dict()
 
 
@@ -59,9 +59,9 @@ def hold(
     abandoned: bool = False,
     holder_id: str = "ab" * 16,
 ) -> LeaseHolder:
-    """Put a holder that Airflow does not know into the lease of a Space.
+    """Add a holder to the lease of a Space; no Variable of Airflow names its task.
 
-    :param hours_left: until the lease expires.
+    :param hours_left: hours until the lease expires.
     """
     now = datetime.now(timezone.utc)
     hook = HfSpacesHook()
@@ -82,7 +82,7 @@ def hold(
 
 
 def write_lease(text: str, repo_id: str = SPACE) -> None:
-    """Write any text into the file that keeps the lease of a Space."""
+    """Write a text, valid or not, to the file with the lease of a Space."""
     client = HfSpacesHook().client
     branch = lease_branch(repo_id)
     client.send(branches.create_branch(branch))

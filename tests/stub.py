@@ -1,6 +1,6 @@
-"""A server that answers what it is told, byte for byte, and remembers what it was asked.
+"""A server that sends scripted answers, byte for byte, and records the requests.
 
-For what the emulator cannot show: exact requests beside the official client's, and broken answers.
+For tests that the emulator cannot serve: exact comparison of requests, and malformed answers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it came."""
+    """A recorded request."""
 
     method: str
     path: str
@@ -30,13 +30,13 @@ class Seen:
 
     @property
     def content(self) -> tuple[str, str, Any]:
-        """What a request says, whatever client sent it."""
+        """Method, path and JSON body, which do not depend on the client."""
         return self.method, self.path, self.json
 
 
 @dataclass(frozen=True)
 class Say:
-    """An answer."""
+    """A scripted answer."""
 
     status: int = 200
     body: Any = field(default_factory=dict)
@@ -57,7 +57,7 @@ RUNTIME = {
 
 
 class StubHub:
-    """Answers with ``script`` item by item, then with ``otherwise``."""
+    """Sends the answers of ``script`` one by one, then ``otherwise`` for every request."""
 
     def __init__(self, *script: Say | str, otherwise: Say | None = None) -> None:
         self.script = list(script)
@@ -89,8 +89,8 @@ class StubHub:
                     return
                 assert isinstance(say, Say)
                 self.send_response(say.status)
-                given = {name.lower() for name in say.headers}
-                if "content-type" not in given:
+                names = {name.lower() for name in say.headers}
+                if "content-type" not in names:
                     self.send_header("Content-Type", "application/json; charset=utf-8")
                 for name, value in say.headers.items():
                     self.send_header(name, value)
@@ -101,7 +101,7 @@ class StubHub:
             do_GET = do_POST = do_PUT = do_DELETE = handle_any
 
             def log_message(self, *args: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

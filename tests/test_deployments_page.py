@@ -1,4 +1,4 @@
-"""The page on deployments names tests that there are."""
+"""The deployments page names existing tests and make targets."""
 
 from __future__ import annotations
 

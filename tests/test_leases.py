@@ -1,4 +1,4 @@
-"""Leases as the operators use them: one run at a time has a Space, and what a run left is not lost."""
+"""Leases as operators use them: one run at a time has a Space, and the state to restore is never lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
 
 
 class Window:
-    """The three tasks of a run that leases the Space, without Airflow between them."""
+    """The three tasks of a run that leases the Space, executed directly instead of by Airflow."""
 
     def __init__(self, run_id: str = "run", **restore: Any) -> None:
         self.snapshot = SnapshotSpaceOperator(

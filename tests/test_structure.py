@@ -1,4 +1,4 @@
-"""The structure of the package: which module may know what, held by reading the source."""
+"""The structure of the package, checked in its source: layers, import cycles, and what a module may name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LAYERS = [
     {"operators"},
     {"sensors", "notifications", "task_groups", "plugins"},
 ]
-"""From the bottom to the top: a module imports from its own layer and from those below it only."""
+"""From bottom to top: a module imports only from its own layer and from lower layers."""
 
 PUBLIC = {
     "assets": ["space_asset"],
@@ -93,19 +93,19 @@ def dotted(path: Path) -> str:
 
 
 def imports(path: Path, *, everywhere: bool = False) -> set[str]:
-    """The modules that a module imports, ``everywhere`` or only outside its functions."""
-    found: set[str] = set()
+    """The modules that a module imports: outside functions, and with ``everywhere`` also inside."""
+    imported: set[str] = set()
 
     def visit(body: list[ast.stmt]) -> None:
         for node in body:
             if isinstance(node, ast.Import):
-                found.update(alias.name for alias in node.names)
+                imported.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module:
                 inner = {f"{node.module}.{alias.name}" for alias in node.names}
                 modules = inner & KNOWN
-                found.update(modules)
+                imported.update(modules)
                 if len(modules) < len(inner):
-                    found.add(node.module)
+                    imported.add(node.module)
             elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
                 continue
             elif everywhere or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -115,7 +115,7 @@ def imports(path: Path, *, everywhere: bool = False) -> set[str]:
                     visit(handler.body)
 
     visit(ast.parse(path.read_text("utf-8")).body)
-    return found
+    return imported
 
 
 KNOWN = {dotted(path) for path in MODULES}
@@ -175,8 +175,8 @@ def test_no_module_is_longer_than_400_lines(path: Path) -> None:
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_every_public_import_path_exists(module: str) -> None:
-    found = import_module(f"{NAME}.{module}")
-    assert [each for each in PUBLIC[module] if not hasattr(found, each)] == []
+    imported = import_module(f"{NAME}.{module}")
+    assert [each for each in PUBLIC[module] if not hasattr(imported, each)] == []
 
 
 def test_every_name_that_the_hub_package_exports_exists() -> None:

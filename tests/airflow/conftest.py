@@ -1,4 +1,4 @@
-"""Whole DAG runs poll slowly: the first look at a Space finds it done."""
+"""Fixtures of whole DAG runs, which poll slowly: builds are done before the first look at a Space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secrets backend that has no secrets, and writes down the names of the Variables that Airflow looks up."""
+"""A secrets backend without secrets that records the names of the Variables that Airflow looks up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow.secrets.base_secrets import BaseSecretsBackend
 
 
 class CountingBackend(BaseSecretsBackend):
-    """What Airflow calls of a secrets backend."""
+    """Appends the name of each Variable that is looked up to a file; returns no secrets."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Everything of this package that Airflow keeps in its database, made with plain arguments."""
+"""One instance of every class whose instances Airflow stores in its database, made with minimal arguments."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _ARGUMENTS: dict[str, Any] = {
     "owner": "acme",
     "path": "reports/spaces.html",
 }
-"""For every parameter that has no default, by its name."""
+"""A value for every required parameter, by the name of the parameter."""
 
 _BESIDES: dict[str, dict[str, Any]] = {
     "SpaceEventTrigger": {"stages": ["RUNTIME_ERROR"]},
     "LeaseTrigger": {"owner": {"dag_id": "dag", "run_id": "run", "task_id": "snapshot", "restore_tasks": []}},
 }
-"""Arguments of one class: not all of those with a default may be left out, or a name means something else."""
+"""Additional arguments of a class, for required combinations and for names with another meaning."""
 
 
 def plain_arguments(kind: type) -> dict[str, Any]:
-    """What a class cannot do without."""
+    """The required arguments of a class."""
     needed: dict[str, Any] = {"task_id": "task"} if issubclass(kind, BaseOperator) else {}
     needed |= _BESIDES.get(kind.__name__, {})
     for base in kind.__mro__:
@@ -59,16 +59,16 @@ def plain_arguments(kind: type) -> dict[str, Any]:
                 continue
             if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
                 continue
-            assert name in _ARGUMENTS, f"say in {__file__} what {kind.__name__} gets as {name}"
+            assert name in _ARGUMENTS, f"add an argument {name} for {kind.__name__} to {__file__}"
             needed.setdefault(name, _ARGUMENTS[name])
-    while filled_in := _filled_in(kind, needed):
-        del needed[filled_in]
+    while passed_by_class := _passed_by_class(kind, needed):
+        del needed[passed_by_class]
     needed.pop("task_id", None)
     return needed
 
 
-def _filled_in(kind: type, arguments: dict[str, Any]) -> str | None:
-    """An argument of a base's that the class itself fills in."""
+def _passed_by_class(kind: type, arguments: dict[str, Any]) -> str | None:
+    """An argument that the class itself passes to its base class; ``None`` if there are no more."""
     try:
         kind(**arguments)
     except TypeError as error:
@@ -80,7 +80,7 @@ def _filled_in(kind: type, arguments: dict[str, Any]) -> str | None:
 
 
 def operator_classes() -> list[type]:
-    """All operators and sensors that the provider tells Airflow of."""
+    """All operators and sensors in the provider info."""
     return [
         kind
         for section in ("operators", "sensors")
@@ -90,7 +90,7 @@ def operator_classes() -> list[type]:
 
 
 def trigger_classes() -> list[type]:
-    """All triggers that the provider tells Airflow of."""
+    """All triggers in the provider info."""
     from airflow.triggers.base import BaseTrigger
 
     return [kind for kind in _classes("triggers") if issubclass(kind, BaseTrigger)]
@@ -98,14 +98,14 @@ def trigger_classes() -> list[type]:
 
 def _classes(section: str) -> list[type]:
     modules = [module for entry in get_provider_info()[section] for module in entry["python-modules"]]
-    found = [
+    members = [
         getattr(import_module(module), name) for module in modules for name in import_module(module).__all__
     ]
-    return [kind for kind in found if inspect.isclass(kind)]
+    return [kind for kind in members if inspect.isclass(kind)]
 
 
 def dag_of_everything() -> Any:
-    """A DAG with each operator once as it is and, where it takes a Space, once mapped over two."""
+    """A DAG with each operator once, and once more mapped over two Spaces if the operator takes a Space."""
     arguments_of = {kind: plain_arguments(kind) for kind in operator_classes()}
     with DAG(dag_id="dag_of_everything", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         for kind, arguments in arguments_of.items():

@@ -1,4 +1,4 @@
-"""Arguments from tasks and templates arrive as their authors meant them, and secrets stay secret."""
+"""Arguments from tasks and templates reach the Hub unchanged, and secrets stay secret."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_dag(name: str) -> dict[str, str]:
 
 
 def stored_fields(dag_id: str) -> str:
-    """What Airflow shows as the rendered fields of a DAG's tasks."""
+    """The rendered fields of a DAG's tasks, as Airflow stores them."""
     with sqlite3.connect(HOME / "airflow.db") as database:
         rows = database.execute(
             "SELECT task_id, rendered_fields FROM rendered_task_instance_fields WHERE dag_id = ?", (dag_id,)

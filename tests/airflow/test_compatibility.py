@@ -1,4 +1,4 @@
-"""The table of what works on which Airflow: this run checks the column of the Airflow that it runs on."""
+"""The compatibility table: this run checks the column of the installed version of Airflow."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ HEADING = "What works where"
 
 
 def pythons(hub: HubEmulator) -> str:
-    """The versions of Python that both this Airflow and this package take."""
+    """The versions of Python that both this Airflow and this package support."""
     from packaging.specifiers import SpecifierSet
 
-    theirs = SpecifierSet(metadata("apache-airflow")["Requires-Python"])
-    ours = SpecifierSet(metadata("airflow-provider-hfspaces")["Requires-Python"])
-    both = [minor for minor in range(30) if f"3.{minor}.0" in theirs and f"3.{minor}.0" in ours]
+    airflow = SpecifierSet(metadata("apache-airflow")["Requires-Python"])
+    package = SpecifierSet(metadata("airflow-provider-hfspaces")["Requires-Python"])
+    both = [minor for minor in range(30) if f"3.{minor}.0" in airflow and f"3.{minor}.0" in package]
     assert sys.version_info.minor in both
     assert both == list(range(both[0], both[-1] + 1))
     return f"3.{both[0]} to 3.{both[-1]}"
 
 
 def deferred_waits(hub: HubEmulator) -> str:
-    """Mapped over Spaces, in a run of a whole DAG."""
+    """Deferred waits mapped over Spaces, in a run of a whole DAG."""
     for name in ("a", "b"):
         hub.add_space(f"acme/{name}", stage="PAUSED")
     states = run(dag_file("compatibility").dag)
@@ -51,7 +51,7 @@ def deferred_waits(hub: HubEmulator) -> str:
 
 
 def kept_for_a_retry(hub: HubEmulator) -> str:
-    """Where a task keeps what its next try must know, as a task of a real run sees it."""
+    """The store in which a task of a real run keeps values for its next try."""
     hub.settings.change({"timings": {"build": 30}})
     for name in ("a", "b"):
         hub.add_space(f"acme/{name}")
@@ -65,7 +65,7 @@ def kept_for_a_retry(hub: HubEmulator) -> str:
 
 
 def form(hub: HubEmulator) -> str:
-    """The connection's own fields, as Airflow's pages get them."""
+    """The custom fields in Airflow's connection form."""
     if not AIRFLOW_3:
         from airflow.providers_manager import ProvidersManager
 
@@ -92,7 +92,7 @@ def links(hub: HubEmulator) -> str:
 
 
 def outlets(hub: HubEmulator) -> str:
-    """What stands for a Space among outlets and in schedules."""
+    """The class that represents a Space in outlets and schedules."""
     asset = space_asset("acme/whisper")
     assert asset.uri == "hf-space://acme/whisper"
     return f"as {'an' if type(asset).__name__ == 'Asset' else 'a'} {type(asset).__name__.lower()}"
@@ -108,12 +108,12 @@ def events(hub: HubEmulator) -> str:
 
 
 def shared_stream(hub: HubEmulator) -> str:
-    """One list for all watched Spaces of an owner, which Airflow shares among its triggers."""
+    """One list request for all watched Spaces of an owner, shared among triggers by Airflow."""
     return YES if hasattr(base_event_trigger(), "open_shared_stream") else NO
 
 
 def remembered_events(hub: HubEmulator) -> str:
-    """What happened while no triggerer ran is not missed."""
+    """Changes while no triggerer runs are not missed."""
     from airflow_provider_hfspaces.triggers.events import SpaceEventTrigger
 
     trigger = SpaceEventTrigger(repo_id="acme/whisper", stages=["PAUSED"])
@@ -121,7 +121,7 @@ def remembered_events(hub: HubEmulator) -> str:
 
 
 def deadlines(hub: HubEmulator) -> str:
-    """Deadlines of a run whose callback is one of our notifiers."""
+    """Deadlines of a DAG run with a notifier as the callback."""
     try:
         from airflow.sdk.definitions.deadline import AsyncCallback
     except ImportError:
@@ -133,7 +133,7 @@ def deadlines(hub: HubEmulator) -> str:
 
 
 def page(hub: HubEmulator) -> str:
-    """The page of the fleet, as Airflow gets it from the plugin."""
+    """The fleet page of the plugin."""
     from airflow_provider_hfspaces.plugins.plugin import HfSpacesPlugin
 
     plugin = HfSpacesPlugin()
@@ -141,7 +141,7 @@ def page(hub: HubEmulator) -> str:
 
 
 def kill_of_a_wait(hub: HubEmulator) -> str:
-    """How a trigger gets to know that somebody has ended its task, and puts the Space back."""
+    """How a trigger learns that a user ended its task, so that it restores the Space."""
     return "Airflow says so" if has_trigger_on_kill() else "by the task's state"
 
 
@@ -162,7 +162,7 @@ PROBES: dict[str, Callable[[HubEmulator], str]] = {
 
 
 def column() -> int:
-    """Which column of the table this Airflow is."""
+    """The index of the column of this Airflow."""
     assert AIRFLOW_VERSION in COLUMNS, f"the table has no column for Airflow {AIRFLOW_VERSION}"
     return 1 + COLUMNS.index(AIRFLOW_VERSION)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Fleets in a real Airflow: a report outlives the failure of its task, and a retry completes it."""
+"""Fleet operators in whole DAG runs: a failed task keeps its report, and a retry completes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package as Airflow's own commands see it."""
+"""The provider as Airflow's own commands show it."""
 
 from __future__ import annotations
 

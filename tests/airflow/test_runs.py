@@ -1,4 +1,4 @@
-"""What only a real Airflow shows: retries, mapping, and what is left behind."""
+"""Whole DAG runs: retries, mapping, links, and no Variables after a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Airflow writes into its database comes out of it as it went in."""
+"""Operators, sensors, triggers and assets survive the serialization that Airflow uses for its database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINKS = {link.name for link in (SpaceLink, SpaceLogsLink)}
 
 @pytest.fixture(scope="module")
 def stored() -> dict[str, Any]:
-    """A DAG of everything as the scheduler and the API server see it: by its tasks."""
+    """The tasks of a DAG with every operator, as the scheduler and the API server read them, by task id."""
     kept = json.dumps(_serializer().to_dict(dag_of_everything()))
     read = _serializer().from_dict(json.loads(kept))
     return {task.task_id: task for task in read.tasks}
@@ -40,7 +40,7 @@ def _task(stored: dict[str, Any], kind: type, how: str) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """JSON knows no tuples."""
+    """A tuple as a list, since JSON has no tuples."""
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -88,7 +88,7 @@ def test_a_stored_trigger_is_encrypted_and_read_back_unchanged(kind: Any) -> Non
     assert again.serialize() == trigger.serialize()
 
 
-@pytest.mark.skipif(not AIRFLOW_3, reason="watchers of assets are of Airflow 3")
+@pytest.mark.skipif(not AIRFLOW_3, reason="asset watchers need Airflow 3")
 def test_a_deserialized_asset_has_its_watcher_and_trigger() -> None:
     from datetime import datetime
 
@@ -106,16 +106,19 @@ def test_a_deserialized_asset_has_its_watcher_and_trigger() -> None:
     assert condition.uri == "hf-space://acme/whisper"
     (watcher,) = condition.watchers
     path, arguments = trigger.serialize()
-    said = (
+    serialized = (
         watcher.trigger
         if isinstance(watcher.trigger, dict)
         else dict(zip(("classpath", "kwargs"), watcher.trigger.serialize(), strict=True))
     )
-    assert said["classpath"] == path
-    assert said["kwargs"] == arguments
+    assert serialized["classpath"] == path
+    assert serialized["kwargs"] == arguments
 
 
-@pytest.mark.skipif(AIRFLOW_VERSION < (3, 3), reason="Airflow 3.3 carries arguments of triggers another way")
+@pytest.mark.skipif(
+    AIRFLOW_VERSION < (3, 3),
+    reason="older versions of Airflow serialize the arguments of triggers differently",
+)
 def test_the_arguments_of_every_trigger_survive_airflows_serialization() -> None:
     from airflow.sdk.serde import deserialize, serialize
 

@@ -1,4 +1,4 @@
-"""Airflow with ``[core] multi_team``: what a task keeps for its retry is read again."""
+"""Airflow with ``[core] multi_team``: a retry reads the values that the first try kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Airflow Variables that a whole run looks up, as a secrets backend sees them."""
+"""The Airflow Variables that a whole DAG run looks up in a secrets backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("no_variables")
 
 @pytest.fixture
 def looked_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A file with the names of the Variables that were looked up, one a line."""
+    """A file with the names of the Variables that Airflow looked up, one on each line."""
     log = tmp_path / "variables"
     log.touch()
     monkeypatch.setenv("LOOKED_UP_VARIABLES", str(log))
@@ -34,6 +34,6 @@ def test_a_successful_window_looks_up_only_variables_that_it_writes(
     assert "t4-small" in {moment.hardware for moment in space.history}
     names = looked_up.read_text().splitlines()
     assert [name for name in names if not re.fullmatch(r"[A-Za-z0-9_-]{1,109}", name)] == []
-    # Before it writes a Variable, Airflow looks whether a secrets backend has one of its name; some versions
-    # look in the worker and in the API server. A try of its own looks nothing up.
+    # Before Airflow writes a Variable, it checks that no secrets backend has a Variable of this name; some
+    # versions check in the worker and in the API server. The operators themselves look up no Variable.
     assert len(names) <= (0 if AIRFLOW_VERSION >= (3, 3) else 2)

@@ -1,4 +1,4 @@
-"""Nobody gets a warning for using this package: not in the log of a task, nor over a DAG."""
+"""The package causes no warnings: not in the logs of tasks, and not when Airflow parses a DAG."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.conftest import DAGS
 
 _IMPORTS = """
 import importlib, pkgutil, warnings
-# Airflow puts filters of its own before all others, when it is imported: ours have to come later.
+# Airflow inserts its own filters when it is imported, so these filters have to come later.
 import airflow.configuration, airflow.models, airflow.providers_manager
 import airflow_provider_hfspaces
 names = [
@@ -25,7 +25,7 @@ for name in names:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as missing:
-        # The page in Airflow's UI is of no use before 3.1, and never imported there.
+        # Airflow before 3.1 has no page and never imports these modules.
         if {has_page} or ".plugins." not in name or not missing.name.startswith(("airflow.", "fastapi")):
             raise
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook

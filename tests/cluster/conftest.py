@@ -1,4 +1,4 @@
-"""One Hub and one Airflow for all tests of a kind of deployment: it takes a minute to start."""
+"""Fixtures: one Hub and one Airflow for all tests of a kind of deployment, since the start takes a minute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An Airflow as people run it: on servers of its own with Celery, or on one host with SQLite."""
+"""Complete Airflow deployments: with PostgreSQL, Redis and Celery, or on one host with SQLite."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAGS = (ROOT / "example_dags", Path(__file__).with_name("dags"))
 EVENTS = ROOT / "tests" / "processes" / "dags" / "on_error.py"
 
 NOWHERE = "127.0.0.1:9/nowhere"
-"""The database of workers that are to have none."""
+"""A database address that cannot be reached, for workers without access to the database."""
 
 TRIGGERER_QUEUES = AIRFLOW_VERSION >= (3, 2)
 
@@ -35,7 +35,7 @@ _TRIGGERERS = ("triggerer", "triggerer-2")
 
 
 class Deployment(AirflowProcesses):
-    """All of an Airflow, and the names of its parts.
+    """A running Airflow with all its components, each of which can be killed by name.
 
     :param kind: ``celery`` or ``local``.
     """
@@ -48,13 +48,13 @@ class Deployment(AirflowProcesses):
         if kind == "celery":
             shutil.copy(EVENTS, dags)
         for file in dags.glob("*.py"):
-            # Where an example would write to this host, it writes to our folder.
+            # Examples that write below /opt/airflow write to the folder of this test.
             file.write_text(file.read_text().replace("/opt/airflow", str(home)))
         super().__init__(home, hub, dags=dags, environment={**_PACE, **environment})
 
     @property
     def crowd(self) -> int:
-        """How many wait at once."""
+        """The number of concurrent waits."""
         return int(self.environment["HFSPACES_CROWD"])
 
     def has_dags(self) -> bool:
@@ -87,7 +87,7 @@ class Deployment(AirflowProcesses):
             self.until(lambda: all(b"ready." in self.printed(name) for name in WORKERS), 120)
 
     def answers(self) -> bool:
-        """Whether the API server does, or the web server of Airflow 2.11."""
+        """Returns True if the API server responds, or the web server of Airflow 2.11."""
         try:
             path = "/api/v2/monitor/health" if AIRFLOW_3 else "/health"
             return requests.get(f"{self.api}{path}", timeout=5).ok
@@ -95,7 +95,7 @@ class Deployment(AirflowProcesses):
             return False
 
     def spawn_part(self, name: str) -> None:
-        """Start a part by its name: for the first time, or again."""
+        """Start or restart a component by its name."""
         command: tuple[str, ...] = (name,)
         environment = {}
         if name == "api-server":
@@ -117,17 +117,17 @@ class Deployment(AirflowProcesses):
 
     @property
     def has_queues(self) -> bool:
-        """Whether each triggerer has a queue of its own."""
+        """Returns True if each triggerer serves a queue of its own."""
         return self.environment.get("AIRFLOW__TRIGGERER__QUEUES_ENABLED") == "True"
 
     def again(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """Kill a part and start it anew."""
+        """Kill a component and restart it."""
         self.end(name, how)
         self.spawn_part(name)
 
     def kill_task(self, dag_id: str, task_id: str) -> str:
-        """Kill the worker that runs a task, and start another; or the task's process, where the scheduler
-        is the worker. Returns what was killed."""
+        """Kill the worker that runs a task and restart it; kill only the process of the task if the scheduler
+        itself runs the task. Returns the name of the worker, or ``task``."""
         holder = self.holder_of(dag_id, task_id)
         if holder in WORKERS:
             self.again(holder)
@@ -138,47 +138,51 @@ class Deployment(AirflowProcesses):
         return "task"
 
     def by_task(self, dag_id: str) -> dict[str, str]:
-        """The state of each task of a DAG's run, and of the run as ``dag``."""
-        ours = f"dag_id = '{dag_id}' AND run_id = 'run'"
-        found = self.query(f"SELECT task_id, map_index, state FROM task_instance WHERE {ours}")
+        """The state of each task of the run ``run`` of a DAG, and the state of the run itself as ``dag``."""
+        this_run = f"dag_id = '{dag_id}' AND run_id = 'run'"
+        rows = self.query(f"SELECT task_id, map_index, state FROM task_instance WHERE {this_run}")
         states = {
             task_id if index is None or index < 0 else f"{task_id}[{index}]": state
-            for task_id, index, state in found
+            for task_id, index, state in rows
             if task_id is not None
         }
-        run = self.query(f"SELECT state FROM dag_run WHERE {ours}")
+        run = self.query(f"SELECT state FROM dag_run WHERE {this_run}")
         return {**states, "dag": run[0][0] if run else "none"}
 
     def finished(self, dag_id: str, seconds: float) -> dict[str, str]:
-        """Wait until a DAG's runs have ended, scheduled ones included; :meth:`by_task` of ours."""
-        going = f"SELECT count(*) FROM dag_run WHERE dag_id = '{dag_id}' AND state IN ('queued', 'running')"
+        """Wait until all runs of a DAG have ended, scheduled runs included. Returns :meth:`by_task`."""
+        unfinished = (
+            f"SELECT count(*) FROM dag_run WHERE dag_id = '{dag_id}' AND state IN ('queued', 'running')"
+        )
         self.until(
-            lambda: self.by_task(dag_id)["dag"] in ("success", "failed") and self.query(going)[0][0] == 0,
+            lambda: (
+                self.by_task(dag_id)["dag"] in ("success", "failed") and self.query(unfinished)[0][0] == 0
+            ),
             seconds,
         )
         return self.by_task(dag_id)
 
     def unpause(self, *dag_ids: str) -> None:
-        """Let DAGs run."""
+        """Unpause DAGs."""
         for dag_id in dag_ids:
             self.airflow("dags", "unpause", dag_id)
 
     def warnings(self) -> list[str]:
-        """What any part or task has printed of Python's warnings over our modules or the DAGs."""
+        """Python's warnings about this package or the DAGs in the output of all components and tasks."""
         places = ("/airflow_provider_hfspaces/", f"{self.home}/dags/")
         paths = [*self.home.glob("*.out"), *(self.home / "logs").rglob("*.log")]
         lines = (line for path in paths for line in path.read_text(errors="replace").splitlines())
         return [line for line in lines if "Warning" in line and any(place in line for place in places)]
 
     def printed(self, name: str) -> bytes:
-        """All that a part has printed."""
+        """The complete output of a component."""
         return (self.home / f"{name}.out").read_bytes()
 
 
 _PACE = {
     "AIRFLOW__CORE__PARALLELISM": "8",
     "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
-    # Airflow's own defaults are minutes.
+    # Airflow's own defaults are several minutes.
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
     "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "180",
@@ -188,7 +192,7 @@ _PACE = {
     "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "40",
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "5",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
-    # Airflow 2.11 has the scheduler parse DAGs, unless told otherwise.
+    # By default, Airflow 2.11 parses DAGs in the scheduler.
     "AIRFLOW__SCHEDULER__STANDALONE_DAG_PROCESSOR": "True",
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
 }
@@ -196,10 +200,10 @@ _PACE = {
 
 @contextmanager
 def deployment(kind: str, home: Path, hub: HubEmulator) -> Iterator[Deployment]:
-    """A whole Airflow, running.
+    """Start a whole Airflow, and stop it afterwards.
 
-    :param kind: ``celery`` is PostgreSQL, Redis, Celery with two workers that do not know the database,
-        and two triggerers; ``local`` is SQLite with the executor that this Airflow allows on it.
+    :param kind: ``celery`` has PostgreSQL, Redis, two Celery workers without access to the database, and two
+        triggerers; ``local`` has SQLite with the executor that this Airflow supports on SQLite.
     :param home: an empty folder.
     """
     tokens = {place: hub.add_token(hub.user, name=place) for place in ("environment", "database", "file")}

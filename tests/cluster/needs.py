@@ -1,6 +1,6 @@
-"""What the tests of a cluster need of the host: ``python tests/cluster/needs.py`` says what is missing.
+"""Check that the programs for the cluster tests are installed: ``python tests/cluster/needs.py``.
 
-Imports nothing but Python, so that it can say so before anything is installed.
+Imports only the standard library, so that it works before anything is installed.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ import shutil
 import sys
 from pathlib import Path
 
-__all__ = ["missing", "program", "said"]
+__all__ = ["message", "missing", "program"]
 
 _PROGRAMS = {"postgresql": ("initdb", "postgres"), "redis-server": ("redis-server",)}
 
 
 def program(name: str) -> str | None:
-    """Where a server's program is; Debian keeps those of PostgreSQL out of the PATH."""
+    """The path of a server's program, also outside the PATH, where Debian installs PostgreSQL."""
     own = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, own)))
 
 
 def missing() -> list[str]:
-    """Debian's packages of which a program is not there."""
+    """The Debian packages with programs that are not installed."""
     return [package for package, names in _PROGRAMS.items() if not all(map(program, names))]
 
 
-def said() -> str:
-    """One sentence for people; empty if all is there."""
+def message() -> str:
+    """A message that names the missing packages; empty if nothing is missing."""
     packages = missing()
     if not packages:
         return ""
     return (
-        f"The tests of a cluster start servers of their own, whose programs are not on this host: install "
-        f"Debian's {' and '.join(packages)}, or their like. No service of theirs has to run."
+        f"The cluster tests need programs that are not installed on this host. Install "
+        f"{' and '.join(packages)} (Debian's package names). Their services do not have to run."
     )
 
 
 if __name__ == "__main__":
-    sys.exit(said() or 0)
+    sys.exit(message() or 0)

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis for a test: in folders of their own, on ports of their own, gone afterwards."""
+"""Temporary PostgreSQL and Redis servers for tests, each with its own folder, port and password."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.needs import program, said
+from tests.cluster.needs import message, program
 from tests.processes.airflow_processes import free_port
 
 __all__ = ["postgres", "redis"]
@@ -23,8 +23,8 @@ __all__ = ["postgres", "redis"]
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """A PostgreSQL with one empty database; its address, as SQLAlchemy spells it."""
-    # Not in the test's own folder: as root we start it as somebody else, who could not get in there.
+    """Run a PostgreSQL with one empty database, and yield its address for SQLAlchemy."""
+    # Not in the folder of the test: root starts PostgreSQL as another user, who cannot enter that folder.
     folder = Path(tempfile.mkdtemp(prefix="hfspaces-postgres-"))
     password, port, user = secrets.token_hex(16), free_port(), _unprivileged()
     try:
@@ -65,7 +65,7 @@ def postgres() -> Iterator[str]:
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """A Redis that keeps nothing; its address."""
+    """Run a Redis without persistence, and yield its address."""
     password, port = secrets.token_hex(16), free_port()
     command = [
         *(_needed("redis-server"), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)),
@@ -92,23 +92,25 @@ def _make_database(address: str) -> None:
 
 
 def _unprivileged() -> dict[str, Any]:
-    """Whom to start PostgreSQL as, which refuses to be root."""
+    """The user that runs PostgreSQL, since PostgreSQL refuses to run as root; empty for any other user."""
     if os.geteuid() != 0:
         return {}
     for name in ("postgres", "nobody"):
         try:
-            found = pwd.getpwnam(name)
+            account = pwd.getpwnam(name)
         except KeyError:
             continue
-        return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
-    raise RuntimeError("PostgreSQL refuses to run as root, and there is no user nobody to run it as.")
+        return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    raise RuntimeError(
+        "PostgreSQL refuses to run as root, and this host has neither a user postgres nor a user nobody."
+    )
 
 
 def _needed(name: str) -> str:
-    found = program(name)
-    if found is None:
-        raise RuntimeError(said())
-    return found
+    path = program(name)
+    if path is None:
+        raise RuntimeError(message())
+    return path
 
 
 def _run(command: list[str], folder: Path, user: dict[str, Any]) -> None:
@@ -128,7 +130,7 @@ def _server(command: list[str], log: Path, user: dict[str, Any]) -> Iterator[Non
         print(log.read_text(errors="replace")[-3000:])
         raise
     finally:
-        # PostgreSQL waits for its clients on a SIGTERM.
+        # On a SIGTERM, PostgreSQL would wait for its clients to disconnect.
         process.send_signal(signal.SIGINT)
         try:
             process.wait(20)

@@ -1,4 +1,4 @@
-"""A whole Airflow with all its parts, some of which die: Spaces and bills end as they should."""
+"""Complete Airflow deployments whose components are killed: every Space and every bill ends as it should."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ pytestmark = pytest.mark.cluster
 
 
 def restarts(hub: HubEmulator, owner: str) -> Counter[str]:
-    """How often each Space of an owner was restarted."""
-    asked = [request for request in hub.requests if request.path.endswith("/restart")]
+    """The number of restarts of each Space of an owner."""
+    requests = [request for request in hub.requests if request.path.endswith("/restart")]
     return Counter(
         request.path.split("/")[4]
-        for request in asked
+        for request in requests
         if request.took_effect and request.path.startswith(f"/api/spaces/{owner}/")
     )
 
@@ -26,11 +26,11 @@ def restarts(hub: HubEmulator, owner: str) -> Counter[str]:
 def test_every_dag_is_parsed_within_airflows_own_time_limit(airflow: Deployment) -> None:
     assert "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT" not in airflow.environment
     assert airflow.query("SELECT filename, stacktrace FROM import_error") == []
-    serialised = str(airflow.query("SELECT * FROM serialized_dag WHERE dag_id = 'everything'"))
-    # Airflow 2.11 keeps the classes of links, Airflow 3 what they are called.
+    serialized = str(airflow.query("SELECT * FROM serialized_dag WHERE dag_id = 'everything'"))
+    # Airflow 2.11 serializes the classes of links, Airflow 3 their names.
     for link in ("Open Space", "Space logs") if AIRFLOW_3 else ("links.SpaceLink", "links.SpaceLogsLink"):
-        assert serialised.count(link) == 19
-    assert "airflow_provider_hfspaces" in serialised
+        assert serialized.count(link) == 19
+    assert "airflow_provider_hfspaces" in serialized
 
 
 def test_every_operator_works_without_access_to_the_database(
@@ -46,13 +46,13 @@ def test_every_operator_works_without_access_to_the_database(
     assert hub.bill("acme/all").by_hardware().keys() == {"t4-small"}
     assert not hub.bill("acme/all").running
     if kind == "celery" and AIRFLOW_3:
-        # Airflow's command tries to note in the database that a worker was started.
+        # Airflow's command tries to record in the database that a worker was started.
         for worker in WORKERS:
             assert b"port 9 failed: Connection refused" in airflow.printed(worker)
     assert "sk-5f4dcc3b5aa765d6" not in airflow.log_of("everything")
     assert hub.token not in airflow.log_of("everything")
-    told = airflow.query("SELECT key FROM xcom WHERE dag_id = 'everything' AND key LIKE 'hf_space%link'")
-    assert len(told) == 2 * 19
+    keys = airflow.query("SELECT key FROM xcom WHERE dag_id = 'everything' AND key LIKE 'hf_space%link'")
+    assert len(keys) == 2 * 19
     assert airflow.warnings() == []
 
 
@@ -67,35 +67,37 @@ def test_connections_come_from_the_environment_the_database_and_a_secrets_backen
     states = airflow.finished("connections", 300)
     assert set(states.values()) == {"success"}, airflow.log_of("connections")
     for place in places:
-        asked = [request for request in hub.requests[before:] if f"acme/{place}/restart" in request.path]
-        assert [request.token_name for request in asked] == [place]
+        restarts = [request for request in hub.requests[before:] if f"acme/{place}/restart" in request.path]
+        assert [request.token_name for request in restarts] == [place]
     waited = {request.token_name for request in hub.requests[before:] if request.path.endswith("/runtime")}
     assert waited >= set(places)
 
 
 def test_each_wait_runs_in_a_triggerer_of_its_queue(hub: HubEmulator, airflow: Deployment) -> None:
     if not airflow.has_queues:
-        pytest.skip("triggerers have queues from Airflow 3.2 on, and here in one deployment of the two")
+        pytest.skip("triggerers have queues since Airflow 3.2, and here only in one of the two deployments")
     hub.settings.change({"timings": {"build": 20}})
     for queue in ("default", "gpu"):
         hub.add_space(f"acme/queue-{queue}", stage="PAUSED")
     airflow.run("queued")
-    found: dict[str, int] = {}
+    triggerers: dict[str, int] = {}
 
     def both_wait() -> bool:
-        found.update(airflow.query("SELECT queue, triggerer_id FROM trigger WHERE triggerer_id IS NOT NULL"))
-        return {"default", "gpu"} <= found.keys()
+        triggerers.update(
+            airflow.query("SELECT queue, triggerer_id FROM trigger WHERE triggerer_id IS NOT NULL")
+        )
+        return {"default", "gpu"} <= triggerers.keys()
 
     airflow.until(both_wait, 120)
     hub.settings.change({"timings": {"build": 4}})
-    assert found["default"] != found["gpu"]
+    assert triggerers["default"] != triggerers["gpu"]
     states = airflow.finished("queued", 120)
     assert set(states.values()) == {"success"}, airflow.log_of("queued")
 
 
 def test_a_dag_starts_when_its_space_fails(hub: HubEmulator, airflow: Deployment, kind: str) -> None:
     if kind != "celery" or not AIRFLOW_3:
-        pytest.skip("asset watchers are of Airflow 3, and of triggerers without queues")
+        pytest.skip("asset watchers need Airflow 3 and triggerers without queues")
     airflow.until(lambda: any("fragile/runtime" in request.path for request in hub.requests), 120)
     hub.space("acme/fragile").crash("Exit code: 1")
     airflow.until(lambda: airflow.states("on_error") == {"success": 1}, 120)
@@ -112,7 +114,7 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     diffusion = hub.add_space("acme/diffusion")
     airflow.unpause("gpu_batch_window", "clone_and_scale", "hardware_lease")
 
-    # The crowd's builds outlast all that follows; the Spaces of the examples build in seconds.
+    # The builds of the crowd outlast the rest of the test; the Spaces of the examples build in seconds.
     hub.settings.change({"timings": {"build": 100_000}})
     airflow.run("crowd")
     airflow.until(lambda: airflow.states("crowd")["deferred"] > size / 10, 300)
@@ -126,7 +128,7 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     airflow.until(lambda: (airflow.query(taken)[0][0] or 0) >= size, 60)
     assert hub.token not in str(airflow.query("SELECT * FROM trigger"))
 
-    # A worker dies in the middle of an upgrade: nobody is left to undo it but the DAG itself.
+    # A worker dies in the middle of an upgrade: only the DAG itself can restore the Space.
     airflow.run("gpu_batch_window")
     airflow.until(lambda: whisper.requested_hardware == "t4-small", 180)
     airflow.kill_task("gpu_batch_window", "upgrade")
@@ -157,7 +159,7 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
         assert "t4-small" in {moment.hardware for moment in space.history}
         assert space.requested_hardware == "cpu-basic"
     night = [hub.add_space(f"night/s{number}", hardware="t4-small") for number in range(3)]
-    # Airflow makes up for last night's run first.
+    # Unpausing the DAG starts the run of last night first.
     airflow.unpause("nightly_pause")
     airflow.until(lambda: airflow.states("nightly_pause")["success"] == 1, 300)
     airflow.run("nightly_pause", {"owner": "night"})
@@ -170,7 +172,7 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     airflow.until(lambda: {(space.stage, space.hardware) for space in night} == {("RUNNING", "t4-small")}, 60)
     assert "night/s1" in (airflow.home / "reports" / "spaces.html").read_text()
 
-    # All the while nobody of the crowd was asked for twice, and none has come back too early.
+    # No Space of the crowd was restarted twice, and no wait has ended early.
     assert airflow.states("crowd") == {"deferred": size}
     hub.advance(100_060)
     airflow.until(lambda: airflow.states("crowd") == {"success": size}, 900)

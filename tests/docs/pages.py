@@ -1,4 +1,4 @@
-"""What the tests of the documentation read out of its pages."""
+"""Helpers that read the pages of the documentation: links, headings, code blocks and tables."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _BLOCK = re.compile(
 
 
 def name(path: Path) -> str:
-    """How a test's parameter is shown."""
+    """The path of a page, as the id of a parametrized test."""
     return path.relative_to(ROOT).as_posix()
 
 
 def blocks(path: Path) -> Iterator[tuple[str, str]]:
-    """Kind and body of each fenced block of a page."""
-    for found in _BLOCK.finditer(path.read_text("utf-8")):
-        yield found["kind"].strip(), found["body"]
+    """The language and the body of each fenced block of a page."""
+    for block in _BLOCK.finditer(path.read_text("utf-8")):
+        yield block["kind"].strip(), block["body"]
 
 
 def prose(path: Path) -> str:
-    """A page without its fenced blocks and without code."""
+    """The text of a page without fenced blocks and inline code."""
     return re.sub(r"`[^`\n]*`", "", _BLOCK.sub("", path.read_text("utf-8")))
 
 
 def links(path: Path) -> list[str]:
-    """Where a page's links and pictures lead."""
+    """The targets of a page's links and images."""
     text = _BLOCK.sub("", path.read_text("utf-8"))
     return re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"<img[^>]* src=\"([^\"]+)\"", text)
 
 
 def headings(path: Path) -> set[str]:
     """The anchors of a page's headings."""
-    found = re.findall(r"^#+ (.+)$", _BLOCK.sub("", path.read_text("utf-8")), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in found}
+    titles = re.findall(r"^#+ (.+)$", _BLOCK.sub("", path.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in titles}
 
 
 def navigation() -> list[str]:
@@ -55,7 +55,7 @@ def navigation() -> list[str]:
 
 
 def extension(module: str) -> ModuleType:
-    """One of the documentation's own Sphinx extensions, where Sphinx is installed or not."""
+    """The constants of one of the documentation's own Sphinx extensions, read without Sphinx."""
     tree = ast.parse((DOCS / "_ext" / f"{module}.py").read_text("utf-8"))
     constants = [node for node in tree.body if isinstance(node, ast.Assign)]
     loaded = ModuleType(module)
@@ -69,7 +69,7 @@ def extension(module: str) -> ModuleType:
 
 
 def table(path: Path, heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading, without its head."""
+    """The cells of the first table below a heading, without the header row."""
     text = path.read_text("utf-8")
     rows = re.search(rf"^#+ {re.escape(heading)}$[\s\S]*?((?:^\|.*\|\n)+)", text, re.MULTILINE)
     assert rows is not None, f"{name(path)} has no table below {heading!r}"
@@ -77,8 +77,8 @@ def table(path: Path, heading: str) -> list[list[str]]:
 
 
 @functools.cache
-def said_in_code() -> list[list[str]]:
-    """Every text in the package, as the parts between what is filled in."""
+def texts_in_code() -> list[list[str]]:
+    """Every string in the code of the package, split at its placeholders."""
     return [
         parts
         for path in PACKAGE.rglob("*.py")
@@ -89,7 +89,7 @@ def said_in_code() -> list[list[str]]:
 
 def _parts(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        # what is filled in by logging
+        # Placeholders of logging.
         return re.split(r"%(?:[-\d.]*[sdrf])", node.value)
     if isinstance(node, ast.JoinedStr):
         return [str(each.value) if isinstance(each, ast.Constant) else "\0" for each in node.values]

@@ -1,4 +1,4 @@
-"""The documentation without a browser: all pages are found, and nothing in them is out of date."""
+"""The pages of the documentation agree with the code, and their links and examples work."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.docs.pages import (
     links,
     name,
     navigation,
-    said_in_code,
     table,
+    texts_in_code,
 )
 
 WORDS = re.compile(r"`(\w+)(?:\([^`]*)?`")
@@ -77,7 +77,7 @@ def test_every_python_block_compiles(path: Path) -> None:
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)
 def test_every_name_that_a_python_block_imports_from_the_package_exists(path: Path) -> None:
-    """Of this package; what others have differs from one Airflow to the next."""
+    """Other packages are not checked, since their contents depend on the version of Airflow."""
     for kind, body in blocks(path):
         for node in ast.walk(ast.parse(body if kind == "python" else "")):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
@@ -88,7 +88,7 @@ def test_every_name_that_a_python_block_imports_from_the_package_exists(path: Pa
 
 
 def test_every_error_on_the_troubleshooting_page_exists_in_the_code() -> None:
-    said = said_in_code()
+    texts = texts_in_code()
     quoted = [
         line
         for kind, body in blocks(DOCS / "troubleshooting.md")
@@ -96,12 +96,12 @@ def test_every_error_on_the_troubleshooting_page_exists_in_the_code() -> None:
         for line in body.strip().splitlines()
     ]
     assert len(quoted) > 40
-    assert [text for text in quoted if not any(says(parts, text) for parts in said)] == []
+    assert [text for text in quoted if not any(matches(parts, text) for parts in texts)] == []
 
 
 def test_an_error_that_the_code_does_not_contain_is_detected() -> None:
-    said = said_in_code()
-    assert not any(says(parts, "There is no connection …: buy one.") for parts in said)
+    texts = texts_in_code()
+    assert not any(matches(parts, "There is no connection …: buy one.") for parts in texts)
 
 
 def test_every_kind_of_error_is_explained() -> None:
@@ -116,21 +116,21 @@ def test_every_kind_of_error_is_explained() -> None:
     assert explained == kinds | {"InvalidInput"}
 
 
-def says(parts: list[str], text: str) -> bool:
-    """Whether a text of the code, filled in, could be this one, in which … stands for anything."""
-    ours = "".join(part if part != "\0" else "…" for part in parts) if "\0" in parts else "…".join(parts)
+def matches(parts: list[str], text: str) -> bool:
+    """Returns True if a string of the code can produce this text, in which … stands for any value."""
+    pattern = "".join(part if part != "\0" else "…" for part in parts) if "\0" in parts else "…".join(parts)
     fragments = [each.strip() for each in re.split(r"…", text) if each.strip(" .;:,")]
     where = 0
     for fragment in fragments:
-        found = ours.find(fragment.rstrip(".;:") if fragment is fragments[-1] else fragment, where)
-        if found < 0:
+        at = pattern.find(fragment.rstrip(".;:") if fragment is fragments[-1] else fragment, where)
+        if at < 0:
             return False
-        where = found + len(fragment)
+        where = at + len(fragment)
     return bool(fragments)
 
 
 def declared(*kinds: str) -> set[str]:
-    """The modules of these kinds that the provider tells Airflow of."""
+    """The modules of these kinds in the provider info."""
     info = airflow_provider_hfspaces.get_provider_info()
     return {
         module
@@ -142,7 +142,7 @@ def declared(*kinds: str) -> set[str]:
 
 
 def operators() -> set[str]:
-    """The names of all operators and sensors."""
+    """The class names of all operators and sensors."""
     return {
         each
         for module in map(import_module, declared("operators", "sensors"))

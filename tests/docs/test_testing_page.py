@@ -1,4 +1,4 @@
-"""The tests that the page on testing shows, run as somebody would run them who has read it."""
+"""The tests that the testing page shows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ pytestmark = pytest.mark.usefixtures("airflow_db")
 
 @pytest.fixture
 def my_dag() -> Any:
-    """A DAG of one's own."""
+    """The reader's own DAG."""
     return Quick(dag_file("first_space").dag)
 
 
 class Quick:
-    """The DAG, looking more often than it says, so that these tests do not wait."""
+    """Runs the DAG with short polling intervals, so that these tests do not wait."""
 
     def __init__(self, dag: Any) -> None:
         self.dag = dag
@@ -38,7 +38,7 @@ def hub(hub_emulator, monkeypatch):
     return hub_emulator
 
 
-def test_the_gpu_is_given_back(hub, my_dag):
+def test_the_gpu_is_released(hub, my_dag):
     space = hub.add_space("acme/whisper", hardware="cpu-basic")
     my_dag.test()
     assert "t4-small" in {moment.hardware for moment in space.history}
@@ -49,12 +49,12 @@ def test_the_gpu_is_given_back(hub, my_dag):
 
 
 # [START bad_luck]
-def test_even_when_an_answer_of_the_hub_is_lost(hub, my_dag):
+def test_the_gpu_is_released_although_an_answer_is_lost(hub, my_dag):
     space = hub.add_space("acme/whisper")
     hub.faults.add(kind="reset", method="POST", path="/hardware$", after=True, times=1)
     my_dag.test()
-    asked = [request for request in hub.requests if request.path.endswith("/hardware")]
-    assert [request.json["flavor"] for request in asked if request.method == "POST"] == [
+    requests = [request for request in hub.requests if request.path.endswith("/hardware")]
+    assert [request.json["flavor"] for request in requests if request.method == "POST"] == [
         "t4-small",
         "cpu-basic",
     ]

@@ -1,4 +1,4 @@
-"""A whole Airflow of real processes, in a folder of its own: to be stopped and killed in parts."""
+"""A whole Airflow of real processes in its own folder, each of which can be stopped or killed."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ DAGS = Path(__file__).with_name("dags")
 class AirflowProcesses:
     """Scheduler, DAG processor, triggerers and API server of one Airflow.
 
-    On SQLite and with the executor that Airflow has for it, unless told otherwise.
+    By default on SQLite, with the executor that Airflow supports on SQLite.
 
     :param home: an empty folder.
-    :param dags: the folder of its DAGs.
-    :param environment: variables of the environment besides, which win.
+    :param dags: the DAGs folder.
+    :param environment: additional environment variables, which override the defaults.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class AirflowProcesses:
         self.api = api
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
-            # Airflow 2.11 starts its tasks by the name of its command.
+            # Airflow 2.11 starts tasks with the command ``airflow``, which must be in the PATH.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -66,7 +66,7 @@ class AirflowProcesses:
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__BASE_URL": api,
-            "AIRFLOW__API_AUTH__JWT_SECRET": "for these tests alone, and for an hour at the most, at that",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "signs the tokens of these tests, which last an hour at most",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
             "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
@@ -80,11 +80,11 @@ class AirflowProcesses:
 
     @property
     def database(self) -> str:
-        """The address of the database, as SQLAlchemy spells it."""
+        """The address of the database, for SQLAlchemy."""
         return self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
 
     def start(self, *more: str) -> None:
-        """Make the database and start everything; returns when the DAGs can be run."""
+        """Create the database and start all processes; returns when the DAGs can run."""
         self.airflow("db", "migrate")
         if AIRFLOW_3:
             self.spawn("api-server", "api-server", "--port", str(self.port))
@@ -98,7 +98,7 @@ class AirflowProcesses:
             self.until(self.answers, 120)
 
     def has_dags(self) -> bool:
-        """Whether all DAGs can be run."""
+        """Returns True if all DAGs can run."""
         known = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
         return known >= {
             "waiting",
@@ -108,9 +108,9 @@ class AirflowProcesses:
         }
 
     def spawn(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> None:
-        """Start a process under a name of ours.
+        """Start a process and remember it by name.
 
-        :param environment: variables that are other for this process than for the rest.
+        :param environment: environment variables for this process only.
         """
         with (self.home / f"{name}.out").open("ab") as out:
             self.processes[name] = subprocess.Popen(
@@ -122,7 +122,7 @@ class AirflowProcesses:
             )
 
     def end(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
-        """End a process with all that it has started, and wait until it is gone."""
+        """End a process and its children, and wait until they are gone."""
         process = self.processes.pop(name)
         if how == signal.SIGKILL:
             kill_tree(process.pid)
@@ -135,7 +135,7 @@ class AirflowProcesses:
             process.wait(10)
 
     def stop(self) -> None:
-        """End everything."""
+        """Kill all processes."""
         for process in self.processes.values():
             kill_tree(process.pid)
         for process in self.processes.values():
@@ -143,12 +143,12 @@ class AirflowProcesses:
         self.processes.clear()
 
     def holder_of(self, dag_id: str, task_id: str) -> str:
-        """The name of the process under which a task runs."""
+        """The name of the process that runs a task, as itself or as a descendant."""
         where = f"dag_id = '{dag_id}' AND task_id = '{task_id}' AND state = 'running'"
 
         def pid() -> int | None:
-            found = self.query(f"SELECT pid FROM task_instance WHERE {where}")
-            return found[0][0] if found else None
+            rows = self.query(f"SELECT pid FROM task_instance WHERE {where}")
+            return rows[0][0] if rows else None
 
         self.until(pid, 240)
         known = pid()
@@ -156,10 +156,10 @@ class AirflowProcesses:
             with suppress(psutil.NoSuchProcess):
                 if known in {child.pid for child in psutil.Process(process.pid).children(recursive=True)}:
                     return name
-        raise AssertionError(f"no process of ours runs {dag_id}.{task_id}, which has the pid {known}")
+        raise AssertionError(f"no process of this Airflow runs {dag_id}.{task_id}, whose pid is {known}")
 
     def airflow(self, *arguments: str) -> str:
-        """Run one command of Airflow's."""
+        """Run a command of Airflow and return its output."""
         done = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
             env=self.environment,
@@ -176,7 +176,7 @@ class AirflowProcesses:
         self.airflow("dags", "trigger", "--run-id", run_id, *options, dag_id)
 
     def query(self, statement: str) -> list[Any]:
-        """Look into the database; nothing while it is busy."""
+        """Query the database; returns one empty row while SQLite is busy."""
         if self.database.startswith("postgresql"):
             import psycopg2
 
@@ -191,12 +191,12 @@ class AirflowProcesses:
             return [(None, None)]
 
     def states(self, dag_id: str) -> Counter[str]:
-        """How many task instances are in which state."""
-        found = self.query(f"SELECT state FROM task_instance WHERE dag_id = '{dag_id}' AND map_index != -2")
-        return Counter(str(row[0]) for row in found)
+        """The number of task instances in each state."""
+        rows = self.query(f"SELECT state FROM task_instance WHERE dag_id = '{dag_id}' AND map_index != -2")
+        return Counter(str(row[0]) for row in rows)
 
     def mark(self, dag_id: str, task_id: str, state: str) -> None:
-        """Do as a user does in the UI (Airflow 3)."""
+        """Set the state of a task, as a user does in the UI (Airflow 3)."""
         token = requests.get(f"{self.api}/auth/token", timeout=30).json()["access_token"]
         answer = requests.patch(
             f"{self.api}/api/v2/dags/{dag_id}/dagRuns/run/taskInstances/{task_id}",
@@ -207,15 +207,15 @@ class AirflowProcesses:
         assert answer.status_code == 200, answer.text
 
     def log_of(self, dag_id: str, task: str = "") -> str:
-        """All that the tasks of a DAG and their triggers have logged.
+        """The logs of all tasks of a DAG and of their triggers.
 
-        :param task: the folder of one task instance, below that of the DAG.
+        :param task: the folder of one task instance below the folder of the DAG, to read only its log.
         """
         folder = self.home / "logs" / f"dag_id={dag_id}" / task
         return "\n".join(path.read_text(errors="replace") for path in sorted(folder.rglob("*.log*")))
 
     def until(self, condition: Callable[[], Any], seconds: float) -> None:
-        """Wait until something is so."""
+        """Wait until a condition is true; fail if a process has ended or the time is up."""
         end = time.monotonic() + seconds
         while not condition():
             for name, process in self.processes.items():
@@ -224,11 +224,11 @@ class AirflowProcesses:
             time.sleep(0.5)
 
     def tail(self, name: str) -> str:
-        """The end of what a process has printed."""
+        """The end of the output of a process."""
         return f"--- {name}\n" + (self.home / f"{name}.out").read_text(errors="replace")[-3000:]
 
     def answers(self) -> bool:
-        """Whether the API server does."""
+        """Returns True if the API server responds."""
         try:
             return requests.get(f"{self.api}/api/v2/monitor/health", timeout=5).ok
         except requests.RequestException:
@@ -236,7 +236,7 @@ class AirflowProcesses:
 
 
 def kill_tree(pid: int) -> None:
-    """SIGKILL for a process and all under it, whatever groups they are in: as when their host dies."""
+    """Kill a process and all its descendants with SIGKILL, as if their host died."""
     with suppress(psutil.NoSuchProcess):
         parent = psutil.Process(pid)
         for process in (parent, *parent.children(recursive=True)):
@@ -247,6 +247,6 @@ def kill_tree(pid: int) -> None:
 
 
 def free_port() -> int:
-    """A port of this host that nobody listens on."""
+    """A free port of this host."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])

@@ -1,8 +1,9 @@
-"""An Airflow in which DAGs lease Spaces, and what a test does to it."""
+"""An Airflow of real processes whose DAGs lease Spaces, with the actions that tests need."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +16,13 @@ from tests.airflow_tools import connection
 from tests.processes.airflow_processes import AirflowProcesses
 
 DAGS = Path(__file__).with_name("lease_dags")
+DAG_IDS = set(re.findall(r"= leased\(\"(\w+)\"", (DAGS / "leased.py").read_text("utf-8")))
 SPEED = 60.0
-"""An emulated minute lasts a second."""
+"""Emulated seconds in each real second: an emulated minute takes one second."""
 
 
 class LeasedAirflow(AirflowProcesses):
-    """Real processes, and one Space for each DAG."""
+    """An Airflow of real processes with one Space for each DAG."""
 
     def __init__(self, home: Path, hub: HubEmulator) -> None:
         self.hub = hub
@@ -44,10 +46,10 @@ class LeasedAirflow(AirflowProcesses):
         self._token = ""
 
     def has_dags(self) -> bool:
-        return bool(self.query("SELECT count(*) FROM dag WHERE NOT is_paused")[0][0] == 19)
+        return {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")} >= DAG_IDS
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, expected: int = 200) -> None:
-        """Ask the API server for something, as the UI does."""
+        """Send a request to the API server, as the UI does."""
         if not self._token:
             answer = requests.get(f"{self.api}/auth/token", timeout=30)
             self._token = answer.json()["access_token"]
@@ -61,48 +63,48 @@ class LeasedAirflow(AirflowProcesses):
         assert answer.status_code == expected, answer.text
 
     def lease(self, dag_id: str, run_id: str = "run") -> None:
-        """Make the DAG's Space, if there is none yet, and start a run."""
+        """Start a run, on a new Space unless the Space of the DAG exists."""
         if not self.hub.has_space(f"acme/{dag_id}"):
             self.hub.add_space(f"acme/{dag_id}")
         self.call("POST", f"{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
 
     def working(self, dag_id: str, run_id: str = "run") -> int:
-        """Wait until the work has begun, on the GPU; the pid of its process."""
+        """Wait until the work has begun on the GPU. Returns the process id of the work."""
         self.until(lambda: self.works(dag_id, run_id), 240)
         assert self.hub.space(f"acme/{dag_id}").hardware == "t4-small"
-        said = self.signals / f"{dag_id}.{run_id}.works"
-        pid = int(said.read_text())
-        said.unlink()
+        signal = self.signals / f"{dag_id}.{run_id}.works"
+        pid = int(signal.read_text())
+        signal.unlink()
         return pid
 
     def works(self, dag_id: str, run_id: str = "run") -> bool:
-        """Whether the work has begun, since it was last waited for."""
-        said = self.signals / f"{dag_id}.{run_id}.works"
-        return said.exists() and bool(said.read_text())
+        """Returns True if the work has begun since the last call of :meth:`working`."""
+        signal = self.signals / f"{dag_id}.{run_id}.works"
+        return signal.exists() and bool(signal.read_text())
 
-    def say(self, dag_id: str, what: str, run_id: str = "run") -> None:
-        """Have the work ``end`` or ``fail``."""
+    def tell_work(self, dag_id: str, what: str, run_id: str = "run") -> None:
+        """Tell the work to ``end`` or to ``fail``."""
         (self.signals / f"{dag_id}.{run_id}.{what}").touch()
 
     def run_state(self, dag_id: str, run_id: str = "run") -> str:
         """The state of a run."""
-        found = self.query(f"SELECT state FROM dag_run WHERE dag_id = '{dag_id}' AND run_id = '{run_id}'")
-        return str(found[0][0])
+        rows = self.query(f"SELECT state FROM dag_run WHERE dag_id = '{dag_id}' AND run_id = '{run_id}'")
+        return str(rows[0][0])
 
     def has_ended(self, dag_id: str, run_id: str = "run") -> bool:
-        """Whether a run has."""
+        """Returns True if a run has ended."""
         return self.run_state(dag_id, run_id) in ("success", "failed")
 
     def task_state(self, dag_id: str, task: str, run_id: str = "run") -> str:
         """The state of a task of the group."""
-        found = self.query(
+        rows = self.query(
             f"SELECT state FROM task_instance WHERE dag_id = '{dag_id}' AND run_id = '{run_id}' "
             f"AND task_id = 'gpu.{task}'"
         )
-        return str(found[0][0])
+        return str(rows[0][0])
 
-    def is_put_back(self, dag_id: str) -> bool:
-        """Whether the Space is set to free hardware again, and nothing is billed."""
+    def is_restored(self, dag_id: str) -> bool:
+        """Returns True if the Space is configured for free hardware and nothing is billed."""
         space = self.hub.space(f"acme/{dag_id}")
         return space.requested_hardware == "cpu-basic" and not self.hub.bill(space.repo_id).running
 
@@ -112,9 +114,9 @@ class LeasedAirflow(AirflowProcesses):
         return list(json.loads(text)["holders"])
 
     def ends(self, dag_id: str, state: str | None, run_id: str = "run") -> None:
-        """Wait until the run has ended, in this state, with the Space put back and its lease given back."""
+        """Wait until the run has ended in this state, its Space is restored and its lease is released."""
         self.until(lambda: self.has_ended(dag_id, run_id), 240)
-        self.until(lambda: self.is_put_back(dag_id), 180)
+        self.until(lambda: self.is_restored(dag_id), 180)
         self.until(lambda: not self.holders(dag_id), 120)
         if state is not None:
             assert self.run_state(dag_id, run_id) == state
@@ -122,7 +124,7 @@ class LeasedAirflow(AirflowProcesses):
 
 @contextmanager
 def leased_airflow(home: Path) -> Iterator[LeasedAirflow]:
-    """A Hub and an Airflow that runs."""
+    """Run a Hub and an Airflow."""
     with HubEmulator(speed=SPEED) as hub:
         airflow = LeasedAirflow(home, hub)
         try:

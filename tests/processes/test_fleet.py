@@ -1,4 +1,4 @@
-"""A worker dies, or a user ends the task, in the middle of a fleet: no Space is paused and forgotten."""
+"""A worker dies or a user ends the task while a fleet is paused: the report names every paused Space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.processes.airflow_processes import AIRFLOW_3, AirflowProcesses
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="its DAG and its way to end a task are Airflow 3's"),
+    pytest.mark.skipif(not AIRFLOW_3, reason="the DAG and the API call that ends a task need Airflow 3"),
 ]
 
 COUNT = 150
@@ -57,13 +57,13 @@ def pauses(hub: HubEmulator, run: str) -> list[str]:
 
 
 def begin(hub: HubEmulator, airflow: AirflowProcesses, run: str) -> None:
-    """Start the DAG, and wait until it is in the middle of its work."""
+    """Start the DAG, and wait until some Spaces are paused."""
     airflow.airflow("dags", "trigger", "--run-id", run, "night")
     airflow.until(lambda: len(pauses(hub, run)) >= 30, 240)
 
 
 def report_of(airflow: AirflowProcesses, run: str) -> dict[str, str]:
-    """What the report of a run says of each Space."""
+    """The outcome of each Space in the report of a run."""
     ((value,),) = airflow.query(
         f"SELECT value FROM xcom WHERE key = 'return_value' AND run_id = '{run}' AND task_id = 'pause'"
     )

@@ -1,4 +1,4 @@
-"""A real API server shows the fleet page: to whom it may, with what the Hub says."""
+"""A real API server shows the fleet page to users with the permission, with data from the Hub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.processes.airflow_processes import AirflowProcesses
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="pages of plugins came with Airflow 3.1"),
+    pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="plugins can have pages since Airflow 3.1"),
 ]
 
 
@@ -42,7 +42,7 @@ def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
 
 
 def browser(airflow: AirflowProcesses, user: str) -> requests.Session:
-    """Somebody who has logged in with his password, and has the cookie of it."""
+    """A session with the cookie of a user who has logged in."""
     session = requests.Session()
     credentials = {"username": user, "password": f"for {user}"}
     answer = session.post(f"{airflow.api}/auth/token", json=credentials, timeout=30)
@@ -73,10 +73,10 @@ def test_the_page_is_in_the_menu_and_shows_fleets_only_to_users_who_may_read_the
     assert nobody.get(f"{page}/", timeout=30).status_code == 401
 
     pause = f"{page}/api/pause?connection_id=hf_spaces_default"
-    asked = {"json": {"repo_id": "alice/whisper"}, "timeout": 60}
-    assert viewer.post(pause, headers={"X-HF-Spaces-Page": "1"}, **asked).status_code == 403
-    assert admin.post(pause, **asked).status_code == 403
+    options = {"json": {"repo_id": "alice/whisper"}, "timeout": 60}
+    assert viewer.post(pause, headers={"X-HF-Spaces-Page": "1"}, **options).status_code == 403
+    assert admin.post(pause, **options).status_code == 403
     assert space.stage == "RUNNING"
-    assert admin.post(pause, headers={"X-HF-Spaces-Page": "1"}, **asked).status_code == 200
+    assert admin.post(pause, headers={"X-HF-Spaces-Page": "1"}, **options).status_code == 200
     assert space.stage == "PAUSED"
     assert hub.token not in airflow.tail("api-server")

@@ -1,4 +1,4 @@
-"""Whatever dies while a GPU is leased, the bill ends: at Airflow's return, or with the sleep time."""
+"""Components of Airflow die while a GPU is leased: the bill ends by a restore or by the sleep time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.processes.leased import LeasedAirflow, leased_airflow
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another API to do what a user does in the UI"),
+    pytest.mark.skipif(not AIRFLOW_3, reason="the API that these tests use needs Airflow 3"),
 ]
 
 PROCESSES = {
@@ -30,7 +30,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeasedAirflow]
         yield airflow
 
 
-def return_of(airflow: LeasedAirflow, *names: str) -> None:
+def restart_processes(airflow: LeasedAirflow, *names: str) -> None:
     for name in names:
         more = ("--port", str(airflow.port)) if name == "api-server" else ()
         airflow.spawn(name, *PROCESSES[name], *more)
@@ -49,9 +49,9 @@ def test_the_work_runs_although_the_scheduler_dies_during_the_setup(airflow: Lea
     airflow.lease("scheduler_dies")
     airflow.until(lambda: airflow.task_state("scheduler_dies", "snapshot") == "running", 120)
     airflow.end("scheduler", signal.SIGKILL)
-    return_of(airflow, "scheduler")
+    restart_processes(airflow, "scheduler")
     airflow.working("scheduler_dies")
-    airflow.say("scheduler_dies", "end")
+    airflow.tell_work("scheduler_dies", "end")
     airflow.ends("scheduler_dies", "success")
 
 
@@ -59,9 +59,9 @@ def test_the_work_runs_although_the_triggerer_dies_while_the_upgrade_waits(airfl
     airflow.lease("triggerer_dies")
     airflow.until(lambda: airflow.task_state("triggerer_dies", "upgrade") == "deferred", 240)
     airflow.end("triggerer", signal.SIGKILL)
-    return_of(airflow, "triggerer")
+    restart_processes(airflow, "triggerer")
     airflow.working("triggerer_dies")
-    airflow.say("triggerer_dies", "end")
+    airflow.tell_work("triggerer_dies", "end")
     airflow.ends("triggerer_dies", "success")
 
 
@@ -71,9 +71,9 @@ def test_the_space_is_restored_when_the_host_dies_during_the_work_and_returns(ai
     for name in PROCESSES:
         airflow.end(name, signal.SIGKILL)
     assert airflow.hub.bill("acme/machine_dies").running
-    return_of(airflow, *PROCESSES)
+    restart_processes(airflow, *PROCESSES)
     airflow.until(lambda: airflow.has_ended("machine_dies") or airflow.works("machine_dies"), 240)
-    airflow.say("machine_dies", "end")
+    airflow.tell_work("machine_dies", "end")
     airflow.ends("machine_dies", None)
 
 
@@ -89,9 +89,9 @@ def test_the_sleep_time_ends_the_bill_when_the_host_does_not_return(airflow: Lea
     assert not bill.running
     (gpu,) = [item for item in bill.items if item.hardware == "t4-small"]
     assert gpu.stopped is not None
-    assert gpu.stopped - dead <= 3600 + 60, "the sleep time ends the bill, though nobody is there"
+    assert gpu.stopped - dead <= 3600 + 60, "the sleep time ends the bill without Airflow"
     airflow.hub.advance(7 * 24 * 3600)
     assert airflow.hub.bill(space.repo_id).minutes == bill.minutes
 
-    return_of(airflow, *PROCESSES)
+    restart_processes(airflow, *PROCESSES)
     airflow.ends("machine_stays_dead", "failed")

@@ -1,4 +1,4 @@
-"""However the work on a leased GPU ends, or is ended by somebody in the UI, the Space comes back."""
+"""The Space is restored, however the work on a leased GPU ends or a user ends it in the UI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.processes.leased import LeasedAirflow, leased_airflow
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another API to do what a user does in the UI"),
+    pytest.mark.skipif(not AIRFLOW_3, reason="the API that these tests use needs Airflow 3"),
 ]
 
 
@@ -27,14 +27,14 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeasedAirflow]
 def test_the_space_is_restored_after_the_work(airflow: LeasedAirflow) -> None:
     airflow.lease("all_ok")
     airflow.working("all_ok")
-    airflow.say("all_ok", "end")
+    airflow.tell_work("all_ok", "end")
     airflow.ends("all_ok", "success")
 
 
 def test_the_space_is_restored_after_work_that_raises(airflow: LeasedAirflow) -> None:
     airflow.lease("work_raises")
     airflow.working("work_raises")
-    airflow.say("work_raises", "fail")
+    airflow.tell_work("work_raises", "fail")
     airflow.ends("work_raises", "failed")
 
 
@@ -71,27 +71,27 @@ def test_a_running_dag_run_cannot_be_deleted(airflow: LeasedAirflow) -> None:
     airflow.lease("run_deleted")
     airflow.working("run_deleted")
     airflow.call("DELETE", "run_deleted/dagRuns/run", expected=409)
-    airflow.say("run_deleted", "end")
+    airflow.tell_work("run_deleted", "end")
     airflow.ends("run_deleted", "success")
 
 
 def test_cleared_work_gets_the_gpu_again_and_the_space_is_restored(airflow: LeasedAirflow) -> None:
     airflow.lease("work_cleared")
     airflow.working("work_cleared")
-    airflow.say("work_cleared", "fail")
+    airflow.tell_work("work_cleared", "fail")
     airflow.ends("work_cleared", "failed")
     (airflow.signals / "work_cleared.run.fail").unlink()
     clear = {"dry_run": False, "dag_run_id": "run", "task_ids": ["gpu.batch"], "only_failed": False}
     airflow.call("POST", "work_cleared/clearTaskInstances", {**clear, "include_downstream": True})
     airflow.working("work_cleared")
-    airflow.say("work_cleared", "end")
+    airflow.tell_work("work_cleared", "end")
     airflow.ends("work_cleared", "success")
 
 
 def test_work_that_is_cleared_without_its_upgrade_refuses_the_wrong_hardware(airflow: LeasedAirflow) -> None:
     airflow.lease("only_failed_cleared")
     airflow.working("only_failed_cleared")
-    airflow.say("only_failed_cleared", "fail")
+    airflow.tell_work("only_failed_cleared", "fail")
     airflow.ends("only_failed_cleared", "failed")
     clear = {"dry_run": False, "dag_run_id": "run", "only_failed": True}
     airflow.call("POST", "only_failed_cleared/clearTaskInstances", clear)
@@ -106,16 +106,18 @@ def test_the_sleep_time_ends_the_bill_of_a_run_that_times_out(airflow: LeasedAir
     airflow.until(lambda: airflow.run_state("run_times_out") == "failed", 240)
     assert airflow.task_state("run_times_out", "restore") == "skipped"
     space = airflow.hub.space("acme/run_times_out")
-    assert space.requested_hardware == "t4-small", "nothing has put it back, as Airflow has it"
+    assert space.requested_hardware == "t4-small", (
+        "Airflow runs no task after a run has timed out, so the Space is not restored"
+    )
     airflow.hub.advance(600)
     airflow.until(lambda: space.stage == "SLEEPING", 60)
     assert not airflow.hub.bill(space.repo_id).running
     gpu = airflow.hub.bill(space.repo_id).spaces[space.repo_id]["t4-small"]
-    assert gpu.minutes <= 60 + 600 / 60 + 60, "its timeout at an emulated minute a second, and the sleep"
+    assert gpu.minutes <= 60 + 600 / 60 + 60, "60 emulated minutes until the timeout, and the sleep time"
 
     airflow.lease("run_times_out", "next")
     airflow.working("run_times_out", "next")
-    airflow.say("run_times_out", "end", "next")
+    airflow.tell_work("run_times_out", "end", "next")
     airflow.ends("run_times_out", "success", "next")
 
 
@@ -145,21 +147,21 @@ def test_overlapping_runs_use_the_space_one_after_the_other(airflow: LeasedAirfl
     for run in runs:
         airflow.lease("overlapping", run)
     space = airflow.hub.space("acme/overlapping")
-    left = set(runs)
+    remaining = set(runs)
 
     def at_work() -> list[str]:
-        return [run for run in left if (airflow.signals / f"overlapping.{run}.works").exists()]
+        return [run for run in remaining if (airflow.signals / f"overlapping.{run}.works").exists()]
 
-    while left:
+    while remaining:
         airflow.until(at_work, 180)
         (works,) = at_work()
         airflow.working("overlapping", works)
-        others = left - {works}
+        others = remaining - {works}
         assert {airflow.task_state("overlapping", "upgrade", run) for run in others} <= {"None"}
         time.sleep(5)
         assert at_work() == []
         assert space.hardware == space.requested_hardware == "t4-small"
-        airflow.say("overlapping", "end", works)
-        left.remove(works)
+        airflow.tell_work("overlapping", "end", works)
+        remaining.remove(works)
     for run in runs:
         airflow.ends("overlapping", "success", run)

@@ -1,4 +1,4 @@
-"""Notifiers run by real processes: in the worker, the DAG processor, the triggerer and the executor."""
+"""Notifiers in real processes: in the worker, the DAG processor, the triggerer and the executor."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def hub_time() -> dict[str, float]:
 
 
 class NotifyingAirflow(AirflowProcesses):
-    """Real processes, in which DAGs fail and are late."""
+    """An Airflow of real processes with DAGs that fail or miss a deadline."""
 
     def __init__(self, home: Path, hub: HubEmulator) -> None:
-        # What is in the environment is there in every process; what is in the database is not.
+        # Every process can read connections in the environment, but not every process those in the database.
         environment = {
             "AIRFLOW_CONN_IN_THE_ENVIRONMENT": connection(hub),
             "AIRFLOW__CORE__PARALLELISM": "8",
@@ -62,7 +62,7 @@ def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
 
 
 def lease(hub: HubEmulator, dag_id: str, run_id: str, repo_id: str, hardware: str) -> list[str]:
-    """Put a lease on the Hub as tasks would; the command that has Airflow know its holder."""
+    """Write a lease to the Hub. Returns the command that saves the Variable with the owner of the lease."""
     previous = {"repo_id": repo_id, "stage": "RUNNING", "hardware": hardware, "sleep_time": 7200}
     now = datetime.now(timezone.utc)
     holder = LeaseHolder("ab" * 16, 1, now, now + timedelta(hours=1), previous, ("t4-small",))
@@ -90,7 +90,7 @@ def test_failure_callbacks_pause_and_restore_spaces(hub: HubEmulator, airflow: A
         airflow.until(lambda: airflow.states(dag_id)["failed"] == 1, 240)  # noqa: B023
     airflow.until(lambda: paused.stage == "PAUSED", 240)
     airflow.until(lambda: by_task.requested_hardware == "cpu-upgrade", 240)
-    # The DAG processor of Airflow 3.0 reads no XComs, and there is no lease here.
+    # The DAG processor of Airflow 3.0 cannot read XComs, and this run has no lease.
     back = "cpu-basic" if AIRFLOW == (3, 0) else "cpu-upgrade"
     airflow.until(lambda: by_dag.requested_hardware == back, 240)
     airflow.until(lambda: leased.requested_hardware == "cpu-upgrade", 240)
@@ -103,7 +103,7 @@ def test_failure_callbacks_pause_and_restore_spaces(hub: HubEmulator, airflow: A
     assert hub.token not in everything_printed(airflow)
 
 
-@pytest.mark.skipif(AIRFLOW < (3, 1), reason="deadline alerts came with Airflow 3.1")
+@pytest.mark.skipif(AIRFLOW < (3, 1), reason="deadline alerts need Airflow 3.1")
 def test_deadline_callbacks_pause_and_restore_spaces(hub: HubEmulator, airflow: AirflowProcesses) -> None:
     restored = hub.add_space("acme/run-late-restores", hardware="cpu-upgrade", sleep_time=7200)
     paused = hub.add_space("acme/late", hardware="t4-small")
@@ -114,12 +114,12 @@ def test_deadline_callbacks_pause_and_restore_spaces(hub: HubEmulator, airflow: 
     airflow.until(lambda: restored.requested_hardware == "cpu-upgrade", 240)
     assert restored.sleep_time == 7200
     assert "t4-small" in {moment.requested for moment in restored.history}
-    # The work itself goes on: a deadline ends nothing.
+    # A missed deadline does not end the task.
     assert airflow.states("late_pauses") == {"running": 1}
     assert hub.token not in everything_printed(airflow)
 
 
-@pytest.mark.skipif(AIRFLOW < (3, 3), reason="a SyncCallback ends the scheduler of Airflow 3.2 on SQLite")
+@pytest.mark.skipif(AIRFLOW < (3, 3), reason="on SQLite, a SyncCallback crashes the scheduler of Airflow 3.2")
 def test_a_synchronous_callback_reads_connections_from_the_environment_only(
     hub: HubEmulator, airflow: AirflowProcesses
 ) -> None:

@@ -1,4 +1,4 @@
-"""Many tasks wait in real triggerers, which are restarted, killed and doubled: each ends right, once."""
+"""Many tasks wait in triggerers that are restarted, killed and added: each wait ends correctly, once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
 
 
 def finish(hub: HubEmulator) -> None:
-    """Let all Spaces get to where they should be."""
+    """Advance the emulated time until every Space has reached its goal."""
     hub.advance(100_060)
 
 
@@ -86,7 +86,7 @@ def test_each_wait_logs_its_changes_once_in_the_log_of_its_task(
     airflow.until(lambda: airflow.states("logging")["deferred"] == 60, 400)
 
     def changes(run_id: str, number: int) -> list[str]:
-        """Returns the changes that a task instance has logged, in the form 'acme/s3 is RUNNING'."""
+        """The changes that a task instance has logged, in the form 'acme/s3 is RUNNING'."""
         task = f"run_id={run_id}/task_id=sense/map_index={number}"
         return re.findall(r"\d s  (acme/s\d+ is [A-Z_]+)", airflow.log_of("logging", task))
 
@@ -104,7 +104,7 @@ def test_each_wait_logs_its_changes_once_in_the_log_of_its_task(
         assert (logged[0], logged[-1]) == (f"acme/s{number} is PAUSED", f"acme/s{number} is RUNNING")
 
 
-@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another way to mark tasks")
+@pytest.mark.skipif(not AIRFLOW_3, reason="the API call that marks a task needs Airflow 3")
 def test_killing_a_deferred_upgrade_restores_the_space(hub: HubEmulator, airflow: AirflowProcesses) -> None:
     space = hub.add_space("acme/gpu", hardware="cpu-upgrade", sleep_time=600000)
     airflow.run("killed")
@@ -117,7 +117,7 @@ def test_killing_a_deferred_upgrade_restores_the_space(hub: HubEmulator, airflow
     assert airflow.states("killed") == {"failed": 1}
 
 
-@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has no asset watchers")
+@pytest.mark.skipif(not AIRFLOW_3, reason="asset watchers need Airflow 3")
 def test_a_dag_runs_when_its_space_fails(hub: HubEmulator, airflow: AirflowProcesses) -> None:
     fragile, sturdy = hub.add_space("acme/fragile"), hub.add_space("acme/sturdy")
     airflow.until(lambda: any("fragile" in request.path for request in hub.requests), 240)

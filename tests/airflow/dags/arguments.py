@@ -1,4 +1,4 @@
-"""Arguments that come from tasks and templates, among them secrets and text that looks like a number."""
+"""DAGs whose arguments come from tasks and templates: secrets, lists, and text that looks like a number."""
 
 from __future__ import annotations
 

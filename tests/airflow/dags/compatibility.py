@@ -1,4 +1,4 @@
-"""Deferred waits, mapped over two Spaces, and where their retries keep what they know."""
+"""Deferred waits mapped over two Spaces, and a task that returns which store keeps values for its retry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A task that fails before it knows of which Space, which therefore has no links to push."""
+"""A task that fails before it knows its Space, and therefore pushes no links."""
 
 from __future__ import annotations
 

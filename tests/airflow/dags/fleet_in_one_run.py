@@ -1,4 +1,4 @@
-"""A fleet is paused, brought back from the pause's report, and watched, in one run."""
+"""Pause a fleet, restart it from the report of the pause, and wait for it, in one run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hardware groups whose work ends in unusual ways, or comes from elsewhere."""
+"""Hardware groups whose work ends in an unusual way or depends on tasks outside the group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hardware leases in the shapes that people give them."""
+"""Hardware groups in the shapes that DAG authors write."""
 
 from __future__ import annotations
 

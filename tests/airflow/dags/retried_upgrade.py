@@ -1,4 +1,4 @@
-"""An upgrade whose first try fails, and the way back from what the first try found."""
+"""An upgrade whose first try fails, and a restore from the state that the first try recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same over connections that Airflow keeps in different places."""
+"""Restart Spaces through connections from the environment, the database and a secrets backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A crowd restarts and waits without workers."""
+"""Restart many Spaces at once and wait for them without occupying workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every operator and sensor once, one after the other, on one Space."""
+"""Run every operator and sensor once, one after the other, on one Space."""
 
 from __future__ import annotations
 

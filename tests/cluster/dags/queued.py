@@ -1,4 +1,4 @@
-"""A wait that belongs to the triggerers of one queue, and one that belongs to another's."""
+"""Two waits in different queues, for triggerers that each serve one queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs whenever a Space fails."""
+"""Start a DAG whenever a Space fails; watch a second Space that never fails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 try:
     from airflow.sdk import DAG, AssetWatcher, task
 except ImportError:
-    pass  # Airflow 2.11 has no watchers
+    pass  # Airflow 2.11 has no asset watchers
 else:
     from airflow_provider_hfspaces.assets import space_asset
     from airflow_provider_hfspaces.triggers.events import SpaceEventTrigger
@@ -49,6 +49,6 @@ else:
 
         @task
         def stay_silent() -> None:
-            """Nothing happens to this Space."""
+            """Never runs, since this Space does not fail."""
 
         stay_silent()

@@ -1,4 +1,4 @@
-"""Restarts many Spaces, senses some and upgrades one, all deferred."""
+"""Restart many Spaces, wait for some with sensors and upgrade one, all in deferrable mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fleet is paused, by a task that tells which process it is."""
+"""Pause a fleet with a task that writes its process id to a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow.sdk import DAG
 from airflow_provider_hfspaces.operators.fleet import PauseSpacesOperator
 
 
-def tell(context: Any) -> None:
+def write_pid(context: Any) -> None:
     Path(os.environ["PROCESS_FILE"]).write_text(str(os.getpid()))
 
 
@@ -31,5 +31,5 @@ with DAG(
         report_to="nightly",
         retries=1,
         retry_delay=timedelta(seconds=1),
-        pre_execute=tell,
+        pre_execute=write_pid,
     )

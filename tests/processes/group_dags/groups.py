@@ -1,4 +1,4 @@
-"""Hardware groups whose work waits for the test, which marks and clears their tasks meanwhile."""
+"""Hardware groups whose work waits until the test has marked or cleared their tasks."""
 
 from __future__ import annotations
 

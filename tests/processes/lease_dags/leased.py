@@ -1,4 +1,4 @@
-"""One DAG for each way in which the work on a leased Space can end, each with a Space of its own."""
+"""One DAG, with its own Space, for each way in which the work on a leased Space can end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMON: dict[str, Any] = {
     "is_paused_upon_creation": False,
 }
 SIGNALS = Path(os.environ["LEASE_SIGNALS"])
-"""The tests find here who works, and say here that it may end."""
+"""The folder in which the work writes its process id, and in which a test tells the work to end."""
 
 
 @task
@@ -47,7 +47,7 @@ def leased(dag_id: str, *, sleep_time: int = 360_000, max_active_runs: int = 1, 
             sleep_time=sleep_time,
             deferrable=True,
             poll_interval=1,
-            # Airflow may take a task that is resumed within seconds of being deferred for a failed one.
+            # A task that is resumed within seconds of being deferred may look failed to Airflow.
             lease_poll_interval=10,
             retries=2 if dag_id != "upgrade_fails" else 0,
             retry_delay=timedelta(seconds=1),

@@ -1,4 +1,4 @@
-"""Fail, or are late, with notifiers in every place where Airflow runs them."""
+"""DAGs that fail or miss a deadline, with notifiers in every place where Airflow runs them."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ LATE = timedelta(seconds=45)
 
 @task
 def fail() -> None:
-    """What a notifier is for."""
+    """Fail, so that Airflow calls the notifier."""
     raise RuntimeError("this is what went wrong")
 
 
 @task
-def work_for_long() -> None:
-    """Outlast the deadline, but not the Airflow that runs it."""
+def work_past_the_deadline() -> None:
+    """Run past the deadline, until the Airflow that runs this task ends."""
     runner = os.getppid()
     while os.getppid() == runner:
         time.sleep(1)
 
 
-def upgraded(repo_id: str) -> RequestHardwareOperator:
+def upgrade(repo_id: str) -> RequestHardwareOperator:
     return RequestHardwareOperator(
         task_id="upgrade", repo_id=repo_id, hardware="t4-small", wait=False, **CONN
     )
@@ -53,7 +53,7 @@ with DAG(dag_id="task_pauses", params={"name": "task-pauses"}, **COMMON):
 
 with DAG(dag_id="task_restores", **COMMON):
     (
-        upgraded("acme/task-restores")
+        upgrade("acme/task-restores")
         >> fail.override(on_failure_callback=[RestoreHardwareNotifier("acme/task-restores", **CONN)])()
     )
 
@@ -62,7 +62,7 @@ with DAG(
     on_failure_callback=RestoreHardwareNotifier("acme/dag-restores", **CONN),
     **COMMON,
 ):
-    upgraded("acme/dag-restores") >> fail()
+    upgrade("acme/dag-restores") >> fail()
 
 with DAG(
     dag_id="dag_restores_leased",
@@ -86,7 +86,7 @@ if AsyncCallback is not None:
             )
         ),
     ):
-        upgraded("acme/run-late-restores") >> work_for_long()
+        upgrade("acme/run-late-restores") >> work_past_the_deadline()
 
     with DAG(
         dag_id="late_pauses",
@@ -94,17 +94,17 @@ if AsyncCallback is not None:
             AsyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/{{ dag_run.conf['name'] }}", **CONN})
         ),
     ):
-        work_for_long()
+        work_past_the_deadline()
 
 if SyncCallback is not None:
-    # Airflow lets these read no connection but those of the environment.
+    # A synchronous callback can read only connections in the environment.
     ENVIRONMENT = {"hf_spaces_conn_id": "in_the_environment"}
 
     with DAG(
         dag_id="late_pauses_in_executor",
         **late(SyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/late-sync-pauses", **ENVIRONMENT})),
     ):
-        work_for_long()
+        work_past_the_deadline()
 
     with DAG(
         dag_id="late_restores_in_executor",
@@ -115,10 +115,10 @@ if SyncCallback is not None:
             )
         ),
     ):
-        upgraded("acme/late-sync-restores") >> work_for_long()
+        upgrade("acme/late-sync-restores") >> work_past_the_deadline()
 
     with DAG(
         dag_id="late_refused_in_executor",
         **late(SyncCallback(PauseSpaceNotifier, kwargs={"repo_id": "acme/late-sync-refused", **CONN})),
     ):
-        work_for_long()
+        work_past_the_deadline()
