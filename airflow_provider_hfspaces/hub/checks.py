@@ -181,8 +181,10 @@ def checked_hardware(hardware: str, offered: Iterable[HardwareFlavor] | None = N
         return hardware
     names = list(listed) or [each.value for each in SpaceHardware]
     wanted = re.sub(r"[\s_]+", "-", hardware.strip().lower())
+    # Another family is no misspelling: 'h100' must not lead to an a100x8, which costs 20 USD an hour.
+    alike = [name for name in names if name[:1] == wanted[:1]]
     nearest = _cheapest_first(wanted, names, listed) or difflib.get_close_matches(
-        wanted, names, n=1, cutoff=0.5
+        wanted, alike, n=1, cutoff=0.8
     )
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     choice = ", ".join(f"{name} ({listed[name].price})" if name in listed else name for name in names)

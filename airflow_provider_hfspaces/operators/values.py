@@ -92,15 +92,18 @@ class _SecretPartial:
 
     def expand(self, **mapped: Any) -> Any:
         """Map over lists, as Airflow's own ``expand`` does."""
-        _refuse_literals(self._kind, mapped, "expand")
+        self._refuse(mapped, "expand")
         return self._followed(self._partial.expand(**mapped))
 
     def expand_kwargs(self, mapped: Any, **options: Any) -> Any:
         """Map over mappings of arguments, as Airflow's own ``expand_kwargs`` does."""
         for arguments in () if is_runtime_value(mapped) else mapped:
             if isinstance(arguments, Mapping):
-                _refuse_literals(self._kind, arguments, "expand_kwargs")
+                self._refuse(arguments, "expand_kwargs")
         return self._followed(self._partial.expand_kwargs(mapped, **options))
+
+    def _refuse(self, arguments: Mapping[str, Any], method: str) -> None:
+        _refuse_literals(self._kind, {**arguments, "task_id": self._arguments.get("task_id")}, method)
 
     def _followed(self, task: Any) -> Any:
         for name in self._kind.secret_fields:

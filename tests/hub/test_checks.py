@@ -115,6 +115,13 @@ def test_the_name_of_a_family_suggests_its_cheapest_flavor(family: str, cheapest
         calls.request_hardware(SPACE, family, offered=offered)
 
 
+@pytest.mark.parametrize("hardware", ["h100", "v100", "v100x8", "gpu", "large"])
+def test_no_flavor_of_another_family_is_suggested(hardware: str) -> None:
+    with pytest.raises(checks.InvalidHardware) as caught:
+        calls.request_hardware(SPACE, hardware)
+    assert "Did you mean" not in str(caught.value)
+
+
 def test_a_flavor_that_the_hub_offers_is_accepted_though_this_version_does_not_know_it() -> None:
     assert calls.request_hardware(SPACE, "b300x1", offered=OFFERED).body == {"flavor": "b300x1"}
     with pytest.raises(checks.InvalidHardware):
