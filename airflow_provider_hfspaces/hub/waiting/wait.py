@@ -31,8 +31,8 @@ class Wait:
     """One wait for one Space.
 
     >>> wait = Wait("acme/whisper", Goal(hardware="t4-small"), timeout=1800)
-    >>> wait.observe(SpaceRuntime("RUNNING_BUILDING", "cpu-basic", "t4-small"), elapsed=12)
-    >>> wait.observe(SpaceRuntime("RUNNING", "t4-small", "t4-small"), elapsed=95).hardware
+    >>> wait.observe(SpaceRuntime(SpaceStage.BUILDING, "cpu-basic", "t4-small"), elapsed=12)
+    >>> wait.observe(SpaceRuntime(SpaceStage.RUNNING, "t4-small", "t4-small"), elapsed=95).hardware
     't4-small'
 
     :param repo_id: the Space, as ``owner/name``.
