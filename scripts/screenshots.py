@@ -1,8 +1,8 @@
-"""Take the pictures of the documentation: a real Airflow, an emulated Hub, and a browser without a window.
+"""Take the screenshots of the documentation, from a real Airflow that works with an emulated Hub.
 
-``python scripts/screenshots.py [--out docs/images] [--spaces 0] [--only fleet|form]`` needs Chromium and the
-Python package ``playwright`` beside this package; it says so where they are missing. Everything else it
-starts by itself, in ``.airflow/screenshots`` and on ports that are free, and stops again.
+``python scripts/screenshots.py [--out docs/images] [--spaces 0] [--only fleet|form]`` requires Chromium and
+the Python package ``playwright``, and names what is missing. The script starts Airflow and the emulator in
+``.airflow/screenshots``, on free ports, and stops both at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".airflow" / "screenshots"
 DAG = "gpu_batch_window"
 SPEED = 20
-WIDE, TALL = {"width": 1280, "height": 800}, {"width": 1280, "height": 900}
+WIDE, TALL = {"width": 1280, "height": 800}, {"width": 1280, "height": 1120}
 LOG = {"width": 1560, "height": 620}
 NARROW = {"width": 390, "height": 844}
 MOST_BYTES = 190_000
@@ -32,14 +32,16 @@ STAGES = ("RUNNING", "RUNNING", "RUNNING", "SLEEPING", "PAUSED", "RUNTIME_ERROR"
 
 
 def main() -> int:
-    """Take them all, or those that ``--only`` names."""
+    """Take all screenshots, or those that ``--only`` names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
-    parser.add_argument("--spaces", type=int, default=0, help="so many Spaces more")
-    parser.add_argument("--only", choices=["fleet", "form", "all"], default="all", help="these alone")
+    parser.add_argument("--spaces", type=int, default=0, help="add this many Spaces to the demo fleet")
+    parser.add_argument(
+        "--only", choices=["fleet", "form", "all"], default="all", help="take only these screenshots"
+    )
     choices = parser.parse_args()
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    browser_path = next((each for each in found if each), None)
+    paths = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    browser_path = next(filter(None, paths), None)
     missing = missing_parts(browser_path)
     if missing:
         print(f"The screenshots need {' and '.join(missing)}.", file=sys.stderr)
@@ -55,7 +57,7 @@ def main() -> int:
 
 
 def missing_parts(browser_path: str | None) -> list[str]:
-    """What is not installed, in words that say how to get it."""
+    """The programs and packages that are not installed, each with the command that installs it."""
     missing = []
     if browser_path is None:
         missing.append("Chromium (Debian: apt-get install chromium)")
@@ -66,7 +68,7 @@ def missing_parts(browser_path: str | None) -> list[str]:
 
 @contextmanager
 def running(more_spaces: int) -> Iterator[Any]:
-    """Airflow with the example DAGs, a user ``admin``, and a connection to an emulated Hub."""
+    """Run Airflow with the example DAGs, a user ``admin`` and a connection to an emulated Hub."""
     from airflow_provider_hfspaces.emulator import HubEmulator
     from tests.processes.airflow_processes import AirflowProcesses
 
@@ -93,7 +95,7 @@ def running(more_spaces: int) -> Iterator[Any]:
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
             },
         )
-        # The form of a connection is shown for those that are stored.
+        # Airflow shows its form only for connections in its database.
         del airflow.environment["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
         connection = {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token, "port": 443}
         try:
@@ -110,15 +112,15 @@ def running(more_spaces: int) -> Iterator[Any]:
 
 
 def run_dag(airflow: Any) -> None:
-    """Have the example DAG run to its end, so that there is something to show."""
+    """Run the example DAG to its end, and start it once more, so that the pages show both states."""
     print(f"Running {DAG} …", flush=True)
-    found = f"SELECT count(*) FROM serialized_dag WHERE dag_id = '{DAG}'"
-    airflow.until(lambda: airflow.query(found)[0][0], 120)
+    parsed = f"SELECT count(*) FROM serialized_dag WHERE dag_id = '{DAG}'"
+    airflow.until(lambda: airflow.query(parsed)[0][0], 120)
     airflow.airflow("dags", "unpause", DAG)
     airflow.airflow("dags", "trigger", DAG)
     ended = f"SELECT count(*) FROM dag_run WHERE dag_id = '{DAG}' AND state IN ('success', 'failed')"
     airflow.until(lambda: airflow.query(ended)[0][0], 300)
-    print("And once more, to be seen at work …", flush=True)
+    print(f"Running {DAG} once more, until its batch works …", flush=True)
     airflow.airflow("dags", "trigger", DAG, "--conf", json.dumps({"batch_size": 200}))
     working = "SELECT count(*) FROM task_instance WHERE task_id = 'batch' AND state = 'running'"
     airflow.until(lambda: airflow.query(working)[0][0], 300)
@@ -126,7 +128,7 @@ def run_dag(airflow: Any) -> None:
 
 @contextmanager
 def browser(path: str) -> Iterator[Any]:
-    """Chromium, which asks nobody but the Airflow here."""
+    """Start Chromium without its requests to other servers."""
     from playwright.sync_api import sync_playwright
 
     switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -139,7 +141,7 @@ def browser(path: str) -> Iterator[Any]:
 
 
 def take(chromium: Any, airflow: Any, out: Path, only: str) -> None:
-    """Log in and take the pictures."""
+    """Log in and take the screenshots."""
 
     def shot(name: str, prepare: Callable[[Any], Any], *, theme: str = "light", size: Any = WIDE) -> None:
         context = chromium.new_context(viewport=size, color_scheme=theme)
@@ -168,7 +170,7 @@ def take(chromium: Any, airflow: Any, out: Path, only: str) -> None:
         page.goto(f"{airflow.api}/connections")
         with page.expect_response("**/connections/test") as tested:
             page.get_by_role("button", name="Test Connection").first.click()
-        print(f"The button Test says: {tested.value.json()['message']}", flush=True)
+        print(f"The connection test reports: {tested.value.json()['message']}", flush=True)
         page.get_by_role("button", name="Edit").first.click()
         page.get_by_text("Extra Fields", exact=True).click()
         page.get_by_text("Owner of Spaces").wait_for(timeout=30_000)
@@ -193,7 +195,7 @@ def take(chromium: Any, airflow: Any, out: Path, only: str) -> None:
 
 
 def log_in(page: Any, api: str) -> None:
-    """As a user does, by the form."""
+    """Log in through the login form."""
     for _ in range(3):
         page.goto(f"{api}/auth/login?next={api}/", wait_until="networkidle")
         page.locator("input[name=username]").fill("admin")
@@ -204,11 +206,11 @@ def log_in(page: Any, api: str) -> None:
             return
         except Exception:
             time.sleep(2)
-    raise RuntimeError("Airflow did not take the login.")
+    raise RuntimeError(f"Airflow did not accept the login of admin. See {HOME}/api-server.out.")
 
 
 def task_url(airflow: Any, task: str) -> str:
-    """The page of a task of the newest finished run."""
+    """The page of the newest successful instance of a task."""
     rows = airflow.query(
         f"SELECT task_id, run_id FROM task_instance WHERE dag_id = '{DAG}' AND task_id LIKE '%{task}' "
         f"AND state = 'success' ORDER BY start_date DESC LIMIT 1"
@@ -218,7 +220,7 @@ def task_url(airflow: Any, task: str) -> str:
 
 
 def shrink(picture: Path) -> None:
-    """Fewer colours for what is too large for a repository, where Pillow is installed."""
+    """Reduce the colours of a large picture, if Pillow is installed, to keep the repository small."""
     if picture.stat().st_size < MOST_BYTES or importlib.util.find_spec("PIL") is None:
         return
     from PIL import Image

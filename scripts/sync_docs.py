@@ -223,6 +223,10 @@ def parameters(cls: type[Any]) -> Iterator[tuple[str, str, bool, str]]:
             required = parameter.default is parameter.empty
             meaning = next(filter(None, (sentence(doc, parameter.name) for doc in described_in)), "")
             default = "required" if required else f"`{parameter.default!r}`"
+            # The table has a column for the default, which the sentence need not repeat.
+            meaning = re.sub(
+                rf" \(default `?[\"']?{re.escape(str(parameter.default))}[\"']?`?\)", "", meaning
+            )
             yield parameter.name, default, parameter.name in templates, meaning
         seen |= passed_on(each)
 
