@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
+    leasing,
 )
 from airflow_provider_hfspaces.state.leases import LeaseOwner
 from tests.airflow_tools import Try, connection
@@ -102,6 +104,33 @@ def test_a_lease_of_a_run_that_is_over_is_taken_over(hub: HubEmulator, airflow: 
     Window().run("snapshot", "upgrade", "restore")
     assert space.requested_hardware == "cpu-basic"
     assert airflow.variables == {}
+
+
+def test_a_wait_says_again_who_has_the_lease_for_how_long_and_that_its_dag_is_paused(
+    hub: HubEmulator, airflow: AirflowWithoutServer, monkeypatch: pytest.MonkeyPatch, task_log: Any
+) -> None:
+    class PausedDags(set[str]):
+        """Contains the holder's DAG, whose run ends after a few questions."""
+
+        questions = 0
+
+        def __contains__(self, dag_id: object) -> bool:
+            self.questions += 1
+            if self.questions == 6:
+                airflow.over.add("other")
+            return super().__contains__(dag_id)
+
+    hub.add_space(SPACE)
+    airflow.remember(hold(), OTHER)
+    airflow.paused = PausedDags({"other_dag"})
+    monkeypatch.setattr(leasing, "REPEAT_SECONDS", 0)
+    window = Window()
+    window.snapshot.lease_timeout = 600
+    window.run("snapshot")
+    reports = re.findall(
+        r"leased by .*other_dag.*whose DAG is paused\. Waiting for \d+ seconds so far", task_log.text
+    )
+    assert len(reports) >= 2
 
 
 @pytest.mark.parametrize("run_id", ["other", "run"])
