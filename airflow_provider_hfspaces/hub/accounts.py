@@ -1,4 +1,4 @@
-"""Who a token belongs to and what it may do."""
+"""The owner of a token and its permissions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Organization:
 
 @dataclass(frozen=True)
 class TokenScope:
-    """What a fine-grained token may do to one user, organization or repository."""
+    """The permissions of a fine-grained token on one user, organization or repository."""
 
     entity: str
     entity_type: str
@@ -29,7 +29,7 @@ class TokenScope:
 
 @dataclass(frozen=True)
 class WhoAmI:
-    """Who a token belongs to and what it may do: ``GET /api/whoami-v2``."""
+    """The owner of a token and its permissions: ``GET /api/whoami-v2``."""
 
     name: str
     type: str = "user"

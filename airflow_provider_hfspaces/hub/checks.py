@@ -98,8 +98,7 @@ def checked_repo_id(repo_id: str, *, namespace: str | None = None, endpoint: str
     if not slash:
         if not namespace:
             raise InvalidRepoId(
-                f"{original!r} names no owner: write 'owner/{original}', or set a default namespace in the "
-                f"connection's extra."
+                f"{original!r} names no owner: write 'owner/{original}', or set a default namespace."
             )
         owner = namespace
     for part, role in ((owner, "owner"), (name, "name")):
@@ -350,7 +349,7 @@ def checked_endpoint(endpoint: str, *, allow_http: bool = False) -> str:
     if re.search(r"[\s\x00-\x1f\x7f\\<>\"{}|^`]", endpoint):
         raise _invalid_endpoint(endpoint, "it has a character that is not allowed in an address")
     if _HUB_TOKEN.search(endpoint):
-        raise _invalid_endpoint(endpoint, "it has a token in it, which belongs into the password")
+        raise _invalid_endpoint(endpoint, "it contains a token; set the token by itself")
     if parts.username or parts.password:
         raise _invalid_endpoint(endpoint, "it has a user name or a password; set the token by itself")
     if parts.query or parts.fragment:
@@ -358,7 +357,7 @@ def checked_endpoint(endpoint: str, *, allow_http: bool = False) -> str:
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
         raise InvalidEndpoint(
             f"{endpoint!r} would send the token unencrypted to {parts.hostname}. Use https, or set "
-            f"allow_http in the connection's extra if you trust that network."
+            f"allow_http if you trust that network."
         )
     return endpoint.rstrip("/")
 

@@ -1,7 +1,7 @@
-"""Which error an answer of the Hub stands for, and the words of that error.
+"""The errors for the Hub's error responses, and their texts.
 
-Come here to change the text of a refusal. Everything that came from outside (the Hub's message, its
-request id, a content type, a host) is scrubbed of secrets before it is cut and put into a text.
+Come here to change the text of an error. Everything that comes from outside (the Hub's message, its
+request id, a content type, a host) is scrubbed of secrets before it is shortened and put into a text.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def error_from_response(
     *,
     token: str | None = None,
 ) -> HubError:
-    """Return the error that an answer of 4xx or 5xx stands for.
+    """Return the error for an answer of 4xx or 5xx.
 
     :param headers: of the answer, with case-insensitive names.
-    :param token: what was sent with the request, to tell the cases of 401 apart and to mask it
-        wherever the Hub echoes it.
+    :param token: the token of the request, to distinguish the cases of 401 and to mask it if the Hub
+        echoes it.
     """
     secrets = _secrets(call, token)
     message = brief(_hub_message(headers, text), secrets, longest=_MAX_MESSAGE_LENGTH)
@@ -102,7 +102,7 @@ def _words(
             f"may not see it. Check the repo_id, and that the token's owner has access."
         )
     if status in (404, 410):
-        hint = "" if call.instead else " Check that the connection's host is a Hub."
+        hint = "" if call.instead else " Check that the endpoint is a Hub."
         return HubGone, f"The Hub does not offer {request}{_for(call)}; {answer}{hint}"
     if status == 409:
         if call.creates:
@@ -130,11 +130,11 @@ def refused_with_reason(error: HubUnavailable, reason: str) -> HubUnavailable:
 
 
 def missing_token(call: Call[Any]) -> HubAuthError:
-    """Return the error for a request that makes no sense without a token. Nothing was sent."""
+    """Return the error for a request that requires a token if there is none. Nothing was sent."""
     return HubAuthError.from_call(
         call,
         f"{call.method} {call.path}{_for(call)} needs a token, and there is none: without a token only "
-        f"public Spaces can be read. Put a token with write access into the connection's password.",
+        f"public Spaces can be read. Set a token with write access.",
     )
 
 
@@ -154,9 +154,9 @@ def unavailable(
 ) -> HubUnavailable:
     """Return the error for a request without an answer.
 
-    :param reason: the network's words.
+    :param reason: the message of the network error.
     :param sent: whether the Hub may have received the request.
-    :param permanent: whether no later try could help.
+    :param permanent: whether a retry cannot help.
     """
     unknown = sent and call.method != "GET"
     consequence = "It is not known whether it took effect." if unknown else "Nothing was changed."
@@ -188,7 +188,7 @@ def protocol_error(
     kind = brief(headers.get("content-type") or "", secrets, longest=_MAX_HEADER_LENGTH) or "no content type"
     hint = ""
     if _is_html(headers, text):
-        hint = " Check the connection's host and the proxies before it: this does not look like a Hub."
+        hint = " Check the endpoint and the proxies before it: this does not look like a Hub."
     return HubProtocolError.from_call(
         call,
         f"{call.method} {call.path}{_for(call)} was answered with {status} and {kind} where "
@@ -200,13 +200,13 @@ def protocol_error(
 
 
 def moved_host(call: Call[Any], status: int, target: str, *, token: str | None = None) -> HubProtocolError:
-    """Return the error for a redirect that leads away from the Hub that was asked."""
+    """Return the error for a redirect to another host."""
     parts = urlsplit(target)
     host = brief(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", _secrets(call, token), longest=300)
     error = HubProtocolError.from_call(
         call,
         f"{call.method} {call.path}{_for(call)} was redirected with {status} to {host}, which gets neither "
-        f"the token nor the request. If that is your Hub, put {host} into the connection's host.",
+        f"the token nor the request. If that is your Hub, set the endpoint to {host}.",
         status=status,
     )
     error.permanent = True
@@ -232,7 +232,7 @@ def _beyond(call: Call[Any], status: int, problem: str, limit: str) -> HubProtoc
     return HubProtocolError.from_call(
         call,
         f"The answer to {call.method} {call.path}{_for(call)} {problem} and was not read to its end. "
-        f"Check the connection's host, or raise {limit} of the client's AnswerLimits.",
+        f"Check the endpoint, or raise {limit} of the client's AnswerLimits.",
         status=status,
         outcome_unknown=call.method != "GET" and status < 400,
     )
@@ -275,7 +275,7 @@ def _unauthorized(call: Call[Any], message: str, answer: str, token: str | None)
     if not token:
         return (
             f"{request} was sent without a token; {answer} The Space may be private or may not exist: "
-            f"put a token into the connection's password."
+            f"set a token."
         )
     if _REFUSED_CREDENTIALS in message:
         return (

@@ -2,7 +2,7 @@
 
 HubError
 ├── HubAuthError          401: no token, a bad token, or a kind of token that the Hub refuses here
-├── HubPaymentRequired    402, and the 403 for want of a payment method
+├── HubPaymentRequired    402, and the 403 for a missing payment method
 ├── HubPermissionError    403: the token's owner may not do this
 ├── SpaceNotFound         404: no such Space, or the token may not see it
 ├── HubGone               404 or 410: the Hub does not have this route (any more)
@@ -79,14 +79,14 @@ class _Registered(Exception):
 
 
 class HubError(_Registered):
-    """The Hub did not do what it was asked to do.
+    """A request to the Hub failed.
 
     :ivar repo_id: the Space of the request, as ``owner/name``.
     :ivar method: HTTP method of the request.
     :ivar path: path of the request, without a query.
     :ivar status: HTTP status of the answer; ``None`` if there was no answer.
     :ivar request_id: the Hub's id of the request, for its support.
-    :ivar hub_message: the Hub's own words.
+    :ivar hub_message: the Hub's own message.
     :ivar tries: how often the request was sent.
     :ivar outcome_unknown: True if the request may have taken effect nevertheless.
     :ivar tried_enough: True if the client does not send the request again by itself, although a later
@@ -155,11 +155,11 @@ def _rebuild(kind: type[Exception], message: str, state: Mapping[str, Any]) -> E
 
 
 class HubAuthError(HubError):
-    """401: the Hub does not accept the token, or wants one."""
+    """401: the Hub does not accept the token, or requires one."""
 
 
 class HubPaymentRequired(HubError):
-    """402, or the 403 for want of a payment method."""
+    """402, or the 403 for a missing payment method."""
 
 
 class HubPermissionError(HubError):
@@ -167,7 +167,7 @@ class HubPermissionError(HubError):
 
 
 class SpaceNotFound(HubError):
-    """404: the Space does not exist, or the token may not see it. The Hub does not tell which."""
+    """404: the Space does not exist, or the token may not see it. The Hub answers both alike."""
 
 
 class HubGone(HubError):

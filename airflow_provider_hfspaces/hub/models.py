@@ -239,7 +239,7 @@ class SpaceRuntime:
         return self.stage in BILLED_STAGES and hardware is not None and hardware not in FREE_HARDWARE
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON, for an XCom."""
+        """As plain JSON."""
         return {
             "stage": self.stage,
             "hardware": self.hardware,
@@ -357,7 +357,7 @@ class SpaceVariable:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON, for an XCom."""
+        """As plain JSON."""
         return {
             "key": self.key,
             "value": self.value,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
 __all__ = [
+    "BACKSTOP_SECONDS",
     "HubTask",
     "NamedBySpace",
     "SpaceOperator",
@@ -31,8 +32,8 @@ __all__ = [
     "time_limit",
 ]
 
-_BACKSTOP_SECONDS = 600.0
-"""Time after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
+BACKSTOP_SECONDS = 600.0
+"""Time between a trigger's own deadline and the deferral's timeout, at which Airflow gives the trigger up."""
 
 
 class HubTask:
@@ -93,7 +94,7 @@ class HubTask:
                 **arguments,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=timeout + _BACKSTOP_SECONDS),
+            timeout=timedelta(seconds=timeout + BACKSTOP_SECONDS),
         )
 
 

@@ -31,7 +31,7 @@ class Finding:
     hourly: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON, for an XCom."""
+        """As plain JSON."""
         return {"repo_id": self.repo_id, "reasons": list(self.reasons), "hourly_cost": self.hourly}
 
 

@@ -1,10 +1,11 @@
-"""The trigger that waits for the lease of a Space, without a worker."""
+"""LeaseTrigger waits for the lease of a Space in the triggerer, without a worker."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
 
@@ -16,59 +17,51 @@ from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.sequence import aexecute
 from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, grant
+from airflow_provider_hfspaces.state.lease_waits import LeaseWaitLog
 from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners, describe_holder, lease_store
 
 __all__ = ["LeaseTrigger"]
 
-REPEAT_SECONDS = 600.0
-"""How often a wait says again who has the lease."""
 
-
+@dataclass(kw_only=True, eq=False, repr=False)
 class LeaseTrigger(BaseTrigger):
-    """Wait until the lease of a Space is free for a task, or the time to wait is over.
+    """Wait until the lease of a Space is free for a task, or the deadline is reached.
 
-    Looks at the lease with one request per ``poll_interval``. Fires one event, which the task answers by
-    taking the lease; if another run is faster, the task defers again with the same deadline.
+    :class:`~airflow_provider_hfspaces.operators.hardware.SnapshotSpaceOperator` defers to this trigger. It
+    looks at the lease with one request per ``poll_interval`` and fires one event, ``{"status": "free" |
+    "timeout" | "failed", "repo_id": …, "deadline": …, "started": …}``. The task then takes the lease; if
+    another run is faster, it defers again with the same deadline.
 
     :param repo_id: the Space, as ``owner/name``.
     :param owner: the task that waits, from :meth:`LeaseOwner.to_dict`.
-    :param deadline: Unix time at which the wait ends.
-    :param started: Unix time at which the wait began.
-    :param poll_interval: seconds between two looks at the lease.
-    :param delay: seconds before the first look, if the Hub asks for them.
+    :param deadline: when the wait ends, in seconds since 1970.
+    :param started: when the wait began, in seconds since 1970.
+    :param poll_interval: seconds between two looks at the lease, by default 30.
+    :param delay: seconds before the first look, which the Hub has requested; by default 0.
     :param hf_spaces_conn_id: the connection to the Hub.
     """
 
-    def __init__(
-        self,
-        *,
-        repo_id: str,
-        owner: Mapping[str, Any],
-        deadline: float,
-        started: float,
-        poll_interval: float = 30.0,
-        delay: float = 0.0,
-        hf_spaces_conn_id: str = "hf_spaces_default",
-    ) -> None:
+    repo_id: str
+    owner: Mapping[str, Any]
+    deadline: float
+    started: float
+    poll_interval: float = 30.0
+    delay: float = 0.0
+    hf_spaces_conn_id: str = "hf_spaces_default"
+
+    def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.repo_id = repo_id
-        self.owner = dict(owner)
-        self.deadline = deadline
-        self.started = started
-        self.poll_interval = poll_interval
-        self.delay = delay
-        self.hf_spaces_conn_id = hf_spaces_conn_id
+        self.owner = dict(self.owner)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """As Airflow stores the trigger."""
-        fields = ("repo_id", "owner", "deadline", "started", "poll_interval", "delay", "hf_spaces_conn_id")
+        """Returns the trigger as Airflow stores it."""
         return (
             "airflow_provider_hfspaces.triggers.leases.LeaseTrigger",
-            {name: getattr(self, name) for name in fields},
+            {each.name: getattr(self, each.name) for each in fields(self)},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and fire one event with all that the task needs to go on."""
+        """Wait, and fire the one event."""
         try:
             status = await self._wait()
         except (HubError, InvalidInput) as error:
@@ -87,7 +80,7 @@ class LeaseTrigger(BaseTrigger):
     async def _wait(self) -> str:
         hook = HfSpacesHook(self.hf_spaces_conn_id)
         owners = Owners(LeaseOwner.from_dict(self.owner))
-        reported: tuple[str, float] | None = None
+        wait_log = LeaseWaitLog(self.repo_id, self.started, self.deadline, self.log)
         await asyncio.sleep(min(self.delay, max(0.0, self.deadline - time.time())))
         async with await hook.async_client() as client:
             store = lease_store(hook, self.repo_id)
@@ -102,23 +95,9 @@ class LeaseTrigger(BaseTrigger):
                     decision = await in_thread(grant, record, owners.judge, datetime.now(timezone.utc))
                     if not isinstance(decision, LeaseHolder):
                         return "free"
-                    if reported is None or self._is_due(decision, *reported):
-                        description = await in_thread(describe_holder, decision, owners)
-                        waited = time.time() - self.started
-                        self.log.info(
-                            "Space %s is leased by %s. Waiting for %.0f seconds so far, and for %.0f more "
-                            "at most.",
-                            self.repo_id,
-                            description,
-                            waited,
-                            self.deadline - time.time(),
-                        )
-                        reported = decision.holder_id, time.monotonic()
-                left = self.deadline - time.time()
-                if left <= 0:
+                    if wait_log.is_due(decision):
+                        wait_log.write(decision, await in_thread(describe_holder, decision, owners))
+                remaining = self.deadline - time.time()
+                if remaining <= 0:
                     return "timeout"
-                await asyncio.sleep(min(self.poll_interval, left))
-
-    @staticmethod
-    def _is_due(holder: LeaseHolder, reported_id: str, reported_at: float) -> bool:
-        return holder.holder_id != reported_id or time.monotonic() - reported_at >= REPEAT_SECONDS
+                await asyncio.sleep(min(self.poll_interval, remaining))

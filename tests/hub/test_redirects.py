@@ -42,9 +42,7 @@ def test_a_redirect_to_another_host_names_the_host_for_the_connection(
     call: calls.Call[Any], status: int
 ) -> None:
     with StubHub(otherwise=Say(body=[])) as other, StubHub(otherwise=to(f"{other.url}/x?y", status)) as stub:
-        with pytest.raises(
-            errors.HubProtocolError, match=f"put {other.url} into the connection's host"
-        ) as caught:
+        with pytest.raises(errors.HubProtocolError, match=f"set the endpoint to {other.url}") as caught:
             HubClient(TOKEN, stub.url).send(call)
         assert caught.value.permanent
         assert other.seen == []

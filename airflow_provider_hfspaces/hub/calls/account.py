@@ -12,12 +12,12 @@ __all__ = ["can_write", "get_billing_usage", "whoami"]
 
 
 def whoami() -> Call[WhoAmI]:
-    """``GET /api/whoami-v2``: who the token belongs to. The Hub limits it tightly."""
+    """``GET /api/whoami-v2``: the token's owner. The Hub has a low rate limit on this endpoint."""
     return Call("GET", "/api/whoami-v2", WhoAmI.from_payload, repeatable=True, needs_token=True)
 
 
 def can_write(repo_id: str) -> Call[bool]:
-    """``GET /api/spaces/{repo_id}/auth-check/write``: True, or a 401, 403 or 404."""
+    """``GET /api/spaces/{repo_id}/auth-check/write``: True, or the error for a 401, 403 or 404."""
     return get_call(repo_id, "/auth-check/write", read_true, needs_token=True, answer="any")
 
 

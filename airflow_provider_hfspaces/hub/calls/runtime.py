@@ -66,8 +66,8 @@ def request_hardware(
     :param hardware: a flavor such as ``t4-small``.
     :param sleep_time: seconds without a visitor until the Space sleeps, -1 for never.
     :param offered: the Hub's price list, to accept flavors that are newer than this version.
-    :param is_checked: send the flavor though neither this version nor the price list knows it: the
-        Hub itself has reported it, or the caller has checked it.
+    :param is_checked: send the flavor without a check, because the Hub itself has reported it or the
+        caller has checked it.
     """
     body: dict[str, Any] = {"flavor": hardware if is_checked else checked_hardware(hardware, offered)}
     if sleep_time is not None:

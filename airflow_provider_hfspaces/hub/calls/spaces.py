@@ -48,11 +48,11 @@ def list_spaces(
     limit: int | None = None,
     expand: str | Iterable[str] = (),
 ) -> Call[list[SpaceInfo]]:
-    """``GET /api/spaces``: one page of Spaces that the token may see; the next by ``Link``.
+    """``GET /api/spaces``: one page of the Spaces that the token may see; ``Link`` names the next one.
 
-    :param author: only this user's or organization's.
-    :param search: only those whose id contains this.
-    :param filter: only those with these tags.
+    :param author: only Spaces of this user or organization.
+    :param search: only Spaces whose id contains this text.
+    :param filter: only Spaces with all of these tags.
     :param sort: ``lastModified``, ``createdAt``, ``likes`` or ``trendingScore``.
     :param limit: how many Spaces make a page.
     :param expand: names of the properties to send, such as ``runtime``.
@@ -73,7 +73,7 @@ def list_spaces(
 
 @dataclass(frozen=True)
 class ListedRuntime:
-    """An entry of :func:`list_runtimes`, of which nothing is read until it is needed."""
+    """An entry of :func:`list_runtimes`. Its runtime is parsed only when :meth:`runtime` is called."""
 
     repo_id: str
     payload: Mapping[str, Any] = field(repr=False)
@@ -81,7 +81,7 @@ class ListedRuntime:
     def runtime(self) -> SpaceRuntime | None:
         """Return the runtime of this entry, ``None`` if it has none that can be read."""
         try:
-            # Thousands of them are kept while somebody waits: without the answer as it came.
+            # Waits keep thousands of runtimes in memory, so that raw is dropped.
             return replace(SpaceRuntime.from_payload(self.payload["runtime"]), raw={})
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             return None

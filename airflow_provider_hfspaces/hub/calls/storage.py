@@ -1,4 +1,4 @@
-"""What a Space keeps its files on: volumes, and the storage tiers that the Hub is retiring."""
+"""The volumes of a Space, and the storage tiers that the Hub is retiring."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class BilledUsage:
         return next((x for x in self.spaces if x.repo_id == repo_id and x.active_minutes is not None), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON, for an XCom."""
+        """As plain JSON."""
         return {
             "billed": self.usd,
             "estimate": self.estimate,

@@ -328,7 +328,7 @@ class FleetCost:
         return f"{now}, ${self.when_started:,.2f} an hour when the builds are done"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON, for an XCom: the totals, and the Spaces that cost money or may do so."""
+        """As plain JSON: the totals, and the Spaces that cost money or may do so."""
         return {
             **self.total.to_dict(),
             "monthly_cost": self.monthly,

@@ -1,4 +1,4 @@
-"""The body of an answer, put together chunk by chunk and never beyond the limits."""
+"""BodyReader: reads the body of an answer, chunk by chunk and within the limits."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 class BodyReader:
     """Takes the raw chunks of an answer and returns its text.
 
-    It decompresses by itself, so that a few bytes that unpack to gigabytes never do.
+    It decompresses the chunks itself, so that a small body that unpacks to gigabytes is refused.
 
     :param limits: bytes and seconds that the answer may take.
-    :raises HubProtocolError: for a content encoding that was not asked for.
+    :raises HubProtocolError: for a content encoding that the request did not accept.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The proxy and the certificates that the environment names, read once and alike for both clients.
+"""The proxy and the certificates that the environment names, for both clients.
 
-``requests`` and ``httpx`` each have a reading of their own, and ``httpx`` rejects values of ``NO_PROXY``
-that every other program accepts.
+``requests`` and ``httpx`` read the environment in different ways, and ``httpx`` rejects values of
+``NO_PROXY`` that every other program accepts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def proxy_from_environment(endpoint: str) -> str | None:
 
     ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` count, in either case. An entry of
     ``NO_PROXY`` is a host, a domain, ``host:port``, an address or a network such as ``fd00::/8``. A
-    proxy cannot reach this machine's loopback, so that never has one.
+    loopback address never has a proxy, because no proxy can reach it.
 
     :raises InvalidProxy: naming the variable, without the proxy's password.
     """

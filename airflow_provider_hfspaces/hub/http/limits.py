@@ -1,4 +1,4 @@
-"""Bounds on what one answer may take: bytes, seconds, pages and entries."""
+"""AnswerLimits: how many bytes, seconds, pages and entries one answer may have."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class AnswerLimits:
 
         HubClient(token, limits=AnswerLimits(max_bytes=8 * 2**20, max_entries=5_000))
 
-    :param max_bytes: bytes of one answer, after decompression.
-    :param max_seconds: seconds from the first byte of an answer to its last.
-    :param max_pages: pages of one list.
-    :param max_entries: entries of one list, over all its pages.
-    :param max_line: characters of one line of a log.
+    :param max_bytes: bytes of one answer, after decompression; by default 64 MiB.
+    :param max_seconds: seconds from the first byte of an answer to its last; by default 120.
+    :param max_pages: pages of one list; by default 1,000.
+    :param max_entries: entries of one list, over all its pages; by default 100,000.
+    :param max_line: characters of one line of a log; by default 1,048,576.
     :raises InvalidNumber: for a limit that is not above 0.
     """
 

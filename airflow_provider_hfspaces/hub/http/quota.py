@@ -1,4 +1,4 @@
-"""How much of the Hub's rate limit is left, and how fast a client may use it."""
+"""The Hub's rate limit: how many requests a token may still send, and how fast a watch may send them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ DEFAULT_WINDOW_SECONDS = 300
 """Length of a window until the Hub has sent its policy."""
 
 LONGEST_WINDOW_SECONDS = 3600
-"""No answer closes a token's budget for longer, and no policy with a longer window is believed."""
+"""No answer closes a token's budget for longer. A policy with a longer window is ignored."""
 
 LONGEST_RETRY_AFTER_SECONDS = 86_400
-"""What is taken of a ``Retry-After`` at most."""
+"""A longer ``Retry-After`` is shortened to this."""
 
 JITTER_SECONDS = 2.0
-"""Clients that waited for the same window come back over this time, so as not to come all at once."""
+"""Clients that have waited for a new window spread their next requests over this time."""
 
 BURST_SHARE = 0.3
 """How much of its share a watch may use at once; the rest is spread evenly, so that no window ever sees
@@ -69,7 +69,7 @@ def limits_one_route(headers: Mapping[str, str]) -> bool:
 
 
 class RateBudget:
-    """What one token may still send: learnt from the Hub's answers, shared within the process.
+    """The requests that a token may still send, learnt from the Hub's answers, shared within the process.
 
     :ivar quota: requests per window; ``None`` until the Hub has sent its policy.
     :ivar window: seconds.
@@ -105,9 +105,9 @@ class RateBudget:
             cls._budgets.clear()
 
     def learn(self, headers: Mapping[str, str], status: int) -> None:
-        """Take in what an answer says of the quota.
+        """Read the quota from the headers of an answer.
 
-        Nothing that one answer claims closes the budget for longer than a window lasts.
+        One answer never closes the budget for longer than a window lasts.
         """
         state = _RATE_LIMIT.search(headers.get("ratelimit") or "")
         policy = _RATE_POLICY.search(headers.get("ratelimit-policy") or "")
@@ -120,7 +120,7 @@ class RateBudget:
                 reset = self._within_window(int(state["reset"]))
                 remaining, resets_at = int(state["remaining"]), self._clock() + reset
                 if self.remaining is not None and self._is_this_window(resets_at):
-                    # Of several answers at once the last to arrive need not be the last that was sent.
+                    # Parallel answers may arrive in another order than the Hub counted their requests.
                     remaining = min(remaining, self.remaining)
                 self.remaining, self._resets_at = remaining, resets_at
                 if self.remaining == 0:
@@ -158,10 +158,10 @@ class RateBudget:
 
 
 class Pace:
-    """Lets requests go one after the other, first come, first served, within a share of the quota.
+    """Lets requests go one after the other, in the order of their callers, within a share of the quota.
 
-    :param budget: what the Hub has said of the quota.
-    :param share: of the quota, 0 to 1.
+    :param budget: the quota, as the Hub has reported it.
+    :param share: the share of the quota, above 0 and at most 1; by default a half.
     """
 
     def __init__(
@@ -202,13 +202,13 @@ class Pace:
         if reset > 0 and self.budget.remaining is not None:
             others = quota - self.budget.remaining - self._used
             if others > quota - own:
-                # They have used more than their part of this window: share what they leave.
+                # Other clients have used more than their part of this window: take a share of the rest.
                 rest = max((quota - others) * self.share - self._used, 0.1)
                 spacing, burst = max(spacing, reset / rest), min(burst, max(rest * BURST_SHARE, 1.0))
         return spacing, burst
 
     def has_room(self, requests: int = 1) -> bool:
-        """Whether so many requests could go at once."""
+        """Whether this number of requests may go without waiting."""
         self._refill()
         return self._left >= requests
 
@@ -217,7 +217,7 @@ class Pace:
         async with self._turn:
             spacing = self._refill()
             if self._left < 1:
-                self._tell(spacing)
+                self._log_slow(spacing)
                 await self._sleep((1 - self._left) * spacing)
                 self._refill()
             self._left -= 1
@@ -235,7 +235,7 @@ class Pace:
         self._counted_at = now
         return spacing
 
-    def _tell(self, spacing: float) -> None:
+    def _log_slow(self, spacing: float) -> None:
         if not self._slow:
             self._slow = True
             log.warning(

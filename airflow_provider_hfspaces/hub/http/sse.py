@@ -1,4 +1,4 @@
-"""Server-sent events, the form in which the Hub sends a Space's logs."""
+"""LogReader: reads a Space's log, which the Hub sends as server-sent events."""
 
 from __future__ import annotations
 

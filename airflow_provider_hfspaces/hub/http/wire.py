@@ -1,4 +1,4 @@
-"""From a call to the bytes of a request and from the bytes of an answer to a result, without any I/O."""
+"""How a call becomes a request, and an answer becomes a result, without any I/O."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Answer:
 
 
 def request_for(call: Call[Any], *, endpoint: str, token: str | None, user_agent: str) -> Request:
-    """Return the request that a call stands for."""
+    """Return the request of a call."""
     query = f"?{urlencode(call.query)}" if call.query else ""
     is_stream = call.answer == "events"
     headers = {
@@ -117,7 +117,7 @@ def redirected(call: Call[Any], request: Request, answer: Answer, *, token: str 
         raise HubProtocolError.from_call(
             call,
             f"{call.method} {call.path} was redirected with {answer.status}, which would lose what was "
-            f"sent. Check the connection's host.",
+            f"sent. Check the endpoint.",
             status=answer.status,
         )
     return replace(request, url=target)
@@ -212,7 +212,7 @@ class PageWalk(Generic[T]):
                 raise HubProtocolError.from_call(
                     self._call,
                     f"The next page of {self._call.path} cannot be read: its link leads back to a page "
-                    f"that was read before, or is not a URL. Check the connection's host.",
+                    f"that was read before, or is not a URL. Check the endpoint.",
                     status=answer.status,
                 )
             return replace(sent, url=url)

@@ -28,6 +28,7 @@ from airflow_provider_hfspaces.hub.lease.record import (
 )
 from airflow_provider_hfspaces.hub.lease.store import LeaseDenied
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.state.lease_waits import LeaseWaitLog
 from airflow_provider_hfspaces.state.leases import (
     AirflowLease,
     LeaseOwner,
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["UndoLease", "WayBack", "lease_of_task", "take_lease"]
 
-REPEAT_SECONDS = 600.0
-"""How often a wait says again who has the lease."""
-
 _NOBODY = "0" * 32
 """An id that no holder has."""
 
@@ -56,14 +54,14 @@ _NOBODY = "0" * 32
 def take_lease(
     operator: SnapshotSpaceOperator, repo_id: str, context: Context, restore_tasks: Sequence[str]
 ) -> tuple[AirflowLease, Taken]:
-    """Wait until the lease of a Space is this task's; deferred, this does not return.
+    """Wait until this task has the lease of the Space. If the task is deferred, this does not return.
 
     :raises AirflowFailException: if the lease is not free in time, or the task is killed.
     """
     owner = LeaseOwner.from_task_instance(context["ti"], restore_tasks=restore_tasks)
     lease = new_lease(operator.hook, repo_id, owner, operator.lease_duration)
     started, deadline = operator.lease_wait()
-    reported: tuple[str, float] | None = None
+    wait_log = LeaseWaitLog(repo_id, started, deadline, operator.log)
     while True:
         delay, reason = 0.0, ""
         try:
@@ -82,17 +80,10 @@ def take_lease(
                 )
                 return lease, outcome
             reason = f"It is leased by {lease.describe(outcome)}."
-            if reported is None or _is_due(outcome, *reported):
-                operator.log.info(
-                    "Space %s is leased by %s. Waiting for %.0f seconds so far, and for %.0f more at most.",
-                    repo_id,
-                    lease.describe(outcome),
-                    time.time() - started,
-                    deadline - time.time(),
-                )
-                reported = outcome.holder_id, time.monotonic()
-        left = deadline - time.time()
-        if left <= 0:
+            if wait_log.is_due(outcome):
+                wait_log.write(outcome, lease.describe(outcome))
+        remaining = deadline - time.time()
+        if remaining <= 0:
             raise AirflowFailException(
                 f"Space {repo_id} is still leased after {deadline - started:.0f} seconds. {reason} End that "
                 f"run or wait longer with lease_timeout. If its holder is gone for good, delete the "
@@ -100,12 +91,8 @@ def take_lease(
             )
         if operator.deferrable:
             operator.defer_for_lease(repo_id, owner, started, deadline, delay)
-        if operator.killed.wait(min(max(delay, operator.lease_poll_interval), left)):
+        if operator.killed.wait(min(max(delay, operator.lease_poll_interval), remaining)):
             raise AirflowFailException(f"Space {repo_id}: the task was killed while it waited for the lease.")
-
-
-def _is_due(holder: LeaseHolder, reported_id: str, reported_at: float) -> bool:
-    return holder.holder_id != reported_id or time.monotonic() - reported_at >= REPEAT_SECONDS
 
 
 def lease_of_task(
@@ -123,7 +110,7 @@ def lease_of_task(
 
 
 def _unnamed(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner) -> AirflowLease:
-    """A lease of which only the task that took it is known."""
+    """A lease whose holder is found by the task that took it, because its id is not known."""
     return AirflowLease(hook, SpaceLease(lease_store(hook, repo_id), _NOBODY), Owners(owner))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import default_deferrable
 from airflow_provider_hfspaces.compat.imports import Context
-from airflow_provider_hfspaces.operators.base import SpaceOperator, time_limit
+from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, SpaceOperator, time_limit
 from airflow_provider_hfspaces.state.records import LEASE, PREVIOUS, first_snapshot, restoring_task_ids
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.state.leases import LeaseOwner
 
 __all__ = ["SnapshotSpaceOperator"]
-
-_BACKSTOP_SECONDS = 600.0
-"""Time after the deadline, which the trigger keeps itself, until Airflow gives up on the trigger."""
 
 
 class SnapshotSpaceOperator(SpaceOperator):
@@ -112,7 +109,7 @@ class SnapshotSpaceOperator(SpaceOperator):
                 hf_spaces_conn_id=self.hf_spaces_conn_id,
             ),
             method_name="look_again",
-            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + _BACKSTOP_SECONDS),
+            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + BACKSTOP_SECONDS),
         )
 
     def look_again(self, context: Context, event: dict[str, Any]) -> Any:
