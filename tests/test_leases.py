@@ -14,8 +14,8 @@ from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
-    leasing,
 )
+from airflow_provider_hfspaces.state import lease_waits
 from airflow_provider_hfspaces.state.leases import LeaseOwner
 from tests.airflow_tools import Try, connection
 from tests.lease_tools import SPACE, AirflowWithoutServer, hold, holders, previous_state, write_lease
@@ -123,7 +123,7 @@ def test_a_wait_says_again_who_has_the_lease_for_how_long_and_that_its_dag_is_pa
     hub.add_space(SPACE)
     airflow.remember(hold(), OTHER)
     airflow.paused = PausedDags({"other_dag"})
-    monkeypatch.setattr(leasing, "REPEAT_SECONDS", 0)
+    monkeypatch.setattr(lease_waits, "REPEAT_SECONDS", 0)
     window = Window()
     window.snapshot.lease_timeout = 600
     window.run("snapshot")

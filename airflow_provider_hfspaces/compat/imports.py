@@ -135,7 +135,7 @@ def xcom_value(ti_key: Any, key: str) -> Any:
 
 
 def is_first_start(ti_key: Any) -> bool:
-    """Return whether a worker evaluates a link at the end of a task's first start in this try.
+    """Return whether a worker evaluates a link after the first start of a task in this try.
 
     Airflow 3 does so after every start, and logs an error for an XCom that is missing. Only a task that
     resumes after a deferral can have pushed one in another process.

@@ -79,7 +79,7 @@ _ON_SCHEDULE = frozenset({"scheduled", "backfill"})
 
 
 def seconds_since_due(context: Mapping[str, Any]) -> float | None:
-    """Return how long ago a scheduled run was due; ``None`` for runs that have no time of day to keep.
+    """Return the seconds since a scheduled run was due; ``None`` for runs without a schedule.
 
     Airflow 3 has ``run_after``; on 2.11 a run is due at the end of its data interval.
     """
@@ -133,7 +133,7 @@ def _state_in_database(ti: Any) -> str | None:
 
 
 def callback_may_read_xcoms(context: Mapping[str, Any], *, in_triggerer: bool) -> bool:
-    """Return whether a callback can read an XCom. Where Airflow does not answer, the callback hangs for ever.
+    """Return whether a callback can read XComs. If Airflow does not answer, the request would hang for ever.
 
     Airflow answers neither in the executor, where a deadline's ``SyncCallback`` runs, nor in the DAG
     processor of 3.0.

@@ -30,6 +30,7 @@ from airflow_provider_hfspaces.hub.stages import SpaceStage
 __all__ = ["HubEmulator"]
 
 _POLL_SECONDS = 0.2
+"""Real seconds between two checks whether the emulator still runs."""
 
 
 class HubEmulator:

@@ -1,4 +1,4 @@
-"""An emulated Hub as a JSON file, which it can be saved to and started from."""
+"""Save an emulated Hub to a JSON file, and load it."""
 
 from __future__ import annotations
 

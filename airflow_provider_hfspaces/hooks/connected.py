@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 _CONNECT_TIMEOUT_SECONDS = 5
 _HURRIED_TIMEOUT_SECONDS = 10.0
-"""Seconds without a byte after which a client that has a deadline gives an answer up."""
+"""Seconds without a byte after which a client with a deadline stops waiting for an answer."""
 
 _WRITING_ROLES = frozenset({"admin", "write", "contributor"})
 _USER_AGENT = (
@@ -115,8 +115,7 @@ class ConnectedHook(BaseHook):
 
         Reads the connection and the certificates without blocking the loop.
 
-        :param within: seconds after which the client does not retry any more; by default it follows the
-            usual retry policy.
+        :param within: seconds from now to the last retry; by default the usual retry policy applies.
         :raises InvalidInput: if the connection does not exist or is not valid.
         """
         from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient, prepare
@@ -126,9 +125,9 @@ class ConnectedHook(BaseHook):
         return AsyncHubClient(**self._client_options(within))
 
     def client_within(self, seconds: float) -> HubClient:
-        """Return a new client that does not retry any more after some seconds. The caller has to close it.
+        """Return a new client that stops retrying after some seconds. The caller has to close it.
 
-        :param seconds: from now.
+        :param seconds: seconds from now to the last retry.
         :raises InvalidInput: if the connection does not exist or is not valid.
         """
         from airflow_provider_hfspaces.hub.http.client import HubClient

@@ -129,9 +129,11 @@ class HfSpacesHook(SettingsHook):
         :param runtime: the current runtime, if it is known; by default it is read.
         :param fallback: a flavor; by default the free CPU.
         :param activity: whether the Space should run afterwards, by default as in the snapshot.
-        :param check: steps before each request that changes something; what they raise ends the restore.
-        :param retried: statuses for which the Space stays as it is, because a later try follows.
-        :param client: send with this client; for a signal handler, which has no time and no later try.
+        :param check: steps to execute before each request that changes the Space. An exception from them
+            ends the restore.
+        :param retried: HTTP statuses of rejections that may be temporary. The Space then keeps its hardware
+            for a later try.
+        :param client: the client of a signal handler, which has little time and no later try.
         :raises RestoreRejected: after the fallback or the pause.
         """
         steps = plan_restore(
@@ -230,8 +232,8 @@ class HfSpacesHook(SettingsHook):
         :param goal: what the Space has to reach.
         :param timeout: seconds from the beginning of the wait to its end.
         :param poll_interval: seconds between two looks.
-        :param before: the runtime when a request was sent to the Space. A Space that still looks like
-            this is only late for ``grace`` seconds, at most half of ``timeout``.
+        :param before: the runtime when a request was sent to the Space. While the Space still reports
+            this state, the wait goes on for up to ``grace`` seconds, at most half of ``timeout``.
         :param answer: the runtime with which the Hub answered that request.
         :param stop: ends the wait from another thread or a signal handler.
         :param on_change: called with each new state and the seconds since the wait began; by default

@@ -71,7 +71,7 @@ class ReadingHook(ConnectedHook):
         :param sort: ``lastModified``, ``createdAt``, ``likes`` or ``trendingScore``.
         :param limit: yield at most this many Spaces; by default all.
         :param expand: names of the properties to return, such as ``runtime``; by default the Hub chooses.
-        :param page_size: Spaces in one request; by default ``limit``, or the Hub's choice.
+        :param page_size: Spaces in one request; by default ``limit``, or the Hub's own page size.
         """
         call = calls.list_spaces(
             author=author,
@@ -106,7 +106,7 @@ class ReadingHook(ConnectedHook):
         return PriceList.from_flavors(self.list_hardware())
 
     def offered(self, hardware: str) -> list[HardwareFlavor] | None:
-        """Return the flavors that the Hub offers, if a flavor is not known without asking; else ``None``.
+        """Return the Hub's flavors if this version does not know a flavor, and ``None`` if it does.
 
         Endpoint: ``GET /api/spaces/hardware``, for a flavor that this version does not know.
 
@@ -126,7 +126,7 @@ class ReadingHook(ConnectedHook):
         Endpoint: ``GET /api/spaces/{repo_id}/logs/run``, or ``/logs/build``.
 
         :param build: read the log of the build instead of the app's.
-        :param lines: only the last lines, this many; by default all.
+        :param lines: the number of lines to return, from the end of the log; by default all.
         """
         text = list(self.client.lines(calls.get_logs(self.repo_id(repo_id), build=build, lines=lines)))
         if lines is None:
@@ -161,6 +161,6 @@ class ReadingHook(ConnectedHook):
         Endpoint: ``GET /api/settings/billing/usage``, or
         ``GET /api/organizations/{organization}/billing/usage``.
 
-        :param organization: whose bill; by default that of the token's owner.
+        :param organization: the organization whose bill to read; by default the token owner's own.
         """
         return self._send(calls.get_billing_usage(organization=organization))

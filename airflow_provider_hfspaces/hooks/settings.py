@@ -41,7 +41,7 @@ class SettingsHook(ReadingHook):
         Endpoint: ``PUT /api/spaces/{repo_id}/volumes``.
 
         :param volumes: at least one, as ``Volume`` or as a mapping such as
-            ``{"type": "dataset", "source": "acme/data", "mountPath": "/data"}``.
+            ``{"type": "dataset", "source": "acme/data", "mount_path": "/data"}``.
         """
         self._send(calls.set_volumes(self.repo_id(repo_id), volumes))
 

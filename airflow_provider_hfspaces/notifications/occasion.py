@@ -1,4 +1,4 @@
-"""What Airflow passes to a callback, which differs by its kind: which run it is, and what happened."""
+"""Reads the context of a callback, which differs by its kind: which run it is of, and what happened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["describe_occasion", "is_deadline", "run_of", "with_run_id"]
 
 
 def is_deadline(context: Mapping[str, Any]) -> bool:
-    """Whether a deadline alert calls, whose context has no task instance."""
+    """Whether the callback is a deadline alert's, whose context has no task instance."""
     return "deadline" in context and "ti" not in context
 
 

@@ -1,4 +1,4 @@
-"""The plans of the notifiers: pause a Space, or restore it, and log why."""
+"""The plans that the notifiers execute: pause a Space, or restore it, and log the reason."""
 
 from __future__ import annotations
 

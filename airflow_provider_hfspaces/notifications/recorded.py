@@ -1,4 +1,4 @@
-"""The state of a Space before this run, as far as a callback can find out."""
+"""Finds the state of a Space before the run of a callback: in the Space's lease and in XComs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_MISSING = 3
 
 @dataclass(frozen=True)
 class RecordedState:
-    """What a callback found out.
+    """The state to restore, and what is known about it.
 
     :ivar snapshot: the recorded state; ``None`` if no task recorded it.
     :ivar source: what recorded it, for logs.
@@ -88,7 +88,7 @@ def find_recorded_state(
     Blocks while Airflow and the Hub answer.
 
     :param from_task: id of the task that recorded it; ``None`` for any.
-    :param timeout: seconds for which the Hub is asked about the lease.
+    :param timeout: seconds for which requests about the lease are retried.
     """
     lease: _Lease | None = _attempt(log, "the lease", _read_lease, context, repo_id, hook, timeout)
     check = lease.check if lease else None
@@ -113,7 +113,7 @@ def find_recorded_state(
 
 
 def _read_lease(context: Mapping[str, Any], repo_id: str, hook: HfSpacesHook, timeout: float) -> _Lease:
-    """Who holds the Space: this run, a run that is over, or one that restores the Space itself."""
+    """Read the lease: this run holds it, or a run that has ended, or one that restores the Space itself."""
     store, owners = lease_store(hook, repo_id), Owners()
     with hook.client_within(timeout) as client:
         record, _ = execute(store.read(), client.send)
@@ -126,7 +126,7 @@ def _read_lease(context: Mapping[str, Any], repo_id: str, hook: HfSpacesHook, ti
             continue
         standings[holder.holder_id] = standing = owners.judge(holder)
         if owners.is_unanswered:
-            # This callback may not ask Airflow: the lease may be that of its own run.
+            # Airflow does not answer this callback: the lease may be the one of its own run.
             standings[holder.holder_id] = Standing.OWN
             source = "the lease of the Space"
         elif is_free(holder, standing, datetime.now(timezone.utc)):
@@ -150,7 +150,7 @@ def _read_lease(context: Mapping[str, Any], repo_id: str, hook: HfSpacesHook, ti
 
 
 def _attempt(log: Any, what: str, look: Any, *arguments: Any) -> Any:
-    """A callback that cannot read one record still has the others."""
+    """Read one record. An error is logged, so that the callback can still use the other records."""
     try:
         return look(*arguments)
     except Exception as error:

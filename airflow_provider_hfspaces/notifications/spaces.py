@@ -42,7 +42,7 @@ class SpaceNotifier(BaseNotifier):
     template_fields: Sequence[str] = ("repo_id", "hf_spaces_conn_id")
 
     failed = "nothing was done to Space {repo_id}: look at {page}"
-    """What a failure means and what to do about it."""
+    """The consequence and the remedy, for the log of a failure."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class SpaceNotifier(BaseNotifier):
         self.timeout = timeout
 
     def __call__(self, *args: Any) -> None:
-        """Be a callback, which gets the context: render the templates and :meth:`notify`.
+        """Run as a callback: render the templates and call :meth:`notify`.
 
-        One notifier may serve many tasks in one process, and rendering writes into it: hence the copy.
+        Works on a copy, because rendering changes the notifier and many tasks may share one.
         """
         from airflow_provider_hfspaces.notifications.occasion import is_deadline, with_run_id
 
@@ -75,7 +75,7 @@ class SpaceNotifier(BaseNotifier):
             self._report(error, context)
 
     def __await__(self) -> Generator[Any, Any, None]:
-        """Be the callback of a deadline alert, in the triggerer: :meth:`async_notify`."""
+        """Run as the callback of a deadline alert, in the triggerer: :meth:`async_notify`."""
         from airflow_provider_hfspaces.notifications.occasion import with_run_id
 
         rendered = copy.copy(self)
@@ -112,7 +112,7 @@ class SpaceNotifier(BaseNotifier):
     def steps(
         self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
     ) -> Steps[None]:
-        """The plan to execute. What it needs to know from Airflow is read before it is returned."""
+        """The plan to execute. Everything that it needs from Airflow is read before this returns."""
 
     def _report(
         self,
@@ -121,7 +121,7 @@ class SpaceNotifier(BaseNotifier):
         hook: HfSpacesHook | None = None,
         in_triggerer: bool = False,
     ) -> None:
-        """Log what went wrong and what to do now, and have a deadline's callback fail."""
+        """Log the error and the remedy. In the callback of a deadline, raise the error."""
         from airflow_provider_hfspaces.hub.checks import InvalidInput
         from airflow_provider_hfspaces.hub.desired import RestoreRejected
         from airflow_provider_hfspaces.hub.errors import HubError

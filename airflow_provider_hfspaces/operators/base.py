@@ -1,4 +1,4 @@
-"""What the operators share: those on one Space, those that wait for one, and those on many."""
+"""The bases of the operators: for one Space, for a wait, and for any task that uses the hook."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BACKSTOP_SECONDS = 600.0
 
 
 class HubTask:
-    """What every operator and sensor of this package has: the connection's hook, and an end to its waits."""
+    """Base of every operator and sensor of this package: the connection's hook, and a way to end a wait."""
 
     hf_spaces_conn_id: str
 
@@ -184,7 +184,7 @@ class SpaceOperator(NamedBySpace, HubTask, BaseOperator):
 
     @abstractmethod
     def act(self, repo_id: str, context: Context) -> Any:
-        """The operator's own part. What it returns becomes the task's XCom."""
+        """Do the operator's work. The result becomes the task's XCom."""
 
     def link(self, context: Context, repo_id: str) -> None:
         """Point the task's links to this Space."""
@@ -197,8 +197,8 @@ class WaitingOperator(SpaceOperator):
 
     ``timeout`` and ``poll_interval`` take a number of seconds, a number as text or a ``timedelta``.
 
-    :param timeout: seconds from the beginning of the wait to its end.
-    :param poll_interval: seconds between two looks at the Space.
+    :param timeout: seconds from the beginning of the wait to its end; by default 1800.
+    :param poll_interval: seconds between two looks at the Space; by default 10.
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
     :raises InvalidNumber: for a duration that is not valid.
@@ -239,7 +239,7 @@ class WaitingOperator(SpaceOperator):
 
         :param before: the runtime when a request was sent to the Space.
         :param answer: the runtime with which the Hub answered that request.
-        :param grace: seconds for which a Space that looks as before the request is only late.
+        :param grace: seconds during which the Hub may still report the state before the request.
         :param put_back: the snapshot to restore if a user kills the task while it is deferred.
         :param lease_holder: the holder of the lease under which to restore it.
         :param then: keyword arguments for :meth:`waited`, as plain JSON.
@@ -277,7 +277,7 @@ class WaitingOperator(SpaceOperator):
         return self.waited(repo_id, runtime, context, **(then or {}))
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> Any:
-        """Finish the task after the Space has reached the goal. What it returns becomes the task's XCom."""
+        """Finish the task after the Space has reached the goal. The result becomes the task's XCom."""
         return runtime.to_dict()
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
@@ -306,7 +306,7 @@ class WaitingOperator(SpaceOperator):
         return result
 
     def on_failed_wait(self, error: SpaceWaitError) -> None:
-        """Log what a failed wait leaves behind."""
+        """Act on a failed wait, for operators that have to clean up or log after one."""
 
     def _log_wait(self, repo_id: str, goal: Goal, timeout: float, place: str) -> None:
         self.log.info(

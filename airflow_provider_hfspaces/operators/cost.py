@@ -27,7 +27,7 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
     """Write an HTML page that shows what an owner's Spaces cost: one file, for phones and desktops.
 
     The page shows the total per hour and per month, the cost of each Space and each kind of hardware,
-    Spaces that should perhaps not be on, what pauses have saved, and the totals of past reports. The
+    Spaces that look forgotten, what pauses have saved, and the totals of past reports. The
     page stores this history itself: the next run reads it from the file at the same path. Spaces that
     are building on paid hardware are counted with what they cost when the build is done.
 

@@ -20,15 +20,15 @@ _MAX_PARALLEL = 8
 
 
 class RestoreAbandonedLeasesOperator(SelectingOperator):
-    """Restore the Spaces on paid hardware whose lease nobody restores any more.
+    """Restore the Spaces on paid hardware whose leases have no task left that restores them.
 
     ::
 
         RestoreAbandonedLeasesOperator(task_id="leases", author="acme")
 
     The second safety net beside the sleep time. A lease is restored if its holder has abandoned it, if the
-    holder's run or its restore task is over, if the holder's DAG is paused or gone and nothing of the run
-    works any more, or if the lease has expired. Run it every ten minutes.
+    holder's run or its restore task has ended, if the holder's DAG is paused or gone and no task of the run
+    is running, or if the lease has expired. Run it every ten minutes.
 
     Returns a list of ``{"repo_id", "reason", "hardware", "outcome", "error"}``, one for each such Space; an
     outcome is ``restored``, ``would be restored`` or ``failed``. The task fails if a Space failed.

@@ -1,4 +1,4 @@
-"""Arguments that are text, and arguments that are secrets: how operators keep the one and hide the other."""
+"""Mixins for operators with text arguments, which stay text, and with secret arguments, which stay hidden."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class KeepsText:
         self._as_written = {name: getattr(self, name) for name in self.text_fields}
 
     def text(self, name: str, context: Context) -> Any:
-        """Returns a rendered field in which text is text. Values of XComs are what the task returned."""
+        """Returns a rendered field without parsing its text. An XCom's value is what its task returned."""
         return self._rendered(name, context, structure=False)
 
     def structure(self, name: str, context: Context) -> Any:
@@ -35,7 +35,7 @@ class KeepsText:
 
     def _rendered(self, name: str, context: Context, *, structure: bool) -> Any:
         written, rendered = self._as_written[name], getattr(self, name)
-        # An argument that Airflow did not render, such as an XCom's, is no template.
+        # An argument that Airflow did not render, such as an XCom, is not a template.
         if rendered is written or is_runtime_value(written) or structure == isinstance(written, str):
             return rendered
         return _render_text(self, written, context) if _is_native(self, context) else rendered
@@ -44,8 +44,8 @@ class KeepsText:
 class SecretArguments:
     """Mixin for operators with secret arguments: Airflow neither stores nor shows them.
 
-    They are no template fields, which Airflow stores and shows, but take the same values: a template, or
-    the output of a task. :meth:`secret` renders them when the task runs and masks them at once.
+    Airflow stores and shows template fields, so that secrets are none of them. They still take a template
+    or the output of a task. :meth:`secret` renders them when the task runs and masks them at once.
     """
 
     secret_fields: tuple[str, ...] = ()

@@ -93,7 +93,7 @@ class _Readings:
         except (HubError, InvalidInput) as error:
             return {"problem": str(error)}
         except Exception as error:
-            # One connection with an odd answer must not take the page with it.
+            # A malformed answer about one connection must not break the page for the others.
             _log.exception("The fleet of connection %r could not be read.", connection.conn_id)
             return {
                 "problem": f"The fleet of connection {connection.conn_id!r} could not be read: "

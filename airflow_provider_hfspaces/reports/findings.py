@@ -1,4 +1,4 @@
-"""Find the Spaces that are on and should perhaps not be."""
+"""Find the Spaces that look forgotten: billed without need, or on for too long."""
 
 from __future__ import annotations
 

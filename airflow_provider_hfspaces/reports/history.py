@@ -87,8 +87,7 @@ class History:
         """The history with one more report.
 
         :param at: the time of the report.
-        :param savings: further entries of :attr:`savings`. Entries whose ``at`` is already stored are
-            ignored.
+        :param savings: new entries of :attr:`savings`. An entry whose ``at`` is already stored is ignored.
         """
         entry = {
             "at": at.isoformat(),

@@ -44,7 +44,7 @@ def numbers(report: CostReport) -> dict[str, Any]:
 
 
 def concerns(report: CostReport, findings: Sequence[Finding]) -> dict[str, Any]:
-    """The Spaces that should perhaps not be on."""
+    """The Spaces that look forgotten."""
     shown = [
         {
             "space": _link(report, each.repo_id),

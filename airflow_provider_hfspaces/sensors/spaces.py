@@ -45,7 +45,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
     With ``soft_fail`` such a stage and a timeout skip the task. Everything else that goes wrong, such as a
     missing Space or a rejected token, fails the task with ``soft_fail`` too.
 
-    Each look is one request, ``GET /api/spaces/{repo_id}/runtime``. Returns the runtime.
+    Returns the runtime. ``GET /api/spaces/{repo_id}/runtime``, one request for each look.
 
     :param repo_id: the Space, as ``owner/name``. Templated.
     :param stages: the stages, such as ``["PAUSED"]``; STOPPED and SLEEPING count as one. Takes the output
@@ -183,7 +183,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         return PokeReturnValue(is_done=reached, xcom_value=runtime.to_dict() if reached else None)
 
     def _fail_wait(self, error: SpaceWaitFailed) -> None:
-        """Fail or skip: a sensor does not act, so that a retry of the sensor would meet the same stage."""
+        """Fail or skip. The error is permanent: a sensor changes nothing that would help its next try."""
         log_space_log(self.log, self.hook, error)
         self._skip_softly(error)
         error.permanent = True
@@ -251,7 +251,7 @@ class SpaceRunningSensor(SpaceStageSensor):
 
 
 def _as_stored(stages: Any) -> Any:
-    """Returns stages as Airflow can store them. What a task or a template will provide is left alone."""
+    """Returns stages in a form that Airflow can store. Templates and outputs of tasks stay unchanged."""
     return sorted(stages) if isinstance(stages, AbstractSet) else stages
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LeaseWaitLog"]
 
-_REPEAT_SECONDS = 600.0
+REPEAT_SECONDS = 600.0
 """Time after which the log names the same holder again."""
 
 
@@ -32,7 +32,7 @@ class LeaseWaitLog:
     def is_due(self, holder: LeaseHolder) -> bool:
         """Whether the holder has to be logged now."""
         is_new = holder.holder_id != self._holder_id
-        return is_new or time.monotonic() - self._logged_at >= _REPEAT_SECONDS
+        return is_new or time.monotonic() - self._logged_at >= REPEAT_SECONDS
 
     def write(self, holder: LeaseHolder, description: str) -> None:
         """Log the holder.

@@ -1,4 +1,4 @@
-"""Leases as Airflow's tasks use them: which task of which run holds the lease of a Space.
+"""The leases of this Airflow: which task of which run holds the lease of a Space.
 
 The lease itself is on the Hub, see :mod:`airflow_provider_hfspaces.hub.lease`. It names its holder by a
 random id only. The task that the id stands for is in a Variable of this Airflow, ``hf_spaces_lease_`` and the
@@ -106,7 +106,7 @@ class LeaseOwner:
 class Owners:
     """What this Airflow knows about the holders of leases.
 
-    :param me: the task that asks; ``None`` for one that holds no lease, such as a fleet operator.
+    :param me: the task that holds or wants the lease; ``None`` for other tasks, such as a fleet operator's.
     :ivar is_unanswered: whether Airflow has failed to answer, as some callbacks may not ask it.
     """
 
@@ -233,7 +233,7 @@ class AirflowLease:
 
     @property
     def judge(self) -> Judge:
-        """Who is who among the holders. A holder with the own id is the caller, whatever Airflow knows."""
+        """The standing of each holder. A holder with this lease's id is the caller."""
         from airflow_provider_hfspaces.hub.lease.record import Standing
 
         def judged(holder: LeaseHolder) -> Standing:
@@ -244,7 +244,7 @@ class AirflowLease:
     def take(self, judge: Judge | None = None) -> Taken | LeaseHolder:
         """Take the lease, or return the holder to wait for. See :meth:`SpaceLease.take`.
 
-        :param judge: who is who among the holders, by default as Airflow knows it.
+        :param judge: the standing of each holder; by default :attr:`judge`.
         """
         return self.hook.execute(self._take(judge or self.judge))
 
@@ -285,7 +285,7 @@ class AirflowLease:
                     delete_variable(variable_name(holder.holder_id))
 
     def adopt(self, record: LeaseRecord) -> LeaseHolder | None:
-        """Find the own entry in a record: by the id, or by the task that an earlier try took it for."""
+        """Find this lease's entry in a record: by its id, or by its task, if an earlier try took it."""
         for holder in record.holders:
             owner = self.owners.owner(holder) if holder.holder_id != self.lease.holder_id else None
             if owner is not None and self.owners.me is not None and owner.is_same(self.owners.me):
@@ -305,7 +305,7 @@ class AirflowLease:
         return self.hook.execute(self.lease.record())
 
     def abandon(self, hardware: str | None = None) -> None:
-        """Leave what could not be restored to the next holder, if the Hub can be reached."""
+        """Leave the restore to the next holder. An error of the Hub is only logged."""
         try:
             self.hook.execute(self.lease.abandon(hardware))
         except Exception as error:
@@ -316,7 +316,7 @@ class AirflowLease:
             )
 
     def give_back(self) -> LeaseHolder | None:
-        """End the lease, if the Hub can be reached.
+        """End the lease. An error of the Hub is only logged.
 
         :returns: the holder that took the lease over before that, if there is one.
         """
@@ -333,7 +333,7 @@ class AirflowLease:
         return other
 
     def to_dict(self, fence: int) -> dict[str, Any]:
-        """For an XCom, from which the other tasks of the run know the lease: :func:`used_lease`."""
+        """The lease as plain JSON, from which other tasks of the run use it: :func:`used_lease`."""
         return {
             "repo_id": self.repo_id,
             "holder": self.lease.holder_id,

@@ -1,4 +1,4 @@
-"""What the tasks of a run recorded about a Space, and which task recorded it.
+"""The records of a run about a Space, and the one resolver of which task recorded them.
 
 Come here to change the keys of the hardware operators' XComs, or how a task is found that another task
 names: with its full id, or without the prefix of the task group that both are in.

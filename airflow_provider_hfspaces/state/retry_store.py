@@ -1,4 +1,4 @@
-"""Small JSON values that a task keeps for its next try, which XComs do not survive."""
+"""Small JSON values that a task keeps for its next try. (Airflow clears XComs between tries.)"""
 
 from __future__ import annotations
 

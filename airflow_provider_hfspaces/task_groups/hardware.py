@@ -1,4 +1,4 @@
-"""SpaceHardwareTaskGroup: run tasks while a Space is on other hardware, and put the Space back afterwards."""
+"""SpaceHardwareTaskGroup: run tasks while a Space is on other hardware, and restore the Space afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HIGHEST_PRIORITY = 2**31 - 1
 
 
 class SpaceHardwareTaskGroup(TaskGroup):
-    """Put a Space on other hardware for the tasks in this group, and put it back whatever happens to them.
+    """Move a Space to other hardware for the tasks in this group, and restore it whatever happens to them.
 
     ::
 
@@ -46,7 +46,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
       waits for every task outside the group that the work depends on, so that no GPU is requested
       while that task runs. Create such tasks before the ``with`` block: inside, they run on the GPU.
     - ``upgrade`` (setup) requests the hardware and waits until the Space runs on it.
-    - ``restore`` (teardown) puts back what ``snapshot`` recorded and ends the lease. It runs if the
+    - ``restore`` (teardown) restores the state that ``snapshot`` recorded, and ends the lease. It runs if the
       work succeeds, fails or is skipped, if the upgrade fails, and if somebody marks tasks or the run.
     - ``outcome`` (teardown) does nothing itself. It is ``upstream_failed`` if the work or ``restore``
       failed, and then fails the run, also after a short circuit or a clear without *Downstream*.
@@ -69,9 +69,10 @@ class SpaceHardwareTaskGroup(TaskGroup):
         group.
     :param sleep_time: seconds without a visitor until the Space sleeps while it is on that hardware
         (default 3600). ``None`` keeps the Space's own sleep time, which may be never.
-    :param restore: what ``restore`` puts the Space back to: ``"previous"`` (the default), the state that
-        ``snapshot`` recorded; ``"pause"``, the recorded hardware, and paused in any case; or a flavor.
-    :param fallback: the flavor to go back to if nothing was recorded (default ``cpu-basic``).
+    :param restore: what ``restore`` restores: ``"previous"`` (the default), the state that ``snapshot``
+        recorded; ``"pause"``, that state, and then a pause in any case; or a flavor.
+    :param fallback: the flavor if nothing was recorded or the Hub rejects what was recorded (default
+        ``cpu-basic``).
     :param max_hourly_cost: USD per hour (default: no limit). More expensive hardware is refused. May
         be an argument of a mapped task group.
     :param require: whether each task of the work first checks that the Space is on the hardware
@@ -194,7 +195,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
 
     @property
     def repo_id(self) -> Any:
-        """The Space, as it was passed to the group."""
+        """The group's argument ``repo_id``, unrendered."""
         return self._space["repo_id"]
 
     @property

@@ -35,7 +35,7 @@ from airflow_provider_hfspaces.triggers.watches import watching
 __all__ = ["SpaceTrigger"]
 
 _undoing: set[asyncio.Future[None]] = set()
-"""The event loop forgets tasks that nobody holds."""
+"""Undos that are under way. The event loop itself keeps only weak references to its tasks."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -61,7 +61,8 @@ class SpaceTrigger(BaseTrigger):
     :param poll_interval: seconds between two looks at the Space, at least.
     :param deadline: when the wait ends, in seconds since 1970. It stays the same when the triggerer is
         restarted.
-    :param grace: seconds after ``started`` for which a Space that looks as before the request is only late.
+    :param grace: seconds after ``started`` during which the Hub may still report the state before the
+        request; by default 30.
     :param started: when the wait began, in seconds since 1970; by default now.
     :param before: the runtime when a request was sent to the Space, from
         :meth:`~airflow_provider_hfspaces.hub.models.SpaceRuntime.to_dict`.
@@ -122,7 +123,7 @@ class SpaceTrigger(BaseTrigger):
         except (SpaceWaitError, HubError, InvalidInput) as error:
             return {**outcome, **_failure(error)}
         except Exception as error:
-            # An exception that leaves a trigger loses its words on the way to the task.
+            # Airflow does not pass the message of an exception that leaves a trigger on to the task.
             self.log.exception("The wait for Space %s failed.", self.repo_id)
             unexpected = SpaceWaitFailed(
                 f"The wait for Space {self.repo_id} failed: {type(error).__name__}. Retry the task; the "
@@ -155,8 +156,7 @@ class SpaceTrigger(BaseTrigger):
     async def _undo_if_killed(self) -> None:
         if not self.put_back:
             return
-        # Airflow cancels a trigger once more while it handles the kill: what undoes the upgrade must go on
-        # all the same.
+        # Airflow cancels the trigger a second time while it handles the kill. The undo must survive that.
         undoing = asyncio.ensure_future(self._undo())
         _undoing.add(undoing)
         undoing.add_done_callback(_undoing.discard)
@@ -178,9 +178,9 @@ class SpaceTrigger(BaseTrigger):
                 "Space %s is left alone after the kill, because another run has leased it.", self.repo_id
             )
         except (HubError, InvalidInput) as error:
-            self.log.error("The task was killed, and Space %s could not be put back: %s", self.repo_id, error)
+            self.log.error("The task was killed, and Space %s could not be restored: %s", self.repo_id, error)
         else:
-            self.log.warning("The task was killed: Space %s is put back as it was.", self.repo_id)
+            self.log.warning("The task was killed: Space %s is restored.", self.repo_id)
         finally:
             await client.aclose()
 

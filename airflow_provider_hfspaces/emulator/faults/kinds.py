@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Delivery", "Kind", "deliver", "replacement"]
 
 _POLL_SECONDS = 0.05
+"""Real seconds between two checks whether the emulator stops."""
+
 _PROXY_PAGE = (
     "<!DOCTYPE html><html><head><title>{status} Bad gateway</title></head>"
     "<body><center><h1>The proxy has nothing for you</h1></center></body></html>"
@@ -47,7 +49,7 @@ class Delivery:
     send: Send
 
     async def complete(self) -> None:
-        """Send the response as it is."""
+        """Send the response unchanged."""
         await self.response(self.scope, self.receive, self.send)
 
     async def start(self) -> bytes:
@@ -150,7 +152,7 @@ class Kind:
     """What one kind of fault does.
 
     :ivar description: one line for the documentation.
-    :ivar send: sends the response as the fault has it.
+    :ivar send: sends the response with the fault's effect.
     :ivar replace: returns a response in place of the Hub's; ``None`` keeps the Hub's.
     :ivar needs_seconds: whether ``seconds`` is required.
     :ivar skips: whether the Hub does not act, unless the fault says ``after=True``.
@@ -196,5 +198,5 @@ def replacement(fault: Fault) -> Response | None:
 
 
 async def deliver(delivery: Delivery) -> None:
-    """Send a response as its fault has it."""
+    """Send a response with the effect of its fault."""
     await KINDS[delivery.fault.kind].send(delivery)

@@ -32,7 +32,7 @@ class HubRequest:
     """A request to the emulated Hub.
 
     :ivar path: with ``%xx`` resolved.
-    :ivar raw_path: as it was sent.
+    :ivar raw_path: the path as the client sent it.
     :ivar token: ``None`` for an anonymous request.
     :ivar origin: address by which the client knows this server, such as ``http://127.0.0.1:8900``.
     :ivar parts: values of the placeholders in the route's path.

@@ -73,7 +73,7 @@ class GitRepository:
     def find(self, revision: str, *, branches_at: float | None = None) -> Commit | None:
         """The commit that a branch name or a commit id stands for; ``None`` if there is none.
 
-        :param branches_at: resolve branch names as they were at this emulated time.
+        :param branches_at: resolve branch names at this emulated time instead of now.
         """
         moves = self._branches.get(revision.removeprefix("refs/heads/"))
         if moves is None:

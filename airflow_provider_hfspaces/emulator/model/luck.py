@@ -1,4 +1,4 @@
-"""What has been arranged to go wrong with a Space: builds, starts, hardware and crashes."""
+"""Luck: the failures that are arranged for a Space: of builds, starts, hardware and the app."""
 
 from __future__ import annotations
 

@@ -253,7 +253,7 @@ class Space(Repository):
             self._plan(self.now())
 
     def set_replicas(self, replicas: int) -> None:
-        """Run so many replicas. Each of them is billed."""
+        """Run this number of replicas. Each of them is billed."""
         self.catch_up()
         self.replicas = replicas
         self._record(self.now())
@@ -277,11 +277,11 @@ class Space(Repository):
         return commit
 
     def await_files(self, seconds: float) -> None:
-        """Build the Space after so many emulated seconds, when its files have been copied."""
+        """Build the Space after this number of emulated seconds, when its files have been copied."""
         self._due = (self.now() + seconds, "commit")
 
     def end(self, seconds: float) -> bool:
-        """Enter DELETING for so many emulated seconds. Returns True if the Space is gone at once."""
+        """Enter DELETING for this number of emulated seconds. Returns True if the Space is gone at once."""
         self.do("delete")
         self._gone_at = self.now() + seconds
         return seconds <= 0

@@ -17,6 +17,7 @@ from airflow_provider_hfspaces.emulator.model.world import World
 __all__ = ["ROUTES"]
 
 _POLL_SECONDS = 0.05
+"""Real seconds between two looks at a Space whose events a client follows."""
 
 
 def _stream_stages(request: HubRequest) -> Response:

@@ -196,7 +196,7 @@ class FleetOperator(SelectingOperator):
             by_id,
             stop=self.killed,
             parallel=self.max_parallel,
-            # A list may be behind: a Space that it gives a reason to leave alone is asked about itself.
+            # A list may be out of date: a Space that would be left alone because of it is read on its own.
             doubtful=lambda repo_id, runtime: self.reason_to_leave(by_id[repo_id], runtime) is not None,
         )
         for target in targets:
@@ -206,7 +206,7 @@ class FleetOperator(SelectingOperator):
         return targets
 
     def _all_targets(self, journal: Journal) -> list[Target]:
-        """The Spaces to judge, and those that an earlier try of this task has changed."""
+        """The selected Spaces, and those that an earlier try of this task has changed."""
         unselected: dict[str, SpaceRuntime] = {}
         self._read_at = time.monotonic()
         targets = self.targets(unselected)

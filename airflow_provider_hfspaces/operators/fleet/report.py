@@ -83,7 +83,7 @@ def read_reports(value: Any) -> dict[str, dict[str, Any]]:
     """The entries of paused Spaces in reports of pauses, by the lower-case id of the Space.
 
     :param value: a report or several, as objects or as the text that a template renders.
-    :raises InvalidInput: for anything else.
+    :raises InvalidInput: for a value that is not such a report.
     """
     from airflow_provider_hfspaces.hub.checks import InvalidInput
 

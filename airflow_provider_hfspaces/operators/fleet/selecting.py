@@ -125,7 +125,7 @@ class SelectingOperator(HubTask, BaseOperator):
         return owned_spaces(self.author, listed, allow_empty=self.allow_empty)
 
     def unlisted_runtimes(self, spaces: Iterable[SpaceInfo]) -> dict[str, SpaceRuntime | Exception]:
-        """The runtimes of Spaces for which the list has none that can be read, or the errors instead."""
+        """The runtimes of Spaces without a readable one in the list, or the errors of reading them."""
         from airflow_provider_hfspaces.hub.bulk.lookup import read_runtimes
 
         missing = [space.id for space in spaces if space.runtime is None]

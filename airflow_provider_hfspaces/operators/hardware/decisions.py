@@ -1,4 +1,4 @@
-"""What the hardware operators refuse, and to which state a restore brings a Space."""
+"""Which hardware requests are refused, and which state a restore brings a Space to."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def within_cost(
 
 
 def may_be_dearer(snapshot: SpaceSnapshot, before: SpaceRuntime, requested: Sequence[str]) -> bool:
-    """Whether the price list has to tell if a restore raises a bill that this run did not lower."""
+    """Whether a restore may move a Space to dearer hardware, although this run did not move it off that."""
     hardware, present = snapshot.hardware, before.configured_hardware
     if hardware in FREE_HARDWARE or hardware is None or present is None or hardware == present:
         return False
@@ -108,7 +108,7 @@ def is_dearer(snapshot: SpaceSnapshot, before: SpaceRuntime, prices: PriceList) 
 def activity_after_restore(
     snapshot: SpaceSnapshot, before: SpaceRuntime, restore_dormant: str, log: Any
 ) -> Activity | None:
-    """What to do about a Space that did not run before, and would run and cost money after the restore.
+    """The activity for a Space that was dormant or failed, and would run and cost money after the restore.
 
     :param restore_dormant: ``pause``, ``sleep`` or ``run``.
     """

@@ -119,7 +119,7 @@ class WayBack:
 
     :param taken: what the task that took the lease pushed; ``None`` for a window without a lease.
     :param owner: that task.
-    :ivar snapshot: the state to restore by the lease's own record; ``None`` if only XComs may know it.
+    :ivar snapshot: the state to restore, from the lease's record; ``None`` if the record has none.
     """
 
     def __init__(self, hook: HfSpacesHook, repo_id: str, owner: LeaseOwner, taken: Any, log: Any) -> None:
@@ -133,7 +133,7 @@ class WayBack:
         self._holds = False
 
     def begin(self) -> None:
-        """Find out who holds the Space; take the lease over from a holder that is over.
+        """Read the record, and take the lease over from a holder that has ended.
 
         :raises SpaceLeased: if another holder is at work, who restores the Space later.
         """
@@ -154,7 +154,7 @@ class WayBack:
         self._use(outcome.holder)
 
     def check(self) -> Steps[Any]:
-        """The look immediately before each request of the way back.
+        """The check immediately before each request of the restore.
 
         :raises SpaceLeased: if another holder is at work.
         :raises LeaseLost: if the lease went to another holder.
@@ -165,7 +165,7 @@ class WayBack:
             yield from check_free(self._lease.lease.store, self._lease.judge, _now())
 
     def end(self, runtime: SpaceRuntime, *, changed: bool) -> None:
-        """Give the lease back, and repair what the way back took from a holder that came in between."""
+        """Give the lease back. If the restore took a new holder's hardware, request that hardware again."""
         if self._holds:
             other = self._lease.give_back()
         elif changed:
@@ -185,9 +185,9 @@ class WayBack:
             )
 
     def fail(self, hardware: str | None = None) -> None:
-        """Leave what could not be restored to the next holder.
+        """Leave the restore to the next holder.
 
-        :param hardware: where the Space was left instead, so that the next holder knows why.
+        :param hardware: the hardware that the Space is on instead, which the next holder may undo.
         """
         if self._holds:
             self._lease.abandon(hardware)
@@ -223,7 +223,7 @@ class UndoLease:
         self._store = lease_store(hook, repo_id) if lease is None else lease.lease.store
 
     def check(self) -> Steps[Any]:
-        """The look immediately before each request of the undo.
+        """The check immediately before each request of the undo.
 
         :raises SpaceLeased: if another holder has the Space.
         :raises LeaseLost: if the lease went to another holder.

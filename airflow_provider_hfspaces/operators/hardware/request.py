@@ -38,7 +38,7 @@ _LONGEST_STUCK_DELAY_SECONDS = 5.0
 _STUCK_LOOKS = 6
 
 _TIMER_SECONDS = 1.0
-"""By how much Airflow's timer of a timeout may differ from the clock of this task."""
+"""How much Airflow's timer for a timeout may differ from this task's clock."""
 
 
 class RequestHardwareOperator(WaitingOperator):
@@ -46,8 +46,8 @@ class RequestHardwareOperator(WaitingOperator):
 
     The task succeeds when the Space is RUNNING on the requested hardware. Right after the request the Hub
     still reports RUNNING on the old hardware, which does not count. A Space that runs there already is
-    left alone. A paused, sleeping or failed Space is started. In CONFIG_ERROR and NO_APP_FILE hardware
-    does not help, so that nothing is requested if the task is to wait.
+    left alone. A paused, sleeping or failed Space is started. In CONFIG_ERROR and NO_APP_FILE other
+    hardware does not help: a task that waits fails without a request.
 
     Before the request, the task pushes the current state as the XCom ``previous``, for
     :class:`RestoreHardwareOperator`, and keeps it across retries. A retry attaches to a change that is
@@ -63,15 +63,16 @@ class RequestHardwareOperator(WaitingOperator):
 
     :param hardware: a flavor such as ``t4-small``. Templated.
     :param sleep_time: seconds without a visitor until the Space sleeps and costs nothing, -1 for never
-        (default: unchanged). Set it: it ends the bill if nothing else can. Templated.
+        (default: unchanged). Set it: it ends the bill even if no part of Airflow works any more. Templated.
     :param wait: whether to wait until the Space runs there (default True).
     :param timeout: maximum number of seconds to wait (default 1800).
     :param poll_interval: seconds between two looks at the Space (default 10).
     :param max_hourly_cost: USD per hour (default: no limit). Hardware that costs more, for all replicas
         together, or has no listed price, is refused before it is requested. Templated.
     :param cancel_on_kill: whether to restore the Space if the task is killed (default True).
-    :param lease_task: id of a :class:`SnapshotSpaceOperator` with ``lease=True`` in the same task group.
-        Nothing is requested without its lease, because nobody would restore the Space.
+    :param lease_task: id of a :class:`SnapshotSpaceOperator` with ``lease=True`` in the same task group
+        (default: none). The task requests nothing if the run does not hold that lease, because no task
+        would restore the Space.
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
     """
@@ -189,9 +190,9 @@ class RequestHardwareOperator(WaitingOperator):
             self._log_stays_requested(error.repo_id)
 
     def on_kill(self) -> None:
-        """Stop waiting and restore the Space, over connections of its own.
+        """Stop waiting and restore the Space, with a client of its own.
 
-        Asks Airflow for nothing: the signal may interrupt a request to Airflow, which cannot be repeated.
+        Sends nothing to Airflow: the signal may have interrupted a request, and its lock is not reentrant.
         """
         self.killed.set()
         snapshot, self._to_restore = self._to_restore, None
@@ -272,7 +273,7 @@ class RequestHardwareOperator(WaitingOperator):
         return SpaceSnapshot.from_dict({**previous, "repo_id": repo_id}) if previous else None
 
     def _move(self, desired: DesiredState, before: SpaceRuntime, snapshot: SpaceSnapshot) -> SpaceRuntime:
-        """Execute the plan. After a kill on the way, the Hub may have accepted the request later."""
+        """Execute the plan. After a kill meanwhile, restore: the Hub may have accepted the request."""
         from airflow_provider_hfspaces.hub.desired import Patience, plan_move
         from airflow_provider_hfspaces.hub.http.sequence import execute
 
@@ -293,13 +294,13 @@ class RequestHardwareOperator(WaitingOperator):
         return answer
 
     def _send_unless_killed(self, call: Call[Any]) -> Any:
-        """Airflow 3.3 returns from a kill into this code, which must not request a GPU then."""
+        """Send a call. After a kill, Airflow 3.3 returns into this code, which must request no GPU then."""
         if self.killed.is_set() and call.method != "GET":
             raise AirflowFailException(f"Space {call.repo_id}: the task was killed, nothing was requested.")
         return self.hook.client.send(call)
 
     def _note_end(self, context: Context) -> None:
-        """Note who restores the Space later, and when ``execution_timeout`` ends this task."""
+        """Note whether another task restores the Space, and when ``execution_timeout`` ends this task."""
         self._is_restored_later = bool(self.lease_task or restoring_task_ids(context))
         if self.execution_timeout is not None:
             started = getattr(context["ti"], "start_date", None)

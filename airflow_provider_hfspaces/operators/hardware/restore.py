@@ -1,4 +1,4 @@
-"""RestoreHardwareOperator: restore a Space after the work, whatever became of the work."""
+"""RestoreHardwareOperator: restore a Space after the work, whether the work succeeded or not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["RestoreHardwareOperator"]
 
 _RETRIED_STATUSES = frozenset({401, 403})
-"""Rejections that a restore retries like any other error while it has tries left."""
+"""Statuses of rejections that may be temporary, so that the task retries them while it has tries left."""
 
 _MOST_TAKEOVERS = 3
 """How often in a row a restore begins again because the lease changed hands."""
@@ -42,14 +42,21 @@ _MOST_TAKEOVERS = 3
 class RestoreHardwareOperator(WaitingOperator):
     """Restore a Space's hardware, sleep time, replicas and pause.
 
-    Made for a teardown: it runs whether the work before it succeeded, failed or was skipped. It sends no
-    request for what has not changed. A Space that somebody paused in the meantime stays paused, because
-    it costs nothing.
+    ::
+
+        snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id="acme/whisper")
+        restore = RestoreHardwareOperator(task_id="restore", repo_id="acme/whisper", from_task="snapshot")
+        snapshot >> batch() >> restore.as_teardown(setups=snapshot)
+
+    Use it as a teardown: it then runs if the work before it succeeds, fails or is skipped. It sends no
+    request for a property that has not changed. A Space that somebody paused in the meantime stays
+    paused, because it costs nothing.
 
     If the Hub rejects the recorded hardware for good, the Space moves to ``fallback``; if the Hub rejects
     that too, the Space is paused. In both cases the task fails and says so.
 
-    Returns the runtime.
+    Returns the runtime. Endpoints, as far as they are needed: ``GET /api/spaces/{repo_id}/runtime``, and
+    ``POST`` to ``/hardware``, ``/sleeptime``, ``/replicas``, ``/restart`` and ``/pause`` of the Space.
 
     :param from_task: id of the :class:`SnapshotSpaceOperator` or :class:`RequestHardwareOperator` that
         recorded the state, the operator itself, or its ``output``. Inside a task group the id may be given
@@ -80,8 +87,8 @@ class RestoreHardwareOperator(WaitingOperator):
         "max_hourly_cost",
     )
 
-    # Without a token an upgrade changes nothing, and the restore has nothing to do. A request for a change
-    # needs one anyway.
+    # Without a token an upgrade changes nothing, so that there is nothing to restore. Requests that change
+    # the Space check for a token themselves.
     needs_token = False
 
     def __init__(
@@ -293,7 +300,7 @@ class RestoreHardwareOperator(WaitingOperator):
         """The task that recorded the state to restore, and what it pushed about its lease."""
         task_ids = self._source_ids(context)
         for task_id in task_ids:
-            # A template may mean another Space by now than the one that has been leased.
+            # repo_id may be a template that renders to another Space than the leased one.
             if isinstance(taken := pull(context, task_id, LEASE), dict):
                 return task_id, taken
         return (task_ids or [self.from_task])[0], None

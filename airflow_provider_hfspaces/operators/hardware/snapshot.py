@@ -1,4 +1,4 @@
-"""SnapshotSpaceOperator: record a Space before the work changes it, and lease it for the run."""
+"""SnapshotSpaceOperator: record the state of a Space before it is changed, and lease it for the run."""
 
 from __future__ import annotations
 
@@ -23,19 +23,25 @@ __all__ = ["SnapshotSpaceOperator"]
 class SnapshotSpaceOperator(SpaceOperator):
     """Record a Space's hardware, sleep time, replicas and stage for :class:`RestoreHardwareOperator`.
 
-    Reads the runtime and changes nothing, which makes it the right setup task of a hardware window: it
-    does not fail half-way, so that the teardown always runs.
+    ::
 
-    If you clear the work, Airflow runs its setup again, on a Space that is still on the GPU. The first
-    snapshot of the run then counts, until the Space has been restored.
+        snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id="acme/whisper", lease=True)
+        restore = RestoreHardwareOperator(task_id="restore", repo_id="acme/whisper", from_task="snapshot")
+
+    Use it as the setup task of a hardware window. It only reads the runtime, so that it does not fail
+    half-way, and Airflow runs the teardown.
+
+    If you clear the work, Airflow runs the setup again while the Space is still on the GPU. The first
+    snapshot of the run then stays valid until the Space has been restored.
 
     Returns the snapshot and pushes it as the XCom ``previous``: ``{"repo_id", "stage", "hardware",
     "sleep_time", "replicas", "taken_at"}``. The sleep time is in seconds, ``None`` for never.
+    ``GET /api/spaces/{repo_id}/runtime``.
 
     :param lease: wait until no other run works on this Space, and hold it for this run until
         RestoreHardwareOperator has restored it (default False). The lease is kept on the branch
         ``airflow-lease`` of the Space's repository, or in the repository that the connection's
-        ``lease_repo`` names. What a run that is over has not restored, the next run restores.
+        ``lease_repo`` names. If a run ends without restoring the Space, the next run restores it.
     :param lease_timeout: maximum number of seconds to wait for the lease (default six hours).
     :param lease_poll_interval: seconds between two looks at the lease (default 30).
     :param lease_duration: seconds after which the lease expires for those who cannot see whether this run
@@ -152,7 +158,7 @@ class SnapshotSpaceOperator(SpaceOperator):
             self._warn(repo_id, runtime)
 
     def _warn(self, repo_id: str, runtime: SpaceRuntime) -> None:
-        """Warn if the present state is probably not the one that the user wants restored."""
+        """Warn if the user probably does not want the present state restored."""
         from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
         from airflow_provider_hfspaces.hub.stages import WILL_BE_BILLED_STAGES
 
