@@ -12,14 +12,16 @@ the way back. Nothing here does I/O. A plan is a generator of calls that
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import checked_hardware, known_hardware
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.sequence import Steps
-from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import NEVER_SLEEP, Activity, DesiredState, restored_state
+from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, NEEDS_RESTART_STAGES, SpaceStage
 from airflow_provider_hfspaces.hub.steps import (
     HURRIED,
     PATIENT,
@@ -46,6 +48,7 @@ __all__ = [
     "plan_pause",
     "plan_restore",
     "restored_state",
+    "starts_paid",
 ]
 
 module_log = logging.getLogger(__name__)
@@ -142,6 +145,13 @@ def plan_restore(
         runtime = yield calls.get_runtime(desired.repo_id)
     if runtime.is_static:
         return runtime
+    if desired.cost_nothing and starts_paid(desired, runtime):
+        log.warning(
+            "Space %s cost nothing before and would run on %s now: it is paused. A visitor does not wake it.",
+            desired.repo_id,
+            desired.hardware,
+        )
+        desired = replace(desired, activity=Activity.PAUSED)
     try:
         runtime = yield from move_hardware(desired, runtime, patience, log)
     except HubError as rejection:
@@ -158,6 +168,19 @@ def plan_restore(
     if failure is not None:
         raise failure
     return runtime
+
+
+def starts_paid(desired: DesiredState, runtime: SpaceRuntime) -> bool:
+    """Whether a Space would run on paid hardware if it were moved to a state that does not say so.
+
+    New hardware starts a sleeping Space, but not a paused one.
+    """
+    hardware = desired.hardware
+    if hardware is None or hardware in FREE_HARDWARE or runtime.stage == SpaceStage.PAUSED:
+        return False
+    return (
+        runtime.configured_hardware != hardware or runtime.stage not in DORMANT_STAGES | NEEDS_RESTART_STAGES
+    )
 
 
 def _end_the_bill(

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubProtocolError
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
-from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, SpaceStage
+from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, NEEDS_RESTART_STAGES, SpaceStage
 
 __all__ = ["NEVER_SLEEP", "Activity", "DesiredState", "SpaceSnapshot", "restored_state"]
 
@@ -100,6 +100,11 @@ class SpaceSnapshot:
         """Whether the Space slept: it cost nothing, and a visitor would have woken it."""
         return self.stage in ASLEEP_STAGES
 
+    @property
+    def cost_nothing(self) -> bool:
+        """Whether the Space was asleep or had failed, and so cost nothing though it was not paused."""
+        return self.stage in ASLEEP_STAGES | NEEDS_RESTART_STAGES
+
 
 class Activity(str, Enum):
     """Whether a Space should run."""
@@ -125,6 +130,8 @@ class DesiredState:
     :ivar sleep_time: seconds without a visitor until the Space sleeps; :data:`NEVER_SLEEP` for never.
     :ivar replicas: how many copies run. Free hardware always runs one.
     :ivar activity: whether the Space should run.
+    :ivar cost_nothing: whether the Space was asleep or had failed when it was recorded. A way back that
+        would start it on paid hardware pauses it instead.
     """
 
     repo_id: str
@@ -132,6 +139,7 @@ class DesiredState:
     sleep_time: int | None = None
     replicas: int | None = None
     activity: Activity = Activity.UNCHANGED
+    cost_nothing: bool = False
 
     def on(self, hardware: str) -> DesiredState:
         """This state on other hardware: the Hub fixes sleep time and replicas of free hardware."""
@@ -143,8 +151,10 @@ class DesiredState:
 def restored_state(snapshot: SpaceSnapshot, activity: Activity | None = None) -> DesiredState:
     """The state that restores a snapshot.
 
-    :param activity: by default paused if the Space was paused, and unchanged otherwise.
+    :param activity: by default paused if the Space was paused, or if it cost nothing and would cost
+        something after the restore; unchanged otherwise.
     """
+    cost_nothing = activity is None and snapshot.cost_nothing
     if activity is None:
         activity = Activity.PAUSED if snapshot.was_paused else Activity.UNCHANGED
     state = DesiredState(
@@ -152,6 +162,7 @@ def restored_state(snapshot: SpaceSnapshot, activity: Activity | None = None) ->
         sleep_time=snapshot.sleep_time or NEVER_SLEEP,
         replicas=snapshot.replicas if isinstance(snapshot.replicas, int) else None,
         activity=activity,
+        cost_nothing=cost_nothing,
     )
     # Without hardware nothing is known of the sleep time that belongs to it.
     return state.on(snapshot.hardware) if snapshot.hardware else replace(state, sleep_time=None)

@@ -123,6 +123,19 @@ class TestMove:
             ]
 
 
+@pytest.mark.parametrize("stage", ["SLEEPING", "RUNTIME_ERROR"])
+@pytest.mark.parametrize("hardware", ["l4x1", "t4-small"])
+def test_a_way_back_does_not_start_what_cost_nothing(
+    hub: HubEmulator, run: Executor, stage: str, hardware: str
+) -> None:
+    space = hub.add_space(SPACE, hardware=hardware, stage="SLEEPING")
+    snapshot = SpaceSnapshot(SPACE, stage, "t4-small", 172800)
+    on(hub, run)(plan_restore(restored_state(snapshot)))
+    assert space.requested_hardware == "t4-small"
+    assert space.stage == ("SLEEPING" if hardware == "t4-small" else "PAUSED")
+    assert not hub.bill(SPACE).running
+
+
 class TestLostAnswers:
     """A lost answer is settled by reading the runtime."""
 

@@ -287,6 +287,11 @@ class TestRestore:
         )
         assert hub.token not in task_log.text
 
+    def test_a_space_that_slept_before_costs_nothing_afterwards(self, hub: HubEmulator, send: Send) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
+        send(RestoreHardwareNotifier(SPACE), Failed().recorded("snapshot", stage="SLEEPING").context)
+        assert (space.requested_hardware, space.stage) == ("cpu-upgrade", "PAUSED")
+
     def test_restores_the_earliest_record_of_the_run(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         failed = Failed()

@@ -8,15 +8,10 @@ from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.hub.cost.prices import PriceList, replicas_of
-from airflow_provider_hfspaces.hub.desired import Activity, DesiredState
+from airflow_provider_hfspaces.hub.desired import Activity, DesiredState, restored_state, starts_paid
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, HardwareFlavor, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-from airflow_provider_hfspaces.hub.stages import (
-    ASLEEP_STAGES,
-    DORMANT_STAGES,
-    NEEDS_COMMIT_STAGES,
-    NEEDS_RESTART_STAGES,
-)
+from airflow_provider_hfspaces.hub.stages import NEEDS_COMMIT_STAGES
 
 __all__ = [
     "activity_after_restore",
@@ -112,12 +107,10 @@ def activity_after_restore(
 
     :param restore_dormant: ``pause``, ``sleep`` or ``run``.
     """
-    if snapshot.was_paused or snapshot.hardware in FREE_HARDWARE or restore_dormant == "run":
+    if snapshot.was_paused or not snapshot.cost_nothing:
         return None
-    if snapshot.stage not in ASLEEP_STAGES | NEEDS_RESTART_STAGES or before.stage in DORMANT_STAGES:
-        return None
-    if before.stage == snapshot.stage and before.configured_hardware == snapshot.hardware:
-        return None
+    if restore_dormant == "run" or not starts_paid(restored_state(snapshot), before):
+        return Activity.UNCHANGED
     if restore_dormant == "sleep":
         return Activity.ASLEEP
     log.warning(
