@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.fleet.selecting import SelectingOperator
+from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
@@ -30,8 +31,9 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
     holder's run or its restore task has ended, if the holder's DAG is paused or gone and no task of the run
     is running, or if the lease has expired. Run it every ten minutes.
 
-    Returns a list of ``{"repo_id", "reason", "hardware", "outcome", "error"}``, one for each such Space; an
-    outcome is ``restored``, ``would be restored`` or ``failed``. The task fails if a Space failed.
+    Returns a list of ``{"repo_id", "reason", "hardware", "outcome", "error"}``, one for each such Space. An
+    outcome is ``restored``, ``would be restored``, ``left alone`` (a run has leased the Space since) or
+    ``failed``. The task fails if a Space failed.
 
     :param dry_run: change nothing and report what would be restored (default False).
     :param fallback: the hardware to move to if the Hub rejects the recorded one (default ``cpu-basic``).
@@ -56,7 +58,7 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
             report = [
                 self._restore(repo_id, reason, context) for repo_id, reason in self._left_behind().items()
             ]
-        failed = [each for each in report if each["outcome"] == "failed"]
+        failed = [each for each in report if each["outcome"] == FAILED]
         if not report:
             self.log.info("No lease was left behind.")
         if failed:
@@ -121,18 +123,22 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         ]
 
     def _reason(self, record: LeaseRecord, owners: Owners) -> str | None:
-        from airflow_provider_hfspaces.hub.lease.record import Standing
-
-        now, holder = datetime.now(timezone.utc), record.current
+        holder = record.current
         if holder is None:
             ended = record.ended
-            late = ended is not None and not ended.is_expired(now)
+            late = ended is not None and not ended.is_expired(datetime.now(timezone.utc))
             return "a late request of a holder that has given the lease back" if late else None
+        return self._reason_of(holder, owners)
+
+    def _reason_of(self, holder: LeaseHolder, owners: Owners) -> str | None:
+        """Why nobody restores the Space for this holder; ``None`` if the holder itself still may."""
+        from airflow_provider_hfspaces.hub.lease.record import Standing
+
         if holder.abandoned:
             return f"abandoned by {self._describe(holder, owners)}"
         if owners.judge(holder) is Standing.OVER:
             return f"left behind by {self._describe(holder, owners)}, which is over"
-        if holder.is_expired(now):
+        if holder.is_expired(datetime.now(timezone.utc)):
             return f"expired, held by {self._describe(holder, owners)}"
         if owners.is_stopped(holder):
             return f"held by {self._describe(holder, owners)}, and nothing of that run works"
@@ -146,7 +152,8 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
     def _restore(self, repo_id: str, reason: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.hub.checks import InvalidInput
         from airflow_provider_hfspaces.hub.errors import HubError
-        from airflow_provider_hfspaces.hub.lease.actions import LeaseLost
+        from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
+        from airflow_provider_hfspaces.state.leases import Owners
 
         entry: dict[str, Any] = {"repo_id": repo_id, "reason": reason, "hardware": None, "error": None}
         self.log.warning("Space %s: its lease is %s.", repo_id, reason)
@@ -154,31 +161,39 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
             return {**entry, "outcome": "would be restored"}
         try:
             entry["hardware"] = self._take_and_restore(repo_id, context)
-        except (HubError, InvalidInput, LeaseLost) as error:
+        except (SpaceLeased, LeaseLost) as error:
+            holder = error.holder if isinstance(error, SpaceLeased) else error.current
+            who = self._describe(holder, Owners()) if holder else "another run"
+            self.log.info("Space %s was leased by %s in the meantime: left alone.", repo_id, who)
+            return {**entry, "outcome": LEFT_ALONE, "reason": f"leased by {who}"}
+        except (HubError, InvalidInput) as error:
             self.log.error("Space %s could not be restored: %s", repo_id, error)
-            return {**entry, "outcome": "failed", "error": str(error)}
+            return {**entry, "outcome": FAILED, "error": str(error)}
         return {**entry, "outcome": "restored"}
 
     def _take_and_restore(self, repo_id: str, context: Context) -> str | None:
-        from airflow_provider_hfspaces.hub.desired import Activity
-        from airflow_provider_hfspaces.hub.lease.actions import Taken
+        """Restore one Space.
+
+        :raises SpaceLeased: if a run that is alive has taken the lease since it was looked at.
+        """
+        from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased, Taken
         from airflow_provider_hfspaces.hub.lease.record import Standing
-        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
-        from airflow_provider_hfspaces.hub.stages import ACTIVE_STAGES
         from airflow_provider_hfspaces.state.leases import LeaseOwner, new_lease
 
         lease = new_lease(self.hook, repo_id, LeaseOwner.from_task_instance(context["ti"]), _LEASE_SECONDS)
-        taken = lease.take(lambda holder: Standing.OVER)
+
+        def judge(holder: LeaseHolder) -> Standing:
+            return Standing.OVER if self._reason_of(holder, lease.owners) else Standing.AT_WORK
+
+        taken = lease.take(judge)
         if not isinstance(taken, Taken):
-            raise AssertionError("a lease whose holders are all over is free")
+            raise SpaceLeased(repo_id, taken)
         snapshot = taken.previous
         try:
-            dormant = snapshot.stage not in ACTIVE_STAGES and snapshot.hardware not in FREE_HARDWARE
             runtime = self.hook.restore(
                 snapshot,
                 taken.runtime,
                 fallback=self.fallback,
-                activity=Activity.PAUSED if dormant and taken.inherited else None,
                 check=lease.lease.confirm,
             )
         except BaseException:

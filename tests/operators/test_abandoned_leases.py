@@ -12,9 +12,11 @@ from airflow_provider_hfspaces.operators.fleet import (
     PauseSpacesOperator,
 )
 from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
+from airflow_provider_hfspaces.state import leases
 from airflow_provider_hfspaces.state.leases import LeaseOwner
 from tests.airflow_tools import Try
 from tests.lease_tools import SPACE, AirflowWithoutServer, hold, holders
+from tests.test_leases import Window
 
 OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
 
@@ -102,3 +104,27 @@ def test_a_fleet_operator_changes_a_space_whose_lease_is_over(
     airflow.over.add("other")
     Try().run(PauseSpacesOperator(task_id="fleet", author="acme"))
     assert space.stage == "PAUSED"
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_the_janitor_leaves_a_space_alone_that_a_run_leases_in_the_meantime(
+    hub: HubEmulator, airflow: AirflowWithoutServer, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    airflow.remember(hold(), OTHER)
+    airflow.over.add("other")
+    answers = 0
+
+    def is_run_over(dag_id: str, run_id: str) -> bool:
+        nonlocal answers
+        answers += run_id == "other"
+        if answers == looks and holders()[0].fence == 1:
+            Window("live").run("snapshot", "upgrade")
+        return run_id in airflow.over
+
+    monkeypatch.setattr(leases, "is_run_over", is_run_over)
+    (entry,) = janitor()
+    assert entry["outcome"] == "left alone"
+    assert "of run live of DAG dag" in entry["reason"]
+    assert space.requested_hardware == "t4-small"
+    assert [each.fence for each in holders()] == [2]
