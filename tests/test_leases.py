@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -365,3 +366,68 @@ def test_a_sleeping_space_can_be_put_to_sleep_again_with_its_own_sleep_time(hub:
     space = hub.add_space(SPACE, hardware="a10g-small", sleep_time=172_800, stage="SLEEPING")
     Window(restore_dormant="sleep").run("snapshot", "upgrade", "restore")
     assert (space.requested_hardware, space.stage, space.sleep_time) == ("a10g-small", "SLEEPING", 172_800)
+
+
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_restore_that_is_tried_again_changes_the_hardware_though_its_lease_cannot_be_written(
+    hub: HubEmulator, status: int
+) -> None:
+    space = hub.add_space(SPACE)
+    window = Window()
+    window.run("snapshot", "upgrade")
+    hub.faults.add(kind="status", status=403, method="POST", path="/(hardware|pause)", times=4)
+    with pytest.raises(Exception, match="403"):
+        window.run("restore")
+    assert holders()[0].abandoned
+    hub.faults.clear()
+    hub.faults.add(kind="status", status=status, seconds=7200, method="POST", path="/commit/")
+    window.run("restore")
+    assert space.requested_hardware == "cpu-basic"
+
+
+def test_a_request_waits_while_the_hub_accepts_no_commit(hub: HubEmulator, task_log: Any) -> None:
+    space = hub.add_space(SPACE)
+    window = Window()
+    window.run("snapshot")
+    window.upgrade.timeout = 0.5
+    hub.faults.add(kind="status", status=429, seconds=7200, method="POST", path="/commit/", times=1)
+    window.run("upgrade")
+    assert space.requested_hardware == "t4-small"
+    assert holders()[0].requested == ("t4-small",)
+    assert "Requesting t4-small in 0 seconds" in task_log.text
+
+
+def test_a_repository_for_leases_that_does_not_exist_is_named_in_the_error(
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add_space(SPACE)
+    extra = connection(hub, lease_repo="datasets/acme/missing")
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", extra)
+    with pytest.raises(Exception, match=r"Space acme/whisper: .* of datasets/acme/missing, .* Create it"):
+        Window().run("snapshot")
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "2026-11-01T10:00:00", "soon", 1])
+def test_a_forged_moment_is_refused_in_words(hub: HubEmulator, moment: Any) -> None:
+    hub.add_space(SPACE)
+    hold()
+    hook = HfSpacesHook()
+    branch = branches.Branch("spaces", SPACE, "airflow-lease")
+    head = hook.client.send(branches.get_head(branch))
+    record = json.loads(hook.client.send(branches.get_file(branch, head, "lease.json")))
+    record["holders"][0]["until"] = moment
+    commit = branches.commit_file(branch, "lease.json", json.dumps(record), parent=head, summary="Forge")
+    hook.client.send(commit)
+    with pytest.raises(Exception, match=r"lease record that is not valid: until must (be|have)"):
+        Window().run("snapshot")
+
+
+def test_a_space_that_fell_asleep_on_other_hardware_is_not_woken_by_the_restore(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE, hardware="a10g-small", sleep_time=172_800, stage="SLEEPING")
+    window = Window()
+    window.run("snapshot", "upgrade")
+    while space.stage != "SLEEPING":
+        HfSpacesHook().get_runtime(SPACE)
+    window.run("restore")
+    assert (space.requested_hardware, space.stage) == ("a10g-small", "PAUSED")
+    assert not hub.bill(SPACE).running

@@ -306,11 +306,12 @@ def _is_sleep_time(value: Any) -> bool:
 def _moment(value: Any, name: str) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        _require(moment.tzinfo is not None, f"{name} must have a time zone")
+        return moment.astimezone(timezone.utc)
+    except InvalidLease:
+        raise
+    except (TypeError, ValueError, OverflowError):
         raise InvalidLease(f"{name} must be a date and time") from None
-    if moment.tzinfo is None:
-        raise InvalidLease(f"{name} must have a time zone")
-    return moment.astimezone(timezone.utc)
 
 
 def _previous(value: Any) -> Mapping[str, Any] | None:

@@ -120,6 +120,8 @@ class LeaseStore:
         except HubError as error:
             if error.status in _DENIED:
                 raise self._denied(error) from None
+            if error.status == _NOT_FOUND and not error.outcome_unknown:
+                raise self._missing(error) from None
             if error.status != _EXISTS and not error.outcome_unknown:
                 raise
         record, head = yield from self.read()
@@ -167,10 +169,24 @@ class LeaseStore:
         return bool(first != second)
 
     def _denied(self, error: HubError) -> LeaseDenied:
+        return self._unwritable(
+            error,
+            f"the token may not write the lease to the {self.branch} (the Hub answered {error.status}). Use "
+            f"a token with write access to that repository, keep the leases in another repository, or work "
+            f"without a lease.",
+        )
+
+    def _missing(self, error: HubError) -> LeaseDenied:
+        return self._unwritable(
+            error,
+            f"its lease cannot be written to the {self.branch}, because the Hub does not find that "
+            f"repository: it does not exist, or the token may not see it. Create it, give the token write "
+            f"access to it, or keep the leases in another repository.",
+        )
+
+    def _unwritable(self, error: HubError, problem: str) -> LeaseDenied:
         return LeaseDenied(
-            f"Space {self.repo_id}: the token may not write the lease to the {self.branch} (the Hub answered "
-            f"{error.status}). Use a token with write access to that repository, keep the leases in another "
-            f"repository, or work without a lease.",
+            f"Space {self.repo_id}: {problem}",
             repo_id=self.repo_id,
             method=error.method,
             path=error.path,

@@ -146,10 +146,17 @@ class WayBack:
         if mine is None and (current is None or not self._was_leased):
             refuse_other_holder(self.repo_id, record, self._lease.judge, _now())
             return
-        outcome = self._lease.take()
+        try:
+            outcome = self._lease.take()
+        except HubError as error:
+            self.log.warning("%s The Space is restored without a new entry in its lease.", error)
+            if mine is not None:
+                # Abandoned by an earlier try, and in the record: nobody has taken it over.
+                self._use(mine)
+            else:
+                refuse_other_holder(self.repo_id, record, self._lease.judge, _now())
+            return
         if not isinstance(outcome, Taken):
-            if self._lease.judge(outcome) is Standing.OUTER:
-                return
             raise SpaceLeased(self.repo_id, outcome)
         self._use(outcome.holder)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
     from airflow_provider_hfspaces.hub.desired import DesiredState
     from airflow_provider_hfspaces.hub.errors import SpaceWaitError
+    from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
     from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.state.leases import AirflowLease
@@ -36,6 +37,9 @@ _LONGEST_STUCK_DELAY_SECONDS = 5.0
 """Longest time between two looks at a Space that does not move to the requested hardware."""
 
 _STUCK_LOOKS = 6
+
+_COMMIT_LIMIT_SECONDS = 60.0
+"""Seconds between two tries to write the lease if the Hub limits commits and does not say for how long."""
 
 _TIMER_SECONDS = 1.0
 """How much Airflow's timer for a timeout may differ from this task's clock."""
@@ -264,13 +268,32 @@ class RequestHardwareOperator(WaitingOperator):
             if lease_found is None:
                 raise LeaseLost(repo_id, None)
             self._lease, _ = lease_found
-            previous = self._lease.announce(hardware, desired.sleep_time).previous
+            previous = self._announce_in_time(self._lease, hardware, desired.sleep_time).previous
         except LeaseLost:
             raise AirflowFailException(
                 f"Space {repo_id}: this run does not hold its lease, so that nothing would take {hardware} "
                 f"away again. It was not requested. Clear task {task_id!r} together with this one."
             ) from None
         return SpaceSnapshot.from_dict({**previous, "repo_id": repo_id}) if previous else None
+
+    def _announce_in_time(self, lease: AirflowLease, hardware: str, sleep_time: int | None) -> LeaseHolder:
+        """Announce the request; wait if the Hub limits the commits of the lease's repository."""
+        from airflow_provider_hfspaces.hub.errors import HubRateLimited
+
+        deadline = time.monotonic() + self.timeout
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return lease.announce(hardware, sleep_time)
+            except HubRateLimited as error:
+                if left <= 0:
+                    raise
+                delay = min(error.retry_after or _COMMIT_LIMIT_SECONDS, left)
+                self.log.warning("%s Requesting %s in %.0f seconds.", error, hardware, delay)
+            if self.killed.wait(delay):
+                raise AirflowFailException(
+                    f"Space {lease.repo_id}: the task was killed, {hardware} was not requested."
+                )
 
     def _move(self, desired: DesiredState, before: SpaceRuntime, snapshot: SpaceSnapshot) -> SpaceRuntime:
         """Execute the plan. After a kill meanwhile, restore: the Hub may have accepted the request."""
