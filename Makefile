@@ -1,4 +1,4 @@
-# Everything these targets make stays inside this checkout, in folders that git ignores.
+# All files that these targets create stay in this checkout, in folders that git ignores.
 
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .PHONY: help install clients demo test test-processes test-matrix test-cluster check lint format types sync-docs docs dist clean
 
-help: ## Show what there is
+help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -22,22 +22,22 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(INSTALLED)
 
-install: $(INSTALLED) ## Make the virtual environment
+install: $(INSTALLED) ## Create the virtual environment
 
 $(VENV)/clients/%/.installed: tests/emulator/clients/%.txt
 	$(PYTHON) -m venv $(VENV)/clients/$*
 	$(VENV)/clients/$*/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
-clients: $(CLIENTS) ## Make environments for the official clients that tests compare with
+clients: $(CLIENTS) ## Create environments for the official clients that the tests use
 
-demo: $(INSTALLED) ## Watch a Space go to a GPU, work, and come back, on an emulated Hub
+demo: $(INSTALLED) ## Watch a Space move to a GPU, work and return, on an emulated Hub
 	@$(BIN)/python scripts/demo.py
 
 test: $(INSTALLED) $(CLIENTS) ## Run the tests
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
-test-processes: $(INSTALLED) ## Run the tests that start and kill a whole Airflow
+test-processes: $(INSTALLED) ## Run the tests that start and kill the processes of a whole Airflow
 	$(BIN)/python -m pytest -m processes --numprocesses 2 --dist loadfile tests/processes
 
 $(VENV)/matrix/.installed: constraints/matrix.txt
@@ -45,7 +45,7 @@ $(VENV)/matrix/.installed: constraints/matrix.txt
 	$(VENV)/matrix/bin/python -m pip install --quiet --requirement constraints/matrix.txt
 	@touch $@
 
-test-matrix: $(VENV)/matrix/.installed $(CLIENTS) ## Run the tests on every Airflow and Python (or SESSIONS="oldest newest airflow-3.1")
+test-matrix: $(VENV)/matrix/.installed $(CLIENTS) ## Run the tests on every pair of Airflow and Python (or SESSIONS="oldest newest airflow-3.1")
 	PATH="$(VENV)/matrix/bin:$$PATH" $(VENV)/matrix/bin/python scripts/matrix.py $(SESSIONS)
 
 $(VENV)/cluster/$(AIRFLOW)/.installed: pyproject.toml constraints/cluster-$(AIRFLOW).txt
@@ -56,11 +56,11 @@ $(VENV)/cluster/$(AIRFLOW)/.installed: pyproject.toml constraints/cluster-$(AIRF
 		--constraint constraints/cluster-$(AIRFLOW).txt
 	@touch $@
 
-test-cluster: $(VENV)/cluster/$(AIRFLOW)/.installed ## Run the tests on PostgreSQL, Redis and Celery, and kill all of it in turn (or AIRFLOW=2.11.2)
+test-cluster: $(VENV)/cluster/$(AIRFLOW)/.installed ## Run the tests on PostgreSQL, Redis and Celery, and kill each component (or AIRFLOW=2.11.2)
 	@$(PYTHON) tests/cluster/needs.py
 	$(VENV)/cluster/$(AIRFLOW)/bin/python -m pytest -m cluster tests/cluster
 
-check: lint format types ## Lint, format and types
+check: lint format types ## Check lint, format and types
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -87,8 +87,8 @@ $(VENV)/.release: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[release]'
 	@touch $@
 
-dist: $(VENV)/.release ## Build wheel and sdist, and try them in an Airflow that has nothing else
+dist: $(VENV)/.release ## Build wheel and sdist, and check the wheel in an environment with Airflow only
 	$(BIN)/python scripts/check_dist.py
 
-clean: ## Remove what the other targets made
+clean: ## Remove all files that the other targets created
 	rm -rf $(VENV) $(AIRFLOW_HOME) build dist docs/_build docs/reference .pytest_cache .mypy_cache .ruff_cache

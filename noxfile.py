@@ -1,6 +1,6 @@
-"""The tests on every Airflow and Python that this package is for, each in an environment of its own.
+"""Run the tests on every supported pair of Airflow and Python, each in its own environment.
 
-``make test-matrix`` runs them all and prints one table; see :mod:`scripts.matrix`.
+``make test-matrix`` runs all pairs and prints one table; see :mod:`scripts.matrix`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MATRIX = {
     "3.2.2": ("3.10", "3.11", "3.12", "3.13"),
     "3.3.2": ("3.10", "3.11", "3.12", "3.13"),
 }
-"""The newest patch of each Airflow, with the Pythons that it supports."""
+"""The newest patch release of each minor version of Airflow, with the versions of Python that it supports."""
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
@@ -29,13 +29,13 @@ nox.options.error_on_missing_interpreters = False
 
 
 def constraints(airflow: str) -> Path:
-    """The versions that go with an Airflow; those of the newest are what ``make install`` takes."""
+    """The constraints file for a version of Airflow; ``make install`` uses the file for the newest."""
     own = ROOT / "constraints" / f"airflow-{airflow}.txt"
     return own if own.exists() else ROOT / "constraints.txt"
 
 
 def add_session(airflow: str, python: str) -> None:
-    """Have nox run the tests on one pair."""
+    """Add a session that runs the tests on one pair."""
     name = f"airflow-{airflow.rpartition('.')[0]}-python-{python}"
 
     @nox.session(name=name, python=python)

@@ -1,7 +1,7 @@
-"""How quick the emulator is, beside a bare starlette application, on one core and in one run.
+"""Compare the speed of the emulator with a bare starlette application, on one core and in one run.
 
-``python -m benchmarks.emulator``: how long it takes to start, what 10,000 Spaces take, and how many
-runtime requests it answers in a second.
+``python -m benchmarks.emulator`` prints how long the emulator takes to start, the time and the memory for
+10,000 Spaces, and the number of runtime requests that it answers in a second.
 """
 
 from __future__ import annotations
@@ -50,14 +50,16 @@ hub.wait()
 
 def main() -> None:
     with server(["-m", "airflow_provider_hfspaces.emulator", "--port", "8981"], 8981) as (seconds, _):
-        print(f"from the command to the first answer: {seconds:.2f} s, importing Python modules included")
+        print(
+            f"from the command to the first answer: {seconds:.2f} s, including the import of Python modules"
+        )
     with (
         server(["-c", _HELLO, "8982"], 8982),
         server(["-c", _HUB, "8983", str(SPACES)], 8983) as (_, process),
     ):
         assert process.stdout is not None
         made, token = process.stdout.readline().split()
-        print(f"making {SPACES:,} Spaces: {float(made):.2f} s, {resident(process.pid):.0f} MB with them")
+        print(f"making {SPACES:,} Spaces: {float(made):.2f} s, {resident(process.pid):.0f} MB of memory")
         runtimes = [f"/api/spaces/acme/s{number}/runtime" for number in range(SPACES)]
         page = ["/api/spaces?author=acme&expand=runtime&limit=1000"]
         for number in range(1, ROUNDS + 1):
@@ -65,20 +67,24 @@ def main() -> None:
             hub = load("http://127.0.0.1:8983", runtimes, token=token, seconds=SECONDS)
             lists = load("http://127.0.0.1:8983", page, token=token, seconds=SECONDS, connections=2)
             print(f"round {number}")
-            tell("bare starlette, hello", bare)
-            tell("the emulator, runtimes", hub)
-            tell("the emulator, pages of 1,000 runtimes", lists)
-            print(f"  a runtime takes {bare.per_second / hub.per_second:.1f} times as long as a hello")
+            show("bare starlette, hello", bare)
+            show("the emulator, runtimes", hub)
+            show("the emulator, pages of 1,000 runtimes", lists)
+            print(
+                f"  a runtime request takes {bare.per_second / hub.per_second:.1f} times as long as a hello"
+            )
 
 
-def tell(what: str, done: Load) -> None:
+def show(what: str, done: Load) -> None:
     median, late = done.quantile(0.5) * 1000, done.quantile(0.99) * 1000
     print(f"  {what:<38} {done.per_second:>9,.0f} a second   median {median:6.2f} ms, 99 % in {late:6.2f} ms")
 
 
 @contextmanager
 def server(arguments: list[str], port: int) -> Iterator[tuple[float, subprocess.Popen[str]]]:
-    """A server on the first core, from when it answers; the seconds that took. The load has the others."""
+    """Run a server on the first core, and yield the seconds until its first answer and its process.
+
+    The load runs on the other cores."""
     cores = sorted(os.sched_getaffinity(0))
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)

@@ -1,13 +1,13 @@
-"""Pausing a whole fleet: PauseSpacesOperator beside a plain loop over the official client.
+"""Compare how PauseSpacesOperator and a loop over the official client pause a fleet.
 
 ``python -m benchmarks.fleet [--spaces 1000] [--latency 50]`` prints two tables, each from one run against
 an emulated Hub that answers every request after 50 ms and enforces its quota:
 
-1. a PRO account's quota, which has room for all: what the latency costs;
-2. 300 requests in 30 seconds, which has not: what the quota costs. The Hub's own windows are five
-   minutes; shorter ones show the same sooner.
+1. with a PRO account's quota, which suffices for all requests: the cost of the latency;
+2. with 300 requests in 30 seconds, which do not suffice: the cost of the quota. The Hub's own windows
+   last five minutes; shorter windows give the ratio sooner.
 
-Needs ``huggingface_hub`` beside this package. A way to pause is a process of its own.
+Requires ``huggingface_hub``. Each way to pause runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from benchmarks.waiting import table
 WAYS = {
     "ours": "PauseSpacesOperator",
     "loop": "a loop over HfApi.pause_space",
-    "patient": "the same, trying again after 429s",
+    "patient": "the loop, with retries after 429s",
 }
 OWNER = "acme"
 PATIENCE = 0.2
-"""For which part of a window the patient loop sleeps at a 429: a minute of the Hub's five."""
+"""The part of a window that the patient loop sleeps after a 429: one of the Hub's five minutes."""
 
 
 def ours() -> int:
@@ -43,7 +43,7 @@ def ours() -> int:
 
 
 def loop(patience: float = 0.0) -> int:
-    """What one writes who knows that the official client raises at a 429."""
+    """The loop that a user of the official client writes, which raises an error at a 429."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -62,7 +62,7 @@ def loop(patience: float = 0.0) -> int:
 
 
 class Store:
-    """What outlives a try; here only as long as the process."""
+    """Keeps values for a retry, for as long as the process runs."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -95,7 +95,7 @@ def measured(way: str, spaces: int, latency: float, quota: int, window: int) -> 
             hub.add_space(f"{OWNER}/s{number}", hardware="t4-small")
         hub.set_quota(quota, window)
         hub.faults.add(kind="delay", seconds=latency)
-        # Let all ways begin with a whole window.
+        # Begin each way with a full window.
         time.sleep(window - time.monotonic() % window if window < 60 else 0)
         connection = {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
         process = subprocess.run(
@@ -114,13 +114,15 @@ def measured(way: str, spaces: int, latency: float, quota: int, window: int) -> 
                 "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             },
         )
-        said: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+        result: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
         asleep = sum(hub.space(f"{OWNER}/s{number}").stage == "PAUSED" for number in range(spaces))
-        if asleep != said["paused"]:
-            raise RuntimeError(f"{way} says that it paused {said['paused']} Spaces; {asleep} are.")
+        if asleep != result["paused"]:
+            raise RuntimeError(
+                f"{way} reports that it paused {result['paused']} Spaces, but {asleep} are PAUSED."
+            )
         requests = hub.requests
         return {
-            **said,
+            **result,
             "requests": len(requests),
             "refused": sum(each.status == 429 for each in requests),
         }
@@ -131,7 +133,7 @@ def compare(title: str, ways: list[str], spaces: int, latency: float, quota: int
     for way in ways:
         done = measured(way, spaces, latency, quota, window)
         own = own or done["seconds"]
-        left = spaces - done["paused"]
+        running = spaces - done["paused"]
         rows.append(
             [
                 WAYS[way],
@@ -139,8 +141,8 @@ def compare(title: str, ways: list[str], spaces: int, latency: float, quota: int
                 f"{done['requests']:,}",
                 f"{done['refused']:,}",
                 f"{done['paused']:,}",
-                f"{left:,}",
-                f"{done['seconds'] / own:.1f} x" if not left else "not done",
+                f"{running:,}",
+                f"{done['seconds'] / own:.1f} x" if not running else "not done",
             ]
         )
     table(title, ["", "seconds", "requests", "429s", "paused", "left running", "time"], rows)
@@ -158,11 +160,11 @@ def main() -> None:
         run(options.run, options.window)
         return
     spaces, latency = options.spaces, options.latency / 1000
-    said = f"{spaces:,} Spaces, {options.latency:.0f} ms a request"
+    setup = f"{spaces:,} Spaces, {options.latency:.0f} ms a request"
     if options.only in (None, "latency"):
-        compare(f"{said}, 2,500 requests in 300 s", ["ours", "loop"], spaces, latency, 2500, 300)
+        compare(f"{setup}, 2,500 requests in 300 s", ["ours", "loop"], spaces, latency, 2500, 300)
     if options.only in (None, "quota"):
-        compare(f"{said}, 300 requests in 30 s", list(WAYS), spaces, latency, 300, 30)
+        compare(f"{setup}, 300 requests in 30 s", list(WAYS), spaces, latency, 300, 30)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What the fleet page costs: ours beside one request for each Space's runtime.
+"""Compare the cost of the fleet page with one request for each Space's runtime.
 
-``python -m benchmarks.fleet_page [--spaces 1000] [--delay 0.05]`` reads the same fleet both ways in one run,
-from an emulated Hub whose every answer takes ``--delay`` seconds more, as over a network, and prints for
-each the requests to the Hub, the seconds until the data is there, and the ratio. "the page" is what its
-server does; "8 at a time" asks as many times in eight threads.
+``python -m benchmarks.fleet_page [--spaces 1000] [--delay 0.05]`` reads one fleet in each way, from an
+emulated Hub that delays every answer by ``--delay`` seconds, like a network. For each way it prints the
+requests to the Hub, the seconds until the data is complete, and the ratios. "the page" is the work of the
+page's server; "8 at a time" sends the requests of "one by one" in eight threads.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.plugins.fleet import Fleets
 
 HARDWARE = ("cpu-basic", "cpu-upgrade", "t4-small", "a10g-small")
-AMPLE = 100_000
+AMPLE_REQUESTS = 100_000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--spaces", type=int, default=1000)
-    parser.add_argument("--delay", type=float, default=0.05, help="seconds that each answer takes more")
+    parser.add_argument("--delay", type=float, default=0.05, help="seconds by which each answer is delayed")
     choices = parser.parse_args()
-    mask_written("an import of Airflow's, which its API server has behind it")
+    mask_written("imports modules of Airflow that a running API server has already imported")
     with HubEmulator(speed=0) as hub:
-        hub.set_quota(AMPLE)
+        hub.set_quota(AMPLE_REQUESTS)
         for number in range(choices.spaces):
             hub.add_space(f"acme/s{number}", hardware=HARDWARE[number % len(HARDWARE)])
         if choices.delay:
@@ -46,14 +46,14 @@ def main() -> None:
         }
         results = {name: measured(hub, read, choices.spaces) for name, read in ways.items()}
     requests, seconds = results["the page, first look"]
-    print(f"{choices.spaces:,} Spaces, {choices.delay * 1000:.0f} ms for each answer of the Hub besides\n")
+    print(f"{choices.spaces:,} Spaces, {choices.delay * 1000:.0f} ms delay of each answer\n")
     print(f"  {'':<22}  {'requests':>8}  {'':>7}  {'seconds':>8}  {'':>7}")
-    for name, (asked, took) in results.items():
-        print(f"  {name:<22}  {asked:>8,}  {asked / requests:>6.1f}x  {took:>8.2f}  {took / seconds:>6.1f}x")
+    for name, (sent, took) in results.items():
+        print(f"  {name:<22}  {sent:>8,}  {sent / requests:>6.1f}x  {took:>8.2f}  {took / seconds:>6.1f}x")
 
 
 def page(fleets: Fleets, hub: HubEmulator) -> int:
-    """What the page's server does."""
+    """Read the fleet as the page's server does."""
     connection: Any = SimpleNamespace(
         conn_id="hub",
         host=hub.url,
@@ -66,21 +66,21 @@ def page(fleets: Fleets, hub: HubEmulator) -> int:
 
 
 def one_by_one(hub: HubEmulator, threads: int) -> int:
-    """What is natural to write: the names, and then each Space's runtime."""
+    """Read the list of names, and then the runtime of each Space."""
     with HubClient(hub.token, hub.url) as client, ThreadPoolExecutor(threads) as pool:
         client.send(calls.list_hardware())
         listed = calls.list_spaces(author="acme", limit=500)
-        names = [space.id for found in client.pages(listed) for space in found]
+        names = [space.id for part in client.pages(listed) for space in part]
         return len(list(pool.map(lambda name: client.send(calls.get_runtime(name)), names)))
 
 
 def measured(hub: HubEmulator, read: Callable[[], int], spaces: int) -> tuple[int, float]:
-    """Requests and seconds of one reading of the whole fleet."""
+    """The number of requests and the seconds for reading the whole fleet once."""
     before, began = len(hub.requests), time.perf_counter()
-    found = read()
+    count = read()
     took = time.perf_counter() - began
-    if found != spaces:
-        raise RuntimeError(f"{found} Spaces were read, and there are {spaces}.")
+    if count != spaces:
+        raise RuntimeError(f"{count} Spaces were read instead of {spaces}.")
     return len(hub.requests) - before, took
 
 

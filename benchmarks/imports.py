@@ -1,6 +1,6 @@
-"""What it costs to import this provider's modules on top of ``airflow.sdk``, beside other providers.
+"""Compare the cost of importing this provider's modules with other providers, after ``airflow.sdk``.
 
-``python -m benchmarks.imports``: milliseconds and modules, the best of several fresh processes each.
+``python -m benchmarks.imports`` prints milliseconds and modules, each the best of several new processes.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ print(json.dumps([took, len(new), "requests" in new]))
 
 
 def measured(modules: list[str]) -> tuple[float, int, bool] | None:
-    """Milliseconds, modules, and whether ``requests`` is among them; ``None`` if it is not installed."""
+    """The milliseconds, the number of modules, and whether ``requests`` is one of them; ``None`` if a module
+    is not installed."""
     best: tuple[float, int, bool] | None = None
-    # Compiled files are there, as after any installation: the first round writes what is missing.
+    # The first round writes the compiled files, which every installation has.
     settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     settings |= {"PYTHONPYCACHEPREFIX": str(CACHE), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
     for _ in range(ROUNDS + 1):
@@ -72,11 +73,11 @@ def measured(modules: list[str]) -> tuple[float, int, bool] | None:
 def main() -> None:
     print(f"{'':<26}{'ms':>8}{'modules':>10}   imports requests")
     for name, modules in {**OURS, **THEIRS}.items():
-        found = measured(modules)
-        if found is None:
+        result = measured(modules)
+        if result is None:
             print(f"{name:<26}{'not installed':>18}")
         else:
-            milliseconds, number, requests = found
+            milliseconds, number, requests = result
             print(f"{name:<26}{milliseconds:>8.1f}{number:>10}   {'yes' if requests else 'no'}")
 
 

@@ -1,4 +1,4 @@
-"""Keep a server busy over a few kept-alive connections, and count what it answers."""
+"""Send requests over a few keep-alive connections without pause, and count the answers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["Load", "load"]
 
 @dataclass(frozen=True)
 class Load:
-    """What a server answered.
+    """The answers of a server.
 
-    :ivar seconds: how long it took.
+    :ivar seconds: the duration of the load.
     :ivar latencies: of each request, in seconds, sorted.
     """
 
@@ -28,14 +28,14 @@ class Load:
         return self.requests / self.seconds
 
     def quantile(self, share: float) -> float:
-        """The latency, in seconds, that this share of the requests stays below."""
+        """The latency in seconds below which this share of the requests stays."""
         return self.latencies[min(int(share * len(self.latencies)), len(self.latencies) - 1)]
 
 
 def load(url: str, paths: list[str], *, token: str = "", seconds: float, connections: int = 16) -> Load:
-    """Ask for these paths in turn, on each connection one request after the other.
+    """Request these paths in turn, on each connection one request after the other.
 
-    :raises RuntimeError: for any answer but 200.
+    :raises RuntimeError: for any status other than 200.
     """
     return asyncio.run(_load(url, paths, token, seconds, connections))
 

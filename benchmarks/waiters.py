@@ -1,10 +1,10 @@
-"""Waits for many Spaces in one process, in one of several ways, and prints what that took.
+"""Wait for many Spaces in one process, in one of several ways, and print the cost.
 
-``python -m benchmarks.waiters WAY COUNT INTERVAL SECONDS URL``; started by ``benchmarks.waiting``.
+``benchmarks.waiting`` starts it: ``python -m benchmarks.waiters WAY COUNT INTERVAL SECONDS URL``.
 
 - ``ours``: :class:`~airflow_provider_hfspaces.triggers.spaces.SpaceTrigger`.
-- ``dbt``: the trigger of the dbt Cloud provider, unmodified but for the address of its service.
-- ``official``: ``wait_for_space`` of the official client, each in a thread.
+- ``dbt``: the trigger of the dbt Cloud provider, unmodified except for the address of its service.
+- ``official``: ``wait_for_space`` of the official client, each wait in a thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GPU = "t4-small"
 
 
 class Meter:
-    """CPU, memory, connections and how long the event loop was held up."""
+    """Measures CPU, memory, connections and the longest delay of the event loop."""
 
     def __init__(self) -> None:
         gc.collect()
@@ -34,11 +34,11 @@ class Meter:
         self._idle = 0.0
 
     def restart_cpu(self) -> None:
-        """Leave the start out of account: it comes once."""
+        """Begin the measurement here, so that the start does not count."""
         self._cpu, self._began = time.process_time(), time.perf_counter()
 
     async def weigh_itself(self) -> None:
-        """What the meter takes by itself is no cost of waiting."""
+        """Measure the CPU that the meter itself uses, to subtract it."""
         self.restart_cpu()
         watching = asyncio.create_task(self.watch_loop())
         await asyncio.sleep(5)
@@ -51,15 +51,15 @@ class Meter:
         self.connections = max(self.connections, sockets())
 
     async def watch_loop(self) -> None:
-        """Runs along; an event loop that is held up wakes it too late."""
+        """Measure how late the event loop wakes this task."""
         looked = 0.0
         while True:
-            asked = time.perf_counter()
+            began = time.perf_counter()
             await asyncio.sleep(0.025)
-            late = time.perf_counter() - asked - 0.025
+            late = time.perf_counter() - began - 0.025
             self.blocked = max(self.blocked, late)
-            if asked - looked > 5:
-                looked = asked
+            if began - looked > 5:
+                looked = began
                 self.look()
 
     def read(self) -> dict[str, float]:

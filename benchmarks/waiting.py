@@ -1,14 +1,14 @@
-"""What waiting costs: ours beside a trigger that polls for itself and the official client's own wait.
+"""Compare the cost of waiting with a trigger that polls on its own and with the official client's wait.
 
 ``python -m benchmarks.waiting [--seconds 60] [--counts 10,100,1000,5000]`` prints three tables, each from
 one run against an emulated Hub with its quotas on:
 
-1. what so many waits of one owner cost at a 30 s interval;
-2. how late an event comes after the Space runs, at a 10 s interval within the same quota;
-3. what happens at the quota: 1,000 waits at a 10 s interval on a free account; and a thousand owners.
+1. the cost of these numbers of waits for one owner at a 30 s interval;
+2. the delay of an event after the Space runs, at a 10 s interval within the quota;
+3. the behaviour at the quota: 1,000 waits at a 10 s interval on a free account, also for 1,000 owners.
 
-Needs ``apache-airflow-providers-dbt-cloud`` and ``huggingface_hub`` beside this package; what is not
-installed is left out, visibly.
+Requires ``apache-airflow-providers-dbt-cloud`` and ``huggingface_hub``; a way whose package is missing is
+left out with a message.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ WAYS = {
 }
 NEEDS = {"ours": "httpx", "dbt": "airflow.providers.dbt.cloud", "official": "huggingface_hub"}
 CACHE = Path(tempfile.gettempdir()) / f"hf-spaces-waiting-benchmark-{os.getuid()}"
-AMPLE = 100_000  # requests in 300 s, the highest quota that the Hub sells
+AMPLE_REQUESTS = 100_000  # in 300 s, the highest quota that the Hub sells
 
 
 @dataclass
 class Outcome:
-    """What one way of waiting took and brought."""
+    """The cost and the events of one way of waiting."""
 
     cpu: float
     memory: float
@@ -63,9 +63,9 @@ class Outcome:
 
 
 class JobService:
-    """Serves the dbt Cloud trigger what it polls for: a job for each Space, done when the Space runs.
+    """Serves jobs to the dbt Cloud trigger: one for each Space, done when the Space runs.
 
-    Counts its requests against the same kind of quota as the Hub.
+    Counts requests against a quota like that of the Hub.
     """
 
     def __init__(self, hub: HubEmulator, names: list[str]) -> None:
@@ -108,9 +108,9 @@ def measured(
     owners: int = 1,
     finish_within: tuple[float, float] | None = None,
 ) -> Outcome:
-    """Have so many waits run for so long.
+    """Run a number of waits for some seconds.
 
-    :param finish_within: between which seconds the Spaces get to where they should; else none does.
+    :param finish_within: the seconds between which the Spaces reach their goal; if ``None``, none does.
     """
     with HubEmulator(speed=0) as hub:
         hub.set_quota(quota)
@@ -120,20 +120,20 @@ def measured(
         jobs = JobService(hub, names)
         finished: dict[int, float] = {}
         try:
-            said = _wait(hub, jobs, way, names, interval, seconds, finish_within, finished)
+            result = _wait(hub, jobs, way, names, interval, seconds, finish_within, finished)
         finally:
             jobs.close()
         requests = jobs.requests if way == "dbt" else len(hub.requests)
         refused = jobs.refused if way == "dbt" else sum(each.status == 429 for each in hub.requests)
         return Outcome(
-            cpu=said["cpu_per_minute"],
-            memory=said["memory"],
-            connections=int(said["connections"]),
-            blocked=said["blocked"],
+            cpu=result["cpu_per_minute"],
+            memory=result["memory"],
+            connections=int(result["connections"]),
+            blocked=result["blocked"],
             requests_per_minute=requests / seconds * 60,
             refused=refused,
-            delays=sorted(at - finished[number] for number, at, _ in said["fired"] if number in finished),
-            fired=Counter(status.partition(":")[0] for _, _, status in said["fired"]),
+            delays=sorted(at - finished[number] for number, at, _ in result["fired"] if number in finished),
+            fired=Counter(status.partition(":")[0] for _, _, status in result["fired"]),
         )
 
 
@@ -158,7 +158,7 @@ def _wait(
         text=True,
         env={
             **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-            # Compiled files are there, as after any installation.
+            # Use compiled files, which every installation has.
             "PYTHONPYCACHEPREFIX": str(CACHE),
             "AIRFLOW_CONN_HF_SPACES_DEFAULT": json.dumps(connection),
             "AIRFLOW_CONN_DBT_CLOUD_DEFAULT": json.dumps(job_connection),
@@ -207,8 +207,8 @@ def quantile(values: list[float], share: float) -> str:
     return f"{values[min(int(share * len(values)), len(values) - 1)]:.1f} s" if values else "never"
 
 
-def median_of_those_after(delays: list[float]) -> str:
-    """Of the events that came after what they tell of: those before it are failures."""
+def median_delay(delays: list[float]) -> str:
+    """The median of the delays, without events before the Space ran, which are failures."""
     return quantile([delay for delay in delays if delay >= 0], 0.5)
 
 
@@ -230,7 +230,7 @@ def costs(counts: list[int], seconds: float, ways: list[str]) -> None:
             if way == "official" and count > 1000:
                 rows.append([WAYS[way], "not run", "", "", "", "", ""])
                 continue
-            done = measured(way, count, interval=30, seconds=seconds, quota=AMPLE)
+            done = measured(way, count, interval=30, seconds=seconds, quota=AMPLE_REQUESTS)
             own = own or done
             rows.append(
                 [
@@ -243,7 +243,7 @@ def costs(counts: list[int], seconds: float, ways: list[str]) -> None:
                     f"{done.blocked * 1000:.0f} ms" if way != "official" else "no loop",
                 ]
             )
-        head = ["", "requests/min", "of ours", "CPU/min", "memory", "connections", "loop held up"]
+        head = ["", "requests/min", "of ours", "CPU/min", "memory", "connections", "loop blocked"]
         table(f"{count:,} waits of one owner at a 30 s interval, for {seconds:.0f} s", head, rows)
 
 
@@ -288,8 +288,8 @@ def at_the_quota(seconds: float, ways: list[str]) -> None:
                     f"{done.requests_per_minute:,.0f}",
                     f"{done.refused:,}",
                     f"{failed:,}",
-                    f"{late:,}" if owners == 1 else "none was to end",
-                    median_of_those_after(done.delays) if owners == 1 else "",
+                    f"{late:,}" if owners == 1 else "none ends",
+                    median_delay(done.delays) if owners == 1 else "",
                 ]
             )
     table(
@@ -308,7 +308,7 @@ def main() -> None:
     ways = [way for way in WAYS if installed(way)]
     for way in WAYS:
         if way not in ways:
-            print(f"Left out, for want of {NEEDS[way]}: {WAYS[way]}")
+            print(f"Left out, because {NEEDS[way]} is not installed: {WAYS[way]}")
     if options.only in (None, "costs"):
         costs([int(each) for each in options.counts.split(",")], options.seconds, ways)
     if options.only in (None, "delays"):

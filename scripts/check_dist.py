@@ -1,6 +1,6 @@
-"""Build the wheel and the sdist, look into them, and try the wheel in an Airflow that has nothing else.
+"""Build the wheel and the sdist, check their contents, and run the wheel in an Airflow without other extras.
 
-``make dist`` runs it. Says what it has checked, and fails at the first thing that is not so.
+``make dist`` runs it. It prints each check and ends with an error at the first check that fails.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ NEVER = re.compile(r"(^|/)(__pycache__|\.venv|\.airflow|_build|\.git|node_module
 
 
 def main() -> int:
-    """Build and check; 0 if all is well."""
+    """Build and check. Returns 0 if every check passes."""
     version = source_version()
     wheel, sdist = build(version)
     step("Contents")
@@ -61,17 +61,17 @@ def main() -> int:
 
 
 def source_version() -> str:
-    """The one place of the version."""
-    found = re.findall(
+    """The version in the source of the package."""
+    versions = re.findall(
         r'^__version__ = "([^"]+)"$', (ROOT / PACKAGE / "__init__.py").read_text("utf-8"), re.MULTILINE
     )
-    if len(found) != 1:
-        fail(f"{PACKAGE}/__init__.py says its version {len(found)} times.")
-    return str(found[0])
+    if len(versions) != 1:
+        fail(f"{PACKAGE}/__init__.py has {len(versions)} definitions of __version__ instead of one.")
+    return str(versions[0])
 
 
 def build(version: str) -> tuple[Path, Path]:
-    """The sdist, and the wheel out of the sdist, which shows that the sdist is whole."""
+    """Build the sdist, and the wheel from the sdist, which proves that the sdist is complete."""
     step("Build")
     shutil.rmtree(DIST, ignore_errors=True)
     run(
@@ -82,12 +82,12 @@ def build(version: str) -> tuple[Path, Path]:
     if sorted(DIST.iterdir()) != sorted([wheel, sdist]):
         fail(f"dist holds {sorted(path.name for path in DIST.iterdir())}.")
     run([sys.executable, "-m", "twine", "check", "--strict", str(wheel), str(sdist)])
-    good(f"{wheel.name}, {sdist.name}; twine finds nothing wrong")
+    good(f"{wheel.name}, {sdist.name}; twine accepts both")
     return wheel, sdist
 
 
 def check_wheel_contents(wheel: Path) -> None:
-    """All files of the package and no others."""
+    """Check that the wheel has all files of the package and no others."""
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         path.relative_to(ROOT).as_posix()
@@ -99,18 +99,18 @@ def check_wheel_contents(wheel: Path) -> None:
     for name in (
         f"{PACKAGE}/py.typed",
         f"{PACKAGE}/reports/templates/cost_page.html",
-        f"{PACKAGE}/emulator/start_page.py",
+        f"{PACKAGE}/emulator/templates/start.html",
     ):
         if name not in names:
             fail(f"The wheel has no {name}.")
     if not any(name.endswith("/licenses/LICENSE") for name in info):
         fail("The wheel has no licence.")
     data = sorted(name for name in wanted if not name.endswith(".py"))
-    good(f"wheel: the {len(wanted)} files of the package and no others, besides code {', '.join(data)}")
+    good(f"wheel: the {len(wanted)} files of the package and no others; besides code: {', '.join(data)}")
 
 
 def check_sdist_contents(sdist: Path, version: str) -> None:
-    """What is needed to build and test from it; nothing that was made here."""
+    """Check that the sdist has the files to build and test from, and no generated files."""
     with tarfile.open(sdist) as archive:
         prefix = f"{PACKAGE}-{version}/"
         names = {name.removeprefix(prefix) for name in archive.getnames()}
@@ -120,59 +120,61 @@ def check_sdist_contents(sdist: Path, version: str) -> None:
     wrong = [name for name in names if NEVER.search(name) or name.startswith("docs/reference/")]
     if wrong:
         fail(f"The sdist holds {', '.join(sorted(wrong)[:5])}.")
-    good(f"sdist: {len(names)} files, with tests, documentation and example DAGs, and nothing that was made")
+    good(f"sdist: {len(names)} files, with tests, documentation and example DAGs, and no generated files")
 
 
 def check_metadata(wheel: Path, version: str) -> None:
-    """Name, version, Python, dependencies, entry points."""
+    """Check name, version, Python versions, dependencies, links and entry points."""
     archive = zipfile.ZipFile(wheel)
     info = f"{PACKAGE}-{version}.dist-info"
-    said = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
-    expect("name", said["Name"], PROJECT)
-    expect("version", said["Version"], version)
+    metadata = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
+    expect("name", metadata["Name"], PROJECT)
+    expect("version", metadata["Version"], version)
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     expect("newest version in CHANGELOG.md", newest and newest[1], version)
-    check_pythons(said)
-    required = said.get_all("Requires-Dist") or []
+    check_pythons(metadata)
+    required = metadata.get_all("Requires-Dist") or []
     names = {re.split(r"[^\w.-]", each)[0] for each in required if "extra ==" not in each}
     expect("dependencies", names, RUNTIME)
-    check_links(said)
+    check_links(metadata)
     points = archive.read(f"{info}/entry_points.txt").decode()
     if f"provider_info = {PACKAGE}:get_provider_info" not in points:
-        fail("Airflow would not find the provider: there is no such entry point.")
+        fail("The entry point provider_info is missing, so Airflow would not find the provider.")
     good(f"{PROJECT} {version}, as CHANGELOG.md says; needs {', '.join(sorted(names))}")
 
 
-def check_links(said: Message) -> None:
-    """The package names its addresses, and no link of its README leads nowhere outside the repository."""
-    addresses = {each.partition(",")[0] for each in said.get_all("Project-URL") or []}
+def check_links(metadata: Message) -> None:
+    """Check the project URLs, and that the links of the README work outside the repository."""
+    addresses = {each.partition(",")[0] for each in metadata.get_all("Project-URL") or []}
     expect("addresses", addresses, {"Changelog", "Documentation", "Issues", "Source"})
     relative = [
-        target for target in re.findall(r"\]\(([^)\s]+)\)", str(said.get_payload())) if "://" not in target
+        target
+        for target in re.findall(r"\]\(([^)\s]+)\)", str(metadata.get_payload()))
+        if "://" not in target
     ]
     if relative:
         fail(f"The package's README has links that work only in the repository: {', '.join(relative)}.")
 
 
-def check_pythons(said: Message) -> None:
-    """``requires-python`` and the classifiers say the same."""
-    bounds = re.fullmatch(r"(?=.*>=3\.(\d+))(?=.*<3\.(\d+)).*", said["Requires-Python"])
+def check_pythons(metadata: Message) -> None:
+    """Check that ``requires-python`` and the classifiers agree."""
+    bounds = re.fullmatch(r"(?=.*>=3\.(\d+))(?=.*<3\.(\d+)).*", metadata["Requires-Python"])
     if not bounds:
-        fail(f"requires-python is {said['Requires-Python']}.")
-    classifiers = said.get_all("Classifier") or []
+        fail(f"requires-python is {metadata['Requires-Python']}.")
+    classifiers = metadata.get_all("Classifier") or []
     named = sorted(
-        int(found[1])
+        int(match[1])
         for each in classifiers
-        if (found := re.fullmatch(r"Programming Language :: Python :: 3\.(\d+)", each))
+        if (match := re.fullmatch(r"Programming Language :: Python :: 3\.(\d+)", each))
     )
     expect("Python versions in the classifiers", named, list(range(int(bounds[1]), int(bounds[2]))))
     if "Framework :: Apache Airflow :: Provider" not in classifiers:
-        fail("The classifiers do not say that this is a provider.")
+        fail("The classifier for Airflow providers is missing.")
     good(f"Python 3.{named[0]} to 3.{named[-1]}, in requires-python and classifiers")
 
 
 def try_it(wheel: Path, sdist: Path, version: str, folder: Path) -> None:
-    """Install the wheel into an Airflow that has nothing else, and run an example DAG there."""
+    """Install the wheel into an environment with Airflow only, and run an example DAG there."""
     step("Install the wheel into a bare Airflow")
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
@@ -181,8 +183,8 @@ def try_it(wheel: Path, sdist: Path, version: str, folder: Path) -> None:
     before = installed(python, folder)
     run([*pip, "install", "--quiet", "--constraint", str(CONSTRAINTS), str(wheel)], cwd=folder)
     run([*pip, "check"], cwd=folder)
-    came = sorted(set(installed(python, folder)) - set(before) - {PROJECT})
-    good(f"Airflow {before['apache-airflow']}; besides the wheel came {', '.join(came) or 'nothing'}")
+    added = sorted(set(installed(python, folder)) - set(before) - {PROJECT})
+    good(f"Airflow {before['apache-airflow']}; the wheel added {', '.join(added) or 'no other packages'}")
 
     dags = folder / "dags"
     dags.mkdir()
@@ -203,18 +205,20 @@ def try_it(wheel: Path, sdist: Path, version: str, folder: Path) -> None:
     for name in ("airflow_commands.py", "check_provider_info.py", "run_example.py"):
         shutil.copy(ROOT / "scripts" / "dist" / name, folder)
     info = json.loads(run([str(python), "check_provider_info.py"], home, cwd=folder).splitlines()[-1])
-    good("provider info agrees with Airflow's provider_info.schema.json, and all that it names is there")
+    good(
+        "provider info is valid in Airflow's provider_info.schema.json, and every name in it can be imported"
+    )
     check_commands(python, home, folder, info, version)
 
     step("Run an example DAG, outside of the checkout")
-    told = run([str(python), "run_example.py", EXAMPLE], home, cwd=folder)
-    good(told.strip().splitlines()[-1])
+    output = run([str(python), "run_example.py", EXAMPLE], home, cwd=folder)
+    good(output.strip().splitlines()[-1])
 
 
 def check_commands(
     python: Path, home: Mapping[str, str], folder: Path, info: Mapping[str, object], version: str
 ) -> None:
-    """``airflow providers …`` shows what the provider says of itself."""
+    """Check that ``airflow providers …`` shows the contents of the provider info."""
     text = json.dumps(info)
     wanted = {
         "list": [PROJECT, version],
@@ -243,7 +247,7 @@ def installed(python: Path, folder: Path) -> dict[str, str]:
 
 
 def run(command: list[str], extra: Mapping[str, str] | None = None, *, cwd: Path = ROOT) -> str:
-    """Run a command where the checkout is not in Python's way, and return what it printed."""
+    """Run a command without environment variables of Airflow, Python or the Hub, and return its output."""
     kept = {name: value for name, value in os.environ.items() if not re.match(r"AIRFLOW|PYTHON|HF_", name)}
     done = subprocess.run(
         command,
@@ -260,31 +264,31 @@ def run(command: list[str], extra: Mapping[str, str] | None = None, *, cwd: Path
     return done.stdout
 
 
-def compare(what: str, there: Iterable[str], wanted: Iterable[str]) -> None:
-    """Two sets of files are the same."""
-    missing, odd = sorted(set(wanted) - set(there)), sorted(set(there) - set(wanted))
+def compare(what: str, actual: Iterable[str], wanted: Iterable[str]) -> None:
+    """Fail unless two sets of files are equal."""
+    missing, odd = sorted(set(wanted) - set(actual)), sorted(set(actual) - set(wanted))
     if missing or odd:
-        fail(f"{what} lacks {missing[:5]} and has {odd[:5]} for nothing.")
+        fail(f"{what}: missing {missing[:5]}, unexpected {odd[:5]}.")
 
 
-def expect(what: str, found: object, wanted: object) -> None:
-    """Two values are the same."""
-    if found != wanted:
-        fail(f"{what}: {found!r} instead of {wanted!r}.")
+def expect(what: str, actual: object, wanted: object) -> None:
+    """Fail unless two values are equal."""
+    if actual != wanted:
+        fail(f"{what}: {actual!r} instead of {wanted!r}.")
 
 
 def step(title: str) -> None:
-    """Say what comes."""
+    """Print the title of the next checks."""
     print(f"\n{title}", flush=True)
 
 
 def good(text: str) -> None:
-    """Say what is well."""
+    """Print a check that passed."""
     print(f"  ok  {text}", flush=True)
 
 
 def fail(text: str) -> NoReturn:
-    """Say what is not, and end."""
+    """Print a check that failed, and exit."""
     print(f"  NOT ok  {text}", file=sys.stderr, flush=True)
     sys.exit(1)
 

@@ -32,7 +32,7 @@ def main() -> int:
     prepare_airflow()
     from airflow_provider_hfspaces.emulator import HubEmulator
 
-    print(f"An emulated Hub, {SPEED} times as fast as real time. No account, no bill.\n")
+    print(f"An emulated Hub runs {SPEED} times as fast as real time. No account, no costs.\n")
     with HubEmulator(speed=SPEED) as hub:
         os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"] = json.dumps(
             {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}

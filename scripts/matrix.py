@@ -1,8 +1,8 @@
-"""Run the tests on pairs of Airflow and Python, and show one table in the end.
+"""Run the tests on pairs of Airflow and Python, and print one table of results.
 
-``python scripts/matrix.py [PAIR …] [-- what pytest takes]``. A pair is ``airflow-2.11-python-3.10``, or
-a part of such a name for all that have it; ``oldest`` and ``newest`` are the first and the last for
-which there is an interpreter here. Without any, all are run.
+``python scripts/matrix.py [PAIR …] [-- ARGUMENTS OF PYTEST]``. A pair is ``airflow-2.11-python-3.10``; a
+part of such a name selects every pair that contains it. ``oldest`` and ``newest`` select the first and the
+last pair whose Python is installed. Without arguments, all pairs run.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ def main(arguments: list[str]) -> int:
     wanted, _, for_pytest = _split(arguments)
     environment = {**os.environ, "PATH": os.pathsep.join([os.environ["PATH"], *_pyenv()])}
     names = _pairs(environment)
-    there = [name for name in names if _has_interpreter(name, environment)]
-    chosen = _chosen(wanted, names, there)
+    installed = [name for name in names if _has_interpreter(name, environment)]
+    chosen = _chosen(wanted, names, installed)
     if not chosen:
-        print(f"No pair is called {' or '.join(wanted)}: there are {', '.join(names)}.")
+        print(f"No pair matches {' or '.join(wanted)}. The pairs are {', '.join(names)}.")
         return 2
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in chosen:
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "nox", "--report", str(report), "--session", *chosen]
     done = subprocess.run([*command, "--", *for_pytest], cwd=ROOT, env=environment, check=False)
-    return _tell(chosen, there, report, done.returncode)
+    return _show_results(chosen, installed, report, done.returncode)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
@@ -45,7 +45,7 @@ def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
 
 
 def _pyenv() -> list[str]:
-    """Where pyenv keeps interpreters, which are in nobody's PATH until they are chosen."""
+    """The folders of pyenv's interpreters, which are not in the PATH by default."""
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     return [str(folder) for folder in sorted((root / "versions").glob("*/bin"))]
 
@@ -61,15 +61,15 @@ def _has_interpreter(name: str, environment: dict[str, str]) -> bool:
     python = f"python{name.rpartition('-')[2]}"
     try:
         command = [python, "-c", "import sys; print(sys.version_info[:2])"]
-        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return False
-    # pyenv has a program for every Python that it knows of, which fails unless that one is chosen.
-    return said.returncode == 0
+    # A shim of pyenv exists for every installed Python, but fails unless that Python is selected.
+    return done.returncode == 0
 
 
-def _chosen(wanted: list[str], names: list[str], there: list[str]) -> list[str]:
-    ends = {"oldest": there[:1], "newest": there[-1:]}
+def _chosen(wanted: list[str], names: list[str], installed: list[str]) -> list[str]:
+    ends = {"oldest": installed[:1], "newest": installed[-1:]}
     if not wanted:
         return names
     return [
@@ -77,8 +77,8 @@ def _chosen(wanted: list[str], names: list[str], there: list[str]) -> list[str]:
     ]
 
 
-def _tell(chosen: list[str], there: list[str], report: Path, status: int) -> int:
-    """Print the table; the exit status of it all."""
+def _show_results(chosen: list[str], installed: list[str], report: Path, status: int) -> int:
+    """Print the table of results. Returns the exit status."""
     ended = {}
     if report.exists():
         sessions = json.loads(report.read_text())["sessions"]
@@ -86,17 +86,17 @@ def _tell(chosen: list[str], there: list[str], report: Path, status: int) -> int
     rows, ran = [], 0
     for name in chosen:
         counts = _counts(RESULTS / f"{name}.xml")
-        if name not in there:
-            said = f"skipped: no Python {name.rpartition('-')[2]} here"
+        if name not in installed:
+            result = f"skipped: Python {name.rpartition('-')[2]} is not installed"
         elif counts is None:
-            said, status = "FAILED before the tests", status or 1
+            result, status = "FAILED before the tests", status or 1
         else:
             passed, failed, skipped, seconds = counts
             ran += 1
             good = not failed and passed and ended.get(name) == "success"
             status = status or (0 if good else 1)
-            said = f"{passed:6}  {failed:6}  {skipped:7}  {seconds:6.0f} s  {'' if good else 'FAILED'}"
-        rows.append(f"{name:28}{said}".rstrip())
+            result = f"{passed:6}  {failed:6}  {skipped:7}  {seconds:6.0f} s  {'' if good else 'FAILED'}"
+        rows.append(f"{name:28}{result}".rstrip())
     print()
     print(f"{'pair':28}{'passed':>6}  {'failed':>6}  {'skipped':>7}  {'time':>8}")
     print("\n".join(rows))
@@ -106,14 +106,17 @@ def _tell(chosen: list[str], there: list[str], report: Path, status: int) -> int
 
 
 def _counts(result: Path) -> tuple[int, int, int, float] | None:
-    """Passed, failed, skipped, and seconds."""
+    """The numbers of passed, failed and skipped tests, and the seconds."""
     if not result.exists():
         return None
     suite = ElementTree.parse(result).getroot()
-    found = suite if suite.tag == "testsuite" else suite[0]
-    total, failed = int(found.get("tests", 0)), int(found.get("failures", 0)) + int(found.get("errors", 0))
-    skipped = int(found.get("skipped", 0))
-    return total - failed - skipped, failed, skipped, float(found.get("time", 0))
+    results = suite if suite.tag == "testsuite" else suite[0]
+    total, failed = (
+        int(results.get("tests", 0)),
+        int(results.get("failures", 0)) + int(results.get("errors", 0)),
+    )
+    skipped = int(results.get("skipped", 0))
+    return total - failed - skipped, failed, skipped, float(results.get("time", 0))
 
 
 if __name__ == "__main__":

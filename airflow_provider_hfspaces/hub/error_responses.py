@@ -130,10 +130,10 @@ def refused_with_reason(error: HubUnavailable, reason: str) -> HubUnavailable:
 
 
 def missing_token(call: Call[Any]) -> HubAuthError:
-    """Return the error for a request that requires a token if there is none. Nothing was sent."""
+    """Return the error for a request that requires a token if no token is set. Nothing was sent."""
     return HubAuthError.from_call(
         call,
-        f"{call.method} {call.path}{_for(call)} needs a token, and there is none: without a token only "
+        f"{call.method} {call.path}{_for(call)} needs a token, but no token is set: without a token, only "
         f"public Spaces can be read. Set a token with write access.",
     )
 

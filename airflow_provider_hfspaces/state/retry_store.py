@@ -24,7 +24,7 @@ class RetryStore(Protocol):
     """Small JSON values of one task instance that outlive a failed try."""
 
     def get(self, key: str) -> Any:
-        """Return the value that an earlier try, or this process, has kept; ``None`` if there is none."""
+        """Return the value that an earlier try, or this process, has kept; ``None`` if no value was kept."""
 
     def set(self, key: str, value: Any) -> None:
         """Keep a value, which has to be plain JSON."""

@@ -1,6 +1,6 @@
-"""Run ``airflow providers …`` for each argument, and print what each printed as JSON.
+"""Run ``airflow providers …`` for each argument, and print the outputs as JSON.
 
-In one process, since Airflow takes seconds to start.
+All commands run in one process, since Airflow takes seconds to start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hold the installed provider's description of itself against Airflow's schema, and load all that it names.
+"""Validate the installed provider info against Airflow's schema, and import every name in it.
 
 Runs in an environment of its own, in which this package is installed as a wheel.
 """
@@ -19,7 +19,7 @@ PACKAGE = "airflow_provider_hfspaces"
 
 
 def names(value: Any) -> Iterator[str]:
-    """Every dotted name of ours, wherever it stands."""
+    """Every dotted name of this package in a nested value."""
     if isinstance(value, dict):
         for each in value.values():
             yield from names(each)
@@ -31,7 +31,7 @@ def names(value: Any) -> Iterator[str]:
 
 
 def load(name: str) -> None:
-    """Import a module, or what is in one."""
+    """Import a module, or an attribute of a module."""
     try:
         import_module(name)
     except ModuleNotFoundError as missing:
@@ -45,8 +45,8 @@ points = {point.name: point for point in distribution(PROJECT).entry_points}
 info = points["provider_info"].load()()
 schema = json.loads(resources.files("airflow").joinpath("provider_info.schema.json").read_text("utf-8"))
 jsonschema.validate(info, schema)
-for found in names(info):
-    load(found)
+for name in names(info):
+    load(name)
 for point in points.values():
     if point.group == "airflow.plugins":
         point.load()

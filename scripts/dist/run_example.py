@@ -1,6 +1,6 @@
-"""Run an example DAG against the emulator, both out of the installed wheel.
+"""Run an example DAG against the emulator of the installed wheel.
 
-Runs in an environment of its own, in a folder that is not the checkout.
+Runs in an environment of its own, in a folder outside the checkout.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ PLACE = Path(airflow_provider_hfspaces.__file__)
 
 
 def main() -> None:
-    """Ends with an error unless the Space went to the GPU and back."""
-    assert "site-packages" in PLACE.parts, f"not the installed package but {PLACE}"
+    """Fail unless the Space moved to the GPU and back."""
+    assert "site-packages" in PLACE.parts, f"the package is imported from {PLACE} instead of site-packages"
     sys.path.insert(0, os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
     with HubEmulator(speed=120) as hub:
         with urlopen(f"{hub.url}/", timeout=30) as page:
@@ -37,7 +37,7 @@ def main() -> None:
         assert "t4-small" in {moment.hardware for moment in space.history}
         assert (space.stage, space.hardware) == ("RUNNING", "cpu-basic")
         minutes = hub.bill().by_hardware()
-    print(f"{NAME}: the Space went to a GPU and back, {minutes['t4-small']} billed minutes; start page served")
+    print(f"{NAME}: the Space moved to a GPU and back, {minutes['t4-small']} billed minutes; start page served")
 
 
 if __name__ == "__main__":

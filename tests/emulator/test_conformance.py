@@ -24,7 +24,7 @@ def emulator() -> Iterator[HubEmulator]:
 
 @pytest.fixture
 def hub(emulator: HubEmulator) -> HubEmulator:
-    """The same address for all tests, since the client reads HF_ENDPOINT when it is imported."""
+    """One emulator for all tests, since the client reads HF_ENDPOINT when it is imported."""
     emulator.reset()
     emulator.world.clock.speed = 0
     return emulator

@@ -1,4 +1,4 @@
-"""Whole DAG runs take seconds, in which a Space must not fall asleep."""
+"""Fixtures for whole DAG runs, during which no Space must fall asleep."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 
 @pytest.fixture
 def hub_time() -> dict[str, float]:
-    """Requests move the time, and so little that a sleep time outlasts a run."""
+    """Each request moves the time by so little that no sleep time passes during a run."""
     return {"speed": 0, "seconds_per_request": 10}
 
 
 @pytest.fixture
 def hub(hub: HubEmulator) -> HubEmulator:
-    """A Hub that builds in seconds: the first look finds it done."""
+    """A Hub with builds that are done before the first look."""
     hub.settings.change({"timings": {"build": 8, "start": 2}})
     return hub

@@ -1,4 +1,4 @@
-"""A copy is made, configured and scaled; its secret is seen nowhere."""
+"""A copy is made, configured and scaled, and its secret is shown nowhere."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SECRET = "sk-9f8e7d6c5b4a3f2e1d0c"
 
 @pytest.fixture
 def openai(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = json.dumps({"conn_type": "http", "password": SECRET})
-    monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", said)
+    value = json.dumps({"conn_type": "http", "password": SECRET})
+    monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", value)
 
 
 def everything_in_the_database() -> str:

@@ -1,4 +1,4 @@
-"""Two GPUs one after the other, and back to where the Space was."""
+"""The Space moves to two GPUs, one after the other, and is restored."""
 
 from __future__ import annotations
 

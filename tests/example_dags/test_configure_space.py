@@ -1,4 +1,4 @@
-"""A Space's settings, brought up to date once and once more."""
+"""The DAG brings the settings of a Space up to date, however often it runs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.usefixtures("airflow_db")
 def test_the_outcome_does_not_depend_on_the_earlier_settings(
     hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = json.dumps({"conn_type": "http", "password": "sk-1a2b3c4d5e6f7a8b"})
-    monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", said)
+    value = json.dumps({"conn_type": "http", "password": "sk-1a2b3c4d5e6f7a8b"})
+    monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", value)
     space = hub.add_space(
         "acme/whisper",
         hardware="cpu-upgrade",

@@ -1,4 +1,4 @@
-"""The DAG of the start page, which people copy as it is."""
+"""The DAG of the start page, which readers copy unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job in a real Airflow: whatever happens, the Space ends on free CPU."""
+"""The DAG in whole runs: whatever happens, the Space returns to free CPU."""
 
 from __future__ import annotations
 

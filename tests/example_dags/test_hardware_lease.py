@@ -1,4 +1,4 @@
-"""hardware_lease.py: each Space has its GPU for its batch, and is as it was after it."""
+"""hardware_lease.py: each Space is on its GPU during its batch, and is restored after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a storage tier to a bucket, and back where the Hub still has tiers."""
+"""A Space moves from a storage tier to a bucket, and back if the Hub still offers tiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Space that fails is restarted once; when it fails again soon, somebody has to look after it."""
+"""A Space that fails is restarted once; if it fails again soon, the DAG only reports it."""
 
 from __future__ import annotations
 

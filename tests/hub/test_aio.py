@@ -91,12 +91,12 @@ def test_never_tries_again_where_that_does_harm(say: Any) -> None:
 )
 def test_reports_a_refusal_in_the_same_words_as_the_sync_client(say: Say, kind: type[HubError]) -> None:
     with StubHub(otherwise=say) as stub:
-        with pytest.raises(kind) as told:
+        with pytest.raises(kind) as raised:
             with_client(lambda client: client.send(calls.get_runtime(SPACE)), stub.url)
-        with HubClient(TOKEN, stub.url) as client, pytest.raises(kind) as told_too:
+        with HubClient(TOKEN, stub.url) as client, pytest.raises(kind) as raised_too:
             client.send(calls.get_runtime(SPACE))
-    assert told.value.message == told_too.value.message
-    assert TOKEN not in str(told.value)
+    assert raised.value.message == raised_too.value.message
+    assert TOKEN not in str(raised.value)
 
 
 def test_a_refused_connection_is_tried_again_and_changes_nothing() -> None:

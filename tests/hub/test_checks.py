@@ -14,7 +14,7 @@ SPACE = "acme/whisper"
 
 
 @pytest.mark.parametrize(
-    "given",
+    "repo_id",
     [
         "acme/whisper",
         " acme/whisper ",
@@ -31,9 +31,9 @@ SPACE = "acme/whisper"
         "https://hub.acme.test/mirror/spaces/acme/whisper",
     ],
 )
-def test_a_repo_id_may_be_a_name_an_address_or_a_url(given: str) -> None:
-    endpoint = "https://hub.acme.test" + ("/mirror" if "mirror" in given else "")
-    assert checks.checked_repo_id(given, endpoint=endpoint) == SPACE
+def test_a_repo_id_may_be_a_name_an_address_or_a_url(repo_id: str) -> None:
+    endpoint = "https://hub.acme.test" + ("/mirror" if "mirror" in repo_id else "")
+    assert checks.checked_repo_id(repo_id, endpoint=endpoint) == SPACE
 
 
 def test_a_name_alone_belongs_to_the_namespace() -> None:
@@ -41,7 +41,7 @@ def test_a_name_alone_belongs_to_the_namespace() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("repo_id", "message"),
     [
         ("whisper", "names no owner"),
         ("", "must be a Space"),
@@ -64,12 +64,12 @@ def test_a_name_alone_belongs_to_the_namespace() -> None:
         ("https://huggingface.co/spaces/acme/..%2Fwhisper", "'..'|slash"),
     ],
 )
-def test_an_invalid_repo_id_is_rejected_with_the_reason(given: Any, said: str) -> None:
-    with pytest.raises(checks.InvalidRepoId, match=said) as refusal:
-        checks.checked_repo_id(given)
+def test_an_invalid_repo_id_is_rejected_with_the_reason(repo_id: Any, message: str) -> None:
+    with pytest.raises(checks.InvalidRepoId, match=message) as refusal:
+        checks.checked_repo_id(repo_id)
     assert "\n" not in str(refusal.value)
-    if given:
-        assert repr(given) in str(refusal.value)
+    if repo_id:
+        assert repr(repo_id) in str(refusal.value)
 
 
 @pytest.mark.parametrize("seconds", [0, -2, -3600, 1.5, 3600.0, "3600", True, None, 2**53])
@@ -96,9 +96,9 @@ OFFERED = [flavor("cpu-basic", 0), flavor("t4-small", 6667), flavor("b300x1", 10
 def test_an_unknown_flavor_is_refused_with_the_nearest_name_and_all_prices() -> None:
     with pytest.raises(checks.InvalidHardware) as refusal:
         calls.request_hardware(SPACE, "t4_smal", offered=OFFERED)
-    said = str(refusal.value)
-    assert "Did you mean 't4-small'?" in said
-    assert "cpu-basic (free), t4-small ($0.40/h), b300x1 ($6.00/h)" in said
+    message = str(refusal.value)
+    assert "Did you mean 't4-small'?" in message
+    assert "cpu-basic (free), t4-small ($0.40/h), b300x1 ($6.00/h)" in message
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_value_that_is_not_a_string_is_refused_without_being_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("volume", "said"),
+    ("volume", "message"),
     [
         ({"type": "disk", "source": "a/b", "mountPath": "/data"}, "type"),
         ({"type": "bucket", "source": "data", "mountPath": "/data"}, "source"),
@@ -163,8 +163,8 @@ def test_a_value_that_is_not_a_string_is_refused_without_being_shown() -> None:
         ("a/b", "volume"),
     ],
 )
-def test_a_volume_that_is_not_valid_is_refused(volume: Any, said: str) -> None:
-    with pytest.raises(checks.InvalidVolume, match=said):
+def test_a_volume_that_is_not_valid_is_refused(volume: Any, message: str) -> None:
+    with pytest.raises(checks.InvalidVolume, match=message):
         calls.set_volumes(SPACE, [volume])
 
 
@@ -185,7 +185,7 @@ def test_an_unknown_storage_tier_is_refused_with_the_three_tiers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "said"),
+    ("endpoint", "message"),
     [
         ("http://hub.acme.test", "unencrypted to hub.acme.test"),
         ("ftp://huggingface.co", "https://host"),
@@ -198,8 +198,8 @@ def test_an_unknown_storage_tier_is_refused_with_the_three_tiers() -> None:
         ("https://hugging face.co", "a character that is not allowed"),
     ],
 )
-def test_an_endpoint_that_leaks_a_token_or_is_not_valid_is_refused(endpoint: str, said: str) -> None:
-    with pytest.raises(checks.InvalidEndpoint, match=said) as refusal:
+def test_an_endpoint_that_leaks_a_token_or_is_not_valid_is_refused(endpoint: str, message: str) -> None:
+    with pytest.raises(checks.InvalidEndpoint, match=message) as refusal:
         HubClient("hf_token", endpoint)
     assert "secret" not in str(refusal.value)
 

@@ -30,8 +30,8 @@ def hub_time() -> dict[str, float]:
     return {"speed": 0}
 
 
-def flavor(name: str, **said: Any) -> HardwareFlavor:
-    return HardwareFlavor.from_payload({"name": name, "unitLabel": "minute", **said})
+def flavor(name: str, **fields: Any) -> HardwareFlavor:
+    return HardwareFlavor.from_payload({"name": name, "unitLabel": "minute", **fields})
 
 
 PRICES = PriceList.from_flavors(
@@ -47,8 +47,8 @@ PRICES = PriceList.from_flavors(
 )
 
 
-def runtime(stage: str = "RUNNING", current: str | None = "t4-small", **said: Any) -> SpaceRuntime:
-    payload = {"stage": stage, "hardware": {"current": current, "requested": current}, **said}
+def runtime(stage: str = "RUNNING", current: str | None = "t4-small", **fields: Any) -> SpaceRuntime:
+    payload = {"stage": stage, "hardware": {"current": current, "requested": current}, **fields}
     return SpaceRuntime.from_payload(payload)
 
 
@@ -166,7 +166,7 @@ def test_the_estimate_for_a_lease_equals_the_hubs_bill(hub: HubEmulator, seconds
 
 
 def test_a_pause_saves_at_most_the_difference_in_the_bill(hub: HubEmulator) -> None:
-    for name in ("paused", "left-on"):
+    for name in ("paused", "running"):
         hub.add_space(f"acme/{name}", hardware="t4-small")
     hook = HfSpacesHook()
     hub.advance(95)
@@ -175,7 +175,7 @@ def test_a_pause_saves_at_most_the_difference_in_the_bill(hub: HubEmulator) -> N
     hook.restart("acme/paused")
     hub.advance(3600)
     billed = {repo_id: charges["t4-small"].usd for repo_id, charges in hub.bill().spaces.items()}
-    short = billed["acme/left-on"] - billed["acme/paused"]
+    short = billed["acme/running"] - billed["acme/paused"]
     assert saved_by_pause(0.4, 11 * 3600) == 4.4
     # The build after a restart is not billed either, which nobody counts as saved by the pause.
     assert 4.4 <= short <= 4.4 + 0.4 / 60 * 5
@@ -210,17 +210,22 @@ def test_the_costs_of_a_fleet_are_added_up_by_hardware_and_stage() -> None:
     }
     assert {each.repo_id for each in fleet.unknown} == {"acme/new", "acme/silent"}
     assert fleet.by_hardware()["h900"].unknown == 1
-    said = fleet.to_dict()
-    assert json.loads(json.dumps(said)) == said
-    assert (said["spaces"], said["billed"], said["unknown"], said["hourly_cost"]) == (8, 4, 2, 2.7)
-    assert [each["repo_id"] for each in said["costing"]] == [
+    summary = fleet.to_dict()
+    assert json.loads(json.dumps(summary)) == summary
+    assert (summary["spaces"], summary["billed"], summary["unknown"], summary["hourly_cost"]) == (
+        8,
+        4,
+        2,
+        2.7,
+    )
+    assert [each["repo_id"] for each in summary["costing"]] == [
         "acme/d",
         "acme/b",
         "acme/a",
         "acme/new",
         "acme/silent",
     ]
-    assert said["prices_as_of"] == "2026-11-23T20:00:00+00:00"
+    assert summary["prices_as_of"] == "2026-11-23T20:00:00+00:00"
 
 
 def test_the_estimate_for_a_fleet_equals_the_hubs_bill(hub: HubEmulator) -> None:

@@ -1,4 +1,4 @@
-"""Both clients understand the proxies and certificates of the environment, and understand them alike."""
+"""Both clients use the proxies and certificates that the environment names, in one way."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_proxy_that_is_not_a_url_is_refused_without_its_password(
 
 
 def test_both_clients_go_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stub is the proxy: it gets the whole address of a Hub that does not exist."""
+    """The stub acts as the proxy: it receives the full URL of a Hub that does not exist."""
     once = RetryPolicy(total=0)
 
     async def use() -> str:

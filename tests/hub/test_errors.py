@@ -39,7 +39,7 @@ def refusal(status: int, error: str, **headers: str) -> Say:
 
 
 @pytest.mark.parametrize(
-    ("call", "say", "kind", "said", "permanent"),
+    ("call", "say", "kind", "expected", "permanent"),
     [
         (
             REQUEST,
@@ -116,11 +116,11 @@ def refusal(status: int, error: str, **headers: str) -> Say:
     ],
 )
 def test_each_error_response_has_its_own_exception(
-    call: calls.Call[Any], say: Say, kind: type[errors.HubError], said: str, permanent: bool
+    call: calls.Call[Any], say: Say, kind: type[errors.HubError], expected: str, permanent: bool
 ) -> None:
     error = failing(call, say)
     assert type(error) is kind
-    assert said in str(error)
+    assert expected in str(error)
     assert error.permanent is permanent
     assert error.status == say.status
     assert (error.method, error.path) == (call.method, call.path)
@@ -139,7 +139,7 @@ def test_without_a_token_a_401_does_not_claim_that_the_space_is_missing() -> Non
 @pytest.mark.parametrize("call", [REQUEST, calls.whoami(), calls.get_secrets(SPACE), calls.get_logs(SPACE)])
 def test_a_call_that_needs_a_token_is_not_sent_without_one(call: calls.Call[Any]) -> None:
     with StubHub() as stub, HubClient(None, stub.url) as client:
-        with pytest.raises(errors.HubAuthError, match="needs a token, and there is none"):
+        with pytest.raises(errors.HubAuthError, match="needs a token, but no token is set"):
             client.send(call) if call.answer != "events" else list(client.lines(call))
         assert stub.seen == []
 
@@ -194,10 +194,10 @@ def test_a_secret_is_masked_in_every_form_in_which_the_hub_echoes_it(secret: str
         quote_plus(secret),
     ]
     for echo in echoes:
-        said = str(error_from_response(call, 400, {}, echo))
+        expected = str(error_from_response(call, 400, {}, echo))
         for form in written_forms(secret):
-            assert form not in said
-        assert "***" in said
+            assert form not in expected
+        assert "***" in expected
 
 
 def test_clients_and_calls_do_not_show_their_secrets() -> None:

@@ -119,22 +119,22 @@ def test_an_item_that_the_rate_limit_refuses_is_retried() -> None:
 
 
 def test_a_batch_is_prepared_before_its_first_item_starts() -> None:
-    said: list[tuple[str, Sequence[int]]] = []
+    events: list[tuple[str, Sequence[int]]] = []
 
     def prepare(batch: Sequence[int]) -> list[int]:
-        said.append(("prepare", tuple(batch)))
+        events.append(("prepare", tuple(batch)))
         return [each for each in batch if each != 2]
 
     def act(number: int) -> None:
-        said.append(("act", (number,)))
+        events.append(("act", (number,)))
 
     stop, quota = threading.Event(), Quota(RateBudget())
     done = list(in_parallel(range(5), act, quota=quota, parallel=1, stop=stop, prepare=prepare, batch=2))
     assert [each.item for each in done] == [0, 1, 3, 4]
-    assert said[0] == ("prepare", (0, 1))
+    assert events[0] == ("prepare", (0, 1))
     for number in (0, 1, 3, 4):
-        prepared = next(at for at, (what, of) in enumerate(said) if what == "prepare" and number in of)
-        assert prepared < said.index(("act", (number,)))
+        prepared = next(at for at, (what, of) in enumerate(events) if what == "prepare" and number in of)
+        assert prepared < events.index(("act", (number,)))
 
 
 def test_items_that_waited_long_are_prepared_again() -> None:
@@ -174,9 +174,9 @@ def test_a_stopped_queue_yields_the_items_in_progress_and_starts_no_others() -> 
 class TestReadRuntimes:
     def test_reads_many_spaces_of_an_owner_from_one_list(self, hub: HubEmulator) -> None:
         names = [hub.add_space(f"acme/s{number}").repo_id for number in range(30)]
-        found = read_runtimes(HfSpacesHook().client, names, stop=threading.Event())
-        assert {type(each) for each in found.values()} == {SpaceRuntime}
-        assert set(found) == set(names)
+        runtimes = read_runtimes(HfSpacesHook().client, names, stop=threading.Event())
+        assert {type(each) for each in runtimes.values()} == {SpaceRuntime}
+        assert set(runtimes) == set(names)
         assert len(hub.requests) == 1
 
     def test_reads_at_most_as_many_pages_as_there_are_spaces(self, hub: HubEmulator) -> None:
@@ -184,8 +184,8 @@ class TestReadRuntimes:
         for number in range(20):
             hub.add_space(f"acme/s{number:02}")
         wanted = ["acme/s00", "acme/s01", "acme/s18", "acme/s19"]
-        found = read_runtimes(HfSpacesHook().client, wanted, stop=threading.Event())
-        assert set(found) == set(wanted)
+        runtimes = read_runtimes(HfSpacesHook().client, wanted, stop=threading.Event())
+        assert set(runtimes) == set(wanted)
         assert len(hub.requests) <= 2 * len(wanted)
 
     def test_returns_an_error_for_a_missing_space_and_follows_a_rename(self, hub: HubEmulator) -> None:
@@ -193,23 +193,23 @@ class TestReadRuntimes:
             hub.add_space(f"acme/s{number}")
         hub.rename_space("acme/s0", "acme/new")
         names = ["acme/s0", "acme/s1", "acme/s2", "acme/s3", "acme/gone"]
-        found = read_runtimes(HfSpacesHook().client, names, stop=threading.Event())
-        assert isinstance(found["acme/gone"], SpaceNotFound)
-        assert isinstance(found["acme/s0"], SpaceRuntime)
+        runtimes = read_runtimes(HfSpacesHook().client, names, stop=threading.Event())
+        assert isinstance(runtimes["acme/gone"], SpaceNotFound)
+        assert isinstance(runtimes["acme/s0"], SpaceRuntime)
 
     def test_reads_doubtful_spaces_one_by_one(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"list_lag": 10_000}})
         names = [hub.add_space(f"acme/s{number}", stage="PAUSED").repo_id for number in range(4)]
         hub.advance(20_000)
         HfSpacesHook().restart("acme/s1")
-        found = read_runtimes(
+        runtimes = read_runtimes(
             HfSpacesHook().client,
             names,
             stop=threading.Event(),
             doubtful=lambda repo_id, runtime: repo_id == "acme/s1",
         )
-        assert isinstance(found["acme/s1"], SpaceRuntime)
-        assert found["acme/s1"].stage != "PAUSED"
+        assert isinstance(runtimes["acme/s1"], SpaceRuntime)
+        assert runtimes["acme/s1"].stage != "PAUSED"
 
 
 class TestProgress:
@@ -225,12 +225,14 @@ class TestProgress:
 
     def test_includes_the_wait_for_the_rate_limit(self) -> None:
         clock, lines = Clock(), []
-        progress = Progress("Paused", 100, lines.append, waits=lambda left: left * 10.0, clock=clock)
+        progress = Progress(
+            "Paused", 100, lines.append, waits=lambda remaining: remaining * 10.0, clock=clock
+        )
         for _ in range(10):
             clock.now += 1.5
             progress.count()
         assert lines == ["Paused 7 of 100 Spaces, about 16 min left."]
 
-    @pytest.mark.parametrize(("seconds", "said"), [(0, "0 s"), (180, "3 min"), (9000, "2.5 h")])
-    def test_durations_are_one_number(self, seconds: float, said: str) -> None:
-        assert duration(seconds) == said
+    @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (180, "3 min"), (9000, "2.5 h")])
+    def test_durations_are_one_number(self, seconds: float, text: str) -> None:
+        assert duration(seconds) == text

@@ -1,4 +1,4 @@
-"""When a Space has reached a goal, still can, or has failed. The first test is the race of naive waits."""
+"""When a Space has reached a goal, can still reach it, or has failed."""
 
 from __future__ import annotations
 

@@ -133,9 +133,9 @@ def test_a_missing_price_is_not_taken_for_nothing() -> None:
 )
 def test_an_unreadable_minor_field_does_not_hide_the_state(odd: Any, expected: Any) -> None:
     payload = {"stage": "RUNNING", "hardware": {"current": "t4-small", "requested": "t4-small"}, **odd}
-    told = SpaceRuntime.from_payload(payload).to_dict()
-    assert told["hardware"] == "t4-small"
-    assert {name: told[name] for name in expected} == expected
+    fields = SpaceRuntime.from_payload(payload).to_dict()
+    assert fields["hardware"] == "t4-small"
+    assert {name: fields[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_owners_match_case_insensitively() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "error", "said"),
+    ("options", "error", "message"),
     [
         ({"stages": ["RUNNIN"]}, InvalidStage, "Did you mean 'RUNNING'"),
         ({"hardware": "t4-smal"}, InvalidHardware, "Did you mean 't4-small'"),
@@ -75,8 +75,8 @@ def test_owners_match_case_insensitively() -> None:
         ({"billed_only": "yes"}, InvalidInput, "billed_only"),
     ],
 )
-def test_invalid_criteria_are_refused(options: dict[str, Any], error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_invalid_criteria_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         SpaceSelection(**{"author": "acme", **options})
 
 

@@ -17,7 +17,7 @@ PRICES = PriceList.from_flavors(
 )
 
 
-def item(product: str = "spaces/t4-small/minutes", **said: Any) -> dict[str, Any]:
+def item(product: str = "spaces/t4-small/minutes", **fields: Any) -> dict[str, Any]:
     return {
         "entityId": "a" * 24,
         "label": "acme/whisper",
@@ -26,7 +26,7 @@ def item(product: str = "spaces/t4-small/minutes", **said: Any) -> dict[str, Any
         "totalCostMicroUSD": 80004,
         "unitCostMicroUSD": 6667,
         "active": False,
-        **said,
+        **fields,
     }
 
 
@@ -35,33 +35,33 @@ def usage(*items: Any, **options: Any) -> BilledUsage:
 
 
 def test_usage_is_compared_with_the_list_price_of_the_same_minutes() -> None:
-    found = usage(item(), item(quantity=3, totalCostMicroUSD=10_000, active=True))
-    (space,) = found.spaces
+    billed = usage(item(), item(quantity=3, totalCostMicroUSD=10_000, active=True))
+    (space,) = billed.spaces
     assert (space.repo_id, space.hardware, space.minutes) == ("acme/whisper", "t4-small", 15)
     assert (space.usd, space.estimate, space.difference) == (0.090004, 0.100005, -0.010001)
-    assert (found.usd, found.estimate, found.difference) == (0.090004, 0.100005, -0.010001)
-    assert found.active("acme/whisper") == space
+    assert (billed.usd, billed.estimate, billed.difference) == (0.090004, 0.100005, -0.010001)
+    assert billed.active("acme/whisper") == space
     assert space.active_minutes == 3
-    assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
+    assert json.loads(json.dumps(billed.to_dict())) == billed.to_dict()
 
 
 def test_hardware_without_a_list_price_has_no_difference() -> None:
-    found = usage(item(), item("spaces/h200/minutes", label="acme/big", totalCostMicroUSD=5_000_000))
-    assert [(each.repo_id, each.estimate) for each in found.spaces] == [
+    billed = usage(item(), item("spaces/h200/minutes", label="acme/big", totalCostMicroUSD=5_000_000))
+    assert [(each.repo_id, each.estimate) for each in billed.spaces] == [
         ("acme/big", None),
         ("acme/whisper", 0.080004),
     ]
-    assert (found.usd, found.estimate, found.difference) == (5.080004, None, None)
+    assert (billed.usd, billed.estimate, billed.difference) == (5.080004, None, None)
 
 
 def test_storage_does_not_count_as_minutes() -> None:
-    found = usage(item("spaces/storage-small/minutes", totalCostMicroUSD=7))
-    assert (found.spaces, found.other) == ((), 0.000007)
+    billed = usage(item("spaces/storage-small/minutes", totalCostMicroUSD=7))
+    assert (billed.spaces, billed.other) == ((), 0.000007)
 
 
 def test_a_renamed_space_has_its_current_name() -> None:
-    found = usage(item(label="acme/old"), item(entityId="b" * 24, label=None), names={"a" * 24: "acme/new"})
-    assert [each.repo_id for each in found.spaces] == ["acme/new", "b" * 24]
+    billed = usage(item(label="acme/old"), item(entityId="b" * 24, label=None), names={"a" * 24: "acme/new"})
+    assert [each.repo_id for each in billed.spaces] == ["acme/new", "b" * 24]
     only = usage(item(), item(label="acme/x"), wanted=lambda repo_id: repo_id == "acme/x")
     assert [each.repo_id for each in only.spaces] == ["acme/x"]
 
@@ -75,10 +75,10 @@ def test_an_unreadable_answer_raises_a_protocol_error(payload: dict[str, Any]) -
 
 
 def test_a_period_without_spaces_has_no_usage() -> None:
-    found = BilledUsage.from_payload(
+    billed = BilledUsage.from_payload(
         {"usage": {}, "period": {"periodStart": "2026-11-01T00:00:00.000Z"}}, PRICES
     )
-    assert (found.spaces, found.usd, found.estimate, found.period_start) == (
+    assert (billed.spaces, billed.usd, billed.estimate, billed.period_start) == (
         (),
         0,
         0,

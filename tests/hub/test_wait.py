@@ -1,4 +1,4 @@
-"""What each look at a Space means for a wait, and the words with which a wait ends."""
+"""How a wait judges each runtime that it reads, and the texts of its errors."""
 
 from __future__ import annotations
 

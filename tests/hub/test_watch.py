@@ -1,4 +1,4 @@
-"""Many waits share one watch: few requests, and nobody suffers from another wait."""
+"""Many waits share one watch: it sends few requests, and no wait affects another."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GPU = Goal(hardware="t4-small")
 
 
 class Clock:
-    """Virtual time, which passes only while somebody sleeps."""
+    """Virtual time, which passes only during sleeps."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -342,18 +342,18 @@ class TestPace:
     def test_requests_of_other_clients_slow_the_watch_down(self) -> None:
         clock = Clock()
         pace = self.pace(clock)
-        end, left = clock.now + 150, 60
+        end, remaining = clock.now + 150, 60
 
         async def take() -> None:
-            nonlocal left
+            nonlocal remaining
             while clock.now < end:
                 reset = max(int(end - clock.now), 1)
-                pace.budget.learn({"ratelimit": f'"api";r={left};t={reset}'}, 200)
+                pace.budget.learn({"ratelimit": f'"api";r={remaining};t={reset}'}, 200)
                 await pace.turn()
-                left -= 1
+                remaining -= 1
 
         asyncio.run(take())
-        assert 10 < left < 40
+        assert 10 < remaining < 40
 
     def test_a_share_must_be_above_0_and_at_most_1(self) -> None:
         with pytest.raises(ValueError, match="above 0 and at most 1"):

@@ -1,4 +1,4 @@
-"""What notifiers do to a Space when they are called, and what they say; called and awaited alike."""
+"""What notifiers do to a Space and what they log, both when called and when awaited."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def send(request: pytest.FixtureRequest) -> Send:
 
 
 def lease(monkeypatch: pytest.MonkeyPatch, run_id: str, *, abandoned: bool = False, **previous: Any) -> None:
-    """Have a task of a run hold the lease of the Space, as Airflow knows from its Variables."""
+    """Let a task of a run hold the lease of the Space, with the Variable that names the task."""
     holder = hold(SPACE, previous={**SNAPSHOT, **previous}, abandoned=abandoned)
     owner = LeaseOwner("dag", run_id, "snapshot")
     name = f"AIRFLOW_VAR_{variable_name(holder.holder_id).upper()}"
@@ -81,7 +81,7 @@ def lease(monkeypatch: pytest.MonkeyPatch, run_id: str, *, abandoned: bool = Fal
 
 
 class Failed:
-    """The context of the callback of a task that failed."""
+    """The context of the failure callback of a task."""
 
     def __init__(self) -> None:
         self.ti = FakeTaskInstance("batch")
@@ -127,10 +127,10 @@ class TestPause:
         send(PauseSpaceNotifier(SPACE), Failed().context)
         assert space.stage == "PAUSED"
         assert not hub.bill().running
-        said = (
+        message = (
             "Space acme/whisper was RUNNING on t4-small and is PAUSED now, because task 'batch' of DAG 'dag'"
         )
-        assert said in task_log.text
+        assert message in task_log.text
         assert hub.token not in task_log.text
 
     def test_a_paused_space_is_left_alone(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
@@ -208,8 +208,8 @@ class TestTrouble:
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hub.add_space(SPACE, hardware="t4-small")
-        said = json.dumps({"conn_type": "hf_spaces", "host": hub.url})
-        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)
+        value = json.dumps({"conn_type": "hf_spaces", "host": hub.url})
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", value)
         send(PauseSpaceNotifier(SPACE), Failed().context)
         assert "token" in task_log.text
         assert changes(hub) == []

@@ -237,8 +237,8 @@ def test_spaces_that_sleep_late_or_never_are_named(hub: HubEmulator, report: Rep
     hub.add_space("acme/soon", hardware="cpu-upgrade", sleep_time=HOUR * 24)
     hub.add_space("acme/paused", hardware="a100-large", stage="PAUSED")
     hub.add_space("acme/free")
-    found = {each["repo_id"]: each["reasons"] for each in report()["findings"]}
-    assert found == {
+    reasons = {each["repo_id"]: each["reasons"] for each in report()["findings"]}
+    assert reasons == {
         "acme/never": ["never sleeps: it has no sleep time"],
         "acme/hardly": ["sleeps only after 1 day 1 h without a visitor"],
     }

@@ -91,12 +91,12 @@ class TestList:
         hub.add_space("acme/Diffusion", hardware="a10g-small")
         hub.add_space("acme/landing", sdk="static")
         hub.add_space("other/whisper", hardware="t4-small")
-        found = Try().run(ListSpacesOperator(task_id="list", author="acme"))
-        assert found == ["acme/Diffusion", "acme/landing", "acme/whisper"]
-        found = Try().run(
+        repo_ids = Try().run(ListSpacesOperator(task_id="list", author="acme"))
+        assert repo_ids == ["acme/Diffusion", "acme/landing", "acme/whisper"]
+        repo_ids = Try().run(
             ListSpacesOperator(task_id="list", author="acme", billed_only=True, exclude="diff*")
         )
-        assert found == ["acme/whisper"]
+        assert repo_ids == ["acme/whisper"]
         assert Try().run(ListSpacesOperator(task_id="list", author="acme", tags="speech")) == ["acme/whisper"]
         assert {request.path for request in hub.requests} == {"/api/spaces"}
 
@@ -309,8 +309,8 @@ class TestPause:
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         a_fleet(hub, 1)
-        said = json.dumps({"conn_type": "hf_spaces", "host": hub.url})
-        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", said)
+        value = json.dumps({"conn_type": "hf_spaces", "host": hub.url})
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", value)
         with pytest.raises(AirflowFailException, match="without a token"):
             Try().run(pause())
         assert changes(hub) == []
@@ -767,7 +767,7 @@ class TestALeasedSpace:
         assert changes(hub)[sent:] == ["acme/s001/restart"]
         assert [each["repo_id"] for each in kept(variables)] == ["acme/s000"]
         if running:
-            HfSpacesHook().pause("acme/s000")  # as it was when the lease began
+            HfSpacesHook().pause("acme/s000")  # the state in which the lease began
         execute(lease.give_back(), HfSpacesHook().client.send)
         assert outcomes(Try().run(restart(report_from="nightly"))) == {"acme/s000": "restarted"}
         assert kept(variables) == []

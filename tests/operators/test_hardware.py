@@ -764,11 +764,11 @@ def lose_next_answer(monkeypatch: pytest.MonkeyPatch, suffix: str, took_effect: 
     import requests
 
     original = requests.Session.request
-    left = [times]
+    remaining = [times]
 
     def request(self: requests.Session, method: str, url: str, **options: Any) -> Any:
-        if url.endswith(suffix) and method == "POST" and left[0]:
-            left[0] -= 1
+        if url.endswith(suffix) and method == "POST" and remaining[0]:
+            remaining[0] -= 1
             if took_effect:
                 original(self, method, url, **options)
             raise requests.exceptions.ReadTimeout("lost")

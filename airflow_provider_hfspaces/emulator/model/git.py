@@ -71,7 +71,7 @@ class GitRepository:
         return self.commits[moves[-1][1]] if moves else None
 
     def find(self, revision: str, *, branches_at: float | None = None) -> Commit | None:
-        """The commit that a branch name or a commit id stands for; ``None`` if there is none.
+        """The commit that a branch name or a commit id stands for; ``None`` if neither exists.
 
         :param branches_at: resolve branch names at this emulated time instead of now.
         """

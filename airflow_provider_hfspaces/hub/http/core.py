@@ -159,7 +159,7 @@ class ClientCore:
     def request(self, call: Call[Any]) -> Request:
         """The request for a call.
 
-        :raises HubAuthError: for a call that needs a token if there is none.
+        :raises HubAuthError: for a call that needs a token if the client has no token.
         """
         if call.needs_token and not self.token:
             raise missing_token(call)

@@ -47,7 +47,7 @@ class Target:
 
     @property
     def outcome(self) -> str | None:
-        """The outcome in the report; ``None`` as long as there is none."""
+        """The outcome in the report; ``None`` until it is known."""
         outcome: str | None = self.entry.get("outcome")
         return outcome
 
