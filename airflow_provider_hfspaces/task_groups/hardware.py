@@ -29,6 +29,17 @@ __all__ = ["SpaceHardwareTaskGroup"]
 _HIGHEST_PRIORITY = 2**31 - 1
 """The highest priority that Airflow's database stores."""
 
+_BALANCE: dict[str, Any] = {
+    # Airflow adds to a task's priority those of all tasks that follow it, or precede it. The priorities of
+    # restore and done together are those of two usual tasks. Otherwise the tasks before restore would have
+    # its priority too, in sums that the database does not store.
+    "priority_weight": 2 - _HIGHEST_PRIORITY,
+    "weight_rule": "absolute",
+    # An empty task without callbacks needs no worker, and so does not wait for one.
+    "on_execute_callback": None,
+    "on_success_callback": None,
+}
+
 
 class SpaceHardwareTaskGroup(TaskGroup):
     """Move a Space to other hardware for the tasks in this group, and restore it whatever happens to them.
@@ -241,8 +252,8 @@ class SpaceHardwareTaskGroup(TaskGroup):
             **self._space,
             **self._restore,
         )
-        self.outcome = empty_operator()(task_id="outcome", **rule)
-        self.done = empty_operator()(task_id="done", trigger_rule="none_failed")
+        self.outcome = empty_operator()(task_id="outcome", weight_rule="absolute", **rule)
+        self.done = empty_operator()(task_id="done", trigger_rule="none_failed", **_BALANCE)
         return self
 
     def __exit__(

@@ -66,7 +66,7 @@ with (
     first = work.override(task_id="first")()
     with SpaceHardwareTaskGroup("inner", "acme/whisper", "t4-small", **QUICK) as inner:
         work.override(task_id="second")()
-    first >> inner >> work.override(task_id="third")()
+    first >> inner >> work.override(task_id="third", weight_rule="upstream")()
 
 with DAG("lease_mapped", **COMMON) as mapped:
 
