@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub import branches
+from airflow_provider_hfspaces.hub.errors import HubConflict
 from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
 from airflow_provider_hfspaces.hub.lease.store import lease_branch
 from airflow_provider_hfspaces.state import leases, old_leases
@@ -55,6 +57,7 @@ def hold(
     *,
     previous: dict[str, Any] | None = None,
     requested: tuple[str, ...] = ("t4-small",),
+    sleep_time: int | None = None,
     hours_left: float = 24,
     abandoned: bool = False,
     holder_id: str = "ab" * 16,
@@ -74,6 +77,7 @@ def hold(
         until=now + timedelta(hours=hours_left),
         previous=previous or previous_state(repo_id),
         requested=requested,
+        sleep_time=sleep_time,
         abandoned=abandoned,
     )
     changed = LeaseRecord(repo_id, holder.fence, (*record.holders, holder))
@@ -85,7 +89,8 @@ def write_lease(text: str, repo_id: str = SPACE) -> None:
     """Write a text, valid or not, to the file with the lease of a Space."""
     client = HfSpacesHook().client
     branch = lease_branch(repo_id)
-    client.send(branches.create_branch(branch))
+    with suppress(HubConflict):  # the branch exists
+        client.send(branches.create_branch(branch))
     head = client.send(branches.get_head(branch))
     client.send(branches.commit_file(branch, "lease.json", text, parent=head, summary="Write"))
 

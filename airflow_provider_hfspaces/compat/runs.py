@@ -1,18 +1,27 @@
 """What Airflow knows about other runs: whether they have ended, and in which states their tasks are.
 
 Each function blocks while Airflow answers, works in tasks and triggers, and raises Airflow's own exception
-if Airflow does not answer.
+if Airflow does not answer, or :class:`NotAnswered` where Airflow leaves the question without an answer.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
 
-__all__ = ["FINAL_STATES", "is_dag_paused", "is_run_over", "is_run_working", "task_states"]
+__all__ = [
+    "FINAL_STATES",
+    "NotAnswered",
+    "has_answer",
+    "is_dag_paused",
+    "is_run_over",
+    "is_run_working",
+    "task_states",
+]
 
 FINAL_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 """States in which a task instance stays until somebody clears it."""
@@ -20,6 +29,27 @@ FINAL_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "re
 _WORKING_STATES = frozenset({"running", "queued", "restarting"})
 
 _FINAL_RUN_STATES = frozenset({"success", "failed"})
+
+
+class NotAnswered(Exception):
+    """Airflow does not answer this question in this process, and asking would wait without an end."""
+
+
+def has_answer(answer: Mapping[str, Any]) -> bool:
+    """Whether Airflow answers a question in this process, such as the DAG processor, which runs callbacks.
+
+    :param answer: an answer as the supervisor sends it. A supervisor that cannot answer does not know this
+        type of message either.
+    """
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    decoder = getattr(getattr(runner, "SUPERVISOR_COMMS", None), "body_decoder", None)
+    if decoder is None:
+        return True
+    try:
+        decoder.validate_python(answer)
+    except ValueError:
+        return False
+    return True
 
 
 def is_run_over(dag_id: str, run_id: str) -> bool:
@@ -36,6 +66,7 @@ def is_run_over(dag_id: str, run_id: str) -> bool:
             rows = session.query(model.state).filter(model.dag_id == dag_id, model.run_id == run_id)
             state = rows.scalar()
         return state is None or _text(state) in _FINAL_RUN_STATES
+    _require_answer({"type": "DagRunStateResult", "state": "running"})
     try:
         state = _runner().get_dagrun_state(dag_id, run_id)
     except Exception as error:
@@ -62,6 +93,7 @@ def task_states(dag_id: str, run_id: str, task_ids: Iterable[str], map_index: in
                 model.map_index == map_index,
             )
             return {task_id: _text(state) for task_id, state in rows}
+    _require_answer({"type": "TaskStatesResult", "task_states": {}})
     states = _runner().get_task_states(
         dag_id=dag_id,
         task_ids=wanted,
@@ -108,6 +140,11 @@ def is_dag_paused(dag_id: str) -> bool | None:
         return bool(get_dag(dag_id).is_paused)
     except Exception as error:
         return True if _is_not_found(error) else None
+
+
+def _require_answer(answer: Mapping[str, Any]) -> None:
+    if not has_answer(answer):
+        raise NotAnswered(f"Airflow sends no {answer['type']} to this process.")
 
 
 def _runner() -> Any:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from importlib import import_module
 from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowNotFoundException
-from airflow_provider_hfspaces.compat.runs import FINAL_STATES
+from airflow_provider_hfspaces.compat.runs import FINAL_STATES, has_answer
 
 _log = logging.getLogger(__name__)
 
@@ -142,16 +141,7 @@ def callback_may_read_xcoms(context: Mapping[str, Any], *, in_triggerer: bool) -
         return True
     if "deadline" in context and "ti" not in context:
         return False
-    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
-    decoder = getattr(getattr(runner, "SUPERVISOR_COMMS", None), "body_decoder", None)
-    if decoder is None:
-        return True
-    try:
-        # A supervisor that cannot answer does not know this type of message either.
-        decoder.validate_python({"type": "XComResult", "key": "key", "value": None})
-    except ValueError:
-        return False
-    return True
+    return has_answer({"type": "XComResult", "key": "key", "value": None})
 
 
 def callback_xcom(

@@ -119,17 +119,14 @@ def _read_lease(context: Mapping[str, Any], repo_id: str, hook: HfSpacesHook, ti
         record, _ = execute(store.read(), client.send)
     standings: dict[str, Standing] = {}
     source = "the lease of this run"
+    # A holder that Airflow does not name may be any run: its Space is left alone until the lease expires.
     for holder in record.holders:
         owner = owners.owner(holder)
         if owner is not None and (owner.dag_id, owner.run_id) == run_of(context):
             standings[holder.holder_id] = Standing.OWN
             continue
         standings[holder.holder_id] = standing = owners.judge(holder)
-        if owners.is_unanswered:
-            # Airflow does not answer this callback: the lease may be the one of its own run.
-            standings[holder.holder_id] = Standing.OWN
-            source = "the lease of the Space"
-        elif is_free(holder, standing, datetime.now(timezone.utc)):
+        if is_free(holder, standing, datetime.now(timezone.utc)):
             source = "the lease of a run that is over"
 
     def judge(holder: LeaseHolder) -> Standing:

@@ -107,12 +107,12 @@ class Owners:
     """What this Airflow knows about the holders of leases.
 
     :param me: the task that holds or wants the lease; ``None`` for other tasks, such as a fleet operator's.
-    :ivar is_unanswered: whether Airflow has failed to answer, as some callbacks may not ask it.
+    :ivar unanswered: ids of the holders that Airflow did not name when it was asked.
     """
 
     def __init__(self, me: LeaseOwner | None = None) -> None:
         self.me = me
-        self.is_unanswered = False
+        self.unanswered: set[str] = set()
         self._known: dict[str, LeaseOwner] = {}
 
     def owner(self, holder: LeaseHolder) -> LeaseOwner | None:
@@ -121,8 +121,9 @@ class Owners:
             try:
                 owner = LeaseOwner.from_dict(get_variable(variable_name(holder.holder_id)))
             except Exception as error:
-                log.warning("Airflow does not say who holder %s is: %s", holder.holder_id, error)
-                self.is_unanswered = True
+                if holder.holder_id not in self.unanswered:
+                    log.warning("Airflow does not say who holder %s is: %s", holder.holder_id, error)
+                self.unanswered.add(holder.holder_id)
                 return None
             if owner is None:
                 return None
@@ -176,6 +177,8 @@ def describe_holder(holder: LeaseHolder, owners: Owners, *, in_task: bool = Fals
     """
     owner = owners.owner(holder)
     who = str(owner) if owner else f"another Airflow or script (holder {holder.holder_id})"
+    if holder.holder_id in owners.unanswered:
+        who = f"a run that Airflow does not name here (holder {holder.holder_id})"
     since = f"{holder.since:%Y-%m-%d %H:%M} UTC"
     if owner is None:
         return f"{who} since {since}, until {holder.until:%Y-%m-%d %H:%M} UTC at the latest"

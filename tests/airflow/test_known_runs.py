@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
-from airflow_provider_hfspaces.compat.runs import is_run_over
+from airflow_provider_hfspaces.compat.runs import NotAnswered, is_run_over
 
 pytestmark = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 asks its database")
 
@@ -48,3 +48,27 @@ def test_a_404_of_a_proxy_says_nothing_about_the_run(monkeypatch: pytest.MonkeyP
 def test_a_run_is_over_when_it_has_ended(monkeypatch: pytest.MonkeyPatch, state: str, over: bool) -> None:
     answer_with(monkeypatch, state)
     assert is_run_over("dag", "run") is over
+
+
+def test_the_dag_processor_is_not_asked_whether_a_run_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs the callbacks of DAGs, does not know the question, and would let them wait without an end."""
+    from airflow.dag_processing.processor import ToDagProcessor
+    from airflow.sdk.execution_time import task_runner
+    from pydantic import TypeAdapter
+
+    comms = SimpleNamespace(body_decoder=TypeAdapter(ToDagProcessor))
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+    answer_with(monkeypatch, AssertionError("the DAG processor was asked"))
+    with pytest.raises(NotAnswered, match="DagRunStateResult"):
+        is_run_over("dag", "run")
+
+
+def test_a_triggerer_is_asked_whether_a_run_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.jobs.triggerer_job_runner import ToTriggerRunner
+    from airflow.sdk.execution_time import task_runner
+    from pydantic import TypeAdapter
+
+    comms = SimpleNamespace(body_decoder=TypeAdapter(ToTriggerRunner))
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+    answer_with(monkeypatch, "success")
+    assert is_run_over("dag", "run")

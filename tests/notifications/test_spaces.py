@@ -19,6 +19,7 @@ from airflow_provider_hfspaces.notifications.spaces import (
     SpaceNotifier,
 )
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator, SnapshotSpaceOperator
+from airflow_provider_hfspaces.state import leases
 from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
 from tests.airflow_tools import FakeTaskInstance, connection
 from tests.conftest import TaskLog
@@ -377,6 +378,38 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         lease(monkeypatch, "yesterday", abandoned=True)
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        assert space.requested_hardware == "cpu-upgrade"
+
+    def test_restores_the_state_in_the_lease_of_a_run_that_is_over(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        lease(monkeypatch, "yesterday")
+        monkeypatch.setattr(leases, "is_run_over", lambda dag_id, run_id: run_id == "yesterday")
+        send(RestoreHardwareNotifier(SPACE), Failed().context)
+        assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
+        assert "according to the lease of a run that is over" in task_log.text
+
+    def test_a_lease_of_a_run_that_airflow_does_not_name_is_left_alone(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(name: str) -> Any:
+            raise RuntimeError("This process reads no Variables")
+
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hold(SPACE, previous=SNAPSHOT)
+        monkeypatch.setattr(leases, "get_variable", refuse)
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        assert space.requested_hardware == "t4-small"
+        assert not {name for name, _ in changes(hub)} & {"hardware", "sleeptime", "pause"}
+        assert "leased by a run that Airflow does not name here" in task_log.text
+
+    def test_an_expired_lease_of_a_run_that_airflow_does_not_name_is_ignored(
+        self, hub: HubEmulator, send: Send
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        hold(SPACE, previous=SNAPSHOT, hours_left=-1)
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
         assert space.requested_hardware == "cpu-upgrade"
 
