@@ -7,10 +7,12 @@ import re
 from typing import Any
 
 import pytest
+import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub import branches
+from airflow_provider_hfspaces.hub.lease.record import LeaseRecord
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
@@ -134,9 +136,10 @@ def test_a_wait_says_again_who_has_the_lease_for_how_long_and_that_its_dag_is_pa
     assert len(reports) >= 2
 
 
+@pytest.mark.parametrize("state", ["failed", "success", "skipped", "removed"])
 @pytest.mark.parametrize("run_id", ["other", "run"])
 def test_a_lease_whose_restore_has_ended_is_free_also_in_the_same_run(
-    hub: HubEmulator, airflow: AirflowWithoutServer, run_id: str
+    hub: HubEmulator, airflow: AirflowWithoutServer, run_id: str, state: str
 ) -> None:
     space = hub.add_space(SPACE, hardware="t4-small")
     airflow.remember(hold(), LeaseOwner("dag", run_id, "old.snapshot", -1, ("old.restore",)))
@@ -145,7 +148,8 @@ def test_a_lease_whose_restore_has_ended_is_free_also_in_the_same_run(
     airflow.restored = {"old.restore": "up_for_retry"}
     with pytest.raises(Exception, match="still leased"):
         Window().run("snapshot")
-    airflow.restored = {"old.restore": "failed"}
+    # Airflow marks the tasks of a group that was renamed in the DAG file as removed, also during the run.
+    airflow.restored = {"old.restore": state}
     Window().run("snapshot", "upgrade", "restore")
     assert space.requested_hardware == "cpu-basic"
 
@@ -203,6 +207,42 @@ def test_a_restore_without_a_lease_leaves_the_space_to_the_run_that_has_it(
     window.run("restore")
     assert space.requested_hardware == "t4-small"
     assert "is leased by task gpu.snapshot of run other of DAG other_dag" in task_log.text
+
+
+@pytest.mark.parametrize("is_leased", [True, False])
+def test_a_restore_that_was_overtaken_requests_the_hardware_of_the_other_run_again_and_says_so(
+    hub: HubEmulator,
+    airflow: AirflowWithoutServer,
+    task_log: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    is_leased: bool,
+) -> None:
+    space = hub.add_space(SPACE)
+    window = Window()
+    if is_leased:
+        window.run("snapshot", "upgrade")
+    else:
+        HfSpacesHook().request_hardware(SPACE, "t4-small")
+        window.tasks.ti.xcoms["snapshot", "previous"] = previous_state()
+    send, overtaken = requests.Session.send, []
+
+    def send_late(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> Any:
+        """Send like a worker that froze after its look at the lease, just before the request."""
+        if request.method == "POST" and str(request.url).endswith("/hardware") and not overtaken:
+            overtaken.append(request.body)
+            if is_leased:
+                write_lease(LeaseRecord(SPACE, 7).to_text())
+            airflow.remember(hold(requested=("cpu-upgrade", "a10g-small"), sleep_time=900), OTHER)
+            HfSpacesHook().request_hardware(SPACE, "a10g-small", sleep_time=900)
+        return send(session, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", send_late)
+    window.run("restore")
+    assert "cpu-basic" in str(overtaken)
+    assert (space.requested_hardware, space.sleep_time) == ("a10g-small", 900)
+    assert [each.holder_id for each in holders()] == ["ab" * 16]
+    assert "leased by task gpu.snapshot of run other of DAG other_dag since" in task_log.text
+    assert "which took a10g-small away. It is requested again." in task_log.text
 
 
 def test_a_restore_takes_over_an_abandoned_lease(hub: HubEmulator, task_log: Any) -> None:
