@@ -6,7 +6,7 @@ names: with its full id, or without the prefix of the task group that both are i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.state.retry_store import retry_store
@@ -22,6 +22,7 @@ __all__ = [
     "RESTORED",
     "first_snapshot",
     "map_indexes",
+    "may_hold_lease",
     "pull",
     "recorded_snapshot",
     "recording_task_ids",
@@ -95,6 +96,22 @@ def pull(context: Context, task_id: str, key: str = PREVIOUS) -> Any:
         if value is not None:
             return value
     return None
+
+
+def may_hold_lease(dag: Any, task_id: str) -> bool:
+    """Whether a task may have taken a lease, as far as the DAG tells.
+
+    Airflow 3 logs an error for an XCom that does not exist, so that nobody should pull one without need.
+    """
+    for task in getattr(dag, "tasks", None) or ():
+        if str(task.task_id) != task_id:
+            continue
+        mapped = getattr(getattr(task, "expand_input", None), "value", None)
+        if mapped is not None and (not isinstance(mapped, Mapping) or "lease" in mapped):
+            return True
+        arguments = getattr(task, "partial_kwargs", None) or {}
+        return bool(getattr(task, "lease", arguments.get("lease")))
+    return True
 
 
 def recorded_snapshot(context: Context) -> SpaceSnapshot | None:

@@ -75,3 +75,13 @@ def test_a_task_that_fails_before_it_knows_its_space_logs_nothing_about_links(
     assert run(dag_file("failed_start").dag)["pause"] == "failed"
     assert "Connection 'nowhere' does not exist" in task_log.text
     assert "XCom not found" not in task_log.text
+
+
+@pytest.mark.parametrize("window", ["skipped_work", "mapped_windows"])
+def test_a_window_without_a_lease_looks_for_no_xcom_that_does_not_exist(
+    hub: HubEmulator, task_log: TaskLog, window: str
+) -> None:
+    for space in ("acme/whisper", "acme/a", "acme/b"):
+        hub.add_space(space)
+    assert run(dag_file(window).dag)["dag"] == "success"
+    assert "XCom not found" not in task_log.text

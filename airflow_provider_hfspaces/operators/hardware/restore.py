@@ -18,6 +18,7 @@ from airflow_provider_hfspaces.state.records import (
     REQUESTED,
     RESTORED,
     map_indexes,
+    may_hold_lease,
     pull,
     requesting_task_ids,
     task_ids_named,
@@ -300,6 +301,8 @@ class RestoreHardwareOperator(WaitingOperator):
         """The task that recorded the state to restore, and what it pushed about its lease."""
         task_ids = self._source_ids(context)
         for task_id in task_ids:
+            if not may_hold_lease(context.get("dag"), task_id):
+                continue
             # repo_id may be a template that renders to another Space than the leased one.
             if isinstance(taken := pull(context, task_id, LEASE), dict):
                 return task_id, taken
