@@ -21,6 +21,7 @@ from airflow_provider_hfspaces.hub.hardware import (
 )
 from airflow_provider_hfspaces.hub.masking import mask_tokens
 from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, SpaceStage
+from airflow_provider_hfspaces.hub.text import printable
 
 __all__ = [
     "FREE_HARDWARE",
@@ -192,7 +193,7 @@ class SpaceRuntime:
         if not isinstance(hardware, Mapping):
             raise TypeError("hardware as an object")
         return cls(
-            stage=stage,
+            stage=printable(stage),
             hardware=_flavor(hardware.get("current")),
             requested_hardware=_flavor(hardware.get("requested")),
             sleep_time=_sleep_time(payload.get("gcTimeout")),
@@ -270,7 +271,7 @@ def _sleep_time(value: Any) -> int | None:
 def _flavor(value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise TypeError("hardware as text")
-    return value
+    return None if value is None else printable(value)
 
 
 def _text(value: Any) -> str | None:
@@ -278,8 +279,8 @@ def _text(value: Any) -> str | None:
 
 
 def _words(value: Any) -> str | None:
-    """Text that the Space's app has written, without any token that the app has printed."""
-    return mask_tokens(value) if isinstance(value, str) else None
+    """Text that the Space's app has written, on one line and without any token that the app has printed."""
+    return mask_tokens(printable(mask_tokens(value))) if isinstance(value, str) else None
 
 
 def _is_count(value: Any) -> bool:
@@ -323,7 +324,7 @@ class SpaceInfo:
     def from_payload(cls, payload: Mapping[str, Any]) -> SpaceInfo:
         tags = payload.get("tags")
         return cls(
-            id=str(payload["id"]),
+            id=printable(str(payload["id"])),
             author=_text(payload.get("author")),
             sdk=_text(payload.get("sdk")),
             private=payload.get("private"),

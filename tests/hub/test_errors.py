@@ -14,7 +14,8 @@ from airflow_provider_hfspaces.hub.error_responses import error_from_response, p
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.masking import written_forms
-from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
+from airflow_provider_hfspaces.hub.steps import describe
 from tests.stub import CUT, RUNTIME, Say, StubHub
 
 SPACE = "acme/whisper"
@@ -281,6 +282,18 @@ def test_tokens_of_others_are_masked_in_runtimes_and_logs(text: str, masked: str
     with StubHub(stream, failed) as stub, HubClient(TOKEN, stub.url) as client:
         assert list(client.lines(calls.get_logs(SPACE))) == [masked]
         assert client.send(calls.get_runtime(SPACE)).error_message == masked
+
+
+def test_nothing_in_a_runtime_breaks_a_line_of_the_log_or_moves_its_cursor() -> None:
+    forged = "x\n\x1b[31m2026-01-01 INFO forged\u202e"
+    runtime = SpaceRuntime.from_payload(
+        {"stage": forged, "hardware": {"current": forged, "requested": forged}, "errorMessage": forged}
+    )
+    assert describe(runtime).isprintable()
+    listed = SpaceInfo.from_payload({"id": forged, "runtime": {"stage": forged}})
+    assert listed.id.isprintable()
+    assert listed.runtime is not None
+    assert listed.runtime.stage.isprintable()
 
 
 def test_every_error_survives_json() -> None:
