@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".airflow" / "screenshots"
 DAG = "gpu_batch_window"
 SPEED = 20
-WIDE, TALL = {"width": 1280, "height": 800}, {"width": 1280, "height": 1120}
+WIDE, TALL = {"width": 1280, "height": 800}, {"width": 1280, "height": 1080}
 LOG = {"width": 1560, "height": 620}
 NARROW = {"width": 390, "height": 844}
 MOST_BYTES = 190_000
@@ -174,6 +174,8 @@ def take(chromium: Any, airflow: Any, out: Path, only: str) -> None:
         page.get_by_role("button", name="Edit").first.click()
         page.get_by_text("Extra Fields", exact=True).click()
         page.get_by_text("Owner of Spaces").wait_for(timeout=30_000)
+        # The note about the test covers the form for some seconds.
+        page.get_by_text("Test Connection Successful").wait_for(state="hidden", timeout=30_000)
 
     def log(page: Any) -> None:
         page.goto(task_url(airflow, "upgrade"))

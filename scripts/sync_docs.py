@@ -184,11 +184,11 @@ def described(path: str, page: Path) -> str:
     cls = getattr(import_module(module), name)
     link = link_to(Path(inspect.getsourcefile(cls) or ""), page)
     rows = [
-        f"| `{parameter}` | {default} | {'yes' if templated else ''} | {meaning} |"
+        f"| `{parameter}` | {meaning} | {default} | {'yes' if templated else ''} |"
         for parameter, default, templated, meaning in parameters(cls)
         if parameter not in ALWAYS
     ]
-    table = ["| parameter | default | templated | meaning |", "|---|---|---|---|", *rows] if rows else []
+    table = ["| parameter | meaning | default | templated |", "|---|---|---|---|", *rows] if rows else []
     return "\n".join([f"Import from `{module}`; [source]({link}).", "", *table, "", "<!-- end -->", ""])
 
 

@@ -23,6 +23,9 @@ NAVIGATION = {
 }
 """The pages below each heading of the navigation, in order."""
 
+INHERITED = {"HfSpacesHook": "BaseHook, LoggingMixin"}
+"""Classes shown with the members that they inherit, up to the bases with these names."""
+
 REPOSITORY_PAGES = {"changelog": "CHANGELOG.md", "contributing": "CONTRIBUTING.md"}
 """Pages of the site whose text is a file at the top of the repository."""
 
@@ -81,12 +84,14 @@ def documented(module: str, modules: list[str]) -> Iterator[str]:
             elsewhere.append(f":py:obj:`~{home}.{name}`")
         elif isinstance(value, type):
             yield f"\n.. autoclass:: {module}.{name}\n   :members:\n"
+            if name in INHERITED:
+                yield f"   :inherited-members: {INHERITED[name]}\n"
         elif callable(value):
             yield f"\n.. autofunction:: {module}.{name}\n"
         else:
             yield f"\n.. autodata:: {module}.{name}\n   :no-value:\n"
     if elsewhere:
-        yield "\nAlso to be imported from here: " + ", ".join(elsewhere) + ".\n"
+        yield "\nNames to import from this module: " + ", ".join(elsewhere) + ".\n"
 
 
 def home_of(name: str, value: Any, module: str, modules: list[str]) -> str:
