@@ -171,22 +171,22 @@ class LeaseStore:
     def _denied(self, error: HubError) -> LeaseDenied:
         return self._unwritable(
             error,
-            f"the token may not write the lease to the {self.branch} (the Hub answered {error.status}). Use "
-            f"a token with write access to that repository, keep the leases in another repository, or work "
-            f"without a lease.",
+            f"Space {self.repo_id}: the token may not write the lease to the {self.branch} (the Hub answered "
+            f"{error.status}). Use a token with write access to that repository, keep the leases in another "
+            f"repository, or work without a lease.",
         )
 
     def _missing(self, error: HubError) -> LeaseDenied:
         return self._unwritable(
             error,
-            f"its lease cannot be written to the {self.branch}, because the Hub does not find that "
-            f"repository: it does not exist, or the token may not see it. Create it, give the token write "
-            f"access to it, or keep the leases in another repository.",
+            f"Space {self.repo_id}: its lease cannot be written to the {self.branch}, because the Hub does "
+            f"not find that repository: it does not exist, or the token may not see it. Create it, give the "
+            f"token write access to it, or keep the leases in another repository.",
         )
 
     def _unwritable(self, error: HubError, problem: str) -> LeaseDenied:
         return LeaseDenied(
-            f"Space {self.repo_id}: {problem}",
+            problem,
             repo_id=self.repo_id,
             method=error.method,
             path=error.path,
