@@ -83,16 +83,22 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         return reasons
 
     def _leases(self, repo_ids: list[str]) -> dict[str, LeaseRecord | Exception]:
-        """The lease of each Space: one request for a Space that was never leased."""
+        """The lease of each Space.
+
+        One request for a Space that was never leased, or for all of them if one repository keeps the leases.
+        """
         from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client
         from airflow_provider_hfspaces.hub.http.sequence import execute
         from airflow_provider_hfspaces.hub.lease.record import LeaseRecord
-        from airflow_provider_hfspaces.state.leases import lease_store
+        from airflow_provider_hfspaces.operators.fleet.leases import FleetLeases
 
+        leases = FleetLeases(self.hook)
+        if repo_ids:
+            leases.list(repo_ids[0])
         sender = queue_client(self.hook.client, self.killed, _MAX_PARALLEL)
 
         def read(repo_id: str) -> LeaseRecord:
-            record, _ = execute(lease_store(self.hook, repo_id).read(), sender.send)
+            record, _ = execute(leases.store(repo_id).read(), sender.send)
             return record
 
         try:

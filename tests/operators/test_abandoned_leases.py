@@ -14,7 +14,7 @@ from airflow_provider_hfspaces.operators.fleet import (
 from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
 from airflow_provider_hfspaces.state import leases
 from airflow_provider_hfspaces.state.leases import LeaseOwner
-from tests.airflow_tools import Try
+from tests.airflow_tools import Try, connection
 from tests.lease_tools import SPACE, AirflowWithoutServer, hold, holders
 from tests.test_leases import Window
 
@@ -94,6 +94,55 @@ def test_fleet_operators_leave_leased_spaces_alone_and_say_so(
     assert entry["reason"].startswith("leased by task gpu.snapshot of run other of DAG other_dag")
     assert (space.stage, space.sleep_time) == ("RUNNING", None)
     assert (free.stage, free.sleep_time) != ("RUNNING", None)
+
+
+def test_a_fleet_operator_sends_one_request_for_the_lease_of_a_space_that_was_never_leased(
+    hub: HubEmulator,
+) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    Try().run(PauseSpacesOperator(task_id="fleet", author="acme"))
+    assert [each.path for each in hub.requests if "airflow-lease" in each.path] == [
+        "/api/spaces/acme/whisper/revision/airflow-lease"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["pause", "janitor", "dry run"])
+def test_one_request_answers_for_all_spaces_if_one_repository_keeps_the_leases(
+    hub: HubEmulator, airflow: AirflowWithoutServer, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    hub.add_repository("acme/airflow-leases", "dataset")
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, lease_repo="datasets/acme/airflow-leases")
+    )
+    spaces = [hub.add_space(f"acme/s{number}", hardware="t4-small") for number in range(20)]
+    airflow.remember(hold("acme/s7", abandoned=kind == "janitor"), OTHER)
+    before = len(hub.requests)
+    if kind == "janitor":
+        (entry,) = janitor(dry_run=True)
+        leased = entry["repo_id"]
+    else:
+        report = Try().run(PauseSpacesOperator(task_id="fleet", author="acme", dry_run=kind == "dry run"))
+        (leased,) = [each["repo_id"] for each in report["spaces"] if each["outcome"] == "left alone"]
+    assert leased == "acme/s7"
+    looks = [each.path for each in hub.requests[before:] if "airflow-leases" in each.path]
+    assert looks[0] == "/api/datasets/acme/airflow-leases/refs"
+    assert [path.split("/resolve/")[0] for path in looks[1:]] == ["/datasets/acme/airflow-leases"]
+    paused = [space.repo_id for space in spaces if space.stage == "PAUSED"]
+    assert len(paused) == (19 if kind == "pause" else 0)
+
+
+def test_a_fleet_operator_asks_each_space_about_its_lease_if_the_leases_cannot_be_listed(
+    hub: HubEmulator, airflow: AirflowWithoutServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add_repository("acme/airflow-leases", "dataset")
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, lease_repo="datasets/acme/airflow-leases")
+    )
+    leased, free = (hub.add_space(name, hardware="t4-small") for name in ("acme/leased", "acme/free"))
+    airflow.remember(hold("acme/leased"), OTHER)
+    hub.faults.add(kind="status", status=403, path="/refs")
+    Try().run(PauseSpacesOperator(task_id="fleet", author="acme"))
+    assert (leased.stage, free.stage) == ("RUNNING", "PAUSED")
 
 
 def test_a_fleet_operator_changes_a_space_whose_lease_is_over(

@@ -15,7 +15,7 @@ from airflow_provider_hfspaces.hub.errors import HubError, HubPermissionError
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.hub.lease.record import InvalidLease, LeaseRecord
 
-__all__ = ["BRANCH", "LeaseDenied", "LeaseStore", "StaleLease", "lease_branch"]
+__all__ = ["BRANCH", "LeaseDenied", "LeaseStore", "ListedLease", "StaleLease", "lease_branch"]
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,14 @@ class LeaseStore:
             if error.status != _NOT_FOUND:
                 raise
             return LeaseRecord(self.repo_id), None
+        return (yield from self.read_at(head))
+
+    def read_at(self, head: str) -> Steps[tuple[LeaseRecord, str | None]]:
+        """The record at a commit of the branch that the caller knows already: one request at most.
+
+        :raises InvalidLease: if the file is not a lease record.
+        :raises HubError: if the Hub does not say.
+        """
         if head != self._version or self._record is None:
             self._record = yield from self._record_at(head)
             self._version = head
@@ -194,3 +202,20 @@ class LeaseStore:
             request_id=error.request_id,
             hub_message=error.hub_message,
         )
+
+
+class ListedLease(LeaseStore):
+    """A lease whose branch was listed together with those of many Spaces, and is not asked about again.
+
+    :param head: the commit of the branch; ``None`` if there is no branch, so that nobody ever had the lease.
+    """
+
+    def __init__(self, repo_id: str, branch: Branch, head: str | None) -> None:
+        super().__init__(repo_id, branch)
+        self._head = head
+
+    def read(self) -> Steps[tuple[LeaseRecord, str | None]]:
+        """The record when the branches were listed; no request for a Space that was never leased."""
+        if self._head is None:
+            return LeaseRecord(self.repo_id), None
+        return (yield from self.read_at(self._head))

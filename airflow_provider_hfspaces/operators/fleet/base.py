@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
     from airflow_provider_hfspaces.hub.http.client import HubClient
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
+    from airflow_provider_hfspaces.operators.fleet.leases import FleetLeases
     from airflow_provider_hfspaces.state.ledger import Journal
 
 __all__ = ["FAILED", "LEFT_ALONE", "FleetIncomplete", "FleetOperator", "Target"]
@@ -256,7 +258,8 @@ class FleetOperator(SelectingOperator):
         from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client
         from airflow_provider_hfspaces.operators.fleet.report import now
 
-        quota = Quota(self.hook.client.budget, per_item=2 if self.respect_leases else 1)
+        looks = 1 if self.respect_leases and not self._leases.is_shared else 0
+        quota = Quota(self.hook.client.budget, per_item=1 + looks)
         progress = Progress(self.verb, len(todo), self.log.info, waits=quota.seconds_for)
         sender = queue_client(self.hook.client, self.killed, self.max_parallel)
 
@@ -267,6 +270,8 @@ class FleetOperator(SelectingOperator):
                 remaining = self._judge(self.read_runtimes(remaining), journal, prices)
                 for _ in range(len(batch) - len(remaining)):
                     progress.count()
+            if remaining and self.respect_leases:
+                self._leases.list(remaining[0].repo_id)
             journal.write({target.repo_id: target.details for target in remaining})
             self.before_requests(remaining)
             return remaining
@@ -300,10 +305,9 @@ class FleetOperator(SelectingOperator):
         """Change one Space; False if it was changed already before any request was sent."""
         from airflow_provider_hfspaces.hub import calls
         from airflow_provider_hfspaces.hub.errors import HubBadRequest, HubError, HubRateLimited
-        from airflow_provider_hfspaces.operators.fleet.leases import check_lease
 
         if self.respect_leases and not target.unsure:
-            check_lease(self.hook, sender, target.repo_id)
+            self._leases.check(sender, target.repo_id)
         if target.unsure and self.is_done(target, sender.send(calls.get_runtime(target.repo_id))):
             return True
         try:
@@ -322,24 +326,15 @@ class FleetOperator(SelectingOperator):
 
     def find_leased(self, targets: Sequence[Target]) -> None:
         """Mark the Spaces that a run has leased, and give that as the reason to leave them alone."""
-        from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client
-        from airflow_provider_hfspaces.operators.fleet.leases import check_lease
+        if self.respect_leases:
+            for result in self._leases.check_all(targets, self.killed, self.max_parallel):
+                self._fail(result.item, result.error or LookupError())
 
-        if not self.respect_leases:
-            return
-        sender = queue_client(self.hook.client, self.killed, self.max_parallel)
-        try:
-            for result in in_parallel(
-                targets,
-                lambda target: check_lease(self.hook, sender, target.repo_id),
-                quota=Quota(self.hook.client.budget),
-                parallel=self.max_parallel,
-                stop=self.killed,
-            ):
-                if result.error is not None:
-                    self._fail(result.item, result.error)
-        finally:
-            sender.close()
+    @cached_property
+    def _leases(self) -> FleetLeases:
+        from airflow_provider_hfspaces.operators.fleet.leases import FleetLeases
+
+        return FleetLeases(self.hook)
 
     def _fail(self, target: Target, error: Exception) -> None:
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
