@@ -35,6 +35,14 @@ __all__ = [
 BACKSTOP_SECONDS = 600.0
 """Time between a trigger's own deadline and the deferral's timeout, at which Airflow gives the trigger up."""
 
+_ARGUMENT_NAMES = {
+    "changes_nothing": "dry_run",
+    "pause_after": "pause",
+    "wait_until_back": "wait",
+    "wait_until_running": "wait",
+}
+"""The arguments that are kept in attributes of other names."""
+
 
 class HubTask:
     """Base of every operator and sensor of this package: the connection's hook, and a way to end a wait."""
@@ -55,9 +63,10 @@ class HubTask:
             *self.template_fields,  # type: ignore[attr-defined]
             *getattr(self, "secret_fields", ()),
         }:
+            argument = f"{_ARGUMENT_NAMES.get(name, name)} of {type(self).__name__}"
             raise ValueError(
-                f"{name} of {type(self).__name__} {getattr(self, 'task_id', '')!r} comes from a task or a "
-                f"mapped task group, and is needed when the DAG is parsed: pass a plain value."
+                f"{argument} {getattr(self, 'task_id', '')!r} comes from a task or a mapped task group, and "
+                f"is needed when the DAG is parsed: pass a plain value."
             )
         super().__setattr__(name, value)
 

@@ -55,7 +55,8 @@ class SpaceHardwareTaskGroup(TaskGroup):
     - ``snapshot`` (setup) leases the Space to this run, waits for other runs that hold the lease, and
       records the hardware, the sleep time and whether the Space is paused. It changes nothing. It
       waits for every task outside the group that the work depends on, so that no GPU is requested
-      while that task runs. Create such tasks before the ``with`` block: inside, they run on the GPU.
+      while that task runs. Create such tasks before the ``with`` block: inside, they run on the GPU, and
+      for a dependency that is added after the block, the GPU waits.
     - ``upgrade`` (setup) requests the hardware and waits until the Space runs on it.
     - ``restore`` (teardown) restores the state that ``snapshot`` recorded, and ends the lease. It runs if the
       work succeeds, fails or is skipped, if the upgrade fails, and if somebody marks tasks or the run.

@@ -12,10 +12,17 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
+from airflow_provider_hfspaces.operators.hardware import RestoreHardwareOperator
+from airflow_provider_hfspaces.operators.lifecycle import GetSpaceRuntimeOperator, RestartSpaceOperator
 from airflow_provider_hfspaces.operators.settings import AddSecretOperator
 from tests.airflow.everything import operator_classes, plain_arguments
 from tests.airflow_tools import dag_file, run
 from tests.conftest import HOME, TaskLog
+
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2.11
+    from airflow import DAG
 
 pytestmark = pytest.mark.usefixtures("no_variables", "airflow_db")
 
@@ -124,6 +131,25 @@ def test_a_mapped_secret_that_is_written_out_is_refused_without_showing_it(mappe
     with dag_of("named_copies"), pytest.raises(ValueError, match="'add' is written out in") as refusal:
         mapped()
     assert "'written'" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("operator", "name"),
+    [
+        (lambda value: RestoreHardwareOperator(task_id="t", from_task="s", pause=value), "pause"),
+        (lambda value: RestoreHardwareOperator(task_id="t", from_task="s", wait=value), "wait"),
+        (lambda value: RestartSpaceOperator(task_id="t", wait=value), "wait"),
+        (lambda value: RestartSpaceOperator(task_id="t", factory_reboot=value), "factory_reboot"),
+    ],
+)
+def test_the_output_of_a_task_is_refused_by_name_where_a_plain_value_is_needed(
+    operator: Any, name: str
+) -> None:
+    with (
+        DAG("needs_plain_values", schedule=None, default_args={"repo_id": SPACE}),
+        pytest.raises(ValueError, match=rf"^{name} of .*'t' comes from a task.*pass a plain value"),
+    ):
+        operator(GetSpaceRuntimeOperator(task_id="source", repo_id=SPACE).output)
 
 
 def test_a_mapped_secret_may_be_a_template(hub: HubEmulator) -> None:
