@@ -1,9 +1,9 @@
 """Copy a Space, configure the copy, scale it up, and pause it until it is needed.
 
-The copy is private and starts on free CPU; the Hub copies variables, but never secrets, so that
-those are set here. The secret comes from an Airflow connection and appears in no log and on no page.
+The copy is private and starts on free CPU. The Hub copies variables but not secrets, so a task adds the
+secret. Its value comes from an Airflow connection and appears in no log and on no page.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the target's owner, and a
+Requires a connection ``hf_spaces_default`` with a token that may write to the target's owner, and a
 connection ``openai_default`` with the key as its password.
 """
 

@@ -1,10 +1,10 @@
-"""How long does a Space take on each of two GPUs? Ask it on both, and put it back.
+"""Measure how long a Space takes to respond on each of two GPUs, and then restore the Space.
 
-Written out by hand, since ``SpaceHardwareTaskGroup`` is for one hardware at a time. The setup only
-looks, so that it does not fail half-way; the upgrades are ordinary work, so that a failure of theirs
-lets the teardown run; the teardown puts back what the setup has seen.
+``SpaceHardwareTaskGroup`` requests one flavor of hardware, so this DAG has its own setup and teardown. The
+setup only records the state of the Space. The upgrades are ordinary tasks: if one fails, the teardown still
+runs and restores the recorded state.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the Space.
+Requires a connection ``hf_spaces_default`` with a token that may write to the Space.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GPUS = ("t4-small", "t4-medium")
 
 @task
 def measure(params: dict | None = None) -> dict:
-    """Ask the Space once, and say how long it took and where."""
+    """Send the Space one request. Returns the hardware and the seconds."""
     assert params is not None
     hook = HfSpacesHook()
     host = hook.get_space(params["space"]).host

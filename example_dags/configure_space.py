@@ -1,10 +1,9 @@
 """Bring a Space's settings up to date: sleep time, variables, secrets, volumes.
 
-Each change of a variable, a secret or a volume restarts the Space, so that the last task waits until
-it runs again. All tasks may be run again: what is set already is set once more, and what is gone
-already stays gone.
+Each change of a variable, a secret or a volume restarts the Space, so the last task waits until the Space
+runs again. All tasks can be repeated safely.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the Space, and a connection
+Requires a connection ``hf_spaces_default`` with a token that may write to the Space, and a connection
 ``openai_default`` with the key as its password.
 """
 

@@ -1,6 +1,6 @@
 """The first DAG: a Space on a GPU for the length of one task.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the Space.
+Requires a connection ``hf_spaces_default`` with a token that may write to the Space.
 """
 
 # [START first_space]

@@ -1,11 +1,11 @@
-"""A GPU for the length of a batch: upgrade a Space, work, and put it back whatever happens.
+"""Upgrade a Space to a GPU for one batch, and restore the Space whatever happens.
 
-The order matters. The setup only looks, so that it does not fail half-way; the upgrade is ordinary
-work, so that its failure lets the teardown run; the teardown puts back what the setup has seen.
-``sleep_time`` is the last line of defence: where no task can run any more, the Hub puts the Space
-to sleep after an hour without a visitor, and billing ends.
+The order matters. The setup only records the state of the Space. The upgrade is an ordinary task: if it
+fails, the teardown still runs and restores the recorded state. ``sleep_time`` is the last line of defence:
+if Airflow can run no task any more, the Hub puts the Space to sleep after an hour without a visitor, and
+billing ends.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the Space.
+Requires a connection ``hf_spaces_default`` with a token that may write to the Space.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # A second run would take the first one's GPU for what was there before.
+    # A second run would record the GPU of the first run as the hardware to restore.
     max_active_runs=1,
     params={"space": "acme/whisper", "hardware": "t4-small", "batch_size": 8},
     tags=["hugging face", "spaces"],
@@ -52,7 +52,7 @@ with DAG(
 
     @task
     def batch(params: dict | None = None) -> list[str]:
-        """The work itself: here one request to the Space per item."""
+        """Do the work: here, send the Space one request for each item."""
         assert params is not None
         hook = HfSpacesHook()
         host = hook.get_space(params["space"]).host
@@ -67,12 +67,12 @@ with DAG(
 
     @task
     def report(params: dict | None = None) -> str:
-        """Airflow ignores a teardown's failure when it judges a run, so a task after it must not."""
+        """Summarize the run. Airflow ignores a failed teardown, so this task also depends on the restore."""
         assert params is not None
         runtime = HfSpacesHook().get_runtime(params["space"])
         return f"{params['space']} is {runtime.stage}, set to {runtime.configured_hardware}"
 
-    # Tasks that are created inside this block belong to the window; those outside would not.
+    # Only tasks that are created inside this block belong to the window.
     with restore.as_teardown(setups=snapshot.as_setup()):
         upgrade = RequestHardwareOperator(
             task_id="upgrade",

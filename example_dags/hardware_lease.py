@@ -1,13 +1,13 @@
-"""Run a batch on a GPU, on several Spaces, and put each Space back whatever happens to its batch.
+"""Run a batch on a GPU, on several Spaces, and restore each Space whatever happens to its batch.
 
 ``SpaceHardwareTaskGroup`` leases each Space to this run, puts it on a GPU for the tasks inside, and
 then puts back its hardware, its sleep time and its pause. The tasks inside run only while the Space is
-on the GPU. If Airflow itself cannot run anything any more, ``sleep_time`` ends the bill: the Hub puts
+on the GPU. If Airflow itself can run no task any more, ``sleep_time`` ends the bill: the Hub puts
 the Space to sleep after half an hour without a visitor.
 
 Runs of this DAG may overlap: the second run waits for each Space until the first one gives it back.
 
-Needs a connection ``hf_spaces_default`` whose token has write access to the Spaces.
+Requires a connection ``hf_spaces_default`` whose token has write access to the Spaces.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Leave a storage tier, which the Hub is retiring, for a bucket; and the way back where there still is one.
+"""Move a Space from a storage tier, which the Hub is retiring, to a bucket; or back, if the Hub has tiers.
 
-``leave_storage`` mounts the bucket first and gives the disk up last: what the app has not copied by then
-is gone. ``return_to_storage`` is for a Hub that still offers the tiers; the public one answers that they
-are retired, and the task then fails at once and says what to use instead.
+``leave_storage`` mounts the bucket first and deletes the disk last: files that the app has not copied by then
+are lost. ``return_to_storage`` is for a Hub that still offers tiers. The public Hub has retired them, so its
+task fails at once with the alternative.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the Space.
+Requires a connection ``hf_spaces_default`` with a token that may write to the Space.
 """
 
 from __future__ import annotations

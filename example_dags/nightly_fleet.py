@@ -1,8 +1,8 @@
 """Pause paid Spaces at night, restart exactly those in the morning, and report what the nights have saved.
 
 At 20:00 every Space of an owner that runs on paid hardware is paused, except those whose names are excluded.
-The paused Spaces are recorded under a name, across days and runs. At 7:00 exactly these Spaces are restarted:
-not those that were paused before, and not those that somebody has restarted, deleted or changed since. Then
+The paused Spaces are recorded under a name, across days and runs. At 7:00, these Spaces are restarted:
+not Spaces that were paused before, and not Spaces that a user has restarted, deleted or changed since. Then
 a page is written that shows what all Spaces cost and what the nights have saved.
 
 Unpausing these DAGs is safe at any time of day: Airflow then runs their last interval at once, and

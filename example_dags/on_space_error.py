@@ -1,13 +1,13 @@
-"""A Space that fails is restarted, once, and somebody is told.
+"""Report a Space that fails, and restart it unless it was restarted within the last hour.
 
-On Airflow 3 the DAG runs when the triggerer sees the Space fail. It looks whether the Space has still
-failed, reports the last lines of its log, and restarts it, unless it was restarted in the last hour: what
-fails again so soon is not mended by another restart, and is only reported. When the last restart was is
-kept in an Airflow Variable, ``on_space_error:acme:whisper``; delete it to allow a restart at once.
+On Airflow 3, the DAG runs when the triggerer sees the Space fail. It checks that the Space has still failed,
+reports the last lines of its log, and restarts it. If the Space fails again within an hour, another restart
+would not help, so the DAG only reports the failure. The Airflow Variable ``on_space_error:acme:whisper``
+keeps the time of the last restart; delete it to allow another restart at once.
 
-Airflow 2.11 has no asset watchers: there the DAG has no schedule. Start it by hand, or give it one.
+Airflow 2.11 has no asset watchers, so the DAG has no schedule there. Start it by hand, or add a schedule.
 
-Needs a connection ``hf_spaces_default`` with a token that may write to the Space.
+Requires a connection ``hf_spaces_default`` with a token that may write to the Space.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 SPACE = "acme/whisper"
 ERRORS = ["BUILD_ERROR", "RUNTIME_ERROR"]
-NOT_AGAIN_FOR = timedelta(hours=1)
-# Airflow 3.0 finds no Variable with a slash in its name.
+RESTART_INTERVAL = timedelta(hours=1)
+# Airflow 3.0 cannot find a Variable with a slash in its name.
 RECORD = "on_space_error:acme:whisper"
 
 if AssetWatcher is None:
@@ -53,15 +53,15 @@ with DAG(
     schedule=SCHEDULE,
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # Two runs at once would both find that nobody has restarted the Space yet.
+    # Two concurrent runs would both restart the Space.
     max_active_runs=1,
     tags=["hugging face", "spaces"],
     doc_md=__doc__,
 ) as dag:
-    # As one output: Airflow 3.0 takes no None for one of several.
+    # One output, since Airflow 3.0 rejects None among multiple outputs.
     @task(multiple_outputs=False)
     def look() -> dict:
-        """How the Space is now; the event is some seconds old. The log is gone after a restart."""
+        """Read the current state of the Space, and its log, which a restart deletes."""
         hook = HfSpacesHook()
         runtime = hook.get_runtime(SPACE)
         has_failed = runtime.stage in ERRORS
@@ -72,29 +72,31 @@ with DAG(
             "log": hook.get_logs(SPACE, build=runtime.stage == "BUILD_ERROR", lines=20) if has_failed else [],
             "last_restart": last,
             "restart": has_failed
-            and (last is None or datetime.now(timezone.utc) - datetime.fromisoformat(last) > NOT_AGAIN_FOR),
+            and (
+                last is None or datetime.now(timezone.utc) - datetime.fromisoformat(last) > RESTART_INTERVAL
+            ),
         }
 
     @task
-    def report(found: dict) -> str:
-        """Put your mail or chat message here."""
-        if found["stage"] not in ERRORS:
-            return f"Space {SPACE} is {found['stage']} again: nothing to do."
+    def report(state: dict) -> str:
+        """Report the failure. Send your mail or chat message here."""
+        if state["stage"] not in ERRORS:
+            return f"Space {SPACE} is {state['stage']} again: nothing to do."
         what = (
             "It is being restarted."
-            if found["restart"]
-            else f"It was restarted at {found['last_restart']} already and is left alone: look after it."
+            if state["restart"]
+            else f"It was restarted at {state['last_restart']} and has failed again: it needs attention."
         )
-        text = "\n".join([f"Space {SPACE} is {found['stage']}: {found['error']}", what, *found["log"]])
+        text = "\n".join([f"Space {SPACE} is {state['stage']}: {state['error']}", what, *state["log"]])
         log.warning("%s", text)
         return text
 
     @task.short_circuit
-    def note_restart(found: dict) -> bool:
-        """Before the restart, so that nothing that happens in between can make a loop of it."""
-        if found["restart"]:
+    def note_restart(state: dict) -> bool:
+        """Save the time before the restart, so that a failure in between cannot cause repeated restarts."""
+        if state["restart"]:
             Variable.set(RECORD, datetime.now(timezone.utc).isoformat())
-        return found["restart"]
+        return state["restart"]
 
     seen = look()
     report(seen)

@@ -1,12 +1,12 @@
 """Write the generated parts of the documentation: example code, tables of parameters and lists of modules.
 
 ``python scripts/sync_docs.py`` rewrites them, ``make docs`` and the tests refuse pages that are out of date.
-The pages hold the code itself, so that they read well on a code host as well as on the built site.
+The pages contain the code itself, so that they are complete on a code host and on the built site.
 
 A page names its generated parts in comments:
 
 - ``<!-- example: example_dags/first_space.py first_space -->``, followed by a fenced block: the part of the
-  file between ``# [START first_space]`` and ``# [END first_space]``, ``*`` is the whole file.
+  file between ``# [START first_space]`` and ``# [END first_space]``; ``*`` stands for the whole file.
   A part of an example DAG comes with the imports, constants and functions that it uses.
 - ``<!-- class: airflow_provider_hfspaces.operators.hardware.SetSleepTimeOperator -->``, followed by a
   link to the source and a table of parameters, up to ``<!-- end -->``.
@@ -40,7 +40,7 @@ CLASS = re.compile(
 MODULE = re.compile(r"^\| \[`(?P<module>airflow_provider_hfspaces[\w.]*)`\]\([^)]*\) \|.*$", re.MULTILINE)
 MARK = re.compile(r"\s*# \[(START|END) (\w+)\]\s*")
 ALWAYS = frozenset({"repo_id", "hf_spaces_conn_id"})
-"""Parameters that the page explains once for all operators."""
+"""Parameters that the page explains in one place for all operators."""
 
 
 def synced(page: Path) -> str:
@@ -237,7 +237,7 @@ def ours(cls: type[Any]) -> list[type[Any]]:
 
 
 def signature_of(cls: type[Any]) -> inspect.Signature:
-    """The signature of a class's own ``__init__``, without what Airflow wraps around it."""
+    """The signature of a class's own ``__init__``, without the wrappers that Airflow adds."""
     function: Callable[..., Any] = vars(cls)["__init__"]
     return inspect.signature(inspect.unwrap(function))
 
@@ -269,7 +269,7 @@ def as_markdown(text: str) -> str:
 
 
 def main() -> int:
-    """Rewrite the pages; with ``--check`` only say which are out of date."""
+    """Rewrite the pages; with ``--check``, only print which pages are out of date."""
     check = "--check" in sys.argv[1:]
     stale = [(page, text) for page in PAGES if (text := synced(page)) != page.read_text("utf-8")]
     for page, text in stale:

@@ -58,7 +58,7 @@ def test_the_second_error_is_only_reported(hub: HubEmulator, task_log: TaskLog) 
         states = run(dag_file("on_space_error").dag)
     assert (states["report"], states["restart"], states["dag"]) == ("success", "skipped", "success")
     assert (space.stage, restarts(hub)) == ("RUNTIME_ERROR", 1)
-    assert "already and is left alone: look after it." in task_log.text
+    assert "and has failed again: it needs attention." in task_log.text
 
 
 def test_an_error_long_after_the_last_one_is_restarted_again(hub: HubEmulator) -> None:

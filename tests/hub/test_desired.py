@@ -187,7 +187,7 @@ class TestLostAnswers:
 
 
 class TestRestore:
-    def test_replicas_come_back(self, hub: HubEmulator, run: Executor) -> None:
+    def test_replicas_are_restored(self, hub: HubEmulator, run: Executor) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", replicas=3)
         before = on(hub, run)(plan_move(DesiredState(SPACE)))
         snapshot = SpaceSnapshot.from_dict(SpaceSnapshot.from_runtime(SPACE, before).to_dict())

@@ -457,7 +457,7 @@ class TestRestore:
         assert "Space acme/whisper is paused and costs nothing, because the Hub" in task_log.text
         assert "may go on costing money" not in task_log.text
 
-    def test_replicas_come_back(self, hub: HubEmulator, send: Send) -> None:
+    def test_replicas_are_restored(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE)
         failed = Failed().recorded("snapshot", hardware="t4-small", replicas=3)
         failed.ti.xcoms["upgrade", "requested"] = "cpu-basic"

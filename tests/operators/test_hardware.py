@@ -559,7 +559,7 @@ class TestRestore:
         run.run(restore(pause=True))
         assert (space.stage, space.requested_hardware, space.sleep_time) == ("PAUSED", "t4-small", 172800)
 
-    def test_replicas_come_back(self, hub: HubEmulator) -> None:
+    def test_replicas_are_restored(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", replicas=3)
         run = Try()
         run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))

@@ -1,4 +1,4 @@
-"""A hardware group puts its Space back, whatever the shape of the DAG."""
+"""A hardware group restores its Space, whatever the shape of the DAG."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def hardware_of(space: Any) -> set[str]:
     return {moment.hardware for moment in space.history}
 
 
-def leases_left(repo_id: str = "acme/whisper") -> list[str]:
-    """The holders in the lease record, and what Airflow remembers about holders."""
+def remaining_leases(repo_id: str = "acme/whisper") -> list[str]:
+    """The holders in the lease record, and the Variables about holders."""
     hook = HfSpacesHook()
     record, _ = hook.execute(lease_store(hook, repo_id).read())
-    return [each.holder_id for each in record.holders] + variables_left()
+    return [each.holder_id for each in record.holders] + remaining_variables()
 
 
-def variables_left() -> list[str]:
+def remaining_variables() -> list[str]:
     with sqlite3.connect(HOME / "airflow.db") as database:
         return [row[0] for row in database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'")]
 
 
 def save_variable(name: str, value: str) -> None:
-    """Write a Variable as somebody does in the UI."""
+    """Save a Variable, as a user does in the UI."""
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
 
@@ -43,14 +43,14 @@ def save_variable(name: str, value: str) -> None:
         session.add(Variable(key=name, val=value))
 
 
-def test_the_work_runs_on_the_gpu_and_everything_comes_back(hub: HubEmulator) -> None:
+def test_the_work_runs_on_the_gpu_and_the_space_is_restored(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper", hardware="cpu-upgrade", sleep_time=1200)
     states = run(dag_file("leases").lease)
     assert set(states.values()) == {"success"}
     assert "gpu.done" in states
     assert "t4-small" in hardware_of(space)
     assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
-    assert leases_left() == []
+    assert remaining_leases() == []
 
 
 def test_a_paused_space_is_paused_again(hub: HubEmulator) -> None:
@@ -69,7 +69,7 @@ def test_restore_pause_pauses_the_space_in_any_case(hub: HubEmulator, before: st
     assert not hub.bill(space.repo_id).running
 
 
-def test_failed_work_fails_the_run_and_the_space_comes_back(hub: HubEmulator) -> None:
+def test_failed_work_fails_the_run_and_the_space_is_restored(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     states = run(dag_file("leases").failing)
     assert states == {
@@ -85,10 +85,10 @@ def test_failed_work_fails_the_run_and_the_space_comes_back(hub: HubEmulator) ->
     }
     assert "t4-small" in hardware_of(space)
     assert space.requested_hardware == "cpu-basic"
-    assert leases_left() == []
+    assert remaining_leases() == []
 
 
-def test_a_failed_upgrade_fails_the_run_and_the_space_comes_back(hub: HubEmulator) -> None:
+def test_a_failed_upgrade_fails_the_run_and_the_space_is_restored(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     space.fail_next_build("Job failed with exit code: 137")
     states = run(dag_file("leases").lease)
@@ -99,7 +99,7 @@ def test_a_failed_upgrade_fails_the_run_and_the_space_comes_back(hub: HubEmulato
     )
     assert states["gpu.restore"] == "success"
     assert space.requested_hardware == "cpu-basic"
-    assert leases_left() == []
+    assert remaining_leases() == []
 
 
 def test_a_failed_restore_fails_the_run_and_the_next_run_restores_the_space(hub: HubEmulator) -> None:
@@ -114,11 +114,11 @@ def test_a_failed_restore_fails_the_run_and_the_next_run_restores_the_space(hub:
         "failed",
     )
     assert space.requested_hardware == "t4-small"
-    (holder, variable) = leases_left()
+    (holder, variable) = remaining_leases()
     assert variable == f"hf_spaces_lease_{holder}"
     assert run(dag_file("leases").lease)["dag"] == "success"
     assert space.requested_hardware == "cpu-basic"
-    assert leases_left() == []
+    assert remaining_leases() == []
 
 
 @pytest.mark.parametrize("left_by", ["a run that has ended", "a run that is gone"])
@@ -138,7 +138,7 @@ def test_the_next_run_restores_a_space_that_a_dead_run_left_on_the_gpu(
     assert run(dag_file("leases").lease)["dag"] == "success"
     assert "t4-small" in hardware_of(space)
     assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
-    assert leases_left() == []
+    assert remaining_leases() == []
 
 
 def test_the_record_of_an_abandoned_lease_survives_a_failed_snapshot(hub: HubEmulator) -> None:
@@ -152,7 +152,7 @@ def test_the_record_of_an_abandoned_lease_survives_a_failed_snapshot(hub: HubEmu
     hub.faults.clear()
     assert run(dag_file("leases").lease)["dag"] == "success"
     assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 1200)
-    assert leases_left() == []
+    assert remaining_leases() == []
 
 
 def test_branches_and_skipped_work_do_not_keep_the_gpu(hub: HubEmulator) -> None:
@@ -182,7 +182,7 @@ def test_nested_groups_restore_the_space_one_after_the_other(hub: HubEmulator) -
         "cpu-upgrade",
         "cpu-basic",
     ]
-    assert leases_left() == []
+    assert remaining_leases() == []
 
 
 @pytest.mark.parametrize("name", ["mapped", "looped"])
@@ -224,7 +224,7 @@ def test_each_group_restores_its_own_record_although_another_group_has_tasks_of_
     assert set(states.values()) == {"success"}
     assert "t4-small" in hardware_of(a) & hardware_of(b)
     assert (a.requested_hardware, b.requested_hardware) == ("cpu-basic", "cpu-upgrade")
-    assert leases_left() == []
+    assert remaining_leases() == []
 
 
 def test_the_leased_space_is_restored_although_the_template_now_names_another_space(
@@ -234,7 +234,7 @@ def test_the_leased_space_is_restored_although_the_template_now_names_another_sp
     assert run(dag_file("leases").moving)["dag"] == "success"
     assert "t4-small" in hardware_of(leased)
     assert (leased.requested_hardware, other.requested_hardware) == ("cpu-basic", "cpu-upgrade")
-    assert leases_left() == []
+    assert remaining_leases() == []
 
 
 def test_a_space_is_restored_although_its_lease_was_overwritten(hub: HubEmulator) -> None:

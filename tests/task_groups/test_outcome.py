@@ -1,4 +1,4 @@
-"""A run ends green only if the work and the restore did, and the Space comes back either way."""
+"""A run succeeds only if the work and the restore succeed; the Space is restored in any case."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_short_circuit_does_not_hide_failed_work(hub: HubEmulator) -> None:
     assert space.requested_hardware == "cpu-basic"
 
 
-def test_a_short_circuit_alone_ends_green(hub: HubEmulator) -> None:
+def test_a_short_circuit_alone_succeeds(hub: HubEmulator) -> None:
     space = hub.add_space("acme/whisper")
     states = run_group("short_circuit")
     assert (states["gpu.work"], states["gpu.done"], states["after"]) == ("skipped", "skipped", "skipped")

@@ -1,4 +1,4 @@
-"""Tasks of a hardware group run only while the Space is on the hardware, and only after what they need."""
+"""Tasks of a hardware group run only on the requested hardware, which waits for their upstream tasks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def group_dag(name: str) -> Any:
 
 
 def without_upgrade(dag: Any) -> Any:
-    """The DAG with an upgrade that asks for nothing, as after *mark success*."""
+    """The DAG with an upgrade that requests nothing, as after *mark success*."""
     dag.get_task("gpu.upgrade").execute = lambda context: None
     return dag
 
@@ -84,7 +84,7 @@ def test_every_parse_serializes_the_dag_identically() -> None:
     def serialized_work() -> str:
         tasks = serializer.to_dict(group_dag("required_of_mapped_work"))["dag"]["tasks"]
         text = json.dumps([task for task in tasks if "gpu.work" in json.dumps(task)])
-        # The module of the DAG file has a new name at each import of the test's.
+        # Each import of the DAG file gives its module a new name.
         return re.sub(r"hfspaces_dag_groups_[0-9a-f]+", "", text)
 
     assert "0x" not in serialized_work()

@@ -285,7 +285,7 @@ class TestTrigger:
         assert 0 < len(lists) < 30
         assert len(hub.requests) - len(lists) <= 90
 
-    def test_an_error_of_the_hub_comes_back_as_the_same_kind(self, hub: HubEmulator) -> None:
+    def test_an_error_of_the_hub_keeps_its_type(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         hub.faults.add(kind="status", status=402, message="credits are used up")
         event = fired(trigger())
