@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.desired import (
@@ -13,23 +13,45 @@ from airflow_provider_hfspaces.hub.desired import (
     restored_state,
 )
 from airflow_provider_hfspaces.hub.http.sequence import Steps
-from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased, guarded
+from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased, guarded_and_repaired
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.notifications.recorded import RecordedState
 
 __all__ = ["pause_and_log", "restore_and_log"]
 
+T = TypeVar("T")
 
-def pause_and_log(repo_id: str, reason: str, log: Any) -> Steps[None]:
-    """Pause a Space, unless it is paused or has nothing to pause."""
+
+def pause_and_log(repo_id: str, lease: RecordedState, reason: str, log: Any) -> Steps[None]:
+    """Pause a Space, unless it is paused, has nothing to pause, or is leased by another run."""
+    if lease.leased_by:
+        _log_leased(repo_id, lease.leased_by, log)
+        return
     before = yield calls.get_runtime(repo_id)
     if before.is_static:
         log.info("Space %s is static and costs nothing: there is nothing to pause.", repo_id)
     elif before.stage == SpaceStage.PAUSED:
         log.info("Space %s is already paused.", repo_id)
     else:
-        after = yield from plan_pause(repo_id, before)
+        try:
+            after = yield from _under_lease(lease, plan_pause(repo_id, before), log)
+        except SpaceLeased:
+            log.warning("Space %s was leased by another run just now: left alone.", repo_id)
+            return
         log.info("Space %s was %s and is %s now, because %s.", repo_id, describe(before), after.stage, reason)
+
+
+def _under_lease(lease: RecordedState, plan: Steps[T], log: Any) -> Steps[T]:
+    """A plan that stops before a request if another run has leased the Space."""
+    if lease.store is None or lease.check is None:
+        return (yield from plan)
+    return (yield from guarded_and_repaired(lease.store, plan, lease.check, log))
+
+
+def _log_leased(repo_id: str, leased_by: str, log: Any) -> None:
+    log.warning(
+        "Space %s is leased by %s by now, which restores it after its work: left alone.", repo_id, leased_by
+    )
 
 
 def restore_and_log(
@@ -37,11 +59,7 @@ def restore_and_log(
 ) -> Steps[None]:
     """Restore a Space, or move it to the fallback if nothing was recorded about it."""
     if recorded.leased_by:
-        log.warning(
-            "Space %s is leased by %s by now, which restores it after its work: left alone.",
-            repo_id,
-            recorded.leased_by,
-        )
+        _log_leased(repo_id, recorded.leased_by, log)
         return
     before = yield calls.get_runtime(repo_id)
     if before.is_static:
@@ -63,7 +81,7 @@ def restore_and_log(
         desired = DesiredState(repo_id, sleep_time=before.sleep_time).on(fallback)
     plan = plan_restore(desired, before, fallback=fallback, is_last_try=True, log=log)
     try:
-        after = yield from guarded(plan, recorded.check) if recorded.check else plan
+        after = yield from _under_lease(recorded, plan, log)
     except SpaceLeased:
         log.warning("Space %s was leased by another run just now: left alone.", repo_id)
         return

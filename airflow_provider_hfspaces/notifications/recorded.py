@@ -29,9 +29,10 @@ from airflow_provider_hfspaces.state.records import (
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.http.sequence import Steps
+    from airflow_provider_hfspaces.hub.lease.store import LeaseStore
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-__all__ = ["RecordedState", "find_recorded_state"]
+__all__ = ["RecordedState", "find_recorded_state", "read_lease"]
 
 _MOST_MISSING = 3
 """Mapped task instances in a row without a record, after which no further ones are read."""
@@ -46,6 +47,7 @@ class RecordedState:
     :ivar leased_by: another run that holds the lease and will restore the Space.
     :ivar is_leased: whether the lease itself knows what to restore.
     :ivar requested: the hardware that the tasks of this run have requested.
+    :ivar store: where the lease is kept; ``None`` if it could not be read.
     :ivar check: steps before each request, which stop the restore if another run takes the lease.
     """
 
@@ -54,6 +56,7 @@ class RecordedState:
     leased_by: str | None = None
     is_leased: bool = False
     requested: tuple[str, ...] = ()
+    store: LeaseStore | None = None
     check: Callable[[], Steps[Any]] | None = None
 
     def is_dearer_than(self, runtime: SpaceRuntime) -> bool:
@@ -61,16 +64,6 @@ class RecordedState:
         if self.is_leased or self.snapshot is None or runtime.configured_hardware in self.requested:
             return False
         return runtime.configured_hardware in FREE_HARDWARE and self.snapshot.hardware not in FREE_HARDWARE
-
-
-@dataclass(frozen=True)
-class _Lease:
-    """The lease of a Space as a callback sees it."""
-
-    leased_by: str | None
-    snapshot: SpaceSnapshot | None
-    source: str
-    check: Callable[[], Steps[Any]]
 
 
 def find_recorded_state(
@@ -90,29 +83,42 @@ def find_recorded_state(
     :param from_task: id of the task that recorded it; ``None`` for any.
     :param timeout: seconds for which requests about the lease are retried.
     """
-    lease: _Lease | None = _attempt(log, "the lease", _read_lease, context, repo_id, hook, timeout)
-    check = lease.check if lease else None
-    if lease is not None and lease.leased_by is not None:
-        return RecordedState(leased_by=lease.leased_by)
+    lease = read_lease(context, repo_id, log, hook=hook, timeout=timeout)
+    if lease.leased_by is not None:
+        return lease
     if callback_may_read_xcoms(context, in_triggerer=in_triggerer):
-        recorded: RecordedState | None = _attempt(
+        recorded: tuple[SpaceSnapshot, str] | None = _attempt(
             log, "the XComs of the run", _from_xcoms, context, repo_id, from_task, log
         )
         if recorded:
             requested = _attempt(log, "the requests of the run", _requested, context) or ()
-            return replace(
-                recorded, is_leased=bool(lease and lease.snapshot), requested=requested, check=check
-            )
+            return replace(lease, snapshot=recorded[0], source=recorded[1], requested=requested)
     elif from_task:
         log.warning(
             "Airflow lets this kind of callback read no XComs: the record of task %r is not read.", from_task
         )
-    if lease is not None and lease.snapshot is not None and _is_usable(lease.snapshot, repo_id):
-        return RecordedState(lease.snapshot, lease.source, is_leased=True, check=check)
-    return RecordedState(check=check)
+    return lease
 
 
-def _read_lease(context: Mapping[str, Any], repo_id: str, hook: HfSpacesHook, timeout: float) -> _Lease:
+def read_lease(
+    context: Mapping[str, Any],
+    repo_id: str,
+    log: Any,
+    *,
+    hook: HfSpacesHook,
+    timeout: float,
+) -> RecordedState:
+    """Look in the Space's lease: which run has it, and which state it recorded.
+
+    :param timeout: seconds for which requests about the lease are retried.
+    """
+    lease: RecordedState | None = _attempt(log, "the lease", _read_lease, context, repo_id, hook, timeout)
+    return lease or RecordedState()
+
+
+def _read_lease(
+    context: Mapping[str, Any], repo_id: str, hook: HfSpacesHook, timeout: float
+) -> RecordedState:
     """Read the lease: this run holds it, or a run that has ended, or one that restores the Space itself."""
     store, owners = lease_store(hook, repo_id), Owners()
     with hook.client_within(timeout) as client:
@@ -135,15 +141,18 @@ def _read_lease(context: Mapping[str, Any], repo_id: str, hook: HfSpacesHook, ti
     def check() -> Steps[Any]:
         return check_free(store, judge, datetime.now(timezone.utc))
 
+    state = RecordedState(store=store, check=check)
     current = record.current
     if current is None:
-        return _Lease(None, None, "", check)
+        return state
     standing = judge(current)
     if standing is not Standing.OWN and not is_free(current, standing, datetime.now(timezone.utc)):
-        return _Lease(describe_holder(current, owners), None, "", check)
+        return replace(state, leased_by=describe_holder(current, owners))
     previous = record.holders[0].previous
     snapshot = SpaceSnapshot.from_dict({**previous, "repo_id": repo_id}) if previous else None
-    return _Lease(None, snapshot, source, check)
+    if snapshot is None or not _is_usable(snapshot, repo_id):
+        return state
+    return replace(state, snapshot=snapshot, source=source, is_leased=True)
 
 
 def _attempt(log: Any, what: str, look: Any, *arguments: Any) -> Any:
@@ -157,7 +166,8 @@ def _attempt(log: Any, what: str, look: Any, *arguments: Any) -> Any:
 
 def _from_xcoms(
     context: Mapping[str, Any], repo_id: str, from_task: str | None, log: Any
-) -> RecordedState | None:
+) -> tuple[SpaceSnapshot, str] | None:
+    """The earliest state that a task of this run recorded, and which task that is."""
     records = []
     for task_id in _task_ids(context, from_task, log):
         for payload in _payloads(context, task_id):
@@ -169,7 +179,7 @@ def _from_xcoms(
         return None
     # The earliest record is of the state before this run changed anything.
     _, task_id, snapshot = min(records, key=lambda each: each[:2])
-    return RecordedState(snapshot, f"task {task_id!r}")
+    return snapshot, f"task {task_id!r}"
 
 
 def _requested(context: Mapping[str, Any]) -> tuple[str, ...]:

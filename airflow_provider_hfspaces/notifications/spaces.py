@@ -153,9 +153,10 @@ class SpaceNotifier(BaseNotifier):
 class PauseSpaceNotifier(SpaceNotifier):
     """Pause a Space when a task or a DAG fails, or a run is late: it stops and costs nothing.
 
-    ``on_failure_callback=PauseSpaceNotifier("acme/whisper")``. A Space that is already paused, or static, is
-    left alone. The pause affects everybody: other runs that use the Space lose it, and it stays paused until
-    somebody restarts it. ``POST /api/spaces/{repo_id}/pause``.
+    ``on_failure_callback=PauseSpaceNotifier("acme/whisper")``. A Space that is already paused or static is
+    left alone, and so is one that another run has leased, because that run restores it. The pause affects
+    everybody: other runs that use the Space without a lease lose it, and it stays paused until somebody
+    restarts it. ``POST /api/spaces/{repo_id}/pause``.
     """
 
     failed = "Space {repo_id} was not paused and may go on costing money: pause it at {page}"
@@ -165,8 +166,10 @@ class PauseSpaceNotifier(SpaceNotifier):
     ) -> Steps[None]:
         from airflow_provider_hfspaces.notifications.occasion import describe_occasion
         from airflow_provider_hfspaces.notifications.plans import pause_and_log
+        from airflow_provider_hfspaces.notifications.recorded import read_lease
 
-        return pause_and_log(repo_id, describe_occasion(context), self.log)
+        lease = read_lease(context, repo_id, self.log, hook=hook, timeout=self.timeout)
+        return pause_and_log(repo_id, lease, describe_occasion(context), self.log)
 
 
 class RestoreHardwareNotifier(SpaceNotifier):

@@ -23,13 +23,13 @@ from airflow_provider_hfspaces.hub.errors import (
     error_to_dict,
 )
 from airflow_provider_hfspaces.hub.http.sequence import aexecute
-from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, guarded
+from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, guarded_and_repaired
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
-from airflow_provider_hfspaces.state.leases import undo_check
+from airflow_provider_hfspaces.state.leases import lease_store, undo_check
 from airflow_provider_hfspaces.triggers.watches import watching
 
 __all__ = ["SpaceTrigger"]
@@ -172,7 +172,8 @@ class SpaceTrigger(BaseTrigger):
         try:
             check = await undo_check(hook, snapshot.repo_id, self.put_back.get("lease_holder"), client.send)
             plan = plan_restore(restored_state(snapshot), is_last_try=True, log=self.log)
-            await aexecute(guarded(plan, check), client.send)
+            store = lease_store(hook, snapshot.repo_id)
+            await aexecute(guarded_and_repaired(store, plan, check, self.log), client.send)
         except (SpaceLeased, LeaseLost):
             self.log.warning(
                 "Space %s is left alone after the kill, because another run has leased it.", self.repo_id

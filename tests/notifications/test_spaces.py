@@ -373,6 +373,23 @@ class TestRestore:
         assert space.requested_hardware == "t4-small"
         assert "leased by task snapshot of run tomorrow of DAG dag since" in task_log.text
 
+    def test_a_space_that_another_run_has_leased_is_not_paused(
+        self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        lease(monkeypatch, "tomorrow")
+        send(PauseSpaceNotifier(SPACE), Failed().context)
+        assert space.stage == "RUNNING"
+        assert "leased by task snapshot of run tomorrow of DAG dag since" in task_log.text
+
+    def test_a_space_that_this_run_has_leased_is_paused(
+        self, hub: HubEmulator, send: Send, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small")
+        lease(monkeypatch, "run")
+        send(PauseSpaceNotifier(SPACE), Failed().context)
+        assert space.stage == "PAUSED"
+
     def test_an_abandoned_lease_of_another_run_is_ignored(
         self, hub: HubEmulator, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.calls import Call
+from airflow_provider_hfspaces.hub.desired import plan_move
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.hub.lease.record import (
@@ -28,9 +29,21 @@ from airflow_provider_hfspaces.hub.lease.record import (
 )
 from airflow_provider_hfspaces.hub.lease.store import LeaseStore, StaleLease
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.hub.snapshot import Activity, DesiredState, SpaceSnapshot
+from airflow_provider_hfspaces.hub.stages import SpaceStage
 
-__all__ = ["LeaseLost", "SpaceLease", "SpaceLeased", "Taken", "check_free", "guarded", "repair"]
+__all__ = [
+    "LeaseLost",
+    "SpaceLease",
+    "SpaceLeased",
+    "Taken",
+    "check_free",
+    "guarded",
+    "guarded_and_repaired",
+    "refuse_other_holder",
+    "repair",
+    "repaired",
+]
 
 log = logging.getLogger(__name__)
 
@@ -326,12 +339,67 @@ def guarded(steps: Steps[T], check: Callable[[], Steps[Any]]) -> Steps[T]:
         steps.close()
 
 
-def repair(repo_id: str, holder: LeaseHolder, runtime: SpaceRuntime) -> Steps[bool]:
+def repair(store: LeaseStore, holder: LeaseHolder) -> Steps[bool]:
     """Request the hardware of another holder again, after it was taken away from it.
 
     :returns: whether that was necessary.
     """
-    if not holder.requested or runtime.configured_hardware == holder.requested[-1]:
+    if not holder.requested:
         return False
-    yield calls.request_hardware(repo_id, holder.requested[-1], sleep_time=holder.sleep_time)
+    runtime = yield calls.get_runtime(store.repo_id)
+    is_there = runtime.configured_hardware == holder.requested[-1]
+    if is_there and runtime.stage != SpaceStage.PAUSED:
+        return False
+    record, _ = yield from store.read()
+    present = record.find(holder.holder_id)
+    if present is None or present.abandoned:
+        # Nobody would take the hardware away again.
+        return False
+    desired = DesiredState(
+        store.repo_id, present.requested[-1], present.sleep_time, activity=Activity.RUNNING
+    )
+    yield from plan_move(desired, runtime)
     return True
+
+
+def repaired(store: LeaseStore, check: Callable[[], Steps[Any]], log: Any) -> Steps[None]:
+    """Look at the lease once more after a restore, and repair what the restore took from a new holder.
+
+    :param check: the check before each request of the restore.
+    """
+    try:
+        yield from check()
+        return
+    except SpaceLeased as leased:
+        other: LeaseHolder | None = leased.holder
+    except LeaseLost as lost:
+        other = lost.current
+    if other is not None and (yield from repair(store, other)):
+        log.error(
+            "Space %s was leased by holder %s during the restore, which took %s away. It is requested again.",
+            store.repo_id,
+            other.holder_id,
+            other.requested[-1],
+        )
+
+
+def guarded_and_repaired(
+    store: LeaseStore, steps: Steps[T], check: Callable[[], Steps[Any]], log: Any
+) -> Steps[T]:
+    """:func:`guarded`, and :func:`repaired` if something was sent."""
+    sent = False
+
+    def noted() -> Steps[Any]:
+        nonlocal sent
+        yield from check()
+        sent = True
+
+    try:
+        result = yield from guarded(steps, noted)
+    except (HubError, SpaceLeased, LeaseLost):
+        if sent:
+            yield from repaired(store, check, log)
+        raise
+    if sent:
+        yield from repaired(store, check, log)
+    return result

@@ -306,10 +306,10 @@ class FleetOperator(SelectingOperator):
         from airflow_provider_hfspaces.hub import calls
         from airflow_provider_hfspaces.hub.errors import HubBadRequest, HubError, HubRateLimited
 
-        if self.respect_leases and not target.unsure:
-            self._leases.check(sender, target.repo_id)
         if target.unsure and self.is_done(target, sender.send(calls.get_runtime(target.repo_id))):
             return True
+        if self.respect_leases:
+            self._leases.check(sender, target.repo_id)
         try:
             sender.send(self.call(target))
             return True

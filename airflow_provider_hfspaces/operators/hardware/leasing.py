@@ -18,6 +18,7 @@ from airflow_provider_hfspaces.hub.lease.actions import (
     check_free,
     refuse_other_holder,
     repair,
+    repaired,
 )
 from airflow_provider_hfspaces.hub.lease.record import (
     InvalidLease,
@@ -42,7 +43,6 @@ from airflow_provider_hfspaces.state.leases import (
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.http.sequence import Steps
-    from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.operators.hardware import SnapshotSpaceOperator
 
 __all__ = ["UndoLease", "WayBack", "lease_of_task", "take_lease"]
@@ -131,6 +131,7 @@ class WayBack:
         self._lease = used_lease(hook, taken, owner) or _unnamed(hook, repo_id, owner)
         self._was_leased = isinstance(taken, dict)
         self._holds = False
+        self._has_sent = False
 
     def begin(self) -> None:
         """Read the record, and take the lease over from a holder that has ended.
@@ -170,20 +171,26 @@ class WayBack:
             yield from self._lease.lease.confirm()
         else:
             yield from check_free(self._lease.lease.store, self._lease.judge, _now())
+        self._has_sent = True
 
-    def end(self, runtime: SpaceRuntime, *, changed: bool) -> None:
+    def end(self) -> None:
         """Give the lease back. If the restore took a new holder's hardware, request that hardware again."""
         if self._holds:
-            other = self._lease.give_back()
-        elif changed:
-            other = self._read().current
+            self._repair(self._lease.give_back())
         else:
-            return
+            self.stop()
+
+    def stop(self) -> None:
+        """Request a new holder's hardware again if a restore that is not completed took it away."""
+        if self._has_sent:
+            self._repair(self._read().current)
+
+    def _repair(self, other: LeaseHolder | None) -> None:
         if other is None or is_free(other, self._lease.judge(other), _now()):
             return
         if other.holder_id == self._lease.lease.holder_id:
             return
-        if self.hook.execute(repair(self.repo_id, other, runtime)):
+        if self.hook.execute(repair(self._lease.lease.store, other)):
             self.log.error(
                 "Space %s was leased by %s during the restore, which took %s away. It is requested again.",
                 self.repo_id,
@@ -239,6 +246,10 @@ class UndoLease:
             yield from self._lease.lease.confirm()
         else:
             yield from check_free(self._store, lambda holder: Standing.UNKNOWN, _now())
+
+    def repaired(self, log: Any) -> Steps[None]:
+        """The look at the lease after the undo, which gives back what the undo took from a new holder."""
+        yield from repaired(self._store, self.check, log)
 
 
 def _now() -> datetime:

@@ -353,6 +353,7 @@ class RequestHardwareOperator(WaitingOperator):
         try:
             undo = UndoLease(self.hook, repo_id, self._lease)
             self.hook.restore(snapshot, client=client, check=undo.check)
+            self.hook.execute(undo.repaired(self.log), client)
         except LEFT_ALONE:
             self.log.warning(
                 "Space %s is left alone although %s: another run has leased it.", repo_id, reason

@@ -189,11 +189,12 @@ class RestoreHardwareOperator(WaitingOperator):
         try:
             before = self.hook.get_runtime(repo_id)
             if before.is_static:
-                way_back.end(before, changed=False)
+                way_back.end()
                 self.log.info("Space %s is static: there is no hardware to restore.", repo_id)
                 return before.to_dict()
             snapshot, runtime = self._move_back(repo_id, before, context, way_back)
         except LEFT_ALONE:
+            way_back.stop()
             raise
         except RestoreRejected as error:
             way_back.fail(error.runtime.configured_hardware if error.runtime else None)
@@ -201,7 +202,7 @@ class RestoreHardwareOperator(WaitingOperator):
         except BaseException:
             way_back.fail()
             raise
-        way_back.end(runtime, changed=runtime is not before)
+        way_back.end()
         return self._finish(repo_id, before, snapshot, runtime, context)
 
     def _move_back(
