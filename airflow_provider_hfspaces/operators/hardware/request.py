@@ -282,13 +282,13 @@ class RequestHardwareOperator(WaitingOperator):
 
         deadline = time.monotonic() + self.timeout
         while True:
-            left = deadline - time.monotonic()
+            remaining = deadline - time.monotonic()
             try:
                 return lease.announce(hardware, sleep_time)
             except HubRateLimited as error:
-                if left <= 0:
+                if remaining <= 0:
                     raise
-                delay = min(error.retry_after or _COMMIT_LIMIT_SECONDS, left)
+                delay = min(error.retry_after or _COMMIT_LIMIT_SECONDS, remaining)
                 self.log.warning("%s Requesting %s in %.0f seconds.", error, hardware, delay)
             if self.killed.wait(delay):
                 raise AirflowFailException(
