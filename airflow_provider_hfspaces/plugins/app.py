@@ -29,6 +29,7 @@ from airflow_provider_hfspaces.plugins.cache import Cache, TooSlow
 from airflow_provider_hfspaces.plugins.columns import columns_for_page
 from airflow_provider_hfspaces.plugins.connections import KnownConnection, known_connections, permitted
 from airflow_provider_hfspaces.plugins.fleet import FleetReader, NotInFleet
+from airflow_provider_hfspaces.plugins.leases import LeaseReader, leases_for_user
 from airflow_provider_hfspaces.plugins.runs import TaskFinder, runs_of
 
 __all__ = ["make_app"]
@@ -56,6 +57,7 @@ class _Readings:
 
     def __init__(self) -> None:
         self.fleets = FleetReader()
+        self.leases = LeaseReader()
         self.finder = TaskFinder()
         self.of_hub = Cache(keep=5, patience=20)
         self.of_database = Cache(keep=10, patience=20)
@@ -99,6 +101,20 @@ class _Readings:
                 "problem": f"The fleet of connection {connection.conn_id!r} could not be read: "
                 f"{type(error).__name__}. The log of Airflow's API server has the details."
             }
+
+    async def holders(self, connection: Any) -> dict[str, Any]:
+        """Return who has leased which Space; the page is worth showing without that."""
+        fleet = await self.fleet(connection)
+        if "problem" in fleet:
+            return {}
+        try:
+            holders: dict[str, Any] = await self.of_hub.get(
+                ("leases", connection.conn_id), lambda: self.leases.read(connection, fleet)
+            )
+        except Exception as error:
+            _log.warning("The leases of connection %r could not be read: %s", connection.conn_id, error)
+            return {}
+        return holders
 
 
 def _may(method: Any) -> Callable[..., None]:
@@ -155,6 +171,19 @@ def _router(readings: _Readings) -> APIRouter:
     async def fleet(connection_id: ConnectionId) -> dict[str, Any]:
         """Return the Spaces of one connection, or why they cannot be read."""
         return await readings.fleet(await readings.connection(connection_id))
+
+    @router.get("/api/leases", dependencies=[Depends(_may("GET"))])
+    async def leases(connection_id: ConnectionId, user: GetUserDep) -> dict[str, Any]:
+        """Return who has leased the Spaces of one connection; runs of DAGs that the user may read by name."""
+        connection = await readings.connection(connection_id)
+        holders = await readings.holders(connection)
+
+        def name_runs() -> list[dict[str, Any]]:
+            return leases_for_user(
+                holders, get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+            )
+
+        return {"leases": await asyncio.to_thread(name_runs) if holders else []}
 
     @router.get("/api/runs", dependencies=[Depends(requires_access_connection("GET"))])
     async def runs(user: GetUserDep) -> dict[str, Any]:

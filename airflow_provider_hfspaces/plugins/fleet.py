@@ -25,7 +25,7 @@ from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.hub.models import SpaceInfo
 from airflow_provider_hfspaces.plugins.columns import plain_json, row_of
 
-__all__ = ["FleetReader", "NotInFleet"]
+__all__ = ["FleetReader", "NotInFleet", "page_client"]
 
 _PAGE_SIZE = 500
 _MAX_SPACES = 10_000
@@ -62,7 +62,7 @@ class FleetReader:
         :raises InvalidInput: if the connection is not valid.
         :raises HubError: if the Hub shows the Spaces of no owner.
         """
-        with _client(connection) as client:
+        with page_client(connection) as client:
             settings = ConnectionSettings.from_connection(connection)
             owners = self._owners_of(settings, client, connection)
             fleets = [(owner, *_spaces_of(owner, client)) for owner in owners]
@@ -92,7 +92,7 @@ class FleetReader:
         """
         if not any(row["repo_id"] == repo_id for row in fleet["spaces"]):
             raise NotInFleet(f"Space {repo_id} is not in the fleet of connection {connection.conn_id!r}.")
-        with _client(connection) as client:
+        with page_client(connection) as client:
             space = client.send(calls.get_space(repo_id, expand=_EXPAND))
             runtime = execute(plan_pause(repo_id, space.runtime), client.send)
             prices = PriceList.from_flavors(())
@@ -125,7 +125,8 @@ class FleetReader:
         return prices
 
 
-def _client(connection: Any) -> HubClient:
+def page_client(connection: Any) -> HubClient:
+    """A client for a page that a user waits for: it gives up after a few seconds."""
     settings = ConnectionSettings.from_connection(connection)
     token = token_of(connection)
     if token:

@@ -61,7 +61,17 @@ function hardwareCell(space) {
   if (space.hardware && space.requested && space.hardware !== space.requested) {
     parts.push(make("small", {}, `${space.requested} requested`));
   }
+  if (space.lease) parts.push(leaseLine(space.lease));
   return parts;
+}
+
+// Who has leased the Space, since when. The run is named to users who may read its DAG.
+function leaseLine(lease) {
+  const named = lease.dag_id !== null;
+  const link = { href: named ? runUrl(lease) : "", title: `${lease.run_id} ${lease.task_id}` };
+  const who = named ? make("a", link, lease.dag_id) : "a run that is not shown here";
+  const state = lease.abandoned ? ", abandoned" : lease.expired ? ", expired" : "";
+  return make("small", {}, "leased ", timeElement(lease.since) ?? "", " by ", who, state);
 }
 
 function costCell(space) {

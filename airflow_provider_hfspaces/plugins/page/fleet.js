@@ -71,12 +71,30 @@ async function load(fleet) {
     fleet.spaces = answer.spaces ?? (answer.problem ? [] : null);
     for (const space of fleet.spaces ?? []) space.key = `${fleet.conn_id} ${space.repo_id}`;
     addRuns(fleet);
+    addLeases(fleet);
   } catch (error) {
     fleet.failure = error.message;
     fleet.spaces = [];
   }
   fill(fleet);
   showTotal();
+  await loadLeases(fleet);
+}
+
+async function loadLeases(fleet) {
+  if (!fleet.spaces?.length) return;
+  try {
+    const answer = await ask(ofConnection("api/leases", fleet));
+    fleet.leases = new Map(answer.leases.map((lease) => [lease.repo_id, lease]));
+  } catch {
+    return; // the fleet is worth showing without its leases
+  }
+  addLeases(fleet);
+  fill(fleet);
+}
+
+function addLeases(fleet) {
+  for (const space of fleet.spaces ?? []) space.lease = fleet.leases?.get(space.repo_id) ?? null;
 }
 
 async function loadRuns() {

@@ -1,0 +1,191 @@
+"""Which runs have leased the Spaces of a fleet, for the fleet page.
+
+Come here to change which Spaces the page asks about, and how often.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow.models.variable import Variable
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+from airflow_provider_hfspaces.compat.config import lease_repository
+from airflow_provider_hfspaces.hooks.connection import ConnectionSettings
+from airflow_provider_hfspaces.hub import branches
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.hub.http.client import HubClient
+from airflow_provider_hfspaces.hub.http.sequence import execute
+from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
+from airflow_provider_hfspaces.hub.lease.store import LeaseStore, lease_branch
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+from airflow_provider_hfspaces.plugins.fleet import page_client
+from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
+
+__all__ = ["LeaseReader", "leases_for_user"]
+
+_KEEP_SECONDS = 60.0
+"""How long the lease of a Space is not read again."""
+
+_MAX_LOOKS = 40
+"""Spaces that are asked about their lease for one reading; the next reading asks about the others."""
+
+_PARALLEL = 8
+
+_Key = tuple[str, "str | None", str]
+"""The address of the Hub, the repository that keeps all leases, and the Space."""
+
+
+class LeaseReader:
+    """Reads the leases of Spaces on paid hardware. Safe for threads; two threads may read a lease twice.
+
+    Endpoints: ``GET /api/spaces/{repo_id}/revision/airflow-lease`` for 40 Spaces a reading at most, once a
+    minute for each; with ``lease_repo`` one ``GET …/refs`` instead. The record itself only when it is new.
+
+    :param clock: returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._stores: dict[_Key, LeaseStore] = {}
+        self._holders: dict[_Key, tuple[float, LeaseHolder | None]] = {}
+
+    def read(self, connection: Any, fleet: Mapping[str, Any]) -> dict[str, LeaseHolder]:
+        """Return who has leased the Spaces of a fleet, by the id of the Space.
+
+        A lease that cannot be read is left out: it does not keep the page from showing the others.
+
+        :param fleet: what ``FleetReader.read`` has returned for this connection.
+        """
+        settings = ConnectionSettings.from_connection(connection)
+        repository = settings.lease_repo or lease_repository()
+        keys = {
+            row["repo_id"]: (settings.endpoint, repository, row["repo_id"])
+            for row in fleet.get("spaces", ())
+            if _is_paid(row)
+        }
+        now = self._clock()
+        self._forget_old(now)
+        due = [repo_id for repo_id, key in keys.items() if self._age(key, now) >= _KEEP_SECONDS]
+        due.sort(key=lambda repo_id: -self._age(keys[repo_id], now))
+        if due:
+            with page_client(connection) as client:
+                if repository:
+                    self._read_listed(client, repository, due, keys)
+                else:
+                    self._read_each(client, due[:_MAX_LOOKS], keys)
+        holders = {repo_id: self._holders.get(key, (0.0, None))[1] for repo_id, key in keys.items()}
+        return {repo_id: holder for repo_id, holder in holders.items() if holder is not None}
+
+    def _read_each(self, client: HubClient, repo_ids: list[str], keys: Mapping[str, _Key]) -> None:
+        def look(repo_id: str) -> None:
+            store = self._store(keys[repo_id])
+            self._remember(keys[repo_id], lambda: execute(store.read(), client.send)[0].current)
+
+        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="hf-spaces-leases") as pool:
+            list(pool.map(look, repo_ids))
+
+    def _read_listed(
+        self,
+        client: HubClient,
+        repository: str,
+        repo_ids: list[str],
+        keys: Mapping[str, _Key],
+    ) -> None:
+        try:
+            heads = client.send(branches.list_branches(lease_branch(repo_ids[0], repository)))
+        except HubError:
+            return
+        leased = [repo_id for repo_id in repo_ids if self._store(keys[repo_id]).branch.name in heads]
+        for repo_id in set(repo_ids) - set(leased):
+            self._holders[keys[repo_id]] = (self._clock(), None)
+
+        def look(repo_id: str) -> None:
+            store = self._store(keys[repo_id])
+            head = heads[store.branch.name]
+            self._remember(keys[repo_id], lambda: execute(store.read_at(head), client.send)[0].current)
+
+        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="hf-spaces-leases") as pool:
+            list(pool.map(look, leased[:_MAX_LOOKS]))
+
+    def _remember(self, key: _Key, read: Callable[[], LeaseHolder | None]) -> None:
+        try:
+            holder = read()
+        except (HubError, InvalidInput):
+            holder = None
+        self._holders[key] = (self._clock(), holder)
+
+    def _store(self, key: _Key) -> LeaseStore:
+        _, repository, repo_id = key
+        return self._stores.setdefault(key, LeaseStore(repo_id, lease_branch(repo_id, repository)))
+
+    def _age(self, key: _Key, now: float) -> float:
+        return now - self._holders[key][0] if key in self._holders else float("inf")
+
+    def _forget_old(self, now: float) -> None:
+        """Keep nothing about Spaces that the page has not shown for long."""
+        for key in [key for key, (read_at, _) in self._holders.items() if now - read_at > 60 * _KEEP_SECONDS]:
+            self._holders.pop(key, None)
+            self._stores.pop(key, None)
+
+
+def leases_for_user(holders: Mapping[str, LeaseHolder], readable_dags: set[str]) -> list[dict[str, Any]]:
+    """Return the leases as the page shows them.
+
+    :param holders: who has leased which Space.
+    :param readable_dags: ids of the DAGs that the user may read. The runs of other DAGs are not named.
+    :return: ``{"repo_id", "since", "until", "abandoned", "expired", "dag_id", "run_id", "task_id",
+        "map_index"}`` for each Space, with times in ISO format. The last four are ``None`` if this Airflow
+        does not know the holder or the user may not read its DAG.
+    """
+    owners = _owners([holder.holder_id for holder in holders.values()])
+    now = datetime.now(timezone.utc)
+    leases = []
+    for repo_id, holder in holders.items():
+        owner = owners.get(holder.holder_id)
+        shown = owner if owner is not None and owner.dag_id in readable_dags else None
+        leases.append(
+            {
+                "repo_id": repo_id,
+                "since": holder.since.isoformat(),
+                "until": holder.until.isoformat(),
+                "abandoned": holder.abandoned,
+                "expired": holder.is_expired(now),
+                "dag_id": shown and shown.dag_id,
+                "run_id": shown and shown.run_id,
+                "task_id": shown and shown.task_id,
+                "map_index": shown and shown.map_index,
+            }
+        )
+    return leases
+
+
+def _owners(holder_ids: Iterable[str]) -> dict[str, LeaseOwner]:
+    """The tasks that the holders are, as this Airflow has stored them: one query."""
+    by_name = {variable_name(holder_id): holder_id for holder_id in holder_ids}
+    if not by_name:
+        return {}
+    with create_session() as session:
+        rows = session.scalars(select(Variable).where(Variable.key.in_(by_name))).all()
+        values = {by_name[row.key]: row.val for row in rows}
+    owners = {holder_id: _owner(value) for holder_id, value in values.items()}
+    return {holder_id: owner for holder_id, owner in owners.items() if owner is not None}
+
+
+def _owner(value: Any) -> LeaseOwner | None:
+    try:
+        return LeaseOwner.from_dict(json.loads(value))
+    except (TypeError, ValueError):
+        return None
+
+
+def _is_paid(row: Mapping[str, Any]) -> bool:
+    hardware = {row.get("hardware"), row.get("requested")} - {None}
+    return not row.get("static") and bool(hardware - FREE_HARDWARE)

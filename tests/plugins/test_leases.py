@@ -1,0 +1,130 @@
+"""The fleet page shows who has leased a Space on paid hardware, and since when."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
+from tests.lease_tools import hold, holders
+from tests.plugins.conftest import Page
+
+OWNER = LeaseOwner("nightly", "scheduled__1", "gpu.snapshot")
+
+
+@pytest.fixture
+def hub_time() -> dict[str, float]:
+    return {"speed": 0}
+
+
+@pytest.fixture
+def leased(hub: HubEmulator, airflow_db: None) -> HubEmulator:
+    """A Space that a run of this Airflow has leased, one of another Airflow, and Spaces without a lease."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    for name in ("ours", "others", "free"):
+        hub.add_space(f"alice/{name}", hardware="t4-small")
+    hub.add_space("alice/basic")
+    ours = hold("alice/ours", holder_id="ab" * 16)
+    hold("alice/others", holder_id="cd" * 16, abandoned=True)
+    hold("alice/basic", holder_id="ef" * 16)
+    with create_session() as session:
+        session.execute(delete(Variable).where(Variable.key == variable_name(ours.holder_id)))
+        session.add(Variable(key=variable_name(ours.holder_id), val=json.dumps(OWNER.to_dict())))
+    return hub
+
+
+def leases(page: Page, conn_id: str = "hf_spaces_default") -> dict[str, dict[str, Any]]:
+    answer = page.client.get("/hf_spaces/api/leases", params={"connection_id": conn_id})
+    assert answer.status_code == 200, answer.text
+    return {each["repo_id"]: each for each in answer.json()["leases"]}
+
+
+def may_read(monkeypatch: pytest.MonkeyPatch, dag_id: str) -> None:
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    monkeypatch.setattr(SimpleAuthManager, "get_authorized_dag_ids", lambda self, **details: {dag_id})
+
+
+def test_a_lease_names_its_run_if_this_airflow_knows_it(
+    leased: HubEmulator, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read(monkeypatch, "nightly")
+    shown = leases(page)
+    assert set(shown) == {"alice/ours", "alice/others"}
+    ours, others = shown["alice/ours"], shown["alice/others"]
+    assert (ours["dag_id"], ours["run_id"], ours["task_id"]) == ("nightly", "scheduled__1", "gpu.snapshot")
+    assert datetime.fromisoformat(ours["since"]) == holders("alice/ours")[0].since
+    assert (others["dag_id"], others["run_id"]) == (None, None)
+    assert (ours["abandoned"], others["abandoned"]) == (False, True)
+
+
+def test_a_run_of_a_dag_that_the_user_may_not_read_is_not_named(
+    leased: HubEmulator, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read(monkeypatch, "other")
+    ours = leases(page)["alice/ours"]
+    assert ours["since"]
+    assert "nightly" not in str(ours)
+    assert "scheduled__1" not in str(ours)
+
+
+@pytest.mark.parametrize(("role", "status"), [(None, 401), ("VIEWER", 403), ("USER", 403)])
+def test_a_user_who_may_not_read_connections_sees_no_leases(
+    leased: HubEmulator, page: Page, role: str | None, status: int
+) -> None:
+    answer = page.logged_in(role).get("api/leases?connection_id=hf_spaces_default")
+    assert answer.status_code == status
+    assert "nightly" not in answer.text
+
+
+def test_only_spaces_on_paid_hardware_are_asked_about_and_a_second_look_asks_nothing(
+    leased: HubEmulator, page: Page
+) -> None:
+    before = len(leased.requests)
+    leases(page)
+    looks = [each.path for each in leased.requests[before:] if "airflow-lease" in each.path]
+    assert sorted(looks) == [
+        f"/api/spaces/alice/{name}/revision/airflow-lease" for name in ("free", "others", "ours")
+    ]
+    after = len(leased.requests)
+    leases(page)
+    assert len(leased.requests) == after
+
+
+def test_the_requests_of_one_reading_are_bounded(hub: HubEmulator, page: Page, stored: Any) -> None:
+    for number in range(100):
+        hub.add_space(f"acme/s{number}", hardware="t4-small")
+    stored("many", hub, namespace="acme")
+    leases(page, "many")
+    assert len([each for each in hub.requests if "airflow-lease" in each.path]) == 40
+
+
+def test_one_request_answers_for_all_spaces_if_one_repository_keeps_the_leases(
+    hub: HubEmulator, page: Page, stored: Any
+) -> None:
+    hub.add_repository("acme/airflow-leases", "dataset")
+    for number in range(100):
+        hub.add_space(f"acme/s{number}", hardware="t4-small")
+    stored("shared", hub, namespace="acme", lease_repo="datasets/acme/airflow-leases")
+    assert leases(page, "shared") == {}
+    looks = [each.path for each in hub.requests if "airflow-lease" in each.path]
+    assert looks == ["/api/datasets/acme/airflow-leases/refs"]
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_leases_that_cannot_be_read_are_left_out(leased: HubEmulator, page: Page, status: int) -> None:
+    leased.faults.add(kind="status", status=status, path="/revision/")
+    assert leases(page) == {}
+    assert len(page.fleet()["spaces"]) == 4
+
+
+def test_the_hardware_cell_shows_the_lease(page: Page) -> None:
+    assert "leased " in page.get("static/cells.js").text
+    assert "api/leases" in page.get("static/fleet.js").text
