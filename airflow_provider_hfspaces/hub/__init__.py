@@ -18,7 +18,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.accounts import Organization, TokenScope, WhoAmI
     from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
     from airflow_provider_hfspaces.hub.calls import Call, ListedRuntime
     from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
@@ -83,6 +82,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Reached, Verdict
     from airflow_provider_hfspaces.hub.waiting.wait import Wait
     from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
+    from airflow_provider_hfspaces.hub.whoami import Organization, TokenScope, WhoAmI
 
 __all__ = [
     "FREE_HARDWARE",
@@ -164,7 +164,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "accounts": ("Organization", "TokenScope", "WhoAmI"),
+    "whoami": ("Organization", "TokenScope", "WhoAmI"),
     "bulk.selection": ("SpaceSelection",),
     "calls": ("Call", "ListedRuntime"),
     "cost.billing": ("BilledUsage",),

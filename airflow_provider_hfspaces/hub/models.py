@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
-from airflow_provider_hfspaces.hub.accounts import Organization, TokenScope, WhoAmI
 from airflow_provider_hfspaces.hub.hardware import (
     FREE_HARDWARE,
     Accelerator,
@@ -22,6 +21,7 @@ from airflow_provider_hfspaces.hub.hardware import (
 from airflow_provider_hfspaces.hub.masking import mask_tokens
 from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, SpaceStage
 from airflow_provider_hfspaces.hub.text import printable
+from airflow_provider_hfspaces.hub.whoami import Organization, TokenScope, WhoAmI
 
 __all__ = [
     "FREE_HARDWARE",

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordedState", "find_recorded_state", "read_lease"]
 
+_OWN_LEASE = "the lease of this run"
+
 _MOST_MISSING = 3
 """Mapped task instances in a row without a record, after which no further ones are read."""
 
@@ -76,7 +78,7 @@ def find_recorded_state(
     timeout: float,
     in_triggerer: bool = False,
 ) -> RecordedState:
-    """Look for the state to restore: in the Space's lease and in the XComs of this run.
+    """Look for the state to restore: in the Space's lease and, without one of this run, in the run's XComs.
 
     Blocks while Airflow and the Hub answer.
 
@@ -84,7 +86,8 @@ def find_recorded_state(
     :param timeout: seconds for which requests about the lease are retried.
     """
     lease = read_lease(context, repo_id, log, hook=hook, timeout=timeout)
-    if lease.leased_by is not None:
+    # While a run holds the lease, its XComs only display what the lease recorded.
+    if lease.leased_by is not None or (lease.is_leased and lease.source == _OWN_LEASE):
         return lease
     if callback_may_read_xcoms(context, in_triggerer=in_triggerer):
         recorded: tuple[SpaceSnapshot, str] | None = _attempt(
@@ -124,7 +127,7 @@ def _read_lease(
     with hook.client_within(timeout) as client:
         record, _ = execute(store.read(), client.send)
     standings: dict[str, Standing] = {}
-    source = "the lease of this run"
+    source = _OWN_LEASE
     # A holder that Airflow does not name may be any run: its Space is left alone until the lease expires.
     for holder in record.holders:
         owner = owners.owner(holder)

@@ -180,11 +180,12 @@ class RestoreHardwareNotifier(SpaceNotifier):
     and pauses the Space if the Hub rejects both the recorded hardware and ``fallback``. It looks for the
     recorded state in this order:
 
-    1. what ``from_task`` recorded in this run or, without ``from_task``, the earliest record of a
+    1. the lease of the Space that this run holds;
+    2. what ``from_task`` recorded in this run or, without ``from_task``, the earliest record of a
        :class:`~airflow_provider_hfspaces.operators.hardware.SnapshotSpaceOperator` or
        :class:`~airflow_provider_hfspaces.operators.hardware.RequestHardwareOperator` of the run;
-    2. the lease that this run holds of the Space;
-    3. otherwise the Space moves to ``fallback`` and keeps its sleep time.
+    3. the lease of the Space, if a run that has ended left it behind;
+    4. otherwise the Space moves to ``fallback`` and keeps its sleep time.
 
     A Space that another run has leased is left to that run.
 

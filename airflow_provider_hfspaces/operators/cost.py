@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
     from airflow_provider_hfspaces.hub.models import SpaceInfo
+    from airflow_provider_hfspaces.reports.cost_report import CostReport
     from airflow_provider_hfspaces.reports.files import PageFile
     from airflow_provider_hfspaces.reports.findings import Finding
     from airflow_provider_hfspaces.reports.history import History
-    from airflow_provider_hfspaces.reports.report import CostReport
 
 __all__ = ["SpacesCostReportOperator"]
 
@@ -196,7 +196,7 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
         from datetime import datetime, timezone
 
         from airflow_provider_hfspaces.hub.cost.prices import FleetCost
-        from airflow_provider_hfspaces.reports.report import CostReport
+        from airflow_provider_hfspaces.reports.cost_report import CostReport
 
         at, prices = datetime.now(timezone.utc), self.hook.price_list()
         spaces = self._spaces(owner, selection)

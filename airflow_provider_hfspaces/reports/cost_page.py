@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from airflow_provider_hfspaces.hub.text import printable
 from airflow_provider_hfspaces.reports import sections
+from airflow_provider_hfspaces.reports.cost_report import CostReport
 from airflow_provider_hfspaces.reports.findings import Finding
-from airflow_provider_hfspaces.reports.report import CostReport
 from airflow_provider_hfspaces.reports.words import moment
 
 __all__ = ["cost_page"]

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_hfspaces.hub.cost.prices import SpaceCost
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, SpaceStage
-from airflow_provider_hfspaces.reports.report import CostReport
+from airflow_provider_hfspaces.reports.cost_report import CostReport
 from airflow_provider_hfspaces.reports.words import duration, parsed
 
 __all__ = ["Finding", "findings"]

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from airflow_provider_hfspaces.hub.cost.prices import HOURS_PER_MONTH, SpaceCost, SubtotalCost
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceInfo
 from airflow_provider_hfspaces.reports.charts import bars, columns_by_day, line
+from airflow_provider_hfspaces.reports.cost_report import CostReport
 from airflow_provider_hfspaces.reports.findings import Finding
-from airflow_provider_hfspaces.reports.report import CostReport
 from airflow_provider_hfspaces.reports.tables import SpaceLink, StageCell, Table
 from airflow_provider_hfspaces.reports.words import day, duration, moment, parsed, usd
 

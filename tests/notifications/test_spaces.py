@@ -356,13 +356,13 @@ class TestRestore:
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
         assert "according to the lease of this run" in task_log.text
 
-    def test_a_record_of_the_run_comes_before_the_lease(
+    def test_the_lease_of_the_run_comes_before_the_records_of_its_tasks(
         self, hub: HubEmulator, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         lease(monkeypatch, "run", hardware="l4x1")
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
-        assert space.requested_hardware == "cpu-upgrade"
+        assert space.requested_hardware == "l4x1"
 
     def test_a_space_that_another_run_has_leased_is_left_alone(
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
