@@ -117,7 +117,7 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
             selection = NameGlobs.from_options(*([each for each in some if each != ""] for some in globs))
             owner = self._owner()
             before = self._history(file, owner)
-            report = self._report(owner, selection, before, reports.of(owner, self.log))
+            report = self._report(owner, selection, before, reports.savings_of(owner, self.log))
             to_look_at = findings(report)
             file.write(cost_page(report, to_look_at))
         self._log_report(report, to_look_at)

@@ -20,7 +20,7 @@ class Restarts:
 
     reports: tuple[Mapping[str, Any], ...]
 
-    def of(self, owner: str, log: Any) -> list[dict[str, Any]]:
+    def savings_of(self, owner: str, log: Any) -> list[dict[str, Any]]:
         """The savings of one owner, as entries of a history. Dry runs save nothing.
 
         Reports with the same time, such as those of mapped tasks, become one entry.

@@ -32,7 +32,7 @@ class Journal:
             self.earlier.update(part)
             self._parts += 1
 
-    def of(self, repo_id: str) -> Record | None:
+    def record_of(self, repo_id: str) -> Record | None:
         """The record of an earlier try about a Space."""
         return self.earlier.get(repo_id.casefold())
 

@@ -241,7 +241,7 @@ class FleetOperator(SelectingOperator):
         for target in targets:
             target.entry = {"repo_id": target.repo_id, "outcome": None, "reason": None}
             target.entry.update(self.describe(target, prices), at=now())
-            earlier = journal.of(target.repo_id)
+            earlier = journal.record_of(target.repo_id)
             if target.runtime is None:
                 self._fail(target, target.problem or LookupError("The Hub returned no runtime."))
             elif earlier and self.is_done(target, target.runtime):
