@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased
 from airflow_provider_hfspaces.operators.fleet import (
     EnforceSleepTimeOperator,
     PauseSpacesOperator,
 )
+from airflow_provider_hfspaces.operators.fleet.leases import FleetLeases
 from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
 from airflow_provider_hfspaces.state import leases
 from airflow_provider_hfspaces.state.leases import LeaseOwner
@@ -177,3 +180,21 @@ def test_the_janitor_leaves_a_space_alone_that_a_run_leases_in_the_meantime(
     assert "of run live of DAG dag" in entry["reason"]
     assert space.requested_hardware == "t4-small"
     assert [each.fence for each in holders()] == [2]
+
+
+def test_leases_that_were_listed_some_time_ago_are_listed_again_before_a_space_is_changed(
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add_space(SPACE)
+    hub.add_repository("acme/airflow-leases", "dataset")
+    extra = connection(hub, lease_repo="datasets/acme/airflow-leases")
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", extra)
+    now = 0.0
+    hook = HfSpacesHook()
+    fleet = FleetLeases(hook, clock=lambda: now)
+    fleet.list(SPACE)
+    hold()
+    fleet.check(hook.client, SPACE)
+    now = 10.0
+    with pytest.raises(SpaceLeased):
+        fleet.check(hook.client, SPACE)

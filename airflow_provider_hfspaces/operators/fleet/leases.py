@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import threading
-
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.bulk.queue import Result
     from airflow_provider_hfspaces.hub.http.client import HubClient
@@ -20,6 +20,9 @@ __all__ = ["FleetLeases", "reason_of"]
 
 log = logging.getLogger(__name__)
 
+_LISTED_SECONDS = 5.0
+"""Seconds after which leases are listed again before a Space is changed."""
+
 
 class FleetLeases:
     """The leases of many Spaces.
@@ -27,14 +30,19 @@ class FleetLeases:
     If one repository keeps all leases (``lease_repo``), :meth:`list` finds out with one request which Spaces
     were ever leased, and only their records are read. The Hub has no such list for leases in the Spaces' own
     repositories: one request for each Space.
+
+    :param clock: seconds that only grow.
     """
 
-    def __init__(self, hook: HfSpacesHook) -> None:
+    def __init__(self, hook: HfSpacesHook, clock: Callable[[], float] = time.monotonic) -> None:
         from airflow_provider_hfspaces.compat.config import lease_repository
 
         self._hook = hook
         self._repository = hook.settings.lease_repo or lease_repository()
         self._heads: dict[str, str] | None = None
+        self._clock = clock
+        self._listed_at = 0.0
+        self._listing = threading.Lock()
 
     @property
     def is_shared(self) -> bool:
@@ -51,6 +59,7 @@ class FleetLeases:
         from airflow_provider_hfspaces.hub.lease.store import lease_branch
 
         self._heads = None
+        self._listed_at = self._clock()
         if not self.is_shared:
             return
         try:
@@ -78,6 +87,10 @@ class FleetLeases:
         from airflow_provider_hfspaces.hub.lease.actions import check_free
         from airflow_provider_hfspaces.state.leases import Owners
 
+        with self._listing:
+            # A run may have leased a Space while its request waited for the rate limit.
+            if self._heads is not None and self._clock() - self._listed_at > _LISTED_SECONDS:
+                self.list(repo_id)
         steps = check_free(self.store(repo_id), Owners().judge, datetime.now(timezone.utc))
         execute(steps, sender.send)
 
