@@ -19,7 +19,8 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.http.client import HubClient
-from airflow_provider_hfspaces.plugins.fleet import Fleets
+from airflow_provider_hfspaces.plugins.fleet import FleetReader
+from airflow_provider_hfspaces.plugins.leases import LeaseReader
 
 HARDWARE = ("cpu-basic", "cpu-upgrade", "t4-small", "a10g-small")
 AMPLE_REQUESTS = 100_000
@@ -37,10 +38,11 @@ def main() -> None:
             hub.add_space(f"acme/s{number}", hardware=HARDWARE[number % len(HARDWARE)])
         if choices.delay:
             hub.faults.add(kind="delay", seconds=choices.delay)
-        fleets = Fleets()
+        fleets, readers = FleetReader(), LeaseReader()
         ways: dict[str, Callable[[], int]] = {
             "the page, first look": lambda: page(fleets, hub),
             "the page, later looks": lambda: page(fleets, hub),
+            "the page, its leases": lambda: leases(fleets, readers, hub),
             "one by one": lambda: one_by_one(hub, 1),
             "8 at a time": lambda: one_by_one(hub, 8),
         }
@@ -52,9 +54,22 @@ def main() -> None:
         print(f"  {name:<22}  {sent:>8,}  {sent / requests:>6.1f}x  {took:>8.2f}  {took / seconds:>6.1f}x")
 
 
-def page(fleets: Fleets, hub: HubEmulator) -> int:
+def leases(fleets: FleetReader, readers: LeaseReader, hub: HubEmulator) -> int:
+    """Also read who has leased the Spaces on paid hardware, which the page asks for afterwards."""
+    connection = connection_to(hub)
+    fleet = fleets.read(connection)
+    readers.read(connection, fleet)
+    return len(fleet["spaces"])
+
+
+def page(fleets: FleetReader, hub: HubEmulator) -> int:
     """Read the fleet as the page's server does."""
-    connection: Any = SimpleNamespace(
+    return len(fleets.read(connection_to(hub))["spaces"])
+
+
+def connection_to(hub: HubEmulator) -> Any:
+    """The connection that the page reads."""
+    return SimpleNamespace(
         conn_id="hub",
         host=hub.url,
         password=hub.token,
@@ -62,7 +77,6 @@ def page(fleets: Fleets, hub: HubEmulator) -> int:
         port=None,
         schema=None,
     )
-    return len(fleets.read(connection)["spaces"])
 
 
 def one_by_one(hub: HubEmulator, threads: int) -> int:
