@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from types import SimpleNamespace
-
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.state import leases
 from tests.airflow_tools import dag_file, run
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
-
-
-@pytest.fixture(autouse=True)
-def _quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None))
 
 
 def test_each_space_works_on_the_gpu_and_is_restored(hub: HubEmulator) -> None:

@@ -230,7 +230,8 @@ class TestTrigger:
     @pytest.mark.parametrize(
         ("broken", "message"),
         [
-            ({"extra": "[1]"}, "extra of connection"),
+            # Airflow 3.0 itself takes such a connection for one that does not exist.
+            ({"extra": "[1]"}, "extra of connection|'broken' does not exist"),
             ({"host": "https://user:secret@hub.acme.test"}, "user name or a password"),
             ({"host": "http://hub.acme.test"}, "unencrypted"),
             ({"password": "two words"}, "Copy it again"),
