@@ -1,7 +1,6 @@
 """What a holder does with a lease, in steps for either client.
 
-Each change of the record is one compare-and-set. A window in which nothing goes wrong makes three of them:
-take the lease, announce the hardware request, give the lease back.
+Each change is one compare-and-set. A window without errors makes three: take, announce a request, give back.
 """
 
 from __future__ import annotations
@@ -109,8 +108,7 @@ class SpaceLease:
 
     :param store: where the record is kept.
     :param holder_id: a random hexadecimal id of the holder.
-    :param duration: seconds until the lease expires, by default 24 hours. Each hardware request starts the
-        time again.
+    :param duration: seconds until the lease expires, from the latest hardware request; by default 24 hours.
     :param clock: the present moment, in UTC.
     """
 
@@ -139,8 +137,7 @@ class SpaceLease:
         A holder that has the lease already goes on with it. What an earlier holder did not restore is
         taken over, unless somebody has changed the hardware since.
 
-        :param judge: what the caller knows about another holder. An entry with the caller's own id is the
-            caller's.
+        :param judge: what the caller knows about another holder. The caller's own id counts as own.
         :returns: the lease, or the holder to wait for.
         :raises InvalidLease: if the record is not valid.
         :raises LeaseDenied: if the token may not write the record.
@@ -347,17 +344,15 @@ def repair(store: LeaseStore, holder: LeaseHolder) -> Steps[bool]:
     if not holder.requested:
         return False
     runtime = yield calls.get_runtime(store.repo_id)
-    is_there = runtime.configured_hardware == holder.requested[-1]
-    if is_there and runtime.stage != SpaceStage.PAUSED:
+    if runtime.configured_hardware == holder.requested[-1] and runtime.stage != SpaceStage.PAUSED:
         return False
     record, _ = yield from store.read()
     present = record.find(holder.holder_id)
     if present is None or present.abandoned:
         # Nobody would take the hardware away again.
         return False
-    desired = DesiredState(
-        store.repo_id, present.requested[-1], present.sleep_time, activity=Activity.RUNNING
-    )
+    hardware, sleep_time = present.requested[-1], present.sleep_time
+    desired = DesiredState(store.repo_id, hardware, sleep_time, activity=Activity.RUNNING)
     yield from plan_move(desired, runtime)
     return True
 
