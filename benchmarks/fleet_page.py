@@ -71,6 +71,8 @@ def connection_to(hub: HubEmulator) -> Any:
     """The connection that the page reads."""
     return SimpleNamespace(
         conn_id="hub",
+        conn_type="hf_spaces",
+        login=None,
         host=hub.url,
         password=hub.token,
         extra_dejson={"namespace": "acme"},
