@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,22 +17,34 @@ from tests.airflow_tools import connection
 from tests.processes.airflow_processes import AirflowProcesses
 
 DAGS = Path(__file__).with_name("lease_dags")
-DAG_IDS = set(re.findall(r"= leased\(\"(\w+)\"", (DAGS / "leased.py").read_text("utf-8")))
+DAG_COUNT = len(re.findall(r"= leased\(\"(\w+)\"", (DAGS / "leased.py").read_text("utf-8")))
 SPEED = 60.0
 """Emulated seconds in each real second: an emulated minute takes one second."""
 
 
 class LeasedAirflow(AirflowProcesses):
-    """An Airflow of real processes with one Space for each DAG."""
+    """An Airflow of real processes with one Space for each DAG.
 
-    def __init__(self, home: Path, hub: HubEmulator) -> None:
+    :param dag_count: the number of DAGs in the folder.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        hub: HubEmulator,
+        *,
+        dags: Path = DAGS,
+        dag_count: int = DAG_COUNT,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.hub = hub
+        self.dag_count = dag_count
         self.signals = home / "signals"
         self.signals.mkdir()
         super().__init__(
             home,
             hub,
-            dags=DAGS,
+            dags=dags,
             environment={
                 "LEASE_SIGNALS": str(self.signals),
                 "AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(hub),
@@ -41,21 +54,33 @@ class LeasedAirflow(AirflowProcesses):
                 "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
                 "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
                 "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
+                **(environment or {}),
             },
         )
         self._token = ""
 
     def has_dags(self) -> bool:
-        return {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")} >= DAG_IDS
+        return bool(self.query("SELECT count(*) FROM dag WHERE NOT is_paused")[0][0] == self.dag_count)
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None, expected: int = 200) -> None:
-        """Send a request to the API server, as the UI does."""
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        expected: int = 200,
+        *,
+        collection: str = "dags/",
+    ) -> None:
+        """Send a request to the API server, as the UI does.
+
+        :param collection: the beginning of the path.
+        """
         if not self._token:
             answer = requests.get(f"{self.api}/auth/token", timeout=30)
             self._token = answer.json()["access_token"]
         answer = requests.request(
             method,
-            f"{self.api}/api/v2/dags/{path}",
+            f"{self.api}/api/v2/{collection}{path}",
             json=body,
             headers={"Authorization": f"Bearer {self._token}"},
             timeout=60,
@@ -103,6 +128,14 @@ class LeasedAirflow(AirflowProcesses):
         )
         return str(rows[0][0])
 
+    def state_of(self, dag_id: str, task_id: str, run_id: str = "run", map_index: int = -1) -> str:
+        """The state of any task."""
+        rows = self.query(
+            f"SELECT state FROM task_instance WHERE dag_id = '{dag_id}' AND run_id = '{run_id}' "
+            f"AND task_id = '{task_id}' AND map_index = {map_index}"
+        )
+        return str(rows[0][0]) if rows else "None"
+
     def is_restored(self, dag_id: str) -> bool:
         """Returns True if the Space is configured for free hardware and nothing is billed."""
         space = self.hub.space(f"acme/{dag_id}")
@@ -123,10 +156,21 @@ class LeasedAirflow(AirflowProcesses):
 
 
 @contextmanager
-def leased_airflow(home: Path) -> Iterator[LeasedAirflow]:
-    """Run a Hub and an Airflow."""
+def timed(what: str) -> Iterator[None]:
+    """Print how long something takes, which ``pytest -s`` shows."""
+    began = time.monotonic()
+    yield
+    print(f"\n{what}: {time.monotonic() - began:.0f} seconds")
+
+
+@contextmanager
+def leased_airflow(home: Path, **options: Any) -> Iterator[LeasedAirflow]:
+    """Run a Hub and an Airflow.
+
+    :param options: arguments of :class:`LeasedAirflow`.
+    """
     with HubEmulator(speed=SPEED) as hub:
-        airflow = LeasedAirflow(home, hub)
+        airflow = LeasedAirflow(home, hub, **options)
         try:
             airflow.start()
             yield airflow

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.processes.airflow_processes import AIRFLOW_3, kill_tree
-from tests.processes.leased import LeasedAirflow, leased_airflow
+from tests.processes.leased import LeasedAirflow, leased_airflow, timed
 
 pytestmark = [
     pytest.mark.processes,
@@ -42,15 +42,17 @@ def test_the_space_is_restored_when_the_worker_dies_during_the_work(airflow: Lea
     worker = psutil.Process(airflow.working("worker_dies")).parent()
     assert worker is not None
     kill_tree(worker.pid)
-    airflow.ends("worker_dies", "failed")
+    with timed("From the death of the worker, with a heartbeat timeout of 40 seconds, to the restore"):
+        airflow.ends("worker_dies", "failed")
 
 
 def test_the_work_runs_although_the_scheduler_dies_during_the_setup(airflow: LeasedAirflow) -> None:
     airflow.lease("scheduler_dies")
     airflow.until(lambda: airflow.task_state("scheduler_dies", "snapshot") == "running", 120)
     airflow.end("scheduler", signal.SIGKILL)
-    restart_processes(airflow, "scheduler")
-    airflow.working("scheduler_dies")
+    with timed("From the restart of a scheduler that died during the setup to the work"):
+        restart_processes(airflow, "scheduler")
+        airflow.working("scheduler_dies")
     airflow.tell_work("scheduler_dies", "end")
     airflow.ends("scheduler_dies", "success")
 
@@ -59,8 +61,9 @@ def test_the_work_runs_although_the_triggerer_dies_while_the_upgrade_waits(airfl
     airflow.lease("triggerer_dies")
     airflow.until(lambda: airflow.task_state("triggerer_dies", "upgrade") == "deferred", 240)
     airflow.end("triggerer", signal.SIGKILL)
-    restart_processes(airflow, "triggerer")
-    airflow.working("triggerer_dies")
+    with timed("From the restart of a triggerer that died during the upgrade to the work"):
+        restart_processes(airflow, "triggerer")
+        airflow.working("triggerer_dies")
     airflow.tell_work("triggerer_dies", "end")
     airflow.ends("triggerer_dies", "success")
 
@@ -71,10 +74,11 @@ def test_the_space_is_restored_when_the_host_dies_during_the_work_and_returns(ai
     for name in PROCESSES:
         airflow.end(name, signal.SIGKILL)
     assert airflow.hub.bill("acme/machine_dies").running
-    restart_processes(airflow, *PROCESSES)
-    airflow.until(lambda: airflow.has_ended("machine_dies") or airflow.works("machine_dies"), 240)
-    airflow.tell_work("machine_dies", "end")
-    airflow.ends("machine_dies", None)
+    with timed("From the restart of a host that died during the work to the restore"):
+        restart_processes(airflow, *PROCESSES)
+        airflow.until(lambda: airflow.has_ended("machine_dies") or airflow.works("machine_dies"), 240)
+        airflow.tell_work("machine_dies", "end")
+        airflow.ends("machine_dies", None)
 
 
 def test_the_sleep_time_ends_the_bill_when_the_host_does_not_return(airflow: LeasedAirflow) -> None:

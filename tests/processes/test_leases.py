@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.processes.airflow_processes import AIRFLOW_3
-from tests.processes.leased import LeasedAirflow, leased_airflow
+from tests.processes.leased import LeasedAirflow, leased_airflow, timed
 
 pytestmark = [
     pytest.mark.processes,
@@ -41,7 +41,8 @@ def test_the_space_is_restored_after_work_that_raises(airflow: LeasedAirflow) ->
 def test_the_space_is_restored_when_the_process_of_the_work_is_killed(airflow: LeasedAirflow) -> None:
     airflow.lease("work_killed")
     os.kill(airflow.working("work_killed"), signal.SIGKILL)
-    airflow.ends("work_killed", "failed")
+    with timed("From the death of the process of the work to the restore"):
+        airflow.ends("work_killed", "failed")
 
 
 def test_the_space_is_restored_when_running_work_is_marked_failed(airflow: LeasedAirflow) -> None:

@@ -1,0 +1,105 @@
+"""Many runs that want one Space, and one run that wants many, on real processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.airflow_processes import AIRFLOW_3
+from tests.processes.leased import LeasedAirflow, leased_airflow
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another API to do what a user does in the UI"),
+]
+
+DAG_IDS = [f"crowd_{number}" for number in range(4)]
+RUN_IDS = [f"run_{number}" for number in range(5)]
+CROWD_SECONDS = 600
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeasedAirflow]:
+    dags = Path(__file__).with_name("crowd_dags")
+    with leased_airflow(tmp_path_factory.mktemp("crowd"), dags=dags, dag_count=5) as airflow:
+        yield airflow
+
+
+def run_states(airflow: LeasedAirflow) -> Counter[str]:
+    rows = airflow.query("SELECT state FROM dag_run WHERE dag_id LIKE 'crowd_%'")
+    return Counter(str(row[0]) for row in rows)
+
+
+def ended(airflow: LeasedAirflow) -> int:
+    return run_states(airflow)["success"] + run_states(airflow)["failed"]
+
+
+def test_each_of_twenty_runs_has_the_space_to_itself_and_none_fails_although_answers_are_late_or_lost(
+    airflow: LeasedAirflow,
+) -> None:
+    hub = airflow.hub
+    hub.add_space("acme/crowded")
+    # The lines that the work leaves in the log are not part of what is disturbed.
+    disturbed = "^(?!/api/whoami-v2)"
+    hub.faults.add(kind="reset", share=0.05, after=True, path=disturbed)
+    hub.faults.add(kind="delay", share=0.05, seconds=3, path=disturbed)
+    for run_id in RUN_IDS:
+        for dag_id in DAG_IDS:
+            airflow.call("POST", f"{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
+    wanted = len(DAG_IDS) * len(RUN_IDS)
+    airflow.until(
+        lambda: sum(run_states(airflow)[each] for each in ("success", "failed")) == wanted, CROWD_SECONDS
+    )
+    requests = list(hub.requests)
+    hub.faults.clear()
+
+    assert run_states(airflow) == {"success": wanted}
+    at_work: str | None = None
+    worked: list[str] = []
+    for request in requests:
+        if request.path == "/api/whoami-v2" and "moment" in request.params:
+            run = request.params["run"][0]
+            if request.params["moment"] == ["begins"]:
+                assert at_work is None, f"{run} begins to work while {at_work} works"
+                at_work = run
+            else:
+                assert at_work == run
+                worked.append(run)
+                at_work = None
+        elif request.method == "POST" and request.path.endswith("/hardware") and request.took_effect:
+            assert at_work is None, f"{request.json} is requested while {at_work} works"
+    assert sorted(worked) == sorted(f"{dag_id}.{run_id}" for dag_id in DAG_IDS for run_id in RUN_IDS)
+    assert hub.space("acme/crowded").requested_hardware == "cpu-basic"
+    assert not hub.bill().running
+    faults = Counter(request.fault for request in requests)
+    commits = sum("/commit/" in request.path for request in requests)
+    print(f"{wanted} runs, {len(requests)} requests, {commits} commits, faults: {dict(faults)}")
+
+
+def test_a_group_mapped_over_thirty_spaces_leaves_no_bill_when_one_is_deleted_paused_or_without_capacity(
+    airflow: LeasedAirflow,
+) -> None:
+    hub, dag_id = airflow.hub, "many_spaces"
+    healthy = [f"acme/many-{number:02}" for number in range(27)]
+    for repo_id in (*healthy, "acme/many-deleted"):
+        hub.add_space(repo_id)
+    paused = hub.add_space("acme/many-paused", stage="PAUSED")
+    full = hub.add_space("acme/many-full")
+    full.no_capacity("t4-small")
+    airflow.call("POST", f"{dag_id}/dagRuns", {"dag_run_id": "run", "logical_date": None})
+    airflow.until(lambda: airflow.has_ended(dag_id), CROWD_SECONDS)
+
+    assert airflow.run_state(dag_id) == "failed"
+    states = Counter(airflow.state_of(dag_id, "each.gpu.use", map_index=index) for index in range(30))
+    assert states == {"success": 29, "upstream_failed": 1}
+    assert not hub.bill().running
+    used = {item.repo_id for item in hub.bill().items if item.hardware == "t4-small"}
+    assert used >= {*healthy, "acme/many-deleted", "acme/many-paused"}
+    assert not hub.has_space("acme/many-deleted")
+    for repo_id in (*healthy, full.repo_id, paused.repo_id):
+        assert hub.space(repo_id).requested_hardware == "cpu-basic"
+        assert airflow.holders(repo_id.removeprefix("acme/")) == []
+    assert paused.stage == "PAUSED"
