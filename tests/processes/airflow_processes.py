@@ -67,7 +67,8 @@ class AirflowProcesses:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__BASE_URL": api,
             "AIRFLOW__API_AUTH__JWT_SECRET": "signs the tokens of these tests, which last an hour at most",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            # Many tasks write at the same time: wait for the lock longer than SQLite's five seconds.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
             "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
