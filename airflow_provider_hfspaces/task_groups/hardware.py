@@ -95,7 +95,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
     :param lease: whether this run gets the Space to itself (default True). Without a lease, two
         concurrent runs can take the hardware away from each other.
     :param lease_timeout: maximum number of seconds to wait for other runs (default six hours).
-    :param lease_poll_interval: seconds between two looks at the lease (default 30).
+    :param lease_poll_interval: seconds between two looks at the lease, on average (default 30).
     :param lease_duration: seconds after which the lease expires for those who cannot see whether this run
         is over, such as another Airflow (default 24 hours). Choose more than your longest run takes.
     :param restore_pool: the Airflow pool of ``restore`` (default ``default_pool``, whatever ``default_args``

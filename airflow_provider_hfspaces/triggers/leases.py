@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, fields
@@ -100,4 +101,6 @@ class LeaseTrigger(BaseTrigger):
                 remaining = self.deadline - time.time()
                 if remaining <= 0:
                     return "timeout"
-                await asyncio.sleep(min(self.poll_interval, remaining))
+                # Runs that began to wait together look at different moments: a free lease is seen soon, and
+                # by few of them at once.
+                await asyncio.sleep(min(self.poll_interval * random.uniform(0.5, 1.5), remaining))

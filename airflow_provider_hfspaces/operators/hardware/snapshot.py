@@ -43,7 +43,7 @@ class SnapshotSpaceOperator(SpaceOperator):
         ``airflow-lease`` of the Space's repository, or in the repository that the connection's
         ``lease_repo`` names. If a run ends without restoring the Space, the next run restores it.
     :param lease_timeout: maximum number of seconds to wait for the lease (default six hours).
-    :param lease_poll_interval: seconds between two looks at the lease (default 30).
+    :param lease_poll_interval: seconds between two looks at the lease, on average (default 30).
     :param lease_duration: seconds after which the lease expires for those who cannot see whether this run
         is over, such as another Airflow (default 24 hours). Choose more than your longest run takes.
     :param deferrable: wait for the lease in the triggerer, without a worker; by default Airflow's
