@@ -61,20 +61,6 @@ class ConnectedHook(BaseHook):
         self.hf_spaces_conn_id = hf_spaces_conn_id
         self._token = token
 
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return which standard fields the connection form of Airflow 2.11 to 3.1 shows."""
-        behaviour = _connection_type()["ui-field-behaviour"]
-        return {name.replace("-", "_"): value for name, value in behaviour.items()}
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the own fields of the connection form of Airflow 2.11 to 3.1.
-
-        They are made from the same description as the form of newer versions, ``conn-fields``.
-        """
-        return {name: _widget(field) for name, field in _connection_type()["conn-fields"].items()}
-
     def get_conn(self) -> HubClient:
         """Return :attr:`client`, under the name that Airflow's hooks share."""
         return self.client
@@ -230,30 +216,6 @@ class ConnectedHook(BaseHook):
 
     def _send(self, call: Call[T]) -> T:
         return self.client.send(call)
-
-
-def _connection_type() -> dict[str, Any]:
-    from airflow_provider_hfspaces import get_provider_info
-
-    connection_type: dict[str, Any] = get_provider_info()["connection-types"][0]
-    return connection_type
-
-
-def _widget(field: dict[str, Any]) -> Any:
-    """Return a field of ``conn-fields`` as a field of Flask's form."""
-    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-    from flask_babel import lazy_gettext
-    from wtforms import BooleanField, IntegerField, StringField
-    from wtforms.validators import NumberRange, Optional
-
-    schema, options = field["schema"], {"description": field["description"]}
-    label = lazy_gettext(field["label"])
-    if "boolean" in schema["type"]:
-        return BooleanField(label, default=bool(schema.get("default")), **options)
-    if "integer" in schema["type"]:
-        validators = [Optional(), NumberRange(min=schema.get("minimum"))]
-        return IntegerField(label, validators=validators, widget=BS3TextFieldWidget(), **options)
-    return StringField(label, widget=BS3TextFieldWidget(), **options)
 
 
 def _introduction(user: WhoAmI, namespace: str | None) -> str:

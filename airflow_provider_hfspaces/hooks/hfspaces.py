@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.failures import mask_written
+from airflow_provider_hfspaces.hooks.form import field_behaviour, form_widgets
 from airflow_provider_hfspaces.hooks.settings import SettingsHook
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.desired import (
@@ -58,6 +59,18 @@ class HfSpacesHook(SettingsHook):
     :param hf_spaces_conn_id: the connection. Its password is the token, its host the endpoint.
     :param token: use this token instead of the connection's.
     """
+
+    # Airflow 2.11 to 3.1 ask only the class itself for the two descriptions of the form, not its bases.
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return which standard fields the connection form of Airflow 2.11 to 3.1 shows."""
+        return field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the own fields of the connection form of Airflow 2.11 to 3.1."""
+        return form_widgets()
 
     def request_hardware(self, repo_id: str, hardware: str, *, sleep_time: int | None = None) -> SpaceRuntime:
         """Request other hardware for a Space, which restarts it, and return the runtime.

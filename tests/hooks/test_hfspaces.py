@@ -341,3 +341,7 @@ class TestProviderInfo:
     def test_the_form_says_what_the_port_is_for(self) -> None:
         form = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
         assert "Test in 3.3 needs it" in form["relabeling"]["port"]
+
+
+def test_the_hook_class_itself_describes_the_form_since_older_airflows_ask_no_base_class() -> None:
+    assert {"get_connection_form_widgets", "get_ui_field_behaviour"} <= vars(HfSpacesHook).keys()

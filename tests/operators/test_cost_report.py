@@ -592,7 +592,7 @@ def test_nothing_in_the_hubs_answers_becomes_markup(
     assert "\u202e" not in page.read_text()
     assert "alert(1)" in task_log.text
     assert not [line for line in task_log.text.splitlines() if line.startswith("[INFO]")]
-    assert HOSTILE in history(page).on
+    assert [each for each in history(page).on if "alert(1)" in each and each.isprintable()]
     assert len(history(page).fleet) == 2
 
 

@@ -36,7 +36,8 @@ class Refusal(Exception):
 
     def response(self) -> Response:
         """The HTTP response."""
-        message = printable(self.message).encode("ascii", "replace").decode()
+        # A header value neither begins nor ends with a space.
+        message = printable(self.message).encode("ascii", "replace").decode().strip()
         headers = {**self.headers, "X-Error-Message": message}
         if self.code:
             headers["X-Error-Code"] = self.code
