@@ -54,6 +54,7 @@ for number in range(4):
             deferrable=True,
             poll_interval=1,
             # Airflow may take a task that is resumed within seconds of being deferred for a failed one.
+            lease_poll_interval=15,
             retries=5,
             retry_delay=timedelta(seconds=1),
         ),
