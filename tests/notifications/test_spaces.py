@@ -73,12 +73,23 @@ def send(request: pytest.FixtureRequest) -> Send:
     return send
 
 
-def lease(monkeypatch: pytest.MonkeyPatch, run_id: str, *, abandoned: bool = False, **previous: Any) -> None:
-    """Let a task of a run hold the lease of the Space, with the Variable that names the task."""
+def lease(
+    monkeypatch: pytest.MonkeyPatch,
+    run_id: str,
+    *,
+    abandoned: bool = False,
+    over: bool = False,
+    **previous: Any,
+) -> None:
+    """Let a task of a run hold the lease of the Space, with the Variable that names the task.
+
+    :param over: whether the run has ended; Airflow has no such run in these tests.
+    """
     holder = hold(SPACE, previous={**SNAPSHOT, **previous}, abandoned=abandoned)
     owner = LeaseOwner("dag", run_id, "snapshot")
     name = f"AIRFLOW_VAR_{variable_name(holder.holder_id).upper()}"
     monkeypatch.setenv(name, json.dumps(owner.to_dict()))
+    monkeypatch.setattr(leases, "is_run_over", lambda dag_id, run_id: over)
 
 
 class Failed:
@@ -402,8 +413,7 @@ class TestRestore:
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        lease(monkeypatch, "yesterday")
-        monkeypatch.setattr(leases, "is_run_over", lambda dag_id, run_id: run_id == "yesterday")
+        lease(monkeypatch, "yesterday", over=True)
         send(RestoreHardwareNotifier(SPACE), Failed().context)
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
         assert "according to the lease of a run that is over" in task_log.text
