@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
+from concurrent.futures import Future
 
 import uvicorn
 
@@ -13,6 +15,44 @@ from airflow_provider_hfspaces.emulator.http.asgi import HubApp
 __all__ = ["Listener"]
 
 _START_SECONDS = _STOP_SECONDS = 10.0
+_CLOSE_SECONDS = 0.05
+"""How long a stop waits for connections to close before uvicorn's own, slower way to wait for them."""
+
+
+class _PromptServer(uvicorn.Server):
+    """A server that stops within milliseconds.
+
+    uvicorn looks ten times a second whether it has to stop, and then waits another tenth. A suite with a
+    thousand tests would spend minutes on that.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._end: Future[None] = Future()
+
+    def end(self) -> None:
+        """Let the server stop. Any thread may call this, more than once."""
+        self.should_exit = True
+        if not self._end.done():
+            self._end.set_result(None)
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await asyncio.wrap_future(self._end)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for each in sockets or []:
+            each.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        while self.server_state.connections or self.server_state.tasks:
+            if time.monotonic() > deadline:
+                await super().shutdown(sockets)
+                return
+            await asyncio.sleep(0.001)
 
 
 class Listener:
@@ -37,7 +77,7 @@ class Listener:
             date_header=False,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _PromptServer(config)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="hub-emulator", daemon=True
         )
@@ -53,7 +93,7 @@ class Listener:
 
     def stop(self) -> None:
         """Stop the server and its thread."""
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join(_STOP_SECONDS)
 
     def join(self, seconds: float) -> bool:
