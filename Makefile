@@ -12,7 +12,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.venv/pip-cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install clients demo test test-processes test-matrix test-cluster check lint format types sync-docs docs dist clean
+.PHONY: help install clients demo test test-slow test-processes test-matrix test-cluster check lint format types sync-docs docs dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,10 @@ demo: $(INSTALLED) ## Watch a Space move to a GPU, work and return, on an emulat
 	@$(BIN)/python scripts/demo.py
 
 test: $(INSTALLED) $(CLIENTS) ## Run the tests
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+
+test-slow: $(INSTALLED) $(CLIENTS) ## Run the tests that repeat a search for faults many times
+	$(BIN)/python -m pytest -m slow --numprocesses logical --maxprocesses 8 --dist worksteal
 
 test-processes: $(INSTALLED) ## Run the tests that start and kill the processes of a whole Airflow
 	$(BIN)/python -m pytest -m processes --numprocesses 2 --dist loadfile tests/processes

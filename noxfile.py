@@ -43,7 +43,7 @@ def add_session(airflow: str, python: str) -> None:
         session.install("--constraint", str(constraints(airflow)), "--editable", ".[test]")
         result = RESULTS / f"{name}.xml"
         result.unlink(missing_ok=True)
-        spread = ("--numprocesses", "logical", "--maxprocesses", "8", "--dist", "loadfile")
+        spread = ("--numprocesses", "logical", "--maxprocesses", "8", "--dist", "worksteal")
         session.run("python", "-m", "pytest", *spread, f"--junitxml={result}", "-q", *session.posargs)
 
 

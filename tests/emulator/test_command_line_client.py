@@ -50,6 +50,7 @@ def parsed(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_command_line_changes_hardware_pauses_and_restarts(hub: HubEmulator, hf: Hf) -> None:
     space = hub.add_space(SPACE)
     hub.world.clock.speed = 600
@@ -64,6 +65,7 @@ def test_the_command_line_changes_hardware_pauses_and_restarts(hub: HubEmulator,
     assert parsed(hf("info", SPACE, "--json"))["id"] == SPACE
 
 
+@pytest.mark.slow
 def test_the_command_line_manages_variables_secrets_and_volumes(hub: HubEmulator, hf: Hf) -> None:
     space = hub.add_space(SPACE)
     hf("secrets", "add", SPACE, "-s", "KEY=s3cr3t")
@@ -77,6 +79,7 @@ def test_the_command_line_manages_variables_secrets_and_volumes(hub: HubEmulator
     assert (space.secrets, space.variables) == ({}, {})
 
 
+@pytest.mark.slow
 def test_the_command_line_lists_spaces_and_hardware(hub: HubEmulator, hf: Hf) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     hub.settings.logs_end = "at_once"

@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.emulator.settings import CHOICES
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub import HubClient, calls
 from airflow_provider_hfspaces.hub.errors import HubBadRequest, HubConflict, HubError
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import (
@@ -43,12 +44,6 @@ def hub_time() -> dict[str, float]:
     return {"speed": 0, "seconds_per_request": 30}
 
 
-@pytest.fixture(autouse=True)
-def _logs_are_soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log of an app that runs has no end: only silence tells a slow client that it has read it."""
-    monkeypatch.setattr("airflow_provider_hfspaces.hub.http.core.LOG_SILENCE_SECONDS", 0.3)
-
-
 @pytest.mark.parametrize(
     ("setting", "choice", "stage"),
     [
@@ -79,11 +74,23 @@ def test_a_gpu_window_restores_the_space_whatever_the_hub_does(
         assert (space.stage, space.hardware) == ("RUNNING", "cpu-upgrade")
 
 
-@pytest.mark.parametrize(("setting", "choice"), EVERY_ANSWER, ids=str)
+@pytest.mark.parametrize("choice", CHOICES["logs_end"])
+def test_logs_are_read_until_they_end_or_are_silent(hub: HubEmulator, choice: str) -> None:
+    hub.settings.change({"logs_end": choice})
+    hub.add_space(SPACE)
+    with HubClient(hub.token, hub.url, timeout=(5, 0.3)) as client:
+        assert list(client.lines(calls.get_logs(SPACE)))
+        assert list(client.lines(calls.get_logs(SPACE, build=True)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "choice"), [each for each in EVERY_ANSWER if each[0] != "logs_end"], ids=str
+)
 def test_everything_else_works_or_fails_with_an_explanation(
     hub: HubEmulator, setting: str, choice: Any
 ) -> None:
-    hub.settings.change({setting: choice})
+    # The log of an app that runs has no end, so that a client waits for it to be silent for seconds.
+    hub.settings.change({"logs_end": "at_once", setting: choice})
     space, hook = hub.add_space(SPACE, hardware="t4-small"), HfSpacesHook()
     hook.set_volumes(SPACE, [{"type": "bucket", "source": "acme/data", "mountPath": "/data"}])
     hook.delete_volumes(SPACE)
