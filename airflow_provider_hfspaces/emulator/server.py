@@ -298,7 +298,7 @@ class HubEmulator:
     def branches(self, repo_id: str, repo_type: str = "space") -> dict[str, str]:
         """The branches of a repository, each with the id of its last commit.
 
-        :raises KeyError: if there is no such repository.
+        :raises KeyError: if the repository does not exist.
         """
         with self.world.lock:
             branches = self._repository(repo_id, repo_type).git.branches()
@@ -307,7 +307,7 @@ class HubEmulator:
     def files(self, repo_id: str, revision: str = "main", *, repo_type: str = "space") -> dict[str, bytes]:
         """The files of a repository at a branch or a commit.
 
-        :raises KeyError: if there is no such repository or revision.
+        :raises KeyError: if the repository or the revision does not exist.
         """
         with self.world.lock:
             commit = self._repository(repo_id, repo_type).git.find(revision)
@@ -325,7 +325,7 @@ class HubEmulator:
     def space(self, repo_id: str) -> SpaceHandle:
         """A Space by its current id or a former one.
 
-        :raises KeyError: if there is no such Space.
+        :raises KeyError: if the Space does not exist.
         """
         with self.world.lock:
             self.world.catch_up()
@@ -339,7 +339,7 @@ class HubEmulator:
     def rename_space(self, old: str, new: str) -> SpaceHandle:
         """Rename a Space. Its old id redirects to the new one.
 
-        :raises KeyError: if there is no such Space.
+        :raises KeyError: if the Space does not exist.
         :raises ValueError: if the new id is already taken or not valid.
         """
         with self.world.lock:

@@ -166,7 +166,7 @@ class ConnectedHook(BaseHook):
 
         :param repo_id: ``owner/name``, a name alone if the connection has a namespace, or the address of the
             Space's page.
-        :raises InvalidRepoId: if it is none of these.
+        :raises InvalidRepoId: for any other text.
         """
         return checked_repo_id(repo_id, namespace=self.settings.namespace, endpoint=self.settings.endpoint)
 

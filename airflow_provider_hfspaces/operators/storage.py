@@ -64,7 +64,7 @@ class DeleteStorageOperator(SpaceOperator):
 
 
 class SetVolumesOperator(KeepsText, SpaceOperator):
-    """Mount volumes into a Space, in place of those that are mounted now.
+    """Mount volumes into a Space. They replace the volumes that it has mounted so far.
 
     ::
 

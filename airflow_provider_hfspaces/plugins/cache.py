@@ -36,7 +36,7 @@ class Cache:
         self._readings: dict[Hashable, tuple[Future[Any], list[float]]] = {}
 
     async def get(self, key: Hashable, read: Callable[[], T]) -> T:
-        """Return the value of a key, which ``read`` returns if there is no fresh one.
+        """Return the value of a key, and call ``read`` for it if no fresh value is kept.
 
         :raises TooSlow: if reading takes longer than the patience. It continues for later requests.
         :raises Exception: what ``read`` has raised; an error is kept as long as a value.

@@ -24,7 +24,7 @@ class PageFile:
 
     A new local file can be read by its owner only, because reports name private Spaces. A file that
     exists keeps its permissions if it belongs to the user of the worker. Symbolic links are followed if
-    they belong to that user or to root, so that nobody else can direct the report to another file.
+    they belong to that user or to root, so that no other user can direct the report to another file.
 
     :param path: a local path, or a URL such as ``s3://aws_default@bucket/cost.html``, with the id of an
         Airflow connection before the ``@``.

@@ -210,12 +210,12 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         hub.faults.add(kind="status", status=403, path="/hardware")
-        for stage, left in (("RUNNING", "RUNNING"), ("PAUSED", "PAUSED")):
+        for stage in ("RUNNING", "PAUSED"):
             desired = restored_state(SpaceSnapshot(SPACE, stage, "cpu-basic"))
             with pytest.raises(HubError) as caught:
                 on(hub, run)(plan_restore(desired, retried=frozenset({401, 403})))
             assert not caught.value.permanent
-            assert space.stage == left
+            assert space.stage == stage
 
     @pytest.mark.parametrize("status", [400, 401, 402, 403])
     def test_the_space_is_paused_if_the_hub_rejects_every_way_back(

@@ -32,7 +32,7 @@ def over(holder: LeaseHolder) -> Standing:
 
 
 def window(client: HubClient, holder_id: str, hardware: str = "t4-small") -> SpaceLease:
-    """A holder that takes the lease, from whoever has it, and requests hardware under it."""
+    """Take the lease from any present holder, and request hardware under it."""
     lease = SpaceLease(LeaseStore(SPACE), holder_id)
     assert isinstance(execute(lease.take(over), client.send), Taken)
     execute(lease.announce(hardware, 3600), client.send)

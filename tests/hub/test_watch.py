@@ -377,7 +377,7 @@ def test_owners_beyond_the_quota_are_served_evenly_within_the_share(hub: HubEmul
     watched(hub, use)
     looks = Counter(request.path for request in hub.requests)
     average = looks.total() / len(names)
-    # An answer that is late keeps its own owner waiting, and nobody else.
+    # A late answer delays only the waits of its own owner.
     assert all(average / 3 <= looks[f"/api/spaces/{name}/runtime"] <= 2 * average for name in names)
     assert {request.status for request in hub.requests} == {200}
 

@@ -34,26 +34,26 @@ def janitor(**arguments: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "left", ["abandoned", "run over", "restore over", "expired", "dag paused", "dag paused and working"]
+    "situation", ["abandoned", "run over", "restore over", "expired", "dag paused", "dag paused and working"]
 )
-def test_the_janitor_restores_what_nobody_else_restores(
-    hub: HubEmulator, airflow: AirflowWithoutServer, left: str
+def test_the_janitor_restores_a_space_that_no_run_restores_any_more(
+    hub: HubEmulator, airflow: AirflowWithoutServer, situation: str
 ) -> None:
     space = hub.add_space(SPACE, hardware="t4-small")
     owner = LeaseOwner("other_dag", "other", "gpu.snapshot", -1, ("gpu.restore",))
-    holder = hold(abandoned=left == "abandoned", hours_left=-1 if left == "expired" else 24)
+    holder = hold(abandoned=situation == "abandoned", hours_left=-1 if situation == "expired" else 24)
     airflow.remember(holder, owner)
-    if left == "run over":
+    if situation == "run over":
         airflow.over.add("other")
-    elif left == "restore over":
+    elif situation == "restore over":
         airflow.restored = {"gpu.restore": "failed"}
-    elif left.startswith("dag paused"):
+    elif situation.startswith("dag paused"):
         airflow.paused.add("other_dag")
-        airflow.working = left.endswith("working")
+        airflow.working = situation.endswith("working")
     report = janitor()
-    is_left = left == "dag paused and working"
-    assert space.requested_hardware == ("t4-small" if is_left else "cpu-basic")
-    assert [each.holder_id for each in holders()] == ([holder.holder_id] if is_left else [])
+    is_kept = situation == "dag paused and working"
+    assert space.requested_hardware == ("t4-small" if is_kept else "cpu-basic")
+    assert [each.holder_id for each in holders()] == ([holder.holder_id] if is_kept else [])
     assert report == [] or report[0]["outcome"] == "restored"
 
 

@@ -87,7 +87,7 @@ class Page(HTMLParser):
         return [attributes["href"] for _, attributes in self.elements if "href" in attributes]
 
 
-def restart(at: str, saved: float | None = 4.4, **said: Any) -> dict[str, Any]:
+def restart(at: str, saved: float | None = 4.4, **fields: Any) -> dict[str, Any]:
     space = {"repo_id": "acme/a", "outcome": "restarted", "hourly_cost": 0.4, "saved": saved}
     return {
         "action": "restart",
@@ -97,7 +97,7 @@ def restart(at: str, saved: float | None = 4.4, **said: Any) -> dict[str, Any]:
         "spaces": [space, {"repo_id": "acme/b", "outcome": "failed", "saved": None}],
         "saved": saved,
         "prices_as_of": at,
-        **said,
+        **fields,
     }
 
 
@@ -258,9 +258,9 @@ def test_a_gpu_that_was_billed_for_a_day_is_named(hub: HubEmulator, report: Repo
         hub.advance(HOUR * 6)
         for name in ("gpu", "cpu"):
             hub.space(f"acme/{name}").visit()
-    (found,) = report()["findings"]
-    assert found["repo_id"] == "acme/gpu"
-    assert found["reasons"] == ["on a GPU for at least 1 day 6 h"]
+    (finding,) = report()["findings"]
+    assert finding["repo_id"] == "acme/gpu"
+    assert finding["reasons"] == ["on a GPU for at least 1 day 6 h"]
 
 
 def test_a_gpu_in_every_report_since_yesterday_is_named(hub: HubEmulator, report: Report, page: Path) -> None:
@@ -271,9 +271,9 @@ def test_a_gpu_in_every_report_since_yesterday_is_named(hub: HubEmulator, report
     text = page.read_text()
     moved = json.dumps({"acme/gpu": {**on, "since": "2020-01-01T00:00:00+00:00"}})
     page.write_text(text.replace(json.dumps({"acme/gpu": on})[1:-1], moved[1:-1]))
-    (found,) = report(billing=False)["findings"]
-    assert found["repo_id"] == "acme/gpu"
-    assert "on a GPU for" in found["reasons"][0]
+    (finding,) = report(billing=False)["findings"]
+    assert finding["repo_id"] == "acme/gpu"
+    assert "on a GPU for" in finding["reasons"][0]
     assert history(page).on["acme/gpu"].since == "2020-01-01T00:00:00+00:00"
 
 
@@ -305,8 +305,8 @@ def test_a_start_that_takes_hours_is_named(hub: HubEmulator, report: Report, pag
     on = vars(history(page).on["acme/slow"])
     moved = {**on, "stage_since": "2020-01-01T00:00:00+00:00"}
     page.write_text(page.read_text().replace(json.dumps(on), json.dumps(moved)))
-    (found,) = report()["findings"]
-    assert found["reasons"][-1].startswith("starting for ")
+    (finding,) = report()["findings"]
+    assert finding["reasons"][-1].startswith("starting for ")
 
 
 def test_a_space_that_is_billed_although_it_is_off_is_named(
@@ -329,8 +329,8 @@ def test_a_space_that_is_billed_although_it_is_off_is_named(
     with StubHub(*answers) as hub:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
         result = Try().run(SpacesCostReportOperator(task_id="report", author="acme", path=str(page)))
-    (found,) = result["findings"]
-    assert found["reasons"] == ["is RUNTIME_ERROR, but the Hub still bills t4-small"]
+    (finding,) = result["findings"]
+    assert finding["reasons"] == ["is RUNTIME_ERROR, but the Hub still bills t4-small"]
 
 
 # Billed usage
@@ -460,7 +460,7 @@ def test_a_history_has_a_maximum_length(hub: HubEmulator, report: Report, page: 
 
 
 @pytest.mark.parametrize(
-    ("there", "said"),
+    ("content", "warning"),
     [
         ("", "it contains no history"),
         ("<html>Something else</html>", "it contains no history"),
@@ -473,13 +473,13 @@ def test_a_history_has_a_maximum_length(hub: HubEmulator, report: Report, page: 
     ],
 )
 def test_a_page_without_a_readable_history_is_replaced_with_a_warning(
-    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog, there: str, said: str
+    hub: HubEmulator, report: Report, page: Path, task_log: TaskLog, content: str, warning: str
 ) -> None:
     page.parent.mkdir()
-    page.write_text(there)
+    page.write_text(content)
     result = report(savings=restart("2026-11-23T07:00:00+00:00"))
     assert result["savings_total"] == 4.4
-    assert said in task_log.text
+    assert warning in task_log.text
     assert len(history(page).fleet) == 1
 
 
@@ -740,7 +740,7 @@ def test_a_page_may_be_in_any_storage_of_airflow(hub: HubEmulator, report: Repor
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"path": ""}, "is not the path of a file"),
         ({"path": "reports/"}, "is not the path of a file"),
@@ -765,9 +765,9 @@ def test_a_page_may_be_in_any_storage_of_airflow(hub: HubEmulator, report: Repor
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(
-    hub: HubEmulator, report: Report, wrong: dict[str, Any], said: str
+    hub: HubEmulator, report: Report, wrong: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=message):
         report(**wrong)
     assert hub.requests == []
 

@@ -186,7 +186,7 @@ class TestRequest:
         assert changes(hub) == []
 
     @pytest.mark.parametrize(
-        ("options", "said"),
+        ("options", "message"),
         [
             ({"hardware": "t4-smal"}, r"Did you mean 't4-small'.*t4-small \(\$0\.40/h\)"),
             ({"hardware": "gpu"}, "The Hub has no hardware 'gpu'"),
@@ -201,10 +201,10 @@ class TestRequest:
         ],
     )
     def test_refuses_bad_input_before_anything_is_sent(
-        self, hub: HubEmulator, options: dict[str, Any], said: str, airflow_db: None
+        self, hub: HubEmulator, options: dict[str, Any], message: str, airflow_db: None
     ) -> None:
         hub.add_space(SPACE)
-        with pytest.raises(AirflowFailException, match=said):
+        with pytest.raises(AirflowFailException, match=message):
             Try().run(upgrade(**options))
         assert [request.path for request in hub.requests if request.path != "/api/spaces/hardware"] == []
 
@@ -327,14 +327,14 @@ class TestRequest:
         assert hub.requests == []
 
     @pytest.mark.parametrize(
-        ("replicas", "said"),
+        ("replicas", "message"),
         [({"current": 3, "requested": "auto"}, r"\$1\.20 an hour with 3 replicas"), (4, r"with 4 replicas")],
     )
-    def test_counts_replicas_in_either_form(self, replicas: Any, said: str) -> None:
+    def test_counts_replicas_in_either_form(self, replicas: Any, message: str) -> None:
         runtime = SpaceRuntime.from_payload({**RUNTIME, "replicas": replicas})
         prices = [{"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}]
         with StubHub(Say(200, runtime.raw), Say(200, prices)) as stub, env_connection(stub.url):
-            with pytest.raises(AirflowFailException, match=said):
+            with pytest.raises(AirflowFailException, match=message):
                 Try().run(upgrade(max_hourly_cost=1))
             assert {seen.method for seen in stub.seen} == {"GET"}
 
@@ -348,7 +348,7 @@ class TestRequest:
     def test_hardware_without_a_price_is_refused_only_if_there_is_a_limit(
         self, flavor: dict[str, Any]
     ) -> None:
-        there = {**RUNTIME, "hardware": {"current": "t4-small", "requested": "t4-small"}}
+        on_gpu = {**RUNTIME, "hardware": {"current": "t4-small", "requested": "t4-small"}}
         with (
             StubHub(Say(200, RUNTIME), Say(200, [flavor])) as stub,
             env_connection(stub.url),
@@ -356,16 +356,16 @@ class TestRequest:
         ):
             Try().run(upgrade(max_hourly_cost=100))
         script = [Say(200, RUNTIME), Say(200, [flavor]), Say(200, RUNTIME)]
-        with StubHub(*script, otherwise=Say(200, there)) as stub, env_connection(stub.url):
+        with StubHub(*script, otherwise=Say(200, on_gpu)) as stub, env_connection(stub.url):
             assert Try().run(upgrade())["hardware"] == "t4-small"
 
     def test_fails_if_somebody_else_requests_other_hardware(self) -> None:
-        def asked(hardware: str) -> Say:
+        def answering(hardware: str) -> Say:
             return Say(200, {**RUNTIME, "hardware": {"current": "cpu-basic", "requested": hardware}})
 
-        answers = [Say(200, RUNTIME), Say(200, []), asked("t4-small")]
+        answers = [Say(200, RUNTIME), Say(200, []), answering("t4-small")]
         with (
-            StubHub(*answers, otherwise=asked("l4x1")) as stub,
+            StubHub(*answers, otherwise=answering("l4x1")) as stub,
             env_connection(stub.url),
             pytest.raises(SpaceWaitFailed, match="another request set it to l4x1"),
         ):
@@ -720,7 +720,7 @@ class TestRestore:
             assert [seen.json for seen in stub.seen if seen.method == "POST"] == [{"flavor": "cpu-basic"}]
 
     @pytest.mark.parametrize(
-        ("recorded", "said"),
+        ("recorded", "message"),
         [
             ("cpu-basic", "cannot be used"),
             ({"hardware": "t4-small"}, "cannot be used"),
@@ -728,13 +728,13 @@ class TestRestore:
         ],
     )
     def test_an_invalid_record_is_reported_and_not_used(
-        self, hub: HubEmulator, recorded: Any, said: str, task_log: TaskLog
+        self, hub: HubEmulator, recorded: Any, message: str, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         run = Try()
         run.ti.xcoms["snapshot", "previous"] = recorded
         run.run(restore())
-        assert said in task_log.text
+        assert message in task_log.text
         assert space.requested_hardware == "cpu-basic"
 
     def test_case_does_not_matter_in_names(self, hub: HubEmulator) -> None:

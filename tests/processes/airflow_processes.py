@@ -87,6 +87,7 @@ class AirflowProcesses:
     def start(self, *more: str) -> None:
         """Create the database and start all processes; returns when the DAGs can run."""
         self.airflow("db", "migrate")
+        self.prepare()
         if AIRFLOW_3:
             self.spawn("api-server", "api-server", "--port", str(self.port))
             self.spawn("dag-processor", "dag-processor")
@@ -97,6 +98,9 @@ class AirflowProcesses:
         self.until(self.has_dags, 240)
         if AIRFLOW_3:
             self.until(self.answers, 120)
+
+    def prepare(self) -> None:
+        """Called when the database exists and no process runs yet, for subclasses."""
 
     def has_dags(self) -> bool:
         """Returns True if all DAGs can run."""

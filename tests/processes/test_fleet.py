@@ -73,8 +73,8 @@ def report_of(airflow: AirflowProcesses, run: str) -> dict[str, str]:
 
 
 def state(airflow: AirflowProcesses, run: str) -> str:
-    ((found,),) = airflow.query(f"SELECT state FROM task_instance WHERE run_id = '{run}'") or [(None,)]
-    return str(found)
+    ((state,),) = airflow.query(f"SELECT state FROM task_instance WHERE run_id = '{run}'") or [(None,)]
+    return str(state)
 
 
 def test_a_pause_task_that_is_killed_or_ended_reports_every_space_that_it_paused(

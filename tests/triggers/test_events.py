@@ -215,8 +215,8 @@ class TestAssets:
         assert repo_id_of(object()) is None
 
     def test_airflow_normalizes_their_uris(self) -> None:
-        for given in ("hf-space://acme/whisper", "hf-space://acme/whisper/"):
-            assert sanitize_uri(urlsplit(given)).geturl() == "hf-space://acme/whisper"
+        for uri in ("hf-space://acme/whisper", "hf-space://acme/whisper/"):
+            assert sanitize_uri(urlsplit(uri)).geturl() == "hf-space://acme/whisper"
         with pytest.raises(ValueError, match="not a valid repo_id"):
             sanitize_uri(urlsplit("hf-space://acme/a..b"))
 

@@ -304,7 +304,7 @@ def task_state(monkeypatch: pytest.MonkeyPatch, state: str | None) -> None:
         return
 
     class Session:
-        """Finds the state, whatever it is asked."""
+        """Returns the state for any question."""
 
         def query(self, *columns: Any) -> Session:
             return self

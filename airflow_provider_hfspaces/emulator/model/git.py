@@ -65,8 +65,8 @@ class GitRepository:
         return {name: self.commits[moves[-1][1]] for name, moves in self._branches.items()}
 
     def branch(self, name: str) -> Commit | None:
-        """The last commit of a branch, named with or without ``refs/heads/``; ``None`` if there is no such
-        branch."""
+        """The last commit of a branch, named with or without ``refs/heads/``; ``None`` if it does not
+        exist."""
         moves = self._branches.get(name.removeprefix("refs/heads/"))
         return self.commits[moves[-1][1]] if moves else None
 
@@ -111,7 +111,7 @@ class GitRepository:
     def delete_branch(self, name: str) -> None:
         """Delete a branch; its commits can still be read by their ids.
 
-        :raises KeyError: if there is no such branch.
+        :raises KeyError: if the branch does not exist.
         """
         del self._branches[name]
 
@@ -130,7 +130,7 @@ class GitRepository:
 
         :param parent: id, or the first five or more digits of it, of the commit that must be the
             branch's last one.
-        :raises KeyError: if there is no such branch.
+        :raises KeyError: if the branch does not exist.
         :raises StaleParent: if the branch's last commit is not ``parent``.
         """
         name = branch.removeprefix("refs/heads/")

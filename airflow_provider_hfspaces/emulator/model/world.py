@@ -94,14 +94,14 @@ class World:
         return space
 
     def find_space(self, repo_id: str) -> Space | None:
-        """A Space by its current id or a former one, in any case; ``None`` if there is no such Space."""
+        """A Space by its current id or a former one, in any case; ``None`` if the Space does not exist."""
         space = _follow(repo_id.lower(), self.spaces, self.moved)
         return space.catch_up() if space else None
 
     def space(self, repo_id: str) -> Space:
         """A Space by its current id or a former one, in any case.
 
-        :raises KeyError: if there is no such Space.
+        :raises KeyError: if the Space does not exist.
         """
         space = self.find_space(repo_id)
         if space is None:
@@ -111,7 +111,7 @@ class World:
     def rename_space(self, old: str, new: str) -> Space:
         """Move a Space; the old id redirects to the new one from now on.
 
-        :raises KeyError: if there is no Space with the old id.
+        :raises KeyError: if no Space has the old id.
         :raises ValueError: if the new id is taken or is not ``owner/name``.
         """
         space = self.spaces[old.lower()]
@@ -122,7 +122,7 @@ class World:
         """Delete a Space. Its costs stay on the bill.
 
         :param after: emulated seconds for which it still exists, in DELETING.
-        :raises KeyError: if there is no such Space.
+        :raises KeyError: if the Space does not exist.
         """
         space = self.spaces[repo_id.lower()]
         if space.end(after):

@@ -30,7 +30,7 @@ def owned_spaces(author: str, listed: Sequence[SpaceInfo], *, allow_empty: bool)
 
     :param listed: the Hub's list for this author.
     :param allow_empty: accept an owner without Spaces.
-    :raises OwnerWithoutSpaces: if there are none.
+    :raises OwnerWithoutSpaces: if the owner has no Spaces.
     """
     owned = [space for space in listed if _owner(space.id).casefold() == author.casefold()]
     if owned or allow_empty:

@@ -79,7 +79,7 @@ class ListedRuntime:
     payload: Mapping[str, Any] = field(repr=False)
 
     def runtime(self) -> SpaceRuntime | None:
-        """Return the runtime of this entry, ``None`` if it has none that can be read."""
+        """Return the runtime of this entry; ``None`` if it is missing or cannot be read."""
         try:
             # Waits keep thousands of runtimes in memory, so that raw is dropped.
             return replace(SpaceRuntime.from_payload(self.payload["runtime"]), raw={})

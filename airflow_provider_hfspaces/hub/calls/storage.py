@@ -31,7 +31,7 @@ def delete_storage(repo_id: str) -> Call[SpaceRuntime]:
 
 
 def set_volumes(repo_id: str, volumes: Sequence[Volume | Mapping[str, Any]]) -> Call[None]:
-    """``PUT /api/spaces/{repo_id}/volumes``: mount these volumes in place of those that are mounted now."""
+    """``PUT /api/spaces/{repo_id}/volumes``: replace the mounted volumes."""
     body = {"volumes": [each.to_payload() for each in checked_volumes(volumes)]}
     return change_call("PUT", repo_id, "/volumes", read_nothing, body, repeatable=True, answer="any")
 

@@ -5,7 +5,7 @@ What may be sent again depends on what went wrong:
 - 429: every call, once the Hub takes requests again. It says when, in ``RateLimit`` or ``Retry-After``,
   and every client of the same token in this process waits for it. A limit on one kind of request (the
   token's quota has room left, or the answer does not say when to come back) is tried a few times only,
-  and holds nobody else up.
+  and delays no other client.
 - 502, 503, 504, no connection, an unknown host: every call, since the Hub did not take the request.
 - 500, or an answer that was lost after the request went out: repeatable calls only.
 - a refusal that is not the Hub's, such as a proxy's page: every call, a few times, since the Hub did not

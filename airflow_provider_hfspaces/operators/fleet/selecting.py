@@ -116,7 +116,7 @@ class SelectingOperator(HubTask, BaseOperator):
     def listed(self) -> list[SpaceInfo]:
         """All Spaces of the owner with runtime and tags, from the Hub's list.
 
-        :raises OwnerWithoutSpaces: if there are none, unless ``allow_empty`` is set.
+        :raises OwnerWithoutSpaces: if the owner has no Spaces, unless ``allow_empty`` is set.
         """
         from airflow_provider_hfspaces.hub.bulk.selection import SELECTED_BY, owned_spaces
 
