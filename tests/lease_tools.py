@@ -14,8 +14,14 @@ from airflow_provider_hfspaces.hub import branches
 from airflow_provider_hfspaces.hub.errors import HubConflict
 from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
 from airflow_provider_hfspaces.hub.lease.store import lease_branch
+from airflow_provider_hfspaces.operators.hardware import (
+    RequestHardwareOperator,
+    RestoreHardwareOperator,
+    SnapshotSpaceOperator,
+)
 from airflow_provider_hfspaces.state import leases, old_leases
 from airflow_provider_hfspaces.state.leases import LeaseOwner, lease_store, variable_name
+from tests.airflow_tools import Try
 
 SPACE = "acme/whisper"
 
@@ -45,6 +51,32 @@ class AirflowWithoutServer:
     def remember(self, holder: LeaseHolder, owner: LeaseOwner) -> None:
         """Save the Variable that names the task of a holder."""
         self.variables[variable_name(holder.holder_id)] = owner.to_dict()
+
+
+class Window:
+    """The three tasks of a run that leases the Space, executed directly instead of by Airflow."""
+
+    def __init__(self, run_id: str = "run", **restore: Any) -> None:
+        self.snapshot = SnapshotSpaceOperator(
+            task_id="snapshot", repo_id=SPACE, lease=True, lease_timeout=0.2, lease_poll_interval=0.05
+        )
+        self.upgrade = RequestHardwareOperator(
+            task_id="upgrade",
+            repo_id=SPACE,
+            hardware="t4-small",
+            sleep_time=3600,
+            lease_task="snapshot",
+            poll_interval=0.05,
+        )
+        self.restore = RestoreHardwareOperator(
+            task_id="restore", repo_id=SPACE, from_task="snapshot", **restore
+        )
+        self.tasks = Try(self.snapshot, self.upgrade, self.restore)
+        self.tasks.ti.run_id = run_id
+
+    def run(self, *names: str) -> None:
+        for name in names:
+            self.tasks.run(getattr(self, name))
 
 
 def previous_state(repo_id: str = SPACE, hardware: str = "cpu-basic", **more: Any) -> dict[str, Any]:

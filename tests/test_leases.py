@@ -14,14 +14,21 @@ from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub import branches
 from airflow_provider_hfspaces.hub.lease.record import LeaseRecord
 from airflow_provider_hfspaces.operators.hardware import (
-    RequestHardwareOperator,
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
 from airflow_provider_hfspaces.state import lease_waits
 from airflow_provider_hfspaces.state.leases import LeaseOwner
 from tests.airflow_tools import Try, connection
-from tests.lease_tools import SPACE, AirflowWithoutServer, hold, holders, previous_state, write_lease
+from tests.lease_tools import (
+    SPACE,
+    AirflowWithoutServer,
+    Window,
+    hold,
+    holders,
+    previous_state,
+    write_lease,
+)
 
 OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
 
@@ -29,32 +36,6 @@ OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
 @pytest.fixture(autouse=True)
 def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
     return AirflowWithoutServer(monkeypatch)
-
-
-class Window:
-    """The three tasks of a run that leases the Space, executed directly instead of by Airflow."""
-
-    def __init__(self, run_id: str = "run", **restore: Any) -> None:
-        self.snapshot = SnapshotSpaceOperator(
-            task_id="snapshot", repo_id=SPACE, lease=True, lease_timeout=0.2, lease_poll_interval=0.05
-        )
-        self.upgrade = RequestHardwareOperator(
-            task_id="upgrade",
-            repo_id=SPACE,
-            hardware="t4-small",
-            sleep_time=3600,
-            lease_task="snapshot",
-            poll_interval=0.05,
-        )
-        self.restore = RestoreHardwareOperator(
-            task_id="restore", repo_id=SPACE, from_task="snapshot", **restore
-        )
-        self.tasks = Try(self.snapshot, self.upgrade, self.restore)
-        self.tasks.ti.run_id = run_id
-
-    def run(self, *names: str) -> None:
-        for name in names:
-            self.tasks.run(getattr(self, name))
 
 
 def commits(hub: HubEmulator) -> int:

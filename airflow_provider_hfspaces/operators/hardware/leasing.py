@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubError, HubRateLimited
 from airflow_provider_hfspaces.hub.lease.actions import (
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.sequence import Steps
     from airflow_provider_hfspaces.operators.hardware import SnapshotSpaceOperator
 
-__all__ = ["UndoLease", "WayBack", "lease_of_task", "take_lease"]
+__all__ = ["LateRequest", "UndoLease", "WayBack", "lease_of_task", "settle_request", "take_lease"]
 
 _NOBODY = "0" * 32
 """An id that no holder has."""
@@ -227,29 +228,91 @@ class WayBack:
 
 
 class UndoLease:
-    """The lease during an undo in a signal handler, which may ask the Hub but not Airflow.
+    """The lease during an undo of a hardware request. A signal handler may ask the Hub but not Airflow.
+
+    A run that no longer has the lease leaves the Space to the holder that has it. If nobody has it, and the
+    Space is on the hardware of the request, the request was late: the Space had been restored before.
 
     :param lease: the lease of the run; ``None`` for a request without one.
+    :param hardware: the requested hardware.
     """
 
-    def __init__(self, hook: HfSpacesHook, repo_id: str, lease: AirflowLease | None) -> None:
+    def __init__(self, hook: HfSpacesHook, repo_id: str, lease: AirflowLease | None, hardware: str) -> None:
+        self._hook = hook
         self._lease = lease
         self._store = lease_store(hook, repo_id) if lease is None else lease.lease.store
+        self._hardware = hardware
+        self._was_late: bool | None = None
 
     def check(self) -> Steps[Any]:
         """The check immediately before each request of the undo.
 
         :raises SpaceLeased: if another holder has the Space.
-        :raises LeaseLost: if the lease went to another holder.
+        :raises LeaseLost: if the lease went to another holder, or the Space is on other hardware since then.
         """
-        if self._lease is not None:
-            yield from self._lease.lease.confirm()
-        else:
+        if self._lease is None:
             yield from check_free(self._store, lambda holder: Standing.UNKNOWN, _now())
+            return
+        try:
+            yield from self._lease.lease.confirm()
+        except LeaseLost as lost:
+            if lost.current is not None or not (yield from self._is_late()):
+                raise
+
+    def _is_late(self) -> Steps[bool]:
+        if self._was_late is None:
+            runtime = yield calls.get_runtime(self._store.repo_id)
+            self._was_late = runtime.configured_hardware == self._hardware
+        return self._was_late
 
     def repaired(self, log: Any) -> Steps[None]:
         """The look at the lease after the undo, which gives back what the undo took from a new holder."""
         yield from repaired(self._store, self.check, log)
+
+
+class LateRequest(Exception):
+    """A hardware request reached the Hub after the run had lost the lease, and was undone."""
+
+
+def settle_request(
+    hook: HfSpacesHook, lease: AirflowLease, snapshot: SpaceSnapshot, hardware: str, log: Any
+) -> None:
+    """Look at the lease once more after a hardware request, and undo a request that came too late.
+
+    A worker that freezes after it has announced its request sends it when it thaws. By then the run may be
+    over, the Space restored and leased by another run.
+
+    :param snapshot: the state to restore.
+    :raises LateRequest: if the run had lost the lease, saying what became of the Space.
+    """
+    repo_id = lease.repo_id
+    try:
+        hook.execute(lease.lease.confirm())
+        return
+    except (HubError, InvalidLease) as error:
+        log.warning("%s Whether this run still has the lease of Space %s is not known.", error, repo_id)
+        return
+    except LeaseLost as lost:
+        other = lost.current
+    problem = f"Space {repo_id}: this run had lost its lease when the request for {hardware} arrived."
+    if other is None:
+        undo = UndoLease(hook, repo_id, lease, hardware)
+        try:
+            runtime = hook.restore(snapshot, check=undo.check)
+            hook.execute(undo.repaired(log))
+        except LEFT_ALONE:
+            raise LateRequest(
+                f"{problem} Another run or a user has changed the Space since. Start the run again."
+            ) from None
+        raise LateRequest(f"{problem} It is on {runtime.configured_hardware} again. Start the run again.")
+    if not is_free(other, lease.judge(other), _now()) and hook.execute(repair(lease.lease.store, other)):
+        raise LateRequest(
+            f"{problem} {other.requested[-1]}, which it took away, is requested again for "
+            f"{lease.describe(other)}. Start the run again."
+        )
+    raise LateRequest(
+        f"{problem} It is left to {lease.describe(other)}, which restores it. Start the run again."
+    )
 
 
 def _now() -> datetime:

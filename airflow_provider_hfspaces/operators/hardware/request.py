@@ -305,16 +305,32 @@ class RequestHardwareOperator(WaitingOperator):
         steps = plan_move(desired, before, patience=patience, log=self.log)
         try:
             answer = execute(steps, self._send_unless_killed, sleep=self.killed.wait)
-        except BaseException:
+        except BaseException as error:
             if self.killed.is_set():
                 self._restore_after_kill(snapshot)
+            elif getattr(error, "outcome_unknown", False):
+                self._settle(desired, snapshot)
             raise
         if self.killed.is_set():
             self._restore_after_kill(snapshot)
             raise AirflowFailException(
                 f"Space {desired.repo_id}: the task was killed while it requested {desired.hardware}."
             )
+        if answer is not before:
+            self._settle(desired, snapshot)
         return answer
+
+    def _settle(self, desired: DesiredState, snapshot: SpaceSnapshot) -> None:
+        """Undo the request if the run lost the lease before the request arrived."""
+        from airflow_provider_hfspaces.operators.hardware.leasing import LateRequest, settle_request
+
+        if self._lease is None:
+            return
+        try:
+            settle_request(self.hook, self._lease, snapshot, str(desired.hardware), self.log)
+        except LateRequest as problem:
+            self._to_restore = None
+            raise AirflowFailException(str(problem)) from None
 
     def _send_unless_killed(self, call: Call[Any]) -> Any:
         """Send a call. After a kill, Airflow 3.3 returns into this code, which must request no GPU then."""
@@ -351,12 +367,12 @@ class RequestHardwareOperator(WaitingOperator):
         repo_id = snapshot.repo_id
         client = self.hook.client.fresh(retry=RetryPolicy(3, 3, 0.2, 0.5))
         try:
-            undo = UndoLease(self.hook, repo_id, self._lease)
+            undo = UndoLease(self.hook, repo_id, self._lease, str(self.hardware))
             self.hook.restore(snapshot, client=client, check=undo.check)
             self.hook.execute(undo.repaired(self.log), client)
         except LEFT_ALONE:
             self.log.warning(
-                "Space %s is left alone although %s: another run has leased it.", repo_id, reason
+                "Space %s is left alone although %s: another run or a user has it.", repo_id, reason
             )
         except CANNOT_RESTORE as error:
             self.log.error("Space %s is not restored, after %s: %s", repo_id, reason, error)
