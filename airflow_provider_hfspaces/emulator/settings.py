@@ -39,6 +39,7 @@ class Timings:
     :ivar launch_timeout: how long an app may take to become healthy before the start fails.
     :ivar list_lag: how far the runtimes in lists are behind.
     :ivar branch_lag: how far a file that is read by branch name may be behind the branch.
+    :ivar sha_lag: how long the runtime still reports the previous commit after a new one has reached RUNNING.
     :ivar deleting: how long a deleted Space remains in DELETING.
     """
 
@@ -50,6 +51,7 @@ class Timings:
     launch_timeout: float = 1800.0
     list_lag: float = 0.0
     branch_lag: float = 0.0
+    sha_lag: float = 0.0
     deleting: float = 0.0
 
     def __post_init__(self) -> None:
@@ -79,6 +81,10 @@ class Settings:
     :ivar hardware_wakes_sleeping: whether a hardware request starts a sleeping Space.
     :ivar restart_serves: whether the old version keeps serving during a restart (RUNNING_BUILDING) or stops
         (BUILDING).
+    :ivar failed_build_serves: whether the old version keeps serving after a new one could not be built. By
+        default nothing runs in BUILD_ERROR, CONFIG_ERROR and NO_APP_FILE.
+    :ivar runtime_has_sha: whether the runtime reports the commit that runs. The Hub's own schema calls it
+        optional.
     :ivar pause_twice: status of the answer to pausing a paused Space.
     :ivar payment_status: status of the refusal of paid hardware without a payment method.
     :ivar cpu_basic: whether requests for cpu-basic are ``accepted``, or the status (402 or 403) of their
@@ -117,6 +123,8 @@ class Settings:
     hardware_wakes_paused: bool = False
     hardware_wakes_sleeping: bool = True
     restart_serves: bool = True
+    failed_build_serves: bool = False
+    runtime_has_sha: bool = True
     pause_twice: int = 200
     payment_status: int = 403
     cpu_basic: str | int = "accepted"

@@ -127,6 +127,7 @@ def _space(space: Space) -> dict[str, Any]:
         "owner": space.owner,
         "name": space.name,
         "tags": list(space.tags),
+        "built_sha": space.built_sha,
         **{name: getattr(space, name) for name in _PLAIN},
         "secrets": {key: asdict(entry) for key, entry in space.secrets.items()},
         "variables": {key: asdict(entry) for key, entry in space.variables.items()},
@@ -175,6 +176,7 @@ def _restored(world: World, state: dict[str, Any]) -> Space:
     for name in _PLAIN:
         setattr(space, name, state[name])
     space.git = GitRepository.from_dict(state["git"])
+    space.built_sha = str(state.get("built_sha") or state["running_sha"] or space.sha)
     space.tags = tuple(state["tags"])
     space.secrets = {key: Entry(**entry) for key, entry in state["secrets"].items()}
     space.variables = {key: Entry(**entry) for key, entry in state["variables"].items()}

@@ -26,6 +26,8 @@ FLAGS = (
     "hardware_wakes_paused",
     "hardware_wakes_sleeping",
     "restart_serves",
+    "failed_build_serves",
+    "runtime_has_sha",
     "duplicate_conflict_url",
     "repo_not_found_on_401",
 )

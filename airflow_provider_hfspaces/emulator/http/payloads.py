@@ -54,8 +54,8 @@ def runtime_payload(space: Space, view: View | None = None, *, with_storage: boo
         "devMode": space.dev_mode,
         "domains": [{"domain": f"{space.subdomain}.hf.space", "stage": "READY"}],
     }
-    if serving and space.running_sha is not None:
-        payload["sha"] = space.running_sha
+    if view.sha is not None and space.settings.runtime_has_sha:
+        payload["sha"] = view.sha
     if view.error_message is not None:
         payload["errorMessage"] = view.error_message
     if space.volumes:
@@ -90,13 +90,13 @@ def _trending(space: Space) -> int:
 
 _PROPERTIES: dict[str, Callable[[Space], Any]] = {
     "author": lambda space: space.owner,
-    "cardData": lambda space: {"title": space.name, "sdk": space.sdk},
+    "cardData": lambda space: dict(space.card.data),
     "createdAt": lambda space: iso(space.created),
-    "datasets": lambda space: [],
+    "datasets": lambda space: list(space.card.data.get("datasets") or []),
     "disabled": lambda space: False,
     "lastModified": lambda space: iso(space.modified),
     "likes": lambda space: space.likes,
-    "models": lambda space: [],
+    "models": lambda space: list(space.card.data.get("models") or []),
     "private": lambda space: space.private,
     "region": lambda space: "us",
     "resourceGroup": lambda space: None,

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["NO_HARDWARE", "Luck"]
+from airflow_provider_hfspaces.emulator.model.logs import SpaceLogs
+from airflow_provider_hfspaces.hub.stages import SpaceStage
+
+__all__ = ["CRASH_MESSAGE", "NO_HARDWARE", "USUAL_ERRORS", "Luck"]
+
+CRASH_MESSAGE = "Exit code: 1. Reason: application crashed"
+
+USUAL_ERRORS = {
+    SpaceStage.BUILD_ERROR.value: "Job failed with exit code: 1",
+    SpaceStage.RUNTIME_ERROR.value: CRASH_MESSAGE,
+    SpaceStage.CONFIG_ERROR.value: "ConfigError: Gradio version does not exist",
+}
+"""The error messages of Spaces that are created in an error stage."""
 
 NO_HARDWARE = {
     "no capacity": "Scheduling failure: not enough hardware capacity",
@@ -41,6 +53,32 @@ class Luck:
         if hardware in self.no_capacity:
             return "no capacity"
         return "over quota" if hardware in self.over_quota else None
+
+    def strike(self, event: str, logs: SpaceLogs, time: float) -> str | None:
+        """Let a failure happen that is due, and write it to the logs.
+
+        :param event: what is due, by its name in the state machine.
+        :return: the error message of the failure; ``None`` for an event that is no failure.
+        """
+        if event in NO_HARDWARE:
+            return NO_HARDWARE[event]
+        if event == "build failed" and self.build is not None:
+            (message, lines), self.build = self.build, None
+            logs.build.write(time, *(lines or (f"error: {message}",)))
+            return message
+        if event == "start failed" and self.start is not None:
+            (message, lines), self.start = self.start, None
+            logs.run.write(time, *(lines or (message,)))
+            return message
+        if event == "not healthy":
+            self.hang = False
+            return "launch timed out, space was not healthy after 30 min"
+        if event == "crash":
+            logs.run.write(time, CRASH_MESSAGE)
+            if self.crashes is not None:
+                self.crashes -= 1
+            return CRASH_MESSAGE
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """The arranged failures as plain JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ASLEEP", "MACHINE", "NEXT", "Transition", "as_markdown"]
+__all__ = ["ASLEEP", "MACHINE", "NEXT", "STILL_SERVING", "Transition", "as_markdown"]
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,23 @@ MACHINE: tuple[Transition, ...] = (
         if stage != "PAUSED"
     ),
     *(Transition(stage, "commit", "RUNNING_BUILDING") for stage in _SERVING),
+    *(Transition(stage, "invalid card", "CONFIG_ERROR") for stage in _ALL),
+    *(Transition(stage, "no app file", "NO_APP_FILE") for stage in _ALL),
     *(Transition(stage, "visit", "APP_STARTING") for stage in (ASLEEP, "STOPPED")),
     *(Transition(stage, "crash", "RUNTIME_ERROR") for stage in _SERVING),
     *(Transition(stage, "pause", "PAUSED") for stage in _ALL if stage != "PAUSED"),
     *(Transition(stage, "delete", "DELETING") for stage in _ALL),
 )
-"""``change`` is a change of hardware, secrets, variables or volumes. It does not start a dormant Space."""
+"""``change`` is a change of hardware, secrets, variables or volumes. It does not start a dormant Space.
+
+``invalid card`` and ``no app file`` replace an event that begins a build, if the files on ``main`` cannot be
+built.
+"""
 
 NEXT = {(each.stage, each.event): each.then for each in MACHINE}
+
+STILL_SERVING = {"BUILDING": "RUNNING_BUILDING"}
+"""What a build is called while an older version of the app serves."""
 
 
 def as_markdown() -> str:

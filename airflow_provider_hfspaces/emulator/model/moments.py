@@ -8,11 +8,25 @@ from typing import NamedTuple
 __all__ = ["Entry", "Moment", "View"]
 
 
+class View(NamedTuple):
+    """What the runtime shows of a Space. It may lag behind the Space's state.
+
+    :ivar sha: the commit that answers visitors; ``None`` while nothing runs.
+    """
+
+    stage: str
+    hardware: str | None
+    requested: str | None
+    error_message: str | None
+    sha: str | None = None
+
+
 class Moment(NamedTuple):
     """The state of a Space from an emulated time (seconds since 1970) on.
 
     :ivar hardware: the hardware that it runs on; ``None`` while nothing runs.
     :ivar billed: the hardware that it is billed for; ``None`` while it costs nothing.
+    :ivar sha: the commit that it runs; ``None`` while nothing runs.
     """
 
     time: float
@@ -20,15 +34,11 @@ class Moment(NamedTuple):
     hardware: str | None
     requested: str | None
     billed: str | None
+    sha: str | None = None
 
-
-class View(NamedTuple):
-    """What the runtime shows of a Space. It may lag behind the Space's state."""
-
-    stage: str
-    hardware: str | None
-    requested: str | None
-    error_message: str | None
+    def view(self) -> View:
+        """What the runtime showed then, without the error message."""
+        return View(self.stage, self.hardware, self.requested, None, self.sha)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from airflow_provider_hfspaces.emulator.model.card import SDKS, Card, app_file, card_of
 from airflow_provider_hfspaces.emulator.model.clock import Clock
+from airflow_provider_hfspaces.emulator.model.first_files import first_files
 from airflow_provider_hfspaces.emulator.model.git import MAIN, Commit
 from airflow_provider_hfspaces.emulator.model.logs import SpaceLogs
-from airflow_provider_hfspaces.emulator.model.luck import NO_HARDWARE, Luck
-from airflow_provider_hfspaces.emulator.model.machine import ASLEEP, NEXT
+from airflow_provider_hfspaces.emulator.model.luck import USUAL_ERRORS, Luck
+from airflow_provider_hfspaces.emulator.model.machine import ASLEEP, NEXT, STILL_SERVING
 from airflow_provider_hfspaces.emulator.model.meter import Meter, Session
 from airflow_provider_hfspaces.emulator.model.moments import Entry, Moment, View
 from airflow_provider_hfspaces.emulator.model.repository import Repository
@@ -24,6 +26,7 @@ from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 from airflow_provider_hfspaces.hub.stages import (
     ASLEEP_STAGES,
     BILLED_STAGES,
+    BUILD_STAGES,
     DORMANT_STAGES,
     SERVING_STAGES,
     SpaceStage,
@@ -34,19 +37,11 @@ __all__ = ["FIRST_STAGES", "SDKS", "Space"]
 FREE_SLEEP_SECONDS = 172_800
 """After which free hardware sleeps, whatever sleep time is requested."""
 
-SDKS = ("gradio", "docker", "static")
 FIRST_STAGES = tuple(sorted({stage for stage, _ in NEXT} | ASLEEP_STAGES))
 """The stages that a Space may be created in."""
 
-CRASH_MESSAGE = "Exit code: 1. Reason: application crashed"
-
 _MOST_MOMENTS = 10_000
-_APP_FILE = {"gradio": "app.py", "docker": "Dockerfile", "static": "index.html"}
-_USUAL_ERRORS = {
-    SpaceStage.BUILD_ERROR.value: "Job failed with exit code: 1",
-    SpaceStage.RUNTIME_ERROR.value: CRASH_MESSAGE,
-    SpaceStage.CONFIG_ERROR.value: "ConfigError: Gradio version does not exist",
-}
+_UNBUILT = ("build failed", "invalid card", "no app file")
 
 
 class Space(Repository):
@@ -93,9 +88,9 @@ class Space(Repository):
             clock=clock,
             visibility=visibility,
             creator=creator,
-            files=_first_files(name, sdk, stage) if files is None else files,
+            files=files or first_files(name, sdk, with_app=stage != SpaceStage.NO_APP_FILE),
         )
-        self._settings = settings
+        self.settings = settings
         self.sdk = sdk
         self.tags = tuple(dict.fromkeys((sdk, *tags, "region:us")))
         self.likes = likes
@@ -118,8 +113,10 @@ class Space(Repository):
         serving = self.stage in SERVING_STAGES and not self.is_static
         self.requested: str | None = None if self.is_static else hardware
         self.hardware: str | None = hardware if serving else None
+        self.built_sha = self.sha
         self.running_sha: str | None = self.sha if serving else None
-        self.error_message = _USUAL_ERRORS.get(self.stage) if error_message is None else error_message
+        self._late_sha: tuple[float, str | None] = (0, None)
+        self.error_message = USUAL_ERRORS.get(self.stage) if error_message is None else error_message
         self.logs = SpaceLogs(settings)
         self._record(self.created)
         if not self.is_static:
@@ -140,7 +137,12 @@ class Space(Repository):
     @property
     def is_serving(self) -> bool:
         """Whether some version of its app answers visitors."""
-        return self.stage in SERVING_STAGES
+        return self.is_static or self.hardware is not None
+
+    @property
+    def card(self) -> Card:
+        """What the README on ``main`` configures."""
+        return card_of(self.files)
 
     @property
     def on_free_hardware(self) -> bool:
@@ -164,16 +166,16 @@ class Space(Repository):
 
     def actual_view(self) -> View:
         """What the runtime would show without any lag."""
-        return View(self.stage, self.hardware, self.requested, self.error_message)
+        sha, (until, previous) = self.running_sha, self._late_sha
+        if sha is not None and self.now() < until:
+            sha = previous
+        return View(self.stage, self.hardware, self.requested, self.error_message, sha)
 
     def view_at(self, time: float) -> View:
-        """What the runtime showed at an earlier time, without the error message."""
+        """What the runtime showed earlier, without the error message."""
         if time >= self.now():
             return self.view()
-        for moment in reversed(self.history):
-            if moment.time <= time:
-                return View(moment.stage, moment.hardware, moment.requested, None)
-        return self.view()
+        return next((moment.view() for moment in reversed(self.history) if moment.time <= time), self.view())
 
     @property
     def due(self) -> Due | None:
@@ -210,11 +212,10 @@ class Space(Repository):
         :return: whether the event changed the stage.
         """
         self.catch_up()
-        following = NEXT.get((self.stage, event))
-        if following is None:
+        if (self.stage, event) not in NEXT:
             return False
         now, before = self.now(), self.actual_view()
-        self._enter(following, event, now)
+        self._follow(event, now)
         if lag:
             self._show(before)
         return True
@@ -237,9 +238,9 @@ class Space(Repository):
         if sleep_time is not None:
             self.own_sleep_time = None if sleep_time < 0 else sleep_time
         if self.stage == SpaceStage.PAUSED:
-            event = "restart" if self._settings.hardware_wakes_paused else None
+            event = "restart" if self.settings.hardware_wakes_paused else None
         elif self.stage in DORMANT_STAGES:
-            event = "restart" if self._settings.hardware_wakes_sleeping else None
+            event = "restart" if self.settings.hardware_wakes_sleeping else None
         else:
             event = "change"
         if event is not None and self.do(event):
@@ -272,9 +273,25 @@ class Space(Repository):
         """Write files to a branch. Only a commit to ``main`` builds the Space anew."""
         self.catch_up()
         commit = super().commit(changes, branch, **details)
-        if self.sha == commit.oid and not self.is_static:
-            self.do("commit")
+        if self.sha == commit.oid:
+            self._change_sdk(self.card.data.get("sdk"))
+            if not self.is_static:
+                self.do("commit")
         return commit
+
+    def _change_sdk(self, sdk: Any) -> None:
+        """Become a Space of another sdk, if the README names a valid one."""
+        if sdk not in SDKS or sdk == self.sdk:
+            return
+        was_static, self.sdk = self.is_static, sdk
+        self.tags = (sdk, *(tag for tag in self.tags if tag not in SDKS))
+        if self.is_static:
+            self.stage = SpaceStage.RUNNING.value
+            self.requested = self.hardware = self.running_sha = self.error_message = None
+            self._due = self._lagging = None
+            self._record(self.now())
+        elif was_static:
+            self.stage, self.requested = SpaceStage.NO_APP_FILE.value, "cpu-basic"
 
     def await_files(self, seconds: float) -> None:
         """Build the Space after this number of emulated seconds, when its files have been copied."""
@@ -297,68 +314,75 @@ class Space(Repository):
         if self.stage == SpaceStage.RUNNING:
             self._plan(self.now())
         elif self._due is not None:
-            timings = self._settings.timings
+            timings = self.settings.timings
             self._due = revised(self.stage, self._due, self.now(), self.requested, self.luck, timings)
 
     def _show(self, view: View) -> None:
         """Let the runtime show this view until the lag is over."""
-        seconds = self._settings.timings.lag
-        if seconds and (view.stage in SERVING_STAGES or self._settings.lag_from == "anything"):
-            if not self._settings.lag_hides_request:
+        seconds = self.settings.timings.lag
+        if seconds and (view.stage in SERVING_STAGES or self.settings.lag_from == "anything"):
+            if not self.settings.lag_hides_request:
                 view = view._replace(requested=self.requested)
             self._lagging = (self.now() + seconds, view)
 
     def _record(self, time: float) -> None:
         """Add the current state to the history, and switch the meter."""
         hardware = self.hardware or self.requested
-        paid = self.stage in BILLED_STAGES and hardware not in FREE_HARDWARE
+        runs = self.stage in BILLED_STAGES or self.hardware is not None
+        paid = runs and hardware not in FREE_HARDWARE
         billed = hardware if paid else None
-        moment = Moment(time, self.stage, self.hardware, self.requested, billed)
+        moment = Moment(time, self.stage, self.hardware, self.requested, billed, self.running_sha)
         if not self.history or self.history[-1][1:] != moment[1:]:
             self.history.append(moment)
         self.meter.switch(time, billed, self.replicas)
 
     def _apply(self, event: str, time: float) -> None:
-        luck, logs = self.luck, self.logs
-        if event in NO_HARDWARE:
-            self._fail(event, NO_HARDWARE[event], time)
-        elif event == "build failed" and luck.build is not None:
-            (message, lines), luck.build = luck.build, None
-            logs.build.write(time, *(lines or (f"error: {message}",)))
-            self._fail(event, message, time)
-        elif event == "start failed" and luck.start is not None:
-            (message, lines), luck.start = luck.start, None
-            logs.run.write(time, *(lines or (message,)))
-            self._fail(event, message, time)
-        elif event == "not healthy":
-            luck.hang = False
-            self._fail(event, "launch timed out, space was not healthy after 30 min", time)
-        elif event == "crash":
-            logs.run.write(time, CRASH_MESSAGE)
-            if luck.crashes is not None:
-                luck.crashes -= 1
-            self._fail(event, CRASH_MESSAGE, time)
+        message = self.luck.strike(event, self.logs, time)
+        if message is None:
+            self._follow(event, time)
         else:
-            self._enter(NEXT[self.stage, event], event, time)
+            self._fail(event, message, time)
+
+    def _follow(self, event: str, time: float) -> None:
+        """Enter the stage after an event. A build begins only if the files on ``main`` allow one."""
+        following = NEXT[self.stage, event]
+        if following in BUILD_STAGES:
+            card = self.card
+            if card.errors:
+                self._fail("invalid card", f"ConfigError: {card.errors[0]}", time)
+                return
+            if app_file(card.data) not in self.files:
+                self._enter(NEXT[self.stage, "no app file"], "no app file", time)
+                return
+            self.built_sha = self.sha
+            if self.hardware is not None and event != "cold restart":
+                following = STILL_SERVING.get(following, following)
+        self._enter(following, event, time)
 
     def _fail(self, event: str, message: str, time: float) -> None:
         self._enter(NEXT[self.stage, event], event, time)
         self.error_message = message
 
     def _enter(self, stage: str, event: str, time: float) -> None:
-        self.stage = self._settings.asleep if stage == ASLEEP else stage
+        self.stage = self.settings.asleep if stage == ASLEEP else stage
         self.error_message = None
         self._lagging = None
         if stage == SpaceStage.RUNNING:
+            if self.running_sha not in (None, self.built_sha):
+                self._late_sha = (time + self.settings.timings.sha_lag, self.running_sha)
             self.hardware = self.requested
-            self.running_sha = self.sha
+            self.running_sha = self.built_sha
             self.last_visit = max(self.last_visit, time)
-        elif stage not in SERVING_STAGES:
+        elif stage not in SERVING_STAGES and not self._keeps_serving(event):
             self.hardware = None
             self.running_sha = None
         self._record(time)
-        self.logs.on_stage(stage, event, time, self.sha, self.sdk)
+        self.logs.on_stage(stage, event, time, self.built_sha, self.sdk)
         self._plan(time, event)
+
+    def _keeps_serving(self, event: str) -> bool:
+        """Whether the old version of the app survives the failure of a new one."""
+        return self.settings.failed_build_serves and event in _UNBUILT
 
     def _plan(self, time: float, cause: str = "") -> None:
         self._due = None
@@ -371,13 +395,5 @@ class Space(Repository):
                 last_visit=self.last_visit,
                 sleep_time=self.sleep_time,
                 luck=self.luck,
-                timings=self._settings.timings,
+                timings=self.settings.timings,
             )
-
-
-def _first_files(name: str, sdk: str, stage: str) -> dict[str, bytes]:
-    readme = f"---\ntitle: {name}\nsdk: {sdk}\n---\n".encode()
-    files = {".gitattributes": b"", "README.md": readme}
-    if stage != SpaceStage.NO_APP_FILE:
-        files[_APP_FILE[sdk]] = b""
-    return files

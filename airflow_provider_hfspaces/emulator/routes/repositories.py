@@ -20,8 +20,8 @@ from airflow_provider_hfspaces.emulator.http.checks import (
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
 from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, missing, plain, rights
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
+from airflow_provider_hfspaces.emulator.model.card import SDKS
 from airflow_provider_hfspaces.emulator.model.repository import REPO_TYPES, Repository
-from airflow_provider_hfspaces.emulator.model.space import SDKS
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = ["ROUTES"]

@@ -117,16 +117,23 @@ def _matching(request: HubRequest) -> list[Space]:
     query = request.query
     author, search = query.get("author"), (query.get("search") or "").lower()
     tags = query.getlist("filter") + query.getlist("filter[]")
-    if query.getlist("models") or query.getlist("datasets"):
-        return []  # the emulator links no Space to a model or a dataset
+    links = {kind: query.getlist(kind) for kind in ("models", "datasets")}
+    linked = query.get("linked", "").lower() == "true"
     return [
         space
         for space in request.world.spaces.values()
         if (author is None or space.owner.lower() == author.lower())
         and search in space.repo_id.lower()
         and all(tag in space.tags for tag in tags)
+        and all(each in _links(space, kind) for kind, wanted in links.items() for each in wanted)
+        and (not linked or any(_links(space, kind) for kind in links))
         and request.world.accounts.may_read(request.token, space)
     ]
+
+
+def _links(space: Space, kind: str) -> list[str]:
+    """The ``models`` or ``datasets`` that the card of a Space names."""
+    return list(space.card.data.get(kind) or [])
 
 
 def _expand(request: HubRequest) -> list[str]:
