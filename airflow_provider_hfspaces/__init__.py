@@ -17,7 +17,17 @@ def get_provider_info() -> dict[str, Any]:
     """
     package = "airflow_provider_hfspaces"
     name = "Hugging Face Spaces"
-    operators = ("hardware", "lifecycle", "duplicate", "settings", "storage", "fleet", "cost", "leases")
+    operators = (
+        "hardware",
+        "lifecycle",
+        "duplicate",
+        "repository",
+        "settings",
+        "storage",
+        "fleet",
+        "cost",
+        "leases",
+    )
     asset_uris = [
         {
             "schemes": ["hf-space"],

@@ -9,7 +9,15 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["as_list", "as_number", "as_whole_number", "from_text", "is_runtime_value"]
+__all__ = [
+    "as_flag",
+    "as_list",
+    "as_number",
+    "as_whole_number",
+    "from_text",
+    "is_runtime_value",
+    "is_template",
+]
 
 
 def from_text(text: str) -> Any:
@@ -66,6 +74,17 @@ def as_whole_number(value: Any) -> Any:
     if text in ("", "None"):
         return None
     return int(text) if re.fullmatch(r"-?[0-9]+", text) else value
+
+
+def as_flag(value: Any) -> Any:
+    """Returns the True or False that a template rendered as text; other values unchanged, for the checks."""
+    flags = {"true": True, "false": False}
+    return flags.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def is_template(value: Any) -> bool:
+    """Whether a value is text that Airflow renders when the task runs."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
 def is_runtime_value(value: Any) -> bool:

@@ -15,7 +15,16 @@ from pathlib import Path
 OURS = {
     "operators, all of them": [
         f"airflow_provider_hfspaces.operators.{name}"
-        for name in ("hardware", "lifecycle", "duplicate", "settings", "storage", "fleet", "cost")
+        for name in (
+            "hardware",
+            "lifecycle",
+            "duplicate",
+            "repository",
+            "settings",
+            "storage",
+            "fleet",
+            "cost",
+        )
     ],
     "sensors": ["airflow_provider_hfspaces.sensors.spaces"],
     "triggers": ["airflow_provider_hfspaces.triggers.spaces"],

@@ -57,6 +57,14 @@ PUBLIC = {
         "SnapshotSpaceOperator",
     ],
     "operators.lifecycle": ["GetSpaceRuntimeOperator", "PauseSpaceOperator", "RestartSpaceOperator"],
+    "operators.repository": [
+        "CreateSpaceOperator",
+        "DeleteSpaceOperator",
+        "MoveSpaceOperator",
+        "SetDevModeOperator",
+        "SetReplicasOperator",
+        "SetVisibilityOperator",
+    ],
     "operators.settings": [
         "AddSecretOperator",
         "AddVariableOperator",

@@ -1,8 +1,8 @@
 """HfSpacesHook: the Hub's Spaces API behind an Airflow connection, with one method for each call.
 
 This module has the calls on hardware, life cycle and copies, and the wait. The rest of the hook is in
-``connected.py`` (connection and clients), ``reading.py`` and ``settings.py``, of which each class extends the
-one before.
+``connected.py`` (connection and clients), ``reading.py``, ``settings.py`` and ``repositories.py``, of which
+each class extends the one before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.hooks.form import field_behaviour, form_widgets
-from airflow_provider_hfspaces.hooks.settings import SettingsHook
+from airflow_provider_hfspaces.hooks.repositories import RepositoriesHook
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.desired import (
     HURRIED,
@@ -43,7 +43,7 @@ __all__ = ["HfSpacesHook", "describe"]
 Settings = Sequence[Mapping[str, str]] | Mapping[str, str]
 
 
-class HfSpacesHook(SettingsHook):
+class HfSpacesHook(RepositoriesHook):
     """The Hub's Spaces API behind an Airflow connection of type ``hf_spaces``::
 
         hook = HfSpacesHook("hf_spaces_default")

@@ -12,7 +12,9 @@ from airflow_provider_hfspaces.hub.cost.prices import PriceList
 from airflow_provider_hfspaces.hub.errors import HubError, HubPermissionError, SpaceNotFound
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceInfo, SpaceRuntime, WhoAmI
+    from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceInfo, SpaceRuntime
+    from airflow_provider_hfspaces.hub.repositories import SpaceSearchResult, SpaceTemplate
+    from airflow_provider_hfspaces.hub.whoami import WhoAmI, ZeroGpuQuota
 
 __all__ = ["ReadingHook"]
 
@@ -91,6 +93,33 @@ class ReadingHook(ConnectedHook):
             if limit is not None and count >= limit:
                 return
 
+    def search_spaces(
+        self,
+        query: str,
+        *,
+        filter: str | Iterable[str] = (),
+        sdk: str | Iterable[str] = (),
+        include_non_running: bool = False,
+    ) -> list[SpaceSearchResult]:
+        """Return the public Spaces that fit a description, best match first.
+
+        Endpoint: ``GET /api/spaces/semantic-search``.
+
+        :param query: what the Space should do, such as ``transcribe speech``.
+        :param filter: only Spaces with all of these tags.
+        :param sdk: only Spaces with one of these SDKs.
+        :param include_non_running: whether Spaces that do not run are in the results; by default not.
+        """
+        call = calls.search_spaces(query, filter=filter, sdk=sdk, include_non_running=include_non_running)
+        return self._send(call)
+
+    def list_space_templates(self) -> list[SpaceTemplate]:
+        """Return the templates from which :meth:`create_space` can make a Space.
+
+        Endpoint: ``GET /api/spaces/templates``.
+        """
+        return self._send(calls.list_space_templates())
+
     def list_hardware(self) -> list[HardwareFlavor]:
         """Return every flavor that the Hub offers now, with its price.
 
@@ -133,6 +162,17 @@ class ReadingHook(ConnectedHook):
             return text
         return text[-lines:] if lines else []
 
+    def follow_logs(self, repo_id: str, *, build: bool = False) -> Iterator[str]:
+        """Yield the lines of a Space's log from its beginning, and then each new line as it is written.
+
+        Ends when the Hub closes the log, as it does when the build or the app is over.
+
+        Endpoint: ``GET /api/spaces/{repo_id}/logs/run``, or ``/logs/build``.
+
+        :param build: follow the log of the build instead of the app's.
+        """
+        return self.client.lines(calls.get_logs(self.repo_id(repo_id), build=build), follow=True)
+
     def whoami(self) -> WhoAmI:
         """Return the owner of the token and what the token may do.
 
@@ -141,6 +181,15 @@ class ReadingHook(ConnectedHook):
         :raises HubAuthError: if there is no token, or it is not valid.
         """
         return self._send(calls.whoami())
+
+    def zero_gpu_quota(self) -> ZeroGpuQuota:
+        """Return the time on ZeroGPU hardware that the token's owner has left today.
+
+        Endpoint: ``GET /api/spaces/zero-gpu/quota``.
+
+        :raises HubError: also for a fine-grained token that may not read the billing usage.
+        """
+        return self._send(calls.zero_gpu_quota())
 
     def can_write(self, repo_id: str) -> bool:
         """Return whether the token may change a Space.

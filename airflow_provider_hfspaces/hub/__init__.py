@@ -77,12 +77,13 @@ if TYPE_CHECKING:
         SpaceVariable,
         Volume,
     )
+    from airflow_provider_hfspaces.hub.repositories import CreatedSpace, SpaceSearchResult, SpaceTemplate
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.hub.stages import SpaceStage
     from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Reached, Verdict
     from airflow_provider_hfspaces.hub.waiting.wait import Wait
     from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
-    from airflow_provider_hfspaces.hub.whoami import Organization, TokenScope, WhoAmI
+    from airflow_provider_hfspaces.hub.whoami import Organization, TokenScope, WhoAmI, ZeroGpuQuota
 
 __all__ = [
     "FREE_HARDWARE",
@@ -91,6 +92,7 @@ __all__ = [
     "AsyncHubClient",
     "BilledUsage",
     "Call",
+    "CreatedSpace",
     "Delay",
     "DesiredState",
     "DuplicatedSpace",
@@ -138,11 +140,13 @@ __all__ = [
     "SpaceNotFound",
     "SpaceReplicas",
     "SpaceRuntime",
+    "SpaceSearchResult",
     "SpaceSecret",
     "SpaceSelection",
     "SpaceSnapshot",
     "SpaceStage",
     "SpaceStorage",
+    "SpaceTemplate",
     "SpaceVariable",
     "SpaceWaitError",
     "SpaceWaitFailed",
@@ -154,6 +158,7 @@ __all__ = [
     "Volume",
     "Wait",
     "WhoAmI",
+    "ZeroGpuQuota",
     "aexecute",
     "error_from_dict",
     "error_to_dict",
@@ -164,7 +169,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "whoami": ("Organization", "TokenScope", "WhoAmI"),
+    "whoami": ("Organization", "TokenScope", "WhoAmI", "ZeroGpuQuota"),
     "bulk.selection": ("SpaceSelection",),
     "calls": ("Call", "ListedRuntime"),
     "cost.billing": ("BilledUsage",),
@@ -219,6 +224,7 @@ _MODULES = {
         "SpaceVariable",
         "Volume",
     ),
+    "repositories": ("CreatedSpace", "SpaceSearchResult", "SpaceTemplate"),
     "snapshot": ("SpaceSnapshot",),
     "stages": ("SpaceStage",),
     "waiting.goal": ("Failed", "Goal", "Pending", "Reached", "Verdict"),

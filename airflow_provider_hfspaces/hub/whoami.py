@@ -1,4 +1,4 @@
-"""The owner of a token and its permissions."""
+"""The owner of a token: its permissions and its quota of ZeroGPU time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Organization", "TokenScope", "WhoAmI"]
+__all__ = ["Organization", "TokenScope", "WhoAmI", "ZeroGpuQuota"]
 
 
 @dataclass(frozen=True)
@@ -68,5 +68,35 @@ class WhoAmI:
             ),
             can_pay=payload.get("canPay"),
             is_pro=payload.get("isPro"),
+            raw=dict(payload),
+        )
+
+
+@dataclass(frozen=True)
+class ZeroGpuQuota:
+    """The time on ZeroGPU hardware that a token's owner has today.
+
+    :ivar base_seconds: the daily quota.
+    :ivar remaining_seconds: what is left of it.
+    :ivar resets_at: when the quota is full again, as ISO 8601; ``None`` if nothing of it is used.
+    :ivar overquota_seconds: what was used, and paid for, beyond the quota.
+    :ivar raw: the answer as the Hub sent it.
+    """
+
+    base_seconds: float
+    remaining_seconds: float
+    resets_at: str | None = None
+    overquota_seconds: float = 0
+    raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> ZeroGpuQuota:
+        """Return the quota as the Hub describes it."""
+        resets_at = payload.get("resetsAt")
+        return cls(
+            base_seconds=float(payload["base"]),
+            remaining_seconds=float(payload["current"]),
+            resets_at=resets_at if isinstance(resets_at, str) else None,
+            overquota_seconds=float(payload.get("overquotaUsed") or 0),
             raw=dict(payload),
         )

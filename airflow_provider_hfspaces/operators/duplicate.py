@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
@@ -11,7 +10,7 @@ from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = ["DuplicateSpaceOperator"]
 
@@ -20,9 +19,6 @@ REQUESTED = "duplicate"
 
 _FILE_COPY_SECONDS = 600.0
 """Time during which a copy may seem to have no app, while the Hub copies its files."""
-
-_CLOCK_SKEW = timedelta(minutes=5)
-"""How much this host's clock may differ from the Hub's without a new copy being taken for an old Space."""
 
 
 class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
@@ -163,86 +159,24 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
 
     def _create(self, from_id: str, to_id: str, options: dict[str, Any], context: Context) -> bool:
         """Make the copy, unless an earlier try made it. Returns False if the target existed before."""
-        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.operators.creation import Creation
         from airflow_provider_hfspaces.state.retry_store import retry_store
 
-        store = retry_store(context)
-        request = store.get(REQUESTED)
-        if request is not None and (request.get("from_id"), request.get("to_id")) != (from_id, to_id):
-            request = None
-        existing = self._existing(to_id)
-        if existing is not None:
-            if request is not None and self._is_ours(existing, request):
-                self.log.info("Space %s was made by an earlier try of this task.", to_id)
-                store.delete(REQUESTED)
-                return True
-            return self._use_existing(to_id)
-        request = {"from_id": from_id, "to_id": to_id, "at": datetime.now(timezone.utc).isoformat()}
-        store.set(REQUESTED, request)
-        try:
-            created = self._request(from_id, to_id, request, options)
-        except HubError as error:
-            if not error.outcome_unknown:
-                store.delete(REQUESTED)
-            raise
-        store.delete(REQUESTED)
-        return created
-
-    def _use_existing(self, to_id: str) -> bool:
-        if not self.exist_ok:
-            raise AirflowFailException(
-                f"Space {to_id} already exists, and was not made by this task. Delete it, set to_id to "
-                f"another name, or set exist_ok=True to use it as it is."
-            )
-        self.log.info("Space %s already exists and is used as it is.", to_id)
-        return False
-
-    def _request(self, from_id: str, to_id: str, request: Mapping[str, str], options: dict[str, Any]) -> bool:
-        from airflow_provider_hfspaces.hub.errors import HubConflict, HubError
-
-        visibility = "private" if self.private else "PUBLIC"
-        self.log.info("Copying Space %s to %s (%s).", from_id, to_id, visibility)
-        try:
+        def send() -> None:
+            visibility = "private" if self.private else "PUBLIC"
+            self.log.info("Copying Space %s to %s (%s).", from_id, to_id, visibility)
             self.hook.duplicate(from_id, to_id=to_id, **options)
-        except HubError as error:
-            if not (error.outcome_unknown or isinstance(error, HubConflict)):
-                raise
-            existing = self._existing(to_id)
-            if existing is None:
-                raise
-            # A conflict at the first try cannot come from our own request.
-            is_first_try = not error.outcome_unknown and error.tries == 1
-            if is_first_try or not self._is_ours(existing, request):
-                if isinstance(error, HubConflict):
-                    return self._use_existing(to_id)
-                raise
-            self.log.info("%s The copy exists all the same, and was made by this task.", error)
-        return True
 
-    def _existing(self, to_id: str) -> SpaceInfo | None:
-        """The target, if it exists."""
-        from airflow_provider_hfspaces.hub.errors import SpaceNotFound
-
-        try:
-            space = self.hook.get_space(to_id, expand=("createdAt", "private"))
-        except SpaceNotFound:
-            return None
-        # A renamed Space still answers under its old name, which is free to be taken.
-        return space if space.id.lower() == to_id.lower() else None
-
-    def _is_ours(self, space: SpaceInfo, request: Mapping[str, str]) -> bool:
-        """Whether a Space that did not exist at the time of the request was created after it."""
-        if space.created_at is None:
-            return False
-        try:
-            created_at = datetime.fromisoformat(space.created_at.replace("Z", "+00:00"))
-        except ValueError:
-            return False
-        if created_at.tzinfo is None:
-            created_at = created_at.replace(tzinfo=timezone.utc)
-        if space.private is not None and space.private != self.private:
-            return False
-        return created_at >= datetime.fromisoformat(request["at"]) - _CLOCK_SKEW
+        creation = Creation(
+            self.hook,
+            retry_store(context),
+            self.log,
+            key=REQUESTED,
+            repo_id=to_id,
+            request={"from_id": from_id, "to_id": to_id},
+            private=self.private,
+        )
+        return creation.run(send, exist_ok=self.exist_ok)
 
     def _wait(self, to_id: str, created: bool, context: Context) -> Any:
         from airflow_provider_hfspaces.hub.stages import SpaceStage

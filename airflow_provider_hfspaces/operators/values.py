@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import Context, render_text
-from airflow_provider_hfspaces.rendered import from_text, is_runtime_value
+from airflow_provider_hfspaces.rendered import from_text, is_runtime_value, is_template
 
 __all__ = ["KeepsText", "SecretArguments", "follow"]
 
@@ -74,7 +74,7 @@ class SecretArguments:
         from airflow_provider_hfspaces.failures import mask_written
 
         value = getattr(self, name)
-        is_written = not isinstance(value, str) or _is_template(value)
+        is_written = not isinstance(value, str) or is_template(value)
         if is_written and not _is_mapped_output(self, name, context):
             value = _render_text(self, value, context)
         if structure:
@@ -166,7 +166,7 @@ def secret_texts(value: Any) -> Iterator[Any]:
 def _refuse_literals(kind: type[SecretArguments], arguments: Mapping[str, Any], method: str) -> None:
     for name in kind.secret_fields:
         for value in secret_texts(arguments.get(name)):
-            if not is_runtime_value(value) and not (isinstance(value, str) and _is_template(value)):
+            if not is_runtime_value(value) and not (is_template(value)):
                 raise ValueError(
                     f"{name} of {kind.__name__} {arguments.get('task_id', '')!r} is written out in "
                     f"{method}(), and Airflow stores the arguments of mapped operators in plain text. Use a "
@@ -190,10 +190,6 @@ def _parsed(name: str, value: Any) -> Any:
             f"{name} is text that is neither JSON nor a Python literal: pass a list, a mapping, or a "
             f"template that renders to one."
         ) from None
-
-
-def _is_template(text: str) -> bool:
-    return "{{" in text or "{%" in text
 
 
 def _sources(value: Any) -> Iterator[Any]:

@@ -37,6 +37,11 @@ _ARGUMENTS: dict[str, Any] = {
     "author": "acme",
     "owner": "acme",
     "path": "reports/spaces.html",
+    "sdk": "gradio",
+    "to_id": "acme/other",
+    "visibility": "public",
+    "replicas": 2,
+    "enabled": False,
 }
 """A value for every required parameter, by the name of the parameter."""
 

@@ -17,6 +17,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:If your Space runs on the defaul
 
 SPACE = "acme/whisper"
 TOKEN = "hf_abcdefghijklmnop"
+CREATED = {"url": f"https://huggingface.co/spaces/{SPACE}", "name": SPACE, "id": "0" * 24}
+TEMPLATE = {
+    "name": "JupyterLab",
+    "repoId": "SpacesExamples/jupyterlab",
+    "sdk": "docker",
+    "preferredPrivate": True,
+}
+TEMPLATES = {"templates": [TEMPLATE]}
+QUOTA = {"base": 2400, "current": 1810, "resetsAt": None, "overquotaUsed": 0}
 DUPLICATED = {"url": "https://huggingface.co/spaces/alice/copy"}
 VOLUME = {"type": "bucket", "source": "acme/data", "mountPath": "/data", "readOnly": False}
 OFFICIAL_VOLUME = Volume(type="bucket", source="acme/data", mount_path="/data", read_only=False)
@@ -83,6 +92,68 @@ PAIRS: dict[str, tuple[Any, calls.Call[Any], Callable[[HfApi], Any]]] = {
             space_secrets=SECRETS,
             space_variables=VARIABLES,
             space_volumes=[OFFICIAL_VOLUME],
+        ),
+    ),
+    "create_space": (
+        CREATED,
+        calls.create_space(SPACE, sdk="gradio"),
+        lambda api: api.create_repo(SPACE, repo_type="space", space_sdk="gradio", visibility="private"),
+    ),
+    "create_space with everything": (
+        CREATED,
+        calls.create_space(
+            SPACE,
+            sdk="docker",
+            visibility="protected",
+            hardware="t4-small",
+            sleep_time=3600,
+            secrets=SECRETS,
+            variables=VARIABLES,
+            volumes=[VOLUME],
+        ),
+        lambda api: api.create_repo(
+            SPACE,
+            repo_type="space",
+            space_sdk="docker",
+            visibility="protected",
+            space_hardware="t4-small",
+            space_sleep_time=3600,
+            space_secrets=SECRETS,
+            space_variables=VARIABLES,
+            space_volumes=[OFFICIAL_VOLUME],
+        ),
+    ),
+    "delete_space": (
+        "OK",
+        calls.delete_space(SPACE),
+        lambda api: api.delete_repo(SPACE, repo_type="space"),
+    ),
+    "move_space": (
+        {},
+        calls.move_space(SPACE, "acme/other"),
+        lambda api: api.move_repo(SPACE, "acme/other", repo_type="space"),
+    ),
+    "set_visibility": (
+        {},
+        calls.set_visibility(SPACE, "protected"),
+        lambda api: api.update_repo_settings(SPACE, repo_type="space", visibility="protected"),
+    ),
+    "list_space_templates": (
+        TEMPLATES,
+        calls.list_space_templates(),
+        lambda api: api.list_space_templates(),
+    ),
+    "zero_gpu_quota": (QUOTA, calls.zero_gpu_quota(), lambda api: api.get_zero_gpu_quota()),
+    "search_spaces": (
+        [],
+        calls.search_spaces("transcribe speech"),
+        lambda api: list(api.search_spaces("transcribe speech")),
+    ),
+    "search_spaces with everything": (
+        [],
+        calls.search_spaces("speech", filter=["a", "b"], sdk="gradio", include_non_running=True),
+        lambda api: list(
+            api.search_spaces("speech", filter=["a", "b"], sdk="gradio", include_non_running=True)
         ),
     ),
     "set_volumes": (
@@ -172,6 +243,17 @@ def test_each_call_sends_the_request_of_the_official_client(name: str) -> None:
     assert [seen.content for seen in ours] == [seen.content for seen in theirs]
     for header in ("authorization", "content-type"):
         assert [seen.headers.get(header) for seen in ours] == [seen.headers.get(header) for seen in theirs]
+
+
+def test_a_space_from_a_template_is_requested_as_by_the_official_client() -> None:
+    call = calls.create_space(SPACE, sdk="docker", template="SpacesExamples/jupyterlab")
+    (ours,) = sent_by_us(call, CREATED)
+    with StubHub(Say(body=TEMPLATES), otherwise=Say(body=CREATED)) as stub:
+        HfApi(endpoint=stub.url, token=TOKEN).create_repo(
+            SPACE, repo_type="space", space_template="JupyterLab", visibility="private"
+        )
+    theirs = [seen for seen in stub.seen if seen.path == "/api/repos/create"]
+    assert [ours.content] == [seen.content for seen in theirs]
 
 
 def test_lists_spaces_like_the_official_client() -> None:

@@ -767,7 +767,7 @@ def lose_next_answer(monkeypatch: pytest.MonkeyPatch, suffix: str, took_effect: 
     remaining = [times]
 
     def request(self: requests.Session, method: str, url: str, **options: Any) -> Any:
-        if url.endswith(suffix) and method == "POST" and remaining[0]:
+        if url.endswith(suffix) and method != "GET" and remaining[0]:
             remaining[0] -= 1
             if took_effect:
                 original(self, method, url, **options)

@@ -13,9 +13,21 @@ Each function returns a :class:`Call` and sends nothing. An argument that is not
 
 from __future__ import annotations
 
-from airflow_provider_hfspaces.hub.calls.account import can_write, get_billing_usage, whoami
+from airflow_provider_hfspaces.hub.calls.account import (
+    can_write,
+    get_billing_usage,
+    whoami,
+    zero_gpu_quota,
+)
 from airflow_provider_hfspaces.hub.calls.base import Call
 from airflow_provider_hfspaces.hub.calls.logs import get_logs
+from airflow_provider_hfspaces.hub.calls.repositories import (
+    create_space,
+    delete_space,
+    list_space_templates,
+    move_space,
+    set_visibility,
+)
 from airflow_provider_hfspaces.hub.calls.runtime import (
     get_runtime,
     list_hardware,
@@ -40,6 +52,7 @@ from airflow_provider_hfspaces.hub.calls.spaces import (
     get_space,
     list_runtimes,
     list_spaces,
+    search_spaces,
 )
 from airflow_provider_hfspaces.hub.calls.storage import (
     delete_storage,
@@ -54,7 +67,9 @@ __all__ = [
     "add_secret",
     "add_variable",
     "can_write",
+    "create_space",
     "delete_secret",
+    "delete_space",
     "delete_storage",
     "delete_variable",
     "delete_volumes",
@@ -67,14 +82,19 @@ __all__ = [
     "get_variables",
     "list_hardware",
     "list_runtimes",
+    "list_space_templates",
     "list_spaces",
+    "move_space",
     "pause",
     "request_hardware",
     "request_storage",
     "restart",
+    "search_spaces",
     "set_dev_mode",
     "set_replicas",
     "set_sleep_time",
+    "set_visibility",
     "set_volumes",
     "whoami",
+    "zero_gpu_quota",
 ]

@@ -6,9 +6,9 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.calls.base import Call, get_call, read_mapping
 from airflow_provider_hfspaces.hub.checks import checked_owner
-from airflow_provider_hfspaces.hub.models import WhoAmI
+from airflow_provider_hfspaces.hub.whoami import WhoAmI, ZeroGpuQuota
 
-__all__ = ["can_write", "get_billing_usage", "whoami"]
+__all__ = ["can_write", "get_billing_usage", "whoami", "zero_gpu_quota"]
 
 
 def whoami() -> Call[WhoAmI]:
@@ -30,6 +30,15 @@ def get_billing_usage(*, organization: str | None = None) -> Call[dict[str, Any]
     if organization is not None:
         path = f"/api/organizations/{checked_owner(organization)}/billing/usage"
     return Call("GET", path, read_mapping, repeatable=True, needs_token=True)
+
+
+def zero_gpu_quota() -> Call[ZeroGpuQuota]:
+    """``GET /api/spaces/zero-gpu/quota``: the GPU time that the token's owner has left today.
+
+    A fine-grained token needs the permission to read the billing usage.
+    """
+    path = "/api/spaces/zero-gpu/quota"
+    return Call("GET", path, ZeroGpuQuota.from_payload, repeatable=True, needs_token=True)
 
 
 def read_true(payload: Any) -> bool:

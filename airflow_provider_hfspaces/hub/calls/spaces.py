@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_hfspaces.hub.calls.base import Call, as_names, get_call, list_of, post_call
 from airflow_provider_hfspaces.hub.calls.settings import checked_settings
 from airflow_provider_hfspaces.hub.checks import (
+    InvalidInput,
     checked_hardware,
     checked_number,
     checked_owner,
@@ -24,8 +25,9 @@ from airflow_provider_hfspaces.hub.models import (
     SpaceRuntime,
     Volume,
 )
+from airflow_provider_hfspaces.hub.repositories import SpaceSearchResult
 
-__all__ = ["ListedRuntime", "duplicate", "get_space", "list_runtimes", "list_spaces"]
+__all__ = ["ListedRuntime", "duplicate", "get_space", "list_runtimes", "list_spaces", "search_spaces"]
 
 
 def get_space(repo_id: str, *, expand: str | Iterable[str] = ()) -> Call[SpaceInfo]:
@@ -96,6 +98,31 @@ def list_runtimes(*, author: str, limit: int) -> Call[list[ListedRuntime]]:
     query = (("author", checked_owner(author)), ("limit", str(limit)), ("expand", "runtime"))
     read = list_of(lambda payload: ListedRuntime(str(payload["id"]), payload))
     return Call("GET", "/api/spaces", read, query, repeatable=True)
+
+
+def search_spaces(
+    query: str,
+    *,
+    filter: str | Iterable[str] = (),
+    sdk: str | Iterable[str] = (),
+    include_non_running: bool = False,
+) -> Call[list[SpaceSearchResult]]:
+    """``GET /api/spaces/semantic-search``: the public Spaces that fit a description, best match first.
+
+    :param query: what the Space should do, such as ``transcribe speech``.
+    :param filter: only Spaces with all of these tags.
+    :param sdk: only Spaces with one of these SDKs.
+    :param include_non_running: whether Spaces that do not run are in the results.
+    """
+    if not isinstance(query, str) or not query.strip():
+        raise InvalidInput(f"query must be the text to search for; got {query!r}.")
+    pairs = [("q", query)]
+    pairs.extend(("filter", tag) for tag in as_names(filter))
+    pairs.extend(("sdk", each) for each in as_names(sdk))
+    if include_non_running:
+        pairs.append(("includeNonRunning", "true"))
+    read = list_of(SpaceSearchResult.from_payload)
+    return Call("GET", "/api/spaces/semantic-search", read, tuple(pairs), repeatable=True)
 
 
 def duplicate(

@@ -1,0 +1,104 @@
+"""RepositoriesHook: the calls that create, delete, move and publish Spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.failures import mask_written
+from airflow_provider_hfspaces.hooks.settings import SettingsHook
+from airflow_provider_hfspaces.hub import calls
+from airflow_provider_hfspaces.hub.errors import HubConflict
+from airflow_provider_hfspaces.hub.repositories import CreatedSpace
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.models import Volume
+
+__all__ = ["RepositoriesHook"]
+
+Settings = Sequence[Mapping[str, str]] | Mapping[str, str]
+
+
+class RepositoriesHook(SettingsHook):
+    """The part of :class:`~airflow_provider_hfspaces.hooks.hfspaces.HfSpacesHook` for whole repositories."""
+
+    def create_space(
+        self,
+        repo_id: str,
+        *,
+        sdk: str,
+        visibility: str = "private",
+        hardware: str | None = None,
+        sleep_time: int | None = None,
+        secrets: Settings | None = None,
+        variables: Settings | None = None,
+        volumes: Sequence[Volume | Mapping[str, Any]] | None = None,
+        template: str | None = None,
+        exist_ok: bool = False,
+    ) -> CreatedSpace:
+        """Create a Space, with all its settings in one request.
+
+        Endpoint: ``POST /api/repos/create``.
+
+        :param sdk: ``gradio``, ``docker`` or ``static``.
+        :param visibility: ``private``, ``public`` or ``protected``; by default the Space is private, so that
+            nothing is published by accident.
+        :param hardware: a flavor; by default the free CPU.
+        :param sleep_time: seconds without a visitor until the Space sleeps, -1 for never.
+        :param secrets: a mapping of keys to values, or a list of ``{"key", "value", "description"}``. Airflow
+            masks the values in logs.
+        :param variables: in the form of ``secrets``.
+        :param volumes: volumes to mount, as for :meth:`set_volumes`.
+        :param template: the ``repo_id`` of a template of :meth:`list_space_templates`.
+        :param exist_ok: return a Space that already has this id, unchanged.
+        :raises HubConflict: if a Space already has this id.
+        """
+        call = calls.create_space(
+            self.repo_id(repo_id),
+            sdk=sdk,
+            visibility=visibility,
+            hardware=hardware,
+            sleep_time=sleep_time,
+            secrets=secrets,
+            variables=variables,
+            volumes=volumes,
+            template=template,
+            offered=self.offered(hardware) if hardware else None,
+        )
+        for value in call.confidential:
+            mask_written(value)
+        try:
+            return self._send(call)
+        except HubConflict as error:
+            if not exist_ok or not error.permanent:
+                raise
+            return CreatedSpace(self.get_space(repo_id).id, self.page_url(repo_id))
+
+    def delete_space(self, repo_id: str) -> None:
+        """Delete a Space with its files, its settings and its history. This cannot be undone.
+
+        Endpoint: ``DELETE /api/repos/delete``.
+
+        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
+        """
+        self._send(calls.delete_space(self.repo_id(repo_id)))
+
+    def move_space(self, from_id: str, to_id: str) -> None:
+        """Rename a Space, or give it to another owner. The Hub redirects from the old id to the new one.
+
+        Endpoint: ``POST /api/repos/move``.
+
+        :param to_id: the new id.
+        :raises HubConflict: if a repository already has the new id.
+        """
+        self._send(calls.move_space(self.repo_id(from_id), self.repo_id(to_id)))
+
+    def set_visibility(self, repo_id: str, visibility: str) -> None:
+        """Set who can see a Space.
+
+        Endpoint: ``PUT /api/spaces/{repo_id}/settings``.
+
+        :param visibility: ``private`` (only its owner), ``public`` (everybody), or ``protected`` (everybody
+            can use the app, and only its owner sees the files).
+        """
+        self._send(calls.set_visibility(self.repo_id(repo_id), visibility))
