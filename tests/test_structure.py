@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from airflow_provider_hfspaces import hub
+from airflow_provider_hfspaces import hub, space_app
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 from tests.conftest import ROOT
 
@@ -187,7 +188,16 @@ def test_every_public_import_path_exists(module: str) -> None:
     assert [each for each in PUBLIC[module] if not hasattr(imported, each)] == []
 
 
-def test_every_name_that_the_hub_package_exports_exists() -> None:
-    assert [each for each in hub.__all__ if getattr(hub, each, None) is None] == []
+@pytest.mark.parametrize("package", [hub, space_app], ids=["hub", "space_app"])
+def test_every_name_that_a_plain_package_exports_exists(package: ModuleType) -> None:
+    assert [each for each in package.__all__ if getattr(package, each, None) is None] == []
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        hub.nothing  # noqa: B018
+        package.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PLAIN_PYTHON if path.is_relative_to(PACKAGE / "space_app")], ids=name
+)
+def test_the_client_of_an_app_needs_only_the_hub_package_beside_itself(path: Path) -> None:
+    own = {each for each in imports(path, everywhere=True) if each.startswith(NAME)}
+    assert {each.split(".")[1] for each in own} <= {"hub", "space_app"}

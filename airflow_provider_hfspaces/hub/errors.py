@@ -59,18 +59,20 @@ __all__ = [
     "InvalidStorage",
     "InvalidToken",
     "InvalidVolume",
+    "RegisteredError",
     "SpaceNotFound",
     "SpaceWaitError",
     "SpaceWaitFailed",
     "SpaceWaitTimeout",
     "error_from_dict",
     "error_to_dict",
+    "rebuild_error",
 ]
 
 _kinds: dict[str, type[Exception]] = {}
 
 
-class _Registered(Exception):
+class RegisteredError(Exception):
     """Registers every subclass by its name, wherever it is defined, for :func:`error_from_dict`."""
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -78,7 +80,7 @@ class _Registered(Exception):
         _kinds[cls.__name__] = cls
 
 
-class HubError(_Registered):
+class HubError(RegisteredError):
     """A request to the Hub failed.
 
     :ivar repo_id: the Space of the request, as ``owner/name``.
@@ -144,10 +146,11 @@ class HubError(_Registered):
         return f"{self.message} ({', '.join(notes)})" if notes else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, dict(self.__dict__))
+        return rebuild_error, (type(self), self.message, dict(self.__dict__))
 
 
-def _rebuild(kind: type[Exception], message: str, state: Mapping[str, Any]) -> Exception:
+def rebuild_error(kind: type[Exception], message: str, state: Mapping[str, Any]) -> Exception:
+    """Return an error of this class with this state, without calling its constructor."""
     error = kind.__new__(kind)
     error.args = (message,)
     error.__dict__.update({"message": message, **state})
@@ -210,7 +213,7 @@ class HubProtocolError(HubError):
     permanent = False
 
 
-class SpaceWaitError(_Registered):
+class SpaceWaitError(RegisteredError):
     """A wait for a Space ended without success.
 
     :ivar repo_id: the Space, as ``owner/name``.
@@ -229,7 +232,7 @@ class SpaceWaitError(_Registered):
         self.permanent = permanent
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, dict(self.__dict__))
+        return rebuild_error, (type(self), self.message, dict(self.__dict__))
 
 
 class SpaceWaitFailed(SpaceWaitError):
@@ -240,7 +243,7 @@ class SpaceWaitTimeout(SpaceWaitError):
     """The Space did not reach the goal in time."""
 
 
-class InvalidInput(_Registered, ValueError):
+class InvalidInput(RegisteredError, ValueError):
     """An argument that the Hub cannot accept. Nothing was sent."""
 
 
@@ -318,4 +321,4 @@ def error_from_dict(payload: Mapping[str, Any]) -> Exception:
     if issubclass(kind, SpaceWaitError):
         runtime = payload.get("runtime")
         state["runtime"] = SpaceRuntime.from_dict(runtime) if runtime else None
-    return _rebuild(kind, payload["message"], state)
+    return rebuild_error(kind, payload["message"], state)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -17,8 +14,8 @@ import httpx
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.error_responses import unavailable
 from airflow_provider_hfspaces.hub.http import wire
+from airflow_provider_hfspaces.hub.http.certificates import prepare, trusted_certificates
 from airflow_provider_hfspaces.hub.http.core import ClientBase, ClientCore, Fetch
-from airflow_provider_hfspaces.hub.http.environment import certificates_from_environment
 from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.http.sequence import Steps, aexecute
@@ -84,7 +81,7 @@ class AsyncHubClient(ClientBase):
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
                 limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),
-                verify=_certificates(certificates_from_environment()) if self._is_secure else False,
+                verify=trusted_certificates() if self._is_secure else False,
                 proxy=httpx.Proxy(proxy) if proxy else None,
                 trust_env=False,
             ),
@@ -182,30 +179,6 @@ class AsyncHubClient(ClientBase):
                 return Answer(answer.status, answer.headers, reader.text())
             finally:
                 await response.aclose()
-
-
-async def prepare(endpoint: str) -> None:
-    """Load the certificates and the event loop's backend in a thread, once: it would block the event loop."""
-    await asyncio.to_thread(_prepared, endpoint.startswith("https:"))
-
-
-@lru_cache(maxsize=2)
-def _prepared(secure: bool) -> None:
-    import anyio  # comes with httpx, which loads the rest of it for its first connection
-
-    anyio.run(anyio.sleep, 0)
-    if secure:
-        _certificates(certificates_from_environment())
-
-
-@lru_cache(maxsize=4)
-def _certificates(path: str | None) -> ssl.SSLContext:
-    """Read the certificates once per process: it takes longer than many requests."""
-    if path is None:
-        return httpx.create_ssl_context(trust_env=False)
-    if os.path.isdir(path):
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)
 
 
 async def _until_silent(response: httpx.Response) -> AsyncIterator[bytes]:

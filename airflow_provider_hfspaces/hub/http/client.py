@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 
 import requests
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.error_responses import unavailable
 from airflow_provider_hfspaces.hub.http import wire
 from airflow_provider_hfspaces.hub.http.core import ClientBase, ClientCore, Fetch
-from airflow_provider_hfspaces.hub.http.environment import certificates_from_environment
 from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
+from airflow_provider_hfspaces.hub.http.plain import PlainSession, never_connected, raw_chunks
 from airflow_provider_hfspaces.hub.http.quota import RateBudget
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.http.sequence import Steps, execute
@@ -26,8 +25,6 @@ from airflow_provider_hfspaces.hub.http.wire import Answer
 __all__ = ["HubClient"]
 
 T = TypeVar("T")
-
-_CHUNK_BYTES = 65_536
 
 
 class HubClient(ClientBase):
@@ -81,14 +78,7 @@ class HubClient(ClientBase):
             clock=clock,
         )
         self._sleep = sleep
-        self._session = _Session()
-        # ClientCore has read the environment. With trust_env, ~/.netrc would replace the token.
-        self._session.trust_env = False
-        self._session.verify = certificates_from_environment() or True
-        if self._core.proxy:
-            self._session.proxies = {"http": self._core.proxy, "https": self._core.proxy}
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
+        self._session = PlainSession(proxy=self._core.proxy, connections=connections)
 
     def send(self, call: Call[T], *, retry: RetryPolicy | None = None) -> T:
         """Send a call and return what the Hub answered.
@@ -194,7 +184,7 @@ class HubClient(ClientBase):
                 return answer
             try:
                 reader = self._core.body_reader(fetch.call, answer)
-                for chunk in _chunks(response):
+                for chunk in raw_chunks(response):
                     reader.feed(chunk)
                 return Answer(answer.status, answer.headers, reader.text())
             except BaseException:
@@ -202,28 +192,9 @@ class HubClient(ClientBase):
                 raise
 
 
-class _Session(requests.Session):
-    """A session that leaves redirects to the core.
-
-    Even with ``allow_redirects=False``, ``requests`` parses the redirect's address, which may raise any
-    exception, and reads its body without a limit.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
-
-def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """The body as it arrives, still compressed. Reading it to its end frees the connection."""
-    # Without read1 (urllib3 1.26), read() blocks until a whole chunk has arrived.
-    read = getattr(response.raw, "read1", response.raw.read)
-    while chunk := read(_CHUNK_BYTES, decode_content=False):
-        yield chunk
-
-
 def _until_silent(response: requests.Response) -> Iterator[bytes]:
     try:
-        yield from _chunks(response)
+        yield from raw_chunks(response)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
         return
 
@@ -243,17 +214,10 @@ def _network_errors(call: Call[Any], token: str | None) -> Iterator[None]:
     except (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
         raise unavailable(call, "the answer took too long", sent=True, token=token) from None
     except requests.exceptions.ConnectionError as problem:
-        sent = not _never_connected(problem)
+        sent = not never_connected(problem)
         raise unavailable(call, _reason(problem), sent=sent, token=token) from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as problem:
         raise unavailable(call, _reason(problem), sent=True, token=token) from None
-
-
-def _never_connected(problem: BaseException) -> bool:
-    cause: Any = problem.args[0] if problem.args else None
-    if isinstance(cause, urllib3.exceptions.MaxRetryError):
-        cause = cause.reason
-    return isinstance(cause, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError))
 
 
 def _reason(problem: BaseException) -> str:

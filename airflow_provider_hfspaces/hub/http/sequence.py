@@ -15,8 +15,6 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from airflow_provider_hfspaces.hub.errors import HubError
-
 __all__ = ["Delay", "Steps", "aexecute", "execute"]
 
 T = TypeVar("T")
@@ -35,7 +33,7 @@ class Delay:
 Steps = Generator[Any, Any, T]
 """Yields calls (or other objects that ``send`` accepts) and delays, and returns a result.
 
-Each call returns the Hub's answer or raises its error."""
+Each call returns the answer or raises the error of the request."""
 
 
 def execute(steps: Steps[T], send: Callable[[Any], Any], *, sleep: Callable[[float], Any] = time.sleep) -> T:
@@ -43,7 +41,7 @@ def execute(steps: Steps[T], send: Callable[[Any], Any], *, sleep: Callable[[flo
 
     :param send: usually :meth:`HubClient.send <airflow_provider_hfspaces.hub.http.client.HubClient.send>`.
     :param sleep: waits for the seconds of a :class:`Delay`. An exception from it ends the steps.
-    :raises HubError: if the steps do not handle it.
+    :raises Exception: of ``send``, if the steps do not handle it.
     """
     try:
         step = next(steps)
@@ -54,7 +52,7 @@ def execute(steps: Steps[T], send: Callable[[Any], Any], *, sleep: Callable[[flo
                 continue
             try:
                 answer = send(step)
-            except HubError as error:
+            except Exception as error:
                 step = steps.throw(error)
             else:
                 step = steps.send(answer)
@@ -83,7 +81,7 @@ async def aexecute(
                 continue
             try:
                 answer = await send(step)
-            except HubError as error:
+            except Exception as error:
                 step = steps.throw(error)
             else:
                 step = steps.send(answer)

@@ -1,0 +1,139 @@
+"""AppAsking: the checked arguments of each method of ``SpaceApp``, and its steps, for both transports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from airflow_provider_hfspaces.hub.errors import InvalidInput
+from airflow_provider_hfspaces.hub.http.sequence import Steps
+from airflow_provider_hfspaces.hub.seconds import checked_seconds
+from airflow_provider_hfspaces.space_app.core import AppCore, Deadline
+from airflow_provider_hfspaces.space_app.downloading import download
+from airflow_provider_hfspaces.space_app.errors import AppTimeout, AppUnavailable
+from airflow_provider_hfspaces.space_app.gradio.call import AppCall
+from airflow_provider_hfspaces.space_app.gradio.describing import describe
+from airflow_provider_hfspaces.space_app.gradio.description import AppDescription
+from airflow_provider_hfspaces.space_app.gradio.inputs import bind, find_endpoint
+from airflow_provider_hfspaces.space_app.gradio.uploading import upload
+from airflow_provider_hfspaces.space_app.health import AppHealth, checked_expectation, probe
+from airflow_provider_hfspaces.space_app.listener import AppListener
+from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll, checked_request, request_steps
+
+__all__ = ["AppAsking"]
+
+ANSWERS = ("json", "text", "bytes", "any")
+
+
+class AppAsking:
+    """Turns the arguments of a method into steps, or refuses them."""
+
+    def __init__(self, core: AppCore) -> None:
+        self._core = core
+
+    def call(
+        self,
+        api: str | int,
+        inputs: Mapping[str, Any] | Sequence[Any] | None,
+        timeout: float,
+        listener: AppListener | None,
+        recover: Callable[[AppUnavailable], Any] | None,
+        patience: float,
+        *,
+        allow_unlisted: bool,
+    ) -> AppCall:
+        return AppCall(
+            core=self._core,
+            api=_checked_api(api),
+            inputs=inputs,
+            deadline=self._deadline(timeout),
+            listener=listener or AppListener(),
+            allow_unlisted=allow_unlisted or isinstance(api, int),
+            patience=checked_seconds(patience, "patience", zero=True),
+            recover=recover,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        json: Any,
+        content: bytes | str | None,
+        headers: Mapping[str, str] | None,
+        query: Mapping[str, Any] | None,
+        timeout: float,
+        answer: str,
+        poll: Any,
+    ) -> Steps[AppResponse]:
+        if answer not in ANSWERS:
+            raise InvalidInput(f"answer must be one of {', '.join(ANSWERS)}; got {answer!r:.50}.")
+        follow = Poll.from_value(poll)
+        request = checked_request(
+            self._core, method, path, json_body=json, content=content, headers=headers, query=query
+        )
+        return request_steps(self._core, request, path, self._deadline(timeout), answer=answer, poll=follow)
+
+    def describe(self, timeout: float) -> Steps[AppDescription]:
+        return describe(self._core, self._deadline(timeout))
+
+    def check(
+        self,
+        api: str | int,
+        inputs: Mapping[str, Any] | Sequence[Any] | None,
+        allow_unlisted: bool,
+        timeout: float,
+    ) -> Steps[None]:
+        name = _checked_api(api)
+        description = yield from describe(self._core, self._deadline(timeout))
+        allowed = allow_unlisted or isinstance(api, int)
+        endpoint = find_endpoint(description, self._core.repo_id, name, allow_unlisted=allowed)
+        bind(endpoint, self._core.repo_id, inputs)
+
+    def health(self, path: str, expect: Any, timeout: float) -> Steps[AppHealth]:
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise InvalidInput(f"path must begin with '/'; got {path!r:.200}.")
+        return probe(self._core, path, self._deadline(timeout), checked_expectation(expect))
+
+    def upload(self, sources: Sequence[Any], timeout: float) -> Steps[list[dict[str, Any]]]:
+        deadline = self._deadline(timeout)
+        description = yield from describe(self._core, deadline)
+        files, _ = yield from upload(self._core, description, sources, deadline)
+        return files
+
+    def download(
+        self, file: Mapping[str, Any] | str, target: Any, replica: str | None, timeout: float
+    ) -> Steps[int]:
+        deadline = self._deadline(timeout)
+        description = yield from describe(self._core, deadline)
+        return (
+            yield from download(
+                self._core,
+                file,
+                target,
+                deadline,
+                prefix=description.prefix,
+                replica=replica,
+                max_bytes=self._core.limits.download_bytes,
+            )
+        )
+
+    def no_turn(self, call: AppCall, connections: int) -> AppTimeout:
+        """Return the error for a call whose deadline passed before it was sent."""
+        error = self._core.words.timeout(str(call.api), call.deadline.seconds, may_have_run=False)
+        error.message = (
+            f"Space {self._core.repo_id} was not called within {call.deadline.seconds:g} seconds: "
+            f"{connections} "
+            f"other calls are in flight. Nothing ran. Raise the timeout or connections."
+        )
+        error.args = (error.message,)
+        return error
+
+    def _deadline(self, timeout: float) -> Deadline:
+        return Deadline(checked_seconds(timeout, "timeout"), self._core.clock)
+
+
+def _checked_api(api: str | int) -> str | int:
+    is_number = isinstance(api, int) and not isinstance(api, bool) and api >= 0
+    if not is_number and (not isinstance(api, str) or not api.strip("/ ")):
+        raise InvalidInput(f"api must be the name of an endpoint, such as '/predict'; got {api!r:.100}.")
+    return api.strip() if isinstance(api, str) else api

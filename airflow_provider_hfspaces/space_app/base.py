@@ -1,0 +1,164 @@
+"""AppBase: what the methods for threads and those for coroutines share: settings, transports, turns."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_hfspaces.hub.checks import checked_number
+from airflow_provider_hfspaces.hub.http.sequence import Steps, aexecute, execute
+from airflow_provider_hfspaces.space_app.asking import AppAsking
+from airflow_provider_hfspaces.space_app.core import AppCore
+from airflow_provider_hfspaces.space_app.gradio.call import AppCall
+from airflow_provider_hfspaces.space_app.limits import AppLimits
+from airflow_provider_hfspaces.space_app.listener import AcceptedCall
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.space_app.http.aio import LoopTransport
+    from airflow_provider_hfspaces.space_app.http.threads import ThreadTransport
+
+__all__ = ["AppBase"]
+
+T = TypeVar("T")
+
+CALL_SECONDS = 3_600.0
+"""How long a call may take by default. Heartbeats keep a call that is dead waiting for ever."""
+
+REQUEST_SECONDS = 60.0
+DOWNLOAD_SECONDS = 3_600.0
+PROBE_SECONDS = 10.0
+CANCEL_SECONDS = 3.0
+PATIENCE_SECONDS = 30.0
+
+SPARE_CONNECTIONS = 4
+"""Connections beside those of the calls in flight: for cancels, probes and downloads."""
+
+
+class AppBase:
+    """The parameters are those of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp`."""
+
+    def __init__(
+        self,
+        repo_id: str,
+        host: str,
+        token: str | None = None,
+        *,
+        root: str = "",
+        auth: tuple[str, str] | None = None,
+        bearer: str | None = None,
+        replicas: int = 1,
+        connections: int = 100,
+        limits: AppLimits | None = None,
+        user_agent: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Any] = time.sleep,
+        async_sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._core = AppCore(
+            repo_id,
+            host,
+            token,
+            root=root,
+            auth=auth,
+            bearer=bearer,
+            replicas=checked_number(replicas, "replicas", least=1),
+            limits=limits,
+            user_agent=user_agent,
+            clock=clock,
+        )
+        self._asking = AppAsking(self._core)
+        self._connections = checked_number(connections, "connections", least=1)
+        self._sleep, self._async_sleep = sleep, async_sleep
+        self._lock = threading.Lock()
+        self._threads: ThreadTransport | None = None
+        self._loop_transport: LoopTransport | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread_slots = threading.BoundedSemaphore(self._connections)
+        self._loop_slots = asyncio.Semaphore(self._connections)
+        self._calls: set[AppCall] = set()
+
+    def __repr__(self) -> str:
+        token = "***" if self._core.token else None
+        return f"{type(self).__name__}({self.repo_id!r}, {self.host!r}, token={token})"
+
+    @property
+    def repo_id(self) -> str:
+        """The Space, as ``owner/name``."""
+        return self._core.repo_id
+
+    @property
+    def host(self) -> str:
+        """The address of the app."""
+        return self._core.origin
+
+    @property
+    def in_flight(self) -> list[AcceptedCall]:
+        """The calls that the app has accepted and not yet answered."""
+        return [call.accepted for call in list(self._calls) if call.accepted is not None]
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        if self._threads is not None:
+            self._threads.close()
+
+    def _run(self, steps: Steps[T]) -> T:
+        with self._lock:
+            if self._threads is None:
+                self._threads = self._new_thread_transport(connections=self._connections + SPARE_CONNECTIONS)
+        return execute(steps, self._threads.send, sleep=self._sleep)
+
+    async def _arun(self, steps: Steps[T]) -> T:
+        loop = asyncio.get_running_loop()
+        if self._loop_transport is None or self._loop is not loop:
+            self._loop_transport, self._loop = self._new_loop_transport(), loop
+        return await aexecute(steps, self._loop_transport.send, sleep=self._async_sleep)
+
+    def _new_thread_transport(self, *, connections: int) -> ThreadTransport:
+        from airflow_provider_hfspaces.space_app.http.threads import ThreadTransport
+
+        core = self._core
+        return ThreadTransport(
+            proxy=core.proxy, connections=connections, limits=core.limits, clock=core.clock
+        )
+
+    def _new_loop_transport(self) -> LoopTransport:
+        from airflow_provider_hfspaces.space_app.http.aio import LoopTransport
+
+        core = self._core
+        self._loop_slots = asyncio.Semaphore(self._connections)
+        return LoopTransport(
+            proxy=core.proxy,
+            secure=core.is_secure,
+            connections=self._connections + SPARE_CONNECTIONS,
+            limits=core.limits,
+            clock=core.clock,
+        )
+
+    @contextmanager
+    def _turn(self, call: AppCall) -> Iterator[None]:
+        if not self._thread_slots.acquire(timeout=max(0.0, call.deadline.remaining)):
+            raise self._asking.no_turn(call, self._connections)
+        self._calls.add(call)
+        try:
+            yield
+        finally:
+            self._calls.discard(call)
+            self._thread_slots.release()
+
+    @asynccontextmanager
+    async def _async_turn(self, call: AppCall) -> AsyncIterator[None]:
+        slots = self._loop_slots
+        try:
+            await asyncio.wait_for(slots.acquire(), max(0.0, call.deadline.remaining))
+        except asyncio.TimeoutError:
+            raise self._asking.no_turn(call, self._connections) from None
+        self._calls.add(call)
+        try:
+            yield
+        finally:
+            self._calls.discard(call)
+            slots.release()

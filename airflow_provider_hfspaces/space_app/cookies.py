@@ -1,0 +1,46 @@
+"""AppCookies: the cookies of one Space's app, shared by both transports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+
+__all__ = ["AppCookies"]
+
+_MOST_COOKIES = 50
+
+
+class AppCookies:
+    """Keeps what the app and the Hub's proxy set, such as a login or the replica of a visitor.
+
+    All requests go to one host, so domains and paths do not matter.
+
+    :param secure: whether requests are encrypted, so that cookies marked ``Secure`` may be sent.
+    """
+
+    def __init__(self, *, secure: bool) -> None:
+        self._secure = secure
+        self._values: dict[str, str] = {}
+
+    def learn(self, headers: Iterable[str]) -> None:
+        """Take the ``Set-Cookie`` headers of an answer."""
+        for header in headers:
+            try:
+                parsed = SimpleCookie(header)
+            except CookieError:
+                continue
+            for name, morsel in parsed.items():
+                is_over = morsel["max-age"] in ("0", 0) or str(morsel["max-age"]).startswith("-")
+                if is_over or not morsel.value:
+                    self._values.pop(name, None)
+                elif (self._secure or not morsel["secure"]) and len(self._values) < _MOST_COOKIES:
+                    self._values[name] = morsel.coded_value
+
+    def forget(self) -> None:
+        """Delete all cookies."""
+        self._values.clear()
+
+    @property
+    def header(self) -> str | None:
+        """The ``Cookie`` header; ``None`` without cookies."""
+        return "; ".join(f"{name}={value}" for name, value in self._values.items()) or None

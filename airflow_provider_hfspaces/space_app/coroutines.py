@@ -1,0 +1,141 @@
+"""AppCoroutines: the methods of ``SpaceApp`` for coroutines."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.space_app.base import (
+    CALL_SECONDS,
+    CANCEL_SECONDS,
+    DOWNLOAD_SECONDS,
+    PATIENCE_SECONDS,
+    PROBE_SECONDS,
+    REQUEST_SECONDS,
+    AppBase,
+)
+from airflow_provider_hfspaces.space_app.core import Deadline
+from airflow_provider_hfspaces.space_app.errors import AppUnavailable, SpaceAppError
+from airflow_provider_hfspaces.space_app.gradio.call import cancel
+from airflow_provider_hfspaces.space_app.gradio.description import AppDescription
+from airflow_provider_hfspaces.space_app.health import AppHealth
+from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListener
+from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll
+from airflow_provider_hfspaces.space_app.result import AppResult
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["AppCoroutines"]
+
+
+class AppCoroutines(AppBase):
+    """The methods of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp` for coroutines."""
+
+    async def acall(
+        self,
+        api: str | int,
+        inputs: Mapping[str, Any] | Sequence[Any] | None = None,
+        *,
+        timeout: float = CALL_SECONDS,
+        listener: AppListener | None = None,
+        recover: Callable[[AppUnavailable], Any] | None = None,
+        patience: float = PATIENCE_SECONDS,
+        allow_unlisted: bool = False,
+    ) -> AppResult:
+        """Call an endpoint of a Gradio app, see :meth:`call`.
+
+        Cancelling the coroutine cancels the call in the app.
+        """
+        call = self._asking.call(
+            api, inputs, timeout, listener, recover, patience, allow_unlisted=allow_unlisted
+        )
+        async with self._async_turn(call):
+            try:
+                return await self._arun(call.steps())
+            except BaseException:
+                if call.accepted is not None:
+                    with contextlib.suppress(SpaceAppError):
+                        await self.acancel(call.accepted)
+                raise
+
+    async def arequest(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        content: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
+        timeout: float = REQUEST_SECONDS,
+        answer: str = "json",
+        poll: Poll | Mapping[str, Any] | float | bool | None = None,
+    ) -> AppResponse:
+        """Send a plain HTTP request to the app, see :meth:`request`."""
+        steps = self._asking.request(method, path, json, content, headers, query, timeout, answer, poll)
+        return await self._arun(steps)
+
+    async def adescribe(self, *, timeout: float = REQUEST_SECONDS) -> AppDescription:
+        """Return what a Gradio app declares, see :meth:`describe`."""
+        return await self._arun(self._asking.describe(timeout))
+
+    async def acheck(
+        self,
+        api: str | int,
+        inputs: Mapping[str, Any] | Sequence[Any] | None = None,
+        *,
+        allow_unlisted: bool = False,
+        timeout: float = REQUEST_SECONDS,
+    ) -> None:
+        """Compare a call with what the app declares, see :meth:`check`."""
+        await self._arun(self._asking.check(api, inputs, allow_unlisted, timeout))
+
+    async def ahealth(
+        self, path: str = "/", *, expect: Any = None, timeout: float = PROBE_SECONDS
+    ) -> AppHealth:
+        """Return whether the app answers, see :meth:`health`."""
+        return await self._arun(self._asking.health(path, expect, timeout))
+
+    async def aupload(self, *sources: Any, timeout: float = DOWNLOAD_SECONDS) -> list[dict[str, Any]]:
+        """Upload files for several calls, see :meth:`upload`."""
+        return await self._arun(self._asking.upload(sources, timeout))
+
+    async def adownload(
+        self,
+        file: Mapping[str, Any] | str,
+        target: Any,
+        *,
+        replica: str | None = None,
+        timeout: float = DOWNLOAD_SECONDS,
+    ) -> int:
+        """Download a file of an answer, see :meth:`download`."""
+        return await self._arun(self._asking.download(file, target, replica, timeout))
+
+    async def acancel(self, call: AcceptedCall | None = None, *, timeout: float = CANCEL_SECONDS) -> int:
+        """Cancel a call in the app, or every call in flight, see :meth:`cancel`."""
+        calls = [call] if call is not None else self.in_flight
+        deadline = Deadline(timeout, self._core.clock)
+        for each in calls:
+            await self._arun(cancel(self._core, each, deadline))
+        return len(calls)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self.close()
+        if self._loop_transport is not None:
+            await self._loop_transport.aclose()
+            self._loop_transport = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,225 @@
+"""The steps of one call of a Gradio app, without I/O: describe, check, upload, send, read the messages."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_hfspaces.hub.http.sequence import Delay, Steps
+from airflow_provider_hfspaces.space_app.core import AppCore, Deadline
+from airflow_provider_hfspaces.space_app.errors import (
+    AppCallCancelled,
+    AppQueueFull,
+    AppRateLimited,
+    AppTimeout,
+    AppUnavailable,
+    SpaceAppError,
+)
+from airflow_provider_hfspaces.space_app.files import paths_in, replaced
+from airflow_provider_hfspaces.space_app.gradio.describing import describe
+from airflow_provider_hfspaces.space_app.gradio.description import AppEndpoint
+from airflow_provider_hfspaces.space_app.gradio.inputs import bind, find_endpoint, payload
+from airflow_provider_hfspaces.space_app.gradio.messages import (
+    CallMessages,
+    Cancelled,
+    Completed,
+    Failed,
+    Lost,
+)
+from airflow_provider_hfspaces.space_app.gradio.stream import MessageStream
+from airflow_provider_hfspaces.space_app.gradio.uploading import upload
+from airflow_provider_hfspaces.space_app.http.exchange import Ask
+from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListener
+from airflow_provider_hfspaces.space_app.result import AppResult
+
+__all__ = ["AppCall", "cancel"]
+
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 20.0
+OPENING_SECONDS = 30.0
+"""How long the stream of an accepted call may fail to open, before anything was read of it."""
+
+
+@dataclass(eq=False)
+class AppCall:
+    """One call and how far it has come.
+
+    :ivar accepted: what is needed to cancel it; ``None`` before the app accepts it and after it ended.
+    """
+
+    core: AppCore
+    api: str | int
+    inputs: Mapping[str, Any] | Sequence[Any] | None
+    deadline: Deadline
+    listener: AppListener = field(default_factory=AppListener)
+    allow_unlisted: bool = False
+    patience: float = 0.0
+    recover: Callable[[AppUnavailable], Any] | None = None
+    session_hash: str = ""
+    accepted: AcceptedCall | None = None
+
+    def steps(self) -> Steps[AppResult]:
+        """The steps of the call, sent again while it was not accepted.
+
+        :raises SpaceAppError: of the last try.
+        """
+        core, deadline = self.core, self.deadline
+        refusals, patience_ends = 0, core.clock() + self.patience
+        while True:
+            try:
+                return (yield from self._attempt())
+            except (AppUnavailable, AppQueueFull, AppRateLimited) as error:  # noqa: PERF203
+                refusals += 1
+                core.forget_description()
+                wait = _wait(refusals, error)
+                if isinstance(error, AppUnavailable):
+                    if self.recover is not None:
+                        yield Ask(self.recover, error)
+                    elif error.permanent or core.clock() + wait > patience_ends:
+                        raise
+                if wait >= deadline.remaining:
+                    raise
+                self.listener.waiting(error.message, wait)
+                yield Delay(wait)
+
+    def _attempt(self) -> Steps[AppResult]:
+        core = self.core
+        description = yield from describe(core, self.deadline)
+        endpoint = find_endpoint(description, core.repo_id, self.api, allow_unlisted=self.allow_unlisted)
+        values = bind(endpoint, core.repo_id, self.inputs)
+        replica = None
+        sources = paths_in(values)
+        if sources:
+            uploaded, replica = yield from upload(core, description, sources, self.deadline)
+            values = replaced(values, iter(uploaded))
+        self.session_hash = uuid.uuid4().hex
+        yield from self._send(endpoint, payload(endpoint, values), description.prefix, replica)
+        assert self.accepted is not None
+        return (yield from self._read(endpoint, description.prefix))
+
+    def _send(self, endpoint: AppEndpoint, data: list[Any], prefix: str, replica: str | None) -> Steps[None]:
+        """Send the call and learn its id."""
+        core = self.core
+        api = endpoint.api or str(endpoint.fn_index)
+        content: dict[str, Any] = {"data": data, "session_hash": self.session_hash}
+        path = f"{prefix}/call{endpoint.api}"
+        if endpoint.api is None:
+            path = f"{prefix}/queue/join"
+            content |= {"fn_index": endpoint.fn_index, "simple_format": True}
+        request = core.json_request("POST", path, content, replica=replica)
+        exchange = core.exchange(request, self.deadline)
+        self.listener.sending(api)
+        yield from core.fetch(api, exchange, self.deadline, work=True)
+        if exchange.status != 200:
+            raise core.words.refusal(api, exchange, work=True)
+        answer = core.read_json(api, exchange, may_have_run=True)
+        event_id = answer.get("event_id") if isinstance(answer, dict) else None
+        if not isinstance(event_id, str) or not event_id:
+            raise core.words.protocol(api, "sent no event_id", may_have_run=True)
+        self.accepted = AcceptedCall(
+            api=api,
+            event_id=event_id,
+            session_hash=self.session_hash,
+            fn_index=endpoint.fn_index,
+            prefix=prefix,
+            replica=core.replica(exchange, replica),
+        )
+        self.listener.accepted(self.accepted)
+
+    def _read(self, endpoint: AppEndpoint, prefix: str) -> Steps[AppResult]:
+        """Read the messages until the call has ended."""
+        core, accepted = self.core, self.accepted
+        assert accepted is not None
+        messages = CallMessages(accepted.event_id, self.listener)
+        yield from self._open(accepted, prefix, messages)
+        outcome = messages.outcome
+        self.accepted = None
+        if isinstance(outcome, Completed):
+            slots = endpoint.output_slots
+            shown = [
+                value
+                for position, value in enumerate(outcome.outputs)
+                if position >= len(slots) or slots[position].is_shown
+            ]
+            return AppResult(accepted.api, shown, outcome.seconds, accepted.event_id, accepted.replica)
+        if isinstance(outcome, Failed):
+            raise core.words.failed(accepted.api, outcome.message, title=outcome.title)
+        if isinstance(outcome, Cancelled):
+            raise AppCallCancelled(
+                f"Space {core.repo_id} ended {accepted.api} because somebody cancelled the call in the app. "
+                f"A part of the work may have been done. Call again if it may be repeated.",
+                repo_id=core.repo_id,
+                api=accepted.api,
+            )
+        core.forget_description()
+        if isinstance(outcome, Lost):
+            raise core.words.lost(accepted.api, outcome.reason)
+        problem = outcome.reason if outcome else "no answer"
+        raise core.words.protocol(accepted.api, f"sent {problem}", may_have_run=True)
+
+    def _open(self, accepted: AcceptedCall, prefix: str, messages: CallMessages) -> Steps[None]:
+        """Read the stream.
+
+        It is opened again only while nothing was read of it: the app keeps the messages until then.
+        """
+        core = self.core
+        opening = self.deadline.capped(OPENING_SECONDS)
+        tries = 0
+        while True:
+            request = core.request(
+                "GET",
+                f"{prefix}/queue/data",
+                query={"session_hash": accepted.session_hash},
+                headers={"Accept": "text/event-stream"},
+                replica=accepted.replica,
+            )
+            stream = MessageStream(request, self.deadline, messages, core.limits)
+            problem: SpaceAppError
+            try:
+                yield from core.fetch(accepted.api, stream, self.deadline)
+            except AppTimeout:
+                raise core.words.timeout(accepted.api, self.deadline.seconds, may_have_run=True) from None
+            except SpaceAppError as error:
+                problem = error
+                was_opened = stream.status > 0
+            else:
+                if messages.outcome is not None:
+                    return
+                problem = core.words.refusal(accepted.api, stream, work=False)
+                was_opened = False
+            tries += 1
+            wait = _wait(tries, problem)
+            if was_opened or wait >= opening.remaining or not _may_open_later(problem):
+                self.accepted = None
+                core.forget_description()
+                raise core.words.lost(accepted.api, problem.app_message or problem.message) from None
+            yield Delay(wait)
+
+
+def cancel(core: AppCore, accepted: AcceptedCall, deadline: Deadline) -> Steps[None]:
+    """The steps of cancelling an accepted call. The app confirms calls that never existed too."""
+    content = {
+        "event_id": accepted.event_id,
+        "session_hash": accepted.session_hash,
+        "fn_index": accepted.fn_index,
+    }
+    request = core.json_request("POST", f"{accepted.prefix}/cancel", content, replica=accepted.replica)
+    exchange = core.exchange(request, deadline)
+    yield from core.fetch(f"the cancel of {accepted.api}", exchange, deadline, login=False)
+    if exchange.status >= 400:
+        raise core.words.refusal(f"the cancel of {accepted.api}", exchange, work=False)
+
+
+def _may_open_later(problem: SpaceAppError) -> bool:
+    return isinstance(problem, (AppUnavailable, AppRateLimited, AppQueueFull)) and not problem.permanent
+
+
+def _wait(tries: int, error: SpaceAppError) -> float:
+    """Seconds before the next try: what the app asks for, or twice as long as before, with jitter."""
+    if error.retry_after is not None:
+        return error.retry_after + random.uniform(0, FIRST_WAIT_SECONDS)
+    longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(tries, 10))
+    return random.uniform(longest / 2, longest)

@@ -1,0 +1,67 @@
+"""FrameReader: splits a stream of server-sent events into messages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+__all__ = ["FrameError", "FrameReader"]
+
+
+class FrameError(Exception):
+    """A stream that is not what Gradio sends, or one beyond the limits."""
+
+
+class FrameReader:
+    """Takes the bytes of a stream and returns the messages that are complete.
+
+    Frames end with a blank line. Lines are not split at anything but line feeds: Gradio sends characters
+    such as U+2028 as they are, at which text would be split too.
+
+    :param max_bytes: bytes of one frame.
+    :param max_messages: number of frames.
+    """
+
+    def __init__(self, *, max_bytes: int, max_messages: int) -> None:
+        self._max_bytes, self._max_messages = max_bytes, max_messages
+        self._rest = bytearray()
+        self._searched = 0
+        self._count = 0
+
+    def feed(self, chunk: bytes) -> list[dict[str, Any]]:
+        """Take the next bytes.
+
+        :raises FrameError: for a frame that is not JSON, or a stream beyond the limits.
+        """
+        self._rest += chunk
+        if b"\r" in self._rest:
+            self._rest, self._searched = self._rest.replace(b"\r\n", b"\n"), 0
+        messages = []
+        begin = 0
+        while (end := self._rest.find(b"\n\n", max(begin, self._searched - 1))) >= 0:
+            self._count += 1
+            if self._count > self._max_messages:
+                raise FrameError(f"sent more than {self._max_messages:,} messages (limits.messages)")
+            message = self._message(bytes(self._rest[begin:end]))
+            if message is not None:
+                messages.append(message)
+            begin = self._searched = end + 2
+        del self._rest[:begin]
+        self._searched = len(self._rest)
+        if len(self._rest) > self._max_bytes:
+            raise FrameError(f"sent a message of more than {self._max_bytes:,} bytes (limits.answer_bytes)")
+        return messages
+
+    def _message(self, frame: bytes) -> dict[str, Any] | None:
+        if len(frame) > self._max_bytes:
+            raise FrameError(f"sent a message of more than {self._max_bytes:,} bytes (limits.answer_bytes)")
+        lines = [line[5:].removeprefix(b" ") for line in frame.split(b"\n") if line.startswith(b"data:")]
+        if not lines:
+            return None
+        try:
+            message = json.loads(b"\n".join(lines))
+        except (ValueError, RecursionError):
+            raise FrameError("sent a message that is not JSON") from None
+        if not isinstance(message, dict):
+            raise FrameError("sent a message that is not a JSON object")
+        return message

@@ -1,0 +1,55 @@
+"""MessageStream: an exchange whose answer is a stream of an app's messages."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from airflow_provider_hfspaces.space_app.core import Deadline
+from airflow_provider_hfspaces.space_app.gradio.frames import FrameError, FrameReader
+from airflow_provider_hfspaces.space_app.gradio.messages import Unreadable
+from airflow_provider_hfspaces.space_app.http.exchange import AppRequest, BodyExchange
+from airflow_provider_hfspaces.space_app.limits import AppLimits
+
+__all__ = ["MessageStream", "Messages"]
+
+_REFUSAL_BYTES = 65_536
+
+
+class Messages(Protocol):
+    """What takes the messages of a stream."""
+
+    outcome: Any
+
+    def feed(self, message: dict[str, Any]) -> bool: ...
+
+    def ended(self) -> None: ...
+
+
+class MessageStream(BodyExchange):
+    """Reads the messages of a good answer, and keeps the body of any other."""
+
+    def __init__(
+        self, request: AppRequest, deadline: Deadline, messages: Messages, limits: AppLimits
+    ) -> None:
+        super().__init__(request, deadline=deadline.ends, max_bytes=_REFUSAL_BYTES)
+        self._messages = messages
+        self._frames = FrameReader(max_bytes=limits.answer_bytes, max_messages=limits.messages)
+
+    @property
+    def is_stream(self) -> bool:
+        """True for the answer that was asked for."""
+        return self.status == 200 and "event-stream" in self.content_type
+
+    def feed(self, chunk: bytes) -> bool:
+        if not self.is_stream:
+            return super().feed(chunk)
+        try:
+            messages = self._frames.feed(chunk)
+        except FrameError as problem:
+            self._messages.outcome = Unreadable(str(problem).removeprefix("sent "))
+            return True
+        return any(self._messages.feed(message) for message in messages)
+
+    def ended(self) -> None:
+        if self.is_stream:
+            self._messages.ended()

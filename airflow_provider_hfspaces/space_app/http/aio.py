@@ -1,0 +1,162 @@
+"""LoopTransport: sends exchanges over ``httpx``, for the coroutines of one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio  # comes with httpx
+import httpx
+
+from airflow_provider_hfspaces.hub.http.certificates import trusted_certificates
+from airflow_provider_hfspaces.space_app.http.exchange import (
+    Ask,
+    Exchange,
+    StreamedBody,
+    TransportFailure,
+    check_length,
+)
+from airflow_provider_hfspaces.space_app.limits import AppLimits
+
+__all__ = ["LoopTransport"]
+
+KEEP_IDLE_SECONDS = 3.0
+"""Idle connections are closed before the servers of most apps close them, which is after 5 seconds.
+
+A request that meets the close of its connection is lost: the app may have received it."""
+
+
+class LoopTransport:
+    """Sends exchanges on one event loop.
+
+    :param proxy: URL of the proxy; ``None`` to connect directly.
+    :param secure: whether certificates are needed.
+    :param connections: number of connections at most.
+    """
+
+    def __init__(
+        self,
+        *,
+        proxy: str | None,
+        secure: bool,
+        connections: int,
+        limits: AppLimits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._limits, self._clock = limits, clock
+        self._http = httpx.AsyncHTTPTransport(
+            limits=httpx.Limits(
+                max_connections=connections,
+                max_keepalive_connections=connections,
+                keepalive_expiry=KEEP_IDLE_SECONDS,
+            ),
+            verify=trusted_certificates() if secure or proxy else False,
+            proxy=httpx.Proxy(proxy) if proxy else None,
+            trust_env=False,
+        )
+
+    async def send(self, step: Exchange | Ask) -> Any:
+        """Carry out one step.
+
+        :raises TransportFailure: if there is no answer, or not all of it.
+        """
+        if isinstance(step, Ask):
+            answer = step.function(step.argument)
+            return await answer if inspect.isawaitable(answer) else answer
+        remaining = step.deadline - self._clock()
+        if remaining > 0:
+            with anyio.move_on_after(remaining):
+                await self._exchange(step)
+                return step
+        raise TransportFailure(
+            "the deadline passed", sent=remaining > 0, opened=step.status > 0, timed_out=True
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def _exchange(self, exchange: Exchange) -> None:
+        request = exchange.request
+        headers = dict(request.headers)
+        body: Any = request.body
+        if body is not None and not isinstance(body, bytes):
+            headers["Content-Length"] = str(len(body))
+            body = _pieces(body)
+        silent = self._limits.silent_seconds
+        timeout = httpx.Timeout(silent, connect=self._limits.connect_seconds, pool=None)
+        with _failures(exchange, self._clock):
+            message = httpx.Request(
+                request.method,
+                request.url,
+                headers=headers,
+                content=body,
+                extensions={"timeout": timeout.as_dict()},
+            )
+            response = await self._http.handle_async_request(message)
+            try:
+                cookies = response.headers.get_list("set-cookie")
+                exchange.opened(response.status_code, response.headers, cookies)
+                await self._read(exchange, response)
+            finally:
+                await response.aclose()
+
+    async def _read(self, exchange: Exchange, response: httpx.Response) -> None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        size = 0
+        async for chunk in response.stream:
+            size += len(chunk)
+            if exchange.blocking:
+                done = await asyncio.to_thread(exchange.feed, chunk)
+            else:
+                done = exchange.feed(chunk)
+            if done:
+                return
+            if self._clock() >= exchange.deadline:
+                raise TransportFailure("the deadline passed", sent=True, opened=True, timed_out=True)
+        check_length(exchange, size)
+        if exchange.blocking:
+            await asyncio.to_thread(exchange.ended)
+        else:
+            exchange.ended()
+
+
+async def _pieces(body: StreamedBody) -> AsyncIterator[bytes]:
+    pieces = iter(body)
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+
+
+@contextmanager
+def _failures(exchange: Exchange, clock: Callable[[], float]) -> Iterator[None]:
+    def failure(reason: str, *, sent: bool, permanent: bool = False) -> TransportFailure:
+        return TransportFailure(
+            reason,
+            sent=sent,
+            opened=exchange.status > 0,
+            timed_out=clock() >= exchange.deadline,
+            permanent=permanent,
+        )
+
+    try:
+        yield
+    except httpx.ConnectTimeout:
+        raise failure("connecting took too long", sent=False) from None
+    except (httpx.ConnectError, httpx.ProxyError) as problem:
+        refused = "CERTIFICATE_VERIFY_FAILED" in str(problem)
+        raise failure(_reason(problem), sent=False, permanent=refused) from None
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as problem:
+        raise failure(_reason(problem), sent=False, permanent=True) from None
+    except httpx.PoolTimeout:
+        raise failure("no connection became free", sent=False) from None
+    except httpx.ReadTimeout:
+        raise failure("no byte arrived in time", sent=True) from None
+    except (httpx.HTTPError, httpx.StreamError, OSError) as problem:
+        raise failure(_reason(problem), sent=True) from None
+
+
+def _reason(problem: BaseException) -> str:
+    return str(problem) or type(problem).__name__

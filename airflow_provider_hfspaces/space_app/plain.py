@@ -1,0 +1,291 @@
+"""Plain HTTP requests to an app that is not Gradio, and apps that answer 202 with the address of a status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import urljoin
+
+from airflow_provider_hfspaces.hub.errors import InvalidInput
+from airflow_provider_hfspaces.hub.http.quota import retry_after
+from airflow_provider_hfspaces.hub.http.sequence import Delay, Steps
+from airflow_provider_hfspaces.hub.seconds import checked_seconds
+from airflow_provider_hfspaces.space_app.core import AppCore, Deadline
+from airflow_provider_hfspaces.space_app.error_responses import is_html
+from airflow_provider_hfspaces.space_app.errors import (
+    AppRateLimited,
+    AppTimeout,
+    AppUnavailable,
+    InvalidAppInput,
+    SpaceAppError,
+)
+from airflow_provider_hfspaces.space_app.http.exchange import AppRequest, BodyExchange
+
+__all__ = ["AppResponse", "Poll", "checked_request", "request_steps"]
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_OWN_HEADERS = frozenset(
+    {"x-hf-authorization", "x-ip-token", "host", "cookie", "content-length", "accept-encoding"}
+)
+_STATUS_KEYS = ("status_url", "status", "url", "location")
+
+TROUBLE_SECONDS = 60.0
+"""How long the status of accepted work may be unreachable before the work counts as lost."""
+
+
+@dataclass(frozen=True)
+class AppResponse:
+    """The answer of a plain request.
+
+    :ivar status: HTTP status.
+    :ivar headers: with case-insensitive names.
+    :ivar content: the body.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode("utf-8", errors="replace")
+
+    def json(self) -> Any:
+        """Return the body as JSON.
+
+        :raises ValueError: if it is not JSON.
+        """
+        return json.loads(self.content)
+
+
+@dataclass(frozen=True)
+class Poll:
+    """How to follow an app that answers 202 and works on.
+
+    .. code-block:: python
+
+        app.request("POST", "/jobs", json={"n": 3}, poll=Poll(field="state", done=["finished"]))
+
+    The app names the address of the status in its ``Location`` header, or in ``url``. The status is read
+    until the app answers something else than 202, and until ``field`` has one of the values of ``done``.
+
+    :param interval: seconds between two reads, unless the app sends ``Retry-After``; by default 2.
+    :param url: key of the JSON answer with the address of the status, such as ``links.status``; by default
+        the first of ``status_url``, ``status``, ``url`` and ``location`` that is an address on the same host.
+    :param field: key of the status with the state of the work; by default the HTTP status decides alone.
+    :param done: states of finished work.
+    :param failed: states of failed work.
+    :param result: key of the status with the address of the result; by default the status is the result.
+    """
+
+    interval: float = 2.0
+    url: str | None = None
+    field: str | None = None
+    done: Sequence[str] = ("done", "completed", "complete", "finished", "succeeded", "success")
+    failed: Sequence[str] = ("failed", "failure", "error", "cancelled", "canceled")
+    result: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "interval", checked_seconds(self.interval, "poll interval"))
+        for name in ("done", "failed"):
+            value = getattr(self, name)
+            states = (value,) if isinstance(value, str) else tuple(str(each) for each in value)
+            object.__setattr__(self, name, states)
+
+    @classmethod
+    def from_value(cls, value: Any) -> Poll | None:
+        """Return the poll that a parameter describes.
+
+        :param value: ``None`` or ``False`` for no poll, ``True`` for the defaults, a number of seconds, a
+            mapping of the parameters, or a :class:`Poll`.
+        :raises InvalidInput: for anything else.
+        """
+        if value is None or value is False:
+            return None
+        if value is True:
+            return cls()
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, (int, float)):
+            return cls(interval=value)
+        if isinstance(value, Mapping):
+            unknown = sorted(set(value) - {each.name for each in fields(cls)})
+            if unknown:
+                known = ", ".join(each.name for each in fields(cls))
+                raise InvalidInput(f"poll has no {', '.join(map(repr, unknown))}: it takes {known}.")
+            return cls(**value)
+        raise InvalidInput(f"poll must be True, a number of seconds or a mapping; got {value!r:.100}.")
+
+
+def checked_request(
+    core: AppCore,
+    method: str,
+    path: str,
+    *,
+    json_body: Any,
+    content: bytes | str | None,
+    headers: Mapping[str, str] | None,
+    query: Mapping[str, Any] | None,
+) -> AppRequest:
+    """Return the request of a plain call.
+
+    :raises InvalidAppInput: for a method, path, header or body that cannot be sent.
+    """
+
+    def invalid(message: str) -> InvalidAppInput:
+        return InvalidAppInput(message, repo_id=core.repo_id, api=f"{method} {path}")
+
+    if not isinstance(method, str) or method.upper() not in METHODS:
+        raise invalid(f"method must be one of {', '.join(sorted(METHODS))}; got {method!r:.50}.")
+    if not isinstance(path, str) or not path.startswith("/") or path.startswith("//"):
+        raise invalid(f"path must begin with one '/', such as '/v1/embed'; got {path!r:.200}.")
+    if not path.isascii() or not path.isprintable() or " " in path or "#" in path:
+        raise invalid(f"path must be quoted, without spaces and '#'; got {path!r:.200}.")
+    if json_body is not None and content is not None:
+        raise invalid("json and content exclude each other: give one of them.")
+    own = dict(headers or {})
+    for name, value in own.items():
+        if str(name).lower() in _OWN_HEADERS:
+            raise invalid(f"headers must not set {name!r}: the client sets it itself.")
+        if core.token and core.token in str(value):
+            raise invalid(
+                f"headers must not send the Hugging Face token in {name!r}: the app's code would see it. "
+                f"Leave it "
+                f"out; the token opens a private Space by itself."
+            )
+    body = content.encode() if isinstance(content, str) else content
+    if json_body is not None:
+        try:
+            text = json.dumps(json_body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as problem:
+            raise invalid(f"json cannot be sent: {problem!s:.200}") from None
+        body = text.encode()
+        own.setdefault("Content-Type", "application/json")
+    pairs = {str(key): str(value) for key, value in (query or {}).items()}
+    return core.request(method.upper(), path, query=pairs or None, headers=own, body=body)
+
+
+def request_steps(
+    core: AppCore, request: AppRequest, path: str, deadline: Deadline, *, answer: str, poll: Poll | None
+) -> Steps[AppResponse]:
+    """The steps of a plain call, up to its answer.
+
+    :param answer: ``json`` requires JSON; ``text`` and ``bytes`` accept everything but a web page; ``any``
+        accepts everything.
+    :raises SpaceAppError: for every other answer.
+    """
+    api = f"{request.method} {path}"
+    work = request.method not in _SAFE_METHODS
+    exchange = core.exchange(request, deadline)
+    yield from core.fetch(api, exchange, deadline, work=work)
+    if exchange.status >= 400:
+        raise core.words.refusal(api, exchange, work=work)
+    replica = core.replica(exchange, None)
+    if poll is not None:
+        exchange = yield from _polled(core, api, exchange, deadline, poll, replica)
+    if exchange.too_large:
+        raise core.words.too_large(api, core.limits.answer_bytes, may_have_run=work)
+    is_empty = exchange.status == 204 or request.method == "HEAD"
+    if answer == "json" and not is_empty:
+        core.read_json(api, exchange, may_have_run=work)
+    elif answer != "any" and is_html(exchange):
+        raise core.words.page(api, exchange, expected=answer)
+    return AppResponse(exchange.status, exchange.headers, exchange.content)
+
+
+def _polled(
+    core: AppCore, api: str, first: BodyExchange, deadline: Deadline, poll: Poll, replica: str | None
+) -> Steps[BodyExchange]:
+    """Read the status until the work is done."""
+    exchange = first
+    address = _address(core, exchange, poll)
+    trouble_ends: float | None = None
+    while not _is_done(core, api, exchange, poll):
+        if address is None:
+            raise core.words.protocol(
+                api, f"sent {exchange.status} without the address of a status", may_have_run=True
+            )
+        wait = retry_after(exchange.headers)
+        wait = poll.interval if wait is None else wait
+        if wait >= deadline.remaining:
+            raise core.words.timeout(api, deadline.seconds, may_have_run=True)
+        yield Delay(wait)
+        status = core.exchange(core.request_to(address, replica), deadline)
+        problem: SpaceAppError | None = None
+        try:
+            yield from core.fetch(api, status, deadline)
+            if status.status >= 400:
+                problem = core.words.refusal(api, status, work=False)
+        except AppUnavailable as error:
+            problem = error
+        except AppTimeout:
+            raise core.words.timeout(api, deadline.seconds, may_have_run=True) from None
+        if problem is None:
+            trouble_ends = None
+            exchange = status
+            address = _address(core, exchange, poll) or address
+            continue
+        # The work goes on while the address of its status does not answer.
+        if not isinstance(problem, (AppUnavailable, AppRateLimited)):
+            raise problem
+        if trouble_ends is None:
+            trouble_ends = core.clock() + TROUBLE_SECONDS
+        elif core.clock() > trouble_ends:
+            raise core.words.lost(api, f"its status cannot be read: {problem.message}")
+    if poll.result is None:
+        return exchange
+    target = _own_address(core, exchange, _at(_json(exchange), poll.result))
+    if target is None:
+        raise core.words.protocol(api, f"named no address of a result in {poll.result!r}", may_have_run=True)
+    result = core.exchange(core.request_to(target, replica), deadline)
+    yield from core.fetch(api, result, deadline)
+    if result.status >= 400:
+        raise core.words.refusal(api, result, work=False)
+    return result
+
+
+def _is_done(core: AppCore, api: str, exchange: BodyExchange, poll: Poll) -> bool:
+    if exchange.status == 202 and poll.field is None:
+        return False
+    if poll.field is None:
+        return True
+    state = str(_at(_json(exchange), poll.field)).lower()
+    if state in {each.lower() for each in poll.failed}:
+        raise core.words.failed(api, f"{poll.field} is {state!r}: {exchange.text}")
+    return state in {each.lower() for each in poll.done}
+
+
+def _address(core: AppCore, exchange: BodyExchange, poll: Poll) -> str | None:
+    if poll.url is not None:
+        return _own_address(core, exchange, _at(_json(exchange), poll.url))
+    body = _json(exchange)
+    named = [body.get(key) for key in _STATUS_KEYS] if isinstance(body, dict) else []
+    for each in (exchange.headers.get("location"), *named):
+        if isinstance(each, str) and ("/" in each):
+            target = _own_address(core, exchange, each)
+            if target is not None:
+                return target
+    return None
+
+
+def _own_address(core: AppCore, exchange: BodyExchange, address: Any) -> str | None:
+    if not isinstance(address, str) or not address:
+        return None
+    return core.own_url(urljoin(exchange.request.url, address))
+
+
+def _json(exchange: BodyExchange) -> Any:
+    try:
+        return exchange.json
+    except ValueError:
+        return None
+
+
+def _at(value: Any, key: str) -> Any:
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
