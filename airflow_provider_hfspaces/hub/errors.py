@@ -59,14 +59,12 @@ __all__ = [
     "InvalidStorage",
     "InvalidToken",
     "InvalidVolume",
-    "RegisteredError",
     "SpaceNotFound",
     "SpaceWaitError",
     "SpaceWaitFailed",
     "SpaceWaitTimeout",
     "error_from_dict",
     "error_to_dict",
-    "rebuild_error",
 ]
 
 _kinds: dict[str, type[Exception]] = {}
