@@ -102,6 +102,7 @@ def test_no_odd_value_breaks_a_route_of_the_hub(hub: HubEmulator, ask: Ask, odd:
     hub.settings.storage = "works"
     keys = ("flavor", "seconds", "key", "value", "volumes", "secrets", "repository", "name", "type", "files")
     keys += ("paths", "replicas", "enabled", "tier", "visibility", "startingPoint", "fromRepo", "template")
+    keys += ("gitIgnore", "content", "repoType", "tag", "message", "expand")
     for route in ROUTES:
         path = re.sub(r"{(\w+)(:[^}]*)?}", lambda match: PLACES.get(match[1], "main"), route.path)
         for method in set(route.methods.split()) - {"GET", "HEAD"}:
@@ -111,7 +112,7 @@ def test_no_odd_value_breaks_a_route_of_the_hub(hub: HubEmulator, ask: Ask, odd:
                 if not hub.has_space(SPACE):
                     hub.add_space(SPACE, hardware="t4-small")
                 answer = ask(method, path, body)
-                assert answer.status_code < 500, (method, path, body)
+                assert answer.status_code < 500 or answer.status_code == 501, (method, path, body)
 
 
 def test_a_body_that_nests_too_deeply_is_refused(hub: HubEmulator) -> None:

@@ -21,8 +21,10 @@ __all__ = [
     "check_cpu_basic",
     "check_flavor",
     "check_key",
+    "check_path",
     "check_payment",
     "check_paywall",
+    "check_reference",
     "check_repo_id",
     "check_revision",
     "check_seconds",
@@ -53,6 +55,8 @@ _CPU_BASIC_QUOTA = (
     "Spaces or upgrade their hardware."
 )
 _LARGEST_SECONDS = 2**53 - 1
+_NO_FILE_NAMES = frozenset({"", ".", "..", ".git"})
+_REFERENCE = re.compile(r"(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)))(?![./])[^\x00-\x20\x7f~^:?*\[\\]+(?<![./])")
 
 
 def check_revision(repository: Repository, revision: str) -> Commit:
@@ -69,6 +73,21 @@ def _existing(commit: Commit | None, revision: str) -> Commit:
     if commit is None:
         raise Refusal(404, f"Invalid rev id: {revision}", code="RevisionNotFound")
     return commit
+
+
+def check_reference(name: Any, kind: str) -> str:
+    """400 for a name that git does not allow for a branch or a tag."""
+    if not isinstance(name, str) or not _REFERENCE.fullmatch(name) or name.startswith("refs/"):
+        raise Refusal(400, f"Invalid reference for a {kind}: {name}")
+    return name
+
+
+def check_path(path: Any) -> str:
+    """422 for a path that no file of a repository may have."""
+    parts = str(path).replace("\\", "/").split("/")
+    if not isinstance(path, str) or not path.isprintable() or _NO_FILE_NAMES.intersection(parts):
+        raise Refusal(422, f"Invalid path in the repository: {path!r}")
+    return path
 
 
 def check_zero_gpu(world: World, owner: str, sdk: str, hardware: str, besides: Space | None = None) -> None:

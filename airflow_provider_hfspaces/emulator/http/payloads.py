@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_hfspaces.emulator.model.accounts import Organization, Token, User
 from airflow_provider_hfspaces.emulator.model.clock import iso
-from airflow_provider_hfspaces.emulator.model.git import Commit
+from airflow_provider_hfspaces.emulator.model.git import Commit, blob_oid
 from airflow_provider_hfspaces.emulator.model.moments import Entry, View
 from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.space import Space
@@ -17,12 +17,15 @@ from airflow_provider_hfspaces.hub.stages import SERVING_STAGES, SpaceStage
 __all__ = [
     "EXPANDABLE",
     "expanded_payload",
+    "file_payload",
     "info_payload",
     "listed_payload",
+    "owned_payload",
     "repository_payload",
     "runtime_payload",
     "searched_payload",
     "secrets_payload",
+    "used_storage",
     "variables_payload",
     "whoami_payload",
 ]
@@ -80,8 +83,20 @@ def _remarks(entry: Entry) -> dict[str, Any]:
     return {**description, "updatedAt": iso(entry.updated)}
 
 
-def _siblings(space: Space) -> list[dict[str, str]]:
-    return [{"rfilename": path} for path in sorted(space.files)]
+def file_payload(path: str, content: bytes) -> dict[str, Any]:
+    """A file in a list of files."""
+    return {"type": "file", "oid": blob_oid(content), "size": len(content), "path": path}
+
+
+def _siblings(files: Mapping[str, bytes], *, blobs: bool = False) -> list[dict[str, Any]]:
+    siblings: list[dict[str, Any]] = []
+    for path in sorted(files):
+        sibling = {"rfilename": path}
+        if blobs:
+            file = file_payload(path, files[path])
+            sibling.update(blobId=file["oid"], size=file["size"])
+        siblings.append(sibling)
+    return siblings
 
 
 def _trending(space: Space) -> int:
@@ -103,11 +118,11 @@ _PROPERTIES: dict[str, Callable[[Space], Any]] = {
     "runtime": runtime_payload,
     "sdk": lambda space: space.sdk,
     "sha": lambda space: space.sha,
-    "siblings": _siblings,
+    "siblings": lambda space: _siblings(space.files),
     "subdomain": lambda space: space.subdomain,
     "tags": lambda space: list(space.tags),
     "trendingScore": _trending,
-    "usedStorage": lambda space: sum(len(content) for content in space.files.values()),
+    "usedStorage": lambda space: used_storage(space),
 }
 
 EXPANDABLE = (*_PROPERTIES, "gitalyUid", "xetEnabled")
@@ -118,19 +133,24 @@ _IN_LIST = ("author", "likes", "trendingScore", "private", "sdk", "tags", "creat
 _IN_FULL_LIST = (*_IN_LIST, "sha", "cardData", "siblings", "subdomain")
 
 
-def info_payload(space: Space, origin: str, commit: Commit | None = None) -> dict[str, Any]:
-    """The body of ``/api/spaces/{id}``, or of ``/api/spaces/{id}/revision/{revision}`` with a commit."""
+def info_payload(
+    space: Space, origin: str, commit: Commit | None = None, *, blobs: bool = False
+) -> dict[str, Any]:
+    """The body of ``/api/spaces/{id}``, or of ``/api/spaces/{id}/revision/{revision}`` with a commit.
+
+    :param blobs: whether the list of files has sizes and ids.
+    """
     return {
         "_id": space.object_id,
         "id": space.repo_id,
         **{name: make(space) for name, make in _PROPERTIES.items() if name not in _NOT_IN_INFO},
-        **(_at(commit) if commit else {}),
+        **_at(commit or space.git.main, blobs=blobs),
         "gated": False,
         "host": f"{origin}/apps/{space.repo_id}",
     }
 
 
-def repository_payload(repository: Repository, commit: Commit) -> dict[str, Any]:
+def repository_payload(repository: Repository, commit: Commit, *, blobs: bool = False) -> dict[str, Any]:
     """The body of ``/api/datasets/{id}`` and ``/api/models/{id}``."""
     return {
         "_id": repository.object_id,
@@ -144,12 +164,33 @@ def repository_payload(repository: Repository, commit: Commit) -> dict[str, Any]
         "likes": 0,
         "downloads": 0,
         "tags": ["region:us"],
-        **_at(commit),
+        **_at(commit, blobs=blobs),
     }
 
 
-def _at(commit: Commit) -> dict[str, Any]:
-    return {"sha": commit.oid, "siblings": [{"rfilename": path} for path in sorted(commit.files)]}
+def owned_payload(repository: Repository, total: int) -> dict[str, Any]:
+    """An entry of the list of an account's repositories.
+
+    :param total: bytes that all repositories of the account use.
+    """
+    used = used_storage(repository)
+    return {
+        "id": repository.repo_id,
+        "type": repository.repo_type,
+        "updatedAt": iso(repository.modified),
+        "visibility": repository.visibility,
+        "storage": used,
+        "storagePercent": round(100 * used / total, 2) if total else 0,
+    }
+
+
+def used_storage(repository: Repository) -> int:
+    """Bytes of the files on ``main``."""
+    return sum(len(content) for content in repository.files.values())
+
+
+def _at(commit: Commit, *, blobs: bool = False) -> dict[str, Any]:
+    return {"sha": commit.oid, "siblings": _siblings(commit.files, blobs=blobs)}
 
 
 def expanded_payload(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.hub.text import printable
 
-__all__ = ["Refusal", "answer", "missing", "plain", "rights", "unknown_route"]
+__all__ = ["Refusal", "answer", "missing", "not_emulated", "plain", "rights", "unknown_route"]
 
 
 class Refusal(Exception):
@@ -58,6 +58,14 @@ def plain(body: str, *, status: int = 200, headers: Mapping[str, str] | None = N
 def unknown_route() -> Refusal:
     """The 404 for an address that the Hub does not serve."""
     return Refusal(404, "Sorry, we can't find the page you are looking for.")
+
+
+def not_emulated(what: str) -> Refusal:
+    """The 501 for what the Hub can do and the emulator cannot.
+
+    :param what: in the plural: ``"pull requests"``.
+    """
+    return Refusal(501, f"This emulated Hub has no {what}. Its documentation lists what it emulates.")
 
 
 def missing() -> Refusal:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import yaml
-
 __all__ = ["README", "SDKS", "Card", "app_file", "card_of", "read_card"]
 
 README = "README.md"
@@ -45,15 +43,19 @@ def card_of(files: Mapping[str, bytes]) -> Card:
 
 
 @lru_cache(maxsize=1024)
-def read_card(text: str, repo_type: str = "space") -> Card:
+def read_card(text: str, repo_type: str = "space", *, strict: bool = True) -> Card:
     """The card in the text of a README.
 
     :param repo_type: ``space``, whose card must configure the Space, or ``dataset`` or ``model``, for which
         only the syntax counts.
+    :param strict: whether the front matter of a Space must exist, as for a build. A README without one may
+        be uploaded.
     """
+    import yaml  # here, because most emulators never read a card
+
     match = _FRONT_MATTER.match(text)
     if match is None:
-        if repo_type == "space":
+        if repo_type == "space" and strict:
             return Card(errors=("Missing configuration in README",))
         return Card(warnings=("empty or missing yaml metadata in repo card",))
     try:

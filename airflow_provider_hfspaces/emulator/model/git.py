@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MAIN", "BranchExists", "Commit", "GitRepository", "StaleParent", "blob_oid", "digest"]
+__all__ = [
+    "MAIN",
+    "Commit",
+    "GitRepository",
+    "ReferenceExists",
+    "StaleParent",
+    "blob_oid",
+    "digest",
+    "folders_of",
+]
 
 MAIN = "main"
 COMMIT_WINDOW_SECONDS = 3600
 
 _SHORTEST_OID = 5
+_SHORT_OID = re.compile(r"[0-9a-f]{5,39}")
 
 
-class BranchExists(Exception):
-    """The repository already has a branch of this name."""
+class ReferenceExists(Exception):
+    """The repository already has a branch or a tag of this name."""
 
 
 class StaleParent(Exception):
@@ -53,6 +64,7 @@ class GitRepository:
         first = Commit(oid, None, time, dict(files), "initial commit", author=author)
         self.commits: dict[str, Commit] = {oid: first}
         self._branches: dict[str, list[tuple[float, str]]] = {MAIN: [(time, oid)]}
+        self._tags: dict[str, str] = {}
         self._commit_times: deque[float] = deque()
 
     @property
@@ -71,16 +83,24 @@ class GitRepository:
         return self.commits[moves[-1][1]] if moves else None
 
     def find(self, revision: str, *, branches_at: float | None = None) -> Commit | None:
-        """The commit that a branch name or a commit id stands for; ``None`` if neither exists.
+        """The commit that a branch, a tag or a commit id stands for; ``None`` if none of them exists.
 
         :param branches_at: resolve branch names at this emulated time instead of now.
         """
         moves = self._branches.get(revision.removeprefix("refs/heads/"))
         if moves is None:
-            return self.commits.get(revision)
+            oid = self._tags.get(revision.removeprefix("refs/tags/"), revision)
+            return self.commits.get(oid) or self._abbreviated(oid)
         if branches_at is None:
             return self.commits[moves[-1][1]]
         return self.commits[next((oid for time, oid in reversed(moves) if time <= branches_at), moves[0][1])]
+
+    def _abbreviated(self, oid: str) -> Commit | None:
+        """The only commit whose id begins with these digits."""
+        if not _SHORT_OID.fullmatch(oid):
+            return None
+        matching = [commit for each, commit in self.commits.items() if each.startswith(oid)]
+        return matching[0] if len(matching) == 1 else None
 
     def history(self, commit: Commit) -> Iterator[Commit]:
         """A commit and all commits before it, newest first."""
@@ -89,19 +109,55 @@ class GitRepository:
             yield current
             current = self.commits[current.parent] if current.parent else None
 
+    def last_changes(self, commit: Commit) -> dict[str, Commit]:
+        """For each file and folder at a commit, the commit that changed it last."""
+        missing = set(commit.files)
+        for path in commit.files:
+            missing.update(folders_of(path))
+        changed: dict[str, Commit] = {}
+        for each in self.history(commit):
+            before = self.commits[each.parent].files if each.parent else {}
+            for path in {*each.files, *before}:
+                if each.files.get(path) != before.get(path):
+                    for part in (path, *folders_of(path)):
+                        changed.setdefault(part, each)
+            if missing <= changed.keys():
+                break
+        return changed
+
+    def tags(self) -> dict[str, Commit]:
+        """The commit of every tag."""
+        return {name: self.commits[oid] for name, oid in self._tags.items()}
+
+    def create_tag(self, name: str, commit: Commit) -> None:
+        """Give a commit a name that does not move.
+
+        :raises ReferenceExists: if the name is taken.
+        """
+        if name in self._tags:
+            raise ReferenceExists(name)
+        self._tags[name] = commit.oid
+
+    def delete_tag(self, name: str) -> None:
+        """Delete a tag.
+
+        :raises KeyError: if there is no such tag.
+        """
+        del self._tags[name]
+
     def create_branch(self, name: str, start: Commit, time: float, *, overwrite: bool = False) -> None:
         """Create a branch at a commit.
 
-        :raises BranchExists: if the name is taken and ``overwrite`` is not set.
+        :raises ReferenceExists: if the name is taken and ``overwrite`` is not set.
         """
         if name in self._branches and not overwrite:
-            raise BranchExists(name)
+            raise ReferenceExists(name)
         self._branches.setdefault(name, []).append((time, start.oid))
 
     def create_empty_branch(self, name: str, time: float, *, overwrite: bool = False) -> None:
         """Create a branch without files, whose first commit has no parent.
 
-        :raises BranchExists: if the name is taken and ``overwrite`` is not set.
+        :raises ReferenceExists: if the name is taken and ``overwrite`` is not set.
         """
         oid = digest("empty branch", name, time, len(self.commits))[:40]
         first = Commit(oid, None, time, {}, "initial commit")
@@ -133,18 +189,27 @@ class GitRepository:
         :raises KeyError: if the branch does not exist.
         :raises StaleParent: if the branch's last commit is not ``parent``.
         """
-        name = branch.removeprefix("refs/heads/")
-        moves = self._branches[name]
-        last = self.commits[moves[-1][1]]
+        last = self.commits[self._branches[branch.removeprefix("refs/heads/")][-1][1]]
         if parent is not None and not _abbreviates(parent, last.oid):
             raise StaleParent(last.oid)
         files = {**last.files, **changes}
         kept = {path: content for path, content in files.items() if content is not None}
         oid = digest(last.oid, time, len(self.commits), sorted(changes))[:40]
-        commit = Commit(oid, last.oid, time, kept, title, message, author)
-        self.commits[oid] = commit
-        moves.append((time, oid))
-        self._commit_times.append(time)
+        return self._append(branch, Commit(oid, last.oid, time, kept, title, message, author))
+
+    def squash(self, branch: str, time: float, *, title: str, author: str | None = None) -> Commit:
+        """Replace the history of a branch by one commit with the same files.
+
+        :raises KeyError: if there is no such branch.
+        """
+        last = self.commits[self._branches[branch.removeprefix("refs/heads/")][-1][1]]
+        oid = digest("squash", last.oid, time, len(self.commits))[:40]
+        return self._append(branch, Commit(oid, None, time, last.files, title, author=author))
+
+    def _append(self, branch: str, commit: Commit) -> Commit:
+        self.commits[commit.oid] = commit
+        self._branches[branch.removeprefix("refs/heads/")].append((commit.time, commit.oid))
+        self._commit_times.append(commit.time)
         return commit
 
     def seconds_until_allowed(self, most_per_hour: int, now: float) -> float:
@@ -170,6 +235,7 @@ class GitRepository:
             "blobs": blobs,
             "commits": commits,
             "branches": {name: [list(move) for move in moves] for name, moves in self._branches.items()},
+            "tags": dict(self._tags),
             "commit_times": list(self._commit_times),
         }
 
@@ -188,6 +254,7 @@ class GitRepository:
             name: [(float(time), repository.commits[oid].oid) for time, oid in moves]
             for name, moves in state["branches"].items()
         }
+        repository._tags = {name: repository.commits[oid].oid for name, oid in state.get("tags", {}).items()}
         repository._commit_times = deque(state["commit_times"])
         if not repository._branches.get(MAIN):
             raise ValueError("A repository has a branch main.")
@@ -197,6 +264,15 @@ class GitRepository:
 def blob_oid(content: bytes) -> str:
     """The id that git gives to the content of a file."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def folders_of(path: str) -> list[str]:
+    """The folders that a path is in, the innermost first."""
+    folders = []
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        folders.append(path)
+    return folders
 
 
 def digest(*parts: object) -> str:

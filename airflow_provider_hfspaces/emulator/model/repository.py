@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_hfspaces.emulator.model.clock import Clock
+from airflow_provider_hfspaces.emulator.model.first_files import GITATTRIBUTES
 from airflow_provider_hfspaces.emulator.model.git import MAIN, Commit, GitRepository, digest
 
 __all__ = ["REPO_TYPES", "Repository"]
@@ -44,7 +45,7 @@ class Repository:
         )
         self.object_id = digest(*parts)[:24]
         self.remarks: dict[str, Any] = {}
-        content = {".gitattributes": b""} if files is None else files
+        content = {".gitattributes": GITATTRIBUTES} if files is None else files
         self.git = GitRepository(digest(self.object_id)[:40], self.created, content, creator)
 
     @property
@@ -89,6 +90,16 @@ class Repository:
     def commit(self, changes: Mapping[str, bytes | None], branch: str = MAIN, **details: Any) -> Commit:
         """Write files to a branch; see :meth:`GitRepository.commit`."""
         commit = self.git.commit(branch, changes, self.now(), **details)
-        if branch.removeprefix("refs/heads/") == MAIN:
-            self.modified = commit.time
+        self._on_commit(commit)
         return commit
+
+    def squash(self, branch: str, **details: Any) -> Commit:
+        """Replace the history of a branch by one commit; see :meth:`GitRepository.squash`."""
+        commit = self.git.squash(branch, self.now(), **details)
+        self._on_commit(commit)
+        return commit
+
+    def _on_commit(self, commit: Commit) -> None:
+        """React to a new commit on any branch."""
+        if commit is self.git.main:
+            self.modified = commit.time

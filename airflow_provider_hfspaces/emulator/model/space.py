@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_hfspaces.emulator.model.card import SDKS, Card, app_file, card_of
 from airflow_provider_hfspaces.emulator.model.clock import Clock
 from airflow_provider_hfspaces.emulator.model.first_files import first_files
-from airflow_provider_hfspaces.emulator.model.git import MAIN, Commit
+from airflow_provider_hfspaces.emulator.model.git import Commit
 from airflow_provider_hfspaces.emulator.model.logs import SpaceLogs
 from airflow_provider_hfspaces.emulator.model.luck import USUAL_ERRORS, Luck
 from airflow_provider_hfspaces.emulator.model.machine import ASLEEP, NEXT, STILL_SERVING
@@ -269,15 +269,14 @@ class Space(Repository):
         self._fail("crash", message, now)
         return True
 
-    def commit(self, changes: Mapping[str, bytes | None], branch: str = MAIN, **details: Any) -> Commit:
-        """Write files to a branch. Only a commit to ``main`` builds the Space anew."""
-        self.catch_up()
-        commit = super().commit(changes, branch, **details)
-        if self.sha == commit.oid:
+    def _on_commit(self, commit: Commit) -> None:
+        """Build the Space anew after a commit to ``main``."""
+        super()._on_commit(commit)
+        if commit is self.git.main:
+            self.catch_up()
             self._change_sdk(self.card.data.get("sdk"))
             if not self.is_static:
                 self.do("commit")
-        return commit
 
     def _change_sdk(self, sdk: Any) -> None:
         """Become a Space of another sdk, if the README names a valid one."""

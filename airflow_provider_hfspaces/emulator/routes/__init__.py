@@ -7,6 +7,7 @@ from airflow_provider_hfspaces.emulator.routes import (
     app_visits,
     billing,
     branches,
+    cards,
     commits,
     control,
     dev_mode,
@@ -15,6 +16,7 @@ from airflow_provider_hfspaces.emulator.routes import (
     hardware,
     lifecycle,
     logs,
+    not_emulated,
     replicas,
     repositories,
     runtime,
@@ -24,6 +26,7 @@ from airflow_provider_hfspaces.emulator.routes import (
     spaces,
     start_page,
     storage,
+    trees,
     variables,
     volumes,
     whoami,
@@ -50,6 +53,8 @@ ROUTES: list[Route] = [
     *repositories.ROUTES,
     *branches.ROUTES,
     *commits.ROUTES,
+    *trees.ROUTES,
+    *cards.ROUTES,
     *app_visits.ROUTES,
     *space_page.ROUTES,
     *start_page.ROUTES,
@@ -57,4 +62,5 @@ ROUTES: list[Route] = [
     # Last: /api/spaces/hardware would match the route of a Space, and /apps/… the files of a model.
     *spaces.ROUTES,
     *files.ROUTES,
+    *not_emulated.ROUTES,
 ]

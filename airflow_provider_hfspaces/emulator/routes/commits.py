@@ -6,22 +6,34 @@ import base64
 import binascii
 import json
 import math
+from collections.abc import Callable
+from html import escape
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from airflow_provider_hfspaces.emulator.http.checks import check_branch, check_revision
+from airflow_provider_hfspaces.emulator.http.checks import check_branch, check_path, check_revision
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, not_emulated
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.git import Commit, StaleParent
 from airflow_provider_hfspaces.emulator.model.repository import Repository
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "refuse_pull_requests"]
 
 _LARGEST_FILE_BYTES = 10 * 1024 * 1024
-"""The Hub keeps larger files outside git, which the emulator does not."""
+"""The Hub keeps larger files outside git."""
+
+_COMMITS_ON_A_PAGE = 50
+
+
+def refuse_pull_requests(request: HubRequest, revision: str) -> None:
+    """501 for requests that would open a pull request or change one."""
+    asked = request.query.get("create_pr", "").lower() in ("1", "true")
+    if asked or revision.startswith("refs/pr/"):
+        raise not_emulated("pull requests and discussions: commit to a branch instead")
 
 
 def _commit(request: HubRequest) -> Response:
@@ -30,19 +42,21 @@ def _commit(request: HubRequest) -> Response:
     With ``parentCommit`` in the header line, only if that commit is still the branch's last one.
     """
     repository, branch = request.writable_repository(), request.parts["revision"]
+    refuse_pull_requests(request, branch)
+    if request.query.get("hot_reload"):
+        raise not_emulated("hot reload: commit without it, and the Space builds anew")
     last = check_branch(repository, branch)
-    if request.query.get("create_pr", "").lower() in ("1", "true"):
-        raise Refusal(400, "This emulated Hub opens no pull requests")
-    header, changes = _operations(request, last)
-    parent = header.get("parentCommit")
+    operations = _Operations(last)
+    operations.read(request.content)
+    parent = operations.header.get("parentCommit")
     _check_commit_limit(request, repository)
     try:
         commit = repository.commit(
-            changes,
+            operations.changes,
             branch,
             parent=None if parent is None else str(parent),
-            title=str(header.get("summary") or "Update"),
-            message=str(header.get("description") or ""),
+            title=str(operations.header.get("summary") or "Update"),
+            message=str(operations.header.get("description") or ""),
             author=request.require_token().user,
         )
     except StaleParent:
@@ -70,61 +84,116 @@ def _check_commit_limit(request: HubRequest, repository: Repository) -> None:
         )
 
 
-def _operations(request: HubRequest, last: Commit) -> tuple[dict[str, Any], dict[str, bytes | None]]:
-    """The header of a commit and the files that it changes."""
-    header: dict[str, Any] = {}
-    changes: dict[str, bytes | None] = {}
-    for line in request.content.decode(errors="replace").splitlines():
-        if not line.strip():
-            continue
-        try:
-            operation = json.loads(line)
-            key, value = operation["key"], operation["value"]
-            if key == "header":
-                header = dict(value)
-            else:
-                _read_operation(key, value, last, changes)
-        except (ValueError, KeyError, TypeError, binascii.Error):
-            raise Refusal(400, "Invalid line in the commit") from None
-    return header, changes
+class _Operations:
+    """The lines of a commit, applied one after the other.
 
+    :ivar header: the line with the summary.
+    :ivar changes: new content by path; ``None`` for a deleted file.
+    """
 
-def _read_operation(key: str, value: dict[str, Any], last: Commit, changes: dict[str, bytes | None]) -> None:
-    path = str(value["path"])
-    if key == "file":
-        encoded = value.get("encoding") == "base64"
-        content = str(value["content"])
-        changes[path] = decoded = base64.b64decode(content, validate=True) if encoded else content.encode()
-        if len(decoded) > _LARGEST_FILE_BYTES:
+    def __init__(self, last: Commit) -> None:
+        self.header: dict[str, Any] = {}
+        self.changes: dict[str, bytes | None] = {}
+        self._files = dict(last.files)
+        self._apply: dict[str, Callable[[dict[str, Any]], None]] = {
+            "header": self.header.update,
+            "file": self._add,
+            "deletedFile": self._delete,
+            "deletedFolder": self._delete_folder,
+        }
+
+    def read(self, content: bytes) -> None:
+        """Apply all lines.
+
+        :raises Refusal: for the first line that is not valid. Nothing has been changed then.
+        """
+        for line in content.split(b"\n"):
+            if not line.strip():
+                continue
+            try:
+                operation = json.loads(line)
+                key, value = operation["key"], operation["value"]
+                if key not in self._apply:
+                    raise Refusal(400, f"Invalid key in the commit: {key!r}")
+                self._apply[key](value)
+            except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
+                raise Refusal(400, "Invalid line in the commit") from None
+        if not self.changes:
+            raise Refusal(400, "Add a line with the key `lfsFile`, `file` or `deletedFile`")
+
+    def _add(self, value: dict[str, Any]) -> None:
+        path, text = check_path(value["path"]), str(value["content"])
+        content = (
+            base64.b64decode(text, validate=True) if value.get("encoding") == "base64" else text.encode()
+        )
+        if len(content) > _LARGEST_FILE_BYTES:
             raise Refusal(400, f"{path} is too large for a commit: use LFS")
-    elif key == "deletedFile":
-        if path not in last.files:
-            raise Refusal(404, "A file with this name doesn't exist", code="EntryNotFound")
-        changes[path] = None
-    elif key == "deletedFolder":
-        folder = f"{path.rstrip('/')}/"
-        changes.update({each: None for each in last.files if each.startswith(folder)})
-    else:
-        raise Refusal(400, f"This emulated Hub keeps no {key}: commit small files only")
+        self._change(path, content)
+
+    def _delete(self, value: dict[str, Any]) -> None:
+        path = str(value["path"])
+        if path in self._files:
+            self._change(path, None)
+        else:
+            self._delete_folder(value)
+
+    def _delete_folder(self, value: dict[str, Any]) -> None:
+        folder = f"{str(value['path']).rstrip('/')}/"
+        inside = [path for path in self._files if path.startswith(folder)]
+        if not inside:
+            raise Refusal(404, f"No file or folder of this name: {value['path']}", code="EntryNotFound")
+        for path in inside:
+            self._change(path, None)
+
+    def _change(self, path: str, content: bytes | None) -> None:
+        self.changes[path] = content
+        if content is None:
+            del self._files[path]
+        else:
+            self._files[path] = content
 
 
 def _list_commits(request: HubRequest) -> Response:
+    """The commits of a revision, newest first, page by page."""
     repository = request.readable_repository()
     commit = check_revision(repository, request.parts["revision"])
-    return answer([_listed(each, repository) for each in repository.git.history(commit)])
+    if "cursor" in request.query:
+        commit = check_revision(repository, request.query["cursor"])
+    formatted = "formatted" in request.query.getlist("expand[]") + request.query.getlist("expand")
+    history = list(repository.git.history(commit))
+    page, rest = history[:_COMMITS_ON_A_PAGE], history[_COMMITS_ON_A_PAGE:]
+    headers = {}
+    if rest:
+        query = [(name, value) for name, value in request.query.multi_items() if name != "cursor"]
+        following = urlencode([*query, ("cursor", rest[0].oid)])
+        headers["Link"] = f'<{request.origin}{request.raw_path}?{following}>; rel="next"'
+    return answer([_listed(each, repository, formatted) for each in page], headers=headers)
 
 
-def _listed(commit: Commit, repository: Repository) -> dict[str, Any]:
+def _listed(commit: Commit, repository: Repository, formatted: bool) -> dict[str, Any]:
+    html = {"title": escape(commit.title), "message": f"<p>{escape(commit.message)}</p>\n"}
     return {
         "id": commit.oid,
         "title": commit.title,
         "message": commit.message,
         "authors": [{"user": commit.author or repository.owner}],
         "date": iso(commit.time),
+        **({"formatted": html} if formatted else {}),
     }
+
+
+def _squash(request: HubRequest) -> Response:
+    """Replace the history of a branch by one commit."""
+    repository, branch = request.writable_repository(), request.parts["revision"]
+    refuse_pull_requests(request, branch)
+    check_branch(repository, branch)
+    title = str(request.body().get("message") or "Super-squash branch")
+    commit = repository.squash(branch, title=title, author=request.require_token().user)
+    return answer({"commitOid": commit.oid})
 
 
 ROUTES = [
     Route("POST", f"{REPOSITORY}/commit/{{revision:rest}}", _commit),
     Route("GET", f"{REPOSITORY}/commits/{{revision:rest}}", _list_commits),
+    Route("POST", f"{REPOSITORY}/super-squash/{{revision:rest}}", _squash),
 ]

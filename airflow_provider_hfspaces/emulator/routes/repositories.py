@@ -17,6 +17,7 @@ from airflow_provider_hfspaces.emulator.http.checks import (
     checked_entries,
     checked_volumes,
 )
+from airflow_provider_hfspaces.emulator.http.payloads import owned_payload, used_storage
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
 from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, missing, plain, rights
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
@@ -170,6 +171,22 @@ def _templates(request: HubRequest) -> Response:
     return answer({"templates": TEMPLATES})
 
 
+def _list_own(request: HubRequest) -> Response:
+    """The repositories of the caller, or of an organization that the caller belongs to."""
+    token = request.require_token()
+    owner = request.parts.get("organization", token.user)
+    if owner != token.user and not request.world.accounts.role_at(token.user, owner):
+        raise rights(f'list the repositories of "{owner}"')
+    own = [
+        each
+        for each in (*request.world.spaces.values(), *request.world.repositories.values())
+        if each.owner == owner
+    ]
+    own.sort(key=lambda each: each.modified, reverse=True)
+    total = sum(used_storage(each) for each in own)
+    return answer([owned_payload(each, total) for each in own])
+
+
 def _named(request: HubRequest, body: dict[str, Any], repo_id: str) -> Repository:
     repository = request.world.find_repository(str(body.get("type") or "model"), repo_id)
     if (
@@ -185,6 +202,8 @@ ROUTES = [
     Route("POST", "/api/spaces/{owner}/{name}/duplicate", _duplicate),
     Route("PUT", f"{REPOSITORY}/settings", _settings),
     Route("GET", "/api/spaces/templates", _templates),
+    Route("GET", "/api/settings/repositories", _list_own),
+    Route("GET", "/api/organizations/{organization}/settings/repositories", _list_own),
     Route("POST", "/api/repos/create", _create),
     Route("DELETE", "/api/repos/delete", _delete),
     Route("POST", "/api/repos/move", _move),

@@ -40,7 +40,7 @@ def _info(request: HubRequest) -> Response:
     commit = check_revision(repository, request.parts.get("revision", "main"))
     if isinstance(repository, Space):
         return _described(request, repository, commit)
-    return answer(repository_payload(repository, commit))
+    return answer(repository_payload(repository, commit, blobs=_blobs(request)))
 
 
 def _by_subdomain(request: HubRequest) -> Response:
@@ -59,7 +59,11 @@ def _described(request: HubRequest, space: Space, commit: Commit | None = None) 
     names = _expand(request)
     if names:
         return answer(expanded_payload(space, names, commit=commit))
-    return answer(info_payload(space, request.origin, commit))
+    return answer(info_payload(space, request.origin, commit, blobs=_blobs(request)))
+
+
+def _blobs(request: HubRequest) -> bool:
+    return request.query.get("blobs", "").lower() in ("true", "1")
 
 
 def _list(request: HubRequest) -> Response:

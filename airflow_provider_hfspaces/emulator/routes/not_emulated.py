@@ -1,0 +1,45 @@
+"""What the Hub can do and the emulator cannot: refused with 501 and a sentence, never accepted silently."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from airflow_provider_hfspaces.emulator.http.request import HubRequest
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, not_emulated, unknown_route
+from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
+
+__all__ = ["ROUTES"]
+
+
+def _unknown(request: HubRequest) -> Response:
+    raise unknown_route()
+
+
+def _discussions(request: HubRequest) -> Response:
+    request.repository()
+    raise not_emulated("pull requests and discussions: commit to a branch instead")
+
+
+def _of_a_repository(request: HubRequest) -> Response:
+    """501, or 404 if the repository does not exist at all."""
+    request.repository()
+    return _anything(request)
+
+
+def _anything(request: HubRequest) -> Response:
+    raise Refusal(
+        501,
+        f"This emulated Hub does not implement {request.method} {request.path}. "
+        "Its documentation lists what it emulates.",
+    )
+
+
+_METHODS = "GET HEAD POST PUT PATCH DELETE"
+ROUTES = [
+    # The official client looks for it in the background and does without it.
+    Route("GET", "/api/agent-harnesses", _unknown),
+    Route(_METHODS, f"{REPOSITORY}/discussions", _discussions),
+    Route(_METHODS, f"{REPOSITORY}/discussions/{{rest:rest}}", _discussions),
+    Route(_METHODS, f"{REPOSITORY}/{{rest:rest}}", _of_a_repository),
+    Route(_METHODS, "/api/{rest:rest}", _anything),
+]
