@@ -1,0 +1,330 @@
+"""The engine of a batch: sends the items to the app, a bounded number at a time, and journals the answers.
+
+It runs in one event loop. The storage is used in threads, so that a slow one does not hold up the calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_hfspaces.space_app.batch.claim import BEAT_SECONDS, Claim
+from airflow_provider_hfspaces.space_app.batch.errors import (
+    BatchError,
+    BatchStalled,
+    BatchStopped,
+    BatchTimeout,
+    ItemFailed,
+    OutputFailed,
+    TooManyFailures,
+)
+from airflow_provider_hfspaces.space_app.batch.items import Item
+from airflow_provider_hfspaces.space_app.batch.journal import Journal, Segment, record_of
+from airflow_provider_hfspaces.space_app.batch.outcomes import Outcome, outcome_of
+from airflow_provider_hfspaces.space_app.batch.progress import Progress
+
+__all__ = ["BatchLimits", "Engine"]
+
+_ITEMS_PER_READ = 256
+_LONGEST_BACKOFF_SECONDS = 30.0
+_CLEANUP_SECONDS = 3.0
+"""Time that calls have to cancel themselves in the app when the batch ends early."""
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """How a batch treats the app.
+
+    :ivar max_in_flight: calls that are open at the same time.
+    :ivar stop_on_item_error: end the batch at the first item that the app answers with an error.
+    :ivar max_failures: end the batch when more items than this have failed in this run.
+    :ivar max_tries: how often an item is sent if its call is lost, before it counts as failed.
+    :ivar timeout: seconds after which the batch ends.
+    :ivar stalled: seconds without any answer from the app, while it is unavailable, that end the batch.
+    :ivar flush_items: records after which the journal is written.
+    :ivar flush_seconds: seconds after which the journal is written.
+    :ivar keep_awake: seconds without a call after which the app is visited; ``None`` for no visits.
+    :ivar backoff: seconds before a call that the app did not take is sent again; twice as long each time, up
+        to 30.
+    :ivar write_delays: seconds after each failed try to write the journal, before the next one.
+    """
+
+    max_in_flight: int = 4
+    stop_on_item_error: bool = False
+    max_failures: int | None = None
+    max_tries: int = 5
+    timeout: float | None = None
+    stalled: float = 1800.0
+    flush_items: int = 500
+    flush_seconds: float = 5.0
+    keep_awake: float | None = None
+    backoff: float = 0.5
+    write_delays: tuple[float, ...] = (1.0, 2.0, 4.0)
+
+
+async def _nothing(error: Exception) -> None:
+    """Stands for a recovery that only waits."""
+
+
+@dataclass
+class Engine:
+    """Sends items, and journals the answers.
+
+    :param name: what the messages begin with: ``Space acme/caption``.
+    :param send: sends one item and returns the answer as JSON.
+    :param remaining: the items to send, in order.
+    :param segments: the times of this run; the last one grows.
+    :param key_of: what identifies an item for the user.
+    :param recover: waits until the app answers again, after this error. Raises an exception if that will
+        not happen.
+    :param visit: sends the app a request that does nothing.
+    """
+
+    name: str
+    send: Callable[[Item], Awaitable[Any]]
+    remaining: Iterator[Item]
+    journal: Journal
+    claim: Claim
+    limits: BatchLimits
+    progress: Progress
+    segments: list[Segment]
+    key_of: Callable[[Item], Any] = lambda item: None
+    recover: Callable[[Exception], Awaitable[None]] = _nothing
+    visit: Callable[[], Awaitable[None]] | None = None
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger(__name__))
+
+    def __post_init__(self) -> None:
+        self.called = 0
+        self.repeated = 0
+        self.failures: list[dict[str, Any]] = []
+        self._failed = 0
+        self._pending: list[bytes] = []
+        self._fresh: list[Item] = []
+        self._recoveries = 0
+        self._began = time.monotonic()
+        self._last_answer = self._last_sent = self._segment_began = self._began
+        self._stop: BatchError | None = None
+
+    async def run(self) -> None:
+        """Send all items. Returns when each has a record in the journal.
+
+        :raises BatchError: if the batch ends before; what was done is in the journal.
+        """
+        self._reading, self._writing, self._recovering = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
+        self._stopping, self._full = asyncio.Event(), asyncio.Event()
+        self._began = self._last_answer = self._last_sent = self._segment_began = time.monotonic()
+        workers = [asyncio.create_task(self._work()) for _ in range(self.limits.max_in_flight)]
+        guards = [asyncio.create_task(each) for each in (self._flush_regularly(), self._beat(), self._end())]
+        if self.visit is not None and self.limits.keep_awake:
+            guards.append(asyncio.create_task(self._keep_awake(self.visit, self.limits.keep_awake)))
+        try:
+            await _first_error(workers, guards)
+        finally:
+            await _cancelled([*workers, *guards])
+            await self._flush()
+
+    def stop(self, error: BatchError | None = None) -> None:
+        """End the batch. Call it from the event loop."""
+        self._stop = error or BatchStopped(f"{self.name}: the batch was stopped.")
+        self._stopping.set()
+
+    def use_machine(self, machine: dict[str, Any]) -> None:
+        """Note that the app runs on another machine from now on, for the time and the cost."""
+        self._add_time()
+        if machine != self.segments[-1].machine:
+            self.segments.append(Segment(machine))
+
+    async def _work(self) -> None:
+        while (item := await self._next()) is not None:
+            await self._call(item)
+
+    async def _next(self) -> Item | None:
+        async with self._reading:
+            if not self._fresh:
+                self._fresh = await asyncio.to_thread(_taken, self.remaining, _ITEMS_PER_READ)
+                self._fresh.reverse()
+            return self._fresh.pop() if self._fresh else None
+
+    async def _call(self, item: Item) -> None:
+        began, tries, backoff = time.monotonic(), 0, self.limits.backoff
+        while True:
+            recoveries = self._recoveries
+            self._last_sent = time.monotonic()
+            self.called += 1
+            tries += 1
+            try:
+                output = await self.send(item)
+            except Exception as error:
+                outcome = outcome_of(error)
+                if outcome is Outcome.FATAL:
+                    raise
+                if outcome is Outcome.LOST and tries < self.limits.max_tries:
+                    self.repeated += 1
+                    self.log.info(
+                        "%s: the call of item %d is lost and repeated: %s", self.name, item.index, error
+                    )
+                elif outcome in (Outcome.LOST, Outcome.FAILED):
+                    self._last_answer = time.monotonic()
+                    await self._note_failure(item, error, tries, began)
+                    return
+                else:
+                    # The call did not run.
+                    tries -= 1
+                    self.called -= 1
+                if outcome is Outcome.UNAVAILABLE:
+                    await self._recover(error, recoveries)
+                await self._pause(error, backoff)
+                backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
+            else:
+                self._last_answer = time.monotonic()
+                await self._note(item, tries, began, output=output)
+                return
+
+    async def _note(self, item: Item, tries: int, began: float, **outcome: Any) -> None:
+        seconds = time.monotonic() - began
+        key = self.key_of(item)
+        record = record_of(item.index, item.digest, key=key, tries=tries, seconds=seconds, **outcome)
+        self._pending.append(record)
+        self.progress.note(is_result="error" not in outcome)
+        if len(self._pending) >= self.limits.flush_items:
+            self._full.set()
+        if len(self._pending) >= 4 * self.limits.flush_items:
+            # The storage is slower than the app.
+            await self._flush()
+
+    async def _note_failure(self, item: Item, error: Exception, tries: int, began: float) -> None:
+        described = {"type": type(error).__name__, "message": str(error)}
+        await self._note(item, tries, began, error=described)
+        self._failed += 1
+        if len(self.failures) < 10:
+            self.failures.append({"index": item.index, "place": item.place, **described})
+        if self._failed <= 3:
+            self.log.warning("%s: item %d (%s) failed: %s", self.name, item.index, item.place, error)
+        if self.limits.stop_on_item_error:
+            raise ItemFailed(
+                f"{self.name}: item {item.index} ({item.place}) failed: {error} Correct the item and run the "
+                f"batch again, or set on_item_error='record'."
+            ) from error
+        if self.limits.max_failures is not None and self._failed > self.limits.max_failures:
+            raise TooManyFailures(
+                f"{self.name}: {self._failed} items failed, and max_failures is {self.limits.max_failures}. "
+                f"The last one is item {item.index} ({item.place}): {error}"
+            ) from error
+
+    async def _recover(self, error: Exception, recoveries: int) -> None:
+        """Have the first of several failed calls wait until the app answers again."""
+        async with self._recovering:
+            if self._recoveries == recoveries:
+                await self.recover(error)
+                self._recoveries += 1
+            silent = time.monotonic() - self._last_answer
+            if silent > self.limits.stalled:
+                raise BatchStalled(
+                    f"{self.name}: the app has answered no item for {silent:.0f} seconds: {error}"
+                ) from error
+
+    async def _pause(self, error: Exception, backoff: float) -> None:
+        requested = getattr(error, "retry_after", None)
+        await asyncio.sleep(requested or backoff * random.uniform(0.5, 1.0))
+
+    async def _flush_regularly(self) -> None:
+        while True:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._full.wait(), self.limits.flush_seconds)
+            self._full.clear()
+            await self._flush()
+            self.progress.show_if_quiet()
+
+    async def _flush(self) -> None:
+        async with self._writing:
+            records, self._pending = self._pending, []
+            self._add_time()
+            if records:
+                segments = [Segment(each.machine, each.seconds) for each in self.segments]
+                try:
+                    await self._write(segments, records)
+                except BaseException:
+                    self._pending = records + self._pending
+                    raise
+
+    async def _write(self, segments: list[Segment], records: list[bytes]) -> None:
+        """Write records to the journal, several times if the storage fails."""
+        for delay in (*self.limits.write_delays, None):
+            try:
+                await asyncio.to_thread(self.journal.write, self.claim.name, segments, records)
+                return
+            except Exception as error:  # noqa: PERF203 - each storage raises errors of its own
+                if delay is None:
+                    raise OutputFailed(
+                        f"{self.name}: {len(records)} answers cannot be written to the output folder: "
+                        f"{error}. Their items will be sent again by the next run."
+                    ) from error
+                await asyncio.sleep(delay)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.to_thread(self.claim.renew)
+
+    async def _end(self) -> None:
+        """Wait for the end of the time, or for :meth:`stop`."""
+        try:
+            await asyncio.wait_for(self._stopping.wait(), self.limits.timeout)
+        except asyncio.TimeoutError:
+            raise BatchTimeout(
+                f"{self.name}: the batch did not end within {self.limits.timeout:.0f} seconds; "
+                f"{self.progress.in_words()}. The next run with the same output folder continues."
+            ) from None
+        assert self._stop is not None
+        raise self._stop
+
+    async def _keep_awake(self, visit: Callable[[], Awaitable[None]], interval: float) -> None:
+        while True:
+            quiet = time.monotonic() - self._last_sent
+            if quiet < interval:
+                await asyncio.sleep(interval - quiet)
+                continue
+            self._last_sent = time.monotonic()
+            try:
+                await visit()
+            except Exception as error:  # the calls themselves notice an app that is gone
+                self.log.debug("%s: a visit to keep the app awake failed: %s", self.name, error)
+
+    def _add_time(self) -> None:
+        now = time.monotonic()
+        self.segments[-1].seconds += now - self._segment_began
+        self._segment_began = now
+
+
+def _taken(items: Iterator[Item], number: int) -> list[Item]:
+    taken = []
+    for item in items:
+        taken.append(item)
+        if len(taken) == number:
+            break
+    return taken
+
+
+async def _first_error(workers: list[asyncio.Task[None]], guards: list[asyncio.Task[None]]) -> None:
+    """Wait until all workers have ended. Raises the first exception of any."""
+    running = {*workers, *guards}
+    while any(not worker.done() for worker in workers):
+        ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for each in ended:
+            each.result()
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel what still runs, and wait a moment for calls to cancel themselves in the app."""
+    for each in tasks:
+        each.cancel()
+    await asyncio.wait(tasks, timeout=_CLEANUP_SECONDS)
+    for each in tasks:
+        if each.done() and not each.cancelled():
+            each.exception()

@@ -1,0 +1,162 @@
+"""The output folder of a batch, on a disk or in any object storage.
+
+Object storages have neither an append nor a rename, and some storages show a file before it is complete. So
+the journal consists of files that are written once, under names that no other writer uses, and a reader
+ignores a last line that is not complete. Only what is written last, the results, has a fixed name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_hfspaces.space_app.batch.errors import InvalidOutput
+
+__all__ = ["BatchFolder"]
+
+JOURNAL = "_journal"
+RESULTS = "results.jsonl"
+MANIFEST = "manifest.json"
+FILES = "files"
+
+_READERS = 8
+"""Files of the journal that are read at the same time."""
+
+
+class BatchFolder:
+    """The output folder of a batch.
+
+    :param folder: a path-like object, such as ``pathlib.Path`` or an fsspec path: ``/``, ``open``,
+        ``iterdir``, ``unlink``.
+    :raises InvalidOutput: if it is not a path-like object.
+    """
+
+    def __init__(self, folder: Any) -> None:
+        if not callable(getattr(folder, "open", None)) or not hasattr(folder, "__truediv__"):
+            raise InvalidOutput(f"output must be the path of a folder; got {folder!r:.200}.")
+        self._folder = folder
+
+    def __str__(self) -> str:
+        return str(self._folder)
+
+    @property
+    def results(self) -> str:
+        """The path of the results."""
+        return str(self._folder / RESULTS)
+
+    def check(self) -> None:
+        """Write a small file and delete it again.
+
+        :raises InvalidOutput: if the folder cannot be written, or is a file.
+        """
+        probe = f"{JOURNAL}/probe-{uuid.uuid4().hex}"
+        try:
+            self.write(probe, [b"{}\n"])
+            self.delete(probe)
+        except Exception as error:  # each storage raises errors of its own
+            raise InvalidOutput(
+                f"output {str(self)!r} cannot be written: {type(error).__name__}: {error}. Set output to a "
+                f"folder that the worker may write to."
+            ) from error
+
+    def write(self, name: str, content: Iterable[bytes]) -> int:
+        """Write a file in the folder, and return its size in bytes.
+
+        On a local disk, readers see the complete file or none.
+
+        :param name: path of the file, relative to the folder.
+        """
+        target = self._at(name)
+        if isinstance(target, Path):
+            return _write_local(target, content)
+        size, chunks = 0, iter(content)
+        with self._created(target) as file:
+            for chunk in chunks:
+                size += len(chunk)
+                file.write(chunk)
+        return size
+
+    def read(self, name: str) -> bytes | None:
+        """Returns the content of a file; ``None`` if it does not exist."""
+        try:
+            with self._at(name).open("rb") as file:
+                content: bytes = file.read()
+        except FileNotFoundError:
+            return None
+        return content
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it exists."""
+        with contextlib.suppress(FileNotFoundError):
+            self._at(name).unlink()
+
+    def at(self, name: str) -> Any:
+        """Returns the path-like object of a file in the folder, after creating its parents on a disk."""
+        target = self._at(name)
+        if isinstance(target, Path):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def parts(self) -> list[str]:
+        """Returns the names of the files of the journal, in the order in which they were written."""
+        folder = self._folder / JOURNAL
+        _forget_listing(folder)
+        try:
+            names = [entry.name for entry in folder.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(f"{JOURNAL}/{name}" for name in names if name.startswith("part-"))
+
+    def read_parts(self) -> Iterator[tuple[str, bytes]]:
+        """Yields the name and the content of each file of the journal, in order."""
+        names = self.parts()
+        with ThreadPoolExecutor(_READERS) as pool:
+            for start in range(0, len(names), 4 * _READERS):
+                some = names[start : start + 4 * _READERS]
+                for name, content in zip(some, pool.map(self.read, some), strict=True):
+                    if content is not None:
+                        yield name, content
+
+    def _at(self, name: str) -> Any:
+        target = self._folder
+        for step in name.split("/"):
+            target = target / step
+        return target
+
+    @contextlib.contextmanager
+    def _created(self, target: Any) -> Iterator[Any]:
+        try:
+            file = target.open("wb")
+        except FileNotFoundError:
+            # Storages with real folders, such as SFTP, want the folder first; S3 would create a bucket.
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file = target.open("wb")
+        with file:
+            yield file
+
+
+def _write_local(target: Path, content: Iterable[bytes]) -> int:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    size = 0
+    try:
+        with open(draft, "xb") as file:
+            for chunk in content:
+                size += len(chunk)
+                file.write(chunk)
+        os.replace(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return size
+
+
+def _forget_listing(folder: Any) -> None:
+    """Forget a list of files that the storage's client has cached."""
+    storage = getattr(folder, "fs", None)
+    if storage is not None:
+        storage.invalidate_cache()

@@ -1,0 +1,126 @@
+"""The report of a batch: what was done, in which time, and at what price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_hfspaces.hub.cost.prices import PriceList, cost_of
+from airflow_provider_hfspaces.space_app.batch.journal import Segment
+from airflow_provider_hfspaces.space_app.batch.progress import duration
+
+__all__ = ["BatchReport"]
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What a batch did, over all runs that have worked on its output folder.
+
+    :ivar repo_id: the Space.
+    :ivar output: the output folder.
+    :ivar results: path of the results.
+    :ivar items: number of items.
+    :ivar done: items with a result.
+    :ivar failed: items that the app answered with an error.
+    :ivar called: calls of this run, repeated ones included.
+    :ivar repeated: calls that were sent again because their answer was lost.
+    :ivar segments: the times in which the batch worked, by machine.
+    :ivar failures: the first ten failed items of this run: index, place, type and message.
+    :ivar cost_usd: USD of the Space's hardware for that time, by the begun minute and for all replicas, as an
+        estimate from list prices; ``None`` if a price is unknown.
+    """
+
+    repo_id: str
+    output: str
+    results: str
+    items: int
+    done: int
+    failed: int
+    called: int
+    repeated: int
+    segments: tuple[Segment, ...] = ()
+    failures: tuple[Mapping[str, Any], ...] = ()
+    cost_usd: float | None = field(default=None)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds in which the batch worked, in all runs together."""
+        return sum(each.seconds for each in self.segments)
+
+    @property
+    def items_per_second(self) -> float | None:
+        """Items per second of working time; ``None`` without any."""
+        return (self.done + self.failed) / self.seconds if self.seconds else None
+
+    @property
+    def cost_per_thousand_items(self) -> float | None:
+        """USD for a thousand results; ``None`` if the cost is unknown or there is no result."""
+        return None if self.cost_usd is None or not self.done else self.cost_usd / self.done * 1000
+
+    @property
+    def hardware(self) -> str | None:
+        """The hardware on which the batch worked last."""
+        return self.segments[-1].machine.get("hardware") if self.segments else None
+
+    def cost_from(self, prices: PriceList) -> float | None:
+        """Returns the estimated cost in USD; ``None`` if the Hub lists no price for some hardware.
+
+        :param prices: the Hub's price list.
+        """
+        total = 0.0
+        for (hardware, replicas), seconds in self._seconds_by_machine().items():
+            hourly = None if hardware is None else prices.hourly(hardware, replicas)
+            if hourly is None:
+                return None
+            total += cost_of(hourly, seconds)
+        return round(total, 6)
+
+    def _seconds_by_machine(self) -> dict[tuple[str | None, int], float]:
+        sums: dict[tuple[str | None, int], float] = {}
+        for each in self.segments:
+            machine = (each.machine.get("hardware"), each.machine.get("replicas") or 1)
+            sums[machine] = sums.get(machine, 0.0) + each.seconds
+        return sums
+
+    def in_words(self) -> str:
+        """The report as one sentence."""
+        text = f"Space {self.repo_id}: {self.done:,} of {self.items:,} items done"
+        if self.failed:
+            text += f", {self.failed:,} failed"
+        if self.repeated:
+            text += f", {self.repeated:,} calls repeated"
+        text += f", in {duration(self.seconds)}"
+        if self.items_per_second is not None:
+            text += f" ({self.items_per_second:,.1f} items/s)"
+        if self.hardware:
+            text += f" on {self.hardware}"
+        if self.cost_usd is not None:
+            text += f"; estimated cost ${self.cost_usd:,.4f}"
+        if self.cost_per_thousand_items is not None:
+            text += f", ${self.cost_per_thousand_items:,.4f} per thousand items"
+        return f"{text}. Results: {self.results}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "repo_id": self.repo_id,
+            "output": self.output,
+            "results": self.results,
+            "items": self.items,
+            "done": self.done,
+            "failed": self.failed,
+            "called": self.called,
+            "repeated": self.repeated,
+            "seconds": round(self.seconds, 3),
+            "items_per_second": _rounded(self.items_per_second, 3),
+            "hardware": self.hardware,
+            "machines": [each.to_dict() for each in self.segments],
+            "cost_usd": self.cost_usd,
+            "cost_per_thousand_items": _rounded(self.cost_per_thousand_items, 6),
+            "failures": [dict(each) for each in self.failures],
+        }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

@@ -1,0 +1,62 @@
+"""Write the results of a batch from its journal: one line for each item, in the order of the items."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from array import array
+from collections.abc import Iterator
+from typing import IO, Any
+
+from airflow_provider_hfspaces.space_app.batch.folder import MANIFEST, RESULTS, BatchFolder
+from airflow_provider_hfspaces.space_app.batch.journal import Journal
+
+__all__ = ["read_manifest", "write_results"]
+
+
+def write_results(folder: BatchFolder, journal: Journal, items: int, manifest: dict[str, Any]) -> None:
+    """Write ``results.jsonl``, and after it ``manifest.json``.
+
+    The records pass through a temporary file on the local disk, so that the memory needed does not grow with
+    their size. Of several records of an item, the latest result counts, or the latest error if there is no
+    result.
+
+    :param items: number of items; each must have a record.
+    :param manifest: the content of ``manifest.json``. Once that file exists, the results are complete.
+    """
+    with tempfile.TemporaryFile() as spool:
+        offsets, lengths = _spooled(journal, items, spool)
+        size = folder.write(RESULTS, _in_order(spool, offsets, lengths))
+    content = {**manifest, "results": RESULTS, "results_bytes": size}
+    folder.write(MANIFEST, [json.dumps(content, indent=2).encode() + b"\n"])
+
+
+def read_manifest(folder: BatchFolder) -> dict[str, Any] | None:
+    """Returns the manifest; ``None`` if it is missing or not complete."""
+    try:
+        content = json.loads(folder.read(MANIFEST) or b"null")
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _spooled(journal: Journal, items: int, spool: IO[bytes]) -> tuple[array[int], array[int]]:
+    offsets, lengths = array("q", [-1]) * items, array("q", [0]) * items
+    results = bytearray(items)
+    position = 0
+    for index, is_result, line in journal.lines():
+        if results[index] and not is_result:
+            continue
+        results[index] = is_result
+        offsets[index], lengths[index] = position, len(line)
+        position += spool.write(line)
+    missing = offsets.count(-1)
+    if missing:
+        raise RuntimeError(f"The journal lacks {missing} of {items} items.")
+    return offsets, lengths
+
+
+def _in_order(spool: IO[bytes], offsets: array[int], lengths: array[int]) -> Iterator[bytes]:
+    for offset, length in zip(offsets, lengths, strict=True):
+        spool.seek(offset)
+        yield spool.read(length) + b"\n"
