@@ -32,7 +32,7 @@ from airflow_provider_hfspaces.space_app.batch.progress import Progress
 __all__ = ["BatchLimits", "Engine"]
 
 _ITEMS_PER_READ = 256
-_LONGEST_BACKOFF_SECONDS = 30.0
+LONGEST_BACKOFF_SECONDS = 30.0
 _CLEANUP_SECONDS = 3.0
 """Time that calls have to cancel themselves in the app when the batch ends early."""
 
@@ -68,10 +68,6 @@ class BatchLimits:
     write_delays: tuple[float, ...] = (1.0, 2.0, 4.0)
 
 
-async def _nothing(error: Exception) -> None:
-    """Stands for a recovery that only waits."""
-
-
 @dataclass
 class Engine:
     """Sends items, and journals the answers.
@@ -79,11 +75,12 @@ class Engine:
     :param name: what the messages begin with: ``Space acme/caption``.
     :param send: sends one item and returns the answer as JSON.
     :param remaining: the items to send, in order.
-    :param segments: the times of this run; the last one grows.
+    :param machine: what the app runs on.
     :param key_of: what identifies an item for the user.
-    :param recover: waits until the app answers again, after this error. Raises an exception if that will
-        not happen.
-    :param visit: sends the app a request that does nothing.
+    :param recover: waits until the Space runs again, after this error, and returns what it runs on. Raises an
+        exception if that will not happen.
+    :param visit: sends the app a request that runs nothing.
+    :ivar segments: the times of this run, by machine; the last one grows.
     """
 
     name: str
@@ -93,13 +90,14 @@ class Engine:
     claim: Claim
     limits: BatchLimits
     progress: Progress
-    segments: list[Segment]
-    key_of: Callable[[Item], Any] = lambda item: None
-    recover: Callable[[Exception], Awaitable[None]] = _nothing
-    visit: Callable[[], Awaitable[None]] | None = None
+    machine: dict[str, Any]
+    key_of: Callable[[Item], Any]
+    recover: Callable[[Exception], Awaitable[dict[str, Any]]]
+    visit: Callable[[], Awaitable[None]]
     log: logging.Logger = field(default_factory=lambda: logging.getLogger(__name__))
 
     def __post_init__(self) -> None:
+        self.segments = [Segment(self.machine)]
         self.called = 0
         self.repeated = 0
         self.failures: list[dict[str, Any]] = []
@@ -121,8 +119,8 @@ class Engine:
         self._began = self._last_answer = self._last_sent = self._segment_began = time.monotonic()
         workers = [asyncio.create_task(self._work()) for _ in range(self.limits.max_in_flight)]
         guards = [asyncio.create_task(each) for each in (self._flush_regularly(), self._beat(), self._end())]
-        if self.visit is not None and self.limits.keep_awake:
-            guards.append(asyncio.create_task(self._keep_awake(self.visit, self.limits.keep_awake)))
+        if self.limits.keep_awake:
+            guards.append(asyncio.create_task(self._keep_awake(self.limits.keep_awake)))
         try:
             await _first_error(workers, guards)
         finally:
@@ -133,12 +131,6 @@ class Engine:
         """End the batch. Call it from the event loop."""
         self._stop = error or BatchStopped(f"{self.name}: the batch was stopped.")
         self._stopping.set()
-
-    def use_machine(self, machine: dict[str, Any]) -> None:
-        """Note that the app runs on another machine from now on, for the time and the cost."""
-        self._add_time()
-        if machine != self.segments[-1].machine:
-            self.segments.append(Segment(machine))
 
     async def _work(self) -> None:
         while (item := await self._next()) is not None:
@@ -180,7 +172,7 @@ class Engine:
                 if outcome is Outcome.UNAVAILABLE:
                     await self._recover(error, recoveries)
                 await self._pause(error, backoff)
-                backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
+                backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
             else:
                 self._last_answer = time.monotonic()
                 await self._note(item, tries, began, output=output)
@@ -221,7 +213,7 @@ class Engine:
         """Have the first of several failed calls wait until the app answers again."""
         async with self._recovering:
             if self._recoveries == recoveries:
-                await self.recover(error)
+                self._use_machine(await self.recover(error))
                 self._recoveries += 1
             silent = time.monotonic() - self._last_answer
             if silent > self.limits.stalled:
@@ -284,7 +276,7 @@ class Engine:
         assert self._stop is not None
         raise self._stop
 
-    async def _keep_awake(self, visit: Callable[[], Awaitable[None]], interval: float) -> None:
+    async def _keep_awake(self, interval: float) -> None:
         while True:
             quiet = time.monotonic() - self._last_sent
             if quiet < interval:
@@ -292,9 +284,18 @@ class Engine:
                 continue
             self._last_sent = time.monotonic()
             try:
-                await visit()
+                await self.visit()
             except Exception as error:  # the calls themselves notice an app that is gone
                 self.log.debug("%s: a visit to keep the app awake failed: %s", self.name, error)
+
+    def _use_machine(self, machine: dict[str, Any]) -> None:
+        """Note that the app runs on this machine from now on, for the time and the cost."""
+        self._add_time()
+        if machine != self.segments[-1].machine:
+            before = ", ".join(f"{name} {value}" for name, value in self.segments[-1].machine.items())
+            now = ", ".join(f"{name} {value}" for name, value in machine.items())
+            self.log.warning("%s: the machine has changed, from %s to %s.", self.name, before, now)
+            self.segments.append(Segment(machine))
 
     def _add_time(self) -> None:
         now = time.monotonic()

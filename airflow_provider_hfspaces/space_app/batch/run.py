@@ -9,41 +9,26 @@ import socket
 import time
 from array import array
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_hfspaces.space_app.batch.claim import Claim
-from airflow_provider_hfspaces.space_app.batch.engine import BatchLimits, Engine
-from airflow_provider_hfspaces.space_app.batch.errors import BatchError, BatchStopped, InvalidItems
+from airflow_provider_hfspaces.space_app.batch.engine import LONGEST_BACKOFF_SECONDS, BatchLimits, Engine
+from airflow_provider_hfspaces.space_app.batch.errors import (
+    BatchError,
+    BatchStalled,
+    BatchStopped,
+    InvalidItems,
+)
 from airflow_provider_hfspaces.space_app.batch.folder import BatchFolder
 from airflow_provider_hfspaces.space_app.batch.items import Item, ItemSource, digests_of, items_from
-from airflow_provider_hfspaces.space_app.batch.journal import Journal, JournalState, Segment, fingerprint_of
+from airflow_provider_hfspaces.space_app.batch.journal import Journal, JournalState, fingerprint_of
+from airflow_provider_hfspaces.space_app.batch.outcomes import Outcome, outcome_of
 from airflow_provider_hfspaces.space_app.batch.progress import Progress
 from airflow_provider_hfspaces.space_app.batch.report import BatchReport
 from airflow_provider_hfspaces.space_app.batch.results import read_manifest, write_results
+from airflow_provider_hfspaces.space_app.batch.senders import Sender
 
-__all__ = ["Sender", "SpaceBatch"]
-
-
-class Sender(Protocol):
-    """Sends the items of a batch to one endpoint of an app."""
-
-    repo_id: str
-
-    @property
-    def request(self) -> Mapping[str, Any]:
-        """The endpoint and the inputs that all items share, as plain JSON."""
-
-    async def prepare(self) -> None:
-        """Read what the app says of itself. Nothing runs in the app."""
-
-    def check(self, item: Item) -> None:
-        """Raise ``InvalidItems`` if the item does not fit the endpoint."""
-
-    async def send(self, item: Item) -> Any:
-        """Send one item, and return the answer as JSON."""
-
-    async def visit(self) -> None:
-        """Send a request that runs nothing, which keeps the Space awake."""
+__all__ = ["SpaceBatch"]
 
 
 class SpaceBatch:
@@ -51,8 +36,8 @@ class SpaceBatch:
 
     ::
 
-        batch = SpaceBatch(sender, items=Path("items.jsonl"), output=Path("captions"))
-        report = asyncio.run(batch.run())
+        batch = SpaceBatch("acme/caption", items=Path("items.jsonl"), output=Path("captions"))
+        report = asyncio.run(batch.run(GradioSender(app, "/predict", batch.folder)))
         print(report.in_words())
 
     The output folder holds ``results.jsonl`` with one line for each item, in the order of the items, and
@@ -60,42 +45,45 @@ class SpaceBatch:
     a crash or an error. A call may run more than once in the app: if its answer is lost, or if the process
     dies before the answer is in the journal.
 
-    :param sender: where the items go.
+    :param repo_id: the Space, as ``owner/name``.
     :param items: a list of JSON values, or a path-like object of a JSON Lines file.
     :param output: a path-like object of a folder, on a disk or in an object storage.
     :param holder: who runs the batch. A later batch of the same holder takes the folder over at once; by
         default it is this process.
     :param limits: how many calls are open at a time, and when the batch ends early.
     :param key: the field of the items that identifies each of them in the results.
-    :param recover: waits until the app answers again, after this error.
-    :param machine: returns what the app runs on, such as ``{"hardware": "t4-small", "replicas": 1}``.
+    :param recover: waits until the Space runs, and returns what it runs on, such as
+        ``{"hardware": "t4-small", "replicas": 1}``. Called with ``None`` before anything is sent, and with
+        the error after each interruption. Raises an exception if the Space will not run.
     :param log: where progress goes.
+    :param sleep: waits for some seconds, while the claim of another worker is watched.
+    :ivar folder: the output folder.
+    :ivar limits: the argument; may be changed until :meth:`run`.
     """
 
     def __init__(
         self,
-        sender: Sender,
+        repo_id: str,
         items: Any,
         output: Any,
         *,
         holder: str | None = None,
         limits: BatchLimits | None = None,
         key: str | None = None,
-        recover: Callable[[Exception], Awaitable[None]] | None = None,
-        machine: Callable[[], dict[str, Any]] = dict,
+        recover: Callable[[Exception | None], Awaitable[dict[str, Any]]] | None = None,
         log: logging.Logger | None = None,
         sleep: Callable[[float], Any] = time.sleep,
     ) -> None:
-        self._sender = sender
+        self.folder = BatchFolder(output)
+        self._repo_id = repo_id
         self._source: ItemSource = items_from(items)
-        self._folder = BatchFolder(output)
         self._holder = holder or f"process {os.getpid()} on {socket.gethostname()}"
-        self._limits = limits or BatchLimits()
+        self.limits = limits or BatchLimits()
         self._key = key
-        self._recover, self._machine = recover, machine
+        self._recover = recover or _nothing
         self._log = log or logging.getLogger(__name__)
         self._sleep = sleep
-        self._name = f"Space {sender.repo_id}"
+        self._name = f"Space {repo_id}"
         self._digests: array[int] | None = None
         self._engine: Engine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -110,13 +98,14 @@ class SpaceBatch:
         """
         if self._digests is None:
             digests = digests_of(self._checked_items())
-            self._folder.check()
+            self.folder.check()
             self._digests = digests
         return len(self._digests)
 
-    async def run(self) -> BatchReport:
+    async def run(self, sender: Sender) -> BatchReport:
         """Run the batch, or continue it.
 
+        :param sender: where the items go.
         :raises InvalidInput: if the items, the output folder or the endpoint are not valid. Nothing was sent.
         :raises BatchError: if the batch ended before all items were done. The next run continues.
         """
@@ -124,10 +113,10 @@ class SpaceBatch:
         try:
             await asyncio.to_thread(self.check)
             claim = await asyncio.to_thread(
-                Claim.take, self._folder, self._holder, sleep=self._sleep_unless_stopped
+                Claim.take, self.folder, self._holder, sleep=self._sleep_unless_stopped
             )
             try:
-                return await self._run(claim)
+                return await self._run(sender, claim)
             finally:
                 await asyncio.to_thread(self._release, claim)
         except asyncio.CancelledError:
@@ -150,16 +139,15 @@ class SpaceBatch:
         elif self._running is not None:
             self._running.cancel()
 
-    async def _run(self, claim: Claim) -> BatchReport:
+    async def _run(self, sender: Sender, claim: Claim) -> BatchReport:
         assert self._digests is not None
         items = len(self._digests)
-        journal = Journal(self._folder, fingerprint_of(self._sender.request), self._digests)
+        journal = Journal(self.folder, fingerprint_of(sender.request), self._digests)
         state = await asyncio.to_thread(journal.read)
-        segments = [Segment(self._machine())]
         engine = None
         if state.done < items:
-            await self._prepare(state)
-            engine = self._make_engine(claim, journal, state, segments)
+            engine = await self._prepared(sender, claim, journal, state)
+            self._engine = engine
             try:
                 await engine.run()
             finally:
@@ -168,49 +156,65 @@ class SpaceBatch:
         else:
             self._log.info("%s: all %s items are already done.", self._name, f"{items:,}")
         report = self._report(items, state, engine)
-        if engine is not None or await asyncio.to_thread(read_manifest, self._folder) is None:
-            manifest = {"items": items, "done": report.done, "failed": report.failed, **self._sender.request}
-            await asyncio.to_thread(write_results, self._folder, journal, items, manifest)
+        if engine is not None or await asyncio.to_thread(read_manifest, self.folder) is None:
+            manifest = {"items": items, "done": report.done, "failed": report.failed, **sender.request}
+            await asyncio.to_thread(write_results, self.folder, journal, items, manifest)
         return report
 
-    async def _prepare(self, state: JournalState) -> None:
-        """Check the items that are to be sent against what the app says of itself."""
+    async def _prepared(self, sender: Sender, claim: Claim, journal: Journal, state: JournalState) -> Engine:
+        """Wait for the app, and check the items that are to be sent against what it declares."""
         if self._stopped is not None:
             raise self._stopped
-        await self._sender.prepare()
-        await asyncio.to_thread(self._check_inputs, state)
+        machine = await self._app_ready(sender)
+        await asyncio.to_thread(self._check_inputs, sender, state)
         items = len(state.states)
         self._log.info(
             "%s: %s items, %s of them already done; at most %d calls at a time.",
             self._name,
             f"{items:,}",
             f"{state.done:,}",
-            self._limits.max_in_flight,
+            self.limits.max_in_flight,
         )
-
-    def _check_inputs(self, state: JournalState) -> None:
-        for item in self._remaining(state):
-            self._sender.check(item)
-
-    def _make_engine(
-        self, claim: Claim, journal: Journal, state: JournalState, segments: list[Segment]
-    ) -> Engine:
-        options: dict[str, Any] = {} if self._recover is None else {"recover": self._recover}
-        self._engine = engine = Engine(
+        return Engine(
             name=self._name,
-            send=self._sender.send,
+            send=sender.send,
             remaining=self._remaining(state),
             journal=journal,
             claim=claim,
-            limits=self._limits,
-            progress=Progress(self._name, len(state.states), state.done, log=self._log),
-            segments=segments,
+            limits=self.limits,
+            progress=Progress(self._name, items, state.done, log=self._log),
+            machine=machine,
             key_of=self._key_of,
-            visit=self._sender.visit,
+            recover=self._recover,
+            visit=sender.visit,
             log=self._log,
-            **options,
         )
-        return engine
+
+    async def _app_ready(self, sender: Sender) -> dict[str, Any]:
+        """Wait until the app says what it declares, and return what it runs on."""
+        began, backoff = time.monotonic(), self.limits.backoff
+        error: Exception | None = None
+        while True:
+            machine = await self._recover(error)
+            try:
+                await sender.prepare()
+            except Exception as problem:
+                if outcome_of(problem) not in (Outcome.UNAVAILABLE, Outcome.BUSY):
+                    raise
+                waited = time.monotonic() - began
+                if waited > self.limits.stalled:
+                    raise BatchStalled(
+                        f"{self._name}: the app has not answered for {waited:.0f} seconds: {problem}"
+                    ) from problem
+                error = problem
+            else:
+                return machine
+            await asyncio.sleep(backoff)
+            backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
+
+    def _check_inputs(self, sender: Sender, state: JournalState) -> None:
+        for item in self._remaining(state):
+            sender.check(item)
 
     def _remaining(self, state: JournalState) -> Iterator[Item]:
         """The items without a result. Items that failed in an earlier run are sent again."""
@@ -242,9 +246,9 @@ class SpaceBatch:
 
     def _report(self, items: int, state: JournalState, engine: Engine | None) -> BatchReport:
         return BatchReport(
-            repo_id=self._sender.repo_id,
-            output=str(self._folder),
-            results=self._folder.results,
+            repo_id=self._repo_id,
+            output=str(self.folder),
+            results=self.folder.results,
             items=items,
             done=state.done,
             failed=state.failed,
@@ -265,4 +269,9 @@ class SpaceBatch:
         except (
             Exception
         ) as error:  # the batch's own error counts, and a claim that stays is only watched longer
-            self._log.warning("%s: the claim on %s stays: %s", self._name, self._folder, error)
+            self._log.warning("%s: the claim on %s stays: %s", self._name, self.folder, error)
+
+
+async def _nothing(error: Exception | None) -> dict[str, Any]:
+    """Stands for a recovery that only waits."""
+    return {}

@@ -7,11 +7,14 @@ import json
 import shutil
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_hfspaces.hub.cost.prices import PriceList
+from airflow_provider_hfspaces.hub.hardware import HardwareFlavor
 from airflow_provider_hfspaces.space_app.batch.engine import BatchLimits
 from airflow_provider_hfspaces.space_app.batch.errors import (
     BatchStalled,
@@ -24,6 +27,8 @@ from airflow_provider_hfspaces.space_app.batch.errors import (
     TooManyFailures,
 )
 from airflow_provider_hfspaces.space_app.batch.items import Item
+from airflow_provider_hfspaces.space_app.batch.journal import Segment
+from airflow_provider_hfspaces.space_app.batch.report import BatchReport
 from airflow_provider_hfspaces.space_app.batch.run import SpaceBatch
 from airflow_provider_hfspaces.space_app.errors import (
     AppCallLost,
@@ -51,7 +56,6 @@ async def upper(item: Item) -> Any:
 class Upper:
     """Sends items to a function in this process."""
 
-    repo_id = SPACE
     request = {"api": "/upper", "inputs": {}}
 
     def __init__(self, answer: Answer = upper) -> None:
@@ -82,9 +86,20 @@ def error(kind: type[SpaceAppError], message: str = "no") -> SpaceAppError:
     return kind(message, repo_id=SPACE)
 
 
-def batch(sender: Upper, items: Any, output: Path, **options: Any) -> SpaceBatch:
-    limits = BatchLimits(**{**QUICK, **options.pop("limits", {})})
-    return SpaceBatch(sender, items, output, holder="test", limits=limits, **options)
+class Batch(SpaceBatch):
+    """A batch with its sender."""
+
+    def __init__(self, sender: Upper, items: Any, output: Path, **options: Any) -> None:
+        limits = BatchLimits(**{**QUICK, **options.pop("limits", {})})
+        super().__init__(SPACE, items, output, holder="test", limits=limits, **options)
+        self._sender = sender
+
+    async def finish(self) -> BatchReport:
+        return await self.run(self._sender)
+
+
+def run(sender: Upper, items: Any, output: Path, **options: Any) -> BatchReport:
+    return asyncio.run(Batch(sender, items, output, **options).finish())
 
 
 def results(output: Path) -> list[dict[str, Any]]:
@@ -105,7 +120,7 @@ def test_each_item_is_in_the_results_in_the_order_of_the_items(tmp_path: Path) -
             await asyncio.sleep(0)
         return await upper(item)
 
-    report = asyncio.run(batch(Upper(in_any_order), texts(50), tmp_path).run())
+    report = run(Upper(in_any_order), texts(50), tmp_path)
     assert outputs(tmp_path) == expected(50)
     assert (report.items, report.done, report.failed, report.called) == (50, 50, 0, 50)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
@@ -124,50 +139,50 @@ def test_as_many_calls_are_open_as_allowed_and_no_more(tmp_path: Path) -> None:
         open_calls -= 1
         return await upper(item)
 
-    asyncio.run(batch(Upper(counted), texts(40), tmp_path, limits={"max_in_flight": 7}).run())
+    run(Upper(counted), texts(40), tmp_path, limits={"max_in_flight": 7})
     assert most == 7
 
 
 def test_a_finished_batch_sends_nothing_again(tmp_path: Path, task_log: TaskLog) -> None:
-    asyncio.run(batch(Upper(), texts(5), tmp_path).run())
+    run(Upper(), texts(5), tmp_path)
     again = Upper()
-    report = asyncio.run(batch(again, texts(5), tmp_path).run())
+    report = run(again, texts(5), tmp_path)
     assert again.sent == []
     assert (report.done, report.called) == (5, 0)
     assert "all 5 items are already done" in task_log.text
 
 
 def test_new_items_at_the_end_are_sent_alone(tmp_path: Path) -> None:
-    asyncio.run(batch(Upper(), texts(5), tmp_path).run())
+    run(Upper(), texts(5), tmp_path)
     more = Upper()
-    asyncio.run(batch(more, texts(8), tmp_path).run())
+    run(more, texts(8), tmp_path)
     assert sorted(more.sent) == [5, 6, 7]
     assert outputs(tmp_path) == expected(8)
 
 
 def test_no_items_give_empty_results(tmp_path: Path) -> None:
-    report = asyncio.run(batch(Upper(), [], tmp_path).run())
+    report = run(Upper(), [], tmp_path)
     assert results(tmp_path) == []
     assert (report.items, report.items_per_second, report.cost_per_thousand_items) == (0, None, None)
 
 
 def test_the_key_of_an_item_is_in_its_result(tmp_path: Path) -> None:
     items = [{"text": "a", "id": "first"}, {"text": "b", "id": 2}]
-    asyncio.run(batch(Upper(), items, tmp_path, key="id").run())
+    run(Upper(), items, tmp_path, key="id")
     assert [line["key"] for line in results(tmp_path)] == ["first", 2]
 
 
 def test_an_item_without_the_key_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     sender = Upper()
     with pytest.raises(InvalidItems, match=r"^items\[1\] has no field 'id', which key names"):
-        asyncio.run(batch(sender, [{"text": "a", "id": 1}, {"text": "b"}], tmp_path, key="id").run())
+        run(sender, [{"text": "a", "id": 1}, {"text": "b"}], tmp_path, key="id")
     assert sender.sent == []
 
 
 def test_an_item_that_does_not_fit_the_endpoint_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     sender = Upper()
     with pytest.raises(InvalidItems, match=r"^items\[3\]: text must be text"):
-        asyncio.run(batch(sender, [*texts(3), {"text": 4}], tmp_path).run())
+        run(sender, [*texts(3), {"text": 4}], tmp_path)
     assert sender.sent == []
 
 
@@ -182,7 +197,7 @@ def test_a_file_that_changes_while_the_batch_runs_ends_it(tmp_path: Path) -> Non
         return await upper(item)
 
     with pytest.raises(InvalidItems, match=r"^items changed while the batch ran, at items\.jsonl, line 600"):
-        asyncio.run(batch(Upper(rewriting), path, tmp_path / "out").run())
+        run(Upper(rewriting), path, tmp_path / "out")
 
 
 # Errors of the app
@@ -197,7 +212,7 @@ def test_a_lost_call_is_sent_again(tmp_path: Path) -> None:
             raise error(AppCallLost)
         return await upper(item)
 
-    report = asyncio.run(batch(Upper(losing), texts(10), tmp_path).run())
+    report = run(Upper(losing), texts(10), tmp_path)
     assert outputs(tmp_path) == expected(10)
     assert (report.repeated, report.called) == (2, 12)
     assert [line["tries"] for line in results(tmp_path)][3] == 2
@@ -210,7 +225,7 @@ def test_an_item_that_is_lost_each_time_fails(tmp_path: Path) -> None:
         return await upper(item)
 
     sender = Upper(crashing)
-    report = asyncio.run(batch(sender, texts(3), tmp_path, limits={"max_tries": 4}).run())
+    report = run(sender, texts(3), tmp_path, limits={"max_tries": 4})
     assert sender.sent.count(1) == 4
     assert (report.done, report.failed) == (2, 1)
     assert results(tmp_path)[1]["error"] == {"type": "AppCallLost", "message": "the app died"}
@@ -225,7 +240,7 @@ def test_a_full_queue_is_no_try_of_the_item(tmp_path: Path) -> None:
             raise error(AppQueueFull)
         return await upper(item)
 
-    report = asyncio.run(batch(Upper(busy), texts(4), tmp_path, limits={"max_tries": 1}).run())
+    report = run(Upper(busy), texts(4), tmp_path, limits={"max_tries": 1})
     assert outputs(tmp_path) == expected(4)
     assert (report.repeated, report.called) == (0, 4)
 
@@ -239,12 +254,14 @@ def test_an_app_that_is_gone_is_awaited_once_for_all_calls(tmp_path: Path) -> No
             raise error(AppUnavailable, "503")
         return await upper(item)
 
-    async def recover(reason: Exception) -> None:
+    async def recover(reason: Exception | None) -> dict[str, Any]:
         await asyncio.sleep(0)
-        awaited.append(str(reason))
+        if reason is not None:
+            awaited.append(str(reason))
+        return {}
 
     sender = Upper(unavailable)
-    asyncio.run(batch(sender, texts(10), tmp_path, recover=recover).run())
+    run(sender, texts(10), tmp_path, recover=recover)
     assert outputs(tmp_path) == expected(10)
     assert awaited == ["503"]
 
@@ -255,13 +272,15 @@ def test_a_space_that_does_not_come_back_ends_the_batch(tmp_path: Path) -> None:
             raise error(AppUnavailable)
         return await upper(item)
 
-    async def paused(reason: Exception) -> None:
-        raise RuntimeError("Space acme/upper is PAUSED. Restart it.")
+    async def paused(reason: Exception | None) -> dict[str, Any]:
+        if reason is not None:
+            raise RuntimeError("Space acme/upper is PAUSED. Restart it.")
+        return {}
 
     with pytest.raises(RuntimeError, match="is PAUSED"):
-        asyncio.run(batch(Upper(unavailable), texts(10), tmp_path, recover=paused).run())
+        run(Upper(unavailable), texts(10), tmp_path, recover=paused)
     rest = Upper()
-    asyncio.run(batch(rest, texts(10), tmp_path).run())
+    run(rest, texts(10), tmp_path)
     assert sorted(rest.sent) == [6, 7, 8, 9]
 
 
@@ -272,7 +291,7 @@ def test_an_app_that_answers_nothing_for_too_long_ends_the_batch(tmp_path: Path)
     with pytest.raises(
         BatchStalled, match=r"^Space acme/upper: the app has answered no item for 0 seconds: 502"
     ):
-        asyncio.run(batch(Upper(unavailable), texts(3), tmp_path, limits={"stalled": 0.0}).run())
+        run(Upper(unavailable), texts(3), tmp_path, limits={"stalled": 0.0})
 
 
 def test_an_error_that_concerns_every_item_ends_the_batch(tmp_path: Path) -> None:
@@ -280,7 +299,7 @@ def test_an_error_that_concerns_every_item_ends_the_batch(tmp_path: Path) -> Non
         raise error(AppLoginRequired, "log in first")
 
     with pytest.raises(AppLoginRequired, match="log in first"):
-        asyncio.run(batch(Upper(locked), texts(3), tmp_path).run())
+        run(Upper(locked), texts(3), tmp_path)
 
 
 async def odd_ones_fail(item: Item) -> Any:
@@ -290,7 +309,7 @@ async def odd_ones_fail(item: Item) -> Any:
 
 
 def test_errors_of_items_are_recorded(tmp_path: Path, task_log: TaskLog) -> None:
-    report = asyncio.run(batch(Upper(odd_ones_fail), texts(30), tmp_path).run())
+    report = run(Upper(odd_ones_fail), texts(30), tmp_path)
     assert [line["status"] for line in results(tmp_path)] == ["done", "failed"] * 15
     assert results(tmp_path)[1]["error"] == {"type": "AppFailed", "message": "cannot do 1"}
     assert (report.done, report.failed, len(report.failures)) == (15, 15, 10)
@@ -304,9 +323,9 @@ def test_errors_of_items_are_recorded(tmp_path: Path, task_log: TaskLog) -> None
 
 
 def test_failed_items_are_sent_again_by_the_next_run(tmp_path: Path) -> None:
-    asyncio.run(batch(Upper(odd_ones_fail), texts(6), tmp_path).run())
+    run(Upper(odd_ones_fail), texts(6), tmp_path)
     again = Upper()
-    report = asyncio.run(batch(again, texts(6), tmp_path).run())
+    report = run(again, texts(6), tmp_path)
     assert sorted(again.sent) == [1, 3, 5]
     assert outputs(tmp_path) == expected(6)
     assert (report.done, report.failed) == (6, 0)
@@ -315,16 +334,16 @@ def test_failed_items_are_sent_again_by_the_next_run(tmp_path: Path) -> None:
 def test_one_failed_item_ends_the_batch_if_that_is_wanted(tmp_path: Path) -> None:
     limits = {"stop_on_item_error": True, "max_in_flight": 1}
     with pytest.raises(ItemFailed, match=r"^Space acme/upper: item 1 \(items\[1\]\) failed: cannot do 1"):
-        asyncio.run(batch(Upper(odd_ones_fail), texts(6), tmp_path, limits=limits).run())
+        run(Upper(odd_ones_fail), texts(6), tmp_path, limits=limits)
     rest = Upper()
-    asyncio.run(batch(rest, texts(6), tmp_path).run())
+    run(rest, texts(6), tmp_path)
     assert sorted(rest.sent) == [1, 2, 3, 4, 5]
 
 
 def test_more_failed_items_than_allowed_end_the_batch(tmp_path: Path) -> None:
     sender = Upper(odd_ones_fail)
     with pytest.raises(TooManyFailures, match=r"3 items failed, and max_failures is 2.*cannot do 5"):
-        asyncio.run(batch(sender, texts(99), tmp_path, limits={"max_failures": 2, "max_in_flight": 1}).run())
+        run(sender, texts(99), tmp_path, limits={"max_failures": 2, "max_in_flight": 1})
     assert max(sender.sent) == 5
 
 
@@ -336,9 +355,9 @@ def test_a_batch_ends_at_its_timeout_and_the_next_one_continues(tmp_path: Path) 
         return await (asyncio.sleep(3600) if item.index >= 5 else upper(item))
 
     with pytest.raises(BatchTimeout, match=r"did not end within 0 seconds; .* items done"):
-        asyncio.run(batch(Upper(hanging), texts(9), tmp_path, limits={"timeout": 0.2}).run())
+        run(Upper(hanging), texts(9), tmp_path, limits={"timeout": 0.2})
     rest = Upper()
-    asyncio.run(batch(rest, texts(9), tmp_path).run())
+    run(rest, texts(9), tmp_path)
     assert sorted(rest.sent) == [5, 6, 7, 8]
 
 
@@ -356,7 +375,7 @@ def test_a_batch_that_is_stopped_cancels_its_calls_and_keeps_its_answers(tmp_pat
             cancelled.append(item.index)
             raise
 
-    stopped = batch(Upper(hanging), texts(9), tmp_path)
+    stopped = Batch(Upper(hanging), texts(9), tmp_path)
 
     def stop() -> None:
         stuck.wait(60)
@@ -367,20 +386,20 @@ def test_a_batch_that_is_stopped_cancels_its_calls_and_keeps_its_answers(tmp_pat
     with pytest.raises(
         BatchStopped, match=r"^Space acme/upper: the batch was stopped: the worker is shut down"
     ):
-        asyncio.run(stopped.run())
+        asyncio.run(stopped.finish())
     stopper.join()
     assert sorted(cancelled) == [5, 6, 7, 8]
     rest = Upper()
-    asyncio.run(batch(rest, texts(9), tmp_path).run())
+    run(rest, texts(9), tmp_path)
     assert sorted(rest.sent) == [5, 6, 7, 8]
 
 
 def test_a_batch_that_is_stopped_before_it_begins_sends_nothing(tmp_path: Path) -> None:
     sender = Upper()
-    stopped = batch(sender, texts(9), tmp_path)
+    stopped = Batch(sender, texts(9), tmp_path)
     stopped.stop("killed")
     with pytest.raises(BatchStopped):
-        asyncio.run(stopped.run())
+        asyncio.run(stopped.finish())
     assert sender.sent == []
 
 
@@ -395,14 +414,14 @@ def test_answers_that_cannot_be_written_end_the_batch(tmp_path: Path) -> None:
 
     sender = Upper(replacing_the_folder)
     with pytest.raises(OutputFailed, match=r"answers cannot be written to the output folder"):
-        asyncio.run(batch(sender, texts(9), output, limits={"flush_items": 2}).run())
+        run(sender, texts(9), output, limits={"flush_items": 2})
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     sender = Upper()
     with pytest.raises(InvalidOutput, match=r"^output .* cannot be written"):
-        asyncio.run(batch(sender, texts(9), tmp_path / "file").run())
+        run(sender, texts(9), tmp_path / "file")
     assert sender.sent == []
 
 
@@ -419,7 +438,7 @@ def test_the_app_is_visited_while_a_long_call_is_open(tmp_path: Path) -> None:
                 self.enough.set()
 
     sender = Visited()
-    asyncio.run(batch(sender, texts(1), tmp_path, limits={"keep_awake": 0.001}).run())
+    run(sender, texts(1), tmp_path, limits={"keep_awake": 0.001})
     assert outputs(tmp_path) == expected(1)
 
 
@@ -427,7 +446,7 @@ def test_the_app_is_visited_while_a_long_call_is_open(tmp_path: Path) -> None:
 
 
 def test_the_log_shows_each_tenth_of_the_items(tmp_path: Path, task_log: TaskLog) -> None:
-    asyncio.run(batch(Upper(), texts(100), tmp_path).run())
+    run(Upper(), texts(100), tmp_path)
     lines = [line for line in task_log.text.splitlines() if "items done (" in line]
     assert len(lines) == 10
     assert "Space acme/upper: 10 of 100 items done (10%), " in lines[0]
@@ -435,21 +454,54 @@ def test_the_log_shows_each_tenth_of_the_items(tmp_path: Path, task_log: TaskLog
     assert "100 of 100 items done (100%)" in lines[9]
 
 
-def test_the_report_covers_the_time_of_all_runs(tmp_path: Path) -> None:
+def test_the_report_covers_the_time_of_all_runs_by_machine(tmp_path: Path) -> None:
+    async def on_t4(reason: Exception | None) -> dict[str, Any]:
+        return {"hardware": "t4-small", "replicas": 1}
+
+    async def on_l4(reason: Exception | None) -> dict[str, Any]:
+        return {"hardware": "l4x1", "replicas": 2}
+
     limits = {"stop_on_item_error": True, "max_in_flight": 1}
     with pytest.raises(ItemFailed):
-        asyncio.run(
-            batch(
-                Upper(odd_ones_fail),
-                texts(6),
-                tmp_path,
-                limits=limits,
-                machine=lambda: {"hardware": "t4-small", "replicas": 1},
-            ).run()
-        )
-    report = asyncio.run(
-        batch(Upper(), texts(6), tmp_path, machine=lambda: {"hardware": "l4x1", "replicas": 2}).run()
-    )
+        run(Upper(odd_ones_fail), texts(6), tmp_path, limits=limits, recover=on_t4)
+    report = run(Upper(), texts(6), tmp_path, recover=on_l4)
     assert [each.machine["hardware"] for each in report.segments] == ["t4-small", "l4x1"]
-    assert report.hardware == "l4x1"
-    assert report.done == 6
+    assert (report.hardware, report.done) == ("l4x1", 6)
+
+
+def test_a_change_of_the_hardware_is_part_of_the_report(tmp_path: Path, task_log: TaskLog) -> None:
+    machines = iter([{"hardware": "t4-small"}, {"hardware": "cpu-basic"}])
+    restarts = [True]
+
+    async def restarting(item: Item) -> Any:
+        if item.index == 3 and restarts:
+            restarts.pop()
+            raise error(AppUnavailable)
+        return await upper(item)
+
+    async def recover(reason: Exception | None) -> dict[str, Any]:
+        return next(machines)
+
+    report = run(Upper(restarting), texts(6), tmp_path, recover=recover)
+    assert [each.machine["hardware"] for each in report.segments] == ["t4-small", "cpu-basic"]
+    assert "the machine has changed, from hardware t4-small to hardware cpu-basic" in task_log.text
+
+
+def test_the_cost_is_that_of_each_machine_by_the_begun_minute_and_for_each_replica() -> None:
+    prices = PriceList.from_flavors(
+        HardwareFlavor(name, name, "", "", None, usd, "minute")
+        for name, usd in (("t4-small", 0.01), ("l4x1", 0.02))
+    )
+
+    def report(*segments: Segment) -> BatchReport:
+        return BatchReport(SPACE, "out", "out/results.jsonl", 500, 500, 0, 500, 0, segments)
+
+    t4, l4 = {"hardware": "t4-small", "replicas": 1}, {"hardware": "l4x1", "replicas": 2}
+    assert report(Segment(t4, 61)).cost_from(prices) == 0.02
+    assert report(Segment(t4, 30), Segment(t4, 30)).cost_from(prices) == 0.01
+    assert report(Segment(t4, 60), Segment(l4, 60)).cost_from(prices) == 0.05
+    assert report(Segment({"hardware": "cpu-basic"}, 60)).cost_from(prices) == 0
+    assert report(Segment({"hardware": "unknown"}, 60)).cost_from(prices) is None
+    priced = replace(report(Segment(t4, 61)), cost_usd=0.02)
+    assert priced.cost_per_thousand_items == 0.04
+    assert "estimated cost $0.0200, $0.0400 per thousand items" in priced.in_words()

@@ -1,0 +1,97 @@
+"""From an item to the inputs of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_hfspaces.hub.errors import InvalidInput
+from airflow_provider_hfspaces.space_app.batch.errors import InvalidItems
+from airflow_provider_hfspaces.space_app.batch.items import Item
+
+__all__ = ["InputMapping"]
+
+
+@dataclass(frozen=True)
+class InputMapping:
+    """How an item becomes the inputs of a call.
+
+    ::
+
+        InputMapping(constants={"language": "en"}, fields={"text": "caption"})
+
+    calls the endpoint with ``text`` from the field ``caption`` of each item and with ``language``. Without
+    ``fields``, every field of an item is an input of its own name.
+
+    :ivar constants: inputs that are equal for all items, by name. A field of an item takes precedence.
+    :ivar fields: names of inputs, each with the field of the items that it comes from. Other fields of the
+        items are not sent.
+    :ivar files: names of inputs whose values are paths of files to upload, or lists of such paths.
+    :ivar open_file: returns the path-like object of such a path.
+    """
+
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, str] | None = None
+    files: frozenset[str] = frozenset()
+    open_file: Callable[[str], Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.files and self.open_file is None:
+            raise InvalidInput("files needs open_file, which turns the path of a file into an object.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """What all items share, as plain JSON."""
+        return {"inputs": dict(self.constants), "fields": dict(self.fields) if self.fields else None}
+
+    def inputs(self, item: Item, parameters: Sequence[str | None] = ()) -> dict[str, Any] | list[Any]:
+        """Returns the inputs of a call: by name for a mapping, by position for any other item.
+
+        :param parameters: names of the endpoint's parameters in their order, to join values by position with
+            constants.
+        :raises InvalidItems: if the item lacks a field, or has values that cannot be joined with constants.
+        """
+        value = item.value
+        if self.fields is not None:
+            chosen = self._chosen(item)
+        elif isinstance(value, Mapping):
+            chosen = {**self.constants, **value}
+        else:
+            values = list(value) if isinstance(value, list) else [value]
+            if not self.constants and not self.files:
+                return values
+            chosen = {**self.constants, **self._named(item, values, parameters)}
+        return {
+            name: self._opened(each, item) if name in self.files else each for name, each in chosen.items()
+        }
+
+    def _chosen(self, item: Item) -> dict[str, Any]:
+        assert self.fields is not None
+        chosen = dict(self.constants)
+        for name, source in self.fields.items():
+            if not isinstance(item.value, Mapping) or source not in item.value:
+                raise InvalidItems(
+                    f"{item.place} has no field {source!r}, which fields maps to the input {name!r}."
+                )
+            chosen[name] = item.value[source]
+        return chosen
+
+    def _named(self, item: Item, values: list[Any], parameters: Sequence[str | None]) -> dict[str, Any]:
+        names = [name for name in parameters if name is not None and name not in self.constants]
+        if len(values) > len(names):
+            raise InvalidItems(
+                f"{item.place} has {len(values)} values for {len(names)} inputs without a constant. Write "
+                f"items as mappings of names to values."
+            )
+        return dict(zip(names, values, strict=False))
+
+    def _opened(self, value: Any, item: Item) -> Any:
+        assert self.open_file is not None
+        if isinstance(value, list):
+            return [self._opened(each, item) for each in value]
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.open_file(value)
+        except ValueError as error:
+            raise InvalidItems(f"{item.place}: {error}") from None

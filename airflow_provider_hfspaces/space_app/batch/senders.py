@@ -1,0 +1,225 @@
+"""Senders: what a batch does with one item, for Gradio apps and for plain HTTP apps."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_hfspaces.space_app.batch.errors import InvalidItems
+from airflow_provider_hfspaces.space_app.batch.folder import FILES, BatchFolder
+from airflow_provider_hfspaces.space_app.batch.inputs import InputMapping
+from airflow_provider_hfspaces.space_app.batch.items import Item
+from airflow_provider_hfspaces.space_app.errors import InvalidAppInput
+from airflow_provider_hfspaces.space_app.files import is_file
+from airflow_provider_hfspaces.space_app.gradio.inputs import bind, find_endpoint
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.space_app.app import SpaceApp
+    from airflow_provider_hfspaces.space_app.gradio.description import AppEndpoint
+    from airflow_provider_hfspaces.space_app.plain import AppResponse
+    from airflow_provider_hfspaces.space_app.result import AppResult
+
+__all__ = ["GradioSender", "HttpSender", "Sender"]
+
+_QUERY_METHODS = ("GET", "HEAD", "DELETE")
+_UNSAFE = re.compile(r"[^\w.-]+")
+_LONGEST_NAME = 100
+
+
+class Sender(Protocol):
+    """Sends the items of a batch to one endpoint of an app."""
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The endpoint and the inputs that all items share, as plain JSON."""
+
+    async def prepare(self) -> None:
+        """Read what the app declares. Nothing runs in the app."""
+
+    def check(self, item: Item) -> None:
+        """Raise ``InvalidItems`` if the item does not fit the endpoint."""
+
+    async def send(self, item: Item) -> Any:
+        """Send one item, and return the answer as JSON."""
+
+    async def visit(self) -> None:
+        """Send a request that runs nothing, which keeps the Space awake."""
+
+
+class GradioSender:
+    """Calls an endpoint of a Gradio app.
+
+    :param app: the client of the app.
+    :param api: name of the endpoint, such as ``/predict``.
+    :param output: the output folder; files in the answers are downloaded to its folder ``files``.
+    :param mapping: how an item becomes the inputs of the call.
+    :param timeout: seconds that one call may take.
+    :param allow_unlisted: whether the endpoint may be one that the app does not document.
+    """
+
+    def __init__(
+        self,
+        app: SpaceApp,
+        api: str,
+        output: BatchFolder,
+        *,
+        mapping: InputMapping | None = None,
+        timeout: float = 3600.0,
+        allow_unlisted: bool = False,
+    ) -> None:
+        self._app, self._api, self._output = app, api, output
+        self._mapping = mapping or InputMapping()
+        self._timeout, self._allow_unlisted = timeout, allow_unlisted
+        self._endpoint: AppEndpoint | None = None
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The endpoint and the inputs that all items share."""
+        return {"api": f"/{self._api.lstrip('/')}", **self._mapping.to_dict()}
+
+    async def prepare(self) -> None:
+        """Find the endpoint in what the app declares.
+
+        :raises UnknownEndpoint: if the app does not have it.
+        """
+        description = await self._app.adescribe()
+        self._endpoint = find_endpoint(
+            description, self._app.repo_id, self._api, allow_unlisted=self._allow_unlisted
+        )
+
+    def check(self, item: Item) -> None:
+        """Compare an item with the endpoint's parameters.
+
+        :raises InvalidItems: with the place of the item.
+        """
+        assert self._endpoint is not None
+        try:
+            bind(self._endpoint, self._app.repo_id, self._inputs(item))
+        except InvalidAppInput as error:
+            raise InvalidItems(f"{item.place}: {error}") from None
+
+    async def send(self, item: Item) -> Any:
+        """Call the endpoint, download the files in its answer, and name each by its path in the folder."""
+        result = await self._app.acall(
+            self._api,
+            self._inputs(item),
+            timeout=self._timeout,
+            patience=0.0,
+            allow_unlisted=self._allow_unlisted,
+        )
+        return await self._stored(item, result) if result.files else result.value
+
+    async def visit(self) -> None:
+        """Send a request that runs nothing."""
+        await self._app.ahealth()
+
+    def _inputs(self, item: Item) -> dict[str, Any] | list[Any]:
+        parameters = self._endpoint.parameters if self._endpoint is not None else ()
+        return self._mapping.inputs(item, [each.name for each in parameters])
+
+    async def _stored(self, item: Item, result: AppResult) -> Any:
+        files = result.files
+        paths = []
+        for number, file in enumerate(files):
+            name = f"{FILES}/{item.index:06d}/{number}-{_safe_name(file)}"
+            target = await asyncio.to_thread(self._output.at, name)
+            size = await self._app.adownload(file, target, replica=result.replica)
+            paths.append({"path": name, "size": size, "orig_name": file.get("orig_name")})
+        return _replaced(result.value, iter(paths))
+
+
+class HttpSender:
+    """Sends items as requests to a plain HTTP app. An item is the JSON body, or the query of a GET.
+
+    :param app: the client of the app.
+    :param path: such as ``/v1/embed``.
+    :param output: the output folder; answers that are neither JSON nor text go to its folder ``files``.
+    :param method: such as ``POST``.
+    :param poll: how to follow an app that answers 202 and the address of a status.
+    :param mapping: how an item becomes the body.
+    :param timeout: seconds that one request may take, with polling.
+    """
+
+    def __init__(
+        self,
+        app: SpaceApp,
+        path: str,
+        output: BatchFolder,
+        *,
+        method: str = "POST",
+        poll: Any = None,
+        mapping: InputMapping | None = None,
+        timeout: float = 3600.0,
+    ) -> None:
+        self._app, self._path, self._output = app, path, output
+        self._method, self._poll = method.upper(), poll
+        self._mapping = mapping or InputMapping()
+        self._timeout = timeout
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The request and the inputs that all items share."""
+        return {"path": self._path, "method": self._method, **self._mapping.to_dict()}
+
+    async def prepare(self) -> None:
+        """Do nothing: a plain app declares nothing."""
+
+    def check(self, item: Item) -> None:
+        """Refuse an item that cannot be joined with the shared inputs or sent as a query.
+
+        :raises InvalidItems: with the place of the item.
+        """
+        body = self._body(item)
+        if self._method in _QUERY_METHODS and not isinstance(body, Mapping):
+            raise InvalidItems(
+                f"{item.place} is not a mapping, and {self._method} sends items as a query. Write items as "
+                f"mappings, or use POST."
+            )
+
+    async def send(self, item: Item) -> Any:
+        """Send the request, and return the answer: JSON, text, or the path of a file."""
+        body = self._body(item)
+        content = {"query": body} if self._method in _QUERY_METHODS else {"json": body}
+        response = await self._app.arequest(
+            self._method, self._path, timeout=self._timeout, answer="bytes", poll=self._poll, **content
+        )
+        kind = response.headers.get("content-type", "")
+        if "json" in kind:
+            return response.json()
+        if kind.startswith("text/") or not response.content:
+            return response.text
+        return await self._stored(item, response, kind)
+
+    async def visit(self) -> None:
+        """Send a request that runs nothing."""
+        await self._app.ahealth()
+
+    def _body(self, item: Item) -> Any:
+        if isinstance(item.value, Mapping) or self._mapping.fields or self._mapping.constants:
+            return self._mapping.inputs(item)
+        return item.value
+
+    async def _stored(self, item: Item, response: AppResponse, kind: str) -> Any:
+        suffix = _UNSAFE.sub("", kind.partition(";")[0].rpartition("/")[2]) or "bin"
+        name = f"{FILES}/{item.index:06d}/0-answer.{suffix}"
+        size = await asyncio.to_thread(self._output.write, name, [response.content])
+        return {"path": name, "size": size, "content_type": kind}
+
+
+def _safe_name(file: Mapping[str, Any]) -> str:
+    """A file name that stays in its folder and that every storage takes."""
+    name = str(file.get("orig_name") or file["path"]).replace("\\", "/").rpartition("/")[2]
+    return _UNSAFE.sub("_", name).lstrip(".")[-_LONGEST_NAME:] or "file"
+
+
+def _replaced(value: Any, paths: Any) -> Any:
+    """Returns an answer with a stored file in the place of each of the app's files, in their order."""
+    if is_file(value):
+        return next(paths)
+    if isinstance(value, Mapping):
+        return {key: _replaced(each, paths) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_replaced(each, paths) for each in value]
+    return value
