@@ -80,6 +80,7 @@ PUBLIC = {
     ],
     "require": ["require_hardware"],
     "sensors.spaces": ["SpaceRunningSensor", "SpaceStageSensor"],
+    "space_app.batch": ["BatchLimits", "BatchReport", "SpaceBatch"],
     "task_groups.hardware": ["SpaceHardwareTaskGroup"],
     "triggers.events": ["SpaceEventTrigger"],
     "triggers.spaces": ["SpaceTrigger"],

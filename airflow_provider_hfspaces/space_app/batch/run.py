@@ -71,7 +71,7 @@ class SpaceBatch:
         limits: BatchLimits | None = None,
         key: str | None = None,
         recover: Callable[[Exception | None], Awaitable[dict[str, Any]]] | None = None,
-        log: logging.Logger | None = None,
+        log: Any = None,
         sleep: Callable[[float], Any] = time.sleep,
     ) -> None:
         self.folder = BatchFolder(output)
