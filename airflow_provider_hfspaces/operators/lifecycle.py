@@ -11,7 +11,6 @@ from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOpera
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
-    from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
 __all__ = ["GetSpaceRuntimeOperator", "PauseSpaceOperator", "RestartSpaceOperator"]
 
@@ -82,7 +81,8 @@ class RestartSpaceOperator(WaitingOperator):
     :param only_if_stopped: leave a Space alone that runs or is starting.
     :param wait: wait until the Space runs; by default True.
     :param sha: the commit that must run before the task succeeds, in full or its first seven characters or
-        more; needs ``wait=True``. Templated.
+        more; needs ``wait=True``. The task does not restart a Space that would run another commit.
+        Templated.
     :param timeout: seconds from the restart to the end of the wait; by default 1800.
     :param poll_interval: seconds between two looks at the Space; by default 10.
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
@@ -108,14 +108,17 @@ class RestartSpaceOperator(WaitingOperator):
 
     def act(self, repo_id: str, context: Context) -> Any:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal
+        from airflow_provider_hfspaces.operators.commits import checked_commit, refuse_other_commit
 
-        goal = self._goal()
+        goal = Goal(sha=checked_commit(self))
         before = self.hook.get_runtime(repo_id)
         if before.is_static:
             raise AirflowFailException(_static(repo_id, "restarted"))
         under_way = self._is_under_way(repo_id, before, context)
         runtime = before
         if not under_way:
+            refuse_other_commit(self.hook, repo_id, goal.sha)
             self.log.info("Space %s is %s. Restarting it.", repo_id, describe(before))
             self.log.info("%s", self.hook.page_url(repo_id))
             runtime = self._restart(repo_id, before, context)
@@ -132,14 +135,6 @@ class RestartSpaceOperator(WaitingOperator):
     def on_kill(self) -> None:
         """Stop waiting. The restart itself cannot be undone."""
         self.killed.set()
-
-    def _goal(self) -> Goal:
-        from airflow_provider_hfspaces.hub.checks import InvalidSha, checked_sha
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal
-
-        if self.sha and not self.wait_until_running:
-            raise InvalidSha("sha has no effect with wait=False: set wait=True, or leave sha out.")
-        return Goal(sha=checked_sha(self.sha) if self.sha else None)
 
     def _is_under_way(self, repo_id: str, runtime: SpaceRuntime, context: Context) -> bool:
         """Returns True if the Space runs or starts, by an earlier try or while ``only_if_stopped`` is set."""

@@ -90,6 +90,9 @@ class SpaceHardwareTaskGroup(TaskGroup):
     :param require: whether each task of the work first checks that the Space is on the hardware
         (default True). Setup and teardown tasks of the work and operators of this package that act
         on a Space do not check.
+    :param sha: the commit that the work needs, in full or its first seven characters or more (default: any).
+        ``upgrade`` waits until exactly this commit runs on the hardware, and requests nothing if the Space
+        would run another one. May be a template or the output of a task.
     :param timeout: maximum number of seconds to wait for the hardware (default 1800).
     :param poll_interval: seconds between two looks at the Space (default 10).
     :param lease: whether this run gets the Space to itself (default True). Without a lease, two
@@ -125,6 +128,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
         fallback: str = "cpu-basic",
         max_hourly_cost: float | None = None,
         require: bool = True,
+        sha: str | None = None,
         timeout: float = 1800,
         poll_interval: float = 10,
         lease: bool = True,
@@ -173,6 +177,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "hardware": hardware,
             "sleep_time": sleep_time,
             "max_hourly_cost": max_hourly_cost,
+            "sha": sha,
             "timeout": timeout,
             "poll_interval": poll_interval,
             "deferrable": deferrable,
@@ -292,7 +297,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
         roots, ends = graph.roots(work), graph.ends(work)
         inner = {task.task_id for group in self._inner_groups() for task in group._own_tasks()}
         before_joins = graph.before_joins(work, inner)
-        outside = graph.outside(work, {task.task_id for task in self.iter_tasks()})
+        outside = graph.outside([*work, self.upgrade], {task.task_id for task in self.iter_tasks()})
         self.snapshot.set_downstream(self.upgrade)
         for task in roots:
             self._refuse_trigger_rule(task)

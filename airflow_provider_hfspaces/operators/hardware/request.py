@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
     from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+    from airflow_provider_hfspaces.hub.waiting.goal import Goal
     from airflow_provider_hfspaces.state.leases import AirflowLease
 
 __all__ = ["RequestHardwareOperator"]
@@ -73,6 +74,8 @@ class RequestHardwareOperator(WaitingOperator):
     :param poll_interval: seconds between two looks at the Space (default 10).
     :param max_hourly_cost: USD per hour (default: no limit). Hardware that costs more, for all replicas
         together, or has no listed price, is refused before it is requested. Templated.
+    :param sha: the commit that must run there, in full or its first seven characters or more (default: any);
+        needs ``wait=True``. Nothing is requested for a Space that would run another commit. Templated.
     :param cancel_on_kill: whether to restore the Space if the task is killed (default True).
     :param lease_task: id of a :class:`SnapshotSpaceOperator` with ``lease=True`` in the same task group
         (default: none). The task requests nothing if the run does not hold that lease, because no task
@@ -86,6 +89,7 @@ class RequestHardwareOperator(WaitingOperator):
         "hardware",
         "sleep_time",
         "max_hourly_cost",
+        "sha",
     )
 
     records_snapshot = True
@@ -98,6 +102,7 @@ class RequestHardwareOperator(WaitingOperator):
         sleep_time: int | str | None = None,
         wait: bool = True,
         max_hourly_cost: float | None = None,
+        sha: str | None = None,
         cancel_on_kill: bool = True,
         lease_task: str | None = None,
         **kwargs: Any,
@@ -108,6 +113,7 @@ class RequestHardwareOperator(WaitingOperator):
         self.sleep_time = sleep_time
         self.wait_until_running = wait
         self.max_hourly_cost = max_hourly_cost
+        self.sha = sha
         self.cancel_on_kill = cancel_on_kill
         self._to_restore: SpaceSnapshot | None = None
         self._lease: AirflowLease | None = None
@@ -115,18 +121,20 @@ class RequestHardwareOperator(WaitingOperator):
         self._expires_at: float | None = None
 
     def act(self, repo_id: str, context: Context) -> Any:
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+        from airflow_provider_hfspaces.hub.waiting.goal import Reached
+        from airflow_provider_hfspaces.operators.commits import refuse_other_commit
         from airflow_provider_hfspaces.operators.hardware import decisions, messages
 
         self._note_end(context)
-        desired = self._checked_request(repo_id)
+        desired, goal = self._checked_request(repo_id)
         before = self.hook.get_runtime(repo_id)
         decisions.refuse_hopeless(repo_id, before, waits=self.wait_until_running)
         if self.max_hourly_cost is not None:
             decisions.refuse_too_expensive(desired, before, self._flavors, self.max_hourly_cost)
-        snapshot = self._to_restore = self._record(desired, before, context)
-        goal = Goal(hardware=desired.hardware)
         has_arrived = isinstance(goal.judge(before), Reached)
+        if not has_arrived:
+            refuse_other_commit(self.hook, repo_id, goal.sha)
+        snapshot = self._to_restore = self._record(desired, before, context)
         hourly = None
         if has_arrived:
             self.log.info("Space %s already runs on %s.", repo_id, desired.hardware)
@@ -203,11 +211,13 @@ class RequestHardwareOperator(WaitingOperator):
         if snapshot is not None:
             self._restore_after_kill(snapshot)
 
-    def _checked_request(self, repo_id: str) -> DesiredState:
-        """The state to reach, after all checks that need no runtime."""
+    def _checked_request(self, repo_id: str) -> tuple[DesiredState, Goal]:
+        """The state to reach and what to wait for, after all checks that need no runtime."""
         from airflow_provider_hfspaces.hub.calls import request_hardware
         from airflow_provider_hfspaces.hub.checks import checked_amount, known_hardware
         from airflow_provider_hfspaces.hub.desired import Activity, DesiredState
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal
+        from airflow_provider_hfspaces.operators.commits import checked_commit
 
         self.max_hourly_cost = as_number(self.max_hourly_cost)
         if self.max_hourly_cost is not None:
@@ -216,7 +226,8 @@ class RequestHardwareOperator(WaitingOperator):
         needs_list = isinstance(self.hardware, str) and not known_hardware(self.hardware)
         offered = list(self._flavors.values()) if needs_list else None
         request_hardware(repo_id, self.hardware, sleep_time=sleep_time, offered=offered)
-        return DesiredState(repo_id, str(self.hardware), sleep_time, activity=Activity.RUNNING)
+        goal = Goal(hardware=str(self.hardware), sha=checked_commit(self))
+        return DesiredState(repo_id, str(self.hardware), sleep_time, activity=Activity.RUNNING), goal
 
     @cached_property
     def _flavors(self) -> dict[str, HardwareFlavor]:

@@ -1,0 +1,138 @@
+"""A wait for a commit ends only when that commit serves, in whatever order the Hub reports the changes.
+
+A random history happens to a Space on the emulated Hub: a commit, other pushes, failed builds, crashes,
+restarts, hardware requests, and a runtime that lags, or reports the new commit late or never.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hub import HubClient, calls
+from airflow_provider_hfspaces.hub.errors import SpaceWaitError
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.stages import SpaceStage
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
+from airflow_provider_hfspaces.hub.waiting.wait import Wait
+from tests.emulator.commits import commit
+
+SPACE = "acme/whisper"
+LOOKS = 40
+HISTORIES = 25
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[HubEmulator]:
+    with HubEmulator(speed=0) as hub:
+        yield hub
+
+
+class History:
+    """A Space, a commit to it, and what happens to the Space while somebody waits for that commit."""
+
+    def __init__(self, hub: HubEmulator, seed: int) -> None:
+        self.luck = random.Random(seed)
+        self.hub = hub
+        self.lag = self.luck.choice([0, 0, 5, 40, 90])
+        self.sha_lag = self.luck.choice([0, 0, 10, 60])
+        self.is_calm = self.luck.random() < 0.4
+        hub.reset()
+        hub.settings.change(
+            {
+                "timings": {"lag": self.lag, "sha_lag": self.sha_lag},
+                "restart_serves": self.luck.random() < 0.5,
+                "failed_build_serves": self.luck.random() < 0.5,
+                "lag_hides_request": self.luck.random() < 0.5,
+                "runtime_has_sha": self.is_calm or self.luck.random() < 0.8,
+            }
+        )
+        self.space = hub.add_space(SPACE, hardware="t4-small")
+        self.client = HubClient(hub.token, hub.url)
+        self.hardware = self.luck.choice([None, "t4-small", "l4x1"])
+        self.before = self.runtime()
+        if not self.is_calm and self.luck.random() < 0.3:
+            self.push("before")
+        self.wanted = self.push("wanted")
+        if self.hardware is not None:
+            self.client.send(calls.request_hardware(SPACE, self.hardware))
+
+    def runtime(self) -> SpaceRuntime:
+        return self.client.send(calls.get_runtime(SPACE))
+
+    def push(self, text: str) -> str:
+        return str(commit(self.hub, {"app.py": text.encode()}).json()["commitOid"])
+
+    def go_on(self) -> None:
+        """Let time pass, and perhaps something happen."""
+        self.hub.advance(self.luck.choice([3, 8, 20, 45]))
+        if self.is_calm or self.luck.random() > 0.2:
+            return
+        event = self.luck.choice(["push", "break", "crash", "restart", "hardware"])
+        if event == "push":
+            self.push(str(self.luck.random()))
+        elif event == "break":
+            self.space.fail_next_build()
+        elif event == "crash" and self.space.stage == SpaceStage.RUNNING:
+            self.space.crash()
+        elif event == "restart":
+            self.client.send(calls.restart(SPACE))
+        elif event == "hardware":
+            self.client.send(calls.request_hardware(SPACE, self.luck.choice(["t4-small", "l4x1"])))
+
+    def served_lately(self) -> bool:
+        """Whether the commit has served within the time by which the runtime may be behind."""
+        since = self.hub.now() - self.lag
+        moments = self.space.history
+        ends = [moment.time for moment in moments[1:]] + [self.hub.now() + 1]
+        return any(
+            moment.sha == self.wanted and moment.stage == SpaceStage.RUNNING and end >= since
+            for moment, end in zip(moments, ends, strict=True)
+        )
+
+    def play(self) -> bool | None:
+        """Wait for the commit. Returns whether the wait was right to end, ``None`` if it found no end."""
+        goal = Goal(sha=self.luck.choice([self.wanted, self.wanted[:7]]), hardware=self.hardware)
+        wait = Wait(SPACE, goal, timeout=3600, before=self.before)
+        began = self.hub.now()
+        for _ in range(LOOKS):
+            try:
+                if wait.observe(self.runtime(), self.hub.now() - began) is not None:
+                    return self.served_lately()
+            except SpaceWaitError:
+                return None
+            self.go_on()
+        return None
+
+
+def outcomes(emulator: HubEmulator, seeds: range) -> dict[int, tuple[bool, bool | None]]:
+    results = {}
+    for seed in seeds:
+        history = History(emulator, seed)
+        results[seed] = (history.is_calm, history.play())
+    return results
+
+
+def check(results: dict[int, tuple[bool, bool | None]]) -> None:
+    assert [seed for seed, (_, right) in results.items() if right is False] == []
+    assert [seed for seed, (is_calm, right) in results.items() if is_calm and right is None] == []
+    assert sum(right is None for _, right in results.values()) > len(results) / 10
+
+
+def test_a_wait_for_a_commit_never_ends_while_another_commit_serves(emulator: HubEmulator) -> None:
+    check(outcomes(emulator, range(HISTORIES)))
+
+
+@pytest.mark.slow
+def test_no_history_out_of_thousands_ends_a_wait_while_another_commit_serves(emulator: HubEmulator) -> None:
+    check(outcomes(emulator, range(1000, 3000)))
+
+
+def test_a_commit_that_the_hub_does_not_report_is_never_reached(emulator: HubEmulator) -> None:
+    history = History(emulator, 1)
+    emulator.settings.change({"runtime_has_sha": False})
+    history.is_calm = True
+    assert history.play() is None
