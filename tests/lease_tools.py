@@ -43,7 +43,7 @@ class AirflowWithoutServer:
         monkeypatch.setattr(leases, "task_states", lambda dag_id, run_id, task_ids, map_index: self.restored)
 
         monkeypatch.setattr(leases, "is_dag_paused", lambda dag_id: dag_id in self.paused)
-        monkeypatch.setattr(leases, "is_run_working", lambda dag_id, run_id: self.working)
+        monkeypatch.setattr(leases, "is_run_working", lambda dag_id, run_id, **options: self.working)
 
     def _set(self, name: str, value: Any, description: str) -> None:
         self.variables[name] = json.loads(json.dumps(value))

@@ -171,6 +171,28 @@ def test_an_expired_lease_of_another_airflow_is_taken_over(hub: HubEmulator) -> 
     assert space.requested_hardware == "cpu-basic"
 
 
+def test_an_expired_lease_of_a_run_that_nothing_works_for_is_taken_over(
+    hub: HubEmulator, airflow: AirflowWithoutServer
+) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    airflow.remember(hold(hours_left=-1), OTHER)
+    airflow.working = True
+    with pytest.raises(Exception, match=r"still leased after 0 seconds.*of run other of DAG other_dag"):
+        Window().run("snapshot")
+    airflow.working = False
+    Window().run("snapshot", "upgrade", "restore")
+    assert space.requested_hardware == "cpu-basic"
+
+
+def test_a_lease_that_has_not_expired_is_waited_for_also_between_two_tasks_of_its_run(
+    hub: HubEmulator, airflow: AirflowWithoutServer
+) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    airflow.remember(hold(hours_left=1), OTHER)
+    with pytest.raises(Exception, match="still leased after 0 seconds"):
+        Window().run("snapshot")
+
+
 def test_the_request_is_refused_if_the_run_does_not_hold_the_lease(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     with pytest.raises(Exception, match=r"does not hold its lease.*Clear task 'snapshot' together"):

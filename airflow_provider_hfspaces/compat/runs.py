@@ -28,6 +28,8 @@ FINAL_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "re
 
 _WORKING_STATES = frozenset({"running", "queued", "restarting"})
 
+_WAITING_STATES = frozenset({"deferred"})
+
 _FINAL_RUN_STATES = frozenset({"success", "failed"})
 
 
@@ -105,9 +107,10 @@ def task_states(dag_id: str, run_id: str, task_ids: Iterable[str], map_index: in
     return {each: _text(of_run[f"{each}{suffix}"]) for each in wanted if f"{each}{suffix}" in of_run}
 
 
-def is_run_working(dag_id: str, run_id: str) -> bool:
+def is_run_working(dag_id: str, run_id: str, *, or_waits: bool = False) -> bool:
     """Whether a task of the run is running or about to run, also while its DAG is paused.
 
+    :param or_waits: whether a task that waits in the triggerer counts too.
     :raises Exception: Airflow's own, if it does not say.
     """
     if not AIRFLOW_3:
@@ -116,9 +119,10 @@ def is_run_working(dag_id: str, run_id: str) -> bool:
             rows = session.query(model.state).filter(model.dag_id == dag_id, model.run_id == run_id)
             states = {_text(state) for (state,) in rows}
     else:
+        _require_answer({"type": "TaskStatesResult", "task_states": {}})
         of_run = _runner().get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
         states = {_text(state) for state in of_run.values()}
-    return bool(states & _WORKING_STATES)
+    return bool(states & (_WORKING_STATES | (_WAITING_STATES if or_waits else frozenset())))
 
 
 def is_dag_paused(dag_id: str) -> bool | None:

@@ -140,7 +140,7 @@ class Owners:
         if self.me is not None and owner.is_same(self.me):
             return Standing.OWN
         try:
-            if self._is_over(owner):
+            if self._is_over(owner) or (holder.is_expired(_now()) and self._is_given_up(owner)):
                 return Standing.OVER
         except Exception as error:
             log.warning("Airflow does not say whether %s is over: %s", owner, error)
@@ -167,6 +167,14 @@ class Owners:
         states = task_states(owner.dag_id, owner.run_id, owner.restore_tasks, owner.map_index)
         # Nothing restores the Space any more: its teardown has ended, or is no task of the run any more.
         return bool(states) and all(state in FINAL_STATES for state in states.values())
+
+
+    def _is_given_up(self, owner: LeaseOwner) -> bool:
+        """Whether Airflow has a run that nothing works for, as after its DAG file was removed or renamed.
+
+        The state of such a run stays "running" for ever, so that only the end of its lease tells.
+        """
+        return not is_run_working(owner.dag_id, owner.run_id, or_waits=True)
 
 
 def describe_holder(holder: LeaseHolder, owners: Owners, *, in_task: bool = False) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
-from airflow_provider_hfspaces.compat.runs import NotAnswered, is_run_over
+from airflow_provider_hfspaces.compat.runs import NotAnswered, is_run_over, is_run_working
 
 pytestmark = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 asks its database")
 
@@ -72,3 +72,20 @@ def test_a_triggerer_is_asked_whether_a_run_is_over(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
     answer_with(monkeypatch, "success")
     assert is_run_over("dag", "run")
+
+
+@pytest.mark.parametrize(
+    ("state", "works", "works_or_waits"),
+    [("running", True, True), ("queued", True, True), ("deferred", False, True), ("scheduled", False, False)],
+)
+def test_a_run_works_while_a_task_runs_and_waits_while_one_is_deferred(
+    monkeypatch: pytest.MonkeyPatch, state: str, works: bool, works_or_waits: bool
+) -> None:
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    def get_task_states(dag_id: str, run_ids: list[str]) -> dict[str, dict[str, str]]:
+        return {run_ids[0]: {"done_before": "success", "batch": state}}
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(get_task_states))
+    assert is_run_working("dag", "run") is works
+    assert is_run_working("dag", "run", or_waits=True) is works_or_waits
