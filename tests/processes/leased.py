@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hub import calls
+from airflow_provider_hfspaces.hub.http.client import HubClient
+from airflow_provider_hfspaces.hub.http.sequence import execute
+from airflow_provider_hfspaces.hub.lease.actions import SpaceLease, Taken
+from airflow_provider_hfspaces.hub.lease.record import Standing
+from airflow_provider_hfspaces.hub.lease.store import LeaseStore
 from tests.airflow_tools import connection
 from tests.processes.airflow_processes import AirflowProcesses
 
@@ -75,17 +83,26 @@ class LeasedAirflow(AirflowProcesses):
 
         :param collection: the beginning of the path.
         """
-        if not self._token:
-            answer = requests.get(f"{self.api}/auth/token", timeout=30)
-            self._token = answer.json()["access_token"]
         answer = requests.request(
             method,
             f"{self.api}/api/v2/{collection}{path}",
             json=body,
-            headers={"Authorization": f"Bearer {self._token}"},
+            headers=self._credentials(),
             timeout=60,
         )
         assert answer.status_code == expected, answer.text
+
+    def get(self, path: str, **params: str) -> Any:
+        """Get JSON from the API server, as a page in the UI does."""
+        answer = requests.get(f"{self.api}/{path}", params=params, headers=self._credentials(), timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def _credentials(self) -> dict[str, str]:
+        if not self._token:
+            answer = requests.get(f"{self.api}/auth/token", timeout=30)
+            self._token = answer.json()["access_token"]
+        return {"Authorization": f"Bearer {self._token}"}
 
     def lease(self, dag_id: str, run_id: str = "run") -> None:
         """Start a run, on a new Space unless the Space of the DAG exists."""
@@ -141,6 +158,14 @@ class LeasedAirflow(AirflowProcesses):
         space = self.hub.space(f"acme/{dag_id}")
         return space.requested_hardware == "cpu-basic" and not self.hub.bill(space.repo_id).running
 
+    def expires_at(self, dag_id: str) -> datetime:
+        """When the present lease of the DAG's Space expires, in UTC."""
+        return datetime.fromisoformat(self.holders(dag_id)[-1]["until"])
+
+    def has_expired(self, dag_id: str) -> bool:
+        """Returns True if the present lease of the DAG's Space has expired."""
+        return self.expires_at(dag_id) < datetime.now(timezone.utc)
+
     def holders(self, dag_id: str) -> list[dict[str, Any]]:
         """The holders of the lease of the DAG's Space."""
         text = self.hub.files(f"acme/{dag_id}", "airflow-lease")["lease.json"]
@@ -155,6 +180,33 @@ class LeasedAirflow(AirflowProcesses):
             assert self.run_state(dag_id, run_id) == state
 
 
+class OtherAirflow:
+    """The holder of a lease that this Airflow does not know, such as another Airflow or a script.
+
+    :param duration: seconds until its lease expires.
+    """
+
+    def __init__(self, hub: HubEmulator, repo_id: str, duration: float = 24 * 3600) -> None:
+        self._client = HubClient(hub.token, hub.url)
+        self._space = hub.space(repo_id)
+        self.repo_id = repo_id
+        self.lease = SpaceLease(LeaseStore(repo_id), secrets.token_hex(16), duration=duration)
+
+    def takes(self, hardware: str) -> bool:
+        """Take the lease if it is free, and request hardware under it. Returns True if it was free."""
+        outcome = execute(self.lease.take(lambda holder: Standing.UNKNOWN), self._client.send)
+        if not isinstance(outcome, Taken):
+            return False
+        execute(self.lease.announce(hardware, 360_000), self._client.send)
+        self._client.send(calls.request_hardware(self.repo_id, hardware, sleep_time=360_000))
+        return True
+
+    def gives_back(self) -> None:
+        """Restore the Space and end the lease."""
+        self._client.send(calls.request_hardware(self.repo_id, "cpu-basic"))
+        execute(self.lease.give_back(), self._client.send)
+
+
 @contextmanager
 def timed(what: str) -> Iterator[None]:
     """Print how long something takes, which ``pytest -s`` shows."""
@@ -164,12 +216,13 @@ def timed(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def leased_airflow(home: Path, **options: Any) -> Iterator[LeasedAirflow]:
+def leased_airflow(home: Path, hub: HubEmulator | None = None, **options: Any) -> Iterator[LeasedAirflow]:
     """Run a Hub and an Airflow.
 
+    :param hub: a Hub that runs already; by default a new one.
     :param options: arguments of :class:`LeasedAirflow`.
     """
-    with HubEmulator(speed=SPEED) as hub:
+    with nullcontext(hub) if hub else HubEmulator(speed=SPEED) as hub:
         airflow = LeasedAirflow(home, hub, **options)
         try:
             airflow.start()

@@ -1,0 +1,140 @@
+"""A gate before the emulated Hub, which holds certain requests back until a test lets them pass."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+import requests
+
+__all__ = ["Gate", "HeldRequest"]
+
+_HOP_HEADERS = frozenset({"connection", "transfer-encoding", "content-encoding", "content-length", "host"})
+"""Headers of one connection, which are not passed on."""
+
+
+class _QuietServer(ThreadingHTTPServer):
+    """A server whose clients may die or give up while they wait for their answer."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class HeldRequest:
+    """The next request of a kind, which the gate holds back.
+
+    :ivar method: of the request.
+    :ivar path: a regular expression for its path.
+    """
+
+    def __init__(self, method: str, path: str) -> None:
+        self.method, self.path = method, re.compile(path)
+        self._arrived, self._released, self._answered = (threading.Event() for _ in range(3))
+
+    def has_arrived(self) -> bool:
+        """Whether the request is at the gate. The Hub has not received it yet."""
+        return self._arrived.is_set()
+
+    def release(self) -> None:
+        """Let the request pass, and wait until the Hub has answered it."""
+        self._released.set()
+        assert self._answered.wait(60), "the Hub does not answer"
+
+    def pass_through(self, forward: Any) -> Any:
+        """Hold the request, then forward it."""
+        self._arrived.set()
+        self._released.wait()
+        try:
+            return forward()
+        finally:
+            self._answered.set()
+
+
+class Gate:
+    """An HTTP server on loopback that passes every request on to the Hub, and holds some back.
+
+        with Gate(hub.url) as gate:
+            held = gate.hold("POST", "whisper/hardware$")
+            ...  # somebody requests hardware through gate.url
+            held.release()
+
+    :ivar url: the address to use instead of the Hub's.
+    """
+
+    def __init__(self, hub_url: str) -> None:
+        self._held: list[HeldRequest] = []
+        self._lock = threading.Lock()
+        gate = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                headers = {
+                    key: value for key, value in self.headers.items() if key.lower() not in _HOP_HEADERS
+                }
+
+                def forward() -> requests.Response:
+                    return requests.request(
+                        self.command,
+                        f"{hub_url}{self.path}",
+                        data=body,
+                        headers=headers,
+                        allow_redirects=False,
+                        timeout=120,
+                    )
+
+                held = gate.matching(self.command, self.path)
+                answer = held.pass_through(forward) if held else forward()
+                self.send_response(answer.status_code)
+                for key, value in answer.headers.items():
+                    if key.lower() not in _HOP_HEADERS:
+                        self.send_header(key, value)
+                self.send_header("Content-Length", str(len(answer.content)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(answer.content)
+
+            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any
+
+            def log_message(self, *args: Any) -> None:
+                """Log nothing."""
+
+        self._server = _QuietServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def hold(self, method: str, path: str) -> HeldRequest:
+        """Hold the next request with this method whose path contains a match of a regular expression."""
+        held = HeldRequest(method, path)
+        with self._lock:
+            self._held.append(held)
+        return held
+
+    def matching(self, method: str, path: str) -> HeldRequest | None:
+        """The hold that a request which has just come meets; it holds no other request after that."""
+        with self._lock:
+            for held in self._held:
+                if held.method == method and held.path.search(path):
+                    self._held.remove(held)
+                    return held
+        return None
+
+    def __enter__(self) -> Gate:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
