@@ -7,14 +7,15 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 from tests.processes.airflow_processes import AIRFLOW_3
-from tests.processes.leased import LeasedAirflow, leased_airflow, timed
+from tests.processes.leased import LeasedAirflow, OtherAirflow, leased_airflow, timed
 
 pytestmark = [
     pytest.mark.processes,
@@ -22,7 +23,7 @@ pytestmark = [
 ]
 
 DAGS = Path(__file__).with_name("abandoned_dags")
-DAG_COUNT = 17
+DAG_COUNT = 20
 LEFT_BEHIND = {
     "user_pauses_at_work": "and nothing of that run works",
     "user_pauses_upgrade": "and nothing of that run works",
@@ -32,6 +33,7 @@ LEFT_BEHIND = {
     "restore_finds_no_hub": "abandoned by",
     "times_out_at_work": "which is over",
     "file_removed": "expired",
+    "renamed_during_upgrade": "expired",
 }
 """The DAGs whose lease the janitor restores, each with its reason."""
 
@@ -52,22 +54,26 @@ def pause(airflow: LeasedAirflow, dag_id: str, is_paused: bool = True) -> None:
     airflow.call("PATCH", dag_id, {"is_paused": is_paused})
 
 
-def run_janitor(airflow: LeasedAirflow, dag_id: str) -> dict[str, Any]:
+def run_janitor(airflow: LeasedAirflow, dag_id: str, run_id: str = "run") -> dict[str, Any]:
     """What the janitor reports of each Space."""
-    airflow.call("POST", f"{dag_id}/dagRuns", {"dag_run_id": "run", "logical_date": None})
-    airflow.until(lambda: airflow.has_ended(dag_id), 240)
-    assert airflow.run_state(dag_id) == "success", airflow.log_of(dag_id)
+    airflow.call("POST", f"{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
+    airflow.until(lambda: airflow.has_ended(dag_id, run_id), 240)
+    assert airflow.run_state(dag_id, run_id) == "success", airflow.log_of(dag_id)
     ((value,),) = airflow.query(
-        f"SELECT value FROM xcom WHERE dag_id = '{dag_id}' AND task_id = 'leases' AND key = 'return_value'"
+        f"SELECT value FROM xcom WHERE dag_id = '{dag_id}' AND run_id = '{run_id}' "
+        f"AND task_id = 'leases' AND key = 'return_value'"
     )
     report = json.loads(value)
     report = json.loads(report) if isinstance(report, str) else report
     return {each["repo_id"].removeprefix("acme/"): each for each in report}
 
 
-def has_expired(airflow: LeasedAirflow, dag_id: str) -> bool:
-    (holder,) = airflow.holders(dag_id)
-    return datetime.fromisoformat(holder["until"]) < datetime.now(timezone.utc)
+def rename(airflow: LeasedAirflow, dag_id: str, new_id: str) -> None:
+    """Rename a DAG in its file, and wait until Airflow knows the new name only."""
+    file = Path(airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"]) / f"{dag_id}.py"
+    file.write_text(file.read_text().replace(f'DAG("{dag_id}"', f'DAG("{new_id}"'))
+    known = f"SELECT dag_id FROM dag WHERE dag_id IN ('{dag_id}', '{new_id}') AND NOT is_stale"
+    airflow.until(lambda: airflow.query(known) == [(new_id,)], 240)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +91,8 @@ def reports(airflow: LeasedAirflow) -> tuple[dict[str, Any], dict[str, Any]]:
     airflow.tell_work("second_run_waits", "end", "a")
     airflow.lease("second_run_waits", "b")
 
-    for dag_id in ("user_pauses_upgrade", "deleted_during_upgrade"):
+    upgrading = ("user_pauses_upgrade", "deleted_during_upgrade", "renamed_during_upgrade")
+    for dag_id in upgrading:
         airflow.hub.add_space(f"acme/{dag_id}").hang_next_start()
         airflow.lease(dag_id)
     at_work = ["user_pauses_at_work", "failures_pause", "snapshot_fails", "file_removed"]
@@ -93,7 +100,7 @@ def reports(airflow: LeasedAirflow) -> tuple[dict[str, Any], dict[str, Any]]:
         airflow.lease(dag_id)
     for dag_id in at_work:
         airflow.working(dag_id)
-    for dag_id in ("user_pauses_upgrade", "deleted_during_upgrade"):
+    for dag_id in upgrading:
         airflow.until(lambda: airflow.task_state(dag_id, "upgrade") == "deferred", 240)  # noqa: B023
 
     pause(airflow, "user_pauses_at_work")
@@ -108,6 +115,7 @@ def reports(airflow: LeasedAirflow) -> tuple[dict[str, Any], dict[str, Any]]:
     clear = {"dry_run": False, "dag_run_id": "run", "task_ids": ["gpu.batch"], "only_failed": False}
     airflow.call("POST", "snapshot_fails/clearTaskInstances", {**clear, "include_downstream": True})
     (Path(airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"]) / "removed.py").unlink()
+    rename(airflow, "renamed_during_upgrade", "has_another_name")
     stale = "SELECT is_stale FROM dag WHERE dag_id = 'file_removed'"
     airflow.until(lambda: airflow.query(stale)[0][0], 240)
     for dag_id in ("user_pauses_at_work", "failures_pause", "file_removed"):
@@ -118,7 +126,8 @@ def reports(airflow: LeasedAirflow) -> tuple[dict[str, Any], dict[str, Any]]:
     airflow.until(lambda: airflow.run_state("times_out_at_work") == "failed", 240)
     airflow.working("second_run_waits", "b")
     airflow.hub.faults.clear()
-    airflow.until(lambda: has_expired(airflow, "file_removed"), 240)
+    for dag_id in ("file_removed", "renamed_during_upgrade"):
+        airflow.until(lambda: airflow.has_expired(dag_id), 240)  # noqa: B023
     for dag_id in LEFT_BEHIND:
         assert airflow.hub.space(f"acme/{dag_id}").requested_hardware == "t4-small"
     looked = run_janitor(airflow, "janitor_looks")
@@ -257,3 +266,79 @@ def test_restore_is_the_next_task_of_a_full_pool_and_waits_for_nobody_in_its_own
         return airflow.has_ended(fillers)
 
     airflow.until(has_made_way, 240)
+
+
+def test_a_run_under_the_new_dag_id_takes_the_lease_over_when_it_expires_and_restores_what_was_before(
+    airflow: LeasedAirflow,
+) -> None:
+    dag_id, new_id = "renamed_at_work", "works_under_another_name"
+    airflow.lease(dag_id)
+    airflow.working(dag_id)
+    until = airflow.expires_at(dag_id)
+    rename(airflow, dag_id, new_id)
+    airflow.tell_work(dag_id, "end")
+    airflow.until(lambda: airflow.task_state(dag_id, "batch") == "success", 240)
+
+    airflow.call("POST", f"{new_id}/dagRuns", {"dag_run_id": "run", "logical_date": None})
+    with timed(
+        "From the start of a run under a new dag_id to its work, with the rest of a lease of a minute"
+    ):
+        airflow.until(lambda: airflow.works(new_id), 300)
+    assert airflow.run_state(dag_id) == "running", "Airflow neither continues nor ends the run"
+    (holder,) = airflow.holders(dag_id)
+    assert datetime.fromisoformat(holder["since"]) >= until
+    assert holder["previous"]["hardware"] == "cpu-basic"
+    airflow.tell_work(new_id, "end")
+    airflow.until(lambda: airflow.run_state(new_id) == "success", 240)
+    airflow.until(lambda: airflow.is_restored(dag_id) and not airflow.holders(dag_id), 180)
+
+
+def shown_leases(airflow: LeasedAirflow) -> dict[str, dict[str, Any]]:
+    """The leases that the fleet page shows."""
+    answer = airflow.get("hf_spaces/api/leases", connection_id="hf_spaces_default")
+    return {each["repo_id"]: each for each in answer["leases"]}
+
+
+def test_a_run_waits_for_the_lease_of_another_airflow_and_nobody_restores_that(
+    airflow: LeasedAirflow,
+) -> None:
+    dag_id = "other_airflow_works"
+    space = airflow.hub.add_space(f"acme/{dag_id}")
+    other = OtherAirflow(airflow.hub, space.repo_id)
+    assert other.takes("t4-medium")
+    airflow.lease(dag_id)
+    airflow.until(lambda: airflow.task_state(dag_id, "snapshot") == "deferred", 240)
+    expected = f"Space {space.repo_id} is leased by another Airflow or script (holder "
+    airflow.until(lambda: expected in airflow.log_of(dag_id), 120)
+    assert dag_id not in run_janitor(airflow, "janitor", f"beside_{dag_id}")
+    assert space.requested_hardware == "t4-medium"
+    assert airflow.task_state(dag_id, "snapshot") == "deferred"
+    if AIRFLOW_VERSION >= (3, 1):
+        airflow.until(lambda: space.repo_id in shown_leases(airflow), 180)
+        shown = shown_leases(airflow)[space.repo_id]
+        assert (shown["dag_id"], shown["expired"], shown["abandoned"]) == (None, False, False)
+
+    other.gives_back()
+    airflow.working(dag_id)
+    (holder,) = airflow.holders(dag_id)
+    assert holder["previous"]["hardware"] == "cpu-basic"
+    airflow.tell_work(dag_id, "end")
+    airflow.ends(dag_id, "success")
+
+
+def test_a_run_takes_over_the_expired_lease_of_another_airflow_and_restores_what_was_before(
+    airflow: LeasedAirflow,
+) -> None:
+    dag_id = "other_airflow_works"
+    if not airflow.hub.has_space(f"acme/{dag_id}"):
+        airflow.hub.add_space(f"acme/{dag_id}")
+    other = OtherAirflow(airflow.hub, f"acme/{dag_id}", duration=60)
+    assert other.takes("t4-medium")
+    until = airflow.expires_at(dag_id)
+    airflow.lease(dag_id, "after_expiry")
+    airflow.working(dag_id, "after_expiry")
+    (holder,) = airflow.holders(dag_id)
+    assert datetime.fromisoformat(holder["since"]) >= until
+    assert holder["previous"]["hardware"] == "cpu-basic"
+    airflow.tell_work(dag_id, "end", "after_expiry")
+    airflow.ends(dag_id, "success", "after_expiry")

@@ -166,3 +166,36 @@ def test_overlapping_runs_use_the_space_one_after_the_other(airflow: LeasedAirfl
         remaining.remove(works)
     for run in runs:
         airflow.ends("overlapping", "success", run)
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "hardware", "stage", "sleep_time", "stage_afterwards"),
+    [
+        ("slept_before", "t4-small", "SLEEPING", 48 * 3600, "PAUSED"),
+        ("failed_before", "a10g-small", "RUNTIME_ERROR", None, "PAUSED"),
+        ("sleeps_again", "t4-small", "SLEEPING", 48 * 3600, "SLEEPING"),
+    ],
+)
+def test_a_space_that_cost_nothing_before_its_lease_costs_nothing_after_it(
+    airflow: LeasedAirflow,
+    dag_id: str,
+    hardware: str,
+    stage: str,
+    sleep_time: int | None,
+    stage_afterwards: str,
+) -> None:
+    hub = airflow.hub
+    space = hub.add_space(f"acme/{dag_id}", hardware=hardware, stage=stage, sleep_time=sleep_time)
+    airflow.lease(dag_id)
+    airflow.working(dag_id)
+    airflow.tell_work(dag_id, "end")
+    airflow.until(lambda: airflow.has_ended(dag_id), 240)
+    assert airflow.run_state(dag_id) == "success"
+    airflow.until(lambda: space.stage == stage_afterwards, 60)
+    assert (space.requested_hardware, space.sleep_time) == (hardware, sleep_time)
+    assert airflow.holders(dag_id) == []
+
+    bill = hub.bill(space.repo_id)
+    assert not bill.running
+    hub.advance(14 * 24 * 3600)
+    assert hub.bill(space.repo_id).minutes == bill.minutes

@@ -37,7 +37,14 @@ def batch() -> None:
         time.sleep(0.2)
 
 
-def leased(dag_id: str, *, sleep_time: int = 360_000, max_active_runs: int = 1, **arguments: Any) -> DAG:
+def leased(
+    dag_id: str,
+    *,
+    sleep_time: int = 360_000,
+    restore_dormant: str = "pause",
+    max_active_runs: int = 1,
+    **arguments: Any,
+) -> DAG:
     with (
         DAG(dag_id, max_active_runs=max_active_runs, **COMMON, **arguments) as dag,
         SpaceHardwareTaskGroup(
@@ -45,6 +52,7 @@ def leased(dag_id: str, *, sleep_time: int = 360_000, max_active_runs: int = 1, 
             f"acme/{dag_id}",
             "t4-small",
             sleep_time=sleep_time,
+            restore_dormant=restore_dormant,
             deferrable=True,
             poll_interval=1,
             # A task that is resumed within seconds of being deferred may look failed to Airflow.
@@ -76,3 +84,6 @@ scheduler_dies = leased("scheduler_dies")
 triggerer_dies = leased("triggerer_dies")
 machine_dies = leased("machine_dies")
 machine_stays_dead = leased("machine_stays_dead", sleep_time=3600)
+slept_before = leased("slept_before")
+failed_before = leased("failed_before")
+sleeps_again = leased("sleeps_again", restore_dormant="sleep")
