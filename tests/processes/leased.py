@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ DAGS = Path(__file__).with_name("lease_dags")
 DAG_COUNT = len(re.findall(r"= leased\(\"(\w+)\"", (DAGS / "leased.py").read_text("utf-8")))
 SPEED = 60.0
 """Emulated seconds in each real second: an emulated minute takes one second."""
+
+
+OFF_THE_GPU = "the Space is off the GPU"
+"""What most measurements wait for."""
+
+NEXT_RUN_WORKS = "the next run works on the GPU"
 
 
 class LeasedAirflow(AirflowProcesses):
@@ -158,6 +165,14 @@ class LeasedAirflow(AirflowProcesses):
         space = self.hub.space(f"acme/{dag_id}")
         return space.requested_hardware == "cpu-basic" and not self.hub.bill(space.repo_id).running
 
+    def moment_of(self, dag_id: str, task: str, column: str, run_id: str) -> datetime:
+        """When a task of the group began (``start_date``) or ended (``end_date``), in UTC."""
+        ((text,),) = self.query(
+            f"SELECT {column} FROM task_instance WHERE dag_id = '{dag_id}' AND run_id = '{run_id}' "
+            f"AND task_id = 'gpu.{task}'"
+        )
+        return datetime.fromisoformat(str(text)).replace(tzinfo=timezone.utc)
+
     def expires_at(self, dag_id: str) -> datetime:
         """When the present lease of the DAG's Space expires, in UTC."""
         return datetime.fromisoformat(self.holders(dag_id)[-1]["until"])
@@ -207,12 +222,33 @@ class OtherAirflow:
         execute(self.lease.give_back(), self._client.send)
 
 
+@dataclass(frozen=True)
+class Takeover:
+    """How long something took, for the table at the end of the tests.
+
+    :ivar event: what happened at first.
+    :ivar until: what ended the measurement.
+    """
+
+    event: str
+    until: str
+    seconds: float
+
+
+TAKEOVERS: list[Takeover] = []
+"""What the tests of this process have measured and the table does not have yet."""
+
+
 @contextmanager
-def timed(what: str) -> Iterator[None]:
-    """Print how long something takes, which ``pytest -s`` shows."""
+def timed(event: str, until: str) -> Iterator[None]:
+    """Measure how long a block takes, for the table that is printed at the end of the tests.
+
+    :param event: what has just happened.
+    :param until: what the block waits for.
+    """
     began = time.monotonic()
     yield
-    print(f"\n{what}: {time.monotonic() - began:.0f} seconds")
+    TAKEOVERS.append(Takeover(event, until, time.monotonic() - began))
 
 
 @contextmanager

@@ -15,7 +15,15 @@ import pytest
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 from tests.processes.airflow_processes import AIRFLOW_3
-from tests.processes.leased import LeasedAirflow, OtherAirflow, leased_airflow, timed
+from tests.processes.leased import (
+    NEXT_RUN_WORKS,
+    TAKEOVERS,
+    LeasedAirflow,
+    OtherAirflow,
+    Takeover,
+    leased_airflow,
+    timed,
+)
 
 pytestmark = [
     pytest.mark.processes,
@@ -23,7 +31,7 @@ pytestmark = [
 ]
 
 DAGS = Path(__file__).with_name("abandoned_dags")
-DAG_COUNT = 20
+DAG_COUNT = 21
 LEFT_BEHIND = {
     "user_pauses_at_work": "and nothing of that run works",
     "user_pauses_upgrade": "and nothing of that run works",
@@ -131,8 +139,10 @@ def reports(airflow: LeasedAirflow) -> tuple[dict[str, Any], dict[str, Any]]:
     for dag_id in LEFT_BEHIND:
         assert airflow.hub.space(f"acme/{dag_id}").requested_hardware == "t4-small"
     looked = run_janitor(airflow, "janitor_looks")
-    with timed(f"A run of the janitor that restores {len(LEFT_BEHIND)} Spaces"):
-        return looked, run_janitor(airflow, "janitor")
+    with timed(f"the janitor begins with {len(LEFT_BEHIND)} abandoned leases", "all Spaces are off the GPU"):
+        restored = run_janitor(airflow, "janitor")
+        airflow.until(lambda: all(map(airflow.is_restored, LEFT_BEHIND)), 120)
+    return looked, restored
 
 
 @pytest.mark.parametrize("dag_id", LEFT_BEHIND)
@@ -152,6 +162,10 @@ def test_the_janitor_leaves_a_lease_at_work_alone_and_a_second_run_restores_what
 ) -> None:
     assert "second_run_waits" not in {**reports[0], **reports[1]}
     assert airflow.run_state("second_run_waits", "a") == "failed"
+    failed = airflow.moment_of("second_run_waits", "restore", "end_date", "a")
+    works = airflow.moment_of("second_run_waits", "batch", "start_date", "b")
+    event = "the last try of a restore fails, and another run waits"
+    TAKEOVERS.append(Takeover(event, NEXT_RUN_WORKS, (works - failed).total_seconds()))
     assert airflow.hub.space("acme/second_run_waits").hardware == "t4-small"
     (holder,) = airflow.holders("second_run_waits")
     assert holder["previous"]["hardware"] == "cpu-basic"
@@ -176,7 +190,7 @@ def test_a_second_group_takes_over_after_the_first_was_marked_successful(airflow
     airflow.lease(dag_id)
     airflow.working(dag_id)
     airflow.call("PATCH", f"{dag_id}/dagRuns/run/taskGroupInstances/gpu", {"new_state": "success"})
-    with timed("From marking a group successful to the work of the group that takes over its lease"):
+    with timed("the group is marked successful during the work", "the second group works on the GPU"):
         airflow.until(lambda: airflow.works("again"), 240)
     space = airflow.hub.space(f"acme/{dag_id}")
     assert space.hardware == "t4-small"
@@ -219,10 +233,9 @@ def test_the_next_run_takes_over_from_a_mapped_group_whose_restore_was_killed_on
 
     killed = kill_restore(airflow, dag_id, set())
     kill_restore(airflow, dag_id, killed)
-    airflow.until(lambda: airflow.state_of(dag_id, "each.gpu.restore", map_index=0) == "failed", 240)
-    airflow.hub.faults.clear()
-
-    with timed("From the start of a run to its work with the lease of a restore that was killed"):
+    with timed("the last try of a restore is killed", NEXT_RUN_WORKS):
+        airflow.until(lambda: airflow.state_of(dag_id, "each.gpu.restore", map_index=0) == "failed", 240)
+        airflow.hub.faults.clear()
         airflow.call("POST", f"{following}/dagRuns", {"dag_run_id": "run", "logical_date": None})
         airflow.until(lambda: airflow.works(following), 240)
     assert airflow.run_state(dag_id) == "running", "its other Space is still at work"
@@ -291,6 +304,23 @@ def test_a_run_under_the_new_dag_id_takes_the_lease_over_when_it_expires_and_res
     airflow.tell_work(new_id, "end")
     airflow.until(lambda: airflow.run_state(new_id) == "success", 240)
     airflow.until(lambda: airflow.is_restored(dag_id) and not airflow.holders(dag_id), 180)
+
+
+def test_a_group_that_is_renamed_during_the_run_takes_over_at_once_and_restores_what_was_before(
+    airflow: LeasedAirflow,
+) -> None:
+    dag_id = "group_renamed"
+    airflow.lease(dag_id)
+    airflow.working(dag_id)
+    file = Path(airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"]) / f"{dag_id}.py"
+    file.write_text(file.read_text().replace('"gpu"', '"renamed"'))
+    with timed("the group is renamed in the DAG file during the work", "the renamed group works on the GPU"):
+        airflow.until(lambda: airflow.works(dag_id), 300)
+    (holder,) = airflow.holders(dag_id)
+    assert holder["previous"]["hardware"] == "cpu-basic"
+    assert airflow.hub.space(f"acme/{dag_id}").hardware == "t4-small"
+    airflow.tell_work(dag_id, "end")
+    airflow.ends(dag_id, "success")
 
 
 def shown_leases(airflow: LeasedAirflow) -> dict[str, dict[str, Any]]:

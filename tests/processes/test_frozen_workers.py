@@ -13,7 +13,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import connection
 from tests.processes.airflow_processes import AIRFLOW_3
 from tests.processes.gate import Gate, HeldRequest
-from tests.processes.leased import SPEED, LeasedAirflow, OtherAirflow, leased_airflow
+from tests.processes.leased import OFF_THE_GPU, SPEED, LeasedAirflow, OtherAirflow, leased_airflow, timed
 
 pytestmark = [
     pytest.mark.processes,
@@ -80,12 +80,14 @@ def test_an_upgrade_that_thaws_after_its_run_has_ended_takes_its_late_request_ba
     worker = worker_of(task)
     worker.suspend()
     task.suspend()
-    airflow.ends(dag_id, "failed")
+    with timed("a worker freezes during the upgrade", "its run has ended"):
+        airflow.ends(dag_id, "failed")
 
     held.release()
     assert requested(airflow, dag_id) == "t4-small", "the late request has turned the GPU on"
-    task.resume()
-    airflow.until(lambda: airflow.is_restored(dag_id), 180)
+    with timed("a frozen upgrade thaws after its run has ended", OFF_THE_GPU):
+        task.resume()
+        airflow.until(lambda: airflow.is_restored(dag_id), 180)
     worker.resume()
     problem = f"Space acme/{dag_id}: this run had lost its lease when the request for t4-small arrived"
     airflow.until(lambda: problem in airflow.log_of(dag_id), 120)
@@ -111,9 +113,10 @@ def test_a_restore_that_thaws_while_the_next_run_works_requests_the_hardware_of_
     held.release()
     assert requested(airflow, dag_id) == "cpu-basic", "the late request has taken the GPU of the next run"
     # Airflow ends a worker that it has given up, and leaves its task five seconds for the repair.
-    task.resume()
-    worker.resume()
-    airflow.until(lambda: requested(airflow, dag_id) == "t4-small", 120)
+    with timed("a frozen restore thaws while the next run works", "the GPU is requested again"):
+        task.resume()
+        worker.resume()
+        airflow.until(lambda: requested(airflow, dag_id) == "t4-small", 120)
     airflow.until(lambda: "which took t4-small away. It is requested again." in airflow.log_of(dag_id), 120)
     airflow.tell_work(dag_id, "end", "b")
     airflow.ends(dag_id, "success", "b")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.processes.airflow_processes import AIRFLOW_3
-from tests.processes.leased import LeasedAirflow, leased_airflow, timed
+from tests.processes.leased import OFF_THE_GPU, LeasedAirflow, leased_airflow, timed
 
 pytestmark = [
     pytest.mark.processes,
@@ -41,21 +41,26 @@ def test_the_space_is_restored_after_work_that_raises(airflow: LeasedAirflow) ->
 def test_the_space_is_restored_when_the_process_of_the_work_is_killed(airflow: LeasedAirflow) -> None:
     airflow.lease("work_killed")
     os.kill(airflow.working("work_killed"), signal.SIGKILL)
-    with timed("From the death of the process of the work to the restore"):
-        airflow.ends("work_killed", "failed")
+    with timed("the process of the work is killed", OFF_THE_GPU):
+        airflow.until(lambda: airflow.is_restored("work_killed"), 300)
+    airflow.ends("work_killed", "failed")
 
 
-def test_the_space_is_restored_when_running_work_is_marked_failed(airflow: LeasedAirflow) -> None:
-    airflow.lease("work_marked_failed")
-    airflow.working("work_marked_failed")
-    airflow.mark("work_marked_failed", "gpu.batch", "failed")
-    airflow.ends("work_marked_failed", "failed")
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_the_space_is_restored_when_running_work_is_marked(airflow: LeasedAirflow, state: str) -> None:
+    dag_id = f"work_marked_{state}"
+    airflow.lease(dag_id)
+    airflow.working(dag_id)
+    airflow.mark(dag_id, "gpu.batch", state)
+    airflow.ends(dag_id, state)
 
 
 def test_the_space_is_restored_when_a_working_run_is_marked_failed(airflow: LeasedAirflow) -> None:
     airflow.lease("run_marked_failed")
     airflow.working("run_marked_failed")
     airflow.call("PATCH", "run_marked_failed/dagRuns/run", {"state": "failed"})
+    with timed("the run is marked failed during the work", OFF_THE_GPU):
+        airflow.until(lambda: airflow.is_restored("run_marked_failed"), 300)
     airflow.ends("run_marked_failed", None)
     assert airflow.task_state("run_marked_failed", "restore") == "success"
 
@@ -199,3 +204,22 @@ def test_a_space_that_cost_nothing_before_its_lease_costs_nothing_after_it(
     assert not bill.running
     hub.advance(14 * 24 * 3600)
     assert hub.bill(space.repo_id).minutes == bill.minutes
+
+
+def test_a_run_whose_waiting_snapshot_is_marked_successful_leaves_the_space_to_the_run_that_works(
+    airflow: LeasedAirflow,
+) -> None:
+    dag_id = "waiting_marked_success"
+    airflow.lease(dag_id, "a")
+    airflow.working(dag_id, "a")
+    airflow.lease(dag_id, "b")
+    airflow.until(lambda: airflow.task_state(dag_id, "snapshot", "b") == "deferred", 240)
+    airflow.call("PATCH", f"{dag_id}/dagRuns/b/taskInstances/gpu.snapshot", {"new_state": "success"})
+    airflow.until(lambda: airflow.has_ended(dag_id, "b"), 240)
+    assert airflow.run_state(dag_id, "b") == "failed"
+    assert airflow.task_state(dag_id, "restore", "b") == "success"
+    space = airflow.hub.space(f"acme/{dag_id}")
+    assert space.hardware == space.requested_hardware == "t4-small"
+    assert "is leased by task gpu.snapshot of run a" in airflow.log_of(dag_id, "run_id=b/task_id=gpu.restore")
+    airflow.tell_work(dag_id, "end", "a")
+    airflow.ends(dag_id, "success", "a")
