@@ -11,7 +11,9 @@ import requests
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.lease.record import LeaseRecord
+from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
 from airflow_provider_hfspaces.state.leases import LeaseOwner
+from tests.airflow_tools import Try
 from tests.lease_tools import (
     SPACE,
     AirflowWithoutServer,
@@ -112,6 +114,28 @@ def test_a_late_request_is_left_to_a_holder_that_has_requested_nothing_or_is_ove
         window.run("upgrade")
     assert space.requested_hardware == "t4-small"
     assert [each.previous for each in holders()] == [previous_state()]
+
+
+def test_a_janitor_that_was_overtaken_requests_the_hardware_of_the_other_run_again_and_says_so(
+    hub: HubEmulator,
+    airflow: AirflowWithoutServer,
+    task_log: Any,
+    while_frozen: Callable[[Callable[[], None]], None],
+) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    hold(abandoned=True, holder_id="cd" * 16)
+
+    def next_run_works() -> None:
+        give_the_lease_back()
+        airflow.remember(hold(requested=("a10g-small",), sleep_time=900), OTHER)
+        HfSpacesHook().request_hardware(SPACE, "a10g-small", sleep_time=900)
+
+    while_frozen(next_run_works)
+    (entry,) = Try().run(RestoreAbandonedLeasesOperator(task_id="leases", author="acme"))
+    assert entry["outcome"] == "left alone"
+    assert entry["reason"].startswith("leased by task gpu.snapshot of run other of DAG other_dag")
+    assert (space.requested_hardware, space.sleep_time) == ("a10g-small", 900)
+    assert "which took a10g-small away. It is requested again." in task_log.text
 
 
 def test_hardware_that_a_user_has_chosen_since_is_not_undone(

@@ -11,6 +11,7 @@ from airflow_provider_hfspaces.operators.fleet.selecting import SelectingOperato
 from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.http.sequence import Steps
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
     from airflow_provider_hfspaces.state.leases import Owners
 
@@ -180,31 +181,42 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
     def _take_and_restore(self, repo_id: str, context: Context) -> str | None:
         """Restore one Space.
 
+        The lease is read once more at the end: what the restore took from a new holder is given back.
+
         :raises SpaceLeased: if a run that is alive has taken the lease since it was looked at.
+        :raises LeaseLost: if the lease went to another holder during the restore.
         """
-        from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased, Taken
+        from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, Taken
         from airflow_provider_hfspaces.hub.lease.record import Standing
+        from airflow_provider_hfspaces.operators.hardware.leasing import repair_for
         from airflow_provider_hfspaces.state.leases import LeaseOwner, new_lease
 
         lease = new_lease(self.hook, repo_id, LeaseOwner.from_task_instance(context["ti"]), _LEASE_SECONDS)
+        has_sent = False
 
         def judge(holder: LeaseHolder) -> Standing:
             return Standing.OVER if self._reason_of(holder, lease.owners) else Standing.AT_WORK
+
+        def check() -> Steps[None]:
+            nonlocal has_sent
+            yield from lease.lease.confirm()
+            has_sent = True
 
         taken = lease.take(judge)
         if not isinstance(taken, Taken):
             raise SpaceLeased(repo_id, taken)
         snapshot = taken.previous
         try:
-            runtime = self.hook.restore(
-                snapshot,
-                taken.runtime,
-                fallback=self.fallback,
-                check=lease.lease.confirm,
-            )
+            runtime = self.hook.restore(snapshot, taken.runtime, fallback=self.fallback, check=check)
+        except LeaseLost as lost:
+            if has_sent:
+                repair_for(lease, lost.current, self.log)
+            raise
         except BaseException:
             lease.abandon()
             raise
-        lease.give_back()
+        other = lease.give_back()
+        if other is not None and repair_for(lease, other, self.log):
+            raise SpaceLeased(repo_id, other)
         self.log.info("Space %s is on %s again.", repo_id, runtime.configured_hardware)
         return runtime.configured_hardware

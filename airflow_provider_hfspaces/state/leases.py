@@ -168,7 +168,6 @@ class Owners:
         # Nothing restores the Space any more: its teardown has ended, or is no task of the run any more.
         return bool(states) and all(state in FINAL_STATES for state in states.values())
 
-
     def _is_given_up(self, owner: LeaseOwner) -> bool:
         """Whether Airflow has a run that nothing works for, as after its DAG file was removed or renamed.
 

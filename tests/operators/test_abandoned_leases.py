@@ -18,8 +18,7 @@ from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOpe
 from airflow_provider_hfspaces.state import leases
 from airflow_provider_hfspaces.state.leases import LeaseOwner
 from tests.airflow_tools import Try, connection
-from tests.lease_tools import SPACE, AirflowWithoutServer, hold, holders
-from tests.test_leases import Window
+from tests.lease_tools import SPACE, AirflowWithoutServer, Window, hold, holders
 
 OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
 

@@ -46,7 +46,15 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.sequence import Steps
     from airflow_provider_hfspaces.operators.hardware import SnapshotSpaceOperator
 
-__all__ = ["LateRequest", "UndoLease", "WayBack", "lease_of_task", "settle_request", "take_lease"]
+__all__ = [
+    "LateRequest",
+    "UndoLease",
+    "WayBack",
+    "lease_of_task",
+    "repair_for",
+    "settle_request",
+    "take_lease",
+]
 
 _NOBODY = "0" * 32
 """An id that no holder has."""
@@ -113,6 +121,24 @@ def lease_of_task(
 def _unnamed(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner) -> AirflowLease:
     """A lease whose holder is found by the task that took it, because its id is not known."""
     return AirflowLease(hook, SpaceLease(lease_store(hook, repo_id), _NOBODY), Owners(owner))
+
+
+def repair_for(lease: AirflowLease, other: LeaseHolder | None, log: Any) -> bool:
+    """Request the hardware of another holder again if a restore took it away, unless that holder is over.
+
+    :returns: whether that was necessary.
+    """
+    if other is None or other.holder_id == lease.lease.holder_id:
+        return False
+    if is_free(other, lease.judge(other), _now()) or not lease.hook.execute(repair(lease.lease.store, other)):
+        return False
+    log.error(
+        "Space %s was leased by %s during the restore, which took %s away. It is requested again.",
+        lease.repo_id,
+        lease.describe(other),
+        other.requested[-1],
+    )
+    return True
 
 
 class WayBack:
@@ -187,17 +213,7 @@ class WayBack:
             self._repair(self._read().current)
 
     def _repair(self, other: LeaseHolder | None) -> None:
-        if other is None or is_free(other, self._lease.judge(other), _now()):
-            return
-        if other.holder_id == self._lease.lease.holder_id:
-            return
-        if self.hook.execute(repair(self._lease.lease.store, other)):
-            self.log.error(
-                "Space %s was leased by %s during the restore, which took %s away. It is requested again.",
-                self.repo_id,
-                self.describe(other),
-                other.requested[-1],
-            )
+        repair_for(self._lease, other, self.log)
 
     def fail(self, hardware: str | None = None) -> None:
         """Leave the restore to the next holder.
