@@ -172,6 +172,7 @@ class HubEmulator:
         """
         with self.world.lock:
             state_file.load(self.world, state_file.read(path))
+            self.world.large_files.load(state_file.large_files_of(path))
             if self._chosen_token is None:
                 tokens = (
                     each.value for each in self.world.accounts.tokens.values() if each.user == self.user
@@ -305,7 +306,7 @@ class HubEmulator:
         return {name: commit.oid for name, commit in branches.items()}
 
     def files(self, repo_id: str, revision: str = "main", *, repo_type: str = "space") -> dict[str, bytes]:
-        """The files of a repository at a branch or a commit.
+        """The files of a repository at a branch, a tag or a commit.
 
         :raises KeyError: if the repository or the revision does not exist.
         """
@@ -313,7 +314,7 @@ class HubEmulator:
             commit = self._repository(repo_id, repo_type).git.find(revision)
         if commit is None:
             raise KeyError(revision)
-        return dict(commit.files)
+        return {path: self.world.large_files.content(content) for path, content in commit.files.items()}
 
     def _repository(self, repo_id: str, repo_type: str) -> Repository:
         self.world.catch_up()

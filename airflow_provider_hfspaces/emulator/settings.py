@@ -111,6 +111,7 @@ class Settings:
     :ivar largest_page: highest ``limit`` that a client can set.
     :ivar commits_per_hour: commits that one repository accepts within an emulated hour, on all its branches
         together. The next one gets a 429.
+    :ivar lfs_part_bytes: size of the parts in which larger files are uploaded, if the client can do that.
     :ivar enforce: whether rate limits are enforced. They are announced in any case.
     """
 
@@ -143,6 +144,7 @@ class Settings:
     page_size: int = 500
     largest_page: int = 1000
     commits_per_hour: int = 128
+    lfs_part_bytes: int = 5_000_000_000
     enforce: bool = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -187,6 +189,7 @@ _NUMBERS = frozenset(
         "files_copy_pending",
         "keep_alive",
         "commits_per_hour",
+        "lfs_part_bytes",
         "seconds_per_request",
     }
 )
@@ -198,7 +201,7 @@ def _names() -> list[str]:
 
 def _check(name: str, value: Any) -> None:
     if name in _NUMBERS:
-        least = 1 if name.endswith("page") or name == "page_size" else 0
+        least = 1 if name in ("page_size", "largest_page", "lfs_part_bytes") else 0
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
             raise ValueError(f"{name} must be a number of at least {least}; got {value!r}.")
     if name in CHOICES and value not in CHOICES[name]:

@@ -18,7 +18,7 @@ from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
-__all__ = ["load", "read", "save", "state_of"]
+__all__ = ["large_files_of", "load", "read", "save", "state_of"]
 
 _FORMAT_VERSION = 2
 _PLAIN = (
@@ -88,7 +88,7 @@ def load(world: World, state: Any) -> None:
 
 
 def save(world: World, path: str | os.PathLike[str]) -> None:
-    """Write a state file as a whole, readable only by its owner."""
+    """Write a state file as a whole, readable only by its owner, and large files into a folder beside it."""
     target = Path(path)
     # mkstemp chooses a name that nobody can guess, fails if the file exists, and lets only the owner read it.
     descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -99,6 +99,13 @@ def save(world: World, path: str | os.PathLike[str]) -> None:
     except BaseException:
         os.unlink(draft)
         raise
+    commits = (commit for each in world.all_repositories() for commit in each.git.commits.values())
+    world.large_files.save(large_files_of(path), (commit.files for commit in commits))
+
+
+def large_files_of(path: str | os.PathLike[str]) -> Path:
+    """The folder beside a state file that has the large files of its repositories."""
+    return Path(f"{os.fspath(path)}.large-files")
 
 
 def read(path: str | os.PathLike[str]) -> Any:

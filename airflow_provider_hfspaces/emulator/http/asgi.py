@@ -16,6 +16,7 @@ from airflow_provider_hfspaces.emulator.faults.rules import Fault
 from airflow_provider_hfspaces.emulator.http.request import HubRequest, Moved
 from airflow_provider_hfspaces.emulator.http.responses import Refusal, plain, unknown_route
 from airflow_provider_hfspaces.emulator.http.routing import Router
+from airflow_provider_hfspaces.emulator.http.storage import STORAGE, Storage
 from airflow_provider_hfspaces.emulator.model.limits import Allowance, bucket_of
 from airflow_provider_hfspaces.emulator.model.request_log import RecordedRequest, redacted
 from airflow_provider_hfspaces.emulator.model.world import World
@@ -41,16 +42,20 @@ class HubApp:
 
     A request to the Hub's API or for a file passes through these steps: the quota, the request log, faults,
     the check of its token, its route, and the headers that every answer has. Other requests go to their
-    route directly.
+    route directly, and those for large files to the storage.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._router = Router(ROUTES)
+        self._storage = Storage(world.large_files)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"The emulator serves only http; got {scope['type']!r}.")
+        if scope["path"].startswith(STORAGE):
+            await self._storage(scope, receive, send)
+            return
         received = Request(scope, receive)
         try:
             content = await received.body()

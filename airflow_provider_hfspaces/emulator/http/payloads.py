@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_hfspaces.emulator.model.accounts import Organization, Token, User
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.git import Commit, blob_oid
+from airflow_provider_hfspaces.emulator.model.large_files import read_pointer
 from airflow_provider_hfspaces.emulator.model.moments import Entry, View
 from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.space import Space
@@ -85,16 +86,27 @@ def _remarks(entry: Entry) -> dict[str, Any]:
 
 def file_payload(path: str, content: bytes) -> dict[str, Any]:
     """A file in a list of files."""
-    return {"type": "file", "oid": blob_oid(content), "size": len(content), "path": path}
+    pointer, oid = read_pointer(content), blob_oid(content)
+    if pointer is None:
+        return {"type": "file", "oid": oid, "size": len(content), "path": path}
+    lfs = {"oid": pointer.oid, "size": pointer.size, "pointerSize": len(content)}
+    return {"type": "file", "oid": oid, "size": pointer.size, "lfs": lfs, "path": path}
 
 
 def _siblings(files: Mapping[str, bytes], *, blobs: bool = False) -> list[dict[str, Any]]:
     siblings: list[dict[str, Any]] = []
     for path in sorted(files):
-        sibling = {"rfilename": path}
+        sibling: dict[str, Any] = {"rfilename": path}
         if blobs:
             file = file_payload(path, files[path])
             sibling.update(blobId=file["oid"], size=file["size"])
+            if "lfs" in file:
+                lfs = file["lfs"]
+                sibling["lfs"] = {
+                    "sha256": lfs["oid"],
+                    "size": lfs["size"],
+                    "pointerSize": lfs["pointerSize"],
+                }
         siblings.append(sibling)
     return siblings
 
@@ -186,7 +198,8 @@ def owned_payload(repository: Repository, total: int) -> dict[str, Any]:
 
 def used_storage(repository: Repository) -> int:
     """Bytes of the files on ``main``."""
-    return sum(len(content) for content in repository.files.values())
+    pointers = ((read_pointer(content), content) for content in repository.files.values())
+    return sum(pointer.size if pointer else len(content) for pointer, content in pointers)
 
 
 def _at(commit: Commit, *, blobs: bool = False) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
+    "LARGEST_FILE_BYTES",
     "MAIN",
     "Commit",
     "GitRepository",
@@ -23,6 +24,9 @@ __all__ = [
 
 MAIN = "main"
 COMMIT_WINDOW_SECONDS = 3600
+
+LARGEST_FILE_BYTES = 10 * 1024 * 1024
+"""The Hub keeps larger files outside git."""
 
 _SHORTEST_OID = 5
 _SHORT_OID = re.compile(r"[0-9a-f]{5,39}")

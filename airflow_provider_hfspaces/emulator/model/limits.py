@@ -29,10 +29,12 @@ QUOTAS = {
 
 _FILE = re.compile(r"/(?!apps/|_emulator/)((spaces|datasets)/)?[^/]+/[^/]+/resolve/")
 
+_LARGE_FILES = re.compile(r"\.git/info/lfs/objects/(batch|verify)$")
+
 
 def bucket_of(path: str) -> str | None:
     """The quota that a request counts against; ``None`` for requests that are not for the Hub."""
-    if path.startswith("/api/"):
+    if path.startswith("/api/") or _LARGE_FILES.search(path):
         return "api"
     if _FILE.match(path):
         return "resolvers"

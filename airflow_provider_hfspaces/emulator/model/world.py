@@ -11,6 +11,7 @@ from airflow_provider_hfspaces.emulator.faults.rules import Faults, bad_day
 from airflow_provider_hfspaces.emulator.model.accounts import Accounts
 from airflow_provider_hfspaces.emulator.model.bill import Bill, bill
 from airflow_provider_hfspaces.emulator.model.clock import Clock
+from airflow_provider_hfspaces.emulator.model.large_files import LargeFiles
 from airflow_provider_hfspaces.emulator.model.limits import QUOTAS, Limits
 from airflow_provider_hfspaces.emulator.model.repository import REPO_TYPES, Repository
 from airflow_provider_hfspaces.emulator.model.request_log import MOST_REQUESTS, RecordedRequest
@@ -43,12 +44,14 @@ class World:
         self.closing = False
         self.allowed_hosts: frozenset[str] = frozenset()
         self.faults = Faults()
+        self.large_files = LargeFiles()
         self.on_reset: Callable[[], None] = lambda: None
         self.clear()
 
     def reset(self) -> None:
         """Start again, with the accounts and Spaces of the beginning."""
         self.clear()
+        self.large_files.clear()
         self.on_reset()
 
     def clear(self) -> None:
@@ -190,6 +193,11 @@ class World:
             self.delete_space(repository.repo_id, after=self.settings.timings.deleting)
         else:
             del self.repositories[_key(repository.repo_type, repository.repo_id)]
+
+    def all_repositories(self) -> Iterator[Repository]:
+        """Existing Spaces, then repositories of other types."""
+        yield from self.spaces.values()
+        yield from self.repositories.values()
 
     def is_taken(self, repo_type: str, repo_id: str) -> bool:
         """Whether there is a repository with this id now."""

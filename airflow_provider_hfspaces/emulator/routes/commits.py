@@ -18,13 +18,11 @@ from airflow_provider_hfspaces.emulator.http.request import HubRequest
 from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, not_emulated
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.clock import iso
-from airflow_provider_hfspaces.emulator.model.git import Commit, StaleParent
+from airflow_provider_hfspaces.emulator.model.git import LARGEST_FILE_BYTES, Commit, StaleParent
+from airflow_provider_hfspaces.emulator.model.large_files import LargeFiles, pointer_to
 from airflow_provider_hfspaces.emulator.model.repository import Repository
 
 __all__ = ["ROUTES", "refuse_pull_requests"]
-
-_LARGEST_FILE_BYTES = 10 * 1024 * 1024
-"""The Hub keeps larger files outside git."""
 
 _COMMITS_ON_A_PAGE = 50
 
@@ -46,7 +44,7 @@ def _commit(request: HubRequest) -> Response:
     if request.query.get("hot_reload"):
         raise not_emulated("hot reload: commit without it, and the Space builds anew")
     last = check_branch(repository, branch)
-    operations = _Operations(last)
+    operations = _Operations(last, request.world.large_files)
     operations.read(request.content)
     parent = operations.header.get("parentCommit")
     _check_commit_limit(request, repository)
@@ -91,13 +89,15 @@ class _Operations:
     :ivar changes: new content by path; ``None`` for a deleted file.
     """
 
-    def __init__(self, last: Commit) -> None:
+    def __init__(self, last: Commit, large_files: LargeFiles) -> None:
         self.header: dict[str, Any] = {}
         self.changes: dict[str, bytes | None] = {}
         self._files = dict(last.files)
+        self._large_files = large_files
         self._apply: dict[str, Callable[[dict[str, Any]], None]] = {
             "header": self.header.update,
             "file": self._add,
+            "lfsFile": self._add_large,
             "deletedFile": self._delete,
             "deletedFolder": self._delete_folder,
         }
@@ -126,9 +126,18 @@ class _Operations:
         content = (
             base64.b64decode(text, validate=True) if value.get("encoding") == "base64" else text.encode()
         )
-        if len(content) > _LARGEST_FILE_BYTES:
+        if len(content) > LARGEST_FILE_BYTES:
             raise Refusal(400, f"{path} is too large for a commit: use LFS")
         self._change(path, content)
+
+    def _add_large(self, value: dict[str, Any]) -> None:
+        path, oid = check_path(value["path"]), str(value["oid"])
+        if oid not in self._large_files:
+            raise Refusal(400, f"{path}: the object {oid} has not been uploaded")
+        size = self._large_files.size(oid)
+        if value.get("size") not in (None, size):
+            raise Refusal(400, f"{path}: the object {oid} has {size} bytes")
+        self._change(path, pointer_to(oid, size))
 
     def _delete(self, value: dict[str, Any]) -> None:
         path = str(value["path"])

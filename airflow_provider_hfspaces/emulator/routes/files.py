@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote
+
 from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.checks import check_branch, check_path, check_revision
+from airflow_provider_hfspaces.emulator.http.ranges import content_response, file_response
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
 from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
-from airflow_provider_hfspaces.emulator.model.git import blob_oid
-from airflow_provider_hfspaces.emulator.model.patterns import patterns
+from airflow_provider_hfspaces.emulator.model.git import LARGEST_FILE_BYTES, blob_oid
+from airflow_provider_hfspaces.emulator.model.large_files import read_pointer
+from airflow_provider_hfspaces.emulator.model.patterns import lfs_patterns, patterns
 from airflow_provider_hfspaces.emulator.routes.commits import refuse_pull_requests
 
 __all__ = ["ROUTES"]
@@ -27,18 +32,35 @@ def _preupload(request: HubRequest) -> Response:
     if not isinstance(ignore, str):
         ignore = last.files.get(".gitignore", b"").decode(errors="replace")
     ignored = patterns(ignore)
+    outside_git = lfs_patterns(last.files.get(".gitattributes", b"").decode(errors="replace"))
     modes = []
     for each in files:
-        path = check_path(each.get("path"))
-        known = {"oid": blob_oid(last.files[path])} if path in last.files else {}
+        path, size = check_path(each.get("path")), each.get("size")
+        is_large = isinstance(size, (int, float)) and size > LARGEST_FILE_BYTES
         modes.append(
-            {"path": path, "uploadMode": "regular", "shouldIgnore": ignored.match_file(path), **known}
+            {
+                "path": path,
+                "uploadMode": "lfs" if is_large or outside_git.match_file(path) else "regular",
+                "shouldIgnore": ignored.match_file(path),
+                **_known(last.files.get(path)),
+            }
         )
     return answer({"files": modes, "commitOid": last.oid})
 
 
+def _known(content: bytes | None) -> dict[str, str]:
+    """The id of a file as it is now, by which clients notice that it has not changed."""
+    if content is None:
+        return {}
+    pointer = read_pointer(content)
+    return {"oid": pointer.oid if pointer else blob_oid(content)}
+
+
 def _resolve(request: HubRequest) -> Response:
-    """A file at a branch or a commit. A branch may be behind by ``timings.branch_lag``."""
+    """A file at a branch, a tag or a commit. A branch may be behind by ``timings.branch_lag``.
+
+    A large file is read from the storage.
+    """
     repository, revision = request.readable_repository(), request.parts["revision"]
     check_revision(repository, revision)
     time = repository.now() - request.world.settings.timings.branch_lag
@@ -51,12 +73,27 @@ def _resolve(request: HubRequest) -> Response:
         "X-Repo-Commit": commit.oid,
         "ETag": f'"{blob_oid(content)}"',
         "Accept-Ranges": "bytes",
-        "Content-Disposition": f'inline; filename="{path.rpartition("/")[2]}"',
+        "Content-Disposition": _disposition(path.rpartition("/")[2]),
         "Content-Type": "text/plain; charset=utf-8",
     }
+    pointer, requested = read_pointer(content), request.headers.get("range")
+    large_files = request.world.large_files
+    if pointer is not None and pointer.oid in large_files:
+        # The Hub redirects to its storage, on another host, and names that host's size and id here. The
+        # official client follows a redirect to the same host and then misses the id of the commit.
+        headers["X-Linked-Size"], headers["X-Linked-ETag"] = str(pointer.size), f'"{pointer.oid}"'
+        headers["ETag"], headers["Content-Type"] = f'"{pointer.oid}"', "application/octet-stream"
+        path_on_disk = large_files.path(pointer.oid)
+        return file_response(path_on_disk, requested, headers, head=request.method == "HEAD")
     if request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": str(len(content))})
-    return Response(content, headers=headers)
+    return content_response(content, requested, headers)
+
+
+def _disposition(name: str) -> str:
+    """A header with a file's name, which may have letters that headers cannot have."""
+    plain = re.sub(r"[^ !#-\[\]-~]", "_", name)
+    return f"inline; filename*=UTF-8''{quote(name)}; filename=\"{plain}\""
 
 
 def _resolve_model(request: HubRequest) -> Response:

@@ -177,11 +177,7 @@ def _list_own(request: HubRequest) -> Response:
     owner = request.parts.get("organization", token.user)
     if owner != token.user and not request.world.accounts.role_at(token.user, owner):
         raise rights(f'list the repositories of "{owner}"')
-    own = [
-        each
-        for each in (*request.world.spaces.values(), *request.world.repositories.values())
-        if each.owner == owner
-    ]
+    own = [each for each in request.world.all_repositories() if each.owner == owner]
     own.sort(key=lambda each: each.modified, reverse=True)
     total = sum(used_storage(each) for each in own)
     return answer([owned_payload(each, total) for each in own])
