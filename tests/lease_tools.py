@@ -19,9 +19,10 @@ from airflow_provider_hfspaces.operators.hardware import (
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
-from airflow_provider_hfspaces.state import leases, old_leases
+from airflow_provider_hfspaces.state import leases
 from airflow_provider_hfspaces.state.leases import LeaseOwner, lease_store, variable_name
 from tests.airflow_tools import Try
+from tests.airflow_variables import AirflowVariables
 
 SPACE = "acme/whisper"
 
@@ -30,27 +31,20 @@ class AirflowWithoutServer:
     """Stands in for Airflow's server in tests without one: keeps Variables and knows which runs are over."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.variables: dict[str, Any] = {}
+        self.variables = AirflowVariables(monkeypatch)
         self.over: set[str] = set()
         self.restored: dict[str, str] = {}
         self.paused: set[str] = set()
         self.working = False
-        for module in (leases, old_leases):
-            monkeypatch.setattr(module, "get_variable", self.variables.get)
-            monkeypatch.setattr(module, "set_variable", self._set)
-            monkeypatch.setattr(module, "delete_variable", lambda name: self.variables.pop(name, None))
         monkeypatch.setattr(leases, "is_run_over", lambda dag_id, run_id: run_id in self.over)
         monkeypatch.setattr(leases, "task_states", lambda dag_id, run_id, task_ids, map_index: self.restored)
 
         monkeypatch.setattr(leases, "is_dag_paused", lambda dag_id: dag_id in self.paused)
         monkeypatch.setattr(leases, "is_run_working", lambda dag_id, run_id, **options: self.working)
 
-    def _set(self, name: str, value: Any, description: str) -> None:
-        self.variables[name] = json.loads(json.dumps(value))
-
     def remember(self, holder: LeaseHolder, owner: LeaseOwner) -> None:
         """Save the Variable that names the task of a holder."""
-        self.variables[variable_name(holder.holder_id)] = owner.to_dict()
+        self.variables[variable_name(holder.holder_id)] = json.dumps(owner.to_dict())
 
 
 class Window:

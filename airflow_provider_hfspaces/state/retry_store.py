@@ -1,12 +1,13 @@
-"""Small JSON values that a task keeps for its next try. (Airflow clears XComs between tries.)"""
+"""Small JSON values that a task keeps for its next try. (Airflow clears XComs between tries.)
+
+A DAG file imports this module with its operators, so that it imports what reads Variables only in a task.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from airflow_provider_hfspaces.compat.server import delete_variable, get_variable, set_variable
-from airflow_provider_hfspaces.state.variables import old_variable_name, unique_variable_name
 
 __all__ = [
     "RetryStore",
@@ -78,6 +79,8 @@ class VariableStore:
         self._is_first_try = task_id == ti.task_id and getattr(ti, "try_number", None) == 1
 
     def get(self, key: str) -> Any:
+        from airflow_provider_hfspaces.compat.server import get_variable
+
         name = self._name(key)
         if self._is_first_try and name not in _written:
             return None
@@ -85,11 +88,15 @@ class VariableStore:
         return get_variable(self._old_name(key)) if value is None and name not in _written else value
 
     def set(self, key: str, value: Any) -> None:
+        from airflow_provider_hfspaces.compat.server import set_variable
+
         name = self._name(key)
         set_variable(name, value, _DESCRIPTION)
         _written.add(name)
 
     def delete(self, key: str) -> None:
+        from airflow_provider_hfspaces.compat.server import delete_variable
+
         name = self._name(key)
         _written.discard(name)
         delete_variable(name)
@@ -97,9 +104,13 @@ class VariableStore:
             delete_variable(self._old_name(key))
 
     def _name(self, key: str) -> str:
+        from airflow_provider_hfspaces.state.variables import unique_variable_name
+
         # The task and the key come first: they are what a reader of the list of Variables looks for.
         dag_id, run_id, task_id, *map_index = self._parts
         return unique_variable_name("hf_spaces_retry", task_id, *map_index, key, dag_id, run_id)
 
     def _old_name(self, key: str) -> str:
+        from airflow_provider_hfspaces.state.variables import old_variable_name
+
         return old_variable_name(":".join(("hf_spaces", *self._parts, key)))

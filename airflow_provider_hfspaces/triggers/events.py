@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_repo_id, 
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
-from airflow_provider_hfspaces.triggers.watches import watching
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
@@ -27,6 +27,7 @@ __all__ = ["SpaceEventTrigger"]
 _LONGEST_PAUSE_SECONDS = 300.0
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SpaceEventTrigger(BaseEventTrigger):
     """Fire when a Space enters a stage or changes hardware, for an ``AssetWatcher`` (Airflow 3).
 
@@ -49,37 +50,30 @@ class SpaceEventTrigger(BaseEventTrigger):
         fire at.
     """
 
-    def __init__(
-        self,
-        *,
-        repo_id: str,
-        stages: str | Iterable[str] = (),
-        hardware_changes: bool = False,
-        hf_spaces_conn_id: str = "hf_spaces_default",
-        poll_interval: float = 30.0,
-    ) -> None:
+    repo_id: str
+    stages: str | Iterable[str] = ()
+    hardware_changes: bool = False
+    hf_spaces_conn_id: str = "hf_spaces_default"
+    poll_interval: float = 30.0
+
+    def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.repo_id = checked_repo_id(repo_id)
-        self.stages = sorted(checked_stages(stages, least=0 if hardware_changes else 1))
-        self.hardware_changes = hardware_changes
-        self.hf_spaces_conn_id = hf_spaces_conn_id
-        self.poll_interval = checked_seconds(poll_interval, "poll_interval")
+        self.repo_id = checked_repo_id(self.repo_id)
+        self.stages = sorted(checked_stages(self.stages, least=0 if self.hardware_changes else 1))
+        self.poll_interval = checked_seconds(self.poll_interval, "poll_interval")
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Returns the trigger as Airflow stores it; equal triggers are stored once."""
         return (
             "airflow_provider_hfspaces.triggers.events.SpaceEventTrigger",
-            {
-                "repo_id": self.repo_id,
-                "stages": self.stages,
-                "hardware_changes": self.hardware_changes,
-                "hf_spaces_conn_id": self.hf_spaces_conn_id,
-                "poll_interval": self.poll_interval,
-            },
+            {each.name: getattr(self, each.name) for each in fields(self)},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for ever. Errors of the Hub are logged and waited out."""
+        # A DAG file that watches a Space does not import what runs the trigger.
+        from airflow_provider_hfspaces.triggers.watches import watching
+
         last, pause = await self._load_last(), self.poll_interval
         while True:
             try:

@@ -11,10 +11,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_hfspaces.compat.imports import has_trigger_on_kill
-from airflow_provider_hfspaces.compat.server import is_ended
-from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook, describe
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.hub.desired import plan_restore, restored_state
 from airflow_provider_hfspaces.hub.errors import (
     HubError,
     SpaceWaitError,
@@ -22,15 +19,10 @@ from airflow_provider_hfspaces.hub.errors import (
     SpaceWaitTimeout,
     error_to_dict,
 )
-from airflow_provider_hfspaces.hub.http.sequence import aexecute
-from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, guarded_and_repaired
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
-from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
-from airflow_provider_hfspaces.state.leases import lease_store, undo_check
-from airflow_provider_hfspaces.triggers.watches import watching
 
 __all__ = ["SpaceTrigger"]
 
@@ -135,6 +127,9 @@ class SpaceTrigger(BaseTrigger):
         return {**outcome, "status": "reached", "reason": None, "runtime": runtime.to_dict(), "error": None}
 
     async def _wait(self) -> SpaceRuntime:
+        # A worker that only stores the trigger does not import what runs it.
+        from airflow_provider_hfspaces.triggers.watches import watching
+
         assert self.started is not None
         assert isinstance(self.goal, Goal)
         async with watching(self.hf_spaces_conn_id) as (watch, _):
@@ -151,6 +146,8 @@ class SpaceTrigger(BaseTrigger):
             )
 
     def _log_change(self, runtime: SpaceRuntime, elapsed: float) -> None:
+        from airflow_provider_hfspaces.hub.steps import describe
+
         self.log.info("%4.0f s  %s is %s", elapsed, self.repo_id, describe(runtime))
 
     async def _undo_if_killed(self) -> None:
@@ -163,27 +160,14 @@ class SpaceTrigger(BaseTrigger):
         await asyncio.shield(undoing)
 
     async def _undo(self) -> None:
+        from airflow_provider_hfspaces.compat.server import is_ended
+
         if not self.put_back or not await is_ended(self.task_instance):
             # Cleared or only moved: the next try, or the other triggerer, goes on from here.
             return
-        snapshot = SpaceSnapshot.from_dict(self.put_back)
-        hook = HfSpacesHook(self.hf_spaces_conn_id)
-        client = await hook.async_client()
-        try:
-            check = await undo_check(hook, snapshot.repo_id, self.put_back.get("lease_holder"), client.send)
-            plan = plan_restore(restored_state(snapshot), is_last_try=True, log=self.log)
-            store = lease_store(hook, snapshot.repo_id)
-            await aexecute(guarded_and_repaired(store, plan, check, self.log), client.send)
-        except (SpaceLeased, LeaseLost):
-            self.log.warning(
-                "Space %s is left alone after the kill, because another run has leased it.", self.repo_id
-            )
-        except (HubError, InvalidInput) as error:
-            self.log.error("The task was killed, and Space %s could not be restored: %s", self.repo_id, error)
-        else:
-            self.log.warning("The task was killed: Space %s is restored.", self.repo_id)
-        finally:
-            await client.aclose()
+        from airflow_provider_hfspaces.triggers.undo import restore_after_kill
+
+        await restore_after_kill(self.hf_spaces_conn_id, self.put_back, self.log)
 
 
 def _failure(error: SpaceWaitError | HubError | InvalidInput) -> dict[str, Any]:

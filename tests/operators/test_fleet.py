@@ -33,6 +33,7 @@ from airflow_provider_hfspaces.operators.fleet import (
 from airflow_provider_hfspaces.operators.fleet.base import FleetIncomplete, FleetOperator
 from airflow_provider_hfspaces.state import ledger as fleet_records
 from tests.airflow_tools import Try, connection
+from tests.airflow_variables import AirflowVariables
 from tests.conftest import TaskLog
 from tests.operators.test_hardware import lose_next_answer
 from tests.stub import RUNTIME, Say, StubHub
@@ -56,20 +57,8 @@ def reasons(report: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Airflow's Variables as JSON, without Airflow: the tests of whole DAG runs use real ones."""
-    kept: dict[str, str] = {}
-    from airflow_provider_hfspaces.compat import server
-    from airflow_provider_hfspaces.state import retry_store
-
-    def write(name: str, value: Any, description: str) -> None:
-        kept[name] = json.dumps(value)
-
-    for module in (server, retry_store):
-        monkeypatch.setattr(module, "get_variable", lambda name: json.loads(kept.get(name, "null")))
-        monkeypatch.setattr(module, "set_variable", write)
-        monkeypatch.setattr(module, "delete_variable", lambda name: kept.pop(name, None))
-    return kept
+def variables(monkeypatch: pytest.MonkeyPatch) -> AirflowVariables:
+    return AirflowVariables(monkeypatch)
 
 
 def restart(**options: Any) -> RestartSpacesOperator:
@@ -160,7 +149,7 @@ class TestPause:
         assert Counter(request.method for request in hub.requests) == {"POST": 20, "GET": 22}
 
     def test_a_dry_run_changes_nothing_and_reports_what_would_be_saved(
-        self, hub: HubEmulator, variables: dict[str, str]
+        self, hub: HubEmulator, variables: AirflowVariables
     ) -> None:
         a_fleet(hub, 2)
         attempt = Try()
@@ -223,7 +212,7 @@ class TestPause:
         assert not attempt.store.values
 
     def test_the_report_of_a_retry_contains_what_a_killed_try_paused(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: AirflowVariables
     ) -> None:
         a_fleet(hub, 9)
         monkeypatch.setattr(FleetOperator, "batch_size", 4)
@@ -471,7 +460,7 @@ class TestTheQuota:
 
 class TestAKill:
     def test_stops_at_once_and_the_report_knows_what_was_paused(
-        self, hub: HubEmulator, variables: dict[str, str]
+        self, hub: HubEmulator, variables: AirflowVariables
     ) -> None:
         spaces = a_fleet(hub, 60)
         hub.faults.add(kind="delay", path="/pause", seconds=0.05)
@@ -612,7 +601,7 @@ class TestRestart:
 
 
 class TestFromTheEveningToTheMorning:
-    def test_the_record_tells_what_to_restart(self, hub: HubEmulator, variables: dict[str, str]) -> None:
+    def test_the_record_tells_what_to_restart(self, hub: HubEmulator, variables: AirflowVariables) -> None:
         spaces = a_fleet(hub, 5)
         Try().run(pause(report_to="nightly"))
         assert len(kept(variables)) == 5
@@ -624,7 +613,7 @@ class TestFromTheEveningToTheMorning:
         assert {space.stage for space in spaces} == {"RUNNING"}
 
     def test_the_record_keeps_spaces_of_earlier_nights(
-        self, hub: HubEmulator, variables: dict[str, str]
+        self, hub: HubEmulator, variables: AirflowVariables
     ) -> None:
         a_fleet(hub, 2)
         Try().run(pause(report_to="nightly"))
@@ -639,7 +628,7 @@ class TestFromTheEveningToTheMorning:
         assert {each["repo_id"] for each in kept(variables)} == {*first, "acme/new"}
 
     def test_a_space_that_fails_to_restart_stays_recorded(
-        self, hub: HubEmulator, variables: dict[str, str]
+        self, hub: HubEmulator, variables: AirflowVariables
     ) -> None:
         a_fleet(hub, 3)
         Try().run(pause(report_to="nightly"))
@@ -652,7 +641,7 @@ class TestFromTheEveningToTheMorning:
         assert not kept(variables)
 
     def test_a_retry_completes_a_restart_that_was_killed(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: AirflowVariables
     ) -> None:
         a_fleet(hub, 9)
         Try().run(pause(report_to="nightly"))
@@ -667,7 +656,7 @@ class TestFromTheEveningToTheMorning:
         assert not kept(variables)
 
     def test_a_space_that_was_not_paused_is_not_recorded(
-        self, hub: HubEmulator, variables: dict[str, str]
+        self, hub: HubEmulator, variables: AirflowVariables
     ) -> None:
         a_fleet(hub, 2)
         hub.faults.add(kind="status", status=403, path="/s001/pause")
@@ -676,7 +665,7 @@ class TestFromTheEveningToTheMorning:
         assert [each["repo_id"] for each in kept(variables)] == ["acme/s000"]
 
     def test_a_variable_with_other_content_is_refused(
-        self, hub: HubEmulator, variables: dict[str, str]
+        self, hub: HubEmulator, variables: AirflowVariables
     ) -> None:
         a_fleet(hub, 1)
         variables["hf_spaces_fleet-nightly"] = '"mine"'
@@ -735,7 +724,7 @@ class TestALeasedSpace:
         return take
 
     def test_is_neither_paused_nor_recorded(
-        self, hub: HubEmulator, variables: dict[str, str], leased: Callable[[str], SpaceLease]
+        self, hub: HubEmulator, variables: AirflowVariables, leased: Callable[[str], SpaceLease]
     ) -> None:
         first, second = a_fleet(hub, 2)
         leased("acme/s000")
@@ -754,7 +743,11 @@ class TestALeasedSpace:
 
     @pytest.mark.parametrize("running", [True, False])
     def test_stays_recorded_until_its_lease_has_ended(
-        self, hub: HubEmulator, variables: dict[str, str], leased: Callable[[str], SpaceLease], running: bool
+        self,
+        hub: HubEmulator,
+        variables: AirflowVariables,
+        leased: Callable[[str], SpaceLease],
+        running: bool,
     ) -> None:
         a_fleet(hub, 2)
         Try().run(pause(report_to="nightly"))
@@ -821,7 +814,7 @@ def dying_before_batch(
             yield
 
 
-def kept(variables: dict[str, str]) -> list[dict[str, Any]]:
+def kept(variables: AirflowVariables) -> list[dict[str, Any]]:
     """The record of the nightly pause."""
     spaces: list[dict[str, Any]] = json.loads(variables["hf_spaces_fleet-nightly"])["spaces"]
     return spaces

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat import server
-from airflow_provider_hfspaces.state import retry_store as retry_stores
 from airflow_provider_hfspaces.state.ledger import Ledger
 from airflow_provider_hfspaces.state.retry_store import RetryStore, forget_of_task, retry_store
 from airflow_provider_hfspaces.state.variables import unique_variable_name, variable_name
+from tests.airflow_variables import AirflowVariables
 
 VALID = re.compile(r"[A-Za-z0-9_-]{1,109}")
 """What Azure Key Vault accepts, after Airflow's own prefix."""
@@ -21,34 +20,9 @@ VALID = re.compile(r"[A-Za-z0-9_-]{1,109}")
 RUN = "scheduled__2026-11-28T06:00:00+00:00"
 
 
-class Variables(dict[str, Any]):
-    """Airflow's Variables, and the names that were looked up."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.looked_up: list[str] = []
-
-    def read(self, name: str) -> Any:
-        self.looked_up.append(name)
-        return json.loads(self[name]) if name in self else None
-
-    def write(self, name: str, value: Any, description: str) -> None:
-        # Before it writes, Airflow looks whether a secrets backend has a Variable of this name.
-        self.looked_up.append(name)
-        self[name] = json.dumps(value)
-
-    def remove(self, name: str) -> None:
-        self.pop(name, None)
-
-
 @pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
-    kept = Variables()
-    for module in (server, retry_stores):
-        monkeypatch.setattr(module, "get_variable", kept.read)
-        monkeypatch.setattr(module, "set_variable", kept.write)
-        monkeypatch.setattr(module, "delete_variable", kept.remove)
-    return kept
+def variables(monkeypatch: pytest.MonkeyPatch) -> AirflowVariables:
+    return AirflowVariables(monkeypatch)
 
 
 def store(task_id: str = "group.upgrade", try_number: int = 1, map_index: int = -1) -> RetryStore:
@@ -62,7 +36,7 @@ def context(task_id: str, try_number: int = 1, map_index: int = -1) -> dict[str,
     return {"ti": ti}
 
 
-def test_every_name_is_valid_in_every_secrets_backend(variables: Variables) -> None:
+def test_every_name_is_valid_in_every_secrets_backend(variables: AirflowVariables) -> None:
     long = {"dag_id": "d" * 250, "run_id": RUN + "r" * 200, "task_id": "t" * 250, "map_index": 7}
     for each in (store(), store(map_index=3), retry_store({"ti": SimpleNamespace(**long, try_number=2)})):
         each.set("previous", {"hardware": "t4-small"})
@@ -84,7 +58,7 @@ def test_two_values_never_share_a_name() -> None:
     assert variable_name("hf_spaces_fleet", "nightly") == "hf_spaces_fleet-nightly"
 
 
-def test_a_first_try_reads_no_variable(variables: Variables) -> None:
+def test_a_first_try_reads_no_variable(variables: AirflowVariables) -> None:
     first = store("group.first")
     assert first.get("previous") is None
     assert variables.looked_up == []
@@ -92,7 +66,7 @@ def test_a_first_try_reads_no_variable(variables: Variables) -> None:
     assert store("group.first").get("previous") == {"hardware": "cpu-basic"}
 
 
-def test_a_retry_reads_the_record_of_the_first_try_with_one_lookup(variables: Variables) -> None:
+def test_a_retry_reads_the_record_of_the_first_try_with_one_lookup(variables: AirflowVariables) -> None:
     store().set("previous", {"hardware": "cpu-basic"})
     variables.looked_up.clear()
     assert store(try_number=2).get("previous") == {"hardware": "cpu-basic"}
@@ -102,13 +76,13 @@ def test_a_retry_reads_the_record_of_the_first_try_with_one_lookup(variables: Va
     assert store(try_number=3).get("previous") is None
 
 
-def test_a_restore_deletes_the_record_of_the_upgrade(variables: Variables) -> None:
+def test_a_restore_deletes_the_record_of_the_upgrade(variables: AirflowVariables) -> None:
     store("group.upgrade", map_index=2).set("previous", {"hardware": "cpu-basic"})
     forget_of_task(context("group.restore", map_index=2), "group.upgrade", 2, "previous")
     assert variables == {}
 
 
-def test_a_retry_reads_and_deletes_the_record_of_version_0_1(variables: Variables) -> None:
+def test_a_retry_reads_and_deletes_the_record_of_version_0_1(variables: AirflowVariables) -> None:
     old = f"hf_spaces:nightly.batch:{RUN}:group.upgrade:previous"
     variables[old] = '{"hardware": "cpu-basic"}'
     again = store(try_number=2)
@@ -117,7 +91,7 @@ def test_a_retry_reads_and_deletes_the_record_of_version_0_1(variables: Variable
     assert variables == {}
 
 
-def test_a_ledger_of_version_0_1_is_read_once_and_moved(variables: Variables) -> None:
+def test_a_ledger_of_version_0_1_is_read_once_and_moved(variables: AirflowVariables) -> None:
     record = {"repo_id": "acme/whisper", "at": 1}
     variables["hf_spaces_fleet:nightly"] = json.dumps({"spaces": [record]})
     ledger = Ledger("nightly")

@@ -6,7 +6,6 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.config import default_deferrable
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, SpaceOperator, time_limit
 from airflow_provider_hfspaces.state.records import LEASE, PREVIOUS, first_snapshot, restoring_task_ids
@@ -63,6 +62,7 @@ class SnapshotSpaceOperator(SpaceOperator):
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
+        from airflow_provider_hfspaces.compat.config import default_deferrable
         from airflow_provider_hfspaces.hub.seconds import checked_seconds
 
         super().__init__(**kwargs)

@@ -1,0 +1,52 @@
+"""Airflow's ``Variable`` without a server: the class that tasks use, with Variables kept in memory."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
+
+__all__ = ["AirflowVariables"]
+
+
+class AirflowVariables(dict[str, str]):
+    """The Variables as JSON text by name, in place of Airflow's class of this name.
+
+    :ivar looked_up: the names that were looked up, in order.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.looked_up: list[str] = []
+        module = import_module("airflow.sdk" if AIRFLOW_3 else "airflow.models.variable")
+        monkeypatch.setattr(module, "Variable", _Variable(self))
+
+    def value(self, name: str) -> Any:
+        """The value of a Variable that exists."""
+        return json.loads(self[name])
+
+
+class _Variable:
+    """The part of Airflow's interface that this package uses; Airflow 2.11 has other names for defaults."""
+
+    def __init__(self, variables: AirflowVariables) -> None:
+        self._variables = variables
+
+    def get(self, key: str, **default: Any) -> Any:
+        self._variables.looked_up.append(key)
+        if key in self._variables:
+            return self._variables[key]
+        (fallback,) = default.values()
+        return fallback
+
+    def set(self, key: str, value: Any, description: str, serialize_json: bool) -> None:
+        # Before it writes, Airflow looks whether a secrets backend has a Variable of this name.
+        self._variables.looked_up.append(key)
+        self._variables[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self._variables.pop(key, None)
