@@ -188,7 +188,8 @@ def _wait(
         time.sleep(max(began + after - time.time(), 0))
         with hub.world.lock:
             space = hub.world.space(names[number])
-            space._enter("RUNNING", "started", hub.now())
+            for event in ("built", "started"):
+                space.do(event)
         finished[number] = time.time()
     printed, _ = process.communicate()
     return json.loads(printed.splitlines()[-1])

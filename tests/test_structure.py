@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from airflow_provider_hfspaces import hub, space_app
+from airflow_provider_hfspaces import get_provider_info, hub, space_app
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 from tests.conftest import ROOT
 
@@ -21,6 +21,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGE_OWNERS = {"hub/stages.py", "emulator/model/machine.py"}
 MOST_LINES = 400
 TOO_LONG_YET = {"operators/hardware/__init__.py", "hub/desired.py"}
+CHEAP = {"compat", "compat.imports", "links", "rendered", "state", "state.records", "state.retry_store"}
+"""What importing an operator may load besides modules of ``operators/`` and ``hub/stages.py``."""
+CLIENTS = {"requests", "httpx", "huggingface_hub", "gradio_client", "starlette", "uvicorn"}
 
 PLAIN_PYTHON = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ("hub", "space_app")]
 AIRFLOW_WORDS = re.compile(
@@ -175,6 +178,41 @@ def test_there_are_no_import_cycles() -> None:
         for module in free:
             del graph[module]
     assert graph == {}
+
+
+PATHS = {dotted(path): path for path in MODULES}
+
+
+def loaded(modules: set[str]) -> set[str]:
+    """The modules that importing these modules loads: of this package, with their parents, and of others."""
+    seen: set[str] = set()
+    waiting = set(modules)
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        if module in PATHS:
+            waiting |= imports(PATHS[module]) | {module.rpartition(".")[0]} - {""}
+    return seen
+
+
+def homes(kind: str) -> set[str]:
+    """The modules that define the public classes of a kind, such as ``operators``."""
+    modules = [module for entry in get_provider_info()[kind] for module in entry["python-modules"]]
+    classes = [getattr(import_module(each), name) for each in modules for name in import_module(each).__all__]
+    return {each.__module__ for each in classes} | set(modules)
+
+
+def test_a_dag_file_that_uses_all_operators_loads_little_besides_them() -> None:
+    shared = {f"{NAME}.{each}" for each in CHEAP} | {NAME, f"{NAME}.hub", f"{NAME}.hub.stages"}
+    ours = {module for module in loaded(homes("operators")) if module.split(".")[0] == NAME}
+    assert {each for each in ours - shared if not each.startswith(f"{NAME}.operators")} == set()
+
+
+@pytest.mark.parametrize("kind", ["operators", "sensors", "triggers"])
+def test_no_client_of_any_service_is_loaded_with(kind: str) -> None:
+    assert {module.split(".")[0] for module in loaded(homes(kind))} & CLIENTS == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
