@@ -15,15 +15,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.emulator.apps.choice import DockerApp, GradioApp
     from airflow_provider_hfspaces.emulator.faults.rules import Fault
     from airflow_provider_hfspaces.emulator.handle import SpaceHandle
     from airflow_provider_hfspaces.emulator.server import HubEmulator
     from airflow_provider_hfspaces.emulator.settings import Settings, Timings
 
-__all__ = ["Fault", "HubEmulator", "Settings", "SpaceHandle", "Timings"]
+__all__ = ["DockerApp", "Fault", "GradioApp", "HubEmulator", "Settings", "SpaceHandle", "Timings"]
 
 _MODULES = {
+    "DockerApp": "apps.choice",
     "Fault": "faults.rules",
+    "GradioApp": "apps.choice",
     "HubEmulator": "server",
     "Settings": "settings",
     "SpaceHandle": "handle",

@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         hub = HubEmulator(
             speed=options.speed,
             port=options.port,
+            app_port=options.app_port,
             host=options.host,
             token=options.token,
             allowed_hosts=options.allow_host,
@@ -47,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
         if options.state and Path(options.state).exists():
             hub.load(options.state)
+        for each in options.app:
+            _serve(hub, each)
         if options.bad_day:
             hub.bad_day(options.seed)
         if options.quota:
@@ -87,6 +90,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--speed", type=float, default=60.0, help="emulated seconds per second (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--app",
+        action="append",
+        default=[],
+        metavar="SPACE=APP",
+        help="what a Space serves: the address of a real server, as in acme/caption=http://127.0.0.1:7860, "
+        "or gradio or docker for a built-in app. A missing Space is added. Can be repeated",
+    )
+    parser.add_argument(
+        "--app-port",
+        type=int,
+        default=0,
+        help="the port of the first app; each further app gets the next free one (default: any free ports)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument(
@@ -141,6 +158,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _serve(hub: HubEmulator, text: str) -> None:
+    """Let a Space serve an app: ``owner/name=http://127.0.0.1:7860``.
+
+    :raises ValueError: for an invalid id or app.
+    """
+    repo_id, equals, app = text.partition("=")
+    if not equals:
+        raise ValueError(f"--app takes SPACE=APP, such as acme/caption=http://127.0.0.1:7860; got {text!r}.")
+    if hub.has_space(repo_id):
+        hub.space(repo_id).serve(app)
+    else:
+        hub.add_space(repo_id, app=app)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -156,6 +187,7 @@ def _introduce(hub: HubEmulator) -> None:
     width = max((len(space.repo_id) for space in spaces), default=0)
     for space in spaces:
         print(f"  {space.repo_id:<{width}}  {space.stage:<13}  {space.requested or 'static'}")
+    print(f"\nTheir apps: {hub.url}/apps/owner/name leads to the address of each.")
     print("\nPress Ctrl-C to stop.", flush=True)
 
 

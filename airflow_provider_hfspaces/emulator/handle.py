@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from airflow_provider_hfspaces.emulator.apps.choice import app_choice
 from airflow_provider_hfspaces.emulator.http.payloads import runtime_payload
 from airflow_provider_hfspaces.emulator.model.moments import Moment
+from airflow_provider_hfspaces.emulator.model.request_log import AppRequest
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
@@ -106,6 +108,18 @@ class SpaceHandle:
         """Number of visits to its app."""
         return self._current().visits
 
+    @property
+    def app_url(self) -> str:
+        """The address of its app, such as ``http://127.0.0.1:43122``; empty while the emulator is stopped."""
+        with self._world.lock:
+            return self._world.app_url(self._space, self._world.endpoint)
+
+    @property
+    def app_requests(self) -> list[AppRequest]:
+        """The requests that reached its app, as the app saw them, oldest first. The last 20,000 are kept."""
+        with self._world.lock:
+            return list(self._space.app.requests)
+
     def runtime(self) -> SpaceRuntime:
         """The runtime as the Hub shows it, which may lag behind."""
         with self._world.lock:
@@ -121,6 +135,31 @@ class SpaceHandle:
         """Open the app, which wakes a sleeping Space."""
         with self._world.lock:
             self._space.visit()
+
+    def serve(self, app: Any) -> None:
+        """Let it serve another app, from a new process on.
+
+        :param app: as in :meth:`HubEmulator.add_space`.
+        :raises ValueError: for an invalid app.
+        """
+        with self._world.lock:
+            space = self._current()
+            space.app.choice = app_choice(app, space.sdk)
+            if space.app.process is not None:
+                space.app.start(space.now())
+
+    def kill_app(self) -> None:
+        """Kill the app's process while the Space stays RUNNING. A new process, without its memory, starts.
+
+        :raises ValueError: if no app is running.
+        """
+        with self._world.lock:
+            space = self._current()
+            if space.app.process is None:
+                raise ValueError(
+                    f"{self.repo_id} has no running app that could be killed: it is {space.stage}."
+                )
+            space.app.start(space.now(), self._world.settings.timings.boot)
 
     def crash(self, message: str = "Exit code: 1. Reason: application crashed") -> None:
         """Let the app crash: the Space enters RUNTIME_ERROR.

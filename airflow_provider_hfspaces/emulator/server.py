@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from airflow_provider_hfspaces.emulator import state_file
+from airflow_provider_hfspaces.emulator.apps.ports import AppPorts
 from airflow_provider_hfspaces.emulator.faults.rules import Fault, Faults
 from airflow_provider_hfspaces.emulator.handle import SpaceHandle
 from airflow_provider_hfspaces.emulator.http.asgi import HubApp
@@ -43,6 +44,7 @@ class HubEmulator:
 
     :param speed: emulated seconds per real second. With 0, time moves only by :meth:`advance`.
     :param port: 0 for any free port.
+    :param app_port: port of the first app; each further app gets the next free one. 0 for any free ports.
     :param host: the address to listen on. Every program that reaches it can read and change everything.
     :param user: owner of :attr:`token`, with a PRO account and a payment method.
     :param token: value of :attr:`token`, for connections that outlive the emulator; by default a random
@@ -63,6 +65,7 @@ class HubEmulator:
         *,
         speed: float = 600.0,
         port: int = 0,
+        app_port: int = 0,
         host: str = "127.0.0.1",
         user: str = "alice",
         token: str | None = None,
@@ -80,7 +83,9 @@ class HubEmulator:
         behaviour.change({**({"timings": timings} if timings else {}), **choices})
         self._first_settings = dataclasses.replace(behaviour)
         self._host, self._port, self._fleet = host, port, fleet
+        self._app_port = app_port
         self._listener: Listener | None = None
+        self._apps: AppPorts | None = None
         self.world = World(clock=Clock(speed), settings=behaviour, user=user)
         self.world.on_reset = self._populate
         self.user = user
@@ -127,6 +132,7 @@ class HubEmulator:
         self._listener = Listener(HubApp(self.world), self._host, self._port)
         self.world.endpoint = self._listener.url
         self.world.closing = False
+        self._apps = AppPorts(self.world, self._host, self._app_port)
         self._listener.start()
 
     def stop(self) -> None:
@@ -135,6 +141,8 @@ class HubEmulator:
         if self._listener is not None:
             self._listener.stop()
             self._listener = None
+        if self._apps is not None:
+            self._apps.stop()
 
     # Faults and quotas
 
@@ -253,6 +261,7 @@ class HubEmulator:
         likes: int = 0,
         error_message: str | None = None,
         creator: str | None = None,
+        app: Any = None,
     ) -> SpaceHandle:
         """Add a Space. An unknown owner becomes an organization with :attr:`user` as its admin.
 
@@ -265,7 +274,10 @@ class HubEmulator:
         :param variables: values by key, or for each key ``{"value": …, "description": …}``.
         :param error_message: error message of the first stage.
         :param creator: the user who created it; contributors may change only their own Spaces.
-        :raises ValueError: if the id is already taken or not valid, and for unknown hardware, sdk or stage.
+        :param app: what it serves: the address of a real server, an ASGI application, a function without
+            parameters that returns a new one at each start, or a :class:`GradioApp` or :class:`DockerApp`,
+            by name or with options; by default the built-in app of the sdk.
+        :raises ValueError: if the id is taken or not valid, and for unknown hardware, sdk, stage or app.
         """
         with self.world.lock:
             space = make_space(
@@ -284,6 +296,7 @@ class HubEmulator:
                 likes=likes,
                 error_message=error_message,
                 creator=creator,
+                app=app,
             )
         return SpaceHandle(self.world, space)
 

@@ -24,6 +24,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "volumes_body": ("volumes", "empty", "runtime"),
     "replicas_body": ("runtime", "empty"),
     "logs_end": ("when_over", "at_once", "never"),
+    "page_status": (503, 404, 200),
+    "waking_visit": ("page", "wait"),
 }
 
 
@@ -34,6 +36,10 @@ class Timings:
     :ivar build: from BUILDING or RUNNING_BUILDING until the image is ready.
     :ivar start: from the image to RUNNING.
     :ivar wake: from the first visit to a sleeping Space to RUNNING.
+    :ivar boot: from RUNNING until the app answers. RUNNING alone does not mean that it serves.
+    :ivar answer: how long the edge waits for the first byte of an app's answer before it answers 504: in
+        emulated seconds for built-in apps, in real seconds for all others, which do not know the emulated
+        time.
     :ivar lag: how long the runtime still shows the previous state after a request.
     :ivar scheduling: how long the Hub looks for hardware before the start fails.
     :ivar launch_timeout: how long an app may take to become healthy before the start fails.
@@ -46,6 +52,8 @@ class Timings:
     build: float = 120.0
     start: float = 30.0
     wake: float = 20.0
+    boot: float = 0.0
+    answer: float = 60.0
     lag: float = 3.0
     scheduling: float = 60.0
     launch_timeout: float = 1800.0
@@ -112,6 +120,11 @@ class Settings:
     :ivar commits_per_hour: commits that one repository accepts within an emulated hour, on all its branches
         together. The next one gets a 429.
     :ivar lfs_part_bytes: size of the parts in which larger files are uploaded, if the client can do that.
+    :ivar page_status: status of the page at the address of a Space that is asleep or starts.
+    :ivar waking_visit: whether a visit to a sleeping Space gets a ``page``, or has to ``wait`` for the app.
+    :ivar post_wakes: whether any request wakes a sleeping Space, or only a ``GET``.
+    :ivar streams_keep_awake: whether an open stream counts as a visit for as long as it is open.
+    :ivar sticky_replicas: whether all requests from one address reach the same replica.
     :ivar enforce: whether rate limits are enforced. They are announced in any case.
     """
 
@@ -145,6 +158,11 @@ class Settings:
     largest_page: int = 1000
     commits_per_hour: int = 128
     lfs_part_bytes: int = 5_000_000_000
+    page_status: int = 503
+    waking_visit: str = "page"
+    post_wakes: bool = True
+    streams_keep_awake: bool = False
+    sticky_replicas: bool = False
     enforce: bool = True
 
     def __setattr__(self, name: str, value: Any) -> None:

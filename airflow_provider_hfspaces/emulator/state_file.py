@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_hfspaces.emulator.apps.choice import saved_choice
 from airflow_provider_hfspaces.emulator.model.accounts import Token
 from airflow_provider_hfspaces.emulator.model.git import GitRepository
 from airflow_provider_hfspaces.emulator.model.luck import Luck
@@ -143,6 +144,7 @@ def _space(space: Space) -> dict[str, Any]:
         "meter": space.meter.to_dict(),
         "due": space.due,
         "luck": space.luck.to_dict(),
+        "app": saved_choice(space.app.choice),
     }
 
 
@@ -179,6 +181,7 @@ def _restored(world: World, state: dict[str, Any]) -> Space:
         sdk=state["sdk"],
         hardware=state["requested"] or "cpu-basic",
         stage=SpaceStage.RUNNING.value,
+        app=state.get("app"),
     )
     for name in _PLAIN:
         setattr(space, name, state[name])
@@ -188,5 +191,7 @@ def _restored(world: World, state: dict[str, Any]) -> Space:
     space.secrets = {key: Entry(**entry) for key, entry in state["secrets"].items()}
     space.variables = {key: Entry(**entry) for key, entry in state["variables"].items()}
     space.luck = Luck.from_dict(state["luck"])
+    if not space.is_serving:
+        space.app.end()
     space.resume([Moment(*moment) for moment in state["history"]], state["meter"], state["due"])
     return space

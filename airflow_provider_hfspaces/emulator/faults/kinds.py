@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.emulator.faults.rules import Fault
     from airflow_provider_hfspaces.emulator.model.world import World
 
-__all__ = ["KINDS", "Delivery", "Kind", "deliver", "replacement"]
+__all__ = ["KINDS", "Delivery", "Kind", "deliver", "replacement", "reset_connection"]
 
 _POLL_SECONDS = 0.05
 """Real seconds between two checks whether the emulator stops."""
@@ -93,11 +93,16 @@ def _error(fault: Fault, status: int, headers: dict[str, str]) -> Response:
     return Refusal(status, message, headers=headers).response()
 
 
-async def _reset(delivery: Delivery) -> None:
-    connection = delivery.transport.get_extra_info("socket")
+def reset_connection(transport: Any) -> None:
+    """Reset a connection instead of closing it."""
+    connection = transport.get_extra_info("socket")
     # Without lingering, closing sends a reset instead of an end.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    delivery.transport.abort()
+    transport.abort()
+
+
+async def _reset(delivery: Delivery) -> None:
+    reset_connection(delivery.transport)
 
 
 async def _late(delivery: Delivery) -> None:

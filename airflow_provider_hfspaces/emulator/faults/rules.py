@@ -10,9 +10,11 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatch
 from typing import Any
 
-from airflow_provider_hfspaces.emulator.faults.kinds import KINDS
+from airflow_provider_hfspaces.emulator.faults.apps import APP_KINDS, AppKind
+from airflow_provider_hfspaces.emulator.faults.kinds import KINDS, Kind
 
 __all__ = ["Fault", "Faults", "bad_day"]
 
@@ -22,8 +24,11 @@ class Fault:
     """A rule by which requests go wrong.
 
         hub.faults.add(Fault("reset", method="POST", path="/restart$", after=True, times=1))
+        hub.faults.add(Fault("cut", app="acme/caption", path="/queue/data", frames=2))
 
-    :ivar kind: one of :data:`KINDS`.
+    :ivar kind: one of :data:`KINDS`, or with ``app`` one of :data:`APP_KINDS`.
+    :ivar app: strike requests to the app of this Space, or of all Spaces that match a pattern such as
+        ``acme/*``. ``None`` strikes requests to the Hub.
     :ivar share: share of the matching requests that it strikes, 0 to 1.
     :ivar times: how many requests it strikes at most; ``None`` for any number.
     :ivar method: strike only requests with this method.
@@ -31,7 +36,8 @@ class Fault:
     :ivar status: status of the answer, for ``status``, ``html`` and ``late``.
     :ivar seconds: duration for ``delay``, ``drip``, ``clock_skew`` and ``late``; value of ``Retry-After``
         for ``status``.
-    :ivar after: whether the Hub acts on the request before it goes wrong.
+    :ivar after: whether the Hub or the app acts on the request before it goes wrong.
+    :ivar frames: pieces of the answer that still reach the client, for ``cut`` and ``kill``.
     :ivar message: message of the error response.
     :raises ValueError: for values that make no valid fault.
     """
@@ -45,22 +51,33 @@ class Fault:
     seconds: float | None = None
     after: bool = False
     message: str | None = None
+    app: str | None = None
+    frames: int = 0
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"The kind of a fault must be one of {', '.join(KINDS)}; got {self.kind!r}.")
+        kinds: Mapping[str, Kind | AppKind] = KINDS if self.app is None else APP_KINDS
+        if self.kind not in kinds:
+            where = "" if self.app is None else " of an app"
+            raise ValueError(
+                f"The kind of a fault{where} must be one of {', '.join(kinds)}; got {self.kind!r}."
+            )
         if isinstance(self.share, bool) or not 0 <= float(self.share) <= 1:
             raise ValueError(f"The share of a fault must be a number from 0 to 1; got {self.share!r}.")
         if self.times is not None and (isinstance(self.times, bool) or int(self.times) != self.times):
             raise ValueError(f"The times of a fault must be a whole number; got {self.times!r}.")
         if self.status is not None and not 100 <= self.status <= 599:
             raise ValueError(f"The status of a fault must be from 100 to 599; got {self.status!r}.")
-        if KINDS[self.kind].needs_seconds and self.seconds is None:
+        if isinstance(self.frames, bool) or not isinstance(self.frames, int) or self.frames < 0:
+            raise ValueError(f"The frames of a fault must be a whole number; got {self.frames!r}.")
+        if kinds[self.kind].needs_seconds and self.seconds is None:
             raise ValueError(f"A fault of the kind {self.kind!r} needs seconds.")
-        if self.after and not KINDS[self.kind].skips:
-            kinds = ", ".join(name for name, kind in KINDS.items() if kind.skips)
-            raise ValueError(f"after is valid for {kinds}; with {self.kind!r} the Hub acts in any case.")
+        if self.after and not kinds[self.kind].skips:
+            skipping = ", ".join(name for name, kind in kinds.items() if kind.skips)
+            actor = "Hub" if self.app is None else "app"
+            raise ValueError(
+                f"after is valid for {skipping}; with {self.kind!r} the {actor} acts in any case."
+            )
         try:
             object.__setattr__(self, "pattern", re.compile(self.path))
         except re.error as problem:
@@ -84,11 +101,20 @@ class Fault:
                 raise ValueError(f"A fault has no {name!r}; it has {', '.join(sorted(names))}.")
             values[name] = _value(name, value)
         if "kind" not in values:
-            raise ValueError(f"{text!r} names no kind of fault; the kinds are {', '.join(KINDS)}.")
+            raise ValueError(
+                f"{text!r} names no kind of fault; the kinds are {', '.join({**KINDS, **APP_KINDS})}."
+            )
         return cls(**values)
 
-    def matches(self, method: str, path: str) -> bool:
-        """Whether it can strike such a request."""
+    def matches(self, method: str, path: str, app: str | None = None) -> bool:
+        """Whether it can strike such a request.
+
+        :param app: the Space whose app the request is for; ``None`` for a request to the Hub.
+        """
+        if (app is None) != (self.app is None):
+            return False
+        if app is not None and not fnmatch(app.lower(), (self.app or "").lower()):
+            return False
         return self.method in (None, method) and self.pattern.search(path) is not None
 
     @property
@@ -143,14 +169,17 @@ class Faults:
         self._struck.append(0)
         return fault
 
-    def strike(self, method: str, path: str) -> Fault | None:
-        """The fault that strikes a request which has just come, if one does."""
+    def strike(self, method: str, path: str, app: str | None = None) -> Fault | None:
+        """The fault that strikes a request which has just come, if one does.
+
+        :param app: the Space whose app the request is for; ``None`` for a request to the Hub.
+        """
         if not self._faults:
             return None
-        request = f"{method} {path}"
+        request = f"{method} {path}" if app is None else f"{app} {method} {path}"
         number = self._seen[request] = self._seen.get(request, 0) + 1
         for index, fault in enumerate(self._faults):
-            if not fault.matches(method, path):
+            if not fault.matches(method, path, app):
                 continue
             if fault.times is not None and self._struck[index] >= fault.times:
                 continue
@@ -193,7 +222,7 @@ def _value(name: str, text: str) -> Any:
     try:
         if name in ("share", "seconds"):
             return float(text)
-        if name in ("times", "status"):
+        if name in ("times", "status", "frames"):
             return int(text)
     except ValueError:
         raise ValueError(f"The {name} of a fault must be a number; got {text!r}.") from None

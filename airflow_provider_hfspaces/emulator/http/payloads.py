@@ -146,10 +146,11 @@ _IN_FULL_LIST = (*_IN_LIST, "sha", "cardData", "siblings", "subdomain")
 
 
 def info_payload(
-    space: Space, origin: str, commit: Commit | None = None, *, blobs: bool = False
+    space: Space, host: str, commit: Commit | None = None, *, blobs: bool = False
 ) -> dict[str, Any]:
     """The body of ``/api/spaces/{id}``, or of ``/api/spaces/{id}/revision/{revision}`` with a commit.
 
+    :param host: address of the app.
     :param blobs: whether the list of files has sizes and ids.
     """
     return {
@@ -158,7 +159,7 @@ def info_payload(
         **{name: make(space) for name, make in _PROPERTIES.items() if name not in _NOT_IN_INFO},
         **_at(commit or space.git.main, blobs=blobs),
         "gated": False,
-        "host": f"{origin}/apps/{space.repo_id}",
+        "host": host,
     }
 
 

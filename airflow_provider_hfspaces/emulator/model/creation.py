@@ -32,10 +32,12 @@ def make_space(
     likes: int = 0,
     error_message: str | None = None,
     creator: str | None = None,
+    app: Any = None,
 ) -> Space:
     """Add a Space to a world; see :meth:`HubEmulator.add_space` for the parameters.
 
-    :raises ValueError: if the id is already taken or not valid, and for unknown hardware, sdk or stage.
+    :raises ValueError: if the id is already taken or not valid, for unknown hardware, sdk or stage, and for
+        an invalid app.
     """
     if not is_offered(hardware):
         raise ValueError(f"The Hub offers no hardware {hardware!r}.")
@@ -55,6 +57,7 @@ def make_space(
         likes=likes,
         error_message=error_message,
         creator=creator,
+        app=app,
     )
 
 

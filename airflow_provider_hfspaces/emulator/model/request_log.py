@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -9,10 +10,13 @@ from urllib.parse import parse_qs
 
 from airflow_provider_hfspaces.emulator.model.clock import iso
 
-__all__ = ["MOST_REQUESTS", "RecordedRequest", "redacted"]
+__all__ = ["MOST_APP_REQUESTS", "MOST_REQUESTS", "AppRequest", "RecordedRequest", "redacted"]
 
 MOST_REQUESTS = 100_000
 """The log keeps this many requests and forgets older ones."""
+
+MOST_APP_REQUESTS = 20_000
+"""The requests to one app that are kept."""
 
 
 @dataclass
@@ -60,3 +64,44 @@ def redacted(headers: Mapping[str, str]) -> dict[str, str]:
     if "authorization" in kept:
         kept["authorization"] = kept["authorization"].partition(" ")[0] + " ***"
     return kept
+
+
+@dataclass
+class AppRequest:
+    """A request to the app of a Space, as the app saw it. Credentials are kept: tests look for them.
+
+    :ivar time: emulated seconds since 1970.
+    :ivar path: as the caller sent it, without ``/--replicas/…``.
+    :ivar query: the query string, without the question mark.
+    :ivar headers: by name, in lower case.
+    :ivar body: its first 64 KiB.
+    :ivar replica: name of the replica that it reached.
+    :ivar status: status of the answer; 0 while the app has not answered, and if it never does.
+    :ivar fault: kind of the fault that struck it; ``None`` if none did.
+    """
+
+    time: float
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str] = field(repr=False)
+    replica: str
+    body: bytes = field(default=b"", repr=False)
+    status: int = 0
+    fault: str | None = None
+
+    @property
+    def json(self) -> Any:
+        """The JSON body; ``None`` for any other body, and for one that is longer than 64 KiB."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The request as plain JSON."""
+        return {
+            **{name: value for name, value in asdict(self).items() if name != "body"},
+            "json": self.json,
+            "at": iso(self.time),
+        }

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from airflow_provider_hfspaces.emulator.apps.choice import app_choice
+from airflow_provider_hfspaces.emulator.model.app_state import AppState
 from airflow_provider_hfspaces.emulator.model.card import SDKS, Card, app_file, card_of
 from airflow_provider_hfspaces.emulator.model.clock import Clock
 from airflow_provider_hfspaces.emulator.model.first_files import first_files
@@ -52,7 +54,8 @@ class Space(Repository):
     :param stage: the stage that it is created in. A static Space is always RUNNING.
     :param sleep_time: seconds; ``None`` for never. Free hardware ignores it and sleeps after 48 hours.
     :param creator: name of the user who created it.
-    :raises ValueError: for an unknown sdk or stage.
+    :param app: what it serves; see :func:`app_choice`.
+    :raises ValueError: for an unknown sdk or stage, and for an invalid app.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Space(Repository):
         variables: Mapping[str, Entry] | None = None,
         volumes: Iterable[Mapping[str, Any]] = (),
         files: Mapping[str, bytes] | None = None,
+        app: Any = None,
     ) -> None:
         if sdk not in SDKS:
             raise ValueError(f"The sdk must be one of {', '.join(SDKS)}; got {sdk!r}.")
@@ -103,6 +107,7 @@ class Space(Repository):
         self.variables = dict(variables or {})
         self.volumes = [dict(volume) for volume in volumes]
         self.visits = 0
+        self.app = AppState(app_choice(app, sdk))
         self.luck = Luck()
         self.history: deque[Moment] = deque(maxlen=_MOST_MOMENTS)
         self.meter = Meter()
@@ -110,6 +115,8 @@ class Space(Repository):
         self._lagging: tuple[float, View] | None = None
         self._gone_at: float | None = None
         self.stage = SpaceStage.RUNNING.value if self.is_static else stage
+        if self.is_serving:
+            self.app.start(self.created)
         serving = self.stage in SERVING_STAGES and not self.is_static
         self.requested: str | None = None if self.is_static else hardware
         self.hardware: str | None = hardware if serving else None
@@ -226,6 +233,12 @@ class Space(Repository):
         self.visits += 1
         self.last_visit = self.now()
         if not self.do("visit") and self.stage == SpaceStage.RUNNING:
+            self._plan(self.last_visit)
+
+    def keep_awake(self) -> None:
+        """Begin the sleep time anew, as an open stream may do."""
+        self.last_visit = self.now()
+        if self.stage == SpaceStage.RUNNING:
             self._plan(self.last_visit)
 
     def request_hardware(self, hardware: str, sleep_time: int | None) -> None:
@@ -372,9 +385,11 @@ class Space(Repository):
             self.hardware = self.requested
             self.running_sha = self.built_sha
             self.last_visit = max(self.last_visit, time)
+            self.app.start(time, self.settings.timings.boot)
         elif stage not in SERVING_STAGES and not self._keeps_serving(event):
             self.hardware = None
             self.running_sha = None
+            self.app.end()
         self._record(time)
         self.logs.on_stage(stage, event, time, self.built_sha, self.sdk)
         self._plan(time, event)

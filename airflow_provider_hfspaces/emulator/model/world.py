@@ -31,6 +31,8 @@ class World:
     :param clock: the emulated time.
     :param settings: how the Hub behaves.
     :param user: the user who becomes the admin of organizations that are created together with a Space.
+    :ivar app_url: the address of a Space's app, for a client that knows the Hub by an address such as
+        ``http://127.0.0.1:8900``.
     :ivar moved: current keys of renamed repositories by their former keys.
     :ivar deleted: deleted Spaces, which stay on the bill.
     """
@@ -46,6 +48,7 @@ class World:
         self.faults = Faults()
         self.large_files = LargeFiles()
         self.on_reset: Callable[[], None] = lambda: None
+        self.app_url: Callable[[Space, str], str] = lambda space, origin: ""
         self.clear()
 
     def reset(self) -> None:

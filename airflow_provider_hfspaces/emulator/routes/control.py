@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator import state_file
+from airflow_provider_hfspaces.emulator.apps.choice import saved_choice
 from airflow_provider_hfspaces.emulator.handle import SpaceHandle
 from airflow_provider_hfspaces.emulator.http.payloads import runtime_payload
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
@@ -29,6 +30,8 @@ __all__ = ["ROUTES", "check_caller"]
 _SPACE = "/spaces/{owner}/{name}"
 _ARRANGEMENTS = (
     "visit",
+    "serve",
+    "kill_app",
     "crash",
     "crash_loop",
     "hang_next_start",
@@ -155,15 +158,15 @@ def _add_repository(request: HubRequest) -> Any:
 
 def _spaces(request: HubRequest) -> Any:
     if request.method == "POST":
-        return _described(make_space(request.world, **request.body()))
-    return {"spaces": [_described(space.catch_up()) for space in request.world.spaces.values()]}
+        return _described(request, make_space(request.world, **request.body()))
+    return {"spaces": [_described(request, space.catch_up()) for space in request.world.spaces.values()]}
 
 
 def _space(request: HubRequest) -> Any:
     space = _named_space(request)
     if request.method == "DELETE":
         request.world.delete_space(space.repo_id)
-    return _described(space)
+    return _described(request, space)
 
 
 def _history(request: HubRequest) -> Any:
@@ -177,8 +180,21 @@ def _values(request: HubRequest) -> Any:
     return {"secrets": space.secrets, "variables": space.variables, "volumes": space.volumes}
 
 
+def _app_requests(request: HubRequest) -> Any:
+    """The requests that reached the app. The query can filter by ``method`` and ``path`` (a part of it)."""
+    method, path = request.query.get("method"), request.query.get("path", "")
+    requests = _named_space(request).app.requests
+    return {
+        "requests": [
+            each.to_dict() for each in requests if method in (None, each.method) and path in each.path
+        ]
+    }
+
+
 def _rename(request: HubRequest) -> Any:
-    return _described(request.world.rename_space(_named_space(request).repo_id, request.body()["to"]))
+    return _described(
+        request, request.world.rename_space(_named_space(request).repo_id, request.body()["to"])
+    )
 
 
 def _arrangement(name: str) -> Callable[[HubRequest], Any]:
@@ -191,7 +207,7 @@ def _arrangement(name: str) -> Callable[[HubRequest], Any]:
             getattr(space, name)(*([hardware] if isinstance(hardware, str) else hardware))
         else:
             getattr(space, name)(**body)
-        return _described(_named_space(request))
+        return _described(request, _named_space(request))
 
     return arrange
 
@@ -230,7 +246,7 @@ def _named_space(request: HubRequest) -> Space:
     return request.world.space(f"{request.parts['owner']}/{request.parts['name']}")
 
 
-def _described(space: Space) -> dict[str, Any]:
+def _described(request: HubRequest, space: Space) -> dict[str, Any]:
     return {
         "repo_id": space.repo_id,
         "sdk": space.sdk,
@@ -240,6 +256,8 @@ def _described(space: Space) -> dict[str, Any]:
         "requested_hardware": space.requested,
         "sleep_time": space.sleep_time,
         "visits": space.visits,
+        "app": saved_choice(space.app.choice),
+        "app_url": request.world.app_url(space, request.origin),
         "runtime": runtime_payload(space),
     }
 
@@ -276,6 +294,7 @@ ROUTES = [
     _route("GET DELETE", _SPACE, _space),
     _route("GET", f"{_SPACE}/history", _history),
     _route("GET", f"{_SPACE}/values", _values),
+    _route("GET", f"{_SPACE}/app-requests", _app_requests),
     _route("POST", f"{_SPACE}/rename", _rename),
     *(_route("POST", f"{_SPACE}/{name.replace('_', '-')}", _arrangement(name)) for name in _ARRANGEMENTS),
 ]

@@ -59,6 +59,7 @@ def _duplicate(request: HubRequest) -> Response:
         else SpaceStage.BUILDING.value,
         creator=token.user,
         files=source.files,
+        app=source.app.choice,
         **options,
     )
     if pending:

@@ -59,7 +59,8 @@ def _described(request: HubRequest, space: Space, commit: Commit | None = None) 
     names = _expand(request)
     if names:
         return answer(expanded_payload(space, names, commit=commit))
-    return answer(info_payload(space, request.origin, commit, blobs=_blobs(request)))
+    host = request.world.app_url(space, request.origin)
+    return answer(info_payload(space, host, commit, blobs=_blobs(request)))
 
 
 def _blobs(request: HubRequest) -> bool:

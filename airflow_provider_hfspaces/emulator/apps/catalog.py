@@ -1,0 +1,33 @@
+"""Which server runs which choice of app."""
+
+from __future__ import annotations
+
+from airflow_provider_hfspaces.emulator.apps.choice import DockerApp, GradioApp, ServerApp, StaticApp
+from airflow_provider_hfspaces.emulator.apps.docker import PlainApp
+from airflow_provider_hfspaces.emulator.apps.gradio.app import MiniGradio
+from airflow_provider_hfspaces.emulator.apps.gradio.context import Host
+from airflow_provider_hfspaces.emulator.apps.servers import (
+    AppServer,
+    CodeServer,
+    FileServer,
+    ForwardingServer,
+)
+from airflow_provider_hfspaces.emulator.apps.timing import AppTime
+from airflow_provider_hfspaces.emulator.model.space import Space
+
+__all__ = ["make_server"]
+
+
+def make_server(space: Space, replica: str, time: AppTime) -> AppServer:
+    """The app of one replica of a Space, not started yet."""
+    choice = space.app.choice
+    host = Host(space.repo_id, replica, lambda: space.hardware)
+    if isinstance(choice, GradioApp):
+        return MiniGradio(choice, time=time, host=host)
+    if isinstance(choice, DockerApp):
+        return PlainApp(choice, time=time, host=host)
+    if isinstance(choice, StaticApp):
+        return FileServer(space)
+    if isinstance(choice, ServerApp):
+        return ForwardingServer(choice.url)
+    return CodeServer(choice)

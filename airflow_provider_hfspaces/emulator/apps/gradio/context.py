@@ -1,0 +1,78 @@
+"""What the functions of a miniature Gradio can ask for, and how they fail and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_hfspaces.emulator.apps.timing import AppTime
+
+__all__ = ["CallContext", "GradioError", "Host"]
+
+
+class GradioError(Exception):
+    """An error whose text callers see, as ``gr.Error``.
+
+    :param title: its title, which callers of some versions see too.
+    """
+
+    def __init__(
+        self, message: str, *, duration: float = 10, visible: bool = True, title: str = "Error"
+    ) -> None:
+        super().__init__(message)
+        self.message, self.duration, self.visible, self.title = message, duration, visible, title
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where an app runs.
+
+    :ivar hardware: tells the hardware, which can change while the app runs.
+    """
+
+    repo_id: str = "acme/app"
+    replica: str = "local-00000"
+    hardware: Callable[[], str | None] = lambda: None
+
+
+@dataclass
+class CallContext:
+    """One call of a function. A function gets it for a parameter that is annotated with this class.
+
+        async def caption(image: Path, call: CallContext) -> str:
+            await call.sleep(20)
+            return f"a picture on {call.host.hardware()}"
+
+    :ivar headers: headers of the request, by name in lower case.
+    :ivar host: the Space, the replica and the hardware.
+    """
+
+    time: AppTime
+    headers: Mapping[str, str]
+    host: Host
+    _report: Callable[[dict[str, Any]], None] = field(repr=False)
+
+    async def sleep(self, seconds: float) -> None:
+        """Work for so many emulated seconds."""
+        await self.time.sleep(seconds)
+
+    def progress(
+        self, index: int, length: int | None = None, desc: str | None = None, unit: str = "steps"
+    ) -> None:
+        """Show how far the call is."""
+        state = {"index": index, "length": length, "unit": unit, "progress": None, "desc": desc}
+        self._report({"msg": "progress", "progress_data": [state]})
+
+    def info(self, text: str) -> None:
+        """Show a message, as ``gr.Info`` does."""
+        self._log(text, "info", "Info")
+
+    def warning(self, text: str) -> None:
+        """Show a warning, as ``gr.Warning`` does."""
+        self._log(text, "warning", "Warning")
+
+    def _log(self, text: str, level: str, title: str) -> None:
+        self._report(
+            {"msg": "log", "log": text, "level": level, "duration": 10.0, "visible": True, "title": title}
+        )

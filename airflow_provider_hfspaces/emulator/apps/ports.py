@@ -1,0 +1,131 @@
+"""The addresses of apps: each Space has a port of its own.
+
+A port works with every client, without any change to the computer: host names below ``localhost`` do not
+resolve on many systems, and a path below the Hub's own address breaks apps that use absolute paths. A port is
+also an origin of its own, so that no client sends an app what it would send to the Hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from airflow_provider_hfspaces.emulator.apps.edge import Edge
+from airflow_provider_hfspaces.emulator.model.space import Space
+from airflow_provider_hfspaces.emulator.model.world import World
+
+__all__ = ["AppPorts"]
+
+_STOP_SECONDS = 10.0
+
+
+class _GrowingServer(uvicorn.Server):
+    """A server that begins to listen on further sockets while it runs."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._all: list[asyncio.Server] = []
+        self._ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections on sockets."""
+        await super().startup(sockets=sockets)
+        # startup() forgets the servers that it has started before, and shutdown() closes all it knows.
+        self._all += self.servers
+        self.servers = list(self._all)
+        self._ready.set()
+
+    async def add(self, listener: socket.socket) -> None:
+        """Accept connections on one more socket."""
+        await self._ready.wait()
+        await self.startup(sockets=[listener])
+
+
+class AppPorts:
+    """Serves the apps of a world from one thread, which starts with the first address that is asked for.
+
+    The world asks it for the addresses from then on.
+
+    :param host: the address to listen on.
+    :param first_port: port of the first app; each further app gets the next free one. 0 for any free ports.
+    """
+
+    def __init__(self, world: World, host: str, first_port: int = 0) -> None:
+        self._host, self._next_port = host, first_port
+        self._ports: dict[str, int] = {}
+        self._repo_ids: dict[int, str] = {}
+        self._edge = Edge(world, self._repo_ids)
+        config = uvicorn.Config(
+            self._edge,
+            lifespan="off",
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = _GrowingServer(config)
+        world.app_url = self.url
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def url(self, space: Space, origin: str) -> str:
+        """The address of a Space's app.
+
+        :param origin: an address by which the client knows this computer, with any port.
+        """
+        host = urlsplit(origin).hostname or self._host
+        return f"http://[{host}]:{self._port(space)}" if ":" in host else f"http://{host}:{self._port(space)}"
+
+    def stop(self) -> None:
+        """Stop to serve, and end all apps."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(_STOP_SECONDS)
+
+    def _port(self, space: Space) -> int:
+        key = space.repo_id.lower()
+        if key not in self._ports:
+            listener = self._listener()
+            self._ports[key] = port = listener.getsockname()[1]
+            self._repo_ids[port] = key
+            self._serve(listener)
+        return self._ports[key]
+
+    def _listener(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        while True:
+            port = self._next_port
+            if self._next_port:
+                self._next_port += 1
+            try:
+                return socket.create_server((self._host, port), family=family, backlog=2048)
+            except OSError:
+                if not port or self._next_port > 65_535:
+                    raise
+
+    def _serve(self, listener: socket.socket) -> None:
+        """Accept connections. Those that come before the thread is ready wait in the socket."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(
+                target=self._run, args=(listener,), name="hub-emulator-apps", daemon=True
+            )
+            self._thread.start()
+        else:
+            asyncio.run_coroutine_threadsafe(self._server.add(listener), self._loop)
+
+    def _run(self, first: socket.socket) -> None:
+        assert self._loop is not None
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._server.serve(sockets=[first]))
+            self._loop.run_until_complete(self._edge.close())
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        finally:
+            self._loop.close()

@@ -1,0 +1,114 @@
+"""The time in which built-in apps live: the emulated one."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from typing import Protocol
+
+from airflow_provider_hfspaces.emulator.model.world import World
+
+__all__ = ["AppTime", "EmulatedTime", "RealTime"]
+
+_LOOK_SECONDS = 0.02
+"""Real seconds between two looks at the clock, which tests move by hand."""
+
+_JUMP_SECONDS = 0.002
+"""Real seconds in which whatever is ready may run, before the time jumps to the next sleeper."""
+
+_ROUNDING_SECONDS = 1e-6
+
+
+class AppTime(Protocol):
+    """What an app needs to know about time."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+
+    async def sleep(self, seconds: float, *, passive: bool = False) -> None:
+        """Let seconds pass.
+
+        :param passive: whether this sleep only follows the time, as a heartbeat or a deadline does.
+        """
+
+
+class RealTime:
+    """The time of the computer, for an app that runs outside an emulator."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    async def sleep(self, seconds: float, *, passive: bool = False) -> None:
+        """Let real seconds pass."""
+        await asyncio.sleep(seconds)
+
+
+class EmulatedTime:
+    """The time of an emulated Hub, for everything that sleeps in one event loop.
+
+    At a speed above 0, a sleep ends when its emulated seconds have passed. At speed 0 it ends when a test has
+    moved the time far enough. If requests move the time (``seconds_per_request``), it does not wait for
+    further requests, of which a waiting caller sends none: the time jumps to the end of the next sleep.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._sleepers: list[tuple[float, int, bool, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+        self._alarm: asyncio.Task[None] | None = None
+
+    def now(self) -> float:
+        """Emulated seconds since 1970."""
+        return self._world.clock.now()
+
+    async def sleep(self, seconds: float, *, passive: bool = False) -> None:
+        """Let emulated seconds pass.
+
+        :param passive: whether the time never jumps on account of this sleep.
+        """
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        loop = asyncio.get_running_loop()
+        awake: asyncio.Future[None] = loop.create_future()
+        heapq.heappush(self._sleepers, (self.now() + seconds, next(self._numbers), passive, awake))
+        if self._alarm is None:
+            self._alarm = loop.create_task(self._wake_sleepers())
+        await awake
+
+    async def _wake_sleepers(self) -> None:
+        try:
+            while self._sleepers:
+                self._wake_due()
+                if self._sleepers:
+                    await self._pause()
+        finally:
+            self._alarm = None
+
+    def _wake_due(self) -> None:
+        now = self.now() + _ROUNDING_SECONDS
+        while self._sleepers and (self._sleepers[0][0] <= now or self._sleepers[0][3].done()):
+            awake = heapq.heappop(self._sleepers)[3]
+            if not awake.done():
+                awake.set_result(None)
+
+    async def _pause(self) -> None:
+        speed, remaining = self._world.clock.speed, self._sleepers[0][0] - self.now()
+        if speed:
+            await asyncio.sleep(min(remaining / speed, _LOOK_SECONDS))
+        elif self._jumps and any(not passive and not awake.done() for _, _, passive, awake in self._sleepers):
+            await asyncio.sleep(_JUMP_SECONDS)
+            self._wake_due()
+            if self._sleepers:
+                with self._world.lock:
+                    self._world.clock.pass_time(self._sleepers[0][0] - self.now())
+                    self._world.catch_up()
+        else:
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    @property
+    def _jumps(self) -> bool:
+        return self._world.settings.seconds_per_request > 0
