@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_hfspaces.emulator.apps.choice import app_choice
+from airflow_provider_hfspaces.emulator.apps.choice import checked_app
 from airflow_provider_hfspaces.emulator.http.payloads import runtime_payload
 from airflow_provider_hfspaces.emulator.model.moments import Moment
 from airflow_provider_hfspaces.emulator.model.request_log import AppRequest
@@ -144,7 +144,7 @@ class SpaceHandle:
         """
         with self._world.lock:
             space = self._current()
-            space.app.choice = app_choice(app, space.sdk)
+            space.app.choice = checked_app(app)
             if space.app.process is not None:
                 space.app.start(space.now())
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_hfspaces.emulator.apps.choice import saved_choice
+from airflow_provider_hfspaces.emulator.apps.choice import saved_app
 from airflow_provider_hfspaces.emulator.model.accounts import Token
 from airflow_provider_hfspaces.emulator.model.git import GitRepository
 from airflow_provider_hfspaces.emulator.model.luck import Luck
@@ -144,7 +144,7 @@ def _space(space: Space) -> dict[str, Any]:
         "meter": space.meter.to_dict(),
         "due": space.due,
         "luck": space.luck.to_dict(),
-        "app": saved_choice(space.app.choice),
+        "app": saved_app(space.app.choice),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.emulator.model.machine import MACHINE, as_markdown
@@ -73,20 +74,21 @@ def test_a_pause_is_immediate_and_a_restart_begins_with_a_build(hub: HubEmulator
 def test_a_space_falls_asleep_and_a_visitor_wakes_it(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE, hardware="t4-small", sleep_time=600)
     hub.advance(500)
-    assert ask("GET", f"/apps/{SPACE}").status_code == 200
+    assert requests.get(space.app_url, timeout=5).status_code == 200
     hub.advance(500)
     assert space.stage == "RUNNING"
     hub.advance(100)
     assert space.stage == "SLEEPING"
-    assert ask("GET", f"/apps/{SPACE}").status_code == 503
+    assert requests.get(space.app_url, timeout=5).status_code == 503
     assert space.stage == "APP_STARTING"
     hub.advance(20)
-    assert ask("GET", f"/apps/{SPACE}").json()["hardware"] == "t4-small"
+    assert requests.get(space.app_url, timeout=5).status_code == 200
+    assert space.hardware == "t4-small"
 
 
 def test_no_visitor_wakes_a_paused_space(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE, stage="PAUSED")
-    assert ask("GET", f"/apps/{SPACE}").status_code == 503
+    assert requests.get(space.app_url, timeout=5).status_code == 503
     hub.advance(1000)
     assert space.stage == "PAUSED"
 

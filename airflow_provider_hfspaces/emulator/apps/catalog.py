@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from airflow_provider_hfspaces.emulator.apps.choice import DockerApp, GradioApp, ServerApp, StaticApp
+from airflow_provider_hfspaces.emulator.apps.choice import (
+    DockerApp,
+    GradioApp,
+    ServerApp,
+    StaticApp,
+    usual_app,
+)
 from airflow_provider_hfspaces.emulator.apps.docker import PlainApp
 from airflow_provider_hfspaces.emulator.apps.gradio.app import MiniGradio
 from airflow_provider_hfspaces.emulator.apps.gradio.context import Host
@@ -20,7 +26,7 @@ __all__ = ["make_server"]
 
 def make_server(space: Space, replica: str, time: AppTime) -> AppServer:
     """The app of one replica of a Space, not started yet."""
-    choice = space.app.choice
+    choice = space.app.choice or usual_app(space.sdk)
     host = Host(space.repo_id, replica, lambda: space.hardware)
     if isinstance(choice, GradioApp):
         return MiniGradio(choice, time=time, host=host)

@@ -7,7 +7,16 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-__all__ = ["AppChoice", "DockerApp", "GradioApp", "ServerApp", "StaticApp", "app_choice", "saved_choice"]
+__all__ = [
+    "AppChoice",
+    "DockerApp",
+    "GradioApp",
+    "ServerApp",
+    "StaticApp",
+    "checked_app",
+    "saved_app",
+    "usual_app",
+]
 
 GRADIO_VERSIONS = {4: "4.44.1", 5: "5.50.0", 6: "6.31.0"}
 """The release that a miniature Gradio of each major version behaves like."""
@@ -99,17 +108,20 @@ _KINDS: dict[str, type[GradioApp] | type[DockerApp] | type[StaticApp]] = {
 }
 
 
-def app_choice(app: Any, sdk: str) -> AppChoice:
-    """The app that a value chooses.
+def usual_app(sdk: str) -> AppChoice:
+    """The built-in app of a Space with this sdk."""
+    return _KINDS[sdk]()
+
+
+def checked_app(app: Any) -> AppChoice | None:
+    """The app that a value chooses; ``None`` for the built-in app of the Space's sdk.
 
     :param app: the address of a real server; ``"gradio"`` or ``"docker"``; options such as
         ``{"kind": "gradio", "queue_size": 3}``; a :class:`GradioApp` or :class:`DockerApp`; an ASGI
-        application; or ``None`` for the app that the sdk suggests.
+        application; or ``None``.
     :raises ValueError: for anything else.
     """
-    if app is None:
-        return _KINDS[sdk]()
-    if isinstance(app, (GradioApp, DockerApp, StaticApp, ServerApp)):
+    if app is None or isinstance(app, (GradioApp, DockerApp, StaticApp, ServerApp)):
         return app
     if isinstance(app, str):
         return _KINDS[app]() if app in _KINDS else ServerApp(app)
@@ -124,8 +136,8 @@ def app_choice(app: Any, sdk: str) -> AppChoice:
     )
 
 
-def saved_choice(choice: AppChoice) -> Any:
-    """The choice as plain JSON; ``None`` for code, which a file cannot keep."""
+def saved_app(choice: AppChoice | None) -> Any:
+    """The choice as plain JSON; ``None`` for the built-in app, and for code, which a file cannot keep."""
     if isinstance(choice, ServerApp):
         return choice.url
     for kind, made in _KINDS.items():

@@ -86,6 +86,7 @@ class Edge:
 
     async def close(self) -> None:
         """End all processes."""
+        self._time.close()
         if self._watch is not None:
             self._watch.cancel()
         await asyncio.gather(*(process.end() for process in self._processes.values()), *self._ending)
@@ -225,7 +226,8 @@ class Edge:
                         del self._processes[key]
                         self._end(process)
                     elif process.calls and self._world.settings.streams_keep_awake:
-                        space.keep_awake()
+                        space.last_visit = space.now()
+                        space.replan()
             await asyncio.sleep(_LOOK_SECONDS)
         for process in self._processes.values():
             self._end(process)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from airflow_provider_hfspaces.emulator.apps.edge import Edge
+from airflow_provider_hfspaces.emulator.http.listener import PromptServer
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
 
@@ -23,7 +24,7 @@ __all__ = ["AppPorts"]
 _STOP_SECONDS = 10.0
 
 
-class _GrowingServer(uvicorn.Server):
+class _GrowingServer(PromptServer):
     """A server that begins to listen on further sockets while it runs."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -65,6 +66,8 @@ class AppPorts:
             ws="none",
             log_level="warning",
             access_log=False,
+            # The edge itself says who the caller is.
+            proxy_headers=False,
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=1,
@@ -84,7 +87,7 @@ class AppPorts:
 
     def stop(self) -> None:
         """Stop to serve, and end all apps."""
-        self._server.should_exit = True
+        self._server.end()
         if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
 

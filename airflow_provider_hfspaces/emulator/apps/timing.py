@@ -64,6 +64,11 @@ class EmulatedTime:
         """Emulated seconds since 1970."""
         return self._world.clock.now()
 
+    def close(self) -> None:
+        """Wake nobody any more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
     async def sleep(self, seconds: float, *, passive: bool = False) -> None:
         """Let emulated seconds pass.
 

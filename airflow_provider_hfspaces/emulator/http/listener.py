@@ -9,17 +9,16 @@ import time
 from concurrent.futures import Future
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from airflow_provider_hfspaces.emulator.http.asgi import HubApp
-
-__all__ = ["Listener"]
+__all__ = ["Listener", "PromptServer"]
 
 _START_SECONDS = _STOP_SECONDS = 10.0
 _CLOSE_SECONDS = 0.05
 """How long a stop waits for connections to close before uvicorn's own, slower way to wait for them."""
 
 
-class _PromptServer(uvicorn.Server):
+class PromptServer(uvicorn.Server):
     """A server that stops within milliseconds.
 
     uvicorn looks ten times a second whether it has to stop, and then waits another tenth. A suite with a
@@ -63,7 +62,7 @@ class Listener:
     :ivar url: the address, such as ``http://127.0.0.1:43121``.
     """
 
-    def __init__(self, app: HubApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family, backlog=2048)
         self.url = _url(host, self._socket.getsockname()[1])
@@ -77,7 +76,7 @@ class Listener:
             date_header=False,
             timeout_graceful_shutdown=1,
         )
-        self._server = _PromptServer(config)
+        self._server = PromptServer(config)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="hub-emulator", daemon=True
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import deque
+from typing import Any
 
-from airflow_provider_hfspaces.emulator.apps.choice import AppChoice
+from airflow_provider_hfspaces.emulator.apps.choice import AppChoice, checked_app
 from airflow_provider_hfspaces.emulator.model.request_log import MOST_APP_REQUESTS, AppRequest
 
 __all__ = ["AppState"]
@@ -17,15 +18,16 @@ _PROCESSES = itertools.count(1)
 class AppState:
     """The app of a Space.
 
-    :param choice: what it serves.
+    :param app: what it serves, as :func:`checked_app` takes it.
+    :ivar choice: what it serves; ``None`` for the built-in app of the sdk.
     :ivar process: number of the process that runs, which no other process in this program has; ``None``
         while nothing runs.
     :ivar serves_from: emulated time from which the process answers.
     :ivar requests: the requests that reached it, oldest first.
     """
 
-    def __init__(self, choice: AppChoice) -> None:
-        self.choice = choice
+    def __init__(self, app: Any) -> None:
+        self.choice: AppChoice | None = checked_app(app)
         self.process: int | None = None
         self.serves_from = 0.0
         self.requests: deque[AppRequest] = deque(maxlen=MOST_APP_REQUESTS)

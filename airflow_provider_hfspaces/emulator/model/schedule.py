@@ -6,7 +6,10 @@ from airflow_provider_hfspaces.emulator.model.luck import NO_HARDWARE, Luck
 from airflow_provider_hfspaces.emulator.settings import Timings
 from airflow_provider_hfspaces.hub.stages import APP_START_STAGES, BUILD_STAGES, SpaceStage
 
-__all__ = ["Due", "next_event", "revised"]
+__all__ = ["FREE_SLEEP_SECONDS", "Due", "next_event", "revised"]
+
+FREE_SLEEP_SECONDS = 172_800
+"""After which free hardware sleeps, whatever sleep time is requested."""
 
 Due = tuple[float, str]
 """The emulated time of an event, and its name in :data:`MACHINE`."""

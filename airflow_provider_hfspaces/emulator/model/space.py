@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_provider_hfspaces.emulator.apps.choice import app_choice
 from airflow_provider_hfspaces.emulator.model.app_state import AppState
 from airflow_provider_hfspaces.emulator.model.card import SDKS, Card, app_file, card_of
 from airflow_provider_hfspaces.emulator.model.clock import Clock
@@ -22,7 +21,7 @@ from airflow_provider_hfspaces.emulator.model.machine import ASLEEP, NEXT, STILL
 from airflow_provider_hfspaces.emulator.model.meter import Meter, Session
 from airflow_provider_hfspaces.emulator.model.moments import Entry, Moment, View
 from airflow_provider_hfspaces.emulator.model.repository import Repository
-from airflow_provider_hfspaces.emulator.model.schedule import Due, next_event, revised
+from airflow_provider_hfspaces.emulator.model.schedule import FREE_SLEEP_SECONDS, Due, next_event, revised
 from airflow_provider_hfspaces.emulator.settings import Settings
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 from airflow_provider_hfspaces.hub.stages import (
@@ -35,9 +34,6 @@ from airflow_provider_hfspaces.hub.stages import (
 )
 
 __all__ = ["FIRST_STAGES", "SDKS", "Space"]
-
-FREE_SLEEP_SECONDS = 172_800
-"""After which free hardware sleeps, whatever sleep time is requested."""
 
 FIRST_STAGES = tuple(sorted({stage for stage, _ in NEXT} | ASLEEP_STAGES))
 """The stages that a Space may be created in."""
@@ -54,7 +50,7 @@ class Space(Repository):
     :param stage: the stage that it is created in. A static Space is always RUNNING.
     :param sleep_time: seconds; ``None`` for never. Free hardware ignores it and sleeps after 48 hours.
     :param creator: name of the user who created it.
-    :param app: what it serves; see :func:`app_choice`.
+    :param app: what it serves; see :func:`checked_app`.
     :raises ValueError: for an unknown sdk or stage, and for an invalid app.
     """
 
@@ -107,7 +103,7 @@ class Space(Repository):
         self.variables = dict(variables or {})
         self.volumes = [dict(volume) for volume in volumes]
         self.visits = 0
-        self.app = AppState(app_choice(app, sdk))
+        self.app = AppState(app)
         self.luck = Luck()
         self.history: deque[Moment] = deque(maxlen=_MOST_MOMENTS)
         self.meter = Meter()
@@ -115,8 +111,6 @@ class Space(Repository):
         self._lagging: tuple[float, View] | None = None
         self._gone_at: float | None = None
         self.stage = SpaceStage.RUNNING.value if self.is_static else stage
-        if self.is_serving:
-            self.app.start(self.created)
         serving = self.stage in SERVING_STAGES and not self.is_static
         self.requested: str | None = None if self.is_static else hardware
         self.hardware: str | None = hardware if serving else None
@@ -125,6 +119,8 @@ class Space(Repository):
         self._late_sha: tuple[float, str | None] = (0, None)
         self.error_message = USUAL_ERRORS.get(self.stage) if error_message is None else error_message
         self.logs = SpaceLogs(settings)
+        if self.is_serving:
+            self.app.start(self.created)
         self._record(self.created)
         if not self.is_static:
             self.logs.on_creation(self.stage, self.created, self.sha, self.sdk, self.error_message)
@@ -235,12 +231,6 @@ class Space(Repository):
         if not self.do("visit") and self.stage == SpaceStage.RUNNING:
             self._plan(self.last_visit)
 
-    def keep_awake(self) -> None:
-        """Begin the sleep time anew, as an open stream may do."""
-        self.last_visit = self.now()
-        if self.stage == SpaceStage.RUNNING:
-            self._plan(self.last_visit)
-
     def request_hardware(self, hardware: str, sleep_time: int | None) -> None:
         """Change the hardware and, if ``sleep_time`` is not ``None``, the sleep time (-1 for never)."""
         self.catch_up()
@@ -301,9 +291,11 @@ class Space(Repository):
             self.stage = SpaceStage.RUNNING.value
             self.requested = self.hardware = self.running_sha = self.error_message = None
             self._due = self._lagging = None
+            self.app.start(self.now())
             self._record(self.now())
         elif was_static:
             self.stage, self.requested = SpaceStage.NO_APP_FILE.value, "cpu-basic"
+            self.app.end()
 
     def await_files(self, seconds: float) -> None:
         """Build the Space after this number of emulated seconds, when its files have been copied."""
@@ -386,7 +378,7 @@ class Space(Repository):
             self.running_sha = self.built_sha
             self.last_visit = max(self.last_visit, time)
             self.app.start(time, self.settings.timings.boot)
-        elif stage not in SERVING_STAGES and not self._keeps_serving(event):
+        elif stage not in SERVING_STAGES and not (self.settings.failed_build_serves and event in _UNBUILT):
             self.hardware = None
             self.running_sha = None
             self.app.end()
@@ -394,20 +386,15 @@ class Space(Repository):
         self.logs.on_stage(stage, event, time, self.built_sha, self.sdk)
         self._plan(time, event)
 
-    def _keeps_serving(self, event: str) -> bool:
-        """Whether the old version of the app survives the failure of a new one."""
-        return self.settings.failed_build_serves and event in _UNBUILT
-
     def _plan(self, time: float, cause: str = "") -> None:
-        self._due = None
-        if not self.is_static:
-            self._due = next_event(
-                self.stage,
-                time,
-                cause=cause,
-                hardware=self.requested,
-                last_visit=self.last_visit,
-                sleep_time=self.sleep_time,
-                luck=self.luck,
-                timings=self.settings.timings,
-            )
+        following = next_event(
+            self.stage,
+            time,
+            cause=cause,
+            hardware=self.requested,
+            last_visit=self.last_visit,
+            sleep_time=self.sleep_time,
+            luck=self.luck,
+            timings=self.settings.timings,
+        )
+        self._due = None if self.is_static else following

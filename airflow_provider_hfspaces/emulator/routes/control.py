@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator import state_file
-from airflow_provider_hfspaces.emulator.apps.choice import saved_choice
+from airflow_provider_hfspaces.emulator.apps.choice import saved_app
 from airflow_provider_hfspaces.emulator.handle import SpaceHandle
 from airflow_provider_hfspaces.emulator.http.payloads import runtime_payload
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
@@ -256,7 +256,7 @@ def _described(request: HubRequest, space: Space) -> dict[str, Any]:
         "requested_hardware": space.requested,
         "sleep_time": space.sleep_time,
         "visits": space.visits,
-        "app": saved_choice(space.app.choice),
+        "app": saved_app(space.app.choice),
         "app_url": request.world.app_url(space, request.origin),
         "runtime": runtime_payload(space),
     }
