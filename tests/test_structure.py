@@ -43,7 +43,17 @@ LAYERS = [
 
 PUBLIC = {
     "assets": ["space_asset"],
-    "emulator": ["Fault", "HubEmulator", "Settings", "SpaceHandle", "Timings"],
+    "emulator": [
+        "CallContext",
+        "DockerApp",
+        "Fault",
+        "GradioApp",
+        "GradioError",
+        "HubEmulator",
+        "Settings",
+        "SpaceHandle",
+        "Timings",
+    ],
     "hooks.hfspaces": ["HfSpacesHook"],
     "notifications.spaces": ["PauseSpaceNotifier", "RestoreHardwareNotifier"],
     "operators.cost": ["SpacesCostReportOperator"],

@@ -16,17 +16,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.emulator.apps.choice import DockerApp, GradioApp
+    from airflow_provider_hfspaces.emulator.apps.gradio.context import CallContext, GradioError
     from airflow_provider_hfspaces.emulator.faults.rules import Fault
     from airflow_provider_hfspaces.emulator.handle import SpaceHandle
     from airflow_provider_hfspaces.emulator.server import HubEmulator
     from airflow_provider_hfspaces.emulator.settings import Settings, Timings
 
-__all__ = ["DockerApp", "Fault", "GradioApp", "HubEmulator", "Settings", "SpaceHandle", "Timings"]
+__all__ = [
+    "CallContext",
+    "DockerApp",
+    "Fault",
+    "GradioApp",
+    "GradioError",
+    "HubEmulator",
+    "Settings",
+    "SpaceHandle",
+    "Timings",
+]
 
 _MODULES = {
+    "CallContext": "apps.gradio.context",
     "DockerApp": "apps.choice",
     "Fault": "faults.rules",
     "GradioApp": "apps.choice",
+    "GradioError": "apps.gradio.context",
     "HubEmulator": "server",
     "Settings": "settings",
     "SpaceHandle": "handle",
