@@ -96,8 +96,8 @@ class SpaceApp(AppCoroutines):
             returns when the app should answer, for example after waking the Space, or raises to end the call.
             For
             :meth:`acall` it may be a coroutine function.
-        :param patience: seconds for which a call to an app that does not answer is sent again if there is no
-            ``recover``; by default 30.
+        :param patience: seconds for which a call to an app that does not answer is sent again; by default 30.
+            They begin anew when ``recover`` had to wait for the Space.
         :param allow_unlisted: whether ``api`` may be an endpoint that the app does not document.
         :raises InvalidAppInput: if the call does not fit what the app declares. Nothing was sent.
         :raises SpaceAppError: a subclass for each cause; see

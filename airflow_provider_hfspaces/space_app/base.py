@@ -34,6 +34,9 @@ PROBE_SECONDS = 10.0
 CANCEL_SECONDS = 3.0
 PATIENCE_SECONDS = 30.0
 
+SHARED_CONNECTIONS = 5
+"""Connections of a shared session: one for its answers, the others to send calls."""
+
 SPARE_CONNECTIONS = 4
 """Connections beside those of the calls in flight: for cancels, probes and downloads."""
 
@@ -112,30 +115,40 @@ class AppBase:
         return execute(steps, self._threads.send, sleep=self._sleep)
 
     async def _arun(self, steps: Steps[T]) -> T:
+        return await aexecute(steps, self._on_loop().send, sleep=self._async_sleep)
+
+    def _on_loop(self) -> LoopTransport:
+        """Return the transport of this event loop, and the turns that belong to it."""
         loop = asyncio.get_running_loop()
         if self._loop_transport is None or self._loop is not loop:
-            self._loop_transport, self._loop = self._new_loop_transport(), loop
-        return await aexecute(steps, self._loop_transport.send, sleep=self._async_sleep)
+            self._loop_slots = asyncio.Semaphore(self._connections)
+            self._loop_transport = self._new_loop_transport(connections=self._connections + SPARE_CONNECTIONS)
+            self._loop = loop
+        return self._loop_transport
 
     def _new_thread_transport(self, *, connections: int) -> ThreadTransport:
         from airflow_provider_hfspaces.space_app.http.threads import ThreadTransport
 
         core = self._core
         return ThreadTransport(
-            proxy=core.proxy, connections=connections, limits=core.limits, clock=core.clock
+            proxy=core.proxy,
+            connections=connections,
+            limits=core.limits,
+            clock=core.clock,
+            sleep=self._sleep,
         )
 
-    def _new_loop_transport(self) -> LoopTransport:
+    def _new_loop_transport(self, *, connections: int) -> LoopTransport:
         from airflow_provider_hfspaces.space_app.http.aio import LoopTransport
 
         core = self._core
-        self._loop_slots = asyncio.Semaphore(self._connections)
         return LoopTransport(
             proxy=core.proxy,
             secure=core.is_secure,
-            connections=self._connections + SPARE_CONNECTIONS,
+            connections=connections,
             limits=core.limits,
             clock=core.clock,
+            sleep=self._async_sleep,
         )
 
     @contextmanager
@@ -151,6 +164,7 @@ class AppBase:
 
     @asynccontextmanager
     async def _async_turn(self, call: AppCall) -> AsyncIterator[None]:
+        self._on_loop()
         slots = self._loop_slots
         try:
             await asyncio.wait_for(slots.acquire(), max(0.0, call.deadline.remaining))

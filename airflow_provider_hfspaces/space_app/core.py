@@ -22,7 +22,7 @@ from airflow_provider_hfspaces.hub.http.environment import proxy_from_environmen
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.space_app.cookies import AppCookies
 from airflow_provider_hfspaces.space_app.error_responses import AppWords
-from airflow_provider_hfspaces.space_app.errors import AppLoginRequired
+from airflow_provider_hfspaces.space_app.errors import AppLoginRequired, SpaceAppError
 from airflow_provider_hfspaces.space_app.http.exchange import (
     AppRequest,
     BodyExchange,
@@ -99,6 +99,9 @@ class AppCore:
         self.words = AppWords(self.repo_id, (self.token, self._bearer, self.auth[1] if self.auth else None))
         self._user_agent = user_agent or DEFAULT_USER_AGENT
         self.description: Any = None
+        self.described = 0.0
+        self.failure: SpaceAppError | None = None
+        self.failures = 0
         self._is_logged_in = False
         self._has_warned = False
 
@@ -197,6 +200,7 @@ class AppCore:
         """
         if login and self.auth and not self._is_logged_in:
             yield from self.log_in(deadline)
+            exchange.request = self._with_cookies(exchange.request)
         for _ in range(MOST_REDIRECTS + 1):
             try:
                 yield exchange

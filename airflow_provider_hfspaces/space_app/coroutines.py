@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub.http.sequence import Steps, aexecute
 from airflow_provider_hfspaces.space_app.base import (
     CALL_SECONDS,
     CANCEL_SECONDS,
@@ -14,12 +15,14 @@ from airflow_provider_hfspaces.space_app.base import (
     PATIENCE_SECONDS,
     PROBE_SECONDS,
     REQUEST_SECONDS,
+    SHARED_CONNECTIONS,
     AppBase,
 )
 from airflow_provider_hfspaces.space_app.core import Deadline
 from airflow_provider_hfspaces.space_app.errors import AppUnavailable, SpaceAppError
 from airflow_provider_hfspaces.space_app.gradio.call import cancel
 from airflow_provider_hfspaces.space_app.gradio.description import AppDescription
+from airflow_provider_hfspaces.space_app.gradio.session import SharedSession
 from airflow_provider_hfspaces.space_app.health import AppHealth
 from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListener
 from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll
@@ -121,6 +124,15 @@ class AppCoroutines(AppBase):
         for each in calls:
             await self._arun(cancel(self._core, each, deadline))
         return len(calls)
+
+    def shared_session(self) -> SharedSession:
+        """Return a session for many calls whose answers come over one connection; see its limits."""
+        transport = self._new_loop_transport(connections=SHARED_CONNECTIONS)
+
+        def run(steps: Steps[Any]) -> Awaitable[Any]:
+            return aexecute(steps, transport.send, sleep=self._async_sleep)
+
+        return SharedSession(self._core, run, transport.aclose)
 
     async def aclose(self) -> None:
         """Close all connections."""

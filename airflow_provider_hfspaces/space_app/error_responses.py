@@ -238,9 +238,11 @@ def is_html(exchange: BodyExchange) -> bool:
 
 def is_from_app(exchange: BodyExchange) -> bool:
     """Return True if an answer comes from the app and not from the Hub's proxy before it."""
-    if any(str(name).lower().startswith("x-proxied-") for name in exchange.headers):
+    if _is_json(exchange):
         return True
-    return _is_json(exchange)
+    return not is_html(exchange) and any(
+        str(name).lower().startswith("x-proxied-") for name in exchange.headers
+    )
 
 
 def _is_json(exchange: BodyExchange) -> bool:

@@ -28,10 +28,11 @@ from airflow_provider_hfspaces.space_app.gradio.messages import (
     Completed,
     Failed,
     Lost,
+    Outcome,
 )
 from airflow_provider_hfspaces.space_app.gradio.stream import MessageStream
 from airflow_provider_hfspaces.space_app.gradio.uploading import upload
-from airflow_provider_hfspaces.space_app.http.exchange import Ask
+from airflow_provider_hfspaces.space_app.http.exchange import Ask, TransportFailure
 from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListener
 from airflow_provider_hfspaces.space_app.result import AppResult
 
@@ -39,6 +40,9 @@ __all__ = ["AppCall", "cancel"]
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 20.0
+RECOVERY_SECONDS = 1.0
+"""A recovery that took longer has waited for the Space, whose app then gets the whole patience again."""
+
 OPENING_SECONDS = 30.0
 """How long the stream of an accepted call may fail to open, before anything was read of it."""
 
@@ -76,29 +80,54 @@ class AppCall:
                 core.forget_description()
                 wait = _wait(refusals, error)
                 if isinstance(error, AppUnavailable):
+                    if error.permanent:
+                        raise
                     if self.recover is not None:
-                        yield Ask(self.recover, error)
-                    elif error.permanent or core.clock() + wait > patience_ends:
+                        began = core.clock()
+                        yield from self._ask(self.recover, error)
+                        if core.clock() - began > RECOVERY_SECONDS:
+                            patience_ends = core.clock() + self.patience
+                    if core.clock() + wait > patience_ends:
                         raise
                 if wait >= deadline.remaining:
                     raise
                 self.listener.waiting(error.message, wait)
                 yield Delay(wait)
 
+    def _ask(self, function: Callable[[Any], Any], argument: Any) -> Steps[Any]:
+        """Ask a function of the caller, within the deadline on an event loop."""
+        try:
+            return (yield Ask(function, argument, self.deadline.ends))
+        except TransportFailure:
+            raise self._timeout() from None
+
+    def _timeout(self) -> AppTimeout:
+        return self.core.words.timeout(
+            str(self.api), self.deadline.seconds, may_have_run=self.accepted is not None
+        )
+
+    def _check(self, endpoint: AppEndpoint) -> None:
+        """Refuse an endpoint that cannot be called in this way."""
+
     def _attempt(self) -> Steps[AppResult]:
         core = self.core
         description = yield from describe(core, self.deadline)
         endpoint = find_endpoint(description, core.repo_id, self.api, allow_unlisted=self.allow_unlisted)
+        self._check(endpoint)
         values = bind(endpoint, core.repo_id, self.inputs)
         replica = None
         sources = paths_in(values)
         if sources:
             uploaded, replica = yield from upload(core, description, sources, self.deadline)
             values = replaced(values, iter(uploaded))
-        self.session_hash = uuid.uuid4().hex
+        self.session_hash = self._session()
         yield from self._send(endpoint, payload(endpoint, values), description.prefix, replica)
         assert self.accepted is not None
         return (yield from self._read(endpoint, description.prefix))
+
+    def _session(self) -> str:
+        """Return the session of the call: one of its own."""
+        return uuid.uuid4().hex
 
     def _send(self, endpoint: AppEndpoint, data: list[Any], prefix: str, replica: str | None) -> Steps[None]:
         """Send the call and learn its id."""
@@ -114,6 +143,8 @@ class AppCall:
         self.listener.sending(api)
         yield from core.fetch(api, exchange, self.deadline, work=True)
         if exchange.status != 200:
+            if exchange.status >= 500:
+                core.forget_description()
             raise core.words.refusal(api, exchange, work=True)
         answer = core.read_json(api, exchange, may_have_run=True)
         event_id = answer.get("event_id") if isinstance(answer, dict) else None
@@ -131,11 +162,18 @@ class AppCall:
 
     def _read(self, endpoint: AppEndpoint, prefix: str) -> Steps[AppResult]:
         """Read the messages until the call has ended."""
+        assert self.accepted is not None
+        messages = CallMessages(self.accepted.event_id, self.listener)
+        yield from self._open(self.accepted, prefix, messages)
+        return self._result(endpoint, messages.outcome)
+
+    def _result(self, endpoint: AppEndpoint, outcome: Outcome | None) -> AppResult:
+        """Return what the call has led to.
+
+        :raises SpaceAppError: for every outcome but an answer.
+        """
         core, accepted = self.core, self.accepted
         assert accepted is not None
-        messages = CallMessages(accepted.event_id, self.listener)
-        yield from self._open(accepted, prefix, messages)
-        outcome = messages.outcome
         self.accepted = None
         if isinstance(outcome, Completed):
             slots = endpoint.output_slots
@@ -181,7 +219,7 @@ class AppCall:
             try:
                 yield from core.fetch(accepted.api, stream, self.deadline)
             except AppTimeout:
-                raise core.words.timeout(accepted.api, self.deadline.seconds, may_have_run=True) from None
+                raise self._timeout() from None
             except SpaceAppError as error:
                 problem = error
                 was_opened = stream.status > 0

@@ -6,23 +6,59 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.space_app.core import AppCore, Deadline
-from airflow_provider_hfspaces.space_app.errors import AppRejected, NotGradio
+from airflow_provider_hfspaces.space_app.errors import (
+    AppRejected,
+    NotGradio,
+    SpaceAppError,
+    error_from_dict,
+)
 from airflow_provider_hfspaces.space_app.gradio.description import AppDescription
+from airflow_provider_hfspaces.space_app.http.exchange import Alone
 
 __all__ = ["describe"]
 
 SUPPORTED_PROTOCOL = "sse_v3"
+DESCRIPTION_SECONDS = 60.0
+"""How long a description counts. An app that was deployed again may take its inputs in another order."""
+
 _FORM_ERRORS = (AttributeError, LookupError, TypeError, ValueError)
 
 
 def describe(core: AppCore, deadline: Deadline) -> Steps[AppDescription]:
-    """The steps of reading ``/config`` and ``/info``, once for all calls of a client.
+    """The steps of reading ``/config`` and ``/info``, once a minute for all calls of a client.
 
     :raises NotGradio: if the app is not a Gradio app, or an old one.
     """
-    if core.description is not None:
-        known: AppDescription = core.description
+    known = _known(core)
+    if known is None:
+        failures = core.failures
+        known = yield Alone(lambda: _shared(core, deadline, failures))
+    return known
+
+
+def _known(core: AppCore) -> AppDescription | None:
+    is_new = core.clock() - core.described < DESCRIPTION_SECONDS
+    return core.description if is_new else None
+
+
+def _shared(core: AppCore, deadline: Deadline, failures: int) -> Steps[AppDescription]:
+    """Read it once for all calls that have waited for it, and fail once for them."""
+    known = _known(core)
+    if known is not None:
         return known
+    if core.failure is not None and core.failures > failures:
+        raise error_from_dict(core.failure.to_dict())
+    try:
+        known = yield from _read(core, deadline)
+    except SpaceAppError as error:
+        core.failure = error
+        core.failures += 1
+        raise
+    core.description, core.described = known, core.clock()
+    return known
+
+
+def _read(core: AppCore, deadline: Deadline) -> Steps[AppDescription]:
     try:
         config = yield from core.get_json("/config", deadline)
     except AppRejected as error:
@@ -40,11 +76,9 @@ def describe(core: AppCore, deadline: Deadline) -> Steps[AppDescription]:
     prefix = str(config.get("api_prefix") or "").rstrip("/")
     info = yield from core.get_json(f"{prefix}/info", deadline, query={"serialize": "False"})
     try:
-        description = AppDescription.from_payloads(config, info)
+        return AppDescription.from_payloads(config, info)
     except _FORM_ERRORS as problem:
         raise core.words.protocol("GET /info", f"sent an unknown form ({type(problem).__name__})") from None
-    core.description = description
-    return description
 
 
 def _is_config(config: Any) -> bool:

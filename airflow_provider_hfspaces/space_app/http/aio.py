@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,9 @@ import anyio  # comes with httpx
 import httpx
 
 from airflow_provider_hfspaces.hub.http.certificates import trusted_certificates
+from airflow_provider_hfspaces.hub.http.sequence import aexecute
 from airflow_provider_hfspaces.space_app.http.exchange import (
+    Alone,
     Ask,
     Exchange,
     StreamedBody,
@@ -45,8 +47,10 @@ class LoopTransport:
         connections: int,
         limits: AppLimits,
         clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[Any]],
     ) -> None:
-        self._limits, self._clock = limits, clock
+        self._limits, self._clock, self._sleep = limits, clock, sleep
+        self._alone = asyncio.Lock()
         self._http = httpx.AsyncHTTPTransport(
             limits=httpx.Limits(
                 max_connections=connections,
@@ -58,22 +62,23 @@ class LoopTransport:
             trust_env=False,
         )
 
-    async def send(self, step: Exchange | Ask) -> Any:
+    async def send(self, step: Exchange | Ask | Alone) -> Any:
         """Carry out one step.
 
         :raises TransportFailure: if there is no answer, or not all of it.
         """
-        if isinstance(step, Ask):
-            answer = step.function(step.argument)
-            return await answer if inspect.isawaitable(answer) else answer
+        if isinstance(step, Alone):
+            async with self._alone:
+                return await aexecute(step.steps(), self.send, sleep=self._sleep)
         remaining = step.deadline - self._clock()
         if remaining > 0:
             with anyio.move_on_after(remaining):
-                await self._exchange(step)
-                return step
-        raise TransportFailure(
-            "the deadline passed", sent=remaining > 0, opened=step.status > 0, timed_out=True
-        )
+                if isinstance(step, Exchange):
+                    await self._exchange(step)
+                    return step
+                answer = step.function(step.argument)
+                return await answer if inspect.isawaitable(answer) else answer
+        raise TransportFailure("the deadline passed", sent=remaining > 0, timed_out=True)
 
     async def aclose(self) -> None:
         """Close all connections."""

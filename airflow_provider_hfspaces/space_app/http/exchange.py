@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from airflow_provider_hfspaces.hub.http.sequence import Steps
+
 __all__ = [
+    "Alone",
     "AppRequest",
     "Ask",
     "BodyExchange",
@@ -160,7 +163,22 @@ def check_length(exchange: Exchange, size: int) -> None:
 
 @dataclass(frozen=True)
 class Ask:
-    """A step that asks the caller's own function, which may be a coroutine function in a coroutine."""
+    """A step that asks the caller's own function.
+
+    :ivar function: called with ``argument``; on an event loop it may be a coroutine function.
+    :ivar deadline: when an event loop stops waiting for it, on the client's clock.
+    """
 
     function: Callable[[Any], Any]
     argument: Any
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A step that no two calls of one client carry out at the same time.
+
+    :ivar steps: makes the steps.
+    """
+
+    steps: Callable[[], Steps[Any]]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 import urllib3.exceptions
 
 from airflow_provider_hfspaces.hub.http.plain import PlainSession, never_connected, raw_chunks
+from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.space_app.http.exchange import (
+    Alone,
     AppRequest,
     Ask,
     Exchange,
@@ -31,18 +35,30 @@ class ThreadTransport:
     """
 
     def __init__(
-        self, *, proxy: str | None, connections: int, limits: AppLimits, clock: Callable[[], float]
+        self,
+        *,
+        proxy: str | None,
+        connections: int,
+        limits: AppLimits,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Any],
     ) -> None:
         self._session = PlainSession(proxy=proxy, connections=connections)
-        self._limits, self._clock = limits, clock
+        # Both transports share the cookies of AppCookies.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._limits, self._clock, self._sleep = limits, clock, sleep
+        self._alone = threading.Lock()
 
-    def send(self, step: Exchange | Ask) -> Any:
+    def send(self, step: Exchange | Ask | Alone) -> Any:
         """Carry out one step.
 
         :raises TransportFailure: if there is no answer, or not all of it.
         """
         if isinstance(step, Ask):
             return step.function(step.argument)
+        if isinstance(step, Alone):
+            with self._alone:
+                return execute(step.steps(), self.send, sleep=self._sleep)
         remaining = step.deadline - self._clock()
         if remaining <= 0:
             raise TransportFailure("the deadline passed", sent=False, timed_out=True)
@@ -125,4 +141,4 @@ def _reason(problem: BaseException) -> str:
     cause: Any = problem.args[0] if problem.args else problem
     cause = getattr(cause, "reason", None) or cause
     text = str(cause) or type(problem).__name__
-    return text.rsplit(": ", 1)[-1] if "NewConnectionError" in text else text
+    return text.rpartition("Failed to establish a new connection: ")[2]

@@ -1,0 +1,239 @@
+"""SharedSession: many calls over one session and one stream."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from airflow_provider_hfspaces.hub.http.sequence import Steps
+from airflow_provider_hfspaces.hub.seconds import checked_seconds
+from airflow_provider_hfspaces.space_app.core import AppCore, Deadline
+from airflow_provider_hfspaces.space_app.errors import InvalidAppInput, SpaceAppError
+from airflow_provider_hfspaces.space_app.gradio.call import AppCall
+from airflow_provider_hfspaces.space_app.gradio.description import AppEndpoint
+from airflow_provider_hfspaces.space_app.gradio.messages import CallMessages, Lost, Outcome, Unreadable
+from airflow_provider_hfspaces.space_app.gradio.stream import MessageStream
+from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListener
+from airflow_provider_hfspaces.space_app.result import AppResult
+
+__all__ = ["SharedSession"]
+
+_LONGEST_STREAM_SECONDS = 7 * 24 * 3600.0
+_MOST_EARLY_EVENTS = 1_000
+
+
+class SharedSession:
+    """Sends many calls over one session, whose answers come over one connection.
+
+    .. code-block:: python
+
+        async with app.shared_session() as session:
+            results = await asyncio.gather(*(session.call("/caption", [each]) for each in images))
+
+    It is the cheapest way to have thousands of calls in flight, with limits that calls of their own do not
+    have:
+
+    - A stream that breaks loses every call in flight: each raises :class:`AppCallLost`.
+    - A call that ends early is not cancelled in the app, because that would end the others too.
+    - Endpoints that keep a state in the session are refused.
+    - All calls of the session reach one replica.
+
+    Use it where the work may be repeated.
+    """
+
+    def __init__(
+        self, core: AppCore, run: Callable[[Steps[Any]], Awaitable[Any]], close: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._core, self._run, self._close = core, run, close
+        self._replica: str | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._start_over()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._core.repo_id!r}, in_flight={len(self._waiting)})"
+
+    @property
+    def in_flight(self) -> int:
+        """Number of calls that the app has accepted and not yet answered."""
+        return len(self._waiting)
+
+    async def call(
+        self,
+        api: str,
+        inputs: Mapping[str, Any] | Sequence[Any] | None = None,
+        *,
+        timeout: float = 3_600.0,
+        listener: AppListener | None = None,
+        recover: Callable[[Any], Any] | None = None,
+        patience: float = 30.0,
+        allow_unlisted: bool = False,
+    ) -> AppResult:
+        """Call an endpoint, see :meth:`SpaceApp.call
+        <airflow_provider_hfspaces.space_app.app.SpaceApp.call>`.
+
+        :raises InvalidAppInput: also for an endpoint that keeps a state in the session.
+        """
+        call = _SharedCall(
+            core=self._core,
+            api=api,
+            inputs=inputs,
+            deadline=Deadline(checked_seconds(timeout, "timeout"), self._core.clock),
+            listener=listener or AppListener(),
+            allow_unlisted=allow_unlisted,
+            patience=checked_seconds(patience, "patience", zero=True),
+            recover=recover,
+            shared=self,
+        )
+        result: AppResult = await self._run(call.steps())
+        return result
+
+    async def aclose(self) -> None:
+        """Leave the stream. Calls in flight are lost."""
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+        self._lose("the session was closed")
+        await self._close()
+
+    async def __aenter__(self) -> SharedSession:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def session_hash(self) -> str:
+        """The app's name of the session. It changes when the stream breaks."""
+        return self._hash
+
+    async def outcome(self, waiting: tuple[AcceptedCall, AppListener]) -> Outcome:
+        """Return what an accepted call has led to, once the stream says it."""
+        accepted, listener = waiting
+        if accepted.session_hash != self._hash:
+            return Lost("the stream of its session broke")
+        self._replica = accepted.replica
+        messages = CallMessages(accepted.event_id, listener)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting[accepted.event_id] = (messages, future)
+        try:
+            for early in self._early.pop(accepted.event_id, ()):
+                self.feed(early)
+            if not future.done() and (self._reader is None or self._reader.done()):
+                self._reader = asyncio.create_task(self._read_streams(accepted))
+            return await future
+        finally:
+            self._waiting.pop(accepted.event_id, None)
+
+    def feed(self, message: Mapping[str, Any]) -> bool:
+        """Take one message of the stream; return True at its end."""
+        event_id = message.get("event_id")
+        if event_id is None:
+            if message.get("msg") == "unexpected_error":
+                self._lose(f"the app answered {str(message.get('message'))!r:.200}")
+            return message.get("msg") in ("unexpected_error", "close_stream")
+        if event_id not in self._waiting:
+            # The answer of the POST that names this event is still on its way.
+            if len(self._early) < _MOST_EARLY_EVENTS or event_id in self._early:
+                self._early.setdefault(str(event_id), []).append(message)
+            return False
+        messages, future = self._waiting[event_id]
+        if messages.feed(message) and not future.done():
+            assert messages.outcome is not None
+            future.set_result(messages.outcome)
+        return False
+
+    def _lose(self, reason: str) -> None:
+        """End every call in flight, and begin a new session: a session whose stream broke never closes it."""
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_result(Lost(reason))
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._hash = uuid.uuid4().hex
+        self._waiting: dict[str, tuple[CallMessages, asyncio.Future[Outcome]]] = {}
+        self._early: dict[str, list[Mapping[str, Any]]] = {}
+
+    async def _read_streams(self, accepted: AcceptedCall) -> None:
+        try:
+            await self._read(accepted)
+        finally:
+            if self._waiting:
+                self._lose("its stream is not read any more")
+
+    async def _read(self, accepted: AcceptedCall) -> None:
+        """Read the stream until no call is in flight. The app closes it whenever it knows of none."""
+        core = self._core
+        while self._waiting:
+            session_hash = self._hash
+            end = _StreamEnd(self)
+            deadline = Deadline(_LONGEST_STREAM_SECONDS, core.clock)
+            request = core.request(
+                "GET",
+                f"{accepted.prefix}/queue/data",
+                query={"session_hash": session_hash},
+                headers={"Accept": "text/event-stream"},
+                replica=self._replica,
+            )
+            stream = MessageStream(request, deadline, end, core.limits)
+            reason = None
+            try:
+                await self._run(core.fetch(accepted.api, stream, deadline))
+            except SpaceAppError as error:
+                reason = error.message
+            if reason is None and not stream.is_stream:
+                reason = core.words.refusal(accepted.api, stream, work=False).message
+            if reason is None and end.outcome is not None:
+                reason = end.outcome.reason
+            if reason is not None and session_hash == self._hash:
+                self._lose(reason)
+
+
+class _StreamEnd:
+    """Passes the messages on, and notes how the stream ended."""
+
+    def __init__(self, session: SharedSession) -> None:
+        self.outcome: Lost | Unreadable | None = None
+        self._session = session
+        self._is_closed = False
+
+    def feed(self, message: Mapping[str, Any]) -> bool:
+        self._is_closed = self._session.feed(message)
+        return self._is_closed
+
+    def ended(self) -> None:
+        if not self._is_closed:
+            self.outcome = Lost("the app's stream ended without an answer")
+
+
+class _SharedCall(AppCall):
+    """A call whose answer comes over the stream of a shared session."""
+
+    def __init__(self, *, shared: SharedSession, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._shared = shared
+
+    def _check(self, endpoint: AppEndpoint) -> None:
+        if endpoint.is_state_kept:
+            raise InvalidAppInput(
+                f"api {endpoint.api!r} of Space {self.core.repo_id} keeps a state in the session, which "
+                f"calls of a "
+                f"shared session would mix up. Call it with acall.",
+                repo_id=self.core.repo_id,
+                api=endpoint.api,
+            )
+
+    def _session(self) -> str:
+        return self._shared.session_hash
+
+    def _read(self, endpoint: AppEndpoint, prefix: str) -> Steps[AppResult]:
+        outcome = yield from self._ask(self._shared.outcome, (self.accepted, self.listener))
+        return self._result(endpoint, outcome)
