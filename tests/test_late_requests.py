@@ -168,6 +168,43 @@ def test_a_killed_task_undoes_its_late_request_when_nobody_has_the_lease(
     assert "is restored, because the task was killed" in task_log.text
 
 
+@pytest.mark.parametrize("hardware", ["a10g-small", "t4-small"])
+def test_a_killed_task_gives_the_next_holder_its_hardware_back(
+    hub: HubEmulator,
+    airflow: AirflowWithoutServer,
+    while_frozen: Callable[[Callable[[], None]], None],
+    hardware: str,
+) -> None:
+    space = hub.add_space(SPACE)
+    window = Window()
+    window.run("snapshot")
+
+    def airflow_gives_the_task_up_and_the_next_run_works() -> None:
+        give_the_lease_back()
+        airflow.remember(hold(requested=(hardware,), sleep_time=900), OTHER)
+        HfSpacesHook().request_hardware(SPACE, hardware, sleep_time=900)
+        window.upgrade.killed.set()
+
+    while_frozen(airflow_gives_the_task_up_and_the_next_run_works)
+    with pytest.raises(Exception, match="the task was killed while it requested t4-small"):
+        window.run("upgrade")
+    assert space.requested_hardware == hardware
+
+
+def test_a_killed_task_starts_no_space_of_the_next_holder(
+    hub: HubEmulator, airflow: AirflowWithoutServer
+) -> None:
+    space = hub.add_space(SPACE)
+    window = Window()
+    window.run("snapshot", "upgrade")
+    give_the_lease_back()
+    airflow.remember(hold(requested=("a10g-small",)), OTHER)
+    HfSpacesHook().request_hardware(SPACE, "a10g-small")
+    HfSpacesHook().pause(SPACE)
+    window.upgrade.on_kill()
+    assert (space.requested_hardware, space.stage) == ("a10g-small", "PAUSED")
+
+
 def test_a_request_in_time_costs_one_look_at_the_lease(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     window = Window()

@@ -11,6 +11,7 @@ from airflow_provider_hfspaces.compat.imports import AirflowFailException, Conte
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubError, HubRateLimited
+from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.lease.actions import (
     LeaseLost,
     SpaceLease,
@@ -284,6 +285,41 @@ class UndoLease:
     def repaired(self, log: Any) -> Steps[None]:
         """The look at the lease after the undo, which gives back what the undo took from a new holder."""
         yield from repaired(self._store, self.check, log)
+
+    def returned(self, log: Any) -> Steps[None]:
+        """Request the hardware of a new holder again if the late request took it away."""
+        if (yield from self._is_late()):
+            yield from repaired(self._store, self.check, log)
+
+
+def undo_request(
+    hook: HfSpacesHook,
+    lease: AirflowLease | None,
+    snapshot: SpaceSnapshot,
+    hardware: str,
+    reason: str,
+    log: Any,
+) -> None:
+    """Restore the Space within the few seconds that a signal handler has; log the outcome.
+
+    :param lease: the lease of the run; ``None`` for a request without one.
+    :param hardware: the requested hardware.
+    :param reason: why, for the log.
+    """
+    repo_id = snapshot.repo_id
+    client = hook.client.fresh(retry=RetryPolicy(3, 3, 0.2, 0.5))
+    try:
+        undo = UndoLease(hook, repo_id, lease, hardware)
+        try:
+            hook.restore(snapshot, client=client, check=undo.check)
+        except LEFT_ALONE:
+            log.warning("Space %s is left alone although %s: another run or a user has it.", repo_id, reason)
+            hook.execute(undo.returned(log), client)
+        else:
+            hook.execute(undo.repaired(log), client)
+            log.warning("Space %s is restored, because %s.", repo_id, reason)
+    except CANNOT_RESTORE as error:
+        log.error("Space %s is not restored, after %s: %s", repo_id, reason, error)
 
 
 class LateRequest(Exception):

@@ -372,23 +372,9 @@ class RequestHardwareOperator(WaitingOperator):
 
     def _restore(self, snapshot: SpaceSnapshot, reason: str) -> None:
         """Restore the Space within the few seconds that a signal handler has; log the outcome."""
-        from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
-        from airflow_provider_hfspaces.operators.hardware.leasing import CANNOT_RESTORE, LEFT_ALONE, UndoLease
+        from airflow_provider_hfspaces.operators.hardware.leasing import undo_request
 
-        repo_id = snapshot.repo_id
-        client = self.hook.client.fresh(retry=RetryPolicy(3, 3, 0.2, 0.5))
-        try:
-            undo = UndoLease(self.hook, repo_id, self._lease, str(self.hardware))
-            self.hook.restore(snapshot, client=client, check=undo.check)
-            self.hook.execute(undo.repaired(self.log), client)
-        except LEFT_ALONE:
-            self.log.warning(
-                "Space %s is left alone although %s: another run or a user has it.", repo_id, reason
-            )
-        except CANNOT_RESTORE as error:
-            self.log.error("Space %s is not restored, after %s: %s", repo_id, reason, error)
-        else:
-            self.log.warning("Space %s is restored, because %s.", repo_id, reason)
+        undo_request(self.hook, self._lease, snapshot, str(self.hardware), reason, self.log)
 
     def _log_stays_requested(self, repo_id: str) -> None:
         self.log.warning(
