@@ -269,7 +269,7 @@ class AppCore:
         try:
             return exchange.json
         except ValueError:
-            raise self.words.page(api, exchange, expected="JSON") from None
+            raise self.words.page(api, exchange, expected="JSON", may_have_run=may_have_run) from None
 
     def _with_cookies(self, request: AppRequest) -> AppRequest:
         headers = {name: value for name, value in request.headers.items() if name != "Cookie"}

@@ -143,21 +143,26 @@ class AppWords:
         error.permanent = True
         return error
 
-    def page(self, api: str, exchange: BodyExchange, *, expected: str) -> SpaceAppError:
+    def page(self, api: str, exchange: BodyExchange, *, expected: str, may_have_run: bool) -> SpaceAppError:
         """Return the error for a good status with something else than what was expected."""
         start = self.brief(exchange.text[:2_000], longest=_START_CHARACTERS)
         kind = self.brief(exchange.content_type, longest=100) or "no content type"
         if is_html(exchange):
+            state = "The app may have worked on it." if may_have_run else "Nothing ran."
             return AppUnavailable(
                 f"Space {self.repo_id} answered {api} with a web page where {expected} was expected, "
-                f"beginning with {start!r}. Nothing ran. Either the Space is not running yet, or the app "
-                f"does not "
+                f"beginning with {start!r}. {state} Either the Space is not running yet, or the app does not "
                 f"offer this address.",
                 repo_id=self.repo_id,
                 api=api,
                 status=exchange.status,
+                may_have_run=may_have_run,
             )
-        return self.protocol(api, f"sent {kind} where {expected} was expected, beginning with {start!r},")
+        return self.protocol(
+            api,
+            f"sent {kind} where {expected} was expected, beginning with {start!r},",
+            may_have_run=may_have_run,
+        )
 
     def refusal(self, api: str, exchange: BodyExchange, *, work: bool) -> SpaceAppError:
         """Return the error for an answer of 4xx or 5xx.

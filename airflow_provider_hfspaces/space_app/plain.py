@@ -193,7 +193,7 @@ def request_steps(
     if answer == "json" and not is_empty:
         core.read_json(api, exchange, may_have_run=work)
     elif answer != "any" and is_html(exchange):
-        raise core.words.page(api, exchange, expected=answer)
+        raise core.words.page(api, exchange, expected=answer, may_have_run=work)
     return AppResponse(exchange.status, exchange.headers, exchange.content)
 
 

@@ -126,7 +126,7 @@ class AppServer:
         self.connections += 1
         self.most_connections = max(self.most_connections, self.connections)
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while await self._exchange(reader, writer):
                     pass
         finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.http.sequence import Delay, Steps
 from airflow_provider_hfspaces.space_app.core import AppCore, Deadline
+from airflow_provider_hfspaces.space_app.error_responses import is_html
 from airflow_provider_hfspaces.space_app.errors import (
     AppCallCancelled,
     AppQueueFull,
@@ -146,7 +147,8 @@ class AppCall:
             if exchange.status >= 500:
                 core.forget_description()
             raise core.words.refusal(api, exchange, work=True)
-        answer = core.read_json(api, exchange, may_have_run=True)
+        # Gradio answers JSON only: a web page comes from the proxy, which did not pass the call on.
+        answer = core.read_json(api, exchange, may_have_run=not is_html(exchange))
         event_id = answer.get("event_id") if isinstance(answer, dict) else None
         if not isinstance(event_id, str) or not event_id:
             raise core.words.protocol(api, "sent no event_id", may_have_run=True)
