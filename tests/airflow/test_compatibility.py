@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import metadata
@@ -64,18 +65,27 @@ def kept_for_a_retry(hub: HubEmulator) -> str:
     return "a Variable" if "VariableStore" in str(kind) else "Airflow's task state"
 
 
+FORM = """
+try:
+    from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+except ImportError:
+    raise SystemExit
+(meta,) = [each for each in HookMetaService.hook_meta_data() if each.connection_type == "hf_spaces"]
+print(*(meta.extra_fields or ()))
+"""
+"""Prints the fields of the form in a process of its own: Airflow 3.1 reads the forms once in a process, and
+other tests may have had it read without them."""
+
+
 def form(hub: HubEmulator) -> str:
     """The custom fields in Airflow's connection form."""
     if not AIRFLOW_3:
         from airflow.providers_manager import ProvidersManager
 
         return YES if "extra__hf_spaces__namespace" in ProvidersManager().connection_form_widgets else NO
-    try:
-        from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
-    except ImportError:
-        return NO
-    (meta,) = [each for each in HookMetaService.hook_meta_data() if each.connection_type == "hf_spaces"]
-    return YES if {"namespace", "timeout", "allow_http"} <= set(meta.extra_fields or ()) else NO
+    printed = subprocess.run([sys.executable, "-c", FORM], check=True, capture_output=True, text=True).stdout
+    fields = set(printed.splitlines()[-1].split()) if printed.strip() else set()
+    return YES if {"namespace", "timeout", "allow_http"} <= fields else NO
 
 
 def links(hub: HubEmulator) -> str:
