@@ -418,7 +418,9 @@ def test_an_app_runs_its_lifespan_with_its_process(hub: HubEmulator) -> None:
 
 def test_another_app_can_take_the_place_of_the_first(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
-    assert caller(hub, space).simple("echo", "x")[-1] == ("complete", ["x"])
+    gradio = caller(hub, space)
+    with gradio.http:
+        assert gradio.simple("echo", "x")[-1] == ("complete", ["x"])
     space.serve("docker")
     assert get(space, "/health").json() == {"ok": True}
 

@@ -107,10 +107,15 @@ class AppPorts:
             if self._next_port:
                 self._next_port += 1
             try:
-                return socket.create_server((self._host, port), family=family, backlog=2048)
+                listener = socket.create_server((self._host, port), family=family, backlog=2048)
             except OSError:
                 if not port or self._next_port > 65_535:
                     raise
+                continue
+            # Connections inherit it. asyncio sets it only for sockets that name their protocol, and without
+            # it the body of an answer waits 40 ms for the client to acknowledge the headers.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return listener
 
     def _serve(self, listener: socket.socket) -> None:
         """Accept connections. Those that come before the thread is ready wait in the socket."""

@@ -282,11 +282,16 @@ class EventQueue:
     def _send(self, event: Event, message: dict[str, Any]) -> None:
         if self._app.version == 4 and message["msg"] == "log":
             message = {name: value for name, value in message.items() if name != "title"}
-        self._sessions.send(event.session, {"msg": message["msg"], "event_id": event.id, **message})
+        self._tell(event, {"msg": message["msg"], "event_id": event.id, **message})
+
+    def _tell(self, event: Event, message: dict[str, Any]) -> None:
+        # The session of a lost reader may have a new one, who gets nothing of the events before.
+        if event.alive:
+            self._sessions.send(event.session, message)
 
     def _complete(self, event: Event, outputs: list[Any]) -> None:
         output = self._output(outputs, is_generating=False)
-        self._sessions.send(event.session, self._completed(event.id, output, success=True))
+        self._tell(event, self._completed(event.id, output, success=True))
 
     def _fail(self, event: Event, problem: Exception) -> None:
         output: dict[str, Any] = {"error": None}
@@ -301,7 +306,7 @@ class EventQueue:
             output = {"error": str(problem)}
             if self._app.version >= 6:
                 output["visible"] = True
-        self._sessions.send(event.session, self._completed(event.id, output, success=False, title=title))
+        self._tell(event, self._completed(event.id, output, success=False, title=title))
 
     def _completed(
         self, event_id: str, output: dict[str, Any], *, success: bool, title: str | None = None
