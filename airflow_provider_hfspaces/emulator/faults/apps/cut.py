@@ -17,6 +17,4 @@ async def _cut(fault: Fault, call: AppCall) -> None:
     await call.forward_frames(fault.frames, call.break_off)
 
 
-CUT = AppKind(
-    "the connection closes after the headers and so many frames of the answer; the app goes on", _cut
-)
+CUT = AppKind("the connection closes after so many frames of the answer, and the app goes on", _cut)
