@@ -55,6 +55,8 @@ class ConnectionSettings:
         """
         _refuse_lost_type(connection)
         extra = _extra(connection)
+        if _TOKEN.fullmatch((connection.schema or "").strip()):
+            raise _misplaced_token(connection, "schema")
         allow_http = _flag(extra.get("allow_http"), connection.conn_id)
         return cls(
             endpoint=checked_endpoint(_endpoint(connection), allow_http=allow_http),
@@ -74,11 +76,15 @@ def token_of(connection: Any) -> str | None:
     _refuse_lost_type(connection)
     token = checked_token(connection.password)
     if token is None and (field := _field_with_token(connection)):
-        raise InvalidConnection(
-            f"Connection {connection.conn_id!r} has its token in the field {field!r}, where it is not used. "
-            f"Move it to the password."
-        )
+        raise _misplaced_token(connection, field)
     return token
+
+
+def _misplaced_token(connection: Any, field: str) -> InvalidConnection:
+    return InvalidConnection(
+        f"Connection {connection.conn_id!r} has its token in the field {field!r}, where it is not used. "
+        f"Move it to the password."
+    )
 
 
 def has_lost_its_type(connection: Any) -> bool:

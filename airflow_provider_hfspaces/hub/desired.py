@@ -58,21 +58,31 @@ class RestoreRejected(HubError):
     """The Hub rejected the hardware to restore, and the Space was put into a cheaper state instead.
 
     :ivar runtime: the Space's runtime after the fallback or the pause.
+    :ivar desired: the state that the Hub rejected; ``None`` if another record keeps it.
     """
 
-    def __init__(self, message: str, *, runtime: SpaceRuntime | None = None, **details: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        runtime: SpaceRuntime | None = None,
+        desired: DesiredState | None = None,
+        **details: Any,
+    ) -> None:
         super().__init__(message, **details)
         self.runtime = runtime
+        self.desired = desired
 
     @classmethod
     def from_rejection(
-        cls, rejection: HubError, repo_id: str, message: str, runtime: SpaceRuntime
+        cls, rejection: HubError, desired: DesiredState, message: str, runtime: SpaceRuntime
     ) -> RestoreRejected:
         """Build the error from the Hub's rejection, for a Space that was moved to another state instead."""
         error = cls(
             message,
             runtime=runtime,
-            repo_id=repo_id,
+            desired=desired,
+            repo_id=desired.repo_id,
             method=rejection.method,
             path=rejection.path,
             status=rejection.status,
@@ -206,7 +216,7 @@ def _end_the_bill(
         else:
             return RestoreRejected.from_rejection(
                 rejection,
-                repo_id,
+                desired,
                 f"Space {repo_id} is on {fallback}, because the Hub rejected {desired.hardware}: "
                 f"{_reason(rejection)} Choose its hardware in the Space's settings.",
                 runtime,
@@ -228,7 +238,7 @@ def _end_the_bill(
     verb = "rejected" if last.permanent else "did not accept"
     paused = RestoreRejected.from_rejection(
         last,
-        repo_id,
+        desired,
         f"Space {repo_id} is paused and costs nothing, because the Hub {verb} {rejected}: "
         f"{_reason(last)} Restart the Space when the Hub accepts its hardware again.",
         runtime,

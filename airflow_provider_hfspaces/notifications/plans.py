@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.desired import (
     DesiredState,
+    RestoreRejected,
     describe,
     plan_pause,
     plan_restore,
@@ -85,6 +86,10 @@ def restore_and_log(
     except SpaceLeased:
         log.warning("Space %s was leased by another run just now: left alone.", repo_id)
         return
+    except RestoreRejected as error:
+        if recorded.is_leased:
+            error.desired = None  # The lease's record keeps it.
+        raise
     if after is before:
         log.info("Space %s is %s, as before the run. There is nothing to restore.", repo_id, describe(after))
         return

@@ -94,6 +94,7 @@ class SpaceNotifier(BaseNotifier):
             with hook.client_within(self.timeout) as client:
                 execute(steps, client.send)
         except Exception as error:
+            self._remember(error, context)
             self._report(error, context, hook)
 
     async def async_notify(self, context: Context) -> None:
@@ -106,6 +107,7 @@ class SpaceNotifier(BaseNotifier):
             async with await hook.async_client(within=self.timeout) as client:
                 await aexecute(steps, client.send)
         except Exception as error:
+            await in_thread(self._remember, error, context, True)
             self._report(error, context, hook, in_triggerer=True)
 
     @abstractmethod
@@ -113,6 +115,15 @@ class SpaceNotifier(BaseNotifier):
         self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
     ) -> Steps[None]:
         """The plan to execute. Everything that it needs from Airflow is read before this returns."""
+
+    def _remember(self, error: Exception, context: Mapping[str, Any], in_triggerer: bool = False) -> None:
+        """Keep the state of a Space that could only be paused, where Airflow answers callbacks."""
+        from airflow_provider_hfspaces.compat.server import callback_may_read_xcoms
+        from airflow_provider_hfspaces.hub.desired import RestoreRejected
+        from airflow_provider_hfspaces.state.last_resort import remember_pause
+
+        if isinstance(error, RestoreRejected) and callback_may_read_xcoms(context, in_triggerer=in_triggerer):
+            remember_pause(error)
 
     def _report(
         self,

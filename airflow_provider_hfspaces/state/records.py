@@ -13,6 +13,7 @@ from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "requesting_task_ids",
     "restoring_task_ids",
     "task_ids_named",
+    "unrestored_snapshot",
 ]
 
 PREVIOUS = "previous"
@@ -135,6 +137,22 @@ def first_snapshot(context: Context, repo_id: str) -> SpaceSnapshot | None:
         restored = ti.xcom_pull(task_ids=task_id, key=RESTORED, map_indexes=getattr(ti, "map_index", -1))
         if restored is not None and restored.get("taken_at") == snapshot.taken_at:
             return None
+    return snapshot
+
+
+def unrestored_snapshot(context: Context, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot | None:
+    """The state to restore if it is not the present one: what an earlier try or an earlier run recorded.
+
+    :param runtime: the present state.
+    """
+    from airflow_provider_hfspaces.state.last_resort import forget_pause, state_before_pause
+
+    snapshot = first_snapshot(context, repo_id)
+    if snapshot is None and restoring_task_ids(context):
+        snapshot = state_before_pause(repo_id, runtime)
+        if snapshot is not None:
+            retry_store(context).set(PREVIOUS, snapshot.to_dict())
+            forget_pause(repo_id)
     return snapshot
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_hfspaces.compat.server import in_thread
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.hub.desired import plan_restore, restored_state
+from airflow_provider_hfspaces.hub.desired import RestoreRejected, plan_restore, restored_state
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.sequence import aexecute
 from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, guarded_and_repaired
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.state.last_resort import remember_pause
 from airflow_provider_hfspaces.state.leases import lease_store, undo_check
 
 __all__ = ["restore_after_kill"]
@@ -37,6 +39,11 @@ async def restore_after_kill(hf_spaces_conn_id: str, recorded: Mapping[str, Any]
         log.warning(
             "Space %s is left alone after the kill, because another run has leased it.", snapshot.repo_id
         )
+    except RestoreRejected as error:
+        if recorded.get("lease_holder") is not None:
+            error.desired = None  # The lease's record keeps it.
+        await in_thread(remember_pause, error)
+        log.error("The task was killed. %s", error)
     except (HubError, InvalidInput) as error:
         log.error("The task was killed, and Space %s could not be restored: %s", snapshot.repo_id, error)
     else:

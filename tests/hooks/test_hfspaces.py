@@ -188,6 +188,8 @@ class TestConnection:
         ("fields", "field"),
         [
             ({"login": "hf_itsTokenItsToken"}, "'login'"),
+            ({"schema": "hf_itsTokenItsToken"}, "'schema'"),
+            ({"schema": "hf_itsTokenItsToken", "host": "hub.example.com"}, "'schema'"),
             ({"extra": '{"token": "itsTokenItsToken"}'}, "'extra: token'"),
             ({"extra": {"HF_TOKEN": "itsTokenItsToken"}}, "'extra: HF_TOKEN'"),
             ({"extra": {"note": "hf_itsTokenItsToken"}}, "'extra: note'"),
@@ -206,6 +208,12 @@ class TestConnection:
         works, message = HfSpacesHook().test_connection()
         assert not works
         assert field in message
+
+    def test_a_token_in_the_login_does_not_matter_to_a_hook_with_its_own_token(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stored = {"conn_type": "hf_spaces", "host": hub.url, "login": "hf_itsTokenItsToken"}
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", json.dumps(stored))
         assert HfSpacesHook(token=hub.token).whoami().name == "alice"
 
     @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import (
     HubError,
     HubProtocolError,
@@ -33,6 +34,7 @@ from airflow_provider_hfspaces.operators.hardware import (
 )
 from airflow_provider_hfspaces.state.records import restoring_task_ids
 from tests.airflow_tools import FakeTaskInstance, Try, connection
+from tests.airflow_variables import AirflowVariables
 from tests.conftest import TaskLog
 from tests.stub import RUNTIME, Say, StubHub
 
@@ -51,6 +53,11 @@ def changes(hub: HubEmulator) -> list[tuple[str, Any]]:
     return [
         (request.path.rpartition("/")[2], request.json) for request in hub.requests if request.method != "GET"
     ]
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> AirflowVariables:
+    return AirflowVariables(monkeypatch)
 
 
 def upgrade(**options: Any) -> RequestHardwareOperator:
@@ -535,7 +542,7 @@ class TestDefaultArguments:
 class TestRestore:
     @pytest.mark.parametrize("status", [402, 403])
     def test_the_space_is_paused_if_the_hub_rejects_every_way_back(
-        self, hub: HubEmulator, status: int, task_log: TaskLog
+        self, hub: HubEmulator, variables: AirflowVariables, status: int, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE)
         run = Try()
@@ -550,6 +557,55 @@ class TestRestore:
         assert not hub.bill().running
         assert run.xcom("snapshot", "previous")["hardware"] == "cpu-basic"
         assert "is paused and costs nothing" in task_log.text
+
+    @pytest.mark.parametrize("records", [SnapshotSpaceOperator, RequestHardwareOperator])
+    def test_the_next_run_restores_the_state_from_before_the_last_resort(
+        self, hub: HubEmulator, variables: AirflowVariables, records: type, task_log: TaskLog
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=7200)
+        source = "snapshot" if records is SnapshotSpaceOperator else "upgrade"
+
+        def window() -> Try:
+            run = Try(*operators())
+            for operator in run.dag.tasks[:-1]:
+                run.run(operator)
+            return run
+
+        def operators() -> list[Any]:
+            snapshot = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE)
+            return [*([snapshot] if source == "snapshot" else []), upgrade(), restore(from_task=source)]
+
+        run = window()
+        hub.faults.add(kind="status", status=402, path="/hardware", message="CPU-basic quota")
+        with pytest.raises(Exception, match="is paused and costs nothing"):
+            run.run(run.dag.tasks[-1])
+        assert (space.stage, space.requested_hardware) == ("PAUSED", "t4-small")
+        assert len(variables) == 1
+
+        hub.faults.clear()
+        run = window()
+        assert variables == {}
+        run.run(run.dag.tasks[-1])
+        assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
+        assert space.stage != "PAUSED"
+
+    def test_a_pause_of_a_user_is_recorded_though_an_earlier_run_paused_the_space_as_the_last_resort(
+        self, hub: HubEmulator, variables: AirflowVariables
+    ) -> None:
+        space = hub.add_space(SPACE)
+        run = Try(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE), upgrade(), restore())
+        run.run(run.dag.tasks[0])
+        run.run(run.dag.tasks[1])
+        hub.faults.add(kind="status", status=402, path="/hardware", message="CPU-basic quota")
+        with pytest.raises(Exception, match="is paused and costs nothing"):
+            run.run(run.dag.tasks[2])
+        hub.faults.clear()
+        HfSpacesHook().request_hardware(SPACE, "cpu-upgrade")
+        HfSpacesHook().pause(SPACE)
+        run = Try(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE), upgrade(), restore())
+        for operator in run.dag.tasks:
+            run.run(operator)
+        assert (space.requested_hardware, space.stage) == ("cpu-upgrade", "PAUSED")
 
     def test_pauses_the_space_afterwards_if_that_is_wanted(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", sleep_time=172800, stage="SLEEPING")

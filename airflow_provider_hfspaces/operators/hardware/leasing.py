@@ -189,6 +189,11 @@ class WayBack:
             raise SpaceLeased(self.repo_id, outcome)
         self._use(outcome.holder)
 
+    @property
+    def is_leased(self) -> bool:
+        """Whether the state to restore is in a lease's record, where the next holder finds it."""
+        return self._holds or self._was_leased
+
     def check(self) -> Steps[Any]:
         """The check immediately before each request of the restore.
 

@@ -14,11 +14,11 @@ from airflow_provider_hfspaces.state.records import (
     LEASE,
     PREVIOUS,
     REQUESTED,
-    first_snapshot,
     pull,
     recorded_snapshot,
     restoring_task_ids,
     task_ids_named,
+    unrestored_snapshot,
 )
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
@@ -249,11 +249,9 @@ class RequestHardwareOperator(WaitingOperator):
         repo_id = desired.repo_id
         snapshot = self._announce(desired, context)
         if snapshot is None:
-            snapshot = first_snapshot(context, repo_id)
+            snapshot = unrestored_snapshot(context, repo_id, before)
             if snapshot is not None:
-                self.log.info(
-                    "Space %s was %s on %s before the first try.", repo_id, snapshot.stage, snapshot.hardware
-                )
+                self.log.info("Space %s was on %s before and is restored to it.", repo_id, snapshot.hardware)
             else:
                 snapshot = SpaceSnapshot.from_runtime(repo_id, before)
                 retry_store(context).set(PREVIOUS, snapshot.to_dict())

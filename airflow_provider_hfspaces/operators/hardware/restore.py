@@ -185,6 +185,7 @@ class RestoreHardwareOperator(WaitingOperator):
     def _restore_under(self, way_back: WayBack, repo_id: str, context: Context) -> Any:
         from airflow_provider_hfspaces.hub.desired import RestoreRejected
         from airflow_provider_hfspaces.operators.hardware.leasing import LEFT_ALONE
+        from airflow_provider_hfspaces.state.last_resort import remember_pause
 
         try:
             before = self.hook.get_runtime(repo_id)
@@ -197,6 +198,9 @@ class RestoreHardwareOperator(WaitingOperator):
             way_back.stop()
             raise
         except RestoreRejected as error:
+            if way_back.is_leased:
+                error.desired = None  # The lease's record keeps it.
+            remember_pause(error)
             way_back.fail(error.runtime.configured_hardware if error.runtime else None)
             raise
         except BaseException:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, SpaceOperator, time_limit
-from airflow_provider_hfspaces.state.records import LEASE, PREVIOUS, first_snapshot, restoring_task_ids
+from airflow_provider_hfspaces.state.records import LEASE, PREVIOUS, restoring_task_ids, unrestored_snapshot
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ class SnapshotSpaceOperator(SpaceOperator):
 
         runtime = self.hook.get_runtime(repo_id)
         present = SpaceSnapshot.from_runtime(repo_id, runtime)
-        first = first_snapshot(context, repo_id)
-        snapshot = first or present
+        snapshot = unrestored_snapshot(context, repo_id, runtime) or present
         self._log_state(repo_id, runtime, snapshot, inherited=snapshot != present)
         if restoring_task_ids(context):
             retry_store(context).set(PREVIOUS, snapshot.to_dict())
