@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces import __version__
 from airflow_provider_hfspaces.failures import mask_written
+from airflow_provider_hfspaces.hooks.connection import InvalidConnection
 from airflow_provider_hfspaces.hooks.settings import SettingsHook
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.errors import HubConflict
-from airflow_provider_hfspaces.hub.repositories import CreatedSpace
+from airflow_provider_hfspaces.hub.repositories import CreatedSpace, SpaceCommit
 
 if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
     from airflow_provider_hfspaces.hub.models import Volume
 
 __all__ = ["RepositoriesHook"]
@@ -73,6 +78,38 @@ class RepositoriesHook(SettingsHook):
             if not exist_ok or not error.permanent:
                 raise
             return CreatedSpace(self.get_space(repo_id).id, self.page_url(repo_id))
+
+    def list_commits(self, repo_id: str, *, limit: int | None = None) -> Iterator[SpaceCommit]:
+        """Yield the commits of a Space's branch ``main``, newest first. Pages are read as they are needed.
+
+        Endpoint: ``GET /api/spaces/{repo_id}/commits/main``.
+
+        :param limit: yield at most this many commits; by default all.
+        """
+        pages = self.client.pages(calls.list_commits(self.repo_id(repo_id)))
+        yield from islice((commit for page in pages for commit in page), limit)
+
+    def hf_api(self) -> HfApi:
+        """Return the Hub's official client with the token and the endpoint of the connection.
+
+        For what this package does not offer, such as files, commits and models. It needs the extra
+        ``deploy``.
+
+        :raises InvalidConnection: if the package ``huggingface_hub`` is not installed.
+        """
+        try:
+            from huggingface_hub import HfApi
+        except ImportError:
+            raise InvalidConnection(
+                "This task needs the package huggingface_hub, which this worker does not have. Install "
+                "'airflow-provider-hfspaces[deploy]'."
+            ) from None
+        return HfApi(
+            endpoint=self.settings.endpoint,
+            token=self._own_token() or False,
+            library_name="airflow-provider-hfspaces",
+            library_version=__version__,
+        )
 
     def delete_space(self, repo_id: str) -> None:
         """Delete a Space with its files, its settings and its history. This cannot be undone.

@@ -77,7 +77,12 @@ if TYPE_CHECKING:
         SpaceVariable,
         Volume,
     )
-    from airflow_provider_hfspaces.hub.repositories import CreatedSpace, SpaceSearchResult, SpaceTemplate
+    from airflow_provider_hfspaces.hub.repositories import (
+        CreatedSpace,
+        SpaceCommit,
+        SpaceSearchResult,
+        SpaceTemplate,
+    )
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.hub.stages import SpaceStage
     from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Reached, Verdict
@@ -133,6 +138,7 @@ __all__ = [
     "Reached",
     "RetryDeadline",
     "RetryPolicy",
+    "SpaceCommit",
     "SpaceCost",
     "SpaceDomain",
     "SpaceHardware",
@@ -224,7 +230,7 @@ _MODULES = {
         "SpaceVariable",
         "Volume",
     ),
-    "repositories": ("CreatedSpace", "SpaceSearchResult", "SpaceTemplate"),
+    "repositories": ("CreatedSpace", "SpaceCommit", "SpaceSearchResult", "SpaceTemplate"),
     "snapshot": ("SpaceSnapshot",),
     "stages": ("SpaceStage",),
     "waiting.goal": ("Failed", "Goal", "Pending", "Reached", "Verdict"),

@@ -1,4 +1,4 @@
-"""What the Hub answers about the repositories of Spaces: new Spaces, templates and search results."""
+"""What the Hub answers about repositories of Spaces: new Spaces, commits, templates and search results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.text import printable
 
-__all__ = ["CreatedSpace", "SpaceSearchResult", "SpaceTemplate"]
+__all__ = ["CreatedSpace", "SpaceCommit", "SpaceSearchResult", "SpaceTemplate"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,33 @@ class CreatedSpace:
 
     repo_id: str
     url: str
+
+
+@dataclass(frozen=True)
+class SpaceCommit:
+    """A commit of a Space's repository.
+
+    :ivar sha: its id, 40 hexadecimal digits.
+    :ivar title: the first line of its message.
+    :ivar message: the rest of its message.
+    :ivar date: when it was made, as ISO 8601.
+    """
+
+    sha: str
+    title: str
+    message: str = ""
+    date: str | None = None
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> SpaceCommit:
+        """Return a commit as the Hub lists it."""
+        date = payload.get("date")
+        return cls(
+            sha=printable(str(payload["id"])),
+            title=printable(str(payload.get("title") or "")),
+            message=str(payload.get("message") or ""),
+            date=date if isinstance(date, str) else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,11 @@ PAIRS: dict[str, tuple[Any, calls.Call[Any], Callable[[HfApi], Any]]] = {
         calls.set_visibility(SPACE, "protected"),
         lambda api: api.update_repo_settings(SPACE, repo_type="space", visibility="protected"),
     ),
+    "list_commits": (
+        [],
+        calls.list_commits(SPACE),
+        lambda api: api.list_repo_commits(SPACE, repo_type="space"),
+    ),
     "list_space_templates": (
         TEMPLATES,
         calls.list_space_templates(),

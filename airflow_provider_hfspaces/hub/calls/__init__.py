@@ -24,6 +24,7 @@ from airflow_provider_hfspaces.hub.calls.logs import get_logs
 from airflow_provider_hfspaces.hub.calls.repositories import (
     create_space,
     delete_space,
+    list_commits,
     list_space_templates,
     move_space,
     set_visibility,
@@ -80,6 +81,7 @@ __all__ = [
     "get_secrets",
     "get_space",
     "get_variables",
+    "list_commits",
     "list_hardware",
     "list_runtimes",
     "list_space_templates",

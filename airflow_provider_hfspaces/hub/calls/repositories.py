@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_hfspaces.hub.calls.base import Call, change_call, list_of, read_nothing
+from airflow_provider_hfspaces.hub.calls.base import Call, change_call, get_call, list_of, read_nothing
 from airflow_provider_hfspaces.hub.calls.settings import checked_settings
 from airflow_provider_hfspaces.hub.checks import (
     InvalidInput,
@@ -15,7 +15,7 @@ from airflow_provider_hfspaces.hub.checks import (
     checked_volumes,
 )
 from airflow_provider_hfspaces.hub.models import HardwareFlavor, Volume
-from airflow_provider_hfspaces.hub.repositories import CreatedSpace, SpaceTemplate
+from airflow_provider_hfspaces.hub.repositories import CreatedSpace, SpaceCommit, SpaceTemplate
 
 __all__ = [
     "SDKS",
@@ -24,6 +24,7 @@ __all__ = [
     "checked_visibility",
     "create_space",
     "delete_space",
+    "list_commits",
     "list_space_templates",
     "move_space",
     "set_visibility",
@@ -145,6 +146,11 @@ def set_visibility(repo_id: str, visibility: str) -> Call[None]:
     """
     body = {"visibility": checked_visibility(visibility)}
     return change_call("PUT", repo_id, "/settings", read_nothing, body, repeatable=True, answer="any")
+
+
+def list_commits(repo_id: str) -> Call[list[SpaceCommit]]:
+    """``GET /api/spaces/{repo_id}/commits/main``: one page of the commits, newest first."""
+    return get_call(repo_id, "/commits/main", list_of(SpaceCommit.from_payload))
 
 
 def list_space_templates() -> Call[list[SpaceTemplate]]:
