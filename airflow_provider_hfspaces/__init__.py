@@ -22,6 +22,7 @@ def get_provider_info() -> dict[str, Any]:
         "lifecycle",
         "duplicate",
         "repository",
+        "deploy",
         "settings",
         "storage",
         "fleet",

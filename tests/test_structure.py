@@ -57,6 +57,7 @@ PUBLIC = {
     "hooks.hfspaces": ["HfSpacesHook"],
     "notifications.spaces": ["PauseSpaceNotifier", "RestoreHardwareNotifier"],
     "operators.cost": ["SpacesCostReportOperator"],
+    "operators.deploy": ["DeploySpaceOperator"],
     "operators.duplicate": ["DuplicateSpaceOperator"],
     "operators.fleet": [
         "EnforceSleepTimeOperator",

@@ -37,6 +37,7 @@ _ARGUMENTS: dict[str, Any] = {
     "author": "acme",
     "owner": "acme",
     "path": "reports/spaces.html",
+    "source": "app",
     "sdk": "gradio",
     "to_id": "acme/other",
     "visibility": "public",
