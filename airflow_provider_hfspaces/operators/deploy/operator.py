@@ -58,7 +58,8 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
     official client uploads large and binary files as the Hub wants them.
 
     Returns ``{"repo_id", "url", "sha", "previous_sha", "created", "committed", "changed_files",
-    "changed_count", "deleted_files", "deleted_count", "seconds"}``; the lists have at most 200 paths.
+    "changed_count", "deleted_files", "deleted_count", "seconds"}``; the lists have at most 200 paths. The
+    commit alone is the XCom ``sha``, so that ``deploy.output["sha"]`` is what other tasks take as ``sha``.
     ``POST /api/spaces/{repo_id}/commit/main``, and others.
 
     :param source: the folder: a local path, relative to the DAG file's folder, or the URL of a folder in an
@@ -255,6 +256,7 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         from airflow_provider_hfspaces.state.retry_store import retry_store
 
         retry_store(context).delete(DEPLOY)
+        context["ti"].xcom_push(key="sha", value=deployment.sha)
         seconds = round(time.time() - deployment.began, 1)
         if self.wait_until_running:
             self.log.info(
