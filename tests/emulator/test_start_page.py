@@ -38,7 +38,7 @@ def test_a_narrow_window_cuts_nothing_off(ask: Ask) -> None:
     """Below 48rem each cell is a line of its own, labelled with the name of its column."""
     page = ask("GET", "/").text
     columns = re.findall(r"<th[^>]*>([^<]+)", page)
-    assert len(columns) == 10
+    assert len(columns) == 11
     for name in columns:
         assert f'cell("{name}"' in page
     assert "attr(data-label)" in page
@@ -68,3 +68,22 @@ def test_ten_thousand_spaces_are_listed(hub: HubEmulator, ask: Ask) -> None:
     assert (fleet["spaces"], len(fleet["rows"])) == (10_000, 200)
     assert ask("GET", "/_emulator/fleet?q=s9999").json()["matching"] == 1
     assert len(ask("GET", "/api/spaces?author=acme&limit=1000").json()) == 1000
+
+
+def test_each_space_shows_its_app_and_where_it_is(hub: HubEmulator, ask: Ask) -> None:
+    space = hub.add_space(SPACE)
+    hub.add_space("acme/real", app="http://127.0.0.1:7860")
+    hub.add_space("acme/code", app=lambda scope, receive, send: None)
+    hub.add_space("acme/api", sdk="docker")
+    hub.add_space("acme/page", sdk="static")
+    before = {row["id"]: row["app_url"] for row in ask("GET", "/_emulator/fleet").json()["rows"]}
+    rows = {row["id"]: row for row in ask("GET", f"/_emulator/fleet?{space.app_url}").json()["rows"]}
+    assert (before[SPACE], rows[SPACE]["app_url"]) == ("", space.app_url)
+    assert {name: row["app"] for name, row in rows.items()} == {
+        SPACE: "Gradio 6",
+        "acme/real": "http://127.0.0.1:7860",
+        "acme/code": "code",
+        "acme/api": "plain HTTP",
+        "acme/page": "files",
+    }
+    assert f"/apps/{SPACE}" in ask("GET", f"/spaces/{SPACE}").text

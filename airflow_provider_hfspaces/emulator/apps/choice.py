@@ -14,6 +14,7 @@ __all__ = [
     "ServerApp",
     "StaticApp",
     "checked_app",
+    "described_app",
     "saved_app",
     "usual_app",
 ]
@@ -146,6 +147,16 @@ def saved_app(choice: AppChoice | None) -> Any:
             code = isinstance(choice, GradioApp) and choice.endpoints is not None
             return None if code else {"kind": kind, **options}
     return None
+
+
+def described_app(choice: AppChoice | None, sdk: str) -> str:
+    """What a Space serves, in a few words: ``Gradio 6``, ``http://127.0.0.1:7860``."""
+    choice = usual_app(sdk) if choice is None else choice
+    if isinstance(choice, GradioApp):
+        return f"Gradio {choice.version}"
+    if isinstance(choice, ServerApp):
+        return choice.url
+    return {DockerApp: "plain HTTP", StaticApp: "files"}.get(type(choice), "code")
 
 
 def _from_options(options: Mapping[str, Any]) -> AppChoice:

@@ -73,7 +73,7 @@ class AppPorts:
             timeout_graceful_shutdown=1,
         )
         self._server = _GrowingServer(config)
-        world.app_url = self.url
+        world.app_url, world.open_app_url = self.url, self.open_url
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -82,8 +82,12 @@ class AppPorts:
 
         :param origin: an address by which the client knows this computer, with any port.
         """
-        host = urlsplit(origin).hostname or self._host
-        return f"http://[{host}]:{self._port(space)}" if ":" in host else f"http://{host}:{self._port(space)}"
+        return _address(origin, self._port(space))
+
+    def open_url(self, space: Space, origin: str) -> str:
+        """The address of a Space's app if somebody has asked for it before; otherwise an empty text."""
+        port = self._ports.get(space.repo_id.lower())
+        return "" if port is None else _address(origin, port)
 
     def stop(self) -> None:
         """Stop to serve, and end all apps."""
@@ -137,3 +141,8 @@ class AppPorts:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()
+
+
+def _address(origin: str, port: int) -> str:
+    host = urlsplit(origin).hostname or "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -12,9 +12,25 @@ __all__ = ["FLEETS"]
 
 _DEMO: tuple[tuple[str, dict[str, Any]], ...] = (
     ("acme/whisper", {"tags": ("speech",), "likes": 41}),
-    ("acme/diffusion", {"hardware": "a10g-small", "sleep_time": 3600, "likes": 128}),
+    (
+        "acme/diffusion",
+        {
+            "hardware": "a10g-small",
+            "sleep_time": 3600,
+            "likes": 128,
+            "app": {"kind": "gradio", "seconds": 8, "queue_size": 20},
+        },
+    ),
     ("acme/forgotten-gpu", {"hardware": "a100-large", "likes": 3}),
-    ("acme/demo-api", {"sdk": "docker", "hardware": "cpu-upgrade", "replicas": 2}),
+    (
+        "acme/demo-api",
+        {
+            "sdk": "docker",
+            "hardware": "cpu-upgrade",
+            "replicas": 2,
+            "app": {"kind": "docker", "seconds": 30},
+        },
+    ),
     ("acme/night-owl", {"hardware": "t4-medium", "stage": SpaceStage.PAUSED.value}),
     ("acme/rarely-used", {"hardware": "l4x1", "sleep_time": 900, "stage": SpaceStage.SLEEPING.value}),
     ("acme/internal", {"private": True, "hardware": "cpu-upgrade", "variables": {"REGION": "eu"}}),

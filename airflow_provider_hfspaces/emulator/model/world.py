@@ -32,7 +32,8 @@ class World:
     :param settings: how the Hub behaves.
     :param user: the user who becomes the admin of organizations that are created together with a Space.
     :ivar app_url: the address of a Space's app, for a client that knows the Hub by an address such as
-        ``http://127.0.0.1:8900``.
+        ``http://127.0.0.1:8900``; empty while nothing serves apps.
+    :ivar open_app_url: the address if somebody has asked for it before; otherwise empty.
     :ivar moved: current keys of renamed repositories by their former keys.
     :ivar deleted: deleted Spaces, which stay on the bill.
     """
@@ -49,6 +50,7 @@ class World:
         self.large_files = LargeFiles()
         self.on_reset: Callable[[], None] = lambda: None
         self.app_url: Callable[[Space, str], str] = lambda space, origin: ""
+        self.open_app_url: Callable[[Space, str], str] = lambda space, origin: ""
         self.clear()
 
     def reset(self) -> None:

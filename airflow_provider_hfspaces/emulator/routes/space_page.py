@@ -6,6 +6,7 @@ from html import escape
 
 from starlette.responses import HTMLResponse, Response
 
+from airflow_provider_hfspaces.emulator.apps.choice import described_app
 from airflow_provider_hfspaces.emulator.http.request import HubRequest, Moved
 from airflow_provider_hfspaces.emulator.http.responses import Refusal
 from airflow_provider_hfspaces.emulator.http.routing import Route
@@ -34,11 +35,15 @@ def _facts(space: Space) -> str:
         "Sleeps after": sleeps_after(space.sleep_time),
         "SDK": space.sdk,
         "Visibility": space.visibility,
+        "App": described_app(space.app.choice, space.sdk),
     }
     if view.error_message:
         facts["Error"] = view.error_message
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    links = '<p><a href="?logs=container">Container log</a> · <a href="?logs=build">Build log</a></p>'
+    links = (
+        f'<p><a href="/apps/{escape(space.repo_id)}">App</a> · '
+        '<a href="?logs=container">Container log</a> · <a href="?logs=build">Build log</a></p>'
+    )
     return f"<dl>{rows}</dl>{links}"
 
 

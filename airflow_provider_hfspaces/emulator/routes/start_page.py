@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
+from airflow_provider_hfspaces.emulator.apps.choice import described_app
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
 from airflow_provider_hfspaces.emulator.http.routing import Route
 from airflow_provider_hfspaces.emulator.model.clock import iso
@@ -38,7 +39,7 @@ def fleet(request: HubRequest) -> dict[str, Any]:
         "usd_so_far": round(bill.total_usd, 4),
         "requests_seen": world.requests_seen,
         "faults": len(world.faults),
-        "rows": [_row(space) for space in rows[:_MOST_SPACES]],
+        "rows": [_row(request, space) for space in rows[:_MOST_SPACES]],
         "requests": [
             {
                 "at": iso(each.time),
@@ -64,7 +65,7 @@ def _summary(spaces: int, matching: int, query: str) -> str:
     return f"{matching} of {spaces} {noun}" if query else f"{spaces} {noun}"
 
 
-def _row(space: Space) -> dict[str, Any]:
+def _row(request: HubRequest, space: Space) -> dict[str, Any]:
     view = space.view()
     return {
         "id": space.repo_id,
@@ -74,6 +75,8 @@ def _row(space: Space) -> dict[str, Any]:
         "requested": view.requested if view.requested != view.hardware else None,
         "sleeps_after": sleeps_after(space.sleep_time),
         "replicas": space.replicas,
+        "app": described_app(space.app.choice, space.sdk),
+        "app_url": request.world.open_app_url(space, request.origin),
         "usd_per_hour": round(_micro_per_hour(space) / 1_000_000, 3),
         "error": view.error_message,
         "since": iso(space.history[-1].time),
