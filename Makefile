@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 AIRFLOW ?= 3.3.2
 CLIENTS := $(VENV)/clients/0/.installed $(VENV)/clients/2/.installed
+APPS := $(VENV)/apps/4/.installed $(VENV)/apps/5/.installed $(VENV)/apps/6/.installed
 
 export AIRFLOW_HOME := $(CURDIR)/.airflow
 export PIP_CACHE_DIR := $(CURDIR)/.venv/pip-cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install clients demo test test-slow test-processes test-matrix test-cluster check lint format types sync-docs docs dist clean
+.PHONY: help install clients apps demo test test-slow test-apps test-processes test-matrix test-cluster check lint format types sync-docs docs dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,13 @@ $(VENV)/clients/%/.installed: tests/emulator/clients/%.txt
 
 clients: $(CLIENTS) ## Create environments for the official clients that the tests use
 
+$(VENV)/apps/%/.installed: tests/space_app/environments/%.txt
+	$(PYTHON) -m venv $(VENV)/apps/$*
+	$(VENV)/apps/$*/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+apps: $(APPS) ## Create environments with Gradio 4, 5 and 6, for test-apps and benchmarks (Python 3.10 to 3.12)
+
 demo: $(INSTALLED) ## Watch a Space move to a GPU, work and return, on an emulated Hub
 	@$(BIN)/python scripts/demo.py
 
@@ -39,6 +47,9 @@ test: $(INSTALLED) $(CLIENTS) ## Run the tests
 
 test-slow: $(INSTALLED) $(CLIENTS) ## Run the tests that repeat a search for faults many times
 	$(BIN)/python -m pytest -m slow --numprocesses logical --maxprocesses 8 --dist worksteal
+
+test-apps: $(INSTALLED) $(APPS) ## Run the tests of the app's client against real apps of Gradio 4, 5 and 6
+	$(BIN)/python -m pytest -m apps --numprocesses 0 tests/space_app tests/emulator
 
 test-processes: $(INSTALLED) ## Run the tests that start and kill the processes of a whole Airflow
 	$(BIN)/python -m pytest -m processes --numprocesses 2 --dist loadfile tests/processes

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_hfspaces.hub.checks import checked_number
@@ -115,11 +116,19 @@ class AppBase:
         return execute(steps, self._threads.send, sleep=self._sleep)
 
     async def _arun(self, steps: Steps[T]) -> T:
-        return await aexecute(steps, self._on_loop().send, sleep=self._async_sleep)
+        transport = await self._on_loop()
+        return await aexecute(steps, transport.send, sleep=self._async_sleep)
 
-    def _on_loop(self) -> LoopTransport:
-        """Return the transport of this event loop, and the turns that belong to it."""
+    async def _on_loop(self) -> LoopTransport:
+        """Return the transport of this event loop, and begin to count the turns of the loop."""
         loop = asyncio.get_running_loop()
+        if self._loop_transport is not None and self._loop is loop:
+            return self._loop_transport
+        # Modules and certificates load in a thread: they would block the event loop.
+        await asyncio.to_thread(import_module, f"{__package__}.http.aio")
+        from airflow_provider_hfspaces.hub.http.certificates import prepare
+
+        await prepare(self._core.origin)
         if self._loop_transport is None or self._loop is not loop:
             self._loop_slots = asyncio.Semaphore(self._connections)
             self._loop_transport = self._new_loop_transport(connections=self._connections + SPARE_CONNECTIONS)
@@ -164,7 +173,7 @@ class AppBase:
 
     @asynccontextmanager
     async def _async_turn(self, call: AppCall) -> AsyncIterator[None]:
-        self._on_loop()
+        await self._on_loop()
         slots = self._loop_slots
         try:
             await asyncio.wait_for(slots.acquire(), max(0.0, call.deadline.remaining))

@@ -141,6 +141,7 @@ class AppCall:
             content |= {"fn_index": endpoint.fn_index, "simple_format": True}
         request = core.json_request("POST", path, content, replica=replica)
         exchange = core.exchange(request, self.deadline)
+        exchange.is_brief = True
         self.listener.sending(api)
         yield from core.fetch(api, exchange, self.deadline, work=True)
         if exchange.status != 200:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import httpx
 
 from airflow_provider_hfspaces.hub.http.certificates import trusted_certificates
 from airflow_provider_hfspaces.hub.http.sequence import aexecute
+from airflow_provider_hfspaces.space_app.http.connections import KEEP_IDLE_SECONDS, IdleConnections
 from airflow_provider_hfspaces.space_app.http.exchange import (
     Alone,
     Ask,
@@ -25,10 +27,8 @@ from airflow_provider_hfspaces.space_app.limits import AppLimits
 
 __all__ = ["LoopTransport"]
 
-KEEP_IDLE_SECONDS = 3.0
-"""Idle connections are closed before the servers of most apps close them, which is after 5 seconds.
-
-A request that meets the close of its connection is lost: the app may have received it."""
+BRIEF_EXCHANGES = 16
+"""Number of exchanges at once that an app answers in no time: a thousand would hold up the event loop."""
 
 
 class LoopTransport:
@@ -49,18 +49,20 @@ class LoopTransport:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[Any]],
     ) -> None:
-        self._limits, self._clock, self._sleep = limits, clock, sleep
+        self._clock, self._sleep = clock, sleep
         self._alone = asyncio.Lock()
-        self._http = httpx.AsyncHTTPTransport(
-            limits=httpx.Limits(
-                max_connections=connections,
-                max_keepalive_connections=connections,
-                keepalive_expiry=KEEP_IDLE_SECONDS,
-            ),
-            verify=trusted_certificates() if secure or proxy else False,
-            proxy=httpx.Proxy(proxy) if proxy else None,
-            trust_env=False,
-        )
+        self._brief = asyncio.Semaphore(BRIEF_EXCHANGES)
+        verify = trusted_certificates() if secure or proxy else False
+        one = httpx.Limits(max_connections=1, keepalive_expiry=KEEP_IDLE_SECONDS)
+
+        def transport() -> httpx.AsyncHTTPTransport:
+            return httpx.AsyncHTTPTransport(
+                limits=one, verify=verify, proxy=httpx.Proxy(proxy) if proxy else None, trust_env=False
+            )
+
+        self._connections = IdleConnections(transport, connections)
+        silent = limits.silent_seconds
+        self._timeout = httpx.Timeout(silent, connect=limits.connect_seconds, pool=None).as_dict()
 
     async def send(self, step: Exchange | Ask | Alone) -> Any:
         """Carry out one step.
@@ -74,7 +76,8 @@ class LoopTransport:
         if remaining > 0:
             with anyio.move_on_after(remaining):
                 if isinstance(step, Exchange):
-                    await self._exchange(step)
+                    async with self._brief if step.is_brief else contextlib.nullcontext():
+                        await self._exchange(step)
                     return step
                 answer = step.function(step.argument)
                 return await answer if inspect.isawaitable(answer) else answer
@@ -82,7 +85,7 @@ class LoopTransport:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        await self._connections.aclose()
 
     async def _exchange(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -91,23 +94,22 @@ class LoopTransport:
         if body is not None and not isinstance(body, bytes):
             headers["Content-Length"] = str(len(body))
             body = _pieces(body)
-        silent = self._limits.silent_seconds
-        timeout = httpx.Timeout(silent, connect=self._limits.connect_seconds, pool=None)
         with _failures(exchange, self._clock):
             message = httpx.Request(
                 request.method,
                 request.url,
                 headers=headers,
                 content=body,
-                extensions={"timeout": timeout.as_dict()},
+                extensions={"timeout": self._timeout},
             )
-            response = await self._http.handle_async_request(message)
-            try:
-                cookies = response.headers.get_list("set-cookie")
-                exchange.opened(response.status_code, response.headers, cookies)
-                await self._read(exchange, response)
-            finally:
-                await response.aclose()
+            async with self._connections.one() as connection:
+                response = await connection.handle_async_request(message)
+                try:
+                    cookies = response.headers.get_list("set-cookie")
+                    exchange.opened(response.status_code, response.headers, cookies)
+                    await self._read(exchange, response)
+                finally:
+                    await response.aclose()
 
     async def _read(self, exchange: Exchange, response: httpx.Response) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)

@@ -72,6 +72,7 @@ class Exchange:
     """One request and its answer.
 
     :param deadline: when the exchange has to end, on the client's clock.
+    :ivar is_brief: True if an app answers at once, so that few of them at a time are enough.
     :ivar blocking: True if :meth:`feed` may block, so that an event loop has to call it in a thread.
     :ivar status: HTTP status; 0 before the answer.
     :ivar headers: of the answer, with case-insensitive names.
@@ -79,6 +80,7 @@ class Exchange:
     """
 
     blocking = False
+    is_brief = False
 
     def __init__(self, request: AppRequest, *, deadline: float) -> None:
         self.request = request
