@@ -5,7 +5,7 @@ VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 AIRFLOW ?= 3.3.2
-CLIENTS := $(VENV)/clients/0/.installed $(VENV)/clients/2/.installed
+CLIENTS := $(foreach version,0 1 2,$(VENV)/clients/$(version)/.installed)
 APPS := $(VENV)/apps/4/.installed $(VENV)/apps/5/.installed $(VENV)/apps/6/.installed
 
 export AIRFLOW_HOME := $(CURDIR)/.airflow

@@ -1,52 +1,24 @@
-"""The official client, unmodified and in two major versions, works with the emulator as with the Hub."""
+"""The official client, unmodified and in three major versions, works with the emulator as with the Hub."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from tests.emulator.clients import OfficialClient, Refused, addition, environment, file_of, volume
+from tests.emulator.clients import OfficialClient, Refused, addition, file_of, fixtures, volume
+
+client, emulator, hub, process = fixtures.client, fixtures.emulator, fixtures.hub, fixtures.process
 
 SPACE = "acme/whisper"
 NEW = "alice/new"
 APP = b"import gradio as gr\n"
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[HubEmulator]:
-    with HubEmulator(speed=0) as hub:
-        yield hub
-
-
-@pytest.fixture
-def hub(emulator: HubEmulator) -> HubEmulator:
-    """One emulator for all tests, since the client reads HF_ENDPOINT when it is imported."""
-    emulator.reset()
-    emulator.world.clock.speed = 0
-    return emulator
-
-
-@pytest.fixture(scope="module", params=["2", "0"])
-def process(request: pytest.FixtureRequest, emulator: HubEmulator) -> Iterator[OfficialClient]:
-    if not (environment(request.param) / "python").exists():
-        pytest.skip(f"huggingface_hub {request.param}.x has no environment here: run 'make clients'")
-    client = OfficialClient(request.param, emulator.url)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def client(process: OfficialClient, hub: HubEmulator) -> OfficialClient:
-    process.token = hub.token
-    return process
-
-
-def only(client: OfficialClient, version: str) -> None:
-    if client.kind != version:
+def only(client: OfficialClient, *versions: str) -> None:
+    if client.kind not in versions:
         pytest.skip(f"huggingface_hub {client.kind}.x has no such function")
 
 
@@ -126,7 +98,7 @@ class TestLifecycle:
     def test_the_client_waits_for_running_and_for_errors(
         self, hub: HubEmulator, client: OfficialClient
     ) -> None:
-        only(client, "2")
+        only(client, "2", "1")
         # The official client takes the RUNNING of before the restart for that after it.
         hub.settings.change({"timings": {"lag": 0}})
         hub.add_space(SPACE)
@@ -138,7 +110,7 @@ class TestLifecycle:
         assert client.wait_for_space(SPACE, timeout=20, poll_interval=0.05)["stage"] == "BUILD_ERROR"
 
     def test_dev_mode_can_be_switched_on_and_off(self, hub: HubEmulator, client: OfficialClient) -> None:
-        only(client, "2")
+        only(client, "2", "1")
         hub.add_space(SPACE)
         assert client.enable_space_dev_mode(SPACE)["dev_mode"] is True
         assert client.disable_space_dev_mode(SPACE)["dev_mode"] is False
@@ -200,7 +172,7 @@ class TestCreatingAndDuplicating:
         assert error.status == 402
         assert "requires a PRO subscription" in error.message
         client.create_repo("bob/page", repo_type="space", space_sdk="static")
-        if client.kind == "2":
+        if client.kind != "0":
             hub.add_space("bob/there")
             result = client.create_repo("bob/there", repo_type="space", space_sdk="gradio", exist_ok=True)
             assert result["repo_id"] == "bob/there"
@@ -213,7 +185,7 @@ class TestCreatingAndDuplicating:
             "secrets": [{"key": "S", "value": "s3cr3t", "description": "d"}],
             "variables": [{"key": "B", "value": "2"}],
         }
-        if client.kind == "2":
+        if client.kind != "0":
             data = volume(type="bucket", source="acme/data", mount_path="/data")
             options = {f"space_{name}": value for name, value in options.items()}
             copy = client.duplicate_repo(
@@ -233,7 +205,7 @@ class TestCreatingAndDuplicating:
         self, hub: HubEmulator, client: OfficialClient
     ) -> None:
         hub.add_space(SPACE)
-        options = {"repo_type": "space"} if client.kind == "2" else {}
+        options = {"repo_type": "space"} if client.kind != "0" else {}
         duplicate = client.duplicate_repo if options else client.duplicate_space
         assert duplicate(SPACE, **options)["repo_id"] == "alice/whisper"
         assert refused(duplicate, SPACE, **options).status == 409
@@ -252,7 +224,7 @@ class TestCreatingAndDuplicating:
         assert hub.space(SPACE).private
 
     def test_a_space_can_start_from_a_template(self, hub: HubEmulator, client: OfficialClient) -> None:
-        only(client, "2")
+        only(client, "2", "1")
         assert client.list_space_templates()[0]["repo_id"] == "SpacesExamples/jupyterlab"
         client.create_repo(
             NEW, repo_type="space", space_sdk="docker", space_template="SpacesExamples/jupyterlab"
@@ -265,7 +237,7 @@ class TestSettingsAndFiles:
         space = hub.add_space(SPACE)
         client.add_space_secret(SPACE, "KEY", "s3cr3t", description="d")
         assert space.secrets == {"KEY": "s3cr3t"}
-        if client.kind == "2":
+        if client.kind != "0":
             assert client.get_space_secrets(SPACE)["KEY"]["description"] == "d"
         client.delete_space_secret(SPACE, "KEY")
         client.delete_space_secret(SPACE, "KEY")
@@ -281,7 +253,7 @@ class TestSettingsAndFiles:
         assert list(client.get_space_variables(SPACE)) == ["B"]
 
     def test_volumes_can_be_set_and_removed(self, hub: HubEmulator, client: OfficialClient) -> None:
-        only(client, "2")
+        only(client, "2", "1")
         space = hub.add_space(SPACE)
         client.set_space_volumes(SPACE, [volume(type="bucket", source="acme/data", mount_path="/data")])
         assert space.volumes[0]["source"] == "acme/data"
@@ -391,7 +363,7 @@ class TestLogs:
     def test_the_lines_so_far_are_returned(
         self, hub: HubEmulator, client: OfficialClient, build: bool
     ) -> None:
-        only(client, "2")
+        only(client, "2", "1")
         hub.settings.logs_end = "at_once"
         hub.add_space(SPACE)
         hub.advance(60)
@@ -400,7 +372,7 @@ class TestLogs:
         assert [line.rstrip("\n") for line in lines] == expected
 
     def test_a_build_is_followed_to_its_end(self, hub: HubEmulator, client: OfficialClient) -> None:
-        only(client, "2")
+        only(client, "2", "1")
         hub.add_space(SPACE).fail_next_build("exit code: 1", ["error: failed to solve"])
         hub.world.clock.speed = 600
         client.restart_space(SPACE)
@@ -441,13 +413,13 @@ class TestListsAndInfo:
         assert len(client.list_spaces(author="acme")) == 4
 
     def test_the_search_returns_running_spaces(self, hub: HubEmulator, client: OfficialClient) -> None:
-        only(client, "2")
+        only(client, "2", "1")
         hub.add_space(SPACE)
         hub.add_space("acme/paused-whisper", stage="PAUSED")
         assert [each["id"] for each in client.search_spaces("whisper")] == [SPACE]
 
     def test_hardware_is_listed_with_prices(self, hub: HubEmulator, client: OfficialClient) -> None:
-        only(client, "2")
+        only(client, "2", "1")
         flavors = {each["name"]: each for each in client.list_spaces_hardware()}
         assert flavors["t4-small"]["accelerator"]["model"] == "T4"
         assert flavors["cpu-basic"]["unit_cost_usd"] == 0

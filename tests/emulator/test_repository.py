@@ -97,7 +97,7 @@ class TestCommits:
         assert [each for each in filled.files(SPACE) if each.startswith("1/")] == ["1/new.txt"]
 
     @pytest.mark.parametrize(
-        "path", ["..\\x", "../x", "a/../x", "/x", "a//x", "./x", ".git/config", "x\n", "a\\..\\x", ""]
+        "path", ["..\\x", "../x", "a/../x", "/x", "a//x", "./x", ".git/config", "x\n", "..", ""]
     )
     def test_a_path_that_leaves_the_repository_is_refused(self, filled: HubEmulator, path: str) -> None:
         before = filled.branches(SPACE)

@@ -83,9 +83,17 @@ def check_reference(name: Any, kind: str) -> str:
 
 
 def check_path(path: Any) -> str:
-    """422 for a path that no file of a repository may have."""
-    parts = str(path).replace("\\", "/").split("/")
-    if not isinstance(path, str) or not path.isprintable() or _NO_FILE_NAMES.intersection(parts):
+    """422 for a path that no file of a repository may have.
+
+    As on the Hub, a backslash separates only at the beginning: ``..\\x`` is refused.
+    """
+    parts = str(path).split("/")
+    beginning = parts[0].partition("\\")[0]
+    if (
+        not isinstance(path, str)
+        or not path.isprintable()
+        or _NO_FILE_NAMES.intersection((*parts, beginning))
+    ):
         raise Refusal(422, f"Invalid path in the repository: {path!r}")
     return path
 

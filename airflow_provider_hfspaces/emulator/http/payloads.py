@@ -158,7 +158,7 @@ def info_payload(
         "id": space.repo_id,
         **{name: make(space) for name, make in _PROPERTIES.items() if name not in _NOT_IN_INFO},
         **_at(commit or space.git.main, blobs=blobs),
-        "gated": False,
+        "gated": space.remarks.get("gated", False),
         "host": host,
     }
 

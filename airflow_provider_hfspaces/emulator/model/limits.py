@@ -27,7 +27,7 @@ QUOTAS = {
 """Requests per window by plan: to the API, for files, for pages."""
 
 
-_FILE = re.compile(r"/(?!apps/|_emulator/)((spaces|datasets)/)?[^/]+/[^/]+/resolve/")
+_FILE = re.compile(r"/(?!apps/|_emulator/)((spaces|datasets)/)?[^/]+(/[^/]+)?/resolve/")
 
 _LARGE_FILES = re.compile(r"\.git/info/lfs/objects/(batch|verify)$")
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from airflow_provider_hfspaces.emulator.http.checks import check_branch, check_path, check_revision
 from airflow_provider_hfspaces.emulator.http.ranges import content_response, file_response
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, missing
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.git import LARGEST_FILE_BYTES, blob_oid
 from airflow_provider_hfspaces.emulator.model.large_files import read_pointer
@@ -101,9 +101,14 @@ def _resolve_model(request: HubRequest) -> Response:
     return _resolve(request)
 
 
+def _no_owner(request: HubRequest) -> Response:
+    raise request.unauthorized() if request.token is None else missing()
+
+
 _RESOLVE = "resolve/{revision}/{path:rest}"
 ROUTES = [
     Route("POST", f"{REPOSITORY}/preupload/{{revision:rest}}", _preupload),
     Route("GET HEAD", f"/{{route:spaces|datasets}}/{{owner}}/{{name}}/{_RESOLVE}", _resolve),
     Route("GET HEAD", f"/{{owner}}/{{name}}/{_RESOLVE}", _resolve_model),
+    Route("GET HEAD", f"/{{name}}/{_RESOLVE}", _no_owner),
 ]

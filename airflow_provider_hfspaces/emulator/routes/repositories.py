@@ -154,7 +154,7 @@ def _move(request: HubRequest) -> Response:
     ):
         raise rights("move this repository")
     if request.world.is_taken(repository.repo_type, f"{owner}/{name}"):
-        raise Refusal(409, _EXISTS)
+        raise Refusal(409, f"A {repository.repo_type} repository called {owner}/{name} already exists")
     request.world.rename_repository(repository, f"{owner}/{name}")
     return answer({})
 

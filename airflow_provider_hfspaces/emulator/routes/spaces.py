@@ -174,7 +174,8 @@ ROUTES = [
     Route("GET", "/api/spaces", _list),
     Route("GET", "/api/spaces/semantic-search", _search),
     Route("GET", "/api/spaces/by-subdomain/{subdomain}", _by_subdomain),
-    Route("GET", "/api/spaces/{name}", _no_owner),
+    Route("GET", "/api/{route:spaces|datasets|models}/{name}", _no_owner),
+    Route("GET", "/api/{route:spaces|datasets|models}/{name}/revision/{revision:rest}", _no_owner),
     Route("GET", REPOSITORY, _info),
     Route("GET", f"{REPOSITORY}/revision/{{revision:rest}}", _info),
 ]

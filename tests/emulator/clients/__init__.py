@@ -1,4 +1,4 @@
-"""The official client in its two kinds, each in an environment of its own: ``make clients``."""
+"""The official client in its three major versions, each in an environment of its own: ``make clients``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OfficialClient", "Refused", "addition", "environment", "file_of", "volume"]
+__all__ = [
+    "VERSIONS",
+    "OfficialClient",
+    "Refused",
+    "addition",
+    "deletion",
+    "environment",
+    "file_of",
+    "volume",
+]
+
+VERSIONS = ("2", "1", "0")
 
 _FOLDER = Path(
     os.environ.get("HFSPACES_CLIENTS") or Path(__file__).resolve().parents[3] / ".venv" / "clients"
@@ -17,7 +28,7 @@ _FOLDER = Path(
 
 
 def environment(version: str) -> Path:
-    """The folder of the programs of one environment: ``"0"`` or ``"2"``."""
+    """The folder of the programs of one environment: ``"0"``, ``"1"`` or ``"2"``."""
     return _FOLDER / version / "bin"
 
 
@@ -34,6 +45,11 @@ def file_of(content: bytes) -> dict[str, Any]:
 def addition(path: str, content: bytes) -> dict[str, Any]:
     """Stands for the client's ``CommitOperationAdd``."""
     return {"add": path, **file_of(content)}
+
+
+def deletion(path: str) -> dict[str, Any]:
+    """Stands for the client's ``CommitOperationDelete``."""
+    return {"delete": path}
 
 
 class Refused(Exception):
@@ -97,5 +113,7 @@ class OfficialClient:
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(10)
+        self._process.stdout.close()

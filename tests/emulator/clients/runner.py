@@ -47,6 +47,8 @@ def argument(value):
     if isinstance(value, dict) and "add" in value:
         content = base64.b64decode(value["bytes"])
         return huggingface_hub.CommitOperationAdd(path_in_repo=value["add"], path_or_fileobj=content)
+    if isinstance(value, dict) and "delete" in value:
+        return huggingface_hub.CommitOperationDelete(path_in_repo=value["delete"])
     if isinstance(value, dict) and "bytes" in value:
         return io.BytesIO(base64.b64decode(value["bytes"]))
     if isinstance(value, list):
@@ -62,6 +64,7 @@ def plain(value):
     if isinstance(value, huggingface_hub.CommitInfo):
         return {"url": str(value), "oid": value.oid}
     if isinstance(value, str):
+        # a member of an enumeration is its value
         return str(getattr(value, "value", value))
     if isinstance(value, datetime.datetime):
         return value.isoformat()
