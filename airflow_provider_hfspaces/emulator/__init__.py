@@ -11,8 +11,9 @@ Requires the extra ``emulator``.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.hub.lazy import lazy_names
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.emulator.apps.choice import DockerApp, GradioApp
@@ -47,16 +48,16 @@ _MODULES = {
 }
 
 
+_load, __dir__ = lazy_names(__name__, _MODULES)
+
+
 def __getattr__(name: str) -> Any:
     # Lazy, so that pytest starts without importing a web server that no test may need.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        module = import_module(f"{__name__}.{_MODULES[name]}")
+        return _load(name)
     except ModuleNotFoundError as missing:
         if missing.name not in ("starlette", "uvicorn"):
             raise
         raise ImportError(
             "The emulator requires starlette and uvicorn: pip install 'airflow-provider-hfspaces[emulator]'"
         ) from missing
-    return getattr(module, name)

@@ -14,8 +14,9 @@ requests are in :mod:`~airflow_provider_hfspaces.hub.calls`.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_provider_hfspaces.hub.lazy import lazy_names
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
@@ -237,14 +238,6 @@ _MODULES = {
     "waiting.wait": ("Wait",),
     "waiting.watch": ("SpaceWatch",),
 }
-_PLACES = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(
+    __name__, {name: module for module, names in _MODULES.items() for name in names}
+)

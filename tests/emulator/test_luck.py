@@ -173,6 +173,8 @@ def test_pytest_imports_no_server_before_a_test_uses_it() -> None:
         "airflow_provider_hfspaces",
         "airflow_provider_hfspaces.emulator",
         "airflow_provider_hfspaces.emulator.pytest_plugin",
+        "airflow_provider_hfspaces.hub",
+        "airflow_provider_hfspaces.hub.lazy",
     ]
 
 

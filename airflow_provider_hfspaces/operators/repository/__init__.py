@@ -5,8 +5,9 @@ Each class is in a module of its own, which is imported when the class is used f
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_provider_hfspaces.hub.lazy import lazy_names
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.repository.create import CreateSpaceOperator
@@ -36,8 +37,4 @@ _MODULES = {
     "SetVisibilityOperator": "settings",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -7,8 +7,9 @@ Come here to change how items are read (``items.py``), what is stored where (``f
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_provider_hfspaces.hub.lazy import lazy_names
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.batch.engine import BatchLimits
@@ -19,8 +20,4 @@ __all__ = ["BatchLimits", "BatchReport", "SpaceBatch"]
 
 _MODULES = {"BatchLimits": "engine", "BatchReport": "report", "SpaceBatch": "run"}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)
