@@ -43,7 +43,7 @@ def failing_for_good() -> Iterator[None]:
 
 
 def log_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
-    """Log the last lines of the Space's own log if its build or its app failed and the log can be read.
+    """Log the last lines of the Space's own log if its build or its app failed, or its app did not answer.
 
     One try: the error that ends the task must not wait for a log.
     """
@@ -53,9 +53,10 @@ def log_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
     from airflow_provider_hfspaces.hub.masking import mask_tokens
     from airflow_provider_hfspaces.hub.stages import NEEDS_RESTART_STAGES, SpaceStage
     from airflow_provider_hfspaces.hub.text import printable
+    from airflow_provider_hfspaces.space_app.health_check import AppNotHealthy
 
     stage = error.runtime.stage if error.runtime else None
-    if stage not in NEEDS_RESTART_STAGES:
+    if stage not in NEEDS_RESTART_STAGES and not isinstance(error, AppNotHealthy):
         return
     kind = "build" if stage == SpaceStage.BUILD_ERROR else "app"
     call = calls.get_logs(error.repo_id, build=kind == "build", lines=_MAX_LOG_LINES)

@@ -15,6 +15,7 @@ __all__ = [
     "as_number",
     "as_whole_number",
     "from_text",
+    "has_template",
     "is_runtime_value",
     "is_template",
 ]
@@ -85,6 +86,17 @@ def as_flag(value: Any) -> Any:
 def is_template(value: Any) -> bool:
     """Whether a value is text that Airflow renders when the task runs."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def has_template(value: Any) -> bool:
+    """Whether a value, or a value in it, is known only when the task runs: a template or an XCom."""
+    if isinstance(value, str):
+        return is_template(value)
+    if isinstance(value, Mapping):
+        return any(has_template(each) for each in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(has_template(each) for each in value)
+    return is_runtime_value(value)
 
 
 def is_runtime_value(value: Any) -> bool:

@@ -1,8 +1,8 @@
 """HfSpacesHook: the Hub's Spaces API behind an Airflow connection, with one method for each call.
 
 This module has the calls on hardware, life cycle and copies, and the wait. The rest of the hook is in
-``connected.py`` (connection and clients), ``reading.py``, ``settings.py`` and ``repositories.py``, of which
-each class extends the one before.
+``connected.py`` (connection and clients), ``reading.py``, ``settings.py``, ``repositories.py`` and
+``apps.py``, of which each class extends the one before.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.failures import mask_written
+from airflow_provider_hfspaces.hooks.apps import AppProbing, AppsHook
 from airflow_provider_hfspaces.hooks.form import field_behaviour, form_widgets
-from airflow_provider_hfspaces.hooks.repositories import RepositoriesHook
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.desired import (
     HURRIED,
@@ -37,13 +37,14 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.client import HubClient
     from airflow_provider_hfspaces.hub.http.sequence import Steps
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+    from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 
 __all__ = ["HfSpacesHook", "describe"]
 
 Settings = Sequence[Mapping[str, str]] | Mapping[str, str]
 
 
-class HfSpacesHook(RepositoriesHook):
+class HfSpacesHook(AppsHook):
     """The Hub's Spaces API behind an Airflow connection of type ``hf_spaces``::
 
         hook = HfSpacesHook("hf_spaces_default")
@@ -239,6 +240,7 @@ class HfSpacesHook(RepositoriesHook):
         grace: float = GRACE_SECONDS,
         stop: threading.Event | None = None,
         on_change: Callable[[SpaceRuntime, float], None] | None = None,
+        health: HealthCheck | None = None,
     ) -> SpaceRuntime:
         """Wait until a Space reaches a goal, and return its runtime. The first look is at once.
 
@@ -251,11 +253,13 @@ class HfSpacesHook(RepositoriesHook):
         :param stop: ends the wait from another thread or a signal handler.
         :param on_change: called with each new state and the seconds since the wait began; by default
             each new state is logged.
+        :param health: the answer that the app has to give as well; by default none.
         :raises InvalidInput: for a duration that is not valid; nothing is sent then.
         :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more, or ``stop`` is set.
-        :raises SpaceWaitTimeout: if the Space has not reached the goal in time.
+        :raises SpaceWaitTimeout: if the Space has not reached the goal, or its app has not answered, in time.
         """
         repo_id = self.repo_id(repo_id)
+        probing = AppProbing(self, repo_id, health) if health else None
         wait = Wait(
             repo_id,
             goal,
@@ -266,16 +270,20 @@ class HfSpacesHook(RepositoriesHook):
             on_change=on_change or self._log_change(repo_id),
         )
         interval = checked_seconds(poll_interval, "poll_interval")
-        stop = stop or threading.Event()
+        stop, endpoint = stop or threading.Event(), self.settings.endpoint
         started = time.monotonic()
         while True:
             runtime = self.get_runtime(repo_id)
             elapsed = time.monotonic() - started
-            if wait.observe(runtime, elapsed) is not None:
+            has_reached = wait.observe(runtime, elapsed) is not None
+            pause = min(interval, wait.timeout - elapsed)
+            if has_reached and (probing is None or probing.answers_within(pause, stop)):
                 return runtime
             if elapsed >= wait.timeout:
-                raise wait.timed_out(self.settings.endpoint)
-            if stop.wait(min(interval, wait.timeout - elapsed)):
+                raise probing.timed_out(wait) if has_reached and probing else wait.timed_out(endpoint)
+            if not has_reached:
+                stop.wait(pause)
+            if stop.is_set():
                 raise wait.stopped()
 
     def _log_change(self, repo_id: str) -> Callable[[SpaceRuntime, float], None]:

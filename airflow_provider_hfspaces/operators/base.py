@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import BaseOperator, BaseOperatorLink, Context
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
+from airflow_provider_hfspaces.operators.health import health_check, refuse_bad_health
 from airflow_provider_hfspaces.rendered import is_runtime_value
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.hub.waiting.goal import Goal
+    from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 
 __all__ = [
     "BACKSTOP_SECONDS",
@@ -206,18 +208,25 @@ class WaitingOperator(SpaceOperator):
 
     ``timeout`` and ``poll_interval`` take a number of seconds, a number as text or a ``timedelta``.
 
+    :param health: the answer of the app that the task waits for as well, after the Space runs: ``True`` for
+        its start page, a path such as ``"/health"``, or a mapping with ``path``, ``status``, ``json`` and
+        ``text`` (default: none). Templated.
     :param timeout: seconds from the beginning of the wait to its end; by default 1800.
     :param poll_interval: seconds between two looks at the Space; by default 10.
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
-    :raises InvalidNumber: for a duration that is not valid.
+    :raises InvalidInput: for a duration or a health check that is not valid.
     """
+
+    template_fields: Sequence[str] = (*SpaceOperator.template_fields, "health")
+    template_fields_renderers = {"health": "json"}
 
     def __init__(
         self,
         *,
         timeout: float | str | timedelta = 1800,
         poll_interval: float | str | timedelta = 10,
+        health: Any = None,
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
@@ -227,7 +236,17 @@ class WaitingOperator(SpaceOperator):
         super().__init__(**kwargs)
         self.timeout = checked_seconds(timeout, f"timeout of task {self.task_id!r}", zero=True)
         self.poll_interval = checked_seconds(poll_interval, f"poll_interval of task {self.task_id!r}")
+        self.health = health
+        refuse_bad_health(health, f"Task {self.task_id!r}")
         self.deferrable = default_deferrable() if deferrable is None else deferrable
+
+    def act_on(self, space: str, context: Context) -> Any:
+        """Run the operator on a Space, after the check of what its app has to answer."""
+        from airflow_provider_hfspaces.failures import failing_for_good
+
+        with failing_for_good():
+            health_check(self.health)
+        return super().act_on(space, context)
 
     def wait(
         self,
@@ -255,11 +274,12 @@ class WaitingOperator(SpaceOperator):
         :raises SpaceWaitError: after the last lines of the Space's own log, if its build or app failed.
         """
         timeout = time_limit(self, self.timeout)
+        check = health_check(self.health)
         if self.deferrable:
-            reached = self._if_reached(repo_id, goal) if before is None else None
+            reached = self._if_reached(repo_id, goal, check) if before is None else None
             if reached is not None:
                 return self.waited(repo_id, reached, context, **(then or {}))
-            self._log_wait(repo_id, goal, timeout, "in the triggerer")
+            self._log_wait(repo_id, goal, check, timeout, "in the triggerer")
             self.defer_wait(
                 repo_id,
                 goal,
@@ -269,9 +289,10 @@ class WaitingOperator(SpaceOperator):
                 before=before.to_dict() if before else None,
                 answer=answer.to_dict() if answer else None,
                 put_back={**put_back.to_dict(), "lease_holder": lease_holder} if put_back else None,
+                health=check.to_dict() if check else None,
                 then=then,
             )
-        self._log_wait(repo_id, goal, timeout, "in this worker")
+        self._log_wait(repo_id, goal, check, timeout, "in this worker")
         with self._explaining_failures():
             runtime = self.hook.wait_for(
                 repo_id,
@@ -282,6 +303,7 @@ class WaitingOperator(SpaceOperator):
                 answer=answer,
                 grace=grace,
                 stop=self.killed,
+                health=check,
             )
         return self.waited(repo_id, runtime, context, **(then or {}))
 
@@ -317,9 +339,16 @@ class WaitingOperator(SpaceOperator):
     def on_failed_wait(self, error: SpaceWaitError) -> None:
         """Act on a failed wait, for operators that have to clean up or log after one."""
 
-    def _log_wait(self, repo_id: str, goal: Goal, timeout: float, place: str) -> None:
+    def _log_wait(
+        self, repo_id: str, goal: Goal, check: HealthCheck | None, timeout: float, place: str
+    ) -> None:
         self.log.info(
-            "Waiting until Space %s is %s, for at most %.0f seconds, %s.", repo_id, goal, timeout, place
+            "Waiting until Space %s is %s%s, for at most %.0f seconds, %s.",
+            repo_id,
+            goal,
+            f" and its app answers {check}" if check else "",
+            timeout,
+            place,
         )
 
     @contextmanager
@@ -335,7 +364,7 @@ class WaitingOperator(SpaceOperator):
                 self.on_failed_wait(error)
             raise
 
-    def _if_reached(self, repo_id: str, goal: Goal) -> SpaceRuntime | None:
+    def _if_reached(self, repo_id: str, goal: Goal, check: HealthCheck | None) -> SpaceRuntime | None:
         """Returns the runtime if the goal is already reached, so that no triggerer is needed.
 
         :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
@@ -343,4 +372,7 @@ class WaitingOperator(SpaceOperator):
         from airflow_provider_hfspaces.hub.waiting.wait import Wait
 
         with self._explaining_failures():
-            return Wait(repo_id, goal, timeout=self.timeout).observe(self.hook.get_runtime(repo_id), 0.0)
+            runtime = Wait(repo_id, goal, timeout=self.timeout).observe(self.hook.get_runtime(repo_id), 0.0)
+        if runtime is not None and check is not None and self.hook.app_probe(repo_id).probe(check):
+            return None
+        return runtime

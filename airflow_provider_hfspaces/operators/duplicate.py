@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import WaitingOperator
+from airflow_provider_hfspaces.operators.health import refuse_unused_health
 from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
     :param exist_ok: use the target as it is if it already exists (default False). Its hardware and
         settings are not changed.
     :param wait: whether to wait until the copy runs (default False).
+    :param health: the answer of the copy's app to wait for as well, with ``wait=True``: ``True`` for its
+        start page, a path, or a mapping with ``path``, ``status``, ``json`` and ``text`` (default: none).
+        Templated.
     :param timeout: maximum number of seconds to wait (default 1800).
     :param poll_interval: seconds between two looks at the copy (default 10).
     :param deferrable: wait in the triggerer, without a worker (default: Airflow's ``[operators]
@@ -78,8 +82,9 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         "sleep_time",
         "variables",
         "volumes",
+        "health",
     )
-    template_fields_renderers = {"variables": "json", "volumes": "json"}
+    template_fields_renderers = {"variables": "json", "volumes": "json", "health": "json"}
     space_fields = ("to_id", "from_id")
     text_fields = ("to_id", "variables", "volumes")
     secret_fields = ("secrets",)
@@ -101,6 +106,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(repo_id=from_id, **kwargs)
+        refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
         self.from_id = from_id
         self.to_id = to_id
         self.private = private

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
+from airflow_provider_hfspaces.operators.health import refuse_unused_health
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
@@ -80,6 +81,8 @@ class RestartSpaceOperator(WaitingOperator):
     :param factory_reboot: build from scratch, without caches.
     :param only_if_stopped: leave a Space alone that runs or is starting.
     :param wait: wait until the Space runs; by default True.
+    :param health: the answer of the app to wait for as well: ``True`` for its start page, a path, or a
+        mapping with ``path``, ``status``, ``json`` and ``text``; by default none. Templated.
     :param sha: the commit that must run before the task succeeds, in full or its first seven characters or
         more; needs ``wait=True``. The task does not restart a Space that would run another commit.
         Templated.
@@ -101,6 +104,7 @@ class RestartSpaceOperator(WaitingOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
         self.factory_reboot = factory_reboot
         self.only_if_stopped = only_if_stopped
         self.wait_until_running = wait

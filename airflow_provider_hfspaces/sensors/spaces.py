@@ -1,4 +1,4 @@
-"""Sensors that wait until a Space is in a stage, or runs on some hardware or at some commit."""
+"""Sensors that wait until a Space is in a stage, runs on some hardware or at some commit, or answers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ from airflow_provider_hfspaces.operators.base import (
     name_by_space,
     time_limit,
 )
-from airflow_provider_hfspaces.rendered import as_list
+from airflow_provider_hfspaces.operators.health import as_expected, health_check, refuse_bad_health
+from airflow_provider_hfspaces.rendered import as_list, has_template
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
     from airflow_provider_hfspaces.hub.waiting.goal import Goal
+    from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 
-__all__ = ["SpaceRunningSensor", "SpaceStageSensor"]
+__all__ = ["SpaceHealthySensor", "SpaceRunningSensor", "SpaceStageSensor"]
 
 
 class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
@@ -94,6 +96,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         name_by_space(self)
         self._is_linked = False
         self._last_state: str | None = None
+        self._last_reason: str | None = None
 
     def execute(self, context: Context) -> Any:
         """Wait: in this worker, by coming back, or in the triggerer."""
@@ -104,11 +107,13 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
                 look = self.poke(context)
             if look:
                 return look.xcom_value
+            check = self.health_check()
             return self.defer_wait(
                 self.hook.repo_id(self.repo_id),
                 self.goal(),
                 timeout=time_limit(self, float(self.timeout)),
                 poll_interval=float(self.poke_interval),
+                health=check.to_dict() if check else None,
             )
 
     def resume_execution(self, *args: Any, **kwargs: Any) -> Any:
@@ -165,6 +170,10 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
             checked_hardware(self.hardware, self.hook.offered(self.hardware))
         return Goal(stages=stages, hardware=self.hardware or None, sha=sha, failed_stages=failed)
 
+    def health_check(self) -> HealthCheck | None:
+        """Returns what the app has to answer as well; ``None`` without a health check."""
+        return None
+
     def _look(self, repo_id: str, goal: Goal, context: Context) -> PokeReturnValue:
         from airflow_provider_hfspaces.hooks.hfspaces import describe
         from airflow_provider_hfspaces.hub.waiting.goal import Failed, Reached
@@ -179,8 +188,18 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         verdict = goal.judge(runtime)
         if isinstance(verdict, Failed):
             self._fail_wait(wait_failed(repo_id, goal, verdict, runtime))
-        reached = isinstance(verdict, Reached)
+        reached = isinstance(verdict, Reached) and self._is_healthy(repo_id)
         return PokeReturnValue(is_done=reached, xcom_value=runtime.to_dict() if reached else None)
+
+    def _is_healthy(self, repo_id: str) -> bool:
+        check = self.health_check()
+        if check is None:
+            return True
+        reason = self.hook.app_probe(repo_id).probe(check)
+        if reason is not None and reason != self._last_reason:
+            self.log.info("%s", check.describe(repo_id, reason))
+        self._last_reason = reason
+        return reason is None
 
     def _fail_wait(self, error: SpaceWaitFailed) -> None:
         """Fail or skip. The error is permanent: a sensor changes nothing that would help its next try."""
@@ -239,15 +258,81 @@ class SpaceRunningSensor(SpaceStageSensor):
     :param repo_id: the Space, as ``owner/name``. Templated.
     :param hardware: the flavor that the Space must run on; ``None`` for any. Templated.
     :param sha: the commit that must run; ``None`` for any. Templated.
+    :param health: the answer that the app has to give as well: ``True`` for its start page, a path such as
+        ``"/health"``, or a mapping with ``path``, ``status``, ``json`` and ``text``; ``None`` for none.
+        Templated.
     """
 
+    template_fields: Sequence[str] = (*SpaceStageSensor.template_fields, "health")
+    template_fields_renderers = {"health": "json"}
+
     def __init__(
-        self, *, repo_id: str, hardware: str | None = None, sha: str | None = None, **kwargs: Any
+        self,
+        *,
+        repo_id: str,
+        hardware: str | None = None,
+        sha: str | None = None,
+        health: Any = None,
+        **kwargs: Any,
     ) -> None:
         from airflow_provider_hfspaces.hub.stages import SpaceStage
 
         kwargs.setdefault("stages", [SpaceStage.RUNNING.value])
         super().__init__(repo_id=repo_id, hardware=hardware, sha=sha, **kwargs)
+        self.health = health
+        refuse_bad_health(health, f"Task {self.task_id!r}")
+
+    def health_check(self) -> HealthCheck | None:
+        return health_check(self.health)
+
+
+class SpaceHealthySensor(SpaceRunningSensor):
+    """Wait until the app of a Space answers a request as expected.
+
+    ::
+
+        ready = SpaceHealthySensor(
+            task_id="ready",
+            repo_id="acme/whisper",
+            path="/health",
+            expect={"json": {"model": "loaded"}},
+        )
+
+    RUNNING is the Hub's word: the container has started. The app may still load its model. The sensor sends
+    requests only while the Space runs, at most one every five seconds however many deferred tasks wait for
+    the same answer, and none after the answer. A Space that fails, is paused or sleeps fails the task at
+    once.
+
+    Returns the runtime. ``GET`` of ``path`` on the app's own address, with the token of the connection in a
+    header that the app does not see.
+
+    :param repo_id: the Space, as ``owner/name``. Templated.
+    :param path: the path to request, by default the app's start page. Gradio apps answer ``/config``.
+        Templated.
+    :param expect: the answer: an HTTP status, text that it contains, or a mapping with ``status``, ``json``
+        (values that its JSON contains) and ``text``; by default any status below 400. Templated.
+    :param hardware: the flavor that the Space must run on as well; ``None`` for any. Templated.
+    :param sha: the commit that must run as well; ``None`` for any. Templated.
+    """
+
+    template_fields: Sequence[str] = (*SpaceStageSensor.template_fields, "path", "expect")
+    template_fields_renderers = {"expect": "json"}
+
+    def __init__(self, *, repo_id: str, path: str = "/", expect: Any = None, **kwargs: Any) -> None:
+        if kwargs.pop("health", None) is not None and "health" not in (kwargs.get("default_args") or {}):
+            raise ValueError(
+                f"health of SpaceHealthySensor {kwargs.get('task_id')!r} has no effect: use path and expect."
+            )
+        super().__init__(repo_id=repo_id, **kwargs)
+        self.path = path
+        self.expect = expect
+        if not has_template(path) and not has_template(expect):
+            self.health_check()
+
+    def health_check(self) -> HealthCheck | None:
+        from airflow_provider_hfspaces.space_app.health_check import HealthCheck
+
+        return HealthCheck.from_expected(self.path, as_expected(self.expect))
 
 
 def _as_stored(stages: Any) -> Any:

@@ -13,6 +13,7 @@ from airflow_provider_hfspaces.operators.hardware import (
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
+from airflow_provider_hfspaces.operators.health import refuse_bad_health
 from airflow_provider_hfspaces.rendered import is_runtime_value
 from airflow_provider_hfspaces.require import require_before, require_hardware
 from airflow_provider_hfspaces.task_groups import graph
@@ -93,6 +94,9 @@ class SpaceHardwareTaskGroup(TaskGroup):
     :param sha: the commit that the work needs, in full or its first seven characters or more (default: any).
         ``upgrade`` waits until exactly this commit runs on the hardware, and requests nothing if the Space
         would run another one. May be a template or the output of a task.
+    :param health: the answer of the app that ``upgrade`` waits for as well, so that the work begins when the
+        app answers: ``True`` for its start page, a path, or a mapping with ``path``, ``status``, ``json``
+        and ``text`` (default: none). May have templates.
     :param timeout: maximum number of seconds to wait for the hardware (default 1800).
     :param poll_interval: seconds between two looks at the Space (default 10).
     :param lease: whether this run gets the Space to itself (default True). Without a lease, two
@@ -129,6 +133,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
         max_hourly_cost: float | None = None,
         require: bool = True,
         sha: str | None = None,
+        health: Any = None,
         timeout: float = 1800,
         poll_interval: float = 10,
         lease: bool = True,
@@ -161,6 +166,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
             retry_delay=retry_delay,
             deferrable=deferrable,
         )
+        refuse_bad_health(health, f"Task group {self.group_id!r}")
         self._space: dict[str, Any] = {"repo_id": repo_id, "hf_spaces_conn_id": hf_spaces_conn_id}
         self._hardware = hardware
         self._require = require
@@ -178,6 +184,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "sleep_time": sleep_time,
             "max_hourly_cost": max_hourly_cost,
             "sha": sha,
+            "health": health,
             "timeout": timeout,
             "poll_interval": poll_interval,
             "deferrable": deferrable,

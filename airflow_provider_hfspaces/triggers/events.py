@@ -77,9 +77,9 @@ class SpaceEventTrigger(BaseEventTrigger):
         last, pause = await self._load_last(), self.poll_interval
         while True:
             try:
-                async with watching(self.hf_spaces_conn_id) as (watch, hook):
+                async with watching(self.hf_spaces_conn_id) as (waits, hook):
                     repo_id = hook.repo_id(self.repo_id)
-                    async for _, runtime in watch.changes(repo_id, poll_interval=self.poll_interval):
+                    async for _, runtime in waits.watch.changes(repo_id, poll_interval=self.poll_interval):
                         pause = self.poll_interval
                         event, last = self._event(last, runtime), runtime
                         await self._save_last(runtime)

@@ -61,6 +61,8 @@ class SpaceTrigger(BaseTrigger):
     :param answer: the runtime with which the Hub answered that request, from ``to_dict()``.
     :param put_back: the snapshot to restore if a user kills the task, from
         :meth:`~airflow_provider_hfspaces.hub.snapshot.SpaceSnapshot.to_dict`.
+    :param health: the answer that the app has to give as well, from
+        :meth:`~airflow_provider_hfspaces.space_app.health_check.HealthCheck.to_dict`.
     :param then: plain JSON that the operator needs afterwards; returned in the event.
     :raises InvalidInput: for a duration that is not valid.
     """
@@ -75,6 +77,7 @@ class SpaceTrigger(BaseTrigger):
     before: Mapping[str, Any] | None = None
     answer: Mapping[str, Any] | None = None
     put_back: Mapping[str, Any] | None = None
+    health: Mapping[str, Any] | None = None
     then: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -128,21 +131,30 @@ class SpaceTrigger(BaseTrigger):
 
     async def _wait(self) -> SpaceRuntime:
         # A worker that only stores the trigger does not import what runs it.
+        from airflow_provider_hfspaces.space_app.health_check import HealthCheck
         from airflow_provider_hfspaces.triggers.watches import watching
 
         assert self.started is not None
         assert isinstance(self.goal, Goal)
-        async with watching(self.hf_spaces_conn_id) as (watch, _):
-            return await watch.wait_for(
+        arguments: dict[str, Any] = {
+            "timeout": max(self.deadline - self.started, 0.0),
+            "poll_interval": self.poll_interval,
+            "before": SpaceRuntime.from_dict(self.before) if self.before else None,
+            "answer": SpaceRuntime.from_dict(self.answer) if self.answer else None,
+            "grace": self.grace,
+            "elapsed": time.time() - self.started,
+            "on_change": self._log_change,
+        }
+        check = HealthCheck.from_value(self.health)
+        async with watching(self.hf_spaces_conn_id) as (waits, _):
+            if check is None:
+                return await waits.watch.wait_for(self.repo_id, self.goal, **arguments)
+            return await waits.health.wait_for(
                 self.repo_id,
                 self.goal,
-                timeout=max(self.deadline - self.started, 0.0),
-                poll_interval=self.poll_interval,
-                before=SpaceRuntime.from_dict(self.before) if self.before else None,
-                answer=SpaceRuntime.from_dict(self.answer) if self.answer else None,
-                grace=self.grace,
-                elapsed=time.time() - self.started,
-                on_change=self._log_change,
+                check,
+                on_reason=lambda reason: self.log.info("%s", check.describe(self.repo_id, reason)),
+                **arguments,
             )
 
     def _log_change(self, runtime: SpaceRuntime, elapsed: float) -> None:

@@ -1,4 +1,4 @@
-"""The SpaceWatches of a process: one for each event loop, Hub and token, for as long as a trigger uses it."""
+"""What the triggers of a process share: one watch for each event loop, Hub and token, while they use it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,59 @@ from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.quota import Pace
 from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
+from airflow_provider_hfspaces.space_app.health_check import HealthCheck
+from airflow_provider_hfspaces.space_app.health_watch import HealthWatch
+from airflow_provider_hfspaces.space_app.probe import AppProbe
 
-__all__ = ["watching"]
+__all__ = ["Waits", "watching"]
 
 _CONNECTION_SECONDS = 60.0
 """Time for which a connection that was read serves further waits."""
 
+_ADDRESS_SECONDS = 300.0
+"""Time for which the address of an app that the Hub has named is used."""
+
+
+@dataclass(eq=False)
+class Waits:
+    """What all triggers with the Hub and token of a connection share.
+
+    :ivar hook: a hook with this Hub and token.
+    :ivar client: sends requests to the Hub.
+    :ivar watch: waits for the stages of Spaces.
+    :ivar health: waits for the answers of apps.
+    """
+
+    hook: HfSpacesHook
+    client: AsyncHubClient
+    watch: SpaceWatch
+    health: HealthWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.health = HealthWatch(self.watch, self._probe, endpoint=self.client.endpoint)
+        self._apps: dict[str, tuple[float, AppProbe]] = {}
+
+    async def close(self) -> None:
+        """Close the watch and its connections."""
+        await self.watch.close()
+        await self.client.aclose()
+
+    async def _probe(self, repo_id: str, check: HealthCheck) -> str | None:
+        key, now = repo_id.lower(), time.monotonic()
+        read_at, app = self._apps.get(key, (float("-inf"), None))
+        if app is None or now - read_at > _ADDRESS_SECONDS:
+            app = await self.hook.async_app_probe(repo_id, self.client)
+            self._apps[key] = (now, app)
+        return await app.aprobe(check)
+
 
 @dataclass
 class _Shared:
-    """A watch and the number of its users. The pace outlives the watch, as the quota does."""
+    """What triggers share, and the number of them. The pace outlives the watch, as the quota does."""
 
     pace: Pace
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-    client: AsyncHubClient | None = None
-    watch: SpaceWatch | None = None
+    waits: Waits | None = None
     users: int = 0
 
 
@@ -49,8 +87,8 @@ class watching:
 
     ::
 
-        async with watching(hf_spaces_conn_id) as (watch, hook):
-            runtime = await watch.wait_for(repo_id, goal, timeout=1800)
+        async with watching(hf_spaces_conn_id) as (waits, hook):
+            runtime = await waits.watch.wait_for(repo_id, goal, timeout=1800)
 
     :raises InvalidInput: for a connection that is missing or not valid.
     """
@@ -60,7 +98,7 @@ class watching:
     def __init__(self, hf_spaces_conn_id: str) -> None:
         self._conn_id = hf_spaces_conn_id
 
-    async def __aenter__(self) -> tuple[SpaceWatch, HfSpacesHook]:
+    async def __aenter__(self) -> tuple[Waits, HfSpacesHook]:
         loop = _loops.setdefault(asyncio.get_running_loop(), _EventLoop())
         async with loop.reading[self._conn_id]:
             # One at a time, so that a thousand triggers that start together read the connection once.
@@ -68,20 +106,19 @@ class watching:
         budget = hook.rate_budget
         shared = loop.shared.setdefault(id(budget), _Shared(Pace(budget, share=quota_share())))
         async with shared.opening:
-            if shared.watch is None:
-                shared.client = await hook.async_client()
-                shared.watch = SpaceWatch(shared.client, pace=shared.pace)
+            if shared.waits is None:
+                client = await hook.async_client()
+                shared.waits = Waits(hook, client, SpaceWatch(client, pace=shared.pace))
             shared.users += 1
         self._shared = shared
-        return shared.watch, hook
+        return shared.waits, hook
 
     async def __aexit__(self, *error: object) -> None:
         shared = self._shared
         shared.users -= 1
-        if not shared.users and shared.watch is not None and shared.client is not None:
-            watch, client, shared.watch, shared.client = shared.watch, shared.client, None, None
-            await watch.close()
-            await client.aclose()
+        if not shared.users and shared.waits is not None:
+            waits, shared.waits = shared.waits, None
+            await waits.close()
 
 
 async def _hook(loop: _EventLoop, hf_spaces_conn_id: str) -> HfSpacesHook:

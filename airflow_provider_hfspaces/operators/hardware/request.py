@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
-from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
+from airflow_provider_hfspaces.operators.base import WaitingOperator
+from airflow_provider_hfspaces.operators.health import refuse_unused_health
 from airflow_provider_hfspaces.rendered import as_number, as_whole_number
 from airflow_provider_hfspaces.state.records import (
     LEASE,
@@ -70,6 +71,8 @@ class RequestHardwareOperator(WaitingOperator):
     :param sleep_time: seconds without a visitor until the Space sleeps and costs nothing, -1 for never
         (default: unchanged). Set it: it ends the bill even if no part of Airflow works any more. Templated.
     :param wait: whether to wait until the Space runs there (default True).
+    :param health: the answer of the app to wait for as well: ``True`` for its start page, a path, or a
+        mapping with ``path``, ``status``, ``json`` and ``text`` (default: none). Templated.
     :param timeout: maximum number of seconds to wait (default 1800).
     :param poll_interval: seconds between two looks at the Space (default 10).
     :param max_hourly_cost: USD per hour (default: no limit). Hardware that costs more, for all replicas
@@ -85,7 +88,7 @@ class RequestHardwareOperator(WaitingOperator):
     """
 
     template_fields: Sequence[str] = (
-        *SpaceOperator.template_fields,
+        *WaitingOperator.template_fields,
         "hardware",
         "sleep_time",
         "max_hourly_cost",
@@ -108,6 +111,7 @@ class RequestHardwareOperator(WaitingOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
         self.hardware = hardware
         self.lease_task = lease_task
         self.sleep_time = sleep_time
@@ -143,13 +147,13 @@ class RequestHardwareOperator(WaitingOperator):
             self.log.info("%s", self.hook.page_url(repo_id))
         answer = self._move(desired, before, snapshot)
         messages.warn_without_sleep_time(self.log, desired, before, answer)
-        if has_arrived or not self.wait_until_running:
+        if not self.wait_until_running or (has_arrived and not self.health):
             return self.waited(repo_id, answer, context)
         return self.wait(
             repo_id,
             goal,
             context,
-            before=before,
+            before=None if has_arrived else before,
             answer=answer,
             put_back=snapshot if self.cancel_on_kill else None,
             lease_holder=self._lease.lease.holder_id if self._lease else None,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, SpaceStage
-from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
+from airflow_provider_hfspaces.operators.base import WaitingOperator
+from airflow_provider_hfspaces.operators.health import refuse_unused_health
 from airflow_provider_hfspaces.operators.values import follow
 from airflow_provider_hfspaces.rendered import as_number
 from airflow_provider_hfspaces.state.records import (
@@ -74,6 +75,8 @@ class RestoreHardwareOperator(WaitingOperator):
         would run and cost money after the restore. ``"pause"`` (default) pauses it; ``"sleep"`` sets a
         short sleep time, waits until the Space sleeps and restores its own; ``"run"`` leaves it running.
     :param wait: whether to wait until the Space runs again (default False).
+    :param health: the answer of the app to wait for as well, with ``wait=True``: ``True`` for its start page,
+        a path, or a mapping with ``path``, ``status``, ``json`` and ``text`` (default: none). Templated.
     :param timeout: maximum number of seconds to wait (default 1800).
     :param poll_interval: seconds between two looks at the Space (default 10).
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
@@ -81,7 +84,7 @@ class RestoreHardwareOperator(WaitingOperator):
     """
 
     template_fields: Sequence[str] = (
-        *SpaceOperator.template_fields,
+        *WaitingOperator.template_fields,
         "from_task",
         "hardware",
         "fallback",
@@ -115,6 +118,7 @@ class RestoreHardwareOperator(WaitingOperator):
             )
             hardware = None
         super().__init__(**kwargs)
+        refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
         if restore_dormant not in ("pause", "sleep", "run"):
             raise ValueError(
                 f"restore_dormant of task {self.task_id!r} must be 'pause', 'sleep' or 'run'; got "

@@ -1,0 +1,118 @@
+"""AppsHook: the address of the app inside a Space, and whether it answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from airflow_provider_hfspaces.hooks.repositories import RepositoriesHook
+from airflow_provider_hfspaces.hub import calls
+from airflow_provider_hfspaces.space_app.address import app_address
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.errors import SpaceWaitTimeout
+    from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+    from airflow_provider_hfspaces.hub.waiting.wait import Wait
+    from airflow_provider_hfspaces.space_app.health_check import HealthCheck
+    from airflow_provider_hfspaces.space_app.probe import AppProbe
+
+__all__ = ["AppProbing", "AppsHook"]
+
+
+class AppsHook(RepositoriesHook):
+    """The part of :class:`~airflow_provider_hfspaces.hooks.hfspaces.HfSpacesHook` that talks to apps."""
+
+    def app_url(self, repo_id: str) -> str:
+        """Return the address of a Space's app, such as ``https://acme-whisper.hf.space``.
+
+        The Hub names the address. It cannot be derived from the name of the Space, and changes when the
+        Space is renamed or moved.
+
+        Endpoint: ``GET /api/spaces/{repo_id}``.
+
+        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
+        :raises InvalidInput: for a static Space, which has no app.
+        """
+        return app_address(self._send(calls.get_space(self.repo_id(repo_id))))
+
+    @cached_property
+    def _app_addresses(self) -> dict[str, str]:
+        """The addresses that the Hub has named while this hook was in use, which is one try of a task."""
+        return {}
+
+    def app_probe(self, repo_id: str) -> AppProbe:
+        """Return what sends the requests of a health check to a Space's app.
+
+        Endpoint: ``GET /api/spaces/{repo_id}``.
+
+        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
+        :raises InvalidInput: for a static Space, which has no app.
+        """
+        repo_id = self.repo_id(repo_id)
+        if repo_id not in self._app_addresses:
+            self._app_addresses[repo_id] = self.app_url(repo_id)
+        return self._probe(self._app_addresses[repo_id])
+
+    async def async_app_probe(self, repo_id: str, client: AsyncHubClient) -> AppProbe:
+        """Return what :meth:`app_probe` returns, for an event loop.
+
+        :param client: sends the request to the Hub.
+        """
+        return self._probe(app_address(await client.send(calls.get_space(self.repo_id(repo_id)))))
+
+    def _probe(self, host: str) -> AppProbe:
+        from airflow_provider_hfspaces.space_app.probe import AppProbe
+
+        return AppProbe(host, self._own_token())
+
+
+class AppProbing:
+    """The requests to the app of one Space during a wait in a worker.
+
+    :param check: what the app has to answer.
+    """
+
+    def __init__(self, hook: AppsHook, repo_id: str, check: HealthCheck) -> None:
+        self._hook, self._repo_id, self._check = hook, repo_id, check
+        self._reason: str | None = None
+
+    def answers_within(self, seconds: float, stop: threading.Event) -> bool:
+        """Return whether the app answers as expected, after at least one request.
+
+        :param seconds: how long to send requests.
+        :param stop: ends the requests.
+        """
+        from airflow_provider_hfspaces.space_app.health_check import PROBE_PAUSE_SECONDS
+
+        ends = time.monotonic() + seconds
+        while not stop.is_set():
+            reason = self._app.probe(self._check)
+            if reason is None:
+                return True
+            if reason != self._reason:
+                self._hook.log.info("%s", self._check.describe(self._repo_id, reason))
+            self._reason = reason
+            remaining = ends - time.monotonic()
+            if remaining <= 0:
+                break
+            stop.wait(min(remaining, PROBE_PAUSE_SECONDS))
+        return False
+
+    def timed_out(self, wait: Wait) -> SpaceWaitTimeout:
+        """Return the error for an app that has not answered as expected in time."""
+        from airflow_provider_hfspaces.space_app.health_check import not_healthy
+
+        return not_healthy(
+            self._repo_id,
+            self._check,
+            self._reason,
+            timeout=wait.timeout,
+            runtime=wait.runtime,
+            endpoint=self._hook.settings.endpoint,
+        )
+
+    @cached_property
+    def _app(self) -> AppProbe:
+        return self._hook.app_probe(self._repo_id)

@@ -1,0 +1,216 @@
+"""HealthCheck: the request that shows whether the app of a Space answers, and what its answer must be.
+
+RUNNING is the Hub's word: the container has started. Only an answer of the app shows that it has loaded its
+model and takes requests. This module decides what counts as an answer, without any I/O.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_hfspaces.hub.errors import InvalidInput, SpaceWaitTimeout
+from airflow_provider_hfspaces.hub.masking import brief
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+
+__all__ = [
+    "MAX_BODY_BYTES",
+    "PROBE_PAUSE_SECONDS",
+    "PROBE_SECONDS",
+    "AppNotHealthy",
+    "HealthCheck",
+    "not_healthy",
+]
+
+PROBE_PAUSE_SECONDS = 5.0
+"""Longest time between two requests to an app that does not answer as expected yet."""
+
+PROBE_SECONDS = 10.0
+"""Seconds after which a request to the app counts as not answered."""
+
+MAX_BODY_BYTES = 2**20
+"""Bytes of an answer that are compared; more are not read."""
+
+_KEYS = ("path", "status", "json", "text")
+_PATH = re.compile(r"/(?!/)[!-~]*")
+_LONGEST_VALUE = 60
+"""Characters of a value in a message."""
+
+
+class AppNotHealthy(SpaceWaitTimeout):
+    """The Space runs, but its app has not answered its health check in time."""
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """A ``GET`` request to the app of a Space, and the answer that shows that the app works.
+
+    >>> check = HealthCheck("/health", json={"model": "ready"})
+    >>> check.judge(200, b'{"model": "loading", "version": 3}')
+    "HTTP 200, in which model is 'loading' and not 'ready'"
+    >>> check.judge(200, b'{"model": "ready", "version": 3}') is None
+    True
+
+    :param path: the path to request, with a query if needed; by default ``/``.
+    :param status: the HTTP status, or several; by default any below 400.
+    :param json: values that the JSON of the answer must contain. Objects may have further keys.
+    :param text: text that the answer must contain.
+    :raises InvalidInput: for a path, a status or a text that is not valid.
+    """
+
+    path: str = "/"
+    status: int | tuple[int, ...] | None = None
+    json: Any = None
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str) or not _PATH.fullmatch(self.path) or "#" in self.path:
+            raise InvalidInput(
+                f"health must have a path on the Space's own host, such as '/health'; got {self.path!r:.100}."
+            )
+        statuses = self.status if isinstance(self.status, (tuple, list)) else (self.status,)
+        if self.status is not None:
+            if not statuses or not all(type(each) is int and 100 <= each <= 599 for each in statuses):
+                raise InvalidInput(
+                    f"health: status must be an HTTP status such as 200, or several; got "
+                    f"{self.status!r:.100}."
+                )
+            object.__setattr__(self, "status", tuple(statuses))
+        if self.text is not None and (not isinstance(self.text, str) or not self.text):
+            raise InvalidInput(f"health: text must be text that the app answers; got {self.text!r:.100}.")
+        try:
+            json.dumps(self.json)
+        except (TypeError, ValueError, RecursionError):
+            raise InvalidInput(f"health: json must be plain JSON; got {self.json!r:.100}.") from None
+
+    @classmethod
+    def from_value(cls, value: Any) -> HealthCheck | None:
+        """Returns the check that the argument ``health`` of an operator describes.
+
+        :param value: ``True`` for the app's start page, a path such as ``"/health"``, or a mapping with
+            ``path``, ``status``, ``json`` and ``text``. ``None`` and ``False`` mean no check.
+        :raises InvalidInput: for any other value.
+        """
+        if value is None or value is False:
+            return None
+        if isinstance(value, HealthCheck):
+            return value
+        if value is True:
+            return cls()
+        if isinstance(value, str) and value.startswith("/"):
+            return cls(value)
+        if isinstance(value, Mapping) and value and set(value) <= set(_KEYS):
+            return cls(**value)
+        raise InvalidInput(
+            f"health must be True, a path such as '/health', or a mapping with {', '.join(_KEYS)}; got "
+            f"{value!r:.100}."
+        )
+
+    @classmethod
+    def from_expected(cls, path: str, expected: Any) -> HealthCheck:
+        """Returns the check of a path.
+
+        :param expected: the expected status, text that the answer contains, or a mapping with ``status``,
+            ``json`` and ``text``; ``None`` for any status below 400.
+        :raises InvalidInput: for any other value.
+        """
+        if expected is None:
+            return cls(path)
+        if isinstance(expected, int) and not isinstance(expected, bool):
+            return cls(path, status=expected)
+        if isinstance(expected, str):
+            return cls(path, text=expected)
+        if isinstance(expected, Mapping) and expected and set(expected) <= set(_KEYS[1:]):
+            return cls(path, **expected)
+        raise InvalidInput(
+            f"expect must be an HTTP status, text, or a mapping with {', '.join(_KEYS[1:])}; got "
+            f"{expected!r:.100}."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the check as plain JSON, for :meth:`from_value`."""
+        status = list(self.status) if isinstance(self.status, tuple) else self.status
+        return {"path": self.path, "status": status, "json": self.json, "text": self.text}
+
+    def judge(self, status: int, body: bytes) -> str | None:
+        """Returns what is wrong with an answer; ``None`` if it shows that the app works.
+
+        :param body: the body of the answer, decompressed.
+        """
+        answer = f"HTTP {status}"
+        expected = self.status
+        if status not in expected if isinstance(expected, tuple) else status >= 400:
+            return answer
+        text = body.decode("utf-8", errors="replace")
+        if self.text is not None and self.text not in text:
+            return f"{answer}, without {self.text!r:.60} in its text"
+        if self.json is None:
+            return None
+        try:
+            payload = json.loads(text)
+        except (ValueError, RecursionError):
+            return f"{answer}, which is not JSON"
+        difference = _difference(self.json, payload, "")
+        return f"{answer}, in which {difference}" if difference else None
+
+    def describe(self, repo_id: str, reason: str) -> str:
+        """Returns a line for a log: the Space runs, and its app does not answer as expected yet."""
+        return f"Space {repo_id} runs. Its app does not answer {self} as expected yet: {reason}."
+
+    def __str__(self) -> str:
+        return f"GET {self.path}"
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
+
+
+def not_healthy(
+    repo_id: str,
+    check: HealthCheck,
+    reason: str | None,
+    *,
+    timeout: float,
+    runtime: SpaceRuntime | None,
+    endpoint: str,
+) -> AppNotHealthy:
+    """Returns the error for a Space whose app has not answered its health check in time.
+
+    :param reason: what was wrong with the last answer; ``None`` if there was no time for a request.
+    :param timeout: seconds that the whole wait took.
+    :param endpoint: the address of the Hub, for the link to the app's log.
+    """
+    return AppNotHealthy(
+        f"Space {repo_id} runs, but its app did not answer {check} as expected in {timeout:.0f} seconds: "
+        f"{reason or 'there was no time left for a request'}. Raise timeout, correct health, or read the "
+        f"app's log: {endpoint}/spaces/{repo_id}?logs=container",
+        repo_id=repo_id,
+        runtime=runtime,
+    )
+
+
+def _difference(expected: Any, actual: Any, place: str) -> str | None:
+    """Returns where ``actual`` lacks something of ``expected``; ``None`` if it contains all of it."""
+    name = place or "the value"
+    if isinstance(expected, Mapping):
+        if not isinstance(actual, Mapping):
+            return f"{name} is not an object"
+        for key, value in expected.items():
+            inner = f"{place}.{key}" if place else str(key)
+            if key not in actual:
+                return f"{inner} is missing"
+            difference = _difference(value, actual[key], inner)
+            if difference:
+                return difference
+        return None
+    # In Python, True equals 1.
+    is_comparable = isinstance(expected, bool) == isinstance(actual, bool)
+    if is_comparable and (expected == actual or (isinstance(expected, tuple) and list(expected) == actual)):
+        return None
+    return f"{name} is {_shown(actual)} and not {_shown(expected)}"
+
+
+def _shown(value: Any) -> str:
+    return brief(repr(value), longest=_LONGEST_VALUE)

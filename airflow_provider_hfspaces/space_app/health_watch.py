@@ -1,0 +1,226 @@
+"""HealthWatch: many waits for the apps of Spaces, one request at a time to each app.
+
+A request to an app is a visit, which wakes a sleeping Space and keeps it awake. Requests therefore begin
+only when the Hub reports that the Space has reached the goal, one wait makes them for all that wait for the
+same answer, and they stop as soon as the app has answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import copy
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed, SpaceWaitTimeout
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
+from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
+from airflow_provider_hfspaces.space_app.health_check import PROBE_PAUSE_SECONDS, HealthCheck, not_healthy
+
+__all__ = ["HealthWatch", "Probe"]
+
+_LAST_PROBE_SECONDS = 0.5
+"""Time for one last request if the timeout is over before the first one, as after a restart of a process."""
+
+Probe = Callable[[str, HealthCheck], Awaitable[str | None]]
+"""Sends one request to the app of a Space. Returns what is wrong with the answer, ``None`` if all is well."""
+
+
+@dataclass(eq=False)
+class _Waiter:
+    """One wait for the answer of an app.
+
+    :ivar answer: True if the app has answered, False if the Space has changed before.
+    :ivar context: the context in which the wait began, to which its log lines belong.
+    """
+
+    poll_interval: float
+    on_reason: Callable[[str], None]
+    answer: asyncio.Future[bool]
+    reason: str | None = None
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+    def note(self, reason: str) -> None:
+        """Report what is wrong with the app's answer, if it is new."""
+        if reason != self.reason:
+            self.reason = reason
+            self.context.run(self.on_reason, reason)
+
+
+@dataclass(eq=False)
+class _Probing:
+    """The requests to one app, for all that wait for one answer of it."""
+
+    waiters: list[_Waiter] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def poll_interval(self) -> float:
+        return min((waiter.poll_interval for waiter in self.waiters), default=PROBE_PAUSE_SECONDS)
+
+    def open_waiters(self) -> list[_Waiter]:
+        return [waiter for waiter in self.waiters if not waiter.answer.done()]
+
+
+class HealthWatch:
+    """Waits until Spaces have reached a goal and their apps answer, in one event loop.
+
+    ::
+
+        health = HealthWatch(watch, probe, endpoint="https://huggingface.co")
+        runtime = await health.wait_for("acme/whisper", Goal(), HealthCheck("/health"), timeout=1800)
+
+    :param watch: follows the runtimes. The caller closes it.
+    :param probe: sends one request to an app.
+    :param endpoint: the address of the Hub, for links in errors.
+    :param clock: returns the time in seconds.
+    :param sleep: waits for a number of seconds.
+    """
+
+    def __init__(
+        self,
+        watch: SpaceWatch,
+        probe: Probe,
+        *,
+        endpoint: str,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._watch, self._probe, self._endpoint = watch, probe, endpoint
+        self._clock, self._sleep = clock, sleep
+        self._probing: dict[tuple[str, HealthCheck], _Probing] = {}
+
+    async def wait_for(
+        self,
+        repo_id: str,
+        goal: Goal,
+        check: HealthCheck,
+        *,
+        timeout: float,
+        poll_interval: float = 10.0,
+        elapsed: float = 0.0,
+        on_reason: Callable[[str], None] = lambda reason: None,
+        **arguments: Any,
+    ) -> SpaceRuntime:
+        """Wait until a Space has reached a goal and its app answers, and return the runtime.
+
+        If the Space leaves the goal again before its app has answered, the wait begins again.
+
+        :param timeout: seconds from the beginning of the wait to its end.
+        :param poll_interval: seconds between two looks at the Space, at least, and between two requests to
+            its app, at most 5.
+        :param elapsed: seconds since the wait began, if it began earlier or in another process.
+        :param on_reason: called with what is wrong with the answer of the app, when it is new, in the
+            context of the caller.
+        :param arguments: further arguments of
+            :meth:`SpaceWatch.wait_for <airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch.wait_for>`.
+        :raises AppNotHealthy: if the app has not answered as expected in time.
+        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
+        :raises SpaceWaitTimeout: if the Space has not reached the goal in time.
+        :raises HubError: if the Hub rejects the requests, or has not answered for two minutes.
+        """
+        began = self._clock() - max(elapsed, 0.0)
+        key = (repo_id, check)
+        runtime: SpaceRuntime | None = None
+        reason: str | None = None
+        while True:
+            try:
+                runtime = await self._watch.wait_for(
+                    repo_id,
+                    goal,
+                    timeout=timeout,
+                    poll_interval=poll_interval,
+                    elapsed=self._clock() - began,
+                    **arguments,
+                )
+            except SpaceWaitTimeout:
+                if reason is None:
+                    raise
+                break
+            # Only the first wait follows a request; afterwards a stopped Space is a failure at once.
+            arguments = {name: arguments[name] for name in arguments if name == "on_change"}
+            waiter = _Waiter(poll_interval, on_reason, asyncio.get_running_loop().create_future(), reason)
+            try:
+                remaining = timeout - (self._clock() - began)
+                if await self._answered(runtime, key, waiter, remaining):
+                    return runtime
+            except (asyncio.TimeoutError, TimeoutError):
+                break
+            finally:
+                reason = waiter.reason
+        raise not_healthy(repo_id, check, reason, timeout=timeout, runtime=runtime, endpoint=self._endpoint)
+
+    async def _answered(
+        self, runtime: SpaceRuntime, key: tuple[str, HealthCheck], waiter: _Waiter, remaining: float
+    ) -> bool:
+        """Returns True if the app has answered, False if the Space has changed before.
+
+        :param runtime: with which the Space has reached the goal.
+
+        :raises TimeoutError: if neither has happened in time.
+        """
+        shared = self._probing.setdefault(key, _Probing())
+        shared.waiters.append(waiter)
+        if shared.task is None:
+            # In an empty context: what is logged on the way belongs to no single wait.
+            probing = self._probe_until_answered(runtime, key, shared)
+            shared.task = contextvars.Context().run(asyncio.create_task, probing, name=f"probe {key[0]}")
+        try:
+            return await asyncio.wait_for(waiter.answer, max(remaining, _LAST_PROBE_SECONDS))
+        finally:
+            waiter.answer.cancel()
+            shared.waiters.remove(waiter)
+            if not shared.open_waiters():
+                self._forget(key, shared)
+                shared.task.cancel()
+
+    async def _probe_until_answered(
+        self, runtime: SpaceRuntime, key: tuple[str, HealthCheck], shared: _Probing
+    ) -> None:
+        repo_id, check = key
+        changed = asyncio.create_task(self._changed(repo_id, runtime, shared.poll_interval))
+        try:
+            while not changed.done():
+                reason = await self._until(changed, self._probe(repo_id, check))
+                if reason is None:
+                    break
+                for waiter in shared.open_waiters():
+                    waiter.note(reason)
+                pause = min(shared.poll_interval, PROBE_PAUSE_SECONDS)
+                await self._until(changed, self._sleep(pause))
+            self._forget(key, shared)
+            for waiter in shared.open_waiters():
+                waiter.answer.set_result(not changed.done())
+        except Exception as error:
+            self._forget(key, shared)
+            for waiter in shared.open_waiters():
+                waiter.answer.set_exception(copy.copy(error))
+        finally:
+            changed.cancel()
+
+    def _forget(self, key: tuple[str, HealthCheck], shared: _Probing) -> None:
+        """Let later waits for this app begin requests of their own."""
+        if self._probing.get(key) is shared:
+            del self._probing[key]
+
+    async def _until(self, changed: asyncio.Task[None], work: Awaitable[Any]) -> Any:
+        """Returns the result of ``work``; ``None`` if the Space changes before."""
+        working = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({working, changed}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            working.cancel()
+
+    async def _changed(self, repo_id: str, runtime: SpaceRuntime, poll_interval: float) -> None:
+        """Returns as soon as the Space is in another state than in ``runtime``."""
+        with suppress(HubError, SpaceWaitFailed):
+            # The wait itself, which begins again then, reports an error of the Hub.
+            async for before, now in self._watch.changes(repo_id, poll_interval=poll_interval):
+                if before is not None or (now.stage, now.hardware) != (runtime.stage, runtime.hardware):
+                    return
