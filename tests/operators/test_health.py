@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, AirflowSensorTimeout
-from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.emulator import HubEmulator, SpaceHandle
 from airflow_provider_hfspaces.hub.errors import SpaceWaitTimeout
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import (
@@ -19,7 +19,7 @@ from airflow_provider_hfspaces.operators.hardware import (
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
 from airflow_provider_hfspaces.sensors.spaces import SpaceHealthySensor, SpaceRunningSensor
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
-from tests.airflow_tools import Try
+from tests.airflow_tools import Try, connection
 from tests.conftest import TaskLog
 
 try:
@@ -28,12 +28,22 @@ except ImportError:  # Airflow 2.11
     from airflow import DAG
 
 SPACE = "acme/whisper"
-HEALTH = {"path": "/health", "json": {"stage": "RUNNING"}}
+HEALTH = {"path": "/health", "json": {"ok": True}}
 
 
-def visits(hub: HubEmulator, repo_id: str = SPACE) -> int:
-    """The number of requests that the app has answered."""
-    return hub.space(repo_id).visits
+def add_space(hub: HubEmulator, **options: Any) -> SpaceHandle:
+    """A Space whose app answers ``/health``."""
+    return hub.add_space(SPACE, sdk="docker", **options)
+
+
+def does_not_serve(hub: HubEmulator, times: int | None) -> None:
+    """Let the apps of all Spaces answer 503 although they run."""
+    hub.faults.add(kind="status", app="acme/*", status=503, times=times)
+
+
+def probes(hub: HubEmulator, repo_id: str = SPACE) -> int:
+    """The number of health checks that have reached the app."""
+    return sum(request.path == "/health" for request in hub.space(repo_id).app_requests)
 
 
 def going(run: Try, operator: Any) -> Any:
@@ -43,25 +53,28 @@ def going(run: Try, operator: Any) -> Any:
 OPERATORS: dict[str, Any] = {
     "upgrade": lambda **o: RequestHardwareOperator(repo_id=SPACE, hardware="t4-small", **o),
     "restart": lambda **o: RestartSpaceOperator(repo_id=SPACE, **o),
-    "copy": lambda **o: DuplicateSpaceOperator(
-        from_id=SPACE, to_id="acme/copy", private=False, wait=True, **o
-    ),
+    "copy": lambda **o: DuplicateSpaceOperator(from_id=SPACE, to_id="acme/copy", wait=True, **o),
 }
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("name", OPERATORS)
-def test_an_operator_ends_when_the_app_answers(hub: HubEmulator, name: str, deferrable: bool) -> None:
-    hub.add_space(SPACE)
+def test_an_operator_ends_when_the_app_answers(
+    hub: HubEmulator, task_log: TaskLog, name: str, deferrable: bool
+) -> None:
+    add_space(hub)
+    does_not_serve(hub, times=2)
     operator = OPERATORS[name](task_id=name, health=HEALTH, poll_interval=0.02, deferrable=deferrable)
     assert going(Try(), operator)
-    assert visits(hub, "acme/copy" if name == "copy" else SPACE) == 1
+    target = "acme/copy" if name == "copy" else SPACE
+    assert probes(hub, target) == 1
+    assert f"Space {target} runs. Its app does not answer GET /health as expected yet" in task_log.text
 
 
 def test_an_app_that_does_not_answer_fails_the_task_with_the_end_of_its_log(
     hub: HubEmulator, task_log: TaskLog
 ) -> None:
-    hub.add_space(SPACE, hardware="t4-small")
+    add_space(hub, hardware="t4-small")
     operator = OPERATORS["upgrade"](
         task_id="up",
         health={"path": "/health", "text": "loaded"},
@@ -77,15 +90,15 @@ def test_an_app_that_does_not_answer_fails_the_task_with_the_end_of_its_log(
 def test_a_space_that_is_already_there_needs_no_wait_if_its_app_answers(
     hub: HubEmulator, deferrable: bool
 ) -> None:
-    hub.add_space(SPACE, hardware="t4-small")
+    add_space(hub, hardware="t4-small")
     operator = OPERATORS["upgrade"](task_id="up", health="/health", deferrable=deferrable)
     assert Try().run(operator)["hardware"] == "t4-small"
-    assert visits(hub) == 1
+    assert probes(hub) == 1
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_restore_waits_for_the_app_too(hub: HubEmulator, deferrable: bool) -> None:
-    hub.add_space(SPACE)
+    add_space(hub)
     run = Try()
     run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
     run.run(RequestHardwareOperator(task_id="up", repo_id=SPACE, hardware="t4-small", poll_interval=0.02))
@@ -99,37 +112,37 @@ def test_a_restore_waits_for_the_app_too(hub: HubEmulator, deferrable: bool) -> 
         deferrable=deferrable,
     )
     assert going(run, back)["hardware"] == "cpu-basic"
-    assert visits(hub) == 1
+    assert probes(hub) == 1
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
     "sensor",
     [
-        lambda **o: SpaceHealthySensor(path="/health", expect={"json": {"hardware": "cpu-basic"}}, **o),
-        lambda **o: SpaceRunningSensor(health={"path": "/health", "text": "cpu-basic"}, **o),
+        lambda **o: SpaceHealthySensor(path="/health", expect={"json": {"ok": True}}, **o),
+        lambda **o: SpaceRunningSensor(health={"path": "/health", "text": "true"}, **o),
     ],
 )
 def test_a_sensor_waits_until_the_app_answers_as_expected(
     hub: HubEmulator, sensor: Any, deferrable: bool
 ) -> None:
-    hub.add_space(SPACE, stage="BUILDING")
+    add_space(hub, stage="BUILDING")
     task = sensor(task_id="sense", repo_id=SPACE, poke_interval=0.02, deferrable=deferrable)
     assert going(Try(), task)["stage"] == "RUNNING"
-    assert visits(hub) == 1
+    assert probes(hub) == 1
 
 
 def test_a_sensor_sends_no_request_to_an_app_that_does_not_run(hub: HubEmulator) -> None:
     hub.settings.change({"timings": {"build": 10**6}})
-    hub.add_space(SPACE, stage="BUILDING")
+    add_space(hub, stage="BUILDING")
     sensor = SpaceHealthySensor(task_id="sense", repo_id=SPACE, path="/health")
     assert not sensor.poke(Try().context(sensor))
-    assert visits(hub) == 0
+    assert probes(hub) == 0
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_sensor_times_out_as_sensors_do(hub: HubEmulator, deferrable: bool) -> None:
-    hub.add_space(SPACE)
+    add_space(hub)
     sensor = SpaceHealthySensor(
         task_id="sense",
         repo_id=SPACE,
@@ -145,15 +158,18 @@ def test_a_sensor_times_out_as_sensors_do(hub: HubEmulator, deferrable: bool) ->
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_static_space_and_a_private_space_of_somebody_else_fail_at_once(
-    hub: HubEmulator, deferrable: bool
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
 ) -> None:
     hub.add_space("acme/page", sdk="static")
-    hub.add_space("other/secret", private=True)
+    hub.add_space("acme/secret", private=True)
+    monkeypatch.setenv("AIRFLOW_CONN_STRANGER", connection(hub, hub.add_token("stranger")))
     for repo_id, message in (
         ("acme/page", "is static: .* no app"),
-        ("other/secret", "does not find Space other/secret"),
+        ("acme/secret", "does not find Space acme/secret"),
     ):
-        sensor = SpaceHealthySensor(task_id="sense", repo_id=repo_id, deferrable=deferrable)
+        sensor = SpaceHealthySensor(
+            task_id="sense", repo_id=repo_id, hf_spaces_conn_id="stranger", deferrable=deferrable
+        )
         with pytest.raises(AirflowFailException, match=message):
             Try().run(sensor)
 
@@ -186,7 +202,7 @@ def test_a_sensor_refuses_a_path_or_an_answer_that_is_not_valid_when_the_dag_is_
 
 
 def test_a_templated_health_check_is_refused_before_any_request(hub: HubEmulator) -> None:
-    hub.add_space(SPACE)
+    add_space(hub)
     operator = OPERATORS["upgrade"](task_id="up", health="{{ params.health }}")
     operator.health = "not a path"
     with pytest.raises(AirflowFailException, match="health must be"):
@@ -196,7 +212,7 @@ def test_a_templated_health_check_is_refused_before_any_request(hub: HubEmulator
 
 @pytest.mark.parametrize("text", ["True", "/health", '{"path": "/health"}', "{'path': '/health'}"])
 def test_a_template_may_render_to_any_form_of_a_health_check(hub: HubEmulator, text: str) -> None:
-    hub.add_space(SPACE, hardware="t4-small")
+    add_space(hub, hardware="t4-small")
     operator = OPERATORS["upgrade"](task_id="up", health="{{ params.health }}")
     operator.health = text
     assert Try().run(operator)["stage"] == "RUNNING"
@@ -217,3 +233,17 @@ def test_the_group_waits_for_the_app_before_its_work() -> None:
     ):
         OPERATORS["restart"](task_id="work")
     assert gpu.upgrade.health == HEALTH
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_private_space_is_asked_with_a_token_that_its_app_does_not_see(
+    hub: HubEmulator, deferrable: bool
+) -> None:
+    space = add_space(hub, private=True)
+    does_not_serve(hub, times=1)
+    sensor = SpaceHealthySensor(
+        task_id="sense", repo_id=SPACE, path="/headers", poke_interval=0.02, deferrable=deferrable
+    )
+    going(Try(), sensor)
+    assert space.app_requests
+    assert all(hub.token not in str(request.to_dict()) for request in space.app_requests)
