@@ -88,7 +88,7 @@ class HealthCheck:
 
     @classmethod
     def from_value(cls, value: Any) -> HealthCheck | None:
-        """Returns the check that the argument ``health`` of an operator describes.
+        """Returns the check that a value describes, as users write it.
 
         :param value: ``True`` for the app's start page, a path such as ``"/health"``, or a mapping with
             ``path``, ``status``, ``json`` and ``text``. ``None`` and ``False`` mean no check.
