@@ -55,7 +55,7 @@ def test_an_upgrade_on_the_right_hardware_waits_for_the_build_of_the_commit(hub:
 def test_a_commit_that_the_hub_does_not_report_fails_the_upgrade(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     sha = push(hub)
-    hub.settings.runtime_has_sha = False
+    hub.settings.change({"runtime_has_sha": False, "timings": {"build": 0, "start": 0}})
     with pytest.raises(SpaceWaitTimeout, match="at a commit that the Hub does not report"):
         Try().run(upgrade(sha=sha, timeout=0.2))
 

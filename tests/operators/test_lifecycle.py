@@ -212,7 +212,7 @@ class TestCommit:
 
     def test_a_commit_that_the_hub_does_not_report_ends_in_a_timeout(self, hub: HubEmulator) -> None:
         sha = hub.add_space(SPACE).runtime().sha
-        hub.settings.runtime_has_sha = False
+        hub.settings.change({"runtime_has_sha": False, "timings": {"build": 0, "start": 0}})
         with pytest.raises(SpaceWaitTimeout, match="RUNNING, at a commit that the Hub does not report"):
             Try().run(restart(sha=sha, timeout=0.5))
 

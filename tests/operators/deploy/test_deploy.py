@@ -412,7 +412,7 @@ class TestFailure:
 
     def test_a_commit_that_does_not_run_in_time_is_rolled_back(self, hub: HubEmulator, folder: Path) -> None:
         hub.add_space(SPACE)
-        hub.settings.runtime_has_sha = False
+        hub.settings.change({"runtime_has_sha": False, "timings": {"build": 0, "start": 0}})
         with pytest.raises(AirflowFailException, match=r"at a commit that the Hub does not report.*either"):
             Try().run(deploy(folder, timeout=0.3))
 
@@ -570,7 +570,7 @@ def test_a_commit_that_the_hub_does_not_report_is_never_taken_for_deployed(
     hub: HubEmulator, folder: Path
 ) -> None:
     hub.add_space(SPACE)
-    hub.settings.runtime_has_sha = False
+    hub.settings.change({"runtime_has_sha": False, "timings": {"build": 0, "start": 0}})
     with pytest.raises(SpaceWaitTimeout, match="at a commit that the Hub does not report"):
         Try().run(deploy(folder, timeout=0.3, on_failure="keep"))
 
