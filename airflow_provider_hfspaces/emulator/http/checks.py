@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_hfspaces.emulator.http.responses import Refusal
+from airflow_provider_hfspaces.emulator.model.accounts import Token
 from airflow_provider_hfspaces.emulator.model.git import Commit
 from airflow_provider_hfspaces.emulator.model.moments import Entry
 from airflow_provider_hfspaces.emulator.model.prices import is_offered
@@ -19,6 +21,7 @@ __all__ = [
     "change_entry",
     "check_branch",
     "check_cpu_basic",
+    "check_dev_mode",
     "check_flavor",
     "check_key",
     "check_path",
@@ -31,6 +34,7 @@ __all__ = [
     "check_visibility",
     "check_zero_gpu",
     "checked_entries",
+    "checked_files",
     "checked_volumes",
     "entry",
     "refuse_static",
@@ -147,6 +151,12 @@ def check_paywall(world: World, owner: str, sdk: str, flavor: str) -> None:
         raise Refusal(402, _PAYWALL)
 
 
+def check_dev_mode(world: World, owner: str, token: Token, enabled: bool) -> None:
+    """402 for dev mode without a subscription of the owner or the caller. Anybody may end it."""
+    if enabled and not (world.accounts.subscribed(owner) or world.accounts.subscribed(token.user)):
+        raise Refusal(402, "Dev mode requires a PRO, Team or Enterprise subscription")
+
+
 def check_seconds(seconds: Any, name: str) -> int:
     """400 unless it is a valid sleep time: a positive integer, or -1 for never."""
     if (
@@ -173,9 +183,16 @@ def check_repo_id(repo_id: Any, name: str) -> tuple[str, str]:
     return owner, rest
 
 
-def check_visibility(body: Mapping[str, Any], default: str) -> str:
-    """The visibility in a body; 400 for an invalid one. Older clients send ``private`` instead."""
+def check_visibility(body: Mapping[str, Any], default: str, *, spaces: bool = True) -> str:
+    """The visibility in a body; 400 for an invalid one. Older clients send ``private`` instead.
+
+    :param spaces: whether it is that of a Space, which alone may be ``protected``.
+    """
     visibility = body.get("visibility")
+    if visibility is not None and body.get("private") is not None:
+        raise Refusal(400, '"visibility" and "private" cannot be specified together')
+    if visibility == "protected" and not spaces:
+        raise Refusal(400, '"visibility" can be protected only for Spaces')
     if visibility is None:
         private = body.get("private")
         return default if private is None else ("private" if private else "public")
@@ -213,6 +230,25 @@ def checked_entries(values: Any, name: str, now: float) -> dict[str, Entry]:
     if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
         raise Refusal(400, f'"{name}" must be an array of objects')
     return {check_key(each.get("key")): entry(each, now) for each in values}
+
+
+def checked_files(values: Any) -> dict[str, bytes]:
+    """The files in a list, as text or in base64; 400 for an invalid list, 422 for an invalid path."""
+    if values is None:
+        return {}
+    if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
+        raise Refusal(400, '"files" must be an array of objects')
+    files = {}
+    for each in values:
+        content, encoding = each.get("content"), each.get("encoding") or "utf-8"
+        if not isinstance(content, str) or encoding not in ("utf-8", "base64"):
+            raise Refusal(400, '"files" must have a "content" in the "encoding" utf-8 or base64')
+        try:
+            data = base64.b64decode(content, validate=True) if encoding == "base64" else content.encode()
+        except ValueError:
+            raise Refusal(400, '"files" must have a "content" in base64') from None
+        files[check_path(each.get("path"))] = data
+    return files
 
 
 def checked_volumes(values: Any) -> list[dict[str, Any]]:

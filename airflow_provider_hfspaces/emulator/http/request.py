@@ -122,12 +122,16 @@ class HubRequest:
     def readable_repository(self) -> Repository:
         """The repository of the path, for a caller who reads its files.
 
+        Of a protected Space, everybody may use the app, and only members may read the files.
+
         :raises Refusal: 401 or 403 if it is gated and the caller has no access; otherwise as
             :meth:`repository`.
         """
         repository = self.repository()
+        if repository.visibility == "protected" and not self._is_member(repository):
+            raise self.unauthorized() if self.token is None else missing()
         gated = repository.remarks.get("gated") not in (None, False)
-        if gated and not (self.token and self.world.accounts.role_at(self.token.user, repository.owner)):
+        if gated and not self._is_member(repository):
             label = "Space" if repository.repo_type == "space" else repository.repo_type
             raise Refusal(
                 401 if self.token is None else 403,
@@ -136,6 +140,10 @@ class HubRequest:
                 code="GatedRepo",
             )
         return repository
+
+    def _is_member(self, repository: Repository) -> bool:
+        """Whether the caller belongs to the owner of a repository."""
+        return self.token is not None and bool(self.world.accounts.role_at(self.token.user, repository.owner))
 
     def writable_repository(self, what: str = "commit to this repository") -> Repository:
         """The repository of the path, for a caller who changes it.

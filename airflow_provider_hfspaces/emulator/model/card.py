@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["README", "SDKS", "Card", "app_file", "card_of", "read_card"]
+__all__ = ["README", "SDKS", "Card", "app_file", "card_of", "obstacle", "read_card"]
 
 README = "README.md"
 SDKS = ("gradio", "docker", "static")
@@ -81,6 +81,17 @@ def app_file(data: Mapping[str, Any]) -> str:
     if sdk != "docker" and isinstance(data.get("app_file"), str):
         return str(data["app_file"])
     return _USUAL_APP_FILE[sdk]
+
+
+def obstacle(files: Mapping[str, bytes]) -> tuple[str, str | None] | None:
+    """Why a Space with these files cannot be built: the event in the state machine and an error message.
+
+    :return: ``None`` if it can be built.
+    """
+    card = card_of(files)
+    if card.errors:
+        return "invalid card", f"ConfigError: {card.errors[0]}"
+    return None if app_file(card.data) in files else ("no app file", None)
 
 
 def _space_errors(data: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from airflow_provider_hfspaces.emulator.model.card import README, app_file
@@ -24,7 +25,7 @@ emoji: 🐠
 colorFrom: red
 colorTo: yellow
 sdk: {sdk}
-{version}app_file: {app_file}
+{more}app_file: {app_file}
 pinned: false
 ---
 
@@ -46,15 +47,19 @@ _PAGE = b"""<!doctype html>
 _STYLE = b"body {\n  padding: 2rem;\n  font-family: sans-serif;\n}\n"
 
 
-def first_files(name: str, sdk: str, *, with_app: bool) -> Mapping[str, bytes]:
+def first_files(
+    name: str, sdk: str, *, with_app: bool, card: Mapping[str, str] | None = None
+) -> Mapping[str, bytes]:
     """The files of a new Space.
 
     :param with_app: whether somebody has added an app already. A static Space has its page in any case.
+    :param card: further values of the front matter.
     """
-    version = f"sdk_version: {_GRADIO_VERSION}\n" if sdk == "gradio" else ""
+    more = {"sdk_version": _GRADIO_VERSION} if sdk == "gradio" else {}
+    lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in {**more, **(card or {})}.items())
     title = " ".join(word.capitalize() for word in name.replace("_", "-").split("-")).strip()
     file = app_file({"sdk": sdk})
-    readme = _README.format(title=f'"{title or name}"', sdk=sdk, version=version, app_file=file)
+    readme = _README.format(title=f'"{title or name}"', sdk=sdk, more=lines, app_file=file)
     if sdk == "docker":
         readme = readme.replace(f"app_file: {file}\n", "")
     files = {".gitattributes": GITATTRIBUTES, README: readme.encode()}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_hfspaces.emulator.model.app_state import AppState
-from airflow_provider_hfspaces.emulator.model.card import SDKS, Card, app_file, card_of
+from airflow_provider_hfspaces.emulator.model.card import SDKS, Card, card_of, obstacle
 from airflow_provider_hfspaces.emulator.model.clock import Clock
 from airflow_provider_hfspaces.emulator.model.first_files import first_files
 from airflow_provider_hfspaces.emulator.model.git import Commit
@@ -351,19 +351,15 @@ class Space(Repository):
         """Enter the stage after an event. A build begins only if the files on ``main`` allow one."""
         following = NEXT[self.stage, event]
         if following in BUILD_STAGES:
-            card = self.card
-            if card.errors:
-                self._fail("invalid card", f"ConfigError: {card.errors[0]}", time)
-                return
-            if app_file(card.data) not in self.files:
-                self._enter(NEXT[self.stage, "no app file"], "no app file", time)
+            if found := obstacle(self.files):
+                self._fail(*found, time)
                 return
             self.built_sha = self.sha
             if self.hardware is not None and event != "cold restart":
                 following = STILL_SERVING.get(following, following)
         self._enter(following, event, time)
 
-    def _fail(self, event: str, message: str, time: float) -> None:
+    def _fail(self, event: str, message: str | None, time: float) -> None:
         self._enter(NEXT[self.stage, event], event, time)
         self.error_message = message
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from airflow_provider_hfspaces.emulator.http.checks import refuse_static
+from airflow_provider_hfspaces.emulator.http.checks import check_dev_mode, refuse_static
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
 from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
@@ -19,9 +19,7 @@ def _set_dev_mode(request: HubRequest) -> Response:
     enabled = request.body().get("enabled")
     if not isinstance(enabled, bool):
         raise Refusal(400, '"enabled" must be a boolean')
-    accounts, user = request.world.accounts, request.require_token().user
-    if enabled and not (accounts.subscribed(space.owner) or accounts.subscribed(user)):
-        raise Refusal(402, "Dev mode requires a PRO, Team or Enterprise subscription")
+    check_dev_mode(request.world, space.owner, request.require_token(), enabled)
     if enabled != space.dev_mode:
         space.dev_mode = enabled
         space.do("change")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.checks import (
+    check_dev_mode,
     check_flavor,
     check_payment,
     check_paywall,
@@ -15,13 +17,23 @@ from airflow_provider_hfspaces.emulator.http.checks import (
     check_visibility,
     check_zero_gpu,
     checked_entries,
+    checked_files,
     checked_volumes,
 )
 from airflow_provider_hfspaces.emulator.http.payloads import owned_payload, used_storage
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, missing, plain, rights
+from airflow_provider_hfspaces.emulator.http.responses import (
+    Refusal,
+    answer,
+    missing,
+    not_emulated,
+    plain,
+    rights,
+)
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
-from airflow_provider_hfspaces.emulator.model.card import SDKS
+from airflow_provider_hfspaces.emulator.model.card import SDKS, obstacle
+from airflow_provider_hfspaces.emulator.model.first_files import GITATTRIBUTES, first_files
+from airflow_provider_hfspaces.emulator.model.machine import NEXT
 from airflow_provider_hfspaces.emulator.model.repository import REPO_TYPES, Repository
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
@@ -36,6 +48,17 @@ TEMPLATES: list[dict[str, Any]] = [
         "preferredPrivate": False,
     },
 ]
+_ALIASES = {"zerogpu": "zero-a10g"}
+_IN_CARD = {"sdkVersion": "sdk_version", "short_description": "short_description", "license": "license"}
+_LONGEST_IN_CARD = 60
+_REMARKS = (
+    "discussionsDisabled",
+    "discussionsSorting",
+    "gated",
+    "orgMembersGated",
+    "gatedNotificationsEmail",
+    "gatedNotificationsMode",
+)
 _EXISTS = "A repository with this name already exists"
 
 
@@ -54,9 +77,7 @@ def _duplicate(request: HubRequest) -> Response:
     pending = request.world.settings.files_copy_pending
     copy = request.world.add_space(
         f"{owner}/{name}",
-        stage=SpaceStage.NO_APP_FILE.value
-        if pending or source.stage == SpaceStage.NO_APP_FILE
-        else SpaceStage.BUILDING.value,
+        **({"stage": SpaceStage.NO_APP_FILE.value} if pending else _first_stage(source.files)),
         creator=token.user,
         files=source.files,
         app=source.app.choice,
@@ -73,6 +94,10 @@ def _create(request: HubRequest) -> Response:
     if repo_type not in REPO_TYPES:
         raise Refusal(400, f'"type" must be one of [{", ".join(REPO_TYPES)}]')
     owner, name = check_repo_id(f"{body.get('organization') or token.user}/{body.get('name')}", "name")
+    if body.get("resourceGroupId") is not None:
+        raise not_emulated("resource groups: create the repository without one")
+    if body.get("region") not in (None, "us", "eu"):
+        raise Refusal(400, '"region" must be one of [us, eu]')
     if not request.world.accounts.may_write(token, owner):
         raise rights(f'create a {repo_type} under the namespace "{owner}"')
     if repo_type != "space":
@@ -87,9 +112,45 @@ def _create(request: HubRequest) -> Response:
     url = f"{request.origin}/spaces/{owner}/{name}"
     if f"{owner}/{name}".lower() in request.world.spaces:
         raise Refusal(409, "You already created this space repo", more={"url": url})
-    stage = SpaceStage.NO_APP_FILE.value if template is None else SpaceStage.BUILDING.value
-    space = request.world.add_space(f"{owner}/{name}", stage=stage, creator=token.user, **options)
+    files = {
+        **first_files(name, sdk, with_app=template is not None, card=_card(body)),
+        **checked_files(body.get("files")),
+    }
+    dev_mode = _dev_mode(request, owner, body)
+    space = request.world.add_space(
+        f"{owner}/{name}", creator=token.user, files=files, **_first_stage(files), **options
+    )
+    space.dev_mode = dev_mode
     return answer({"url": url, "name": space.repo_id, "id": space.object_id})
+
+
+def _first_stage(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """The stage of a new Space with these files, and its error message."""
+    found = obstacle(files)
+    if found is None:
+        return {"stage": SpaceStage.BUILDING.value}
+    event, message = found
+    return {"stage": NEXT[SpaceStage.BUILDING.value, event], "error_message": message}
+
+
+def _card(body: dict[str, Any]) -> dict[str, str]:
+    """The values of a body that go into the README of a new Space."""
+    card = {}
+    for name, key in _IN_CARD.items():
+        value = body.get(name)
+        if value is not None:
+            if not isinstance(value, str) or len(value) > _LONGEST_IN_CARD:
+                raise Refusal(400, f'"{name}" must be a string of at most {_LONGEST_IN_CARD} characters')
+            card[key] = value
+    return card
+
+
+def _dev_mode(request: HubRequest, owner: str, body: dict[str, Any]) -> bool:
+    enabled = body.get("devModeEnabled", False)
+    if not isinstance(enabled, bool):
+        raise Refusal(400, '"devModeEnabled" must be a boolean')
+    check_dev_mode(request.world, owner, request.require_token(), enabled)
+    return enabled
 
 
 def _create_plain(request: HubRequest, repo_type: str, repo_id: str) -> Response:
@@ -103,7 +164,8 @@ def _create_plain(request: HubRequest, repo_type: str, repo_id: str) -> Response
         repo_id,
         repo_type,
         creator=request.require_token().user,
-        visibility=check_visibility(request.body(), "public"),
+        visibility=check_visibility(request.body(), "public", spaces=False),
+        files={".gitattributes": GITATTRIBUTES, **checked_files(request.body().get("files"))},
     )
     return answer({"url": url, "name": repo_id, "id": repository.object_id})
 
@@ -117,7 +179,8 @@ def _options(
     for an existing Space.
     """
     now = request.world.clock.now()
-    hardware = check_flavor(body.get("hardware") or "cpu-basic", "hardware")
+    wanted = body.get("hardware") or "cpu-basic"
+    hardware = check_flavor(_ALIASES.get(wanted, wanted) if isinstance(wanted, str) else wanted, "hardware")
     check_paywall(request.world, owner, sdk, hardware)
     check_payment(request.world, owner, hardware)
     check_zero_gpu(request.world, owner, sdk, hardware)
@@ -162,8 +225,11 @@ def _move(request: HubRequest) -> Response:
 def _settings(request: HubRequest) -> Response:
     repository, body = request.writable_repository("change these settings"), request.body()
     if "visibility" in body or "private" in body:
-        repository.visibility = check_visibility(body, repository.visibility)
-    remarks: dict[str, Any] = {name: body[name] for name in ("discussionsDisabled", "gated") if name in body}
+        spaces = repository.repo_type == "space"
+        repository.visibility = check_visibility(body, repository.visibility, spaces=spaces)
+    if body.get("gated", False) not in (False, "auto", "manual"):
+        raise Refusal(400, '"gated" must be one of [false, auto, manual]')
+    remarks: dict[str, Any] = {name: body[name] for name in _REMARKS if name in body}
     repository.remarks.update(remarks)
     return answer({"private": repository.private, "visibility": repository.visibility, **remarks})
 
