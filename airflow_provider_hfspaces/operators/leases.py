@@ -143,10 +143,10 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
 
         if holder.abandoned:
             return f"abandoned by {self._describe(holder, owners)}"
-        if owners.judge(holder) is Standing.OVER:
-            return f"left behind by {self._describe(holder, owners)}, which is over"
         if holder.is_expired(datetime.now(timezone.utc)):
             return f"expired, held by {self._describe(holder, owners)}"
+        if owners.judge(holder) is Standing.OVER:
+            return f"left behind by {self._describe(holder, owners)}, which is over"
         if owners.is_stopped(holder):
             return f"held by {self._describe(holder, owners)}, and nothing of that run works"
         return None
