@@ -65,6 +65,14 @@ class GradioCaller:
         with self.http.stream("GET", f"{self.prefix}{path}") as answer:
             return frames_of(answer)
 
+    def is_lost(self, path: str) -> bool:
+        """Whether a stream answers at once that nobody can read it any more."""
+        try:
+            with self.http.stream("GET", f"{self.prefix}{path}", timeout=0.2) as answer:
+                return ("broken", None) in frames_of(answer)
+        except httpx.ReadTimeout:
+            return False
+
     def cancel(self, event_id: str, index: int, session: str | None = None) -> dict[str, Any]:
         answer = self.post("/cancel", event_id=event_id, session_hash=session or event_id, fn_index=index)
         return dict(answer.json())

@@ -137,10 +137,18 @@ class AppPorts:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._server.serve(sockets=[first]))
-            self._loop.run_until_complete(self._edge.close())
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._end())
         finally:
             self._loop.close()
+
+    async def _end(self) -> None:
+        """End everything that still runs in the thread."""
+        await self._edge.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 def _address(origin: str, port: int) -> str:

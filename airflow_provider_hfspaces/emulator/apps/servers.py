@@ -64,7 +64,7 @@ class CodeServer:
         import uvicorn
         from uvicorn.lifespan.on import LifespanOn
 
-        config = uvicorn.Config(self._app, lifespan="auto", log_config=None)
+        config = uvicorn.Config(self._app, lifespan="auto", ws="none", log_config=None)
         config.load()
         self._lifespan = LifespanOn(config)
         await self._lifespan.startup()
