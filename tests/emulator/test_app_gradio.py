@@ -424,7 +424,7 @@ def test_errors_have_the_shape_of_each_version(serve: Serve, version: int, shown
         False,
         "'bad input: z'" if version == 4 else "bad input: z",
     )
-    assert ("title" in message) == (version != 4)
+    assert ("title" in message) == ("title" in message["output"]) == (version != 4)
     message = last(gradio.queued("value_error", "z", session="b"))
     assert message["output"]["error"] == ("secret detail z" if shown else None)
 

@@ -231,8 +231,8 @@ class MiniGradio:
         path = self._files.allowed(rest[0])
         if path is None:
             # Version 4 tells a missing file from a forbidden one.
-            inside = "gradio" in rest[0] and self._app.version == 4
-            return JSONResponse({"detail": f"File not allowed: {rest[0]}."}, 404 if inside else 403)
+            is_missing = self._app.version == 4 and self._files.is_inside(rest[0])
+            return JSONResponse({"detail": f"File not allowed: {rest[0]}."}, 404 if is_missing else 403)
         return FileResponse(path)
 
     # Logins

@@ -36,6 +36,7 @@ class Event:
     :ivar simple: whether it came by the simple route, whose messages never hold diffs.
     :ivar base: address of the app's API as the caller knows it, for addresses of files.
     :ivar alive: False once its reader is lost.
+    :ivar has_values: whether its generator has yielded something.
     :ivar run: what runs it, alone or with the other events of its batch.
     """
 
@@ -47,6 +48,7 @@ class Event:
     base: str
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     alive: bool = True
+    has_values: bool = False
     run: asyncio.Task[None] | None = None
 
 
@@ -232,10 +234,9 @@ class EventQueue:
                 else [changes(before, after) for before, after in zip(last, outputs, strict=True)]
             )
             output = self._output(shown, is_generating=True)
-            self._send(
-                event, {"msg": "process_generating", "output": output, "success": True, "time_limit": None}
-            )
-            last = outputs
+            message = {"msg": "process_generating", "output": output, "success": True}
+            self._send(event, message if self._app.version == 4 else {**message, "time_limit": None})
+            last, event.has_values = outputs, True
         self._complete(event, last or [None for _ in event.endpoint.outputs])
 
     async def _arguments(self, event: Event) -> dict[str, Any]:
@@ -290,22 +291,21 @@ class EventQueue:
             self._sessions.send(event.session, message)
 
     def _complete(self, event: Event, outputs: list[Any]) -> None:
-        output = self._output(outputs, is_generating=False)
+        output = self._output(outputs, is_generating=None if event.endpoint.batch else False)
         self._tell(event, self._completed(event.id, output, success=True))
 
     def _fail(self, event: Event, problem: Exception) -> None:
         output: dict[str, Any] = {"error": None}
-        title = "Error"
+        # A generator that fails after its first value gives no title.
+        title = None if event.has_values else "Error"
         if isinstance(problem, GradioError):
             title = problem.title
             text = repr(problem.message) if self._app.version == 4 else problem.message
-            output = {"error": text}
-            if self._app.version >= 6:
-                output.update(duration=problem.duration, visible=problem.visible, title=problem.title)
+            output = {"error": text, "duration": problem.duration, "visible": problem.visible}
+            if self._app.version >= 5:
+                output["title"] = problem.title
         elif self._app.show_error:
-            output = {"error": str(problem)}
-            if self._app.version >= 6:
-                output["visible"] = True
+            output = {"error": str(problem), **({"visible": True} if self._app.version >= 6 else {})}
         self._tell(event, self._completed(event.id, output, success=False, title=title))
 
     def _completed(
@@ -318,7 +318,7 @@ class EventQueue:
             message.update(used_cache=None, cache_duration=None, avg_time=None)
         return message
 
-    def _output(self, data: list[Any], *, is_generating: bool) -> dict[str, Any]:
+    def _output(self, data: list[Any], *, is_generating: bool | None) -> dict[str, Any]:
         output = {
             "data": data,
             "is_generating": is_generating,

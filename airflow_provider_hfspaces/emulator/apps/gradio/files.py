@@ -60,6 +60,10 @@ class FileStore:
         root, file = Path(self._folder.name).resolve(), Path(path).resolve()
         return file if root in file.parents and file.is_file() else None
 
+    def is_inside(self, path: str) -> bool:
+        """Whether a path is one of the app's own, even if nothing has this name."""
+        return self._folder is not None and Path(self._folder.name).resolve() in Path(path).resolve().parents
+
     # Inputs
 
     async def read_input(self, component: Component, value: Any) -> Any:
@@ -127,7 +131,7 @@ class FileStore:
         return {
             "path": path,
             "url": f"{base}/file={path if self._version < 6 else quote(path)}",
-            "size": kept.stat().st_size if self._version < 6 else None,
+            "size": kept.stat().st_size,
             "orig_name": file.name,
             "mime_type": None,
             "is_stream": False,
