@@ -1,8 +1,8 @@
 """Ship an app to a Space, and run tonight's batch on a GPU with exactly that version.
 
 ``deploy`` commits the folder ``whisper_app``, if it differs from the Space, and waits until this commit runs.
-A version that does not build or start is rolled back, and the batch does not begin. The batch runs while this
-run has leased the Space, on a GPU, and only at the commit that ``deploy`` returned.
+A version that does not build, start or answer is rolled back, and the batch does not begin. The batch runs
+while this run has leased the Space, on a GPU, and only at the commit that ``deploy`` returned.
 
 Requires a connection ``hf_spaces_default`` with a token that may write to the Space, and on the workers
 ``pip install 'airflow-provider-hfspaces[deploy]'``.
@@ -52,6 +52,7 @@ with DAG(
         repo_id=SPACE,
         source="whisper_app",
         delete=True,
+        health=True,
         on_failure="rollback",
     )
     # [END howto_operator_deploy_space]

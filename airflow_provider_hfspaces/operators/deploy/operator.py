@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import WaitingOperator
+from airflow_provider_hfspaces.operators.health import refuse_unused_health
 from airflow_provider_hfspaces.operators.repository.choices import SDKS, VISIBILITIES, refuse_unless_one_of
 from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
 from airflow_provider_hfspaces.rendered import as_list, as_whole_number
@@ -115,7 +116,11 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         "parent_commit",
         "commit_message",
     )
-    template_fields_renderers = {"variables": "json", "volumes": "json"}
+    template_fields_renderers = {
+        **WaitingOperator.template_fields_renderers,
+        "variables": "json",
+        "volumes": "json",
+    }
     text_fields = ("variables", "volumes", "commit_message")
     secret_fields = ("secrets",)
 
@@ -157,6 +162,7 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         self.parent_commit = parent_commit
         self.commit_message = commit_message
         self.wait_until_running = wait
+        refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
         self.on_failure = on_failure
         self.changes_nothing = dry_run
         self._failure: SpaceWaitError | None = None

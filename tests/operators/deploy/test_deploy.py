@@ -485,6 +485,45 @@ class TestFailure:
         assert len(commits_of(hub)) == 2
 
 
+class TestHealth:
+    @pytest.fixture(autouse=True)
+    def _quick_builds(self, hub: HubEmulator) -> None:
+        hub.settings.change({"timings": {"build": 0, "start": 0}})
+
+    @pytest.mark.parametrize("deferrable", [False, True])
+    def test_the_task_succeeds_when_the_app_answers(
+        self, hub: HubEmulator, folder: Path, deferrable: bool
+    ) -> None:
+        space = hub.add_space(SPACE)
+        hub.faults.add(kind="status", app=SPACE, status=503, times=2)
+        task = deploy(folder, health=True, deferrable=deferrable)
+        result = Try().run_deferred(task) if deferrable else Try().run(task)
+        assert result["committed"] is True
+        assert len(space.app_requests) == 1, "the probes end with the first answer"
+
+    def test_an_app_that_does_not_answer_is_rolled_back_without_the_new_health_check(
+        self, hub: HubEmulator, folder: Path
+    ) -> None:
+        hub.add_space(SPACE)
+        content = files_of(hub)
+        hub.faults.add(kind="status", app=SPACE, status=503)
+        with pytest.raises(AirflowFailException, match=r"503.*The Space is rolled back"):
+            Try().run(deploy(folder, health="/", delete=True, timeout=0.5))
+        assert files_of(hub) == content
+
+    def test_an_unchanged_app_has_to_answer_too(self, hub: HubEmulator, folder: Path) -> None:
+        hub.add_space(SPACE)
+        Try().run(deploy(folder))
+        hub.faults.add(kind="status", app=SPACE, status=503)
+        with pytest.raises(SpaceWaitTimeout, match="503"):
+            Try().run(deploy(folder, health=True, timeout=0.2))
+        assert len(commits_of(hub)) == 2
+
+    def test_a_health_check_without_a_wait_is_refused_when_the_dag_is_parsed(self) -> None:
+        with pytest.raises(ValueError, match="health of task 'deploy' has no effect with wait=False"):
+            deploy("app", health=True, wait=False)
+
+
 class TestPaused:
     def test_a_paused_space_is_not_deployed_to(self, hub: HubEmulator, folder: Path) -> None:
         hub.add_space(SPACE, stage="PAUSED")
