@@ -154,7 +154,20 @@ def test_wrong_calls_are_answered_as_by_gradio(serve: Serve) -> None:
     assert gradio.post("/call/echo", other=1).status_code == 422
     assert gradio.simple("two") == [("error", {"error": None})]
     assert gradio.simple("echo", "a", "b", "c") == [("complete", ["a"])]
+
+
+def test_a_direct_request_works_past_the_queue_only(serve: Serve) -> None:
+    gradio = serve(show_error=True)
     assert gradio.post("/run/echo", data=["x"]).status_code == 404
+    assert gradio.post("/run/unqueued", data=["x"]).json()["data"] == ["x"]
+    failed = gradio.post("/run/unqueued", data=[])
+    assert (failed.status_code, "enough input values" in failed.json()["error"]) == (500, True)
+    assert gradio.post("/run/unqueued").status_code == 422
+
+
+def test_an_exception_is_written_to_the_log_of_the_space(serve: Serve, hub: HubEmulator) -> None:
+    serve().simple("value_error", "z")
+    assert hub.space(SPACE).logs()[-1] == "ValueError: secret detail z"
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -121,6 +121,12 @@ def test_a_private_space_answers_404_without_a_right_token(hub: HubEmulator, own
     assert get(space, headers={"Authorization": f"Bearer {hub.token}"}).status_code == 200
 
 
+def test_a_protected_space_answers_everybody(hub: HubEmulator, ask: Ask) -> None:
+    space = hub.add_space(SPACE, app=app)
+    ask("PUT", f"/api/spaces/{SPACE}/settings", {"visibility": "protected"}).raise_for_status()
+    assert get(space).status_code == 200
+
+
 def test_the_app_never_sees_the_header_that_the_edge_removes(hub: HubEmulator, owner: dict[str, str]) -> None:
     space = hub.add_space(SPACE, private=True, app=app)
     seen = get(space, headers={**owner, "Authorization": "Bearer of-the-app"}).json()["headers"]

@@ -20,14 +20,20 @@ from airflow_provider_hfspaces.emulator.apps.servers import (
 )
 from airflow_provider_hfspaces.emulator.apps.timing import AppTime
 from airflow_provider_hfspaces.emulator.model.space import Space
+from airflow_provider_hfspaces.emulator.model.world import World
 
 __all__ = ["make_server"]
 
 
-def make_server(space: Space, replica: str, time: AppTime) -> AppServer:
+def make_server(world: World, space: Space, replica: str, time: AppTime) -> AppServer:
     """The app of one replica of a Space, not started yet."""
     choice = space.app.choice or usual_app(space.sdk)
-    host = Host(space.repo_id, replica, lambda: space.hardware)
+
+    def log(text: str) -> None:
+        with world.lock:
+            space.logs.run.write(space.now(), text)
+
+    host = Host(space.repo_id, replica, lambda: space.hardware, log)
     if isinstance(choice, GradioApp):
         return MiniGradio(choice, time=time, host=host)
     if isinstance(choice, DockerApp):

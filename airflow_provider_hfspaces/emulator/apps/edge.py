@@ -206,7 +206,8 @@ class Edge:
         if process is not None:
             self._end(process)
         assert number is not None
-        process = AppProcess(number, lambda replica: make_server(space, replica, self._time))
+        world = self._world
+        process = AppProcess(number, lambda replica: make_server(world, space, replica, self._time))
         self._processes[key] = process
         return process
 

@@ -139,7 +139,7 @@ class MiniGradio:
             return _missing("data")
         endpoint = self._named("/".join(rest[1:] if named else rest))
         data = _positional(endpoint, body) if named else list(body["data"])
-        return self._enter(request, endpoint, data, body.get("session_hash"), simple=True)
+        return self._enter(self._event(request, endpoint, data, body.get("session_hash"), simple=True))
 
     async def _simple_stream(self, request: Request, rest: list[str]) -> Response | None:
         event_id = rest[-1]
@@ -162,9 +162,8 @@ class MiniGradio:
             return _missing("data")
         if not body.get("session_hash"):
             return JSONResponse({"detail": "Session hash not found."}, 400)
-        return self._enter(
-            request, self._numbered(body.get("fn_index")), list(body["data"]), body["session_hash"]
-        )
+        endpoint = self._numbered(body.get("fn_index"))
+        return self._enter(self._event(request, endpoint, list(body["data"]), body["session_hash"]))
 
     async def _queue_stream(self, request: Request, rest: list[str]) -> Response | None:
         if rest == ["status"]:
@@ -177,9 +176,9 @@ class MiniGradio:
             self._queue.lose(session)
         return None
 
-    def _enter(
+    def _event(
         self, request: Request, endpoint: Endpoint, data: list[Any], session: Any, *, simple: bool = False
-    ) -> Response:
+    ) -> Event:
         event = Event(
             endpoint=endpoint,
             session=str(session or ""),
@@ -189,6 +188,9 @@ class MiniGradio:
             base=f"{_root(request)}{self._prefix}",
         )
         event.session = event.session or event.id
+        return event
+
+    def _enter(self, event: Event) -> Response:
         try:
             self._queue.join(event)
         except QueueFullError as full:
@@ -211,9 +213,16 @@ class MiniGradio:
         return None
 
     async def _run(self, request: Request, rest: list[str]) -> Response:
-        if self._named("/".join(rest)).queue:
+        endpoint, body = self._named("/".join(rest)), await _json(request)
+        if endpoint.queue:
             return JSONResponse({"detail": _NO_DIRECT_POST}, 404)
-        return JSONResponse({"detail": "The emulator answers direct requests to no endpoint."}, 501)
+        if not isinstance(body, dict) or "data" not in body:
+            return _missing("data")
+        event = self._event(request, endpoint, list(body["data"]), body.get("session_hash"), simple=True)
+        try:
+            return JSONResponse(await self._queue.answer(event))
+        except Exception as problem:
+            return JSONResponse(self._queue.shown_error(problem), 500)
 
     # Files
 

@@ -14,12 +14,12 @@ from airflow_provider_hfspaces.emulator.apps.gradio.endpoints import endpoint
 __all__ = ["BUILTIN"]
 
 
-def predict(text: str) -> str:
+async def predict(text: str) -> str:
     """The text."""
     return text
 
 
-def echo(text: str) -> str:
+async def echo(text: str) -> str:
     """The text."""
     return text
 
@@ -151,12 +151,12 @@ def unusual_json() -> Any:
     return {"nan": float("nan"), "inf": float("inf"), "text": "é😀\u2028x"}
 
 
-def headers(call: CallContext) -> dict[str, Any]:
+async def headers(call: CallContext) -> dict[str, Any]:
     """The headers of the request, as the app sees them."""
     return dict(call.headers)
 
 
-def machine(call: CallContext) -> dict[str, Any]:
+async def machine(call: CallContext) -> dict[str, Any]:
     """Where the app runs: Space, replica and hardware."""
     host = call.host
     return {"space": host.repo_id, "replica": host.replica, "hardware": host.hardware()}

@@ -29,11 +29,13 @@ class Host:
     """Where an app runs.
 
     :ivar hardware: tells the hardware, which can change while the app runs.
+    :ivar log: writes a line to the log of the Space.
     """
 
     repo_id: str = "acme/app"
     replica: str = "local-00000"
     hardware: Callable[[], str | None] = lambda: None
+    log: Callable[[str], None] = lambda text: None
 
 
 @dataclass

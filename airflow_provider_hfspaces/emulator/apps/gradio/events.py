@@ -23,6 +23,8 @@ __all__ = ["Event", "EventQueue", "QueueFullError"]
 
 _MOST_RUNNING = 40
 _MOST_IN_BATCH = 4
+_MOST_ESTIMATES = 100
+"""Waiting events that hear of their place, so that a long queue does not fill the memory with messages."""
 
 
 class QueueFullError(Exception):
@@ -89,6 +91,13 @@ class EventQueue:
         self._waiting.append(event)
         self._estimate()
         self._start_ready()
+
+    async def answer(self, event: Event) -> dict[str, Any]:
+        """The output of an event that runs at once, past the queue.
+
+        :raises Exception: whatever the function raises.
+        """
+        return self._output(await self._call(event), is_generating=False)
 
     def session_of(self, event_id: str) -> str | None:
         """The session of an event; ``None`` for an unknown one."""
@@ -164,7 +173,10 @@ class EventQueue:
                 self._slots[event.endpoint.name] -= 1
 
     def _estimate(self) -> None:
-        for rank, event in enumerate(self._waiting):
+        for rank, event in enumerate(self._waiting[:_MOST_ESTIMATES]):
+            if event.session == event.id:
+                # Nobody can read it: the simple route leaves such messages out.
+                continue
             seconds = self._last_seconds.get(event.endpoint.name)
             eta = None if seconds is None else seconds * (rank + 1)
             self._send(event, {"msg": "estimation", "rank": rank, "queue_size": len(self), "rank_eta": eta})
@@ -184,6 +196,7 @@ class EventQueue:
                 outputs = await self._call(batch[0])
                 self._complete(batch[0], outputs)
         except Exception as problem:
+            self._host.log(f"{type(problem).__name__}: {problem}")
             for event in batch:
                 self._fail(event, problem)
         self._last_seconds[name] = self._time.now() - began
@@ -295,18 +308,22 @@ class EventQueue:
         self._tell(event, self._completed(event.id, output, success=True))
 
     def _fail(self, event: Event, problem: Exception) -> None:
-        output: dict[str, Any] = {"error": None}
         # A generator that fails after its first value gives no title.
         title = None if event.has_values else "Error"
         if isinstance(problem, GradioError):
             title = problem.title
-            text = repr(problem.message) if self._app.version == 4 else problem.message
-            output = {"error": text, "duration": problem.duration, "visible": problem.visible}
-            if self._app.version >= 5:
-                output["title"] = problem.title
-        elif self._app.show_error:
-            output = {"error": str(problem), **({"visible": True} if self._app.version >= 6 else {})}
+        output = self.shown_error(problem)
         self._tell(event, self._completed(event.id, output, success=False, title=title))
+
+    def shown_error(self, problem: Exception) -> dict[str, Any]:
+        """What a caller sees of an error."""
+        if isinstance(problem, GradioError):
+            text = repr(problem.message) if self._app.version == 4 else problem.message
+            shown: dict[str, Any] = {"error": text, "duration": problem.duration, "visible": problem.visible}
+            return shown if self._app.version == 4 else {**shown, "title": problem.title}
+        if not self._app.show_error:
+            return {"error": None}
+        return {"error": str(problem), **({"visible": True} if self._app.version >= 6 else {})}
 
     def _completed(
         self, event_id: str, output: dict[str, Any], *, success: bool, title: str | None = None
