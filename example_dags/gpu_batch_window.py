@@ -10,12 +10,10 @@ Requires a connection ``hf_spaces_default`` with a token that may write to the S
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
 
-import requests
-
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.operators.app import SpaceBatchOperator
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
@@ -37,7 +35,12 @@ with DAG(
     catchup=False,
     # A second run would record the GPU of the first run as the hardware to restore.
     max_active_runs=1,
-    params={"space": "acme/whisper", "hardware": "t4-small", "batch_size": 8},
+    params={
+        "space": "acme/whisper",
+        "hardware": "t4-small",
+        "batch_size": 40,
+        "output": "/tmp/gpu_batch_window",  # with workers on several hosts, use a storage
+    },
     tags=["hugging face", "spaces"],
     doc_md=__doc__,
 ) as dag:
@@ -51,19 +54,10 @@ with DAG(
     )
 
     @task
-    def batch(params: dict | None = None) -> list[str]:
-        """Do the work: here, send the Space one request for each item."""
+    def items(params: dict | None = None) -> list[dict]:
+        """List the work: here, one text for each item."""
         assert params is not None
-        hook = HfSpacesHook()
-        host = hook.get_space(params["space"]).host
-        done = []
-        for item in range(params["batch_size"]):
-            answer = requests.get(f"{host}/", params={"item": item}, timeout=60)
-            answer.raise_for_status()
-            hardware = hook.get_runtime(params["space"]).hardware
-            done.append(f"item {item} on {hardware}")
-            time.sleep(1)
-        return done
+        return [{"text": f"item {number}"} for number in range(params["batch_size"])]
 
     @task
     def report(params: dict | None = None) -> str:
@@ -71,6 +65,8 @@ with DAG(
         assert params is not None
         runtime = HfSpacesHook().get_runtime(params["space"])
         return f"{params['space']} is {runtime.stage}, set to {runtime.configured_hardware}"
+
+    to_do = items()
 
     # Only tasks that are created inside this block belong to the window.
     with restore.as_teardown(setups=snapshot.as_setup()):
@@ -82,10 +78,17 @@ with DAG(
             max_hourly_cost=1.00,
             poll_interval=5,
         )
-        work = batch()
-        upgrade >> work
+        batch = SpaceBatchOperator(
+            task_id="batch",
+            repo_id=SPACE,
+            api="/predict",
+            items=to_do,
+            output="{{ params.output }}/{{ run_id }}",
+            hardware="{{ params.hardware }}",
+        )
+        to_do >> upgrade >> batch
 
-    [work, restore] >> report()
+    [batch, restore] >> report()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.hooks.repositories import RepositoriesHook
 from airflow_provider_hfspaces.hub import calls
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.errors import SpaceWaitTimeout
     from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
     from airflow_provider_hfspaces.hub.waiting.wait import Wait
+    from airflow_provider_hfspaces.space_app.app import SpaceApp
     from airflow_provider_hfspaces.space_app.health_check import HealthCheck
     from airflow_provider_hfspaces.space_app.probe import AppProbe
 
@@ -36,6 +37,27 @@ class AppsHook(RepositoriesHook):
         :raises InvalidInput: for a static Space, which has no app.
         """
         return app_address(self._send(calls.get_space(self.repo_id(repo_id))))
+
+    def open_app(self, repo_id: str, **options: Any) -> SpaceApp:
+        """Return a client of the app inside a Space, for many calls. The caller has to close it.
+
+        ::
+
+            with hook.open_app("acme/whisper") as app:
+                text = app.call("/transcribe", {"audio": path}).value
+
+        Endpoint: ``GET /api/spaces/{repo_id}``, for the address of the app.
+
+        :param options: further arguments of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp`, such
+            as ``connections``.
+        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
+        :raises InvalidInput: for a static Space, which has no app.
+        """
+        from airflow_provider_hfspaces.space_app.app import SpaceApp
+
+        repo_id = self.repo_id(repo_id)
+        host = self.app_url(repo_id)
+        return SpaceApp(repo_id, host, self._own_token(), user_agent=self.user_agent, **options)
 
     @cached_property
     def _app_addresses(self) -> dict[str, str]:

@@ -55,6 +55,7 @@ class ConnectedHook(BaseHook):
     default_conn_name = "hf_spaces_default"
     conn_type = "hf_spaces"
     hook_name = "Hugging Face Spaces"
+    user_agent = _USER_AGENT
 
     def __init__(self, hf_spaces_conn_id: str = default_conn_name, *, token: str | None = None) -> None:
         super().__init__()
