@@ -54,11 +54,22 @@ def repo_id_of(asset: Any) -> str | None:
     return uri.removeprefix(f"{SCHEME}://") if uri.startswith(f"{SCHEME}://") else None
 
 
+_STATE = ("stage", "hardware", "requested_hardware")
+
+
 def describe_outlets(task: Any, context: Any, repo_id: str, result: Any) -> None:
-    """Add a Space's new state to the event of the task's outlet that stands for this Space."""
+    """Add a Space's new state to the event of the task's outlet that stands for this Space.
+
+    Other parts of the result are added if the operator names them in ``outlet_fields``. If the result has an
+    ``output``, such as the folder of a batch, the outlet with that URI gets the same details.
+    """
     if not isinstance(result, dict):
         return
-    state = {name: result[name] for name in ("stage", "hardware", "requested_hardware") if name in result}
+    names = (*_STATE, *getattr(task, "outlet_fields", ()))
+    state = {name: result[name] for name in names if name in result}
+    written = result.get("output")
     for asset in getattr(task, "outlets", None) or ():
-        if state and (repo_id_of(asset) or "").casefold() == repo_id.casefold():
+        is_space = (repo_id_of(asset) or "").casefold() == repo_id.casefold()
+        is_output = bool(written) and getattr(asset, "uri", None) == written
+        if state and (is_space or is_output):
             context["outlet_events"][asset].extra.update(state)

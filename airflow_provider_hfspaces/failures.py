@@ -31,12 +31,13 @@ def failing_for_good() -> Iterator[None]:
     from airflow_provider_hfspaces.compat.imports import AirflowFailException
     from airflow_provider_hfspaces.hub.checks import InvalidInput
     from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitError
+    from airflow_provider_hfspaces.space_app.errors import SpaceAppError
 
     try:
         yield
     except InvalidInput as error:
         raise AirflowFailException(str(error)) from None
-    except (HubError, SpaceWaitError) as error:
+    except (HubError, SpaceWaitError, SpaceAppError) as error:
         if error.permanent:
             raise AirflowFailException(str(error)) from None
         raise error from None

@@ -106,6 +106,7 @@ class SpaceBatchOperator(KeepsText, SpaceOperator):
     )
     template_fields_renderers = {"items": "json", "inputs": "json", "fields": "json"}
     text_fields = ("inputs", "fields", "output_path", "api", "path", "method", "key", "hardware")
+    outlet_fields = ("items", "done", "failed", "results", "seconds", "cost_usd", "cost_per_thousand_items")
     runs_on_space_hardware = True
     needs_token = False
 

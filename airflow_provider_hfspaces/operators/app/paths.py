@@ -30,8 +30,8 @@ def storage_path(text: Any, name: str) -> Any:
         raise InvalidInput(f"{name}={text!r} is not a path. Set it to a local path or a URL such as s3://….")
     if "://" not in text or text.startswith("file://"):
         return Path(text.removeprefix("file://")).expanduser()
-    path = object_storage_path(text)
     try:
+        path = object_storage_path(text)
         _ = path.fs
     except (ValueError, NotImplementedError, ImportError) as error:
         raise InvalidInput(

@@ -169,7 +169,8 @@ class Engine:
                     # The call did not run.
                     tries -= 1
                     self.called -= 1
-                if outcome is Outcome.UNAVAILABLE:
+                if outcome is not Outcome.BUSY:
+                    # Also after a lost call: the Space may run on other hardware by now.
                     await self._recover(error, recoveries)
                 await self._pause(error, backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)

@@ -1,4 +1,4 @@
-"""The progress of a batch, for its log: at each tenth of the items, and at least once a minute."""
+"""The progress of a batch, for its log: a line for each tenth of the items, and at least one a minute."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from airflow_provider_hfspaces.space_app.batch.journal import DONE, FAILED
 
 __all__ = ["Progress", "duration"]
 
+_LEAST_SECONDS = 5.0
+"""Time between two lines, however fast the batch is."""
+
 _QUIET_SECONDS = 60.0
+"""Time without a line after which one is due, however slow the batch is."""
+
 _SHARES = 10
 
 
@@ -44,7 +49,8 @@ class Progress:
             self.done += 1
         else:
             self.failed += 1
-        if self._current_share > self._share:
+        has_news = self._current_share > self._share
+        if has_news and self._clock() - self._logged_at >= _LEAST_SECONDS:
             self.show()
 
     def show_if_quiet(self) -> None:

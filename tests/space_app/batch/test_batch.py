@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import shutil
 import threading
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,7 @@ from airflow_provider_hfspaces.space_app.batch.errors import (
 )
 from airflow_provider_hfspaces.space_app.batch.items import Item
 from airflow_provider_hfspaces.space_app.batch.journal import Segment
+from airflow_provider_hfspaces.space_app.batch.progress import Progress
 from airflow_provider_hfspaces.space_app.batch.report import BatchReport
 from airflow_provider_hfspaces.space_app.batch.run import SpaceBatch
 from airflow_provider_hfspaces.space_app.errors import (
@@ -445,13 +447,41 @@ def test_the_app_is_visited_while_a_long_call_is_open(tmp_path: Path) -> None:
 # Progress and report
 
 
-def test_the_log_shows_each_tenth_of_the_items(tmp_path: Path, task_log: TaskLog) -> None:
-    run(Upper(), texts(100), tmp_path)
-    lines = [line for line in task_log.text.splitlines() if "items done (" in line]
+def progress_lines(items: int, seconds_per_item: float, log: TaskLog, done: int = 0) -> list[str]:
+    """What a batch logs that needs so long for each item."""
+    seconds = 0.0
+    progress = Progress(
+        "Space acme/upper", items, done, log=logging.getLogger("batch"), clock=lambda: seconds
+    )
+    for _ in range(done, items):
+        seconds += seconds_per_item
+        progress.note(is_result=True)
+        progress.show_if_quiet()
+    return [line for line in log.text.splitlines() if "items done (" in line]
+
+
+def test_the_log_shows_each_tenth_of_the_items(task_log: TaskLog) -> None:
+    lines = progress_lines(100, 1.0, task_log)
     assert len(lines) == 10
-    assert "Space acme/upper: 10 of 100 items done (10%), " in lines[0]
-    assert "items/s, about 0 s left." in lines[0]
-    assert "100 of 100 items done (100%)" in lines[9]
+    assert "Space acme/upper: 10 of 100 items done (10%), 1.0 items/s, about 2 min left." in lines[0]
+    assert "Space acme/upper: 100 of 100 items done (100%), 1.0 items/s." in lines[9]
+
+
+def test_the_log_of_a_slow_batch_has_a_line_each_minute(task_log: TaskLog) -> None:
+    lines = progress_lines(20, 30.0, task_log)
+    assert len(lines) == 10
+    assert "4 of 20 items done (20%), 0.0 items/s, about 8 min left." in lines[1]
+
+
+def test_the_log_of_a_fast_batch_has_a_line_in_five_seconds(task_log: TaskLog) -> None:
+    assert len(progress_lines(1000, 0.011, task_log)) == 2
+
+
+def test_the_rate_counts_only_the_items_of_this_run(task_log: TaskLog) -> None:
+    assert (
+        "60 of 100 items done (60%), 1.0 items/s, about 40 s left."
+        in progress_lines(100, 1.0, task_log, done=50)[0]
+    )
 
 
 def test_the_report_covers_the_time_of_all_runs_by_machine(tmp_path: Path) -> None:

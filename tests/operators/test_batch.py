@@ -1,0 +1,484 @@
+"""SpaceBatchOperator: a batch of calls to the app of an emulated Space."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.assets import space_asset
+from airflow_provider_hfspaces.compat.imports import AirflowFailException
+from airflow_provider_hfspaces.emulator import DockerApp, Fault, GradioApp, HubEmulator, SpaceHandle
+from airflow_provider_hfspaces.emulator.apps.gradio.components import Gallery
+from airflow_provider_hfspaces.emulator.apps.gradio.context import CallContext, GradioError
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
+from airflow_provider_hfspaces.operators.app import SpaceBatchOperator
+from airflow_provider_hfspaces.space_app.batch.errors import BatchStopped, ItemFailed, TooManyFailures
+from tests.airflow_tools import Try, connection
+from tests.conftest import TaskLog
+
+SPACE = "acme/upper"
+
+
+def upper(text: str, times: float = 1) -> str:
+    """The text in capital letters."""
+    return text.upper() * int(times)
+
+
+async def hang(text: str, call: CallContext) -> str:
+    """Never ends by itself."""
+    await call.sleep(10_000_000)
+    return text
+
+
+def odd_ones_fail(text: str) -> str:
+    """Fails for texts with an odd number at their end."""
+    if int(text.rpartition(" ")[2]) % 2:
+        raise GradioError(f"cannot do {text}")
+    return text.upper()
+
+
+ENDPOINTS: dict[str, Callable[..., Any]] = {"upper": upper, "hang": hang, "odd_ones_fail": odd_ones_fail}
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[HubEmulator]:
+    """An emulator whose time moves a little with each request to the Hub, and in which calls take none."""
+    with HubEmulator(speed=0, seconds_per_request=1) as hub:
+        yield hub
+
+
+@pytest.fixture
+def hub(emulator: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> HubEmulator:
+    """The emulator, reset for each test: starting one takes longer than a test."""
+    emulator.reset()
+    emulator.settings.seconds_per_request = 1
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(emulator))
+    return emulator
+
+
+@pytest.fixture
+def space(hub: HubEmulator) -> SpaceHandle:
+    """A private Space on a GPU with an app."""
+    return hub.add_space(
+        SPACE, private=True, hardware="t4-small", sleep_time=3600, app=GradioApp(endpoints=ENDPOINTS)
+    )
+
+
+def texts(number: int) -> list[dict[str, Any]]:
+    return [{"text": f"item {index}"} for index in range(number)]
+
+
+def batch(folder: Path, **options: Any) -> SpaceBatchOperator:
+    arguments = {"repo_id": SPACE, "api": "/upper", "items": texts(12), "output": str(folder), **options}
+    return SpaceBatchOperator(task_id="batch", poll_interval=0.01, **arguments)
+
+
+def results(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (output / "results.jsonl").read_text().splitlines()]
+
+
+def outputs(output: Path) -> list[Any]:
+    return [line.get("output") for line in results(output)]
+
+
+def expected(number: int) -> list[str]:
+    return [f"ITEM {index}" for index in range(number)]
+
+
+def calls(space: SpaceHandle) -> list[str]:
+    return [each.path for each in space.app_requests if "/call/" in each.path]
+
+
+def test_each_item_is_in_the_results(space: SpaceHandle, tmp_path: Path, task_log: TaskLog) -> None:
+    report = Try().run(batch(tmp_path))
+    assert outputs(tmp_path) == expected(12)
+    assert report["hardware"] == "t4-small"
+    assert (report["items"], report["done"], report["failed"], report["called"]) == (12, 12, 0, 12)
+    assert report["cost_usd"] == pytest.approx(0.4 / 60, abs=1e-5)
+    assert report["cost_per_thousand_items"] == pytest.approx(0.4 / 60 / 12 * 1000, abs=1e-3)
+    assert report["results"] == str(tmp_path / "results.jsonl")
+    assert "12 of 12 items done" in task_log.text
+    assert "per thousand items" in task_log.text
+
+
+def test_the_app_never_sees_the_token(hub: HubEmulator, space: SpaceHandle, tmp_path: Path) -> None:
+    Try().run(batch(tmp_path))
+    assert len(space.app_requests) > 12
+    assert [each for each in space.app_requests if hub.token in str(each)] == []
+
+
+def test_items_may_be_a_file_of_json_lines(space: SpaceHandle, tmp_path: Path) -> None:
+    file = tmp_path / "items.jsonl"
+    file.write_text("".join(json.dumps(each) + "\n" for each in texts(12)))
+    Try().run(batch(tmp_path / "a", items=str(file)))
+    Try().run(batch(tmp_path / "b", items=f"file://{file}"))
+    assert outputs(tmp_path / "a") == outputs(tmp_path / "b") == expected(12)
+
+
+def test_a_list_that_a_template_rendered_as_text_is_a_list(space: SpaceHandle, tmp_path: Path) -> None:
+    Try().run(batch(tmp_path, items=str(texts(3))))
+    assert outputs(tmp_path) == expected(3)
+
+
+@pytest.mark.parametrize(
+    ("items", "options", "results_"),
+    [
+        (["a", "b"], {}, ["A", "B"]),
+        (["a", "b"], {"inputs": {"times": 2}}, ["AA", "BB"]),
+        ([["a", 3], ["b"]], {}, ["AAA", "B"]),
+        ([{"text": "a", "times": 3}, {"text": "b"}], {"inputs": {"times": 2}}, ["AAA", "BB"]),
+        ([{"word": "a", "id": 7}], {"fields": {"text": "word"}}, ["A"]),
+        ([{"word": "a"}], {"fields": {"text": "word"}, "inputs": {"times": 2}}, ["AA"]),
+    ],
+)
+def test_items_become_inputs(
+    space: SpaceHandle, tmp_path: Path, items: Any, options: Any, results_: list[str]
+) -> None:
+    Try().run(batch(tmp_path, items=items, **options))
+    assert outputs(tmp_path) == results_
+
+
+def test_a_mapping_that_a_template_rendered_as_text_is_a_mapping(space: SpaceHandle, tmp_path: Path) -> None:
+    task = batch(tmp_path, items=[{"word": "a"}], inputs="{{ params.inputs }}", fields="{{ params.fields }}")
+    task.inputs, task.fields = "{'times': 2}", '{"text": "word"}'
+    Try().run(task)
+    assert outputs(tmp_path) == ["AA"]
+
+
+def test_a_key_joins_results_with_their_items(space: SpaceHandle, tmp_path: Path) -> None:
+    items = [{"text": "a", "id": "x1"}, {"text": "b", "id": "x2"}]
+    Try().run(batch(tmp_path, items=items, key="id", fields={"text": "text"}))
+    assert [(line["key"], line["output"]) for line in results(tmp_path)] == [("x1", "A"), ("x2", "B")]
+
+
+def test_a_retry_sends_only_the_rest(space: SpaceHandle, tmp_path: Path) -> None:
+    tries = Try()
+    first = batch(tmp_path, api="/odd_ones_fail", on_item_error="fail", max_in_flight=1)
+    with pytest.raises(ItemFailed, match=r"item 1 \(items\[1\]\) failed: .*cannot do item 1"):
+        tries.run(first)
+    space.serve(GradioApp(endpoints={"odd_ones_fail": upper}))
+    report = tries.run(batch(tmp_path, api="/odd_ones_fail"))
+    assert outputs(tmp_path) == expected(12)
+    assert (report["called"], report["done"]) == (11, 12)
+
+
+def test_errors_of_items_are_recorded_in_the_words_of_the_app(space: SpaceHandle, tmp_path: Path) -> None:
+    report = Try().run(batch(tmp_path, api="/odd_ones_fail"))
+    assert (report["done"], report["failed"]) == (6, 6)
+    assert "cannot do item 3" in results(tmp_path)[3]["error"]["message"]
+    assert results(tmp_path)[3]["error"]["type"] == "AppFailed"
+    assert {each["place"] for each in report["failures"]} == {f"items[{index}]" for index in range(1, 12, 2)}
+
+
+def test_too_many_failed_items_fail_the_task(space: SpaceHandle, tmp_path: Path) -> None:
+    with pytest.raises(TooManyFailures, match="max_failures is 2"):
+        Try().run(batch(tmp_path, api="/odd_ones_fail", max_failures="2"))
+
+
+# The Space
+
+
+def test_a_sleeping_space_is_woken(hub: HubEmulator, tmp_path: Path) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small", stage="SLEEPING", app=GradioApp(endpoints=ENDPOINTS))
+    report = Try().run(batch(tmp_path))
+    assert outputs(tmp_path) == expected(12)
+    assert (space.stage, report["hardware"]) == ("RUNNING", "t4-small")
+
+
+def test_a_sleeping_space_is_left_asleep_if_that_is_wanted(hub: HubEmulator, tmp_path: Path) -> None:
+    space = hub.add_space(SPACE, stage="SLEEPING", app=GradioApp(endpoints=ENDPOINTS))
+    with pytest.raises(AirflowFailException, match=r"is SLEEPING, and wake is False\. Restart the Space"):
+        Try().run(batch(tmp_path, wake=False))
+    assert space.stage == "SLEEPING"
+
+
+def test_a_paused_space_ends_the_task_with_its_reason(hub: HubEmulator, tmp_path: Path) -> None:
+    space = hub.add_space(SPACE, stage="PAUSED", app=GradioApp(endpoints=ENDPOINTS))
+    with pytest.raises(SpaceWaitFailed, match=r"it is paused \(PAUSED\)\. Restart it"):
+        Try().run(batch(tmp_path))
+    assert space.app_requests == []
+
+
+def test_a_space_on_other_hardware_is_sent_nothing(space: SpaceHandle, tmp_path: Path) -> None:
+    with pytest.raises(
+        AirflowFailException, match=r"is not on a10g-small, which this task needs: it is RUNNING"
+    ):
+        Try().run(batch(tmp_path, hardware="a10g-small"))
+    assert space.app_requests == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "cut", "path": "/queue/data", "frames": 1, "times": 3},
+        {"kind": "kill", "path": "/queue/data", "frames": 1, "times": 2},
+        {"kind": "reset", "path": "/call/", "after": True, "times": 2},
+        {"kind": "status", "path": "/call/", "status": 502, "times": 3},
+        {"kind": "html", "path": "/call/", "status": 200, "times": 1},
+        {"kind": "queue_full", "path": "/call/", "times": 2},
+    ],
+    ids=lambda fault: str(fault["kind"]),
+)
+def test_no_fault_of_the_app_loses_an_item_or_gives_it_a_wrong_value(
+    hub: HubEmulator, space: SpaceHandle, tmp_path: Path, fault: dict[str, Any]
+) -> None:
+    hub.faults.add(Fault(app=SPACE, **fault))
+    report = Try().run(batch(tmp_path))
+    assert outputs(tmp_path) == expected(12)
+    assert (report["done"], report["failed"]) == (12, 0)
+
+
+def moving_to(hardware: str) -> Callable[..., Any]:
+    """An endpoint that has its own Space move to other hardware in the middle of a call."""
+    moved: list[str] = []
+
+    async def upper(text: str, call: CallContext) -> str:
+        if text == "item 5" and not moved:
+            moved.append(hardware)
+            await asyncio.to_thread(HfSpacesHook().request_hardware, SPACE, hardware)
+            await call.sleep(600)
+        return text.upper()
+
+    return upper
+
+
+def test_a_change_of_the_hardware_interrupts_the_batch_and_is_in_the_report(
+    hub: HubEmulator, tmp_path: Path
+) -> None:
+    hub.add_space(SPACE, hardware="t4-small", app=GradioApp(endpoints={"upper": moving_to("a10g-small")}))
+    report = Try().run(batch(tmp_path, max_in_flight=1))
+    assert outputs(tmp_path) == expected(12)
+    assert [each["machine"]["hardware"] for each in report["machines"]] == ["t4-small", "a10g-small"]
+    assert report["repeated"] == 1
+
+
+def test_a_change_of_the_hardware_ends_a_batch_that_needs_the_old_one(
+    hub: HubEmulator, tmp_path: Path
+) -> None:
+    hub.add_space(SPACE, hardware="t4-small", app=GradioApp(endpoints={"upper": moving_to("cpu-basic")}))
+    with pytest.raises(AirflowFailException, match=r"is not on t4-small, which this task needs"):
+        Try().run(batch(tmp_path, max_in_flight=1, hardware="t4-small"))
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"api": "/uper"}, r"'/uper' is not an endpoint of Space acme/upper\. Did you mean '/upper'\?"),
+        ({"items": [{"text": "a"}, {}]}, r"^items\[1\]: inputs do not fit /upper .*missing: 'text'"),
+        ({"items": [{"text": "a", "more": 1}]}, r"^items\[0\]: .*unexpected: 'more'"),
+        ({"items": [{"text": 3}]}, r"^items\[0\]: .*'text' must be"),
+        ({"items": "missing.jsonl"}, r"^items 'missing\.jsonl' does not exist"),
+        (
+            {"items": "unknown://bucket/items.jsonl"},
+            r"^items='unknown://.* is in a storage that Airflow does not",
+        ),
+        ({"items": "[1, 2"}, r"^items of task 'batch' begins with '\[' and is not a list"),
+        ({"output": "/dev/null/output"}, r"^output '/dev/null/output' cannot be written"),
+        ({"key": "id"}, r"^items\[0\] has no field 'id', which key names"),
+        ({"fields": {"text": "caption"}}, r"^items\[0\] has no field 'caption', which fields maps"),
+    ],
+)
+def test_bad_input_is_refused_before_a_call_is_sent(
+    space: SpaceHandle, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=message):
+        Try().run(batch(tmp_path / "out", **options))
+    assert calls(space) == []
+
+
+def test_a_line_that_is_not_json_is_refused_before_any_request(
+    hub: HubEmulator, space: SpaceHandle, tmp_path: Path
+) -> None:
+    file = tmp_path / "items.jsonl"
+    file.write_text('{"text": "a"}\n{"text": \n')
+    with pytest.raises(AirflowFailException, match=r"^items\.jsonl, line 2 is not JSON"):
+        Try().run(batch(tmp_path / "out", items=str(file)))
+    assert hub.requests == []
+
+
+def test_changed_items_are_refused(space: SpaceHandle, tmp_path: Path) -> None:
+    Try().run(batch(tmp_path))
+    with pytest.raises(AirflowFailException, match="the items have changed since"):
+        Try().run(batch(tmp_path, items=texts(12)[::-1]))
+
+
+def test_an_api_of_an_app_that_is_not_gradio_is_refused(hub: HubEmulator, tmp_path: Path) -> None:
+    hub.add_space("acme/docker", sdk="docker", app=DockerApp())
+    with pytest.raises(AirflowFailException, match="acme/docker"):
+        Try().run(batch(tmp_path, repo_id="acme/docker"))
+
+
+def test_a_static_space_and_a_private_space_of_others_are_refused(hub: HubEmulator, tmp_path: Path) -> None:
+    hub.add_space("acme/page", sdk="static")
+    hub.add_space("other/secret", private=True)
+    with pytest.raises(AirflowFailException, match=r"^Space acme/page has no app"):
+        Try().run(batch(tmp_path, repo_id="acme/page"))
+    with pytest.raises(AirflowFailException, match="other/secret"):
+        Try().run(batch(tmp_path, repo_id="other/secret"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"api": None}, r"^api and path of task 'batch': set one of them"),
+        ({"path": "/v1/echo"}, r"^api and path of task 'batch': set one of them"),
+        (
+            {"on_item_error": "ignore"},
+            r"^on_item_error of task 'batch' must be 'record' or 'fail'; got 'ignore'",
+        ),
+        ({"max_in_flight": 0}, r"^max_in_flight of task 'batch' must be a whole number of at least 1"),
+        ({"max_in_flight": "many"}, r"^max_in_flight of task 'batch' must be a whole number of at least 1"),
+        ({"max_failures": -1}, r"^max_failures of task 'batch' must be a whole number of at least 0"),
+        ({"max_tries": 0}, r"^max_tries of task 'batch' must be a whole number"),
+        ({"items": ""}, r"^items of task 'batch' is empty"),
+        ({"items": {"text": "a"}}, r"^items of task 'batch' must be a list or a path; got a mapping"),
+        ({"output": " "}, r"^output of task 'batch' is empty"),
+        ({"inputs": ["a"]}, r"^inputs of task 'batch' must be a mapping"),
+        ({"wake": "no"}, r"^wake of task 'batch' must be True or False"),
+        ({"call_timeout": 0}, r"^call_timeout of task 'batch' must be a number of seconds"),
+    ],
+)
+def test_arguments_that_cannot_be_valid_are_refused_when_the_dag_is_parsed(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        batch(tmp_path, **options)
+
+
+def test_templates_are_not_refused_when_the_dag_is_parsed() -> None:
+    template = "{{ params.value }}"
+    SpaceBatchOperator(
+        task_id="batch",
+        repo_id=template,
+        api=template,
+        items=template,
+        output=template,
+        inputs=template,
+        fields=template,
+        max_in_flight=template,
+        max_failures=template,
+        hardware=template,
+    )
+
+
+# Kills
+
+
+def test_a_killed_task_cancels_its_calls_and_keeps_its_answers(hub: HubEmulator, tmp_path: Path) -> None:
+    reached = threading.Event()
+
+    async def upper_or_hang(text: str, call: CallContext) -> str:
+        if int(text.rpartition(" ")[2]) < 5:
+            return text.upper()
+        reached.set()
+        await call.sleep(10_000_000)
+        return text
+
+    space = hub.add_space(SPACE, app=GradioApp(endpoints={"upper": upper_or_hang}))
+    killed = batch(tmp_path, max_in_flight=1)
+    killer = threading.Thread(target=lambda: (reached.wait(60), killed.on_kill()))
+    killer.start()
+    with pytest.raises(BatchStopped, match=r"the batch was stopped: the task was killed"):
+        Try().run(killed)
+    killer.join()
+    assert any(each.path.endswith("/cancel") for each in space.app_requests)
+    space.serve(GradioApp(endpoints={"upper": upper}))
+    report = Try().run(batch(tmp_path))
+    assert outputs(tmp_path) == expected(12)
+    assert report["called"] == 7
+
+
+# Plain HTTP and files
+
+
+def test_a_plain_app_is_sent_each_item_as_json(hub: HubEmulator, tmp_path: Path) -> None:
+    hub.add_space(SPACE, private=True, sdk="docker", app=DockerApp())
+    Try().run(batch(tmp_path, api=None, path="/v1/echo", items=[{"a": 1}, [2], "three"]))
+    assert outputs(tmp_path) == [{"a": 1}, [2], "three"]
+
+
+def test_an_app_that_answers_202_is_polled(hub: HubEmulator, tmp_path: Path) -> None:
+    hub.add_space(SPACE, private=True, sdk="docker", app=DockerApp())
+    items = [{"value": number, "seconds": 1} for number in range(3)]
+    Try().run(batch(tmp_path, api=None, path="/v1/jobs", poll=True, items=items))
+    assert [output["result"] for output in outputs(tmp_path)] == [0, 1, 2]
+
+
+def test_files_are_uploaded_from_the_folder_of_the_items_and_downloaded_to_the_output(
+    hub: HubEmulator, tmp_path: Path
+) -> None:
+    def loud(file: Path) -> Path:
+        target = file.with_name("loud.txt")
+        target.write_text(file.read_text().upper())
+        return target
+
+    hub.add_space(SPACE, private=True, app=GradioApp(endpoints={"upper": loud}))
+    items, output = tmp_path / "items.jsonl", tmp_path / "out"
+    items.write_text('{"file": "a.txt"}\n{"file": "b.txt"}\n')
+    (tmp_path / "a.txt").write_text("first")
+    (tmp_path / "b.txt").write_text("second")
+    Try().run(batch(output, items=str(items), files="file"))
+    stored = [line["path"] for line in outputs(output)]
+    assert stored == ["files/000000/0-loud.txt", "files/000001/0-loud.txt"]
+    assert [(output / path).read_text() for path in stored] == ["FIRST", "SECOND"]
+
+
+def test_every_file_of_an_answer_is_stored(hub: HubEmulator, tmp_path: Path) -> None:
+    def pictures(text: str) -> Gallery:
+        folder = tmp_path / text
+        folder.mkdir(exist_ok=True)
+        paths = [folder / f"{text} {number}.png" for number in range(2)]
+        for path in paths:
+            path.write_bytes(path.name.encode())
+        return Gallery([(path, path.name) for path in paths])
+
+    hub.add_space(SPACE, app=GradioApp(endpoints={"upper": pictures}))
+    Try().run(batch(tmp_path / "out", items=["a", "b"]))
+    assert [path.read_text() for path in sorted((tmp_path / "out" / "files").rglob("*.png"))] == [
+        "a 0.png",
+        "a 1.png",
+        "b 0.png",
+        "b 1.png",
+    ]
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "file:///etc/hostname"])
+def test_items_cannot_name_other_files_of_the_worker(hub: HubEmulator, tmp_path: Path, name: str) -> None:
+    def size(file: Path) -> int:
+        return len(file.read_bytes())
+
+    space = hub.add_space(SPACE, app=GradioApp(endpoints={"upper": size}))
+    folder = tmp_path / "items"
+    folder.mkdir()
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "items.jsonl").write_text(json.dumps({"file": name}))
+    with pytest.raises(AirflowFailException, match=r"line 1: file .* is outside the folder of the items"):
+        Try().run(batch(tmp_path / "out", items=str(folder / "items.jsonl"), files=["file"]))
+    assert [each for each in space.app_requests if "upload" in each.path] == []
+
+
+# Assets
+
+
+def test_the_event_of_the_spaces_asset_says_what_was_done(space: SpaceHandle, tmp_path: Path) -> None:
+    class Events(dict[Any, Any]):
+        def __missing__(self, asset: Any) -> Any:
+            self[asset] = type("Event", (), {"extra": {}})()
+            return self[asset]
+
+    events = Events()
+    outlet = space_asset(SPACE)
+    Try().run(batch(tmp_path, outlets=[outlet]), outlet_events=events)
+    extra = events[outlet].extra
+    assert (extra["items"], extra["done"], extra["failed"]) == (12, 12, 0)
+    assert extra["results"] == str(tmp_path / "results.jsonl")
