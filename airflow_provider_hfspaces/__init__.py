@@ -21,6 +21,7 @@ def get_provider_info() -> dict[str, Any]:
         "hardware",
         "lifecycle",
         "duplicate",
+        "app",
         "repository",
         "deploy",
         "settings",

@@ -59,6 +59,7 @@ PUBLIC = {
     ],
     "hooks.hfspaces": ["HfSpacesHook"],
     "notifications.spaces": ["PauseSpaceNotifier", "RestoreHardwareNotifier"],
+    "operators.app": ["SpaceBatchOperator"],
     "operators.cost": ["SpacesCostReportOperator"],
     "operators.deploy": ["DeploySpaceOperator"],
     "operators.duplicate": ["DuplicateSpaceOperator"],

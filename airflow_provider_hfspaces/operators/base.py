@@ -39,6 +39,7 @@ BACKSTOP_SECONDS = 600.0
 
 _ARGUMENT_NAMES = {
     "changes_nothing": "dry_run",
+    "output_path": "output",
     "pause_after": "pause",
     "wait_until_back": "wait",
     "wait_until_running": "wait",

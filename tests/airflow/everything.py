@@ -43,10 +43,13 @@ _ARGUMENTS: dict[str, Any] = {
     "visibility": "public",
     "replicas": 2,
     "enabled": False,
+    "items": [{"text": "one"}],
+    "output": "batches/one",
 }
 """A value for every required parameter, by the name of the parameter."""
 
 _BESIDES: dict[str, dict[str, Any]] = {
+    "SpaceBatchOperator": {"api": "/predict"},
     "SpaceEventTrigger": {"stages": ["RUNTIME_ERROR"]},
     "LeaseTrigger": {"owner": {"dag_id": "dag", "run_id": "run", "task_id": "snapshot", "restore_tasks": []}},
 }
