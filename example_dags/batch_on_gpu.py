@@ -5,7 +5,7 @@ afterwards, whatever happens to the batch. ``SpaceBatchOperator`` sends each lin
 app and writes the answers to a folder. If a worker dies, a retry continues where the batch stopped, and so
 does a new run with the same items and the same folder.
 
-The parameters ``items`` and ``output`` may be local paths or URLs of a storage that Airflow reaches, such as
+The parameters ``input`` and ``output`` may be local paths or URLs of a storage that Airflow reaches, such as
 ``s3://aws_default@acme-data/images.jsonl``. With workers on several hosts, use a storage.
 
 Requires a connection ``hf_spaces_default`` whose token has write access to the Space, which may be private.
@@ -41,7 +41,7 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    params={"items": "/tmp/captions/items.jsonl", "output": "/tmp/captions"},
+    params={"input": "/tmp/captions/items.jsonl", "output": "/tmp/captions"},
     tags=["hugging face", "spaces"],
     doc_md=__doc__,
 ) as dag:
@@ -51,7 +51,7 @@ with DAG(
             task_id="batch",
             repo_id=SPACE,
             api="/predict",
-            items="{{ params.items }}",
+            items="{{ params.input }}",
             output="{{ params.output }}",
             max_in_flight=8,
             retries=3,

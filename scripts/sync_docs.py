@@ -227,11 +227,8 @@ def parameters(cls: type[Any]) -> Iterator[tuple[str, str, bool, str]]:
             meaning = re.sub(
                 rf" \(default `?[\"']?{re.escape(str(parameter.default))}[\"']?`?\)", "", meaning
             )
-            # An argument may be kept in a template field of another name, if Airflow has an attribute of its own.
-            templated = parameter.name in templates or any(
-                is_templated(doc, parameter.name) for doc in described_in
-            )
-            yield parameter.name, default, templated, meaning
+            field = getattr(cls, "renamed_arguments", {}).get(parameter.name, parameter.name)
+            yield parameter.name, default, field in templates, meaning
         seen |= passed_on(each)
 
 
@@ -264,12 +261,6 @@ def sentence(doc: str, parameter: str) -> str:
     if match is None:
         return ""
     return re.split(r"(?<=[.;])\s", as_markdown(match[1]), maxsplit=1)[0].rstrip(".;").replace("|", "\\|")
-
-
-def is_templated(doc: str, parameter: str) -> bool:
-    """Whether ``:param parameter:`` ends with the word that says so."""
-    match = re.search(rf"^:param {parameter}: (.*?)(?=^:|\Z)", doc, re.MULTILINE | re.DOTALL)
-    return match is not None and match[1].rstrip().endswith(" Templated.")
 
 
 def as_markdown(text: str) -> str:

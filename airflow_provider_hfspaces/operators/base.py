@@ -39,7 +39,6 @@ BACKSTOP_SECONDS = 600.0
 
 _ARGUMENT_NAMES = {
     "changes_nothing": "dry_run",
-    "output_path": "output",
     "pause_after": "pause",
     "wait_until_back": "wait",
     "wait_until_running": "wait",

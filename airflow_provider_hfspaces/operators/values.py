@@ -1,4 +1,8 @@
-"""Mixins for operators with text arguments, which stay text, and with secret arguments, which stay hidden."""
+"""Mixins for operators whose arguments need more than Airflow's templates.
+
+Text arguments stay text, secret arguments stay hidden, and some arguments have the names of Airflow's own
+attributes.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any
 from airflow_provider_hfspaces.compat.imports import Context, render_text
 from airflow_provider_hfspaces.rendered import from_text, is_runtime_value, is_template
 
-__all__ = ["KeepsText", "SecretArguments", "follow"]
+__all__ = ["KeepsText", "RenamedArguments", "SecretArguments", "follow"]
 
 
 class KeepsText:
@@ -84,31 +88,64 @@ class SecretArguments:
         return value
 
 
-class _SecretPartial:
-    """What ``partial`` of an operator with secrets returns, for ``expand`` to follow."""
+class RenamedArguments:
+    """Mixin for operators with arguments whose names Airflow uses for attributes of its own.
+
+    Such an argument is kept in a template field of another name. Airflow does not recognize it there if the
+    operator is mapped, so this mixin has the mapped task follow the tasks whose output the argument is.
+    """
+
+    renamed_arguments: Mapping[str, str] = {}
+    """The template field of each such argument."""
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Map the operator, as Airflow's own ``partial`` does."""
+        values = [kwargs[name] for name in cls.renamed_arguments if name in kwargs]
+        return _FollowingPartial(super().partial(**kwargs), values)  # type: ignore[misc]
+
+
+class _FollowingPartial:
+    """What ``partial`` returns, for an ``expand`` that follows the tasks whose output some arguments are."""
+
+    def __init__(self, partial: Any, values: Sequence[Any]) -> None:
+        self._partial, self._values = partial, values
+
+    def expand(self, **mapped: Any) -> Any:
+        """Map over lists, as Airflow's own ``expand`` does."""
+        return self._followed(self._partial.expand(**mapped))
+
+    def expand_kwargs(self, mapped: Any, **options: Any) -> Any:
+        """Map over mappings of arguments, as Airflow's own ``expand_kwargs`` does."""
+        return self._followed(self._partial.expand_kwargs(mapped, **options))
+
+    def _followed(self, task: Any) -> Any:
+        for value in self._values:
+            follow(task, value)
+        return task
+
+
+class _SecretPartial(_FollowingPartial):
+    """What ``partial`` of an operator with secrets returns: its ``expand`` refuses literal secrets."""
 
     def __init__(self, kind: type[SecretArguments], partial: Any, arguments: Mapping[str, Any]) -> None:
-        self._kind, self._partial, self._arguments = kind, partial, arguments
+        super().__init__(partial, [arguments.get(name) for name in kind.secret_fields])
+        self._kind, self._arguments = kind, arguments
 
     def expand(self, **mapped: Any) -> Any:
         """Map over lists, as Airflow's own ``expand`` does."""
         self._refuse(mapped, "expand")
-        return self._followed(self._partial.expand(**mapped))
+        return super().expand(**mapped)
 
     def expand_kwargs(self, mapped: Any, **options: Any) -> Any:
         """Map over mappings of arguments, as Airflow's own ``expand_kwargs`` does."""
         for arguments in () if is_runtime_value(mapped) else mapped:
             if isinstance(arguments, Mapping):
                 self._refuse(arguments, "expand_kwargs")
-        return self._followed(self._partial.expand_kwargs(mapped, **options))
+        return super().expand_kwargs(mapped, **options)
 
     def _refuse(self, arguments: Mapping[str, Any], method: str) -> None:
         _refuse_literals(self._kind, {**arguments, "task_id": self._arguments.get("task_id")}, method)
-
-    def _followed(self, task: Any) -> Any:
-        for name in self._kind.secret_fields:
-            follow(task, self._arguments.get(name))
-        return task
 
 
 def follow(task: Any, value: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.operators.app import SpaceBatchOperator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import RestoreHardwareOperator
 from airflow_provider_hfspaces.operators.lifecycle import GetSpaceRuntimeOperator, RestartSpaceOperator
@@ -200,6 +201,7 @@ def own_parameters(kind: type) -> set[str]:
 def test_every_argument_accepts_the_output_of_a_task_or_refuses_it_at_parse_time(kind: Any) -> None:
     arguments = plain_arguments(kind)
     taken = set(kind.template_fields) | set(getattr(kind, "secret_fields", ())) | {"from_task"}
+    taken |= set(getattr(kind, "renamed_arguments", ()))
     with dag_of("secret_of_a_task") as dag:
         output = dag.get_task("make_secret").output
         for number, name in enumerate(sorted(own_parameters(kind))):
@@ -209,6 +211,13 @@ def test_every_argument_accepts_the_output_of_a_task_or_refuses_it_at_parse_time
             else:
                 with pytest.raises((ValueError, TypeError)):
                     kind(**options)
+
+
+def test_a_mapped_batch_follows_the_task_whose_output_is_its_folder() -> None:
+    with dag_of("secret_of_a_task") as dag:
+        output = dag.get_task("make_secret").output
+        batch = SpaceBatchOperator.partial(task_id="batch", api="/predict", items=["a"], output=output)
+        assert batch.expand(repo_id=[SPACE]).upstream_task_ids == {"make_secret"}
 
 
 def test_text_stays_text_under_native_rendering(hub: HubEmulator) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator, time_limit
-from airflow_provider_hfspaces.operators.values import KeepsText
+from airflow_provider_hfspaces.operators.values import KeepsText, RenamedArguments
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.app.loop_thread import LoopThread
@@ -20,7 +20,7 @@ __all__ = ["SpaceBatchOperator"]
 _NEVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 
-class SpaceBatchOperator(KeepsText, SpaceOperator):
+class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
     """Run many items through the app of a Space: one call for each item, several at a time.
 
     .. code-block:: python
@@ -106,6 +106,7 @@ class SpaceBatchOperator(KeepsText, SpaceOperator):
     )
     template_fields_renderers = {"items": "json", "inputs": "json", "fields": "json"}
     text_fields = ("inputs", "fields", "output_path", "api", "path", "method", "key", "hardware")
+    renamed_arguments = {"output": "output_path"}
     outlet_fields = ("items", "done", "failed", "results", "seconds", "cost_usd", "cost_per_thousand_items")
     runs_on_space_hardware = True
     needs_token = False

@@ -35,7 +35,8 @@ def refuse_bad_arguments(task: SpaceBatchOperator) -> None:
         checked_count(task.max_in_flight, f"max_in_flight {where}")
     if task.max_failures is not None and not _is_open(task.max_failures):
         checked_count(task.max_failures, f"max_failures {where}", least=0)
-    checked_endpoint(task.api, task.path, where)
+    if not _is_open(task.api) and not _is_open(task.path):
+        checked_endpoint(task.api, task.path, where)
     if task.items is None or (isinstance(task.items, str) and not task.items.strip()):
         raise InvalidInput(f"items {where} is empty: set it to a list or to the path of a JSON Lines file.")
     if isinstance(task.items, Mapping):
