@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -321,7 +322,7 @@ def test_an_api_of_an_app_that_is_not_gradio_is_refused(hub: HubEmulator, tmp_pa
 def test_a_static_space_and_a_private_space_of_others_are_refused(hub: HubEmulator, tmp_path: Path) -> None:
     hub.add_space("acme/page", sdk="static")
     hub.add_space("other/secret", private=True)
-    with pytest.raises(AirflowFailException, match=r"^Space acme/page has no app"):
+    with pytest.raises(AirflowFailException, match=r"^Space acme/page is static"):
         Try().run(batch(tmp_path, repo_id="acme/page"))
     with pytest.raises(AirflowFailException, match="other/secret"):
         Try().run(batch(tmp_path, repo_id="other/secret"))
@@ -386,7 +387,15 @@ def test_a_killed_task_cancels_its_calls_and_keeps_its_answers(hub: HubEmulator,
 
     space = hub.add_space(SPACE, app=GradioApp(endpoints={"upper": upper_or_hang}))
     killed = batch(tmp_path, max_in_flight=1)
-    killer = threading.Thread(target=lambda: (reached.wait(60), killed.on_kill()))
+
+    def kill() -> None:
+        reached.wait(60)
+        # From here on the task knows the call's id, without which it could not cancel it.
+        while len([each for each in space.app_requests if each.path.endswith("/queue/data")]) < 6:
+            time.sleep(0.01)
+        killed.on_kill()
+
+    killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(BatchStopped, match=r"the batch was stopped: the task was killed"):
         Try().run(killed)
