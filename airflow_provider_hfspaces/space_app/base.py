@@ -38,6 +38,9 @@ PATIENCE_SECONDS = 30.0
 SHARED_CONNECTIONS = 5
 """Connections of a shared session: one for its answers, the others to send calls."""
 
+BEGINNING_CALLS = 16
+"""Number of calls that begin in one round of an event loop."""
+
 SPARE_CONNECTIONS = 4
 """Connections beside those of the calls in flight: for cancels, probes and downloads."""
 
@@ -83,6 +86,7 @@ class AppBase:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_slots = threading.BoundedSemaphore(self._connections)
         self._loop_slots = asyncio.Semaphore(self._connections)
+        self._beginning = asyncio.Semaphore(BEGINNING_CALLS)
         self._calls: set[AppCall] = set()
 
     def __repr__(self) -> str:
@@ -131,6 +135,7 @@ class AppBase:
         await prepare(self._core.origin)
         if self._loop_transport is None or self._loop is not loop:
             self._loop_slots = asyncio.Semaphore(self._connections)
+            self._beginning = asyncio.Semaphore(BEGINNING_CALLS)
             self._loop_transport = self._new_loop_transport(connections=self._connections + SPARE_CONNECTIONS)
             self._loop = loop
         return self._loop_transport
@@ -174,9 +179,15 @@ class AppBase:
     @asynccontextmanager
     async def _async_turn(self, call: AppCall) -> AsyncIterator[None]:
         await self._on_loop()
+        # A thousand calls that begin in one round of the event loop would hold it up.
+        async with self._beginning:
+            await asyncio.sleep(0)
         slots = self._loop_slots
         try:
-            await asyncio.wait_for(slots.acquire(), max(0.0, call.deadline.remaining))
+            if slots.locked():
+                await asyncio.wait_for(slots.acquire(), max(0.0, call.deadline.remaining))
+            else:
+                await slots.acquire()
         except asyncio.TimeoutError:
             raise self._asking.no_turn(call, self._connections) from None
         self._calls.add(call)

@@ -21,7 +21,7 @@ from airflow_provider_hfspaces.space_app.errors import (
 )
 from airflow_provider_hfspaces.space_app.files import paths_in, replaced
 from airflow_provider_hfspaces.space_app.gradio.describing import describe
-from airflow_provider_hfspaces.space_app.gradio.description import AppEndpoint
+from airflow_provider_hfspaces.space_app.gradio.description import AppDescription, AppEndpoint
 from airflow_provider_hfspaces.space_app.gradio.inputs import bind, find_endpoint, payload
 from airflow_provider_hfspaces.space_app.gradio.messages import (
     CallMessages,
@@ -33,7 +33,7 @@ from airflow_provider_hfspaces.space_app.gradio.messages import (
 )
 from airflow_provider_hfspaces.space_app.gradio.stream import MessageStream
 from airflow_provider_hfspaces.space_app.gradio.uploading import upload
-from airflow_provider_hfspaces.space_app.http.exchange import Ask, TransportFailure
+from airflow_provider_hfspaces.space_app.http.exchange import Ask, Few, TransportFailure
 from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListener
 from airflow_provider_hfspaces.space_app.result import AppResult
 
@@ -111,8 +111,13 @@ class AppCall:
         """Refuse an endpoint that cannot be called in this way."""
 
     def _attempt(self) -> Steps[AppResult]:
+        description = yield from describe(self.core, self.deadline)
+        endpoint = yield Few(lambda: self._begin(description))
+        return (yield from self._read(endpoint, description.prefix))
+
+    def _begin(self, description: AppDescription) -> Steps[AppEndpoint]:
+        """Check the inputs and send the call; return its endpoint."""
         core = self.core
-        description = yield from describe(core, self.deadline)
         endpoint = find_endpoint(description, core.repo_id, self.api, allow_unlisted=self.allow_unlisted)
         self._check(endpoint)
         values = bind(endpoint, core.repo_id, self.inputs)
@@ -123,8 +128,7 @@ class AppCall:
             values = replaced(values, iter(uploaded))
         self.session_hash = self._session()
         yield from self._send(endpoint, payload(endpoint, values), description.prefix, replica)
-        assert self.accepted is not None
-        return (yield from self._read(endpoint, description.prefix))
+        return endpoint
 
     def _session(self) -> str:
         """Return the session of the call: one of its own."""
@@ -141,7 +145,6 @@ class AppCall:
             content |= {"fn_index": endpoint.fn_index, "simple_format": True}
         request = core.json_request("POST", path, content, replica=replica)
         exchange = core.exchange(request, self.deadline)
-        exchange.is_brief = True
         self.listener.sending(api)
         yield from core.fetch(api, exchange, self.deadline, work=True)
         if exchange.status != 200:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +19,7 @@ from airflow_provider_hfspaces.space_app.http.exchange import (
     Alone,
     Ask,
     Exchange,
+    Few,
     StreamedBody,
     TransportFailure,
     check_length,
@@ -27,8 +28,8 @@ from airflow_provider_hfspaces.space_app.limits import AppLimits
 
 __all__ = ["LoopTransport"]
 
-BRIEF_EXCHANGES = 16
-"""Number of exchanges at once that an app answers in no time: a thousand would hold up the event loop."""
+FEW = 16
+"""Number of calls that begin at the same time."""
 
 
 class LoopTransport:
@@ -51,8 +52,10 @@ class LoopTransport:
     ) -> None:
         self._clock, self._sleep = clock, sleep
         self._alone = asyncio.Lock()
-        self._brief = asyncio.Semaphore(BRIEF_EXCHANGES)
-        verify = trusted_certificates() if secure or proxy else False
+        self._few = asyncio.Semaphore(FEW)
+        # Without certificates, each transport would make a context of its own.
+        is_encrypted = secure or bool(proxy)
+        verify = trusted_certificates() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         one = httpx.Limits(max_connections=1, keepalive_expiry=KEEP_IDLE_SECONDS)
 
         def transport() -> httpx.AsyncHTTPTransport:
@@ -64,20 +67,19 @@ class LoopTransport:
         silent = limits.silent_seconds
         self._timeout = httpx.Timeout(silent, connect=limits.connect_seconds, pool=None).as_dict()
 
-    async def send(self, step: Exchange | Ask | Alone) -> Any:
+    async def send(self, step: Exchange | Ask | Alone | Few) -> Any:
         """Carry out one step.
 
         :raises TransportFailure: if there is no answer, or not all of it.
         """
-        if isinstance(step, Alone):
-            async with self._alone:
+        if isinstance(step, (Alone, Few)):
+            async with self._alone if isinstance(step, Alone) else self._few:
                 return await aexecute(step.steps(), self.send, sleep=self._sleep)
         remaining = step.deadline - self._clock()
         if remaining > 0:
             with anyio.move_on_after(remaining):
                 if isinstance(step, Exchange):
-                    async with self._brief if step.is_brief else contextlib.nullcontext():
-                        await self._exchange(step)
+                    await self._exchange(step)
                     return step
                 answer = step.function(step.argument)
                 return await answer if inspect.isawaitable(answer) else answer

@@ -20,6 +20,7 @@ __all__ = [
     "Ask",
     "BodyExchange",
     "Exchange",
+    "Few",
     "StreamedBody",
     "TransportFailure",
     "check_length",
@@ -72,7 +73,6 @@ class Exchange:
     """One request and its answer.
 
     :param deadline: when the exchange has to end, on the client's clock.
-    :ivar is_brief: True if an app answers at once, so that few of them at a time are enough.
     :ivar blocking: True if :meth:`feed` may block, so that an event loop has to call it in a thread.
     :ivar status: HTTP status; 0 before the answer.
     :ivar headers: of the answer, with case-insensitive names.
@@ -80,7 +80,6 @@ class Exchange:
     """
 
     blocking = False
-    is_brief = False
 
     def __init__(self, request: AppRequest, *, deadline: float) -> None:
         self.request = request
@@ -174,6 +173,18 @@ class Ask:
     function: Callable[[Any], Any]
     argument: Any
     deadline: float
+
+
+@dataclass(frozen=True)
+class Few:
+    """A step that only a few calls of one client carry out at the same time.
+
+    A thousand calls that begin at once would hold up the event loop.
+
+    :ivar steps: makes the steps.
+    """
+
+    steps: Callable[[], Steps[Any]]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from airflow_provider_hfspaces.space_app.http.exchange import (
     AppRequest,
     Ask,
     Exchange,
+    Few,
     TransportFailure,
     check_length,
 )
@@ -49,13 +50,15 @@ class ThreadTransport:
         self._limits, self._clock, self._sleep = limits, clock, sleep
         self._alone = threading.Lock()
 
-    def send(self, step: Exchange | Ask | Alone) -> Any:
+    def send(self, step: Exchange | Ask | Alone | Few) -> Any:
         """Carry out one step.
 
         :raises TransportFailure: if there is no answer, or not all of it.
         """
         if isinstance(step, Ask):
             return step.function(step.argument)
+        if isinstance(step, Few):
+            return execute(step.steps(), self.send, sleep=self._sleep)
         if isinstance(step, Alone):
             with self._alone:
                 return execute(step.steps(), self.send, sleep=self._sleep)
