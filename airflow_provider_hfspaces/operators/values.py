@@ -48,7 +48,7 @@ class KeepsText:
 class SecretArguments:
     """Mixin for operators with secret arguments: Airflow neither stores nor shows them.
 
-    Airflow stores and shows template fields, so that secrets are none of them. They still take a template
+    Airflow stores and shows template fields, which secrets must not be. They still take a template
     or the output of a task. :meth:`secret` renders them when the task runs and masks them at once.
     """
 

@@ -210,21 +210,21 @@ def test_a_caller_may_bring_the_space_back_before_the_call_is_sent_again(
     client: Made, gradio: GradioApp, clock: Clock
 ) -> None:
     gradio.scripted["GET /config"] = [html(503)] * 2
-    asked: list[SpaceAppError] = []
+    errors_met: list[SpaceAppError] = []
 
     def woken(error: SpaceAppError) -> None:
-        asked.append(error)
+        errors_met.append(error)
         clock.now += 300
 
     assert client(gradio.url).call("/echo", ["x"], recover=woken, patience=30).value == "x"
-    assert [type(each) for each in asked] == [errors.AppUnavailable] * 2
+    assert [type(each) for each in errors_met] == [errors.AppUnavailable] * 2
 
 
 def test_a_space_that_runs_without_serving_uses_up_the_patience(client: Made, gradio: GradioApp) -> None:
     gradio.scripted["GET /config"] = [html(503)] * 100
-    asked: list[SpaceAppError] = []
-    fails(client(gradio.url), errors.AppUnavailable, "did not answer", recover=asked.append, patience=30)
-    assert 2 < len(asked) < 60
+    errors_met: list[SpaceAppError] = []
+    fails(client(gradio.url), errors.AppUnavailable, "did not answer", recover=errors_met.append, patience=30)
+    assert 2 < len(errors_met) < 60
 
 
 def test_an_error_of_the_caller_s_recovery_ends_the_call(client: Made, gradio: GradioApp) -> None:

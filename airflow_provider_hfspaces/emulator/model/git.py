@@ -145,7 +145,7 @@ class GitRepository:
     def delete_tag(self, name: str) -> None:
         """Delete a tag.
 
-        :raises KeyError: if there is no such tag.
+        :raises KeyError: if the tag does not exist.
         """
         del self._tags[name]
 
@@ -204,7 +204,7 @@ class GitRepository:
     def squash(self, branch: str, time: float, *, title: str, author: str | None = None) -> Commit:
         """Replace the history of a branch by one commit with the same files.
 
-        :raises KeyError: if there is no such branch.
+        :raises KeyError: if the branch does not exist.
         """
         last = self.commits[self._branches[branch.removeprefix("refs/heads/")][-1][1]]
         oid = digest("squash", last.oid, time, len(self.commits))[:40]

@@ -351,8 +351,8 @@ class Space(Repository):
         """Enter the stage after an event. A build begins only if the files on ``main`` allow one."""
         following = NEXT[self.stage, event]
         if following in BUILD_STAGES:
-            if found := obstacle(self.files):
-                self._fail(*found, time)
+            if reason := obstacle(self.files):
+                self._fail(*reason, time)
                 return
             self.built_sha = self.sha
             if self.hardware is not None and event != "cold restart":

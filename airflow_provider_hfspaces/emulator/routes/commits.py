@@ -29,8 +29,8 @@ _COMMITS_ON_A_PAGE = 50
 
 def refuse_pull_requests(request: HubRequest, revision: str) -> None:
     """501 for requests that would open a pull request or change one."""
-    asked = request.query.get("create_pr", "").lower() in ("1", "true")
-    if asked or revision.startswith("refs/pr/"):
+    is_pull_request = request.query.get("create_pr", "").lower() in ("1", "true")
+    if is_pull_request or revision.startswith("refs/pr/"):
         raise not_emulated("pull requests and discussions: commit to a branch instead")
 
 

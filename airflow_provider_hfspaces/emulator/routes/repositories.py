@@ -126,10 +126,10 @@ def _create(request: HubRequest) -> Response:
 
 def _first_stage(files: Mapping[str, bytes]) -> dict[str, Any]:
     """The stage of a new Space with these files, and its error message."""
-    found = obstacle(files)
-    if found is None:
+    reason = obstacle(files)
+    if reason is None:
         return {"stage": SpaceStage.BUILDING.value}
-    event, message = found
+    event, message = reason
     return {"stage": NEXT[SpaceStage.BUILDING.value, event], "error_message": message}
 
 

@@ -189,7 +189,7 @@ class TestFiles:
         assert set(result["changed_files"]) == sent
 
     @pytest.mark.parametrize(
-        ("delete", "left"),
+        ("delete", "remaining"),
         [
             (False, {"old.py", "old/a.txt", "old/b.txt"}),
             (True, set()),
@@ -198,15 +198,15 @@ class TestFiles:
         ],
     )
     def test_delete_removes_what_left_the_source(
-        self, hub: HubEmulator, folder: Path, delete: Any, left: set[str]
+        self, hub: HubEmulator, folder: Path, delete: Any, remaining: set[str]
     ) -> None:
         hub.add_space(SPACE)
         commit(hub, {"old.py": b"1", "old/a.txt": b"2", "old/b.txt": b"3"})
         (folder / "README.md").unlink()
         result = Try().run(deploy(folder, delete=delete))
-        assert {path for path in files_of(hub) if path.startswith("old")} == left
+        assert {path for path in files_of(hub) if path.startswith("old")} == remaining
         assert {"README.md", ".gitattributes"} <= set(files_of(hub))
-        assert result["deleted_count"] == 3 - len(left)
+        assert result["deleted_count"] == 3 - len(remaining)
 
     def test_a_dry_run_lists_what_would_be_sent_and_changes_nothing(
         self, hub: HubEmulator, folder: Path, task_log: TaskLog
