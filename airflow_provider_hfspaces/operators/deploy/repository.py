@@ -219,8 +219,11 @@ class SpaceRepository:
             raise self._http_error(call, error) from None
         except ValueError as error:
             reason = brief(str(error), [self._secret], longest=_LONGEST_REASON)
+            # Some versions of the client fail to read the answer after the Hub has made the commit.
             raise HubBadRequest.from_call(
-                call, f"The commit to Space {self.repo_id} was refused: {reason}. Nothing was committed."
+                call,
+                f"The commit to Space {self.repo_id} was refused by the official client: {reason}",
+                outcome_unknown=True,
             ) from None
         except Exception as error:
             if not (isinstance(error, OSError) or type(error).__module__.split(".")[0] in _NETWORK_MODULES):

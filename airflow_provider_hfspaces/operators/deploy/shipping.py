@@ -26,6 +26,7 @@ from airflow_provider_hfspaces.hub.stages import (
 from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
 from airflow_provider_hfspaces.operators.creation import Creation
 from airflow_provider_hfspaces.operators.deploy.credentials import refuse_credentials
+from airflow_provider_hfspaces.operators.deploy.leases import refuse_leased
 from airflow_provider_hfspaces.operators.deploy.record import (
     COMMITTING,
     DEPLOY,
@@ -128,6 +129,7 @@ class Shipping:
             created = self._create(source) or (earlier is not None and earlier.created)
             before = self._hook.get_runtime(self.repo_id)
             self._refuse_paused(before)
+            refuse_leased(self._hook, self.repo_id, self._context)
             head = self._repository.head()
             deployment = self._own_commit(earlier, head)
             changes = compared(source, self._repository.files(head), self._order.delete)
@@ -354,7 +356,7 @@ class Shipping:
         try:
             return send()
         except HubError as error:
-            # The client's own second try of a request whose answer was lost meets the commit of the first.
+            # A second try of a request whose answer was lost meets the commit of the first as a push.
             is_uncertain = error.outcome_unknown or isinstance(error, StaleParent)
             sha = self._repository.find(marker) if is_uncertain else None
             if sha is None:

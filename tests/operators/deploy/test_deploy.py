@@ -20,6 +20,7 @@ from airflow_provider_hfspaces.operators.deploy import DeploySpaceOperator
 from tests.airflow_tools import Try, fired, stored
 from tests.conftest import TaskLog
 from tests.emulator.commits import commit
+from tests.lease_tools import AirflowWithoutServer, Window
 
 SPACE = "acme/whisper"
 README = "---\ntitle: Whisper\nsdk: gradio\n---\n"
@@ -524,6 +525,29 @@ class TestHealth:
             deploy("app", health=True, wait=False)
 
 
+class TestLeases:
+    def test_a_space_that_another_run_has_leased_is_left_alone(
+        self, hub: HubEmulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        airflow = AirflowWithoutServer(monkeypatch)
+        hub.add_space(SPACE)
+        Window("nightly").run("snapshot")
+        run = Try()
+        with pytest.raises(HubError, match=r"is leased by .*nightly.*Nothing was sent"):
+            run.run(deploy(folder))
+        assert len(commits_of(hub)) == 1
+        airflow.over.add("nightly")
+        assert run.run(deploy(folder))["committed"] is True
+
+    def test_a_task_of_the_run_that_has_leased_the_space_may_deploy(
+        self, hub: HubEmulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        AirflowWithoutServer(monkeypatch)
+        hub.add_space(SPACE)
+        Window("run").run("snapshot")
+        assert Try().run(deploy(folder))["committed"] is True
+
+
 class TestPaused:
     def test_a_paused_space_is_not_deployed_to(self, hub: HubEmulator, folder: Path) -> None:
         hub.add_space(SPACE, stage="PAUSED")
@@ -551,6 +575,23 @@ class TestRetry:
         result = run.run(deploy(folder))
         assert (result["committed"], len(commits_of(hub))) == (True, 2)
         assert run.store.values == {}
+
+    def test_a_commit_whose_answer_the_client_cannot_read_is_recognised(
+        self, hub: HubEmulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As with huggingface_hub 1.0 and an endpoint of one's own."""
+        from huggingface_hub import HfApi
+
+        original = HfApi.create_commit
+
+        def create_commit(self: HfApi, *args: Any, **options: Any) -> Any:
+            original(self, *args, **options)
+            raise ValueError("Unable to retrieve user and repo ID from the passed HF ID")
+
+        monkeypatch.setattr(HfApi, "create_commit", create_commit)
+        hub.add_space(SPACE)
+        assert Try().run(deploy(folder))["committed"] is True
+        assert len(commits_of(hub)) == 2
 
     def test_a_retry_after_the_death_of_the_worker_attaches_to_the_commit(
         self, hub: HubEmulator, folder: Path, task_log: TaskLog
@@ -591,7 +632,7 @@ def test_a_readme_that_the_hub_refuses_fails_the_task_without_a_commit(
 ) -> None:
     hub.add_space(SPACE)
     write(folder, {"README.md": "---\ntitle: [\nsdk: gradio\n---\n"})
-    with pytest.raises(AirflowFailException, match=r"was refused.*Nothing was committed"):
+    with pytest.raises(AirflowFailException, match="refused by the official client: Invalid metadata"):
         Try().run(deploy(folder))
     assert len(commits_of(hub)) == 1
 
