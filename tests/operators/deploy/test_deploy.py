@@ -15,6 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowFailException
 from airflow_provider_hfspaces.emulator import Fault, HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed, SpaceWaitTimeout
 from airflow_provider_hfspaces.operators.deploy import DeploySpaceOperator
 from tests.airflow_tools import Try, fired, stored
@@ -103,15 +104,20 @@ class TestUnchanged:
     def test_a_space_that_does_not_run_its_commit_is_restarted(
         self, hub: HubEmulator, folder: Path, stage: str
     ) -> None:
-        hub.add_space(SPACE)
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
         Try().run(deploy(folder))
-        files = {path: bytes(content) for path, content in files_of(hub).items()}
-        other = hub.add_space("acme/other", stage=stage)
-        commit(hub, files, space="acme/other", branch="main")
-        hub.world.spaces["acme/other"].stage = stage
-        result = Try().run(deploy(folder, repo_id="acme/other"))
+        if stage == "SLEEPING":
+            hub.advance(3600)
+        elif stage == "RUNTIME_ERROR":
+            space.crash()
+        else:
+            space.fail_next_build()
+            HfSpacesHook().restart(SPACE)
+            hub.advance(200)
+        assert space.stage == stage
+        result = Try().run(deploy(folder))
         assert result["committed"] is False
-        assert (other.stage, other.runtime().sha) == ("RUNNING", result["sha"])
+        assert running(hub) == ("RUNNING", result["sha"])
 
 
 class TestCreation:
