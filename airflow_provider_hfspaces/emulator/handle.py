@@ -120,6 +120,13 @@ class SpaceHandle:
         with self._world.lock:
             return list(self._space.app.requests)
 
+    def app_saw(self, text: str) -> bool:
+        """Whether a text reached its app: in an address, a header or the first 64 KiB of a body.
+
+        assert not space.app_saw(hub.token)
+        """
+        return any(request.contains(text) for request in self.app_requests)
+
     def runtime(self) -> SpaceRuntime:
         """The runtime as the Hub shows it, which may lag behind."""
         with self._world.lock:

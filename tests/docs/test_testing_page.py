@@ -17,6 +17,12 @@ def my_dag() -> Any:
     return Quick(dag_file("first_space").dag)
 
 
+@pytest.fixture
+def caption_dag() -> Any:
+    """The reader's own DAG, which calls an app."""
+    return Quick(dag_file("captions").dag)
+
+
 class Quick:
     """Runs the DAG with short polling intervals, so that these tests do not wait."""
 
@@ -62,3 +68,38 @@ def test_the_gpu_is_released_although_an_answer_is_lost(hub, my_dag):
 
 
 # [END bad_luck]
+
+
+# [START app]
+from airflow_provider_hfspaces.emulator import GradioApp
+
+
+def make_caption(picture: str) -> str:
+    return f"a picture of a {picture.removesuffix('.png')}"
+
+
+@pytest.fixture
+def caption_space(hub):
+    return hub.add_space("acme/caption", private=True, app=GradioApp(endpoints={"caption": make_caption}))
+
+
+def test_each_picture_gets_a_caption(hub, caption_space, caption_dag):
+    caption_dag.test()
+    calls = [request for request in caption_space.app_requests if request.path.endswith("/call/caption")]
+    assert [call.json["data"] for call in calls] == [["cat.png"], ["dog.png"]]
+    # The app, which may belong to somebody else, never sees the token.
+    assert not caption_space.app_saw(hub.token)
+
+
+# [END app]
+
+
+# [START app_bad_luck]
+def test_a_full_queue_is_waited_for(hub, caption_space, caption_dag):
+    hub.faults.add(kind="queue_full", app="acme/caption", method="POST", path="/call/", times=2)
+    caption_dag.test()
+    calls = [request for request in caption_space.app_requests if request.path.endswith("/call/caption")]
+    assert len(calls) == 2
+
+
+# [END app_bad_luck]

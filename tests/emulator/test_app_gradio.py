@@ -580,7 +580,7 @@ def test_the_app_sees_no_token_of_the_edge(serve: Serve, hub: HubEmulator) -> No
     assert hub.token not in str(seen)
     space: SpaceHandle = hub.space(SPACE)
     assert len(space.app_requests) == 2
-    assert hub.token not in str([request.to_dict() for request in space.app_requests])
+    assert not space.app_saw(hub.token)
     assert space.app_requests[0].json == {"data": []}
 
 

@@ -133,14 +133,29 @@ def test_the_app_never_sees_the_header_that_the_edge_removes(hub: HubEmulator, o
     assert "x-hf-authorization" not in seen
     assert seen["authorization"] == "Bearer of-the-app"
     (request,) = space.app_requests
-    assert hub.token not in str(request.to_dict())
     assert request.headers == seen
+    assert not space.app_saw(hub.token)
 
 
 def test_a_token_in_authorization_reaches_the_app_as_on_the_hub(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, private=True, app=app)
     get(space, headers={"Authorization": f"Bearer {hub.token}"})
     assert space.app_requests[0].headers["authorization"] == f"Bearer {hub.token}"
+    assert space.app_saw(hub.token)
+
+
+@pytest.mark.parametrize("where", ["path", "query", "header", "body"])
+def test_a_test_finds_what_the_app_saw(hub: HubEmulator, where: str) -> None:
+    space = hub.add_space(SPACE, app=app)
+    requests.post(
+        f"{space.app_url}/{'secret' if where == 'path' else 'a'}",
+        params={"q": "secret"} if where == "query" else {},
+        headers={"X-More": "a secret"} if where == "header" else {},
+        data=b"\x00secret" if where == "body" else b"",
+        timeout=5,
+    ).raise_for_status()
+    assert space.app_saw("secret")
+    assert not space.app_saw("nothing of the kind")
 
 
 def test_a_private_space_of_the_static_sdk_serves_its_files_to_its_owner(

@@ -98,6 +98,11 @@ class AppRequest:
         except (ValueError, RecursionError):
             return None
 
+    def contains(self, text: str) -> bool:
+        """Whether a text is in its address, in a header or in :attr:`body`."""
+        places = (self.path, self.query, *self.headers.values())
+        return text.encode() in self.body or any(text in place for place in places)
+
     def to_dict(self) -> dict[str, Any]:
         """The request as plain JSON."""
         return {
