@@ -322,6 +322,7 @@ class TestBranchesAndCommits:
         error = refused(self.commit, client, b"two", repo_type, parent_commit=start)
         assert error.status == 412
         assert "A commit has happened since. Please refresh and try again." in error.message
+        assert "The branch was updated since you opened this page." in error.message
         second = self.commit(client, b"two", repo_type, parent_commit=first)
         refs = client.list_repo_refs(SPACE, repo_type=repo_type)["branches"]
         assert {each["name"]: each["target_commit"] for each in refs} == {

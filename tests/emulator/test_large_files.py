@@ -152,6 +152,19 @@ class TestLfs:
         assert "use LFS" in answer.json()["error"]
 
 
+class TestFaults:
+    def test_an_upload_can_break_off_and_be_sent_again(self, filled: HubEmulator, ask: Ask) -> None:
+        filled.faults.add(kind="reset", method="PUT", path="^/_storage/", times=1)
+        with pytest.raises(requests.ConnectionError):
+            upload(ask)
+        assert upload(ask) == 200
+
+    def test_an_upload_can_be_kept_though_its_answer_is_lost(self, filled: HubEmulator, ask: Ask) -> None:
+        filled.faults.add(kind="status", status=503, method="PUT", path="^/_storage/", after=True, times=1)
+        assert upload(ask) == 503
+        assert "actions" not in batch(ask)
+
+
 class TestRanges:
     @pytest.mark.parametrize("path", ["app.py", "model.bin"])
     @pytest.mark.parametrize(

@@ -206,7 +206,8 @@ class TestUploads:
         assert "YAML metadata error" in errors[0]
         assert validate("---\nsdk: pygame\n---\n")[0] == 400
         assert validate("# no card")[2] == ["empty or missing yaml metadata in repo card"]
-        assert validate("---\nlicense: mit\n---\n", "model")[0] == 200
+        assert validate("\n---\nlicense: mit\n---\n", "model")[0] == 200
+        assert validate("---\nmodel-index: none\n---\n", "model")[0] == 400
         assert ask("POST", "/api/validate-yaml", {"content": 1}).status_code == 400
         assert ask("POST", "/api/validate-yaml", {"content": "", "repoType": "zoo"}).status_code == 400
 

@@ -48,7 +48,7 @@ class HubApp:
     def __init__(self, world: World) -> None:
         self._world = world
         self._router = Router(ROUTES)
-        self._storage = Storage(world.large_files)
+        self._storage = Storage(world)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -1,7 +1,7 @@
 """The storage behind the Hub: uploads and downloads of large files, which never pass through memory.
 
 On the Hub these are hosts of their own. Requests need a signed address instead of a token, count against no
-quota, and are not in the request log.
+quota, and are not in the request log. Faults strike them as they strike requests to the Hub.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from airflow_provider_hfspaces.emulator.faults.kinds import Delivery, deliver, replacement
 from airflow_provider_hfspaces.emulator.http.ranges import file_response
 from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
 from airflow_provider_hfspaces.emulator.model.large_files import Draft, LargeFiles, WrongContent
+from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.emulator.model.xet import read_shard, rebuild, xorb_name
 
 __all__ = ["STORAGE", "Storage", "download_path", "part_path", "upload_path", "xet_path"]
@@ -57,8 +59,8 @@ def xet_path(files: LargeFiles) -> str:
 class Storage:
     """Answers the requests of one emulator's storage."""
 
-    def __init__(self, files: LargeFiles) -> None:
-        self._files = files
+    def __init__(self, world: World) -> None:
+        self._world, self._files = world, world.large_files
         routes: list[tuple[str, str, Callable[[Request, dict[str, str]], Awaitable[Response]]]] = [
             ("GET HEAD", f"lfs/{_OID}", self._download),
             ("PUT", f"lfs/{_OID}", self._upload),
@@ -71,17 +73,29 @@ class Storage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        with self._world.lock:
+            fault = self._world.faults.strike(request.method, request.url.path)
+        # A fault that lets the Hub act later lets the storage act at once.
+        acts = fault is None or fault.acts_at_once or fault.acts_later
         try:
-            response = await self._answer(request)
-        except Refusal as refusal:
-            response = refusal.response()
-        except WrongContent as problem:
-            response = Refusal(400, f"The storage cannot keep this: {problem}").response()
+            response = await self._answer(request) if acts else Response()
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        if fault is None:
+            await response(scope, receive, send)
+        else:
+            struck = replacement(fault) or response
+            await deliver(Delivery(fault, struck, self._world, scope, receive, send))
 
     async def _answer(self, request: Request) -> Response:
+        try:
+            return await self._route(request)
+        except Refusal as refusal:
+            return refusal.response()
+        except WrongContent as problem:
+            return Refusal(400, f"The storage cannot keep this: {problem}").response()
+
+    async def _route(self, request: Request) -> Response:
         path = request.url.path.removeprefix(STORAGE)
         for methods, pattern, handler in self._routes:
             match = pattern.fullmatch(path)

@@ -13,7 +13,7 @@ __all__ = ["README", "SDKS", "Card", "app_file", "card_of", "obstacle", "read_ca
 README = "README.md"
 SDKS = ("gradio", "docker", "static")
 
-_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)(?:^|\r?\n)---[ \t]*(?:\r?\n|$)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\ufeff?\s*---[ \t]*\r?\n(?P<yaml>.*?)(?:^|\r?\n)---[ \t]*(?:\r?\n|$)", re.DOTALL)
 _VERSION = re.compile(r"\d+(\.\d+)*([abc]|rc|\.post|\.dev)?\d*")
 _COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 _USUAL_APP_FILE = {"gradio": "app.py", "docker": "Dockerfile", "static": "index.html"}
@@ -71,7 +71,8 @@ def read_card(text: str, repo_type: str = "space", *, strict: bool = True) -> Ca
         return Card(errors=("The YAML metadata must be an object",))
     plain = _plain(data)
     if repo_type != "space":
-        return Card(plain)
+        index = plain.get("model-index", [])
+        return Card(plain, () if isinstance(index, list) else ('"model-index" must be an array',))
     return Card(plain, tuple(_space_errors(plain)))
 
 

@@ -26,6 +26,12 @@ __all__ = ["ROUTES", "refuse_pull_requests"]
 
 _COMMITS_ON_A_PAGE = 50
 
+# The first sentence is the Hub's since 2026, the second one its earlier text; clients look for either.
+_STALE = (
+    "The branch was updated since you opened this page. Please refresh and try again. "
+    "(A commit has happened since. Please refresh and try again.)"
+)
+
 
 def refuse_pull_requests(request: HubRequest, revision: str) -> None:
     """501 for requests that would open a pull request or change one."""
@@ -58,7 +64,7 @@ def _commit(request: HubRequest) -> Response:
             author=request.require_token().user,
         )
     except StaleParent:
-        raise Refusal(412, "A commit has happened since. Please refresh and try again.") from None
+        raise Refusal(412, _STALE) from None
     return answer(
         {
             "success": True,
