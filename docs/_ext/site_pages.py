@@ -17,7 +17,18 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAVIGATION = {
     "Begin": ("start", "connection", "operators", "migration"),
-    "How it works": ("deploy", "waiting", "leases", "batch", "fleets", "events", "callbacks", "cost", "ui"),
+    "How it works": (
+        "deploy",
+        "waiting",
+        "leases",
+        "apps",
+        "batch",
+        "fleets",
+        "events",
+        "callbacks",
+        "cost",
+        "ui",
+    ),
     "Run it": ("testing", "emulator", "compatibility", "deployments", "troubleshooting"),
     "Look up": ("reference", "architecture", "changelog", "contributing"),
 }
