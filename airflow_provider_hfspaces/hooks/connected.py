@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_hfspaces import __version__
 from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException, BaseHook, airflow_version
-from airflow_provider_hfspaces.compat.server import connection_of
+from airflow_provider_hfspaces.compat.server import connection_of, in_thread
 from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, InvalidConnection, token_of
 from airflow_provider_hfspaces.hub import calls
@@ -95,6 +95,7 @@ class ConnectedHook(BaseHook):
         """
         from airflow_provider_hfspaces.hub.http.client import HubClient
 
+        self._mask_token()
         return HubClient(**self._client_options())
 
     async def async_client(self, *, within: float | None = None) -> AsyncHubClient:
@@ -108,6 +109,8 @@ class ConnectedHook(BaseHook):
         from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient, prepare
 
         await self.read_connection()
+        # Airflow 3 tells the triggerer's supervisor what to mask, which the thread of the loop cannot do.
+        await in_thread(self._mask_token)
         await prepare(self.settings.endpoint)
         return AsyncHubClient(**self._client_options(within))
 
@@ -119,6 +122,7 @@ class ConnectedHook(BaseHook):
         """
         from airflow_provider_hfspaces.hub.http.client import HubClient
 
+        self._mask_token()
         return HubClient(**self._client_options(seconds))
 
     async def read_connection(self) -> None:
@@ -145,11 +149,14 @@ class ConnectedHook(BaseHook):
     def _own_token(self) -> str | None:
         return checked_token(self._token) or token_of(self._connection)
 
-    def _client_options(self, within: float | None = None) -> dict[str, Any]:
-        """Return the arguments of either client."""
+    def _mask_token(self) -> None:
         token = self._own_token()
         if token:
             mask_written(token)
+
+    def _client_options(self, within: float | None = None) -> dict[str, Any]:
+        """Return the arguments of either client."""
+        token = self._own_token()
         timeout = self.settings.timeout
         if within is not None:
             timeout = min(timeout, _HURRIED_TIMEOUT_SECONDS)
