@@ -212,6 +212,26 @@ class TestUploads:
         assert ask("POST", "/api/validate-yaml", {"content": "", "repoType": "zoo"}).status_code == 400
 
 
+class TestPages:
+    def test_the_links_that_clients_print_open(self, filled: HubEmulator, ask: Ask) -> None:
+        made = commit(filled, {"<b>.txt": b"x"}, deleted=["top.txt"]).json()
+        page = ask("GET", made["commitUrl"].removeprefix(filled.url), token=None)
+        assert "Change the app" in page.text
+        assert "top.txt (deleted)" in page.text
+        assert "&lt;b&gt;.txt" in page.text
+        tree = ask("GET", f"/spaces/{SPACE}/tree/main/1", token=None).text
+        assert "1/near.txt" in tree
+        assert "app.py" not in tree
+        assert made["commitOid"][:7] in ask("GET", f"/spaces/{SPACE}/commits/main", token=None).text
+        assert "app.py" in ask("GET", f"/spaces/{SPACE}/blob/main/app.py", token=None).text
+
+    def test_pages_do_not_show_what_the_caller_may_not_read(self, filled: HubEmulator, ask: Ask) -> None:
+        ask("PUT", f"{API}/settings", {"visibility": "protected"})
+        for path in ("tree/main", "commits/main", f"commit/{filled.branches(SPACE)['main']}"):
+            assert ask("GET", f"/spaces/{SPACE}/{path}", token=None).status_code == 404
+        assert ask("GET", f"/spaces/{SPACE}/tree/nowhere").status_code == 404
+
+
 class TestWhatIsNotEmulated:
     @pytest.mark.parametrize("path", ["commit/main?create_pr=1", "preupload/main?create_pr=1"])
     def test_a_pull_request_is_refused_and_changes_nothing(

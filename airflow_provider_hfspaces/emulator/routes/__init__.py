@@ -12,6 +12,7 @@ from airflow_provider_hfspaces.emulator.routes import (
     control,
     dev_mode,
     events,
+    file_pages,
     files,
     hardware,
     large_files,
@@ -59,6 +60,7 @@ ROUTES: list[Route] = [
     *cards.ROUTES,
     *app_visits.ROUTES,
     *space_page.ROUTES,
+    *file_pages.ROUTES,
     *start_page.ROUTES,
     *control.ROUTES,
     # Last: /api/spaces/hardware would match the route of a Space, and /apps/… the files of a model.

@@ -42,6 +42,7 @@ def _facts(space: Space) -> str:
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
     links = (
         f'<p><a href="/apps/{escape(space.repo_id)}">App</a> · '
+        f'<a href="{space.page}/tree/main">Files</a> · <a href="{space.page}/commits/main">Commits</a> · '
         '<a href="?logs=container">Container log</a> · <a href="?logs=build">Build log</a></p>'
     )
     return f"<dl>{rows}</dl>{links}"
