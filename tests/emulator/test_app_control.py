@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from airflow_provider_hfspaces.emulator import DockerApp, GradioApp, HubEmulator
+from airflow_provider_hfspaces.emulator.__main__ import main
 from tests.emulator.conftest import Ask
 from tests.emulator.test_cli import emulator, free_port
 
@@ -125,8 +126,7 @@ def test_the_command_line_chooses_apps() -> None:
 
 
 @pytest.mark.parametrize("app", ["acme/caption", "acme/caption=nonsense", "nonsense=gradio"])
-def test_the_command_line_refuses_an_invalid_app(app: str) -> None:
-    with emulator("--fleet", "empty", "--app", app) as process:
-        _, message = process.communicate(timeout=20)
-    assert process.returncode == 2
-    assert "error:" in message
+def test_the_command_line_refuses_an_invalid_app(app: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--fleet", "empty", "--app", app])
+    assert "error:" in capsys.readouterr().err

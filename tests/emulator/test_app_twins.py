@@ -168,7 +168,7 @@ def values(gradio: GradioCaller) -> Any:
 
 def messages(gradio: GradioCaller) -> Any:
     return [
-        general(gradio.queued(api, *data, session=f"m-{api}"))
+        general(gradio.queued(api, *data, session=gradio.session(api)))
         for api, data in {
             "echo": ["x"],
             "count": [2],
@@ -199,7 +199,8 @@ def refusals(gradio: GradioCaller) -> Any:
     def ask(method: str, path: str, body: Any = None) -> httpx.Response:
         # Each on a connection of its own, because Gradio closes the connection after some of them.
         url = f"{str(gradio.http.base_url).rstrip('/')}{gradio.prefix}{path}"
-        return httpx.request(method, url, json=body, timeout=20, trust_env=False)
+        headers = {name: value for name, value in gradio.http.headers.items() if name == "x-hf-authorization"}
+        return httpx.request(method, url, json=body, headers=headers, timeout=20, trust_env=False)
 
     no_session = ask("POST", "/queue/join", {"data": ["x"], "fn_index": index})
     cancelled = ask("POST", "/cancel", {"event_id": "e", "session_hash": "s", "fn_index": index})
@@ -233,9 +234,14 @@ def missing(gradio: GradioCaller) -> Any:
 
 def lost(gradio: GradioCaller) -> Any:
     """Calls whose reader leaves: one that runs, one that waits, and one of a session."""
+    wait_until_idle(gradio)
     running, waiting = gradio.call("slow", "x", 2), gradio.call("slow", "y", 2)
-    gradio.call("nap", "z", 2, session="lost")
-    paths = [f"/call/slow/{running}", f"/call/slow/{waiting}", "/queue/data?session_hash=lost"]
+    gradio.call("nap", "z", 2, session=gradio.session("lost"))
+    paths = [
+        f"/call/slow/{running}",
+        f"/call/slow/{waiting}",
+        f"/queue/data?session_hash={gradio.session('lost')}",
+    ]
     for path in paths:
         with gradio.http.stream("GET", f"{gradio.prefix}{path}"):
             pass
@@ -247,13 +253,20 @@ def cancelled(gradio: GradioCaller) -> Any:
     event = gradio.call("nap", "x", 30)
     answer = gradio.cancel(event, gradio.index("nap"))
     simple = gradio.read(f"/call/nap/{event}")
-    event = gradio.call("nap", "x", 30, session="cancelled")
-    gradio.cancel(event, gradio.index("nap"), "cancelled")
-    ended = [message for message in gradio.messages("cancelled") if message["msg"] != "estimation"]
+    session = gradio.session("cancelled")
+    event = gradio.call("nap", "x", 30, session=session)
+    gradio.cancel(event, gradio.index("nap"), session)
+    ended = [message for message in gradio.messages(session) if message["msg"] != "estimation"]
     return answer, simple, general(ended[-2:])
 
 
+def wait_until_idle(gradio: GradioCaller) -> None:
+    """Wait for calls of an earlier story, which run on."""
+    gradio.simple("slow", "x", 0)
+
+
 def full(gradio: GradioCaller) -> Any:
+    wait_until_idle(gradio)
     events = [gradio.call("slow", "x", 3)]
     wait_until(lambda: gradio.get("/queue/status").json()["queue_size"] == 0)
     events += [gradio.call("slow", "x", 0) for _ in range(2)]
@@ -294,6 +307,18 @@ def test_the_miniature_gradio_answers_as_the_real_one(
 ) -> None:
     real, mini = twins
     assert story(mini) == story(real)
+
+
+@pytest.mark.parametrize("story", [values, messages, refusals, lost, cancelled, full, files])
+def test_a_real_app_answers_through_the_edge_as_directly(
+    twins: tuple[GradioCaller, GradioCaller], story: Any
+) -> None:
+    real, _ = twins
+    with HubEmulator(speed=0) as hub:
+        space = hub.add_space("acme/real", private=True, app=str(real.http.base_url))
+        proxied = GradioCaller(space, hub.token, real.prefix)
+        with proxied.http:
+            assert story(proxied) == story(real)
 
 
 @pytest.mark.parametrize("version", [4, 5, 6])

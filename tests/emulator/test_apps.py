@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -417,8 +418,6 @@ def test_an_app_runs_its_lifespan_with_its_process(hub: HubEmulator) -> None:
     events: list[str] = []
 
     def make() -> Starlette:
-        from contextlib import asynccontextmanager
-
         @asynccontextmanager
         async def lifespan(app: Starlette) -> Any:
             events.append("startup")
@@ -435,6 +434,34 @@ def test_an_app_runs_its_lifespan_with_its_process(hub: HubEmulator) -> None:
     space.kill_app()
     assert get(space).text == "ready"
     wait_until(lambda: events == ["startup", "startup", "shutdown"])
+
+
+def fails_to_start() -> Starlette:
+    raise RuntimeError("no model")
+
+
+def fails_in_lifespan() -> Starlette:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> Any:
+        raise RuntimeError("no model")
+        yield
+
+    return Starlette(lifespan=lifespan)
+
+
+@pytest.mark.parametrize("broken", [fails_to_start, fails_in_lifespan])
+def test_an_app_that_does_not_start_is_a_502_and_a_line_in_the_log(
+    hub: HubEmulator, broken: Callable[[], Starlette]
+) -> None:
+    space = hub.add_space(SPACE, app=broken)
+    assert [get(space).status_code for _ in range(2)] == [502, 502]
+    assert space.logs()[-1].startswith("The app did not start: RuntimeError:")
+
+
+def test_an_exception_of_an_app_is_a_500_and_a_line_in_the_log(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE, app=app)
+    assert (get(space, "/fails").status_code, get(space, "/fails").text) == (500, "Internal Server Error")
+    assert space.logs()[-1] == "RuntimeError: the app fails"
 
 
 def test_another_app_can_take_the_place_of_the_first(hub: HubEmulator) -> None:

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from airflow_provider_hfspaces.emulator.apps.pages import error_page
 from airflow_provider_hfspaces.emulator.apps.process import AppProcess
 from airflow_provider_hfspaces.emulator.apps.servers import AppServer
+from airflow_provider_hfspaces.emulator.apps.streams import BrokenStreamError
 from airflow_provider_hfspaces.emulator.apps.timing import AppTime
 from airflow_provider_hfspaces.emulator.faults.kinds import reset_connection
 from airflow_provider_hfspaces.emulator.model.request_log import AppRequest
@@ -30,6 +31,7 @@ class AppCall:
     :param headers: headers of the edge, which every answer of the app has.
     :param limit: seconds until an unanswered request gets a 504.
     :param kill: ends the app's process.
+    :param log: writes a line to the log of the Space.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class AppCall:
         limit: float,
         time: AppTime,
         kill: Callable[[], Awaitable[None]],
+        log: Callable[[str], None],
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -50,7 +53,7 @@ class AppCall:
         self._process, self._replica = process, replica
         self.record, self._on_arrival = record, on_arrival
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
-        self._limit, self.time, self.kill = limit, time, kill
+        self._limit, self.time, self.kill, self._log = limit, time, kill, log
         self._scope, self._client_receive, self._client_send = scope, receive, send
         self._began = asyncio.Event()
         self._heard = True
@@ -62,6 +65,10 @@ class AppCall:
         try:
             server = await self._process.server(self._replica)
         except asyncio.CancelledError:
+            await self.respond(error_page(502))
+            return
+        except Exception as problem:
+            self._log(f"The app did not start: {type(problem).__name__}: {problem}")
             await self.respond(error_page(502))
             return
         self._on_arrival(self.record)
@@ -153,11 +160,14 @@ class AppCall:
             await self.respond(error_page(504))
 
     async def _finish(self, work: asyncio.Task[None]) -> None:
+        failure = work.exception() if work.done() and not work.cancelled() else None
+        if failure is not None and not isinstance(failure, BrokenStreamError):
+            self._log(f"{type(failure).__name__}: {failure}")
         if not self._heard:
             return
         if not work.done():
             await (self.break_off() if self._began.is_set() else self.respond(error_page(502)))
-        elif work.cancelled() or work.exception() is not None:
+        elif work.cancelled() or failure is not None:
             if self._began.is_set():
                 await self.break_off()
             else:

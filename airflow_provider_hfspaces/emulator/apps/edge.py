@@ -170,6 +170,10 @@ class Edge:
             with self._world.lock:
                 space.app.requests.append(record)
 
+        def log(text: str) -> None:
+            with self._world.lock:
+                space.logs.run.write(space.now(), text)
+
         async def kill() -> None:
             with self._world.lock:
                 if space.app.process == admitted.process.number:
@@ -191,6 +195,7 @@ class Edge:
             limit=admitted.limit,
             time=self._time,
             kill=kill,
+            log=log,
             scope=admitted.scope,
             receive=receive,
             send=send,

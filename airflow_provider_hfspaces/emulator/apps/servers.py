@@ -60,7 +60,10 @@ class CodeServer:
         self._lifespan: LifespanOn | None = None
 
     async def start(self) -> None:
-        """Run the startup of its lifespan, if it has one."""
+        """Run the startup of its lifespan, if it has one.
+
+        :raises RuntimeError: if the startup fails.
+        """
         import uvicorn
         from uvicorn.lifespan.on import LifespanOn
 
@@ -68,6 +71,8 @@ class CodeServer:
         config.load()
         self._lifespan = LifespanOn(config)
         await self._lifespan.startup()
+        if self._lifespan.should_exit:
+            raise RuntimeError("the startup of its lifespan failed")
 
     async def stop(self) -> None:
         """Run the shutdown of its lifespan."""
