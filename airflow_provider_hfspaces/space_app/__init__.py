@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListener, AppProgress
     from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll
     from airflow_provider_hfspaces.space_app.result import AppResult
+    from airflow_provider_hfspaces.space_app.started import StartedCall
 
 __all__ = [
     "AcceptedCall",
@@ -78,6 +79,7 @@ __all__ = [
     "Poll",
     "SpaceApp",
     "SpaceAppError",
+    "StartedCall",
     "UnknownEndpoint",
     "error_from_dict",
     "error_to_dict",
@@ -114,6 +116,7 @@ _MODULES = {
     "listener": ("AcceptedCall", "AppListener", "AppProgress"),
     "plain": ("AppResponse", "Poll"),
     "result": ("AppResult",),
+    "started": ("StartedCall",),
 }
 __getattr__, __dir__ = lazy_names(
     __name__, {name: module for module, names in _MODULES.items() for name in names}

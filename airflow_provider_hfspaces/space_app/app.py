@@ -17,10 +17,10 @@ from airflow_provider_hfspaces.space_app.base import (
     REQUEST_SECONDS,
 )
 from airflow_provider_hfspaces.space_app.core import Deadline
-from airflow_provider_hfspaces.space_app.coroutines import AppCoroutines
 from airflow_provider_hfspaces.space_app.errors import AppUnavailable, SpaceAppError
 from airflow_provider_hfspaces.space_app.gradio.call import cancel
 from airflow_provider_hfspaces.space_app.gradio.description import AppDescription
+from airflow_provider_hfspaces.space_app.handover import AppHandover
 from airflow_provider_hfspaces.space_app.health import AppHealth
 from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListener
 from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["SpaceApp"]
 
 
-class SpaceApp(AppCoroutines):
+class SpaceApp(AppHandover):
     """Calls the app inside one Space: a Gradio app by the name of its endpoint, any other app by a path.
 
     .. code-block:: python

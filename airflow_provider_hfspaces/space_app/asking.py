@@ -20,7 +20,7 @@ from airflow_provider_hfspaces.space_app.health import AppHealth, checked_expect
 from airflow_provider_hfspaces.space_app.listener import AppListener
 from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll, checked_request, request_steps
 
-__all__ = ["AppAsking"]
+__all__ = ["ANSWERS", "AppAsking", "checked_api"]
 
 ANSWERS = ("json", "text", "bytes", "any")
 
@@ -44,7 +44,7 @@ class AppAsking:
     ) -> AppCall:
         return AppCall(
             core=self._core,
-            api=_checked_api(api),
+            api=checked_api(api),
             inputs=inputs,
             deadline=self._deadline(timeout),
             listener=listener or AppListener(),
@@ -83,7 +83,7 @@ class AppAsking:
         allow_unlisted: bool,
         timeout: float,
     ) -> Steps[None]:
-        name = _checked_api(api)
+        name = checked_api(api)
         description = yield from describe(self._core, self._deadline(timeout))
         allowed = allow_unlisted or isinstance(api, int)
         endpoint = find_endpoint(description, self._core.repo_id, name, allow_unlisted=allowed)
@@ -132,7 +132,11 @@ class AppAsking:
         return Deadline(checked_seconds(timeout, "timeout"), self._core.clock)
 
 
-def _checked_api(api: str | int) -> str | int:
+def checked_api(api: str | int) -> str | int:
+    """Return the name or the number of an endpoint.
+
+    :raises InvalidInput: for anything else.
+    """
     is_number = isinstance(api, int) and not isinstance(api, bool) and api >= 0
     if not is_number and (not isinstance(api, str) or not api.strip("/ ")):
         raise InvalidInput(f"api must be the name of an endpoint, such as '/predict'; got {api!r:.100}.")

@@ -22,14 +22,18 @@ from airflow_provider_hfspaces.space_app.errors import (
     SpaceAppError,
 )
 from airflow_provider_hfspaces.space_app.http.exchange import AppRequest, BodyExchange
+from airflow_provider_hfspaces.space_app.started import StartedCall
 
-__all__ = ["AppResponse", "Poll", "checked_request", "request_steps"]
+__all__ = ["AppResponse", "Poll", "checked_request", "follow_steps", "request_steps", "start_steps"]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _OWN_HEADERS = frozenset(
     {"x-hf-authorization", "x-ip-token", "host", "cookie", "content-length", "accept-encoding"}
 )
+_GONE = frozenset({404, 410})
+"""Statuses with which an app that has started again answers about the work of its former self."""
+
 _STATUS_KEYS = ("status_url", "status", "url", "location")
 
 TROUBLE_SECONDS = 60.0
@@ -179,17 +183,65 @@ def request_steps(
     :raises SpaceAppError: for every other answer.
     """
     api = f"{request.method} {path}"
+    exchange = yield from _sent(core, api, request, deadline)
+    if poll is not None:
+        exchange = yield from _polled(core, api, exchange, deadline, poll, core.replica(exchange, None))
+    return _read(core, api, exchange, answer)
+
+
+def start_steps(
+    core: AppCore, request: AppRequest, path: str, deadline: Deadline, *, answer: str, poll: Poll
+) -> Steps[AppResponse | StartedCall]:
+    """The steps of a plain call up to the app's answer that it works on it, or to its whole answer.
+
+    :raises SpaceAppError: for every other answer.
+    """
+    api = f"{request.method} {path}"
+    exchange = yield from _sent(core, api, request, deadline)
+    if _is_done(core, api, exchange, poll) and poll.result is None:
+        return _read(core, api, exchange, answer)
+    address = _address(core, exchange, poll)
+    if address is None:
+        raise core.words.protocol(
+            api, f"sent {exchange.status} without the address of a status", may_have_run=True
+        )
+    return StartedCall(
+        api,
+        address=address,
+        poll={each.name: getattr(poll, each.name) for each in fields(poll)},
+        answer=answer,
+        replica=core.replica(exchange, None),
+    )
+
+
+def follow_steps(core: AppCore, started: StartedCall, deadline: Deadline) -> Steps[AppResponse]:
+    """The steps from a status to the answer of the work, also after an interruption.
+
+    :raises SpaceAppError: for every end but an answer, and for the status of another host.
+    """
+    poll = Poll.from_value(dict(started.poll)) or Poll()
+    address = core.own_url(started.address or "")
+    if address is None:
+        raise core.words.protocol(started.api, "named a status on another host", may_have_run=True)
+    exchange = yield from _polled(core, started.api, None, deadline, poll, started.replica, address)
+    return _read(core, started.api, exchange, started.answer)
+
+
+def _sent(core: AppCore, api: str, request: AppRequest, deadline: Deadline) -> Steps[BodyExchange]:
     work = request.method not in _SAFE_METHODS
     exchange = core.exchange(request, deadline)
     yield from core.fetch(api, exchange, deadline, work=work)
     if exchange.status >= 400:
         raise core.words.refusal(api, exchange, work=work)
-    replica = core.replica(exchange, None)
-    if poll is not None:
-        exchange = yield from _polled(core, api, exchange, deadline, poll, replica)
+    return exchange
+
+
+def _read(core: AppCore, api: str, exchange: BodyExchange, answer: str) -> AppResponse:
+    method = api.partition(" ")[0]
+    work = method not in _SAFE_METHODS
     if exchange.too_large:
         raise core.words.too_large(api, core.limits.answer_bytes, may_have_run=work)
-    is_empty = exchange.status == 204 or request.method == "HEAD"
+    is_empty = exchange.status == 204 or method == "HEAD"
     if answer == "json" and not is_empty:
         core.read_json(api, exchange, may_have_run=work)
     elif answer != "any" and is_html(exchange):
@@ -198,19 +250,27 @@ def request_steps(
 
 
 def _polled(
-    core: AppCore, api: str, first: BodyExchange, deadline: Deadline, poll: Poll, replica: str | None
+    core: AppCore,
+    api: str,
+    exchange: BodyExchange | None,
+    deadline: Deadline,
+    poll: Poll,
+    replica: str | None,
+    address: str | None = None,
 ) -> Steps[BodyExchange]:
-    """Read the status until the work is done."""
-    exchange = first
-    address = _address(core, exchange, poll)
+    """Read the status until the work is done.
+
+    :param exchange: the last answer; ``None`` to begin with a look at ``address``.
+    """
+    address = address or (_address(core, exchange, poll) if exchange else None)
     trouble_ends: float | None = None
-    while not _is_done(core, api, exchange, poll):
+    while exchange is None or not _is_done(core, api, exchange, poll):
         if address is None:
-            raise core.words.protocol(
-                api, f"sent {exchange.status} without the address of a status", may_have_run=True
-            )
-        wait = retry_after(exchange.headers)
-        wait = poll.interval if wait is None else wait
+            sent = exchange.status if exchange else "no answer"
+            raise core.words.protocol(api, f"sent {sent} without the address of a status", may_have_run=True)
+        wait = retry_after(exchange.headers) if exchange else None
+        if wait is None:
+            wait = 0.0 if exchange is None and trouble_ends is None else poll.interval
         if wait >= deadline.remaining:
             raise core.words.timeout(api, deadline.seconds, may_have_run=True)
         yield Delay(wait)
@@ -229,6 +289,8 @@ def _polled(
             exchange = status
             address = _address(core, exchange, poll) or address
             continue
+        if status.status in _GONE and not isinstance(problem, AppUnavailable):
+            raise core.words.lost(api, f"the app knows nothing of its work any more: {problem.message}")
         # The work goes on while the address of its status does not answer.
         if not isinstance(problem, (AppUnavailable, AppRateLimited)):
             raise problem
