@@ -90,6 +90,14 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "datasets/acme/airflow-leases",
                         "default": "",
                     },
+                    "app_connections": {
+                        "description": "Deferred calls of one app whose answers a triggerer reads at a "
+                        "time, each over one connection. The app keeps the answers of the others.",
+                        "version_added": __version__,
+                        "type": "integer",
+                        "example": "200",
+                        "default": "1000",
+                    },
                     "fleet_page": {
                         "description": "Whether Airflow's UI has a page with the Spaces of each connection "
                         "(Airflow 3.1 and newer). The API server asks the Hub while the page is open.",

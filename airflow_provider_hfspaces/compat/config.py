@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 
 __all__ = [
+    "app_connections",
     "connections_of_config",
     "default_deferrable",
     "fleet_page_url",
@@ -28,6 +29,12 @@ def default_deferrable() -> bool:
 def quota_share() -> float:
     """Return the share of the Hub's quota that deferred waits may use, ``[hf_spaces] quota_share``."""
     return float(_conf().getfloat(SECTION, "quota_share", fallback=float(_default("quota_share"))))
+
+
+def app_connections() -> int:
+    """Return how many deferred calls of one app are read at a time, ``[hf_spaces] app_connections``."""
+    option = "app_connections"
+    return max(1, int(_conf().getint(SECTION, option, fallback=int(_default(option)))))
 
 
 def has_fleet_page() -> bool:

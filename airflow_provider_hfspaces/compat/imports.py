@@ -6,6 +6,7 @@ Come here first when a new Airflow moves a name.
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as _airflow_version
@@ -152,6 +153,15 @@ def asset_class() -> Any:
 def object_storage_path(url: str) -> Any:
     """Return Airflow's ``ObjectStoragePath`` of a URL, in any storage that fsspec supports."""
     return import_module("airflow.sdk" if AIRFLOW_3 else "airflow.io.path").ObjectStoragePath(url)
+
+
+def storage_folder(path: str) -> Any:
+    """Return the path-like object of a local folder or of a URL in a storage."""
+    if "://" in path and not path.startswith("file://"):
+        folder = object_storage_path(path)
+        _ = folder.fs  # opens the storage, with its Airflow connection
+        return folder
+    return Path(path.removeprefix("file://")).expanduser()
 
 
 def base_event_trigger() -> Any:

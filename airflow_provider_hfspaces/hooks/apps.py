@@ -7,6 +7,10 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException
+from airflow_provider_hfspaces.compat.server import connection_of
+from airflow_provider_hfspaces.failures import mask_written
+from airflow_provider_hfspaces.hooks.connection import InvalidConnection
 from airflow_provider_hfspaces.hooks.repositories import RepositoriesHook
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.space_app.address import app_address
@@ -77,6 +81,41 @@ class AppsHook(RepositoriesHook):
             self._app_addresses[repo_id] = self.app_url(repo_id)
         return self._probe(self._app_addresses[repo_id])
 
+    def app_options(self, app_conn_id: str | None) -> dict[str, Any]:
+        """Return the arguments of a client for apps: the token, and the login of the app itself.
+
+        :param app_conn_id: a connection of any type. With a login and a password, they are the user name and
+            password of the app's own login; with a password alone, it is the app's bearer token.
+        :raises InvalidInput: if the connection does not exist or has no password.
+        """
+        connection = None if app_conn_id is None else _connection(self, app_conn_id)
+        return {**self._app_options(), **_login(connection, app_conn_id)}
+
+    async def async_app(
+        self, repo_id: str, client: AsyncHubClient, *, app_conn_id: str | None = None, **options: Any
+    ) -> SpaceApp:
+        """Return a client of the app inside a Space, for an event loop. The caller has to close it.
+
+        :param client: sends the request to the Hub for the address of the app.
+        :param app_conn_id: the connection with the login of the app itself.
+        :param options: further arguments of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp`.
+        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
+        :raises InvalidInput: for a static Space, which has no app.
+        """
+        from airflow_provider_hfspaces.space_app.app import SpaceApp
+
+        repo_id = self.repo_id(repo_id)
+        host = app_address(await client.send(calls.get_space(repo_id)))
+        connection = None
+        if app_conn_id is not None:
+            try:
+                connection = await connection_of(app_conn_id)
+            except AirflowNotFoundException:
+                raise _missing(app_conn_id) from None
+        return SpaceApp(
+            repo_id, host, **self._app_options(), **_login(connection, app_conn_id), **options
+        )
+
     async def async_app_probe(self, repo_id: str, client: AsyncHubClient) -> AppProbe:
         """Return what :meth:`app_probe` returns, for an event loop.
 
@@ -84,10 +123,44 @@ class AppsHook(RepositoriesHook):
         """
         return self._probe(app_address(await client.send(calls.get_space(self.repo_id(repo_id)))))
 
+    def _app_options(self) -> dict[str, Any]:
+        token = self._own_token()
+        if token:
+            mask_written(token)
+        return {"token": token, "user_agent": self.user_agent}
+
     def _probe(self, host: str) -> AppProbe:
         from airflow_provider_hfspaces.space_app.probe import AppProbe
 
         return AppProbe(host, self._own_token())
+
+
+def _connection(hook: AppsHook, app_conn_id: str) -> Any:
+    try:
+        return hook.get_connection(app_conn_id)
+    except AirflowNotFoundException:
+        raise _missing(app_conn_id) from None
+
+
+def _missing(app_conn_id: str) -> InvalidConnection:
+    return InvalidConnection(
+        f"Connection {app_conn_id!r} does not exist. Create one with the app's user name and password, or set "
+        f"app_conn_id to another connection."
+    )
+
+
+def _login(connection: Any, app_conn_id: str | None) -> dict[str, Any]:
+    """Return the login of the app itself, as arguments of its client."""
+    if connection is None:
+        return {}
+    password = connection.password
+    if not password:
+        raise InvalidConnection(
+            f"Connection {app_conn_id!r} has no password. Set the password of the app's own login, or its "
+            f"bearer token without a login."
+        )
+    mask_written(password)
+    return {"auth": (connection.login, password)} if connection.login else {"bearer": password}
 
 
 class AppProbing:

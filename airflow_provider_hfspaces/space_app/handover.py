@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -97,7 +98,7 @@ class AppHandover(AppCoroutines):
         :raises AppCallLost: if another reader has begun to read it, or the app has started again.
         :raises SpaceAppError: a subclass for each other cause, as for :meth:`call`.
         """
-        return self._run(self._finish(started, timeout, listener))
+        return self._run(self._finish(started, self._deadline(timeout), listener))
 
     async def aresult(
         self, started: StartedCall, *, timeout: float, listener: AppListener | None = None
@@ -108,10 +109,16 @@ class AppHandover(AppCoroutines):
         Cancelling the coroutine does not cancel the call in the app, but an app drops a call whose reader is
         gone.
         """
-        transport = await self._on_loop()
-        del transport
-        async with self._loop_slots:
-            return await self._arun(self._finish(started, timeout, listener))
+        await self._on_loop()
+        deadline, slots = self._deadline(timeout), self._loop_slots
+        try:
+            await asyncio.wait_for(slots.acquire(), timeout)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise self._core.words.timeout(started.api, timeout, may_have_run=True) from None
+        try:
+            return await self._arun(self._finish(started, deadline, listener))
+        finally:
+            slots.release()
 
     async def aqueue_length(self, *, timeout: float = REQUEST_SECONDS) -> int:
         """Return how many calls wait in the queue of a Gradio app.
@@ -121,9 +128,8 @@ class AppHandover(AppCoroutines):
         return await self._arun(self._queue_length(self._deadline(timeout)))
 
     def _finish(
-        self, started: StartedCall, timeout: float, listener: AppListener | None
+        self, started: StartedCall, deadline: Deadline, listener: AppListener | None
     ) -> Steps[AppResult | AppResponse]:
-        deadline = self._deadline(timeout)
         if started.accepted is None:
             return (yield from follow_steps(self._core, started, deadline))
         call = ReadingCall(

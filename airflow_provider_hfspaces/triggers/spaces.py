@@ -23,12 +23,9 @@ from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
+from airflow_provider_hfspaces.triggers.kills import shielded
 
 __all__ = ["SpaceTrigger"]
-
-_undoing: set[asyncio.Future[None]] = set()
-"""Undos that are under way. The event loop itself keeps only weak references to its tasks."""
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SpaceTrigger(BaseTrigger):
@@ -163,13 +160,8 @@ class SpaceTrigger(BaseTrigger):
         self.log.info("%4.0f s  %s is %s", elapsed, self.repo_id, describe(runtime))
 
     async def _undo_if_killed(self) -> None:
-        if not self.put_back:
-            return
-        # Airflow cancels the trigger a second time while it handles the kill. The undo must survive that.
-        undoing = asyncio.ensure_future(self._undo())
-        _undoing.add(undoing)
-        undoing.add_done_callback(_undoing.discard)
-        await asyncio.shield(undoing)
+        if self.put_back:
+            await shielded(self._undo())
 
     async def _undo(self) -> None:
         from airflow_provider_hfspaces.compat.server import is_ended

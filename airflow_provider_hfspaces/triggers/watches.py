@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_hfspaces.compat.config import quota_share
+from airflow_provider_hfspaces.compat.config import app_connections, quota_share
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.quota import Pace
 from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
+from airflow_provider_hfspaces.space_app.app import SpaceApp
 from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 from airflow_provider_hfspaces.space_app.health_watch import HealthWatch
 from airflow_provider_hfspaces.space_app.probe import AppProbe
+from airflow_provider_hfspaces.triggers.queues import AppQueue
 
 __all__ = ["Waits", "watching"]
 
@@ -45,11 +47,37 @@ class Waits:
     def __post_init__(self) -> None:
         self.health = HealthWatch(self.watch, self._probe, endpoint=self.client.endpoint)
         self._apps: dict[str, tuple[float, AppProbe]] = {}
+        self._clients: dict[tuple[str, str | None], SpaceApp] = {}
+        self._queues: dict[SpaceApp, AppQueue] = {}
+        self._opening = asyncio.Lock()
+
+    async def app(self, repo_id: str, app_conn_id: str | None) -> SpaceApp:
+        """Return the client of an app that all calls of it share.
+
+        :param app_conn_id: the connection with the login of the app itself.
+        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
+        :raises InvalidInput: for a static Space, and for a connection that is not valid.
+        """
+        key = (repo_id.lower(), app_conn_id)
+        async with self._opening:
+            if key not in self._clients:
+                self._clients[key] = await self.hook.async_app(
+                    repo_id, self.client, app_conn_id=app_conn_id, connections=app_connections()
+                )
+            return self._clients[key]
+
+    def queue(self, app: SpaceApp) -> AppQueue:
+        """Return the queue of an app that all refused calls of it share."""
+        if app not in self._queues:
+            self._queues[app] = AppQueue(app.aqueue_length)
+        return self._queues[app]
 
     async def close(self) -> None:
         """Close the watch and its connections."""
         await self.watch.close()
         await self.client.aclose()
+        for app in self._clients.values():
+            await app.aclose()
 
     async def _probe(self, repo_id: str, check: HealthCheck) -> str | None:
         key, now = repo_id.lower(), time.monotonic()

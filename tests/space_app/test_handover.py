@@ -69,7 +69,7 @@ def test_an_answer_that_was_read_and_one_of_a_former_app_are_lost(hub: HubEmulat
 
 
 def test_a_refused_call_is_not_sent_again(hub: HubEmulator) -> None:
-    space = hub.add_space(SPACE, app=GradioApp(queue_size=1, seconds=10**6))
+    space = hub.add_space(SPACE, app=GradioApp(queue_size=1, seconds=3000))
     with app_of(hub, space) as app:
         with pytest.raises(AppQueueFull):
             for number in range(4):  # one runs, one waits

@@ -1,0 +1,144 @@
+"""What becomes of an app's answer: small JSON stays a value, everything else goes into a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.space_app.batch.folder import BatchFolder
+from airflow_provider_hfspaces.space_app.errors import SpaceAppError
+from airflow_provider_hfspaces.space_app.files import files_in, is_file
+from airflow_provider_hfspaces.space_app.result import AppResult
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.space_app.app import SpaceApp
+    from airflow_provider_hfspaces.space_app.plain import AppResponse
+
+__all__ = ["MOST_INLINE_BYTES", "AnswerKeeper", "AnswerTooLarge"]
+
+MOST_INLINE_BYTES = 256 * 1024
+"""Bytes of JSON that stay a value. A larger answer goes into a file."""
+
+_UNSAFE = re.compile(r"[^\w.\-]+")
+_LONGEST_NAME = 100
+
+
+class AnswerTooLarge(SpaceAppError):
+    """The answer of the app is too large for a value, and there is no folder to write it into."""
+
+    permanent = True
+    may_have_run = True
+
+
+class AnswerKeeper:
+    """Turns the answer of a call into plain JSON.
+
+    Files are downloaded into the folder and replaced by their paths. JSON of more than 256 KiB, and answers
+    that are not JSON, become a file of the folder and are replaced by ``{"output": path, "bytes": size}``.
+
+    :param app: the client with which the call was made.
+    :param folder: a path-like object; ``None`` to keep only small JSON.
+    """
+
+    def __init__(self, app: SpaceApp, folder: Any = None) -> None:
+        self._app = app
+        self._folder = BatchFolder(folder) if folder is not None else None
+
+    def keep(self, result: AppResult | AppResponse, answer: str = "json") -> Any:
+        """Return the answer as plain JSON.
+
+        :param answer: what a plain request was to answer.
+        :raises AnswerTooLarge: without a folder.
+        :raises SpaceAppError: if a file cannot be downloaded.
+        """
+        value = _value(result, answer)
+        targets = self._targets(value)
+        for (file, _), target in zip(targets, self._places(targets), strict=True):
+            self._app.download(file, target, replica=_replica(result))
+        return self._kept(_api(result), _replaced(value, self._paths(targets)))
+
+    async def akeep(self, result: AppResult | AppResponse, answer: str = "json") -> Any:
+        """Return the answer as plain JSON, from an event loop."""
+        value = _value(result, answer)
+        targets = self._targets(value)
+        places = await asyncio.to_thread(self._places, targets)
+        for (file, _), target in zip(targets, places, strict=True):
+            await self._app.adownload(file, target, replica=_replica(result))
+        value = _replaced(value, self._paths(targets))
+        return await asyncio.to_thread(self._kept, _api(result), value)
+
+    def _targets(self, value: Any) -> list[tuple[Mapping[str, Any], str]]:
+        """The files of an answer and their names in the folder."""
+        if self._folder is None:
+            return []
+        return [(file, _file_name(number, file)) for number, file in enumerate(files_in(value))]
+
+    def _places(self, targets: list[tuple[Mapping[str, Any], str]]) -> list[Any]:
+        assert self._folder is not None or not targets
+        return [self._folder.at(name) for _, name in targets] if self._folder else []
+
+    def _paths(self, targets: list[tuple[Mapping[str, Any], str]]) -> list[str]:
+        return [f"{str(self._folder).rstrip('/')}/{name}" for _, name in targets]
+
+    def _kept(self, api: str, value: Any) -> Any:
+        if isinstance(value, bytes):
+            return self._written(api, "result.bin", value)
+        content = json.dumps(value, ensure_ascii=False).encode()
+        if len(content) <= MOST_INLINE_BYTES:
+            return value
+        return self._written(api, "result.json", content)
+
+    def _written(self, api: str, name: str, content: bytes) -> dict[str, Any]:
+        if self._folder is None:
+            raise AnswerTooLarge(
+                f"Space {self._app.repo_id} answered {api} with {len(content)} bytes, of which at most "
+                f"{MOST_INLINE_BYTES} fit into a value. Set output to a folder for large answers and files.",
+                repo_id=self._app.repo_id,
+                api=api,
+            )
+        self._folder.write(name, [content])
+        return {"output": f"{str(self._folder).rstrip('/')}/{name}", "bytes": len(content)}
+
+
+def _value(result: AppResult | AppResponse, answer: str) -> Any:
+    if isinstance(result, AppResult):
+        return result.value
+    if answer == "bytes":
+        return result.content
+    if answer == "text" or not result.content:
+        return result.text
+    return result.json()
+
+
+def _api(result: AppResult | AppResponse) -> str:
+    return result.api if isinstance(result, AppResult) else "the request"
+
+
+def _replica(result: AppResult | AppResponse) -> str | None:
+    return result.replica if isinstance(result, AppResult) else None
+
+
+def _file_name(number: int, file: Mapping[str, Any]) -> str:
+    """The name of a file in the folder: its own, which a number makes unique."""
+    own = str(file.get("orig_name") or str(file.get("path", "")).rpartition("/")[2])
+    name = _UNSAFE.sub("_", own).strip("._")[-_LONGEST_NAME:]
+    return f"files/{number}-{name or 'file'}"
+
+
+def _replaced(value: Any, paths: list[str]) -> Any:
+    """The answer with a path in the place of each downloaded file."""
+    remaining = iter(paths)
+
+    def walk(each: Any) -> Any:
+        if is_file(each):
+            return next(remaining)
+        if isinstance(each, Mapping):
+            return {key: walk(inner) for key, inner in each.items()}
+        return [walk(inner) for inner in each] if isinstance(each, (list, tuple)) else each
+
+    return walk(value) if paths else value
+
+

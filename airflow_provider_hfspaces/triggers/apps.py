@@ -1,0 +1,208 @@
+"""SpaceCallTrigger reads the answer of an app, and SpaceQueueTrigger waits for a place in its queue.
+
+The worker sends a call and stores in the trigger what the app knows it by: Airflow writes both into its
+database in one step, before any triggerer reads the answer. A triggerer that starts again therefore knows
+of every call that was sent, and asks the app for the answer instead of sending the call a second time. An app
+hands out an answer once. If another triggerer has begun to read it, the app says so, and the call is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_hfspaces.compat.imports import has_trigger_on_kill
+from airflow_provider_hfspaces.compat.server import in_thread, is_ended
+from airflow_provider_hfspaces.hub.errors import HubError, InvalidInput, error_to_dict
+from airflow_provider_hfspaces.space_app.errors import AppCallLost, AppTimeout, SpaceAppError
+from airflow_provider_hfspaces.triggers.kills import shielded
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.space_app.started import StartedCall
+
+__all__ = ["SpaceCallTrigger", "SpaceQueueTrigger"]
+
+_LAST_LOOK_SECONDS = 5.0
+"""Time for one last look if the deadline has passed before the trigger runs, as after a restart."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class _AppTrigger(BaseTrigger):
+    """What both triggers share: the Space, the connections, and when the wait ends.
+
+    The arguments hold neither a token nor the inputs of the call.
+    """
+
+    repo_id: str
+    deadline: float
+    started: float
+    hf_spaces_conn_id: str = "hf_spaces_default"
+    app_conn_id: str | None = None
+    then: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Returns the trigger as Airflow stores it."""
+        return (
+            f"airflow_provider_hfspaces.triggers.apps.{type(self).__name__}",
+            {each.name: getattr(self, each.name) for each in fields(self)},
+        )
+
+    @property
+    def remaining(self) -> float:
+        """Seconds to the deadline; a few seconds after it."""
+        remaining = self.deadline - time.time()
+        return remaining if remaining > 0 else _LAST_LOOK_SECONDS
+
+    def event(self, status: str, **more: Any) -> TriggerEvent:
+        """Returns an event of this trigger."""
+        return TriggerEvent(  # type: ignore[no-untyped-call]
+            {
+                "status": status,
+                "of": type(self).__name__,
+                "repo_id": self.repo_id,
+                "since": self.started,
+                "then": dict(self.then or {}),
+                **more,
+            }
+        )
+
+    def failure(self, error: Exception) -> TriggerEvent:
+        """Returns the event of a wait that failed."""
+        if not isinstance(error, (SpaceAppError, HubError, InvalidInput)):
+            # Airflow does not pass the message of an exception that leaves a trigger on to the task.
+            self.log.exception("The call of Space %s failed.", self.repo_id)
+            error = AppCallLost(
+                f"Space {self.repo_id}: the answer of the call could not be read: {type(error).__name__}: "
+                f"{error}. The traceback is in the log of the task.",
+                repo_id=self.repo_id,
+            )
+        status = {AppCallLost: "lost", AppTimeout: "timeout"}.get(type(error), "failed")
+        return self.event(status, error=error_to_dict(error))
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SpaceCallTrigger(_AppTrigger):
+    """Read the answer of a call that a worker has sent to the app of a Space.
+
+    :class:`~airflow_provider_hfspaces.operators.app.CallSpaceOperator` defers to this trigger. All such
+    triggers of a triggerer share one client for each Space, with one connection for each call in flight. The
+    trigger fires one event: ``{"status": "answered" | "lost" | "failed" | "timeout", "value": …, "error":
+    …, "repo_id": …, "since": …, "then": …}``.
+
+    If a user ends the task, the call is cancelled in the app. A restart of the triggerer and a cleared task
+    cancel nothing.
+
+    :param repo_id: the Space, as ``owner/name``.
+    :param call: the call, from :meth:`StartedCall.to_dict
+        <airflow_provider_hfspaces.space_app.started.StartedCall.to_dict>`.
+    :param deadline: when the call has to end, in seconds since 1970.
+    :param started: when the task began, in seconds since 1970.
+    :param output: the folder for a large answer and for files; ``None`` for small JSON only.
+    :param hf_spaces_conn_id: the connection to the Hub.
+    :param app_conn_id: the connection with the login of the app itself; ``None`` for an app without one.
+    :param then: plain JSON that the operator needs afterwards; returned in the event.
+    """
+
+    call: Mapping[str, Any]
+    output: str | None = None
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Read the answer, and fire the one event."""
+        try:
+            yield await self._outcome()
+        except asyncio.CancelledError:
+            # Before Airflow 3.3 a trigger does not learn why it is cancelled.
+            if not has_trigger_on_kill():
+                await shielded(self._cancel_if_ended())
+            raise
+
+    async def on_kill(self) -> None:
+        """Cancel the call in the app if a user has ended the task (Airflow 3.3)."""
+        await shielded(self._cancel_if_ended())
+
+    async def _outcome(self) -> TriggerEvent:
+        from airflow_provider_hfspaces.app_log import AppLog
+        from airflow_provider_hfspaces.compat.imports import storage_folder
+        from airflow_provider_hfspaces.space_app.answers import AnswerKeeper
+        from airflow_provider_hfspaces.triggers.watches import watching
+
+        try:
+            started = self._started_call()
+            async with watching(self.hf_spaces_conn_id) as (waits, _):
+                app = await waits.app(self.repo_id, self.app_conn_id)
+                result = await app.aresult(
+                    started, timeout=self.remaining, listener=AppLog(self.repo_id, self.log)
+                )
+                folder = await in_thread(storage_folder, self.output) if self.output else None
+                value = await AnswerKeeper(app, folder).akeep(result, started.answer)
+        except Exception as error:
+            return self.failure(error)
+        return self.event("answered", value=value, seconds=getattr(result, "seconds", None))
+
+    async def _cancel_if_ended(self) -> None:
+        from airflow_provider_hfspaces.triggers.watches import watching
+
+        accepted = self._started_call().accepted
+        if accepted is None or not await is_ended(self.task_instance):
+            # Cleared or only moved: the next try, or the other triggerer, goes on from here.
+            return
+        try:
+            async with watching(self.hf_spaces_conn_id) as (waits, _):
+                app = await waits.app(self.repo_id, self.app_conn_id)
+                await app.acancel(accepted)
+        except (SpaceAppError, HubError, InvalidInput) as error:
+            self.log.error("The task was killed, and its call could not be cancelled: %s", error)
+        else:
+            self.log.warning(
+                "The task was killed: its call of %s is cancelled in Space %s.", accepted.api, self.repo_id
+            )
+
+    def _started_call(self) -> StartedCall:
+        from airflow_provider_hfspaces.space_app.started import StartedCall
+
+        return StartedCall.from_dict(self.call)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SpaceQueueTrigger(_AppTrigger):
+    """Wait until the queue of an app has a place for a call that it has refused.
+
+    All such triggers for one Space share one look at its queue every few seconds, and as many of them go on
+    as there are free places. Fires one event, ``{"status": "free" | "failed" | "timeout", …}``.
+
+    :param repo_id: the Space, as ``owner/name``.
+    :param places: calls that may wait in the queue, as the app has said; ``None`` if it has not.
+    :param deadline: when the wait ends, in seconds since 1970.
+    :param started: when the task began, in seconds since 1970.
+    :param delay: seconds before the first look, which the app has asked for; by default 0.
+    :param hf_spaces_conn_id: the connection to the Hub.
+    :param app_conn_id: the connection with the login of the app itself; ``None`` for an app without one.
+    :param then: plain JSON that the operator needs afterwards; returned in the event.
+    """
+
+    places: int | None = None
+    delay: float = 0.0
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and fire the one event."""
+        from airflow_provider_hfspaces.triggers.watches import watching
+
+        try:
+            await asyncio.sleep(min(self.delay, self.remaining))
+            async with watching(self.hf_spaces_conn_id) as (waits, _):
+                app = await waits.app(self.repo_id, self.app_conn_id)
+                await asyncio.wait_for(waits.queue(app).turn(self.places), self.remaining)
+        except (asyncio.TimeoutError, TimeoutError):
+            yield self.event("timeout")
+        except Exception as error:
+            yield self.failure(error)
+        else:
+            yield self.event("free")
