@@ -42,27 +42,6 @@ class AppsHook(RepositoriesHook):
         """
         return app_address(self._send(calls.get_space(self.repo_id(repo_id))))
 
-    def open_app(self, repo_id: str, **options: Any) -> SpaceApp:
-        """Return a client of the app inside a Space, for many calls. The caller has to close it.
-
-        ::
-
-            with hook.open_app("acme/whisper") as app:
-                text = app.call("/transcribe", {"audio": path}).value
-
-        Endpoint: ``GET /api/spaces/{repo_id}``, for the address of the app.
-
-        :param options: further arguments of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp`, such
-            as ``connections``.
-        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
-        :raises InvalidInput: for a static Space, which has no app.
-        """
-        from airflow_provider_hfspaces.space_app.app import SpaceApp
-
-        repo_id = self.repo_id(repo_id)
-        host = self.app_url(repo_id)
-        return SpaceApp(repo_id, host, self._own_token(), user_agent=self.user_agent, **options)
-
     @cached_property
     def _app_addresses(self) -> dict[str, str]:
         """The addresses that the Hub has named while this hook was in use, which is one try of a task."""
@@ -81,15 +60,29 @@ class AppsHook(RepositoriesHook):
             self._app_addresses[repo_id] = self.app_url(repo_id)
         return self._probe(self._app_addresses[repo_id])
 
-    def app_options(self, app_conn_id: str | None) -> dict[str, Any]:
-        """Return the arguments of a client for apps: the token, and the login of the app itself.
+    def open_app(self, repo_id: str, *, app_conn_id: str | None = None, **options: Any) -> SpaceApp:
+        """Return a client of the app inside a Space, for many calls. The caller has to close it.
 
-        :param app_conn_id: a connection of any type. With a login and a password, they are the user name and
-            password of the app's own login; with a password alone, it is the app's bearer token.
-        :raises InvalidInput: if the connection does not exist or has no password.
+        ::
+
+            with hook.open_app("acme/whisper") as app:
+                text = app.call("/transcribe", {"audio": path}).value
+
+        Endpoint: ``GET /api/spaces/{repo_id}``, for the address of the app.
+
+        :param app_conn_id: a connection of any type, for an app with a login of its own. With a login and a
+            password, they are the user name and password of that login; with a password alone, it is a bearer
+            token of the app.
+        :param options: further arguments of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp`, such
+            as ``connections``.
+        :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
+        :raises InvalidInput: for a static Space, which has no app.
         """
-        connection = None if app_conn_id is None else _connection(self, app_conn_id)
-        return {**self._app_options(), **_login(connection, app_conn_id)}
+        from airflow_provider_hfspaces.space_app.app import SpaceApp
+
+        repo_id = self.repo_id(repo_id)
+        login = {} if app_conn_id is None else _login(_connection(self, app_conn_id), app_conn_id)
+        return SpaceApp(repo_id, self.app_url(repo_id), **self._app_options(), **login, **options)
 
     async def async_app(
         self, repo_id: str, client: AsyncHubClient, *, app_conn_id: str | None = None, **options: Any
@@ -112,9 +105,7 @@ class AppsHook(RepositoriesHook):
                 connection = await connection_of(app_conn_id)
             except AirflowNotFoundException:
                 raise _missing(app_conn_id) from None
-        return SpaceApp(
-            repo_id, host, **self._app_options(), **_login(connection, app_conn_id), **options
-        )
+        return SpaceApp(repo_id, host, **self._app_options(), **_login(connection, app_conn_id), **options)
 
     async def async_app_probe(self, repo_id: str, client: AsyncHubClient) -> AppProbe:
         """Return what :meth:`app_probe` returns, for an event loop.
@@ -144,8 +135,8 @@ def _connection(hook: AppsHook, app_conn_id: str) -> Any:
 
 def _missing(app_conn_id: str) -> InvalidConnection:
     return InvalidConnection(
-        f"Connection {app_conn_id!r} does not exist. Create one with the app's user name and password, or set "
-        f"app_conn_id to another connection."
+        f"Connection {app_conn_id!r} does not exist. Create one with the user name and password of the app, "
+        f"or set app_conn_id to another connection."
     )
 
 

@@ -1,19 +1,17 @@
 """HfSpacesHook: the Hub's Spaces API behind an Airflow connection, with one method for each call.
 
-This module has the calls on hardware, life cycle and copies, and the wait. The rest of the hook is in
-``connected.py`` (connection and clients), ``reading.py``, ``settings.py``, ``repositories.py`` and
-``apps.py``, of which each class extends the one before.
+This module has the calls on hardware, life cycle and copies. The rest of the hook is in ``connected.py``
+(connection and clients), ``reading.py``, ``settings.py``, ``repositories.py``, ``apps.py`` and ``calls.py``
+(the wait and calls of apps), of which each class extends the one before.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.failures import mask_written
-from airflow_provider_hfspaces.hooks.apps import AppProbing, AppsHook
+from airflow_provider_hfspaces.hooks.calls import CallingHook
 from airflow_provider_hfspaces.hooks.form import field_behaviour, form_widgets
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.desired import (
@@ -29,22 +27,18 @@ from airflow_provider_hfspaces.hub.desired import (
 from airflow_provider_hfspaces.hub.errors import HubConflict
 from airflow_provider_hfspaces.hub.lease.actions import guarded
 from airflow_provider_hfspaces.hub.models import DuplicatedSpace, SpaceRuntime, Volume
-from airflow_provider_hfspaces.hub.seconds import checked_seconds
-from airflow_provider_hfspaces.hub.waiting.goal import Goal
-from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, Wait
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.client import HubClient
     from airflow_provider_hfspaces.hub.http.sequence import Steps
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-    from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 
 __all__ = ["HfSpacesHook", "describe"]
 
 Settings = Sequence[Mapping[str, str]] | Mapping[str, str]
 
 
-class HfSpacesHook(AppsHook):
+class HfSpacesHook(CallingHook):
     """The Hub's Spaces API behind an Airflow connection of type ``hf_spaces``::
 
         hook = HfSpacesHook("hf_spaces_default")
@@ -227,67 +221,3 @@ class HfSpacesHook(AppsHook):
             return self.repo_id(to_id)
         name = self.repo_id(from_id).partition("/")[2]
         return self.repo_id(f"{self.settings.namespace or self.whoami().name}/{name}")
-
-    def wait_for(
-        self,
-        repo_id: str,
-        goal: Goal,
-        *,
-        timeout: float,
-        poll_interval: float,
-        before: SpaceRuntime | None = None,
-        answer: SpaceRuntime | None = None,
-        grace: float = GRACE_SECONDS,
-        stop: threading.Event | None = None,
-        on_change: Callable[[SpaceRuntime, float], None] | None = None,
-        health: HealthCheck | None = None,
-    ) -> SpaceRuntime:
-        """Wait until a Space reaches a goal, and return its runtime. The first look is at once.
-
-        :param goal: what the Space has to reach.
-        :param timeout: seconds from the beginning of the wait to its end.
-        :param poll_interval: seconds between two looks.
-        :param before: the runtime when a request was sent to the Space. While the Space still reports
-            this state, the wait goes on for up to ``grace`` seconds, at most half of ``timeout``.
-        :param answer: the runtime with which the Hub answered that request.
-        :param stop: ends the wait from another thread or a signal handler.
-        :param on_change: called with each new state and the seconds since the wait began; by default
-            each new state is logged.
-        :param health: the answer that the app has to give as well; by default none.
-        :raises InvalidInput: for a duration that is not valid; nothing is sent then.
-        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more, or ``stop`` is set.
-        :raises SpaceWaitTimeout: if the Space has not reached the goal, or its app has not answered, in time.
-        """
-        repo_id = self.repo_id(repo_id)
-        probing = AppProbing(self, repo_id, health) if health else None
-        wait = Wait(
-            repo_id,
-            goal,
-            timeout=timeout,
-            before=before,
-            answer=answer,
-            grace=grace,
-            on_change=on_change or self._log_change(repo_id),
-        )
-        interval = checked_seconds(poll_interval, "poll_interval")
-        stop, endpoint = stop or threading.Event(), self.settings.endpoint
-        started = time.monotonic()
-        while True:
-            runtime = self.get_runtime(repo_id)
-            elapsed = time.monotonic() - started
-            has_reached = wait.observe(runtime, elapsed) is not None
-            pause = min(interval, wait.timeout - elapsed)
-            if has_reached and (probing is None or probing.answers_within(pause, stop)):
-                return runtime
-            if elapsed >= wait.timeout:
-                raise probing.timed_out(wait) if has_reached and probing else wait.timed_out(endpoint)
-            if not has_reached:
-                stop.wait(pause)
-            if stop.is_set():
-                raise wait.stopped()
-
-    def _log_change(self, repo_id: str) -> Callable[[SpaceRuntime, float], None]:
-        def log(runtime: SpaceRuntime, elapsed: float) -> None:
-            self.log.info("%4.0f s  %s is %s", elapsed, repo_id, describe(runtime))
-
-        return log

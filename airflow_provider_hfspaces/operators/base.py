@@ -260,6 +260,8 @@ class WaitingOperator(SpaceOperator):
         put_back: SpaceSnapshot | None = None,
         lease_holder: str | None = None,
         then: dict[str, Any] | None = None,
+        timeout: float | None = None,
+        health: HealthCheck | None = None,
     ) -> Any:
         """Wait until a Space reaches a goal, and return what :meth:`waited` makes of it.
 
@@ -271,10 +273,12 @@ class WaitingOperator(SpaceOperator):
         :param put_back: the snapshot to restore if a user kills the task while it is deferred.
         :param lease_holder: the holder of the lease under which to restore it.
         :param then: keyword arguments for :meth:`waited`, as plain JSON.
+        :param timeout: seconds from now to the end of the wait; by default those of the operator.
+        :param health: the answer of the app to wait for; by default that of the operator.
         :raises SpaceWaitError: after the last lines of the Space's own log, if its build or app failed.
         """
-        timeout = time_limit(self, self.timeout)
-        check = health_check(self.health)
+        timeout = time_limit(self, self.timeout) if timeout is None else timeout
+        check = health or health_check(self.health)
         if self.deferrable:
             reached = self._if_reached(repo_id, goal, check) if before is None else None
             if reached is not None:

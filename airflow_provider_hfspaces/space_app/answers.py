@@ -140,5 +140,3 @@ def _replaced(value: Any, paths: list[str]) -> Any:
         return [walk(inner) for inner in each] if isinstance(each, (list, tuple)) else each
 
     return walk(value) if paths else value
-
-

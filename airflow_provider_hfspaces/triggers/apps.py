@@ -84,7 +84,8 @@ class _AppTrigger(BaseTrigger):
                 f"{error}. The traceback is in the log of the task.",
                 repo_id=self.repo_id,
             )
-        status = {AppCallLost: "lost", AppTimeout: "timeout"}.get(type(error), "failed")
+        is_lost, is_late = isinstance(error, AppCallLost), isinstance(error, AppTimeout)
+        status = "lost" if is_lost else "timeout" if is_late else "failed"
         return self.event(status, error=error_to_dict(error))
 
 
@@ -113,6 +114,12 @@ class SpaceCallTrigger(_AppTrigger):
 
     call: Mapping[str, Any]
     output: str | None = None
+
+    def failure(self, error: Exception) -> TriggerEvent:
+        """Returns the event of a wait that failed, with what the app knows the call by."""
+        event = super().failure(error)
+        event.payload["call"] = dict(self.call)
+        return event
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Read the answer, and fire the one event."""

@@ -27,6 +27,7 @@ from airflow_provider_hfspaces.triggers.kills import shielded
 
 __all__ = ["SpaceTrigger"]
 
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class SpaceTrigger(BaseTrigger):
     """Wait until a Space reaches a goal.

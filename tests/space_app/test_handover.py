@@ -71,9 +71,13 @@ def test_an_answer_that_was_read_and_one_of_a_former_app_are_lost(hub: HubEmulat
 def test_a_refused_call_is_not_sent_again(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, app=GradioApp(queue_size=1, seconds=3000))
     with app_of(hub, space) as app:
-        with pytest.raises(AppQueueFull):
-            for number in range(4):  # one runs, one waits
+
+        def fill() -> None:  # one call runs, one waits
+            for number in range(4):
                 app.start("/echo", [str(number)])
+
+        with pytest.raises(AppQueueFull):
+            fill()
         assert asyncio.run(app.aqueue_length()) == 1
         with pytest.raises(UnknownEndpoint):
             app.start("/nothing", ["x"])

@@ -11,9 +11,10 @@ from airflow_provider_hfspaces.hub.lazy import lazy_names
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.app.batch import SpaceBatchOperator
+    from airflow_provider_hfspaces.operators.app.call import CallSpaceOperator
 
-__all__ = ["SpaceBatchOperator"]
+__all__ = ["CallSpaceOperator", "SpaceBatchOperator"]
 
-_MODULES = {"SpaceBatchOperator": "batch"}
+_MODULES = {"CallSpaceOperator": "call", "SpaceBatchOperator": "batch"}
 
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -1,0 +1,82 @@
+"""Arguments of CallSpaceOperator that are refused when the DAG is parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.rendered import has_template
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.operators.app.call import CallSpaceOperator
+
+__all__ = ["checked_target", "refuse_bad_call"]
+
+_ANSWERS = ("json", "text", "bytes")
+_ONLY_GRADIO = ("inputs", "files")
+_ONLY_HTTP = ("json", "data", "headers", "query", "poll")
+
+
+def refuse_bad_call(task: CallSpaceOperator) -> None:
+    """Refuse arguments that no rendering makes valid.
+
+    :raises InvalidInput: naming the argument and the task.
+    """
+    from airflow_provider_hfspaces.hub.errors import InvalidInput
+
+    where = f"of task {task.task_id!r}"
+
+    def refuse(name: str, requirement: str) -> None:
+        raise InvalidInput(f"{name} {where} must be {requirement}; got {getattr(task, name)!r:.100}.")
+
+    if task.on_lost not in ("fail", "again"):
+        refuse("on_lost", "'fail' or 'again'")
+    if task.answer not in _ANSWERS:
+        refuse("answer", "'json', 'text' or 'bytes'")
+    for name in ("wake", "allow_unlisted"):
+        if not isinstance(getattr(task, name), bool):
+            refuse(name, "True or False")
+    if not has_template(task.api) and not has_template(task.path):
+        checked_target(task.api, task.path, where)
+        _refuse_other_kind(task, where)
+    inputs = task.inputs
+    if inputs is not None and not has_template(inputs) and not isinstance(inputs, (Mapping, list, tuple)):
+        refuse("inputs", "a mapping of names to values, or a list of values")
+    for name in ("headers", "query"):
+        value = getattr(task, name)
+        if value is not None and not has_template(value) and not isinstance(value, Mapping):
+            refuse(name, "a mapping")
+    if task.json is not None and task.data is not None:
+        raise InvalidInput(f"json and data {where} exclude each other: set one of them.")
+    if task.answer == "bytes" and not task.output_path:
+        raise InvalidInput(f"answer='bytes' {where} needs output: bytes do not fit into an XCom.")
+    if task.poll is not None:
+        from airflow_provider_hfspaces.space_app.plain import Poll
+
+        Poll.from_value(task.poll)
+
+
+def checked_target(api: Any, path: Any, where: str) -> None:
+    """Refuse anything but one of ``api`` and ``path``.
+
+    :raises InvalidInput: naming both.
+    """
+    from airflow_provider_hfspaces.hub.errors import InvalidInput
+
+    if (api in (None, "")) == (path in (None, "")):
+        raise InvalidInput(
+            f"api and path {where}: set one of them, api for a Gradio app or path for a plain HTTP app; got "
+            f"api={api!r:.100}, path={path!r:.100}."
+        )
+    if path and (not isinstance(path, str) or not path.startswith("/") or path.startswith("//")):
+        raise InvalidInput(f"path {where} must begin with one '/', such as '/v1/embed'; got {path!r:.100}.")
+
+
+def _refuse_other_kind(task: CallSpaceOperator, where: str) -> None:
+    """Refuse arguments of the other kind of app, which would have no effect."""
+    from airflow_provider_hfspaces.hub.errors import InvalidInput
+
+    kind, other, names = ("api", "path", _ONLY_HTTP) if task.api else ("path", "api", _ONLY_GRADIO)
+    for name in names:
+        if getattr(task, name) not in (None, (), []):
+            raise InvalidInput(f"{name} {where} has no effect with {kind}: it belongs to {other}.")
