@@ -59,7 +59,7 @@ PUBLIC = {
     ],
     "hooks.hfspaces": ["HfSpacesHook"],
     "notifications.spaces": ["PauseSpaceNotifier", "RestoreHardwareNotifier"],
-    "operators.app": ["SpaceBatchOperator"],
+    "operators.app": ["CallSpaceOperator", "SpaceBatchOperator"],
     "operators.cost": ["SpacesCostReportOperator"],
     "operators.deploy": ["DeploySpaceOperator"],
     "operators.duplicate": ["DuplicateSpaceOperator"],
@@ -100,6 +100,7 @@ PUBLIC = {
     "space_app.batch": ["BatchLimits", "BatchReport", "SpaceBatch"],
     "sensors.spaces": ["SpaceHealthySensor", "SpaceRunningSensor", "SpaceStageSensor"],
     "task_groups.hardware": ["SpaceHardwareTaskGroup"],
+    "triggers.apps": ["SpaceCallTrigger", "SpaceQueueTrigger"],
     "triggers.events": ["SpaceEventTrigger"],
     "triggers.spaces": ["SpaceTrigger"],
 }

@@ -49,7 +49,8 @@ class StartedCall:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the call as plain JSON."""
-        return {**asdict(self), "shown": list(self.shown), "poll": dict(self.poll)}
+        poll = {name: list(value) if isinstance(value, tuple) else value for name, value in self.poll.items()}
+        return {**asdict(self), "shown": list(self.shown), "poll": poll}
 
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any]) -> StartedCall:

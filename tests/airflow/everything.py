@@ -45,10 +45,12 @@ _ARGUMENTS: dict[str, Any] = {
     "enabled": False,
     "items": [{"text": "one"}],
     "output": "batches/one",
+    "call": {"api": "/predict", "address": "https://acme-whisper.hf.space/status"},
 }
 """A value for every required parameter, by the name of the parameter."""
 
 _BESIDES: dict[str, dict[str, Any]] = {
+    "CallSpaceOperator": {"api": "/predict", "inputs": {"text": "one"}},
     "SpaceBatchOperator": {"api": "/predict"},
     "SpaceEventTrigger": {"stages": ["RUNTIME_ERROR"]},
     "LeaseTrigger": {"owner": {"dag_id": "dag", "run_id": "run", "task_id": "snapshot", "restore_tasks": []}},
