@@ -36,7 +36,7 @@ AIRFLOW_WORDS = re.compile(
 LAYERS = [
     {"hub", "compat"},
     {"space_app", "emulator", "state", "rendered", "assets", "links"},
-    {"failures"},
+    {"app_log", "failures"},
     {"hooks"},
     {"triggers", "reports", "require"},
     {"operators"},
