@@ -22,6 +22,7 @@ NAVIGATION = {
         "waiting",
         "leases",
         "apps",
+        "calls",
         "batch",
         "fleets",
         "events",
