@@ -69,6 +69,7 @@ def test_an_answer_that_was_read_and_one_of_a_former_app_are_lost(hub: HubEmulat
 
 
 def test_a_refused_call_is_not_sent_again(hub: HubEmulator) -> None:
+    hub.settings.seconds_per_request = 0  # the time does not jump to the end of the work
     space = hub.add_space(SPACE, app=GradioApp(queue_size=1, seconds=3000))
     with app_of(hub, space) as app:
 
@@ -98,6 +99,7 @@ def test_the_status_of_a_plain_app_is_followed_from_another_process(hub: HubEmul
 
 
 def test_the_work_of_a_former_plain_app_is_lost(hub: HubEmulator) -> None:
+    hub.settings.seconds_per_request = 0  # the time does not jump to the end of the work
     space = hub.add_space(SPACE, sdk="docker", app=DockerApp(seconds=10**6))
     with app_of(hub, space) as app:
         started = moved(app.start_request("POST", "/v1/jobs", json={}, poll=0.02))
