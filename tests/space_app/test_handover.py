@@ -81,7 +81,7 @@ def test_a_refused_call_is_not_sent_again(hub: HubEmulator) -> None:
             fill()
         assert asyncio.run(app.aqueue_length()) == 1
         with pytest.raises(UnknownEndpoint):
-            app.start("/nothing", ["x"])
+            app.start("/unknown", ["x"])
 
 
 def test_the_apps_own_error_reaches_the_reader(hub: HubEmulator) -> None:
