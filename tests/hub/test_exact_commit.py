@@ -136,3 +136,18 @@ def test_a_commit_that_the_hub_does_not_report_is_never_reached(emulator: HubEmu
     emulator.settings.change({"runtime_has_sha": False})
     history.is_calm = True
     assert history.play() is None
+
+
+def test_a_commit_that_did_not_run_before_the_request_ends_the_wait_at_once() -> None:
+    before = SpaceRuntime("RUNNING", "cpu-basic", "cpu-basic", sha="a" * 40)
+    after = SpaceRuntime("RUNNING", "cpu-basic", "cpu-basic", sha="b" * 40)
+    wait = Wait(SPACE, Goal(sha="b" * 40), timeout=600, before=before)
+    assert wait.observe(before, 1) is None
+    assert wait.observe(after, 2) == after
+
+
+def test_a_commit_that_ran_before_the_request_counts_only_after_the_grace_time() -> None:
+    runtime = SpaceRuntime("RUNNING", "cpu-basic", "cpu-basic", sha="a" * 40)
+    wait = Wait(SPACE, Goal(sha="a" * 7), timeout=600, before=runtime)
+    assert wait.observe(runtime, 1) is None
+    assert wait.observe(runtime, 31) == runtime

@@ -14,7 +14,7 @@ from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, SpaceWaitTimeo
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.stages import BUILD_STAGES, DORMANT_STAGES, NEEDS_RESTART_STAGES
-from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Verdict
+from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Reached, Verdict
 
 __all__ = ["GRACE_SECONDS", "Changes", "OnChange", "Wait", "wait_failed"]
 
@@ -67,6 +67,7 @@ class Wait:
         self._before = before
         self._grace = grace if before is not None else 0.0
         self._has_moved = before is None
+        self._awaits_commit = before is not None and _runs_another_commit(before, goal)
         self._is_accepted = answer is not None and answer.requested_hardware == goal.hardware
         self._on_change = on_change
         self._state: tuple[str | None, ...] | None = None
@@ -110,6 +111,8 @@ class Wait:
         if isinstance(verdict, Failed) and verdict.permanent and runtime.is_static:
             return verdict
         self._has_moved = self._has_moved or _place(self._before) != _place(runtime)
+        if self._awaits_commit and isinstance(verdict, Reached):
+            self._has_moved = True  # The state before the request ran another commit.
         self._is_accepted = self._is_accepted or runtime.requested_hardware == self.goal.hardware
         if not self._has_moved and elapsed < self._grace:
             return Pending(f"{runtime.stage}, as before the request")
@@ -219,6 +222,13 @@ def wait_failed(repo_id: str, goal: Goal, failure: Failed, runtime: SpaceRuntime
 
 def _state(runtime: SpaceRuntime) -> tuple[str | None, ...]:
     return runtime.stage, runtime.hardware, runtime.requested_hardware
+
+
+def _runs_another_commit(runtime: SpaceRuntime, goal: Goal) -> bool:
+    """Whether the runtime reports a commit, and not the one that the goal is for."""
+    if goal.sha is None or runtime.sha is None:
+        return False
+    return not runtime.sha.lower().startswith(goal.sha.lower())
 
 
 def _place(runtime: SpaceRuntime) -> tuple[str | None, ...]:

@@ -494,8 +494,8 @@ class TestFailure:
 
 class TestHealth:
     @pytest.fixture(autouse=True)
-    def _quick_builds(self, hub: HubEmulator) -> None:
-        hub.settings.change({"timings": {"build": 0, "start": 0}})
+    def _quick_builds_and_logs(self, hub: HubEmulator) -> None:
+        hub.settings.change({"timings": {"build": 0, "start": 0}, "logs_end": "at_once"})
 
     @pytest.mark.parametrize("deferrable", [False, True])
     def test_the_task_succeeds_when_the_app_answers(
