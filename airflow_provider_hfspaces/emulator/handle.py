@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_hfspaces.emulator.apps.choice import checked_app
@@ -137,6 +137,35 @@ class SpaceHandle:
         space = self._current()
         log = space.logs.build if build else space.logs.run
         return [line.text for line in log.until(space.now())]
+
+    @property
+    def running_sha(self) -> str | None:
+        """The commit whose container answers visitors; ``None`` while nothing runs, and for static Spaces."""
+        return self._current().running_sha
+
+    def commit(
+        self, files: Mapping[str, str | bytes | None], *, branch: str = "main", title: str = "Change files"
+    ) -> str:
+        """Commit as another person would, and return the id of the commit. On ``main``, a build follows.
+
+            space.commit({"app.py": "import gradio", "old.py": None})
+
+        :param files: new content by path; ``None`` deletes a file.
+        :param branch: an existing branch.
+        :raises ValueError: without files, for content of another type, and for a missing branch.
+        """
+        if not isinstance(files, Mapping) or not files:
+            raise ValueError(f"files must map paths to their content; got {files!r}.")
+        changes = {
+            str(path): each.encode() if isinstance(each, str) else each for path, each in files.items()
+        }
+        wrong = [path for path, each in changes.items() if not isinstance(each, (bytes, type(None)))]
+        if wrong:
+            raise ValueError(f"The content of {', '.join(wrong)} must be text, bytes or None.")
+        with self._world.lock:
+            if self._space.git.branch(branch) is None:
+                raise ValueError(f"{self.repo_id} has no branch {branch!r}.")
+            return self._space.commit(changes, branch, title=title).oid
 
     def visit(self) -> None:
         """Open the app, which wakes a sleeping Space."""

@@ -195,3 +195,27 @@ def test_a_state_file_keeps_which_commit_was_built(hub: HubEmulator, ask: Ask) -
         for each in (hub, other):
             each.advance(150)
         assert other.space(SPACE).runtime().raw["sha"] == hub.branches(SPACE)["main"]
+
+
+def test_a_test_commits_as_another_person_would(hub: HubEmulator, ask: Ask) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    before = space.running_sha
+    sha = space.commit({"app.py": "import gradio", "weights.bin": b"\0", "nowhere": None}, title="Hotfix")
+    assert hub.files(SPACE)["app.py"] == b"import gradio"
+    assert ask("GET", f"{API}/commits/main").json()[0]["title"] == "Hotfix"
+    assert (space.stage, space.running_sha) == ("RUNNING_BUILDING", before)
+    hub.advance(150)
+    assert (space.stage, space.running_sha) == ("RUNNING", sha)
+    for files in ({}, {"app.py": 1}, "app.py"):
+        with pytest.raises(ValueError, match="content"):
+            space.commit(files)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no branch 'side'"):
+        space.commit({"a": "b"}, branch="side")
+
+
+def test_a_program_commits_through_the_control_api(hub: HubEmulator, ask: Ask) -> None:
+    hub.add_space(SPACE)
+    path = f"/_emulator/spaces/{SPACE}/commit"
+    answer = ask("POST", path, {"files": {"app.py": "1", "README.md": None}}).json()
+    assert answer["stage"] == "CONFIG_ERROR"
+    assert ask("POST", path, {"files": {}}).status_code == 400

@@ -148,7 +148,7 @@ class HubApp:
             path=request.path,
             query=request.query_string,
             headers=redacted(request.headers),
-            json=_json(request.content),
+            json=None if "ndjson" in request.headers.get("content-type", "") else _json(request.content),
             user=request.token.user if request.token else None,
             token_name=request.token.name if request.token else None,
         )

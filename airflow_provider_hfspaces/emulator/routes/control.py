@@ -29,6 +29,7 @@ __all__ = ["ROUTES", "check_caller"]
 
 _SPACE = "/spaces/{owner}/{name}"
 _ARRANGEMENTS = (
+    "commit",
     "visit",
     "serve",
     "kill_app",
@@ -254,6 +255,7 @@ def _described(request: HubRequest, space: Space) -> dict[str, Any]:
         "stage": space.stage,
         "hardware": space.hardware,
         "requested_hardware": space.requested,
+        "running_sha": space.running_sha,
         "sleep_time": space.sleep_time,
         "visits": space.visits,
         "app": saved_app(space.app.choice),
