@@ -35,10 +35,6 @@ class GradioCaller:
         self.http = httpx.Client(base_url=space.app_url, headers=headers, timeout=10, trust_env=False)
         self.prefix = prefix
 
-    def session(self, name: str) -> str:
-        """The name of a session that no other caller has."""
-        return f"{name}-{id(self)}"
-
     def post(self, path: str, **body: Any) -> httpx.Response:
         return self.http.post(f"{self.prefix}{path}", json=body)
 

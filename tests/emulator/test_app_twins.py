@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -168,7 +169,7 @@ def values(gradio: GradioCaller) -> Any:
 
 def messages(gradio: GradioCaller) -> Any:
     return [
-        general(gradio.queued(api, *data, session=gradio.session(api)))
+        general(gradio.queued(api, *data, session=uuid4().hex))
         for api, data in {
             "echo": ["x"],
             "count": [2],
@@ -235,12 +236,16 @@ def missing(gradio: GradioCaller) -> Any:
 def lost(gradio: GradioCaller) -> Any:
     """Calls whose reader leaves: one that runs, one that waits, and one of a session."""
     wait_until_idle(gradio)
-    running, waiting = gradio.call("slow", "x", 2), gradio.call("slow", "y", 2)
-    gradio.call("nap", "z", 2, session=gradio.session("lost"))
+    running = gradio.call("slow", "x", 2)
+    # Gradio looks at its queue a few times in a second.
+    wait_until(lambda: gradio.get("/queue/status").json()["queue_size"] == 0)
+    waiting = gradio.call("slow", "y", 2)
+    session = uuid4().hex
+    gradio.call("nap", "z", 2, session=session)
     paths = [
         f"/call/slow/{running}",
         f"/call/slow/{waiting}",
-        f"/queue/data?session_hash={gradio.session('lost')}",
+        f"/queue/data?session_hash={session}",
     ]
     for path in paths:
         with gradio.http.stream("GET", f"{gradio.prefix}{path}"):
@@ -253,7 +258,7 @@ def cancelled(gradio: GradioCaller) -> Any:
     event = gradio.call("nap", "x", 30)
     answer = gradio.cancel(event, gradio.index("nap"))
     simple = gradio.read(f"/call/nap/{event}")
-    session = gradio.session("cancelled")
+    session = uuid4().hex
     event = gradio.call("nap", "x", 30, session=session)
     gradio.cancel(event, gradio.index("nap"), session)
     ended = [message for message in gradio.messages(session) if message["msg"] != "estimation"]
