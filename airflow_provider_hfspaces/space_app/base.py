@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -176,23 +176,21 @@ class AppBase:
             self._calls.discard(call)
             self._thread_slots.release()
 
-    @asynccontextmanager
-    async def _async_turn(self, call: AppCall) -> AsyncIterator[None]:
+    async def _begin_turn(self, call: AppCall) -> asyncio.Semaphore:
+        """Wait until a call may be in flight; return what it releases at its end."""
         await self._on_loop()
         # A thousand calls that begin in one round of the event loop would hold it up.
         async with self._beginning:
             await asyncio.sleep(0)
         slots = self._loop_slots
-        try:
-            if slots.locked():
-                await asyncio.wait_for(slots.acquire(), max(0.0, call.deadline.remaining))
-            else:
+        if slots.locked():
+            import anyio
+
+            with anyio.move_on_after(max(0.0, call.deadline.remaining)) as scope:
                 await slots.acquire()
-        except asyncio.TimeoutError:
-            raise self._asking.no_turn(call, self._connections) from None
+            if scope.cancelled_caught:
+                raise self._asking.no_turn(call, self._connections)
+        else:
+            await slots.acquire()
         self._calls.add(call)
-        try:
-            yield
-        finally:
-            self._calls.discard(call)
-            slots.release()
+        return slots

@@ -55,14 +55,17 @@ class AppCoroutines(AppBase):
         call = self._asking.call(
             api, inputs, timeout, listener, recover, patience, allow_unlisted=allow_unlisted
         )
-        async with self._async_turn(call):
-            try:
-                return await self._arun(call.steps())
-            except BaseException:
-                if call.accepted is not None:
-                    with contextlib.suppress(SpaceAppError):
-                        await self.acancel(call.accepted)
-                raise
+        turns = await self._begin_turn(call)
+        try:
+            return await self._arun(call.steps())
+        except BaseException:
+            if call.accepted is not None:
+                with contextlib.suppress(SpaceAppError):
+                    await self.acancel(call.accepted)
+            raise
+        finally:
+            self._calls.discard(call)
+            turns.release()
 
     async def arequest(
         self,

@@ -27,6 +27,7 @@ class _FileExchange(BodyExchange):
         super().__init__(request, deadline=deadline.ends, max_bytes=_REFUSAL_BYTES)
         self.written = 0
         self.is_complete = False
+        self.problem: OSError | None = None
         self._target, self._most = target, max_bytes
         self._file: Any = None
 
@@ -39,14 +40,22 @@ class _FileExchange(BodyExchange):
             return super().feed(chunk)
         self.written += len(chunk)
         self.too_large = self.written > self._most
-        if not self.too_large:
+        if self.too_large:
+            return True
+        try:
             self._open().write(chunk)
-        return self.too_large
+        except OSError as problem:
+            self.problem = problem
+        return self.problem is not None
 
     def ended(self) -> None:
-        if self.status == 200:
+        if self.status != 200 or self.problem is not None:
+            return
+        try:
             self._open().close()
             self.is_complete = True
+        except OSError as problem:
+            self.problem = problem
 
     def discard(self) -> None:
         """Delete a file that is not complete."""
@@ -77,6 +86,7 @@ def download(
     :param file: a file of an answer, or its path in the app.
     :param target: a path-like object. What cannot be completed is deleted.
     :param prefix: path of the app's API.
+    :raises OSError: if the target cannot be written.
     """
     path = file if isinstance(file, str) else file.get("path")
     if not isinstance(path, str) or not path:
@@ -101,6 +111,8 @@ def download(
             raise core.words.refusal(api, exchange, work=False)
         if exchange.too_large:
             raise core.words.too_large(api, max_bytes, may_have_run=False)
+        if exchange.problem is not None:
+            raise exchange.problem
     finally:
         exchange.discard()
     return exchange.written

@@ -124,12 +124,14 @@ class FileUpload:
     :param sources: path-like objects.
     :ivar size: bytes of the whole body.
     :ivar content_type: its media type.
+    :ivar problem: why a source could not be read to its end.
     :raises OSError: for a file that cannot be read.
     """
 
     def __init__(self, sources: Sequence[Any]) -> None:
         boundary = uuid.uuid4().hex
         self.content_type = f"multipart/form-data; boundary={boundary}"
+        self.problem: OSError | None = None
         self.names = [_name(source) for source in sources]
         self._sources = [Path(each) if not hasattr(each, "open") else each for each in sources]
         self.sizes = [_size(each) for each in self._sources]
@@ -145,17 +147,24 @@ class FileUpload:
     def __iter__(self) -> Iterator[bytes]:
         for source, head, size in zip(self._sources, self._heads, self.sizes, strict=True):
             yield head
-            remaining = size
-            with source.open("rb") as file:
-                while chunk := file.read(UPLOAD_CHUNK_BYTES):
-                    remaining -= len(chunk)
-                    if remaining < 0:
-                        break
-                    yield chunk
-            if remaining:
-                raise OSError(f"{source} changed while it was uploaded")
+            try:
+                yield from _content(source, size)
+            except OSError as problem:
+                self.problem = problem
+                raise
             yield b"\r\n"
         yield self._tail
+
+
+def _content(source: Any, size: int) -> Iterator[bytes]:
+    remaining = size
+    with source.open("rb") as file:
+        while remaining >= 0 and (chunk := file.read(UPLOAD_CHUNK_BYTES)):
+            remaining -= len(chunk)
+            if remaining >= 0:
+                yield chunk
+    if remaining:
+        raise OSError(f"{source} changed while it was uploaded")
 
 
 def _name(source: Any) -> str:

@@ -106,9 +106,34 @@ def test_a_file_that_changes_while_it_is_sent_is_not_sent_whole(client: Made, gr
             self.content = self.content[:1]
             return file
 
-    with pytest.raises((errors.SpaceAppError, OSError)):
-        client(gradio.url).call("/upper", [Shrinking(b"xyz")], patience=0)
+    with pytest.raises(InvalidAppInput, match="changed while it was uploaded"):
+        client(gradio.url).call("/upper", [Shrinking(b"xyz")])
     assert gradio.files == {}
+
+
+def test_a_target_that_cannot_be_written_is_not_the_app_s_fault(client: Made, gradio: GradioApp) -> None:
+    class Full(Stored):
+        def open(self, mode: str) -> Any:
+            raise OSError("No space left on device")
+
+    gradio.files["/tmp/a"] = b"hello"
+    with pytest.raises(OSError, match="No space left on device"):
+        client(gradio.url).download(file_data("/tmp/a"), Full())
+
+
+def test_object_storage_paths_are_read_and_written(client: Made, gradio: GradioApp, tmp_path: Path) -> None:
+    from airflow_provider_hfspaces.compat.imports import object_storage_path as object_storage_path
+
+    source = object_storage_path(f"file://{tmp_path}/in.txt")
+    target = object_storage_path(f"file://{tmp_path}/out.txt")
+    source.write_text("hello")
+    app = client(gradio.url)
+    app.call("/upper", [source])
+    (path,) = gradio.files
+    assert app.download(file_data(path), target) == 5
+    assert target.read_text() == "hello"
+    with pytest.raises(errors.AppRejected):
+        app.download(file_data("/tmp/missing"), target)
 
 
 def test_files_may_be_uploaded_once_for_many_calls(client: Made, gradio: GradioApp) -> None:

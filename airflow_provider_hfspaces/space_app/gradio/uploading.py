@@ -7,7 +7,11 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.space_app.core import AppCore, Deadline
-from airflow_provider_hfspaces.space_app.errors import AppInputTooLarge, InvalidAppInput
+from airflow_provider_hfspaces.space_app.errors import (
+    AppInputTooLarge,
+    AppUnavailable,
+    InvalidAppInput,
+)
 from airflow_provider_hfspaces.space_app.files import FileUpload, file_input
 from airflow_provider_hfspaces.space_app.gradio.description import AppDescription
 
@@ -27,9 +31,7 @@ def upload(
     try:
         body = FileUpload(sources)
     except (OSError, ValueError) as problem:
-        raise InvalidAppInput(
-            f"input file cannot be read: {core.words.brief(str(problem), longest=500)}", repo_id=core.repo_id
-        ) from None
+        raise _unreadable(core, problem) from None
     most = description.max_file_size
     for name, size in zip(body.names, body.sizes, strict=True):
         if most is not None and size > most:
@@ -44,7 +46,12 @@ def upload(
         "POST", f"{description.prefix}/upload", headers={"Content-Type": body.content_type}, body=body
     )
     exchange = core.exchange(request, deadline)
-    yield from core.fetch(api, exchange, deadline)
+    try:
+        yield from core.fetch(api, exchange, deadline)
+    except AppUnavailable:
+        if body.problem is not None:
+            raise _unreadable(core, body.problem) from None
+        raise
     if exchange.status != 200:
         raise core.words.refusal(api, exchange, work=False)
     paths = core.read_json(api, exchange)
@@ -53,3 +60,9 @@ def upload(
         raise core.words.protocol(api, f"did not return {len(sources)} paths")
     files = [file_input(path, orig_name=name) for path, name in zip(paths, body.names, strict=True)]
     return files, core.replica(exchange, None)
+
+
+def _unreadable(core: AppCore, problem: Exception) -> InvalidAppInput:
+    return InvalidAppInput(
+        f"input file cannot be read: {core.words.brief(str(problem), longest=500)}", repo_id=core.repo_id
+    )

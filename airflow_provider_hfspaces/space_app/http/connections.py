@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import httpx
 
@@ -34,16 +33,16 @@ class IdleConnections:
         self._idle: deque[tuple[httpx.AsyncHTTPTransport, float]] = deque()
         self._is_closed = False
 
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
-        """Lend a transport."""
-        async with self._free:
-            transport = self._idle.pop()[0] if self._idle else self._make()
-            try:
-                yield transport
-            finally:
-                self._idle.append((transport, time.monotonic()))
-                await self._close_old()
+    async def borrow(self) -> httpx.AsyncHTTPTransport:
+        """Lend a transport, once one is free."""
+        await self._free.acquire()
+        return self._idle.pop()[0] if self._idle else self._make()
+
+    async def give_back(self, transport: httpx.AsyncHTTPTransport) -> None:
+        """Take a transport back."""
+        self._idle.append((transport, time.monotonic()))
+        self._free.release()
+        await self._close_old()
 
     async def aclose(self) -> None:
         """Close all connections, those on loan when they come back."""
