@@ -151,7 +151,7 @@ class TestVisibility:
 
 
 class TestMovingAndDeleting:
-    def test_a_space_moves_only_to_a_free_valid_name_of_a_namespace_one_may_write_to(
+    def test_a_space_moves_only_to_a_free_valid_name_in_a_namespace_with_write_access(
         self, acme: HubEmulator, ask: Ask
     ) -> None:
         acme.add_space(SPACE)
@@ -172,7 +172,7 @@ class TestMovingAndDeleting:
         assert ask("GET", API).status_code == 307
         assert move("acme/again", source=SPACE) == 404, "the old name only redirects"
 
-    def test_a_space_is_deleted_once_and_only_by_who_may_write(self, acme: HubEmulator, ask: Ask) -> None:
+    def test_a_space_is_deleted_once_and_only_with_write_access(self, acme: HubEmulator, ask: Ask) -> None:
         acme.add_space(SPACE)
 
         def delete(token: str | None = "owner") -> requests.Response:

@@ -114,7 +114,7 @@ class TestLfs:
         assert requests.get(href, timeout=5).content == WEIGHTS
         assert requests.get(href, headers={"Range": "bytes=2-4"}, timeout=5).content == WEIGHTS[2:5]
 
-    def test_only_who_may_write_gets_an_address_for_uploads(self, filled: HubEmulator, ask: Ask) -> None:
+    def test_an_address_for_uploads_needs_write_access(self, filled: HubEmulator, ask: Ask) -> None:
         body = {"operation": "upload", "objects": [OBJECT]}
         assert ask("POST", BATCH, body, token=filled.add_token("mallory")).status_code == 403
         assert ask("POST", BATCH, body, token=None).status_code == 401

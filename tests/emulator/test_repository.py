@@ -179,14 +179,16 @@ class TestReferences:
 
 
 class TestUploads:
-    @pytest.mark.parametrize("sent", [True, False], ids=["sent", "committed"])
-    def test_gitignore_excludes_files(self, filled: HubEmulator, ask: Ask, sent: bool) -> None:
+    @pytest.mark.parametrize("in_request", [True, False], ids=["in the request", "committed"])
+    def test_gitignore_excludes_files(self, filled: HubEmulator, ask: Ask, in_request: bool) -> None:
         rules = "*.log\nbuild/\n!keep.log\n"
-        if not sent:
+        if not in_request:
             commit(filled, {".gitignore": rules.encode()})
         paths = ["a.log", "deep/b.log", "build/x.txt", "keep.log", "app.py"]
         body = {"files": [{"path": path, "sample": "", "size": 1} for path in paths]}
-        answer = ask("POST", f"{API}/preupload/main", {**body, **({"gitIgnore": rules} if sent else {})})
+        answer = ask(
+            "POST", f"{API}/preupload/main", {**body, **({"gitIgnore": rules} if in_request else {})}
+        )
         ignored = [each["path"] for each in answer.json()["files"] if each["shouldIgnore"]]
         assert ignored == ["a.log", "deep/b.log", "build/x.txt"]
 

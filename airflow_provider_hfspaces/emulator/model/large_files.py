@@ -83,8 +83,8 @@ class Draft:
 class LargeFiles:
     """Large files by their SHA-256, in a temporary folder that lives as long as the emulator.
 
-    Addresses for uploads and downloads are signed, as those of the Hub's storage are: who has one needs no
-    token.
+    Addresses for uploads and downloads are signed, as in the Hub's storage: a client with such an address
+    needs no token.
     """
 
     def __init__(self) -> None:
