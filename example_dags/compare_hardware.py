@@ -12,8 +12,6 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 
-import requests
-
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
@@ -33,13 +31,14 @@ GPUS = ("t4-small", "t4-medium")
 
 @task
 def measure(params: dict | None = None) -> dict:
-    """Send the Space one request. Returns the hardware and the seconds."""
+    """Call the app once. Returns the hardware and the seconds."""
     assert params is not None
     hook = HfSpacesHook()
-    host = hook.get_space(params["space"]).host
-    began = time.monotonic()
-    requests.get(f"{host}/", timeout=60).raise_for_status()
-    seconds = round(time.monotonic() - began, 3)
+    with hook.open_app(params["space"]) as app:
+        app.describe()
+        began = time.monotonic()
+        app.call("/predict", {"text": "hello"}, timeout=600)
+        seconds = round(time.monotonic() - began, 3)
     return {"hardware": hook.get_runtime(params["space"]).hardware, "seconds": seconds}
 
 

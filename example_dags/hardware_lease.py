@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import requests
-
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
 
@@ -29,16 +27,14 @@ SPACES = ["acme/whisper", "acme/diffusion"]
 
 
 @task
-def batch(space: str) -> int:
-    """Send the app a request, as the work that needs the GPU."""
-    host = HfSpacesHook().get_space(space).host
-    answer = requests.get(f"{host}/", timeout=60)
-    answer.raise_for_status()
-    return answer.status_code
+def batch(space: str) -> str:
+    """Call the app, as the work that needs the GPU. For many calls, see ``batch_on_gpu.py``."""
+    with HfSpacesHook().open_app(space) as app:
+        return app.call("/predict", {"text": "hello"}, timeout=600).value
 
 
 @task
-def report(answers: list[int]) -> str:
+def report(answers: list[str]) -> str:
     """Summarize the run. Runs when all Spaces are back, and not if a batch or a restore failed."""
     return f"{len(list(answers))} Spaces worked and are back"
 
@@ -53,7 +49,7 @@ with DAG(
 ) as dag:
     # [START hardware_lease]
     @task_group
-    def on_a_gpu(space: str) -> int:
+    def on_a_gpu(space: str) -> str:
         with SpaceHardwareTaskGroup(
             "gpu",
             repo_id=space,

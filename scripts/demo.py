@@ -24,20 +24,23 @@ LOG = HOME / "demo.log"
 SPACE = "acme/whisper"
 GPU = "t4-small"
 SPEED = 25
+BATCH_SIZE = 200
+SECONDS_PER_ITEM = 1.0
+WIDTH = 220
 STORY = re.compile(r"airflow_provider_hfspaces\.(operators|hooks)|returned value", re.IGNORECASE)
 
 
 def main() -> int:
     """Run the demo. Returns 0 if the Space is back on its own hardware."""
     prepare_airflow()
-    from airflow_provider_hfspaces.emulator import HubEmulator
+    from airflow_provider_hfspaces.emulator import GradioApp, HubEmulator
 
     print(f"An emulated Hub runs {SPEED} times as fast as real time. No account, no costs.\n")
     with HubEmulator(speed=SPEED) as hub:
         os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"] = json.dumps(
             {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
         )
-        space = hub.add_space(SPACE)
+        space = hub.add_space(SPACE, private=True, app=GradioApp(seconds=SECONDS_PER_ITEM))
         began = hub.now()
         print("Airflow runs example_dags/gpu_batch_window.py:\n", flush=True)
         with story():
@@ -45,6 +48,7 @@ def main() -> int:
         settle(hub, space)
         show_tasks(run)
         show_history(space, began)
+        show_batch(run)
         show_bill(hub)
         back = (space.stage, space.hardware) == ("RUNNING", "cpu-basic") and not hub.bill().running
     print(f"\nThe complete log of the run is in {LOG.relative_to(ROOT)}.")
@@ -76,7 +80,8 @@ def prepare_airflow() -> None:
 def run_dag() -> Any:
     """Run the example DAG in this process, as ``airflow dags test`` does."""
     sys.path.insert(0, str(ROOT / "example_dags"))
-    return import_module("gpu_batch_window").dag.test()
+    conf = {"batch_size": BATCH_SIZE, "output": str(HOME / "demo")}
+    return import_module("gpu_batch_window").dag.test(run_conf=conf)
 
 
 @contextlib.contextmanager
@@ -101,7 +106,8 @@ class _Story(io.TextIOBase):
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
             if STORY.search(line):
-                self._screen.write(f"  {readable(line)}\n")
+                shown = readable(line)
+                self._screen.write(f"  {shown[:WIDTH]}{'…' if len(shown) > WIDTH else ''}\n")
                 self._screen.flush()
         return len(text)
 
@@ -166,6 +172,40 @@ def show_history(space: Any, began: float) -> None:
         ("at", "stage", "hardware", "requested", "for", "billed as"),
         rows,
     )
+
+
+def show_batch(run: Any) -> None:
+    """Show what the batch did, in which time, and what a thousand items cost."""
+    report = next(ti for ti in run.get_task_instances() if ti.task_id == "batch").xcom_pull(task_ids="batch")
+    if report is None:
+        print("\nThe batch did not end. Look into the log of the run.")
+        return
+    emulated = report["seconds"] * SPEED
+    rate = report["done"] / emulated
+    table(
+        "Batch (time of the emulated Hub)",
+        ("items", "done", "failed", "repeated", "on", "time", "items/s", "USD per 1,000 items"),
+        [
+            (
+                str(report["items"]),
+                str(report["done"]),
+                str(report["failed"]),
+                str(report["repeated"]),
+                report["hardware"],
+                f"{emulated:.0f} s",
+                f"{rate:.2f}",
+                f"${thousand_items(report['hardware'], rate):.4f}",
+            )
+        ],
+    )
+    print(f"\nThe results are in {Path(report['results']).relative_to(ROOT)}.")
+
+
+def thousand_items(hardware: str, rate: float) -> float:
+    """USD for the time that a thousand items take."""
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+
+    return (HfSpacesHook().price_list().hourly(hardware) or 0.0) / 3600 * 1000 / rate
 
 
 def show_bill(hub: Any) -> None:
