@@ -45,13 +45,13 @@ COLUMNS = {
 HEADER = "calls right|wall s|CPU s|threads|memory MiB|connections|loop blocked ms|import ms"
 
 
-def served(python: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the app and return its process and address."""
+def served(python: Path, app: str = "app_server.py") -> tuple[subprocess.Popen[bytes], str]:
+    """Start an app and return its process and address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
     process = subprocess.Popen(
-        [str(python), str(HERE / "app_server.py"), str(port)],
+        [str(python), str(HERE / app), str(port)],
         env=settings,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
