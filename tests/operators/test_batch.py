@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -482,14 +483,17 @@ def test_items_cannot_name_other_files_of_the_worker(hub: HubEmulator, tmp_path:
 
 
 def test_the_event_of_the_spaces_asset_says_what_was_done(space: SpaceHandle, tmp_path: Path) -> None:
-    class Events(dict[Any, Any]):
-        def __missing__(self, asset: Any) -> Any:
-            self[asset] = type("Event", (), {"extra": {}})()
-            return self[asset]
+    class Events:
+        """The event of each asset. Not a dict: the assets of Airflow 3.0 cannot be its keys."""
+
+        def __init__(self) -> None:
+            self.by_uri: dict[str, Any] = {}
+
+        def __getitem__(self, asset: Any) -> Any:
+            return self.by_uri.setdefault(asset.uri, SimpleNamespace(extra={}))
 
     events = Events()
-    outlet = space_asset(SPACE)
-    Try().run(batch(tmp_path, outlets=[outlet]), outlet_events=events)
-    extra = events[outlet].extra
+    Try().run(batch(tmp_path, outlets=[space_asset(SPACE)]), outlet_events=events)
+    (extra,) = [event.extra for event in events.by_uri.values()]
     assert (extra["items"], extra["done"], extra["failed"]) == (12, 12, 0)
     assert extra["results"] == str(tmp_path / "results.jsonl")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.hub.cost.prices import replicas_of
@@ -19,6 +18,7 @@ from airflow_provider_hfspaces.operators.app.batch_arguments import (
 from airflow_provider_hfspaces.operators.app.paths import storage_path
 from airflow_provider_hfspaces.operators.app.readiness import SpaceReadiness
 from airflow_provider_hfspaces.space_app.batch.engine import BatchLimits
+from airflow_provider_hfspaces.space_app.batch.folder import is_local
 from airflow_provider_hfspaces.space_app.batch.inputs import InputMapping
 from airflow_provider_hfspaces.space_app.batch.run import SpaceBatch
 from airflow_provider_hfspaces.space_app.batch.senders import GradioSender, HttpSender, Sender
@@ -184,7 +184,7 @@ class BatchJob:
         if folder is None:
             raise InvalidInput(f"file {text!r} must be the URL of a storage, because items is a list.")
         path = folder / name
-        if isinstance(folder, Path):
+        if is_local(folder):
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise InvalidInput(
                     f"file {text!r} is outside the folder of the items, {str(folder)!r}. Move it there, or "

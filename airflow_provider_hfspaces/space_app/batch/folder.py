@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.space_app.batch.errors import InvalidOutput
 
-__all__ = ["BatchFolder"]
+__all__ = ["BatchFolder", "is_local"]
 
 JOURNAL = "_journal"
 RESULTS = "results.jsonl"
@@ -72,7 +72,7 @@ class BatchFolder:
         :param name: path of the file, relative to the folder.
         """
         target = self._at(name)
-        if isinstance(target, Path):
+        if is_local(target):
             return _write_local(target, content)
         size, chunks = 0, iter(content)
         with self._created(target) as file:
@@ -98,7 +98,7 @@ class BatchFolder:
     def at(self, name: str) -> Any:
         """Returns the path-like object of a file in the folder, after creating its parents on a disk."""
         target = self._at(name)
-        if isinstance(target, Path):
+        if is_local(target):
             target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
@@ -138,6 +138,14 @@ class BatchFolder:
             file = target.open("wb")
         with file:
             yield file
+
+
+def is_local(path: Any) -> bool:
+    """Whether a path-like object is a plain path of this machine.
+
+    Older versions of fsspec's paths are subclasses of ``pathlib.Path`` for every storage.
+    """
+    return isinstance(path, Path) and not hasattr(path, "fs")
 
 
 def _write_local(target: Path, content: Iterable[bytes]) -> int:

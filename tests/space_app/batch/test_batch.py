@@ -447,9 +447,12 @@ def test_the_app_is_visited_while_a_long_call_is_open(tmp_path: Path) -> None:
 # Progress and report
 
 
-def progress_lines(items: int, seconds_per_item: float, log: TaskLog, done: int = 0) -> list[str]:
+def progress_lines(
+    items: int, seconds_per_item: float, log: pytest.LogCaptureFixture, done: int = 0
+) -> list[str]:
     """What a batch logs that needs so long for each item."""
     seconds = 0.0
+    log.set_level("INFO")
     progress = Progress(
         "Space acme/upper", items, done, log=logging.getLogger("batch"), clock=lambda: seconds
     )
@@ -457,30 +460,30 @@ def progress_lines(items: int, seconds_per_item: float, log: TaskLog, done: int 
         seconds += seconds_per_item
         progress.note(is_result=True)
         progress.show_if_quiet()
-    return [line for line in log.text.splitlines() if "items done (" in line]
+    return [line for line in log.messages if "items done (" in line]
 
 
-def test_the_log_shows_each_tenth_of_the_items(task_log: TaskLog) -> None:
-    lines = progress_lines(100, 1.0, task_log)
+def test_the_log_shows_each_tenth_of_the_items(caplog: pytest.LogCaptureFixture) -> None:
+    lines = progress_lines(100, 1.0, caplog)
     assert len(lines) == 10
     assert "Space acme/upper: 10 of 100 items done (10%), 1.0 items/s, about 2 min left." in lines[0]
     assert "Space acme/upper: 100 of 100 items done (100%), 1.0 items/s." in lines[9]
 
 
-def test_the_log_of_a_slow_batch_has_a_line_each_minute(task_log: TaskLog) -> None:
-    lines = progress_lines(20, 30.0, task_log)
+def test_the_log_of_a_slow_batch_has_a_line_each_minute(caplog: pytest.LogCaptureFixture) -> None:
+    lines = progress_lines(20, 30.0, caplog)
     assert len(lines) == 10
     assert "4 of 20 items done (20%), 0.0 items/s, about 8 min left." in lines[1]
 
 
-def test_the_log_of_a_fast_batch_has_a_line_in_five_seconds(task_log: TaskLog) -> None:
-    assert len(progress_lines(1000, 0.011, task_log)) == 2
+def test_the_log_of_a_fast_batch_has_a_line_in_five_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    assert len(progress_lines(1000, 0.011, caplog)) == 2
 
 
-def test_the_rate_counts_only_the_items_of_this_run(task_log: TaskLog) -> None:
+def test_the_rate_counts_only_the_items_of_this_run(caplog: pytest.LogCaptureFixture) -> None:
     assert (
         "60 of 100 items done (60%), 1.0 items/s, about 40 s left."
-        in progress_lines(100, 1.0, task_log, done=50)[0]
+        in progress_lines(100, 1.0, caplog, done=50)[0]
     )
 
 
