@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.hub.calls import create_space
 from airflow_provider_hfspaces.hub.calls.repositories import SDKS
 from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_sha
 from airflow_provider_hfspaces.hub.desired import plan_pause
-from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.hub.errors import HubError, SpaceNotFound
 from airflow_provider_hfspaces.hub.stages import (
     ASLEEP_STAGES,
     NEEDS_RESTART_STAGES,
@@ -249,27 +249,32 @@ class Shipping:
     def _create(self, source: Source) -> bool:
         """Create the Space if it does not exist. Returns whether this task created it."""
         creation = self._creation()
-        if self._order.create:
-            options = dict(self._order.options)
-
-            def send() -> None:
-                options["sdk"] = self._required_sdk(source)
-                self._log.info(
-                    "Creating Space %s (%s, %s).", self.repo_id, options["sdk"], options["visibility"]
-                )
-                self._hook.create_space(self.repo_id, **options)
-
-            return creation.run(send, exist_ok=True)
         if creation.existing() is None:
             self._refuse_missing()
-        return False
+        elif self._store.get(_CREATE) is None:
+            return False
+        options = {**self._order.options, "sdk": self._required_sdk(source)}
+
+        def send() -> None:
+            self._log.info("Creating Space %s (%s, %s).", self.repo_id, options["sdk"], options["visibility"])
+            self._hook.create_space(self.repo_id, **options)
+
+        return creation.run(send, exist_ok=True)
 
     def _refuse_missing(self) -> None:
-        if not self._order.create:
+        """Refuse a Space that does not exist if it may not be created, or was renamed."""
+        try:
+            current = self._hook.get_space(self.repo_id, expand="sha").id
+        except SpaceNotFound:
+            if self._order.create:
+                return
             raise AirflowFailException(
-                f"Space {self.repo_id} does not exist, or was renamed. Nothing was sent. Check the repo_id, "
-                f"or set create=True."
-            )
+                f"Space {self.repo_id} does not exist. Nothing was sent. Check the repo_id, or set "
+                f"create=True."
+            ) from None
+        raise AirflowFailException(
+            f"Space {self.repo_id} was renamed to {current}. Nothing was sent. Set repo_id to {current}."
+        )
 
     def _creation(self) -> Creation:
         return Creation(
@@ -306,6 +311,7 @@ class Shipping:
                 self._log.info("Space %s: commit %s was made by an earlier try.", self.repo_id, sha[:7])
                 return replace(earlier, sha=sha, committed=True)
             if sha is not None:
+                self.forget()
                 raise AirflowFailException(
                     f"Space {self.repo_id}: an earlier try of this task has made commit {sha[:7]}, and "
                     f"somebody has pushed {head[:7]} since. Clear the task to deploy the source again."

@@ -160,8 +160,25 @@ class TestCreation:
         assert Try().run(deploy(folder, sdk="gradio"))["created"] is True
 
     def test_without_create_a_missing_space_fails_the_task(self, hub: HubEmulator, folder: Path) -> None:
-        with pytest.raises(AirflowFailException, match=r"does not exist, or was renamed. Nothing was sent"):
+        with pytest.raises(AirflowFailException, match=r"does not exist. Nothing was sent"):
             Try().run(deploy(folder, create=False))
+
+    def test_a_renamed_space_is_not_created_again_under_its_old_id(
+        self, hub: HubEmulator, folder: Path
+    ) -> None:
+        hub.add_space(SPACE)
+        HfSpacesHook().move_space(SPACE, "acme/other")
+        with pytest.raises(AirflowFailException, match=r"was renamed to acme/other. Nothing was sent"):
+            Try().run(deploy(folder))
+        assert commits_of(hub, "acme/other") == ["initial commit"]
+
+    def test_a_retry_after_a_lost_answer_to_the_creation_goes_on_with_the_space(
+        self, hub: HubEmulator, folder: Path
+    ) -> None:
+        hub.add_space("acme/base")
+        hub.faults.add(Fault("reset", path="/repos/create$", after=True, times=1))
+        result = Try().run(deploy(folder))
+        assert (result["created"], len(commits_of(hub))) == (True, 2)
 
     def test_a_static_space_serves_its_files_at_once(self, hub: HubEmulator, tmp_path: Path) -> None:
         hub.add_space("acme/base")
@@ -379,6 +396,7 @@ class TestConcurrentPushes:
         with pytest.raises(AirflowFailException, match=r"has made commit .*, and somebody has pushed"):
             run.run(deploy(folder))
         assert files_of(hub)["app.py"] == b"theirs"
+        assert run.run(deploy(folder))["committed"] is True, "after a clear, the source is deployed again"
 
 
 class TestFailure:
