@@ -130,6 +130,7 @@ class CallingHook(AppsHook):
         repo_id = self.repo_id(repo_id)
         ends = time.monotonic() + timeout
         with self.open_app(repo_id, app_conn_id=app_conn_id) as app:
+            self.wake_app(app, wake=wake)
             return app.call(
                 api,
                 inputs,
@@ -159,6 +160,7 @@ class CallingHook(AppsHook):
         async with await self.async_client() as client:
             app = await self.async_app(repo_id, client, app_conn_id=app_conn_id)
             async with app:
+                await asyncio.to_thread(self.wake_app, app, wake=wake)
                 return await app.acall(
                     api,
                     inputs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -56,6 +57,14 @@ class AppQueue:
                 self._task.cancel()
 
     async def _run(self) -> None:
+        try:
+            await self._let_go_on()
+        except Exception as error:
+            for turn in self._waiting:
+                if not turn.done():
+                    turn.set_exception(copy.copy(error))
+
+    async def _let_go_on(self) -> None:
         while self._waiting:
             await self._sleep(_LOOK_SECONDS * random.uniform(0.5, 1.5))
             going = min(await self._free_places(), len(self._waiting))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -314,3 +316,36 @@ def test_a_stored_call_has_neither_token_nor_inputs(hub: HubEmulator) -> None:
     written = json.dumps(deferred.trigger.serialize())
     assert hub.token not in written
     assert "private text" not in written
+
+
+def test_a_killed_task_cancels_its_call_in_the_app(hub: HubEmulator) -> None:
+    hub.settings.seconds_per_request = 0  # the call does not end by itself
+    space = hub.add_space(SPACE)
+    operator = call(api="/nap", inputs=["x", 10**6])
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            Try().run(operator)
+        except BaseException as error:
+            raised.append(error)
+
+    worker = threading.Thread(target=run)
+    worker.start()
+    while not any(request.path.endswith("/queue/data") for request in space.app_requests):
+        time.sleep(0.01)
+    operator.on_kill()
+    worker.join(20)
+    assert not worker.is_alive()
+    assert [type(error).__name__ for error in raised] == ["AppCallCancelled"]
+    assert sum(request.path.endswith("/cancel") for request in space.app_requests) == 1
+
+
+def test_a_task_that_is_killed_before_its_call_sends_none(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE)
+    hub.faults.add(kind="status", app=SPACE, status=502)
+    operator = call()
+    operator.killed.set()
+    with pytest.raises(AirflowFailException, match="was killed"):
+        Try().run(operator)
+    assert calls_of(space) == 0
