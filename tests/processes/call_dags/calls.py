@@ -1,4 +1,4 @@
-"""Call an app many times, all deferred: failing if an answer is lost, sending again, and polling a plain app."""
+"""Call an app many times, all deferred: failing or sending again after a loss, and polling a plain app."""
 
 from __future__ import annotations
 
