@@ -47,7 +47,7 @@ def stop_time(hub: HubEmulator) -> None:
 
 @contextmanager
 def time_passes(hub: HubEmulator) -> Iterator[None]:
-    """Let the time pass while a stream is read: nobody knows when the app begins to wait."""
+    """Let the time pass while a stream is read, because a test cannot see when the app begins to wait."""
     over = threading.Event()
 
     def pass_time() -> None:

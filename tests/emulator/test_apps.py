@@ -461,7 +461,7 @@ def test_an_app_that_does_not_start_is_a_502_and_a_line_in_the_log(
 def test_an_exception_of_an_app_is_a_500_and_a_line_in_the_log(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, app=app)
     assert (get(space, "/fails").status_code, get(space, "/fails").text) == (500, "Internal Server Error")
-    assert space.logs()[-1] == "RuntimeError: the app fails"
+    wait_until(lambda: space.logs()[-1] == "RuntimeError: the app fails")
 
 
 def test_another_app_can_take_the_place_of_the_first(hub: HubEmulator) -> None:

@@ -152,7 +152,7 @@ class AppCall:
             await asyncio.sleep(self._limit)
 
     async def _give_up(self, work: asyncio.Task[None]) -> None:
-        """Answer 504. The app goes on, and its answer reaches nobody."""
+        """Answer 504. The app goes on, and its answer is dropped."""
         self._process.work.add(work)
         work.add_done_callback(self._process.work.discard)
         if self._heard:

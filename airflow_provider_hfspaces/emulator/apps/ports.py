@@ -85,7 +85,7 @@ class AppPorts:
         return _address(origin, self._port(space))
 
     def open_url(self, space: Space, origin: str) -> str:
-        """The address of a Space's app if somebody has asked for it before; otherwise an empty text."""
+        """The address of a Space's app if a client has asked for it before; otherwise an empty text."""
         port = self._ports.get(space.repo_id.lower())
         return "" if port is None else _address(origin, port)
 

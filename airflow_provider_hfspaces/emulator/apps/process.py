@@ -16,7 +16,7 @@ class AppProcess:
     :param number: its number in the state of the Space.
     :param make_server: makes the app of a replica, by its name. Replicas share nothing.
     :ivar calls: for each open call a future; setting it cuts the call off.
-    :ivar work: tasks that nobody waits for any more, which end with the process.
+    :ivar work: tasks whose callers have got a 504; they end with the process.
     """
 
     def __init__(self, number: int, make_server: Callable[[str], AppServer]) -> None:
@@ -32,7 +32,7 @@ class AppProcess:
     def choose(self, replicas: Sequence[str], caller: str | None) -> str:
         """The replica for a request that names none.
 
-        :param caller: address of the caller if the same caller always reaches the same replica; otherwise
+        :param caller: address of the caller if each caller always reaches one replica; otherwise
             ``None``, and replicas take turns.
         """
         if caller is not None:

@@ -65,7 +65,7 @@ class EmulatedTime:
         return self._world.clock.now()
 
     def close(self) -> None:
-        """Wake nobody any more."""
+        """Wake no more sleepers."""
         if self._alarm is not None:
             self._alarm.cancel()
 

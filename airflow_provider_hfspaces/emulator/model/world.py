@@ -33,7 +33,7 @@ class World:
     :param user: the user who becomes the admin of organizations that are created together with a Space.
     :ivar app_url: the address of a Space's app, for a client that knows the Hub by an address such as
         ``http://127.0.0.1:8900``; empty while nothing serves apps.
-    :ivar open_app_url: the address if somebody has asked for it before; otherwise empty.
+    :ivar open_app_url: the address if a client has asked for it before; otherwise empty.
     :ivar moved: current keys of renamed repositories by their former keys.
     :ivar deleted: deleted Spaces, which stay on the bill.
     """

@@ -104,7 +104,7 @@ class EventQueue:
         return self._session_by_event.get(event_id)
 
     def lose(self, session: str) -> None:
-        """Forget the events of a session whose reader is gone. Those that run reach nobody."""
+        """Forget the events of a session whose reader is gone. The results of those that run are dropped."""
         self._sessions.forget(session)
         self._waiting = [event for event in self._waiting if event.session != session]
         for event in self._running:
@@ -175,7 +175,7 @@ class EventQueue:
     def _estimate(self) -> None:
         for rank, event in enumerate(self._waiting[:_MOST_ESTIMATES]):
             if event.session == event.id:
-                # Nobody can read it: the simple route leaves such messages out.
+                # The simple route leaves such messages out.
                 continue
             seconds = self._last_seconds.get(event.endpoint.name)
             eta = None if seconds is None else seconds * (rank + 1)
@@ -213,7 +213,7 @@ class EventQueue:
         else:
             work = asyncio.ensure_future(asyncio.to_thread(function, **arguments))
         if event.endpoint.kind == "plain":
-            # A thread cannot be stopped: a cancelled function runs on, and its result reaches nobody.
+            # A thread cannot be stopped: a cancelled function runs on, and its result is dropped.
             self._background.add(work)
             work.add_done_callback(self._background.discard)
             result = await asyncio.shield(work)

@@ -37,7 +37,7 @@ class Sessions:
         return self._messages.get(session)
 
     def send(self, session: str, message: dict[str, Any]) -> None:
-        """Keep a message for the reader of a session. Without a session, nobody ever reads it."""
+        """Keep a message for the reader of a session. The message to a forgotten session is dropped."""
         messages = self._messages.get(session)
         if messages is not None:
             messages.put_nowait(message)
