@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -462,6 +463,23 @@ def test_an_exception_of_an_app_is_a_500_and_a_line_in_the_log(hub: HubEmulator)
     space = hub.add_space(SPACE, app=app)
     assert (get(space, "/fails").status_code, get(space, "/fails").text) == (500, "Internal Server Error")
     wait_until(lambda: space.logs()[-1] == "RuntimeError: the app fails")
+
+
+def test_an_app_that_blocks_holds_up_apps_only(hub: HubEmulator, ask: Ask) -> None:
+    entered, released = threading.Event(), threading.Event()
+
+    async def blocks(request: Request) -> Response:
+        entered.set()
+        released.wait(20)
+        return PlainTextResponse("done")
+
+    space = hub.add_space(SPACE, app=Starlette(routes=[Route("/", blocks)]))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(get, space)
+        assert entered.wait(10)
+        assert ask("GET", f"/api/spaces/{SPACE}/runtime").json()["stage"] == "RUNNING"
+        released.set()
+        assert answer.result(10).text == "done"
 
 
 def test_another_app_can_take_the_place_of_the_first(hub: HubEmulator) -> None:

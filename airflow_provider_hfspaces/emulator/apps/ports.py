@@ -90,7 +90,7 @@ class AppPorts:
         return "" if port is None else _address(origin, port)
 
     def stop(self) -> None:
-        """Stop to serve, and end all apps."""
+        """Stop serving, and end all apps."""
         self._server.end()
         if self._thread is not None:
             self._thread.join(_STOP_SECONDS)

@@ -88,6 +88,7 @@ class EmulatedTime:
         try:
             while self._sleepers:
                 self._wake_due()
+                self._forget_cancelled()
                 if self._sleepers:
                     await self._pause()
         finally:
@@ -99,6 +100,13 @@ class EmulatedTime:
             awake = heapq.heappop(self._sleepers)[3]
             if not awake.done():
                 awake.set_result(None)
+
+    def _forget_cancelled(self) -> None:
+        """Drop cancelled sleeps: each answered request leaves one, of the deadline that it has met."""
+        awake = [sleeper for sleeper in self._sleepers if not sleeper[3].done()]
+        if len(awake) < len(self._sleepers) / 2:
+            heapq.heapify(awake)
+            self._sleepers = awake
 
     async def _pause(self) -> None:
         speed, remaining = self._world.clock.speed, self._sleepers[0][0] - self.now()
