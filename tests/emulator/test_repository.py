@@ -257,6 +257,8 @@ class TestWhatIsNotEmulated:
             ("GET", "/api/collections"),
             ("GET", "/api/models"),
             ("POST", "/api/jobs/alice"),
+            ("GET", f"/spaces/{SPACE}.git/info/refs?service=git-upload-pack"),
+            ("POST", f"/spaces/{SPACE}/git-receive-pack"),
         ],
     )
     def test_anything_else_is_refused_with_a_sentence(

@@ -20,6 +20,10 @@ def _discussions(request: HubRequest) -> Response:
     raise not_emulated("pull requests and discussions: commit to a branch instead")
 
 
+def _git(request: HubRequest) -> Response:
+    raise not_emulated("git over HTTP: upload and download with the API or the official client")
+
+
 def _of_a_repository(request: HubRequest) -> Response:
     """501, or 404 if the repository does not exist at all."""
     request.repository()
@@ -38,6 +42,8 @@ _METHODS = "GET HEAD POST PUT PATCH DELETE"
 ROUTES = [
     # The official client looks for it in the background and does without it.
     Route("GET", "/api/agent-harnesses", _unknown),
+    Route("GET", "/{repository:rest}/info/refs", _git),
+    Route("POST", "/{repository:rest}/{service:git-upload-pack|git-receive-pack}", _git),
     Route(_METHODS, f"{REPOSITORY}/discussions", _discussions),
     Route(_METHODS, f"{REPOSITORY}/discussions/{{rest:rest}}", _discussions),
     Route(_METHODS, f"{REPOSITORY}/{{rest:rest}}", _of_a_repository),
