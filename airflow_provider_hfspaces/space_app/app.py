@@ -178,8 +178,9 @@ class SpaceApp(AppHandover):
         A page of the Hub may answer in place of an app that does not run. Give ``expect`` to tell the two
         apart.
 
-        :param expect: by default any status from 200 to 299; a status, a text that the answer has to contain,
-            or JSON that the JSON of the answer has to contain.
+        :param expect: by default any status below 400; a status, a text that the answer has to contain, or a
+            mapping with ``status``, ``text`` and ``json``, see
+            :class:`~airflow_provider_hfspaces.space_app.health_check.HealthCheck`.
         """
         return self._run(self._asking.health(path, expect, timeout))
 

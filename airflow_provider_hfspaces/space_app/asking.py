@@ -16,7 +16,8 @@ from airflow_provider_hfspaces.space_app.gradio.describing import describe
 from airflow_provider_hfspaces.space_app.gradio.description import AppDescription
 from airflow_provider_hfspaces.space_app.gradio.inputs import bind, find_endpoint
 from airflow_provider_hfspaces.space_app.gradio.uploading import upload
-from airflow_provider_hfspaces.space_app.health import AppHealth, checked_expectation, probe
+from airflow_provider_hfspaces.space_app.health import AppHealth, probe
+from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 from airflow_provider_hfspaces.space_app.listener import AppListener
 from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll, checked_request, request_steps
 
@@ -90,9 +91,7 @@ class AppAsking:
         bind(endpoint, self._core.repo_id, inputs)
 
     def health(self, path: str, expect: Any, timeout: float) -> Steps[AppHealth]:
-        if not isinstance(path, str) or not path.startswith("/"):
-            raise InvalidInput(f"path must begin with '/'; got {path!r:.200}.")
-        return probe(self._core, path, self._deadline(timeout), checked_expectation(expect))
+        return probe(self._core, HealthCheck.from_expected(path, expect), self._deadline(timeout))
 
     def upload(self, sources: Sequence[Any], timeout: float) -> Steps[list[dict[str, Any]]]:
         deadline = self._deadline(timeout)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import ssl
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import httpx
 
 from airflow_provider_hfspaces.hub.checks import checked_endpoint, checked_token
-from airflow_provider_hfspaces.hub.http.environment import (
-    certificates_from_environment,
-    proxy_from_environment,
-)
+from airflow_provider_hfspaces.hub.http.certificates import trusted_certificates
+from airflow_provider_hfspaces.hub.http.environment import proxy_from_environment
 from airflow_provider_hfspaces.hub.masking import brief
 from airflow_provider_hfspaces.space_app.health_check import MAX_BODY_BYTES, PROBE_SECONDS, HealthCheck
 
@@ -92,7 +87,7 @@ class AppProbe:
             "headers": headers,
             "timeout": self._timeout,
             "trust_env": False,
-            "verify": _certificates(certificates_from_environment()) if self._is_secure else False,
+            "verify": trusted_certificates() if self._is_secure else False,
             **({"proxy": proxy} if proxy else {}),
         }
 
@@ -105,13 +100,3 @@ class AppProbe:
             return f"no answer within {self._timeout:.0f} seconds"
         reason = brief(str(problem), [self._token], longest=_LONGEST_REASON)
         return reason or type(problem).__name__
-
-
-@lru_cache(maxsize=4)
-def _certificates(path: str | None) -> ssl.SSLContext:
-    """Read the certificates once per process: it takes longer than many requests."""
-    if path is None:
-        return httpx.create_ssl_context(trust_env=False)
-    if os.path.isdir(path):
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)

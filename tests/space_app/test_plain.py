@@ -218,13 +218,13 @@ def test_an_address_that_the_app_built_behind_the_proxy_is_upgraded_to_https(
         (Reply(200, "ok"), None, True, ""),
         (Reply(204), None, True, ""),
         (Reply(200, "ready to serve"), "ready", True, ""),
-        (Reply(200, "warming up"), "ready", False, "a text without 'ready'"),
-        (Reply(200, {"status": "ok", "gpu": True}), {"status": "ok"}, True, ""),
-        (Reply(200, {"status": "no"}), {"status": "ok"}, False, "JSON without"),
-        (Reply(200, {"models": [{"id": "a"}, {"id": "b"}]}), {"models": [{"id": "b"}]}, True, ""),
-        (html(200), {"status": "ok"}, False, "something that is not JSON"),
+        (Reply(200, "warming up"), "ready", False, "without 'ready' in its text"),
+        (Reply(200, {"status": "ok", "gpu": True}), {"json": {"status": "ok"}}, True, ""),
+        (Reply(200, {"status": "no"}), {"json": {"status": "ok"}}, False, "in which status is 'no' and not"),
+        (Reply(200, {"gpu": {"name": "T4"}}), {"json": {"gpu": {"name": "T4"}}}, True, ""),
+        (html(200), {"json": {"status": "ok"}}, False, "which is not JSON"),
         (Reply(418, "teapot"), 418, True, ""),
-        (Reply(200, "x"), 418, False, "200 instead of 418"),
+        (Reply(200, "x"), 418, False, "with HTTP 200"),
         (html(503), None, False, "did not answer GET /health"),
         (RESET, None, False, "did not answer GET /health"),
         (html(404), None, False, "not found at its address"),
@@ -241,10 +241,10 @@ def test_a_probe_says_whether_the_app_answers_as_expected(
     assert len(docker.seen) == 1
 
 
-@pytest.mark.parametrize("expect", [True, 42, 3.5, b"x"])
+@pytest.mark.parametrize("expect", [True, 42, 3.5, b"x", {"answer": 1}, ""])
 def test_an_expectation_that_no_answer_can_meet_is_refused(
     client: Made, docker: AppServer, expect: Any
 ) -> None:
-    with pytest.raises(InvalidInput, match="expect must be"):
+    with pytest.raises(InvalidInput, match=r"expect must be|health: "):
         client(docker.url).health("/health", expect=expect)
     assert docker.seen == []
