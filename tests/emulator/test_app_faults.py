@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 import requests
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 from airflow_provider_hfspaces.emulator import Fault, GradioApp, HubEmulator, SpaceHandle
 from airflow_provider_hfspaces.emulator.faults.apps import APP_KINDS
@@ -119,6 +125,32 @@ def test_the_process_dies_in_the_middle_of_a_call(
     assert gradio.read(f"/call/count/{event}") == [("generating", ["step 0"]), ("broken", None)]
     assert space.stage == "RUNNING"
     assert gradio.read(f"/call/count/{event}")[0] == ("error", "404: Not Found")
+
+
+def test_an_app_of_code_dies_in_the_middle_of_its_answer(hub: HubEmulator) -> None:
+    ended: list[str] = []
+
+    async def endless(request: Request) -> Response:
+        async def lines() -> AsyncIterator[str]:
+            try:
+                for number in itertools.count():
+                    yield f"{number}\n"
+                    await asyncio.sleep(0.001)
+            finally:
+                ended.append("the process")
+
+        return StreamingResponse(lines())
+
+    space = hub.add_space("acme/code", app=lambda: Starlette(routes=[Route("/", endless)]))
+    hub.faults.add(kind="kill", app="acme/code", frames=2, times=1)
+    with httpx.stream("GET", space.app_url) as answer:
+        lines = answer.iter_lines()
+        assert [next(lines), next(lines)] == ["0", "1"]
+        with pytest.raises(httpx.RemoteProtocolError):
+            next(lines)
+    with httpx.stream("GET", space.app_url) as answer:
+        assert next(answer.iter_lines()) == "0"
+    wait_until(lambda: ended)
 
 
 def test_the_process_dies_before_it_answers_a_post(hub: HubEmulator, gradio: GradioCaller) -> None:

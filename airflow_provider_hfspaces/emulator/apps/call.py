@@ -57,6 +57,7 @@ class AppCall:
         self._scope, self._client_receive, self._client_send = scope, receive, send
         self._began = asyncio.Event()
         self._heard = True
+        self._stopped = False
         self._frames_left: int | None = None
         self._after_frames: Callable[[], Awaitable[None]] | None = None
 
@@ -88,7 +89,8 @@ class AppCall:
         finally:
             limit.cancel()
             self._process.calls.discard(cut)
-            if self._heard and not work.done():
+            # Work that goes on without its caller ends with the process.
+            if not work.done() and (self._heard or cut.done()):
                 work.cancel()
 
     async def forward_unheard(self) -> None:
@@ -182,6 +184,8 @@ class AppCall:
         return message
 
     async def _send(self, message: Message) -> None:
+        if self._stopped:
+            return
         if message["type"] == "http.response.start":
             self.record.status = message["status"]
             message = {**message, "headers": [*message.get("headers", []), *self._headers]}
@@ -200,6 +204,7 @@ class AppCall:
             await self._client_send(message)
 
     async def _stop_here(self, start: Message | None = None) -> None:
+        self._stopped = True
         if start is not None and self._heard:
             await self._client_send(start)
         assert self._after_frames is not None

@@ -178,7 +178,7 @@ class Edge:
             with self._world.lock:
                 if space.app.process == admitted.process.number:
                     space.app.start(space.now())
-            await admitted.process.end()
+            self._end(admitted.process)
 
         return AppCall(
             process=admitted.process,
