@@ -1,4 +1,4 @@
-"""require_hardware: let a task refuse to work on the wrong hardware."""
+"""require_hardware: let a task refuse to work on the wrong hardware, or at the wrong commit."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def require_hardware(
     hardware: str,
     context: Context | None = None,
     *,
+    sha: str | None = None,
     hf_spaces_conn_id: str = "hf_spaces_default",
 ) -> None:
-    """Fail unless a Space is on this hardware.
+    """Fail unless a Space is on this hardware, and at this commit.
 
     Called inside a task, or as ``pre_execute`` of any operator::
 
@@ -34,6 +35,9 @@ def require_hardware(
     :param repo_id: the Space. May be a template if there is a context.
     :param hardware: the flavor that the task needs. May be a template if there is a context.
     :param context: what Airflow passes to ``pre_execute``.
+    :param sha: the commit that has to run as well, in full or its first seven characters or more (default:
+        any). A Space that sleeps passes if this is the last commit of its branch ``main``. May be a template
+        if there is a context.
     :param hf_spaces_conn_id: the connection to the Hub (default ``hf_spaces_default``). May be a
         template if there is a context.
     :raises AirflowFailException: if the Space is not on the hardware. The task fails without retries,
@@ -41,6 +45,7 @@ def require_hardware(
     """
     from airflow_provider_hfspaces.failures import failing_for_good
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook, describe
+    from airflow_provider_hfspaces.hub.checks import checked_sha
     from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
     from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
 
@@ -49,13 +54,23 @@ def require_hardware(
         repo_id, hardware, hf_spaces_conn_id = (
             render(value, context) for value in (repo_id, hardware, hf_spaces_conn_id)
         )
+        sha = render(sha, context) if sha is not None else None
     with failing_for_good():
-        runtime = HfSpacesHook(hf_spaces_conn_id).get_runtime(repo_id)
-    is_asleep_there = runtime.stage in ASLEEP_STAGES and runtime.configured_hardware == hardware
+        hook = HfSpacesHook(hf_spaces_conn_id)
+        runtime = hook.get_runtime(repo_id)
+        is_asleep_there = runtime.stage in ASLEEP_STAGES and runtime.configured_hardware == hardware
+        commit = checked_sha(sha) if sha else None
+        running = hook.get_space(repo_id, expand="sha").sha if is_asleep_there and commit else runtime.sha
     if not is_asleep_there and not isinstance(Goal(hardware=hardware).judge(runtime), Reached):
         raise AirflowFailException(
             f"Space {repo_id} is not on {hardware}, which this task needs: it is {describe(runtime)}. "
             f"Nothing was done. Clear the task that requests the hardware together with this one."
+        )
+    if commit is not None and not (running or "").lower().startswith(commit):
+        current = running[:7] if running else "a commit that the Hub does not report"
+        raise AirflowFailException(
+            f"Space {repo_id} runs {current}, and this task needs commit {commit[:7]}. Nothing was done. "
+            f"Clear the tasks that deploy the commit and request the hardware together with this one."
         )
 
 

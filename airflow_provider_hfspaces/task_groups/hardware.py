@@ -93,7 +93,8 @@ class SpaceHardwareTaskGroup(TaskGroup):
         on a Space do not check.
     :param sha: the commit that the work needs, in full or its first seven characters or more (default: any).
         ``upgrade`` waits until exactly this commit runs on the hardware, and requests nothing if the Space
-        would run another one. May be a template or the output of a task.
+        would run another one; each task of the work checks the commit with the hardware. May be a template
+        or the output of a task.
     :param health: the answer of the app that ``upgrade`` waits for as well, so that the work begins when the
         app answers: ``True`` for its start page, a path, or a mapping with ``path``, ``status``, ``json``
         and ``text`` (default: none). May have templates.
@@ -168,7 +169,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
         )
         refuse_bad_health(health, f"Task group {self.group_id!r}")
         self._space: dict[str, Any] = {"repo_id": repo_id, "hf_spaces_conn_id": hf_spaces_conn_id}
-        self._hardware = hardware
+        self._hardware, self._sha = hardware, sha
         self._require = require
         self._snapshot: dict[str, Any] = {
             "lease": lease,
@@ -229,7 +230,9 @@ class SpaceHardwareTaskGroup(TaskGroup):
         Tasks inside the group check by themselves, unless the group has ``require=False``.
         """
         conn_id = self._space["hf_spaces_conn_id"]
-        return partial(require_hardware, self.repo_id, self._hardware, hf_spaces_conn_id=conn_id)
+        return partial(
+            require_hardware, self.repo_id, self._hardware, sha=self._sha, hf_spaces_conn_id=conn_id
+        )
 
     def add(self, task: Any) -> Any:
         """Add a task, which Airflow does for each task that is created inside the ``with`` block.

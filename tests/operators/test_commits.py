@@ -98,3 +98,4 @@ def test_the_group_passes_the_commit_to_its_upgrade_and_begins_after_the_task_th
     assert "deploy" in gpu.upgrade.upstream_task_ids
     assert gpu.snapshot.upstream_task_ids == {"deploy"}
     assert "sha" in gpu.upgrade.template_fields
+    assert gpu.require_hardware.keywords["sha"] is gpu.upgrade.sha  # type: ignore[attr-defined]

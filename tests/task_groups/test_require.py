@@ -15,6 +15,7 @@ from airflow_provider_hfspaces.require import require_hardware
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
 from tests.airflow_tools import dag_file, run
 from tests.conftest import TaskLog
+from tests.emulator.commits import commit
 
 pytestmark = pytest.mark.usefixtures("no_variables", "airflow_db")
 
@@ -159,3 +160,22 @@ def test_a_value_that_must_be_known_at_parse_time_is_refused_by_name() -> None:
     dag = group_dag("prepared")
     with dag, pytest.raises(ValueError, match="timeout of task group 'group' comes from a task"):
         group(timeout=dag.get_task("prepare").output)
+
+
+def test_a_task_that_needs_a_commit_is_refused_at_another_one(hub: HubEmulator) -> None:
+    space = hub.add_space("acme/whisper", hardware="t4-small", sleep_time=3600)
+    sha = str(commit(hub, {"app.py": b"1"}).json()["commitOid"])
+    with pytest.raises(AirflowFailException, match="is not on t4-small"):
+        require_hardware("acme/whisper", "t4-small", sha=sha)
+    hub.advance(300)
+    require_hardware("acme/whisper", "t4-small", sha=sha[:7])
+    with pytest.raises(AirflowFailException, match=f"runs {sha[:7]}, and this task needs commit aaaaaaa"):
+        require_hardware("acme/whisper", "t4-small", sha="a" * 40)
+    hub.settings.runtime_has_sha = False
+    with pytest.raises(AirflowFailException, match="runs a commit that the Hub does not report"):
+        require_hardware("acme/whisper", "t4-small", sha=sha)
+    hub.advance(4000)
+    assert space.stage == "SLEEPING"
+    require_hardware("acme/whisper", "t4-small", sha=sha)
+    with pytest.raises(AirflowFailException, match="this task needs commit aaaaaaa"):
+        require_hardware("acme/whisper", "t4-small", sha="a" * 40)
