@@ -12,6 +12,7 @@ that nothing is damaged; some items are called twice.
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -45,17 +46,32 @@ class Claim:
         self._beat = 0
 
     @classmethod
-    def take(cls, folder: BatchFolder, holder: str, *, sleep: Callable[[float], Any]) -> Claim:
+    def take(
+        cls,
+        folder: BatchFolder,
+        holder: str,
+        *,
+        sleep: Callable[[float], Any],
+        log: logging.Logger | None = None,
+    ) -> Claim:
         """Claim a folder. If another holder has not released it, watch whether that one is alive.
 
         :param holder: who claims it. A claim of the same holder is taken over at once: a holder is never
             active twice.
         :param sleep: waits for some seconds while the claim of another holder is watched. May raise an
             exception to end the wait.
+        :param log: says that a claim is watched.
         :raises OutputInUse: if another holder renews its claim.
         """
         seen = _read(folder)
         if seen is not None and not seen.get("released") and seen.get("holder") != holder:
+            (log or logging.getLogger(__name__)).info(
+                "output %r was last written by %s, which has not said that it has ended. Waiting %.0f "
+                "seconds to see whether it still works.",
+                str(folder),
+                seen.get("holder"),
+                WATCH_SECONDS,
+            )
             seen = cls._watch(folder, seen, sleep)
         # A storage may have lost the claim of a dead worker half-way, but not the files of its journal.
         numbers = [int(name.split("-")[1]) for name in folder.parts()]

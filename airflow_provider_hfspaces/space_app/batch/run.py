@@ -113,7 +113,7 @@ class SpaceBatch:
         try:
             await asyncio.to_thread(self.check)
             claim = await asyncio.to_thread(
-                Claim.take, self.folder, self._holder, sleep=self._sleep_unless_stopped
+                Claim.take, self.folder, self._holder, sleep=self._sleep_unless_stopped, log=self._log
             )
             try:
                 return await self._run(sender, claim)
