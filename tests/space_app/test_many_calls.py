@@ -333,6 +333,35 @@ def test_a_shared_session_tells_each_listener_of_its_own_call() -> None:
         assert [each.started_calls for each in listeners] == [1, 1]
 
 
+def test_the_error_of_one_listener_ends_its_own_call_only() -> None:
+    class Failing(AppListener):
+        def started(self, eta_seconds: float | None) -> None:
+            raise RuntimeError("stop")
+
+    with SessionApp() as app:
+        waiting: list[tuple[str, str]] = []
+
+        def at_the_second(queue: asyncio.Queue[Any], event_id: str, text: str) -> None:
+            waiting.append((event_id, text))
+            if len(waiting) == 2:
+                for each, value in waiting:
+                    queue.put_nowait({"msg": "process_starts", "event_id": each})
+                    queue.put_nowait({**completed([value]), "event_id": each})
+                queue.put_nowait({"msg": "close_stream", "event_id": None})
+
+        app.on_join = at_the_second
+
+        async def work(session: Any) -> Any:
+            return await asyncio.gather(
+                session.call("/echo", ["bad"], listener=Failing()),
+                session.call("/echo", ["good"]),
+                return_exceptions=True,
+            )
+
+        bad, good = shared(app, work)
+        assert (type(bad), good.value) == (RuntimeError, "good")
+
+
 def test_a_session_that_is_closed_loses_its_calls() -> None:
     with SessionApp() as app:
         app.on_join = lambda queue, event_id, text: None

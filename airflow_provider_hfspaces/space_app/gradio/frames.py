@@ -34,7 +34,7 @@ class FrameReader:
         :raises FrameError: for a frame that is not JSON, or a stream beyond the limits.
         """
         self._rest += chunk
-        if b"\r" in self._rest:
+        if self._rest.find(b"\r", max(0, self._searched - 1)) >= 0:
             self._rest, self._searched = self._rest.replace(b"\r\n", b"\n"), 0
         messages = []
         begin = 0

@@ -145,7 +145,14 @@ class SharedSession:
                 self._early.setdefault(str(event_id), []).append(message)
             return False
         messages, future = self._waiting[event_id]
-        if messages.feed(message) and not future.done():
+        try:
+            has_ended = messages.feed(message)
+        except Exception as problem:
+            # The error of one listener ends its own call and no other.
+            if not future.done():
+                future.set_exception(problem)
+            return False
+        if has_ended and not future.done():
             assert messages.outcome is not None
             future.set_result(messages.outcome)
         return False
