@@ -57,7 +57,7 @@ class SpaceTemplate:
 
     :ivar name: its title, such as ``JupyterLab``.
     :ivar repo_id: what :func:`~airflow_provider_hfspaces.hub.calls.create_space` takes as ``template``.
-    :ivar sdk: ``gradio``, ``docker`` or ``static``; a Space from this template has the same.
+    :ivar sdk: the SDK of a Space from this template: ``gradio``, ``docker`` or ``static``.
     :ivar preferred_private: whether the Hub recommends to keep Spaces from this template private.
     """
 

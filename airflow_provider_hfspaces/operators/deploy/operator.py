@@ -76,7 +76,7 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
     :param secrets: of a new Space: a mapping of keys to values, or a list of ``{"key", "value",
         "description"}`` (default: none). Rendered when the task runs, masked and never stored. A mapped
         operator takes no secret that is written out.
-    :param variables: of a new Space, in the same two forms (default: none). Templated.
+    :param variables: of a new Space, in the two forms of ``secrets`` (default: none). Templated.
     :param volumes: of a new Space, as for :class:`SetVolumesOperator
         <airflow_provider_hfspaces.operators.storage.SetVolumesOperator>` (default: none). Templated.
     :param ignore: patterns of files that are not shipped, in the form of ``.gitignore``, besides those of the

@@ -48,7 +48,7 @@ class CreateSpaceOperator(SecretArguments, KeepsText, SpaceOperator):
     :param secrets: a mapping of keys to values, or a list of ``{"key", "value", "description"}``
         (default: none). Templates and outputs of tasks are rendered when the task runs; secrets are
         masked and never stored. A mapped operator takes no secret that is written out.
-    :param variables: in the same two forms (default: none). Templated.
+    :param variables: in the two forms of ``secrets`` (default: none). Templated.
     :param volumes: the volumes to mount, as for :class:`SetVolumesOperator
         <airflow_provider_hfspaces.operators.storage.SetVolumesOperator>` (default: none). Templated.
     :param template: the id of a template of the Hub, such as ``SpacesExamples/jupyterlab`` (default: none);
