@@ -10,6 +10,8 @@ import requests
 
 from airflow_provider_hfspaces.emulator import DockerApp, GradioApp, HubEmulator
 from airflow_provider_hfspaces.emulator.__main__ import main
+from airflow_provider_hfspaces.emulator.apps.gradio.builtin import BUILTIN
+from tests.conftest import ROOT
 from tests.emulator.conftest import Ask
 from tests.emulator.test_cli import emulator, free_port
 
@@ -74,6 +76,12 @@ def test_a_loaded_state_ends_the_apps_of_the_one_before(hub: HubEmulator, tmp_pa
     hub.load(tmp_path / "state.json")
     assert hub.space(SPACE).app_url == space.app_url
     assert requests.get(f"{space.app_url}/config", timeout=5).json()["app_id"] != before
+
+
+def test_the_documentation_lists_every_built_in_endpoint() -> None:
+    page = (ROOT / "docs" / "emulator.md").read_text("utf-8")
+    table = page.partition("| endpoint | what it does |")[2].partition("###")[0]
+    assert set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| ([^|]+) \|", table, re.M)))) == set(BUILTIN)
 
 
 def test_the_demo_fleet_serves_apps(ask: Ask) -> None:
