@@ -128,7 +128,9 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     airflow.until(lambda: (airflow.query(taken)[0][0] or 0) >= size, 60)
     assert hub.token not in str(airflow.query("SELECT * FROM trigger"))
 
-    # A worker dies in the middle of an upgrade: only the DAG itself can restore the Space.
+    # A worker dies in the middle of an upgrade: only the DAG itself can restore the Space. The answer to its
+    # request does not arrive, so that the worker is still there to be killed.
+    hub.faults.add(kind="silence", method="POST", path="acme/whisper/hardware", after=True, times=1)
     airflow.run("gpu_batch_window")
     airflow.until(lambda: whisper.requested_hardware == "t4-small", 180)
     airflow.kill_task("gpu_batch_window", "upgrade")
