@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
     from airflow_provider_hfspaces.hub.waiting.wait import Wait
     from airflow_provider_hfspaces.space_app.app import SpaceApp
+    from airflow_provider_hfspaces.space_app.health import AppHealth
     from airflow_provider_hfspaces.space_app.health_check import HealthCheck
-    from airflow_provider_hfspaces.space_app.probe import AppProbe
 
 __all__ = ["AppProbing", "AppsHook"]
 
@@ -42,23 +42,23 @@ class AppsHook(RepositoriesHook):
         """
         return app_address(self._send(calls.get_space(self.repo_id(repo_id))))
 
-    @cached_property
-    def _app_addresses(self) -> dict[str, str]:
-        """The addresses that the Hub has named while this hook was in use, which is one try of a task."""
-        return {}
+    def app_health(self, repo_id: str, check: HealthCheck) -> AppHealth:
+        """Return whether the app of a Space answers a request as expected. The request is a visit.
 
-    def app_probe(self, repo_id: str) -> AppProbe:
-        """Return what sends the requests of a health check to a Space's app.
-
-        Endpoint: ``GET /api/spaces/{repo_id}``.
+        Endpoint: ``GET /api/spaces/{repo_id}``, once for all checks of this hook.
 
         :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
         :raises InvalidInput: for a static Space, which has no app.
         """
         repo_id = self.repo_id(repo_id)
-        if repo_id not in self._app_addresses:
-            self._app_addresses[repo_id] = self.app_url(repo_id)
-        return self._probe(self._app_addresses[repo_id])
+        if repo_id not in self._checked_apps:
+            self._checked_apps[repo_id] = self.open_app(repo_id, connections=1)
+        return self._checked_apps[repo_id].health(check)
+
+    @cached_property
+    def _checked_apps(self) -> dict[str, SpaceApp]:
+        """The clients for health checks of this hook, which lives as long as one try of a task."""
+        return {}
 
     def open_app(self, repo_id: str, *, app_conn_id: str | None = None, **options: Any) -> SpaceApp:
         """Return a client of the app inside a Space, for many calls. The caller has to close it.
@@ -107,23 +107,11 @@ class AppsHook(RepositoriesHook):
                 raise _missing(app_conn_id) from None
         return SpaceApp(repo_id, host, **self._app_options(), **_login(connection, app_conn_id), **options)
 
-    async def async_app_probe(self, repo_id: str, client: AsyncHubClient) -> AppProbe:
-        """Return what :meth:`app_probe` returns, for an event loop.
-
-        :param client: sends the request to the Hub.
-        """
-        return self._probe(app_address(await client.send(calls.get_space(self.repo_id(repo_id)))))
-
     def _app_options(self) -> dict[str, Any]:
         token = self._own_token()
         if token:
             mask_written(token)
         return {"token": token, "user_agent": self.user_agent}
-
-    def _probe(self, host: str) -> AppProbe:
-        from airflow_provider_hfspaces.space_app.probe import AppProbe
-
-        return AppProbe(host, self._own_token())
 
 
 def _connection(hook: AppsHook, app_conn_id: str) -> Any:
@@ -174,9 +162,10 @@ class AppProbing:
 
         ends = time.monotonic() + seconds
         while not stop.is_set():
-            reason = self._app.probe(self._check)
-            if reason is None:
+            health = self._hook.app_health(self._repo_id, self._check)
+            if health:
                 return True
+            reason = health.cause
             if reason != self._reason:
                 self._hook.log.info("%s", self._check.describe(self._repo_id, reason))
             self._reason = reason
@@ -198,7 +187,3 @@ class AppProbing:
             runtime=wait.runtime,
             endpoint=self._hook.settings.endpoint,
         )
-
-    @cached_property
-    def _app(self) -> AppProbe:
-        return self._hook.app_probe(self._repo_id)

@@ -377,6 +377,6 @@ class WaitingOperator(SpaceOperator):
 
         with self._explaining_failures():
             runtime = Wait(repo_id, goal, timeout=self.timeout).observe(self.hook.get_runtime(repo_id), 0.0)
-        if runtime is not None and check is not None and self.hook.app_probe(repo_id).probe(check):
+        if runtime is not None and check is not None and not self.hook.app_health(repo_id, check):
             return None
         return runtime

@@ -195,7 +195,8 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         check = self.health_check()
         if check is None:
             return True
-        reason = self.hook.app_probe(repo_id).probe(check)
+        health = self.hook.app_health(repo_id, check)
+        reason = None if health else health.cause
         if reason is not None and reason != self._last_reason:
             self.log.info("%s", check.describe(repo_id, reason))
         self._last_reason = reason

@@ -22,6 +22,7 @@ from airflow_provider_hfspaces.space_app.gradio.call import cancel
 from airflow_provider_hfspaces.space_app.gradio.description import AppDescription
 from airflow_provider_hfspaces.space_app.handover import AppHandover
 from airflow_provider_hfspaces.space_app.health import AppHealth
+from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListener
 from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll
 from airflow_provider_hfspaces.space_app.result import AppResult
@@ -172,12 +173,16 @@ class SpaceApp(AppHandover):
         """
         self._run(self._asking.check(api, inputs, allow_unlisted, timeout))
 
-    def health(self, path: str = "/", *, expect: Any = None, timeout: float = PROBE_SECONDS) -> AppHealth:
+    def health(
+        self, path: str | HealthCheck = "/", *, expect: Any = None, timeout: float = PROBE_SECONDS
+    ) -> AppHealth:
         """Return whether the app answers: one request, which is a visit and wakes a sleeping Space.
 
         A page of the Hub may answer in place of an app that does not run. Give ``expect`` to tell the two
         apart.
 
+        :param path: the path to request, or a whole
+            :class:`~airflow_provider_hfspaces.space_app.health_check.HealthCheck`.
         :param expect: by default any status below 400; a status, a text that the answer has to contain, or a
             mapping with ``status``, ``text`` and ``json``, see
             :class:`~airflow_provider_hfspaces.space_app.health_check.HealthCheck`.

@@ -90,8 +90,9 @@ class AppAsking:
         endpoint = find_endpoint(description, self._core.repo_id, name, allow_unlisted=allowed)
         bind(endpoint, self._core.repo_id, inputs)
 
-    def health(self, path: str, expect: Any, timeout: float) -> Steps[AppHealth]:
-        return probe(self._core, HealthCheck.from_expected(path, expect), self._deadline(timeout))
+    def health(self, path: str | HealthCheck, expect: Any, timeout: float) -> Steps[AppHealth]:
+        check = path if isinstance(path, HealthCheck) else HealthCheck.from_expected(path, expect)
+        return probe(self._core, check, self._deadline(timeout))
 
     def upload(self, sources: Sequence[Any], timeout: float) -> Steps[list[dict[str, Any]]]:
         deadline = self._deadline(timeout)

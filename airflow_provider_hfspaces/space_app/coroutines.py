@@ -24,6 +24,7 @@ from airflow_provider_hfspaces.space_app.gradio.call import cancel
 from airflow_provider_hfspaces.space_app.gradio.description import AppDescription
 from airflow_provider_hfspaces.space_app.gradio.session import SharedSession
 from airflow_provider_hfspaces.space_app.health import AppHealth
+from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListener
 from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll
 from airflow_provider_hfspaces.space_app.result import AppResult
@@ -100,7 +101,7 @@ class AppCoroutines(AppBase):
         await self._arun(self._asking.check(api, inputs, allow_unlisted, timeout))
 
     async def ahealth(
-        self, path: str = "/", *, expect: Any = None, timeout: float = PROBE_SECONDS
+        self, path: str | HealthCheck = "/", *, expect: Any = None, timeout: float = PROBE_SECONDS
     ) -> AppHealth:
         """Return whether the app answers, see :meth:`health`."""
         return await self._arun(self._asking.health(path, expect, timeout))

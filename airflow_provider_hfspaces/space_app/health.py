@@ -18,12 +18,14 @@ class AppHealth:
 
     :ivar is_healthy: whether the app answered as expected.
     :ivar status: HTTP status; ``None`` without an answer.
-    :ivar reason: why the app is not healthy; empty if it is.
+    :ivar reason: why the app is not healthy, as a sentence; empty if it is.
+    :ivar cause: what was wrong, in a few words; empty if it is healthy.
     """
 
     is_healthy: bool
     status: int | None = None
     reason: str = ""
+    cause: str = ""
 
     def __bool__(self) -> bool:
         return self.is_healthy
@@ -36,7 +38,7 @@ def probe(core: AppCore, check: HealthCheck, deadline: Deadline) -> Steps[AppHea
     try:
         yield from core.fetch(api, exchange, deadline)
     except SpaceAppError as error:
-        return AppHealth(False, error.status, error.message)
+        return AppHealth(False, error.status, error.message, error.message.rstrip("."))
     difference = check.judge(exchange.status, exchange.content)
     if difference is None:
         return AppHealth(True, exchange.status)
@@ -44,4 +46,4 @@ def probe(core: AppCore, check: HealthCheck, deadline: Deadline) -> Steps[AppHea
         reason = core.words.refusal(api, exchange, work=False).message
     else:
         reason = f"Space {core.repo_id} answered {api} with {core.words.brief(difference)}."
-    return AppHealth(False, exchange.status, reason)
+    return AppHealth(False, exchange.status, reason, core.words.brief(difference))

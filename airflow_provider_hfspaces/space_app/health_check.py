@@ -17,9 +17,7 @@ from airflow_provider_hfspaces.hub.masking import brief
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = [
-    "MAX_BODY_BYTES",
     "PROBE_PAUSE_SECONDS",
-    "PROBE_SECONDS",
     "AppNotHealthy",
     "HealthCheck",
     "not_healthy",
@@ -27,12 +25,6 @@ __all__ = [
 
 PROBE_PAUSE_SECONDS = 5.0
 """Longest time between two requests to an app that does not answer as expected yet."""
-
-PROBE_SECONDS = 10.0
-"""Seconds after which a request to the app counts as not answered."""
-
-MAX_BODY_BYTES = 2**20
-"""Bytes of an answer that are compared; more are not read."""
 
 _KEYS = ("path", "status", "json", "text")
 _PATH = re.compile(r"/(?!/)[!-~]*")

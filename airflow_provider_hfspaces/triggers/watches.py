@@ -17,7 +17,6 @@ from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
 from airflow_provider_hfspaces.space_app.app import SpaceApp
 from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 from airflow_provider_hfspaces.space_app.health_watch import HealthWatch
-from airflow_provider_hfspaces.space_app.probe import AppProbe
 from airflow_provider_hfspaces.triggers.queues import AppQueue
 
 __all__ = ["Waits", "watching"]
@@ -46,8 +45,8 @@ class Waits:
 
     def __post_init__(self) -> None:
         self.health = HealthWatch(self.watch, self._probe, endpoint=self.client.endpoint)
-        self._apps: dict[str, tuple[float, AppProbe]] = {}
-        self._clients: dict[tuple[str, str | None], SpaceApp] = {}
+        self._apps: dict[tuple[str, str | None], tuple[float, SpaceApp]] = {}
+        self._former: list[SpaceApp] = []
         self._queues: dict[SpaceApp, AppQueue] = {}
         self._opening = asyncio.Lock()
 
@@ -60,11 +59,19 @@ class Waits:
         """
         key = (repo_id.lower(), app_conn_id)
         async with self._opening:
-            if key not in self._clients:
-                self._clients[key] = await self.hook.async_app(
-                    repo_id, self.client, app_conn_id=app_conn_id, connections=app_connections()
-                )
-            return self._clients[key]
+            now = time.monotonic()
+            read_at, known = self._apps.get(key, (float("-inf"), None))
+            if known is not None and now - read_at < _ADDRESS_SECONDS:
+                return known
+            app = await self.hook.async_app(
+                repo_id, self.client, app_conn_id=app_conn_id, connections=app_connections()
+            )
+            if known is not None and known.host == app.host:
+                app = known
+            elif known is not None:
+                self._former.append(known)  # calls of its may be under way
+            self._apps[key] = (now, app)
+            return app
 
     def queue(self, app: SpaceApp) -> AppQueue:
         """Return the queue of an app that all refused calls of it share."""
@@ -76,16 +83,13 @@ class Waits:
         """Close the watch and its connections."""
         await self.watch.close()
         await self.client.aclose()
-        for app in self._clients.values():
+        for app in [*self._former, *(app for _, app in self._apps.values())]:
             await app.aclose()
 
     async def _probe(self, repo_id: str, check: HealthCheck) -> str | None:
-        key, now = repo_id.lower(), time.monotonic()
-        read_at, app = self._apps.get(key, (float("-inf"), None))
-        if app is None or now - read_at > _ADDRESS_SECONDS:
-            app = await self.hook.async_app_probe(repo_id, self.client)
-            self._apps[key] = (now, app)
-        return await app.aprobe(check)
+        app = await self.app(repo_id, None)
+        health = await app.ahealth(check)
+        return None if health else health.cause
 
 
 @dataclass
