@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +24,20 @@ from airflow_provider_hfspaces.emulator.apps.gradio.context import CallContext, 
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
 from airflow_provider_hfspaces.operators.app import SpaceBatchOperator
-from airflow_provider_hfspaces.space_app.batch.errors import BatchStopped, ItemFailed, TooManyFailures
+from airflow_provider_hfspaces.space_app.batch.errors import (
+    BatchStopped,
+    BatchTimeout,
+    ItemFailed,
+    TooManyFailures,
+)
+from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
 from tests.airflow_tools import Try, connection
 from tests.conftest import TaskLog
+
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2.11
+    from airflow import DAG
 
 SPACE = "acme/upper"
 
@@ -216,6 +230,17 @@ def test_a_space_on_other_hardware_is_sent_nothing(space: SpaceHandle, tmp_path:
     assert space.app_requests == []
 
 
+def test_a_batch_in_a_hardware_group_refuses_to_run_without_the_hardware(
+    hub: HubEmulator, tmp_path: Path
+) -> None:
+    hub.add_space(SPACE, hardware="cpu-basic", app=GradioApp(endpoints=ENDPOINTS))
+    group_dag = DAG("grouped", schedule=None, start_date=datetime(2026, 1, 1))
+    with group_dag, SpaceHardwareTaskGroup("gpu", SPACE, "t4-small"):
+        task = batch(tmp_path)
+    with pytest.raises(AirflowFailException, match=r"is not on t4-small, which this task needs"):
+        task.pre_execute({"task": task})
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -376,38 +401,82 @@ def test_templates_are_not_refused_when_the_dag_is_parsed() -> None:
 # Kills
 
 
-def test_a_killed_task_cancels_its_calls_and_keeps_its_answers(hub: HubEmulator, tmp_path: Path) -> None:
-    reached = threading.Event()
-    # Otherwise the time would jump to the end of the call that hangs.
-    hub.settings.seconds_per_request = 0
+class Hanging:
+    """An app that answers the first five items and hangs at the sixth, and what happens then.
 
-    async def upper_or_hang(text: str, call: CallContext) -> str:
-        if int(text.rpartition(" ")[2]) < 5:
-            return text.upper()
-        reached.set()
-        await call.sleep(10_000_000)
-        return text
+    :param act: called once the batch knows that the app works on the sixth item.
+    """
 
-    space = hub.add_space(SPACE, app=GradioApp(endpoints={"upper": upper_or_hang}))
-    killed = batch(tmp_path, max_in_flight=1)
+    def __init__(self, hub: HubEmulator, act: Callable[[], Any]) -> None:
+        # Otherwise the time would jump to the end of the call that hangs.
+        hub.settings.seconds_per_request = 0
+        self.space = hub.add_space(SPACE, app=GradioApp(endpoints={"upper": self._upper}))
+        self._act, self._reached = act, threading.Event()
+        self._thread = threading.Thread(target=self._wait)
 
-    def kill() -> None:
-        reached.wait(60)
+    def __enter__(self) -> SpaceHandle:
+        self._thread.start()
+        return self.space
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.join()
+
+    async def _upper(self, text: str, call: CallContext) -> str:
+        if int(text.rpartition(" ")[2]) >= 5:
+            self._reached.set()
+            await call.sleep(10_000_000)
+        return text.upper()
+
+    def _wait(self) -> None:
+        self._reached.wait(60)
         # From here on the task knows the call's id, without which it could not cancel it.
-        while len([each for each in space.app_requests if each.path.endswith("/queue/data")]) < 6:
+        while len([each for each in self.space.app_requests if each.path.endswith("/queue/data")]) < 6:
             time.sleep(0.01)
-        killed.on_kill()
+        self._act()
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    with pytest.raises(BatchStopped, match=r"the batch was stopped: the task was killed"):
-        Try().run(killed)
-    killer.join()
+
+def continues(space: SpaceHandle, folder: Path) -> None:
+    """The sixth call is cancelled in the app, and the next run sends only the rest, at once."""
     assert space.app_requests[-1].path.endswith("/cancel")
     space.serve(GradioApp(endpoints={"upper": upper}))
-    report = Try().run(batch(tmp_path))
-    assert outputs(tmp_path) == expected(12)
+    report = Try().run(batch(folder))
+    assert outputs(folder) == expected(12)
     assert report["called"] == 7
+
+
+def test_a_killed_task_cancels_its_calls_and_keeps_its_answers(hub: HubEmulator, tmp_path: Path) -> None:
+    killed = batch(tmp_path, max_in_flight=1)
+    stopped = pytest.raises(BatchStopped, match=r"the batch was stopped: the task was killed")
+    with Hanging(hub, killed.on_kill) as space, stopped:
+        Try().run(killed)
+    continues(space, tmp_path)
+
+
+def test_an_exception_that_airflow_raises_in_the_task_ends_the_batch_in_order(
+    hub: HubEmulator, tmp_path: Path
+) -> None:
+    class TaskTimeout(BaseException):
+        """As Airflow raises it from a signal handler when ``execution_timeout`` is over."""
+
+    def raise_timeout(*signal: object) -> None:
+        raise TaskTimeout
+
+    before = signal.signal(signal.SIGUSR1, raise_timeout)
+    try:
+        with Hanging(hub, lambda: os.kill(os.getpid(), signal.SIGUSR1)) as space, pytest.raises(TaskTimeout):
+            Try().run(batch(tmp_path, max_in_flight=1))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    continues(space, tmp_path)
+
+
+def test_a_batch_ends_at_its_execution_timeout(hub: HubEmulator, tmp_path: Path) -> None:
+    ended = pytest.raises(BatchTimeout, match=r"did not end within 3 seconds; .*items done")
+    with Hanging(hub, lambda: None) as space, ended:
+        Try().run(batch(tmp_path, max_in_flight=1, execution_timeout=timedelta(seconds=3)))
+    space.serve(GradioApp(endpoints={"upper": upper}))
+    Try().run(batch(tmp_path))
+    assert outputs(tmp_path) == expected(12)
 
 
 # Plain HTTP and files

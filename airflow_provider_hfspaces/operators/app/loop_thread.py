@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +14,8 @@ T = TypeVar("T")
 
 KILL_SECONDS = 4.0
 """Airflow kills a task five seconds after its signal."""
+
+_LOOK_SECONDS = 0.02
 
 
 class LoopThread(Generic[T]):
@@ -29,6 +32,7 @@ class LoopThread(Generic[T]):
         self._work, self._stop = work, stop
         self._results: list[T] = []
         self._error: BaseException | None = None
+        self._is_over = False
         # A daemon: a storage that never answers must not keep the process of the task alive.
         self._thread = threading.Thread(target=self._run, name="space-batch", daemon=True)
 
@@ -39,7 +43,10 @@ class LoopThread(Generic[T]):
         """
         self._thread.start()
         try:
-            self._thread.join()
+            # Neither join() nor an event: an exception in the middle of join() makes Python before 3.13 take
+            # the thread for ended, and a signal handler must not wait for a lock that this loop may hold.
+            while not self._is_over:
+                time.sleep(_LOOK_SECONDS)
         except BaseException as error:
             self.stop(f"{type(error).__name__} in the worker")
             raise
@@ -50,11 +57,14 @@ class LoopThread(Generic[T]):
     def stop(self, reason: str) -> None:
         """Stop the work, and wait a few seconds for its end. Safe in a signal handler."""
         self._stop(reason)
-        if self._thread.is_alive():
-            self._thread.join(KILL_SECONDS)
+        ends = time.monotonic() + KILL_SECONDS
+        while self._thread.ident is not None and not self._is_over and time.monotonic() < ends:
+            time.sleep(_LOOK_SECONDS)
 
     def _run(self) -> None:
         try:
             self._results.append(asyncio.run(self._work()))
         except BaseException as error:  # the main thread raises it
             self._error = error
+        finally:
+            self._is_over = True
