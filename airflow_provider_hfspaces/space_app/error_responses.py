@@ -204,7 +204,11 @@ class AppWords:
                 **about,
             )
         if status >= 500:
-            return AppFailed(f"Space {self.repo_id} failed in {api}; {answer} Read the Space's log.", **about)
+            return AppFailed(
+                f"Space {self.repo_id} failed in {api}; {answer} Read the Space's log.",
+                may_have_run=work,
+                **about,
+            )
         if status == 401 and own:
             return AppLoginRequired(
                 f"Space {self.repo_id} requires a login of the app itself for {api}; {answer} Set auth to a "
@@ -222,8 +226,7 @@ class AppWords:
         if status == 404 and not own:
             return AppNotFound(
                 f"Space {self.repo_id} is not found at its address: {api} was refused; {answer} The Space "
-                f"may "
-                f"not be running, or it is private and the token may not read it. Check both on the Hub.",
+                f"may not be running, or it is private and the token may not read it. Check both on the Hub.",
                 **about,
             )
         if status == 413:

@@ -143,7 +143,11 @@ def test_a_full_queue_is_met_with_patience_until_the_deadline(
     assert len(clock.slept) == 3
     assert sorted(clock.slept) == clock.slept
     gradio.scripted[CALL] = [full] * 1_000
+    ends = clock.now + 100
     error = fails(app, errors.AppQueueFull, "Queue is full. Max size is 3", timeout=100)
+    assert 0 <= ends - clock.now < 1
+    # Once a minute, and not at each of the tries.
+    assert len(gradio.named("GET /config")) <= 3 < len(gradio.named(CALL))
     assert not error.may_have_run
     assert not error.permanent
 

@@ -78,9 +78,12 @@ class AppCall:
                 return (yield from self._attempt())
             except (AppUnavailable, AppQueueFull, AppRateLimited) as error:  # noqa: PERF203
                 refusals += 1
-                core.forget_description()
                 wait = _wait(refusals, error)
+                if error.retry_after is None:
+                    # The last tries come closer together, so that none of the time is given away.
+                    wait = min(wait, deadline.remaining / 2)
                 if isinstance(error, AppUnavailable):
+                    core.forget_description()
                     if error.permanent:
                         raise
                     if self.recover is not None:
@@ -90,7 +93,7 @@ class AppCall:
                             patience_ends = core.clock() + self.patience
                     if core.clock() + wait > patience_ends:
                         raise
-                if wait >= deadline.remaining:
+                if deadline.remaining < max(wait, FIRST_WAIT_SECONDS):
                     raise
                 self.listener.waiting(error.message, wait)
                 yield Delay(wait)
