@@ -151,7 +151,7 @@ class AppCall:
         self.listener.sending(api)
         yield from core.fetch(api, exchange, self.deadline, work=True)
         if exchange.status != 200:
-            if exchange.status >= 500:
+            if exchange.status == 500:
                 core.forget_description()
             raise core.words.refusal(api, exchange, work=True)
         # Gradio answers JSON only: a web page comes from the proxy, which did not pass the call on.
