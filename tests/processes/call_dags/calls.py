@@ -17,9 +17,8 @@ COMMON = {
     "is_paused_upon_creation": False,
     "max_active_tasks": 200,
 }
-INPUTS = [{"text": f"text {number}"} for number in range(95)]
 
-for on_lost in ("fail", "again"):
+for on_lost, count in (("fail", 150), ("again", 40)):
     with DAG(dag_id=f"calls_{on_lost}", **COMMON):
         CallSpaceOperator.partial(
             task_id="call",
@@ -29,7 +28,7 @@ for on_lost in ("fail", "again"):
             timeout=3600,
             poll_interval=1,
             deferrable=True,
-        ).expand(inputs=INPUTS)
+        ).expand(inputs=[{"text": f"{on_lost} {number}"} for number in range(count)])
 
 with DAG(dag_id="jobs", **COMMON):
     CallSpaceOperator.partial(
