@@ -39,7 +39,7 @@ def refuse_unused_health(task: Any, default_args: Any, *, waits: bool) -> None:
 
     :raises ValueError: naming the task.
     """
-    if waits or task.health in (None, False) or "health" in (default_args or {}):
+    if waits or not task.health or has_template(task.health) or "health" in (default_args or {}):
         return
     raise ValueError(
         f"health of task {task.task_id!r} has no effect with wait=False: set wait=True, or leave health out."

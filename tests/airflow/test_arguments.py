@@ -236,6 +236,13 @@ def test_text_stays_text_under_native_rendering(hub: HubEmulator) -> None:
     assert (copy.variables["ONE"], copy.secrets) == ("1", {"TWO": "2"})
 
 
+def test_the_inputs_of_a_call_stay_text_under_native_rendering(hub: HubEmulator) -> None:
+    space = hub.add_space(SPACE)
+    assert set(run_dag("native_call").values()) == {"success"}
+    calls = [request.json["data"] for request in space.app_requests if request.method == "POST"]
+    assert calls == [["007"], ["007"]]
+
+
 def test_one_template_may_return_all_variables_or_secrets(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     assert set(run_dag("text_of_structures").values()) == {"success"}

@@ -29,12 +29,13 @@ class PlannedCall:
     """
 
     def __init__(self, task: CallSpaceOperator, context: Context) -> None:
-        from airflow_provider_hfspaces.operators.app.checks import checked_target
+        from airflow_provider_hfspaces.operators.app.checks import checked_target, refuse_other_kind
 
         where = f"of task {task.task_id!r}"
         self.api = task.text("api", context) or None
         self.path = task.text("path", context) or None
         checked_target(self.api, self.path, where)
+        refuse_other_kind(task, self.api, where)
         self.allow_unlisted = task.allow_unlisted
         self.answer = task.answer
         self.poll = Poll.from_value(task.poll)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.rendered import has_template
+from airflow_provider_hfspaces.rendered import has_template, is_runtime_value
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.app.call import CallSpaceOperator
 
-__all__ = ["checked_target", "refuse_bad_call"]
+__all__ = ["checked_target", "refuse_bad_call", "refuse_other_kind"]
 
 _ANSWERS = ("json", "text", "bytes")
 _ONLY_GRADIO = ("inputs", "files")
@@ -38,7 +38,7 @@ def refuse_bad_call(task: CallSpaceOperator) -> None:
             refuse(name, "True or False")
     if not has_template(task.api) and not has_template(task.path):
         checked_target(task.api, task.path, where)
-        _refuse_other_kind(task, where)
+        refuse_other_kind(task, task.api, where)
     inputs = task.inputs
     if inputs is not None and not has_template(inputs) and not isinstance(inputs, (Mapping, list, tuple)):
         refuse("inputs", "a mapping of names to values, or a list of values")
@@ -72,11 +72,16 @@ def checked_target(api: Any, path: Any, where: str) -> None:
         raise InvalidInput(f"path {where} must begin with one '/', such as '/v1/embed'; got {path!r:.100}.")
 
 
-def _refuse_other_kind(task: CallSpaceOperator, where: str) -> None:
-    """Refuse arguments of the other kind of app, which would have no effect."""
+def refuse_other_kind(task: CallSpaceOperator, api: Any, where: str) -> None:
+    """Refuse arguments of the other kind of app, which would have no effect. Outputs of tasks come later.
+
+    :param api: the endpoint of a Gradio app; empty for a plain HTTP app.
+    :raises InvalidInput: naming the argument.
+    """
     from airflow_provider_hfspaces.hub.errors import InvalidInput
 
-    kind, other, names = ("api", "path", _ONLY_HTTP) if task.api else ("path", "api", _ONLY_GRADIO)
+    kind, other, names = ("api", "path", _ONLY_HTTP) if api else ("path", "api", _ONLY_GRADIO)
     for name in names:
-        if getattr(task, name) not in (None, (), []):
+        value = getattr(task, name)
+        if value not in (None, (), [], "") and not is_runtime_value(value):
             raise InvalidInput(f"{name} {where} has no effect with {kind}: it belongs to {other}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from airflow_provider_hfspaces.operators.app import CallSpaceOperator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import RestoreHardwareOperator, SnapshotSpaceOperator
 from airflow_provider_hfspaces.operators.settings import AddSecretOperator, AddVariableOperator
@@ -119,3 +120,8 @@ with DAG("text_of_structures", params={"variables": '{"ONE": "1"}'}, **COMMON) a
         variables="{{ params.variables }}",
         secrets='{"TWO": "{{ 1 + 1 }}"}',
     )
+
+with DAG("native_call", params={"text": "007"}, **NATIVE) as native_call:
+    inputs = {"text": "{{ params.text }}"}
+    for name, value in (("written", inputs), ("whole", "{{ {'text': params.text} }}")):
+        CallSpaceOperator(task_id=name, repo_id=SPACE, api="/echo", inputs=value, timeout=60)
