@@ -89,8 +89,7 @@ class History:
         moments = self.space.history
         ends = [moment.time for moment in moments[1:]] + [self.hub.now() + 1]
         return any(
-            moment.sha == self.wanted and moment.stage == SpaceStage.RUNNING and end >= since
-            for moment, end in zip(moments, ends, strict=True)
+            moment.sha == self.wanted and end >= since for moment, end in zip(moments, ends, strict=True)
         )
 
     def play(self) -> bool | None:
