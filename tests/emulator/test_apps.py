@@ -169,6 +169,13 @@ def test_a_private_space_of_the_static_sdk_serves_its_files_to_its_owner(
     assert get(space, "/nothing.txt", headers=owner).status_code == 404
 
 
+def test_a_visit_wakes_a_space_while_the_time_runs() -> None:
+    with HubEmulator(speed=1) as hub:
+        space = hub.add_space(SPACE, stage="SLEEPING", app=app)
+        get(space)
+        assert (space.stage, space.visits) == ("APP_STARTING", 1)
+
+
 # Headers
 
 

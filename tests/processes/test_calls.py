@@ -93,7 +93,7 @@ def test_a_triggerer_that_is_killed_loses_no_call_in_silence(
     }
 
     may_answer.set()
-    hub.advance(200_000)
+    hub.advance(110_000)  # the jobs end, and the Spaces do not sleep yet
     airflow.until(lambda: airflow.states("calls_again") == {"success": AGAIN}, 900)
     airflow.until(lambda: airflow.states("jobs") == {"success": JOBS}, 900)
     values = airflow.query("SELECT value FROM xcom WHERE dag_id = 'calls_again' AND key = 'return_value'")

@@ -65,13 +65,14 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to an app, or refuse it."""
         assert scope["type"] == "http"
-        began = self._time.now()
+        began, waited = self._time.now(), 0.0
         while True:
             with self._world.lock:
-                admitted = self._admit(scope, self._time.now() - began)
+                admitted = self._admit(scope, waited)
             if admitted is not None:
                 break
             await self._time.sleep(_WAKING_LOOK_SECONDS)
+            waited = self._time.now() - began
         if isinstance(admitted, Response):
             await admitted(scope, receive, send)
             return
