@@ -70,6 +70,7 @@ class AppWords:
             api=api,
         )
         error.permanent = failure.permanent
+        error.cause = reason
         return error
 
     def timeout(self, api: str, seconds: float, *, may_have_run: bool) -> AppTimeout:
@@ -86,8 +87,9 @@ class AppWords:
     def lost(self, api: str, reason: str) -> AppCallLost:
         """Return the error for an accepted call whose answer will not come."""
         return AppCallLost(
-            f"Space {self.repo_id} lost the call of {api}: {self.brief(reason)}. The app may have done the "
-            f"work, and its answer cannot be read any more. Call again if the work may be repeated.",
+            f"Space {self.repo_id} lost the call of {api}: {self.brief(reason).rstrip('.')}. The app may "
+            f"have done the work, and its answer cannot be read any more. Call again if the work may be "
+            f"repeated.",
             repo_id=self.repo_id,
             api=api,
         )
@@ -198,11 +200,13 @@ class AppWords:
                 **about,
             )
         if status in _GATEWAY or (status >= 500 and not own and not work):
-            return AppUnavailable(
+            error = AppUnavailable(
                 f"Space {self.repo_id} did not answer {api}; {answer} Nothing ran. Check on the Hub whether "
                 f"the Space is running.",
                 **about,
             )
+            error.cause = answer
+            return error
         if status >= 500:
             return AppFailed(
                 f"Space {self.repo_id} failed in {api}; {answer} Read the Space's log.",

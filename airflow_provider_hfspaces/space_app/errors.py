@@ -66,6 +66,7 @@ class SpaceAppError(RegisteredError):
     :ivar api: endpoint of the call, such as ``/predict``, or method and path of a plain request.
     :ivar status: HTTP status of the app's answer; ``None`` if there was no answer.
     :ivar app_message: the app's own words; ``None`` if it gave none.
+    :ivar cause: why the app did not answer, in a few words; ``None`` for other errors.
     :ivar retry_after: seconds after which the app asks to be called again; ``None`` if it did not say.
     """
 
@@ -76,6 +77,7 @@ class SpaceAppError(RegisteredError):
     """True if the app may have worked on the call."""
 
     retry_after: float | None = None
+    cause: str | None = None
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ def probe(core: AppCore, check: HealthCheck, deadline: Deadline) -> Steps[AppHea
     try:
         yield from core.fetch(api, exchange, deadline)
     except SpaceAppError as error:
-        return AppHealth(False, error.status, error.message, error.message.rstrip("."))
+        return AppHealth(False, error.status, error.message, (error.cause or error.message).rstrip("."))
     difference = check.judge(exchange.status, exchange.content)
     if difference is None:
         return AppHealth(True, exchange.status)

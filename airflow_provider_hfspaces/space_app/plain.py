@@ -290,14 +290,16 @@ def _polled(
             address = _address(core, exchange, poll) or address
             continue
         if status.status in _GONE and not isinstance(problem, AppUnavailable):
-            raise core.words.lost(api, f"the app knows nothing of its work any more: {problem.message}")
+            raise core.words.lost(
+                api, f"the app knows nothing of its work any more: {problem.cause or problem.message}"
+            )
         # The work goes on while the address of its status does not answer.
         if not isinstance(problem, (AppUnavailable, AppRateLimited)):
             raise problem
         if trouble_ends is None:
             trouble_ends = core.clock() + TROUBLE_SECONDS
         elif core.clock() > trouble_ends:
-            raise core.words.lost(api, f"its status cannot be read: {problem.message}")
+            raise core.words.lost(api, f"its status cannot be read: {problem.cause or problem.message}")
     if poll.result is None:
         return exchange
     target = _own_address(core, exchange, _at(_json(exchange), poll.result))

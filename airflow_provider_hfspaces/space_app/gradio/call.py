@@ -242,7 +242,9 @@ class AppCall:
             if was_opened or wait >= opening.remaining or not _may_open_later(problem):
                 self.accepted = None
                 core.forget_description()
-                raise core.words.lost(accepted.api, problem.app_message or problem.message) from None
+                raise core.words.lost(
+                    accepted.api, problem.app_message or problem.cause or problem.message
+                ) from None
             yield Delay(wait)
 
 
