@@ -130,6 +130,19 @@ def test_the_app_never_sees_the_token(hub: HubEmulator, space: SpaceHandle, tmp_
     assert [each for each in space.app_requests if hub.token in str(each)] == []
 
 
+def test_an_app_with_a_login_of_its_own_gets_it_from_a_connection(
+    hub: HubEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = GradioApp(endpoints=ENDPOINTS, login={"ann": "s3cr3t-of-ann"})
+    hub.add_space(SPACE, private=True, app=app)
+    login = {"conn_type": "http", "login": "ann", "password": "s3cr3t-of-ann"}
+    monkeypatch.setenv("AIRFLOW_CONN_CAPTION_APP", json.dumps(login))
+    Try().run(batch(tmp_path, app_conn_id="caption_app"))
+    assert outputs(tmp_path) == expected(12)
+    with pytest.raises(AirflowFailException, match="login"):
+        Try().run(batch(tmp_path / "other"))
+
+
 def test_items_may_be_a_file_of_json_lines(space: SpaceHandle, tmp_path: Path) -> None:
     file = tmp_path / "items.jsonl"
     file.write_text("".join(json.dumps(each) + "\n" for each in texts(12)))

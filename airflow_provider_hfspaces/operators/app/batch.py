@@ -85,6 +85,8 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
     :param keep_awake: whether to visit the app while calls take long. Default: True.
     :param wait_timeout: seconds that the Space may take to run again after an interruption. Default: 1800.
     :param poll_interval: seconds between two looks at the Space while the task waits for it. Default: 10.
+    :param app_conn_id: a connection with the login of the app itself: user name and password, or a bearer
+        token as the password alone (default: none). Templated.
     :param allow_unlisted: whether ``api`` may be an endpoint that the app does not document. Default: False.
     :raises InvalidInput: for arguments that are not valid.
     """
@@ -103,6 +105,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         "max_in_flight",
         "max_failures",
         "hardware",
+        "app_conn_id",
     )
     template_fields_renderers = {"items": "json", "inputs": "json", "fields": "json"}
     text_fields = ("inputs", "fields", "output_path", "api", "path", "method", "key", "hardware")
@@ -135,6 +138,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         keep_awake: bool = True,
         wait_timeout: float | str | timedelta = 1800,
         poll_interval: float | str | timedelta = 10,
+        app_conn_id: str | None = None,
         allow_unlisted: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -163,6 +167,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         self.keep_awake = keep_awake
         self.wait_timeout = checked_seconds(wait_timeout, f"wait_timeout {task}")
         self.poll_interval = checked_seconds(poll_interval, f"poll_interval {task}")
+        self.app_conn_id = app_conn_id
         self.allow_unlisted = allow_unlisted
         self.remember_text()
         self._refuse_bad_arguments()

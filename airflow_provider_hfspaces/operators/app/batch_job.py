@@ -84,7 +84,10 @@ class BatchJob:
         self._batch.check()
         runtime = task.hook.get_runtime(repo_id)
         self._app = task.hook.open_app(
-            repo_id, replicas=replicas_of(runtime), connections=self._limits.max_in_flight
+            repo_id,
+            app_conn_id=task.app_conn_id or None,
+            replicas=replicas_of(runtime),
+            connections=self._limits.max_in_flight,
         )
         self._batch.limits = self._with_visits(self._limits, runtime)
         self._readiness = SpaceReadiness(
