@@ -29,7 +29,7 @@ def test_every_dag_is_parsed_within_airflows_own_time_limit(airflow: Deployment)
     serialized = str(airflow.query("SELECT * FROM serialized_dag WHERE dag_id = 'everything'"))
     # Airflow 2.11 serializes the classes of links, Airflow 3 their names.
     for link in ("Open Space", "Space logs") if AIRFLOW_3 else ("links.SpaceLink", "links.SpaceLogsLink"):
-        assert serialized.count(link) == 19
+        assert serialized.count(link) == 29
     assert "airflow_provider_hfspaces" in serialized
 
 
@@ -40,7 +40,7 @@ def test_every_operator_works_without_access_to_the_database(
     airflow.run("everything")
     states = airflow.finished("everything", 900)
     assert set(states.values()) == {"success"}, airflow.log_of("everything")
-    assert len(states) == 20
+    assert len(states) == 30
     assert (space.stage, space.requested_hardware, space.secrets) == ("PAUSED", "cpu-basic", {})
     assert hub.space("acme/all-copy").private
     assert hub.bill("acme/all").by_hardware().keys() == {"t4-small"}
@@ -52,7 +52,7 @@ def test_every_operator_works_without_access_to_the_database(
     assert "sk-5f4dcc3b5aa765d6" not in airflow.log_of("everything")
     assert hub.token not in airflow.log_of("everything")
     keys = airflow.query("SELECT key FROM xcom WHERE dag_id = 'everything' AND key LIKE 'hf_space%link'")
-    assert len(keys) == 2 * 19
+    assert len(keys) == 2 * 29
     assert airflow.warnings() == []
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from airflow_provider_hfspaces.assets import space_asset
+from airflow_provider_hfspaces.operators.app import CallSpaceOperator, SpaceBatchOperator
+from airflow_provider_hfspaces.operators.deploy import DeploySpaceOperator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
@@ -16,6 +19,14 @@ from airflow_provider_hfspaces.operators.lifecycle import (
     GetSpaceRuntimeOperator,
     PauseSpaceOperator,
     RestartSpaceOperator,
+)
+from airflow_provider_hfspaces.operators.repository import (
+    CreateSpaceOperator,
+    DeleteSpaceOperator,
+    MoveSpaceOperator,
+    SetDevModeOperator,
+    SetReplicasOperator,
+    SetVisibilityOperator,
 )
 from airflow_provider_hfspaces.operators.settings import (
     AddSecretOperator,
@@ -29,7 +40,7 @@ from airflow_provider_hfspaces.operators.storage import (
     RequestStorageOperator,
     SetVolumesOperator,
 )
-from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor, SpaceStageSensor
+from airflow_provider_hfspaces.sensors.spaces import SpaceHealthySensor, SpaceRunningSensor, SpaceStageSensor
 
 try:
     from airflow.sdk import DAG, chain
@@ -38,6 +49,14 @@ except ImportError:
     from airflow.models.baseoperator import chain
 
 SPACE = "acme/all"
+NEW, MOVED = "acme/all-new", "acme/all-moved"
+HOME = Path(__file__).parents[1]
+
+# An app to deploy; Airflow reads this file in several processes.
+source = HOME / "shipped"
+source.mkdir(exist_ok=True)
+(source / "app.py").write_text("print('hello')\n")
+(source / "README.md").write_text("---\nsdk: gradio\n---\n")
 
 with DAG(
     dag_id="everything",
@@ -59,6 +78,18 @@ with DAG(
             outlets=[space_asset(SPACE)],
         ),
         SpaceRunningSensor(task_id="runs", repo_id=SPACE, hardware="t4-small", poke_interval=1),
+        SpaceHealthySensor(task_id="answers", repo_id=SPACE, poke_interval=1, deferrable=True),
+        CallSpaceOperator(
+            task_id="call", repo_id=SPACE, api="/predict", inputs={"text": "one"}, deferrable=True
+        ),
+        SpaceBatchOperator(
+            task_id="batch",
+            repo_id=SPACE,
+            api="/predict",
+            items=[{"text": "one"}, {"text": "two"}],
+            output=str(HOME / "batch"),
+        ),
+        SetReplicasOperator(task_id="replicas", repo_id=SPACE, replicas=1),
         SetSleepTimeOperator(task_id="sleep_time", repo_id=SPACE, sleep_time=1800),
         AddSecretOperator(task_id="add_secret", repo_id=SPACE, key="KEY", value="sk-5f4dcc3b5aa765d6"),
         DeleteSecretOperator(task_id="delete_secret", repo_id=SPACE, key="KEY"),
@@ -83,6 +114,14 @@ with DAG(
             deferrable=True,
             poll_interval=1,
         ),
+        CreateSpaceOperator(task_id="create", repo_id=NEW, sdk="gradio"),
+        DeploySpaceOperator(
+            task_id="deploy", repo_id=NEW, source=str(source), deferrable=True, poll_interval=1
+        ),
+        SetVisibilityOperator(task_id="publish", repo_id=NEW, visibility="public"),
+        SetDevModeOperator(task_id="no_dev_mode", repo_id=NEW, enabled=False),
+        MoveSpaceOperator(task_id="move", repo_id=NEW, to_id=MOVED),
+        DeleteSpaceOperator(task_id="delete", repo_id=MOVED, confirm=MOVED),
         RestartSpaceOperator(task_id="restart", repo_id=SPACE, poll_interval=1),
         RestoreHardwareOperator(
             task_id="restore", repo_id=SPACE, from_task="snapshot", wait=True, poll_interval=1
