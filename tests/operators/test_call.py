@@ -73,8 +73,7 @@ def test_an_answer_is_returned(hub: HubEmulator, deferrable: bool, task_log: Tas
     assert all(hub.token not in str(request.to_dict()) for request in space.app_requests)
 
 
-@BOTH
-@pytest.mark.parametrize("version", [4, 5, 6])
+@pytest.mark.parametrize(("version", "deferrable"), [(4, True), (5, False), (6, True)])
 def test_every_gradio_is_called(hub: HubEmulator, version: int, deferrable: bool) -> None:
     hub.add_space(SPACE, app=GradioApp(version=version))
     assert result(call(api="/two", inputs=["x"], deferrable=deferrable))

@@ -74,6 +74,7 @@ def test_an_operator_ends_when_the_app_answers(
 def test_an_app_that_does_not_answer_fails_the_task_with_the_end_of_its_log(
     hub: HubEmulator, task_log: TaskLog
 ) -> None:
+    hub.settings.logs_end = "at_once"
     add_space(hub, hardware="t4-small")
     operator = OPERATORS["upgrade"](
         task_id="up",

@@ -52,17 +52,17 @@ def _time_stands_still(hub: HubEmulator) -> None:
 class TestSharing:
     def test_all_calls_of_an_app_share_a_client_and_are_all_answered(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, private=True, app=GradioApp(concurrency=50))
-        triggers = [sent(api="/echo", inputs=[str(number)]) for number in range(60)]
+        triggers = [sent(api="/echo", inputs=[str(number)]) for number in range(20)]
         looks = len(hub.requests)
 
         async def read() -> list[Any]:
             return await asyncio.gather(*map(first, triggers))
 
         events = asyncio.run(read())
-        assert [event["value"] for event in events] == [str(number) for number in range(60)]
+        assert [event["value"] for event in events] == [str(number) for number in range(20)]
         described = [request for request in hub.requests[looks:] if request.path == f"/api/spaces/{SPACE}"]
         assert len(described) == 1
-        assert paths(space, "/queue/data") == 60
+        assert paths(space, "/queue/data") == 20
 
     def test_a_setting_bounds_how_many_answers_are_read_at_a_time(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
@@ -160,9 +160,9 @@ class TestQueue:
     def test_a_refused_call_waits_for_a_free_place(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, app=GradioApp(queue_size=1))
         operator = CallSpaceOperator(
-            task_id="call", repo_id=SPACE, api="/nap", inputs=["x", 10**6], timeout=30, deferrable=True
+            task_id="call", repo_id=SPACE, api="/slow", inputs=["x", 10**6], timeout=30, deferrable=True
         )
-        triggers = [Try().deferral(operator).trigger for _ in range(60)]
+        triggers = [Try().deferral(operator).trigger for _ in range(4)]
         refused = [stored(trigger) for trigger in triggers if isinstance(trigger, SpaceQueueTrigger)]
         assert refused
         assert all(trigger.places == 1 for trigger in refused)
