@@ -324,6 +324,7 @@ def test_a_change_of_the_hardware_ends_a_batch_that_needs_the_old_one(
         ),
         ({"items": "[1, 2"}, r"^items of task 'batch' begins with '\[' and is not a list"),
         ({"output": "/dev/null/output"}, r"^output '/dev/null/output' cannot be written"),
+        ({"files": ["picture"]}, r"^files names 'picture', which /upper of Space acme/upper does not have"),
         ({"key": "id"}, r"^items\[0\] has no field 'id', which key names"),
         ({"fields": {"text": "caption"}}, r"^items\[0\] has no field 'caption', which fields maps"),
     ],
@@ -334,6 +335,36 @@ def test_bad_input_is_refused_before_a_call_is_sent(
     with pytest.raises(AirflowFailException, match=message):
         Try().run(batch(tmp_path / "out", **options))
     assert calls(space) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "FETCH"}, r"^method must be one of DELETE, .*; got 'FETCH'"),
+        ({"path": "/v1/my echo"}, r"^path must be quoted, without spaces and '#'; got '/v1/my echo'"),
+    ],
+)
+def test_a_plain_request_that_cannot_be_sent_is_refused_and_not_recorded_for_each_item(
+    hub: HubEmulator, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    space = hub.add_space(SPACE, sdk="docker", app=DockerApp())
+    with pytest.raises(AirflowFailException, match=message):
+        Try().run(batch(tmp_path, **{"api": None, "path": "/v1/echo", **options}))
+    assert space.app_requests == []
+    assert not (tmp_path / "results.jsonl").exists()
+
+
+def test_a_number_of_tries_in_text_counts_lost_calls(
+    hub: HubEmulator, space: SpaceHandle, tmp_path: Path
+) -> None:
+    hub.faults.add(kind="reset", app=SPACE, method="POST", path="/call/", after=True, times=1)
+    report = Try().run(batch(tmp_path, items=texts(1), max_tries="2"))
+    assert (report["done"], report["repeated"]) == (1, 1)
+
+
+def test_a_huge_number_of_calls_in_flight_costs_nothing(space: SpaceHandle, tmp_path: Path) -> None:
+    Try().run(batch(tmp_path, max_in_flight=10**9))
+    assert outputs(tmp_path) == expected(12)
 
 
 def test_a_line_that_is_not_json_is_refused_before_any_request(
@@ -380,6 +411,14 @@ def test_a_static_space_and_a_private_space_of_others_are_refused(hub: HubEmulat
         ({"max_in_flight": "many"}, r"^max_in_flight of task 'batch' must be a whole number of at least 1"),
         ({"max_failures": -1}, r"^max_failures of task 'batch' must be a whole number of at least 0"),
         ({"max_tries": 0}, r"^max_tries of task 'batch' must be a whole number"),
+        ({"api": 3}, r"^api of task 'batch' must be the name of an endpoint"),
+        ({"api": None, "path": "v1/echo"}, r"^path of task 'batch' must begin with one '/'"),
+        ({"api": None, "path": "/v1/echo", "poll": "often"}, r"^poll must be True, a number of seconds or"),
+        ({"poll": True}, r"^poll of task 'batch' has no effect with api: it belongs to path"),
+        (
+            {"api": None, "path": "/v1/echo", "files": ["image"]},
+            r"^files of task 'batch' has no effect with path: it belongs to api",
+        ),
         ({"items": ""}, r"^items of task 'batch' is empty"),
         ({"items": {"text": "a"}}, r"^items of task 'batch' must be a list or a path; got a mapping"),
         ({"output": " "}, r"^output of task 'batch' is empty"),

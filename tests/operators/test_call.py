@@ -273,6 +273,25 @@ def test_bad_input_is_refused_before_a_call_is_sent(
 
 
 @BOTH
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"headers": {"X-Page": 3}}, r"^headers\['X-Page'\] must be text of one line"),
+        ({"headers": {"X-Page": "a\r\nX-Other: b"}}, r"^headers\['X-Page'\] must be text of one line"),
+        ({"headers": {"X Page": "a"}}, r"^headers has a name that HTTP does not allow: 'X Page'"),
+        ({"data": 3}, r"^content must be text or bytes; got 3"),
+    ],
+)
+def test_a_plain_request_that_cannot_be_sent_is_refused_and_not_lost(
+    hub: HubEmulator, options: dict[str, Any], message: str, deferrable: bool
+) -> None:
+    space = hub.add_space(SPACE, sdk="docker")
+    with pytest.raises(AirflowFailException, match=message):
+        result(call(path="/v1/echo", on_lost="again", deferrable=deferrable, **options))
+    assert all(request.method == "GET" for request in space.app_requests)
+
+
+@BOTH
 def test_a_private_space_of_somebody_else_is_refused(
     hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
 ) -> None:
@@ -289,6 +308,7 @@ def test_a_private_space_of_somebody_else_is_refused(
         ({"api": None, "inputs": None}, "api and path .* set one of them"),
         ({"api": "/a", "path": "/b", "inputs": None}, "api and path .* set one of them"),
         ({"path": "b"}, "path .* must begin with one '/'"),
+        ({"api": 0}, "api .* must be the name of an endpoint"),
         ({"path": "/b", "inputs": {"a": 1}}, "inputs .* has no effect with path"),
         ({"json": {}}, "json .* has no effect with api"),
         ({"path": "/b", "json": {}, "data": "x"}, "json and data .* exclude each other"),

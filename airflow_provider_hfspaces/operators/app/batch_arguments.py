@@ -10,7 +10,7 @@ from airflow_provider_hfspaces.rendered import as_list, as_whole_number, from_te
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.app.batch import SpaceBatchOperator
 
-__all__ = ["checked_count", "checked_endpoint", "items_of", "names_of", "refuse_bad_arguments"]
+__all__ = ["checked_count", "items_of", "names_of", "refuse_bad_arguments"]
 
 _ON_ITEM_ERROR = ("record", "fail")
 
@@ -21,6 +21,7 @@ def refuse_bad_arguments(task: SpaceBatchOperator) -> None:
     :raises InvalidInput: naming the argument and the task.
     """
     from airflow_provider_hfspaces.hub.errors import InvalidInput
+    from airflow_provider_hfspaces.operators.app.checks import checked_target
 
     where = f"of task {task.task_id!r}"
     if task.on_item_error not in _ON_ITEM_ERROR:
@@ -36,7 +37,16 @@ def refuse_bad_arguments(task: SpaceBatchOperator) -> None:
     if task.max_failures is not None and not _is_open(task.max_failures):
         checked_count(task.max_failures, f"max_failures {where}", least=0)
     if not _is_open(task.api) and not _is_open(task.path):
-        checked_endpoint(task.api, task.path, where)
+        checked_target(task.api, task.path, where)
+        for name in ("poll",) if task.api else ("files",):
+            value = getattr(task, name)
+            if value not in (None, False, (), [], ""):
+                kind, other = ("api", "path") if task.api else ("path", "api")
+                raise InvalidInput(f"{name} {where} has no effect with {kind}: it belongs to {other}.")
+    if task.poll is not None:
+        from airflow_provider_hfspaces.space_app.plain import Poll
+
+        Poll.from_value(task.poll)
     if task.items is None or (isinstance(task.items, str) and not task.items.strip()):
         raise InvalidInput(f"items {where} is empty: set it to a list or to the path of a JSON Lines file.")
     if isinstance(task.items, Mapping):
@@ -47,20 +57,6 @@ def refuse_bad_arguments(task: SpaceBatchOperator) -> None:
         value = getattr(task, name)
         if value is not None and not _is_open(value) and not isinstance(value, Mapping):
             raise InvalidInput(f"{name} {where} must be a mapping; got {value!r:.100}.")
-
-
-def checked_endpoint(api: Any, path: Any, where: str) -> None:
-    """Refuse anything but one of ``api`` and ``path``.
-
-    :raises InvalidInput: naming both.
-    """
-    from airflow_provider_hfspaces.hub.errors import InvalidInput
-
-    if (api is None or api == "") == (path is None or path == ""):
-        raise InvalidInput(
-            f"api and path {where}: set one of them, api for a Gradio app or path for a plain HTTP app; got "
-            f"api={api!r:.100}, path={path!r:.100}."
-        )
 
 
 def checked_count(value: Any, name: str, *, least: int = 1) -> int:

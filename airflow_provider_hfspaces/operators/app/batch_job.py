@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.hub.cost.prices import replicas_of
 from airflow_provider_hfspaces.operators.app.batch_arguments import (
     checked_count,
-    checked_endpoint,
     items_of,
     names_of,
 )
+from airflow_provider_hfspaces.operators.app.checks import checked_target
 from airflow_provider_hfspaces.operators.app.paths import storage_path
 from airflow_provider_hfspaces.operators.app.readiness import SpaceReadiness
 from airflow_provider_hfspaces.space_app.batch.engine import BatchLimits
@@ -53,7 +53,7 @@ class BatchJob:
         self._where = f"of task {task.task_id!r}"
         self._stop = threading.Event()
         self._api, self._path = task.text("api", context), task.text("path", context)
-        checked_endpoint(self._api, self._path, self._where)
+        checked_target(self._api, self._path, self._where)
         self._items = items_of(task.items, self._where)
         self._mapping = self._input_mapping()
         max_in_flight = checked_count(task.max_in_flight, f"max_in_flight {self._where}")
@@ -67,7 +67,7 @@ class BatchJob:
             max_in_flight=max_in_flight,
             stop_on_item_error=task.on_item_error == "fail",
             max_failures=max_failures,
-            max_tries=task.max_tries,
+            max_tries=checked_count(task.max_tries, f"max_tries {self._where}"),
             timeout=task.seconds,
             stalled=task.wait_timeout,
         )

@@ -63,10 +63,14 @@ def checked_target(api: Any, path: Any, where: str) -> None:
     """
     from airflow_provider_hfspaces.hub.errors import InvalidInput
 
-    if (api in (None, "")) == (path in (None, "")):
+    if (api is None or api == "") == (path is None or path == ""):
         raise InvalidInput(
             f"api and path {where}: set one of them, api for a Gradio app or path for a plain HTTP app; got "
             f"api={api!r:.100}, path={path!r:.100}."
+        )
+    if api not in (None, "") and not isinstance(api, str):
+        raise InvalidInput(
+            f"api {where} must be the name of an endpoint, such as '/predict'; got {api!r:.100}."
         )
     if path and (not isinstance(path, str) or not path.startswith("/") or path.startswith("//")):
         raise InvalidInput(f"path {where} must begin with one '/', such as '/v1/embed'; got {path!r:.100}.")

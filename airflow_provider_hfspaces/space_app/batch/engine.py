@@ -104,6 +104,7 @@ class Engine:
         self._failed = 0
         self._pending: list[bytes] = []
         self._fresh: list[Item] = []
+        self._all_read = False
         self._recoveries = 0
         self._began = time.monotonic()
         self._last_answer = self._last_sent = self._segment_began = self._began
@@ -117,7 +118,8 @@ class Engine:
         self._reading, self._writing, self._recovering = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._stopping, self._full = asyncio.Event(), asyncio.Event()
         self._began = self._last_answer = self._last_sent = self._segment_began = time.monotonic()
-        workers = [asyncio.create_task(self._work()) for _ in range(self.limits.max_in_flight)]
+        number = min(self.limits.max_in_flight, self.progress.remaining)
+        workers = [asyncio.create_task(self._work()) for _ in range(number)]
         guards = [asyncio.create_task(each) for each in (self._flush_regularly(), self._beat(), self._end())]
         if self.limits.keep_awake:
             guards.append(asyncio.create_task(self._keep_awake(self.limits.keep_awake)))
@@ -138,9 +140,10 @@ class Engine:
 
     async def _next(self) -> Item | None:
         async with self._reading:
-            if not self._fresh:
+            if not self._fresh and not self._all_read:
                 self._fresh = await asyncio.to_thread(_taken, self.remaining, _ITEMS_PER_READ)
                 self._fresh.reverse()
+                self._all_read = len(self._fresh) < _ITEMS_PER_READ
             return self._fresh.pop() if self._fresh else None
 
     async def _call(self, item: Item) -> None:

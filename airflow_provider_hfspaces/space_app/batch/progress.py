@@ -43,6 +43,11 @@ class Progress:
         self._began = self._logged_at = clock()
         self._share = self._current_share
 
+    @property
+    def remaining(self) -> int:
+        """The number of items that are not over."""
+        return self._items - self._earlier - self.done - self.failed
+
     def note(self, *, is_result: bool) -> None:
         """Count an item that is over."""
         if is_result:

@@ -14,6 +14,7 @@ from airflow_provider_hfspaces.space_app.batch.items import Item
 from airflow_provider_hfspaces.space_app.errors import InvalidAppInput
 from airflow_provider_hfspaces.space_app.files import is_file
 from airflow_provider_hfspaces.space_app.gradio.inputs import bind, find_endpoint
+from airflow_provider_hfspaces.space_app.plain import Poll, check_target
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.app import SpaceApp
@@ -83,11 +84,21 @@ class GradioSender:
         """Find the endpoint in what the app declares.
 
         :raises UnknownEndpoint: if the app does not have it.
+        :raises InvalidAppInput: if it does not have an input that is to be uploaded.
         """
         description = await self._app.adescribe()
         self._endpoint = find_endpoint(
             description, self._app.repo_id, self._api, allow_unlisted=self._allow_unlisted
         )
+        names = [each.name for each in self._endpoint.parameters]
+        unknown = sorted(self._mapping.files.difference(name for name in names if name is not None))
+        if unknown:
+            raise InvalidAppInput(
+                f"files names {', '.join(map(repr, unknown))}, which {self._endpoint.api} of Space "
+                f"{self._app.repo_id} does not have. Expected: {self._endpoint.signature}.",
+                repo_id=self._app.repo_id,
+                api=self._endpoint.api,
+            )
 
     def check(self, item: Item) -> None:
         """Compare an item with the endpoint's parameters.
@@ -140,6 +151,7 @@ class HttpSender:
     :param poll: how to follow an app that answers 202 and the address of a status.
     :param mapping: how an item becomes the body.
     :param timeout: seconds that one request may take, with polling.
+    :raises InvalidInput: for a method, path or poll that cannot be sent.
     """
 
     def __init__(
@@ -154,7 +166,8 @@ class HttpSender:
         timeout: float = 3600.0,
     ) -> None:
         self._app, self._path, self._output = app, path, output
-        self._method, self._poll = method.upper(), poll
+        check_target(app.repo_id, method, path)
+        self._method, self._poll = method.upper(), Poll.from_value(poll)
         self._mapping = mapping or InputMapping()
         self._timeout = timeout
 
