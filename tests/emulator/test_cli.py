@@ -31,6 +31,18 @@ def emulator(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def greeting(process: subprocess.Popen[str]) -> str:
+    """What the emulator prints when it is ready, with its address and token."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    printed = ""
+    while "HF_TOKEN=" not in printed:
+        line = process.stdout.readline()
+        assert line, f"the emulator ended: {process.stderr.read()}"
+        printed += line
+    return printed
+
+
 def free_port() -> str:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return str(taken.getsockname()[1])
@@ -38,10 +50,7 @@ def free_port() -> str:
 
 def test_it_serves_a_fleet_until_it_is_interrupted() -> None:
     with emulator("--port", free_port()) as process:
-        assert process.stdout is not None
-        printed = process.stdout.readline()
-        while "HF_TOKEN=" not in printed:
-            printed += process.stdout.readline()
+        printed = greeting(process)
         url, token = re.search(r"HF_ENDPOINT=(\S+) HF_TOKEN=(\S+)", printed).groups()  # type: ignore[union-attr]
         assert "AIRFLOW_CONN_HF_SPACES_DEFAULT=" in printed
         headers = {"Authorization": f"Bearer {token}"}
@@ -74,10 +83,7 @@ def test_a_token_can_be_chosen_so_that_a_connection_stays_valid(tmp_path: Path) 
     chosen = ["--token", "hf_demo", "--state", str(tmp_path / "hub.json")]
     for _ in range(2):
         with emulator("--port", free_port(), *chosen) as process:
-            assert process.stdout is not None
-            printed = process.stdout.readline()
-            while "HF_TOKEN=" not in printed:
-                printed += process.stdout.readline()
+            printed = greeting(process)
             url, token = re.search(r"HF_ENDPOINT=(\S+) HF_TOKEN=(\S+)", printed).groups()  # type: ignore[union-attr]
             assert token == "hf_demo"
             headers = {"Authorization": f"Bearer {token}"}
@@ -112,10 +118,7 @@ def test_a_state_file_and_faults_work_together(tmp_path: Path) -> None:
     bad = ["--bad-day", "--seed", "5", "--fault", "status,status=418,path=/whisper/", "--state", str(file)]
     for spaces in (13, 14):
         with emulator("--port", free_port(), *bad) as process:
-            assert process.stdout is not None
-            printed = process.stdout.readline()
-            while "HF_TOKEN=" not in printed:
-                printed += process.stdout.readline()
+            printed = greeting(process)
             url = re.search(r"HF_ENDPOINT=(\S+)", printed).group(1)  # type: ignore[union-attr]
             assert requests.get(f"{url}/_emulator/faults", timeout=5).json()["seed"] == 5
             assert requests.get(f"{url}/_emulator", timeout=5).json()["spaces"] == spaces

@@ -72,10 +72,11 @@ def test_a_space_that_sleeps_on_the_hardware_passes(hub: HubEmulator) -> None:
             require_hardware(space, hardware)
 
 
-def test_a_templated_connection_is_rendered_for_the_check(hub: HubEmulator) -> None:
+def test_a_templated_connection_is_rendered_for_the_check(hub: HubEmulator, task_log: TaskLog) -> None:
     hub.add_space("acme/whisper")
     states = run(group_dag("templated_connection"))
     assert (states["gpu.work"], states["outside"]) == ("success", "failed")
+    assert "Space acme/whisper is not on t4-small, which this task needs" in task_log.text
 
 
 def test_every_parse_serializes_the_dag_identically() -> None:
