@@ -156,7 +156,16 @@ def test_one_watched_space_among_many_is_looked_at_alone(hub: HubEmulator) -> No
     space = hub.add_space(SPACE)
     for number in range(60):
         hub.add_space(f"acme/other{number}")
-    asyncio.run(events(hub, running(watching(stages="RUNTIME_ERROR")), 1, space.crash))
+    trigger = watching(stages="RUNTIME_ERROR")
+    store = with_store(trigger)
+
+    async def fire() -> None:
+        firing = asyncio.create_task(events(hub, running(trigger), 1))
+        await until(lambda: store.values)
+        space.crash()
+        await firing
+
+    asyncio.run(fire())
     assert {request.path for request in hub.requests} == {f"/api/spaces/{SPACE}/runtime"}
 
 
