@@ -31,9 +31,10 @@ def call(**options: Any) -> CallSpaceOperator:
     return CallSpaceOperator(**{**defaults, **options})
 
 
-def result(operator: CallSpaceOperator) -> Any:
+def result(operator: CallSpaceOperator, *, map_index: int = -1) -> Any:
     """Run an operator through every deferral, each resumed in another process."""
     run = Try()
+    run.ti.map_index = map_index
 
     def first() -> Any:
         return run.run(operator)
@@ -200,6 +201,20 @@ def test_files_go_through_storage(hub: HubEmulator, tmp_path: Path, deferrable: 
     answer = result(operator)
     assert Path(answer).read_text() == "HELLO"
     assert Path(answer).is_relative_to(tmp_path / "out")
+
+
+@BOTH
+def test_mapped_calls_with_one_output_keep_all_their_answers(
+    hub: HubEmulator, tmp_path: Path, deferrable: bool
+) -> None:
+    hub.add_space(SPACE)
+    sizes = [300_000, 300_001]
+    answers = [
+        result(call(api="/big", inputs=[size], output=f"{tmp_path}/", deferrable=deferrable), map_index=index)
+        for index, size in enumerate(sizes)
+    ]
+    assert [answer["output"] for answer in answers] == [f"{tmp_path}/{index}/result.json" for index in (0, 1)]
+    assert [len(json.loads(Path(answer["output"]).read_text())) for answer in answers] == sizes
 
 
 @BOTH

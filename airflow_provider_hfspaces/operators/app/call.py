@@ -66,7 +66,7 @@ class CallSpaceOperator(RenamedArguments, KeepsText, CallingOperator):
     :param answer: what ``path`` answers: ``"json"`` (default), ``"text"``, or ``"bytes"`` into ``output``.
     :param output: a folder for files of the answer and for an answer of more than 256 KiB: a local path, or a
         URL of a storage. Files are replaced by their paths, a large answer by ``{"output", "bytes"}``.
-        Default: none. Templated.
+        A mapped task writes into the folder of its map index in it. Default: none. Templated.
     :param on_lost: what to do if the app has accepted the call and its answer is lost, because the app or the
         triggerer started again: ``"fail"`` (default) fails the task, ``"again"`` sends the call again. The
         app may have done the work in either case.

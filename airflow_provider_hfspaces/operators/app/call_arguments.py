@@ -46,7 +46,7 @@ class PlannedCall:
         self._data = task.text("data", context)
         self._headers = task.structure("headers", context)
         self._query = task.structure("query", context)
-        self.folder_path = task.text("output_path", context) or None
+        self.folder_path = _own_folder(task.text("output_path", context), context)
 
     @property
     def name(self) -> str:
@@ -133,6 +133,14 @@ class PlannedCall:
         if isinstance(inputs, Mapping):
             return {key: _file(value) if key in names else value for key, value in inputs.items()}
         return [_file(value) if key in names else value for key, value in enumerate(inputs)]
+
+
+def _own_folder(path: Any, context: Context) -> Any:
+    """The output folder of a task, and within it that of a mapped one: mapped tasks share their arguments."""
+    index = context["ti"].map_index
+    if not path or index is None or index < 0:
+        return path or None
+    return f"{str(path).rstrip('/')}/{index}"
 
 
 def _file(value: Any) -> Any:
