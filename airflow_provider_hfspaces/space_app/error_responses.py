@@ -151,7 +151,7 @@ class AppWords:
         kind = self.brief(exchange.content_type, longest=100) or "no content type"
         if is_html(exchange):
             state = "The app may have worked on it." if may_have_run else "Nothing ran."
-            return AppUnavailable(
+            error = AppUnavailable(
                 f"Space {self.repo_id} answered {api} with a web page where {expected} was expected, "
                 f"beginning with {start!r}. {state} Either the Space is not running yet, or the app does not "
                 f"offer this address.",
@@ -160,6 +160,8 @@ class AppWords:
                 status=exchange.status,
                 may_have_run=may_have_run,
             )
+            error.cause = f"a web page came where {expected} was expected, beginning with {start!r}"
+            return error
         return self.protocol(
             api,
             f"sent {kind} where {expected} was expected, beginning with {start!r},",

@@ -274,7 +274,8 @@ def _read(core: AppCore, api: str, exchange: BodyExchange, answer: str) -> AppRe
     if answer == "json" and not is_empty:
         core.read_json(api, exchange, may_have_run=work)
     elif answer != "any" and is_html(exchange):
-        raise core.words.page(api, exchange, expected=answer, may_have_run=work)
+        expected = "data" if answer == "bytes" else answer
+        raise core.words.page(api, exchange, expected=expected, may_have_run=work)
     return AppResponse(exchange.status, exchange.headers, exchange.content)
 
 

@@ -244,10 +244,10 @@ def test_an_error_of_the_caller_s_recovery_ends_the_call(client: Made, gradio: G
 def test_a_stream_that_does_not_open_yet_is_opened_again(
     client: Made, gradio: GradioApp, clock: Clock
 ) -> None:
-    gradio.scripted[DATA] = [html(503), Reply(429, "slow down", {"Retry-After": "2"})]
+    gradio.scripted[DATA] = [html(503), html(200), Reply(429, "slow down", {"Retry-After": "2"})]
     assert client(gradio.url).call("/echo", ["x"]).value == "x"
     assert len(gradio.named(CALL)) == 1
-    assert len(clock.slept) == 2
+    assert len(clock.slept) == 3
 
 
 def test_a_stream_that_never_opens_loses_the_call(client: Made, gradio: GradioApp) -> None:
@@ -258,7 +258,8 @@ def test_a_stream_that_never_opens_loses_the_call(client: Made, gradio: GradioAp
 
 def test_a_page_in_place_of_the_stream_loses_the_call(client: Made, gradio: GradioApp) -> None:
     gradio.scripted[DATA] = [html(200)] * 100
-    fails(client(gradio.url), errors.AppCallLost, "lost the call of /echo")
+    page = "lost the call of /echo: a web page came where a stream of messages was expected"
+    fails(client(gradio.url), errors.AppCallLost, page)
 
 
 @pytest.mark.parametrize(

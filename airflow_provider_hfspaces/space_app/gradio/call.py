@@ -235,7 +235,12 @@ class AppCall:
             else:
                 if messages.outcome is not None:
                     return
-                problem = core.words.refusal(accepted.api, stream, work=False)
+                if stream.status < 400:
+                    problem = core.words.page(
+                        accepted.api, stream, expected="a stream of messages", may_have_run=True
+                    )
+                else:
+                    problem = core.words.refusal(accepted.api, stream, work=False)
                 was_opened = False
             tries += 1
             wait = _wait(tries, problem)
