@@ -81,6 +81,14 @@ def test_every_gradio_is_called(hub: HubEmulator, version: int, deferrable: bool
     assert result(call(api="count", inputs={}, deferrable=deferrable))
 
 
+def test_a_call_on_zero_gpu_waits_in_the_worker_where_its_answer_is_read_at_once(
+    hub: HubEmulator, task_log: TaskLog
+) -> None:
+    hub.add_space(SPACE, app=GradioApp(zero_gpu=True))
+    assert Try().run(call(deferrable=True)) == "hello"
+    assert "runs on ZeroGPU, which ends unread calls" in task_log.text
+
+
 @BOTH
 def test_a_sleeping_space_is_woken(hub: HubEmulator, deferrable: bool) -> None:
     space = hub.add_space(SPACE, stage="SLEEPING")

@@ -38,6 +38,7 @@ class GradioApp:
     :ivar show_error: whether callers see the text of exceptions other than ``gr.Error``.
     :ivar login: passwords by user name, for an app with a login of its own.
     :ivar max_file_size: bytes of the largest upload; ``None`` for no limit.
+    :ivar zero_gpu: whether its functions declare that they run on ZeroGPU.
     :raises ValueError: for values that make no valid app.
     """
 
@@ -49,6 +50,7 @@ class GradioApp:
     show_error: bool = False
     login: Mapping[str, str] | None = None
     max_file_size: int | None = None
+    zero_gpu: bool = False
 
     def __post_init__(self) -> None:
         if self.version not in GRADIO_VERSIONS:

@@ -105,6 +105,18 @@ class PlannedCall:
             )
         return app.start(self.api, self._inputs, timeout=timeout, allow_unlisted=self.allow_unlisted)
 
+    def needs_a_reader(self, app: SpaceApp) -> bool:
+        """Whether the app ends the call if nobody reads its answer, as on ZeroGPU.
+
+        Between the worker that sends a call and the triggerer that reads its answer, nobody does for a while.
+        """
+        from airflow_provider_hfspaces.space_app.gradio.inputs import find_endpoint
+
+        if self.api is None:
+            return False
+        endpoint = find_endpoint(app.describe(), app.repo_id, self.api, allow_unlisted=self.allow_unlisted)
+        return endpoint.is_zero_gpu
+
     def _request(self) -> dict[str, Any]:
         return {
             "json": self._json,

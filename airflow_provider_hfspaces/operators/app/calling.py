@@ -152,8 +152,15 @@ class CallingOperator(WaitingOperator):
         from airflow_provider_hfspaces.space_app.started import StartedCall
         from airflow_provider_hfspaces.triggers.apps import SpaceCallTrigger
 
-        self.log.info("Calling %s of Space %s.", planned.name, repo_id)
         with self._opened(repo_id) as app:
+            if planned.needs_a_reader(app):
+                self.log.info(
+                    "%s of Space %s runs on ZeroGPU, which ends unread calls. Waiting in the worker.",
+                    planned.name,
+                    repo_id,
+                )
+                return self._call_here(planned, repo_id, then)
+            self.log.info("Calling %s of Space %s.", planned.name, repo_id)
             started = planned.start(app, min(self._remaining(repo_id, then), _SENDING_SECONDS))
             if not isinstance(started, StartedCall):
                 return self._answered(planned, app, started, repo_id, then)

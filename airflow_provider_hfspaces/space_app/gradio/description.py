@@ -60,6 +60,7 @@ class AppEndpoint:
     :ivar is_listed: True if the app documents it.
     :ivar is_generator: True if it yields several answers, of which the last one counts.
     :ivar is_batch: True if the app works on several calls of it at once.
+    :ivar is_zero_gpu: True if it runs on ZeroGPU, where a call that waits ends when nobody reads its answer.
     :ivar is_state_kept: True if it reads or writes a state of the session.
     """
 
@@ -71,6 +72,7 @@ class AppEndpoint:
     is_listed: bool = True
     is_generator: bool = False
     is_batch: bool = False
+    is_zero_gpu: bool = False
     input_slots: tuple[Slot, ...] = field(default=(), repr=False)
     output_slots: tuple[Slot, ...] = field(default=(), repr=False)
 
@@ -176,6 +178,7 @@ def _endpoint(
         is_listed=about is not None,
         is_generator=bool(types.get("generator")),
         is_batch=bool(dependency.get("batch")),
+        is_zero_gpu=bool(dependency.get("zerogpu")),
         input_slots=inputs,
         output_slots=outputs,
     )

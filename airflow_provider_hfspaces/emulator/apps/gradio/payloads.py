@@ -40,6 +40,7 @@ def config_payload(
             ],
             outputs=[add(output, f"Output {number}") for number, output in enumerate(each.outputs, 1)],
             version=app.version,
+            zero_gpu=app.zero_gpu,
         )
         for each in endpoints
     ]
@@ -124,7 +125,9 @@ def _component(number: int, component: Component, label: str, default: Any, vers
     return described
 
 
-def _dependency(each: Endpoint, *, inputs: list[int], outputs: list[int], version: int) -> dict[str, Any]:
+def _dependency(
+    each: Endpoint, *, inputs: list[int], outputs: list[int], version: int, zero_gpu: bool
+) -> dict[str, Any]:
     name: str | bool = each.name
     if version == 6:
         visibility: dict[str, Any] = {"api_visibility": each.visibility}
@@ -153,7 +156,7 @@ def _dependency(each: Endpoint, *, inputs: list[int], outputs: list[int], versio
         "trigger_only_on_success": False,
         "trigger_mode": "once",
         "rendered_in": None,
-        "zerogpu": False,
+        "zerogpu": zero_gpu,
     }
     return described if version == 4 else {**described, "connection": "sse", "time_limit": None}
 
