@@ -70,11 +70,11 @@ class AppResponse:
         return self.content.decode("utf-8", errors="replace")
 
     def json(self) -> Any:
-        """Return the body as JSON.
+        """Return the body as JSON. NaN and infinity, which are not JSON, are ``None``.
 
         :raises ValueError: if it is not JSON.
         """
-        return json.loads(self.content)
+        return json.loads(self.content, parse_constant=lambda name: None)
 
 
 @dataclass(frozen=True)

@@ -540,6 +540,26 @@ def test_a_plain_app_is_sent_each_item_as_json(hub: HubEmulator, tmp_path: Path)
     assert outputs(tmp_path) == [{"a": 1}, [2], "three"]
 
 
+def test_an_answer_that_is_not_the_json_it_claims_to_be_fails_its_item_alone(
+    hub: HubEmulator, tmp_path: Path
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body = (await receive())["body"]
+        kind = {b'"lines"': b"application/x-ndjson"}.get(body, b"application/json")
+        answer = {b'"broken"': b'{"a": ', b'"lines"': b'{"a": 1}\n{"a": 2}', b'"nan"': b'{"a": NaN}'}[body]
+        headers = [(b"content-type", kind)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    hub.add_space(SPACE, sdk="docker", app=app)
+    report = Try().run(batch(tmp_path, api=None, path="/any", items=["broken", "lines", "nan"]))
+    assert (report["done"], report["failed"]) == (2, 1)
+    broken, lines, nan = results(tmp_path)
+    assert broken["error"]["type"] == "AppProtocolError"
+    assert (tmp_path / lines["output"]["path"]).read_bytes() == b'{"a": 1}\n{"a": 2}'
+    assert nan["output"] == {"a": None}
+
+
 def test_an_app_that_answers_202_is_polled(hub: HubEmulator, tmp_path: Path) -> None:
     hub.add_space(SPACE, private=True, sdk="docker", app=DockerApp())
     items = [{"value": number, "seconds": 1} for number in range(3)]

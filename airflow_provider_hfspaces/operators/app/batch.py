@@ -186,7 +186,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         work: LoopThread[BatchReport] = LoopThread(job.run, job.stop)
         self._running.append(work)
         report = job.priced(work.run())
-        self.log.info("%s", report.in_words())
+        (self.log.warning if report.failed else self.log.info)("%s", report.in_words())
         return report.to_dict()
 
     def on_kill(self) -> None:

@@ -99,7 +99,8 @@ class BatchReport:
             text += f"; estimated cost ${self.cost_usd:,.4f}"
         if self.cost_per_thousand_items is not None:
             text += f", ${self.cost_per_thousand_items:,.4f} per thousand items"
-        return f"{text}. Results: {self.results}"
+        again = " Another run with this output sends the failed items again." if self.failed else ""
+        return f"{text}.{again} Results: {self.results}"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""

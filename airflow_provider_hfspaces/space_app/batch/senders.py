@@ -11,7 +11,7 @@ from airflow_provider_hfspaces.space_app.batch.errors import InvalidItems
 from airflow_provider_hfspaces.space_app.batch.folder import FILES, BatchFolder
 from airflow_provider_hfspaces.space_app.batch.inputs import InputMapping
 from airflow_provider_hfspaces.space_app.batch.items import Item
-from airflow_provider_hfspaces.space_app.errors import InvalidAppInput
+from airflow_provider_hfspaces.space_app.errors import AppProtocolError, InvalidAppInput
 from airflow_provider_hfspaces.space_app.files import is_file
 from airflow_provider_hfspaces.space_app.gradio.inputs import bind, find_endpoint
 from airflow_provider_hfspaces.space_app.plain import Poll, check_target
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["GradioSender", "HttpSender", "Sender"]
 
 _QUERY_METHODS = ("GET", "HEAD", "DELETE")
+_JSON = re.compile(r"\s*application/([^;\s]+\+)?json\s*(;|$)", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 100
 
@@ -192,15 +193,18 @@ class HttpSender:
             )
 
     async def send(self, item: Item) -> Any:
-        """Send the request, and return the answer: JSON, text, or the path of a file."""
+        """Send the request, and return the answer: JSON, text, or the path of a file.
+
+        :raises AppProtocolError: for an answer that claims to be JSON and is not.
+        """
         body = self._body(item)
         content = {"query": body} if self._method in _QUERY_METHODS else {"json": body}
         response = await self._app.arequest(
             self._method, self._path, timeout=self._timeout, answer="bytes", poll=self._poll, **content
         )
         kind = response.headers.get("content-type", "")
-        if "json" in kind:
-            return response.json()
+        if _JSON.match(kind):
+            return self._parsed(response, kind)
         if kind.startswith("text/") or not response.content:
             return response.text
         return await self._stored(item, response, kind)
@@ -208,6 +212,18 @@ class HttpSender:
     async def visit(self) -> None:
         """Send a request that runs nothing."""
         await self._app.ahealth()
+
+    def _parsed(self, response: AppResponse, kind: str) -> Any:
+        try:
+            return response.json()
+        except (ValueError, RecursionError):
+            raise AppProtocolError(
+                f"Space {self._app.repo_id} sent {kind} that is not JSON in the answer to {self._method} "
+                f"{self._path}. Check what the app answers, and its log.",
+                repo_id=self._app.repo_id,
+                api=f"{self._method} {self._path}",
+                may_have_run=True,
+            ) from None
 
     def _body(self, item: Item) -> Any:
         if isinstance(item.value, Mapping) or self._mapping.fields or self._mapping.constants:
