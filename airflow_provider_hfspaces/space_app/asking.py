@@ -19,7 +19,8 @@ from airflow_provider_hfspaces.space_app.gradio.uploading import upload
 from airflow_provider_hfspaces.space_app.health import AppHealth, probe
 from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 from airflow_provider_hfspaces.space_app.listener import AppListener
-from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll, checked_request, request_steps
+from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll, request_steps
+from airflow_provider_hfspaces.space_app.plain_checks import checked_request
 
 __all__ = ["ANSWERS", "AppAsking", "checked_api"]
 

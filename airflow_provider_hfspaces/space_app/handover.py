@@ -19,10 +19,10 @@ from airflow_provider_hfspaces.space_app.listener import AppListener
 from airflow_provider_hfspaces.space_app.plain import (
     AppResponse,
     Poll,
-    checked_request,
     follow_steps,
     start_steps,
 )
+from airflow_provider_hfspaces.space_app.plain_checks import checked_request
 from airflow_provider_hfspaces.space_app.result import AppResult
 from airflow_provider_hfspaces.space_app.started import StartedCall
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -19,7 +18,6 @@ from airflow_provider_hfspaces.space_app.errors import (
     AppRateLimited,
     AppTimeout,
     AppUnavailable,
-    InvalidAppInput,
     SpaceAppError,
 )
 from airflow_provider_hfspaces.space_app.http.exchange import AppRequest, BodyExchange
@@ -28,20 +26,12 @@ from airflow_provider_hfspaces.space_app.started import StartedCall
 __all__ = [
     "AppResponse",
     "Poll",
-    "check_target",
-    "checked_request",
     "follow_steps",
     "request_steps",
     "start_steps",
 ]
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
-_OWN_HEADERS = frozenset(
-    {"x-hf-authorization", "x-ip-token", "host", "cookie", "content-length", "accept-encoding"}
-)
 _GONE = frozenset({404, 410})
 """Statuses with which an app that has started again answers about the work of its former self."""
 
@@ -134,72 +124,6 @@ class Poll:
                 raise InvalidInput(f"poll has no {', '.join(map(repr, unknown))}: it takes {known}.")
             return cls(**value)
         raise InvalidInput(f"poll must be True, a number of seconds or a mapping; got {value!r:.100}.")
-
-
-def check_target(repo_id: str, method: Any, path: Any) -> None:
-    """Refuse a method or a path that cannot be sent.
-
-    :raises InvalidAppInput: naming the method or the path.
-    """
-
-    def invalid(message: str) -> InvalidAppInput:
-        return InvalidAppInput(message, repo_id=repo_id, api=f"{method} {path}")
-
-    if not isinstance(method, str) or method.upper() not in METHODS:
-        raise invalid(f"method must be one of {', '.join(sorted(METHODS))}; got {method!r:.50}.")
-    if not isinstance(path, str) or not path.startswith("/") or path.startswith("//"):
-        raise invalid(f"path must begin with one '/', such as '/v1/embed'; got {path!r:.200}.")
-    if not path.isascii() or not path.isprintable() or " " in path or "#" in path:
-        raise invalid(f"path must be quoted, without spaces and '#'; got {path!r:.200}.")
-
-
-def checked_request(
-    core: AppCore,
-    method: str,
-    path: str,
-    *,
-    json_body: Any,
-    content: bytes | str | None,
-    headers: Mapping[str, str] | None,
-    query: Mapping[str, Any] | None,
-) -> AppRequest:
-    """Return the request of a plain call.
-
-    :raises InvalidAppInput: for a method, path, header or body that cannot be sent.
-    """
-
-    def invalid(message: str) -> InvalidAppInput:
-        return InvalidAppInput(message, repo_id=core.repo_id, api=f"{method} {path}")
-
-    check_target(core.repo_id, method, path)
-    if json_body is not None and content is not None:
-        raise invalid("json and content exclude each other: give one of them.")
-    if content is not None and not isinstance(content, (str, bytes)):
-        raise invalid(f"content must be text or bytes; got {content!r:.100}. Send other values as json.")
-    own = dict(headers or {})
-    for name, value in own.items():
-        if not _HEADER_NAME.fullmatch(str(name)):
-            raise invalid(f"headers has a name that HTTP does not allow: {name!r:.100}.")
-        if str(name).lower() in _OWN_HEADERS:
-            raise invalid(f"headers must not set {name!r}: the client sets it itself.")
-        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-            raise invalid(f"headers[{name!r}] must be text of one line in Latin-1; its value is not.")
-        if core.token and core.token in value:
-            raise invalid(
-                f"headers must not send the Hugging Face token in {name!r}: the app's code would see it. "
-                f"Leave it "
-                f"out; the token opens a private Space by itself."
-            )
-    body = content.encode() if isinstance(content, str) else content
-    if json_body is not None:
-        try:
-            text = json.dumps(json_body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as problem:
-            raise invalid(f"json cannot be sent: {problem!s:.200}") from None
-        body = text.encode()
-        own.setdefault("Content-Type", "application/json")
-    pairs = {str(key): str(value) for key, value in (query or {}).items()}
-    return core.request(method.upper(), path, query=pairs or None, headers=own, body=body)
 
 
 def request_steps(

@@ -341,6 +341,10 @@ def test_bad_input_is_refused_before_a_call_is_sent(
     ("options", "message"),
     [
         ({"method": "FETCH"}, r"^method must be one of DELETE, .*; got 'FETCH'"),
+        (
+            {"method": "GET", "items": [{"a": 1}, {"a": [1]}]},
+            r"^items\[1\]: query\['a'\] must be text, a number or a boolean; got \[1\]",
+        ),
         ({"path": "/v1/my echo"}, r"^path must be quoted, without spaces and '#'; got '/v1/my echo'"),
     ],
 )

@@ -14,7 +14,8 @@ from airflow_provider_hfspaces.space_app.batch.items import Item
 from airflow_provider_hfspaces.space_app.errors import AppProtocolError, InvalidAppInput
 from airflow_provider_hfspaces.space_app.files import is_file
 from airflow_provider_hfspaces.space_app.gradio.inputs import bind, find_endpoint
-from airflow_provider_hfspaces.space_app.plain import Poll, check_target
+from airflow_provider_hfspaces.space_app.plain import Poll
+from airflow_provider_hfspaces.space_app.plain_checks import check_target, checked_query
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.app import SpaceApp
@@ -191,6 +192,11 @@ class HttpSender:
                 f"{item.place} is not a mapping, and {self._method} sends items as a query. Write items as "
                 f"mappings, or use POST."
             )
+        if self._method in _QUERY_METHODS:
+            try:
+                checked_query(self._app.repo_id, f"{self._method} {self._path}", body)
+            except InvalidAppInput as error:
+                raise InvalidItems(f"{item.place}: {error}") from None
 
     async def send(self, item: Item) -> Any:
         """Send the request, and return the answer: JSON, text, or the path of a file.
