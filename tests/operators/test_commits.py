@@ -57,7 +57,7 @@ def test_a_commit_that_the_hub_does_not_report_fails_the_upgrade(hub: HubEmulato
     sha = push(hub)
     hub.settings.change({"runtime_has_sha": False, "timings": {"build": 0, "start": 0}})
     with pytest.raises(SpaceWaitTimeout, match="at a commit that the Hub does not report"):
-        Try().run(upgrade(sha=sha, timeout=0.2))
+        Try().run(upgrade(sha=sha, timeout=2))
 
 
 @pytest.mark.parametrize(
