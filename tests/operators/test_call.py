@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.emulator import DockerApp, GradioApp, HubEmulator, SpaceHandle
 from airflow_provider_hfspaces.hub.errors import SpaceWaitError
 from airflow_provider_hfspaces.operators.app import CallSpaceOperator
-from airflow_provider_hfspaces.space_app import AppCallLost, AppFailed, AppTimeout
+from airflow_provider_hfspaces.space_app import AppCallCancelled, AppCallLost, AppFailed, AppTimeout
 from tests.airflow_tools import Try, connection, fired, stored
 from tests.conftest import TaskLog
 
@@ -365,22 +365,24 @@ def test_a_killed_task_cancels_its_call_in_the_app(hub: HubEmulator) -> None:
     hub.settings.seconds_per_request = 0  # the call does not end by itself
     space = hub.add_space(SPACE)
     operator = call(api="/nap", inputs=["x", 10**6])
-    raised: list[BaseException] = []
+    ended = threading.Event()
 
-    def run() -> None:
-        try:
+    def kill() -> None:
+        while not ended.is_set() and not any(
+            request.path.endswith("/queue/data") for request in space.app_requests
+        ):
+            time.sleep(0.01)
+        operator.on_kill()
+
+    # Airflow 2.11 executes operators in the main thread only.
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(AppCallCancelled):
             Try().run(operator)
-        except BaseException as error:
-            raised.append(error)
-
-    worker = threading.Thread(target=run)
-    worker.start()
-    while not any(request.path.endswith("/queue/data") for request in space.app_requests):
-        time.sleep(0.01)
-    operator.on_kill()
-    worker.join(20)
-    assert not worker.is_alive()
-    assert [type(error).__name__ for error in raised] == ["AppCallCancelled"]
+    finally:
+        ended.set()
+        killer.join()
     assert sum(request.path.endswith("/cancel") for request in space.app_requests) == 1
 
 
