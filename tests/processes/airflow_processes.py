@@ -202,12 +202,12 @@ class AirflowProcesses:
 
     def mark(self, dag_id: str, task_id: str, state: str) -> None:
         """Set the state of a task, as a user does in the UI (Airflow 3)."""
-        token = requests.get(f"{self.api}/auth/token", timeout=30).json()["access_token"]
+        token = requests.get(f"{self.api}/auth/token", timeout=120).json()["access_token"]
         answer = requests.patch(
             f"{self.api}/api/v2/dags/{dag_id}/dagRuns/run/taskInstances/{task_id}",
             json={"new_state": state},
             headers={"Authorization": f"Bearer {token}"},
-            timeout=30,
+            timeout=120,
         )
         assert answer.status_code == 200, answer.text
 

@@ -95,19 +95,19 @@ class LeasedAirflow(AirflowProcesses):
             f"{self.api}/api/v2/{collection}{path}",
             json=body,
             headers=self._credentials(),
-            timeout=60,
+            timeout=120,
         )
         assert answer.status_code == expected, answer.text
 
     def get(self, path: str, **params: str) -> Any:
         """Get JSON from the API server, as a page in the UI does."""
-        answer = requests.get(f"{self.api}/{path}", params=params, headers=self._credentials(), timeout=60)
+        answer = requests.get(f"{self.api}/{path}", params=params, headers=self._credentials(), timeout=120)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def _credentials(self) -> dict[str, str]:
         if not self._token:
-            answer = requests.get(f"{self.api}/auth/token", timeout=30)
+            answer = requests.get(f"{self.api}/auth/token", timeout=120)
             self._token = answer.json()["access_token"]
         return {"Authorization": f"Bearer {self._token}"}
 

@@ -87,12 +87,12 @@ def test_a_pause_task_that_is_killed_or_ended_reports_every_space_that_it_paused
     assert set(Counter(pauses(hub, "killed")).values()) == {1}
 
     begin(hub, airflow, "ended")
-    token = requests.get(f"{airflow.api}/auth/token", timeout=30).json()["access_token"]
+    token = requests.get(f"{airflow.api}/auth/token", timeout=120).json()["access_token"]
     answer = requests.patch(
         f"{airflow.api}/api/v2/dags/night/dagRuns/ended/taskInstances/pause",
         json={"new_state": "failed"},
         headers={"Authorization": f"Bearer {token}"},
-        timeout=30,
+        timeout=120,
     )
     assert answer.status_code == 200
     airflow.until(lambda: "The task was stopped" in airflow.log_of("night"), 240)

@@ -37,13 +37,13 @@ class GroupAirflow(AirflowProcesses):
 
     def call(self, method: str, path: str, body: dict[str, Any]) -> None:
         """Send the API server a request, as the UI does."""
-        token = requests.get(f"{self.api}/auth/token", timeout=30).json()["access_token"]
+        token = requests.get(f"{self.api}/auth/token", timeout=120).json()["access_token"]
         response = requests.request(
             method,
             f"{self.api}/api/v2/dags/{path}",
             json=body,
             headers={"Authorization": f"Bearer {token}"},
-            timeout=60,
+            timeout=120,
         )
         assert response.status_code == 200, response.text
 
