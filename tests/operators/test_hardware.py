@@ -455,7 +455,9 @@ class TestClearedWork:
         run.run(restore(wait=True))
         assert (space.stage, space.hardware) == ("RUNNING", hardware)
 
-    def test_the_first_record_of_an_upgrade_counts(self, hub: HubEmulator) -> None:
+    def test_the_first_record_of_an_upgrade_counts(
+        self, hub: HubEmulator, variables: AirflowVariables
+    ) -> None:
         space = hub.add_space(SPACE, stage="PAUSED", hardware="t4-small")
         run = Try(upgrade(), restore(from_task="upgrade"))
         run.run(upgrade(sleep_time=72000))
