@@ -27,7 +27,7 @@ _LONGEST_NAME = 100
 
 
 class AnswerTooLarge(SpaceAppError):
-    """The answer of the app is too large for a value, and there is no folder to write it into."""
+    """The app's answer is too large to return as a value, and the call has no output folder."""
 
     permanent = True
     may_have_run = True

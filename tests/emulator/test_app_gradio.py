@@ -384,21 +384,21 @@ def test_a_cancelled_call_that_waits_runs_later_before_gradio_6(
 ) -> None:
     ran: list[str] = []
 
-    async def work(text: str, call: CallContext) -> str:
+    async def label(text: str, call: CallContext) -> str:
         ran.append(text)
         await call.sleep(10)
         return text
 
-    gradio = serve(version, endpoints={"work": work})
+    gradio = serve(version, endpoints={"label": label})
     stop_time(hub)
-    gradio.call("work", "first")
-    waiting = gradio.call("work", "second")
+    gradio.call("label", "first")
+    waiting = gradio.call("label", "second")
     gradio.cancel(waiting, 0)
-    assert gradio.read(f"/call/work/{waiting}") == [("complete", None)]
+    assert gradio.read(f"/call/label/{waiting}") == [("complete", None)]
     hub.advance(10)
-    third = gradio.call("work", "third")
+    third = gradio.call("label", "third")
     hub.settings.seconds_per_request = 1
-    assert gradio.read(f"/call/work/{third}")[-1] == ("complete", ["third"])
+    assert gradio.read(f"/call/label/{third}")[-1] == ("complete", ["third"])
     assert ran == (["first", "third"] if version == 6 else ["first", "second", "third"])
 
 

@@ -36,7 +36,9 @@ def test_a_space_lives_from_its_creation_to_its_end(hub: HubEmulator) -> None:
 
 def test_a_secret_of_a_new_space_is_in_no_error(hub: HubEmulator) -> None:
     hub.add_space("acme/base")
-    hub.faults.add(kind="status", path="/repos/create", status=400, message="very-s3cr3t is no value")
+    hub.faults.add(
+        kind="status", path="/repos/create", status=400, message="very-s3cr3t is not a valid value"
+    )
     with pytest.raises(HubError) as caught:
         HfSpacesHook().create_space(SPACE, sdk="docker", secrets={"KEY": "very-s3cr3t"})
     assert "very-s3cr3t" not in str(caught.value)

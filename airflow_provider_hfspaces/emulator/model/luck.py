@@ -58,7 +58,7 @@ class Luck:
         """Let a failure happen that is due, and write it to the logs.
 
         :param event: what is due, by its name in the state machine.
-        :return: the error message of the failure; ``None`` for an event that is no failure.
+        :return: the error message of the failure; ``None`` if the event is not a failure.
         """
         if event in NO_HARDWARE:
             return NO_HARDWARE[event]

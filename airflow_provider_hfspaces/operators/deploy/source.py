@@ -161,7 +161,7 @@ class _Walk:
         if local.is_symlink() and not target.is_relative_to(self._root):
             raise self._bad_link(path, "is a link that leads out of it")
         if not target.is_file():
-            raise self._bad_link(path, "is no regular file")
+            raise self._bad_link(path, "is not a regular file")
         return SourceFile(path, local, local.stat().st_size)
 
     def _bad_link(self, path: str, problem: str) -> InvalidInput:

@@ -26,7 +26,7 @@ __all__ = ["DONE", "FAILED", "Journal", "JournalState", "Segment", "fingerprint_
 DONE = "done"
 FAILED = "failed"
 
-_TODO, _FAILED, _DONE = 0, 1, 2
+_PENDING, _FAILED, _DONE = 0, 1, 2
 
 
 def fingerprint_of(request: Mapping[str, Any]) -> str:

@@ -55,7 +55,7 @@ class BatchReport:
 
     @property
     def cost_per_thousand_items(self) -> float | None:
-        """USD for a thousand results; ``None`` if the cost is unknown or there is no result."""
+        """USD for a thousand results; ``None`` if the cost is unknown or no item has a result."""
         return None if self.cost_usd is None or not self.done else self.cost_usd / self.done * 1000
 
     @property

@@ -69,7 +69,7 @@ class LoopTransport:
     async def send(self, step: Exchange | Ask | Alone | Few) -> Any:
         """Carry out one step.
 
-        :raises TransportFailure: if there is no answer, or not all of it.
+        :raises TransportFailure: if the answer is missing or incomplete.
         """
         if isinstance(step, (Alone, Few)):
             async with self._alone if isinstance(step, Alone) else self._few:

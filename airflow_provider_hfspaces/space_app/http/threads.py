@@ -53,7 +53,7 @@ class ThreadTransport:
     def send(self, step: Exchange | Ask | Alone | Few) -> Any:
         """Carry out one step.
 
-        :raises TransportFailure: if there is no answer, or not all of it.
+        :raises TransportFailure: if the answer is missing or incomplete.
         """
         if isinstance(step, Ask):
             return step.function(step.argument)

@@ -35,7 +35,7 @@ _Handler = Callable[[Request, list[str]], Awaitable[Response | None]]
 
 
 class _NoSuchFunctionError(Exception):
-    """There is no endpoint of this name or number."""
+    """The app has no endpoint with this name or number."""
 
 
 class MiniGradio:

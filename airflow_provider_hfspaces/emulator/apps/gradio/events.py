@@ -78,7 +78,7 @@ class EventQueue:
     def join(self, event: Event) -> None:
         """Let an event wait for its turn.
 
-        :raises QueueFullError: if there is no room. Running events take none.
+        :raises QueueFullError: if the queue is full. Running events do not count.
         """
         size = self._app.queue_size
         if event.endpoint.queue and size is not None and len(self._waiting) >= size:
