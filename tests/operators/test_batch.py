@@ -223,7 +223,7 @@ def test_a_sleeping_space_is_woken(hub: HubEmulator, tmp_path: Path) -> None:
 
 def test_a_sleeping_space_is_left_asleep_if_that_is_wanted(hub: HubEmulator, tmp_path: Path) -> None:
     space = hub.add_space(SPACE, stage="SLEEPING", app=GradioApp(endpoints=ENDPOINTS))
-    with pytest.raises(AirflowFailException, match=r"is SLEEPING, and wake is False\. Restart the Space"):
+    with pytest.raises(SpaceWaitFailed, match=r"sleeps, and wake=False forbids to wake it"):
         Try().run(batch(tmp_path, wake=False))
     assert space.stage == "SLEEPING"
 
@@ -273,6 +273,43 @@ def test_no_fault_of_the_app_loses_an_item_or_gives_it_a_wrong_value(
     report = Try().run(batch(tmp_path))
     assert outputs(tmp_path) == expected(12)
     assert (report["done"], report["failed"]) == (12, 0)
+
+
+def test_the_batch_begins_when_the_app_answers(
+    hub: HubEmulator, space: SpaceHandle, tmp_path: Path, task_log: TaskLog
+) -> None:
+    hub.faults.add(kind="status", app=SPACE, status=503, path="/info", times=1)
+    hub.faults.add(kind="status", app=SPACE, status=503, path="/config", times=3)
+    Try().run(batch(tmp_path, health="/config"))
+    assert outputs(tmp_path) == expected(12)
+    assert "runs. Its app does not answer GET /config as expected yet" in task_log.text
+    assert next(each.path for each in space.app_requests) == "/config"
+
+
+def test_a_health_check_of_the_batch_that_cannot_be_valid_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^Task 'batch': .*health"):
+        batch(tmp_path, health={"page": "/config"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep_awake", [True, False])
+def test_visits_keep_the_space_awake_during_a_long_call(tmp_path: Path, keep_awake: bool) -> None:
+    async def long(text: str, call: CallContext) -> str:
+        await call.sleep(20)
+        return text.upper()
+
+    # One emulated second is a second here: the intervals of the visits are real.
+    with HubEmulator(speed=1) as hub, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub))
+        app = GradioApp(endpoints={"long": long})
+        space = hub.add_space(SPACE, hardware="t4-small", sleep_time=9, app=app)
+        task = batch(tmp_path, api="/long", items=["a"], keep_awake=keep_awake, max_tries=1)
+        report = Try().run(task)
+        stages = [moment.stage for moment in space.history if moment.stage == "SLEEPING"]
+    if keep_awake:
+        assert (report["done"], stages) == (1, [])
+    else:
+        assert stages
 
 
 def moving_to(hardware: str) -> Callable[..., Any]:

@@ -55,6 +55,11 @@ class GradioApp:
     def __post_init__(self) -> None:
         if self.version not in GRADIO_VERSIONS:
             raise ValueError(f"The version of a Gradio app must be 4, 5 or 6; got {self.version!r}.")
+        for name, function in (self.endpoints or {}).items():
+            if not callable(function) or isinstance(function, type):
+                raise ValueError(
+                    f"The endpoint {name!r} of a Gradio app must be a function; got {function!r:.100}."
+                )
         _check_seconds(self.seconds)
         for name, least in (("concurrency", 1), ("queue_size", 0), ("max_file_size", 0)):
             value = getattr(self, name)

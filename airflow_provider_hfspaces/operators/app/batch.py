@@ -83,6 +83,9 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         SpaceHardwareTaskGroup the task checks the group's hardware before it begins. Templated.
     :param wake: whether to wake a sleeping Space. Default: True.
     :param keep_awake: whether to visit the app while calls take long. Default: True.
+    :param health: an answer of the app to wait for at the beginning and after each interruption: ``True`` for
+        its start page, a path such as ``"/health"``, or a mapping with ``path``, ``status``, ``json`` and
+        ``text``. Default: none. Templated.
     :param wait_timeout: seconds that the Space may take to run again after an interruption. Default: 1800.
     :param poll_interval: seconds between two looks at the Space while the task waits for it. Default: 10.
     :param app_conn_id: a connection with the login of the app itself: user name and password, or a bearer
@@ -105,9 +108,10 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         "max_in_flight",
         "max_failures",
         "hardware",
+        "health",
         "app_conn_id",
     )
-    template_fields_renderers = {"items": "json", "inputs": "json", "fields": "json"}
+    template_fields_renderers = {"items": "json", "inputs": "json", "fields": "json", "health": "json"}
     text_fields = ("inputs", "fields", "output_path", "api", "path", "method", "key", "hardware")
     renamed_arguments = {"output": "output_path"}
     outlet_fields = ("items", "done", "failed", "results", "seconds", "cost_usd", "cost_per_thousand_items")
@@ -136,6 +140,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         hardware: str | None = None,
         wake: bool = True,
         keep_awake: bool = True,
+        health: Any = None,
         wait_timeout: float | str | timedelta = 1800,
         poll_interval: float | str | timedelta = 10,
         app_conn_id: str | None = None,
@@ -165,6 +170,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         self.hardware = hardware
         self.wake = wake
         self.keep_awake = keep_awake
+        self.health = health
         self.wait_timeout = checked_seconds(wait_timeout, f"wait_timeout {task}")
         self.poll_interval = checked_seconds(poll_interval, f"poll_interval {task}")
         self.app_conn_id = app_conn_id

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.hub.cost.prices import replicas_of
 from airflow_provider_hfspaces.operators.app.batch_arguments import (
     checked_count,
@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.operators.app.batch_arguments import (
 )
 from airflow_provider_hfspaces.operators.app.checks import checked_target
 from airflow_provider_hfspaces.operators.app.paths import storage_path
-from airflow_provider_hfspaces.operators.app.readiness import SpaceReadiness
+from airflow_provider_hfspaces.operators.health import health_check
 from airflow_provider_hfspaces.space_app.batch.engine import BatchLimits
 from airflow_provider_hfspaces.space_app.batch.folder import is_local
 from airflow_provider_hfspaces.space_app.batch.inputs import InputMapping
@@ -56,6 +56,8 @@ class BatchJob:
         checked_target(self._api, self._path, self._where)
         self._items = items_of(task.items, self._where)
         self._mapping = self._input_mapping()
+        self._hardware = task.text("hardware", context) or None
+        self._health = health_check(task.health)
         max_in_flight = checked_count(task.max_in_flight, f"max_in_flight {self._where}")
         max_failures = task.max_failures
         if max_failures not in (None, "", "None"):
@@ -90,16 +92,6 @@ class BatchJob:
             connections=self._limits.max_in_flight,
         )
         self._batch.limits = self._with_visits(self._limits, runtime)
-        self._readiness = SpaceReadiness(
-            task.hook,
-            repo_id,
-            hardware=task.text("hardware", context) or None,
-            wake=task.wake,
-            timeout=task.wait_timeout,
-            poll_interval=task.poll_interval,
-            stop=self._stop,
-            log=task.log,
-        )
 
     async def run(self) -> BatchReport:
         """Run the batch."""
@@ -146,15 +138,44 @@ class BatchJob:
         """Wait until the Space runs, and return what it runs on."""
         if error is not None:
             self._task.log.warning("%s", error)
-        runtime = await asyncio.to_thread(self._readiness.wait, self._visit)
+        runtime = await asyncio.to_thread(self._await_space)
         return {"hardware": runtime.hardware, "replicas": replicas_of(runtime)}
 
-    def _visit(self) -> None:
-        from airflow_provider_hfspaces.space_app.errors import SpaceAppError
+    def _await_space(self) -> SpaceRuntime:
+        """Wait until the Space runs on its hardware and its app answers, waking it if it sleeps."""
+        from airflow_provider_hfspaces.failures import log_space_log
+        from airflow_provider_hfspaces.hub.errors import SpaceWaitError
+        from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
 
-        # Any answer will do: what wakes the Space is the visit.
-        with contextlib.suppress(SpaceAppError):
-            self._app.health()
+        task = self._task
+        before = task.hook.get_runtime(self._repo_id)
+        if before.stage in ASLEEP_STAGES:
+            # Nobody pays for a Space that is woken on hardware of no use to the batch.
+            self._check_hardware(before, before.configured_hardware)
+        try:
+            runtime = task.hook.await_app(
+                self._app,
+                timeout=task.wait_timeout,
+                poll_interval=task.poll_interval,
+                wake=task.wake,
+                health=self._health,
+                stop=self._stop,
+            )
+        except SpaceWaitError as error:
+            log_space_log(task.log, task.hook, error)
+            raise
+        self._check_hardware(runtime, runtime.hardware)
+        return runtime
+
+    def _check_hardware(self, runtime: SpaceRuntime, hardware: str | None) -> None:
+        from airflow_provider_hfspaces.hub.desired import describe
+
+        if self._hardware not in (None, hardware):
+            raise AirflowFailException(
+                f"Space {self._repo_id} is not on {self._hardware}, which this task needs: it is "
+                f"{describe(runtime)}. Clear the task that requests the hardware together with this one. "
+                f"Items that are done are not sent again."
+            )
 
     def _with_visits(self, limits: BatchLimits, runtime: SpaceRuntime) -> BatchLimits:
         """Returns the limits with visits that keep the Space from falling asleep during long calls."""
