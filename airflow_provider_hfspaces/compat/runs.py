@@ -1,7 +1,8 @@
 """What Airflow knows about other runs: whether they have ended, and in which states their tasks are.
 
-Each function blocks while Airflow answers, works in tasks and triggers, and raises Airflow's own exception
-if Airflow does not answer, or :class:`NotAnswered` where Airflow leaves the question without an answer.
+Each function blocks while Airflow answers, works in tasks, triggers, the API server and commands, and raises
+Airflow's own exception if Airflow does not answer, or :class:`NotAnswered` where Airflow leaves the question
+without an answer.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
+from airflow_provider_hfspaces.compat.processes import has_database
 
 __all__ = [
     "FINAL_STATES",
@@ -62,7 +63,7 @@ def is_run_over(dag_id: str, run_id: str) -> bool:
 
     :raises Exception: Airflow's own, if it does not say.
     """
-    if not AIRFLOW_3:
+    if has_database():
         model = import_module("airflow.models.dagrun").DagRun
         with import_module("airflow.utils.session").create_session() as session:
             rows = session.query(model.state).filter(model.dag_id == dag_id, model.run_id == run_id)
@@ -85,7 +86,7 @@ def task_states(dag_id: str, run_id: str, task_ids: Iterable[str], map_index: in
     :raises Exception: Airflow's own, if it does not say.
     """
     wanted = list(task_ids)
-    if not AIRFLOW_3:
+    if has_database():
         model = import_module("airflow.models.taskinstance").TaskInstance
         with import_module("airflow.utils.session").create_session() as session:
             rows = session.query(model.task_id, model.state).filter(
@@ -113,7 +114,7 @@ def is_run_working(dag_id: str, run_id: str, *, or_waits: bool = False) -> bool:
     :param or_waits: whether a task that waits in the triggerer counts too.
     :raises Exception: Airflow's own, if it does not say.
     """
-    if not AIRFLOW_3:
+    if has_database():
         model = import_module("airflow.models.taskinstance").TaskInstance
         with import_module("airflow.utils.session").create_session() as session:
             rows = session.query(model.state).filter(model.dag_id == dag_id, model.run_id == run_id)
@@ -128,14 +129,16 @@ def is_run_working(dag_id: str, run_id: str, *, or_waits: bool = False) -> bool:
 def is_dag_paused(dag_id: str) -> bool | None:
     """Whether a DAG is paused; True for a DAG that Airflow does not know any more.
 
-    Only for tasks: the triggerer and the DAG processor leave the question unanswered, without an end.
+    Not for triggers and callbacks: the triggerer and the DAG processor leave the question unanswered, without
+    an end.
 
     :returns: ``None`` where Airflow does not tell tasks (3.0 to 3.2).
     """
-    if not AIRFLOW_3:
+    if has_database():
         model = import_module("airflow.models.dag").DagModel
         with import_module("airflow.utils.session").create_session() as session:
-            row = session.query(model.is_paused, model.is_active).filter(model.dag_id == dag_id).first()
+            is_listed = model.is_active if hasattr(model, "is_active") else ~model.is_stale
+            row = session.query(model.is_paused, is_listed).filter(model.dag_id == dag_id).first()
         return row is None or bool(row[0]) or not row[1]
     get_dag = getattr(_runner(), "get_dag", None)
     if get_dag is None:

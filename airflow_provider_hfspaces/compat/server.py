@@ -1,4 +1,4 @@
-"""Requests to Airflow itself, from tasks, triggers, callbacks and the API server.
+"""Requests to Airflow itself, from tasks, triggers, callbacks, the API server and commands.
 
 They read connections, states of tasks and runs, XComs and Variables.
 """
@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowNotFoundException
+from airflow_provider_hfspaces.compat.processes import has_database
 from airflow_provider_hfspaces.compat.runs import FINAL_STATES, has_answer
 
 _log = logging.getLogger(__name__)
@@ -157,7 +158,7 @@ def callback_xcom(
 
 def get_variable(name: str) -> Any:
     """Return the value of an Airflow Variable: as JSON if it parses, as text if not, ``None`` if missing."""
-    default = "default" if AIRFLOW_3 else "default_var"
+    default = "default_var" if has_database() else "default"
     text = _variable().get(name, **{default: None})
     # Some versions of Airflow raise for text that is not JSON, and some report the Variable as missing.
     try:
@@ -177,4 +178,4 @@ def delete_variable(name: str) -> None:
 
 
 def _variable() -> Any:
-    return import_module("airflow.sdk" if AIRFLOW_3 else "airflow.models.variable").Variable
+    return import_module("airflow.models.variable" if has_database() else "airflow.sdk").Variable

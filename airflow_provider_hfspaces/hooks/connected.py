@@ -23,6 +23,8 @@ from airflow_provider_hfspaces.hub.http.retry import RetryDeadline
 from airflow_provider_hfspaces.hub.http.sequence import execute
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from airflow_provider_hfspaces.hub.calls import Call
     from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
     from airflow_provider_hfspaces.hub.http.client import HubClient
@@ -61,6 +63,13 @@ class ConnectedHook(BaseHook):
         super().__init__()
         self.hf_spaces_conn_id = hf_spaces_conn_id
         self._token = token
+
+    @classmethod
+    def from_connection(cls, connection: Any) -> Self:
+        """Return the hook of a connection that has been read already, as by the API server or a command."""
+        hook = cls(connection.conn_id)
+        hook.__dict__["_connection"] = connection
+        return hook
 
     def get_conn(self) -> HubClient:
         """Return :attr:`client`, under the name that Airflow's hooks share."""

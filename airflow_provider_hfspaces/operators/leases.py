@@ -13,7 +13,7 @@ from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.sequence import Steps
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
-    from airflow_provider_hfspaces.state.leases import Owners
+    from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners
 
 __all__ = ["RestoreAbandonedLeasesOperator"]
 
@@ -54,10 +54,12 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         :raises AirflowFailException: for input that is not valid.
         """
         from airflow_provider_hfspaces.failures import failing_for_good
+        from airflow_provider_hfspaces.state.leases import LeaseOwner
 
         with failing_for_good():
+            owner = LeaseOwner.from_task_instance(context["ti"])
             report = [
-                self._restore(repo_id, reason, context) for repo_id, reason in self._left_behind().items()
+                self.restore_space(repo_id, reason, owner) for repo_id, reason in self._left_behind().items()
             ]
         failed = [each for each in report if each["outcome"] == FAILED]
         if not report:
@@ -76,14 +78,14 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         from airflow_provider_hfspaces.state.leases import Owners
 
         owners, reasons = Owners(), {}
-        for repo_id, record in self._leases(self._billable()).items():
+        for repo_id, record in self.leases(self.billable()).items():
             if isinstance(record, Exception):
                 self.log.error("Space %s: its lease could not be read. %s", repo_id, record)
-            elif reason := self._reason(record, owners):
+            elif reason := self.reason(record, owners):
                 reasons[repo_id] = reason
         return reasons
 
-    def _leases(self, repo_ids: list[str]) -> dict[str, LeaseRecord | Exception]:
+    def leases(self, repo_ids: list[str]) -> dict[str, LeaseRecord | Exception]:
         """The lease of each Space.
 
         One request for a Space that was never leased, or for all of them if one repository keeps the leases.
@@ -114,7 +116,7 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         finally:
             sender.close()
 
-    def _billable(self) -> list[str]:
+    def billable(self) -> list[str]:
         """The Spaces that can cost money: those set to paid hardware."""
         from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
         from airflow_provider_hfspaces.rendered import as_list
@@ -129,34 +131,33 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
             and (space.runtime is None or space.runtime.configured_hardware not in FREE_HARDWARE)
         ]
 
-    def _reason(self, record: LeaseRecord, owners: Owners) -> str | None:
+    def reason(self, record: LeaseRecord, owners: Owners) -> str | None:
+        """Why the Space of a record has to be restored; ``None`` if nothing was left behind."""
         holder = record.current
         if holder is None:
             ended = record.ended
             late = ended is not None and not ended.is_expired(datetime.now(timezone.utc))
             return "a late request of a holder that has given the lease back" if late else None
-        return self._reason_of(holder, owners)
+        return self.reason_of(holder, owners)
 
-    def _reason_of(self, holder: LeaseHolder, owners: Owners) -> str | None:
+    def reason_of(self, holder: LeaseHolder, owners: Owners) -> str | None:
         """Why nobody restores the Space for this holder; ``None`` if the holder itself still may."""
-        from airflow_provider_hfspaces.hub.lease.record import Standing
+        from airflow_provider_hfspaces.state.lease_states import reason_of_state, state_of
 
-        if holder.abandoned:
-            return f"abandoned by {self._describe(holder, owners)}"
-        if holder.is_expired(datetime.now(timezone.utc)):
-            return f"expired, held by {self._describe(holder, owners)}"
-        if owners.judge(holder) is Standing.OVER:
-            return f"left behind by {self._describe(holder, owners)}, which is over"
-        if owners.is_stopped(holder):
-            return f"held by {self._describe(holder, owners)}, and nothing of that run works"
-        return None
+        state = state_of(holder, owners)
+        return reason_of_state(state, self._describe(holder, owners)) if state.is_left_behind else None
 
     def _describe(self, holder: LeaseHolder, owners: Owners) -> str:
         from airflow_provider_hfspaces.state.leases import describe_holder
 
         return describe_holder(holder, owners)
 
-    def _restore(self, repo_id: str, reason: str, context: Context) -> dict[str, Any]:
+    def restore_space(self, repo_id: str, reason: str, owner: LeaseOwner | None) -> dict[str, Any]:
+        """Restore one Space, and return its entry in the report.
+
+        :param reason: why the Space has to be restored.
+        :param owner: the task that restores it; ``None`` for a command.
+        """
         from airflow_provider_hfspaces.hub.checks import InvalidInput
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
@@ -167,7 +168,7 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         if self.changes_nothing:
             return {**entry, "outcome": "would be restored"}
         try:
-            entry["hardware"] = self._take_and_restore(repo_id, context)
+            entry["hardware"] = self._take_and_restore(repo_id, owner)
         except (SpaceLeased, LeaseLost) as error:
             holder = error.holder if isinstance(error, SpaceLeased) else error.current
             who = self._describe(holder, Owners()) if holder else "another run"
@@ -178,7 +179,7 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
             return {**entry, "outcome": FAILED, "error": str(error)}
         return {**entry, "outcome": "restored"}
 
-    def _take_and_restore(self, repo_id: str, context: Context) -> str | None:
+    def _take_and_restore(self, repo_id: str, owner: LeaseOwner | None) -> str | None:
         """Restore one Space.
 
         The lease is read once more at the end: what the restore took from a new holder is given back.
@@ -189,13 +190,13 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, Taken
         from airflow_provider_hfspaces.hub.lease.record import Standing
         from airflow_provider_hfspaces.operators.hardware.leasing import repair_for
-        from airflow_provider_hfspaces.state.leases import LeaseOwner, new_lease
+        from airflow_provider_hfspaces.state.leases import new_lease
 
-        lease = new_lease(self.hook, repo_id, LeaseOwner.from_task_instance(context["ti"]), _LEASE_SECONDS)
+        lease = new_lease(self.hook, repo_id, owner, _LEASE_SECONDS)
         has_sent = False
 
         def judge(holder: LeaseHolder) -> Standing:
-            return Standing.OVER if self._reason_of(holder, lease.owners) else Standing.AT_WORK
+            return Standing.OVER if self.reason_of(holder, lease.owners) else Standing.AT_WORK
 
         def check() -> Steps[None]:
             nonlocal has_sent

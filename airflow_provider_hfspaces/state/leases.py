@@ -205,8 +205,8 @@ def lease_store(hook: HfSpacesHook, repo_id: str) -> LeaseStore:
     return LeaseStore(repo_id, lease_branch(repo_id, repository))
 
 
-def new_lease(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner, duration: float) -> AirflowLease:
-    """The lease of a Space for a task that is about to take it."""
+def new_lease(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner | None, duration: float) -> AirflowLease:
+    """The lease of a Space for a task that is about to take it, or for a command (``None``)."""
     from airflow_provider_hfspaces.hub.lease.actions import SpaceLease
 
     lease = SpaceLease(lease_store(hook, repo_id), secrets.token_hex(16), duration=duration)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.operators.fleet.leases import FleetLeases
     from airflow_provider_hfspaces.state.ledger import Journal
+    from airflow_provider_hfspaces.state.retry_store import RetryStore
 
 __all__ = ["FAILED", "LEFT_ALONE", "FleetIncomplete", "FleetOperator", "Target"]
 
@@ -86,8 +87,6 @@ class FleetOperator(SelectingOperator):
         self.fail_on_error = fail_on_error
         self.respect_leases = respect_leases
 
-    # Defined by each operator
-
     def check(self) -> None:
         """Reject invalid parameters before any request is sent.
 
@@ -134,8 +133,6 @@ class FleetOperator(SelectingOperator):
         count = sum(each["outcome"] == outcome for each in entries)
         return f"{count:,} of {len(entries):,} Spaces {outcome}."
 
-    # Shared by all operators
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Change the Spaces and return the report.
 
@@ -143,28 +140,37 @@ class FleetOperator(SelectingOperator):
         :raises FleetIncomplete: if Spaces failed and a retry may succeed.
         """
         from airflow_provider_hfspaces.failures import failing_for_good
-        from airflow_provider_hfspaces.state.ledger import Journal
 
         with failing_for_good():
-            self.check()
-            journal = Journal(retry_store(context), self.action)
-            if not journal.earlier:
-                self.skip_if_late(context)
-            targets = self._all_targets(journal)
-            if targets and not self.changes_nothing:
-                self.hook.require_token(targets[0].repo_id)
-            prices = self._prices(targets)
-            todo = self._judge(targets, journal, prices)
-            if self.changes_nothing:
-                self.find_leased(todo)
-                for target in [each for each in todo if each.outcome is None]:
-                    target.entry["outcome"] = f"would be {self.done}"
-                    self.complete_entry(target)
-            else:
-                try:
-                    self._change_all(todo, journal, prices)
-                finally:
-                    self.after_requests(targets)
+            return self.change_spaces(context, retry_store(context))
+
+    def change_spaces(self, context: Context, store: RetryStore) -> dict[str, Any]:
+        """Change the Spaces and return the report, in a task or in a command.
+
+        :param store: keeps what an earlier try has changed.
+        :raises InvalidInput: for a parameter that is not valid.
+        """
+        from airflow_provider_hfspaces.state.ledger import Journal
+
+        self.check()
+        journal = Journal(store, self.action)
+        if not journal.earlier:
+            self.skip_if_late(context)
+        targets = self._all_targets(journal)
+        if targets and not self.changes_nothing:
+            self.hook.require_token(targets[0].repo_id)
+        prices = self._prices(targets)
+        todo = self._judge(targets, journal, prices)
+        if self.changes_nothing:
+            self.find_leased(todo)
+            for target in [each for each in todo if each.outcome is None]:
+                target.entry["outcome"] = f"would be {self.done}"
+                self.complete_entry(target)
+        else:
+            try:
+                self._change_all(todo, journal, prices)
+            finally:
+                self.after_requests(targets)
         return self._finish(targets, journal, prices, context)
 
     def targets(self, unselected: dict[str, SpaceRuntime]) -> list[Target]:

@@ -44,14 +44,10 @@ class ListSpacesOperator(SelectingOperator):
         return sorted(repo_ids, key=str.casefold)
 
     def _selected(self) -> set[str]:
-        selection = self.selection()
-        spaces = [space for space in self.listed() if selection.matches_name(space)]
-        unlisted = self.unlisted_runtimes(spaces) if selection.needs_runtime else {}
         selected = set()
-        for space in spaces:
-            runtime = unlisted.get(space.id, space.runtime)
+        for space, runtime in self.selected():
             if isinstance(runtime, Exception):
                 self.log.error("Space %s is left out: its runtime cannot be read. %s", space.id, runtime)
-            elif selection.matches_runtime(runtime):
+            else:
                 selected.add(space.id)
         return selected

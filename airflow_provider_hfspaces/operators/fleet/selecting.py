@@ -131,6 +131,26 @@ class SelectingOperator(HubTask, BaseOperator):
         missing = [space.id for space in spaces if space.runtime is None]
         return read_runtimes(self.hook.client, missing, stop=self.killed) if missing else {}
 
+    def selected(
+        self, *, always_runtime: bool = False
+    ) -> list[tuple[SpaceInfo, SpaceRuntime | Exception | None]]:
+        """The selected Spaces with their runtimes, in the order of the Hub's list.
+
+        A Space whose runtime cannot be read has the error instead.
+
+        :param always_runtime: read runtimes that the list lacks even if the selection needs none.
+        :raises InvalidInput: for a selection that is not valid.
+        """
+        selection = self.selection()
+        spaces = [space for space in self.listed() if selection.matches_name(space)]
+        unlisted = self.unlisted_runtimes(spaces) if selection.needs_runtime or always_runtime else {}
+        pairs = [(space, unlisted.get(space.id, space.runtime)) for space in spaces]
+        return [
+            (space, runtime)
+            for space, runtime in pairs
+            if isinstance(runtime, Exception) or selection.matches_runtime(runtime)
+        ]
+
     def names_stage(self, stage: str) -> bool:
         """Whether ``stages`` contains this stage, or the other name of a sleeping Space."""
         from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
