@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.imports import TaskGroup, empty_operator
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
 from airflow_provider_hfspaces.operators.health import refuse_bad_health
-from airflow_provider_hfspaces.rendered import is_runtime_value
-from airflow_provider_hfspaces.require import require_before, require_hardware
-from airflow_provider_hfspaces.task_groups import graph
+from airflow_provider_hfspaces.require import require_hardware
+from airflow_provider_hfspaces.task_groups.window import ALL_SUCCESS, HIGHEST_PRIORITY, WindowTaskGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from airflow_provider_hfspaces.compat.imports import Context
 
 __all__ = ["SpaceHardwareTaskGroup"]
 
 
-_HIGHEST_PRIORITY = 2**31 - 1
-"""The highest priority that Airflow's database stores."""
-
-_BALANCE: dict[str, Any] = {
-    # Airflow adds to a task's priority those of all tasks that follow it, or precede it. The priorities of
-    # restore and done together are those of two usual tasks. Otherwise the tasks before restore would have
-    # its priority too, in sums that the database does not store.
-    "priority_weight": 2 - _HIGHEST_PRIORITY,
-    "weight_rule": "absolute",
-    # An empty task without callbacks needs no worker, and so does not wait for one.
-    "on_execute_callback": None,
-    "on_success_callback": None,
-}
-
-
-class SpaceHardwareTaskGroup(TaskGroup):
+class SpaceHardwareTaskGroup(WindowTaskGroup):
     """Move a Space to other hardware for the tasks in this group, and restore it whatever happens to them.
 
     ::
@@ -150,9 +132,8 @@ class SpaceHardwareTaskGroup(TaskGroup):
         hf_spaces_conn_id: str = "hf_spaces_default",
         **task_group_arguments: Any,
     ) -> None:
-        self._is_open = False
         super().__init__(group_id, **task_group_arguments)
-        self._refuse_runtime_values(
+        self.refuse_runtime_values(
             require=require,
             timeout=timeout,
             poll_interval=poll_interval,
@@ -170,7 +151,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
         refuse_bad_health(health, f"Task group {self.group_id!r}")
         self._space: dict[str, Any] = {"repo_id": repo_id, "hf_spaces_conn_id": hf_spaces_conn_id}
         self._hardware, self._sha = hardware, sha
-        self._require = require
+        self.purpose, self.require = str(hardware), require
         self._snapshot: dict[str, Any] = {
             "lease": lease,
             "lease_timeout": lease_timeout,
@@ -201,7 +182,7 @@ class SpaceHardwareTaskGroup(TaskGroup):
             "restore_dormant": restore_dormant,
             "pool": restore_pool,
             # A restore that waits for a slot behind other tasks leaves the GPU on.
-            "priority_weight": _HIGHEST_PRIORITY,
+            "priority_weight": HIGHEST_PRIORITY,
             "weight_rule": "absolute",
             "retries": restore_retries,
             "retry_delay": retry_delay,
@@ -215,8 +196,6 @@ class SpaceHardwareTaskGroup(TaskGroup):
         self.snapshot: SnapshotSpaceOperator
         self.upgrade: RequestHardwareOperator
         self.restore: RestoreHardwareOperator
-        self.outcome: Any
-        self.done: Any
 
     @property
     def repo_id(self) -> Any:
@@ -234,161 +213,34 @@ class SpaceHardwareTaskGroup(TaskGroup):
             require_hardware, self.repo_id, self._hardware, sha=self._sha, hf_spaces_conn_id=conn_id
         )
 
-    def add(self, task: Any) -> Any:
-        """Add a task, which Airflow does for each task that is created inside the ``with`` block.
-
-        :raises ValueError: outside the ``with`` block, where the task would run without the hardware.
-        """
-        if not self._is_open:
-            name = getattr(task, "task_id", None) or getattr(task, "group_id", task)
-            raise ValueError(
-                f"Task {name!r} is added to task group {self.group_id!r} outside its with block, so that it "
-                f"would run without {self._hardware}. Create the task inside 'with {self.group_id}:'."
-            )
-        return super().add(task)
-
-    def __enter__(self) -> SpaceHardwareTaskGroup:
-        if hasattr(self, "snapshot"):
-            raise ValueError(
-                f"Task group {self.group_id!r} is entered a second time: create all of its tasks in one with "
-                f"block."
-            )
-        super().__enter__()
-        self._is_open = True
-        # Setup tasks and the tasks that follow them need this rule, whatever default_args say.
-        rule: dict[str, Any] = {"trigger_rule": "all_success"}
-        self.snapshot = SnapshotSpaceOperator(task_id="snapshot", **rule, **self._space, **self._snapshot)
-        self.upgrade = RequestHardwareOperator(task_id="upgrade", **rule, **self._space, **self._upgrade)
+    def open_window(self) -> tuple[Any, Any, Any]:
+        """Create ``snapshot``, ``upgrade`` and ``restore``."""
+        arguments = {**ALL_SUCCESS, **self._space}
+        self.snapshot = SnapshotSpaceOperator(task_id="snapshot", **arguments, **self._snapshot)
+        self.upgrade = RequestHardwareOperator(task_id="upgrade", **arguments, **self._upgrade)
         self.restore = RestoreHardwareOperator(
             task_id="restore",
             from_task=self.snapshot,
             # The group around this one goes on with its own work, which needs its own hardware.
-            wait=self._is_inside_group_of_this_space(),
-            **rule,
-            **self._space,
+            wait=any(group.repo_id == self.repo_id for group in self._outer_hardware_groups()),
+            **arguments,
             **self._restore,
         )
-        self.outcome = empty_operator()(task_id="outcome", weight_rule="absolute", **rule)
-        self.done = empty_operator()(task_id="done", trigger_rule="none_failed", **_BALANCE)
-        return self
+        return self.snapshot, self.upgrade, self.restore
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _value: BaseException | None,
-        _tb: TracebackType | None,
-    ) -> None:
-        try:
-            if _type is None:
-                self._wire()
-        finally:
-            self._is_open = False
-            super().__exit__(_type, _value, _tb)  # type: ignore[no-untyped-call]
+    def work_check(self) -> Callable[[Context], None]:
+        """The check of the hardware, which each task of the work begins with."""
+        return self.require_hardware
 
-    def get_leaves(self) -> Generator[Any, None, None]:
-        """What follows the group follows ``done``, and is skipped where the work is skipped."""
-        yield from (task for task in graph.ends(self._work()) if not task.is_teardown)
-        yield self.done
-
-    def _wire(self) -> None:
-        """Connect the work with the tasks of the group.
-
-        The run's state comes from ``outcome``. As a teardown it is never skipped by a short circuit,
-        nothing follows it, and it is cleared with the work; with ``on_failure_fail_dagrun`` it counts
-        for the run; and ``none_failed`` makes it ``upstream_failed`` if the work or ``restore`` failed.
-        ``restore`` alone cannot do that: with ``on_failure_fail_dagrun`` it would hide failed work.
-        """
-        work = self._work()
-        if not work:
-            raise ValueError(
-                f"Task group {self.group_id!r} has no tasks: create those that need {self._hardware} inside "
-                f"its with block."
-            )
-        roots, ends = graph.roots(work), graph.ends(work)
-        inner = {task.task_id for group in self._inner_groups() for task in group._own_tasks()}
-        before_joins = graph.before_joins(work, inner)
-        outside = graph.outside([*work, self.upgrade], {task.task_id for task in self.iter_tasks()})
-        self.snapshot.set_downstream(self.upgrade)
-        for task in roots:
-            self._refuse_trigger_rule(task)
-            self.upgrade.set_downstream(task)
-        for task in outside:
-            task.set_downstream(self.snapshot)
-        for task in ends:
-            if task.is_teardown:
-                task.set_downstream(self.restore)
-            elif graph.skips_followers(task):
-                task.set_downstream(self.done)
-                self._after_branch(task).set_downstream([self.restore, self.outcome])
-            else:
-                task.set_downstream([self.restore, self.outcome, self.done])
-        for task in before_joins:
-            task.set_downstream(self.restore)
-        self.restore.set_downstream([self.outcome, self.done])
-        self.restore.as_teardown(setups=[self.snapshot, self.upgrade])
-        self.outcome.as_teardown(setups=[self.snapshot], on_failure_fail_dagrun=True)
-        self.outcome.trigger_rule = "none_failed"
-        if self._require:
-            for task in self._hardware_users(work):
-                require_before(task, self.require_hardware)
-
-    def _after_branch(self, branch: Any) -> Any:
-        """Add a task between a branch that ends the work and what must not be skipped.
-
-        A branch skips each task that directly follows it and that it does not choose, also teardowns.
-        """
-        barrier = empty_operator()(task_id=f"after_{branch.label}")
-        branch.set_downstream(barrier)
-        barrier.as_teardown(setups=[self.snapshot])
-        barrier.trigger_rule = "none_failed"
-        return barrier
-
-    def _refuse_trigger_rule(self, first: Any) -> None:
-        if (rule := graph.trigger_rule(first)) != "all_success":
-            raise ValueError(
-                f"Task {first.task_id!r} is the first of task group {self.group_id!r} and has the trigger "
-                f"rule {rule}: it follows a setup task, after which Airflow allows only all_success. "
-                f"Give it that rule, or put a task with that rule before it."
-            )
-
-    def _refuse_runtime_values(self, **arguments: Any) -> None:
-        for name, value in arguments.items():
-            if is_runtime_value(value):
-                raise ValueError(
-                    f"{name} of task group {self.group_id!r} comes from a task or a mapped task group, and "
-                    f"is needed when the DAG is parsed: pass a plain value."
-                )
-
-    def _work(self) -> list[Any]:
-        own = {task.task_id for task in self._own_tasks()}
-        return [task for task in self.iter_tasks() if task.task_id not in own]
-
-    def _own_tasks(self) -> list[Any]:
-        return [self.snapshot, self.upgrade, self.restore, self.outcome, self.done]
-
-    def _is_inside_group_of_this_space(self) -> bool:
-        group = self.parent_group
-        while group is not None:
-            if isinstance(group, SpaceHardwareTaskGroup) and group.repo_id == self.repo_id:
-                return True
-            group = group.parent_group
-        return False
-
-    def _inner_groups(self) -> Iterator[SpaceHardwareTaskGroup]:
-        groups = [child for child in self.children.values() if isinstance(child, TaskGroup)]
-        while groups:
-            group = groups.pop()
-            if isinstance(group, SpaceHardwareTaskGroup):
-                yield group
-            groups += [child for child in group.children.values() if isinstance(child, TaskGroup)]
-
-    def _hardware_users(self, work: list[Any]) -> list[Any]:
+    def checked_tasks(self, work: list[Any]) -> list[Any]:
         """The tasks of the work that run only while the Space is on the hardware."""
         other = {
             task.task_id
-            for group in self._inner_groups()
-            for task in (group.iter_tasks() if group.repo_id == self.repo_id else group._own_tasks())
+            for group in self.inner_groups()
+            if isinstance(group, SpaceHardwareTaskGroup) and group.repo_id == self.repo_id
+            for task in group.iter_tasks()
         }
-        return [
-            task for task in work if task.task_id not in other and not task.is_setup and not task.is_teardown
-        ]
+        return [task for task in super().checked_tasks(work) if task.task_id not in other]
+
+    def _outer_hardware_groups(self) -> Iterator[SpaceHardwareTaskGroup]:
+        return (group for group in self.outer_groups() if isinstance(group, SpaceHardwareTaskGroup))
