@@ -59,6 +59,13 @@ def test_a_second_run_times_out_with_an_error_that_names_the_holder(hub: HubEmul
     assert holder.fence == 1
 
 
+def test_a_snapshot_that_leases_does_not_advise_to_lease(hub: HubEmulator, task_log: Any) -> None:
+    hub.add_space(SPACE, hardware="t4-small")
+    Window().run("snapshot")
+    assert "is on t4-small, is billed, and will be restored to that" in task_log.text
+    assert "lease=True" not in task_log.text
+
+
 def test_an_abandoned_lease_is_free_and_its_state_is_restored(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, hardware="t4-small")
     hold(abandoned=True, previous=previous_state(hardware="cpu-upgrade", sleep_time=1200))

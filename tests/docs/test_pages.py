@@ -201,3 +201,15 @@ def test_the_calls_of_the_migration_page_exist_on_both_sides() -> None:
 
 def test_the_readme_fits_on_one_page() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 160
+
+
+def test_the_readme_says_how_to_install_from_a_checkout_and_from_a_wheel() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert "`pip install .`" in text
+    assert "`pip install dist/*.whl`" in text
+
+
+def test_the_first_steps_lead_into_airflows_ui() -> None:
+    path = DOCS / "start.md"
+    assert "*Browse* → *Hugging Face Spaces*" in path.read_text("utf-8")
+    assert "ui.md" in links(path)

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import dag_file, run
+from tests.conftest import HOME
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -21,3 +22,9 @@ def test_the_page_shows_paid_spaces_and_leaves_out_excluded_ones(hub: HubEmulato
     assert "acme/whisper" in text
     assert "$0.40" in text
     assert "whisper-production" not in text
+
+
+@pytest.mark.parametrize(("file", "dag"), [("cost_report", "dag"), ("nightly_fleet", "morning")])
+def test_a_page_is_written_below_airflows_home_by_default(file: str, dag: str) -> None:
+    page = getattr(dag_file(file), dag).params["page"]
+    assert page == str(HOME / "reports" / "spaces.html")

@@ -12,7 +12,9 @@ from airflow_provider_hfspaces.compat.config import has_fleet_page
 from airflow_provider_hfspaces.emulator import HubEmulator
 
 collect_ignore = (
-    [] if has_fleet_page() else ["test_leases.py", "test_page.py", "test_pausing.py", "test_runs.py"]
+    []
+    if has_fleet_page()
+    else ["test_in_browser.py", "test_leases.py", "test_page.py", "test_pausing.py", "test_runs.py"]
 )
 
 

@@ -1,0 +1,124 @@
+"""What a user sees and clicks on the fleet page, in a headless Chromium with answers of the real server."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.plugins.conftest import Page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom")
+SCRIPTS = ("cells.js", "fleet.js")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+FRAME = """<script>
+const answers = %s;
+window.fetch = async (path) => {
+  const { pathname, search } = new URL(path, "http://airflow.test/hf_spaces/");
+  return new Response(JSON.stringify(answers[pathname + search] ?? { detail: pathname }));
+};
+</script>
+<script>%s</script>
+<script>
+const seen = {};
+const note = (name, selector) => {
+  const elements = [...document.querySelectorAll(selector)];
+  seen[name] = elements.filter((each) => each.checkVisibility()).map((each) => each.textContent);
+};
+setTimeout(() => {%s}, 1000);
+setTimeout(() => document.body.append(make("pre", { id: "seen" }, JSON.stringify(seen))), 3000);
+</script>
+</body>"""
+
+InBrowser = Callable[..., dict[str, list[str]]]
+
+
+@pytest.fixture
+def in_browser(hub: HubEmulator, page: Page, tmp_path: Path) -> InBrowser:
+    """Opens the page in a browser and runs a script that notes the text of the elements that are visible."""
+
+    def show(
+        script: str, runs: tuple[dict[str, Any], ...] = (), conn_id: str = "hf_spaces_default"
+    ) -> dict[str, list[str]]:
+        of_connection = f"?connection_id={quote(conn_id, safe='!')}"
+        paths = ("api/connections", f"api/fleet{of_connection}", f"api/leases{of_connection}")
+        answers = {f"/hf_spaces/{path}": page.get(path).json() for path in paths}
+        answers["/hf_spaces/api/runs"] = {"runs": [{"endpoint": hub.url, **each} for each in runs]}
+        scripts = "\n".join(page.get(f"static/{name}").text for name in SCRIPTS)
+        body = re.sub(r"<(script|link)[^>]*>(</script>)?", "", page.get("").text)
+        document = tmp_path / "page.html"
+        document.write_text(body.replace("</body>", FRAME % (json.dumps(answers), scripts, script)))
+        shown = subprocess.run(
+            [str(CHROMIUM), *OPTIONS, f"--user-data-dir={tmp_path / 'profile'}", document.as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        ).stdout
+        noted = re.search(r'<pre id="seen">(.*?)</pre>', shown, re.DOTALL)
+        assert noted, shown[-2000:]
+        return dict(json.loads(noted[1]))
+
+    return show
+
+
+def run_of(number: int) -> dict[str, Any]:
+    return {
+        "repo_id": "alice/whisper",
+        "dag_id": f"dag_{number}",
+        "run_id": f"run_{number}",
+        "task_id": "upgrade",
+        "state": "success",
+        "at": f"2026-01-0{number + 1}T00:00:00+00:00",
+    }
+
+
+def test_runs_show_their_time_and_a_click_shows_the_runs_that_did_not_fit(
+    hub: HubEmulator, in_browser: InBrowser
+) -> None:
+    hub.add_space("alice/whisper")
+    seen = in_browser(
+        "note('before', '.runs a'); note('times', '.runs time'); note('more', 'button.link');"
+        "document.querySelector('button.link').click();"
+        "note('after', '.runs a'); note('no more', 'button.link');",
+        runs=tuple(run_of(number) for number in range(5)),
+    )
+    assert seen["before"] == ["dag_0 · success", "dag_1 · success"]
+    assert seen["more"] == ["and 3 more"]
+    assert seen["after"] == [f"dag_{number} · success" for number in range(5)]
+    assert seen["no more"] == []
+    assert len(seen["times"]) == 2
+    assert all(re.fullmatch(r"\d+ d ago|\d+ h ago|\d+ min ago|just now", each) for each in seen["times"])
+
+
+def test_a_search_on_the_page_that_finds_no_space_says_so(hub: HubEmulator, in_browser: InBrowser) -> None:
+    hub.add_space("alice/whisper")
+    seen = in_browser(
+        "note('all', 'td.name a');"
+        "document.getElementById('search').value = 'nowhere';"
+        "document.getElementById('search').dispatchEvent(new Event('input'));"
+        "setTimeout(() => { note('rows', 'td.name a'); note('message', '.none'); }, 1000);",
+    )
+    assert (seen["all"], seen["rows"]) == (["alice/whisper"], [])
+    assert seen["message"] == ["No Space of connection hf_spaces_default matches “nowhere”."]
+
+
+@pytest.mark.parametrize("conn_id", ["../up", "..", "a/b#1!"])
+def test_the_page_shows_the_fleet_of_a_connection_with_any_id(
+    hub: HubEmulator, in_browser: InBrowser, stored: Any, conn_id: str
+) -> None:
+    hub.add_space("acme/whisper")
+    stored(conn_id, hub, namespace="acme")
+    seen = in_browser("note('Spaces', 'td.name a');", conn_id=conn_id)
+    assert "acme/whisper" in seen["Spaces"]
