@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call, ListedRuntime
     from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
     from airflow_provider_hfspaces.hub.cost.prices import FleetCost, PriceList, SpaceCost
+    from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
     from airflow_provider_hfspaces.hub.desired import DesiredState, plan_move, plan_pause, plan_restore
     from airflow_provider_hfspaces.hub.errors import (
         HubAuthError,
@@ -139,6 +140,8 @@ __all__ = [
     "Reached",
     "RetryDeadline",
     "RetryPolicy",
+    "RunCost",
+    "Sighting",
     "SpaceCommit",
     "SpaceCost",
     "SpaceDomain",
@@ -181,6 +184,7 @@ _MODULES = {
     "calls": ("Call", "ListedRuntime"),
     "cost.billing": ("BilledUsage",),
     "cost.prices": ("FleetCost", "PriceList", "SpaceCost"),
+    "cost.runs": ("RunCost", "Sighting"),
     "desired": ("DesiredState", "plan_move", "plan_pause", "plan_restore"),
     "errors": (
         "HubAuthError",

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
 __all__ = [
+    "COST",
     "LEASE",
     "PREVIOUS",
     "REQUESTED",
     "RESTORED",
+    "SIGHTINGS",
     "first_snapshot",
     "map_indexes",
     "may_hold_lease",
@@ -44,6 +46,12 @@ REQUESTED = "requested"
 
 RESTORED = "restored"
 """Key of the XCom with the snapshot that a RestoreHardwareOperator restored."""
+
+SIGHTINGS = "sightings"
+"""Key of the XCom with what a task has seen of the Space, from which the cost of the run is computed."""
+
+COST = "cost"
+"""Key of the XCom with what the run cost."""
 
 
 def task_ids_named(dag: Any, name: str, own_task_id: str | None = None) -> list[str]:

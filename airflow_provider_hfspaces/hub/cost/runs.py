@@ -1,0 +1,292 @@
+"""What a run cost: the billed times of a Space, from what was seen of it at single moments.
+
+Come here to change how the time between two looks at a Space is counted. Nothing here does I/O::
+
+    sightings = [Sighting.from_runtime(runtime, at) for at, runtime in looks]
+    cost = RunCost.from_sightings(sightings, {"t4-small"}, prices)
+    print(cost.in_words())  # 13 min of t4-small, about $0.09
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.cost.prices import PriceList, billed_minutes, replicas_of
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
+from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, STARTING_STAGES
+
+__all__ = ["BilledTime", "RunCost", "Sighting", "sightings_from", "way_there_seconds"]
+
+_LONGEST_IN_MINUTES = 180
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What was seen of a Space at one moment, as far as its bill is concerned.
+
+    :ivar at: the moment, in UTC.
+    :ivar hardware: the flavor that the Hub bills at this moment, free ones included; ``None`` while nothing
+        runs, as in a build, a pause or a sleep.
+    :ivar replicas: number of billed replicas.
+    :ivar destination: the flavor that the Space is on its way to; ``None`` if it is not on its way.
+    :ivar since: since when the Space has been in this state, in UTC; ``None`` if that is not known.
+    """
+
+    at: datetime
+    hardware: str | None
+    replicas: int = 1
+    destination: str | None = None
+    since: datetime | None = None
+
+    @classmethod
+    def from_runtime(
+        cls, runtime: SpaceRuntime, at: datetime | None = None, *, since: datetime | None = None
+    ) -> Sighting:
+        """What a runtime says about the bill.
+
+        :param at: when the Hub reported it, in UTC; by default now.
+        """
+        hardware, configured = None, runtime.configured_hardware
+        if runtime.stage in BILLED_STAGES:
+            hardware = runtime.hardware or runtime.requested_hardware
+        is_on_its_way = runtime.stage in STARTING_STAGES or hardware not in (None, configured)
+        return cls(
+            at=at or datetime.now(timezone.utc),
+            hardware=hardware,
+            replicas=replicas_of(runtime),
+            destination=configured if is_on_its_way else None,
+            since=since,
+        )
+
+    @classmethod
+    def from_dict(cls, payload: Any) -> Sighting:
+        """Read :meth:`to_dict`.
+
+        :raises InvalidInput: naming the field that is not valid.
+        """
+        if not isinstance(payload, Mapping):
+            raise InvalidInput(f"A sighting of a Space must be a mapping; got {payload!r:.100}.")
+        replicas = payload.get("replicas", 1)
+        if isinstance(replicas, bool) or not isinstance(replicas, int) or not 1 <= replicas <= 1000:
+            raise InvalidInput(f"replicas of a sighting must be from 1 to 1000; got {replicas!r:.100}.")
+        since = payload.get("since")
+        return cls(
+            at=_moment(payload.get("at"), "at"),
+            hardware=_flavor(payload.get("hardware"), "hardware"),
+            replicas=replicas,
+            destination=_flavor(payload.get("destination"), "destination"),
+            since=None if since is None else _moment(since, "since"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "at": self.at.isoformat(),
+            "hardware": self.hardware,
+            "replicas": self.replicas,
+            "destination": self.destination,
+            "since": self.since.isoformat() if self.since else None,
+        }
+
+    @property
+    def billing(self) -> tuple[str | None, int]:
+        """What the bill depends on: the flavor and the number of replicas."""
+        return self.hardware, self.replicas if self.hardware else 0
+
+
+def sightings_from(payload: Any) -> list[Sighting]:
+    """The valid sightings of a list of :meth:`Sighting.to_dict`; an empty list for anything else."""
+    read = (_valid(each) for each in (payload if isinstance(payload, (list, tuple)) else ()))
+    return [each for each in read if each is not None]
+
+
+@dataclass(frozen=True)
+class BilledTime:
+    """An unbroken time on one flavor.
+
+    :ivar seconds: its length.
+    """
+
+    hardware: str
+    replicas: int
+    seconds: float
+
+    @property
+    def minutes(self) -> int:
+        """Billed minutes of all replicas together: every begun minute counts."""
+        return billed_minutes(self.seconds) * self.replicas
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """What the hardware of a run cost, as an estimate from list prices.
+
+    :ivar times: the billed times on paid hardware, in order.
+    :ivar amounts: USD of each of them; ``None`` if the Hub lists no price for its hardware.
+    """
+
+    times: tuple[BilledTime, ...]
+    amounts: tuple[float | None, ...]
+
+    @classmethod
+    def from_times(cls, times: Iterable[BilledTime], prices: PriceList) -> RunCost:
+        """The cost of known times. Times on free hardware do not count."""
+        paid = tuple(each for each in times if each.hardware not in FREE_HARDWARE and each.seconds > 0)
+        return cls(paid, tuple(prices.of_minutes(each.hardware, each.minutes) for each in paid))
+
+    @classmethod
+    def from_sightings(
+        cls, sightings: Iterable[Sighting], requested: Collection[str], prices: PriceList
+    ) -> RunCost:
+        """The cost of the time between the first and the last sighting.
+
+        Between two sightings in different states the Space changed at :attr:`Sighting.since` of the second
+        one. If that is not known, the billed state counts for the whole time between them: the amount is
+        then an upper bound.
+
+        After the last sighting, a Space on its way back is billed until it arrives. That time is estimated
+        by the time that it took to the requested hardware; without such a sighting it does not count.
+
+        :param requested: the flavors that the run requested. Other hardware is not a cost of the run.
+        """
+        seen = sorted(sightings, key=lambda each: each.at)
+        times = [each for each in _times(seen) if each.hardware in requested]
+        return cls.from_times(times, prices)
+
+    @property
+    def usd(self) -> float | None:
+        """USD; ``None`` if the Hub lists no price for some of the hardware."""
+        return _sum_if_known(self.amounts)
+
+    @property
+    def minutes(self) -> int:
+        """Billed minutes of all replicas together."""
+        return sum(each.minutes for each in self.times)
+
+    @property
+    def billed_seconds(self) -> int:
+        """Billed seconds of all replicas together: every begun minute counts."""
+        return 60 * self.minutes
+
+    @property
+    def hardware(self) -> str | None:
+        """The flavor that was billed last; ``None`` if nothing was billed."""
+        return self.times[-1].hardware if self.times else None
+
+    def by_hardware(self) -> dict[str, tuple[int, float | None]]:
+        """Billed minutes of all replicas together, and USD or ``None``, by flavor."""
+        parts: dict[str, list[tuple[int, float | None]]] = {}
+        for each, amount in zip(self.times, self.amounts, strict=True):
+            parts.setdefault(each.hardware, []).append((each.minutes, amount))
+        return {
+            hardware: (sum(minutes for minutes, _ in times), _sum_if_known(amount for _, amount in times))
+            for hardware, times in parts.items()
+        }
+
+    def in_words(self) -> str:
+        """``13 min of t4-small, about $0.09``."""
+        if not self.times:
+            return "no billed minute"
+        parts = []
+        for hardware, (minutes, _) in self.by_hardware().items():
+            replicas = max(each.replicas for each in self.times if each.hardware == hardware)
+            times = f" ({replicas} replicas)" if replicas > 1 else ""
+            parts.append(f"{_duration(minutes)} of {hardware}{times}")
+        return f"{' and '.join(parts)}, {_about(self.usd)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON: ``cost_usd``, ``billed_seconds``, ``hardware``, and ``billed`` by flavor."""
+        return {
+            "cost_usd": self.usd,
+            "billed_seconds": self.billed_seconds,
+            "hardware": self.hardware,
+            "billed": [
+                {"hardware": hardware, "minutes": minutes, "cost_usd": usd}
+                for hardware, (minutes, usd) in self.by_hardware().items()
+            ],
+        }
+
+
+def way_there_seconds(sightings: Iterable[Sighting]) -> float | None:
+    """Seconds that a Space took to the hardware that it was on its way to; ``None`` if that was not seen."""
+    started: Sighting | None = None
+    for each in sorted(sightings, key=lambda sighting: sighting.at):
+        if started is None and each.destination is not None and each.destination != each.hardware:
+            started = each
+        elif started is not None and each.destination is None and each.hardware == started.destination:
+            return None if each.since is None else max((each.since - started.at).total_seconds(), 0.0)
+        elif started is not None and each.destination not in (None, started.destination):
+            started = each
+    return None
+
+
+def _valid(payload: Any) -> Sighting | None:
+    try:
+        return Sighting.from_dict(payload)
+    except InvalidInput:
+        return None
+
+
+def _times(seen: list[Sighting]) -> Iterator[BilledTime]:
+    """The times between the sightings, and the estimated way back after the last one."""
+    states = [(each.billing, _began(before, each)) for before, each in zip([None, *seen], seen, strict=False)]
+    if not states:
+        return
+    end = seen[-1].at
+    if seen[-1].destination not in (None, seen[-1].hardware):
+        end += timedelta(seconds=way_there_seconds(seen) or 0.0)
+    (hardware, replicas), began = states[0]
+    for billing, moment in [*states[1:], ((None, 0), end)]:
+        if billing == (hardware, replicas) and moment is not end:
+            continue
+        if hardware is not None:
+            yield BilledTime(hardware, replicas, (moment - began).total_seconds())
+        (hardware, replicas), began = billing, moment
+
+
+def _began(before: Sighting | None, sighting: Sighting) -> datetime:
+    """When the state of a sighting began."""
+    if before is None:
+        return sighting.at
+    if sighting.since is not None:
+        return min(max(sighting.since, before.at), sighting.at)
+    return before.at if before.hardware is None else sighting.at
+
+
+def _sum_if_known(amounts: Iterable[float | None]) -> float | None:
+    listed = list(amounts)
+    known = [amount for amount in listed if amount is not None]
+    return round(math.fsum(known), 6) if len(known) == len(listed) else None
+
+
+def _duration(minutes: int) -> str:
+    if minutes < _LONGEST_IN_MINUTES:
+        return f"{minutes} min"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def _about(usd: float | None) -> str:
+    if usd is None:
+        return "at a price that the Hub does not list"
+    return f"about ${usd:,.2f}" if usd >= 0.01 or not usd else f"about ${usd:.4f}"
+
+
+def _moment(value: Any, name: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{name} of a sighting must be a date and time; got {value!r:.100}.") from None
+    if moment.tzinfo is None:
+        raise InvalidInput(f"{name} of a sighting must have a time zone; got {value!r:.100}.")
+    return moment.astimezone(timezone.utc)
+
+
+def _flavor(value: Any, name: str) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value or len(value) > 100):
+        raise InvalidInput(f"{name} of a sighting must be a flavor; got {value!r:.100}.")
+    return value

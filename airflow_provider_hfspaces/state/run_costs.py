@@ -1,0 +1,218 @@
+"""What the runs of this Airflow cost, by day and DAG, kept in Airflow Variables.
+
+A task cannot list Variables, and Airflow cannot change one atomically. Each month therefore has a fixed
+number of Variables, ``hf_spaces_run_costs-2026-11-0`` to ``-7``; a task writes to the one that its name
+selects, and looks once more whether another task has overwritten its entry. The Variables of a month are
+deleted 13 months later.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timezone
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.cost.runs import RunCost
+
+__all__ = ["DailyCost", "record_run_cost", "run_costs"]
+
+log = logging.getLogger(__name__)
+
+_KIND = "hf_spaces_run_costs"
+_DESCRIPTION = "What the runs of this Airflow cost on Hugging Face Spaces, by day and DAG (estimates)."
+_SHARDS = 8
+_MONTHS_KEPT = 13
+_MOST_REMEMBERED = 200
+_MOST_TRIES = 6
+_LONGEST_DELAY_SECONDS = 0.4
+
+
+@dataclass(frozen=True)
+class DailyCost:
+    """What the runs of a DAG cost on one day, on one owner's Spaces and one flavor.
+
+    :ivar day: the day in UTC on which the runs gave the Space back, as ISO 8601.
+    :ivar owner: the owner of the Spaces.
+    :ivar runs: number of hardware windows, copies and batches that ended on that day.
+    :ivar minutes: billed minutes of all replicas together.
+    :ivar usd: USD, as an estimate from list prices; minutes at an unknown price are left out.
+    :ivar unpriced_minutes: the billed minutes at an unknown price.
+    """
+
+    day: str
+    owner: str
+    dag_id: str
+    hardware: str
+    runs: int
+    minutes: int
+    usd: float
+    unpriced_minutes: int = 0
+
+    @classmethod
+    def from_dict(cls, payload: Any) -> DailyCost | None:
+        """Read :meth:`to_dict`; ``None`` for anything else."""
+        try:
+            cost = cls(**payload)
+            date.fromisoformat(cost.day)
+            numbers = (cost.runs, cost.minutes, cost.usd, cost.unpriced_minutes)
+            texts = (cost.day, cost.owner, cost.dag_id, cost.hardware)
+            is_valid = all(0 <= number < 1e12 for number in numbers) and all(
+                isinstance(text, str) for text in texts
+            )
+        except (TypeError, ValueError):
+            return None
+        return cost if is_valid else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What entries have in common whose amounts are added up."""
+        return self.day, self.owner.casefold(), self.dag_id, self.hardware
+
+    def plus(self, other: DailyCost) -> DailyCost:
+        """The sum of two entries with one :attr:`key`."""
+        return DailyCost(
+            self.day,
+            self.owner,
+            self.dag_id,
+            self.hardware,
+            self.runs + other.runs,
+            self.minutes + other.minutes,
+            round(self.usd + other.usd, 6),
+            self.unpriced_minutes + other.unpriced_minutes,
+        )
+
+
+def record_run_cost(
+    repo_id: str,
+    cost: RunCost,
+    window: tuple[str, ...],
+    *,
+    dag_id: str,
+    at: datetime | None = None,
+    in_crowd: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Add the cost of a run to its day and DAG. A window counts once, however often it is recorded.
+
+    :param repo_id: the Space, as ``owner/name``.
+    :param window: what identifies the window: the task instance, and when its window began.
+    :param in_crowd: whether other tasks probably record theirs at this moment, as mapped ones do.
+    :param at: when the window ended, in UTC; by default now.
+    :returns: whether the cost is recorded. A failure is logged and not raised: it must not fail a restore.
+    """
+    if not cost.times:
+        return True
+    moment = (at or datetime.now(timezone.utc)).astimezone(timezone.utc)
+    identity = sha256("\0".join((dag_id, *window)).encode()).hexdigest()[:16]
+    entries = list(_entries(repo_id.partition("/")[0], dag_id, cost, f"{moment:%Y-%m-%d}"))
+    shard = int(sha256("\0".join((dag_id, *window[1:])).encode()).hexdigest(), 16) % _SHARDS
+    try:
+        if _add(_name(moment.year, moment.month, shard), entries, identity, sleep if in_crowd else _at_once):
+            return True
+        log.warning("Space %s: the cost of this run is not recorded: too many tasks record theirs.", repo_id)
+    except Exception as error:
+        log.warning("Space %s: the cost of this run is not recorded: %s", repo_id, error)
+    return False
+
+
+def run_costs(owner: str | None = None, *, since: date, until: date | None = None) -> tuple[DailyCost, ...]:
+    """What the runs of this Airflow cost, by day, DAG and flavor, the oldest first.
+
+    Reads eight Variables for each month. Use it in tasks, and not in the triggerer.
+
+    :param owner: only the Spaces of this owner; by default all.
+    :param since: the first day, in UTC.
+    :param until: the last day, in UTC; by default today.
+    :raises Exception: Airflow's own, if it does not answer.
+    """
+    from airflow_provider_hfspaces.compat.server import get_variable
+
+    last = until or datetime.now(timezone.utc).date()
+    sums: dict[tuple[str, ...], DailyCost] = {}
+    for year, month in _months(since, last):
+        for shard in range(_SHARDS):
+            for each in _read(get_variable(_name(year, month, shard)))[0]:
+                is_wanted = owner is None or each.owner.casefold() == owner.casefold()
+                if is_wanted and since.isoformat() <= each.day <= last.isoformat():
+                    sums[each.key] = sums[each.key].plus(each) if each.key in sums else each
+    return tuple(sorted(sums.values(), key=lambda each: each.key))
+
+
+def _entries(owner: str, dag_id: str, cost: RunCost, day: str) -> Iterator[DailyCost]:
+    for number, (hardware, (minutes, usd)) in enumerate(cost.by_hardware().items()):
+        yield DailyCost(
+            day=day,
+            owner=owner,
+            dag_id=dag_id,
+            hardware=hardware,
+            runs=int(number == 0),
+            minutes=minutes,
+            usd=usd or 0.0,
+            unpriced_minutes=minutes if usd is None else 0,
+        )
+
+
+def _add(name: str, entries: list[DailyCost], identity: str, sleep: Callable[[float], None]) -> bool:
+    from airflow_provider_hfspaces.compat.server import get_variable, set_variable
+
+    for attempt in range(_MOST_TRIES):
+        stored = get_variable(name)
+        known, written = _read(stored)
+        if identity in written:
+            return True
+        if stored is None and attempt == 0:
+            _delete_oldest(name)
+        sums = {each.key: each for each in known}
+        for each in entries:
+            sums[each.key] = sums[each.key].plus(each) if each.key in sums else each
+        value = {
+            "costs": [each.to_dict() for each in sums.values()],
+            "written": [*written, identity][-_MOST_REMEMBERED:],
+        }
+        set_variable(name, value, _DESCRIPTION)
+        # A task that read the Variable before this write may overwrite it with its own.
+        sleep(random.uniform(0.25, 1.0) * _LONGEST_DELAY_SECONDS)
+    return identity in _read(get_variable(name))[1]
+
+
+def _at_once(seconds: float) -> None:
+    """Wait for nobody: no other task is expected to write."""
+
+
+def _delete_oldest(name: str) -> None:
+    """Delete the Variable that held the same part of the month 13 months ago."""
+    from airflow_provider_hfspaces.compat.server import delete_variable
+
+    year, month, shard = (int(part) for part in name.removeprefix(f"{_KIND}-").split("-"))
+    months = year * 12 + month - 1 - _MONTHS_KEPT
+    delete_variable(_name(months // 12, months % 12 + 1, shard))
+
+
+def _read(stored: Any) -> tuple[list[DailyCost], list[str]]:
+    if not isinstance(stored, Mapping):
+        return [], []
+    costs, written = stored.get("costs"), stored.get("written")
+    entries = [DailyCost.from_dict(each) for each in costs] if isinstance(costs, list) else []
+    return (
+        [each for each in entries if each is not None],
+        [each for each in written if isinstance(each, str)] if isinstance(written, list) else [],
+    )
+
+
+def _months(first: date, last: date) -> Iterator[tuple[int, int]]:
+    for number in range(first.year * 12 + first.month - 1, last.year * 12 + last.month):
+        yield number // 12, number % 12 + 1
+
+
+def _name(year: int, month: int, shard: int) -> str:
+    return f"{_KIND}-{year:04d}-{month:02d}-{shard}"
