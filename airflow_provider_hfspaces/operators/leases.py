@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
@@ -11,13 +10,11 @@ from airflow_provider_hfspaces.operators.fleet.selecting import SelectingOperato
 from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.http.sequence import Steps
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
     from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners
 
 __all__ = ["RestoreAbandonedLeasesOperator"]
 
-_LEASE_SECONDS = 3600.0
 _MAX_PARALLEL = 8
 
 
@@ -133,19 +130,9 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
 
     def reason(self, record: LeaseRecord, owners: Owners) -> str | None:
         """Why the Space of a record has to be restored; ``None`` if nothing was left behind."""
-        holder = record.current
-        if holder is None:
-            ended = record.ended
-            late = ended is not None and not ended.is_expired(datetime.now(timezone.utc))
-            return "a late request of a holder that has given the lease back" if late else None
-        return self.reason_of(holder, owners)
+        from airflow_provider_hfspaces.state.release import reason_to_release
 
-    def reason_of(self, holder: LeaseHolder, owners: Owners) -> str | None:
-        """Why nobody restores the Space for this holder; ``None`` if the holder itself still may."""
-        from airflow_provider_hfspaces.state.lease_states import reason_of_state, state_of
-
-        state = state_of(holder, owners)
-        return reason_of_state(state, self._describe(holder, owners)) if state.is_left_behind else None
+        return reason_to_release(record, owners)
 
     def _describe(self, holder: LeaseHolder, owners: Owners) -> str:
         from airflow_provider_hfspaces.state.leases import describe_holder
@@ -162,13 +149,18 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
         from airflow_provider_hfspaces.state.leases import Owners
+        from airflow_provider_hfspaces.state.release import NotLeased, release_lease
 
         entry: dict[str, Any] = {"repo_id": repo_id, "reason": reason, "hardware": None, "error": None}
         self.log.warning("Space %s: its lease is %s.", repo_id, reason)
         if self.changes_nothing:
             return {**entry, "outcome": "would be restored"}
         try:
-            entry["hardware"] = self._take_and_restore(repo_id, owner)
+            released = release_lease(self.hook, repo_id, owner=owner, fallback=self.fallback, log=self.log)
+            entry["hardware"] = released.hardware
+        except NotLeased:
+            self.log.info("Space %s: its lease was given back in the meantime.", repo_id)
+            return {**entry, "outcome": LEFT_ALONE, "reason": "its lease was given back"}
         except (SpaceLeased, LeaseLost) as error:
             holder = error.holder if isinstance(error, SpaceLeased) else error.current
             who = self._describe(holder, Owners()) if holder else "another run"
@@ -178,46 +170,3 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
             self.log.error("Space %s could not be restored: %s", repo_id, error)
             return {**entry, "outcome": FAILED, "error": str(error)}
         return {**entry, "outcome": "restored"}
-
-    def _take_and_restore(self, repo_id: str, owner: LeaseOwner | None) -> str | None:
-        """Restore one Space.
-
-        The lease is read once more at the end: what the restore took from a new holder is given back.
-
-        :raises SpaceLeased: if a run that is alive has taken the lease since it was looked at.
-        :raises LeaseLost: if the lease went to another holder during the restore.
-        """
-        from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, Taken
-        from airflow_provider_hfspaces.hub.lease.record import Standing
-        from airflow_provider_hfspaces.operators.hardware.leasing import repair_for
-        from airflow_provider_hfspaces.state.leases import new_lease
-
-        lease = new_lease(self.hook, repo_id, owner, _LEASE_SECONDS)
-        has_sent = False
-
-        def judge(holder: LeaseHolder) -> Standing:
-            return Standing.OVER if self.reason_of(holder, lease.owners) else Standing.AT_WORK
-
-        def check() -> Steps[None]:
-            nonlocal has_sent
-            yield from lease.lease.confirm()
-            has_sent = True
-
-        taken = lease.take(judge)
-        if not isinstance(taken, Taken):
-            raise SpaceLeased(repo_id, taken)
-        snapshot = taken.previous
-        try:
-            runtime = self.hook.restore(snapshot, taken.runtime, fallback=self.fallback, check=check)
-        except LeaseLost as lost:
-            if has_sent:
-                repair_for(lease, lost.current, self.log)
-            raise
-        except BaseException:
-            lease.abandon()
-            raise
-        other = lease.give_back()
-        if other is not None and repair_for(lease, other, self.log):
-            raise SpaceLeased(repo_id, other)
-        self.log.info("Space %s is on %s again.", repo_id, runtime.configured_hardware)
-        return runtime.configured_hardware

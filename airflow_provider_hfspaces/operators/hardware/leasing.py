@@ -41,6 +41,7 @@ from airflow_provider_hfspaces.state.leases import (
     new_lease,
     used_lease,
 )
+from airflow_provider_hfspaces.state.release import repair_for
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -122,24 +123,6 @@ def lease_of_task(
 def _unnamed(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner) -> AirflowLease:
     """A lease whose holder is found by the task that took it, because its id is not known."""
     return AirflowLease(hook, SpaceLease(lease_store(hook, repo_id), _NOBODY), Owners(owner))
-
-
-def repair_for(lease: AirflowLease, other: LeaseHolder | None, log: Any) -> bool:
-    """Request the hardware of another holder again if a restore took it away, unless that holder is over.
-
-    :returns: whether that was necessary.
-    """
-    if other is None or other.holder_id == lease.lease.holder_id:
-        return False
-    if is_free(other, lease.judge(other), _now()) or not lease.hook.execute(repair(lease.lease.store, other)):
-        return False
-    log.error(
-        "Space %s was leased by %s during the restore, which took %s away. It is requested again.",
-        lease.repo_id,
-        lease.describe(other),
-        other.requested[-1],
-    )
-    return True
 
 
 class WayBack:

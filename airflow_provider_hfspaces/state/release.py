@@ -1,0 +1,174 @@
+"""Release a lease that its run no longer gives back: restore the Space and end the lease.
+
+The janitor, the page in Airflow's UI and the command line release leases here, by the same rules.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.state.leases import Owners, describe_holder, new_lease
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.http.sequence import Steps
+    from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord, Standing
+    from airflow_provider_hfspaces.state.leases import AirflowLease, LeaseOwner
+
+__all__ = ["NotLeased", "ReleasedLease", "reason_to_release", "release_lease", "repair_for"]
+
+_log = logging.getLogger(__name__)
+
+RELEASE_SECONDS = 3600.0
+"""How long the lease lasts under which the Space is restored."""
+
+
+class NotLeased(Exception):
+    """Nobody has leased the Space, so that there is nothing to restore."""
+
+    def __init__(self, repo_id: str) -> None:
+        super().__init__(f"Space {repo_id} is not leased. Nothing was changed.")
+
+
+@dataclass(frozen=True)
+class ReleasedLease:
+    """What became of a Space whose lease was released.
+
+    :ivar reason: why the lease was released, such as "left behind by task … of run …, which is over".
+    :ivar hardware: the hardware that the Space is set to now.
+    """
+
+    repo_id: str
+    reason: str
+    hardware: str | None
+
+
+def reason_to_release(record: LeaseRecord, owners: Owners) -> str | None:
+    """Why nobody restores a Space any more; ``None`` if its holder still may, or nobody has leased it.
+
+    :param owners: what this Airflow knows about holders.
+    """
+    if record.current is not None:
+        return reason_of_holder(record.current, owners)
+    ended = record.ended
+    late = ended is not None and not ended.is_expired(_now())
+    return "a late request of a holder that has given the lease back" if late else None
+
+
+def reason_of_holder(holder: LeaseHolder, owners: Owners) -> str | None:
+    """Why this holder does not restore the Space any more; ``None`` if it still may."""
+    from airflow_provider_hfspaces.state.lease_states import reason_of_state, state_of
+
+    state = state_of(holder, owners)
+    return reason_of_state(state, describe_holder(holder, owners)) if state.is_left_behind else None
+
+
+def release_lease(
+    hook: HfSpacesHook,
+    repo_id: str,
+    *,
+    owner: LeaseOwner | None = None,
+    fallback: str = "cpu-basic",
+    force: bool = False,
+    log: Any = _log,
+) -> ReleasedLease:
+    """Restore the state that a lease recorded, and end the lease, unless its run is alive.
+
+    The lease is taken over first, so that nobody else restores the Space at the same time, and read once
+    more at the end: hardware that the restore took from a new holder is requested again.
+
+    :param hook: sends the requests.
+    :param owner: the task that releases the lease; ``None`` for the API server and the command line.
+    :param fallback: the hardware to move to if the Hub rejects the recorded one.
+    :param force: release the lease of a run that is alive, too.
+    :raises NotLeased: if nobody has leased the Space.
+    :raises SpaceLeased: if the run of the holder is alive.
+    :raises LeaseLost: if the lease went to another holder during the restore.
+    :raises HubError: if the Hub rejects a request. The lease is abandoned then, for the next try.
+    """
+    from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, Taken, guarded
+    from airflow_provider_hfspaces.hub.lease.record import Standing
+
+    lease = new_lease(hook, repo_id, owner, RELEASE_SECONDS)
+    reason, forced = _checked(lease, force)
+    has_sent = False
+
+    def judge(holder: LeaseHolder) -> Standing:
+        is_over = holder.holder_id in forced or reason_of_holder(holder, lease.owners)
+        return Standing.OVER if is_over else Standing.AT_WORK
+
+    def check() -> Steps[None]:
+        nonlocal has_sent
+        yield from lease.lease.confirm()
+        has_sent = True
+
+    taken = lease.take(judge)
+    if not isinstance(taken, Taken):
+        raise SpaceLeased(repo_id, taken)
+    try:
+        runtime = hook.execute(guarded(_restore(taken, fallback, log), check))
+    except LeaseLost as lost:
+        if has_sent:
+            repair_for(lease, lost.current, log)
+        raise
+    except BaseException:
+        lease.abandon()
+        raise
+    other = lease.give_back()
+    if other is not None and repair_for(lease, other, log):
+        raise SpaceLeased(repo_id, other)
+    log.info("Space %s is on %s again.", repo_id, runtime.configured_hardware)
+    return ReleasedLease(repo_id, reason, runtime.configured_hardware)
+
+
+def _checked(lease: AirflowLease, force: bool) -> tuple[str, frozenset[str]]:
+    """Why the lease may be released, and the holders that are released although they are alive."""
+    from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased
+
+    record = lease.read()
+    reason = reason_to_release(record, lease.owners)
+    if reason is not None:
+        return reason, frozenset()
+    if record.current is None:
+        raise NotLeased(lease.repo_id)
+    if lease.owners.me is not None and lease.adopt(record) is not None:
+        # An earlier try of this task took the lease over and did not end it.
+        return f"held by {describe_holder(record.current, lease.owners)}", frozenset()
+    if not force:
+        raise SpaceLeased(lease.repo_id, record.current)
+    who = describe_holder(record.current, lease.owners)
+    return f"taken from {who}", frozenset(each.holder_id for each in record.holders)
+
+
+def _restore(taken: Any, fallback: str, log: Any) -> Steps[Any]:
+    from airflow_provider_hfspaces.hub.desired import plan_restore, restored_state
+
+    return plan_restore(restored_state(taken.previous), taken.runtime, fallback=fallback, log=log)
+
+
+def repair_for(lease: AirflowLease, other: LeaseHolder | None, log: Any) -> bool:
+    """Request the hardware of another holder again if a restore took it away, unless that holder is over.
+
+    :returns: whether that was necessary.
+    """
+    from airflow_provider_hfspaces.hub.lease.actions import repair
+    from airflow_provider_hfspaces.hub.lease.record import is_free
+
+    if other is None or other.holder_id == lease.lease.holder_id:
+        return False
+    if is_free(other, lease.judge(other), _now()) or not lease.hook.execute(repair(lease.lease.store, other)):
+        return False
+    log.error(
+        "Space %s was leased by %s during the restore, which took %s away. It is requested again.",
+        lease.repo_id,
+        lease.describe(other),
+        other.requested[-1],
+    )
+    return True
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
