@@ -61,7 +61,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": name,
                 "python-modules": [
-                    f"{package}.triggers.{module}" for module in ("spaces", "events", "leases", "apps")
+                    f"{package}.triggers.{module}"
+                    for module in ("spaces", "events", "leases", "pauses", "apps")
                 ],
             }
         ],
@@ -97,6 +98,15 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "integer",
                         "example": "200",
                         "default": "1000",
+                    },
+                    "capacity_errors": {
+                        "description": "Further error messages of Spaces, or parts of them, that mean that "
+                        "the Hub has no such hardware left, separated by |. A list of hardware goes on to "
+                        "its next flavor after one.",
+                        "version_added": __version__,
+                        "type": "string",
+                        "example": "no nodes available|out of stock",
+                        "default": "",
                     },
                     "fleet_page": {
                         "description": "Whether Airflow's UI has a page with the Spaces of each connection "

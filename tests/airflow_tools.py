@@ -7,6 +7,7 @@ import copy
 import json
 import uuid
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -95,6 +96,29 @@ class Try:
         context = self.context(operator)
         assert not deferred.kwargs, "dag.test() passes only the event"
         return method(context, event)
+
+    def run_to_end(self, make: Callable[[], Any]) -> Any:
+        """Run an operator, and go on after each of its deferrals, with a new operator as in another process.
+
+        :param make: returns the operator, as the DAG file does in each process.
+        """
+        operator = make()
+        action = partial(self.run, operator)
+        while True:
+            try:
+                result = action()
+            except BaseException as raised:
+                if type(raised).__name__ != "TaskDeferred":
+                    raise
+                deferred: Any = raised
+            else:
+                if result is not None:
+                    self.ti.xcom_push("return_value", result)
+                return result
+            assert not deferred.kwargs, "dag.test() passes only the event"
+            event = fired(stored(deferred.trigger))
+            operator = make()
+            action = partial(getattr(operator, deferred.method_name), self.context(operator), event)
 
     def deferral(self, operator: Any) -> Any:
         """The exception with which an operator defers."""

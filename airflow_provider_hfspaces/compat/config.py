@@ -10,6 +10,7 @@ from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 
 __all__ = [
     "app_connections",
+    "capacity_errors",
     "connections_of_config",
     "default_deferrable",
     "fleet_page_url",
@@ -35,6 +36,12 @@ def app_connections() -> int:
     """Return how many deferred calls of one app are read at a time, ``[hf_spaces] app_connections``."""
     option = "app_connections"
     return max(1, int(_conf().getint(SECTION, option, fallback=int(_default(option)))))
+
+
+def capacity_errors() -> list[str]:
+    """Return further reports of the Hub that mean missing hardware, ``[hf_spaces] capacity_errors``."""
+    texts = _conf().get(SECTION, "capacity_errors", fallback=_default("capacity_errors")) or ""
+    return [each.strip() for each in texts.split("|") if each.strip()]
 
 
 def has_fleet_page() -> bool:

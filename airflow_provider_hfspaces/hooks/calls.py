@@ -42,6 +42,7 @@ class CallingHook(AppsHook):
         stop: threading.Event | None = None,
         on_change: Callable[[SpaceRuntime, float], None] | None = None,
         health: HealthCheck | None = None,
+        start_timeout: float | None = None,
     ) -> SpaceRuntime:
         """Wait until a Space reaches a goal, and return its runtime. The first look is at once.
 
@@ -55,6 +56,7 @@ class CallingHook(AppsHook):
         :param on_change: called with each new state and the seconds since the wait began; by default
             each new state is logged.
         :param health: the answer that the app has to give as well; by default none.
+        :param start_timeout: seconds that the Space may take to start once it is built; by default no limit.
         :raises InvalidInput: for a duration that is not valid; nothing is sent then.
         :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more, or ``stop`` is set.
         :raises SpaceWaitTimeout: if the Space has not reached the goal, or its app has not answered, in time.
@@ -69,6 +71,7 @@ class CallingHook(AppsHook):
             answer=answer,
             grace=grace,
             on_change=on_change or self._log_change(repo_id),
+            start_timeout=start_timeout,
         )
         interval = checked_seconds(poll_interval, "poll_interval")
         stop, endpoint = stop or threading.Event(), self.settings.endpoint

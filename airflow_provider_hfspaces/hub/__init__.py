@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_hfspaces.hub.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.any_hardware import AnyHardware
     from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
     from airflow_provider_hfspaces.hub.calls import Call, ListedRuntime
     from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
     from airflow_provider_hfspaces.hub.desired import DesiredState, plan_move, plan_pause, plan_restore
     from airflow_provider_hfspaces.hub.errors import (
+        HardwareUnavailable,
         HubAuthError,
         HubBadRequest,
         HubConflict,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         InvalidToken,
         InvalidVolume,
         SpaceNotFound,
+        SpaceNotStarted,
         SpaceWaitError,
         SpaceWaitFailed,
         SpaceWaitTimeout,
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
         HardwareFlavor,
         SpaceHardware,
     )
+    from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
     from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
     from airflow_provider_hfspaces.hub.http.client import HubClient
     from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
@@ -96,6 +100,7 @@ __all__ = [
     "FREE_HARDWARE",
     "Accelerator",
     "AnswerLimits",
+    "AnyHardware",
     "AsyncHubClient",
     "BilledUsage",
     "Call",
@@ -107,6 +112,8 @@ __all__ = [
     "FleetCost",
     "Goal",
     "HardwareFlavor",
+    "HardwareSearch",
+    "HardwareUnavailable",
     "HubAuthError",
     "HubBadRequest",
     "HubClient",
@@ -148,6 +155,7 @@ __all__ = [
     "SpaceHardware",
     "SpaceInfo",
     "SpaceNotFound",
+    "SpaceNotStarted",
     "SpaceReplicas",
     "SpaceRuntime",
     "SpaceSearchResult",
@@ -187,6 +195,7 @@ _MODULES = {
     "cost.runs": ("RunCost", "Sighting"),
     "desired": ("DesiredState", "plan_move", "plan_pause", "plan_restore"),
     "errors": (
+        "HardwareUnavailable",
         "HubAuthError",
         "HubBadRequest",
         "HubConflict",
@@ -211,12 +220,15 @@ _MODULES = {
         "InvalidToken",
         "InvalidVolume",
         "SpaceNotFound",
+        "SpaceNotStarted",
         "SpaceWaitError",
         "SpaceWaitFailed",
         "SpaceWaitTimeout",
         "error_from_dict",
         "error_to_dict",
     ),
+    "any_hardware": ("AnyHardware",),
+    "hardware_search": ("HardwareSearch",),
     "hardware": ("Accelerator", "FREE_HARDWARE", "HardwareFlavor", "SpaceHardware"),
     "http.aio": ("AsyncHubClient",),
     "http.client": ("HubClient",),

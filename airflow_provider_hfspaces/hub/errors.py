@@ -14,6 +14,8 @@ HubError
 
 SpaceWaitError
 ├── SpaceWaitFailed       the Space cannot reach the goal any more
+│   ├── SpaceNotStarted   it did not start on the hardware in time
+│   └── HardwareUnavailable   none of several flavors is available
 └── SpaceWaitTimeout      the Space did not reach the goal in time
 
 InvalidInput (a ValueError): an argument is not valid, and nothing was sent
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = [
+    "HardwareUnavailable",
     "HubAuthError",
     "HubBadRequest",
     "HubConflict",
@@ -60,6 +63,7 @@ __all__ = [
     "InvalidToken",
     "InvalidVolume",
     "SpaceNotFound",
+    "SpaceNotStarted",
     "SpaceWaitError",
     "SpaceWaitFailed",
     "SpaceWaitTimeout",
@@ -235,6 +239,19 @@ class SpaceWaitError(RegisteredError):
 
 class SpaceWaitFailed(SpaceWaitError):
     """The Space is in a stage that it does not leave by itself."""
+
+
+class SpaceNotStarted(SpaceWaitFailed):
+    """The Space did not start on the requested hardware within the time that a start may take.
+
+    :ivar reason: the cause, in a few words.
+    """
+
+    reason: str = ""
+
+
+class HardwareUnavailable(SpaceWaitFailed):
+    """None of several hardware flavors is available."""
 
 
 class SpaceWaitTimeout(SpaceWaitError):

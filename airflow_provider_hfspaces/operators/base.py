@@ -262,6 +262,7 @@ class WaitingOperator(SpaceOperator):
         then: dict[str, Any] | None = None,
         timeout: float | None = None,
         health: HealthCheck | None = None,
+        start_timeout: float | None = None,
     ) -> Any:
         """Wait until a Space reaches a goal, and return what :meth:`waited` makes of it.
 
@@ -275,6 +276,7 @@ class WaitingOperator(SpaceOperator):
         :param then: keyword arguments for :meth:`waited`, as plain JSON.
         :param timeout: seconds from now to the end of the wait; by default those of the operator.
         :param health: the answer of the app to wait for; by default that of the operator.
+        :param start_timeout: seconds that the Space may take to start once it is built; by default no limit.
         :raises SpaceWaitError: after the last lines of the Space's own log, if its build or app failed.
         """
         timeout = time_limit(self, self.timeout) if timeout is None else timeout
@@ -294,6 +296,7 @@ class WaitingOperator(SpaceOperator):
                 answer=answer.to_dict() if answer else None,
                 put_back={**put_back.to_dict(), "lease_holder": lease_holder} if put_back else None,
                 health=check.to_dict() if check else None,
+                start_timeout=start_timeout,
                 then=then,
             )
         self._log_wait(repo_id, goal, check, timeout, "in this worker")
@@ -308,6 +311,7 @@ class WaitingOperator(SpaceOperator):
                 grace=grace,
                 stop=self.killed,
                 health=check,
+                start_timeout=start_timeout,
             )
         return self.waited(repo_id, runtime, context, **(then or {}))
 
@@ -340,6 +344,10 @@ class WaitingOperator(SpaceOperator):
         describe_outlets(self, context, repo_id, result)
         return result
 
+    def goes_on_after(self, error: SpaceWaitError) -> bool:
+        """Whether a failed wait does not end the task, for operators that try something else after one."""
+        return False
+
     def on_failed_wait(self, error: SpaceWaitError) -> None:
         """Act on a failed wait, for operators that have to clean up or log after one."""
 
@@ -363,6 +371,8 @@ class WaitingOperator(SpaceOperator):
         try:
             yield
         except SpaceWaitError as error:
+            if self.goes_on_after(error):
+                raise
             log_space_log(self.log, self.hook, error)
             if not self.killed.is_set():
                 self.on_failed_wait(error)

@@ -22,7 +22,9 @@ __all__ = [
     "PREVIOUS",
     "REQUESTED",
     "RESTORED",
+    "SEARCH",
     "SIGHTINGS",
+    "TRIED",
     "first_snapshot",
     "map_indexes",
     "may_hold_lease",
@@ -43,6 +45,12 @@ LEASE = "lease"
 
 REQUESTED = "requested"
 """Key of the XCom with the hardware that a RequestHardwareOperator requested."""
+
+SEARCH = "hardware_search"
+"""Key of the retry store with how far a search for available hardware has come."""
+
+TRIED = "tried"
+"""Key of the XCom with the flavors of a list that a task tried, each with the reason why it was left."""
 
 RESTORED = "restored"
 """Key of the XCom with the snapshot that a RestoreHardwareOperator restored."""

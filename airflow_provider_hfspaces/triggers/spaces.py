@@ -61,6 +61,7 @@ class SpaceTrigger(BaseTrigger):
         :meth:`~airflow_provider_hfspaces.hub.snapshot.SpaceSnapshot.to_dict`.
     :param health: the answer that the app has to give as well, from
         :meth:`~airflow_provider_hfspaces.space_app.health_check.HealthCheck.to_dict`.
+    :param start_timeout: seconds that the Space may take to start once it is built; by default no limit.
     :param then: plain JSON that the operator needs afterwards; returned in the event.
     :raises InvalidInput: for a duration that is not valid.
     """
@@ -76,6 +77,7 @@ class SpaceTrigger(BaseTrigger):
     answer: Mapping[str, Any] | None = None
     put_back: Mapping[str, Any] | None = None
     health: Mapping[str, Any] | None = None
+    start_timeout: float | None = None
     then: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -142,6 +144,7 @@ class SpaceTrigger(BaseTrigger):
             "grace": self.grace,
             "elapsed": time.time() - self.started,
             "on_change": self._log_change,
+            "start_timeout": self.start_timeout,
         }
         check = HealthCheck.from_value(self.health)
         async with watching(self.hf_spaces_conn_id) as (waits, _):

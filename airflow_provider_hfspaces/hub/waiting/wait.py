@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, SpaceWaitTimeout
+from airflow_provider_hfspaces.hub.errors import SpaceNotStarted, SpaceWaitFailed, SpaceWaitTimeout
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.stages import BUILD_STAGES, DORMANT_STAGES, NEEDS_RESTART_STAGES
@@ -43,6 +43,7 @@ class Wait:
     :param answer: the runtime with which the Hub answered that request.
     :param grace: seconds after the request, by default 30; at most half of ``timeout`` is used.
     :param on_change: called with each new state.
+    :param start_timeout: seconds that the Space may take to start once it is built; by default no limit.
     :raises InvalidInput: for a duration that is not valid.
     """
 
@@ -56,12 +57,17 @@ class Wait:
         answer: SpaceRuntime | None = None,
         grace: float = GRACE_SECONDS,
         on_change: OnChange | None = None,
+        start_timeout: float | None = None,
     ) -> None:
         self.repo_id = repo_id
         self.goal = goal
         self.timeout = checked_seconds(timeout, "timeout", zero=True)
         self.runtime: SpaceRuntime | None = None
         grace = min(checked_seconds(grace, "grace", zero=True), self.timeout / 2)
+        self._start_timeout = (
+            None if start_timeout is None else checked_seconds(start_timeout, "start_timeout")
+        )
+        self._built_at: float | None = None
         if not isinstance(goal, Goal):
             raise InvalidInput(f"goal must be a Goal; got {goal!r:.100}.")
         self._before = before
@@ -86,6 +92,8 @@ class Wait:
             raise wait_failed(self.repo_id, self.goal, verdict, runtime)
         if isinstance(verdict, Pending):
             self._missing = verdict.reason
+            if self._starts_too_slowly(elapsed):
+                raise self._not_started(runtime)
             return None
         return runtime
 
@@ -95,7 +103,8 @@ class Wait:
         :return: True if this look might end the wait, so that the caller has to make a certain one.
         """
         verdict = self.goal.judge(runtime)
-        if not isinstance(verdict, Pending) or self._might_end(runtime, elapsed):
+        is_slow = runtime.stage not in BUILD_STAGES and self._starts_too_slowly(elapsed)
+        if not isinstance(verdict, Pending) or self._might_end(runtime, elapsed) or is_slow:
             self.runtime = runtime
             self._missing = f"the Hub's list shows {runtime.stage}, which the Hub has not confirmed"
             return True
@@ -151,9 +160,28 @@ class Wait:
     def _note(self, runtime: SpaceRuntime, elapsed: float) -> None:
         """Remember a look, and report its state if it is new."""
         self.runtime = runtime
+        if runtime.stage in BUILD_STAGES:
+            self._built_at = None
+        elif self._built_at is None:
+            self._built_at = elapsed
         if self._on_change and _state(runtime) != self._state:
             self._state = _state(runtime)
             self._on_change(runtime, elapsed)
+
+    def _starts_too_slowly(self, elapsed: float) -> bool:
+        limit, built_at = self._start_timeout, self._built_at
+        return limit is not None and built_at is not None and elapsed - built_at >= limit
+
+    def _not_started(self, runtime: SpaceRuntime) -> SpaceNotStarted:
+        reason = f"it did not start within {self._start_timeout:.0f} seconds: {self._missing}"
+        error = SpaceNotStarted(
+            f"Space {self.repo_id} did not reach {self.goal}: {reason}. Allow its start more time, or choose "
+            f"other hardware.",
+            repo_id=self.repo_id,
+            runtime=runtime,
+        )
+        error.reason = reason
+        return error
 
     def _might_end(self, runtime: SpaceRuntime, elapsed: float) -> bool:
         """Returns True if a pending runtime may hide a commit, or another request, that ends the wait."""

@@ -129,6 +129,7 @@ class SpaceWatch:
         grace: float = GRACE_SECONDS,
         elapsed: float = 0.0,
         on_change: OnChange | None = None,
+        start_timeout: float | None = None,
     ) -> SpaceRuntime:
         """Wait until a Space reaches a goal, and return its runtime.
 
@@ -140,13 +141,21 @@ class SpaceWatch:
         :param elapsed: seconds since the wait began, if it began earlier or in another process.
         :param on_change: called with each new state and the seconds since the wait began, in the context
             of the caller.
+        :param start_timeout: seconds that the Space may take to start once it is built; by default no limit.
         :raises InvalidInput: for a duration that is not valid; nothing is sent then.
         :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
         :raises SpaceWaitTimeout: if the Space has not reached the goal in time.
         :raises HubError: if the Hub rejects the requests, or has not answered for two minutes.
         """
         wait = Wait(
-            repo_id, goal, timeout=timeout, before=before, answer=answer, grace=grace, on_change=on_change
+            repo_id,
+            goal,
+            timeout=timeout,
+            before=before,
+            answer=answer,
+            grace=grace,
+            on_change=on_change,
+            start_timeout=start_timeout,
         )
         elapsed = max(elapsed, 0.0)
         waiter = self._join(wait, poll_interval, elapsed)

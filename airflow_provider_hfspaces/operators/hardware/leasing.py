@@ -287,12 +287,13 @@ def undo_request(
     hardware: str,
     reason: str,
     log: Any,
-) -> None:
+) -> bool:
     """Restore the Space within the few seconds that a signal handler has; log the outcome.
 
     :param lease: the lease of the run; ``None`` for a request without one.
     :param hardware: the requested hardware.
     :param reason: why, for the log.
+    :returns: whether the Space is restored now.
     """
     repo_id = snapshot.repo_id
     client = hook.client.fresh(retry=RetryPolicy(3, 3, 0.2, 0.5))
@@ -306,8 +307,10 @@ def undo_request(
         else:
             hook.execute(undo.repaired(log), client)
             log.warning("Space %s is restored, because %s.", repo_id, reason)
+            return True
     except CANNOT_RESTORE as error:
         log.error("Space %s is not restored, after %s: %s", repo_id, reason, error)
+    return False
 
 
 class LateRequest(Exception):

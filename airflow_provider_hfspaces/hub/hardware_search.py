@@ -1,0 +1,292 @@
+"""The search for hardware that is available: a list of flavors, one tried after the other.
+
+Come here to change which errors move a search on to the next flavor, and what follows after each event. The
+search does no I/O and has no clock. Its caller sends the requests, waits, and says what happened::
+
+    search = HardwareSearch(("l4x1", "a10g-small"), began=now, until=now + 1800)
+    search.next_step()                                # Request("l4x1")
+    search = search.requested(now)
+    search = search.unavailable("Scheduling failure: not enough hardware capacity", now)
+    search.next_step()                                # Request("a10g-small")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from airflow_provider_hfspaces.hub.errors import (
+    HardwareUnavailable,
+    HubBadRequest,
+    HubError,
+    HubPaymentRequired,
+    HubPermissionError,
+    InvalidInput,
+    SpaceNotStarted,
+    SpaceWaitFailed,
+)
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, NEEDS_RESTART_STAGES
+
+__all__ = [
+    "CAPACITY_ERRORS",
+    "GiveUp",
+    "HardwareSearch",
+    "Pause",
+    "Request",
+    "Setback",
+    "capacity_error",
+    "why_unavailable",
+]
+
+CAPACITY_ERRORS = ("not enough hardware capacity", "reached your hardware quota limit")
+"""What the Hub reports of a Space that it cannot start for want of hardware, or a part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """A flavor that was tried in vain, and why.
+
+    :ivar requested_at: when it was requested, in seconds since 1970; ``None`` if it was skipped.
+    :ivar ended_at: when the search went on, in seconds since 1970.
+    """
+
+    hardware: str
+    reason: str
+    requested_at: float | None = None
+    ended_at: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.hardware} ({self.reason.rstrip('.')})"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Request this flavor, or go on with the request for it that is under way."""
+
+    hardware: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Restore the Space, and start the list again at this moment, in seconds since 1970."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Restore the Space: no flavor of the list is available."""
+
+
+@dataclass(frozen=True)
+class HardwareSearch:
+    """How far the search for available hardware has come. Each event returns the search after it.
+
+    At most one flavor is requested at a time: :meth:`next_step` names the next one only after
+    :meth:`unavailable` has ended the one before it.
+
+    :ivar flavors: in order of preference.
+    :ivar began: when the search began, in seconds since 1970.
+    :ivar until: when no new pass through the list begins any more, in seconds since 1970.
+    :ivar retry_after: seconds after the last flavor until the list is started again; ``None`` for never.
+    :ivar position: the flavor that is tried now; the length of the list after the last one.
+    :ivar limits: for each flavor, USD per hour for all replicas together; ``None`` for no limit.
+    :ivar requested_at: when the request for it was sent, or may have been; ``None`` before that.
+    :ivar setbacks: the flavors that were tried in vain in this pass.
+    :ivar passes: how often the list was started.
+    :ivar pass_began: when it was started last, in seconds since 1970; ``None`` for :attr:`began`.
+    :ivar resumes_at: when the list is started again, in seconds since 1970; ``None`` during a pass.
+    :ivar key: what the search belongs to, such as the moment of a snapshot; a kept search with another key
+        is out of date.
+    """
+
+    flavors: tuple[str, ...]
+    began: float
+    until: float
+    retry_after: float | None = None
+    limits: tuple[float | None, ...] = ()
+    position: int = 0
+    requested_at: float | None = None
+    setbacks: tuple[Setback, ...] = ()
+    passes: int = 1
+    pass_began: float | None = None
+    resumes_at: float | None = None
+    key: str | None = None
+
+    @property
+    def hardware(self) -> str | None:
+        """The flavor that is tried now; ``None`` after the last one."""
+        return self.flavors[self.position] if self.position < len(self.flavors) else None
+
+    @property
+    def limit(self) -> float | None:
+        """USD per hour that the current flavor may cost; ``None`` for no limit."""
+        return self.limits[self.position] if self.position < len(self.limits) else None
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether the request for the current flavor was sent, or may have been."""
+        return self.requested_at is not None
+
+    def next_step(self) -> Request | Pause | GiveUp:
+        """Returns what to do next."""
+        if self.resumes_at is not None:
+            return Pause(self.resumes_at)
+        hardware = self.hardware
+        return GiveUp() if hardware is None else Request(hardware)
+
+    def requested(self, now: float) -> HardwareSearch:
+        """The search after the request for the current flavor. Keep it before the request is sent.
+
+        :param now: in seconds since 1970.
+        :raises ValueError: if no flavor is to be requested now.
+        """
+        self._require_flavor("requested")
+        return replace(self, requested_at=now if self.requested_at is None else self.requested_at)
+
+    def unavailable(self, reason: str, now: float) -> HardwareSearch:
+        """The search after the current flavor was refused, skipped, or could not start the Space.
+
+        :param reason: why, for the error that lists what was tried.
+        :param now: in seconds since 1970.
+        :raises ValueError: if no flavor is tried now.
+        """
+        hardware = self._require_flavor("unavailable")
+        after = replace(
+            self,
+            position=self.position + 1,
+            requested_at=None,
+            setbacks=(*self.setbacks, Setback(hardware, reason, self.requested_at, now)),
+        )
+        if after.hardware is None and self.retry_after is not None:
+            resumes_at = now + self.retry_after
+            after = replace(after, resumes_at=resumes_at if resumes_at < self.until else None)
+        return after
+
+    def resumed(self, now: float) -> HardwareSearch:
+        """The search after a pause: the list is started again.
+
+        :param now: in seconds since 1970.
+        :raises ValueError: if the search is not paused.
+        """
+        if self.resumes_at is None:
+            raise ValueError("The search for hardware is not paused.")
+        return replace(self, position=0, setbacks=(), passes=self.passes + 1, pass_began=now, resumes_at=None)
+
+    @property
+    def unavailable_in_words(self) -> str:
+        """The flavors that were tried in vain, for a log: ``no l4x1 or a10g-small available``."""
+        names = [each.hardware for each in self.setbacks]
+        listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+        return f"no {listed} available"
+
+    def tried(self) -> list[dict[str, Any]]:
+        """Returns the flavors of this pass as plain JSON: those tried in vain, and the requested one."""
+        tried = [asdict(each) for each in self.setbacks]
+        if self.hardware is not None and self.is_requested:
+            tried.append(asdict(Setback(self.hardware, "", self.requested_at)) | {"reason": None})
+        return tried
+
+    def failure(self, repo_id: str, remedy: str) -> HardwareUnavailable:
+        """Returns the error after the last flavor. It is permanent if nothing was requested.
+
+        :param remedy: what became of the Space and what to do, as sentences.
+        """
+        tried = ", ".join(map(str, self.setbacks))
+        passes = f", in {self.passes} passes through the list" if self.passes > 1 else ""
+        return HardwareUnavailable(
+            f"Space {repo_id}: none of its hardware is available: {tried}{passes}. {remedy}",
+            repo_id=repo_id,
+            runtime=None,
+            permanent=self.passes == 1 and not any(each.requested_at for each in self.setbacks),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the search as plain JSON."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {
+            **values,
+            "flavors": list(self.flavors),
+            "limits": list(self.limits),
+            "setbacks": [asdict(each) for each in self.setbacks],
+        }
+
+    @classmethod
+    def from_dict(cls, payload: Any) -> HardwareSearch:
+        """Returns the search that :meth:`to_dict` wrote.
+
+        :raises InvalidInput: for anything else.
+        """
+        try:
+            values = {name: payload[name] for name in cls.__dataclass_fields__}
+            values["flavors"] = tuple(map(str, values["flavors"]))
+            values["limits"] = tuple(values["limits"])
+            values["setbacks"] = tuple(Setback(**each) for each in values["setbacks"])
+            return cls(**values)
+        except (KeyError, TypeError, ValueError):
+            raise InvalidInput(f"This is not a search for hardware: {payload!r:.200}.") from None
+
+    def _require_flavor(self, event: str) -> str:
+        hardware = self.hardware
+        if hardware is None:
+            raise ValueError(f"The search for hardware tries no flavor that could be {event}.")
+        return hardware
+
+
+def capacity_error(
+    runtime: SpaceRuntime | None, hardware: str, texts: Iterable[str] = CAPACITY_ERRORS
+) -> str | None:
+    """Returns the Hub's report that it has no such hardware left for the Space; ``None`` if it reports none.
+
+    :param hardware: the flavor. A report about other hardware, as right after a request, does not count.
+    :param texts: parts of the reports that count, in any case of letters.
+    """
+    if runtime is None or runtime.requested_hardware not in (None, hardware):
+        return None
+    if runtime.stage not in NEEDS_RESTART_STAGES | DORMANT_STAGES:
+        return None
+    return _matching(runtime.error_message, texts)
+
+
+def why_unavailable(error: Exception, hardware: str, texts: Iterable[str] = CAPACITY_ERRORS) -> str | None:
+    """Returns why an error means that a flavor is not available; ``None`` for an error of another kind.
+
+    The Hub has no capacity, refuses the flavor, or does not start the Space on it in time. A crash of the
+    app, a failed build and a missing payment are errors that other hardware does not mend.
+
+    :param hardware: the flavor that was requested.
+    :param texts: parts of the Hub's reports that count as missing capacity, in any case of letters.
+    """
+    if isinstance(error, SpaceNotStarted):
+        return error.reason
+    if isinstance(error, SpaceWaitFailed):
+        return capacity_error(error.runtime, hardware, texts)
+    if not isinstance(error, HubError) or isinstance(error, HubPaymentRequired):
+        return None
+    if error.method != "POST" or not (error.path or "").endswith(("/hardware", "/duplicate")):
+        return None
+    message = error.hub_message or ""
+    if _matching(message, texts) is not None:
+        return message
+    if isinstance(error, HubBadRequest) and error.status == 400:
+        return f"the Hub answered 400: {message}" if message else "the Hub answered 400"
+    if isinstance(error, HubPermissionError) and _names(hardware, message):
+        return f"the Hub answered 403: {message}"
+    return None
+
+
+def _matching(message: str | None, texts: Iterable[str]) -> str | None:
+    if not message:
+        return None
+    lowered = message.lower()
+    return message if any(text.strip().lower() in lowered for text in texts if text.strip()) else None
+
+
+def _names(hardware: str, message: str) -> bool:
+    """Whether a refusal is about the flavor and not about the Space: it names the flavor or its family."""
+    lowered = message.lower()
+    family = hardware.lower().partition("-")[0]
+    names = {hardware.lower(), family, *({"zerogpu"} if family == "zero" else ())} - {"zero", "cpu"}
+    return any(name in lowered for name in names)

@@ -1,0 +1,373 @@
+"""The base of the operators that take a list of hardware flavors and use the first one that is available."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.hardware import hardware_names, listed_flavors, refuse_bad_hardware
+from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, WaitingOperator
+from airflow_provider_hfspaces.state.records import SEARCH, TRIED
+from airflow_provider_hfspaces.state.retry_store import retry_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_hfspaces.hub.errors import SpaceWaitError
+    from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
+    from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
+
+__all__ = ["FlavorSkipped", "SearchingOperator"]
+
+
+class FlavorSkipped(Exception):
+    """A flavor of a list is not requested. The message says why."""
+
+
+class SearchingOperator(WaitingOperator):
+    """Base of the operators that take one hardware flavor or a list of them.
+
+    :param hardware: a flavor, a list of flavors in order of preference, or
+        :func:`~airflow_provider_hfspaces.hardware.any_hardware`.
+    :param max_hourly_cost: USD per hour (default: no limit).
+    :param capacity_timeout: of a list: seconds that the Space may take to start on a flavor, once it is
+        built, before the next flavor is requested (default 600); ``None`` for no limit but ``timeout``.
+    :param retry_capacity_after: seconds after the last flavor of the list until the list is started again
+        (default: the task fails then).
+    :param retry_capacity_until: until when the list is started again: a time of day such as ``"03:00"`` in
+        the DAG's time zone, or a moment in ISO format (default: until ``timeout`` is over).
+    :raises InvalidInput: for a value that is not valid.
+    """
+
+    def __init__(
+        self,
+        *,
+        hardware: Any,
+        max_hourly_cost: float | str | None = None,
+        capacity_timeout: float | str | timedelta | None = 600,
+        retry_capacity_after: float | str | timedelta | None = None,
+        retry_capacity_until: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        from airflow_provider_hfspaces.hub.seconds import checked_seconds
+        from airflow_provider_hfspaces.operators.hardware.moments import refuse_bad_moment
+
+        super().__init__(**kwargs)
+        of_task = f"of task {self.task_id!r}"
+        refuse_bad_hardware(hardware, f"Task {self.task_id!r}")
+        self.hardware = hardware
+        self.max_hourly_cost: Any = max_hourly_cost
+        self.capacity_timeout = (
+            None
+            if capacity_timeout is None
+            else checked_seconds(capacity_timeout, f"capacity_timeout {of_task}")
+        )
+        self.retry_capacity_after = (
+            None
+            if retry_capacity_after is None
+            else checked_seconds(retry_capacity_after, f"retry_capacity_after {of_task}")
+        )
+        if retry_capacity_until is not None and retry_capacity_after is None:
+            raise ValueError(
+                f"retry_capacity_until {of_task} needs retry_capacity_after: the seconds until the list of "
+                f"hardware is started again."
+            )
+        refuse_bad_moment(retry_capacity_until, f"retry_capacity_until {of_task}")
+        self.retry_capacity_until = retry_capacity_until
+        self._search: HardwareSearch | None = None
+        self._flavors_read: dict[str, HardwareFlavor] | None = None
+
+    @abstractmethod
+    def try_hardware(self, repo_id: str, search: HardwareSearch, context: Context) -> Any:
+        """Request the current flavor of a search and wait for it.
+
+        Calls :meth:`keep_search` before the request.
+
+        :raises FlavorSkipped: if the flavor is not to be requested.
+        """
+
+    @abstractmethod
+    def end_search(self, repo_id: str, search: HardwareSearch, context: Context) -> str:
+        """Take the hardware away from the Space if no flavor is available.
+
+        :returns: what became of the Space, as a sentence.
+        """
+
+    def search_state(self) -> dict[str, Any]:
+        """What the next process needs to go on with a search after a deferral, as plain JSON."""
+        return {}
+
+    def resume_search(self, repo_id: str, state: Mapping[str, Any], context: Context) -> None:
+        """Read what :meth:`search_state` returned in another process."""
+
+    def new_search(self, runtime: SpaceRuntime | None, key: str | None, context: Context) -> HardwareSearch:
+        """The search for the operator's hardware, from its beginning.
+
+        :param runtime: of the Space, for its number of replicas; ``None`` before it exists.
+        :param key: what the search belongs to.
+        :raises InvalidInput: for hardware that is not valid, and if no flavor fits.
+        """
+        from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
+
+        replicas = replicas_of(runtime) if runtime is not None else 1
+        flavors = listed_flavors(self.hardware, lambda: self.flavors().values(), replicas)
+        limits = tuple(_least(self.max_hourly_cost, limit) for _, limit in flavors)
+        now = time.time()
+        search = HardwareSearch(
+            tuple(name for name, _ in flavors),
+            began=now,
+            until=self._until(now, context),
+            retry_after=self.retry_capacity_after,
+            limits=limits,
+            key=key,
+        )
+        if len(flavors) > 1:
+            self.log.info("Hardware in order of preference: %s.", ", ".join(search.flavors))
+        return search
+
+    def kept_search(self, key: str | None, context: Context) -> HardwareSearch | None:
+        """The search that an earlier try of this task has kept, with new time for the flavor it was at.
+
+        :param key: what the search has to belong to.
+        """
+        from dataclasses import replace
+
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
+
+        try:
+            search = HardwareSearch.from_dict(retry_store(context).get(SEARCH))
+        except InvalidInput:
+            return None
+        if key is None or search.key != key:
+            return None
+        now = time.time()
+        self.log.info(
+            "The search for hardware goes on where the last try ended, with %s.",
+            search.hardware or "the end of the list",
+        )
+        return replace(search, began=now, pass_began=now, until=self._until(now, context))
+
+    def keep_search(self, search: HardwareSearch, context: Context) -> HardwareSearch:
+        """Keep a search for the next try of this task, and show other tasks what was tried."""
+        self._search = search
+        self._push_tried(search, context)
+        retry_store(context).set(SEARCH, search.to_dict())
+        return search
+
+    def seek(self, repo_id: str, search: HardwareSearch, context: Context) -> Any:
+        """Try one flavor after the other, and return what the task returns.
+
+        :raises HardwareUnavailable: if none of them is available.
+        """
+        from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitError
+        from airflow_provider_hfspaces.hub.hardware_search import GiveUp, Pause
+
+        while True:
+            self._search = search
+            step = search.next_step()
+            if isinstance(step, Pause):
+                search = self._pause(repo_id, search, step.until, context)
+                continue
+            if isinstance(step, GiveUp):
+                outcome = self.end_search(repo_id, search, context)
+                retry_store(context).delete(SEARCH)
+                raise self._unavailable(repo_id, search, outcome)
+            try:
+                self._skip_if_late(search)
+                return self.try_hardware(repo_id, search, context)
+            except FlavorSkipped as skipped:
+                reason: str | None = str(skipped)
+            except (HubError, SpaceWaitError) as error:
+                reason = self._why_unavailable(error)
+                if reason is None:
+                    raise
+            search = self._set_back(repo_id, self._search, str(reason), context)
+
+    def skip_if_too_expensive(self, search: HardwareSearch, replicas: int) -> None:
+        """Compare the price of the current flavor with its limit, with a new price list after the first one.
+
+        :raises FlavorSkipped: if it costs more, or has no listed price.
+        """
+        limit = search.limit
+        if limit is None:
+            return
+        from airflow_provider_hfspaces.hub.cost.prices import PriceList
+
+        hardware = str(search.hardware)
+        is_first = not search.setbacks and search.passes == 1
+        prices = PriceList.from_flavors(self.flavors(again=not is_first).values())
+        cost = prices.hourly(hardware, replicas)
+        times = f" with {replicas} replicas" if replicas > 1 else ""
+        if cost is None:
+            raise FlavorSkipped(f"the Hub lists no price to compare with max_hourly_cost={limit}")
+        if cost > limit:
+            raise FlavorSkipped(f"costs ${cost:.2f} an hour{times}, which is above max_hourly_cost={limit}")
+
+    def flavors(self, *, again: bool = False) -> dict[str, HardwareFlavor]:
+        """The Hub's price list, by flavor, read once per process.
+
+        :param again: read it again, because prices may have changed.
+        """
+        if self._flavors_read is None or again:
+            self._flavors_read = {flavor.name: flavor for flavor in self.hook.list_hardware()}
+        return self._flavors_read
+
+    def search_timeout(self, search: HardwareSearch) -> float:
+        """Seconds from now to the end of the wait for the current flavor."""
+        return max(0.0, self._deadline(search) - time.time())
+
+    def waiting_for(self, search: HardwareSearch) -> dict[str, Any]:
+        """What a wait for the current flavor passes on, for ``then`` of :meth:`wait`."""
+        return {"search": search.to_dict(), **self.search_state()}
+
+    def finish_search(self, repo_id: str, runtime: SpaceRuntime, search: Any, context: Context) -> None:
+        """Log which flavor is used, and forget the search.
+
+        :param search: from :meth:`waiting_for`; ``None`` for a task without a list.
+        """
+        if search is None:
+            return
+        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
+
+        ended = HardwareSearch.from_dict(search)
+        self._search = None
+        retry_store(context).delete(SEARCH)
+        if not ended.setbacks:
+            return
+        try:
+            flavor = self.flavors().get(str(runtime.hardware))
+        except HubError:
+            flavor = None
+        price = f" at {flavor.price}" if flavor else ""
+        self.log.info(
+            "Space %s: %s; using %s%s.", repo_id, ended.unavailable_in_words, runtime.hardware, price
+        )
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Resume the task after a deferred wait; after a setback, with the next flavor."""
+        from airflow_provider_hfspaces.hub.errors import error_from_dict
+        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
+
+        then = event.get("then") or {}
+        if then.get("search") is None or event["status"] == "reached":
+            return super().execute_complete(context, event)
+        search = self._search = HardwareSearch.from_dict(then["search"])
+        reason = self._why_unavailable(error_from_dict(event["error"]))
+        if reason is None:
+            return super().execute_complete(context, event)
+        return self._go_on(
+            event, context, lambda: self._set_back(event["repo_id"], search, str(reason), context)
+        )
+
+    def search_again(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Start the list again after a pause in the triggerer."""
+        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
+
+        search = HardwareSearch.from_dict(event["then"]["search"])
+        return self._go_on(event, context, lambda: search.resumed(time.time()))
+
+    def goes_on_after(self, error: SpaceWaitError) -> bool:
+        return self._why_unavailable(error) is not None
+
+    def _go_on(
+        self, event: Mapping[str, Any], context: Context, advance: Callable[[], HardwareSearch]
+    ) -> Any:
+        from airflow_provider_hfspaces.assets import describe_outlets
+        from airflow_provider_hfspaces.failures import failing_for_good
+
+        repo_id = event["repo_id"]
+        with failing_for_good():
+            self.resume_search(repo_id, event["then"], context)
+            result = self.seek(repo_id, advance(), context)
+        describe_outlets(self, context, repo_id, result)
+        return result
+
+    def _why_unavailable(self, error: Exception) -> str | None:
+        """Why the current flavor is not available; ``None`` for another error, and without a list."""
+        search = self._search
+        if search is None or search.hardware is None:
+            return None
+        from airflow_provider_hfspaces.compat.config import capacity_errors
+        from airflow_provider_hfspaces.hub.hardware_search import CAPACITY_ERRORS, why_unavailable
+
+        return why_unavailable(error, search.hardware, (*CAPACITY_ERRORS, *capacity_errors()))
+
+    def _set_back(
+        self, repo_id: str, search: HardwareSearch | None, reason: str, context: Context
+    ) -> HardwareSearch:
+        assert search is not None
+        self.log.warning("Space %s: %s is not available: %s", repo_id, search.hardware, reason)
+        return self.keep_search(search.unavailable(reason, time.time()), context)
+
+    def _skip_if_late(self, search: HardwareSearch) -> None:
+        if not search.is_requested and search.setbacks and time.time() >= self._deadline(search):
+            raise FlavorSkipped("timeout was over before it could be requested")
+
+    def _pause(self, repo_id: str, search: HardwareSearch, until: float, context: Context) -> HardwareSearch:
+        """Wait until the list is started again. If the task is deferred, this does not return."""
+        outcome = self.end_search(repo_id, search, context)
+        self.keep_search(search, context)
+        seconds = max(0.0, until - time.time())
+        self.log.warning(
+            "Space %s: %s. %s The list is started again in %.0f seconds.",
+            repo_id,
+            search.unavailable_in_words,
+            outcome,
+            seconds,
+        )
+        if self.deferrable:
+            from airflow_provider_hfspaces.triggers.pauses import PauseTrigger
+
+            self.defer(
+                trigger=PauseTrigger(repo_id=repo_id, until=until, then=self.waiting_for(search)),
+                method_name="search_again",
+                timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
+            )
+        if self.killed.wait(seconds):
+            raise AirflowFailException(f"Space {repo_id}: the task was killed while it waited for hardware.")
+        return search.resumed(time.time())
+
+    def _unavailable(self, repo_id: str, search: HardwareSearch, outcome: str) -> SpaceWaitError:
+        if search.retry_after is None:
+            remedy = "Add flavors to hardware, or set retry_capacity_after."
+        else:
+            remedy = "Add flavors to hardware, or retry for longer with retry_capacity_until."
+        return search.failure(repo_id, f"{outcome} {remedy}")
+
+    def _push_tried(self, search: HardwareSearch, context: Context) -> None:
+        context["ti"].xcom_push(key=TRIED, value=search.tried())
+
+    def _deadline(self, search: HardwareSearch) -> float:
+        """When the pass through the list ends, in seconds since 1970."""
+        began = search.began if search.pass_began is None else search.pass_began
+        if self.retry_capacity_until is None:
+            began = search.began
+        return min(began + self.timeout, self.ends_at())
+
+    def ends_at(self) -> float:
+        """When ``execution_timeout`` ends the task, in seconds since 1970."""
+        return float("inf")
+
+    def _until(self, now: float, context: Context) -> float:
+        from airflow_provider_hfspaces.operators.hardware.moments import moment_after
+
+        until = now + self.timeout
+        if self.retry_capacity_until is not None:
+            until = moment_after(self.retry_capacity_until, now, context)
+        return min(until, self.ends_at())
+
+    @property
+    def hardware_in_words(self) -> str:
+        """The operator's hardware, for logs and errors."""
+        return hardware_names(self.hardware)
+
+
+def _least(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
