@@ -22,7 +22,7 @@ STAGE_OWNERS = {"hub/stages.py", "emulator/model/machine.py"}
 MOST_LINES = 400
 TOO_LONG_YET = {"operators/hardware/__init__.py", "hub/desired.py"}
 CHEAP = {
-    *("compat", "compat.imports", "hub", "hub.lazy", "hub.stages", "links", "rendered"),
+    *("compat", "compat.imports", "hub", "hub.lazy", "hub.stages", "links", "rendered", "hardware"),
     *("state", "state.records", "state.retry_store"),
 }
 """What importing an operator may load besides the modules of ``operators/``."""
@@ -35,7 +35,7 @@ AIRFLOW_WORDS = re.compile(
 
 LAYERS = [
     {"hub", "compat"},
-    {"space_app", "emulator", "state", "rendered", "assets", "links"},
+    {"space_app", "emulator", "state", "rendered", "hardware", "assets", "links"},
     {"app_log", "failures"},
     {"hooks"},
     {"triggers", "reports", "require"},
@@ -57,6 +57,7 @@ PUBLIC = {
         "SpaceHandle",
         "Timings",
     ],
+    "hardware": ["any_hardware"],
     "hooks.hfspaces": ["HfSpacesHook"],
     "notifications.spaces": ["PauseSpaceNotifier", "RestoreHardwareNotifier"],
     "operators.app": ["CallSpaceOperator", "SpaceBatchOperator"],
@@ -101,6 +102,7 @@ PUBLIC = {
     "sensors.spaces": ["SpaceHealthySensor", "SpaceRunningSensor", "SpaceStageSensor"],
     "task_groups.hardware": ["SpaceHardwareTaskGroup"],
     "triggers.apps": ["SpaceCallTrigger", "SpaceQueueTrigger"],
+    "triggers.pauses": ["PauseTrigger"],
     "triggers.events": ["SpaceEventTrigger"],
     "triggers.spaces": ["SpaceTrigger"],
 }

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat.imports import AirflowFailException
-from airflow_provider_hfspaces.emulator import Fault, HubEmulator
-from airflow_provider_hfspaces.hardware import any_hardware
+from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub.errors import (
     HardwareUnavailable,
-    HubError,
-    SpaceWaitError,
-    SpaceWaitFailed,
 )
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator
 from tests.airflow_tools import Try

@@ -48,16 +48,38 @@ class RequestHardwareOperator(SentRequest):
 
     Returns the runtime. ``POST /api/spaces/{repo_id}/hardware``.
 
-    :param hardware: a flavor such as ``t4-small``. Templated.
+    ``hardware`` may be a list in order of preference. The first flavor that is available is used::
+
+        RequestHardwareOperator(
+            task_id="upgrade", repo_id="acme/whisper", hardware=["l4x1", "a10g-small"], max_hourly_cost=1.5
+        )
+
+    - The next flavor is requested if the Hub has no capacity for one, refuses it, or has not started the
+      Space on it after ``capacity_timeout``. A crash of the app, a failed build or a missing payment ends
+      the task. One flavor at a time is requested: each request replaces the one before it.
+    - After the last flavor the Space is restored. The error lists what was tried, and why each was left.
+    - The flavor in use is the ``hardware`` of the returned runtime and the XCom ``requested``; the XCom
+      ``tried`` lists all. A retry goes on with the flavor at which the last try ended.
+
+    :param hardware: a flavor such as ``t4-small``, a list of flavors in order of preference, or
+        :func:`~airflow_provider_hfspaces.hardware.any_hardware`. Templated.
     :param sleep_time: seconds without a visitor until the Space sleeps and costs nothing, -1 for never
         (default: unchanged). Set it: it ends the bill even if no part of Airflow works any more. Templated.
     :param wait: whether to wait until the Space runs there (default True).
     :param health: the answer of the app to wait for as well: ``True`` for its start page, a path, or a
         mapping with ``path``, ``status``, ``json`` and ``text`` (default: none). Templated.
-    :param timeout: maximum number of seconds to wait (default 1800).
+    :param timeout: maximum number of seconds to wait (default 1800), for all flavors of a list together.
     :param poll_interval: seconds between two looks at the Space (default 10).
     :param max_hourly_cost: USD per hour (default: no limit). Hardware that costs more, for all replicas
-        together, or has no listed price, is refused before it is requested. Templated.
+        together, or has no listed price, is refused before it is requested. Of a list, each flavor is
+        compared right before its request, and one that costs more is left out. Templated.
+    :param capacity_timeout: of a list: seconds that the Space may take to start on a flavor once it is
+        built, before the next one is requested (default 600). ``None``: only the Hub's reports count.
+    :param retry_capacity_after: seconds after the last flavor of a list until the list is started again
+        (default: the task fails then). The Space is restored meanwhile. Also for a single flavor.
+    :param retry_capacity_until: until when the list is started again: a time of day such as ``"03:00"`` in
+        the DAG's time zone, or a moment in ISO format (default: until ``timeout`` is over). ``timeout`` then
+        counts for each pass through the list. Templated.
     :param sha: the commit that must run there, in full or its first seven characters or more (default: any);
         needs ``wait=True``. Nothing is requested for a Space that would run another commit. Templated.
     :param cancel_on_kill: whether to restore the Space if the task is killed (default True).
