@@ -19,7 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-BLOCK_SECONDS = 0.01
+BLOCK_SECONDS = 0.002
 
 
 class Meter:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio  # comes with httpx
+import httpcore  # comes with httpx
 import httpx
 
 from airflow_provider_hfspaces.hub.http.certificates import trusted_certificates
 from airflow_provider_hfspaces.hub.http.sequence import aexecute
-from airflow_provider_hfspaces.space_app.http.connections import KEEP_IDLE_SECONDS, IdleConnections
+from airflow_provider_hfspaces.space_app.http.connections import IdleConnections
 from airflow_provider_hfspaces.space_app.http.exchange import (
     Alone,
     Ask,
@@ -29,6 +30,15 @@ __all__ = ["LoopTransport"]
 
 FEW = 16
 """Number of calls that begin at the same time."""
+
+_PROBLEMS = (
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    httpcore.ConnectionNotAvailable,
+)
 
 
 class LoopTransport:
@@ -55,16 +65,10 @@ class LoopTransport:
         # Without certificates, each transport would make a context of its own.
         is_encrypted = secure or bool(proxy)
         verify = trusted_certificates() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        one = httpx.Limits(max_connections=1, keepalive_expiry=KEEP_IDLE_SECONDS)
-
-        def transport() -> httpx.AsyncHTTPTransport:
-            return httpx.AsyncHTTPTransport(
-                limits=one, verify=verify, proxy=httpx.Proxy(proxy) if proxy else None, trust_env=False
-            )
-
-        self._connections = IdleConnections(transport, connections)
+        self._connections = IdleConnections(proxy=proxy, certificates=verify, most=connections)
         silent = limits.silent_seconds
-        self._timeout = httpx.Timeout(silent, connect=limits.connect_seconds, pool=None).as_dict()
+        timeout = {"connect": limits.connect_seconds, "read": silent, "write": silent}
+        self._extensions: dict[str, Any] = {"timeout": timeout}
 
     async def send(self, step: Exchange | Ask | Alone | Few) -> Any:
         """Carry out one step.
@@ -89,36 +93,25 @@ class LoopTransport:
         await self._connections.aclose()
 
     async def _exchange(self, exchange: Exchange) -> None:
-        request = exchange.request
-        headers = dict(request.headers)
-        body: Any = request.body
-        if body is not None and not isinstance(body, bytes):
-            headers["Content-Length"] = str(len(body))
-            body = _pieces(body)
-        connection = await self._connections.borrow()
-        # Without context managers: a thousand calls that wait here have fewer objects for the collector.
         try:
-            message = httpx.Request(
-                request.method,
-                request.url,
-                headers=headers,
-                content=body,
-                extensions={"timeout": self._timeout},
-            )
-            response = await connection.handle_async_request(message)
+            message = _message(exchange, self._extensions)
+            connection = await self._connections.borrow(message.url.origin)
+            # Without context managers: a thousand calls that wait here have fewer objects for the collector.
             try:
-                cookies = response.headers.get_list("set-cookie")
-                exchange.opened(response.status_code, response.headers, cookies)
-                await self._read(exchange, response)
+                response = await connection.handle_async_request(message)
+                try:
+                    headers = httpx.Headers(response.headers)
+                    exchange.opened(response.status, headers, headers.get_list("set-cookie"))
+                    await self._read(exchange, response)
+                finally:
+                    await response.aclose()
             finally:
-                await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as problem:
+                await self._connections.give_back(connection)
+        except (*_PROBLEMS, httpx.InvalidURL, OSError) as problem:
             raise _failure(exchange, problem, timed_out=self._clock() >= exchange.deadline) from None
-        finally:
-            await self._connections.give_back(connection)
 
-    async def _read(self, exchange: Exchange, response: httpx.Response) -> None:
-        assert isinstance(response.stream, httpx.AsyncByteStream)
+    async def _read(self, exchange: Exchange, response: httpcore.Response) -> None:
+        assert isinstance(response.stream, AsyncIterable)
         size = 0
         async for chunk in response.stream:
             size += len(chunk)
@@ -137,6 +130,19 @@ class LoopTransport:
             exchange.ended()
 
 
+def _message(exchange: Exchange, extensions: dict[str, Any]) -> httpcore.Request:
+    request = exchange.request
+    url = httpx.URL(request.url)
+    headers = httpx.Headers([("Host", url.netloc.decode("ascii")), *request.headers.items()])
+    body: Any = request.body
+    if body is not None or request.method in ("POST", "PUT", "PATCH"):
+        headers["Content-Length"] = str(len(body or b""))
+    if body is not None and not isinstance(body, bytes):
+        body = _pieces(body)
+    target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    return httpcore.Request(request.method, target, headers=headers.raw, content=body, extensions=extensions)
+
+
 async def _pieces(body: StreamedBody) -> AsyncIterator[bytes]:
     pieces = iter(body)
     while piece := await asyncio.to_thread(next, pieces, b""):
@@ -147,17 +153,15 @@ def _failure(exchange: Exchange, problem: Exception, *, timed_out: bool) -> Tran
     """Return what an error of the network means for an exchange."""
     reason = str(problem) or type(problem).__name__
     sent = permanent = False
-    if isinstance(problem, httpx.ConnectTimeout):
+    if isinstance(problem, httpcore.ConnectTimeout):
         reason = "connecting took too long"
-    elif isinstance(problem, (httpx.ConnectError, httpx.ProxyError)):
+    elif isinstance(problem, (httpcore.ConnectError, httpcore.ProxyError)):
         permanent = "CERTIFICATE_VERIFY_FAILED" in reason
-    elif isinstance(problem, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
+    elif isinstance(problem, (httpcore.UnsupportedProtocol, httpx.InvalidURL, httpcore.LocalProtocolError)):
         permanent = True
-    elif isinstance(problem, httpx.PoolTimeout):
-        reason = "no connection became free"
     else:
         sent = True
-        if isinstance(problem, httpx.ReadTimeout):
+        if isinstance(problem, httpcore.ReadTimeout):
             reason = "no byte arrived in time"
     return TransportFailure(
         reason, sent=sent, opened=exchange.status > 0, timed_out=timed_out, permanent=permanent

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections import deque
-from collections.abc import Callable
 
+import httpcore  # comes with httpx
 import httpx
 
 __all__ = ["KEEP_IDLE_SECONDS", "IdleConnections"]
@@ -20,28 +21,42 @@ A request that meets the close of its connection is lost: the app may have recei
 class IdleConnections:
     """Lends one connection for each exchange.
 
-    A pool of ``httpx`` looks through all of its connections at every request, which takes most of the CPU
-    with a thousand of them. Here every transport has one connection, and to find a free one takes one step.
+    A pool looks through all of its connections at every request, which takes most of the CPU with a thousand
+    of them, and keeps some thirty objects more for each request that waits. So the pool of ``httpcore`` only
+    opens connections here, and finding a free one takes one step.
 
-    :param make: makes a transport with one connection.
+    :param proxy: URL of the proxy; ``None`` to connect directly.
+    :param certificates: checks the certificates of the app and of the proxy.
     :param most: number of connections at most.
     """
 
-    def __init__(self, make: Callable[[], httpx.AsyncHTTPTransport], most: int) -> None:
-        self._make = make
+    def __init__(self, *, proxy: str | None, certificates: ssl.SSLContext, most: int) -> None:
+        self._opener = _opener(httpx.Proxy(proxy) if proxy else None, certificates)
         self._free = asyncio.Semaphore(most)
-        self._idle: deque[tuple[httpx.AsyncHTTPTransport, float]] = deque()
+        self._idle: deque[tuple[httpcore.AsyncConnectionInterface, float]] = deque()
         self._is_closed = False
 
-    async def borrow(self) -> httpx.AsyncHTTPTransport:
-        """Lend a transport, once one is free."""
+    async def borrow(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
+        """Lend a connection, once one is free. Without an idle one, it connects with its first request."""
         await self._free.acquire()
-        return self._idle.pop()[0] if self._idle else self._make()
+        try:
+            while self._idle:
+                connection, _ = self._idle.pop()
+                if connection.can_handle_request(origin) and not connection.has_expired():
+                    return connection
+                await connection.aclose()
+            return self._opener.create_connection(origin)
+        except BaseException:
+            self._free.release()
+            raise
 
-    async def give_back(self, transport: httpx.AsyncHTTPTransport) -> None:
-        """Take a transport back."""
-        self._idle.append((transport, time.monotonic()))
+    async def give_back(self, connection: httpcore.AsyncConnectionInterface) -> None:
+        """Take a connection back."""
         self._free.release()
+        if connection.is_available():
+            self._idle.append((connection, time.monotonic()))
+        else:
+            await connection.aclose()
         await self._close_old()
 
     async def aclose(self) -> None:
@@ -52,5 +67,28 @@ class IdleConnections:
     async def _close_old(self) -> None:
         oldest = time.monotonic() - KEEP_IDLE_SECONDS
         while self._idle and (self._is_closed or self._idle[0][1] < oldest):
-            transport, _ = self._idle.popleft()
-            await transport.aclose()
+            connection, _ = self._idle.popleft()
+            await connection.aclose()
+
+
+def _opener(proxy: httpx.Proxy | None, certificates: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
+    if proxy is None:
+        return httpcore.AsyncConnectionPool(certificates, keepalive_expiry=KEEP_IDLE_SECONDS)
+    address = httpcore.URL(
+        scheme=proxy.url.raw_scheme, host=proxy.url.raw_host, port=proxy.url.port, target=proxy.url.raw_path
+    )
+    if proxy.url.scheme.startswith("socks"):
+        return httpcore.AsyncSOCKSProxy(
+            address,
+            proxy_auth=proxy.raw_auth,
+            ssl_context=certificates,
+            keepalive_expiry=KEEP_IDLE_SECONDS,
+        )
+    return httpcore.AsyncHTTPProxy(
+        address,
+        proxy_auth=proxy.raw_auth,
+        proxy_headers=proxy.headers.raw,
+        ssl_context=certificates,
+        proxy_ssl_context=certificates if proxy.url.scheme == "https" else None,
+        keepalive_expiry=KEEP_IDLE_SECONDS,
+    )
