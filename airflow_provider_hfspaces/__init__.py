@@ -21,6 +21,7 @@ def get_provider_info() -> dict[str, Any]:
         "hardware",
         "lifecycle",
         "duplicate",
+        "copies",
         "app",
         "repository",
         "deploy",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_hfspaces.compat.imports import Context
 
-__all__ = ["require_before", "require_hardware"]
+__all__ = ["require_before", "require_copy", "require_hardware"]
 
 
 def require_hardware(
@@ -71,6 +71,49 @@ def require_hardware(
         raise AirflowFailException(
             f"Space {repo_id} runs {current}, and this task needs commit {commit[:7]}. Nothing was done. "
             f"Clear the tasks that deploy the commit and request the hardware together with this one."
+        )
+
+
+def require_copy(
+    reserve_id: str, create_id: str, context: Context, *, hf_spaces_conn_id: str = "hf_spaces_default"
+) -> None:
+    """Fail unless the copy of a SpaceCopyTaskGroup is on the hardware on which it was created.
+
+    ``GET /api/spaces/{repo_id}/runtime``.
+
+    :param reserve_id: the id of the task that has reserved the copy.
+    :param create_id: the id of the task that has created it.
+    :param context: what Airflow passes to ``pre_execute``.
+    :param hf_spaces_conn_id: the connection to the Hub (default ``hf_spaces_default``). May be a template.
+    :raises AirflowFailException: if the copy does not exist or is not on its hardware. The task fails without
+        retries, because no retry of this task alone creates the copy.
+    """
+    from airflow_provider_hfspaces.failures import failing_for_good
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook, describe
+    from airflow_provider_hfspaces.hub.errors import SpaceNotFound
+    from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
+    from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+    from airflow_provider_hfspaces.state.records import pull
+
+    repo_id = pull(context, reserve_id, "repo_id")
+    created = pull(context, create_id, "return_value") or {}
+    hardware = created.get("hardware")
+    remedy = f"Nothing was done. Clear {reserve_id!r} and {create_id!r} together with this task."
+    if repo_id is None:
+        raise AirflowFailException(f"Task {reserve_id!r} has reserved no copy. {remedy}")
+    with failing_for_good():
+        hook = HfSpacesHook(context["task"].render_template(hf_spaces_conn_id, context))
+        try:
+            runtime = hook.get_runtime(repo_id)
+        except SpaceNotFound:
+            raise AirflowFailException(
+                f"Space {repo_id}, the copy for this run, does not exist. {remedy}"
+            ) from None
+    is_asleep_there = runtime.stage in ASLEEP_STAGES and hardware in (None, runtime.configured_hardware)
+    if not is_asleep_there and not isinstance(Goal(hardware=hardware).judge(runtime), Reached):
+        raise AirflowFailException(
+            f"Space {repo_id}, the copy for this run, is {describe(runtime)}, and this task needs it to run"
+            f"{f' on {hardware}' if hardware else ''}. {remedy}"
         )
 
 

@@ -30,6 +30,8 @@ class Creation:
     :param repo_id: the Space to create.
     :param request: what identifies the request, as plain JSON.
     :param private: whether the Space is created private.
+    :param recognize: returns whether an existing Space was made by this task, from a mark of the Space, or
+        ``None`` if the record and the date of its creation have to tell.
     """
 
     def __init__(
@@ -42,11 +44,13 @@ class Creation:
         repo_id: str,
         request: Mapping[str, Any],
         private: bool,
+        recognize: Callable[[SpaceInfo], bool | None] = lambda space: None,
     ) -> None:
         self._hook, self._store, self._log = hook, store, log
         self._key, self._repo_id = key, repo_id
         self._request = dict(request)
         self._private = private
+        self._recognize = recognize
 
     def run(self, send: Callable[[], Any], *, exist_ok: bool) -> bool:
         """Create the Space.
@@ -61,7 +65,7 @@ class Creation:
         record = self._recorded()
         existing = self.existing()
         if existing is not None:
-            if record is not None and self._is_ours(existing, record):
+            if self._is_ours(existing, record):
                 self._log.info("Space %s was made by an earlier try of this task.", self._repo_id)
                 self._store.delete(self._key)
                 return True
@@ -125,9 +129,11 @@ class Creation:
             self._log.info("%s Space %s exists, and was made by this task.", error, self._repo_id)
         return True
 
-    def _is_ours(self, space: SpaceInfo, record: Mapping[str, Any]) -> bool:
+    def _is_ours(self, space: SpaceInfo, record: Mapping[str, Any] | None) -> bool:
         """Whether a Space that did not exist at the time of the request was created after it."""
-        if space.created_at is None:
+        if (is_ours := self._recognize(space)) is not None:
+            return is_ours
+        if record is None or space.created_at is None:
             return False
         try:
             created_at = datetime.fromisoformat(space.created_at.replace("Z", "+00:00"))

@@ -11,7 +11,7 @@ from airflow_provider_hfspaces.operators.health import refuse_unused_health
 from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.models import SpaceRuntime
+    from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
 
 __all__ = ["DuplicateSpaceOperator"]
 
@@ -125,7 +125,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         return self.act_on(self.from_id, context)
 
     def act(self, repo_id: str, context: Context) -> Any:
-        to_id = self.hook.duplicate_target(repo_id, self.text("to_id", context))
+        to_id = self.target(repo_id, context)
         if to_id == repo_id:
             raise AirflowFailException(
                 f"Space {repo_id} cannot be copied onto itself. Set to_id to another name."
@@ -136,6 +136,18 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         if self.wait_until_running:
             return self._wait(to_id, created, context)
         return self._result(to_id, created)
+
+    def target(self, repo_id: str, context: Context) -> str:
+        """The id of the copy of a Space."""
+        return self.hook.duplicate_target(repo_id, self.text("to_id", context))
+
+    def variables_to_set(self, context: Context) -> Any:
+        """The variables of the copy, besides those of its original."""
+        return self.structure("variables", context)
+
+    def recognize(self, space: SpaceInfo) -> bool | None:
+        """Whether an existing Space was made by this task; ``None`` if the date of its creation tells."""
+        return None
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
         return self._result(repo_id, then["created"])
@@ -157,7 +169,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
             "storage": self.storage,
             "sleep_time": as_whole_number(self.sleep_time),
             "secrets": self.secret("secrets", context, structure=True),
-            "variables": self.structure("variables", context),
+            "variables": self.variables_to_set(context),
             "volumes": self.structure("volumes", context),
         }
         duplicate(from_id, to_id, **options)
@@ -181,6 +193,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
             repo_id=to_id,
             request={"from_id": from_id, "to_id": to_id},
             private=self.private,
+            recognize=self.recognize,
         )
         return creation.run(send, exist_ok=self.exist_ok)
 

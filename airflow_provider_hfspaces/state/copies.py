@@ -1,16 +1,38 @@
-"""The mark of a copy: a variable of the Space, by which tasks recognise a copy that they may delete."""
+"""The mark of a copy, by which tasks recognise a copy that they may delete: a variable, and the name.
+
+The mark names the task that uses the copy by a random id only, as a lease does. Which task the id stands for
+is in a Variable of this Airflow, see :mod:`airflow_provider_hfspaces.state.leases`.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["COPY_OF", "CopyMark"]
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
+    from airflow_provider_hfspaces.hub.models import SpaceInfo
+    from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners
+
+__all__ = ["COPY_OF", "CopyMark", "forget_user", "is_copy_name", "is_left_behind", "remember_user"]
 
 COPY_OF = "AIRFLOW_COPY_OF"
 """The variable that holds the mark."""
+
+_LONGEST_NAME = 96
+_DIGITS_IN_NAME = 12
+_NAME = re.compile(rf".*-copy-[0-9a-f]{{{_DIGITS_IN_NAME}}}")
+_HOLDER_ID = re.compile(r"[0-9a-f]{32}")
+
+_CLOCK_SKEW = timedelta(minutes=5)
+"""How much this host's clock may differ from the Hub's without a copy being taken for an older Space."""
+
+_DESCRIPTION = "Kept by airflow-provider-hfspaces while this task's run uses a copy of a Space."
 
 
 @dataclass(frozen=True)
@@ -18,18 +40,52 @@ class CopyMark:
     """Says that a Space is a copy that was made for one run.
 
     The mark names the copy itself: the Hub copies variables, so that a copy of the copy, made by hand, has
-    the variable too and is nevertheless not marked.
+    the variable too and is nevertheless not marked. Nor is a copy that somebody has renamed to keep it.
 
-    :ivar copy_id: the copy, as ``owner/name``.
+    :ivar copy_id: the copy, as ``owner/name``. Its name ends with ``-copy-`` and the first digits of
+        :attr:`holder_id`.
     :ivar source_id: the Space that was copied.
-    :ivar dag_id: the DAG whose run uses the copy; ``None`` for a copy that belongs to no run.
-    :ivar run_id: that run.
+    :ivar holder_id: a random id of the task whose run uses the copy.
+    :ivar since: when the name was reserved, in UTC. The copy is younger.
+    :ivar until: when the copy counts as left behind for those who do not know the run, in UTC.
     """
 
     copy_id: str
     source_id: str
-    dag_id: str | None = None
-    run_id: str | None = None
+    holder_id: str
+    since: datetime
+    until: datetime
+
+    @classmethod
+    def new(cls, source_id: str, base_id: str, lifetime: float) -> CopyMark:
+        """Return the mark of a copy that does not exist yet, with a name that no other copy has.
+
+        :param source_id: the Space to copy.
+        :param base_id: the owner of the copy and the beginning of its name, as ``owner/name``.
+        :param lifetime: seconds from now to :attr:`until`.
+        """
+        holder_id, now = secrets.token_hex(16), datetime.now(timezone.utc)
+        owner, _, name = base_id.partition("/")
+        ending = f"-copy-{holder_id[:_DIGITS_IN_NAME]}"
+        beginning = name[: _LONGEST_NAME - len(ending)].rstrip("-.")
+        return cls(
+            f"{owner}/{beginning}{ending}", source_id, holder_id, now, now + timedelta(seconds=lifetime)
+        )
+
+    @classmethod
+    def from_dict(cls, payload: Any) -> CopyMark | None:
+        """Read :meth:`to_dict`; ``None`` for anything else."""
+        try:
+            mark = cls(
+                copy_id=str(payload["copy"]),
+                source_id=str(payload["source"]),
+                holder_id=str(payload["holder"]),
+                since=_moment(payload["since"]),
+                until=_moment(payload["until"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            return None
+        return mark if mark._has_its_name() else None
 
     @classmethod
     def from_variables(cls, repo_id: str, variables: Mapping[str, Any]) -> CopyMark | None:
@@ -41,19 +97,99 @@ class CopyMark:
         variable = variables.get(COPY_OF)
         try:
             payload = json.loads(variable.value if variable is not None else "")
-            mark = cls(
-                copy_id=str(payload["copy"]),
-                source_id=str(payload["source"]),
-                dag_id=payload.get("dag_id"),
-                run_id=payload.get("run_id"),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, RecursionError):
             return None
-        return mark if mark.copy_id.lower() == repo_id.lower() else None
+        mark = cls.from_dict(payload)
+        return mark if mark is not None and mark.copy_id.lower() == repo_id.lower() else None
+
+    def to_dict(self) -> dict[str, str]:
+        """As plain JSON."""
+        return {
+            "copy": self.copy_id,
+            "source": self.source_id,
+            "holder": self.holder_id,
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+        }
 
     def to_variable(self) -> str:
         """Return the value of the variable."""
-        payload = {"copy": self.copy_id, "source": self.source_id}
-        if self.dag_id is not None and self.run_id is not None:
-            payload.update(dag_id=self.dag_id, run_id=self.run_id)
-        return json.dumps(payload)
+        return json.dumps(self.to_dict())
+
+    def fits(self, space: SpaceInfo) -> bool:
+        """Whether a Space can be the copy: it has its id, and is not older than the mark."""
+        if space.id.lower() != self.copy_id.lower():
+            return False
+        try:
+            created_at = _moment((space.created_at or "").replace("Z", "+00:00"))
+        except ValueError:
+            return False
+        return created_at >= self.since - _CLOCK_SKEW
+
+    def as_holder(self) -> LeaseHolder:
+        """The user of the copy in the form of the holder of a lease, for :class:`~.leases.Owners`."""
+        from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
+
+        return LeaseHolder(self.holder_id, 1, self.since, self.until)
+
+    def _has_its_name(self) -> bool:
+        is_id = bool(_HOLDER_ID.fullmatch(self.holder_id))
+        return is_id and self.copy_id.lower().endswith(f"-copy-{self.holder_id[:_DIGITS_IN_NAME]}")
+
+
+def is_copy_name(repo_id: str) -> bool:
+    """Whether a Space has the name of a copy, so that it may have a mark."""
+    return bool(_NAME.fullmatch(repo_id.lower()))
+
+
+def remember_user(mark: CopyMark, user: LeaseOwner) -> None:
+    """Keep in an Airflow Variable which task the id in a mark stands for."""
+    from airflow_provider_hfspaces.compat.server import set_variable
+    from airflow_provider_hfspaces.state.leases import variable_name
+
+    set_variable(variable_name(mark.holder_id), user.to_dict(), _DESCRIPTION)
+
+
+def forget_user(mark: CopyMark) -> None:
+    """Delete that Variable, because the copy is deleted."""
+    from airflow_provider_hfspaces.compat.server import delete_variable
+    from airflow_provider_hfspaces.state.leases import variable_name
+
+    delete_variable(variable_name(mark.holder_id))
+
+
+def is_left_behind(mark: CopyMark, owners: Owners) -> tuple[bool, str]:
+    """Whether nobody deletes a copy any more, and why, in words.
+
+    Only Airflow's own answer that a run has ended counts. A copy of another Airflow is left behind when its
+    mark has expired. The copy of a run that stays "running" for ever, because its DAG file is gone, is left
+    behind when the mark has expired and no task of the run is queued, running or deferred.
+
+    :param owners: what this Airflow knows about the users of copies.
+    """
+    from airflow_provider_hfspaces.hub.lease.record import Standing
+
+    holder = mark.as_holder()
+    user = owners.owner(holder)
+    until = f"{mark.until:%Y-%m-%d %H:%M} UTC"
+    if user is None:
+        if mark.holder_id in owners.unanswered:
+            return False, "Airflow does not say which run uses it"
+        if holder.is_expired(datetime.now(timezone.utc)):
+            return True, f"made by another Airflow, for use until {until}"
+        return False, f"used by another Airflow until {until} at the latest"
+    standing = owners.judge(holder)
+    if standing is Standing.OVER:
+        return True, f"left behind by {user}, which is over"
+    if standing is Standing.UNKNOWN:
+        return False, f"Airflow does not say whether {user} is over"
+    return False, f"used by {user}"
+
+
+def _moment(text: str) -> datetime:
+    """A moment in UTC.
+
+    :raises ValueError: for any other text.
+    """
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)

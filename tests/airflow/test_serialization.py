@@ -25,9 +25,13 @@ LINKS = {link.name for link in (SpaceLink, SpaceLogsLink)}
 @pytest.fixture(scope="module")
 def stored() -> dict[str, Any]:
     """The tasks of a DAG with every operator, as the scheduler and the API server read them, by task id."""
-    kept = json.dumps(_serializer().to_dict(dag_of_everything()))
-    read = _serializer().from_dict(json.loads(kept))
+    read = _serializer().from_dict(serialized_dag(dag_of_everything()))
     return {task.task_id: task for task in read.tasks}
+
+
+def serialized_dag(dag: Any) -> Any:
+    """A DAG as Airflow stores it."""
+    return json.loads(json.dumps(_serializer().to_dict(dag)))
 
 
 def _serializer() -> Any:

@@ -180,6 +180,7 @@ def test_every_public_module_is_in_the_reference() -> None:
             "hub.errors",
             "links",
             "require",
+            "task_groups.copies",
             "task_groups.hardware",
         )
     }

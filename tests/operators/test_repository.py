@@ -27,7 +27,9 @@ from tests.operators.test_hardware import changes, lose_next_answer
 
 SPACE = "acme/whisper"
 OTHER = "acme/other"
-MARK = {COPY_OF: CopyMark(SPACE, "acme/original").to_variable()}
+MARK = CopyMark.new("acme/original", SPACE, 3600)
+COPY = MARK.copy_id
+MARKED = {COPY_OF: MARK.to_variable()}
 
 
 def create(**options: Any) -> CreateSpaceOperator:
@@ -129,14 +131,14 @@ class TestDelete:
         assert changes(hub) == []
 
     def test_deletes_a_marked_copy_without_confirmation(self, hub: HubEmulator) -> None:
-        hub.add_space(SPACE, variables=MARK)
-        assert Try().run(delete())["deleted"] is True
+        hub.add_space(COPY, variables=MARKED)
+        assert Try().run(delete(repo_id=COPY))["deleted"] is True
 
     def test_leaves_a_copy_of_a_marked_copy_alone(self, hub: HubEmulator) -> None:
         """The Hub copies variables, and with them the mark."""
-        hub.add_space(SPACE, variables=MARK)
-        Try().run(DuplicateSpaceOperator(task_id="copy", from_id=SPACE, to_id=OTHER))
-        assert json.loads(hub.space(OTHER).variables[COPY_OF])["copy"] == SPACE
+        hub.add_space(COPY, variables=MARKED)
+        Try().run(DuplicateSpaceOperator(task_id="copy", from_id=COPY, to_id=OTHER))
+        assert json.loads(hub.space(OTHER).variables[COPY_OF])["copy"] == COPY
         with pytest.raises(AirflowFailException, match="has no variable AIRFLOW_COPY_OF"):
             Try().run(delete(repo_id=OTHER))
         assert hub.space(OTHER).repo_id == OTHER

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator
 from airflow_provider_hfspaces.rendered import is_template
 
-__all__ = ["DeleteSpaceOperator"]
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+
+__all__ = ["DeleteSpaceOperator", "delete_once"]
 
 DELETE = "delete"
 """The retry store's key for a Space whose deletion was requested."""
@@ -23,7 +26,8 @@ class DeleteSpaceOperator(SpaceOperator):
         DeleteSpaceOperator(task_id="delete", repo_id="acme/old-demo", confirm="acme/old-demo")
 
     A Space is deleted only if ``confirm`` repeats its id, or if the Space carries the mark of a copy that
-    this package made: the variable ``AIRFLOW_COPY_OF``, which names the copy and its source.
+    :class:`SpaceCopyTaskGroup <airflow_provider_hfspaces.task_groups.copies.SpaceCopyTaskGroup>` made: its
+    name, and the variable ``AIRFLOW_COPY_OF``, which names the copy and its source.
 
     If the Hub's answer is lost, the task looks whether the Space still exists; a retry does not fail for a
     Space that an earlier try has deleted. A Space that was renamed is not deleted under its old id.
@@ -46,7 +50,7 @@ class DeleteSpaceOperator(SpaceOperator):
         self._refuse_written_mismatch()
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
-        from airflow_provider_hfspaces.hub.errors import HubError, SpaceNotFound
+        from airflow_provider_hfspaces.hub.errors import SpaceNotFound
         from airflow_provider_hfspaces.state.retry_store import retry_store
 
         self._refuse_other_confirmation(repo_id)
@@ -63,14 +67,7 @@ class DeleteSpaceOperator(SpaceOperator):
         if not self.confirm:
             self._require_mark(repo_id)
         store.set(DELETE, {"repo_id": repo_id})
-        try:
-            self.hook.delete_space(repo_id)
-        except SpaceNotFound:
-            self.log.info("Space %s is deleted already.", repo_id)
-        except HubError as error:
-            if not error.outcome_unknown or self.hook.exists(repo_id):
-                raise
-            self.log.warning("%s The Space is deleted all the same.", error)
+        delete_once(self.hook, repo_id, self.log)
         store.delete(DELETE)
         self.log.info("Space %s is deleted.", repo_id)
         return {"repo_id": repo_id, "deleted": True}
@@ -98,8 +95,8 @@ class DeleteSpaceOperator(SpaceOperator):
         mark = CopyMark.from_variables(repo_id, self.hook.get_variables(repo_id))
         if mark is None:
             raise AirflowFailException(
-                f"Space {repo_id} is not deleted: it has no variable {COPY_OF} that marks it as a copy made "
-                f"by this package. Set confirm={repo_id!r} to delete it with all its files."
+                f"Space {repo_id} is not deleted: it has no variable {COPY_OF} that marks it as a copy of "
+                f"this package. Set confirm={repo_id!r} to delete it with all its files."
             )
         self.log.info("Space %s is a copy of %s.", repo_id, mark.source_id)
 
@@ -116,3 +113,20 @@ class DeleteSpaceOperator(SpaceOperator):
             f"Space {repo_id} cannot be deleted: it does not exist, or the token may not see it. Check the "
             f"repo_id, or set missing_ok=True."
         )
+
+
+def delete_once(hook: HfSpacesHook, repo_id: str, log: Any) -> None:
+    """Delete a Space. A Space that is deleted already, or whose deletion was not answered, is no error.
+
+    :raises HubError: if the Space still exists.
+    """
+    from airflow_provider_hfspaces.hub.errors import HubError, SpaceNotFound
+
+    try:
+        hook.delete_space(repo_id)
+    except SpaceNotFound:
+        log.info("Space %s is deleted already.", repo_id)
+    except HubError as error:
+        if not error.outcome_unknown or hook.exists(repo_id):
+            raise
+        log.warning("%s The Space is deleted all the same.", error)

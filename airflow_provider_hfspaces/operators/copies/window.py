@@ -1,0 +1,268 @@
+"""The tasks of a SpaceCopyTaskGroup: reserve the name of a copy, create the copy, delete it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.operators.base import SpaceOperator
+from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
+from airflow_provider_hfspaces.operators.values import KeepsText
+from airflow_provider_hfspaces.state.records import pull, task_ids_named
+from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_hfspaces.hub.errors import HubError
+    from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
+    from airflow_provider_hfspaces.state.copies import CopyMark
+
+__all__ = ["COPY", "CreateCopyOperator", "DeleteCopyOperator", "ReserveCopyOperator"]
+
+COPY = "copy"
+"""The key of the mark of a copy: of the XCom of the reserving task, and in its retry store."""
+
+_RETRIED_STATUSES = frozenset({401, 403})
+"""Statuses of rejections that may be temporary, so that a deletion is retried while tries are left."""
+
+
+class ReserveCopyOperator(KeepsText, SpaceOperator):
+    """Choose the name of the copy that the tasks of a SpaceCopyTaskGroup use, and record its user.
+
+    A retry, and the task after a clear, keep the name of a copy that exists. Nothing is sent that changes
+    the Hub. Returns the mark; the XCom ``repo_id`` is the id of the copy.
+
+    :param repo_id: the Space to copy. Templated.
+    :param to_id: the owner of the copy and the beginning of its name (default: the connection's namespace or
+        the token's owner, and the name of the Space). Templated.
+    :param copy_duration: seconds after which the copy counts as left behind for another Airflow, and for this
+        one if it no longer schedules the run.
+    """
+
+    template_fields: Sequence[str] = (*SpaceOperator.template_fields, "to_id")
+    text_fields = ("to_id",)
+
+    def __init__(
+        self, *, to_id: str | None = None, copy_duration: float | str | timedelta = 24 * 3600, **kwargs: Any
+    ) -> None:
+        from airflow_provider_hfspaces.hub.seconds import checked_seconds
+
+        super().__init__(**kwargs)
+        self.to_id = to_id
+        self.copy_duration = checked_seconds(copy_duration, f"copy_duration of task {self.task_id!r}")
+        self.remember_text()
+
+    def act(self, repo_id: str, context: Context) -> dict[str, str]:
+        from airflow_provider_hfspaces.state.copies import CopyMark, remember_user
+        from airflow_provider_hfspaces.state.leases import LeaseOwner
+
+        store = retry_store(context)
+        mark = CopyMark.from_dict(store.get(COPY))
+        # The mark of a copy that is deleted, or was not created, may be about to expire.
+        if mark is None or mark.source_id != repo_id or not self.hook.exists(mark.copy_id):
+            base_id = self.hook.duplicate_target(repo_id, self.text("to_id", context))
+            mark = CopyMark.new(repo_id, base_id, self.copy_duration)
+            store.set(COPY, mark.to_dict())
+        remember_user(mark, LeaseOwner.from_task_instance(context["ti"]))
+        context["ti"].xcom_push(key="repo_id", value=mark.copy_id)
+        context["ti"].xcom_push(key=COPY, value=mark.to_dict())
+        self.log.info("The copy of Space %s for this run is %s.", repo_id, mark.copy_id)
+        return mark.to_dict()
+
+
+class CreateCopyOperator(DuplicateSpaceOperator):
+    """Create the reserved copy in one request, and wait until it runs on its hardware and its app answers.
+
+    A retry attaches to the copy, which its mark identifies. A copy that has failed, or that is on other
+    hardware, is deleted and created again.
+
+    :param reserve_task: id of the :class:`ReserveCopyOperator` in the same task group.
+    """
+
+    def __init__(self, *, reserve_task: str = "reserve", **kwargs: Any) -> None:
+        super().__init__(wait=True, **kwargs)
+        self.reserve_task = reserve_task
+        self._mark: CopyMark | None = None
+
+    def act(self, repo_id: str, context: Context) -> Any:
+        mark = reserved_mark(self, context)
+        if mark is not None and mark.source_id == repo_id:
+            self._delete_failed(mark)
+        return super().act(repo_id, context)
+
+    def target(self, repo_id: str, context: Context) -> str:
+        self._mark = mark = reserved_mark(self, context)
+        if mark is None or mark.source_id != repo_id:
+            raise AirflowFailException(
+                f"Space {repo_id} is not copied: task {self.reserve_task!r} has reserved "
+                f"{f'a copy of {mark.source_id}' if mark else 'no copy'}. Clear that task together with this "
+                f"one."
+            )
+        return mark.copy_id
+
+    def variables_to_set(self, context: Context) -> Any:
+        from airflow_provider_hfspaces.hub.calls.settings import checked_settings
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.state.copies import COPY_OF
+
+        assert self._mark is not None
+        variables = checked_settings(super().variables_to_set(context) or {}, "variable")
+        if any(each["key"] == COPY_OF for each in variables):
+            raise InvalidInput(
+                f"variables of task {self.task_id!r} has the key {COPY_OF}, which marks the copy. Choose "
+                f"another key."
+            )
+        return [*variables, {"key": COPY_OF, "value": self._mark.to_variable()}]
+
+    def recognize(self, space: SpaceInfo) -> bool:
+        """Whether a Space is the copy that this group has reserved."""
+        from airflow_provider_hfspaces.state.copies import CopyMark
+
+        mark = self._mark
+        if mark is None or not mark.fits(space):
+            return False
+        return CopyMark.from_variables(space.id, self.hook.get_variables(space.id)) == mark
+
+    def _delete_failed(self, mark: CopyMark) -> None:
+        """Delete the copy of an earlier try that does not run by itself any more."""
+        from airflow_provider_hfspaces.hub.errors import SpaceNotFound
+        from airflow_provider_hfspaces.hub.stages import FAILED_STAGES, SpaceStage
+        from airflow_provider_hfspaces.operators.repository.delete import delete_once
+
+        self._mark = mark
+        try:
+            space = self.hook.get_space(mark.copy_id, expand=("createdAt", "runtime"))
+        except SpaceNotFound:
+            return
+        runtime = space.runtime
+        if runtime is None or not self.recognize(space):
+            return
+        # Until its files are there, a copy seems to have no app.
+        has_failed = runtime.stage in FAILED_STAGES - {SpaceStage.NO_APP_FILE.value}
+        is_elsewhere = isinstance(self.hardware, str) and runtime.configured_hardware != self.hardware
+        if has_failed or is_elsewhere:
+            self.log.warning(
+                "Space %s, the copy of an earlier try, is %s on %s. It is deleted and created again. %s",
+                mark.copy_id,
+                runtime.stage,
+                runtime.configured_hardware,
+                runtime.error_message or "",
+            )
+            delete_once(self.hook, mark.copy_id, self.log)
+
+    def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
+        result = super().waited(repo_id, runtime, context, **then)
+        return {**result, "hardware": runtime.hardware}
+
+
+class DeleteCopyOperator(SpaceOperator):
+    """Delete the reserved copy, and log what it cost.
+
+    It succeeds if the copy was never created. A Space without the mark of this copy is not deleted, and fails
+    the task. If the Hub refuses the deletion for good, the copy is paused, which ends its bill, and the task
+    fails.
+
+    :param reserve_task: id of the :class:`ReserveCopyOperator` in the same task group.
+    """
+
+    def __init__(self, *, reserve_task: str = "reserve", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reserve_task = reserve_task
+
+    def execute(self, context: Context) -> Any:
+        mark = reserved_mark(self, context)
+        if mark is None:
+            self.log.info("No copy was reserved, so that there is no copy to delete.")
+            return {"repo_id": None, "deleted": False}
+        return self.act_on(mark.copy_id, context)
+
+    def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hub.errors import HubError
+
+        mark = reserved_mark(self, context)
+        assert mark is not None
+        try:
+            deleted = self._delete(mark)
+        except HubError as error:
+            if error.status in _RETRIED_STATUSES and not is_last_try(self, context):
+                # A revoked token may be valid again before the tries are used up.
+                error.permanent = False
+            elif error.permanent:
+                self._pause(mark, error)
+            raise
+        self._forget(mark, context)
+        return {"repo_id": repo_id, "deleted": deleted}
+
+    def _delete(self, mark: CopyMark) -> bool:
+        from airflow_provider_hfspaces.hub.errors import SpaceNotFound
+        from airflow_provider_hfspaces.operators.repository.delete import delete_once
+        from airflow_provider_hfspaces.state.copies import CopyMark
+
+        repo_id = mark.copy_id
+        try:
+            space = self.hook.get_space(repo_id, expand=("createdAt", "runtime"))
+            variables = self.hook.get_variables(repo_id)
+        except SpaceNotFound:
+            self.log.info("Space %s does not exist: it was not created, or is deleted already.", repo_id)
+            return False
+        if space.id.lower() != repo_id.lower():
+            raise AirflowFailException(
+                f"Space {repo_id} was renamed to {space.id} and is not deleted. Delete {space.id} on the Hub "
+                f"if nobody needs it."
+            )
+        if CopyMark.from_variables(repo_id, variables) != mark:
+            raise AirflowFailException(
+                f"Space {repo_id} is not deleted: it does not have the mark of the copy that this run has "
+                f"made. Delete it on the Hub if nobody needs it."
+            )
+        delete_once(self.hook, repo_id, self.log)
+        self.log.info("Space %s, the copy of %s, is deleted.", repo_id, mark.source_id)
+        return True
+
+    def _pause(self, mark: CopyMark, error: HubError) -> None:
+        """End the bill of a copy that the Hub does not delete."""
+        from airflow_provider_hfspaces.hub.errors import HubError
+
+        try:
+            self.hook.pause(mark.copy_id)
+        except HubError as problem:
+            self.log.error("Space %s is neither deleted nor paused: %s", mark.copy_id, problem)
+        else:
+            self.log.error("Space %s is paused, because the Hub does not delete it: %s", mark.copy_id, error)
+
+    def _forget(self, mark: CopyMark, context: Context) -> None:
+        """Delete what Airflow keeps about the copy. An error is only logged: the copy is gone."""
+        from airflow_provider_hfspaces.state.copies import forget_user
+
+        ti = context["ti"]
+        try:
+            forget_user(mark)
+            for task_id in _reserving_ids(self, context):
+                forget_of_task(context, task_id, getattr(ti, "map_index", -1), COPY)
+        except Exception as problem:
+            self.log.warning("Airflow still keeps the record of Space %s: %s", mark.copy_id, problem)
+
+
+def reserved_mark(task: Any, context: Context) -> CopyMark | None:
+    """The mark that the reserving task of a group has pushed; ``None`` if it has pushed no mark."""
+    from airflow_provider_hfspaces.state.copies import CopyMark
+
+    for task_id in _reserving_ids(task, context):
+        mark = CopyMark.from_dict(pull(context, task_id, COPY))
+        if mark is not None:
+            return mark
+    return None
+
+
+def _reserving_ids(task: Any, context: Context) -> list[str]:
+    return task_ids_named(context.get("dag"), task.reserve_task, task.task_id)
+
+
+def is_last_try(task: Any, context: Context) -> bool:
+    """Whether Airflow runs no further try of the task if this one fails."""
+    ti = context["ti"]
+    tries = getattr(ti, "max_tries", None)
+    tries = task.retries if tries is None else tries
+    return int(getattr(ti, "try_number", 0) or 0) > int(tries or 0) or not tries

@@ -1,0 +1,334 @@
+"""Copies are made once, deleted by their run or after it, and nothing else is ever deleted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat.imports import AirflowFailException
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.checks import checked_repo_id
+from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
+from airflow_provider_hfspaces.state import leases
+from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
+from tests.airflow_tools import Try
+from tests.conftest import TaskLog
+from tests.copy_tools import SPACE, CopyWindow, copies, marked, remember, sweep
+from tests.lease_tools import AirflowWithoutServer
+from tests.operators.test_hardware import changes, lose_next_answer
+
+
+@pytest.fixture(autouse=True)
+def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
+    return AirflowWithoutServer(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def source(hub: HubEmulator) -> Any:
+    return hub.add_space(SPACE)
+
+
+def sent(hub: HubEmulator, name: str) -> int:
+    return [each for each, _ in changes(hub)].count(name)
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["a", "whisper", "x" * 96, "y" * 77 + "-z", "a.b" * 30, "demo_1"])
+    def test_are_valid_bounded_and_different_each_time(self, name: str) -> None:
+        marks = [CopyMark.new(SPACE, f"acme/{name}", 60) for _ in range(20)]
+        assert len({mark.copy_id for mark in marks}) == 20
+        for mark in marks:
+            assert checked_repo_id(mark.copy_id) == mark.copy_id
+            assert CopyMark.from_dict(json.loads(mark.to_variable())) == mark
+
+    def test_belong_to_the_owner_and_begin_with_the_name_of_to_id(self) -> None:
+        window = CopyWindow(to_id="acme/nightly-{{ 'batch' }}")
+        window.reserve.to_id = "acme/nightly-batch"
+        window.run("reserve")
+        assert window.copy_id.startswith("acme/nightly-batch-copy-")
+
+
+class TestReserve:
+    def test_changes_nothing_on_the_hub_and_names_the_run_only_in_airflow(
+        self, hub: HubEmulator, airflow: AirflowWithoutServer
+    ) -> None:
+        window = CopyWindow("secret-run")
+        (mark,) = window.run("reserve")
+        assert changes(hub) == []
+        assert "secret-run" not in json.dumps(mark)
+        assert airflow.variables.value(f"hf_spaces_lease_{mark['holder']}")["run_id"] == "secret-run"
+
+    def test_keeps_the_name_of_a_copy_that_exists_across_tries_and_clears(self, hub: HubEmulator) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create")
+        first = window.copy_id
+        window.run("reserve", "create")
+        assert (window.copy_id, sent(hub, "duplicate")) == (first, 1)
+
+    def test_takes_a_new_name_when_the_copy_is_deleted(self, hub: HubEmulator) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create", "delete")
+        first = window.copy_id
+        window.run("reserve")
+        assert window.copy_id != first
+
+
+class TestCreate:
+    @pytest.mark.parametrize("lost", ["answer", "request"])
+    def test_makes_one_copy_although_the_answer_or_the_request_is_lost(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, lost: str
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve")
+        lose_next_answer(monkeypatch, "/duplicate", took_effect=lost == "answer")
+        if lost == "request":
+            with pytest.raises(HubError, match="not known whether it took effect"):
+                window.run("create")
+        (result,) = window.run("create")
+        assert (result["created"], result["hardware"]) == (True, "t4-small")
+        assert copies(hub) == [window.copy_id]
+        assert sent(hub, "duplicate") == 1
+
+    def test_attaches_to_the_copy_of_a_worker_that_died_after_the_request(self, hub: HubEmulator) -> None:
+        window = CopyWindow()
+        window.run("reserve")
+        mark = CopyMark.from_dict(window.tasks.xcom("reserve", "copy"))
+        assert mark is not None
+        variables = {COPY_OF: mark.to_variable()}
+        HfSpacesHook().duplicate(SPACE, to_id=mark.copy_id, hardware="t4-small", variables=variables)
+        window.run("create")
+        assert sent(hub, "duplicate") == 1
+
+    @pytest.mark.parametrize("variables", [{}, {COPY_OF: "another"}], ids=["no mark", "another mark"])
+    def test_does_not_take_a_foreign_space_for_its_copy(
+        self, hub: HubEmulator, variables: dict[str, str]
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve")
+        hub.add_space(window.copy_id, private=True, variables=variables)
+        with pytest.raises(AirflowFailException, match="already exists, and was not made by this task"):
+            window.run("create")
+        with pytest.raises(AirflowFailException, match="is not deleted: it does not have the mark"):
+            window.run("delete")
+        assert hub.has_space(window.copy_id)
+
+    @pytest.mark.parametrize("reason", ["failed", "other hardware"])
+    def test_replaces_the_copy_of_an_earlier_try_that_cannot_be_used(
+        self, hub: HubEmulator, reason: str
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create")
+        if reason == "failed":
+            hub.space(window.copy_id).crash()
+        else:
+            window.create.hardware = "cpu-upgrade"
+        window.run("create")
+        copy = hub.space(window.copy_id)
+        assert (copy.stage, copy.hardware) == ("RUNNING", window.create.hardware)
+        assert (sent(hub, "duplicate"), sent(hub, "delete")) == (2, 1)
+
+    def test_waits_for_the_files_and_for_the_answer_of_the_app(self, hub: HubEmulator) -> None:
+        hub.settings.files_copy_pending = 300
+        window = CopyWindow(health=True)
+        window.run("reserve", "create")
+        copy = hub.space(window.copy_id)
+        assert copy.history[0].stage == "NO_APP_FILE"
+        assert [request.path for request in copy.app_requests] == ["/"]
+
+    def test_finishes_in_the_triggerer(self, hub: HubEmulator) -> None:
+        window = CopyWindow(deferrable=True)
+        window.run("reserve")
+        result = window.tasks.run_deferred(window.create)
+        assert (result["repo_id"], result["hardware"]) == (window.copy_id, "t4-small")
+
+    def test_refuses_to_copy_without_a_reservation(self, hub: HubEmulator) -> None:
+        with pytest.raises(AirflowFailException, match=r"'reserve' has reserved no copy\. Clear that task"):
+            CopyWindow().run("create")
+        assert changes(hub) == []
+
+    def test_refuses_a_variable_with_the_key_of_the_mark(self, hub: HubEmulator) -> None:
+        window = CopyWindow(variables={COPY_OF: "mine"})
+        window.run("reserve")
+        with pytest.raises(AirflowFailException, match=r"which marks the copy\. Choose another key"):
+            window.run("create")
+        assert changes(hub) == []
+
+
+class TestDelete:
+    def test_ends_the_bill_and_forgets_the_run(self, hub: HubEmulator, airflow: AirflowWithoutServer) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create")
+        assert window.run("delete")[0]["deleted"] is True
+        assert copies(hub) == []
+        assert not hub.bill().running
+        assert dict(airflow.variables) == {}
+
+    @pytest.mark.parametrize("took_effect", [True, False])
+    def test_finds_out_after_a_lost_answer_whether_the_copy_is_deleted(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, took_effect: bool
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create")
+        lose_next_answer(monkeypatch, "/delete", took_effect=took_effect)
+        if not took_effect:
+            with pytest.raises(HubError, match="not known whether it took effect"):
+                window.run("delete")
+        window.run("delete")
+        assert copies(hub) == []
+
+    def test_succeeds_if_the_copy_was_never_created(self, hub: HubEmulator) -> None:
+        window = CopyWindow()
+        assert window.run("delete")[0] == {"repo_id": None, "deleted": False}
+        window.run("reserve")
+        assert window.run("delete")[0]["deleted"] is False
+        assert changes(hub) == []
+
+    def test_leaves_a_copy_alone_that_a_user_has_renamed_to_keep_it(self, hub: HubEmulator) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create")
+        HfSpacesHook().move_space(window.copy_id, "acme/kept")
+        with pytest.raises(AirflowFailException, match="was renamed to acme/kept and is not deleted"):
+            window.run("delete")
+        assert hub.has_space("acme/kept")
+
+    def test_retries_a_rejected_token_while_tries_are_left_and_then_pauses_the_copy(
+        self, hub: HubEmulator
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create")
+        hub.faults.add(kind="status", status=403, path="/api/repos/delete")
+        window.tasks.ti.max_tries, window.tasks.ti.try_number = 2, 1
+        with pytest.raises(HubError):
+            window.run("delete")
+        assert hub.space(window.copy_id).stage == "RUNNING"
+        window.tasks.ti.try_number = 3
+        with pytest.raises(AirflowFailException):
+            window.run("delete")
+        assert hub.space(window.copy_id).stage == "PAUSED"
+
+
+class TestSweep:
+    @pytest.mark.parametrize("ended", [True, False])
+    def test_deletes_the_copy_of_a_run_that_is_over_and_no_other(
+        self, hub: HubEmulator, airflow: AirflowWithoutServer, ended: bool, task_log: TaskLog
+    ) -> None:
+        window = CopyWindow("crashed")
+        window.run("reserve", "create")
+        airflow.over |= {"crashed"} if ended else set()
+        (entry,) = sweep()
+        assert (entry["repo_id"], entry["source"]) == (window.copy_id, SPACE)
+        if ended:
+            assert entry["outcome"] == "deleted"
+            assert copies(hub) == []
+            assert dict(airflow.variables) == {}
+            assert "left behind by task reserve of run crashed of DAG dag, which is over" in task_log.text
+        else:
+            assert entry["outcome"] == "left alone"
+            assert entry["reason"] == "used by task reserve of run crashed of DAG dag"
+        assert hub.has_space(SPACE)
+
+    def test_deletes_nothing_in_a_dry_run(self, hub: HubEmulator, airflow: AirflowWithoutServer) -> None:
+        remember(airflow.variables, marked(hub), "ended")
+        airflow.over.add("ended")
+        (entry,) = sweep(dry_run=True)
+        assert entry["outcome"] == "would be deleted"
+        assert changes(hub) == []
+
+    @pytest.mark.parametrize(("hours_left", "outcome"), [(1, "left alone"), (-1, "deleted")])
+    def test_deletes_a_copy_of_another_airflow_only_when_its_mark_has_expired(
+        self, hub: HubEmulator, hours_left: float, outcome: str
+    ) -> None:
+        mark = marked(hub, hours_left=hours_left)
+        (entry,) = sweep()
+        assert entry["outcome"] == outcome
+        assert "another Airflow" in entry["reason"]
+        assert hub.has_space(mark.copy_id) == (outcome == "left alone")
+
+    @pytest.mark.parametrize("working", [True, False])
+    def test_deletes_a_copy_whose_run_never_ends_when_its_mark_has_expired_and_no_task_works(
+        self, hub: HubEmulator, airflow: AirflowWithoutServer, working: bool
+    ) -> None:
+        remember(airflow.variables, marked(hub, hours_left=-1), "stays running")
+        airflow.working = working
+        (entry,) = sweep()
+        assert entry["outcome"] == ("left alone" if working else "deleted")
+
+    def test_leaves_a_copy_alone_if_airflow_does_not_answer(
+        self, hub: HubEmulator, airflow: AirflowWithoutServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        remember(airflow.variables, marked(hub, hours_left=-1), "run")
+
+        def no_answer(*arguments: Any, **options: Any) -> Any:
+            raise ConnectionError("Airflow does not answer")
+
+        monkeypatch.setattr(leases, "is_run_over", no_answer)
+        (entry,) = sweep()
+        assert entry["reason"].startswith("Airflow does not say whether task gpu.reserve of run run")
+        monkeypatch.setattr(leases, "get_variable", no_answer)
+        (entry,) = sweep()
+        assert entry["reason"] == "Airflow does not say which run uses it"
+        assert changes(hub) == []
+
+    @pytest.mark.parametrize("change", ["renamed", "published", "unmarked", "copied by hand", "older"])
+    def test_leaves_a_space_alone_that_is_not_the_copy_of_its_mark(
+        self, hub: HubEmulator, airflow: AirflowWithoutServer, change: str
+    ) -> None:
+        hook, kept = HfSpacesHook(), None
+        mark = marked(hub, hours_left=-1, private=change != "published")
+        if change == "renamed":
+            hook.move_space(mark.copy_id, kept := "acme/kept-copy-0123456789ab")
+        elif change == "unmarked":
+            hook.delete_variable(mark.copy_id, COPY_OF)
+        elif change == "copied by hand":
+            hook.duplicate(mark.copy_id, to_id=(kept := "acme/mine-copy-0123456789ab"))
+        elif change == "older":
+            hub.world.spaces[mark.copy_id].created -= 3600
+        report = sweep()
+        assert hub.has_space(kept or mark.copy_id)
+        assert [each["repo_id"] for each in report if each["outcome"] == "deleted"] == (
+            [mark.copy_id] if change == "copied by hand" else []
+        )
+
+    def test_reads_the_marks_only_of_spaces_with_the_name_of_a_copy(self, hub: HubEmulator) -> None:
+        for number in range(5):
+            hub.add_space(f"acme/demo-{number}", variables={COPY_OF: "anything"})
+        assert sweep() == []
+        assert [request.path for request in hub.requests] == ["/api/spaces"]
+
+    def test_fails_for_a_copy_that_the_hub_does_not_delete_and_deletes_the_others(
+        self, hub: HubEmulator
+    ) -> None:
+        first, second = (marked(hub, hours_left=-1).copy_id for _ in range(2))
+        hub.faults.add(kind="status", status=403, path="/api/repos/delete", times=1)
+        with pytest.raises(RuntimeError, match=f"^Space ({first}|{second}) could not be deleted: "):
+            sweep()
+        assert len(copies(hub)) == 1
+
+    def test_leaves_out_what_is_excluded(self, hub: HubEmulator) -> None:
+        mark = marked(hub, hours_left=-1)
+        assert sweep(exclude=["whisper-copy-*"]) == []
+        assert sweep(repo_ids=[SPACE]) == []
+        assert sweep(author=None, repo_ids=[mark.copy_id])[0]["outcome"] == "deleted"
+
+
+def test_a_copy_of_a_copy_made_by_hand_is_not_marked(hub: HubEmulator) -> None:
+    window = CopyWindow()
+    window.run("reserve", "create")
+    Try().run(DuplicateSpaceOperator(task_id="by_hand", from_id=window.copy_id, to_id="acme/mine"))
+    assert COPY_OF in hub.space("acme/mine").variables
+    variables = HfSpacesHook().get_variables("acme/mine")
+    assert CopyMark.from_variables("acme/mine", variables) is None
+
+
+def test_a_copy_of_a_marked_copy_gets_a_mark_of_its_own(hub: HubEmulator) -> None:
+    first = CopyWindow()
+    first.run("reserve", "create")
+    second = CopyWindow(source=first.copy_id, to_id=first.copy_id)
+    second.run("reserve", "create")
+    mark = CopyMark.from_variables(second.copy_id, HfSpacesHook().get_variables(second.copy_id))
+    assert mark is not None
+    assert mark.source_id == first.copy_id
