@@ -1,8 +1,8 @@
-"""Every ten minutes, restore leased Spaces that nobody restores, and bound the sleep time of the others.
+"""Every ten minutes, end what crashed runs left behind, and bound the sleep time of all other Spaces.
 
 The first task finds leases whose run is over, whose DAG is paused or gone, or which have expired, and
-restores their Spaces. The second gives each Space on paid hardware a sleep time if it has none, or too
-long a one.
+restores their Spaces. The second deletes the copies of runs that have ended without deleting them. The third
+gives each Space on paid hardware a sleep time if it has none, or too long a one.
 
 Nobody has to remember to turn off a GPU: an hour after the last visitor, the Hub puts the Space to sleep and
 billing ends. Exclude Spaces that have to stay awake by their names.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from airflow_provider_hfspaces.operators.copies import DeleteCopiesOperator
 from airflow_provider_hfspaces.operators.fleet import EnforceSleepTimeOperator
 from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
 
@@ -38,6 +39,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     RestoreAbandonedLeasesOperator(task_id="leases", author="{{ params.owner }}")
+    DeleteCopiesOperator(task_id="copies", author="{{ params.owner }}")
     EnforceSleepTimeOperator(
         task_id="sleep_times",
         author="{{ params.owner }}",

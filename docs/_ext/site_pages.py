@@ -21,6 +21,7 @@ NAVIGATION = {
         "deploy",
         "waiting",
         "leases",
+        "copies",
         "apps",
         "calls",
         "batch",

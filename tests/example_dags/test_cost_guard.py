@@ -15,7 +15,7 @@ def test_a_space_that_was_forgotten_on_a_gpu_falls_asleep(hub: HubEmulator) -> N
     lazy = hub.add_space("acme/lazy", hardware="t4-small", sleep_time=86400)
     awake = hub.add_space("acme/api-production", hardware="t4-small")
     dag = dag_file("cost_guard").dag
-    assert run(dag) == {"leases": "success", "sleep_times": "success", "dag": "success"}
+    assert run(dag) == {"leases": "success", "copies": "success", "sleep_times": "success", "dag": "success"}
     assert [forgotten.sleep_time, lazy.sleep_time, awake.sleep_time] == [3600, 3600, None]
     hub.advance(3700)
     assert [forgotten.stage, lazy.stage, awake.stage] == ["SLEEPING", "SLEEPING", "RUNNING"]
