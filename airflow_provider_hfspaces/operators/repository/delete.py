@@ -95,8 +95,8 @@ class DeleteSpaceOperator(SpaceOperator):
         mark = CopyMark.from_variables(repo_id, self.hook.get_variables(repo_id))
         if mark is None:
             raise AirflowFailException(
-                f"Space {repo_id} is not deleted: it has no variable {COPY_OF} that marks it as a copy of "
-                f"this package. Set confirm={repo_id!r} to delete it with all its files."
+                f"Space {repo_id} is not deleted: it has no variable {COPY_OF} that marks it as a copy made "
+                f"by this package. Set confirm={repo_id!r} to delete it with all its files."
             )
         self.log.info("Space %s is a copy of %s.", repo_id, mark.source_id)
 
