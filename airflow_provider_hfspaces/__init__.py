@@ -71,6 +71,7 @@ def get_provider_info() -> dict[str, Any]:
             f"{package}.notifications.spaces.PauseSpaceNotifier",
             f"{package}.notifications.spaces.RestoreHardwareNotifier",
         ],
+        "cli": [f"{package}.cli.definition.get_commands"],
         "config": {
             "hf_spaces": {
                 "description": "Hugging Face Spaces.",

@@ -40,7 +40,8 @@ LAYERS = [
     {"hooks"},
     {"triggers", "reports", "require"},
     {"operators"},
-    {"sensors", "notifications", "task_groups", "plugins"},
+    {"sensors", "notifications", "task_groups", "plugins", "cli"},
+    {"__main__"},
 ]
 """From bottom to top: a module imports only from its own layer and from lower layers."""
 

@@ -139,11 +139,14 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
 
         return describe_holder(holder, owners)
 
-    def restore_space(self, repo_id: str, reason: str, owner: LeaseOwner | None) -> dict[str, Any]:
+    def restore_space(
+        self, repo_id: str, reason: str, owner: LeaseOwner | None, *, force: bool = False
+    ) -> dict[str, Any]:
         """Restore one Space, and return its entry in the report.
 
         :param reason: why the Space has to be restored.
         :param owner: the task that restores it; ``None`` for a command.
+        :param force: release the lease of a run that is at work, too.
         """
         from airflow_provider_hfspaces.hub.checks import InvalidInput
         from airflow_provider_hfspaces.hub.errors import HubError
@@ -156,7 +159,9 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         if self.changes_nothing:
             return {**entry, "outcome": "would be restored"}
         try:
-            released = release_lease(self.hook, repo_id, owner=owner, fallback=self.fallback, log=self.log)
+            released = release_lease(
+                self.hook, repo_id, owner=owner, fallback=self.fallback, force=force, log=self.log
+            )
             entry["hardware"] = released.hardware
         except NotLeased:
             self.log.info("Space %s: its lease was given back in the meantime.", repo_id)

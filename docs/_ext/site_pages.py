@@ -30,6 +30,7 @@ NAVIGATION = {
         "callbacks",
         "cost",
         "ui",
+        "command_line",
     ),
     "Run it": ("testing", "emulator", "compatibility", "deployments", "troubleshooting"),
     "Look up": ("reference", "architecture", "changelog", "contributing"),

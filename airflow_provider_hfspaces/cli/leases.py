@@ -1,0 +1,151 @@
+"""The commands ``leases`` and ``release``, with the machinery of ``RestoreAbandonedLeasesOperator``."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.cli.output import (
+    Output,
+    WrongUse,
+    confirmed,
+    refuse_without_terminal,
+    say,
+    write_table,
+)
+from airflow_provider_hfspaces.cli.spaces import OnCommandLine, selection
+from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
+from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.lease.record import LeaseRecord
+
+__all__ = ["leases", "release"]
+
+_NOT_LEASED = "not leased"
+
+
+class _Janitor(OnCommandLine, RestoreAbandonedLeasesOperator):
+    """The operator that restores Spaces, as the commands use it."""
+
+
+def leases(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
+    """Show the leases of Spaces on paid hardware; returns whether all of them could be read."""
+    from airflow_provider_hfspaces.state.lease_states import LeaseState, state_of
+    from airflow_provider_hfspaces.state.leases import Owners
+
+    records, complete = _records(_janitor(arguments, hook, needs_author=False))
+    owners, rows = Owners(), []
+    for repo_id, record in records.items():
+        for holder in record.holders:
+            owner = owners.owner(holder)
+            rows.append(
+                {
+                    "space": repo_id,
+                    "state": state_of(holder, owners).value,
+                    "hardware": holder.requested[-1] if holder.requested else None,
+                    "restores_to": (holder.previous or {}).get("hardware"),
+                    "since": _moment(holder.since),
+                    "until": _moment(holder.until),
+                    "dag_id": owner.dag_id if owner else None,
+                    "run_id": owner.run_id if owner else None,
+                    "task_id": owner.task_id if owner else None,
+                    "map_index": owner.map_index if owner else None,
+                    "holder": holder.holder_id,
+                }
+            )
+    output.write(rows, hidden=("map_index", "holder"))
+    if any(row["state"] == LeaseState.UNKNOWN.value for row in rows):
+        say(
+            "The holder of an unknown lease belongs to another Airflow or a script, or this command cannot "
+            "read the database of its Airflow."
+        )
+    return complete
+
+
+def release(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
+    """Restore Spaces whose leases were left behind.
+
+    :returns: whether no Space failed, and each named Space was restored or needed no restore.
+    :raises WrongUse: if nothing is selected, or nobody can confirm.
+    """
+    if arguments.force and not arguments.repo_ids:
+        raise WrongUse("--force releases only the leases of Spaces that you name.")
+    if not arguments.dry_run and not arguments.yes:
+        refuse_without_terminal()
+    janitor = _janitor(arguments, hook, needs_author=True)
+    records, complete = _records(janitor)
+    plan = [_plan(janitor, repo_id, record, arguments.force) for repo_id, record in records.items()]
+    if not arguments.repo_ids:
+        plan = [each for each in plan if each["reason"] != _NOT_LEASED]
+    todo = [each for each in plan if each["outcome"] is None]
+    refused = [each for each in plan if each["outcome"] == LEFT_ALONE and each["reason"] != _NOT_LEASED]
+    if arguments.dry_run:
+        for each in todo:
+            each["outcome"] = "would be restored"
+    elif todo:
+        hook.require_token(todo[0]["space"])
+        if not arguments.yes:
+            write_table(plan, sys.stderr)
+            if not confirmed(f"Restore {len(todo):,} of {len(plan):,} Spaces?"):
+                say("Nothing was changed.")
+                return False
+        for each in todo:
+            entry = janitor.restore_space(each["space"], each["reason"], None, force=arguments.force)
+            each.update(outcome=entry["outcome"], reason=entry["error"] or entry["reason"])
+            each["restores_to"] = entry["hardware"] or each["restores_to"]
+    output.write(plan)
+    if refused and arguments.repo_ids:
+        say(
+            f"Space {refused[0]['space']}: its lease is {refused[0]['reason']}. Wait for the end of that "
+            f"run, or add --force to take the hardware from it."
+        )
+        return False
+    return complete and not any(each["outcome"] in (FAILED, LEFT_ALONE) for each in todo)
+
+
+def _janitor(arguments: Namespace, hook: HfSpacesHook, *, needs_author: bool) -> _Janitor:
+    chosen = selection(arguments, hook, needs_author=needs_author)
+    more = {"fallback": arguments.fallback} if hasattr(arguments, "fallback") else {}
+    janitor = _Janitor(task_id="command", **chosen, **more)
+    janitor.hook = hook
+    return janitor
+
+
+def _records(janitor: _Janitor) -> tuple[dict[str, LeaseRecord], bool]:
+    """The lease of each Space, and whether all of them could be read."""
+    complete, records = True, dict[str, "LeaseRecord"]()
+    for repo_id, record in janitor.leases(janitor.billable()).items():
+        if isinstance(record, Exception):
+            say(f"Space {repo_id}: its lease could not be read. {record}")
+            complete = False
+        else:
+            records[repo_id] = record
+    return dict(sorted(records.items(), key=lambda item: item[0].casefold())), complete
+
+
+def _plan(janitor: _Janitor, repo_id: str, record: LeaseRecord, force: bool) -> dict[str, Any]:
+    """What is going to happen to a Space; the outcome is ``None`` if it has to be restored."""
+    from airflow_provider_hfspaces.state.lease_states import state_of
+    from airflow_provider_hfspaces.state.leases import Owners, describe_holder
+
+    owners, holder = Owners(), record.current
+    reason, outcome = janitor.reason(record, owners), None
+    if reason is None and holder is None:
+        reason, outcome = _NOT_LEASED, LEFT_ALONE
+    elif reason is None and holder is not None:
+        reason = f"held by {describe_holder(holder, owners)}"
+        outcome = None if force else LEFT_ALONE
+    return {
+        "space": repo_id,
+        "outcome": outcome,
+        "state": state_of(holder, owners).value if holder else None,
+        "restores_to": (holder.previous or {}).get("hardware") if holder else None,
+        "reason": reason,
+    }
+
+
+def _moment(moment: Any) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}Z"

@@ -1,0 +1,146 @@
+"""What the commands print: rows on stdout, and everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from airflow_provider_hfspaces.hub.masking import mask_tokens
+from airflow_provider_hfspaces.hub.text import printable
+
+__all__ = [
+    "Output",
+    "WrongUse",
+    "confirmed",
+    "refuse_without_terminal",
+    "say",
+    "write_log_to_stderr",
+    "write_table",
+]
+
+Row = Mapping[str, Any]
+
+
+class WrongUse(Exception):
+    """A command that was used in the wrong way: exit code 2."""
+
+
+class Output:
+    """The rows of a command, in the format that the user has chosen.
+
+    :param stream: the real stdout.
+    :param form: ``table``, ``plain``, ``json`` or ``yaml``.
+    """
+
+    def __init__(self, stream: TextIO, form: str) -> None:
+        self._stream = stream
+        self._form = form
+
+    @classmethod
+    @contextmanager
+    def opened(cls, form: str) -> Iterator[Output]:
+        """Keep stdout for the rows alone: what libraries and logs print to it meanwhile goes to stderr."""
+        sys.stdout.flush()
+        with os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding or "utf-8", errors="replace") as stream:
+            os.dup2(2, 1)
+            try:
+                yield cls(stream, form)
+            finally:
+                sys.stdout.flush()
+                stream.flush()
+                os.dup2(stream.fileno(), 1)
+
+    def write(self, rows: Sequence[Row], hidden: Container[str] = ()) -> None:
+        """Write the rows.
+
+        JSON and YAML have numbers and nulls. Tables have text, as those of Airflow's own commands.
+
+        :param hidden: fields that tables leave out.
+        """
+        if self._form == "json":
+            self._stream.write(json.dumps(list(rows), ensure_ascii=False) + "\n")
+        elif self._form == "yaml":
+            from airflow.utils import yaml
+
+            self._stream.write(yaml.dump([dict(row) for row in rows], sort_keys=False, allow_unicode=True))
+        else:
+            shown = [{key: value for key, value in row.items() if key not in hidden} for row in rows]
+            write_table(shown, self._stream, self._form)
+        self._stream.flush()
+
+
+def write_table(rows: Sequence[Row], stream: TextIO, form: str = "table") -> None:
+    """Write rows with Airflow's own console.
+
+    :param form: ``table`` or ``plain``.
+    """
+    from airflow.cli.simple_table import AirflowConsole
+    from rich.markup import escape
+
+    if form == "plain":
+        from contextlib import redirect_stdout
+
+        # Airflow prints plain tables without its console.
+        with redirect_stdout(stream):
+            AirflowConsole().print_as([_cells(row) for row in rows], output=form)
+        return
+    console = AirflowConsole(file=stream)
+    # Text from the Hub must not style the table.
+    console.print_as([{key: escape(cell) for key, cell in _cells(row).items()} for row in rows], output=form)
+
+
+def _cells(row: Row) -> dict[str, str]:
+    return {key: "" if value is None else printable(_text(value)) for key, value in row.items()}
+
+
+def _text(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def say(text: str) -> None:
+    """Write a sentence to stderr, without any token."""
+    sys.stderr.write(f"{mask_tokens(text)}\n")
+    sys.stderr.flush()
+
+
+def refuse_without_terminal() -> None:
+    """Refuse a change that nobody can confirm, before any request.
+
+    :raises WrongUse: if there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise WrongUse("Nothing was changed: there is no terminal to confirm on. Add --yes, or --dry-run.")
+
+
+def confirmed(question: str) -> bool:
+    """Ask the user on the terminal."""
+    sys.stderr.write(f"{question} (y/n) ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def write_log_to_stderr(*, verbose: bool) -> None:
+    """Write the log of this package to stderr: warnings, or everything.
+
+    :param verbose: write the whole log, and that of Airflow.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_WithoutTokens("%(message)s"))
+    ours = logging.getLogger("airflow_provider_hfspaces")
+    ours.handlers, ours.propagate = [handler], False
+    ours.setLevel(logging.INFO if verbose else logging.WARNING)
+    if not verbose:
+        warnings.simplefilter("ignore")
+        logging.getLogger().setLevel(logging.CRITICAL)
+        logging.getLogger("airflow").setLevel(logging.CRITICAL)
+
+
+class _WithoutTokens(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return mask_tokens(super().format(record))

@@ -1,0 +1,89 @@
+"""The commands that show and release leases."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
+from tests.airflow_records import AirflowRecords
+from tests.cli.conftest import Run
+from tests.lease_tools import SPACE, hold, holders
+
+OWNER = LeaseOwner("nightly", "scheduled__1", "gpu.snapshot", restore_tasks=("gpu.restore",))
+
+
+@pytest.fixture
+def leased(fleet: HubEmulator, airflow_records: AirflowRecords) -> AirflowRecords:
+    """A Space that a run of this Airflow has leased, and that run, which is at work."""
+    airflow_records.variable(variable_name(hold().holder_id), OWNER.to_dict())
+    airflow_records.dag("nightly")
+    airflow_records.run("nightly", "scheduled__1", "running")
+    return airflow_records
+
+
+def test_leases_names_the_run_and_says_whether_it_is_at_work(run: Run, leased: AirflowRecords) -> None:
+    (row,) = run("leases", "--author", "acme", "-o", "json").rows
+    assert (row["space"], row["state"], row["hardware"]) == (SPACE, "at work", "t4-small")
+    assert (row["dag_id"], row["run_id"], row["task_id"]) == ("nightly", "scheduled__1", "gpu.snapshot")
+    assert row["restores_to"] == "cpu-basic"
+
+
+def test_a_lease_of_a_run_at_work_is_released_only_by_force(
+    run: Run, fleet: HubEmulator, leased: AirflowRecords
+) -> None:
+    refused = run("release", SPACE, "--yes", "-o", "json")
+    assert refused.code == 1
+    assert refused.rows[0]["outcome"] == "left alone"
+    assert "held by task gpu.snapshot of run scheduled__1 of DAG nightly" in refused.err
+    assert "--force" in refused.err
+    assert fleet.space(SPACE).requested_hardware == "t4-small"
+    forced = run("release", SPACE, "--yes", "--force", "-o", "json")
+    assert forced.code == 0, forced.err
+    assert forced.rows[0]["outcome"] == "restored"
+    assert fleet.space(SPACE).requested_hardware == "cpu-basic"
+    assert holders() == ()
+
+
+def test_a_lease_that_was_left_behind_is_released_after_confirmation(
+    run: Run, fleet: HubEmulator, leased: AirflowRecords
+) -> None:
+    leased.clear()
+    leased.variable(variable_name(holders()[0].holder_id), OWNER.to_dict())
+    leased.run("nightly", "scheduled__1", "failed")
+    planned = run("release", "--author", "acme", "--dry-run", "-o", "json")
+    assert [(each["space"], each["outcome"]) for each in planned.rows] == [(SPACE, "would be restored")]
+    assert run("release", "--author", "acme", typed="n\n").code == 1
+    assert fleet.space(SPACE).requested_hardware == "t4-small"
+    released = run("release", "--author", "acme", typed="y\n")
+    assert released.code == 0, released.err
+    assert "left behind by task gpu.snapshot" in released.out
+    assert fleet.space(SPACE).requested_hardware == "cpu-basic"
+
+
+def test_without_a_database_a_lease_counts_as_held(run_without_database: Run, fleet: HubEmulator) -> None:
+    hold()
+    shown = run_without_database("leases", "--author", "acme", "-o", "json")
+    assert [each["state"] for each in shown.rows] == ["unknown"]
+    assert "this command cannot" in shown.err
+    assert run_without_database("release", SPACE, "--yes").code == 1
+    assert fleet.space(SPACE).requested_hardware == "t4-small"
+
+
+def test_an_expired_lease_is_released_without_knowing_its_run(run: Run, fleet: HubEmulator) -> None:
+    hold(hours_left=-1)
+    assert run("release", SPACE, "--yes").code == 0
+    assert fleet.space(SPACE).requested_hardware == "cpu-basic"
+
+
+def test_force_is_only_for_spaces_that_are_named(run: Run, fleet: HubEmulator) -> None:
+    ended = run("release", "--author", "acme", "--force", "--yes")
+    assert ended.code == 2
+    assert "--force releases only the leases of Spaces that you name." in ended.err
+
+
+def test_a_space_without_a_lease_needs_no_release(run: Run, fleet: HubEmulator) -> None:
+    ended = run("release", SPACE, "--yes", "-o", "json")
+    assert ended.code == 0
+    assert ended.rows[0]["reason"] == "not leased"
+    assert {each.method for each in fleet.requests} == {"GET"}
