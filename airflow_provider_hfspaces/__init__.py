@@ -29,6 +29,7 @@ def get_provider_info() -> dict[str, Any]:
         "storage",
         "fleet",
         "cost",
+        "budget",
         "leases",
     )
     asset_uris = [
@@ -108,6 +109,15 @@ def get_provider_info() -> dict[str, Any]:
                         "version_added": __version__,
                         "type": "string",
                         "example": "no nodes available|out of stock",
+                        "default": "",
+                    },
+                    "monthly_budget": {
+                        "description": "USD that an owner may spend on Spaces a month: a number for every "
+                        "owner, or owner=number for some, separated by commas. When it is spent, upgrades "
+                        "to paid hardware fail. Empty: no budget.",
+                        "version_added": __version__,
+                        "type": "string",
+                        "example": "acme=500,research=200",
                         "default": "",
                     },
                     "fleet_page": {

@@ -63,6 +63,7 @@ PUBLIC = {
     "notifications.spaces": ["PauseSpaceNotifier", "RestoreHardwareNotifier"],
     "operators.app": ["CallSpaceOperator", "SpaceBatchOperator"],
     "operators.copies": ["DeleteCopiesOperator"],
+    "operators.budget": ["EnforceBudgetOperator"],
     "operators.cost": ["SpacesCostReportOperator"],
     "operators.deploy": ["DeploySpaceOperator"],
     "operators.duplicate": ["DuplicateSpaceOperator"],

@@ -16,6 +16,7 @@ __all__ = [
     "fleet_page_url",
     "has_fleet_page",
     "lease_repository",
+    "monthly_budget",
     "quota_share",
 ]
 
@@ -69,6 +70,30 @@ def lease_repository() -> str | None:
     """Return ``[hf_spaces] lease_repo``, which keeps all leases; ``None`` for each Space's own repository."""
     name = _conf().get(SECTION, "lease_repo", fallback=_default("lease_repo")) or ""
     return name.strip() or None
+
+
+def monthly_budget(owner: str) -> float | None:
+    """Return an owner's budget in USD a month, ``[hf_spaces] monthly_budget``; ``None`` without a budget.
+
+    The option is a number for every owner, or ``owner=number`` for some, separated by commas.
+
+    :raises InvalidInput: if the option is neither.
+    """
+    from airflow_provider_hfspaces.hub.checks import InvalidInput
+    from airflow_provider_hfspaces.hub.cost.limits import checked_budget
+
+    option = (_conf().get(SECTION, "monthly_budget", fallback=_default("monthly_budget")) or "").strip()
+    budgets: dict[str, float] = {}
+    for part in filter(None, (each.strip() for each in option.split(","))):
+        name, _, amount = part.rpartition("=")
+        try:
+            budgets[name.strip().casefold()] = checked_budget(float(amount), "monthly_budget")
+        except ValueError:
+            raise InvalidInput(
+                f"[hf_spaces] monthly_budget={option!r} is not valid. Set it to a number of USD a month, or "
+                f"to 'owner=number' for some owners, separated by commas."
+            ) from None
+    return budgets.get(owner.casefold(), budgets.get(""))
 
 
 def _conf() -> Any:

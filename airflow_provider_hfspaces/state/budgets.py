@@ -1,0 +1,144 @@
+"""What an owner has spent this month: from the Hub's billing if the token may read it, otherwise an estimate.
+
+The last known amount of each owner is in an Airflow Variable, ``hf_spaces_budget-`` and the owner, which
+EnforceBudgetOperator writes. The estimate grows there from look to look. Upgrades and the page in Airflow's
+UI read it where they may not read the billing.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_hfspaces.compat.server import get_variable, set_variable
+from airflow_provider_hfspaces.state.variables import variable_name
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
+    from airflow_provider_hfspaces.hub.http.sequence import Steps
+
+__all__ = ["KnownSpend", "known_spend", "measure_spend", "recorded_spend", "spend_variable"]
+
+log = logging.getLogger(__name__)
+
+_DESCRIPTION = "What an owner has spent on Spaces this month, kept by airflow-provider-hfspaces."
+
+
+@dataclass(frozen=True)
+class KnownSpend:
+    """What is known about the spend of an owner.
+
+    :ivar spend: the amount; ``None`` if nothing is known.
+    :ivar problem: why the billing could not be read, as a sentence; ``None`` if it was.
+    :ivar budget: USD a month, as EnforceBudgetOperator has recorded it last; ``None`` if it has not.
+    :ivar is_user: whether the owner is a user, and not an organization; ``None`` if that is not known.
+    """
+
+    spend: MonthSpend | None
+    problem: str | None = None
+    budget: float | None = None
+    is_user: bool | None = None
+
+    @classmethod
+    def from_dict(cls, payload: Any, now: datetime) -> KnownSpend:
+        """Read the value of the Variable; an amount of an earlier period does not count.
+
+        :param payload: the value; anything that is not such a value means that nothing is known.
+        """
+        from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
+
+        if not isinstance(payload, dict):
+            return cls(None)
+        spend = MonthSpend.from_dict(payload.get("spend"))
+        budget, is_user, problem = (payload.get(name) for name in ("budget", "is_user", "problem"))
+        return cls(
+            spend=None if spend is None or spend.until <= now else spend,
+            problem=problem if isinstance(problem, str) else None,
+            budget=float(budget) if isinstance(budget, (int, float)) and budget > 0 else None,
+            is_user=is_user if isinstance(is_user, bool) else None,
+        )
+
+
+def spend_variable(owner: str) -> str:
+    """The name of the Airflow Variable with the last known amount of an owner."""
+    return variable_name("hf_spaces_budget", owner.casefold())
+
+
+def recorded_spend(owner: str, now: datetime | None = None) -> KnownSpend:
+    """What EnforceBudgetOperator has recorded about an owner in this month. No request to the Hub.
+
+    :param now: the present moment, in UTC. Default: the clock.
+    """
+    return KnownSpend.from_dict(_recorded(owner), now or datetime.now(timezone.utc))
+
+
+def known_spend(hook: HfSpacesHook, owner: str) -> KnownSpend:
+    """The billed amount, or what is recorded if the billing cannot be read.
+
+    Endpoints: see :func:`~airflow_provider_hfspaces.hub.cost.budget.read_billing`: one request for an
+    organization and for an owner that is recorded; two for a user that is not.
+    """
+    from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
+    from airflow_provider_hfspaces.hub.errors import HubError
+
+    now = datetime.now(timezone.utc)
+    recorded = recorded_spend(owner, now)
+    hourly = recorded.spend.hourly if recorded.spend else None
+    try:
+        payload = hook.execute(_billing(owner, recorded.is_user))
+        spend = MonthSpend.from_billing(owner, payload, hourly, now)
+    except HubError as error:
+        problem = f"The token may not read the billing of {owner}, or the Hub does not answer: {error}"
+        return KnownSpend(recorded.spend, problem, recorded.budget, recorded.is_user)
+    return KnownSpend(spend, None, recorded.budget, _is_user(payload))
+
+
+def measure_spend(hook: HfSpacesHook, owner: str, hourly: float | None, budget: float) -> KnownSpend:
+    """The amount as of now, recorded for those who may not read the billing.
+
+    :param hourly: USD per hour that the owner's Spaces cost now; ``None`` if the Hub's prices are not known,
+        so that an estimate stays what it was at the last look.
+    :param budget: USD a month, to record with the amount.
+    """
+    from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
+
+    known = known_spend(hook, owner)
+    spend = known.spend
+    if known.problem is None and spend is not None:
+        spend = replace(spend, hourly=hourly)
+    elif hourly is not None:
+        spend = MonthSpend.estimated(owner, _last_spend(owner), hourly, datetime.now(timezone.utc))
+    if spend is not None:
+        value = {"spend": spend.to_dict(), "budget": budget, "is_user": known.is_user}
+        set_variable(spend_variable(owner), {**value, "problem": known.problem}, _DESCRIPTION)
+    return KnownSpend(spend, known.problem, budget, known.is_user)
+
+
+def _billing(owner: str, is_user: bool | None) -> Steps[dict[str, Any]]:
+    from airflow_provider_hfspaces.hub.cost.budget import read_billing
+
+    return read_billing(owner, is_user=is_user)
+
+
+def _is_user(payload: Any) -> bool | None:
+    kind = str((payload.get("period") or {}).get("entityType"))
+    return {"user": True, "org": False}.get(kind)
+
+
+def _recorded(owner: str) -> Any:
+    try:
+        return get_variable(spend_variable(owner))
+    except Exception as error:
+        log.warning("The recorded spend of %s could not be read: %s", owner, error)
+        return None
+
+
+def _last_spend(owner: str) -> MonthSpend | None:
+    """The last recorded amount, also of an earlier month."""
+    from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
+
+    value = _recorded(owner)
+    return MonthSpend.from_dict(value.get("spend")) if isinstance(value, dict) else None
