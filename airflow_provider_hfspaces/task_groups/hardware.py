@@ -70,6 +70,11 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         ``cpu-basic``).
     :param max_hourly_cost: USD per hour (default: no limit). More expensive hardware is refused. May
         be an argument of a mapped task group.
+    :param monthly_budget: USD that the owner of the Space may spend on Spaces a month (default:
+        ``[hf_spaces] monthly_budget``, otherwise no limit; ``float("inf")`` for no limit). ``upgrade``
+        requests nothing once it is spent. May be a template or an argument of a mapped task group.
+    :param require_budget: whether ``upgrade`` requests nothing either if it is not known what the owner has
+        spent (default False).
     :param require: whether each task of the work first checks that the Space is on the hardware
         (default True). Setup and teardown tasks of the work and operators of this package that act
         on a Space do not check.
@@ -114,6 +119,8 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         restore: str = "previous",
         fallback: str = "cpu-basic",
         max_hourly_cost: float | None = None,
+        monthly_budget: float | str | None = None,
+        require_budget: bool = False,
         require: bool = True,
         sha: str | None = None,
         health: Any = None,
@@ -165,6 +172,8 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
             "hardware": hardware,
             "sleep_time": sleep_time,
             "max_hourly_cost": max_hourly_cost,
+            "monthly_budget": monthly_budget,
+            "require_budget": require_budget,
             "sha": sha,
             "health": health,
             "timeout": timeout,

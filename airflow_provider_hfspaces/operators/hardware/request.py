@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.hardware import is_one_flavor
 from airflow_provider_hfspaces.operators.base import WaitingOperator
+from airflow_provider_hfspaces.operators.hardware.budgets import (
+    checked_monthly_budget,
+    refuse_bad_budget,
+    refuse_spent_budget,
+)
 from airflow_provider_hfspaces.operators.hardware.requesting import SentRequest
 from airflow_provider_hfspaces.operators.health import refuse_unused_health
 from airflow_provider_hfspaces.rendered import as_number, as_whole_number
@@ -80,6 +85,12 @@ class RequestHardwareOperator(SentRequest):
     :param retry_capacity_until: until when the list is started again: a time of day such as ``"03:00"`` in
         the DAG's time zone, or a moment in ISO format (default: until ``timeout`` is over). ``timeout`` then
         counts for each pass through the list. Templated.
+    :param monthly_budget: USD that the owner of the Space may spend on Spaces a month (default:
+        ``[hf_spaces] monthly_budget``, otherwise no limit; ``float("inf")`` for no limit). Paid hardware is
+        refused before it is requested once the Hub's billing, or the amount that EnforceBudgetOperator has
+        recorded, reaches the budget. Templated.
+    :param require_budget: refuse paid hardware also if it is not known what the owner has spent (default
+        False).
     :param sha: the commit that must run there, in full or its first seven characters or more (default: any);
         needs ``wait=True``. Nothing is requested for a Space that would run another commit. Templated.
     :param cancel_on_kill: whether to restore the Space if the task is killed (default True).
@@ -95,6 +106,7 @@ class RequestHardwareOperator(SentRequest):
         "hardware",
         "sleep_time",
         "max_hourly_cost",
+        "monthly_budget",
         "sha",
         "retry_capacity_until",
     )
@@ -110,10 +122,15 @@ class RequestHardwareOperator(SentRequest):
         sleep_time: int | str | None = None,
         wait: bool = True,
         sha: str | None = None,
+        monthly_budget: float | str | None = None,
+        require_budget: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(hardware=hardware, **kwargs)
         refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
+        refuse_bad_budget(monthly_budget, f"monthly_budget of task {self.task_id!r}")
+        self.monthly_budget = monthly_budget
+        self.require_budget = require_budget
         self.sleep_time = sleep_time
         self.wait_until_running = wait
         self.sha = sha
@@ -123,6 +140,7 @@ class RequestHardwareOperator(SentRequest):
         from airflow_provider_hfspaces.operators.hardware import decisions
 
         self.note_end(context)
+        checked_monthly_budget(self.monthly_budget)
         if is_one_flavor(self.hardware) and self.retry_capacity_after is None:
             return self._request_one(repo_id, context)
         self._check_arguments(repo_id)
@@ -131,6 +149,7 @@ class RequestHardwareOperator(SentRequest):
         before = self.hook.get_runtime(repo_id)
         if search is None:
             decisions.refuse_hopeless(repo_id, before, waits=self.wait_until_running)
+            self._refuse_spent_budget(repo_id, before)
             search = self.new_search(before, key, context)
         elif search.is_requested and (reason := capacity_error(before, str(search.hardware))):
             # The Hub refused the flavor before the last try could note it.
@@ -202,10 +221,25 @@ class RequestHardwareOperator(SentRequest):
         checked_hardware(hardware, None if known_hardware(hardware) else list(self.flavors().values()))
         before = self.hook.get_runtime(repo_id)
         decisions.refuse_hopeless(repo_id, before, waits=self.wait_until_running)
+        self._refuse_spent_budget(repo_id, before)
         if self.max_hourly_cost is not None:
             desired, _ = self._request_for(repo_id, hardware)
             decisions.refuse_too_expensive(desired, before, self.flavors(), self.max_hourly_cost)
         return self._send_and_wait(repo_id, hardware, before, context)
+
+    def _refuse_spent_budget(self, repo_id: str, before: SpaceRuntime) -> None:
+        # A Space on the first flavor of a list stays there.
+        first = self.hardware[0] if isinstance(self.hardware, (list, tuple)) else self.hardware
+        hardware = first if isinstance(first, str) else None
+        refuse_spent_budget(
+            self.hook,
+            repo_id,
+            hardware if is_one_flavor(self.hardware) or hardware == before.configured_hardware else None,
+            before,
+            monthly_budget=self.monthly_budget,
+            required=self.require_budget,
+            log=self.log,
+        )
 
     def _send_and_wait(
         self,
