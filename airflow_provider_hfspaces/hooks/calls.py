@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.config import quota_share
 from airflow_provider_hfspaces.hooks.apps import AppProbing, AppsHook
 from airflow_provider_hfspaces.hub.desired import describe
 from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
+from airflow_provider_hfspaces.hub.http.pace import Pace
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CallingHook"]
 
+_PROBED_SPACE_SECONDS = 10.0
+"""Time between two looks at a Space that runs while its app is asked whether it is ready."""
+
 
 class CallingHook(AppsHook):
     """The part of :class:`~airflow_provider_hfspaces.hooks.hfspaces.HfSpacesHook` that waits and calls."""
@@ -35,7 +40,7 @@ class CallingHook(AppsHook):
         goal: Goal,
         *,
         timeout: float,
-        poll_interval: float,
+        poll_interval: float | None = None,
         before: SpaceRuntime | None = None,
         answer: SpaceRuntime | None = None,
         grace: float = GRACE_SECONDS,
@@ -48,7 +53,8 @@ class CallingHook(AppsHook):
 
         :param goal: what the Space has to reach.
         :param timeout: seconds from the beginning of the wait to its end.
-        :param poll_interval: seconds between two looks.
+        :param poll_interval: seconds between two looks; by default as few as the share of the Hub's quota
+            that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2.
         :param before: the runtime when a request was sent to the Space. While the Space still reports
             this state, the wait goes on for up to ``grace`` seconds, at most half of ``timeout``.
         :param answer: the runtime with which the Hub answered that request.
@@ -73,14 +79,16 @@ class CallingHook(AppsHook):
             on_change=on_change or self._log_change(repo_id),
             start_timeout=start_timeout,
         )
-        interval = checked_seconds(poll_interval, "poll_interval")
+        interval = None if poll_interval is None else checked_seconds(poll_interval, "poll_interval")
+        pace = Pace(self.rate_budget, share=quota_share())
         stop, endpoint = stop or threading.Event(), self.settings.endpoint
         started = time.monotonic()
         while True:
             runtime = self.get_runtime(repo_id)
             elapsed = time.monotonic() - started
             has_reached = wait.observe(runtime, elapsed) is not None
-            pause = min(interval, wait.timeout - elapsed)
+            period = interval or (_PROBED_SPACE_SECONDS if has_reached else pace.period())
+            pause = min(period, wait.timeout - elapsed)
             if has_reached and (probing is None or probing.answers_within(pause, stop)):
                 return runtime
             if elapsed >= wait.timeout:
@@ -180,7 +188,7 @@ class CallingHook(AppsHook):
         app: SpaceApp,
         *,
         timeout: float,
-        poll_interval: float = 10.0,
+        poll_interval: float | None = None,
         wake: bool = True,
         health: HealthCheck | None = None,
         stop: threading.Event | None = None,
@@ -188,7 +196,7 @@ class CallingHook(AppsHook):
         """Wait until the Space of an app runs, waking it if it sleeps, and return its runtime.
 
         :param timeout: seconds from the beginning of the wait to its end.
-        :param poll_interval: seconds between two looks at the Space.
+        :param poll_interval: seconds between two looks at the Space, as for :meth:`wait_for`.
         :param wake: whether to wake a sleeping Space. A visit wakes it, which needs no write access.
         :param health: the answer that the app has to give as well; by default none.
         :param stop: ends the wait from another thread or a signal handler.

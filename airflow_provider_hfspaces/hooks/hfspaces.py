@@ -43,7 +43,7 @@ class HfSpacesHook(CallingHook):
 
         hook = HfSpacesHook("hf_spaces_default")
         hook.request_hardware("acme/whisper", "t4-small", sleep_time=3600)
-        hook.wait_for("acme/whisper", Goal(hardware="t4-small"), timeout=1800, poll_interval=10)
+        hook.wait_for("acme/whisper", Goal(hardware="t4-small"), timeout=1800)
         hook.pause("acme/whisper")
 
     Every method takes the id of a Space as ``owner/name``, as a name alone if the connection has a namespace,

@@ -69,7 +69,8 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
     from airflow_provider_hfspaces.hub.http.client import HubClient
     from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
-    from airflow_provider_hfspaces.hub.http.quota import Pace, RateBudget
+    from airflow_provider_hfspaces.hub.http.pace import Pace
+    from airflow_provider_hfspaces.hub.http.quota import RateBudget
     from airflow_provider_hfspaces.hub.http.retry import RetryDeadline, RetryPolicy
     from airflow_provider_hfspaces.hub.http.sequence import Delay, Steps, aexecute, execute
     from airflow_provider_hfspaces.hub.models import (
@@ -233,7 +234,8 @@ _MODULES = {
     "http.aio": ("AsyncHubClient",),
     "http.client": ("HubClient",),
     "http.limits": ("AnswerLimits",),
-    "http.quota": ("Pace", "RateBudget"),
+    "http.pace": ("Pace",),
+    "http.quota": ("RateBudget",),
     "http.retry": ("RetryDeadline", "RetryPolicy"),
     "http.sequence": ("Delay", "Steps", "aexecute", "execute"),
     "models": (

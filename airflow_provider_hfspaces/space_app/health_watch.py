@@ -27,6 +27,9 @@ __all__ = ["HealthWatch", "Probe"]
 _LAST_PROBE_SECONDS = 0.5
 """Time for one last request if the timeout is over before the first one, as after a restart of a process."""
 
+_PROBED_SPACE_SECONDS = 10.0
+"""Time between two looks at a Space that runs, for waits without an interval of their own."""
+
 Probe = Callable[[str, HealthCheck], Awaitable[str | None]]
 """Sends one request to the app of a Space. Returns what is wrong with the answer, ``None`` if all is well."""
 
@@ -39,7 +42,7 @@ class _Waiter:
     :ivar context: the context in which the wait began, to which its log lines belong.
     """
 
-    poll_interval: float
+    poll_interval: float | None
     on_reason: Callable[[str], None]
     answer: asyncio.Future[bool]
     reason: str | None = None
@@ -61,7 +64,9 @@ class _Probing:
 
     @property
     def poll_interval(self) -> float:
-        return min((waiter.poll_interval for waiter in self.waiters), default=PROBE_PAUSE_SECONDS)
+        """Seconds between two looks at the Space."""
+        intervals = [waiter.poll_interval for waiter in self.waiters]
+        return min((each for each in intervals if each is not None), default=_PROBED_SPACE_SECONDS)
 
     def open_waiters(self) -> list[_Waiter]:
         return [waiter for waiter in self.waiters if not waiter.answer.done()]
@@ -102,7 +107,7 @@ class HealthWatch:
         check: HealthCheck,
         *,
         timeout: float,
-        poll_interval: float = 10.0,
+        poll_interval: float | None = None,
         elapsed: float = 0.0,
         on_reason: Callable[[str], None] = lambda reason: None,
         **arguments: Any,
@@ -113,7 +118,8 @@ class HealthWatch:
 
         :param timeout: seconds from the beginning of the wait to its end.
         :param poll_interval: seconds between two looks at the Space, at least, and between two requests to
-            its app, at most 5.
+            its app, at most 5; by default as few as the share of the quota allows, and no fewer than 2, until
+            the Space runs, and 10 from then on.
         :param elapsed: seconds since the wait began, if it began earlier or in another process.
         :param on_reason: called with what is wrong with the answer of the app, when it is new, in the
             context of the caller.

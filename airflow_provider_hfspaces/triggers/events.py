@@ -24,6 +24,7 @@ else:
 
 __all__ = ["SpaceEventTrigger"]
 
+_FIRST_PAUSE_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 300.0
 
 
@@ -45,7 +46,8 @@ class SpaceEventTrigger(BaseEventTrigger):
     :param stages: fire when the Space enters one of these stages, such as ``["RUNTIME_ERROR"]``.
     :param hardware_changes: fire when the Space runs on other hardware than before.
     :param hf_spaces_conn_id: the connection to the Hub.
-    :param poll_interval: seconds between two looks at the Space, at least.
+    :param poll_interval: seconds between two looks at the Space, at least; by default 30, because this
+        trigger never ends. ``None`` looks as often as the share of the Hub's quota allows.
     :raises InvalidInput: for a Space, a stage or a duration that is not valid, and without any event to
         fire at.
     """
@@ -54,13 +56,14 @@ class SpaceEventTrigger(BaseEventTrigger):
     stages: str | Iterable[str] = ()
     hardware_changes: bool = False
     hf_spaces_conn_id: str = "hf_spaces_default"
-    poll_interval: float = 30.0
+    poll_interval: float | None = 30.0
 
     def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.repo_id = checked_repo_id(self.repo_id)
         self.stages = sorted(checked_stages(self.stages, least=0 if self.hardware_changes else 1))
-        self.poll_interval = checked_seconds(self.poll_interval, "poll_interval")
+        if self.poll_interval is not None:
+            self.poll_interval = checked_seconds(self.poll_interval, "poll_interval")
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Returns the trigger as Airflow stores it; equal triggers are stored once."""
@@ -74,13 +77,14 @@ class SpaceEventTrigger(BaseEventTrigger):
         # A DAG file that watches a Space does not import what runs the trigger.
         from airflow_provider_hfspaces.triggers.watches import watching
 
-        last, pause = await self._load_last(), self.poll_interval
+        first_pause = self.poll_interval or _FIRST_PAUSE_SECONDS
+        last, pause = await self._load_last(), first_pause
         while True:
             try:
                 async with watching(self.hf_spaces_conn_id) as (waits, hook):
                     repo_id = hook.repo_id(self.repo_id)
                     async for _, runtime in waits.watch.changes(repo_id, poll_interval=self.poll_interval):
-                        pause = self.poll_interval
+                        pause = first_pause
                         event, last = self._event(last, runtime), runtime
                         await self._save_last(runtime)
                         if event:
@@ -88,7 +92,7 @@ class SpaceEventTrigger(BaseEventTrigger):
             except (HubError, InvalidInput, SpaceWaitFailed) as error:
                 self.log.warning("%s Watching goes on in %.0f seconds.", error, pause)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, max(_LONGEST_PAUSE_SECONDS, self.poll_interval))
+            pause = min(2 * pause, max(_LONGEST_PAUSE_SECONDS, first_pause))
 
     def _event(self, before: SpaceRuntime | None, now: SpaceRuntime) -> TriggerEvent | None:
         if before is None:

@@ -48,7 +48,8 @@ class SpaceTrigger(BaseTrigger):
     :param goal: what the Space has to reach, as a
         :class:`~airflow_provider_hfspaces.hub.waiting.goal.Goal` or its ``to_dict()``.
     :param hf_spaces_conn_id: the connection to the Hub.
-    :param poll_interval: seconds between two looks at the Space, at least.
+    :param poll_interval: seconds between two looks at the Space, at least; by default as few as the share of
+        the Hub's quota that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2.
     :param deadline: when the wait ends, in seconds since 1970. It stays the same when the triggerer is
         restarted.
     :param grace: seconds after ``started`` during which the Hub may still report the state before the
@@ -69,7 +70,7 @@ class SpaceTrigger(BaseTrigger):
     repo_id: str
     goal: Goal | Mapping[str, Any]
     hf_spaces_conn_id: str = "hf_spaces_default"
-    poll_interval: float = 10.0
+    poll_interval: float | None = None
     deadline: float
     grace: float = GRACE_SECONDS
     started: float | None = None
@@ -84,7 +85,8 @@ class SpaceTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         if not isinstance(self.goal, Goal):
             self.goal = Goal.from_dict(self.goal)
-        self.poll_interval = checked_seconds(self.poll_interval, "poll_interval")
+        if self.poll_interval is not None:
+            self.poll_interval = checked_seconds(self.poll_interval, "poll_interval")
         self.grace = checked_seconds(self.grace, "grace", zero=True)
         self.started = time.time() if self.started is None else _moment(self.started, "started")
         self.deadline = _moment(self.deadline, "deadline")

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider_hfspaces.compat.config import app_connections, quota_share
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
-from airflow_provider_hfspaces.hub.http.quota import Pace
+from airflow_provider_hfspaces.hub.http.pace import Pace
 from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
 from airflow_provider_hfspaces.space_app.app import SpaceApp
 from airflow_provider_hfspaces.space_app.health_check import HealthCheck

@@ -24,7 +24,8 @@ from airflow_provider_hfspaces.hub.errors import (
     SpaceWaitTimeout,
 )
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
-from airflow_provider_hfspaces.hub.http.quota import Pace, RateBudget
+from airflow_provider_hfspaces.hub.http.pace import Pace
+from airflow_provider_hfspaces.hub.http.quota import RateBudget
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch

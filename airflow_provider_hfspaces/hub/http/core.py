@@ -206,6 +206,7 @@ class ClientCore:
                 raise quota_used_up(call, wait)
             if wait:
                 yield Delay(wait)
+            self.budget.count()
             answer: Answer = yield Fetch(call, request, timeout, stream)
             self.budget.learn(answer.headers, answer.status)
             if answer.status >= 400:

@@ -1,19 +1,18 @@
-"""The Hub's rate limit: how many requests a token may still send, and how fast a watch may send them."""
+"""The Hub's rate limit: how many requests a token may still send, and how many others are sending."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import random
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-__all__ = ["Pace", "RateBudget", "limits_one_route", "retry_after"]
+__all__ = ["RateBudget", "limits_one_route", "retry_after"]
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +31,17 @@ LONGEST_RETRY_AFTER_SECONDS = 86_400
 JITTER_SECONDS = 2.0
 """Clients that have waited for a new window spread their next requests over this time."""
 
-BURST_SHARE = 0.3
-"""How much of its share a watch may use at once; the rest is spread evenly, so that no window ever sees
-more than the share."""
+MEASURING_SECONDS = 5.0
+"""Shortest time over which the requests of other clients are counted."""
+
+MEMORY_SECONDS = 20.0
+"""Time after which a measurement does not depend on the one before it any more. Rounds of requests even out."""
+
+_OTHER_QUOTAS = ("resolvers", "pages")
+"""What the Hub counts apart from requests to its API: files, and pages for people."""
 
 _NUMBER = r"[0-9]{1,9}(?![0-9])"
-_RATE_LIMIT = re.compile(rf'"\w+"\s*;\s*r=(?P<remaining>{_NUMBER})\s*;\s*t=(?P<reset>{_NUMBER})')
+_RATE_LIMIT = re.compile(rf'"(?P<name>\w+)"\s*;\s*r=(?P<remaining>{_NUMBER})\s*;\s*t=(?P<reset>{_NUMBER})')
 _RATE_POLICY = re.compile(rf'"\w+"\s*;\s*q=(?P<quota>{_NUMBER})\s*;\s*w=(?P<window>{_NUMBER})')
 
 
@@ -74,6 +78,9 @@ class RateBudget:
     :ivar quota: requests per window; ``None`` until the Hub has sent its policy.
     :ivar window: seconds.
     :ivar remaining: requests left in this window, the least that any answer has reported.
+    :ivar own_rate: requests per second that this process has sent lately; 0 until that is known.
+    :ivar others_rate: requests per second that other processes, and people, have sent lately with the same
+        token. The Hub does not report them: they are what is missing from the quota beside one's own.
     """
 
     _budgets: dict[str, RateBudget] = {}
@@ -85,9 +92,13 @@ class RateBudget:
         self._closed_until = 0.0
         self._logged_until = 0.0
         self._resets_at = 0.0
+        self._sent = 0
+        self._measured_at = self._own_before = self._others_before = 0.0
         self.quota: int | None = None
         self.window: int | None = None
         self.remaining: int | None = None
+        self.own_rate = self.others_rate = 0.0
+        self._has_measured = False
 
     @classmethod
     def shared(
@@ -104,12 +115,20 @@ class RateBudget:
         with cls._registry_lock:
             cls._budgets.clear()
 
+    def count(self) -> None:
+        """Count a request that is about to be sent, to tell one's own requests from those of others."""
+        with self._lock:
+            self._sent += 1
+
     def learn(self, headers: Mapping[str, str], status: int) -> None:
         """Read the quota from the headers of an answer.
 
-        One answer never closes the budget for longer than a window lasts.
+        One answer never closes the budget for longer than a window lasts. Answers that the Hub counts in
+        another quota, such as files, say nothing about this one.
         """
         state = _RATE_LIMIT.search(headers.get("ratelimit") or "")
+        if state and state["name"] in _OTHER_QUOTAS:
+            return
         policy = _RATE_POLICY.search(headers.get("ratelimit-policy") or "")
         with self._lock:
             if policy:
@@ -122,7 +141,10 @@ class RateBudget:
                 if self.remaining is not None and self._is_this_window(resets_at):
                     # Parallel answers may arrive in another order than the Hub counted their requests.
                     remaining = min(remaining, self.remaining)
+                else:
+                    self._begin_window(resets_at)
                 self.remaining, self._resets_at = remaining, resets_at
+                self._measure()
                 if self.remaining == 0:
                     self._close(reset)
             elif status == 429:
@@ -153,96 +175,23 @@ class RateBudget:
         same = abs(resets_at - self._resets_at) < (self.window or 0) / 2
         return same and self._clock() < self._resets_at
 
+    def _begin_window(self, resets_at: float) -> None:
+        """Count from the beginning of the window, which may be long before this process sent anything."""
+        self._sent = 1
+        self._own_before = self._others_before = 0.0
+        self._measured_at = min(resets_at - (self.window or DEFAULT_WINDOW_SECONDS), self._clock())
+
+    def _measure(self) -> None:
+        """Measure how fast this process and others send, from what is missing from the quota."""
+        seconds = self._clock() - self._measured_at
+        if self.quota is None or self.remaining is None or seconds < MEASURING_SECONDS:
+            return
+        others = max(float(self.quota - self.remaining - self._sent), self._others_before)
+        weight = min(seconds / MEMORY_SECONDS, 1.0) if self._has_measured else 1.0
+        self.own_rate += weight * ((self._sent - self._own_before) / seconds - self.own_rate)
+        self.others_rate += weight * ((others - self._others_before) / seconds - self.others_rate)
+        self._has_measured = True
+        self._measured_at, self._own_before, self._others_before = self._clock(), float(self._sent), others
+
     def _close(self, seconds: float) -> None:
         self._closed_until = max(self._closed_until, self._clock() + seconds)
-
-
-class Pace:
-    """Lets requests go one after the other, in the order of their callers, within a share of the quota.
-
-    :param budget: the quota, as the Hub has reported it.
-    :param share: the share of the quota, above 0 and at most 1; by default a half.
-    """
-
-    def __init__(
-        self,
-        budget: RateBudget,
-        *,
-        share: float = 0.5,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        if not 0 < share <= 1:
-            raise ValueError(f"The share of the quota is above 0 and at most 1; got {share!r}.")
-        self.budget, self.share = budget, share
-        self._clock, self._sleep = clock, sleep
-        self._turn = asyncio.Lock()
-        self._left = self._burst = 0.0
-        self._counted_at = clock()
-        self._used = 0
-        self._window_ends = 0.0
-        self._slow = False
-
-    @property
-    def spacing(self) -> float:
-        """Seconds between two requests in the long run."""
-        return self._rate()[0]
-
-    def _rate(self) -> tuple[float, float]:
-        """Seconds between two requests, and how many may go at once."""
-        quota, window = DEFAULT_QUOTA, DEFAULT_WINDOW_SECONDS
-        if self.budget.quota and self.budget.window:
-            quota, window = self.budget.quota, self.budget.window
-        own = quota * self.share
-        spacing, burst = window / max(own * (1 - BURST_SHARE), 1), own * BURST_SHARE
-        reset = self.budget.seconds_to_reset()
-        if self._clock() >= self._window_ends:
-            self._used = 0
-            self._window_ends = self._clock() + reset
-        if reset > 0 and self.budget.remaining is not None:
-            others = quota - self.budget.remaining - self._used
-            if others > quota - own:
-                # Other clients have used more than their part of this window: take a share of the rest.
-                rest = max((quota - others) * self.share - self._used, 0.1)
-                spacing, burst = max(spacing, reset / rest), min(burst, max(rest * BURST_SHARE, 1.0))
-        return spacing, burst
-
-    def has_room(self, requests: int = 1) -> bool:
-        """Whether this number of requests may go without waiting."""
-        self._refill()
-        return self._left >= requests
-
-    async def turn(self) -> None:
-        """Wait until one more request may go."""
-        async with self._turn:
-            spacing = self._refill()
-            if self._left < 1:
-                self._log_slow(spacing)
-                await self._sleep((1 - self._left) * spacing)
-                self._refill()
-            self._left -= 1
-            self._used += 1
-
-    def _refill(self) -> float:
-        """Count what the time since the last request allows; returns the seconds between two."""
-        now = self._clock()
-        spacing, burst = self._rate()
-        if self._left >= burst:
-            self._slow = False
-        allowed = (now - self._counted_at) / spacing + max(burst - self._burst, 0.0)
-        self._left = min(self._left + allowed, burst)
-        self._burst = max(self._burst, burst)
-        self._counted_at = now
-        return spacing
-
-    def _log_slow(self, spacing: float) -> None:
-        if not self._slow:
-            self._slow = True
-            log.warning(
-                "Waiting for Spaces is slowed down to one request in %.1f seconds, to stay within %d %% of "
-                "the Hub's quota of %s requests in %s seconds.",
-                spacing,
-                self.share * 100,
-                self.budget.quota or DEFAULT_QUOTA,
-                self.budget.window or DEFAULT_WINDOW_SECONDS,
-            )

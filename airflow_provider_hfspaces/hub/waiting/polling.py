@@ -1,92 +1,24 @@
-"""Which Space to look at, when, and with which request.
+"""Polling: follows Spaces, one coroutine for each owner, and decides how often waits look.
 
-A few Spaces of an owner are looked at one by one. Many are read from one list of the owner's Spaces. A list
-may lag behind, so it counts only while it shows nothing that might end a wait. Then one request about that
-Space alone decides.
+A wait either has an interval of its own, or looks as often as its part of the quota allows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import logging
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from airflow_provider_hfspaces.hub import calls
-from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubRateLimited, HubUnavailable
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
-from airflow_provider_hfspaces.hub.http.quota import Pace
-from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
-from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.stages import BUILD_STAGES
+from airflow_provider_hfspaces.hub.http.pace import Pace
+from airflow_provider_hfspaces.hub.waiting.interval import Interval
+from airflow_provider_hfspaces.hub.waiting.owner import Failed, FollowedOwner, Seen, SharedByOwners
 
 __all__ = ["Polling"]
 
-log = logging.getLogger(__name__)
-
-_MAX_SINGLE_SPACES = 3
-"""Up to this many Spaces of an owner are looked at one by one."""
-
-_FEWEST_PAGES = 5
-"""Pages into which a list is split, as far as the sizes below allow."""
-
-_LEAST_PAGE_SPACES, _MOST_PAGE_SPACES = 200, 500
-"""Spaces in a page of a list. Small pages need little memory and are decoded without holding up the event
-loop; large pages keep the lists of large fleets short."""
-
-_MAX_PARALLEL_REQUESTS = 6
-_JOIN_SECONDS = 0.05
-"""Time for which a new wait lets others join, so that many begin with one list."""
-
-_CHUNK_SPACES = 25
-"""Spaces that are handled before the event loop gets its turn."""
-
-_LIST_GAP_SECONDS = 2.0
-"""Least time between two lists if new waits need one."""
-
-_LIST_REPEAT_SECONDS = 30.0
-"""Time after which a list's entry is passed on although it has not changed."""
-
-_PATIENCE_SECONDS = 120.0
-"""Time for which the Hub may fail before a wait ends with the error. Rate limits do not count."""
-
-_LONGEST_PAUSE_SECONDS = 60.0
-_LEAST_BUILDS = 3
-"""Builds that have to be seen before their durations count."""
-
-_NO_RETRY = RetryPolicy(total=0, total_rate_limited=0)
-
-Seen = Callable[[str, SpaceRuntime, bool], bool]
-"""Called with a Space, its runtime, and whether the runtime is certain."""
-
-Failed = Callable[[str, Exception, bool], None]
-"""Called with a Space, the error of the request about it, and whether the error is final."""
-
-
-@dataclass(eq=False, slots=True)
-class _Space:
-    """A Space that is followed.
-
-    :ivar due: when to look at it next.
-    :ivar requested: whether a look at it alone is under way.
-    :ivar digest: of the last entry in a list, which was passed on at ``passed_on_at``.
-    :ivar failing_since: when the requests began to fail.
-    """
-
-    repo_id: str
-    interval: float
-    due: float
-    stage: str | None = None
-    stage_since: float = 0.0
-    requested: bool = False
-    digest: int | None = None
-    passed_on_at: float = 0.0
-    failures: int = 0
-    failing_since: float | None = None
+_PERIOD_SECONDS = 0.5
+"""Time for which a period that was worked out is used: with many Spaces that takes a while."""
 
 
 class Polling:
@@ -113,22 +45,20 @@ class Polling:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self.client, self.pace = client, pace
-        self.seen, self.failed = seen, failed
-        self.clock, self.sleep = clock, sleep
-        self.slots = asyncio.Semaphore(_MAX_PARALLEL_REQUESTS)
-        self.builds: deque[float] = deque(maxlen=50)
-        self._owners: dict[str, _Owner] = {}
+        self._pace, self._clock = pace, clock
+        self._shared = SharedByOwners(client, seen, failed, pace, clock, sleep, self._period)
+        self._owners: dict[str, FollowedOwner] = {}
+        self._last_period, self._period_until = 0.0, float("-inf")
 
-    def follow(self, repo_id: str, interval: float) -> None:
-        """Look at this Space at once, and at least every ``interval`` seconds from now on."""
+    def follow(self, repo_id: str, interval: Interval) -> None:
+        """Look at this Space at once, and at least at this interval from now on."""
         name = _owner_of(repo_id)
         if name not in self._owners:
-            self._owners[name] = _Owner(self, name)
+            self._owners[name] = FollowedOwner(self._shared, name)
         self._owners[name].follow(repo_id, interval)
 
-    def slow_down(self, repo_id: str, interval: float) -> None:
-        """Look at this Space only every ``interval`` seconds: a wait with a shorter interval has ended."""
+    def slow_down(self, repo_id: str, interval: Interval) -> None:
+        """Look at this Space only at this interval: a wait with a shorter interval has ended."""
         owner = self._owners.get(_owner_of(repo_id))
         if owner is not None:
             owner.slow_down(repo_id, interval)
@@ -147,245 +77,18 @@ class Polling:
         tasks = [task for owner in owners for task in owner.cancel()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def shortest_build(self) -> float | None:
-        """Returns the seconds of the shortest build seen so far, ``None`` before there are enough."""
-        return min(self.builds) if len(self.builds) >= _LEAST_BUILDS else None
-
-
-class _Owner:
-    """The followed Spaces of one owner."""
-
-    def __init__(self, polling: Polling, name: str) -> None:
-        self._polling, self._name = polling, name
-        self._clock = polling.clock
-        self._spaces: dict[str, _Space] = {}
-        self._pages = 1
-        self._single_requests = 0
-        self._listed_at = float("-inf")
-        self._list_due = 0.0
-        self._list_usable_at = 0.0
-        self._woken = asyncio.Event()
-        self._looks: set[asyncio.Task[None]] = set()
-        self._task = _start(self._run(), name=f"watch {name}")
-
-    def follow(self, repo_id: str, interval: float) -> None:
-        key, now = repo_id.lower(), self._clock()
-        space = self._spaces.get(key)
-        if space is None:
-            space = self._spaces[key] = _Space(repo_id, interval, now + _JOIN_SECONDS)
-        space.interval = min(space.interval, interval)
-        space.due = min(space.due, now + _JOIN_SECONDS)
-        self._woken.set()
-
-    def slow_down(self, repo_id: str, interval: float) -> None:
-        space = self._spaces.get(repo_id.lower())
-        if space is not None:
-            space.interval = interval
-
-    def leave(self, repo_id: str) -> bool:
-        """Returns True if other Spaces are still followed."""
-        self._spaces.pop(repo_id.lower(), None)
-        return bool(self._spaces)
-
-    def cancel(self) -> list[asyncio.Task[None]]:
-        tasks = [self._task, *self._looks]
-        for task in tasks:
-            task.cancel()
-        return tasks
-
-    async def _run(self) -> None:
-        while True:
-            await self._turn()
-
-    async def _turn(self) -> None:
-        try:
-            await self._look_at_due()
-            await self._pause()
-        except Exception:  # a bug here must not end the polling, or every wait would run into its timeout
-            log.exception("Looking at the Spaces of %s failed. The next look is later.", self._name)
-            await self._polling.sleep(_LONGEST_PAUSE_SECONDS)
-
-    async def _look_at_due(self) -> None:
+    def _period(self) -> float:
+        """The seconds between two looks at the Spaces without an interval of their own, of all owners."""
         now = self._clock()
-        due = [space for space in self._spaces.values() if space.due <= now and not space.requested]
-        if not self._uses_lists(now):
-            self._look_at_each(due)
-            return
-        new = [space for space in due if space.stage is None]
-        many = len(new) + self._single_requests > max(_MAX_SINGLE_SPACES, self._pages)
-        if many or (new and not self._polling.pace.has_room(len(new))):
-            # One list covers all of them, but new waits that arrive one by one must not cause a list each.
-            self._list_due = min(self._list_due, self._listed_at + _LIST_GAP_SECONDS)
-            new = []
-        if self._list_due <= now:
-            await self._look_at_list()
-        else:
-            self._look_at_each(new)
-            self._single_requests += len(new)
-
-    def _uses_lists(self, now: float) -> bool:
-        """Returns True if lists cost less than a request for each Space, and the Hub's lists can be read."""
-        return len(self._spaces) > max(_MAX_SINGLE_SPACES, self._pages + 1) and self._list_usable_at <= now
-
-    async def _pause(self) -> None:
-        """Sleep until something is due or a new wait begins."""
-        now = self._clock()
-        lists = self._uses_lists(now)
-        due = [
-            space.due
-            for space in self._spaces.values()
-            if not space.requested and not (lists and (space.stage is not None or space.due <= now))
-        ]
-        if lists:
-            due.append(self._list_due)
-        seconds = min(due) - now if due else None
-        self._woken.clear()
-        if seconds is None or seconds > 0:
-            # Not wait_for: until Python 3.12 it loses a cancellation that comes with the wake-up.
-            sleepers: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._woken.wait())}
-            if seconds is not None:
-                sleepers.add(asyncio.ensure_future(self._polling.sleep(seconds)))
-            try:
-                await asyncio.wait(sleepers, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for sleeper in sleepers:
-                    sleeper.cancel()
-            if not self._woken.is_set():
-                return
-            # Waits that begin together are looked at together.
-            await self._polling.sleep(_JOIN_SECONDS)
-
-    def _look_at_each(self, spaces: Iterable[_Space]) -> None:
-        for space in spaces:
-            space.requested = True
-            look = _start(self._look_at(space), name=f"look at {space.repo_id}")
-            self._looks.add(look)
-            look.add_done_callback(self._looks.discard)
-
-    async def _look_at(self, space: _Space) -> None:
-        try:
-            # Counts from when the look was due, so that looks do not drift away from the interval.
-            began = space.due
-            await self._polling.pace.turn()
-            async with self._polling.slots:
-                runtime = await self._polling.client.send(calls.get_runtime(space.repo_id), retry=_NO_RETRY)
-            self._record(space, runtime, began)
-            self._polling.seen(space.repo_id, runtime, True)
-        except Exception as error:
-            await self._back_off([space], _as_hub_error(error, space.repo_id))
-        finally:
-            space.requested = False
-            self._woken.set()
-
-    async def _look_at_list(self) -> None:
-        """Read the owner's list, then look alone at the Spaces that are not in it."""
-        looked: set[str] = set()
-        followed = list(self._spaces.items())
-        began = self._listed_at = self._clock()
-        self._single_requests = pages = 0
-        size = min(max(len(followed) // _FEWEST_PAGES, _LEAST_PAGE_SPACES), _MOST_PAGE_SPACES)
-        self._list_due = began + min(space.interval for space in self._spaces.values())
-        try:
-            await self._polling.pace.turn()
-            call = calls.list_runtimes(author=self._name, limit=size)
-            async with self._polling.slots:
-                async for page in self._polling.client.pages(call, retry=_NO_RETRY):
-                    pages += 1
-                    looked |= await self._read(page, began)
-                    if len(looked) >= len(self._spaces) or pages > len(self._spaces):
-                        break
-                    await self._polling.pace.turn()
-        except (HubRateLimited, HubUnavailable) as error:
-            missed = [space for key, space in followed if key not in looked and key in self._spaces]
-            await self._back_off(missed, error)
-            self._list_due = max(self._list_due, min((space.due for space in missed), default=0.0))
-            return
-        except Exception as error:
-            # A list that cannot be read says nothing about any single Space: look at each alone for a while.
-            log.warning("%s The Spaces of %s are looked at one by one.", error, self._name)
-            self._list_usable_at = began + _LONGEST_PAUSE_SECONDS
-        self._pages = max(pages, 1)
-        now = self._clock()
-        self._look_at_each(
-            space
-            for key, space in followed
-            if key in self._spaces and key not in looked and space.due <= now and not space.requested
-        )
-
-    async def _read(self, page: list[calls.ListedRuntime], began: float) -> set[str]:
-        looked = set()
-        for number, listed in enumerate(page):
-            if number % _CHUNK_SPACES == 0:
-                await asyncio.sleep(0)
-            key = listed.repo_id.lower()
-            space = self._spaces.get(key)
-            if space is None:
-                continue
-            digest = hash(str(listed.payload.get("runtime")))
-            if digest == space.digest and began - space.passed_on_at < _LIST_REPEAT_SECONDS:
-                looked.add(key)
-                space.due = began + space.interval
-                continue
-            runtime = listed.runtime()
-            if runtime is None:
-                continue
-            looked.add(key)
-            space.digest, space.passed_on_at = digest, began
-            self._record(space, runtime, began)
-            if self._polling.seen(space.repo_id, runtime, False) and not space.requested:
-                self._look_at_each([space])
-        return looked
-
-    def _record(self, space: _Space, runtime: SpaceRuntime, began: float) -> None:
-        now = self._clock()
-        space.failures, space.failing_since = 0, None
-        if runtime.stage != space.stage:
-            if space.stage in BUILD_STAGES and space.stage_since:
-                self._polling.builds.append(now - space.stage_since)
-            space.stage_since = now if space.stage is not None else 0.0
-            space.stage = runtime.stage
-        space.due = max(began + self._interval(space, now), now + space.interval * 0.5)
-
-    def _interval(self, space: _Space, now: float) -> float:
-        """Returns twice the interval in the first half of a build, in which no build has ever ended."""
-        shortest = self._polling.shortest_build()
-        if shortest is None or space.stage not in BUILD_STAGES or not space.stage_since:
-            return space.interval
-        early = now + 2 * space.interval < space.stage_since + shortest / 2
-        return 2 * space.interval if early else space.interval
-
-    async def _back_off(self, spaces: list[_Space], error: HubError) -> None:
-        """Look at these Spaces later, twice as late with each failure, and say so the first time."""
-        now = self._clock()
-        for number, space in enumerate(spaces):
-            if number % _CHUNK_SPACES == _CHUNK_SPACES - 1:
-                await asyncio.sleep(0)
-            space.failures += 1
-            space.digest = None
-            if not isinstance(error, HubRateLimited):
-                space.failing_since = space.failing_since or now
-            pause = space.interval * 2 ** min(space.failures - 1, 6)
-            space.due = now + min(pause, max(_LONGEST_PAUSE_SECONDS, space.interval))
-            since = space.failing_since
-            final = error.permanent or (since is not None and now - since > _PATIENCE_SECONDS)
-            if final:
-                error.tries = space.failures
-            if final or space.failures == 1:
-                self._polling.failed(space.repo_id, error, final)
+        if now >= self._period_until:
+            requests = besides = 0.0
+            for owner in self._owners.values():
+                per_round, per_second = owner.load()
+                requests, besides = requests + per_round, besides + per_second
+            self._last_period = self._pace.period(max(requests, 1.0), besides=besides)
+            self._period_until = now + _PERIOD_SECONDS
+        return self._last_period
 
 
 def _owner_of(repo_id: str) -> str:
     return repo_id.partition("/")[0].lower()
-
-
-def _start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Start a coroutine in an empty context: what it logs belongs to no single wait."""
-    return contextvars.Context().run(asyncio.create_task, coroutine, name=name)
-
-
-def _as_hub_error(error: Exception, repo_id: str) -> HubError:
-    if isinstance(error, HubError):
-        return error
-    return HubProtocolError(
-        f"Space {repo_id}: the Hub's answer could not be read ({type(error).__name__}).", repo_id=repo_id
-    )

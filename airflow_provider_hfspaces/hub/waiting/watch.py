@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
-from airflow_provider_hfspaces.hub.http.quota import Pace
+from airflow_provider_hfspaces.hub.http.pace import Pace
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
+from airflow_provider_hfspaces.hub.waiting.interval import Interval
 from airflow_provider_hfspaces.hub.waiting.polling import Polling
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, Changes, OnChange, Wait
 
@@ -35,7 +36,7 @@ class _Waiter:
     """
 
     wait: Wait | Changes
-    interval: float
+    interval: float | None
     began: float
     done: asyncio.Future[SpaceRuntime]
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
@@ -75,8 +76,8 @@ class _Watched:
     waiters: list[_Waiter] = field(default_factory=list)
 
     @property
-    def interval(self) -> float:
-        return min(waiter.interval for waiter in self.waiters)
+    def intervals(self) -> list[float | None]:
+        return [waiter.interval for waiter in self.waiters]
 
     def open_waiters(self) -> list[_Waiter]:
         return [waiter for waiter in self.waiters if not waiter.done.done()]
@@ -123,7 +124,7 @@ class SpaceWatch:
         goal: Goal,
         *,
         timeout: float,
-        poll_interval: float = 10.0,
+        poll_interval: float | None = None,
         before: SpaceRuntime | None = None,
         answer: SpaceRuntime | None = None,
         grace: float = GRACE_SECONDS,
@@ -134,7 +135,8 @@ class SpaceWatch:
         """Wait until a Space reaches a goal, and return its runtime.
 
         :param timeout: seconds from the beginning of the wait to its end.
-        :param poll_interval: seconds between two looks at the Space, at least.
+        :param poll_interval: seconds between two looks at the Space, at least; by default as few as the share
+            of the quota allows, and no fewer than 2.
         :param before: the runtime when a request was sent to the Space.
         :param answer: the runtime with which the Hub answered that request.
         :param grace: seconds during which the Hub may still report the state before the request.
@@ -168,11 +170,12 @@ class SpaceWatch:
             self._leave(waiter)
 
     async def changes(
-        self, repo_id: str, *, poll_interval: float = 30.0
+        self, repo_id: str, *, poll_interval: float | None = 30.0
     ) -> AsyncIterator[tuple[SpaceRuntime | None, SpaceRuntime]]:
         """Yield every change of a Space, for ever: the runtime before it (``None`` at first) and after it.
 
-        :param poll_interval: seconds between two looks at the Space, at least.
+        :param poll_interval: seconds between two looks at the Space, at least, by default 30; ``None`` for as
+            few as the share of the quota allows.
         :raises HubError: if the Hub rejects the requests, or has not answered for two minutes.
         """
         news: asyncio.Queue[tuple[SpaceRuntime | None, SpaceRuntime]] = asyncio.Queue()
@@ -200,14 +203,14 @@ class SpaceWatch:
                 waiter.done.set_exception(waiter.wait.stopped())
         await self._polling.close()
 
-    def _join(self, wait: Wait | Changes, poll_interval: float, elapsed: float = 0.0) -> _Waiter:
+    def _join(self, wait: Wait | Changes, poll_interval: float | None, elapsed: float = 0.0) -> _Waiter:
         # Everything that can fail comes before the waiter is registered: a waiter that nobody removes would
         # spoil the Space for all others.
-        interval = checked_seconds(poll_interval, "poll_interval")
+        interval = None if poll_interval is None else checked_seconds(poll_interval, "poll_interval")
         done: asyncio.Future[SpaceRuntime] = asyncio.get_running_loop().create_future()
         waiter = _Waiter(wait, interval, self._clock() - elapsed, done)
         watched = self._spaces.get(wait.repo_id.lower()) or _Watched(wait.repo_id)
-        self._polling.follow(watched.repo_id, interval)
+        self._polling.follow(watched.repo_id, Interval.shortest([interval, *watched.intervals]))
         watched.waiters.append(waiter)
         self._spaces[wait.repo_id.lower()] = watched
         return waiter
@@ -220,7 +223,7 @@ class SpaceWatch:
         watched = self._spaces[key]
         watched.waiters.remove(waiter)
         if watched.waiters:
-            self._polling.slow_down(watched.repo_id, watched.interval)
+            self._polling.slow_down(watched.repo_id, Interval.shortest(watched.intervals))
         else:
             del self._spaces[key]
             self._polling.leave(watched.repo_id)
