@@ -14,7 +14,7 @@ from airflow_provider_hfspaces.hub.desired import describe
 from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
 from airflow_provider_hfspaces.hub.http.pace import Pace
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.seconds import checked_seconds
+from airflow_provider_hfspaces.hub.seconds import checked_interval
 from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, Wait
@@ -79,16 +79,14 @@ class CallingHook(AppsHook):
             on_change=on_change or self._log_change(repo_id),
             start_timeout=start_timeout,
         )
-        interval = None if poll_interval is None else checked_seconds(poll_interval, "poll_interval")
-        pace = Pace(self.rate_budget, share=quota_share())
+        interval = checked_interval(poll_interval, "poll_interval")
         stop, endpoint = stop or threading.Event(), self.settings.endpoint
         started = time.monotonic()
         while True:
             runtime = self.get_runtime(repo_id)
             elapsed = time.monotonic() - started
             has_reached = wait.observe(runtime, elapsed) is not None
-            period = interval or (_PROBED_SPACE_SECONDS if has_reached else pace.period())
-            pause = min(period, wait.timeout - elapsed)
+            pause = min(interval or self.look_period(is_probing=has_reached), wait.timeout - elapsed)
             if has_reached and (probing is None or probing.answers_within(pause, stop)):
                 return runtime
             if elapsed >= wait.timeout:
@@ -97,6 +95,16 @@ class CallingHook(AppsHook):
                 stop.wait(pause)
             if stop.is_set():
                 raise wait.stopped()
+
+    def look_period(self, *, is_probing: bool = False) -> float:
+        """Return the seconds between two looks at one Space, as few as the share of the Hub's quota allows.
+
+        :param is_probing: whether the Space runs, and its app is asked whether it is ready. Then there is no
+            hurry to look at the Space.
+        """
+        if is_probing:
+            return _PROBED_SPACE_SECONDS
+        return Pace(self.rate_budget, share=quota_share()).period()
 
     def _log_change(self, repo_id: str) -> Callable[[SpaceRuntime, float], None]:
         def log(runtime: SpaceRuntime, elapsed: float) -> None:

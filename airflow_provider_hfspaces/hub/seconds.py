@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
-__all__ = ["checked_seconds"]
+__all__ = ["checked_interval", "checked_seconds"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _LONGEST_SECONDS = 10 * 365 * 24 * 3600.0
@@ -33,6 +33,14 @@ def checked_seconds(value: Any, name: str, *, zero: bool = False) -> float:
             f"as '10' or as a timedelta; got {value!r:.100}."
         )
     return seconds
+
+
+def checked_interval(value: Any, name: str) -> float | None:
+    """Returns the seconds between two looks at a Space; ``None``, for as few as the quota allows, as it is.
+
+    :raises InvalidNumber: as :func:`checked_seconds`.
+    """
+    return None if value is None else checked_seconds(value, name)
 
 
 def _seconds(value: Any) -> float | None:

@@ -212,7 +212,8 @@ class WaitingOperator(SpaceOperator):
         its start page, a path such as ``"/health"``, or a mapping with ``path``, ``status``, ``json`` and
         ``text`` (default: none). Templated.
     :param timeout: seconds from the beginning of the wait to its end; by default 1800.
-    :param poll_interval: seconds between two looks at the Space; by default 10.
+    :param poll_interval: seconds between two looks at the Space; by default as few as the share of the Hub's
+        quota that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2.
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
     :raises InvalidInput: for a duration or a health check that is not valid.
@@ -225,17 +226,17 @@ class WaitingOperator(SpaceOperator):
         self,
         *,
         timeout: float | str | timedelta = 1800,
-        poll_interval: float | str | timedelta = 10,
+        poll_interval: float | str | timedelta | None = None,
         health: Any = None,
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
         from airflow_provider_hfspaces.compat.config import default_deferrable
-        from airflow_provider_hfspaces.hub.seconds import checked_seconds
+        from airflow_provider_hfspaces.hub.seconds import checked_interval, checked_seconds
 
         super().__init__(**kwargs)
         self.timeout = checked_seconds(timeout, f"timeout of task {self.task_id!r}", zero=True)
-        self.poll_interval = checked_seconds(poll_interval, f"poll_interval of task {self.task_id!r}")
+        self.poll_interval = checked_interval(poll_interval, f"poll_interval of task {self.task_id!r}")
         self.health = health
         refuse_bad_health(health, f"Task {self.task_id!r}")
         self.deferrable = default_deferrable() if deferrable is None else deferrable

@@ -66,7 +66,8 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         start page, a path, or a mapping with ``path``, ``status``, ``json`` and ``text`` (default: none).
         Templated.
     :param timeout: maximum number of seconds to wait (default 1800).
-    :param poll_interval: seconds between two looks at the copy (default 10).
+    :param poll_interval: seconds between two looks at the copy (default: as few as the Hub's quota allows,
+        and no fewer than 2).
     :param deferrable: wait in the triggerer, without a worker (default: Airflow's ``[operators]
         default_deferrable``).
     :raises AirflowFailException: if the target exists and was not made by this task, and for other errors

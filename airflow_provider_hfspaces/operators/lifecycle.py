@@ -87,7 +87,8 @@ class RestartSpaceOperator(WaitingOperator):
         more; needs ``wait=True``. The task does not restart a Space that would run another commit.
         Templated.
     :param timeout: seconds from the restart to the end of the wait; by default 1800.
-    :param poll_interval: seconds between two looks at the Space; by default 10.
+    :param poll_interval: seconds between two looks at the Space; by default as few as the Hub's quota allows,
+        and no fewer than 2.
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import default_deferrable
@@ -57,6 +58,9 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
     :param failed_stages: stages that fail the task; by default the stages that a Space does not leave by
         itself (errors, paused, sleeping, being deleted), except those in ``stages``. With an empty list
         the sensor waits through all stages. Templated.
+    :param poke_interval: seconds between two looks at the Space. By default as few as the share of the Hub's
+        quota that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2; with ``mode="reschedule"`` or
+        ``exponential_backoff``, Airflow's default of 60.
     :param hf_spaces_conn_id: the connection to the Hub. Templated.
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
@@ -81,11 +85,16 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         hardware: str | None = None,
         sha: str | None = None,
         failed_stages: Iterable[str] | str | None = None,
+        poke_interval: float | str | timedelta | None = None,
         hf_spaces_conn_id: str = "hf_spaces_default",
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**_with_seconds(kwargs))
+        if poke_interval is not None:
+            kwargs["poke_interval"] = poke_interval
+        arguments = _with_seconds(kwargs)
+        super().__init__(**arguments)
+        self._has_poke_interval = "poke_interval" in arguments
         self.repo_id = repo_id
         self.deferrable = default_deferrable() if deferrable is None else deferrable
         self.stages = _as_stored(stages)
@@ -112,7 +121,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
                 self.hook.repo_id(self.repo_id),
                 self.goal(),
                 timeout=time_limit(self, float(self.timeout)),
-                poll_interval=float(self.poke_interval),
+                poll_interval=float(self.poke_interval) if self._has_poke_interval else None,
                 health=check.to_dict() if check else None,
             )
 
@@ -188,7 +197,11 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         verdict = goal.judge(runtime)
         if isinstance(verdict, Failed):
             self._fail_wait(wait_failed(repo_id, goal, verdict, runtime))
-        reached = isinstance(verdict, Reached) and self._is_healthy(repo_id)
+        is_in_stage = isinstance(verdict, Reached)
+        reached = is_in_stage and self._is_healthy(repo_id)
+        if not (reached or self._has_poke_interval or self.reschedule or self.exponential_backoff):
+            # Airflow reads this before each sleep.
+            self.poke_interval = self.hook.look_period(is_probing=is_in_stage)
         return PokeReturnValue(is_done=reached, xcom_value=runtime.to_dict() if reached else None)
 
     def _is_healthy(self, repo_id: str) -> bool:

@@ -86,7 +86,8 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         app answers: ``True`` for its start page, a path, or a mapping with ``path``, ``status``, ``json``
         and ``text`` (default: none). May have templates.
     :param timeout: maximum number of seconds to wait for the hardware (default 1800).
-    :param poll_interval: seconds between two looks at the Space (default 10).
+    :param poll_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
+        and no fewer than 2).
     :param lease: whether this run gets the Space to itself (default True). Without a lease, two
         concurrent runs can take the hardware away from each other.
     :param lease_timeout: maximum number of seconds to wait for other runs (default six hours).
@@ -125,7 +126,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         sha: str | None = None,
         health: Any = None,
         timeout: float = 1800,
-        poll_interval: float = 10,
+        poll_interval: float | None = None,
         lease: bool = True,
         lease_timeout: float = 6 * 3600,
         lease_poll_interval: float = 30,

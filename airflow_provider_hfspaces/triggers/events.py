@@ -15,7 +15,7 @@ from airflow_provider_hfspaces.compat.imports import base_event_trigger
 from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_repo_id, checked_stages
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.seconds import checked_seconds
+from airflow_provider_hfspaces.hub.seconds import checked_interval
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
@@ -62,8 +62,7 @@ class SpaceEventTrigger(BaseEventTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.repo_id = checked_repo_id(self.repo_id)
         self.stages = sorted(checked_stages(self.stages, least=0 if self.hardware_changes else 1))
-        if self.poll_interval is not None:
-            self.poll_interval = checked_seconds(self.poll_interval, "poll_interval")
+        self.poll_interval = checked_interval(self.poll_interval, "poll_interval")
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Returns the trigger as Airflow stores it; equal triggers are stored once."""

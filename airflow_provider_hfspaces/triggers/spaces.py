@@ -20,7 +20,7 @@ from airflow_provider_hfspaces.hub.errors import (
     error_to_dict,
 )
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.seconds import checked_seconds
+from airflow_provider_hfspaces.hub.seconds import checked_interval, checked_seconds
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
 from airflow_provider_hfspaces.triggers.kills import shielded
@@ -85,8 +85,7 @@ class SpaceTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         if not isinstance(self.goal, Goal):
             self.goal = Goal.from_dict(self.goal)
-        if self.poll_interval is not None:
-            self.poll_interval = checked_seconds(self.poll_interval, "poll_interval")
+        self.poll_interval = checked_interval(self.poll_interval, "poll_interval")
         self.grace = checked_seconds(self.grace, "grace", zero=True)
         self.started = time.time() if self.started is None else _moment(self.started, "started")
         self.deadline = _moment(self.deadline, "deadline")

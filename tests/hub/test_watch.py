@@ -25,7 +25,6 @@ from airflow_provider_hfspaces.hub.errors import (
 )
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.pace import Pace
-from airflow_provider_hfspaces.hub.http.quota import RateBudget
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
@@ -297,70 +296,6 @@ def test_every_change_is_reported(hub: HubEmulator) -> None:
     ]
 
 
-class TestPace:
-    def pace(self, clock: Clock, quota: int = 1000, **options: Any) -> Pace:
-        budget = RateBudget(clock)
-        budget.learn(
-            {
-                "ratelimit": f'"api";r={quota};t=300',
-                "ratelimit-policy": f'"fixed window";"api";q={quota};w=300',
-            },
-            200,
-        )
-        return Pace(budget, clock=clock, sleep=clock.sleep, **options)
-
-    def taken(self, pace: Pace, clock: Clock, seconds: float) -> int:
-        async def take() -> int:
-            end, taken = clock.now + seconds, 0
-            while True:
-                await pace.turn()
-                if clock.now > end:
-                    return taken
-                taken += 1
-
-        return asyncio.run(take())
-
-    @pytest.mark.parametrize("quota", [100, 1000, 2500])
-    @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-    def test_no_window_gets_more_requests_than_the_share(self, quota: int, share: float) -> None:
-        clock = Clock()
-        pace = self.pace(clock, quota, share=share)
-        for _ in range(3):
-            assert share * quota * 0.6 < self.taken(pace, clock, 300) <= share * quota + 1
-
-    def test_a_burst_is_allowed_and_a_slow_down_is_logged_once(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        caplog.set_level(logging.INFO)
-        clock = Clock()
-        pace = self.pace(clock)
-        assert pace.has_room(100)
-        assert self.taken(pace, clock, 0.001) >= 150
-        assert not pace.has_room(10)
-        self.taken(pace, clock, 300)
-        assert caplog.text.count("slowed down to one request in 0.9 seconds, to stay within 50 %") == 1
-
-    def test_requests_of_other_clients_slow_the_watch_down(self) -> None:
-        clock = Clock()
-        pace = self.pace(clock)
-        end, remaining = clock.now + 150, 60
-
-        async def take() -> None:
-            nonlocal remaining
-            while clock.now < end:
-                reset = max(int(end - clock.now), 1)
-                pace.budget.learn({"ratelimit": f'"api";r={remaining};t={reset}'}, 200)
-                await pace.turn()
-                remaining -= 1
-
-        asyncio.run(take())
-        assert 10 < remaining < 40
-
-    def test_a_share_must_be_above_0_and_at_most_1(self) -> None:
-        with pytest.raises(ValueError, match="above 0 and at most 1"):
-            Pace(RateBudget(), share=0)
-
-
 def test_owners_beyond_the_quota_are_served_evenly_within_the_share(hub: HubEmulator) -> None:
     hub.set_quota(200, window=2)
     names = [f"owner{number}/x" for number in range(40)]
@@ -426,7 +361,7 @@ class TestWhateverOneWaitDoes:
     """No other wait notices, neither those under way nor later ones."""
 
     @pytest.mark.parametrize("spaces", [2, 12], ids=["looked at one by one", "read from a list"])
-    @pytest.mark.parametrize("poll_interval", ["ten", None, -1, float("nan"), [], object()])
+    @pytest.mark.parametrize("poll_interval", ["ten", "", -1, float("nan"), [], object()])
     def test_a_poll_interval_that_is_not_valid_is_refused(
         self, hub: HubEmulator, spaces: int, poll_interval: Any
     ) -> None:

@@ -222,5 +222,8 @@ def test_durations_may_come_from_default_args() -> None:
 @pytest.mark.parametrize("seconds", [None, "five", "", float("nan"), float("inf"), -1, [], True])
 @pytest.mark.parametrize("name", ["poke_interval", "timeout"])
 def test_any_other_duration_is_refused_by_name(name: str, seconds: Any) -> None:
+    if (name, seconds) == ("poke_interval", None):
+        assert running(poke_interval=None).poke_interval == 60
+        return
     with pytest.raises(ValueError, match=f"{name} of task 'sense' must be a number of seconds"):
         running(**{name: seconds})

@@ -192,7 +192,7 @@ def test_a_connection_that_is_missing_at_first_is_waited_for(
     assert asyncio.run(fire()) == "PAUSED"
 
 
-@pytest.mark.parametrize("poll_interval", [0, -1, None, "ten", float("nan")])
+@pytest.mark.parametrize("poll_interval", [0, -1, "ten", float("nan")])
 def test_a_poll_interval_that_is_not_valid_is_refused(poll_interval: Any) -> None:
     with pytest.raises(InvalidInput, match="poll_interval must be a number of seconds"):
         watching(stages="PAUSED", poll_interval=poll_interval)

@@ -19,14 +19,15 @@ BURST_SHARE = 0.3
 more than the share."""
 
 RESERVE_SHARE = 0.1
-"""How much of the quota all waits of all processes leave to the requests of tasks and people. It also covers
-what other processes send between two answers."""
+"""How much of the quota all waits of all processes leave to other programs and people. It also covers what other
+processes send between two answers."""
 
 LEAST_PERIOD_SECONDS = 2.0
 """Least time between two looks of a wait without an interval of its own."""
 
-_LEAST_PART = 0.01
-"""The part of what remains that a process takes at least, however much others send."""
+_EXTRA_PART = 0.01
+"""What every process adds to its part of what remains. Small parts gain by it and large ones lose, until all
+parts are equal."""
 
 
 class Pace:
@@ -109,7 +110,9 @@ class Pace:
             return max(spacing, reset + self._phase / self._new_window()), 1.0
         lasting = free / reset
         part = self._part(lasting)
-        return max(spacing, 1 / (lasting * part)), max(min(burst, free * BURST_SHARE) * part, 1.0)
+        # In the next window there may be more room than in this one.
+        lasting_spacing = min(1 / (lasting * part), reset + self._phase / self._new_window())
+        return max(spacing, lasting_spacing), max(min(burst, free * BURST_SHARE) * part, 1.0)
 
     def _new_window(self) -> float:
         """Requests per second of this process at the beginning of a window."""
@@ -130,7 +133,7 @@ class Pace:
         :param lasting: requests per second with which the quota lasts until the next window.
         """
         others = self.budget.others_rate / lasting
-        own = max(self.budget.own_rate / lasting, _LEAST_PART)
+        own = self.budget.own_rate / lasting + _EXTRA_PART
         return max(1 - others, own / (own + others))
 
     def _refill(self) -> float:

@@ -35,7 +35,7 @@ MEASURING_SECONDS = 5.0
 """Shortest time over which the requests of other clients are counted."""
 
 MEMORY_SECONDS = 20.0
-"""Time after which a measurement does not depend on the one before it any more. Rounds of requests even out."""
+"""Time after which a measurement does not depend on the one before it, so that rounds even out."""
 
 _OTHER_QUOTAS = ("resolvers", "pages")
 """What the Hub counts apart from requests to its API: files, and pages for people."""
@@ -138,13 +138,14 @@ class RateBudget:
             if state:
                 reset = self._within_window(int(state["reset"]))
                 remaining, resets_at = int(state["remaining"]), self._clock() + reset
+                is_first = self.remaining is None
                 if self.remaining is not None and self._is_this_window(resets_at):
                     # Parallel answers may arrive in another order than the Hub counted their requests.
                     remaining = min(remaining, self.remaining)
                 else:
                     self._begin_window(resets_at)
                 self.remaining, self._resets_at = remaining, resets_at
-                self._measure()
+                self._measure(begin=is_first)
                 if self.remaining == 0:
                     self._close(reset)
             elif status == 429:
@@ -176,17 +177,23 @@ class RateBudget:
         return same and self._clock() < self._resets_at
 
     def _begin_window(self, resets_at: float) -> None:
-        """Count from the beginning of the window, which may be long before this process sent anything."""
+        """Count from the beginning of the window: what was sent since then is missing from its quota."""
         self._sent = 1
         self._own_before = self._others_before = 0.0
         self._measured_at = min(resets_at - (self.window or DEFAULT_WINDOW_SECONDS), self._clock())
 
-    def _measure(self) -> None:
-        """Measure how fast this process and others send, from what is missing from the quota."""
+    def _measure(self, *, begin: bool) -> None:
+        """Measure how fast this process and others send, from what is missing from the quota.
+
+        :param begin: only begin: how fast others were before this process began says little about now.
+        """
         seconds = self._clock() - self._measured_at
-        if self.quota is None or self.remaining is None or seconds < MEASURING_SECONDS:
+        if self.quota is None or self.remaining is None or not (begin or seconds >= MEASURING_SECONDS):
             return
         others = max(float(self.quota - self.remaining - self._sent), self._others_before)
+        if begin:
+            self._measured_at, self._own_before, self._others_before = self._clock(), 1.0, others
+            return
         weight = min(seconds / MEMORY_SECONDS, 1.0) if self._has_measured else 1.0
         self.own_rate += weight * ((self._sent - self._own_before) / seconds - self.own_rate)
         self.others_rate += weight * ((others - self._others_before) / seconds - self.others_rate)

@@ -1,8 +1,9 @@
 """The Spaces of one owner that are followed: when to look at them, and with which request.
 
 A few Spaces are looked at one by one. Many are read from one list of the owner's Spaces. A list may lag
-behind, so it counts only while it shows nothing that might end a wait. Then one request about that Space
-alone decides.
+behind. When it shows something that might end a wait, one request about that Space alone decides, unless the
+wait has followed the Space in the list for longer than lists lag, see
+:class:`~airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from airflow_provider_hfspaces.hub.http.pace import Pace
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.stages import BUILD_STAGES
-from airflow_provider_hfspaces.hub.waiting.interval import Interval
+from airflow_provider_hfspaces.hub.waiting.looks import Interval, Source
 
 __all__ = ["Failed", "FollowedOwner", "Seen", "SharedByOwners"]
 
@@ -60,8 +61,8 @@ _LEAST_BUILDS = 3
 _MAX_PARALLEL_REQUESTS = 6
 _NO_RETRY = RetryPolicy(total=0, total_rate_limited=0)
 
-Seen = Callable[[str, SpaceRuntime, bool], bool]
-"""Called with a Space, its runtime, and whether the runtime is certain."""
+Seen = Callable[[str, SpaceRuntime, Source], bool]
+"""Called with a Space, its runtime, and where the runtime comes from."""
 
 Failed = Callable[[str, Exception, bool], None]
 """Called with a Space, the error of the request about it, and whether the error is final."""
@@ -104,6 +105,7 @@ class _Space:
     :ivar interval: how often to look at it.
     :ivar due: when to look at it next.
     :ivar requested: whether a look at it alone is under way.
+    :ivar listed: what a list has shown that the Space itself has to confirm.
     :ivar digest: of the last entry in a list, which was passed on at ``passed_on_at``.
     :ivar failing_since: when the requests began to fail.
     """
@@ -114,6 +116,7 @@ class _Space:
     stage: str | None = None
     stage_since: float = 0.0
     requested: bool = False
+    listed: SpaceRuntime | None = None
     digest: int | None = None
     passed_on_at: float = 0.0
     failures: int = 0
@@ -132,6 +135,7 @@ class FollowedOwner:
         self._listed_at = float("-inf")
         self._list_due = 0.0
         self._list_usable_at = 0.0
+        self._source = Source.LIST
         self._woken = asyncio.Event()
         self._looks: set[asyncio.Task[None]] = set()
         self._task = _start(self._run(), name=f"watch {name}")
@@ -173,7 +177,7 @@ class FollowedOwner:
         return float(automatic), sum(1 / each.seconds for each in intervals if not each.automatic)
 
     def cancel(self) -> list[asyncio.Task[None]]:
-        """Stop, and return the tasks that end then."""
+        """Stop, and return the coroutines that end then."""
         tasks = [self._task, *self._looks]
         for task in tasks:
             task.cancel()
@@ -256,12 +260,19 @@ class FollowedOwner:
             async with self._shared.slots:
                 runtime = await self._shared.client.send(calls.get_runtime(space.repo_id), retry=_NO_RETRY)
             self._record(space, runtime, began)
-            self._shared.seen(space.repo_id, runtime, True)
+            self._compare(space, runtime)
+            self._shared.seen(space.repo_id, runtime, Source.SPACE)
         except Exception as error:
             await self._back_off([space], _as_hub_error(error, space.repo_id))
         finally:
             space.requested = False
             self._woken.set()
+
+    def _compare(self, space: _Space, runtime: SpaceRuntime) -> None:
+        """Believe the lists of this owner no more if the Space itself does not confirm what a list showed."""
+        listed, space.listed = space.listed, None
+        if listed is not None and (listed.stage, listed.hardware) != (runtime.stage, runtime.hardware):
+            self._source = Source.DOUBTFUL_LIST
 
     async def _look_at_list(self) -> None:
         """Read the owner's list, then look alone at the Spaces that are not in it."""
@@ -318,7 +329,8 @@ class FollowedOwner:
             looked.add(key)
             space.digest, space.passed_on_at = digest, began
             self._record(space, runtime, began)
-            if self._shared.seen(space.repo_id, runtime, False) and not space.requested:
+            if self._shared.seen(space.repo_id, runtime, self._source) and not space.requested:
+                space.listed = runtime
                 self._look_at_each([space])
         return looked
 

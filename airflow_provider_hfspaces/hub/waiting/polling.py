@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.pace import Pace
-from airflow_provider_hfspaces.hub.waiting.interval import Interval
+from airflow_provider_hfspaces.hub.waiting.looks import Interval
 from airflow_provider_hfspaces.hub.waiting.owner import Failed, FollowedOwner, Seen, SharedByOwners
 
 __all__ = ["Polling"]

@@ -14,15 +14,19 @@ from typing import Any
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.pace import Pace
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.seconds import checked_seconds
-from airflow_provider_hfspaces.hub.waiting.goal import Goal
-from airflow_provider_hfspaces.hub.waiting.interval import Interval
+from airflow_provider_hfspaces.hub.seconds import checked_interval
+from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+from airflow_provider_hfspaces.hub.waiting.looks import Interval, Source
 from airflow_provider_hfspaces.hub.waiting.polling import Polling
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, Changes, OnChange, Wait
 
 __all__ = ["SpaceWatch"]
 
 log = logging.getLogger(__name__)
+
+LIST_LAG_SECONDS = 30.0
+"""Time by which a list may be behind. An arrival that a list shows later than this after a wait began, if it
+has shown the Space on its way before, has happened during the wait."""
 
 _LAST_LOOK_SECONDS = 5.0
 """Time for one last look if the timeout is over before the wait begins, as after a restart of a process."""
@@ -32,23 +36,32 @@ _LAST_LOOK_SECONDS = 5.0
 class _Waiter:
     """One wait for a Space.
 
+    :ivar joined: when this watch began to follow the Space for it.
+    :ivar was_pending: whether a list has shown the Space on its way since then.
     :ivar context: the context in which the wait began, to which its log lines belong.
     """
 
     wait: Wait | Changes
     interval: float | None
     began: float
+    joined: float
     done: asyncio.Future[SpaceRuntime]
+    was_pending: bool = False
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
-    def observe(self, runtime: SpaceRuntime, elapsed: float, certain: bool) -> bool:
+    def observe(self, runtime: SpaceRuntime, now: float, source: Source) -> bool:
         """Pass one look on. Returns True if only a certain look can tell whether the wait is over.
 
         An exception in here ends this wait and no other.
         """
+        elapsed = now - self.began
         try:
-            if not certain:
-                return self.context.run(self.wait.glance, runtime, elapsed)
+            if source is not Source.SPACE:
+                might_end = self.context.run(self.wait.glance, runtime, elapsed)
+                believes = source is Source.LIST and self.was_pending
+                self.was_pending |= not might_end
+                if not (might_end and believes and self._has_arrived(runtime, now)):
+                    return might_end
             reached = self.context.run(self.wait.observe, runtime, elapsed)
         except StopIteration as error:  # a future does not accept this exception
             self.done.set_exception(RuntimeError(f"on_change raised {error!r}"))
@@ -57,7 +70,16 @@ class _Waiter:
         else:
             if reached is not None:
                 self.done.set_result(reached)
+            elif source is not Source.SPACE:
+                return True
         return False
+
+    def _has_arrived(self, runtime: SpaceRuntime, now: float) -> bool:
+        """Returns True if a list shows an arrival that cannot be older than this wait."""
+        is_recent = now - self.joined >= LIST_LAG_SECONDS
+        return (
+            is_recent and isinstance(self.wait, Wait) and isinstance(self.wait.goal.judge(runtime), Reached)
+        )
 
     def fail(self, error: Exception, final: bool) -> None:
         """Pass a failed request on, which ends the wait if it is final."""
@@ -85,6 +107,10 @@ class _Watched:
 
 class SpaceWatch:
     """Waits for any number of Spaces with as few requests as possible, in one event loop.
+
+    A list of an owner's Spaces may be seconds behind. What it shows ends a wait only if it is an arrival,
+    if the wait is older than 30 seconds and if the list has shown the Space on its way before. In every other
+    case, and for owners whose lists have been wrong, a request about the Space alone decides.
 
     ::
 
@@ -206,9 +232,10 @@ class SpaceWatch:
     def _join(self, wait: Wait | Changes, poll_interval: float | None, elapsed: float = 0.0) -> _Waiter:
         # Everything that can fail comes before the waiter is registered: a waiter that nobody removes would
         # spoil the Space for all others.
-        interval = None if poll_interval is None else checked_seconds(poll_interval, "poll_interval")
+        interval = checked_interval(poll_interval, "poll_interval")
         done: asyncio.Future[SpaceRuntime] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(wait, interval, self._clock() - elapsed, done)
+        now = self._clock()
+        waiter = _Waiter(wait, interval, now - elapsed, now, done)
         watched = self._spaces.get(wait.repo_id.lower()) or _Watched(wait.repo_id)
         self._polling.follow(watched.repo_id, Interval.shortest([interval, *watched.intervals]))
         watched.waiters.append(waiter)
@@ -228,13 +255,13 @@ class SpaceWatch:
             del self._spaces[key]
             self._polling.leave(watched.repo_id)
 
-    def _seen(self, repo_id: str, runtime: SpaceRuntime, certain: bool) -> bool:
+    def _seen(self, repo_id: str, runtime: SpaceRuntime, source: Source) -> bool:
         """Pass a look on to everybody who waits for the Space. Returns True if a certain look is needed."""
         watched = self._spaces.get(repo_id.lower())
         now = self._clock()
         needed = False
         for waiter in watched.open_waiters() if watched else ():
-            needed |= waiter.observe(runtime, now - waiter.began, certain)
+            needed |= waiter.observe(runtime, now, source)
         return needed
 
     def _failed(self, repo_id: str, error: Exception, final: bool) -> None:

@@ -87,7 +87,8 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         its start page, a path such as ``"/health"``, or a mapping with ``path``, ``status``, ``json`` and
         ``text``. Default: none. Templated.
     :param wait_timeout: seconds that the Space may take to run again after an interruption. Default: 1800.
-    :param poll_interval: seconds between two looks at the Space while the task waits for it. Default: 10.
+    :param poll_interval: seconds between two looks at the Space while the task waits for it. Default: as few
+        as the Hub's quota allows, and no fewer than 2.
     :param app_conn_id: a connection with the login of the app itself: user name and password, or a bearer
         token as the password alone (default: none). Templated.
     :param allow_unlisted: whether ``api`` may be an endpoint that the app does not document. Default: False.
@@ -142,12 +143,12 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         keep_awake: bool = True,
         health: Any = None,
         wait_timeout: float | str | timedelta = 1800,
-        poll_interval: float | str | timedelta = 10,
+        poll_interval: float | str | timedelta | None = None,
         app_conn_id: str | None = None,
         allow_unlisted: bool = False,
         **kwargs: Any,
     ) -> None:
-        from airflow_provider_hfspaces.hub.seconds import checked_seconds
+        from airflow_provider_hfspaces.hub.seconds import checked_interval, checked_seconds
 
         super().__init__(**kwargs)
         self.items = items
@@ -172,7 +173,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         self.keep_awake = keep_awake
         self.health = health
         self.wait_timeout = checked_seconds(wait_timeout, f"wait_timeout {task}")
-        self.poll_interval = checked_seconds(poll_interval, f"poll_interval {task}")
+        self.poll_interval = checked_interval(poll_interval, f"poll_interval {task}")
         self.app_conn_id = app_conn_id
         self.allow_unlisted = allow_unlisted
         self.remember_text()

@@ -77,7 +77,8 @@ class CallSpaceOperator(RenamedArguments, KeepsText, CallingOperator):
     :param health: an answer of the app to wait for before the call: ``True`` for its start page, a path, or a
         mapping with ``path``, ``status``, ``json`` and ``text``. Default: none. Templated.
     :param timeout: seconds that the task may take in all, with every wait. Default: 1800.
-    :param poll_interval: seconds between two looks at the Space while the task waits for it. Default: 10.
+    :param poll_interval: seconds between two looks at the Space while the task waits for it. Default: as few
+        as the Hub's quota allows, and no fewer than 2.
     :param deferrable: wait in the triggerer, without a worker. Default: Airflow's ``[operators]
         default_deferrable``.
     :raises InvalidInput: for arguments that are not valid.

@@ -95,7 +95,8 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
     :param dry_run: log and return what would be sent, and change nothing (default False).
     :param timeout: maximum number of seconds to wait for the commit, and again for a rollback (default
         1800).
-    :param poll_interval: seconds between two looks at the Space (default 10).
+    :param poll_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
+        and no fewer than 2).
     :param deferrable: wait in the triggerer, without a worker (default: Airflow's ``[operators]
         default_deferrable``). The upload itself needs a worker.
     :raises AirflowFailException: after a rollback or a pause, and for errors that a retry cannot fix.

@@ -74,7 +74,8 @@ class RequestHardwareOperator(SentRequest):
     :param health: the answer of the app to wait for as well: ``True`` for its start page, a path, or a
         mapping with ``path``, ``status``, ``json`` and ``text`` (default: none). Templated.
     :param timeout: maximum number of seconds to wait (default 1800), for all flavors of a list together.
-    :param poll_interval: seconds between two looks at the Space (default 10).
+    :param poll_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
+        and no fewer than 2).
     :param max_hourly_cost: USD per hour (default: no limit). Hardware that costs more, for all replicas
         together, or has no listed price, is refused before it is requested. Of a list, each flavor is
         compared right before its request, and one that costs more is left out. Templated.

@@ -142,7 +142,7 @@ class SentRequest(UndoneRequest):
         from airflow_provider_hfspaces.hub.desired import Patience, plan_move
         from airflow_provider_hfspaces.hub.http.sequence import execute
 
-        delay = min(self.poll_interval, _LONGEST_STUCK_DELAY_SECONDS)
+        delay = min(self.poll_interval or _LONGEST_STUCK_DELAY_SECONDS, _LONGEST_STUCK_DELAY_SECONDS)
         patience = Patience(stuck_delays=(delay,) * _STUCK_LOOKS)
         steps = plan_move(desired, before, patience=patience, log=self.log)
         try:

@@ -78,7 +78,8 @@ class RestoreHardwareOperator(WaitingOperator):
     :param health: the answer of the app to wait for as well, with ``wait=True``: ``True`` for its start page,
         a path, or a mapping with ``path``, ``status``, ``json`` and ``text`` (default: none). Templated.
     :param timeout: maximum number of seconds to wait (default 1800).
-    :param poll_interval: seconds between two looks at the Space (default 10).
+    :param poll_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
+        and no fewer than 2).
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
     """

@@ -1,11 +1,12 @@
-"""Interval: how often waits look at a Space."""
+"""How often waits look at a Space, and what a look is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
-__all__ = ["Interval"]
+__all__ = ["Interval", "Source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,11 @@ class Interval:
         :param period: the seconds between two looks that the quota allows.
         """
         return min(self.seconds, period) if self.automatic else self.seconds
+
+
+class Source(Enum):
+    """Where a runtime comes from."""
+
+    SPACE = "an answer about the Space alone, which is certain"
+    LIST = "a list of the owner's Spaces, which may be some seconds behind"
+    DOUBTFUL_LIST = "a list of an owner whose lists have shown what the Spaces themselves did not confirm"
