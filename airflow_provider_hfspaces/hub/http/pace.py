@@ -19,8 +19,8 @@ BURST_SHARE = 0.3
 more than the share."""
 
 RESERVE_SHARE = 0.1
-"""How much of the quota all waits of all processes leave to other programs and people. It also covers what other
-processes send between two answers."""
+"""How much of the quota all waits of all processes leave to other programs and people. It also covers what
+other processes send between two answers."""
 
 LEAST_PERIOD_SECONDS = 2.0
 """Least time between two looks of a wait without an interval of its own."""
