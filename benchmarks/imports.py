@@ -1,7 +1,8 @@
 """Compare the cost of importing this provider's modules with other providers, after ``airflow.sdk``.
 
-``python -m benchmarks.imports`` prints milliseconds and modules, each the best of several new processes. It
-imports every public class by name, as a DAG file does, because some packages load their modules only then.
+``python -m benchmarks.imports`` prints milliseconds of CPU and modules, each the best of several new
+processes. It imports every public class by name, as a DAG file does, because some packages load their modules
+only then.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ THEIRS = {
     "requests alone": ["requests"],
     "httpx alone": ["httpx"],
 }
-ROUNDS = 5
+ROUNDS = 10
 CACHE = Path(tempfile.gettempdir()) / f"hf-spaces-import-benchmark-{os.getuid()}"
 
 _CODE = """
@@ -41,20 +42,22 @@ except ImportError:
     import airflow.models.baseoperator, airflow.sensors.base
 from airflow.sdk import BaseOperator, BaseSensorOperator
 before = set(sys.modules)
-began = time.perf_counter()
+began = time.process_time()
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     for each in getattr(module, "__all__", ()) if name.startswith("airflow") else ():
         getattr(module, each)
-took = time.perf_counter() - began
+took = time.process_time() - began
 new = set(sys.modules) - before
 print(json.dumps([took, len(new), "requests" in new]))
 """
 
 
 def measured(modules: list[str]) -> tuple[float, int, bool] | None:
-    """The milliseconds, the number of modules, and whether ``requests`` is one of them; ``None`` if a module
-    is not installed."""
+    """The milliseconds of CPU, the number of modules, and whether ``requests`` is one of them.
+
+    :returns: ``None`` if a module is not installed.
+    """
     best: tuple[float, int, bool] | None = None
     # The first round writes the compiled files, which every installation has.
     settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -75,7 +78,7 @@ def measured(modules: list[str]) -> tuple[float, int, bool] | None:
 
 
 def main() -> None:
-    print(f"{'':<26}{'ms':>8}{'modules':>10}   imports requests")
+    print(f"{'':<26}{'CPU ms':>8}{'modules':>10}   imports requests")
     for name, modules in {**OURS, **THEIRS}.items():
         result = measured(modules)
         if result is None:

@@ -1,7 +1,7 @@
-"""Mixins for operators whose arguments need more than Airflow's templates.
+"""Mixins and checks for operators whose arguments need more than Airflow's templates.
 
-Text arguments stay text, secret arguments stay hidden, and some arguments have the names of Airflow's own
-attributes.
+Text arguments stay text, secret arguments stay hidden, some arguments have the names of Airflow's own
+attributes, and some take only a few values.
 """
 
 from __future__ import annotations
@@ -12,7 +12,19 @@ from typing import Any
 from airflow_provider_hfspaces.compat.imports import Context, render_text
 from airflow_provider_hfspaces.rendered import from_text, is_runtime_value, is_template
 
-__all__ = ["KeepsText", "RenamedArguments", "SecretArguments", "follow"]
+__all__ = [
+    "SDKS",
+    "VISIBILITIES",
+    "KeepsText",
+    "RenamedArguments",
+    "SecretArguments",
+    "follow",
+    "refuse_unless_one_of",
+]
+
+# Not those of hub.calls: importing them would make every DAG file that creates a Space slower to parse.
+SDKS = ("gradio", "docker", "static")
+VISIBILITIES = ("private", "public", "protected")
 
 
 class KeepsText:
@@ -146,6 +158,19 @@ class _SecretPartial(_FollowingPartial):
 
     def _refuse(self, arguments: Mapping[str, Any], method: str) -> None:
         _refuse_literals(self._kind, {**arguments, "task_id": self._arguments.get("task_id")}, method)
+
+
+def refuse_unless_one_of(task: Any, name: str, choice: tuple[str, ...]) -> None:
+    """Refuse an argument when the DAG is parsed, unless it is known only when the task runs.
+
+    :raises ValueError: naming the task and the choice.
+    """
+    value = getattr(task, name)
+    if is_runtime_value(value) or is_template(value) or value in choice:
+        return
+    raise ValueError(
+        f"{name} of task {task.task_id!r} must be one of {', '.join(choice)}; got {value!r:.100}."
+    )
 
 
 def follow(task: Any, value: Any) -> None:

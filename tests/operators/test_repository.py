@@ -19,8 +19,8 @@ from airflow_provider_hfspaces.operators.repository import (
     SetDevModeOperator,
     SetReplicasOperator,
     SetVisibilityOperator,
-    choices,
 )
+from airflow_provider_hfspaces.operators.values import SDKS, VISIBILITIES
 from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
 from tests.airflow_tools import Try
 from tests.operators.test_hardware import changes, lose_next_answer
@@ -274,4 +274,4 @@ def test_a_value_that_is_not_valid_is_refused_when_the_dag_is_parsed(
 
 
 def test_the_choices_at_parse_time_are_those_of_the_request() -> None:
-    assert (choices.SDKS, choices.VISIBILITIES) == (repositories.SDKS, repositories.VISIBILITIES)
+    assert (SDKS, VISIBILITIES) == (repositories.SDKS, repositories.VISIBILITIES)

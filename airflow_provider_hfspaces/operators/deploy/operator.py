@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.health import refuse_unused_health
-from airflow_provider_hfspaces.operators.repository.choices import SDKS, VISIBILITIES, refuse_unless_one_of
-from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
+from airflow_provider_hfspaces.operators.values import (
+    SDKS,
+    VISIBILITIES,
+    KeepsText,
+    SecretArguments,
+    refuse_unless_one_of,
+)
 from airflow_provider_hfspaces.rendered import as_list, as_whole_number
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Operators for many Spaces at once: list them, pause them, restart them, and limit their sleep times.
 
-Each class is in a module of its own, which is imported when the class is used first.
+The module of a class is imported when the class is used first.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from airflow_provider_hfspaces.hub.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.operators.fleet.listing import ListSpacesOperator
     from airflow_provider_hfspaces.operators.fleet.pause import PauseSpacesOperator
     from airflow_provider_hfspaces.operators.fleet.restart import RestartSpacesOperator
+    from airflow_provider_hfspaces.operators.fleet.selecting import ListSpacesOperator
     from airflow_provider_hfspaces.operators.fleet.sleep_time import EnforceSleepTimeOperator
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
 
 _MODULES = {
     "EnforceSleepTimeOperator": "sleep_time",
-    "ListSpacesOperator": "listing",
+    "ListSpacesOperator": "selecting",
     "PauseSpacesOperator": "pause",
     "RestartSpacesOperator": "restart",
 }

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
-from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, SpaceStage
 from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.health import refuse_unused_health
 from airflow_provider_hfspaces.operators.values import follow
@@ -286,6 +285,7 @@ class RestoreHardwareOperator(WaitingOperator):
         runtime: SpaceRuntime,
         context: Context,
     ) -> Any:
+        from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, SpaceStage
         from airflow_provider_hfspaces.hub.waiting.goal import Goal
         from airflow_provider_hfspaces.operators.hardware import messages
 
@@ -349,6 +349,7 @@ class RestoreHardwareOperator(WaitingOperator):
 
     def _fallback_snapshot(self, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+        from airflow_provider_hfspaces.hub.stages import SpaceStage
 
         self.log.warning(
             "Task %r recorded nothing about Space %s: falling back to %s.",

@@ -7,8 +7,13 @@ from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator
-from airflow_provider_hfspaces.operators.repository.choices import SDKS, VISIBILITIES, refuse_unless_one_of
-from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
+from airflow_provider_hfspaces.operators.values import (
+    SDKS,
+    VISIBILITIES,
+    KeepsText,
+    SecretArguments,
+    refuse_unless_one_of,
+)
 from airflow_provider_hfspaces.rendered import as_whole_number
 
 __all__ = ["CreateSpaceOperator"]

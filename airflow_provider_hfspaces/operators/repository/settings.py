@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator
-from airflow_provider_hfspaces.operators.repository.choices import VISIBILITIES, refuse_unless_one_of
+from airflow_provider_hfspaces.operators.values import VISIBILITIES, refuse_unless_one_of
 from airflow_provider_hfspaces.rendered import as_flag, as_whole_number, is_runtime_value, is_template
 
 __all__ = ["SetDevModeOperator", "SetReplicasOperator", "SetVisibilityOperator"]
