@@ -16,9 +16,10 @@ __all__ = ["require_before", "require_copy", "require_hardware"]
 
 def require_hardware(
     repo_id: str,
-    hardware: str,
+    hardware: Any,
     context: Context | None = None,
     *,
+    from_task: str | None = None,
     sha: str | None = None,
     hf_spaces_conn_id: str = "hf_spaces_default",
 ) -> None:
@@ -33,8 +34,12 @@ def require_hardware(
     ``GET /api/spaces/{repo_id}/runtime``.
 
     :param repo_id: the Space. May be a template if there is a context.
-    :param hardware: the flavor that the task needs. May be a template if there is a context.
+    :param hardware: the flavor that the task needs, or a list of flavors or
+        :func:`~airflow_provider_hfspaces.hardware.any_hardware`, any of which will do. May be a template if
+        there is a context.
     :param context: what Airflow passes to ``pre_execute``.
+    :param from_task: id of the RequestHardwareOperator that requested the hardware from a list (default:
+        none). If there is a context, the Space has to be on the very flavor that this task took.
     :param sha: the commit that has to run as well, in full or its first seven characters or more (default:
         any). A Space that sleeps passes if this is the last commit of its branch ``main``. May be a template
         if there is a context.
@@ -44,8 +49,10 @@ def require_hardware(
         because no retry of this task alone brings the hardware back.
     """
     from airflow_provider_hfspaces.failures import failing_for_good
+    from airflow_provider_hfspaces.hardware import hardware_names, is_one_flavor, listed_flavors
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook, describe
     from airflow_provider_hfspaces.hub.checks import checked_sha
+    from airflow_provider_hfspaces.hub.cost.prices import replicas_of
     from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
     from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
 
@@ -55,16 +62,23 @@ def require_hardware(
             render(value, context) for value in (repo_id, hardware, hf_spaces_conn_id)
         )
         sha = render(sha, context) if sha is not None else None
+        hardware = _taken(context, from_task) or hardware
     with failing_for_good():
         hook = HfSpacesHook(hf_spaces_conn_id)
         runtime = hook.get_runtime(repo_id)
-        is_asleep_there = runtime.stage in ASLEEP_STAGES and runtime.configured_hardware == hardware
+        if is_one_flavor(hardware):
+            flavors = [hardware]
+        else:
+            flavors = [name for name, _ in listed_flavors(hardware, hook.list_hardware, replicas_of(runtime))]
+        is_asleep_there = runtime.stage in ASLEEP_STAGES and runtime.configured_hardware in flavors
         commit = checked_sha(sha) if sha else None
         running = hook.get_space(repo_id, expand="sha").sha if is_asleep_there and commit else runtime.sha
-    if not is_asleep_there and not isinstance(Goal(hardware=hardware).judge(runtime), Reached):
+    runs_there = any(isinstance(Goal(hardware=name).judge(runtime), Reached) for name in flavors)
+    if not is_asleep_there and not runs_there:
         raise AirflowFailException(
-            f"Space {repo_id} is not on {hardware}, which this task needs: it is {describe(runtime)}. "
-            f"Nothing was done. Clear the task that requests the hardware together with this one."
+            f"Space {repo_id} is not on {hardware_names(flavors)}, which this task needs: it is "
+            f"{describe(runtime)}. Nothing was done. Clear the task that requests the hardware together with "
+            f"this one."
         )
     if commit is not None and not (running or "").lower().startswith(commit):
         current = running[:7] if running else "a commit that the Hub does not report"
@@ -72,6 +86,16 @@ def require_hardware(
             f"Space {repo_id} runs {current}, and this task needs commit {commit[:7]}. Nothing was done. "
             f"Clear the tasks that deploy the commit and request the hardware together with this one."
         )
+
+
+def _taken(context: Context, from_task: str | None) -> str | None:
+    """The flavor that a task requested in this run; ``None`` if it is not known."""
+    if from_task is None:
+        return None
+    from airflow_provider_hfspaces.state.records import REQUESTED, pull
+
+    taken = pull(context, from_task, REQUESTED)
+    return str(taken) if taken is not None else None
 
 
 def require_copy(

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from airflow_provider_hfspaces.hub.cost.prices import PriceList
 from airflow_provider_hfspaces.hub.errors import (
     HardwareUnavailable,
     HubBadRequest,
@@ -26,7 +27,7 @@ from airflow_provider_hfspaces.hub.errors import (
     SpaceNotStarted,
     SpaceWaitFailed,
 )
-from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
 from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, NEEDS_RESTART_STAGES
 
 __all__ = [
@@ -91,6 +92,7 @@ class HardwareSearch:
     :ivar began: when the search began, in seconds since 1970.
     :ivar until: when no new pass through the list begins any more, in seconds since 1970.
     :ivar retry_after: seconds after the last flavor until the list is started again; ``None`` for never.
+    :ivar hourly: for each flavor, its price in USD per hour and replica; ``None`` if the Hub lists none.
     :ivar position: the flavor that is tried now; the length of the list after the last one.
     :ivar limits: for each flavor, USD per hour for all replicas together; ``None`` for no limit.
     :ivar requested_at: when the request for it was sent, or may have been; ``None`` before that.
@@ -107,6 +109,7 @@ class HardwareSearch:
     until: float
     retry_after: float | None = None
     limits: tuple[float | None, ...] = ()
+    hourly: tuple[float | None, ...] = ()
     position: int = 0
     requested_at: float | None = None
     setbacks: tuple[Setback, ...] = ()
@@ -126,9 +129,25 @@ class HardwareSearch:
         return self.limits[self.position] if self.position < len(self.limits) else None
 
     @property
+    def hourly_cost(self) -> float | None:
+        """USD per hour and replica of the current flavor; ``None`` if it is not known."""
+        return self.hourly[self.position] if self.position < len(self.hourly) else None
+
+    @property
+    def price(self) -> str | None:
+        """The price of the current flavor as text, such as ``$0.40/h``; ``None`` if it is not known."""
+        cost = self.hourly_cost
+        return None if cost is None else "free" if not cost else f"${cost:.2f}/h"
+
+    @property
     def is_requested(self) -> bool:
         """Whether the request for the current flavor was sent, or may have been."""
         return self.requested_at is not None
+
+    def with_prices(self, flavors: Iterable[HardwareFlavor]) -> HardwareSearch:
+        """The search with the prices of the Hub's list."""
+        prices = PriceList.from_flavors(flavors)
+        return replace(self, hourly=tuple(prices.hourly(name) for name in self.flavors))
 
     def next_step(self) -> Request | Pause | GiveUp:
         """Returns what to do next."""
@@ -164,6 +183,22 @@ class HardwareSearch:
             resumes_at = now + self.retry_after
             after = replace(after, resumes_at=resumes_at if resumes_at < self.until else None)
         return after
+
+    def taken_back(self) -> HardwareSearch:
+        """The search without its last setback: the Space runs on that flavor after all.
+
+        :raises ValueError: without a setback.
+        """
+        if not self.setbacks:
+            raise ValueError("The search for hardware has no setback to take back.")
+        last = self.setbacks[-1]
+        return replace(
+            self,
+            position=self.flavors.index(last.hardware),
+            requested_at=last.requested_at,
+            setbacks=self.setbacks[:-1],
+            resumes_at=None,
+        )
 
     def resumed(self, now: float) -> HardwareSearch:
         """The search after a pause: the list is started again.
@@ -210,6 +245,7 @@ class HardwareSearch:
             **values,
             "flavors": list(self.flavors),
             "limits": list(self.limits),
+            "hourly": list(self.hourly),
             "setbacks": [asdict(each) for each in self.setbacks],
         }
 
@@ -222,7 +258,7 @@ class HardwareSearch:
         try:
             values = {name: payload[name] for name in cls.__dataclass_fields__}
             values["flavors"] = tuple(map(str, values["flavors"]))
-            values["limits"] = tuple(values["limits"])
+            values["limits"], values["hourly"] = tuple(values["limits"]), tuple(values["hourly"])
             values["setbacks"] = tuple(Setback(**each) for each in values["setbacks"])
             return cls(**values)
         except (KeyError, TypeError, ValueError):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.server import callback_may_read_xcoms, callback_xcom
@@ -20,10 +20,13 @@ from airflow_provider_hfspaces.state.leases import Owners, describe_holder, leas
 from airflow_provider_hfspaces.state.records import (
     PREVIOUS,
     REQUESTED,
+    TRIED,
     map_indexes,
     recording_task_ids,
     requesting_task_ids,
     task_ids_named,
+    tried_hardware,
+    trying_task_ids,
 )
 
 if TYPE_CHECKING:
@@ -187,13 +190,15 @@ def _from_xcoms(
 
 def _requested(context: Mapping[str, Any]) -> tuple[str, ...]:
     """The hardware that the tasks of this run requested."""
-    run, indexes = run_of(context), map_indexes(context.get("ti"))
-    requested = (
-        callback_xcom(context, run, task_id, REQUESTED, map_index)
-        for task_id in requesting_task_ids(context.get("dag"))
-        for map_index in indexes
-    )
-    return tuple(str(hardware) for hardware in requested if hardware is not None)
+    run, indexes, dag = run_of(context), map_indexes(context.get("ti")), context.get("dag")
+
+    def pulled(task_ids: Iterable[str], key: str) -> Iterator[Any]:
+        for task_id in task_ids:
+            yield from (callback_xcom(context, run, task_id, key, index) for index in indexes)
+
+    requested = pulled(requesting_task_ids(dag), REQUESTED)
+    tried = (tried_hardware(each) for each in pulled(trying_task_ids(dag), TRIED))
+    return tuple(str(hardware) for hardware in chain(requested, *tried) if hardware is not None)
 
 
 def _task_ids(context: Mapping[str, Any], from_task: str | None, log: Any) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.rendered import is_template
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ __all__ = [
     "requesting_task_ids",
     "restoring_task_ids",
     "task_ids_named",
+    "tried_hardware",
+    "trying_task_ids",
     "unrestored_snapshot",
 ]
 
@@ -99,6 +102,25 @@ def recording_task_ids(dag: Any) -> list[str]:
 def requesting_task_ids(dag: Any) -> list[str]:
     """The tasks of a DAG that request hardware."""
     return list(_task_ids_with(dag, "requests_hardware"))
+
+
+def trying_task_ids(dag: Any) -> list[str]:
+    """The tasks of a DAG that request hardware and may have a list of it, as far as the DAG tells.
+
+    Airflow 3 logs an error for an XCom that does not exist, so that nobody should pull one without need.
+    """
+    requesting = set(requesting_task_ids(dag))
+    return [
+        str(task.task_id)
+        for task in getattr(dag, "tasks", ())
+        if str(task.task_id) in requesting and _may_have_list(task)
+    ]
+
+
+def tried_hardware(tried: Any) -> list[str]:
+    """The flavors in the XCom :data:`TRIED`."""
+    entries = tried if isinstance(tried, list) else []
+    return [str(each["hardware"]) for each in entries if isinstance(each, Mapping) and "hardware" in each]
 
 
 def map_indexes(ti: Any) -> list[int]:
@@ -179,6 +201,14 @@ def _source_of(task: Any) -> str | None:
         source = (getattr(task, "partial_kwargs", None) or {}).get("from_task")
     source = getattr(source, "operator", source)
     return None if source is None else str(getattr(source, "task_id", source))
+
+
+def _may_have_list(task: Any) -> bool:
+    arguments = {**(getattr(task, "partial_kwargs", None) or {}), **getattr(task, "__dict__", {})}
+    hardware = arguments.get("hardware")
+    # A mapped argument is not in partial_kwargs.
+    is_plain = isinstance(hardware, str) and not is_template(hardware)
+    return not is_plain or arguments.get("retry_capacity_after") is not None
 
 
 def _task_ids_with(dag: Any, mark: str) -> Iterator[str]:

@@ -7,12 +7,14 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hardware import is_one_flavor, refuse_bad_hardware
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
 from airflow_provider_hfspaces.operators.health import refuse_bad_health
+from airflow_provider_hfspaces.rendered import is_template
 from airflow_provider_hfspaces.require import require_hardware
 from airflow_provider_hfspaces.task_groups.window import ALL_SUCCESS, HIGHEST_PRIORITY, WindowTaskGroup
 
@@ -60,8 +62,10 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
 
     :param group_id: the id of the task group.
     :param repo_id: the Space. May be a template or an argument of a mapped task group.
-    :param hardware: a flavor such as ``t4-small``. May be a template or an argument of a mapped task
-        group.
+    :param hardware: a flavor such as ``t4-small``; a list of flavors in order of preference, of which
+        ``upgrade`` takes the first one that is available; or
+        :func:`~airflow_provider_hfspaces.hardware.any_hardware`. May be a template or an argument of a
+        mapped task group.
     :param sleep_time: seconds without a visitor until the Space sleeps while it is on that hardware
         (default 3600). ``None`` keeps the Space's own sleep time, which may be never.
     :param restore: what ``restore`` restores: ``"previous"`` (the default), the state that ``snapshot``
@@ -75,6 +79,13 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         requests nothing once it is spent. May be a template or an argument of a mapped task group.
     :param require_budget: whether ``upgrade`` requests nothing either if it is not known what the owner has
         spent (default False).
+    :param capacity_timeout: of a list: seconds that the Space may take to start on a flavor once it is
+        built, before the next one is requested (default 600). ``None``: only the Hub's reports count.
+    :param retry_capacity_after: seconds after the last flavor until ``upgrade`` starts the list again
+        (default: ``upgrade`` fails then). The Space is restored meanwhile, and stays leased.
+    :param retry_capacity_until: until when the list is started again: a time of day such as ``"03:00"`` in
+        the DAG's time zone, or a moment in ISO format (default: until ``timeout`` is over). May be a
+        template.
     :param require: whether each task of the work first checks that the Space is on the hardware
         (default True). Setup and teardown tasks of the work and operators of this package that act
         on a Space do not check.
@@ -122,6 +133,9 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         max_hourly_cost: float | None = None,
         monthly_budget: float | str | None = None,
         require_budget: bool = False,
+        capacity_timeout: float | None = 600,
+        retry_capacity_after: float | None = None,
+        retry_capacity_until: Any = None,
         require: bool = True,
         sha: str | None = None,
         health: Any = None,
@@ -151,11 +165,14 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
             lease_duration=lease_duration,
             restore_pool=restore_pool,
             restore_dormant=restore_dormant,
+            capacity_timeout=capacity_timeout,
+            retry_capacity_after=retry_capacity_after,
             retries=retries,
             restore_retries=restore_retries,
             retry_delay=retry_delay,
             deferrable=deferrable,
         )
+        refuse_bad_hardware(hardware, f"Task group {self.group_id!r}")
         refuse_bad_health(health, f"Task group {self.group_id!r}")
         self._space: dict[str, Any] = {"repo_id": repo_id, "hf_spaces_conn_id": hf_spaces_conn_id}
         self._hardware, self._sha = hardware, sha
@@ -175,6 +192,9 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
             "max_hourly_cost": max_hourly_cost,
             "monthly_budget": monthly_budget,
             "require_budget": require_budget,
+            "capacity_timeout": capacity_timeout,
+            "retry_capacity_after": retry_capacity_after,
+            "retry_capacity_until": retry_capacity_until,
             "sha": sha,
             "health": health,
             "timeout": timeout,
@@ -218,9 +238,14 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
 
         Tasks inside the group check by themselves, unless the group has ``require=False``.
         """
-        conn_id = self._space["hf_spaces_conn_id"]
+        is_plain = is_one_flavor(self._hardware) and not is_template(self._hardware)
         return partial(
-            require_hardware, self.repo_id, self._hardware, sha=self._sha, hf_spaces_conn_id=conn_id
+            require_hardware,
+            self.repo_id,
+            self._hardware,
+            from_task=None if is_plain else str(self.child_id("upgrade")),  # type: ignore[no-untyped-call]
+            sha=self._sha,
+            hf_spaces_conn_id=self._space["hf_spaces_conn_id"],
         )
 
     def open_window(self) -> tuple[Any, Any, Any]:

@@ -6,24 +6,24 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.cost.prices import replicas_of
 from airflow_provider_hfspaces.hub.desired import DesiredState, describe
-from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, HardwareFlavor, SpaceRuntime
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.stages import ACTIVE_STAGES, STARTING_STAGES
 
 __all__ = ["log_arrival", "log_end_of_bill", "log_request", "warn_without_sleep_time"]
 
 
-def log_request(
-    log: Any, desired: DesiredState, before: SpaceRuntime, flavor: HardwareFlavor | None
-) -> float | None:
-    """Log the request and its price. Returns USD per hour and replica, ``None`` if it is unknown."""
-    price = f" ({flavor.price})" if flavor else ""
-    log.info("Space %s is %s. Requesting %s%s.", desired.repo_id, describe(before), desired.hardware, price)
+def log_request(log: Any, desired: DesiredState, before: SpaceRuntime, price: str | None) -> None:
+    """Log the request and its price.
+
+    :param price: as text; ``None`` if it is not known.
+    """
+    costs = f" ({price})" if price else ""
+    log.info("Space %s is %s. Requesting %s%s.", desired.repo_id, describe(before), desired.hardware, costs)
     if before.requested_hardware == desired.hardware and before.stage in STARTING_STAGES:
         log.info(
             "Space %s is already on its way to %s: nothing to request.", desired.repo_id, desired.hardware
         )
-    return flavor.hourly_cost if flavor else None
 
 
 def warn_without_sleep_time(

@@ -158,22 +158,12 @@ class RequestHardwareOperator(SentRequest):
         return self.seek(repo_id, search, context)
 
     def try_hardware(self, repo_id: str, search: HardwareSearch, context: Context) -> Any:
-        from dataclasses import replace
-
         from airflow_provider_hfspaces.hub.cost.prices import replicas_of
-        from airflow_provider_hfspaces.hub.waiting.goal import Reached
 
         before = self.hook.get_runtime(repo_id)
         if not search.is_requested:
-            last = search.setbacks[-1] if search.setbacks else None
-            if last is not None and last.requested_at is not None:
-                # The last look at it may be some seconds old.
-                _, goal = self._request_for(repo_id, last.hardware)
-                if isinstance(goal.judge(before), Reached):
-                    self.log.info("Space %s runs on %s after all.", repo_id, last.hardware)
-                    search = replace(search, position=search.position - 1, setbacks=search.setbacks[:-1])
-                    return self._send_and_wait(repo_id, last.hardware, before, context, search)
-            self.skip_if_too_expensive(search, replicas_of(before))
+            late = self.started_late(search, before)
+            search = late or self.priced(search, replicas_of(before))
         return self._send_and_wait(repo_id, str(search.hardware), before, context, search)
 
     def end_search(self, repo_id: str, search: HardwareSearch, context: Context) -> str:
@@ -267,7 +257,8 @@ class RequestHardwareOperator(SentRequest):
         if has_arrived:
             self.log.info("Space %s already runs on %s.", repo_id, hardware)
         else:
-            then["hourly"] = messages.log_request(self.log, desired, before, self._flavor_of(desired))
+            price, then["hourly"] = self._price_of(hardware, search)
+            messages.log_request(self.log, desired, before, price)
             self.log.info("%s", self.hook.page_url(repo_id))
         answer = self._move(desired, before, snapshot)
         messages.warn_without_sleep_time(self.log, desired, before, answer)
@@ -285,6 +276,13 @@ class RequestHardwareOperator(SentRequest):
             start_timeout=self.capacity_timeout if search else None,
             then=then,
         )
+
+    def _price_of(self, hardware: str, search: HardwareSearch | None) -> tuple[str | None, float | None]:
+        """The price as text, and in USD per hour and replica."""
+        if search is not None:
+            return search.price, search.hourly_cost
+        flavor = self._flavor_of(hardware)
+        return (flavor.price, flavor.hourly_cost) if flavor else (None, None)
 
     def _keep_requested(self, search: HardwareSearch, repo_id: str, context: Context) -> HardwareSearch:
         """Keep, before the request, that the current flavor is requested."""

@@ -58,11 +58,11 @@ class SentRequest(UndoneRequest):
         desired = DesiredState(repo_id, hardware, sleep_time, activity=Activity.RUNNING)
         return desired, Goal(hardware=hardware, sha=checked_commit(self))
 
-    def _flavor_of(self, desired: DesiredState) -> HardwareFlavor | None:
+    def _flavor_of(self, hardware: str) -> HardwareFlavor | None:
         from airflow_provider_hfspaces.hub.errors import HubError
 
         try:
-            return self.flavors().get(str(desired.hardware))
+            return self.flavors().get(hardware)
         except HubError:
             return None
 

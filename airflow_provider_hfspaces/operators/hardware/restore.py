@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
@@ -17,11 +18,14 @@ from airflow_provider_hfspaces.state.records import (
     PREVIOUS,
     REQUESTED,
     RESTORED,
+    TRIED,
     map_indexes,
     may_hold_lease,
     pull,
     requesting_task_ids,
     task_ids_named,
+    tried_hardware,
+    trying_task_ids,
 )
 from airflow_provider_hfspaces.state.retry_store import forget_of_task
 
@@ -345,7 +349,8 @@ class RestoreHardwareOperator(WaitingOperator):
         if dag is None:
             return [str(before.configured_hardware)]
         requested = (pull(context, task_id, REQUESTED) for task_id in requesting_task_ids(dag))
-        return [str(hardware) for hardware in requested if hardware is not None]
+        tried = (tried_hardware(pull(context, task_id, TRIED)) for task_id in trying_task_ids(dag))
+        return [str(hardware) for hardware in chain(requested, *tried) if hardware is not None]
 
     def _fallback_snapshot(self, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot

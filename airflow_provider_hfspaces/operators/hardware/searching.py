@@ -112,6 +112,7 @@ class SearchingOperator(WaitingOperator):
         :raises InvalidInput: for hardware that is not valid, and if no flavor fits.
         """
         from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+        from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
         replicas = replicas_of(runtime) if runtime is not None else 1
@@ -126,6 +127,11 @@ class SearchingOperator(WaitingOperator):
             limits=limits,
             key=key,
         )
+        try:
+            search = search.with_prices(self.flavors().values())
+        except HubError:
+            if any(limit is not None for limit in limits):
+                raise
         if len(flavors) > 1:
             self.log.info("Hardware in order of preference: %s.", ", ".join(search.flavors))
         return search
@@ -189,25 +195,40 @@ class SearchingOperator(WaitingOperator):
                     raise
             search = self._set_back(repo_id, self._search, str(reason), context)
 
-    def skip_if_too_expensive(self, search: HardwareSearch, replicas: int) -> None:
-        """Compare the price of the current flavor with its limit, with a new price list after the first one.
+    def priced(self, search: HardwareSearch, replicas: int) -> HardwareSearch:
+        """Compare the price of the current flavor with its limit, by a new price list after the first flavor.
 
         :raises FlavorSkipped: if it costs more, or has no listed price.
         """
         limit = search.limit
         if limit is None:
-            return
-        from airflow_provider_hfspaces.hub.cost.prices import PriceList
-
-        hardware = str(search.hardware)
-        is_first = not search.setbacks and search.passes == 1
-        prices = PriceList.from_flavors(self.flavors(again=not is_first).values())
-        cost = prices.hourly(hardware, replicas)
-        times = f" with {replicas} replicas" if replicas > 1 else ""
+            return search
+        if search.setbacks or search.passes > 1:
+            search = search.with_prices(self.flavors(again=True).values())
+        cost = search.hourly_cost
         if cost is None:
-            raise FlavorSkipped(f"the Hub lists no price to compare with max_hourly_cost={limit}")
-        if cost > limit:
-            raise FlavorSkipped(f"costs ${cost:.2f} an hour{times}, which is above max_hourly_cost={limit}")
+            raise FlavorSkipped(f"the Hub lists no price to compare with max_hourly_cost={limit:g}")
+        if round(cost * replicas, 3) > limit:
+            times = f" with {replicas} replicas" if replicas > 1 else ""
+            raise FlavorSkipped(
+                f"costs ${cost * replicas:.2f} an hour{times}, which is above max_hourly_cost={limit:g}"
+            )
+        return search
+
+    def started_late(self, search: HardwareSearch, runtime: SpaceRuntime) -> HardwareSearch | None:
+        """The search that has ended with the flavor before, if the Space runs on that by now.
+
+        The last look at the Space may be some seconds old. The flavor is not left for another one then.
+        """
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+
+        last = search.setbacks[-1] if search.setbacks else None
+        if last is None or last.requested_at is None:
+            return None
+        if not isinstance(Goal(hardware=last.hardware).judge(runtime), Reached):
+            return None
+        self.log.info("The Space runs on %s after all.", last.hardware)
+        return search.taken_back()
 
     def flavors(self, *, again: bool = False) -> dict[str, HardwareFlavor]:
         """The Hub's price list, by flavor, read once per process.
@@ -226,14 +247,16 @@ class SearchingOperator(WaitingOperator):
         """What a wait for the current flavor passes on, for ``then`` of :meth:`wait`."""
         return {"search": search.to_dict(), **self.search_state()}
 
-    def finish_search(self, repo_id: str, runtime: SpaceRuntime, search: Any, context: Context) -> None:
+    def finish_search(
+        self, repo_id: str, runtime: SpaceRuntime | None, search: Any, context: Context
+    ) -> None:
         """Log which flavor is used, and forget the search.
 
+        :param runtime: of the Space on the flavor; ``None`` if the task has not waited for it.
         :param search: from :meth:`waiting_for`; ``None`` for a task without a list.
         """
         if search is None:
             return
-        from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
         ended = HardwareSearch.from_dict(search)
@@ -241,14 +264,9 @@ class SearchingOperator(WaitingOperator):
         retry_store(context).delete(SEARCH)
         if not ended.setbacks:
             return
-        try:
-            flavor = self.flavors().get(str(runtime.hardware))
-        except HubError:
-            flavor = None
-        price = f" at {flavor.price}" if flavor else ""
-        self.log.info(
-            "Space %s: %s; using %s%s.", repo_id, ended.unavailable_in_words, runtime.hardware, price
-        )
+        hardware = ended.hardware
+        price = f" at {ended.price}" if ended.price else ""
+        self.log.info("Space %s: %s; using %s%s.", repo_id, ended.unavailable_in_words, hardware, price)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Resume the task after a deferred wait; after a setback, with the next flavor."""
