@@ -209,7 +209,8 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
         return f"The copy stays, on {_NO_HARDWARE}."
 
     def resume_search(self, repo_id: str, state: Mapping[str, Any], context: Context) -> None:
-        self._prepare(self.hook.repo_id(self.from_id), repo_id, context)
+        from_id = self.hook.repo_id(self.from_id)
+        self._prepare(from_id, self.target(from_id, context), context)
 
     def target(self, repo_id: str, context: Context) -> str:
         """The id of the copy of a Space."""

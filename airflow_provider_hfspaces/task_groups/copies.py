@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hardware import refuse_bad_hardware
 from airflow_provider_hfspaces.operators.copies.window import (
     CreateCopyOperator,
     DeleteCopyOperator,
@@ -57,7 +58,19 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
 
     :param group_id: the id of the task group.
     :param repo_id: the Space to copy. May be a template or an argument of a mapped task group.
-    :param hardware: a flavor such as ``t4-small``. May be a template or an argument of a mapped task group.
+    :param hardware: a flavor such as ``t4-small``; a list of flavors in order of preference, of which
+        ``create`` takes the first one that is available; or
+        :func:`~airflow_provider_hfspaces.hardware.any_hardware`. May be a template or an argument of a
+        mapped task group.
+    :param max_hourly_cost: USD per hour (default: no limit). A flavor that costs more, or has no listed
+        price, is not requested. May be an argument of a mapped task group.
+    :param capacity_timeout: of a list: seconds that the copy may take to start on a flavor once it is
+        built, before the next one is requested (default 600). ``None``: only the Hub's reports count.
+    :param retry_capacity_after: seconds after the last flavor until ``create`` starts the list again
+        (default: ``create`` fails then). The copy is on free CPU meanwhile.
+    :param retry_capacity_until: until when the list is started again: a time of day such as ``"03:00"`` in
+        the DAG's time zone, or a moment in ISO format (default: until ``timeout`` is over). May be a
+        template.
     :param sleep_time: seconds without a visitor until the copy sleeps and costs nothing, at least 1 (default
         3600). May be a template or an argument of a mapped task group.
     :param secrets: secrets of the copy: a mapping of keys to values, or a list of
@@ -99,6 +112,10 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         repo_id: Any,
         hardware: Any,
         *,
+        max_hourly_cost: float | None = None,
+        capacity_timeout: float | None = 600,
+        retry_capacity_after: float | None = None,
+        retry_capacity_until: Any = None,
         sleep_time: int | str = 3600,
         secrets: Any = None,
         variables: Sequence[Mapping[str, str]] | Mapping[str, str] | None = None,
@@ -120,6 +137,8 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         super().__init__(group_id, **task_group_arguments)
         self.refuse_runtime_values(
             require=require,
+            capacity_timeout=capacity_timeout,
+            retry_capacity_after=retry_capacity_after,
             timeout=timeout,
             poll_interval=poll_interval,
             copy_duration=copy_duration,
@@ -129,6 +148,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
             retry_delay=retry_delay,
             deferrable=deferrable,
         )
+        refuse_bad_hardware(hardware, f"Task group {self.group_id!r}")
         refuse_bad_health(health, f"Task group {self.group_id!r}")
         self._refuse_no_sleep_time(sleep_time)
         self.purpose, self.require = "the copy", require
@@ -138,6 +158,10 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         self._reserve: dict[str, Any] = {"to_id": to_id, "copy_duration": copy_duration}
         self._create: dict[str, Any] = {
             "hardware": hardware,
+            "max_hourly_cost": max_hourly_cost,
+            "capacity_timeout": capacity_timeout,
+            "retry_capacity_after": retry_capacity_after,
+            "retry_capacity_until": retry_capacity_until,
             "sleep_time": sleep_time,
             "secrets": secrets,
             "variables": variables,
