@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_hfspaces.compat import runs
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub import branches
 from airflow_provider_hfspaces.hub.errors import HubConflict
@@ -36,6 +37,7 @@ class AirflowWithoutServer:
         self.restored: dict[str, str] = {}
         self.paused: set[str] = set()
         self.working = False
+        monkeypatch.setattr(runs, "task_states", lambda *asked, **more: dict.fromkeys(asked[2], "success"))
         monkeypatch.setattr(leases, "is_run_over", lambda dag_id, run_id: run_id in self.over)
         monkeypatch.setattr(leases, "task_states", lambda dag_id, run_id, task_ids, map_index: self.restored)
 

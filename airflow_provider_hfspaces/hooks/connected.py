@@ -7,6 +7,8 @@ Come here to change how the token and the endpoint reach the clients, the connec
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,6 +53,7 @@ class ConnectedHook(BaseHook):
 
     :param hf_spaces_conn_id: the connection. Its password is the token, its host the endpoint.
     :param token: use this token instead of the connection's.
+    :param clock: the present moment, in UTC; by default the clock of this machine. For tests.
     """
 
     conn_name_attr = "hf_spaces_conn_id"
@@ -59,9 +62,16 @@ class ConnectedHook(BaseHook):
     hook_name = "Hugging Face Spaces"
     user_agent = _USER_AGENT
 
-    def __init__(self, hf_spaces_conn_id: str = default_conn_name, *, token: str | None = None) -> None:
+    def __init__(
+        self,
+        hf_spaces_conn_id: str = default_conn_name,
+        *,
+        token: str | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> None:
         super().__init__()
         self.hf_spaces_conn_id = hf_spaces_conn_id
+        self.clock = clock
         self._token = token
 
     @classmethod

@@ -42,9 +42,10 @@ class SpaceSnapshot:
     taken_at: str | None = field(default=None, compare=False)
 
     @classmethod
-    def from_runtime(cls, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
+    def from_runtime(cls, repo_id: str, runtime: SpaceRuntime, at: datetime | None = None) -> SpaceSnapshot:
         """The Space as the Hub reports it now.
 
+        :param at: when the Hub reported it, in UTC; by default now.
         :raises HubProtocolError: if the Hub does not report the hardware, without which nothing
             could be restored.
         """
@@ -60,7 +61,7 @@ class SpaceSnapshot:
             hardware=runtime.configured_hardware,
             sleep_time=runtime.sleep_time,
             replicas=runtime.replicas.requested,
-            taken_at=datetime.now(timezone.utc).isoformat(),
+            taken_at=(at or datetime.now(timezone.utc)).isoformat(),
         )
 
     @classmethod

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import BaseOperator, BaseOperatorLink, Context
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 from airflow_provider_hfspaces.operators.health import health_check, refuse_bad_health
+from airflow_provider_hfspaces.operators.run_costs import SeesSpace
 from airflow_provider_hfspaces.rendered import is_runtime_value
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class SpaceOperator(NamedBySpace, HubTask, BaseOperator):
             link.persist(context, self.hook.settings.endpoint, repo_id)
 
 
-class WaitingOperator(SpaceOperator):
+class WaitingOperator(SeesSpace, SpaceOperator):
     """Base of the operators that wait for a Space, in a worker or deferred.
 
     ``timeout`` and ``poll_interval`` take a number of seconds, a number as text or a ``timedelta``.
@@ -282,6 +283,7 @@ class WaitingOperator(SpaceOperator):
         """
         timeout = time_limit(self, self.timeout) if timeout is None else timeout
         check = health or health_check(self.health)
+        self.note_request(context, repo_id, before, answer)
         if self.deferrable:
             reached = self._if_reached(repo_id, goal, check) if before is None else None
             if reached is not None:
@@ -298,10 +300,11 @@ class WaitingOperator(SpaceOperator):
                 put_back={**put_back.to_dict(), "lease_holder": lease_holder} if put_back else None,
                 health=check.to_dict() if check else None,
                 start_timeout=start_timeout,
+                changes=self.seen.to_list(),
                 then=then,
             )
         self._log_wait(repo_id, goal, check, timeout, "in this worker")
-        with self._explaining_failures():
+        with self.pushing_sightings(context, repo_id), self._explaining_failures():
             runtime = self.hook.wait_for(
                 repo_id,
                 goal,
@@ -311,6 +314,7 @@ class WaitingOperator(SpaceOperator):
                 answer=answer,
                 grace=grace,
                 stop=self.killed,
+                on_change=self.note_change(repo_id),
                 health=check,
                 start_timeout=start_timeout,
             )
@@ -333,7 +337,9 @@ class WaitingOperator(SpaceOperator):
         from airflow_provider_hfspaces.hub.errors import error_from_dict
         from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-        with failing_for_good(), self._explaining_failures():
+        self.seen.extend(event.get("changes"))
+        seeing = self.pushing_sightings(context, event["repo_id"])
+        with failing_for_good(), seeing, self._explaining_failures():
             if event["status"] != "reached":
                 raise error_from_dict(event["error"])
         runtime = SpaceRuntime.from_dict(event["runtime"])

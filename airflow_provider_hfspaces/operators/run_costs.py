@@ -1,23 +1,144 @@
-"""What the operators report about the cost of a run: in the log, as XCom, and for the cost page."""
+"""What the operators see of a Space while they work, and report about the cost of a run.
+
+Come here to change what of a run's cost is logged, pushed and recorded, and what its operators note for it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.state.records import COST
+from airflow_provider_hfspaces.state.records import COST, SIGHTINGS
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.cost.runs import BilledTime, RunCost, Sighting
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
+    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
-__all__ = ["app_started", "cost_of_sightings", "cost_of_times", "report_run_cost"]
+__all__ = [
+    "SeenSpace",
+    "SeesSpace",
+    "app_started",
+    "cost_of_sightings",
+    "cost_of_times",
+    "push_sightings",
+    "report_run_cost",
+]
 
 _STARTUP = re.compile(r"Application Startup at (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
 _MOST_LINES_BEFORE_STARTUP = 5
+_MOST_SIGHTINGS = 200
+_CONTINUOUS_SECONDS = 60.0
+"""A first look this soon after the request counts as one of a continuous watch."""
+
+
+class SeenSpace:
+    """What a task has seen of its Space, in order.
+
+    :param clock: the present moment, in UTC.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self.sightings: list[Sighting] = []
+
+    def add(self, runtime: SpaceRuntime, *, since: datetime | None = None) -> None:
+        """Add what the Hub reports now.
+
+        :param since: since when the Space has been in this state, if that is known.
+        """
+        from airflow_provider_hfspaces.hub.cost.runs import Sighting
+
+        self.sightings.append(Sighting.from_runtime(runtime, self._clock(), since=since))
+        del self.sightings[:-_MOST_SIGHTINGS]
+
+    def add_change(self, runtime: SpaceRuntime, elapsed: float) -> None:
+        """Add a change that a continuous watch reports.
+
+        :param elapsed: seconds since the watch began.
+        """
+        is_first = not any(each.since for each in self.sightings)
+        is_continuous = not is_first or elapsed < _CONTINUOUS_SECONDS
+        self.add(runtime, since=self._clock() if is_continuous else None)
+
+    def extend(self, payload: Any) -> None:
+        """Add what another task or a trigger has seen, from :meth:`to_list`."""
+        from airflow_provider_hfspaces.hub.cost.runs import sightings_from
+
+        self.sightings += sightings_from(payload)
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """As plain JSON."""
+        return [each.to_dict() for each in self.sightings]
+
+
+class SeesSpace:
+    """Base of the operators that wait for a Space: they note what they see of it.
+
+    An operator whose run has a cost pushes that as the XCom ``sightings``, also if it fails.
+    """
+
+    records_sightings = False
+
+    @cached_property
+    def seen(self) -> SeenSpace:
+        """What this try has seen of the Space."""
+        return SeenSpace(self.hook.clock)  # type: ignore[attr-defined]
+
+    def push_sightings(self, context: Context, repo_id: str) -> None:
+        """Push what this try has seen of the Space, if its run has a cost."""
+        if self.records_sightings and self.seen.sightings:
+            push_sightings(context, repo_id, self.seen)
+
+    def note_inherited(self, repo_id: str, before: SpaceRuntime, snapshot: SpaceSnapshot) -> None:
+        """Note since when the Space has been on hardware that an earlier try or run requested."""
+        if before.is_billed and before.hardware != snapshot.hardware:
+            hook, log = self.hook, self.log  # type: ignore[attr-defined]
+            self.seen.add(before, since=app_started(hook, repo_id, log))
+
+    def note_request(
+        self, context: Context, repo_id: str, before: SpaceRuntime | None, answer: SpaceRuntime | None
+    ) -> None:
+        """Note the state before a request and the Hub's answer to it."""
+        for runtime in (before, answer):
+            if runtime is not None:
+                self.seen.add(runtime)
+        self.push_sightings(context, repo_id)
+
+    def note_change(self, repo_id: str) -> Callable[[SpaceRuntime, float], None]:
+        """What a wait in the worker calls with each new state: notes and logs it."""
+        from airflow_provider_hfspaces.hub.steps import describe
+
+        def note(runtime: SpaceRuntime, elapsed: float) -> None:
+            self.seen.add_change(runtime, elapsed)
+            self.log.info("%4.0f s  %s is %s", elapsed, repo_id, describe(runtime))  # type: ignore[attr-defined]
+
+        return note
+
+    @contextmanager
+    def pushing_sightings(self, context: Context, repo_id: str) -> Iterator[None]:
+        """Push what a wait has seen of the Space if the wait fails."""
+        try:
+            yield
+        except BaseException:
+            # What a run cost matters less than why its wait failed.
+            with suppress(Exception):
+                self.push_sightings(context, repo_id)
+            raise
+
+
+def push_sightings(context: Context, repo_id: str, seen: SeenSpace) -> None:
+    """Push what a task has seen of its Space, for the task that computes the cost of the run."""
+    requested = {each.destination for each in seen.sightings if each.destination}
+    requested |= {each.hardware for each in seen.sightings[-1:] if each.hardware}
+    payload = {"repo_id": repo_id, "requested": sorted(requested), "sightings": seen.to_list()}
+    context["ti"].xcom_push(key=SIGHTINGS, value=payload)
 
 
 def cost_of_sightings(
@@ -101,20 +222,6 @@ def app_started(hook: HfSpacesHook, repo_id: str, log: Any) -> datetime | None:
     except (HubError, ValueError) as error:
         log.info("Space %s: its log does not say when the app was started: %s", repo_id, error)
     return None
-
-
-def sightings_of(payloads: Iterable[Any]) -> list[Sighting]:
-    """The sightings that tasks pushed, in order."""
-    from airflow_provider_hfspaces.hub.cost.runs import sightings_from
-
-    return [each for payload in payloads for each in sightings_from(payload)]
-
-
-def changes_of(event: Mapping[str, Any]) -> list[Sighting]:
-    """The changes that a trigger saw while a task waited."""
-    from airflow_provider_hfspaces.hub.cost.runs import sightings_from
-
-    return sightings_from(event.get("changes"))
 
 
 def _no_prices() -> Any:

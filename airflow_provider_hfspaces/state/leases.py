@@ -209,7 +209,7 @@ def new_lease(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner | None, durati
     """The lease of a Space for a task that is about to take it, or for a command (``None``)."""
     from airflow_provider_hfspaces.hub.lease.actions import SpaceLease
 
-    lease = SpaceLease(lease_store(hook, repo_id), secrets.token_hex(16), duration=duration)
+    lease = SpaceLease(lease_store(hook, repo_id), secrets.token_hex(16), duration=duration, clock=hook.clock)
     return AirflowLease(hook, lease, Owners(owner))
 
 
@@ -224,7 +224,8 @@ def used_lease(hook: HfSpacesHook, taken: Mapping[str, Any] | None, owner: Lease
     if not isinstance(taken, Mapping) or not {"repo_id", "holder", "duration"} <= set(taken):
         return None
     store = lease_store(hook, str(taken["repo_id"]))
-    lease = SpaceLease(store, str(taken["holder"]), duration=float(taken["duration"]))
+    duration = float(taken["duration"])
+    lease = SpaceLease(store, str(taken["holder"]), duration=duration, clock=hook.clock)
     return AirflowLease(hook, lease, Owners(owner))
 
 
@@ -267,7 +268,7 @@ class AirflowLease:
         if version is None:
             record = yield from move_old_lease(self.lease.store)
         self.adopt(record)
-        decision = grant(record, judge, _now())
+        decision = grant(record, judge, self.hook.clock())
         if isinstance(decision, LeaseHolder):
             return decision
         if decision.own is None:

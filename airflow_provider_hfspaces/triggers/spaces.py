@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -27,6 +28,11 @@ from airflow_provider_hfspaces.triggers.kills import shielded
 
 __all__ = ["SpaceTrigger"]
 
+_CONTINUOUS_SECONDS = 60.0
+"""A first look this soon after the request counts as one of a continuous watch."""
+
+_MOST_CHANGES = 100
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SpaceTrigger(BaseTrigger):
@@ -42,7 +48,7 @@ class SpaceTrigger(BaseTrigger):
     All SpaceTriggers of a triggerer that use the same Hub and token share one
     :class:`~airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch`. The arguments contain no token. The
     trigger fires one event: ``{"status": "reached" | "failed" | "timeout", "runtime": …, "reason": …,
-    "error": …, "repo_id": …, "since": …, "then": …}``.
+    "error": …, "repo_id": …, "since": …, "changes": […], "then": …}``.
 
     :param repo_id: the Space, as ``owner/name``.
     :param goal: what the Space has to reach, as a
@@ -63,6 +69,9 @@ class SpaceTrigger(BaseTrigger):
     :param health: the answer that the app has to give as well, from
         :meth:`~airflow_provider_hfspaces.space_app.health_check.HealthCheck.to_dict`.
     :param start_timeout: seconds that the Space may take to start once it is built; by default no limit.
+    :param changes: what was seen of the Space before, as
+        :meth:`~airflow_provider_hfspaces.hub.cost.runs.Sighting.to_dict`; the event has these and what the
+        trigger itself sees.
     :param then: plain JSON that the operator needs afterwards; returned in the event.
     :raises InvalidInput: for a duration that is not valid.
     """
@@ -79,6 +88,7 @@ class SpaceTrigger(BaseTrigger):
     put_back: Mapping[str, Any] | None = None
     health: Mapping[str, Any] | None = None
     start_timeout: float | None = None
+    changes: Sequence[Mapping[str, Any]] = ()
     then: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -89,6 +99,8 @@ class SpaceTrigger(BaseTrigger):
         self.grace = checked_seconds(self.grace, "grace", zero=True)
         self.started = time.time() if self.started is None else _moment(self.started, "started")
         self.deadline = _moment(self.deadline, "deadline")
+        self.changes = list(self.changes)
+        self._seen = list(self.changes)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Returns the trigger as Airflow stores it."""
@@ -113,7 +125,12 @@ class SpaceTrigger(BaseTrigger):
         await self._undo_if_killed()
 
     async def _event(self) -> dict[str, Any]:
-        outcome = {"repo_id": self.repo_id, "since": self.started, "then": self.then}
+        outcome = {
+            "repo_id": self.repo_id,
+            "since": self.started,
+            "changes": self._seen,
+            "then": self.then,
+        }
         try:
             runtime = await self._wait()
         except (SpaceWaitError, HubError, InvalidInput) as error:
@@ -160,8 +177,15 @@ class SpaceTrigger(BaseTrigger):
             )
 
     def _log_change(self, runtime: SpaceRuntime, elapsed: float) -> None:
+        from airflow_provider_hfspaces.hub.cost.runs import Sighting
         from airflow_provider_hfspaces.hub.steps import describe
 
+        # After a restart of the triggerer, it is not known when the first state began.
+        now = datetime.now(timezone.utc)
+        is_continuous = elapsed < _CONTINUOUS_SECONDS or len(self._seen) > len(self.changes)
+        if len(self._seen) < _MOST_CHANGES:
+            seen = Sighting.from_runtime(runtime, now, since=now if is_continuous else None)
+            self._seen.append(seen.to_dict())
         self.log.info("%4.0f s  %s is %s", elapsed, self.repo_id, describe(runtime))
 
     async def _undo_if_killed(self) -> None:

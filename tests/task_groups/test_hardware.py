@@ -30,8 +30,10 @@ def remaining_leases(repo_id: str = "acme/whisper") -> list[str]:
 
 
 def remaining_variables() -> list[str]:
+    """The Variables of this package, but for the costs of the runs, which stay for the cost page."""
     with sqlite3.connect(HOME / "airflow.db") as database:
-        return [row[0] for row in database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'")]
+        rows = database.execute("SELECT key FROM variable WHERE key LIKE 'hf_spaces%'").fetchall()
+    return [name for (name,) in rows if not name.startswith("hf_spaces_run_costs")]
 
 
 def save_variable(name: str, value: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.cost.prices import PriceList, billed_minutes, replicas_of
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
+from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, STARTING_STAGES
 
 __all__ = ["BilledTime", "RunCost", "Sighting", "sightings_from", "way_there_seconds"]
@@ -62,6 +63,16 @@ class Sighting:
             destination=configured if is_on_its_way else None,
             since=since,
         )
+
+    @classmethod
+    def from_snapshot(cls, snapshot: SpaceSnapshot) -> Sighting | None:
+        """What a recorded state says about the bill; ``None`` if it does not say when it was recorded."""
+        if snapshot.taken_at is None:
+            return None
+        is_billed = snapshot.stage in BILLED_STAGES
+        replicas = snapshot.replicas if isinstance(snapshot.replicas, int) else 1
+        at = _moment(snapshot.taken_at, "at")
+        return cls(at, snapshot.hardware if is_billed else None, max(replicas, 1))
 
     @classmethod
     def from_dict(cls, payload: Any) -> Sighting:

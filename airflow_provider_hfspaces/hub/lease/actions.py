@@ -21,7 +21,9 @@ from airflow_provider_hfspaces.hub.lease.record import (
     InvalidLease,
     Judge,
     LeaseHolder,
+    LeaseLost,
     LeaseRecord,
+    SpaceLeased,
     Standing,
     grant,
     is_free,
@@ -53,30 +55,6 @@ DURATION_SECONDS = 24 * 3600.0
 
 _MOST_RACES = 20
 """Compare-and-sets in a row that other writers win, after which a holder gives up."""
-
-
-class SpaceLeased(Exception):
-    """Another holder has the Space, and restores it itself.
-
-    :ivar holder: that holder.
-    """
-
-    def __init__(self, repo_id: str, holder: LeaseHolder) -> None:
-        super().__init__(f"Space {repo_id} is leased by holder {holder.holder_id}")
-        self.repo_id = repo_id
-        self.holder = holder
-
-
-class LeaseLost(Exception):
-    """The caller no longer holds the lease.
-
-    :ivar current: the holder that has it; ``None`` if nobody has.
-    """
-
-    def __init__(self, repo_id: str, current: LeaseHolder | None) -> None:
-        super().__init__(f"The lease of Space {repo_id} is lost")
-        self.repo_id = repo_id
-        self.current = current
 
 
 @dataclass(frozen=True)
@@ -173,8 +151,8 @@ class SpaceLease:
             mine = self._own(record)
             if mine.abandoned:
                 raise LeaseLost(self.repo_id, record.current)
-            until = self._clock() + timedelta(seconds=self.duration)
-            changed = record.with_request(self.holder_id, hardware, sleep_time, until)
+            at, duration = self._clock(), timedelta(seconds=self.duration)
+            changed = record.with_request(self.holder_id, hardware, sleep_time, at, at + duration)
             now = changed.find(self.holder_id)
             assert now is not None
             if (now.requested, now.sleep_time) == (mine.requested, mine.sleep_time):
@@ -232,10 +210,12 @@ class SpaceLease:
         return mine
 
     def _state_to_restore(self, decision: Grant, runtime: SpaceRuntime) -> tuple[SpaceSnapshot, bool]:
-        known = decision.state_of(runtime.configured_hardware)
+        known, now = decision.state_of(runtime.configured_hardware), self._clock()
         if known is not None:
+            # What an ended holder used before is a cost of its own run.
+            known = {**known, "taken_at": now.isoformat()} if decision.ended else known
             return SpaceSnapshot.from_dict({**known, "repo_id": self.repo_id}), True
-        present = SpaceSnapshot.from_runtime(self.repo_id, runtime)
+        present = SpaceSnapshot.from_runtime(self.repo_id, runtime, now)
         if decision.own is not None and decision.own.previous is not None:
             recorded = SpaceSnapshot.from_dict({**decision.own.previous, "repo_id": self.repo_id})
             if recorded == present:
@@ -255,6 +235,7 @@ class SpaceLease:
             until=now + timedelta(seconds=self.duration),
             previous=previous.to_dict(),
             requested=requested,
+            requested_at=decision.requested_at if inherited else None,
         )
 
     def _change(

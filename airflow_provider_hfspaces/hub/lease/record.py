@@ -12,7 +12,16 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 
-__all__ = ["Grant", "InvalidLease", "LeaseHolder", "LeaseRecord", "Standing", "grant"]
+__all__ = [
+    "Grant",
+    "InvalidLease",
+    "LeaseHolder",
+    "LeaseLost",
+    "LeaseRecord",
+    "SpaceLeased",
+    "Standing",
+    "grant",
+]
 
 FORMAT_VERSION = 1
 """The version of the record's layout."""
@@ -64,6 +73,8 @@ class LeaseHolder:
         the holder has recorded one.
     :ivar requested: the hardware that this holder, and those from which it took over, has requested.
     :ivar sleep_time: seconds, as sent with the latest request.
+    :ivar requested_at: when the latest request was announced, in UTC; ``None`` before the first one, and in
+        records of version 0.1.
     :ivar abandoned: whether the holder could not restore the Space and leaves that to the next one.
     """
 
@@ -75,6 +86,7 @@ class LeaseHolder:
     requested: tuple[str, ...] = ()
     sleep_time: int | None = None
     abandoned: bool = False
+    requested_at: datetime | None = None
 
     def is_expired(self, now: datetime) -> bool:
         """Whether the lease has expired."""
@@ -91,6 +103,7 @@ class LeaseHolder:
             "requested": list(self.requested),
             "sleep_time": self.sleep_time,
             "abandoned": self.abandoned,
+            "requested_at": self.requested_at.isoformat() if self.requested_at else None,
         }
 
     @classmethod
@@ -114,6 +127,7 @@ class LeaseHolder:
         _require(sleep_time is None or _is_sleep_time(sleep_time), "sleep_time must be seconds or null")
         abandoned = payload.get("abandoned")
         _require(isinstance(abandoned, bool), "abandoned must be true or false")
+        requested_at = payload.get("requested_at")
         return cls(
             holder_id=str(holder_id),
             fence=int(fence),
@@ -123,7 +137,32 @@ class LeaseHolder:
             requested=tuple(requested),
             sleep_time=sleep_time,
             abandoned=bool(abandoned),
+            requested_at=None if requested_at is None else _moment(requested_at, "requested_at"),
         )
+
+
+class SpaceLeased(Exception):
+    """Another holder has the Space, and restores it itself.
+
+    :ivar holder: that holder.
+    """
+
+    def __init__(self, repo_id: str, holder: LeaseHolder) -> None:
+        super().__init__(f"Space {repo_id} is leased by holder {holder.holder_id}")
+        self.repo_id = repo_id
+        self.holder = holder
+
+
+class LeaseLost(Exception):
+    """The caller no longer holds the lease.
+
+    :ivar current: the holder that has it; ``None`` if nobody has.
+    """
+
+    def __init__(self, repo_id: str, current: LeaseHolder | None) -> None:
+        super().__init__(f"The lease of Space {repo_id} is lost")
+        self.repo_id = repo_id
+        self.current = current
 
 
 @dataclass(frozen=True)
@@ -157,16 +196,25 @@ class LeaseRecord:
         return replace(self, holders=tuple(changed))
 
     def with_request(
-        self, holder_id: str, hardware: str, sleep_time: int | None, until: datetime
+        self, holder_id: str, hardware: str, sleep_time: int | None, at: datetime, until: datetime
     ) -> LeaseRecord:
-        """The record after a holder has announced a hardware request."""
+        """The record after a holder has announced a hardware request.
+
+        :param at: the present moment, in UTC. A request that repeats the latest one keeps its moment.
+        :param until: when the lease expires, unless it expires later already.
+        """
         holder = self.find(holder_id)
         if holder is None:
             return self
         # The latest request stands last; those before it may still be what the Space is on.
         requested = (*(each for each in holder.requested if each != hardware), hardware)
+        is_repeated = holder.requested[-1:] == (hardware,) and holder.requested_at is not None
         return self.with_changes(
-            holder_id, requested=requested, sleep_time=sleep_time, until=max(until, holder.until)
+            holder_id,
+            requested=requested,
+            sleep_time=sleep_time,
+            until=max(until, holder.until),
+            requested_at=holder.requested_at if is_repeated else at,
         )
 
     def without(self, holder_id: str, now: datetime) -> LeaseRecord:
@@ -246,6 +294,11 @@ class Grant:
         if hardware in self.requested:
             return known
         return known if hardware == known.get("hardware") and self.ended is None else None
+
+    @property
+    def requested_at(self) -> datetime | None:
+        """When the latest of these requests was announced."""
+        return max((each.requested_at for each in self._sources if each.requested_at), default=None)
 
     @property
     def requested(self) -> tuple[str, ...]:

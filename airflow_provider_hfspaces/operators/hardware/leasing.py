@@ -122,7 +122,9 @@ def lease_of_task(
 
 def _unnamed(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner) -> AirflowLease:
     """A lease whose holder is found by the task that took it, because its id is not known."""
-    return AirflowLease(hook, SpaceLease(lease_store(hook, repo_id), _NOBODY), Owners(owner))
+    return AirflowLease(
+        hook, SpaceLease(lease_store(hook, repo_id), _NOBODY, clock=hook.clock), Owners(owner)
+    )
 
 
 class WayBack:
@@ -139,6 +141,7 @@ class WayBack:
         self.log = log
         self.snapshot: SpaceSnapshot | None = None
         self.requested: tuple[str, ...] = ()
+        self.requested_at: datetime | None = None
         self._lease = used_lease(hook, taken, owner) or _unnamed(hook, repo_id, owner)
         self._was_leased = isinstance(taken, dict)
         self._holds = False
@@ -171,6 +174,11 @@ class WayBack:
         if not isinstance(outcome, Taken):
             raise SpaceLeased(self.repo_id, outcome)
         self._use(outcome.holder)
+
+    @property
+    def holds(self) -> bool:
+        """Whether this run holds the lease."""
+        return self._holds
 
     @property
     def is_leased(self) -> bool:
@@ -218,7 +226,7 @@ class WayBack:
 
     def _use(self, holder: LeaseHolder) -> None:
         self._holds = True
-        self.requested = holder.requested
+        self.requested, self.requested_at = holder.requested, holder.requested_at
         if holder.previous is not None:
             self.snapshot = SpaceSnapshot.from_dict({**holder.previous, "repo_id": self.repo_id})
 

@@ -115,6 +115,7 @@ class RequestHardwareOperator(SentRequest):
 
     records_snapshot = True
     requests_hardware = True
+    records_sightings = True
 
     def __init__(
         self,
@@ -195,6 +196,7 @@ class RequestHardwareOperator(SentRequest):
         from airflow_provider_hfspaces.operators.hardware import messages
 
         self._to_restore = None
+        self.note_request(context, repo_id, None, runtime)
         if "hourly" in then:
             messages.log_arrival(self.log, repo_id, runtime, then["hourly"])
         self.finish_search(repo_id, runtime, then.get("search"), context)
@@ -249,6 +251,7 @@ class RequestHardwareOperator(SentRequest):
         if not has_arrived:
             refuse_other_commit(self.hook, repo_id, goal.sha)
         snapshot = self._to_restore = self._record(desired, before, context)
+        self.note_inherited(repo_id, before, snapshot)
         self._flavor = hardware
         then: dict[str, Any] = {"hourly": None}
         if search is not None:

@@ -60,8 +60,13 @@ class RestoreHardwareOperator(WaitingOperator):
     If the Hub rejects the recorded hardware for good, the Space moves to ``fallback``; if the Hub rejects
     that too, the Space is paused. In both cases the task fails and says so.
 
-    Returns the runtime. Endpoints, as far as they are needed: ``GET /api/spaces/{repo_id}/runtime``, and
-    ``POST`` to ``/hardware``, ``/sleeptime``, ``/replicas``, ``/restart`` and ``/pause`` of the Space.
+    The log ends with what the run cost, such as "13 min of t4-small, about $0.09": an estimate from list
+    prices, by the begun minute and for all replicas, from the request to the way back. The XCom ``cost`` has
+    ``cost_usd`` (``None`` if a price is unknown), ``billed_seconds``, ``hardware``, and ``billed`` by flavor.
+
+    Returns the runtime with ``cost_usd``, ``billed_seconds`` and ``billed_hardware``. Endpoints, as far as
+    they are needed: ``GET /api/spaces/{repo_id}/runtime``, ``GET /api/spaces/hardware``, and ``POST`` to
+    ``/hardware``, ``/sleeptime``, ``/replicas``, ``/restart`` and ``/pause`` of the Space.
 
     :param from_task: id of the :class:`SnapshotSpaceOperator` or :class:`RequestHardwareOperator` that
         recorded the state, the operator itself, or its ``output``. Inside a task group the id may be given
@@ -98,6 +103,9 @@ class RestoreHardwareOperator(WaitingOperator):
     # Without a token an upgrade changes nothing, so that there is nothing to restore. Requests that change
     # the Space check for a token themselves.
     needs_token = False
+
+    records_sightings = True
+    outlet_fields = ("cost_usd", "billed_seconds", "billed_hardware")
 
     def __init__(
         self,
@@ -153,7 +161,13 @@ class RestoreHardwareOperator(WaitingOperator):
         from airflow_provider_hfspaces.hub.desired import describe
 
         self.log.info("Space %s is %s.", repo_id, describe(runtime))
-        return runtime.to_dict()
+        return {**runtime.to_dict(), **self._report_cost(repo_id, context, then.get("window"))}
+
+    def _report_cost(self, repo_id: str, context: Context, window: dict[str, Any] | None) -> dict[str, Any]:
+        """Report what the run cost. Returns what belongs into the result."""
+        from airflow_provider_hfspaces.operators.hardware.window_cost import report_window
+
+        return report_window(self, context, repo_id, window) if window else {}
 
     def _restore(self, repo_id: str, context: Context) -> Any:
         """Restore under the lease; begin again if another run takes the lease on the way."""
@@ -193,6 +207,7 @@ class RestoreHardwareOperator(WaitingOperator):
     def _restore_under(self, way_back: WayBack, repo_id: str, context: Context) -> Any:
         from airflow_provider_hfspaces.hub.desired import RestoreRejected
         from airflow_provider_hfspaces.operators.hardware.leasing import LEFT_ALONE
+        from airflow_provider_hfspaces.operators.hardware.window_cost import window_of
         from airflow_provider_hfspaces.state.last_resort import remember_pause
 
         try:
@@ -214,8 +229,9 @@ class RestoreHardwareOperator(WaitingOperator):
         except BaseException:
             way_back.fail()
             raise
+        window = window_of(self, repo_id, context, way_back, before, runtime)
         way_back.end()
-        return self._finish(repo_id, before, snapshot, runtime, context)
+        return self._finish(repo_id, before, snapshot, runtime, context, window)
 
     def _move_back(
         self, repo_id: str, before: SpaceRuntime, context: Context, way_back: WayBack
@@ -250,7 +266,7 @@ class RestoreHardwareOperator(WaitingOperator):
         from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
         from airflow_provider_hfspaces.operators.hardware import decisions
 
-        recorded = way_back.snapshot or self._recorded(repo_id, context)
+        recorded = way_back.snapshot or self.recorded(repo_id, context)
         snapshot = recorded or self._fallback_snapshot(repo_id, before)
         if self.hardware:
             return replace(snapshot, hardware=self.hardware)
@@ -288,7 +304,9 @@ class RestoreHardwareOperator(WaitingOperator):
         snapshot: SpaceSnapshot,
         runtime: SpaceRuntime,
         context: Context,
+        window: dict[str, Any] | None,
     ) -> Any:
+        from airflow_provider_hfspaces.hub.errors import SpaceWaitError
         from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, SpaceStage
         from airflow_provider_hfspaces.hub.waiting.goal import Goal
         from airflow_provider_hfspaces.operators.hardware import messages
@@ -301,8 +319,13 @@ class RestoreHardwareOperator(WaitingOperator):
             for map_index in map_indexes(context["ti"]):
                 forget_of_task(context, task_id, map_index, PREVIOUS)
         if self.wait_until_back and runtime.stage not in DORMANT_STAGES:
-            return self.wait(repo_id, Goal(hardware=snapshot.hardware), context, before=before)
-        return self.waited(repo_id, runtime, context)
+            goal, then = Goal(hardware=snapshot.hardware), {"window": window}
+            try:
+                return self.wait(repo_id, goal, context, before=before, then=then)
+            except SpaceWaitError:
+                self._report_cost(repo_id, context, window)
+                raise
+        return self.waited(repo_id, runtime, context, window=window)
 
     def _source_ids(self, context: Context) -> list[str]:
         """The ids that ``from_task`` may mean."""
@@ -322,7 +345,8 @@ class RestoreHardwareOperator(WaitingOperator):
                 return task_id, taken
         return (task_ids or [self.from_task])[0], None
 
-    def _recorded(self, repo_id: str, context: Context) -> SpaceSnapshot | None:
+    def recorded(self, repo_id: str, context: Context) -> SpaceSnapshot | None:
+        """The state that the tasks of ``from_task`` recorded; ``None`` if it cannot be used."""
         from airflow_provider_hfspaces.hub.checks import InvalidInput
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
