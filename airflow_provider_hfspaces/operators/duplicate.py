@@ -216,6 +216,9 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
         """The id of the copy of a Space."""
         return self.hook.duplicate_target(repo_id, self.text("to_id", context))
 
+    def created(self, repo_id: str, context: Context) -> None:
+        """Act on the copy as soon as it exists, for operators that check whether it is still needed."""
+
     def variables_to_set(self, context: Context) -> Any:
         """The variables of the copy, besides those of its original."""
         return self.structure("variables", context)
@@ -276,6 +279,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
             self.hook.duplicate(from_id, to_id=to_id, hardware=hardware, **self._copy_options)
 
         created = self._is_made or self._creation(context).run(send, exist_ok=self.exist_ok)
+        self.created(to_id, context)
         if created and self.wait_until_running and not self._is_made:
             self._is_made = True
             retry_store(context).set(MADE, to_id)

@@ -7,6 +7,7 @@ is in a Variable of this Airflow, see :mod:`airflow_provider_hfspaces.state.leas
 from __future__ import annotations
 
 import json
+import logging
 import re
 import secrets
 from collections.abc import Mapping
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceInfo
     from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners
 
-__all__ = ["COPY_OF", "CopyMark", "forget_user", "is_copy_name", "is_left_behind", "remember_user"]
+__all__ = [
+    "COPY_OF",
+    "CopyMark",
+    "forget_user",
+    "is_copy_name",
+    "is_left_behind",
+    "is_task_over",
+    "remember_user",
+]
+
+log = logging.getLogger(__name__)
 
 COPY_OF = "AIRFLOW_COPY_OF"
 """The variable that holds the mark."""
@@ -156,6 +167,23 @@ def forget_user(mark: CopyMark) -> None:
     from airflow_provider_hfspaces.state.leases import variable_name
 
     delete_variable(variable_name(mark.holder_id))
+
+
+def is_task_over(ti: Any, task_id: str) -> bool:
+    """Whether another task of a run, mapped like this one, has ended. False if Airflow does not say.
+
+    :param ti: the task instance that runs.
+    """
+    from airflow_provider_hfspaces.compat.runs import FINAL_STATES
+    from airflow_provider_hfspaces.state import leases
+
+    map_index = ti.map_index if ti.map_index is not None else -1
+    try:
+        states = leases.task_states(ti.dag_id, ti.run_id, [task_id], map_index)
+    except Exception as error:
+        log.warning("Airflow does not say whether task %s has ended: %s", task_id, error)
+        return False
+    return bool(states) and all(state in FINAL_STATES for state in states.values())
 
 
 def is_left_behind(mark: CopyMark, owners: Owners) -> tuple[bool, str]:

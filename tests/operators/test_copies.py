@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import requests
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
@@ -144,6 +145,36 @@ class TestCreate:
         window.run("reserve")
         result = window.tasks.run_deferred(window.create)
         assert (result["repo_id"], result["hardware"]) == (window.copy_id, "t4-small")
+
+    def test_makes_no_copy_that_no_task_would_delete(
+        self, hub: HubEmulator, airflow: AirflowWithoutServer
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create", "delete")
+        airflow.restored = {"delete": "success"}
+        with pytest.raises(AirflowFailException, match="'delete' has already ended, so that no task would"):
+            window.run("create")
+        assert sent(hub, "duplicate") == 1
+        assert copies(hub) == []
+
+    def test_deletes_a_copy_at_once_that_was_requested_too_late(
+        self, hub: HubEmulator, airflow: AirflowWithoutServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve")
+        send = requests.Session.request
+
+        def freeze(session: Any, method: str, url: str, **options: Any) -> Any:
+            """Let the run end while the request is on its way."""
+            if url.endswith("/duplicate"):
+                airflow.restored = {"delete": "success"}
+            return send(session, method, url, **options)
+
+        monkeypatch.setattr(requests.Session, "request", freeze)
+        with pytest.raises(AirflowFailException, match="has already ended"):
+            window.run("create")
+        assert sent(hub, "duplicate") == 1
+        assert copies(hub) == []
 
     def test_refuses_to_copy_without_a_reservation(self, hub: HubEmulator) -> None:
         with pytest.raises(AirflowFailException, match=r"'reserve' has reserved no copy\. Clear that task"):

@@ -76,21 +76,46 @@ class CreateCopyOperator(DuplicateSpaceOperator):
     """Create the reserved copy in one request, and wait until it runs on its hardware and its app answers.
 
     A retry attaches to the copy, which its mark identifies. A copy that has failed, or that is on other
-    hardware, is deleted and created again.
+    hardware, is deleted and created again. The task makes no copy, and deletes one that it has just made, if
+    the task that deletes the copy has already ended: a worker may have been frozen meanwhile.
 
     :param reserve_task: id of the :class:`ReserveCopyOperator` in the same task group.
+    :param delete_task: id of the :class:`DeleteCopyOperator` in the same task group.
     """
 
-    def __init__(self, *, reserve_task: str = "reserve", **kwargs: Any) -> None:
+    def __init__(self, *, reserve_task: str = "reserve", delete_task: str = "delete", **kwargs: Any) -> None:
         super().__init__(wait=True, **kwargs)
         self.reserve_task = reserve_task
+        self.delete_task = delete_task
         self._mark: CopyMark | None = None
 
     def act(self, repo_id: str, context: Context) -> Any:
         mark = reserved_mark(self, context)
         if mark is not None and mark.source_id == repo_id:
+            self._refuse_if_over(mark, context)
             self._delete_failed(mark)
         return super().act(repo_id, context)
+
+    def created(self, repo_id: str, context: Context) -> None:
+        """Delete the copy at once if the request for it came too late."""
+        from airflow_provider_hfspaces.operators.repository.delete import delete_once
+
+        assert self._mark is not None
+        try:
+            self._refuse_if_over(self._mark, context)
+        except AirflowFailException:
+            delete_once(self.hook, repo_id, self.log)
+            raise
+
+    def _refuse_if_over(self, mark: CopyMark, context: Context) -> None:
+        from airflow_provider_hfspaces.state.copies import is_task_over
+
+        for task_id in task_ids_named(context.get("dag"), self.delete_task, self.task_id):
+            if is_task_over(context["ti"], task_id):
+                raise AirflowFailException(
+                    f"Space {mark.source_id} is not copied: task {task_id!r} has already ended, so that no "
+                    f"task would delete {mark.copy_id}. Clear that task together with this one."
+                )
 
     def target(self, repo_id: str, context: Context) -> str:
         self._mark = mark = reserved_mark(self, context)

@@ -1,0 +1,157 @@
+"""Hundreds of ways in which runs with copies can die: no copy is left, and nothing else is ever deleted.
+
+Runs reserve, create and delete copies on an emulated Hub. A seeded chance kills their processes before or
+after any request, ends runs for good, and lets the sweeper work in between, which may die too. Beside them are
+Spaces that look like copies by their names, marks or owners.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
+from tests.copy_tools import SPACE, CopyWindow, copies, marked, sweep
+from tests.lease_tools import AirflowWithoutServer
+
+FAST_KILLS, SLOW_KILLS = 60, 500
+MOST_TRIES = 3
+
+
+class Died(BaseException):
+    """The process is gone. No handler of the code may catch this."""
+
+
+class Killer:
+    """Kills the process at one of its next requests, before or after the Hub has received the request."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.kills = 0
+        self._remaining: int | None = None
+        self._is_received = False
+        send = requests.Session.request
+
+        def request(session: requests.Session, method: str, url: str, **options: Any) -> Any:
+            if self._remaining is None or threading.current_thread() is not threading.main_thread():
+                return send(session, method, url, **options)
+            self._remaining -= 1
+            if self._remaining >= 0:
+                return send(session, method, url, **options)
+            self._remaining = None
+            if self._is_received:
+                send(session, method, url, **options)
+            self.kills += 1
+            raise Died
+
+        monkeypatch.setattr(requests.Session, "request", request)
+
+    @contextmanager
+    def armed(self, chance: random.Random) -> Iterator[None]:
+        """Perhaps kill what runs in this block."""
+        self._remaining = chance.randrange(8) if chance.random() < 0.6 else None
+        self._is_received = chance.random() < 0.5
+        try:
+            yield
+        finally:
+            self._remaining = None
+
+
+def foreign_spaces(hub: HubEmulator, chance: random.Random) -> list[str]:
+    """Spaces that are no copies of this package, although their names, marks or owners look so."""
+    digits = f"{chance.getrandbits(48):012x}"
+    other = CopyMark.new(SPACE, "acme/other", 1)
+    of_other_owner = CopyMark.new(SPACE, "lab/whisper", 1)
+    published = CopyMark.new(SPACE, SPACE, 1)
+    moved = CopyMark.new(SPACE, SPACE, 1)
+    older = CopyMark.new(SPACE, SPACE, 1)
+    unnamed = CopyMark.new(SPACE, SPACE, 1)
+    longer = f"acme/{'x' * chance.randrange(1, 70)}-copy-{digits}"
+    wanted: list[tuple[str, Any, bool]] = [
+        (longer, None, True),
+        (f"acme/text-copy-{digits}", "no mark", True),
+        (f"acme/json-copy-{digits}", '{"copy": 1}', True),
+        (f"acme/other-copy-{digits}", other.to_variable(), True),
+        (f"acme/holder-copy-{digits}", other.to_variable().replace(other.holder_id, digits), True),
+        (of_other_owner.copy_id, of_other_owner.to_variable(), True),
+        (published.copy_id, published.to_variable(), False),
+        (f"acme/kept-copy-{moved.holder_id[:12]}", moved.to_variable(), True),
+        (
+            f"acme/plain-{digits}",
+            unnamed.to_variable().replace(unnamed.copy_id, f"acme/plain-{digits}"),
+            True,
+        ),
+        (older.copy_id, older.to_variable(), True),
+    ]
+    for repo_id, mark, private in wanted:
+        hub.add_space(repo_id, private=private, variables={COPY_OF: mark} if mark else {})
+    hub.world.spaces[older.copy_id].created -= 24 * 3600
+    return [repo_id for repo_id, _, _ in wanted]
+
+
+def sweep_perhaps_dies(killer: Killer, chance: random.Random) -> None:
+    try:
+        with killer.armed(chance):
+            sweep()
+    except Died:
+        pass
+
+
+def one_run(
+    number: int, hub: HubEmulator, airflow: AirflowWithoutServer, killer: Killer, chance: random.Random
+) -> None:
+    """A run, of which every process may die."""
+    run_id = f"run {number}"
+    to_id = chance.choice([SPACE, "acme/nightly", f"acme/{'y' * 96}"])
+    window = CopyWindow(run_id, to_id=to_id, poll_interval=0.001)
+    for task in ("reserve", "create", "delete"):
+        succeeded = False
+        for _ in range(MOST_TRIES):
+            try:
+                with killer.armed(chance):
+                    window.run(task)
+                succeeded = True
+                break
+            except Died:
+                if chance.random() < 0.3:
+                    airflow.over.add(run_id)
+                    return
+        if chance.random() < 0.2:
+            before = set(copies(hub))
+            sweep_perhaps_dies(killer, chance)
+            if task != "reserve":
+                assert before & {window.copy_id} <= set(copies(hub)), "a copy in use was deleted"
+        if task == "reserve" and not succeeded:
+            break
+    airflow.over.add(run_id)
+
+
+@pytest.mark.parametrize("kills", [FAST_KILLS, pytest.param(SLOW_KILLS, marks=pytest.mark.slow)])
+def test_no_crash_leaves_an_orphan_and_no_foreign_space_is_deleted(
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, kills: int
+) -> None:
+    airflow, killer, chance = AirflowWithoutServer(monkeypatch), Killer(monkeypatch), random.Random(kills)
+    hub.add_space(SPACE)
+    foreign = [SPACE, *foreign_spaces(hub, chance)]
+    in_use = marked(hub, hours_left=24)
+    number = 0
+    while killer.kills < kills:
+        number += 1
+        one_run(number, hub, airflow, killer, chance)
+    sweep()
+    assert [repo_id for repo_id in foreign if not hub.has_space(repo_id)] == []
+    marks = {each: CopyMark.from_variables(each, hub.world.spaces[each].variables) for each in copies(hub)}
+    assert [each for each, mark in marks.items() if mark is not None and each not in foreign] == [
+        in_use.copy_id
+    ]
+    billed = [item.repo_id for item in hub.bill().items if item.stopped is None]
+    assert billed == [in_use.copy_id], "only the copy of another Airflow may still cost money"
+    deleted = [each.json["name"] for each in hub.requests if each.path == "/api/repos/delete"]
+    assert len(deleted) > number / 2
+    assert not set(deleted) & {repo_id.partition("/")[2] for repo_id in foreign}
