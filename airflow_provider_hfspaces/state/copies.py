@@ -170,20 +170,15 @@ def forget_user(mark: CopyMark) -> None:
 
 
 def is_task_over(ti: Any, task_id: str) -> bool:
-    """Whether another task of a run, mapped like this one, has ended. False if Airflow does not say.
+    """Whether another task of a run, mapped like this one, has ended. False if Airflow does not say."""
+    from airflow_provider_hfspaces.state.leases import LeaseOwner, have_ended
 
-    :param ti: the task instance that runs.
-    """
-    from airflow_provider_hfspaces.compat.runs import FINAL_STATES
-    from airflow_provider_hfspaces.state import leases
-
-    map_index = ti.map_index if ti.map_index is not None else -1
+    owner = LeaseOwner.from_task_instance(ti, task_id)
     try:
-        states = leases.task_states(ti.dag_id, ti.run_id, [task_id], map_index)
+        return have_ended(owner, [task_id])
     except Exception as error:
-        log.warning("Airflow does not say whether task %s has ended: %s", task_id, error)
+        log.warning("Airflow does not say whether %s has ended: %s", owner, error)
         return False
-    return bool(states) and all(state in FINAL_STATES for state in states.values())
 
 
 def is_left_behind(mark: CopyMark, owners: Owners) -> tuple[bool, str]:

@@ -36,6 +36,7 @@ __all__ = [
     "LeaseOwner",
     "Owners",
     "describe_holder",
+    "have_ended",
     "lease_store",
     "new_lease",
     "undo_check",
@@ -162,11 +163,8 @@ class Owners:
         in_own_run = self.me is not None and owner.is_same_run(self.me)
         if not in_own_run and is_run_over(owner.dag_id, owner.run_id):
             return True
-        if not owner.restore_tasks:
-            return False
-        states = task_states(owner.dag_id, owner.run_id, owner.restore_tasks, owner.map_index)
         # Nothing restores the Space any more: its teardown has ended, or is no task of the run any more.
-        return bool(states) and all(state in FINAL_STATES for state in states.values())
+        return bool(owner.restore_tasks) and have_ended(owner, owner.restore_tasks)
 
     def _is_given_up(self, owner: LeaseOwner) -> bool:
         """Whether Airflow has a run that nothing works for, as after its DAG file was removed or renamed.
@@ -379,6 +377,12 @@ async def undo_check(
     for holder in record.holders:
         standings[holder.holder_id] = await in_thread(Owners().judge, holder)
     return lambda: check_free(store, lambda holder: standings.get(holder.holder_id, Standing.UNKNOWN), _now())
+
+
+def have_ended(owner: LeaseOwner, task_ids: Iterable[str]) -> bool:
+    """Whether these tasks of the owner's run have ended."""
+    states = task_states(owner.dag_id, owner.run_id, task_ids, owner.map_index)
+    return bool(states) and all(state in FINAL_STATES for state in states.values())
 
 
 def _now() -> datetime:

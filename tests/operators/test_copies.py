@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -35,6 +36,11 @@ def source(hub: HubEmulator) -> Any:
 
 def sent(hub: HubEmulator, name: str) -> int:
     return [each for each, _ in changes(hub)].count(name)
+
+
+def users(airflow: AirflowWithoutServer) -> list[str]:
+    """The Variables that name the runs of copies."""
+    return [name for name in airflow.variables if name.startswith("hf_spaces_lease")]
 
 
 class TestNames:
@@ -196,7 +202,30 @@ class TestDelete:
         assert window.run("delete")[0]["deleted"] is True
         assert copies(hub) == []
         assert not hub.bill().running
-        assert dict(airflow.variables) == {}
+        assert users(airflow) == []
+
+    def test_says_what_the_copy_cost_from_the_start_of_its_app_to_its_deletion(
+        self, hub: HubEmulator, airflow: AirflowWithoutServer, task_log: TaskLog
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create")
+        (seen,) = window.tasks.xcom("create", "sightings")
+        began = datetime.fromisoformat(seen["at"]) - timedelta(minutes=12.5)
+        early = {**seen, "at": began.isoformat(), "since": began.isoformat()}
+        window.tasks.ti.xcoms["create", "sightings"] = [early]
+        (result,) = window.run("delete")
+        assert (result["billed_seconds"], result["billed_hardware"]) == (13 * 60, "t4-small")
+        assert result["cost_usd"] == pytest.approx(13 * 0.006667)
+        assert f"Space {window.copy_id}: 13 min of t4-small, about $0.09." in task_log.text
+        assert any(name.startswith("hf_spaces_run_costs") for name in airflow.variables)
+
+    def test_costs_nothing_if_the_copy_has_never_run(self, hub: HubEmulator) -> None:
+        window = CopyWindow()
+        window.run("reserve")
+        mark = CopyMark.from_dict(window.tasks.xcom("reserve", "copy"))
+        assert mark is not None
+        hub.add_space(mark.copy_id, private=True, stage="BUILDING", variables={COPY_OF: mark.to_variable()})
+        assert window.run("delete")[0]["cost_usd"] == 0
 
     @pytest.mark.parametrize("took_effect", [True, False])
     def test_finds_out_after_a_lost_answer_whether_the_copy_is_deleted(
@@ -232,11 +261,12 @@ class TestDelete:
         window = CopyWindow()
         window.run("reserve", "create")
         hub.faults.add(kind="status", status=403, path="/api/repos/delete")
-        window.tasks.ti.max_tries, window.tasks.ti.try_number = 2, 1
+        ti: Any = window.tasks.ti
+        ti.max_tries, ti.try_number = 2, 1
         with pytest.raises(HubError):
             window.run("delete")
         assert hub.space(window.copy_id).stage == "RUNNING"
-        window.tasks.ti.try_number = 3
+        ti.try_number = 3
         with pytest.raises(AirflowFailException):
             window.run("delete")
         assert hub.space(window.copy_id).stage == "PAUSED"
@@ -255,7 +285,7 @@ class TestSweep:
         if ended:
             assert entry["outcome"] == "deleted"
             assert copies(hub) == []
-            assert dict(airflow.variables) == {}
+            assert users(airflow) == []
             assert "left behind by task reserve of run crashed of DAG dag, which is over" in task_log.text
         else:
             assert entry["outcome"] == "left alone"

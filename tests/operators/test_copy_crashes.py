@@ -1,8 +1,8 @@
 """Hundreds of ways in which runs with copies can die: no copy is left, and nothing else is ever deleted.
 
 Runs reserve, create and delete copies on an emulated Hub. A seeded chance kills their processes before or
-after any request, ends runs for good, and lets the sweeper work in between, which may die too. Beside them are
-Spaces that look like copies by their names, marks or owners.
+after any request, ends runs for good, and lets the sweeper work in between, which may die too. Beside them
+are Spaces that look like copies by their names, marks or owners.
 """
 
 from __future__ import annotations

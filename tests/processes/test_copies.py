@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -65,12 +66,13 @@ def test_the_copy_is_deleted_when_a_working_run_is_marked(airflow: CopiedAirflow
 
 def hang_creation(airflow: CopiedAirflow, dag_id: str) -> None:
     """Start a run whose copy does not start, and wait until its creation is deferred."""
-    airflow.hub.settings.timings.boot, usual = 360_000, airflow.hub.settings.timings.boot
+    settings = airflow.hub.settings
+    usual, settings.timings = settings.timings, replace(settings.timings, boot=360_000)
     try:
         airflow.copy(dag_id)
         airflow.until(lambda: airflow.task_state(dag_id, "create") == "deferred", 300)
     finally:
-        airflow.hub.settings.timings.boot = usual
+        settings.timings = usual
     assert len(airflow.copies(dag_id)) == 1
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.values import KeepsText
-from airflow_provider_hfspaces.state.records import pull, task_ids_named
+from airflow_provider_hfspaces.state.records import SIGHTINGS, pull, task_ids_named
 from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_hfspaces.hub.cost.runs import Sighting
     from airflow_provider_hfspaces.hub.errors import HubError
     from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
     from airflow_provider_hfspaces.state.copies import CopyMark
@@ -101,6 +102,7 @@ class CreateCopyOperator(DuplicateSpaceOperator):
         from airflow_provider_hfspaces.operators.repository.delete import delete_once
 
         assert self._mark is not None
+        self._push_sighting(context)
         try:
             self._refuse_if_over(self._mark, context)
         except AirflowFailException:
@@ -179,7 +181,16 @@ class CreateCopyOperator(DuplicateSpaceOperator):
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
         result = super().waited(repo_id, runtime, context, **then)
+        self._push_sighting(context, runtime)
         return {**result, "hardware": runtime.hardware}
+
+    def _push_sighting(self, context: Context, runtime: SpaceRuntime | None = None) -> None:
+        """Push when the copy was made, or since when it runs, from which ``delete`` computes its cost."""
+        from airflow_provider_hfspaces.hub.cost.runs import Sighting
+
+        now = datetime.now(timezone.utc)
+        seen = Sighting(now, None) if runtime is None else Sighting.from_runtime(runtime, now, since=now)
+        context["ti"].xcom_push(key=SIGHTINGS, value=[seen.to_dict()])
 
 
 class DeleteCopyOperator(SpaceOperator):
@@ -189,12 +200,16 @@ class DeleteCopyOperator(SpaceOperator):
     the task. If the Hub refuses the deletion for good, the copy is paused, which ends its bill, and the task
     fails.
 
+    Returns ``{"repo_id", "deleted", "cost_usd", "billed_seconds", "billed_hardware"}``.
+
     :param reserve_task: id of the :class:`ReserveCopyOperator` in the same task group.
+    :param create_task: id of the :class:`CreateCopyOperator` in the same task group.
     """
 
-    def __init__(self, *, reserve_task: str = "reserve", **kwargs: Any) -> None:
+    def __init__(self, *, reserve_task: str = "reserve", create_task: str = "create", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reserve_task = reserve_task
+        self.create_task = create_task
 
     def execute(self, context: Context) -> Any:
         mark = reserved_mark(self, context)
@@ -209,7 +224,7 @@ class DeleteCopyOperator(SpaceOperator):
         mark = reserved_mark(self, context)
         assert mark is not None
         try:
-            deleted = self._delete(mark)
+            last = self._delete(mark)
         except HubError as error:
             if error.status in _RETRIED_STATUSES and not is_last_try(self, context):
                 # A revoked token may be valid again before the tries are used up.
@@ -218,9 +233,25 @@ class DeleteCopyOperator(SpaceOperator):
                 self._pause(mark, error)
             raise
         self._forget(mark, context)
-        return {"repo_id": repo_id, "deleted": deleted}
+        cost = self._report_cost(mark, last, context) if last is not None else {}
+        return {"repo_id": repo_id, "deleted": last is not None, **cost}
 
-    def _delete(self, mark: CopyMark) -> bool:
+    def _report_cost(self, mark: CopyMark, last: Sighting, context: Context) -> dict[str, Any]:
+        """Log what the copy cost, from the sightings of the task that created it and the last look at it."""
+        from airflow_provider_hfspaces.hub.cost.runs import sightings_from
+        from airflow_provider_hfspaces.operators.run_costs import cost_of_sightings, report_run_cost
+
+        sightings = [last]
+        for task_id in task_ids_named(context.get("dag"), self.create_task, self.task_id):
+            sightings += sightings_from(pull(context, task_id, SIGHTINGS))
+        sightings = [each for each in sightings if each.at <= last.at]
+        requested = {each.hardware for each in sightings if each.hardware}
+        cost = cost_of_sightings(self.hook, sightings, requested, self.log)
+        return report_run_cost(self, context, mark.copy_id, cost, began=mark.since)
+
+    def _delete(self, mark: CopyMark) -> Sighting | None:
+        """Delete the copy. Returns what was seen of it last, ``None`` if it does not exist."""
+        from airflow_provider_hfspaces.hub.cost.runs import Sighting
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
         from airflow_provider_hfspaces.operators.repository.delete import delete_once
         from airflow_provider_hfspaces.state.copies import CopyMark
@@ -231,7 +262,7 @@ class DeleteCopyOperator(SpaceOperator):
             variables = self.hook.get_variables(repo_id)
         except SpaceNotFound:
             self.log.info("Space %s does not exist: it was not created, or is deleted already.", repo_id)
-            return False
+            return None
         if space.id.lower() != repo_id.lower():
             raise AirflowFailException(
                 f"Space {repo_id} was renamed to {space.id} and is not deleted. Delete {space.id} on the Hub "
@@ -244,7 +275,8 @@ class DeleteCopyOperator(SpaceOperator):
             )
         delete_once(self.hook, repo_id, self.log)
         self.log.info("Space %s, the copy of %s, is deleted.", repo_id, mark.source_id)
-        return True
+        now = datetime.now(timezone.utc)
+        return Sighting.from_runtime(space.runtime, now) if space.runtime else Sighting(now, None)
 
     def _pause(self, mark: CopyMark, error: HubError) -> None:
         """End the bill of a copy that the Hub does not delete."""
