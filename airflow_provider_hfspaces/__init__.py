@@ -120,6 +120,30 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "acme=500,research=200",
                         "default": "",
                     },
+                    "log_streams": {
+                        "description": "Logs of Spaces that one process reads at a time for stream_logs, "
+                        "each over one connection. Further ones wait until another log is no longer read.",
+                        "version_added": __version__,
+                        "type": "integer",
+                        "example": "100",
+                        "default": "32",
+                    },
+                    "log_lines": {
+                        "description": "Lines of the logs of Spaces that the log of one task shows at most. "
+                        "The task's log says how many further lines it leaves out.",
+                        "version_added": __version__,
+                        "type": "integer",
+                        "example": "100000",
+                        "default": "10000",
+                    },
+                    "log_lines_per_second": {
+                        "description": "Lines a second that the log of one task shows of the logs of Spaces, "
+                        "on average over ten seconds. The task's log says how many it leaves out.",
+                        "version_added": __version__,
+                        "type": "integer",
+                        "example": "1000",
+                        "default": "100",
+                    },
                     "fleet_page": {
                         "description": "Whether Airflow's UI has a page with the Spaces of each connection "
                         "(Airflow 3.1 and newer). The API server asks the Hub while the page is open.",

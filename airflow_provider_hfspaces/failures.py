@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +43,18 @@ def failing_for_good() -> Iterator[None]:
         raise error from None
 
 
-def log_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
+def log_space_log(
+    log: Any,
+    hook: HfSpacesHook,
+    error: SpaceWaitError,
+    *,
+    unless: Callable[[str], bool] = lambda kind: False,
+) -> None:
     """Log the last lines of the Space's own log if its build or its app failed, or its app did not answer.
 
     One try: the error that ends the task must not wait for a log.
+
+    :param unless: returns whether the task has shown this log already, ``build`` or ``run``.
     """
     from airflow_provider_hfspaces.hub import calls
     from airflow_provider_hfspaces.hub.errors import HubError
@@ -60,6 +68,8 @@ def log_space_log(log: Any, hook: HfSpacesHook, error: SpaceWaitError) -> None:
     if stage not in NEEDS_RESTART_STAGES and not isinstance(error, AppNotHealthy):
         return
     kind = "build" if stage == SpaceStage.BUILD_ERROR else "app"
+    if unless("build" if kind == "build" else "run"):
+        return
     call = calls.get_logs(error.repo_id, build=kind == "build", lines=_MAX_LOG_LINES)
     try:
         lines = list(hook.client.lines(call, retry=RetryPolicy(total=0, total_rate_limited=0)))

@@ -35,7 +35,7 @@ AIRFLOW_WORDS = re.compile(
 LAYERS = [
     {"hub", "compat"},
     {"space_app", "emulator", "state", "rendered", "hardware", "assets", "links"},
-    {"app_log", "failures"},
+    {"app_log", "failures", "space_log"},
     {"hooks"},
     {"triggers", "reports", "require"},
     {"operators"},

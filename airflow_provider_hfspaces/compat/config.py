@@ -16,6 +16,9 @@ __all__ = [
     "fleet_page_url",
     "has_fleet_page",
     "lease_repository",
+    "log_lines",
+    "log_lines_per_second",
+    "log_streams",
     "monthly_budget",
     "quota_share",
 ]
@@ -43,6 +46,21 @@ def capacity_errors() -> list[str]:
     """Return further reports of the Hub that mean missing hardware, ``[hf_spaces] capacity_errors``."""
     texts = _conf().get(SECTION, "capacity_errors", fallback=_default("capacity_errors")) or ""
     return [each.strip() for each in texts.split("|") if each.strip()]
+
+
+def log_streams() -> int:
+    """Return how many logs of Spaces one process reads at a time, ``[hf_spaces] log_streams``."""
+    return _count("log_streams")
+
+
+def log_lines() -> int:
+    """Return how many lines of a Space's log one task shows at most, ``[hf_spaces] log_lines``."""
+    return _count("log_lines")
+
+
+def log_lines_per_second() -> int:
+    """Return how many lines a second one task shows on average, ``[hf_spaces] log_lines_per_second``."""
+    return _count("log_lines_per_second")
 
 
 def has_fleet_page() -> bool:
@@ -94,6 +112,10 @@ def monthly_budget(owner: str) -> float | None:
                 f"to 'owner=number' for some owners, separated by commas."
             ) from None
     return budgets.get(owner.casefold(), budgets.get(""))
+
+
+def _count(option: str) -> int:
+    return max(0, int(_conf().getint(SECTION, option, fallback=int(_default(option)))))
 
 
 def _conf() -> Any:

@@ -85,6 +85,7 @@ __all__ = [
     "is_first_start",
     "mask_secret",
     "object_storage_path",
+    "redact",
     "render_text",
     "xcom_value",
 ]
@@ -111,6 +112,11 @@ def airflow_version() -> str:
 def mask_secret(secret: str) -> None:
     """Have Airflow replace a value with ``***`` in all logs and rendered fields from now on."""
     _masking("mask_secret")(secret)
+
+
+def redact(text: str) -> str:
+    """Return a text with all secrets masked that Airflow knows in this process."""
+    return str(_masking("redact")(text))
 
 
 def hides_value_of(key: str) -> bool:

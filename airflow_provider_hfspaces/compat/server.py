@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -27,6 +28,8 @@ __all__ = [
     "get_variable",
     "in_thread",
     "is_ended",
+    "save_xcom",
+    "saved_xcom",
     "seconds_since_due",
     "set_variable",
     "team_of_connection",
@@ -152,8 +155,25 @@ def callback_xcom(
     ti = context.get("ti")
     if ti is not None:
         return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
-    module = import_module("airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.models.xcom")
-    return module.XCom.get_one(dag_id=run[0], run_id=run[1], task_id=task_id, key=key, map_index=map_index)
+    return _xcom_class().get_one(dag_id=run[0], run_id=run[1], task_id=task_id, key=key, map_index=map_index)
+
+
+async def save_xcom(ti: Any, key: str, value: Any) -> None:
+    """Write an XCom of a deferred task instance, from its trigger."""
+    await in_thread(partial(_xcom_class().set, key, value, **_instance(ti), map_index=ti.map_index))
+
+
+async def saved_xcom(ti: Any, key: str) -> Any:
+    """Return an XCom of a deferred task instance, in its trigger; ``None`` if it is missing."""
+    return await in_thread(partial(_xcom_class().get_one, key=key, **_instance(ti), map_index=ti.map_index))
+
+
+def _instance(ti: Any) -> dict[str, Any]:
+    return {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id}
+
+
+def _xcom_class() -> Any:
+    return import_module("airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.models.xcom").XCom
 
 
 def get_variable(name: str) -> Any:

@@ -138,6 +138,15 @@ class SpaceHandle:
         log = space.logs.build if build else space.logs.run
         return [line.text for line in log.until(space.now())]
 
+    def write_log(self, *lines: str, build: bool = False) -> None:
+        """Write lines to the app's log, or to the last build's with ``build=True``.
+
+        space.write_log("step 1 of 100")
+        """
+        with self._world.lock:
+            space = self._current()
+            (space.logs.build if build else space.logs.run).write(space.now(), *lines)
+
     @property
     def running_sha(self) -> str | None:
         """The commit whose container answers visitors; ``None`` while nothing runs, and for static Spaces."""

@@ -144,6 +144,19 @@ class ConnectedHook(BaseHook):
         self._mask_token()
         return HubClient(**self._client_options(seconds))
 
+    def streaming_client(self, *, connections: int) -> AsyncHubClient:
+        """Return a new client for streams that stay open in an event loop. The caller has to close it.
+
+        It has connections of its own, so that streams leave those for requests alone. Building it neither
+        asks Airflow nor blocks, if this hook has built a client before.
+
+        :param connections: number of streams at a time.
+        :raises InvalidInput: if the connection does not exist or is not valid.
+        """
+        from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+
+        return AsyncHubClient(**self._client_options(), connections=connections)
+
     async def read_connection(self) -> None:
         """Read the connection once, without blocking the event loop.
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import BaseOperator, BaseOperatorLink, Context
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 from airflow_provider_hfspaces.operators.health import health_check, refuse_bad_health
+from airflow_provider_hfspaces.operators.naming import NamedBySpace, name_by_space
 from airflow_provider_hfspaces.operators.run_costs import SeesSpace
+from airflow_provider_hfspaces.operators.space_logs import ShowsSpaceLogs, refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import is_runtime_value
 
 if TYPE_CHECKING:
@@ -110,34 +112,6 @@ class HubTask:
         )
 
 
-class NamedBySpace:
-    """Names the task instances of an operator on one Space after their Spaces.
-
-    An operator that is mapped over anything but Spaces keeps its numbers: its instances share one Space.
-    """
-
-    space_fields: tuple[str, ...] = ("repo_id",)
-    """The fields that name the Space. The first one that has a value is the name."""
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> Any:
-        """Returns Airflow's own partial operator, with a default for ``map_index_template``."""
-        if any(field not in kwargs for field in cls.space_fields):
-            kwargs.setdefault("map_index_template", _name_template(cls.space_fields))
-        return super().partial(**kwargs)  # type: ignore[misc]
-
-
-def name_by_space(task: Any) -> None:
-    """Name the instances of a task in a mapped task group, which is not mapped itself, after their Spaces."""
-    if task.map_index_template is None and task.get_closest_mapped_task_group() is not None:
-        task.map_index_template = _name_template(task.space_fields)
-
-
-def _name_template(fields: tuple[str, ...]) -> str:
-    # Not task.repo_id: Airflow 3.0 shows there the argument of a mapped task group before it is rendered.
-    return "{{ " + " or ".join(f"ti.task.{field}" for field in fields) + " }}"
-
-
 def time_limit(task: Any, timeout: float) -> float:
     """Returns the seconds that a wait may take: no longer than the task's ``execution_timeout``.
 
@@ -204,7 +178,7 @@ class SpaceOperator(NamedBySpace, HubTask, BaseOperator):
             link.persist(context, self.hook.settings.endpoint, repo_id)
 
 
-class WaitingOperator(SeesSpace, SpaceOperator):
+class WaitingOperator(ShowsSpaceLogs, SeesSpace, SpaceOperator):
     """Base of the operators that wait for a Space, in a worker or deferred.
 
     ``timeout`` and ``poll_interval`` take a number of seconds, a number as text or a ``timedelta``.
@@ -215,9 +189,11 @@ class WaitingOperator(SeesSpace, SpaceOperator):
     :param timeout: seconds from the beginning of the wait to its end; by default 1800.
     :param poll_interval: seconds between two looks at the Space; by default as few as the share of the Hub's
         quota that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2.
+    :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
+        ``"run"`` or ``"both"`` (default: none).
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
-    :raises InvalidInput: for a duration or a health check that is not valid.
+    :raises InvalidInput: for a duration, a health check or ``stream_logs`` that is not valid.
     """
 
     template_fields: Sequence[str] = (*SpaceOperator.template_fields, "health")
@@ -229,6 +205,7 @@ class WaitingOperator(SeesSpace, SpaceOperator):
         timeout: float | str | timedelta = 1800,
         poll_interval: float | str | timedelta | None = None,
         health: Any = None,
+        stream_logs: str | None = None,
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
@@ -240,12 +217,15 @@ class WaitingOperator(SeesSpace, SpaceOperator):
         self.poll_interval = checked_interval(poll_interval, f"poll_interval of task {self.task_id!r}")
         self.health = health
         refuse_bad_health(health, f"Task {self.task_id!r}")
+        self.stream_logs = stream_logs
+        refuse_bad_stream_logs(stream_logs, f"task {self.task_id!r}")
         self.deferrable = default_deferrable() if deferrable is None else deferrable
 
     def act_on(self, space: str, context: Context) -> Any:
         """Run the operator on a Space, after the check of what its app has to answer."""
         from airflow_provider_hfspaces.failures import failing_for_good
 
+        self.forget_logs()
         with failing_for_good():
             health_check(self.health)
         return super().act_on(space, context)
@@ -301,10 +281,12 @@ class WaitingOperator(SeesSpace, SpaceOperator):
                 health=check.to_dict() if check else None,
                 start_timeout=start_timeout,
                 changes=self.seen.to_list(),
+                logs=self.log_progress_values(repo_id),
                 then=then,
             )
         self._log_wait(repo_id, goal, check, timeout, "in this worker")
-        with self.pushing_sightings(context, repo_id), self._explaining_failures():
+        seeing = self.pushing_sightings(context, repo_id)
+        with seeing, self._explaining_failures(), self.showing_logs(repo_id):
             runtime = self.hook.wait_for(
                 repo_id,
                 goal,
@@ -337,6 +319,7 @@ class WaitingOperator(SeesSpace, SpaceOperator):
         from airflow_provider_hfspaces.hub.errors import error_from_dict
         from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
+        self.resume_logs(event)
         self.seen.extend(event.get("changes"))
         seeing = self.pushing_sightings(context, event["repo_id"])
         with failing_for_good(), seeing, self._explaining_failures():
@@ -380,7 +363,7 @@ class WaitingOperator(SeesSpace, SpaceOperator):
         except SpaceWaitError as error:
             if self.goes_on_after(error):
                 raise
-            log_space_log(self.log, self.hook, error)
+            log_space_log(self.log, self.hook, error, unless=self.has_shown_log)
             if not self.killed.is_set():
                 self.on_failed_wait(error)
             raise

@@ -10,6 +10,7 @@ from airflow_provider_hfspaces.compat.imports import AirflowFailException, Conte
 from airflow_provider_hfspaces.hardware import is_one_flavor
 from airflow_provider_hfspaces.operators.hardware.searching import SearchingOperator
 from airflow_provider_hfspaces.operators.health import refuse_unused_health
+from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
 from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
@@ -91,6 +92,8 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
     :param timeout: maximum number of seconds to wait (default 1800).
     :param poll_interval: seconds between two looks at the copy (default: as few as the Hub's quota allows,
         and no fewer than 2).
+    :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
+        ``"run"`` or ``"both"`` (default: none).
     :param deferrable: wait in the triggerer, without a worker (default: Airflow's ``[operators]
         default_deferrable``).
     :raises AirflowFailException: if the target exists and was not made by this task, and for other errors
@@ -138,6 +141,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
     ) -> None:
         super().__init__(repo_id=from_id, hardware=hardware, **kwargs)
         refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
+        refuse_unused_stream_logs(self, kwargs.get("default_args"), waits=wait)
         self.from_id = from_id
         self.to_id = to_id
         self.private = private
@@ -318,6 +322,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
         from airflow_provider_hfspaces.hub.waiting.goal import Goal
         from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
 
+        self.begin_logs(at=0.0 if created else None)  # Everything that a new Space logs is of this copy.
         grace = GRACE_SECONDS
         if before is None:
             runtime = self.hook.get_runtime(to_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
 from airflow_provider_hfspaces.operators.health import refuse_unused_health
+from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
@@ -89,6 +90,8 @@ class RestartSpaceOperator(WaitingOperator):
     :param timeout: seconds from the restart to the end of the wait; by default 1800.
     :param poll_interval: seconds between two looks at the Space; by default as few as the Hub's quota allows,
         and no fewer than 2.
+    :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
+        ``"run"`` or ``"both"`` (default: none).
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
     """
@@ -106,6 +109,7 @@ class RestartSpaceOperator(WaitingOperator):
     ) -> None:
         super().__init__(**kwargs)
         refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
+        refuse_unused_stream_logs(self, kwargs.get("default_args"), waits=wait)
         self.factory_reboot = factory_reboot
         self.only_if_stopped = only_if_stopped
         self.wait_until_running = wait
@@ -122,6 +126,7 @@ class RestartSpaceOperator(WaitingOperator):
             raise AirflowFailException(_static(repo_id, "restarted"))
         under_way = self._is_under_way(repo_id, before, context)
         runtime = before
+        self.begin_logs()
         if not under_way:
             refuse_other_commit(self.hook, repo_id, goal.sha)
             self.log.info("Space %s is %s. Restarting it.", repo_id, describe(before))

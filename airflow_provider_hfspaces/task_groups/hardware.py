@@ -14,6 +14,7 @@ from airflow_provider_hfspaces.operators.hardware import (
     SnapshotSpaceOperator,
 )
 from airflow_provider_hfspaces.operators.health import refuse_bad_health
+from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import is_template
 from airflow_provider_hfspaces.require import require_hardware
 from airflow_provider_hfspaces.task_groups.window import ALL_SUCCESS, HIGHEST_PRIORITY, WindowTaskGroup
@@ -96,6 +97,8 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
     :param health: the answer of the app that ``upgrade`` waits for as well, so that the work begins when the
         app answers: ``True`` for its start page, a path, or a mapping with ``path``, ``status``, ``json``
         and ``text`` (default: none). May have templates.
+    :param stream_logs: show the Space's own log in the log of ``upgrade`` while it waits, and in that of
+        ``restore`` if it waits: ``"build"``, ``"run"`` or ``"both"`` (default: none).
     :param timeout: maximum number of seconds to wait for the hardware (default 1800).
     :param poll_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
         and no fewer than 2).
@@ -139,6 +142,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         require: bool = True,
         sha: str | None = None,
         health: Any = None,
+        stream_logs: str | None = None,
         timeout: float = 1800,
         poll_interval: float | None = None,
         lease: bool = True,
@@ -157,6 +161,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         super().__init__(group_id, **task_group_arguments)
         self.refuse_runtime_values(
             require=require,
+            stream_logs=stream_logs,
             timeout=timeout,
             poll_interval=poll_interval,
             lease=lease,
@@ -174,6 +179,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         )
         refuse_bad_hardware(hardware, f"Task group {self.group_id!r}")
         refuse_bad_health(health, f"Task group {self.group_id!r}")
+        refuse_bad_stream_logs(stream_logs, f"task group {self.group_id!r}")
         self._space: dict[str, Any] = {"repo_id": repo_id, "hf_spaces_conn_id": hf_spaces_conn_id}
         self._hardware, self._sha = hardware, sha
         self.purpose, self.require = str(hardware), require
@@ -197,6 +203,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
             "retry_capacity_until": retry_capacity_until,
             "sha": sha,
             "health": health,
+            "stream_logs": stream_logs,
             "timeout": timeout,
             "poll_interval": poll_interval,
             "deferrable": deferrable,
@@ -253,11 +260,13 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         arguments = {**ALL_SUCCESS, **self._space}
         self.snapshot = SnapshotSpaceOperator(task_id="snapshot", **arguments, **self._snapshot)
         self.upgrade = RequestHardwareOperator(task_id="upgrade", **arguments, **self._upgrade)
+        # A group around this one goes on with its own work, which needs its own hardware.
+        waits = any(group.repo_id == self.repo_id for group in self._outer_hardware_groups())
         self.restore = RestoreHardwareOperator(
             task_id="restore",
             from_task=self.snapshot,
-            # The group around this one goes on with its own work, which needs its own hardware.
-            wait=any(group.repo_id == self.repo_id for group in self._outer_hardware_groups()),
+            wait=waits,
+            stream_logs=self._upgrade["stream_logs"] if waits else None,
             **arguments,
             **self._restore,
         )

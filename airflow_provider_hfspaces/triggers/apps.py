@@ -24,6 +24,7 @@ from airflow_provider_hfspaces.triggers.kills import shielded
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.started import StartedCall
+    from airflow_provider_hfspaces.space_log.progress import LogProgress
 
 __all__ = ["SpaceCallTrigger", "SpaceQueueTrigger"]
 
@@ -44,9 +45,11 @@ class _AppTrigger(BaseTrigger):
     hf_spaces_conn_id: str = "hf_spaces_default"
     app_conn_id: str | None = None
     then: Mapping[str, Any] | None = None
+    logs: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._progress: LogProgress | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Returns the trigger as Airflow stores it."""
@@ -70,6 +73,7 @@ class _AppTrigger(BaseTrigger):
                 "repo_id": self.repo_id,
                 "since": self.started,
                 "then": dict(self.then or {}),
+                "logs": self.logs if self._progress is None else self._progress.to_dict(),
                 **more,
             }
         )
@@ -110,6 +114,9 @@ class SpaceCallTrigger(_AppTrigger):
     :param hf_spaces_conn_id: the connection to the Hub.
     :param app_conn_id: the connection with the login of the app itself; ``None`` for an app without one.
     :param then: plain JSON that the operator needs afterwards; returned in the event.
+    :param logs: the logs of the Space to show in the log of the task, from :meth:`LogProgress.to_dict
+        <airflow_provider_hfspaces.space_log.progress.LogProgress.to_dict>`. The event says how far they are
+        shown.
     """
 
     call: Mapping[str, Any]
@@ -139,11 +146,15 @@ class SpaceCallTrigger(_AppTrigger):
         from airflow_provider_hfspaces.app_log import AppLog
         from airflow_provider_hfspaces.compat.imports import storage_folder
         from airflow_provider_hfspaces.space_app.answers import AnswerKeeper
+        from airflow_provider_hfspaces.triggers.space_logs import showing_logs
         from airflow_provider_hfspaces.triggers.watches import watching
 
         try:
             started = self._started_call()
-            async with watching(self.hf_spaces_conn_id) as (waits, _):
+            async with (
+                watching(self.hf_spaces_conn_id) as (waits, _),
+                showing_logs(self, waits, self.logs) as self._progress,
+            ):
                 app = await waits.app(self.repo_id, self.app_conn_id)
                 result = await app.aresult(
                     started, timeout=self.remaining, listener=AppLog(self.repo_id, self.log)
@@ -193,6 +204,9 @@ class SpaceQueueTrigger(_AppTrigger):
     :param hf_spaces_conn_id: the connection to the Hub.
     :param app_conn_id: the connection with the login of the app itself; ``None`` for an app without one.
     :param then: plain JSON that the operator needs afterwards; returned in the event.
+    :param logs: the logs of the Space to show in the log of the task, from :meth:`LogProgress.to_dict
+        <airflow_provider_hfspaces.space_log.progress.LogProgress.to_dict>`. The event says how far they are
+        shown.
     """
 
     places: int | None = None
@@ -200,11 +214,15 @@ class SpaceQueueTrigger(_AppTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire the one event."""
+        from airflow_provider_hfspaces.triggers.space_logs import showing_logs
         from airflow_provider_hfspaces.triggers.watches import watching
 
         try:
             await asyncio.sleep(min(self.delay, self.remaining))
-            async with watching(self.hf_spaces_conn_id) as (waits, _):
+            async with (
+                watching(self.hf_spaces_conn_id) as (waits, _),
+                showing_logs(self, waits, self.logs) as self._progress,
+            ):
                 app = await waits.app(self.repo_id, self.app_conn_id)
                 await asyncio.wait_for(waits.queue(app).turn(self.places), self.remaining)
         except (asyncio.TimeoutError, TimeoutError):

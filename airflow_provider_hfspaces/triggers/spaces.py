@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -25,6 +25,9 @@ from airflow_provider_hfspaces.hub.seconds import checked_interval, checked_seco
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
 from airflow_provider_hfspaces.triggers.kills import shielded
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.space_log.progress import LogProgress
 
 __all__ = ["SpaceTrigger"]
 
@@ -48,7 +51,8 @@ class SpaceTrigger(BaseTrigger):
     All SpaceTriggers of a triggerer that use the same Hub and token share one
     :class:`~airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch`. The arguments contain no token. The
     trigger fires one event: ``{"status": "reached" | "failed" | "timeout", "runtime": …, "reason": …,
-    "error": …, "repo_id": …, "since": …, "changes": […], "then": …}``.
+    "error": …, "repo_id": …, "since": …, "changes": […], "then": …}``, and ``"logs": …`` if
+    it shows logs.
 
     :param repo_id: the Space, as ``owner/name``.
     :param goal: what the Space has to reach, as a
@@ -72,6 +76,9 @@ class SpaceTrigger(BaseTrigger):
     :param changes: what was seen of the Space before, as
         :meth:`~airflow_provider_hfspaces.hub.cost.runs.Sighting.to_dict`; the event has these and what the
         trigger itself sees.
+    :param logs: the logs of the Space to show in the log of the task, from
+        :meth:`LogProgress.to_dict <airflow_provider_hfspaces.space_log.progress.LogProgress.to_dict>`. The
+        event says how far they are shown.
     :param then: plain JSON that the operator needs afterwards; returned in the event.
     :raises InvalidInput: for a duration that is not valid.
     """
@@ -89,6 +96,7 @@ class SpaceTrigger(BaseTrigger):
     health: Mapping[str, Any] | None = None
     start_timeout: float | None = None
     changes: Sequence[Mapping[str, Any]] = ()
+    logs: Mapping[str, Any] | None = None
     then: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -101,6 +109,7 @@ class SpaceTrigger(BaseTrigger):
         self.deadline = _moment(self.deadline, "deadline")
         self.changes = list(self.changes)
         self._seen = list(self.changes)
+        self._progress: LogProgress | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Returns the trigger as Airflow stores it."""
@@ -131,10 +140,14 @@ class SpaceTrigger(BaseTrigger):
             "changes": self._seen,
             "then": self.then,
         }
+        ending = await self._ending()
+        return {**outcome, **ending, **({} if self._progress is None else {"logs": self._progress.to_dict()})}
+
+    async def _ending(self) -> dict[str, Any]:
         try:
             runtime = await self._wait()
         except (SpaceWaitError, HubError, InvalidInput) as error:
-            return {**outcome, **_failure(error)}
+            return _failure(error)
         except Exception as error:
             # Airflow does not pass the message of an exception that leaves a trigger on to the task.
             self.log.exception("The wait for Space %s failed.", self.repo_id)
@@ -144,12 +157,13 @@ class SpaceTrigger(BaseTrigger):
                 repo_id=self.repo_id,
                 runtime=None,
             )
-            return {**outcome, **_failure(unexpected)}
-        return {**outcome, "status": "reached", "reason": None, "runtime": runtime.to_dict(), "error": None}
+            return _failure(unexpected)
+        return {"status": "reached", "reason": None, "runtime": runtime.to_dict(), "error": None}
 
     async def _wait(self) -> SpaceRuntime:
         # A worker that only stores the trigger does not import what runs it.
         from airflow_provider_hfspaces.space_app.health_check import HealthCheck
+        from airflow_provider_hfspaces.triggers.space_logs import showing_logs
         from airflow_provider_hfspaces.triggers.watches import watching
 
         assert self.started is not None
@@ -165,7 +179,10 @@ class SpaceTrigger(BaseTrigger):
             "start_timeout": self.start_timeout,
         }
         check = HealthCheck.from_value(self.health)
-        async with watching(self.hf_spaces_conn_id) as (waits, _):
+        async with (
+            watching(self.hf_spaces_conn_id) as (waits, _),
+            showing_logs(self, waits, self.logs) as self._progress,
+        ):
             if check is None:
                 return await waits.watch.wait_for(self.repo_id, self.goal, **arguments)
             return await waits.health.wait_for(

@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_hfspaces.compat.config import app_connections, quota_share
+from airflow_provider_hfspaces.compat.config import app_connections, log_streams, quota_share
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.pace import Pace
+from airflow_provider_hfspaces.hub.logs.streams import LogStreams
 from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
 from airflow_provider_hfspaces.space_app.app import SpaceApp
 from airflow_provider_hfspaces.space_app.health_check import HealthCheck
@@ -35,12 +37,14 @@ class Waits:
     :ivar hook: a hook with this Hub and token.
     :ivar client: sends requests to the Hub.
     :ivar watch: waits for the stages of Spaces.
+    :ivar slots: as many logs are read at a time, for all connections together.
     :ivar health: waits for the answers of apps.
     """
 
     hook: HfSpacesHook
     client: AsyncHubClient
     watch: SpaceWatch
+    slots: asyncio.Semaphore
     health: HealthWatch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +53,7 @@ class Waits:
         self._former: list[SpaceApp] = []
         self._queues: dict[SpaceApp, AppQueue] = {}
         self._opening = asyncio.Lock()
+        self._log_client: AsyncHubClient | None = None
 
     async def app(self, repo_id: str, app_conn_id: str | None) -> SpaceApp:
         """Return the client of an app that all calls of it share.
@@ -79,8 +84,17 @@ class Waits:
             self._queues[app] = AppQueue(app.aqueue_length)
         return self._queues[app]
 
+    @cached_property
+    def logs(self) -> LogStreams:
+        """The logs of Spaces, over connections of their own."""
+        self._log_client = self.hook.streaming_client(connections=max(1, log_streams()))
+        return LogStreams(self._log_client, self.slots)
+
     async def close(self) -> None:
         """Close the watch and its connections."""
+        if self._log_client is not None:
+            await self.logs.close()
+            await self._log_client.aclose()
         await self.watch.close()
         await self.client.aclose()
         for app in [*self._former, *(app for _, app in self._apps.values())]:
@@ -109,6 +123,7 @@ class _EventLoop:
     shared: dict[int, _Shared] = field(default_factory=dict)
     hooks: dict[str, tuple[float, HfSpacesHook]] = field(default_factory=dict)
     reading: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(log_streams()))
 
 
 _loops: WeakKeyDictionary[Any, _EventLoop] = WeakKeyDictionary()
@@ -140,7 +155,7 @@ class watching:
         async with shared.opening:
             if shared.waits is None:
                 client = await hook.async_client()
-                shared.waits = Waits(hook, client, SpaceWatch(client, pace=shared.pace))
+                shared.waits = Waits(hook, client, SpaceWatch(client, pace=shared.pace), loop.slots)
             shared.users += 1
         self._shared = shared
         return shared.waits, hook

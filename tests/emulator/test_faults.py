@@ -211,6 +211,8 @@ class TestOurClient:
         {"kind": "reset", "times": 1},
         {"kind": "silence", "times": 1},
         {"kind": "truncate", "times": 1},
+        {"kind": "cut", "times": 1},
+        {"kind": "slow", "seconds": 0.1},
         {"kind": "delay", "seconds": 0.1},
         {"kind": "late", "seconds": 60, "times": 1},
         {"kind": "drip", "seconds": 0.2},

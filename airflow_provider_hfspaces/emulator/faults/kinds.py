@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_hfspaces.emulator.http.responses import Refusal
@@ -141,6 +142,50 @@ async def _truncate(delivery: Delivery) -> None:
     delivery.transport.close()
 
 
+async def _frames(delivery: Delivery) -> AsyncGenerator[bytes, None]:
+    """The events of a stream one by one, or the body of another response in one piece."""
+    if not isinstance(delivery.response, StreamingResponse):
+        yield bytes(delivery.response.body)
+        return
+    chunks = delivery.response.body_iterator.__aiter__()
+    disconnect = asyncio.ensure_future(delivery.receive())
+    try:
+        while True:
+            chunk = asyncio.ensure_future(anext(chunks, None))
+            await asyncio.wait({chunk, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+            if not chunk.done() or chunk.result() is None:
+                chunk.cancel()
+                return
+            text: Any = chunk.result()
+            for frame in (text.encode() if isinstance(text, str) else bytes(text)).split(b"\n\n")[:-1]:
+                yield frame + b"\n\n"
+    finally:
+        disconnect.cancel()
+
+
+async def _cut(delivery: Delivery) -> None:
+    await delivery.start()
+    number = 0
+    async with aclosing(_frames(delivery)) as frames:
+        async for frame in frames:
+            is_last = number == delivery.fault.frames
+            body = frame[: len(frame) // 2] if is_last else frame
+            await delivery.send({"type": "http.response.body", "body": body, "more_body": True})
+            if is_last:
+                break
+            number += 1
+    delivery.transport.close()
+
+
+async def _slow(delivery: Delivery) -> None:
+    await delivery.start()
+    async for frame in _frames(delivery):
+        for half in (frame[: len(frame) // 2], frame[len(frame) // 2 :]):
+            await delivery.send({"type": "http.response.body", "body": half, "more_body": True})
+            await asyncio.sleep((delivery.fault.seconds or 0) / 2)
+    await delivery.send({"type": "http.response.body", "body": b""})
+
+
 async def _content_type(delivery: Delivery) -> None:
     delivery.response.headers["Content-Type"] = "text/plain; charset=utf-8"
     await delivery.complete()
@@ -190,6 +235,10 @@ KINDS: dict[str, Kind] = {
     ),
     "drip": Kind("the answer comes byte by byte, over so many seconds", _drip, needs_seconds=True),
     "truncate": Kind("the answer ends in the middle", _truncate),
+    "cut": Kind("the connection closes in the middle of a body, or of a stream after so many frames", _cut),
+    "slow": Kind(
+        "each frame of a stream comes in two halves, over so many seconds", _slow, needs_seconds=True
+    ),
     "html": Kind("an HTML page of a proxy, with status 200 by default", replace=_html, skips=True),
     "content_type": Kind("the right answer with a wrong content type", _content_type),
     "clock_skew": Kind("the Date of the answer is off by so many seconds", _clock_skew, needs_seconds=True),

@@ -34,8 +34,8 @@ class Fault:
     :ivar method: strike only requests with this method.
     :ivar path: strike only requests whose path contains a match of this regular expression.
     :ivar status: status of the answer, for ``status``, ``html`` and ``late``.
-    :ivar seconds: duration for ``delay``, ``drip``, ``clock_skew`` and ``late``; value of ``Retry-After``
-        for ``status``.
+    :ivar seconds: duration for ``delay``, ``drip``, ``slow``, ``clock_skew`` and ``late``; value of
+        ``Retry-After`` for ``status``.
     :ivar after: whether the Hub or the app acts on the request before it goes wrong.
     :ivar frames: pieces of the answer that still reach the client, for ``cut`` and ``kill``.
     :ivar message: message of the error response.

@@ -6,13 +6,13 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime, timezone
 
 from starlette.responses import Response, StreamingResponse
 
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
 from airflow_provider_hfspaces.emulator.http.responses import Refusal
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
-from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.logs import LogLine
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
@@ -70,7 +70,9 @@ def _is_over(world: World, space: Space, kind: str) -> bool:
 
 
 def _frame(line: LogLine) -> bytes:
-    event = {"data": f"{line.text}\n", "timestamp": iso(line.time)}
+    # The Hub's logs show whole seconds, unlike its other times.
+    moment = datetime.fromtimestamp(line.time, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    event = {"data": f"{line.text}\n", "timestamp": moment}
     return f"data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
 
 

@@ -20,7 +20,7 @@ from airflow_provider_hfspaces.hub.calls.account import (
     zero_gpu_quota,
 )
 from airflow_provider_hfspaces.hub.calls.base import Call
-from airflow_provider_hfspaces.hub.calls.logs import get_logs
+from airflow_provider_hfspaces.hub.calls.logs import get_log_events, get_logs
 from airflow_provider_hfspaces.hub.calls.repositories import (
     create_space,
     delete_space,
@@ -76,6 +76,7 @@ __all__ = [
     "delete_volumes",
     "duplicate",
     "get_billing_usage",
+    "get_log_events",
     "get_logs",
     "get_runtime",
     "get_secrets",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -24,8 +24,6 @@ from airflow_provider_hfspaces.hub.http.wire import Answer
 __all__ = ["AsyncHubClient", "prepare"]
 
 T = TypeVar("T")
-
-_MAX_CONNECTIONS = 8
 
 
 class AsyncHubClient(ClientBase):
@@ -47,6 +45,7 @@ class AsyncHubClient(ClientBase):
     :param user_agent: sent with each request.
     :param allow_http: whether to accept a plain ``http`` endpoint on another host; by default not.
     :param limits: how large, slow and long an answer may be.
+    :param connections: number of connections at a time; by default 8. More requests wait.
     :param clock: seconds, counted against the retry policy and the limits.
     :param sleep: waits for a number of seconds. An exception from it ends the call.
     :raises InvalidEndpoint: for an endpoint that would send the token in the clear.
@@ -63,6 +62,7 @@ class AsyncHubClient(ClientBase):
         user_agent: str | None = None,
         allow_http: bool = False,
         limits: AnswerLimits | None = None,
+        connections: int = 8,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -80,7 +80,7 @@ class AsyncHubClient(ClientBase):
         proxy = self._core.proxy
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
-                limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),
+                limits=httpx.Limits(max_connections=connections),
                 verify=trusted_certificates() if self._is_secure else False,
                 proxy=httpx.Proxy(proxy) if proxy else None,
                 trust_env=False,
@@ -120,7 +120,29 @@ class AsyncHubClient(ClientBase):
         :param retry: when to try this call again, instead of the client's policy.
         :raises HubError: as :meth:`send`. A log that stops sending ends without an error.
         """
-        answer = await self._run(self._core.open_log(call, follow, retry))
+        async with aclosing(self.events(call, follow=follow, retry=retry)) as events:
+            async for text in events:
+                for line in text.splitlines():
+                    yield line
+
+    async def events(
+        self,
+        call: Call[T],
+        *,
+        follow: bool = False,
+        silence: float | None = None,
+        strict: bool = False,
+        retry: RetryPolicy | None = None,
+    ) -> AsyncGenerator[T, None]:
+        """Send a call for a log and yield its events.
+
+        :param follow: go on at the end of the log, until the Hub closes it.
+        :param silence: seconds without a byte after which a log that is followed ends; by default no limit.
+        :param strict: raise an error if the connection breaks; by default the log ends without one.
+        :param retry: when to try this call again, instead of the client's policy.
+        :raises HubError: as :meth:`send`.
+        """
+        answer = await self._run(self._core.open_log(call, follow, retry, silence))
         try:
             if "event-stream" not in (answer.headers.get("content-type") or ""):
                 start = b""
@@ -129,9 +151,10 @@ class AsyncHubClient(ClientBase):
                     break
                 raise self._core.not_a_log(call, answer, start)
             reader = self._core.log_reader(call, answer, follow)
-            async for chunk in _until_silent(answer.stream):
-                for line in reader.feed(chunk):
-                    yield line
+            chunks = self._unbroken(call, answer.stream) if strict else _until_silent(answer.stream)
+            async for chunk in chunks:
+                for event in reader.feed(chunk):
+                    yield event
                 if reader.done:
                     return
         finally:
@@ -154,6 +177,11 @@ class AsyncHubClient(ClientBase):
 
     async def _run(self, steps: Steps[T]) -> T:
         return await aexecute(steps, self._fetch, sleep=self._sleep)
+
+    async def _unbroken(self, call: Call[Any], response: httpx.Response) -> AsyncIterator[bytes]:
+        with _network_errors(call, self._core.token):
+            async for chunk in response.aiter_raw():
+                yield chunk
 
     async def _fetch(self, fetch: Fetch) -> Answer:
         request = fetch.request

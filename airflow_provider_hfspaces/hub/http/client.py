@@ -106,12 +106,32 @@ class HubClient(ClientBase):
         :param retry: when to try this call again, instead of the client's policy.
         :raises HubError: as :meth:`send`. A log that stops sending ends without an error.
         """
-        answer = self._run(self._core.open_log(call, follow, retry))
+        for text in self.events(call, follow=follow, retry=retry):
+            yield from text.splitlines()
+
+    def events(
+        self,
+        call: Call[T],
+        *,
+        follow: bool = False,
+        silence: float | None = None,
+        strict: bool = False,
+        retry: RetryPolicy | None = None,
+    ) -> Iterator[T]:
+        """Send a call for a log and yield its events.
+
+        :param follow: go on at the end of the log, until the Hub closes it.
+        :param silence: seconds without a byte after which a log that is followed ends; by default no limit.
+        :param strict: raise an error if the connection breaks; by default the log ends without one.
+        :param retry: when to try this call again, instead of the client's policy.
+        :raises HubError: as :meth:`send`.
+        """
+        answer = self._run(self._core.open_log(call, follow, retry, silence))
         with answer.stream as response:
             if "event-stream" not in (answer.headers.get("content-type") or ""):
                 raise self._core.not_a_log(call, answer, next(_until_silent(response), b""))
             reader = self._core.log_reader(call, answer, follow)
-            for chunk in _until_silent(response):
+            for chunk in self._unbroken(call, response) if strict else _until_silent(response):
                 yield from reader.feed(chunk)
                 if reader.done:
                     return
@@ -166,6 +186,10 @@ class HubClient(ClientBase):
 
     def _run(self, steps: Steps[T]) -> T:
         return execute(steps, self._fetch, sleep=self._sleep)
+
+    def _unbroken(self, call: Call[Any], response: requests.Response) -> Iterator[bytes]:
+        with _network_errors(call, self._core.token):
+            yield from raw_chunks(response)
 
     def _fetch(self, fetch: Fetch) -> Answer:
         request = fetch.request

@@ -24,6 +24,7 @@ from airflow_provider_hfspaces.hub.error_responses import (
 from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubUnavailable
 from airflow_provider_hfspaces.hub.http import wire
 from airflow_provider_hfspaces.hub.http.body import BodyReader
+from airflow_provider_hfspaces.hub.http.dates import date_of
 from airflow_provider_hfspaces.hub.http.environment import proxy_from_environment
 from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
 from airflow_provider_hfspaces.hub.http.quota import RateBudget
@@ -85,6 +86,11 @@ class ClientBase:
         return self._core.budget
 
     @property
+    def hub_time(self) -> float | None:
+        """When the Hub sent its last answer, in seconds since 1970 by its clock; ``None`` before."""
+        return self._core.hub_time
+
+    @property
     def retry(self) -> RetryPolicy:
         """When a call is tried again, unless the call itself has another policy."""
         return self._core.retry
@@ -119,6 +125,7 @@ class ClientCore:
         self.limits = limits or AnswerLimits()
         self.clock = clock
         self.budget = RateBudget.shared(self.endpoint, self.token, clock)
+        self.hub_time: float | None = None
 
     def send(self, call: Call[T], retry: RetryPolicy | None = None) -> Steps[T]:
         """The steps of one call, to its result."""
@@ -129,14 +136,16 @@ class ClientCore:
         """The way through the pages of a list; each page is fetched with :meth:`tries`."""
         return PageWalk(call, self.request(call), self.limits, token=self.token)
 
-    def open_log(self, call: Call[str], follow: bool, retry: RetryPolicy | None) -> Steps[Answer]:
+    def open_log(
+        self, call: Call[Any], follow: bool, retry: RetryPolicy | None, silence: float | None
+    ) -> Steps[Answer]:
         """The steps up to the first byte of a log."""
-        connect, silence = self.timeout
-        timeout = (connect, None if follow else min(silence, LOG_SILENCE_SECONDS))
+        connect, usual = self.timeout
+        timeout = (connect, silence if follow else min(usual, LOG_SILENCE_SECONDS))
         answer, _ = yield from self.tries(call, self.request(call), retry, timeout=timeout, stream=True)
         return answer
 
-    def not_a_log(self, call: Call[str], answer: Answer, start: bytes) -> HubProtocolError:
+    def not_a_log(self, call: Call[Any], answer: Answer, start: bytes) -> HubProtocolError:
         """The error for an answer that is not a stream of events.
 
         :param start: the beginning of its body.
@@ -146,8 +155,8 @@ class ClientCore:
             call, answer.status, answer.headers, text, expected="a stream of events", token=self.token
         )
 
-    def log_reader(self, call: Call[str], answer: Answer, follow: bool) -> LogReader:
-        """What makes lines of the chunks of a log."""
+    def log_reader(self, call: Call[T], answer: Answer, follow: bool) -> LogReader[T]:
+        """What makes events of the chunks of a log."""
         return LogReader(call, answer.headers, self.limits, follow=follow, clock=self.clock)
 
     def body_reader(self, call: Call[Any], answer: Answer) -> BodyReader:
@@ -209,6 +218,7 @@ class ClientCore:
             self.budget.count()
             answer: Answer = yield Fetch(call, request, timeout, stream)
             self.budget.learn(answer.headers, answer.status)
+            self.hub_time = date_of(answer.headers) or self.hub_time
             if answer.status >= 400:
                 raise wire.refusal(call, answer, token=self.token)
             further = wire.redirected(call, request, answer, token=self.token)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.error_responses import answer_too_large, answer_too_slow
+from airflow_provider_hfspaces.hub.http.dates import date_of
 from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
+from airflow_provider_hfspaces.hub.logs.event import seconds_of
 
 __all__ = ["LogReader"]
 
+T = TypeVar("T")
 
-class LogReader:
-    """Takes the raw chunks of a log's event stream and returns its lines.
+
+class LogReader(Generic[T]):
+    """Takes the raw chunks of a log's event stream and returns its events, as the call reads them.
 
     :param follow: go on after the end of what the log held when the request was sent.
     :ivar done: True once the log has been read to its end.
@@ -25,7 +27,7 @@ class LogReader:
 
     def __init__(
         self,
-        call: Call[str],
+        call: Call[T],
         headers: Mapping[str, str],
         limits: AnswerLimits,
         *,
@@ -39,8 +41,8 @@ class LogReader:
         self._rest = ""
         self._size = 0
 
-    def feed(self, chunk: bytes) -> list[str]:
-        """Take the next chunk and return the lines that are complete.
+    def feed(self, chunk: bytes) -> list[T]:
+        """Take the next chunk and return the events that are complete.
 
         :raises HubProtocolError: for a line or a log beyond the limits.
         """
@@ -52,20 +54,20 @@ class LogReader:
         *complete, self._rest = (self._rest + self._decode(chunk)).split("\n")
         if len(self._rest) > self._limits.max_line:
             raise answer_too_large(self._call, 200, self._limits.max_line)
-        return list(self._lines(complete))
+        return list(self._events(complete))
 
-    def _lines(self, fields: list[str]) -> Iterator[str]:
+    def _events(self, fields: list[str]) -> Iterator[T]:
         for field in fields:
             if self.done:
                 return
             event = _event(field.removesuffix("\r"))
             if event is None:
                 continue
-            if not self._follow and _is_newer_than_request(event, self._headers.get("date")):
+            if not self._follow and _is_newer_than_request(event, self._headers):
                 self.done = True
                 return
             if isinstance(event.get("data"), str):
-                yield from self._call.read(event).splitlines()
+                yield self._call.read(event)
 
 
 def _event(field: str) -> dict[str, Any] | None:
@@ -80,18 +82,10 @@ def _event(field: str) -> dict[str, Any] | None:
     return payload if isinstance(payload, dict) else None
 
 
-def _is_newer_than_request(event: Mapping[str, Any], date: str | None) -> bool:
+def _is_newer_than_request(event: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
     """Whether an event is newer than the request, so that everything older has been read.
 
-    :param date: the answer's ``Date`` header, by the Hub's own clock.
+    :param headers: those of the answer, whose ``Date`` is by the Hub's own clock.
     """
-    try:
-        sent = parsedate_to_datetime(date or "")
-        written = datetime.fromisoformat(str(event.get("timestamp")).replace("Z", "+00:00"))
-        if sent.tzinfo is None:
-            sent = sent.replace(tzinfo=timezone.utc)
-        if written.tzinfo is None:
-            written = written.replace(tzinfo=timezone.utc)
-        return (written - sent).total_seconds() > 1
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return False
+    sent, written = date_of(headers), seconds_of(event.get("timestamp"))
+    return sent is not None and written is not None and written - sent > 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator, time_limit
+from airflow_provider_hfspaces.operators.space_logs import ShowsSpaceLogs, refuse_bad_stream_logs
 from airflow_provider_hfspaces.operators.values import KeepsText, RenamedArguments
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["SpaceBatchOperator"]
 _NEVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 
-class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
+class SpaceBatchOperator(ShowsSpaceLogs, RenamedArguments, KeepsText, SpaceOperator):
     """Run many items through the app of a Space: one call for each item, several at a time.
 
     .. code-block:: python
@@ -89,6 +90,8 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
     :param wait_timeout: seconds that the Space may take to run again after an interruption. Default: 1800.
     :param poll_interval: seconds between two looks at the Space while the task waits for it. Default: as few
         as the Hub's quota allows, and no fewer than 2.
+    :param stream_logs: show the Space's own log in the task's log while the batch runs: ``"build"``,
+        ``"run"`` or ``"both"``. Default: none.
     :param app_conn_id: a connection with the login of the app itself: user name and password, or a bearer
         token as the password alone (default: none). Templated.
     :param allow_unlisted: whether ``api`` may be an endpoint that the app does not document. Default: False.
@@ -144,6 +147,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         health: Any = None,
         wait_timeout: float | str | timedelta = 1800,
         poll_interval: float | str | timedelta | None = None,
+        stream_logs: str | None = None,
         app_conn_id: str | None = None,
         allow_unlisted: bool = False,
         **kwargs: Any,
@@ -174,6 +178,8 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         self.health = health
         self.wait_timeout = checked_seconds(wait_timeout, f"wait_timeout {task}")
         self.poll_interval = checked_interval(poll_interval, f"poll_interval {task}")
+        self.stream_logs = stream_logs
+        refuse_bad_stream_logs(stream_logs, f"task {self.task_id!r}")
         self.app_conn_id = app_conn_id
         self.allow_unlisted = allow_unlisted
         self.remember_text()
@@ -189,10 +195,13 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         from airflow_provider_hfspaces.operators.app.batch_job import BatchJob
         from airflow_provider_hfspaces.operators.app.loop_thread import LoopThread
 
+        self.forget_logs()
         job = BatchJob(self, repo_id, context)
         work: LoopThread[BatchReport] = LoopThread(job.run, job.stop)
         self._running.append(work)
-        report = job.priced(work.run())
+        with self.showing_logs(repo_id):
+            finished = work.run()
+        report = job.priced(finished)
         (self.log.warning if report.failed else self.log.info)("%s", report.in_words())
         return report.to_dict()
 

@@ -76,6 +76,8 @@ class CallSpaceOperator(RenamedArguments, KeepsText, CallingOperator):
     :param allow_unlisted: whether ``api`` may be an endpoint that the app does not document. Default: False.
     :param health: an answer of the app to wait for before the call: ``True`` for its start page, a path, or a
         mapping with ``path``, ``status``, ``json`` and ``text``. Default: none. Templated.
+    :param stream_logs: show the Space's own log in the task's log during the call and each wait:
+        ``"build"``, ``"run"`` or ``"both"``. Default: none.
     :param timeout: seconds that the task may take in all, with every wait. Default: 1800.
     :param poll_interval: seconds between two looks at the Space while the task waits for it. Default: as few
         as the Hub's quota allows, and no fewer than 2.

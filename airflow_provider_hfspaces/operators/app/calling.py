@@ -72,6 +72,7 @@ class CallingOperator(WaitingOperator):
         if remaining <= 0:
             raise self._too_late(repo_id, then)
         with self.hook.open_app(repo_id) as app, self._explaining_failures():
+            self.begin_logs()
             before = self.hook.wake_app(app, wake=self.wake)
         runtime = before or self.hook.get_runtime(repo_id)
         if isinstance(Goal().judge(runtime), Reached) and not self.health and not then.get("refusals"):
@@ -144,7 +145,8 @@ class CallingOperator(WaitingOperator):
                         stop=self.killed,
                     )
 
-            result = planned.call(app, self._remaining(repo_id, then), recover, AppLog(repo_id, self.log))
+            with self.showing_logs(repo_id):
+                result = planned.call(app, self._remaining(repo_id, then), recover, AppLog(repo_id, self.log))
             return self._answered(planned, app, result, repo_id, then)
 
     def _start(self, planned: PlannedCall, repo_id: str, context: Context, then: Mapping[str, Any]) -> Any:
@@ -214,6 +216,7 @@ class CallingOperator(WaitingOperator):
         from airflow_provider_hfspaces.hub.errors import error_from_dict
         from airflow_provider_hfspaces.space_app.errors import AppCallLost
 
+        self.resume_logs(event)
         then = event["then"]
         if event["status"] == "answered":
             self._log_answer(repo_id, event["seconds"], then)
@@ -316,6 +319,7 @@ class CallingOperator(WaitingOperator):
                 hf_spaces_conn_id=self.hf_spaces_conn_id,
                 app_conn_id=self.app_conn_id or None,
                 then=dict(then),
+                logs=self.log_progress_values(repo_id),
                 **arguments,
             ),
             method_name="execute_complete",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.health import refuse_unused_health
+from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
 from airflow_provider_hfspaces.operators.values import (
     SDKS,
     VISIBILITIES,
@@ -102,6 +103,8 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         1800).
     :param poll_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
         and no fewer than 2).
+    :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
+        ``"run"`` or ``"both"`` (default: none).
     :param deferrable: wait in the triggerer, without a worker (default: Airflow's ``[operators]
         default_deferrable``). The upload itself needs a worker.
     :raises AirflowFailException: after a rollback or a pause, and for errors that a retry cannot fix.
@@ -169,6 +172,7 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         self.commit_message = commit_message
         self.wait_until_running = wait
         refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
+        refuse_unused_stream_logs(self, kwargs.get("default_args"), waits=wait)
         self.on_failure = on_failure
         self.changes_nothing = dry_run
         self._failure: SpaceWaitError | None = None
@@ -189,6 +193,7 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         before, deployment = shipping.ship(deployment)
         if not self.wait_until_running:
             return self._finished(deployment, context)
+        self.begin_logs(at=shipping.committed_at)
         goal, replaced = shipping.goal(deployment, before)
         return self.wait(repo_id, goal, context, before=replaced, then={"deployment": deployment.to_dict()})
 

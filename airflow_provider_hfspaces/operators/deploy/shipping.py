@@ -80,12 +80,15 @@ class Shipping:
     """The dealings of one try with the source, the repository and the Space.
 
     :param order: what to ship.
+    :ivar committed_at: a moment shortly before the commit, in seconds since 1970 by the Hub's clock; ``None``
+        without a commit.
     """
 
     def __init__(self, hook: HfSpacesHook, repo_id: str, order: Order, context: Context, log: Any) -> None:
         self.repo_id = repo_id
         self._hook, self._order, self._context, self._log = hook, order, context, log
         self._store = retry_store(context)
+        self.committed_at: float | None = None
 
     @cached_property
     def _repository(self) -> SpaceRepository:
@@ -359,6 +362,7 @@ class Shipping:
 
         :raises StaleParent: if somebody has pushed since the repository was read.
         """
+        self.committed_at = self._hook.client.hub_time
         try:
             return send()
         except HubError as error:

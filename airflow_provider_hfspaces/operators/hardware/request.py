@@ -16,6 +16,7 @@ from airflow_provider_hfspaces.operators.hardware.budgets import (
 )
 from airflow_provider_hfspaces.operators.hardware.requesting import SentRequest
 from airflow_provider_hfspaces.operators.health import refuse_unused_health
+from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
 from airflow_provider_hfspaces.rendered import as_number, as_whole_number
 from airflow_provider_hfspaces.state.records import (
     LEASE,
@@ -98,6 +99,8 @@ class RequestHardwareOperator(SentRequest):
     :param lease_task: id of a :class:`SnapshotSpaceOperator` with ``lease=True`` in the same task group
         (default: none). The task requests nothing if the run does not hold that lease, because no task
         would restore the Space.
+    :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
+        ``"run"`` or ``"both"`` (default: none).
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
     """
@@ -133,6 +136,7 @@ class RequestHardwareOperator(SentRequest):
         refuse_bad_budget(monthly_budget, f"monthly_budget of task {self.task_id!r}")
         self.monthly_budget = monthly_budget
         self.require_budget = require_budget
+        refuse_unused_stream_logs(self, kwargs.get("default_args"), waits=wait)
         self.sleep_time = sleep_time
         self.wait_until_running = wait
         self.sha = sha
@@ -263,6 +267,7 @@ class RequestHardwareOperator(SentRequest):
             price, then["hourly"] = self._price_of(hardware, search)
             messages.log_request(self.log, desired, before, price)
             self.log.info("%s", self.hook.page_url(repo_id))
+        self.begin_logs()
         answer = self._move(desired, before, snapshot)
         messages.warn_without_sleep_time(self.log, desired, before, answer)
         if not self.wait_until_running or (has_arrived and not self.health):

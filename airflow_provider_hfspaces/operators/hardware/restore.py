@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.health import refuse_unused_health
+from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
 from airflow_provider_hfspaces.operators.values import follow
 from airflow_provider_hfspaces.rendered import as_number
 from airflow_provider_hfspaces.state.records import (
@@ -88,6 +89,8 @@ class RestoreHardwareOperator(WaitingOperator):
     :param timeout: maximum number of seconds to wait (default 1800).
     :param poll_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
         and no fewer than 2).
+    :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
+        ``"run"`` or ``"both"`` (default: none).
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
     """
@@ -131,6 +134,7 @@ class RestoreHardwareOperator(WaitingOperator):
             hardware = None
         super().__init__(**kwargs)
         refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
+        refuse_unused_stream_logs(self, kwargs.get("default_args"), waits=wait)
         if restore_dormant not in ("pause", "sleep", "run"):
             raise ValueError(
                 f"restore_dormant of task {self.task_id!r} must be 'pause', 'sleep' or 'run'; got "
@@ -212,6 +216,7 @@ class RestoreHardwareOperator(WaitingOperator):
 
         try:
             before = self.hook.get_runtime(repo_id)
+            self.begin_logs()
             if before.is_static:
                 way_back.end()
                 self.log.info("Space %s is static: there is no hardware to restore.", repo_id)

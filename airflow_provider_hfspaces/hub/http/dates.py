@@ -1,0 +1,20 @@
+"""The Hub's clock, as the ``Date`` of its answers shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+
+__all__ = ["date_of"]
+
+
+def date_of(headers: Mapping[str, str]) -> float | None:
+    """Returns when an answer was sent, in seconds since 1970; ``None`` without a date that can be read."""
+    try:
+        sent = parsedate_to_datetime(headers.get("date") or "")
+        if sent.tzinfo is None:
+            sent = sent.replace(tzinfo=timezone.utc)
+        return sent.timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None

@@ -1,0 +1,1 @@
+"""The log of a Space in the log of a task, for ``stream_logs``."""

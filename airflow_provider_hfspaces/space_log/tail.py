@@ -1,0 +1,137 @@
+"""SpaceLogTail: shows the logs of a Space in the log of a task while the task waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+from airflow_provider_hfspaces.hub.logs.streams import LogReading, LogStreams
+from airflow_provider_hfspaces.space_log.progress import LogProgress
+from airflow_provider_hfspaces.space_log.writer import SpaceLogWriter
+
+__all__ = ["SpaceLogTail"]
+
+_QUIET_SECONDS = 0.5
+"""At the end of the wait, the log is read until nothing has come for this time."""
+
+_LONGEST_END_SECONDS = 3.0
+"""Time that reading the end of the logs may take at most."""
+
+Save = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class SpaceLogTail:
+    """Shows the logs of a Space in the log of a task, as long as it is open.
+
+    ::
+
+        async with SpaceLogTail(streams, progress, writer):
+            await the_end_of_the_wait()
+
+    Nothing that goes wrong with the logs leaves this class. After a wait that has ended, the last lines are
+    read for three seconds at most. A wait that is cancelled ends at once.
+
+    :param streams: reads the logs.
+    :param progress: which logs to show, and how far they are shown. It is kept up to date.
+    :param writer: writes the lines.
+    :param interval: returns the seconds between two times that lines are written.
+    :param save: called with the progress after lines were written, to go on from there in another process.
+    """
+
+    def __init__(
+        self,
+        streams: LogStreams,
+        progress: LogProgress,
+        writer: SpaceLogWriter,
+        log: Any,
+        *,
+        interval: Callable[[], float] = lambda: 0.2,
+        save: Save | None = None,
+    ) -> None:
+        self._streams, self._progress, self._writer, self._log = streams, progress, writer, log
+        self._interval, self._save = interval, save
+        self._ending = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> SpaceLogTail:
+        # The tasks run in the context of the caller, by which Airflow finds the log of its task.
+        self._tasks = [asyncio.create_task(self._show(kind)) for kind in self._progress.positions]
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if not isinstance(exc, (asyncio.CancelledError, GeneratorExit)):
+                self._ending.set()
+                await asyncio.wait(self._tasks, timeout=_LONGEST_END_SECONDS + 1)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    async def _show(self, kind: str) -> None:
+        try:
+            async with self._streams.read(
+                self._progress.repo_id, kind, self._progress.positions[kind]
+            ) as reading:
+                try:
+                    await self._show_until_the_end(kind, reading)
+                    await self._show_the_end(kind, reading)
+                finally:
+                    self._writer.close(kind)
+        except Exception as error:
+            # Whatever it is, the wait itself goes on.
+            self._log.exception("The log is no longer shown.")
+            self._writer.warn(kind, "error", f"is not shown any further: {type(error).__name__}.")
+
+    async def _show_until_the_end(self, kind: str, reading: LogReading) -> None:
+        ending = asyncio.ensure_future(self._ending.wait())
+        try:
+            while not ending.done():
+                arriving = asyncio.ensure_future(reading.events(within=60.0))
+                await asyncio.wait({arriving, ending}, return_when=asyncio.FIRST_COMPLETED)
+                if not arriving.done():
+                    arriving.cancel()
+                    await asyncio.wait({arriving})
+                if arriving.cancelled():
+                    return
+                await self._write(kind, reading, arriving.result())
+                # Lines are gathered, so that they are written and saved together.
+                await asyncio.wait({ending}, timeout=self._interval())
+        finally:
+            ending.cancel()
+
+    async def _show_the_end(self, kind: str, reading: LogReading) -> None:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + _LONGEST_END_SECONDS
+        has_reached_end = reading.hurry()
+        while not reading.is_queued and (remaining := ends - loop.time()) > 0:
+            events = await reading.events(within=min(_QUIET_SECONDS, remaining))
+            await self._write(kind, reading, events)
+            if not events and has_reached_end():
+                return
+        if reading.is_queued:
+            self._writer.warn(kind, "never", f"was not shown. Read it here: {self._writer.page(kind)}")
+
+    async def _write(self, kind: str, reading: LogReading, events: list[Any]) -> None:
+        left_out, reading.left_out = reading.left_out, 0
+        self._writer.write(kind, events, left_out=left_out)
+        has_moved = self._progress.positions[kind] != reading.position
+        self._progress.positions[kind] = reading.position
+        if reading.is_queued:
+            self._writer.warn(
+                kind,
+                "queue",
+                "is shown later: this process reads as many logs already as [hf_spaces] log_streams allows.",
+            )
+        if reading.trouble is not None:
+            self._writer.warn(kind, "trouble", f"cannot be shown: {reading.trouble} The task goes on.")
+        if has_moved and self._save is not None:
+            with suppress(Exception):  # A log that is not saved is shown twice after a restart, no more.
+                await self._save(self._progress.to_dict())

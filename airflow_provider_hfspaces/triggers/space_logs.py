@@ -1,0 +1,75 @@
+"""Shows the logs of Spaces in the logs of deferred tasks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_hfspaces.compat.server import save_xcom, saved_xcom
+from airflow_provider_hfspaces.space_log.progress import LogProgress
+from airflow_provider_hfspaces.space_log.tail import SpaceLogTail
+from airflow_provider_hfspaces.space_log.writer import LogLimits, SpaceLogWriter
+from airflow_provider_hfspaces.triggers.watches import Waits
+
+__all__ = ["showing_logs"]
+
+_XCOM = "hf_spaces_logs"
+_FEWEST_SECONDS = 1.0
+_SAVES_PER_SECOND = 10
+"""How often all triggers of a process together save how far they are."""
+
+_open: set[SpaceLogTail] = set()
+
+
+@asynccontextmanager
+async def showing_logs(
+    trigger: BaseTrigger, waits: Waits, logs: Mapping[str, Any] | None
+) -> AsyncIterator[LogProgress | None]:
+    """Show the logs of a Space in the log of a deferred task, as long as the context is open.
+
+    How far they are shown is saved as an XCom of the task, for a triggerer that starts again.
+
+    :param trigger: the trigger, whose task it is.
+    :param waits: what the triggers share.
+    :param logs: which logs to show, and how far they are shown; ``None`` for none.
+    :return: how far the logs are shown, kept up to date; ``None`` without logs.
+    """
+    if logs is None:
+        yield None
+        return
+    ti = trigger.task_instance  # None where Airflow runs the trigger inside the task, in dag.test()
+    progress = await _saved(ti, logs) or LogProgress.from_dict(logs)
+    endpoint = waits.client.endpoint
+    writer = SpaceLogWriter(progress, trigger.log, endpoint=endpoint, limits=LogLimits.from_config())
+
+    async def save(values: dict[str, Any]) -> None:
+        await save_xcom(ti, _XCOM, {"wait": logs.get("wait"), **values})
+
+    tail = SpaceLogTail(
+        waits.logs, progress, writer, trigger.log, interval=_interval, save=save if ti is not None else None
+    )
+    _open.add(tail)
+    try:
+        async with tail:
+            yield progress
+    finally:
+        _open.discard(tail)
+
+
+def _interval() -> float:
+    """Seconds between two saves of one trigger. With many triggers, each of them saves less often."""
+    return max(_FEWEST_SECONDS, len(_open) / _SAVES_PER_SECOND)
+
+
+async def _saved(ti: Any, logs: Mapping[str, Any]) -> LogProgress | None:
+    """How far another triggerer has come with the same wait."""
+    if ti is None:
+        return None
+    with suppress(Exception):  # Without it, lines are shown again, no more.
+        values = await saved_xcom(ti, _XCOM)
+        if isinstance(values, dict) and values.get("wait") == logs.get("wait"):
+            return LogProgress.from_dict(values)
+    return None

@@ -1,0 +1,307 @@
+"""stream_logs: the log of a Space in the log of its task, in the worker and in the triggerer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, mask_secret
+from airflow_provider_hfspaces.emulator import GradioApp, HubEmulator, SpaceHandle
+from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
+from airflow_provider_hfspaces.operators.app import CallSpaceOperator, SpaceBatchOperator
+from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
+from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator
+from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
+from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
+from tests.airflow_tools import Try, fired, stored
+from tests.conftest import TaskLog
+
+SPACE = "acme/whisper"
+BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+
+
+def restart(**options: Any) -> RestartSpaceOperator:
+    defaults = {"task_id": "restart", "repo_id": SPACE, "poll_interval": 0.05, "timeout": 3000}
+    return RestartSpaceOperator(**{**defaults, "stream_logs": "both", **options})
+
+
+def run(operator: Any, resume: Callable[[Any], Any] = lambda operator: operator) -> Any:
+    """Run an operator through every deferral, each resumed in another process."""
+    tries = Try()
+    step: Callable[[], Any] = partial(tries.run, operator)
+    while (deferred := deferral(step)) is not None:
+        event = fired(stored(deferred.trigger))
+        fresh = resume(operator)
+        step = partial(getattr(fresh, deferred.method_name), tries.context(fresh), event)
+    return results.pop()
+
+
+results: list[Any] = []
+"""What the last step of an operator has returned."""
+
+
+def deferral(step: Callable[[], Any]) -> Any:
+    """The exception with which a step defers; ``None`` if it returns a result."""
+    try:
+        results.append(step())
+    except BaseException as raised:
+        if type(raised).__name__ == "TaskDeferred":
+            return raised
+        raise
+    return None
+
+
+def shown(task_log: TaskLog, kind: str = "run") -> list[str]:
+    """The lines of the Space's log in the task's log, up to where the place in the code is logged."""
+    found = re.findall(rf"{SPACE} {kind} \| (.*?)\s*(?:\[airflow\S*\].*)?$", task_log.text, re.MULTILINE)
+    return [line for line in found if not line.startswith("…")]
+
+
+@BOTH
+def test_the_log_of_a_build_and_of_a_start_is_shown_once_and_in_order(
+    hub: HubEmulator, deferrable: bool, task_log: TaskLog
+) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    space.write_log("an old line")
+    hub.advance(60)
+    run(restart(deferrable=deferrable))
+    assert shown(task_log, "build") == space.logs(build=True)
+    assert shown(task_log, "run") == space.logs()
+
+
+@BOTH
+@pytest.mark.parametrize(("choice", "other"), [("build", "run"), ("run", "build")])
+def test_only_the_chosen_log_is_read(
+    hub: HubEmulator, deferrable: bool, choice: str, other: str, task_log: TaskLog
+) -> None:
+    hub.add_space(SPACE)
+    run(restart(deferrable=deferrable, stream_logs=choice))
+    assert shown(task_log, choice)
+    assert not shown(task_log, other)
+    assert not [request for request in hub.requests if request.path.endswith(f"/logs/{other}")]
+
+
+def test_without_the_argument_no_log_is_read(hub: HubEmulator, task_log: TaskLog) -> None:
+    hub.add_space(SPACE)
+    run(restart(stream_logs=None))
+    assert not [request for request in hub.requests if "/logs/" in request.path]
+    assert not shown(task_log)
+
+
+@BOTH
+def test_a_copy_shows_all_that_it_has_logged(hub: HubEmulator, deferrable: bool, task_log: TaskLog) -> None:
+    hub.add_space("acme/source")
+    arguments = {"task_id": "copy", "from_id": "acme/source", "to_id": SPACE, "wait": True}
+    run(
+        DuplicateSpaceOperator(
+            **arguments, poll_interval=0.05, timeout=3000, stream_logs="both", deferrable=deferrable
+        )
+    )
+    assert shown(task_log, "build") == hub.space(SPACE).logs(build=True)
+    assert shown(task_log, "run") == hub.space(SPACE).logs()
+
+
+@BOTH
+def test_the_log_of_a_failed_build_is_shown_once(
+    hub: HubEmulator, deferrable: bool, task_log: TaskLog
+) -> None:
+    space = hub.add_space(SPACE)
+    space.fail_next_build(log=["ERROR: No matching distribution found for torhc"])
+    with pytest.raises(SpaceWaitFailed):
+        run(restart(deferrable=deferrable))
+    assert shown(task_log, "build") == space.logs(build=True)
+    assert task_log.text.count("No matching distribution found for torhc") == 1
+    assert "The last lines of" not in task_log.text
+
+
+def writing(space: Callable[[], SpaceHandle], *lines: str) -> GradioApp:
+    """An app that writes into its log during each call."""
+
+    def echo(text: str) -> str:
+        space().write_log(*lines)
+        return text
+
+    return GradioApp(endpoints={"echo": echo})
+
+
+def call(**options: Any) -> CallSpaceOperator:
+    defaults = {"task_id": "call", "repo_id": SPACE, "api": "/echo", "inputs": {"text": "hello"}}
+    defaults |= {"poll_interval": 0.05, "timeout": 600, "stream_logs": "run"}
+    return CallSpaceOperator(**{**defaults, **options})
+
+
+@BOTH
+def test_a_call_shows_what_the_app_logs_from_waking_up_to_the_answer(
+    hub: HubEmulator, deferrable: bool, task_log: TaskLog
+) -> None:
+    app = writing(lambda: hub.space(SPACE), "step 1", "step 2")
+    space = hub.add_space(SPACE, stage="SLEEPING", app=app)
+    assert run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable)) == "hello"
+    assert shown(task_log) == space.logs()
+    assert space.logs()[-2:] == ["step 1", "step 2"]
+
+
+def test_a_batch_shows_what_the_app_logs(hub: HubEmulator, tmp_path: Any, task_log: TaskLog) -> None:
+    space = hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), "an item"))
+    hub.advance(60)
+    batch = SpaceBatchOperator(
+        task_id="batch",
+        repo_id=SPACE,
+        api="/echo",
+        items=[{"text": "a"}, {"text": "b"}],
+        output=str(tmp_path),
+        stream_logs="run",
+    )
+    assert run(batch)["done"] == 2
+    assert shown(task_log) == ["an item", "an item"]
+    assert space.logs()[-2:] == ["an item", "an item"]
+
+
+@BOTH
+def test_secrets_are_masked_and_commands_to_the_terminal_are_removed(
+    hub: HubEmulator, deferrable: bool, task_log: TaskLog
+) -> None:
+    mask_secret("correct-horse-battery")
+    lines = [
+        "\x1b[32mgreen\x1b[0m",
+        "bell\x07 and\x00 null",
+        "10%\r50%\r100%",
+        "\x1b]8;;https://example.com\x07link\x1b]8;;\x07",
+        "password correct-horse-battery",
+        "colored correct\x1b[1m-horse-\x1b[0mbattery",
+        "token hf_AbCdEfGhIjKlMnOpQrStUvWx",
+        "x" * 995 + "correct-horse-battery",
+        "forged\u2028line",
+    ]
+    space = hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
+    hub.advance(60)
+    run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
+    assert space.logs()[-len(lines) :] == lines
+    assert shown(task_log) == [
+        "green",
+        "bell  and  null",
+        "100%",
+        "link",
+        "password ***",
+        "colored ***",
+        "token hf_***",
+        "x" * 995 + "***",
+        "forged line",
+    ]
+    assert "horse" not in task_log.text
+
+
+@BOTH
+def test_no_more_lines_are_shown_than_the_configuration_says(
+    hub: HubEmulator, deferrable: bool, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__HF_SPACES__LOG_LINES", "20")
+    lines = [f"line {number}" for number in range(50)]
+    hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
+    hub.advance(60)
+    run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
+    assert shown(task_log) == lines[:20]
+    assert "the task shows 20 lines at most, as [hf_spaces] log_lines says" in task_log.text
+    assert f"… 30 lines are left out here. The whole log: {hub.url}/spaces/{SPACE}?logs=container" in (
+        task_log.text
+    )
+
+
+@BOTH
+def test_a_flood_of_lines_is_thinned_out(
+    hub: HubEmulator, deferrable: bool, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__HF_SPACES__LOG_LINES_PER_SECOND", "1")
+    lines = [f"line {number}" for number in range(500)]
+    hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
+    hub.advance(60)
+    run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
+    found = shown(task_log)
+    assert found[:10] == lines[:10]
+    left_out = re.findall(r"… ([\d,]+) lines are left out here", task_log.text)
+    assert len(found) + sum(int(number) for number in left_out) == 500
+
+
+@pytest.mark.parametrize(
+    ("fault", "deferrable", "warnings"),
+    [
+        ({"kind": "status", "status": 403}, False, {1}),
+        ({"kind": "status", "status": 403}, True, {1}),
+        ({"kind": "status", "status": 503}, True, {0, 1}),
+        ({"kind": "html"}, False, {0, 1}),
+        ({"kind": "silence"}, False, {0}),
+        ({"kind": "cut", "frames": 0}, True, {0, 1}),
+    ],
+    ids=["403-worker", "403-triggerer", "503", "html", "silence", "cut"],
+)
+def test_a_log_that_cannot_be_read_does_not_affect_the_wait(
+    hub: HubEmulator, fault: dict[str, Any], deferrable: bool, warnings: set[int], task_log: TaskLog
+) -> None:
+    hub.add_space(SPACE)
+    hub.faults.add(path="/logs/", **fault)
+    assert run(restart(deferrable=deferrable, stream_logs="run"))["stage"] == "RUNNING"
+    assert not shown(task_log)
+    assert task_log.text.count("log of Space acme/whisper cannot be shown") in warnings
+
+
+@BOTH
+def test_cuts_in_the_middle_of_lines_lose_and_repeat_nothing(
+    hub: HubEmulator, deferrable: bool, task_log: TaskLog
+) -> None:
+    lines = [f"line {number}" for number in range(20)]
+    space = hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
+    hub.advance(60)
+    for frames in (1, 5):
+        hub.faults.add(kind="cut", path="/logs/run", frames=frames, times=1)
+    run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
+    assert shown(task_log) == space.logs()[-20:] == lines
+
+
+def test_values_that_are_not_valid_are_refused_when_the_dag_is_parsed(dag: Any) -> None:
+    match = "stream_logs of task 'restart' must be 'build', 'run', 'both' or None; got 'all'"
+    with pytest.raises(ValueError, match=match):
+        restart(stream_logs="all")
+    with dag, pytest.raises(ValueError, match="stream_logs of task group 'gpu' must be"):
+        SpaceHardwareTaskGroup("gpu", repo_id=SPACE, hardware="t4-small", stream_logs=True)
+    with pytest.raises(ValueError, match="stream_logs of task 'batch' must be"):
+        SpaceBatchOperator(
+            task_id="batch", repo_id=SPACE, api="/echo", items=[], output="out", stream_logs="logs"
+        )
+
+
+def test_an_argument_without_effect_is_refused() -> None:
+    with pytest.raises(ValueError, match="stream_logs of task 'restart' has no effect with wait=False"):
+        restart(wait=False)
+    restart(wait=False, stream_logs=None, default_args={"stream_logs": "run"})
+
+
+def test_the_group_passes_the_argument_to_its_upgrade(dag: Any) -> None:
+    with dag, SpaceHardwareTaskGroup("gpu", repo_id=SPACE, hardware="t4-small", stream_logs="both") as group:
+        RestartSpaceOperator(task_id="work", repo_id=SPACE)
+    assert group.upgrade.stream_logs == "both"
+    assert group.restore.stream_logs is None
+
+
+@pytest.fixture
+def dag() -> Any:
+    if AIRFLOW_3:
+        from airflow.sdk import DAG
+    else:
+        from airflow import DAG
+
+    return DAG("streaming", schedule=None)
+
+
+def test_an_upgrade_shows_what_the_space_logs_on_its_way(hub: HubEmulator, task_log: TaskLog) -> None:
+    space = hub.add_space(SPACE)
+    hub.advance(60)
+    operator = RequestHardwareOperator(
+        task_id="upgrade", repo_id=SPACE, hardware="t4-small", poll_interval=0.05, stream_logs="both"
+    )
+    run(operator)
+    assert shown(task_log, "build") == space.logs(build=True)
+    assert shown(task_log, "run") == space.logs()
