@@ -23,6 +23,7 @@ from airflow_provider_hfspaces.hub.errors import HubAuthError, HubError
 from airflow_provider_hfspaces.hub.http.quota import RateBudget
 from airflow_provider_hfspaces.hub.http.retry import RetryDeadline
 from airflow_provider_hfspaces.hub.http.sequence import execute
+from airflow_provider_hfspaces.metrics import send_metrics
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -188,6 +189,7 @@ class ConnectedHook(BaseHook):
 
     def _client_options(self, within: float | None = None) -> dict[str, Any]:
         """Return the arguments of either client."""
+        send_metrics()
         token = self._own_token()
         timeout = self.settings.timeout
         if within is not None:

@@ -187,8 +187,10 @@ def report_run_cost(
         which is recorded once.
     :returns: ``cost_usd``, ``billed_seconds`` and ``billed_hardware``, for the result of the task.
     """
+    from airflow_provider_hfspaces.metrics import run_ended
     from airflow_provider_hfspaces.state.run_costs import record_run_cost
 
+    run_ended(cost)
     ti = context["ti"]
     task.log.info("Space %s: %s.", repo_id, cost.in_words())
     payload = cost.to_dict()

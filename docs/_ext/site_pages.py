@@ -32,7 +32,7 @@ NAVIGATION = {
         "ui",
         "command_line",
     ),
-    "Run it": ("testing", "emulator", "compatibility", "deployments", "troubleshooting"),
+    "Run it": ("testing", "emulator", "metrics", "compatibility", "deployments", "troubleshooting"),
     "Look up": ("reference", "architecture", "changelog", "contributing"),
 }
 """The pages below each heading of the navigation, in order."""

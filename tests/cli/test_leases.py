@@ -61,6 +61,7 @@ def test_a_lease_that_was_left_behind_is_released_after_confirmation(
     assert fleet.space(SPACE).requested_hardware == "cpu-basic"
 
 
+@pytest.mark.slow
 def test_without_a_database_a_lease_counts_as_held(run_without_database: Run, fleet: HubEmulator) -> None:
     hold()
     shown = run_without_database("leases", "--author", "acme", "-o", "json")

@@ -186,6 +186,7 @@ def test_a_connection_of_airflow_is_used_by_its_id_and_has_a_default_owner(
     assert len(run("list", "--conn-id", "other", "-o", "json", **settings).rows) == 3
 
 
+@pytest.mark.slow
 def test_commands_that_need_only_the_token_work_without_a_database(run_without_database: Run) -> None:
     for command in (["list"], ["cost"], ["pause", "--yes"], ["restart", "--yes"]):
         ended = run_without_database(*command, "--author", "acme")

@@ -32,6 +32,7 @@ from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 from airflow_provider_hfspaces.hub.http.sequence import Delay, Steps
 from airflow_provider_hfspaces.hub.http.sse import LogReader
 from airflow_provider_hfspaces.hub.http.wire import Answer, PageWalk, Request
+from airflow_provider_hfspaces.hub.observing import Observer, notify, outcome_of
 
 __all__ = ["ClientBase", "ClientCore", "Fetch"]
 
@@ -214,11 +215,14 @@ class ClientCore:
             if wait > longest_wait:
                 raise quota_used_up(call, wait)
             if wait:
+                notify(Observer.request_delayed, "quota", wait)
                 yield Delay(wait)
             self.budget.count()
-            answer: Answer = yield Fetch(call, request, timeout, stream)
+            answer = yield from self._fetched(Fetch(call, request, timeout, stream))
             self.budget.learn(answer.headers, answer.status)
             self.hub_time = date_of(answer.headers) or self.hub_time
+            if self.budget.remaining is not None:
+                notify(Observer.quota_reported, self.budget.remaining, self.budget.quota)
             if answer.status >= 400:
                 raise wire.refusal(call, answer, token=self.token)
             further = wire.redirected(call, request, answer, token=self.token)
@@ -228,6 +232,16 @@ class ClientCore:
         raise protocol_error(
             call, answer.status, answer.headers, "", expected="an end of redirects", token=self.token
         )
+
+    def _fetched(self, fetch: Fetch) -> Steps[Answer]:
+        """The answer to one request, of which the observers hear."""
+        began, outcome = self.clock(), "no_answer"
+        try:
+            answer: Answer = yield fetch
+            outcome = outcome_of(answer.status)
+            return answer
+        finally:
+            notify(Observer.request_answered, fetch.call.method, outcome, self.clock() - began)
 
     def _reason(self, repo_id: str) -> Steps[str]:
         """Why a Space is not in order, in its runtime's own words; empty if the runtime gives no reason."""

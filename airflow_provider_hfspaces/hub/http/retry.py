@@ -29,6 +29,7 @@ from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubRateLimited, HubUnavailable
 from airflow_provider_hfspaces.hub.http.quota import JITTER_SECONDS
 from airflow_provider_hfspaces.hub.http.sequence import Delay
+from airflow_provider_hfspaces.hub.observing import Observer, notify
 
 __all__ = ["RetryDeadline", "RetryPolicy", "may_repeat"]
 
@@ -171,6 +172,7 @@ class _Attempts:
         return self._clock() - self._began + state.upcoming_sleep > limit
 
     def log_wait(self, state: tenacity.RetryCallState) -> None:
+        notify(Observer.request_delayed, "retry", state.upcoming_sleep)
         log.warning("%s Trying again in %.1f seconds.", _error(state), state.upcoming_sleep)
 
     def give_up(self, state: tenacity.RetryCallState) -> Any:

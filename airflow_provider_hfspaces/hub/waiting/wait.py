@@ -12,6 +12,7 @@ from dataclasses import replace
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import SpaceNotStarted, SpaceWaitFailed, SpaceWaitTimeout
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.observing import Observer, notify
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.stages import BUILD_STAGES, DORMANT_STAGES, NEEDS_RESTART_STAGES
 from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Reached, Verdict
@@ -78,6 +79,8 @@ class Wait:
         self._on_change = on_change
         self._state: tuple[str | None, ...] | None = None
         self._missing = "the Hub has not answered yet"
+        self._has_ended = False
+        self._elapsed = 0.0
 
     def observe(self, runtime: SpaceRuntime, elapsed: float) -> SpaceRuntime | None:
         """Take one look into account.
@@ -89,12 +92,15 @@ class Wait:
         self._note(runtime, elapsed)
         verdict = self.judge(runtime, elapsed)
         if isinstance(verdict, Failed):
+            self._end("failed", elapsed)
             raise wait_failed(self.repo_id, self.goal, verdict, runtime)
         if isinstance(verdict, Pending):
             self._missing = verdict.reason
             if self._starts_too_slowly(elapsed):
+                self._end("failed", elapsed)
                 raise self._not_started(runtime)
             return None
+        self._end("reached", elapsed)
         return runtime
 
     def glance(self, runtime: SpaceRuntime, elapsed: float) -> bool:
@@ -140,6 +146,7 @@ class Wait:
 
         :param endpoint: the address of the Hub, for the link to the Space's log.
         """
+        self._end("timeout", self.timeout)
         is_building = self.runtime is not None and self.runtime.stage in BUILD_STAGES
         log = "build" if is_building else "container"
         return SpaceWaitTimeout(
@@ -151,6 +158,7 @@ class Wait:
 
     def stopped(self) -> SpaceWaitFailed:
         """Returns the error for a wait that was stopped from outside before the Space reached the goal."""
+        self._end("stopped", self._elapsed)
         return SpaceWaitFailed(
             f"The wait for Space {self.repo_id} to reach {self.goal} was stopped.",
             repo_id=self.repo_id,
@@ -159,7 +167,7 @@ class Wait:
 
     def _note(self, runtime: SpaceRuntime, elapsed: float) -> None:
         """Remember a look, and report its state if it is new."""
-        self.runtime = runtime
+        self.runtime, self._elapsed = runtime, elapsed
         if runtime.stage in BUILD_STAGES:
             self._built_at = None
         elif self._built_at is None:
@@ -167,6 +175,12 @@ class Wait:
         if self._on_change and _state(runtime) != self._state:
             self._state = _state(runtime)
             self._on_change(runtime, elapsed)
+
+    def _end(self, outcome: str, elapsed: float) -> None:
+        """Tell the observers of the end of the wait, once."""
+        if not self._has_ended:
+            self._has_ended = True
+            notify(Observer.wait_ended, outcome, elapsed)
 
     def _starts_too_slowly(self, elapsed: float) -> bool:
         limit, built_at = self._start_timeout, self._built_at

@@ -31,6 +31,7 @@ from airflow_provider_hfspaces.hub.lease.record import (
 )
 from airflow_provider_hfspaces.hub.lease.store import LeaseDenied
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.metrics import lease_wait_ended
 from airflow_provider_hfspaces.state.lease_waits import LeaseWaitLog
 from airflow_provider_hfspaces.state.leases import (
     AirflowLease,
@@ -84,6 +85,7 @@ def take_lease(
             operator.log.warning("%s The lease of Space %s is taken later.", error, repo_id)
         else:
             if isinstance(outcome, Taken):
+                lease_wait_ended("taken", time.time() - started)
                 operator.log.info(
                     "Space %s is leased by this run until %s.",
                     repo_id,
@@ -95,6 +97,7 @@ def take_lease(
                 wait_log.write(outcome, lease.describe(outcome))
         remaining = deadline - time.time()
         if remaining <= 0:
+            lease_wait_ended("timeout", time.time() - started)
             raise AirflowFailException(
                 f"Space {repo_id} is still leased after {deadline - started:.0f} seconds. {reason} End that "
                 f"run or wait longer with lease_timeout. If its holder is gone for good, delete the "
