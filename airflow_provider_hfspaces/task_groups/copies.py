@@ -64,6 +64,11 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         mapped task group.
     :param max_hourly_cost: USD per hour (default: no limit). A flavor that costs more, or has no listed
         price, is not requested. May be an argument of a mapped task group.
+    :param monthly_budget: USD that the owner of the copy may spend on Spaces a month (default:
+        ``[hf_spaces] monthly_budget``, otherwise no limit; ``float("inf")`` for no limit). ``create`` makes
+        no copy once it is spent. May be a template or an argument of a mapped task group.
+    :param require_budget: whether ``create`` makes no copy either if it is not known what the owner has
+        spent (default False).
     :param capacity_timeout: of a list: seconds that the copy may take to start on a flavor once it is
         built, before the next one is requested (default 600). ``None``: only the Hub's reports count.
     :param retry_capacity_after: seconds after the last flavor until ``create`` starts the list again
@@ -90,7 +95,8 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         hardware (default True). Setup and teardown tasks of the work and operators of this package that act
         on a Space do not check.
     :param timeout: maximum number of seconds to wait for the copy (default 1800).
-    :param poll_interval: seconds between two looks at the copy (default 10).
+    :param poll_interval: seconds between two looks at the copy (default: as few as the Hub's quota allows,
+        and no fewer than 2).
     :param copy_duration: seconds after which the copy counts as left behind for those who cannot see whether
         this run is over, such as another Airflow (default 24 hours). Choose more than your longest run takes.
     :param delete_pool: the Airflow pool of ``delete`` (default ``default_pool``, whatever ``default_args``
@@ -113,6 +119,8 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         hardware: Any,
         *,
         max_hourly_cost: float | None = None,
+        monthly_budget: float | str | None = None,
+        require_budget: bool = False,
         capacity_timeout: float | None = 600,
         retry_capacity_after: float | None = None,
         retry_capacity_until: Any = None,
@@ -124,7 +132,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         health: Any = True,
         require: bool = True,
         timeout: float = 1800,
-        poll_interval: float = 10,
+        poll_interval: float | None = None,
         copy_duration: float = 24 * 3600,
         delete_pool: str = "default_pool",
         retries: int = 2,
@@ -137,6 +145,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         super().__init__(group_id, **task_group_arguments)
         self.refuse_runtime_values(
             require=require,
+            require_budget=require_budget,
             capacity_timeout=capacity_timeout,
             retry_capacity_after=retry_capacity_after,
             timeout=timeout,
@@ -159,6 +168,8 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         self._create: dict[str, Any] = {
             "hardware": hardware,
             "max_hourly_cost": max_hourly_cost,
+            "monthly_budget": monthly_budget,
+            "require_budget": require_budget,
             "capacity_timeout": capacity_timeout,
             "retry_capacity_after": retry_capacity_after,
             "retry_capacity_until": retry_capacity_until,

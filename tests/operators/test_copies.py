@@ -187,6 +187,18 @@ class TestCreate:
             CopyWindow().run("create")
         assert changes(hub) == []
 
+    def test_makes_no_copy_once_the_monthly_budget_of_its_owner_is_spent(self, hub: HubEmulator) -> None:
+        hub.add_space("acme/gpu", hardware="t4-small")
+        hub.advance(10 * 3600)
+        window = CopyWindow(monthly_budget=3)
+        window.run("reserve")
+        with pytest.raises(AirflowFailException, match=r"has spent .* of its monthly budget"):
+            window.run("create")
+        assert changes(hub) == []
+        window.create.monthly_budget = 300
+        window.run("create")
+        assert sent(hub, "duplicate") == 1
+
     def test_refuses_a_variable_with_the_key_of_the_mark(self, hub: HubEmulator) -> None:
         window = CopyWindow(variables={COPY_OF: "mine"})
         window.run("reserve")
@@ -209,10 +221,10 @@ class TestDelete:
     ) -> None:
         window = CopyWindow()
         window.run("reserve", "create")
-        (seen,) = window.tasks.xcom("create", "sightings")
-        began = datetime.fromisoformat(seen["at"]) - timedelta(minutes=12.5)
-        early = {**seen, "at": began.isoformat(), "since": began.isoformat()}
-        window.tasks.ti.xcoms["create", "sightings"] = [early]
+        reserved, running = window.tasks.xcom("create", "sightings")
+        now = datetime.fromisoformat(running["at"])
+        reserved["at"] = (now - timedelta(minutes=30)).isoformat()
+        running["since"] = (now - timedelta(minutes=12.5)).isoformat()
         (result,) = window.run("delete")
         assert (result["billed_seconds"], result["billed_hardware"]) == (13 * 60, "t4-small")
         assert result["cost_usd"] == pytest.approx(13 * 0.006667)

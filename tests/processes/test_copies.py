@@ -65,9 +65,9 @@ def test_the_copy_is_deleted_when_a_working_run_is_marked(airflow: CopiedAirflow
 
 
 def hang_creation(airflow: CopiedAirflow, dag_id: str) -> None:
-    """Start a run whose copy does not start, and wait until its creation is deferred."""
+    """Start a run whose copy is built without an end, and wait until its creation is deferred."""
     settings = airflow.hub.settings
-    usual, settings.timings = settings.timings, replace(settings.timings, boot=360_000)
+    usual, settings.timings = settings.timings, replace(settings.timings, build=360_000)
     try:
         airflow.copy(dag_id)
         airflow.until(lambda: airflow.task_state(dag_id, "create") == "deferred", 300)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.hardware import is_one_flavor
 from airflow_provider_hfspaces.operators.base import SpaceOperator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
+from airflow_provider_hfspaces.operators.hardware.budgets import refuse_bad_budget, refuse_spent_budget
 from airflow_provider_hfspaces.operators.values import KeepsText
 from airflow_provider_hfspaces.state.records import SIGHTINGS, pull, task_ids_named
 from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
@@ -82,10 +85,26 @@ class CreateCopyOperator(DuplicateSpaceOperator):
 
     :param reserve_task: id of the :class:`ReserveCopyOperator` in the same task group.
     :param delete_task: id of the :class:`DeleteCopyOperator` in the same task group.
+    :param monthly_budget: USD that the owner of the copy may spend on Spaces a month (default:
+        ``[hf_spaces] monthly_budget``, otherwise no limit). Templated.
+    :param require_budget: make no copy either if it is not known what the owner has spent.
     """
 
-    def __init__(self, *, reserve_task: str = "reserve", delete_task: str = "delete", **kwargs: Any) -> None:
+    template_fields: Sequence[str] = (*DuplicateSpaceOperator.template_fields, "monthly_budget")
+
+    def __init__(
+        self,
+        *,
+        reserve_task: str = "reserve",
+        delete_task: str = "delete",
+        monthly_budget: float | str | None = None,
+        require_budget: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(wait=True, **kwargs)
+        refuse_bad_budget(monthly_budget, f"monthly_budget of task {self.task_id!r}")
+        self.monthly_budget = monthly_budget
+        self.require_budget = require_budget
         self.reserve_task = reserve_task
         self.delete_task = delete_task
         self._mark: CopyMark | None = None
@@ -94,7 +113,8 @@ class CreateCopyOperator(DuplicateSpaceOperator):
         mark = reserved_mark(self, context)
         if mark is not None and mark.source_id == repo_id:
             self._refuse_if_over(mark, context)
-            self._delete_failed(mark)
+            if not self._keeps_earlier_copy(mark):
+                self._refuse_spent_budget(mark)
         return super().act(repo_id, context)
 
     def created(self, repo_id: str, context: Context) -> None:
@@ -102,12 +122,23 @@ class CreateCopyOperator(DuplicateSpaceOperator):
         from airflow_provider_hfspaces.operators.repository.delete import delete_once
 
         assert self._mark is not None
-        self._push_sighting(context)
+        self._push_sightings(context)
         try:
             self._refuse_if_over(self._mark, context)
         except AirflowFailException:
             delete_once(self.hook, repo_id, self.log)
             raise
+
+    def _refuse_spent_budget(self, mark: CopyMark) -> None:
+        refuse_spent_budget(
+            self.hook,
+            mark.copy_id,
+            self.hardware if is_one_flavor(self.hardware) else None,
+            None,
+            monthly_budget=self.monthly_budget,
+            required=self.require_budget,
+            log=self.log,
+        )
 
     def _refuse_if_over(self, mark: CopyMark, context: Context) -> None:
         from airflow_provider_hfspaces.state.copies import is_task_over
@@ -152,8 +183,8 @@ class CreateCopyOperator(DuplicateSpaceOperator):
             return False
         return CopyMark.from_variables(space.id, self.hook.get_variables(space.id)) == mark
 
-    def _delete_failed(self, mark: CopyMark) -> None:
-        """Delete the copy of an earlier try that does not run by itself any more."""
+    def _keeps_earlier_copy(self, mark: CopyMark) -> bool:
+        """Whether an earlier try made the copy. Deletes it if it does not run by itself any more."""
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
         from airflow_provider_hfspaces.hub.stages import FAILED_STAGES, SpaceStage
         from airflow_provider_hfspaces.operators.repository.delete import delete_once
@@ -162,35 +193,41 @@ class CreateCopyOperator(DuplicateSpaceOperator):
         try:
             space = self.hook.get_space(mark.copy_id, expand=("createdAt", "runtime"))
         except SpaceNotFound:
-            return
+            return False
         runtime = space.runtime
         if runtime is None or not self.recognize(space):
-            return
+            return False
         # Until its files are there, a copy seems to have no app.
         has_failed = runtime.stage in FAILED_STAGES - {SpaceStage.NO_APP_FILE.value}
         is_elsewhere = isinstance(self.hardware, str) and runtime.configured_hardware != self.hardware
-        if has_failed or is_elsewhere:
-            self.log.warning(
-                "Space %s, the copy of an earlier try, is %s on %s. It is deleted and created again. %s",
-                mark.copy_id,
-                runtime.stage,
-                runtime.configured_hardware,
-                runtime.error_message or "",
-            )
-            delete_once(self.hook, mark.copy_id, self.log)
+        if not has_failed and not is_elsewhere:
+            return True
+        self.log.warning(
+            "Space %s, the copy of an earlier try, is %s on %s. It is deleted and created again. %s",
+            mark.copy_id,
+            runtime.stage,
+            runtime.configured_hardware,
+            runtime.error_message or "",
+        )
+        delete_once(self.hook, mark.copy_id, self.log)
+        return False
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
         result = super().waited(repo_id, runtime, context, **then)
-        self._push_sighting(context, runtime)
+        self._push_sightings(context, runtime)
         return {**result, "hardware": runtime.hardware}
 
-    def _push_sighting(self, context: Context, runtime: SpaceRuntime | None = None) -> None:
-        """Push when the copy was made, or since when it runs, from which ``delete`` computes its cost."""
+    def _push_sightings(self, context: Context, runtime: SpaceRuntime | None = None) -> None:
+        """Push since when the copy may exist, and since when it runs: ``delete`` computes its cost."""
         from airflow_provider_hfspaces.hub.cost.runs import Sighting
 
-        now = datetime.now(timezone.utc)
-        seen = Sighting(now, None) if runtime is None else Sighting.from_runtime(runtime, now, since=now)
-        context["ti"].xcom_push(key=SIGHTINGS, value=[seen.to_dict()])
+        mark = reserved_mark(self, context)
+        if mark is None:
+            return
+        sightings = [Sighting(mark.since, None)]
+        if runtime is not None:
+            sightings.append(_running(self, mark.copy_id, runtime))
+        context["ti"].xcom_push(key=SIGHTINGS, value=[each.to_dict() for each in sightings])
 
 
 class DeleteCopyOperator(SpaceOperator):
@@ -224,7 +261,7 @@ class DeleteCopyOperator(SpaceOperator):
         mark = reserved_mark(self, context)
         assert mark is not None
         try:
-            last = self._delete(mark)
+            seen = self._delete(mark, context)
         except HubError as error:
             if error.status in _RETRIED_STATUSES and not is_last_try(self, context):
                 # A revoked token may be valid again before the tries are used up.
@@ -233,25 +270,34 @@ class DeleteCopyOperator(SpaceOperator):
                 self._pause(mark, error)
             raise
         self._forget(mark, context)
-        cost = self._report_cost(mark, last, context) if last is not None else {}
-        return {"repo_id": repo_id, "deleted": last is not None, **cost}
+        if seen is None:
+            return {"repo_id": repo_id, "deleted": False}
+        return {"repo_id": repo_id, "deleted": True, **self._report_cost(mark, seen, context)}
 
-    def _report_cost(self, mark: CopyMark, last: Sighting, context: Context) -> dict[str, Any]:
-        """Log what the copy cost, from the sightings of the task that created it and the last look at it."""
-        from airflow_provider_hfspaces.hub.cost.runs import sightings_from
+    def _report_cost(self, mark: CopyMark, seen: list[Sighting], context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.operators.run_costs import cost_of_sightings, report_run_cost
 
-        sightings = [last]
-        for task_id in task_ids_named(context.get("dag"), self.create_task, self.task_id):
-            sightings += sightings_from(pull(context, task_id, SIGHTINGS))
-        sightings = [each for each in sightings if each.at <= last.at]
-        requested = {each.hardware for each in sightings if each.hardware}
-        cost = cost_of_sightings(self.hook, sightings, requested, self.log)
+        requested = {each.hardware for each in seen if each.hardware}
+        cost = cost_of_sightings(self.hook, seen, requested, self.log)
         return report_run_cost(self, context, mark.copy_id, cost, began=mark.since)
 
-    def _delete(self, mark: CopyMark) -> Sighting | None:
-        """Delete the copy. Returns what was seen of it last, ``None`` if it does not exist."""
-        from airflow_provider_hfspaces.hub.cost.runs import Sighting
+    def _seen(self, mark: CopyMark, last: SpaceRuntime | None, context: Context) -> list[Sighting]:
+        """What the task that created the copy has seen of it, and the last look at it."""
+        from airflow_provider_hfspaces.hub.cost.runs import Sighting, sightings_from
+
+        seen: list[Sighting] = []
+        for task_id in task_ids_named(context.get("dag"), self.create_task, self.task_id):
+            seen += sightings_from(pull(context, task_id, SIGHTINGS))
+        now = datetime.now(timezone.utc)
+        if last is None:
+            return [*seen, Sighting(now, None)]
+        was_running = any(each.hardware for each in seen)
+        if was_running:
+            return [*seen, Sighting.from_runtime(last, now)]
+        return [*seen, _running(self, mark.copy_id, last)]
+
+    def _delete(self, mark: CopyMark, context: Context) -> list[Sighting] | None:
+        """Delete the copy. Returns what was seen of it, ``None`` if it does not exist."""
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
         from airflow_provider_hfspaces.operators.repository.delete import delete_once
         from airflow_provider_hfspaces.state.copies import CopyMark
@@ -273,10 +319,10 @@ class DeleteCopyOperator(SpaceOperator):
                 f"Space {repo_id} is not deleted: it does not have the mark of the copy that this run has "
                 f"made. Delete it on the Hub if nobody needs it."
             )
+        seen = self._seen(mark, space.runtime, context)
         delete_once(self.hook, repo_id, self.log)
         self.log.info("Space %s, the copy of %s, is deleted.", repo_id, mark.source_id)
-        now = datetime.now(timezone.utc)
-        return Sighting.from_runtime(space.runtime, now) if space.runtime else Sighting(now, None)
+        return seen
 
     def _pause(self, mark: CopyMark, error: HubError) -> None:
         """End the bill of a copy that the Hub does not delete."""
@@ -311,6 +357,18 @@ def reserved_mark(task: Any, context: Context) -> CopyMark | None:
         if mark is not None:
             return mark
     return None
+
+
+def _running(task: Any, repo_id: str, runtime: SpaceRuntime) -> Sighting:
+    """A look at a copy, and since when its app runs: by its log, or from now on."""
+    from airflow_provider_hfspaces.hub.cost.runs import Sighting
+    from airflow_provider_hfspaces.operators.run_costs import app_started
+
+    now = datetime.now(timezone.utc)
+    sighting = Sighting.from_runtime(runtime, now)
+    if sighting.hardware is None:
+        return sighting
+    return replace(sighting, since=app_started(task.hook, repo_id, task.log) or now)
 
 
 def _reserving_ids(task: Any, context: Context) -> list[str]:
