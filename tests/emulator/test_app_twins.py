@@ -255,6 +255,7 @@ def lost(gradio: GradioCaller) -> Any:
 
 
 def cancelled(gradio: GradioCaller) -> Any:
+    wait_until(lambda: gradio.get("/queue/status").json()["queue_size"] == 0)
     event = gradio.call("nap", "x", 30)
     answer = gradio.cancel(event, gradio.index("nap"))
     simple = gradio.read(f"/call/nap/{event}")
