@@ -292,7 +292,7 @@ def checked_amount(value: float, what: str) -> float:
     :raises InvalidNumber: for anything but a number of at least 0.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        raise InvalidNumber(f"{what} must be a number of USD per hour, at least 0; got {value!r}.")
+        raise InvalidNumber(f"{what} must be a number of USD, at least 0; got {value!r}.")
     return value
 
 

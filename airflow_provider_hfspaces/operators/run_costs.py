@@ -183,7 +183,7 @@ def report_run_cost(
 
     :param task: the operator that reports.
     :param repo_id: the Space, as ``owner/name``.
-    :param began: when the window of the run began; the task instance and this moment identify the window,
+    :param began: when the window of the run began. The run, the Space and this moment identify the window,
         which is recorded once.
     :returns: ``cost_usd``, ``billed_seconds`` and ``billed_hardware``, for the result of the task.
     """
@@ -197,7 +197,7 @@ def report_run_cost(
     ti.xcom_push(key=COST, value=payload)
     map_index = getattr(ti, "map_index", None)
     map_index = -1 if map_index is None else map_index
-    window = (began.isoformat() if began else "", ti.run_id, ti.task_id, str(map_index))
+    window = (began.isoformat() if began else ti.task_id, ti.run_id, repo_id, str(map_index))
     record_run_cost(repo_id, cost, window, dag_id=ti.dag_id, in_crowd=map_index >= 0)
     return {
         "cost_usd": payload["cost_usd"],

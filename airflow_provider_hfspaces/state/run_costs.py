@@ -105,7 +105,7 @@ def record_run_cost(
     """Add the cost of a run to its day and DAG. A window counts once, however often it is recorded.
 
     :param repo_id: the Space, as ``owner/name``.
-    :param window: what identifies the window: the task instance, and when its window began.
+    :param window: what identifies the window: when it began, the run, the Space and the map index.
     :param in_crowd: whether other tasks probably record theirs at this moment, as mapped ones do.
     :param at: when the window ended, in UTC; by default now.
     :returns: whether the cost is recorded. A failure is logged and not raised: it must not fail a restore.

@@ -13,6 +13,7 @@ from airflow_provider_hfspaces.operators.hardware import (
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
+from airflow_provider_hfspaces.operators.hardware.limit import LimitRunCostOperator, checked_run_cost
 from airflow_provider_hfspaces.operators.health import refuse_bad_health
 from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import is_template
@@ -75,6 +76,10 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         ``cpu-basic``).
     :param max_hourly_cost: USD per hour (default: no limit). More expensive hardware is refused. May
         be an argument of a mapped task group.
+    :param max_run_cost: USD that this run may cost (default: no limit). A sixth task, ``limit``, watches the
+        cost in the triggerer. When the estimate reaches the limit, ``limit`` restores the Space, ends the
+        lease and fails the run. Tasks of the work that have not begun then fail; those that are still
+        running go on and find other hardware. May be a template or an argument of a mapped task group.
     :param monthly_budget: USD that the owner of the Space may spend on Spaces a month (default:
         ``[hf_spaces] monthly_budget``, otherwise no limit; ``float("inf")`` for no limit). ``upgrade``
         requests nothing once it is spent. May be a template or an argument of a mapped task group.
@@ -134,6 +139,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         restore: str = "previous",
         fallback: str = "cpu-basic",
         max_hourly_cost: float | None = None,
+        max_run_cost: float | str | None = None,
         monthly_budget: float | str | None = None,
         require_budget: bool = False,
         capacity_timeout: float | None = 600,
@@ -182,6 +188,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         refuse_bad_stream_logs(stream_logs, f"task group {self.group_id!r}")
         self._space: dict[str, Any] = {"repo_id": repo_id, "hf_spaces_conn_id": hf_spaces_conn_id}
         self._hardware, self._sha = hardware, sha
+        self._max_run_cost = checked_run_cost(max_run_cost, f"task group {self.group_id!r}")
         self.purpose, self.require = str(hardware), require
         self._snapshot: dict[str, Any] = {
             "lease": lease,
@@ -271,6 +278,20 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
             **self._restore,
         )
         return self.snapshot, self.upgrade, self.restore
+
+    def limit_window(self) -> Any:
+        """Create ``limit`` if the group has ``max_run_cost``."""
+        if self._max_run_cost is None:
+            return None
+        return LimitRunCostOperator(
+            task_id="limit",
+            from_task=self.snapshot,
+            max_run_cost=self._max_run_cost,
+            closing_task="restore",
+            **ALL_SUCCESS,
+            **self._space,
+            **self._restore,
+        )
 
     def work_check(self) -> Callable[[Context], None]:
         """The check of the hardware, which each task of the work begins with."""

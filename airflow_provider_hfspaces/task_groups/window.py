@@ -62,6 +62,7 @@ class WindowTaskGroup(TaskGroup):
 
     outcome: Any
     done: Any
+    limit: Any = None
 
     def __init__(self, group_id: str, **task_group_arguments: Any) -> None:
         self._is_open = False
@@ -70,6 +71,10 @@ class WindowTaskGroup(TaskGroup):
     @abstractmethod
     def open_window(self) -> tuple[Any, Any, Any]:
         """Create the three tasks of the group: the two setups, and the task that becomes the teardown."""
+
+    def limit_window(self) -> Any:
+        """Create the task that ends the window when the run has cost too much; ``None`` without a limit."""
+        return None
 
     @abstractmethod
     def work_check(self) -> Callable[[Context], None]:
@@ -97,7 +102,10 @@ class WindowTaskGroup(TaskGroup):
         super().__enter__()
         self._is_open = True
         self._first, self._second, self._last = self.open_window()
-        self.outcome = empty_operator()(task_id="outcome", weight_rule="absolute", **ALL_SUCCESS)
+        self.limit = self.limit_window()
+        # Like the closing task, limit has the highest priority, which outcome balances.
+        weight = {} if self.limit is None else {"priority_weight": _BALANCE["priority_weight"]}
+        self.outcome = empty_operator()(task_id="outcome", weight_rule="absolute", **weight, **ALL_SUCCESS)
         self.done = empty_operator()(task_id="done", trigger_rule="none_failed", **_BALANCE)
         return self
 
@@ -126,7 +134,8 @@ class WindowTaskGroup(TaskGroup):
 
     def own_tasks(self) -> list[Any]:
         """The tasks that the group adds."""
-        return [self._first, self._second, self._last, self.outcome, self.done]
+        own = [self._first, self._second, self._last, self.limit, self.outcome, self.done]
+        return [task for task in own if task is not None]
 
     def inner_groups(self) -> Iterator[WindowTaskGroup]:
         """The groups of this kind inside this one, at any depth."""
@@ -200,6 +209,10 @@ class WindowTaskGroup(TaskGroup):
             task.set_downstream(self._last)
         self._last.set_downstream([self.outcome, self.done])
         self._last.as_teardown(setups=[self._first, self._second])
+        if self.limit is not None:
+            # As a teardown it is cleared with the work, and goes on if somebody marks the run.
+            self.limit.as_teardown(setups=[self._second])
+            self.limit.set_downstream([self.outcome, self.done])
         self.outcome.as_teardown(setups=[self._first], on_failure_fail_dagrun=True)
         self.outcome.trigger_rule = "none_failed"
         if self.require:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.hardware.leasing import WayBack
     from airflow_provider_hfspaces.operators.hardware.restore import RestoreHardwareOperator
 
-__all__ = ["report_window", "window_cost", "window_of"]
+__all__ = ["known_window", "report_window", "window_cost", "window_of"]
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +60,10 @@ def _window(
         # The lease has ended before: an earlier try or another run has restored the Space and reported.
         return None
     recorded = way_back.snapshot or task.recorded(repo_id, context)
-    first = _first_sighting(recorded)
-    pushed, requested = _pushed(task, repo_id, context)
-    requested |= set(way_back.requested)
-    sightings = [each for each in pushed if first is None or each.at >= first.at]
-    if first is not None:
-        sightings.insert(0, first)
-        sightings += _announced(first, way_back, sightings)
+    sightings, requested = _records(task, repo_id, context, recorded, way_back)
     if not sightings or not requested:
         return None
-    sightings.sort(key=lambda each: each.at)
-    has_changed = before.is_billed and bool(sightings) and before.hardware != sightings[-1].hardware
+    has_changed = before.is_billed and before.hardware != sightings[-1].hardware
     task.seen.add(before, since=app_started(task.hook, repo_id, task.log) if has_changed else None)
     if after is not before:
         task.seen.add(after)
@@ -78,6 +71,34 @@ def _window(
         "sightings": [each.to_dict() for each in sightings],
         "requested": sorted(requested),
     }
+
+
+def known_window(task: RestoreHardwareOperator, repo_id: str, context: Context) -> dict[str, Any] | None:
+    """What the tasks of this run have pushed about its window, as plain JSON; ``None`` before a request."""
+    recorded = task.recorded(repo_id, context)
+    sightings, requested = _records(task, repo_id, context, recorded, None)
+    if not sightings or not requested:
+        return None
+    return {"sightings": [each.to_dict() for each in sightings], "requested": sorted(requested)}
+
+
+def _records(
+    task: RestoreHardwareOperator,
+    repo_id: str,
+    context: Context,
+    recorded: SpaceSnapshot | None,
+    way_back: WayBack | None,
+) -> tuple[list[Sighting], set[str]]:
+    """What the snapshot, the lease and the other tasks say about the window, and the requested flavors."""
+    first = _first_sighting(recorded)
+    pushed, requested = _pushed(task, repo_id, context)
+    sightings = [each for each in pushed if first is None or each.at >= first.at]
+    if first is not None:
+        sightings.insert(0, first)
+    if way_back is not None:
+        requested |= set(way_back.requested)
+        sightings += _announced(first, way_back, sightings)
+    return sorted(sightings, key=lambda each: each.at), requested
 
 
 def window_cost(task: RestoreHardwareOperator, window: dict[str, Any]) -> RunCost:
@@ -155,11 +176,13 @@ def _begun(context: Context) -> list[tuple[str, int]]:
     return list(begun.items())
 
 
-def _announced(first: Sighting, way_back: WayBack, seen: list[Sighting]) -> list[Sighting]:
+def _announced(first: Sighting | None, way_back: WayBack, seen: list[Sighting]) -> list[Sighting]:
     """The request as the lease recorded it, if the tasks of this run have seen only what followed it."""
     from dataclasses import replace
 
     at = way_back.requested_at
-    if at is None or not way_back.requested or any(each.at <= at for each in seen if each is not first):
+    if first is None or at is None or not way_back.requested:
+        return []
+    if any(each.at <= at for each in seen if each is not first):
         return []
     return [replace(first, at=max(at, first.at), destination=way_back.requested[-1])]
