@@ -255,13 +255,18 @@ class SpaceHandle:
             self._current().luck.crash_after, self._space.luck.crashes = after, times
             self._space.replan()
 
-    def no_capacity(self, *hardware: str) -> None:
+    def no_capacity(self, *hardware: str, times: int | None = None, waits: bool = False) -> None:
         """Let starts on this hardware end in RUNTIME_ERROR, because the Hub has no machines left.
 
         :param hardware: flavors; without any, all of them are available again.
+        :param times: how many starts fail in all; ``None`` for every one.
+        :param waits: let such a start wait until machines are available, instead of failing.
         """
+        if times is not None and (isinstance(times, bool) or times < 1):
+            raise ValueError(f"times must be 1 or more; got {times!r}.")
         with self._world.lock:
-            self._current().luck.no_capacity = set(hardware)
+            luck = self._current().luck
+            luck.no_capacity, luck.capacity_failures, luck.capacity_waits = set(hardware), times, waits
             self._space.replan()
 
     def over_quota(self, *hardware: str) -> None:

@@ -109,6 +109,8 @@ class Settings:
         sends none, and the official client does without it on ``https`` addresses; on the emulator's
         ``http`` address, it needs the code to raise the same exception.
     :ivar paywall: whether accounts without a subscription get a 402 for apps on free hardware.
+    :ivar prices: USD per hour of flavors, in place of the list prices of November 2026. They hold for the
+        price list and for the bill.
     :ivar zero_gpu_spaces: ZeroGPU Spaces that a free account may have. PRO accounts and organizations may
         have ten.
     :ivar files_copy_pending: emulated seconds that a duplicate waits for its files, in NO_APP_FILE. The
@@ -151,6 +153,7 @@ class Settings:
     oauth_refused: bool = True
     repo_not_found_on_401: bool = True
     paywall: bool = False
+    prices: Mapping[str, float] = field(default_factory=dict)
     zero_gpu_spaces: int = 2
     files_copy_pending: float = 0.0
     seconds_per_request: float = 0.0
@@ -222,6 +225,14 @@ def _check(name: str, value: Any) -> None:
         least = 1 if name in ("page_size", "largest_page", "lfs_part_bytes") else 0
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
             raise ValueError(f"{name} must be a number of at least {least}; got {value!r}.")
+    if name == "prices":
+        _check_prices(value)
     if name in CHOICES and value not in CHOICES[name]:
         choices = ", ".join(str(choice) for choice in CHOICES[name])
         raise ValueError(f"{name} must be one of {choices}; got {value!r}.")
+
+
+def _check_prices(value: Any) -> None:
+    prices = value.values() if isinstance(value, Mapping) else [None]
+    if any(isinstance(each, bool) or not isinstance(each, (int, float)) or each < 0 for each in prices):
+        raise ValueError(f"prices must map flavors to USD per hour; got {value!r}.")

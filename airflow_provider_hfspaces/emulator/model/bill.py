@@ -122,7 +122,9 @@ def bill(spaces: Iterable[Space]) -> Bill:
             repo_id=space.repo_id,
             hardware=session.hardware,
             minutes=session.minutes,
-            usd=round(session.minutes * price_per_minute(session.hardware) / 1_000_000, 6),
+            usd=round(
+                session.minutes * price_per_minute(session.hardware, space.settings.prices) / 1_000_000, 6
+            ),
             started=session.started,
             stopped=None if session.active else session.stopped,
             object_id=space.object_id,

@@ -34,6 +34,8 @@ class Luck:
     :ivar build: message and last log lines of the next build, which fails.
     :ivar start: message and last log lines of the next start, which fails.
     :ivar no_capacity: flavors that the Hub has no machines left of.
+    :ivar capacity_failures: how many starts still fail for want of machines; ``None`` for all.
+    :ivar capacity_waits: whether such a start waits for machines instead of failing.
     :ivar over_quota: flavors whose quota the account has used up.
     :ivar hang: whether the next start never becomes healthy.
     :ivar crash_after: emulated seconds after which the app crashes, each time that it has started.
@@ -43,6 +45,8 @@ class Luck:
     build: tuple[str, tuple[str, ...]] | None = None
     start: tuple[str, tuple[str, ...]] | None = None
     no_capacity: set[str] = field(default_factory=set)
+    capacity_failures: int | None = None
+    capacity_waits: bool = False
     over_quota: set[str] = field(default_factory=set)
     hang: bool = False
     crash_after: float | None = None
@@ -50,9 +54,13 @@ class Luck:
 
     def refuses(self, hardware: str | None) -> str | None:
         """The event of :data:`NO_HARDWARE` that ends a start on this hardware, if one does."""
-        if hardware in self.no_capacity:
+        if hardware in self.no_capacity and not self.capacity_waits:
             return "no capacity"
         return "over quota" if hardware in self.over_quota else None
+
+    def waits_for_capacity(self, hardware: str | None) -> bool:
+        """Whether a start on this hardware hangs until machines are available."""
+        return self.capacity_waits and hardware in self.no_capacity
 
     def strike(self, event: str, logs: SpaceLogs, time: float) -> str | None:
         """Let a failure happen that is due, and write it to the logs.
@@ -61,6 +69,10 @@ class Luck:
         :return: the error message of the failure; ``None`` if the event is not a failure.
         """
         if event in NO_HARDWARE:
+            if event == "no capacity" and self.capacity_failures is not None:
+                self.capacity_failures -= 1
+                if self.capacity_failures <= 0:
+                    self.no_capacity, self.capacity_failures = set(), None
             return NO_HARDWARE[event]
         if event == "build failed" and self.build is not None:
             (message, lines), self.build = self.build, None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["FLAVORS", "PRICES_DATE", "is_offered", "pretty_name", "price_per_minute"]
+__all__ = ["FLAVORS", "PRICES_DATE", "is_offered", "pretty_name", "price_list", "price_per_minute"]
 
 PRICES_DATE = "2026-11"
 
@@ -81,9 +82,25 @@ def is_offered(hardware: str) -> bool:
     return hardware in _MICRO_USD
 
 
-def price_per_minute(hardware: str | None) -> int:
-    """Price in micro-USD per minute and replica; 0 for free and unknown hardware."""
-    return _MICRO_USD.get(hardware or "", 0)
+def price_per_minute(hardware: str | None, prices: Mapping[str, float] | None = None) -> int:
+    """Price in micro-USD per minute and replica; 0 for free and unknown hardware.
+
+    :param prices: USD per hour of flavors that have another price than the listed one.
+    """
+    hourly = (prices or {}).get(hardware or "")
+    return _MICRO_USD.get(hardware or "", 0) if hourly is None else round(hourly * 1_000_000 / 60)
+
+
+def price_list(prices: Mapping[str, float]) -> list[dict[str, Any]]:
+    """What the Hub lists.
+
+    :param prices: USD per hour of flavors that have another price than the listed one.
+    """
+    listed = []
+    for flavor in FLAVORS:
+        micro = price_per_minute(flavor["name"], prices)
+        listed.append({**flavor, "unitCostMicroUSD": micro, "unitCostUSD": micro / 1_000_000})
+    return listed
 
 
 def pretty_name(hardware: str) -> str:

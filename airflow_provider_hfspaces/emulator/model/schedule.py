@@ -50,7 +50,7 @@ def _end_of_start(time: float, cause: str, hardware: str | None, luck: Luck, tim
         return time + timings.scheduling, refused
     if luck.start is not None:
         return time + timings.start, "start failed"
-    if luck.hang:
+    if luck.hang or luck.waits_for_capacity(hardware):
         return time + timings.launch_timeout, "not healthy"
     if cause == "visit":
         return time + timings.wake, "woken"
@@ -66,7 +66,7 @@ def revised(stage: str, due: Due, now: float, hardware: str | None, luck: Luck, 
         return due if event == refused else (now + timings.scheduling, refused)
     if luck.start is not None:
         return time, "start failed"
-    if luck.hang:
+    if luck.hang or luck.waits_for_capacity(hardware):
         return due if event == "not healthy" else (now + timings.launch_timeout, "not healthy")
     if event in (*NO_HARDWARE, "not healthy"):
         return now + timings.start, "started"

@@ -67,7 +67,7 @@ def _item(world: World, item: BillItem) -> dict[str, Any]:
         "productPrettyName": f"Spaces {pretty_name(item.hardware)}",
         "unitLabel": "minute",
         "totalCostMicroUSD": round(item.usd * 1_000_000),
-        "unitCostMicroUSD": price_per_minute(item.hardware),
+        "unitCostMicroUSD": price_per_minute(item.hardware, world.settings.prices),
         "active": item.stopped is None,
     }
 

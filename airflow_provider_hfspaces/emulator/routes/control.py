@@ -204,8 +204,8 @@ def _arrangement(name: str) -> Callable[[HubRequest], Any]:
     def arrange(request: HubRequest) -> Any:
         space, body = SpaceHandle(request.world, _named_space(request)), request.body()
         if name in ("no_capacity", "over_quota"):
-            hardware = body.get("hardware", [])
-            getattr(space, name)(*([hardware] if isinstance(hardware, str) else hardware))
+            hardware = body.pop("hardware", [])
+            getattr(space, name)(*([hardware] if isinstance(hardware, str) else hardware), **body)
         else:
             getattr(space, name)(**body)
         return _described(request, _named_space(request))

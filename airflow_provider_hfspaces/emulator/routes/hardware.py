@@ -15,7 +15,7 @@ from airflow_provider_hfspaces.emulator.http.checks import (
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
 from airflow_provider_hfspaces.emulator.http.responses import answer
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
-from airflow_provider_hfspaces.emulator.model.prices import FLAVORS
+from airflow_provider_hfspaces.emulator.model.prices import price_list
 from airflow_provider_hfspaces.emulator.routes.runtime import visible_runtime
 
 __all__ = ["ROUTES"]
@@ -24,7 +24,7 @@ _FREE_MINUTES, _PAYING_MINUTES, _ENTERPRISE_MINUTES = 5, 40, 60
 
 
 def _list_hardware(request: HubRequest) -> Response:
-    return answer(FLAVORS)
+    return answer(price_list(request.world.settings.prices))
 
 
 def _request_hardware(request: HubRequest) -> Response:

@@ -99,7 +99,7 @@ def _micro_per_hour(space: Space) -> int:
     hardware = space.hardware or space.requested
     if space.stage not in BILLED_STAGES or hardware is None or hardware in FREE_HARDWARE:
         return 0
-    return price_per_minute(hardware) * 60 * space.replicas
+    return price_per_minute(hardware, space.settings.prices) * 60 * space.replicas
 
 
 def _page(request: HubRequest) -> Response:
