@@ -122,8 +122,15 @@ class Try:
 
     def deferral(self, operator: Any) -> Any:
         """The exception with which an operator defers."""
+        return self._deferral(lambda: self.run(operator))
+
+    def deferral_after(self, operator: Any, method: str, event: Any) -> Any:
+        """The exception with which an operator defers again when it resumes after an event."""
+        return self._deferral(lambda: getattr(operator, method)(self.context(operator), event))
+
+    def _deferral(self, action: Callable[[], Any]) -> Any:
         try:
-            self.run(operator)
+            action()
         except BaseException as raised:
             if type(raised).__name__ == "TaskDeferred":
                 return raised

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
-from airflow_provider_hfspaces.hardware import is_one_flavor
 from airflow_provider_hfspaces.operators.hardware.searching import SearchingOperator
 from airflow_provider_hfspaces.operators.health import refuse_unused_health
 from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
@@ -247,8 +246,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
     def _takes_one_flavor(self) -> bool:
         if self.hardware is None or self.hardware == "":
             return True
-        is_plain = self.retry_capacity_after is None and self.max_hourly_cost is None
-        return is_plain and is_one_flavor(self.hardware)
+        return super()._takes_one_flavor and self.max_hourly_cost is None
 
     def _prepare(self, from_id: str, to_id: str, context: Context) -> None:
         """Check all arguments but the hardware before anything is sent, and read what an earlier try made."""

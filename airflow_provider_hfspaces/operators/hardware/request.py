@@ -147,7 +147,7 @@ class RequestHardwareOperator(SentRequest):
 
         self.note_end(context)
         checked_monthly_budget(self.monthly_budget)
-        if is_one_flavor(self.hardware) and self.retry_capacity_after is None:
+        if self._takes_one_flavor:
             return self._request_one(repo_id, context)
         self._check_arguments(repo_id)
         key = self._search_key(repo_id, context)

@@ -9,7 +9,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
-from airflow_provider_hfspaces.hardware import hardware_names, listed_flavors, refuse_bad_hardware
+from airflow_provider_hfspaces.hardware import (
+    hardware_names,
+    is_one_flavor,
+    listed_flavors,
+    refuse_bad_hardware,
+)
 from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, WaitingOperator
 from airflow_provider_hfspaces.state.records import SEARCH, TRIED
 from airflow_provider_hfspaces.state.retry_store import retry_store
@@ -143,14 +148,8 @@ class SearchingOperator(WaitingOperator):
         """
         from dataclasses import replace
 
-        from airflow_provider_hfspaces.hub.checks import InvalidInput
-        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
-
-        try:
-            search = HardwareSearch.from_dict(retry_store(context).get(SEARCH))
-        except InvalidInput:
-            return None
-        if key is None or search.key != key:
+        search = self.read_search(context)
+        if search is None or key is None or search.key != key:
             return None
         now = time.time()
         self.log.info(
@@ -159,11 +158,21 @@ class SearchingOperator(WaitingOperator):
         )
         return replace(search, began=now, pass_began=now, until=self._until(now, context))
 
+    def read_search(self, context: Context) -> HardwareSearch | None:
+        """The search that an earlier try of this task has kept, whatever it belongs to."""
+        from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
+
+        try:
+            return HardwareSearch.from_dict(retry_store(context).get(SEARCH))
+        except InvalidInput:
+            return None
+
     def keep_search(self, search: HardwareSearch, context: Context) -> HardwareSearch:
         """Keep a search for the next try of this task, and show other tasks what was tried."""
         self._search = search
-        self._push_tried(search, context)
         retry_store(context).set(SEARCH, search.to_dict())
+        context["ti"].xcom_push(key=TRIED, value=search.tried())
         return search
 
     def seek(self, repo_id: str, search: HardwareSearch, context: Context) -> Any:
@@ -183,7 +192,8 @@ class SearchingOperator(WaitingOperator):
             if isinstance(step, GiveUp):
                 outcome = self.end_search(repo_id, search, context)
                 retry_store(context).delete(SEARCH)
-                raise self._unavailable(repo_id, search, outcome)
+                remedy = "set retry_capacity_after" if search.retry_after is None else "retry for longer"
+                raise search.failure(repo_id, f"{outcome} Add flavors to hardware, or {remedy}.")
             try:
                 self._skip_if_late(search)
                 return self.try_hardware(repo_id, search, context)
@@ -353,16 +363,6 @@ class SearchingOperator(WaitingOperator):
             raise AirflowFailException(f"Space {repo_id}: the task was killed while it waited for hardware.")
         return search.resumed(time.time())
 
-    def _unavailable(self, repo_id: str, search: HardwareSearch, outcome: str) -> SpaceWaitError:
-        if search.retry_after is None:
-            remedy = "Add flavors to hardware, or set retry_capacity_after."
-        else:
-            remedy = "Add flavors to hardware, or retry for longer with retry_capacity_until."
-        return search.failure(repo_id, f"{outcome} {remedy}")
-
-    def _push_tried(self, search: HardwareSearch, context: Context) -> None:
-        context["ti"].xcom_push(key=TRIED, value=search.tried())
-
     def _deadline(self, search: HardwareSearch) -> float:
         """When the pass through the list ends, in seconds since 1970."""
         began = search.began if search.pass_began is None else search.pass_began
@@ -381,6 +381,11 @@ class SearchingOperator(WaitingOperator):
         if self.retry_capacity_until is not None:
             until = moment_after(self.retry_capacity_until, now, context)
         return min(until, self.ends_at())
+
+    @property
+    def _takes_one_flavor(self) -> bool:
+        """Whether the rendered hardware is one flavor, which is not searched for."""
+        return is_one_flavor(self.hardware) and self.retry_capacity_after is None
 
     @property
     def hardware_in_words(self) -> str:

@@ -98,6 +98,8 @@ class UndoneRequest(SearchingOperator):
         """Read, in another process, what to restore if the task ends now."""
         self.note_end(context)
         self._to_restore = None if self._is_restored_later else recorded_snapshot(context)
+        if self._search is None and not self._takes_one_flavor:
+            self._search = self.read_search(context)
 
     def _restore_after_kill(self, snapshot: SpaceSnapshot) -> None:
         # Airflow calls on_kill for a timeout too, and does not tell which of the two it is.
@@ -111,12 +113,17 @@ class UndoneRequest(SearchingOperator):
         """Restore the Space within the few seconds that a signal handler has; log the outcome."""
         from airflow_provider_hfspaces.operators.hardware.leasing import undo_request
 
-        hardware = self._flavor or str(self.hardware)
-        return undo_request(self.hook, self._lease, snapshot, hardware, reason, self.log)
+        return undo_request(self.hook, self._lease, snapshot, self._flavor_in_use, reason, self.log)
+
+    @property
+    def _flavor_in_use(self) -> str:
+        """The flavor that the task requested last, or what it has to choose from."""
+        searched = self._search.hardware if self._search is not None else None
+        return self._flavor or searched or self.hardware_in_words
 
     def _log_stays_requested(self, repo_id: str) -> None:
         self.log.warning(
             "Space %s: %s stays requested until the Space is restored, as RestoreHardwareOperator does.",
             repo_id,
-            self._flavor or self.hardware_in_words,
+            self._flavor_in_use,
         )
