@@ -17,11 +17,13 @@ class AirflowVariables(dict[str, str]):
     """The Variables as JSON text by name, in place of Airflow's class of this name.
 
     :ivar looked_up: the names that were looked up, in order.
+    :ivar error: raised instead of an answer; by default none.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self.looked_up: list[str] = []
+        self.error: Exception | None = None
         module = import_module("airflow.sdk" if AIRFLOW_3 else "airflow.models.variable")
         monkeypatch.setattr(module, "Variable", _Variable(self))
 
@@ -38,6 +40,8 @@ class _Variable:
 
     def get(self, key: str, **default: Any) -> Any:
         self._variables.looked_up.append(key)
+        if self._variables.error is not None:
+            raise self._variables.error
         if key in self._variables:
             return self._variables[key]
         (fallback,) = default.values()

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_hfspaces.compat import runs
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub import branches
 from airflow_provider_hfspaces.hub.errors import HubConflict
@@ -20,29 +19,20 @@ from airflow_provider_hfspaces.operators.hardware import (
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
-from airflow_provider_hfspaces.state import leases
 from airflow_provider_hfspaces.state.leases import LeaseOwner, lease_store, variable_name
+from tests.airflow_runs import AirflowRuns
 from tests.airflow_tools import Try
 from tests.airflow_variables import AirflowVariables
 
 SPACE = "acme/whisper"
 
 
-class AirflowWithoutServer:
+class AirflowWithoutServer(AirflowRuns):
     """Stands in for Airflow's server in tests without one: keeps Variables and knows which runs are over."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(monkeypatch)
         self.variables = AirflowVariables(monkeypatch)
-        self.over: set[str] = set()
-        self.restored: dict[str, str] = {}
-        self.paused: set[str] = set()
-        self.working = False
-        monkeypatch.setattr(runs, "task_states", lambda *asked, **more: dict.fromkeys(asked[2], "success"))
-        monkeypatch.setattr(leases, "is_run_over", lambda dag_id, run_id: run_id in self.over)
-        monkeypatch.setattr(leases, "task_states", lambda dag_id, run_id, task_ids, map_index: self.restored)
-
-        monkeypatch.setattr(leases, "is_dag_paused", lambda dag_id: dag_id in self.paused)
-        monkeypatch.setattr(leases, "is_run_working", lambda dag_id, run_id, **options: self.working)
 
     def remember(self, holder: LeaseHolder, owner: LeaseOwner) -> None:
         """Save the Variable that names the task of a holder."""

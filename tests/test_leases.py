@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from typing import Any
 
@@ -17,7 +18,7 @@ from airflow_provider_hfspaces.operators.hardware import (
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
-from airflow_provider_hfspaces.state import lease_waits
+from airflow_provider_hfspaces.state.lease_waits import LeaseWaitLog
 from airflow_provider_hfspaces.state.leases import LeaseOwner
 from tests.airflow_tools import Try, connection
 from tests.lease_tools import (
@@ -97,31 +98,45 @@ def test_a_lease_of_a_run_that_is_over_is_taken_over(hub: HubEmulator, airflow: 
     assert [name for name in airflow.variables if name.startswith("hf_spaces_lease")] == []
 
 
-def test_a_wait_says_again_who_has_the_lease_for_how_long_and_that_its_dag_is_paused(
-    hub: HubEmulator, airflow: AirflowWithoutServer, monkeypatch: pytest.MonkeyPatch, task_log: Any
+def test_a_wait_says_who_has_the_lease_and_that_the_holders_dag_is_paused(
+    hub: HubEmulator, airflow: AirflowWithoutServer, task_log: Any
 ) -> None:
-    class PausedDags(set[str]):
-        """Contains the holder's DAG, whose run ends after a few questions."""
+    questions = []
 
-        questions = 0
-
-        def __contains__(self, dag_id: object) -> bool:
-            self.questions += 1
-            if self.questions == 6:
-                airflow.over.add("other")
-            return super().__contains__(dag_id)
+    def end_after_some_questions(run_id: str) -> None:
+        questions.append(run_id)
+        airflow.over.update({"other"} if len(questions) == 6 else ())
 
     hub.add_space(SPACE)
     airflow.remember(hold(), OTHER)
-    airflow.paused = PausedDags({"other_dag"})
-    monkeypatch.setattr(lease_waits, "REPEAT_SECONDS", 0)
+    airflow.paused.add("other_dag")
+    airflow.when_asked = end_after_some_questions
     window = Window()
     window.snapshot.lease_timeout = 600
     window.run("snapshot")
     reports = re.findall(
-        r"leased by .*other_dag.*whose DAG is paused\. Waiting for \d+ seconds so far", task_log.text
+        r"leased by .*other_dag.*whose DAG is paused\. Waiting for \d+ seconds", task_log.text
     )
-    assert len(reports) >= 2
+    assert len(reports) == 1
+
+
+def test_the_log_of_a_wait_names_the_holder_again_every_ten_minutes(
+    hub: HubEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 1_800_000_000.0
+    hub.add_space(SPACE)
+    holder = hold()
+    caplog.set_level("INFO")
+    wait_log = LeaseWaitLog(SPACE, now, now + 3600, logging.getLogger("waits"), clock=lambda: now)
+    for _ in range(25):
+        if wait_log.is_due(holder):
+            wait_log.write(holder, "a run")
+        now += 60
+    messages = [record.getMessage() for record in caplog.records if record.name == "waits"]
+    assert [message.partition(", and")[0] for message in messages] == [
+        f"Space acme/whisper is leased by a run. Waiting for {waited} seconds so far"
+        for waited in (0, 600, 1200)
+    ]
 
 
 @pytest.mark.parametrize("state", ["failed", "success", "skipped", "removed"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LeaseWaitLog"]
 
-REPEAT_SECONDS = 600.0
+_REPEAT_SECONDS = 600.0
 """Time after which the log names the same holder again."""
 
 
@@ -21,10 +22,19 @@ class LeaseWaitLog:
     :param started: when the wait began, in seconds since 1970.
     :param deadline: when the wait ends, in seconds since 1970.
     :param log: the logger of the task or the trigger.
+    :param clock: the present, in seconds since 1970.
     """
 
-    def __init__(self, repo_id: str, started: float, deadline: float, log: Any) -> None:
-        self._repo_id, self._log = repo_id, log
+    def __init__(
+        self,
+        repo_id: str,
+        started: float,
+        deadline: float,
+        log: Any,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._repo_id, self._log, self._clock = repo_id, log, clock
         self._started, self._deadline = started, deadline
         self._holder_id: str | None = None
         self._logged_at = 0.0
@@ -32,14 +42,14 @@ class LeaseWaitLog:
     def is_due(self, holder: LeaseHolder) -> bool:
         """Whether the holder has to be logged now."""
         is_new = holder.holder_id != self._holder_id
-        return is_new or time.monotonic() - self._logged_at >= REPEAT_SECONDS
+        return is_new or self._clock() - self._logged_at >= _REPEAT_SECONDS
 
     def write(self, holder: LeaseHolder, description: str) -> None:
         """Log the holder.
 
         :param description: the holder in words, from :func:`~.leases.describe_holder`.
         """
-        now = time.time()
+        now = self._clock()
         self._log.info(
             "Space %s is leased by %s. Waiting for %.0f seconds so far, and for %.0f more at most.",
             self._repo_id,
@@ -47,4 +57,4 @@ class LeaseWaitLog:
             now - self._started,
             self._deadline - now,
         )
-        self._holder_id, self._logged_at = holder.holder_id, time.monotonic()
+        self._holder_id, self._logged_at = holder.holder_id, now

@@ -19,9 +19,10 @@ from airflow_provider_hfspaces.notifications.spaces import (
     SpaceNotifier,
 )
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator, SnapshotSpaceOperator
-from airflow_provider_hfspaces.state import leases
 from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
+from tests.airflow_runs import AirflowRuns
 from tests.airflow_tools import FakeTaskInstance, connection
+from tests.airflow_variables import AirflowVariables
 from tests.conftest import TaskLog
 from tests.lease_tools import hold, write_lease
 from tests.operators.test_hardware import changes
@@ -83,13 +84,13 @@ def lease(
 ) -> None:
     """Let a task of a run hold the lease of the Space, with the Variable that names the task.
 
-    :param over: whether the run has ended; Airflow has no such run in these tests.
+    :param over: whether the run has ended.
     """
     holder = hold(SPACE, previous={**SNAPSHOT, **previous}, abandoned=abandoned)
     owner = LeaseOwner("dag", run_id, "snapshot")
     name = f"AIRFLOW_VAR_{variable_name(holder.holder_id).upper()}"
     monkeypatch.setenv(name, json.dumps(owner.to_dict()))
-    monkeypatch.setattr(leases, "is_run_over", lambda dag_id, run_id: over)
+    AirflowRuns(monkeypatch).over = {run_id} if over else set()
 
 
 class Failed:
@@ -421,12 +422,9 @@ class TestRestore:
     def test_a_lease_of_a_run_that_airflow_does_not_name_is_left_alone(
         self, hub: HubEmulator, send: Send, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def refuse(name: str) -> Any:
-            raise RuntimeError("This process reads no Variables")
-
         space = hub.add_space(SPACE, hardware="t4-small")
         hold(SPACE, previous=SNAPSHOT)
-        monkeypatch.setattr(leases, "get_variable", refuse)
+        AirflowVariables(monkeypatch).error = RuntimeError("This process reads no Variables")
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
         assert space.requested_hardware == "t4-small"
         assert not {name for name, _ in changes(hub)} & {"hardware", "sleeptime", "pause"}

@@ -15,7 +15,6 @@ from airflow_provider_hfspaces.operators.fleet import (
 )
 from airflow_provider_hfspaces.operators.fleet.leases import FleetLeases
 from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
-from airflow_provider_hfspaces.state import leases
 from airflow_provider_hfspaces.state.leases import LeaseOwner
 from tests.airflow_tools import Try, connection
 from tests.lease_tools import SPACE, AirflowWithoutServer, Window, hold, holders
@@ -159,21 +158,20 @@ def test_a_fleet_operator_changes_a_space_whose_lease_is_over(
 
 @pytest.mark.parametrize("looks", [1, 2])
 def test_the_janitor_leaves_a_space_alone_that_a_run_leases_in_the_meantime(
-    hub: HubEmulator, airflow: AirflowWithoutServer, monkeypatch: pytest.MonkeyPatch, looks: int
+    hub: HubEmulator, airflow: AirflowWithoutServer, looks: int
 ) -> None:
     space = hub.add_space(SPACE, hardware="t4-small")
     airflow.remember(hold(), OTHER)
     airflow.over.add("other")
-    answers = 0
+    questions = 0
 
-    def is_run_over(dag_id: str, run_id: str) -> bool:
-        nonlocal answers
-        answers += run_id == "other"
-        if answers == looks and holders()[0].fence == 1:
+    def lease_in_the_meantime(run_id: str) -> None:
+        nonlocal questions
+        questions += run_id == "other"
+        if questions == looks and holders()[0].fence == 1:
             Window("live").run("snapshot", "upgrade")
-        return run_id in airflow.over
 
-    monkeypatch.setattr(leases, "is_run_over", is_run_over)
+    airflow.when_asked = lease_in_the_meantime
     (entry,) = janitor()
     assert entry["outcome"] == "left alone"
     assert "of run live of DAG dag" in entry["reason"]

@@ -15,7 +15,6 @@ from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.checks import checked_repo_id
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
-from airflow_provider_hfspaces.state import leases
 from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
 from tests.airflow_tools import Try
 from tests.conftest import TaskLog
@@ -331,17 +330,17 @@ class TestSweep:
         assert entry["outcome"] == ("left alone" if working else "deleted")
 
     def test_leaves_a_copy_alone_if_airflow_does_not_answer(
-        self, hub: HubEmulator, airflow: AirflowWithoutServer, monkeypatch: pytest.MonkeyPatch
+        self, hub: HubEmulator, airflow: AirflowWithoutServer
     ) -> None:
         remember(airflow.variables, marked(hub, hours_left=-1), "run")
 
-        def no_answer(*arguments: Any, **options: Any) -> Any:
+        def refuse(run_id: str) -> None:
             raise ConnectionError("Airflow does not answer")
 
-        monkeypatch.setattr(leases, "is_run_over", no_answer)
+        airflow.when_asked = refuse
         (entry,) = sweep()
         assert entry["reason"].startswith("Airflow does not say whether task gpu.reserve of run run")
-        monkeypatch.setattr(leases, "get_variable", no_answer)
+        airflow.variables.error = ConnectionError("Airflow does not answer")
         (entry,) = sweep()
         assert entry["reason"] == "Airflow does not say which run uses it"
         assert changes(hub) == []

@@ -93,14 +93,9 @@ def test_the_same_month_of_the_year_before_is_deleted_with_the_first_entry_after
 
 
 def test_a_failure_of_airflow_is_logged_and_does_not_fail_the_restore(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    variables: AirflowVariables, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from airflow_provider_hfspaces.compat import server
-
-    def fails(name: str) -> None:
-        raise RuntimeError("Airflow does not answer")
-
-    monkeypatch.setattr(server, "get_variable", fails)
+    variables.error = RuntimeError("Airflow does not answer")
     assert not record("run", cost())
     assert "the cost of this run is not recorded: Airflow does not answer" in caplog.text
 
