@@ -14,6 +14,7 @@ from airflow_provider_hfspaces.operators.copies.window import (
     ReserveCopyOperator,
 )
 from airflow_provider_hfspaces.operators.health import refuse_bad_health
+from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import has_template
 from airflow_provider_hfspaces.require import require_copy
 from airflow_provider_hfspaces.task_groups.window import ALL_SUCCESS, HIGHEST_PRIORITY, WindowTaskGroup
@@ -94,6 +95,8 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
     :param require: whether each task of the work first checks, with one request, that the copy is on its
         hardware (default True). Setup and teardown tasks of the work and operators of this package that act
         on a Space do not check.
+    :param stream_logs: show the copy's own log in the log of ``create`` while it waits: ``"build"``,
+        ``"run"`` or ``"both"`` (default: none).
     :param timeout: maximum number of seconds to wait for the copy (default 1800).
     :param poll_interval: seconds between two looks at the copy (default: as few as the Hub's quota allows,
         and no fewer than 2).
@@ -131,6 +134,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         to_id: str | None = None,
         health: Any = True,
         require: bool = True,
+        stream_logs: str | None = None,
         timeout: float = 1800,
         poll_interval: float | None = None,
         copy_duration: float = 24 * 3600,
@@ -145,6 +149,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         super().__init__(group_id, **task_group_arguments)
         self.refuse_runtime_values(
             require=require,
+            stream_logs=stream_logs,
             require_budget=require_budget,
             capacity_timeout=capacity_timeout,
             retry_capacity_after=retry_capacity_after,
@@ -159,6 +164,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         )
         refuse_bad_hardware(hardware, f"Task group {self.group_id!r}")
         refuse_bad_health(health, f"Task group {self.group_id!r}")
+        refuse_bad_stream_logs(stream_logs, f"task group {self.group_id!r}")
         self._refuse_no_sleep_time(sleep_time)
         self.purpose, self.require = "the copy", require
         self._source = repo_id
@@ -178,6 +184,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
             "variables": variables,
             "volumes": volumes,
             "health": health,
+            "stream_logs": stream_logs,
             "timeout": timeout,
             "poll_interval": poll_interval,
             "deferrable": deferrable,

@@ -13,7 +13,7 @@ from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.checks import checked_repo_id
-from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.hub.errors import HardwareUnavailable, HubError
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
 from tests.airflow_tools import Try
@@ -197,6 +197,38 @@ class TestCreate:
         window.create.monthly_budget = 300
         window.run("create")
         assert sent(hub, "duplicate") == 1
+
+    @pytest.mark.parametrize("deferrable", [False, True])
+    @pytest.mark.parametrize("missing", [0, 1, 2, 3])
+    def test_takes_the_first_hardware_of_a_list_that_is_available(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, missing: int, deferrable: bool
+    ) -> None:
+        hardware = ["l4x1", "a10g-small", "t4-small"]
+        window = CopyWindow()
+        window.run("reserve")
+        send = requests.Session.request
+
+        def request(session: Any, method: str, url: str, **options: Any) -> Any:
+            answer = send(session, method, url, **options)
+            if url.endswith("/duplicate"):
+                hub.space(window.copy_id).no_capacity(*hardware[:missing])
+            return answer
+
+        monkeypatch.setattr(requests.Session, "request", request)
+
+        def create() -> Any:
+            return CopyWindow(hardware=hardware, deferrable=deferrable).create
+
+        if missing == len(hardware):
+            with pytest.raises(HardwareUnavailable, match="none of its hardware is available: l4x1"):
+                window.tasks.run_to_end(create)
+            assert not hub.bill().running
+        else:
+            assert window.tasks.run_to_end(create)["hardware"] == hardware[missing]
+        assert sent(hub, "duplicate") == 1
+        window.run("delete")
+        assert copies(hub) == []
+        assert not hub.bill().running
 
     def test_refuses_a_variable_with_the_key_of_the_mark(self, hub: HubEmulator) -> None:
         window = CopyWindow(variables={COPY_OF: "mine"})

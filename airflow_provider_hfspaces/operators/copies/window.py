@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.hardware import is_one_flavor
 from airflow_provider_hfspaces.operators.base import SpaceOperator
-from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
+from airflow_provider_hfspaces.operators.duplicate import MADE, REQUESTED, DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware.budgets import refuse_bad_budget, refuse_spent_budget
 from airflow_provider_hfspaces.operators.values import KeepsText
-from airflow_provider_hfspaces.state.records import SIGHTINGS, pull, task_ids_named
+from airflow_provider_hfspaces.state.records import SEARCH, SIGHTINGS, pull, task_ids_named
 from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
 
 if TYPE_CHECKING:
@@ -339,11 +339,14 @@ class DeleteCopyOperator(SpaceOperator):
         """Delete what Airflow keeps about the copy. An error is only logged: the copy is gone."""
         from airflow_provider_hfspaces.state.copies import forget_user
 
-        ti = context["ti"]
+        map_index, dag = getattr(context["ti"], "map_index", -1), context.get("dag")
         try:
             forget_user(mark)
             for task_id in _reserving_ids(self, context):
-                forget_of_task(context, task_id, getattr(ti, "map_index", -1), COPY)
+                forget_of_task(context, task_id, map_index, COPY)
+            for task_id in task_ids_named(dag, self.create_task, self.task_id):
+                for key in (MADE, REQUESTED, SEARCH):
+                    forget_of_task(context, task_id, map_index, key)
         except Exception as problem:
             self.log.warning("Airflow still keeps the record of Space %s: %s", mark.copy_id, problem)
 
