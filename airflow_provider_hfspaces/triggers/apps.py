@@ -21,6 +21,7 @@ from airflow_provider_hfspaces.compat.server import in_thread, is_ended
 from airflow_provider_hfspaces.hub.errors import HubError, InvalidInput, error_to_dict
 from airflow_provider_hfspaces.space_app.errors import AppCallLost, AppTimeout, SpaceAppError
 from airflow_provider_hfspaces.triggers.kills import shielded
+from airflow_provider_hfspaces.triggers.loading import open_waits
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.started import StartedCall
@@ -147,12 +148,11 @@ class SpaceCallTrigger(_AppTrigger):
         from airflow_provider_hfspaces.compat.imports import storage_folder
         from airflow_provider_hfspaces.space_app.answers import AnswerKeeper
         from airflow_provider_hfspaces.triggers.space_logs import showing_logs
-        from airflow_provider_hfspaces.triggers.watches import watching
 
         try:
             started = self._started_call()
             async with (
-                watching(self.hf_spaces_conn_id) as (waits, _),
+                open_waits(self.hf_spaces_conn_id) as (waits, _),
                 showing_logs(self, waits, self.logs) as self._progress,
             ):
                 app = await waits.app(self.repo_id, self.app_conn_id)
@@ -166,14 +166,13 @@ class SpaceCallTrigger(_AppTrigger):
         return self.event("answered", value=value, seconds=getattr(result, "seconds", None))
 
     async def _cancel_if_ended(self) -> None:
-        from airflow_provider_hfspaces.triggers.watches import watching
 
         accepted = self._started_call().accepted
         if accepted is None or not await is_ended(self.task_instance):
             # Cleared or only moved: the next try, or the other triggerer, goes on from here.
             return
         try:
-            async with watching(self.hf_spaces_conn_id) as (waits, _):
+            async with open_waits(self.hf_spaces_conn_id) as (waits, _):
                 app = await waits.app(self.repo_id, self.app_conn_id)
                 await app.acancel(accepted)
         except (SpaceAppError, HubError, InvalidInput) as error:
@@ -215,12 +214,11 @@ class SpaceQueueTrigger(_AppTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire the one event."""
         from airflow_provider_hfspaces.triggers.space_logs import showing_logs
-        from airflow_provider_hfspaces.triggers.watches import watching
 
         try:
             await asyncio.sleep(min(self.delay, self.remaining))
             async with (
-                watching(self.hf_spaces_conn_id) as (waits, _),
+                open_waits(self.hf_spaces_conn_id) as (waits, _),
                 showing_logs(self, waits, self.logs) as self._progress,
             ):
                 app = await waits.app(self.repo_id, self.app_conn_id)

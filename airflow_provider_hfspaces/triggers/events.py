@@ -16,6 +16,7 @@ from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_repo_id, 
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_interval
+from airflow_provider_hfspaces.triggers.loading import open_waits
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
@@ -74,13 +75,12 @@ class SpaceEventTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for ever. Errors of the Hub are logged and waited out."""
         # A DAG file that watches a Space does not import what runs the trigger.
-        from airflow_provider_hfspaces.triggers.watches import watching
 
         first_pause = self.poll_interval or _FIRST_PAUSE_SECONDS
         last, pause = await self._load_last(), first_pause
         while True:
             try:
-                async with watching(self.hf_spaces_conn_id) as (waits, hook):
+                async with open_waits(self.hf_spaces_conn_id) as (waits, hook):
                     repo_id = hook.repo_id(self.repo_id)
                     async for _, runtime in waits.watch.changes(repo_id, poll_interval=self.poll_interval):
                         pause = first_pause

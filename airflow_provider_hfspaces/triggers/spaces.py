@@ -25,6 +25,7 @@ from airflow_provider_hfspaces.hub.seconds import checked_interval, checked_seco
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
 from airflow_provider_hfspaces.triggers.kills import shielded
+from airflow_provider_hfspaces.triggers.loading import open_waits
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_log.progress import LogProgress
@@ -161,37 +162,34 @@ class SpaceTrigger(BaseTrigger):
         return {"status": "reached", "reason": None, "runtime": runtime.to_dict(), "error": None}
 
     async def _wait(self) -> SpaceRuntime:
-        # A worker that only stores the trigger does not import what runs it.
-        from airflow_provider_hfspaces.space_app.health_check import HealthCheck
-        from airflow_provider_hfspaces.triggers.space_logs import showing_logs
-        from airflow_provider_hfspaces.triggers.watches import watching
-
         assert self.started is not None
         assert isinstance(self.goal, Goal)
-        arguments: dict[str, Any] = {
-            "timeout": max(self.deadline - self.started, 0.0),
-            "poll_interval": self.poll_interval,
-            "before": SpaceRuntime.from_dict(self.before) if self.before else None,
-            "answer": SpaceRuntime.from_dict(self.answer) if self.answer else None,
-            "grace": self.grace,
-            "elapsed": time.time() - self.started,
-            "on_change": self._log_change,
-            "start_timeout": self.start_timeout,
-        }
-        check = HealthCheck.from_value(self.health)
-        async with (
-            watching(self.hf_spaces_conn_id) as (waits, _),
-            showing_logs(self, waits, self.logs) as self._progress,
-        ):
-            if check is None:
-                return await waits.watch.wait_for(self.repo_id, self.goal, **arguments)
-            return await waits.health.wait_for(
-                self.repo_id,
-                self.goal,
-                check,
-                on_reason=lambda reason: self.log.info("%s", check.describe(self.repo_id, reason)),
-                **arguments,
-            )
+        async with open_waits(self.hf_spaces_conn_id) as (waits, _):
+            # A worker that only stores the trigger does not import what runs it.
+            from airflow_provider_hfspaces.space_app.health_check import HealthCheck
+            from airflow_provider_hfspaces.triggers.space_logs import showing_logs
+
+            arguments: dict[str, Any] = {
+                "timeout": max(self.deadline - self.started, 0.0),
+                "poll_interval": self.poll_interval,
+                "before": SpaceRuntime.from_dict(self.before) if self.before else None,
+                "answer": SpaceRuntime.from_dict(self.answer) if self.answer else None,
+                "grace": self.grace,
+                "elapsed": time.time() - self.started,
+                "on_change": self._log_change,
+                "start_timeout": self.start_timeout,
+            }
+            check = HealthCheck.from_value(self.health)
+            async with showing_logs(self, waits, self.logs) as self._progress:
+                if check is None:
+                    return await waits.watch.wait_for(self.repo_id, self.goal, **arguments)
+                return await waits.health.wait_for(
+                    self.repo_id,
+                    self.goal,
+                    check,
+                    on_reason=lambda reason: self.log.info("%s", check.describe(self.repo_id, reason)),
+                    **arguments,
+                )
 
     def _log_change(self, runtime: SpaceRuntime, elapsed: float) -> None:
         from airflow_provider_hfspaces.hub.cost.runs import Sighting

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -89,15 +89,22 @@ class ListedRuntime:
             return None
 
 
-def list_runtimes(*, author: str, limit: int) -> Call[list[ListedRuntime]]:
+def list_runtimes(*, author: str, limit: int) -> Call[Iterator[ListedRuntime]]:
     """``GET /api/spaces?author=…&expand=runtime``: one page of an owner's Spaces with their runtimes.
+
+    The entries of a page are decoded one by one while they are read, so that a caller who reads
+    thousands of them can do other work in between.
 
     :param author: user or organization.
     :param limit: how many Spaces make a page.
     """
     query = (("author", checked_owner(author)), ("limit", str(limit)), ("expand", "runtime"))
-    read = list_of(lambda payload: ListedRuntime(str(payload["id"]), payload))
-    return Call("GET", "/api/spaces", read, query, repeatable=True)
+    return Call("GET", "/api/spaces", _listed_runtimes, query, repeatable=True, answer="entries")
+
+
+def _listed_runtimes(entries: Iterable[Any]) -> Iterator[ListedRuntime]:
+    for payload in entries:
+        yield ListedRuntime(str(payload["id"]), payload)
 
 
 def search_spaces(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import platform
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from airflow_provider_hfspaces.hub.calls import Call
@@ -42,6 +42,10 @@ T = TypeVar("T")
 
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What reading an answer of an unexpected form may raise."""
+
+
+_JSON_SPACE = frozenset(" \t\n\r")
+"""The characters that JSON allows between two values."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,11 @@ def read(call: Call[T], answer: Answer, *, token: str | None) -> T:
         if "html" in (answer.headers.get("content-type") or ""):
             raise unexpected()
         return call.read(answer.text)
+    if call.answer == "entries":
+        # One entry after the other: thousands at once would hold up an event loop, and Python's garbage
+        # collector would look through all objects of the process again and again.
+        entries: Any = _each_read(call, answer.text, unexpected)
+        return cast(T, entries)
     try:
         payload = json.loads(answer.text)
     except (ValueError, RecursionError):
@@ -166,6 +175,47 @@ def read(call: Call[T], answer: Answer, *, token: str | None) -> T:
         raise unexpected(f"JSON with {missing}") from None
     except _UNREADABLE:
         raise unexpected("other JSON") from None
+
+
+def _each_read(call: Call[Any], text: str, unexpected: Callable[[str], HubProtocolError]) -> Iterator[Any]:
+    """Yield what a call reads from the entries of a JSON list, one by one.
+
+    :raises HubProtocolError: when it meets an entry that cannot be read.
+    """
+    try:
+        yield from call.read(_each_entry(text))
+    except json.JSONDecodeError:
+        raise unexpected("JSON") from None
+    except KeyError as missing:
+        raise unexpected(f"JSON with {missing}") from None
+    except _UNREADABLE:
+        raise unexpected("other JSON") from None
+
+
+def _each_entry(text: str) -> Iterator[Any]:
+    decode, position = json.JSONDecoder().raw_decode, _after_space(text, 0)
+    if text[position : position + 1] != "[":
+        json.loads(text)
+        raise TypeError("a list")
+    position = _after_space(text, position + 1)
+    separator = "]" if text[position : position + 1] == "]" else ","
+    while separator == ",":
+        entry, position = decode(text, position)
+        position = _after_space(text, position)
+        separator = text[position : position + 1]
+        if separator == ",":
+            position = _after_space(text, position + 1)
+        elif separator != "]":
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, position)
+        yield entry
+    if _after_space(text, position + 1) != len(text):
+        raise json.JSONDecodeError("Extra data", text, position)
+
+
+def _after_space(text: str, position: int) -> int:
+    while text[position : position + 1] in _JSON_SPACE:
+        position += 1
+    return position
 
 
 class PageWalk(Generic[T]):

@@ -309,7 +309,7 @@ class FollowedOwner:
             if key in self._spaces and key not in looked and space.due <= now and not space.requested
         )
 
-    async def _read(self, page: list[calls.ListedRuntime], began: float) -> set[str]:
+    async def _read(self, page: Iterable[calls.ListedRuntime], began: float) -> set[str]:
         looked, period = set(), self._shared.period()
         for number, listed in enumerate(page):
             if number % _CHUNK_SPACES == 0:
