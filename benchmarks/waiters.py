@@ -4,6 +4,7 @@
 leaves it to the quota.
 
 - ``ours``: :class:`~airflow_provider_hfspaces.triggers.spaces.SpaceTrigger`.
+- ``polling``: a trigger that polls its Space on its own, over one client for all.
 - ``dbt``: the trigger of the dbt Cloud provider, unmodified except for the address of its service.
 - ``official``: ``wait_for_space`` of the official client, each wait in a thread.
 """
@@ -101,7 +102,7 @@ def main() -> None:
     way, count, interval, seconds, url = sys.argv[1:6]
     names = json.loads(sys.stdin.readline())
     fired: list[tuple[int, float, str]] = []
-    waits = {"ours": ours, "dbt": dbt, "official": official}[way](
+    waits = {"ours": ours, "polling": polling, "dbt": dbt, "official": official}[way](
         names, int(count), float(interval), url, fired
     )
     meter = Meter()
@@ -160,6 +161,33 @@ def ours(
         async def wait() -> None:
             async for event in trigger.run():
                 fired.append((number, time.time(), event.payload["status"]))  # noqa: PERF401
+
+        return wait
+
+    return [waiting(number) for number in range(count)]
+
+
+def polling(
+    names: list[str], count: int, interval: float, url: str, fired: list[Any]
+) -> list[Callable[[], Awaitable[None]]]:
+    from airflow_provider_hfspaces.hub import calls
+    from airflow_provider_hfspaces.hub.errors import HubError
+    from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
+    from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+
+    client = AsyncHubClient(os.environ["HF_TOKEN"], os.environ["HF_ENDPOINT"])
+    goal = Goal(hardware=GPU)
+
+    def waiting(number: int) -> Callable[[], Awaitable[None]]:
+        async def wait() -> None:
+            try:
+                while not isinstance(
+                    goal.judge(await client.send(calls.get_runtime(names[number]))), Reached
+                ):
+                    await asyncio.sleep(interval)
+                fired.append((number, time.time(), "reached"))
+            except HubError as error:
+                fired.append((number, time.time(), f"failed: {type(error).__name__}"))
 
         return wait
 
