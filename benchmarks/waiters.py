@@ -1,7 +1,7 @@
 """Wait for many Spaces in one process, in one of several ways, and print the cost.
 
-``benchmarks.waiting`` starts it: ``python -m benchmarks.waiters WAY COUNT INTERVAL SECONDS URL``. An interval of 0
-leaves it to the quota.
+``benchmarks.waiting`` starts it: ``python -m benchmarks.waiters WAY COUNT INTERVAL SECONDS URL``. An interval
+of 0 leaves it to the quota.
 
 - ``ours``: :class:`~airflow_provider_hfspaces.triggers.spaces.SpaceTrigger`.
 - ``polling``: a trigger that polls its Space on its own, over one client for all.

@@ -1,8 +1,8 @@
 """Compare waiting with a trigger that polls on its own and with the official client's wait.
 
 ``python -m benchmarks.waiting [--seconds 60] [--counts 10,100,1000,5000]`` prints three tables. Each compares
-SpaceTrigger, which by default looks as often as the quota allows, with ways that poll at an interval (a plain
-trigger, that of another provider, and the official client), in runs against an emulated Hub with quotas:
+SpaceTrigger, which by default looks as often as the quota allows, with ways that poll at an interval (a
+plain trigger, that of another provider, and the official client), in runs against an emulated Hub with quotas:
 
 1. the cost of these numbers of waits for one owner, beside polling every 30 s, and how long the event loop is
    blocked;
@@ -335,7 +335,7 @@ def at_the_quota(seconds: float, ways: list[str]) -> None:
                 ]
             )
     table(
-        f"At the quota: 1,000 waits that take 10 to {seconds:.0f} s, with 1,000 requests in 300 s (free account)",
+        f"At the quota of a free account (1,000 in 300 s): 1,000 waits that take 10 to {seconds:.0f} s",
         ["", "requests/min", "429s", "failed", "over 20 s late", "median delay", "loop blocked"],
         rows,
     )

@@ -27,8 +27,8 @@ class open_waits:
         async with open_waits(hf_spaces_conn_id) as (waits, hook):
             runtime = await waits.watch.wait_for(repo_id, goal, timeout=1800)
 
-    A worker that only stores a trigger does not import what runs it. The first trigger of a triggerer does, in
-    a thread, because the import takes longer than the other triggers of the event loop should wait.
+    A worker that only stores a trigger does not import what runs it. The first trigger of a triggerer does,
+    in a thread, because the import takes longer than the other triggers of the event loop should wait.
 
     :raises InvalidInput: for a connection that is missing or not valid.
     """
@@ -58,7 +58,8 @@ class open_waits:
 async def _watching(conn_id: str) -> watching:
     global _is_loaded
     if not _is_loaded:
-        await asyncio.to_thread(import_module, "airflow_provider_hfspaces.triggers.watches")
+        for module in ("watches", "space_logs"):
+            await asyncio.to_thread(import_module, f"airflow_provider_hfspaces.triggers.{module}")
         _is_loaded = True
     from airflow_provider_hfspaces.triggers.watches import watching
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger
 
@@ -12,7 +12,9 @@ from airflow_provider_hfspaces.compat.server import save_xcom, saved_xcom
 from airflow_provider_hfspaces.space_log.progress import LogProgress
 from airflow_provider_hfspaces.space_log.tail import SpaceLogTail
 from airflow_provider_hfspaces.space_log.writer import LogLimits, SpaceLogWriter
-from airflow_provider_hfspaces.triggers.watches import Waits
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.triggers.watches import Waits
 
 __all__ = ["showing_logs"]
 

@@ -36,8 +36,8 @@ class Call(Generic[T]):
     :ivar repeatable: True if sending it twice has the same effect as sending it once.
     :ivar repo_id: the Space or repository of the request, for messages.
     :ivar needs_token: True if the Hub refuses it without a token.
-    :ivar answer: ``json``, ``entries`` (a JSON list, of which ``read`` gets one decoded entry after the other),
-        ``events`` (server-sent) or ``any`` (the body does not matter).
+    :ivar answer: ``json``, ``entries`` (a JSON list; ``read`` gets an iterator that decodes one entry after
+        the other), ``events`` (server-sent) or ``any`` (the body does not matter).
     :ivar confidential: values in the body that no message may show.
     :ivar instead: a sentence on what replaces an endpoint that the Hub is retiring.
     :ivar creates: the Space that the request creates, as ``owner/name``.
