@@ -181,9 +181,10 @@ def polling(
     def waiting(number: int) -> Callable[[], Awaitable[None]]:
         async def wait() -> None:
             try:
-                while not isinstance(
-                    goal.judge(await client.send(calls.get_runtime(names[number]))), Reached
-                ):
+                while True:
+                    runtime = await client.send(calls.get_runtime(names[number]))
+                    if isinstance(goal.judge(runtime), Reached):
+                        break
                     await asyncio.sleep(interval)
                 fired.append((number, time.time(), "reached"))
             except HubError as error:

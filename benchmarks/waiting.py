@@ -2,12 +2,14 @@
 
 ``python -m benchmarks.waiting [--seconds 60] [--counts 10,100,1000,5000]`` prints three tables. Each compares
 SpaceTrigger, which by default looks as often as the quota allows, with ways that poll at an interval (a
-plain trigger, that of another provider, and the official client), in runs against an emulated Hub with quotas:
+plain trigger, that of another provider, and the official client), in runs
+against an emulated Hub with quotas:
 
 1. the cost of these numbers of waits for one owner, beside polling every 30 s, and how long the event loop is
    blocked;
 2. the delay from RUNNING to the event, beside polling every 10 s: 50 waits of one owner;
-3. the behaviour at the quota, beside polling every 10 s: 1,000 waits on a free account, also for 1,000 owners.
+3. the behaviour at the quota, beside polling every 10 s: 1,000 waits on a free account, also of 1,000
+   owners.
 
 Requires ``apache-airflow-providers-dbt-cloud`` and ``huggingface_hub``; a way whose package is missing is
 left out with a message.
