@@ -25,12 +25,20 @@ from airflow_provider_hfspaces.compat.server import connection_in_server
 from airflow_provider_hfspaces.hooks.connection import CONNECTION_TYPE
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
 from airflow_provider_hfspaces.plugins.cache import Cache, TooSlow
 from airflow_provider_hfspaces.plugins.columns import columns_for_page
 from airflow_provider_hfspaces.plugins.connections import KnownConnection, known_connections, permitted
 from airflow_provider_hfspaces.plugins.fleet import FleetReader, NotInFleet
-from airflow_provider_hfspaces.plugins.leases import LeaseReader, leases_for_user
+from airflow_provider_hfspaces.plugins.leases import (
+    LeaseReader,
+    leases_for_user,
+    leases_of_fleet,
+    release,
+)
 from airflow_provider_hfspaces.plugins.runs import TaskFinder, runs_of
+from airflow_provider_hfspaces.plugins.spend import SpendReader
+from airflow_provider_hfspaces.state.release import NotLeased
 
 __all__ = ["make_app"]
 
@@ -58,6 +66,7 @@ class _Readings:
     def __init__(self) -> None:
         self.fleets = FleetReader()
         self.leases = LeaseReader()
+        self.spend = SpendReader()
         self.finder = TaskFinder()
         self.of_hub = Cache(keep=5, patience=20)
         self.of_database = Cache(keep=10, patience=20)
@@ -102,19 +111,36 @@ class _Readings:
                 f"{type(error).__name__}. The log of Airflow's API server has the details."
             }
 
-    async def holders(self, connection: Any) -> dict[str, Any]:
+    async def leased(self, connection: Any) -> list[dict[str, Any]]:
         """Return who has leased which Space; the page is worth showing without that."""
         fleet = await self.fleet(connection)
         if "problem" in fleet:
-            return {}
+            return []
+
+        def read() -> list[dict[str, Any]]:
+            holders = self.leases.read(connection, fleet)
+            return leases_of_fleet(holders, fleet, self.fleets.prices(fleet["endpoint"]))
+
         try:
-            holders: dict[str, Any] = await self.of_hub.get(
-                ("leases", connection.conn_id), lambda: self.leases.read(connection, fleet)
-            )
+            leases: list[dict[str, Any]] = await self.of_hub.get(("leases", connection.conn_id), read)
         except Exception as error:
             _log.warning("The leases of connection %r could not be read: %s", connection.conn_id, error)
-            return {}
-        return holders
+            return []
+        return leases
+
+    async def spent(self, connection: Any) -> list[dict[str, Any]]:
+        """Return what the owners have spent this month; the page is worth showing without that."""
+        fleet = await self.fleet(connection)
+        if "problem" in fleet:
+            return []
+        try:
+            amounts: list[dict[str, Any]] = await self.of_hub.get(
+                ("spend", connection.conn_id), lambda: self.spend.read(connection, fleet["owners"])
+            )
+        except Exception as error:
+            _log.warning("The spend of connection %r could not be read: %s", connection.conn_id, error)
+            return []
+        return amounts
 
 
 def _may(method: Any) -> Callable[..., None]:
@@ -175,15 +201,17 @@ def _router(readings: _Readings) -> APIRouter:
     @router.get("/api/leases", dependencies=[Depends(_may("GET"))])
     async def leases(connection_id: ConnectionId, user: GetUserDep) -> dict[str, Any]:
         """Return who has leased the Spaces of one connection; runs of DAGs that the user may read by name."""
-        connection = await readings.connection(connection_id)
-        holders = await readings.holders(connection)
+        leased = await readings.leased(await readings.connection(connection_id))
 
         def name_runs() -> list[dict[str, Any]]:
-            return leases_for_user(
-                holders, get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
-            )
+            return leases_for_user(leased, get_auth_manager().get_authorized_dag_ids(user=user, method="GET"))
 
-        return {"leases": await asyncio.to_thread(name_runs) if holders else []}
+        return {"leases": await asyncio.to_thread(name_runs) if leased else []}
+
+    @router.get("/api/spend", dependencies=[Depends(_may("GET"))])
+    async def spend(connection_id: ConnectionId) -> dict[str, Any]:
+        """Return what the owners of one connection's Spaces have spent this month, and their budgets."""
+        return {"spend": await readings.spent(await readings.connection(connection_id))}
 
     @router.get("/api/runs", dependencies=[Depends(requires_access_connection("GET"))])
     async def runs(user: GetUserDep) -> dict[str, Any]:
@@ -231,7 +259,57 @@ def _router(readings: _Readings) -> APIRouter:
         readings.of_hub.forget(connection_id)
         return {"space": row}
 
+    @router.post(
+        "/api/release",
+        dependencies=[
+            Depends(_sent_by_the_page),
+            Depends(_may("PUT")),
+            Depends(action_logging("hf_spaces.release")),
+        ],
+    )
+    async def release_space(
+        connection_id: ConnectionId, repo_id: Annotated[str, Body(embed=True)]
+    ) -> dict[str, Any]:
+        """Restore a Space whose lease no run gives back any more, and end the lease."""
+        connection = await readings.connection(connection_id)
+        fleet = await readings.fleet(connection)
+        if "problem" in fleet:
+            raise HTTPException(502, fleet["problem"])
+        if not any(row["repo_id"] == repo_id for row in fleet["spaces"]):
+            raise HTTPException(404, f"Space {repo_id} is not in the fleet of connection {connection_id!r}.")
+        key = ("release", connection_id, repo_id)
+        try:
+            released = await readings.of_hub.get(key, lambda: release(connection, repo_id))
+        except (NotLeased, SpaceLeased, LeaseLost) as error:
+            raise HTTPException(409, _not_released(repo_id, error)) from None
+        except InvalidInput as error:
+            raise HTTPException(400, str(error)) from None
+        except HubError as error:
+            raise HTTPException(502, str(error)) from None
+        except TooSlow as error:
+            raise HTTPException(
+                504, f"Space {repo_id} may or may not be restored: {error}. Look again in a minute."
+            ) from None
+        finally:
+            readings.of_hub.forget(key)
+            readings.of_hub.forget(connection_id)
+            readings.of_hub.forget(("leases", connection_id))
+            readings.leases.forget(repo_id)
+        return {"released": released}
+
     return router
+
+
+def _not_released(repo_id: str, error: Exception) -> str:
+    """Why a lease was not released. The run is not named: not every user may read its DAG."""
+    if isinstance(error, NotLeased):
+        return str(error)
+    if isinstance(error, SpaceLeased):
+        return (
+            f"Space {repo_id}: the run that has leased it is alive, or belongs to another Airflow, and "
+            f"restores it itself. Nothing was changed. End that run to release the Space."
+        )
+    return f"Space {repo_id}: another run has leased it meanwhile. It was left to that run."
 
 
 def make_app() -> FastAPI:

@@ -80,6 +80,11 @@ class FleetReader:
         fleet = {"endpoint": settings.endpoint, "owners": list(owners), "problems": problems}
         return {**plain_json(fleet), "spaces": rows}
 
+    def prices(self, endpoint: str) -> PriceList:
+        """Return the price list of a Hub that a reading has kept; an empty one if none has."""
+        _, prices = self._prices.get(endpoint, (0.0, None))
+        return prices or PriceList.from_flavors(())
+
     def pause(self, connection: Any, repo_id: str, fleet: Mapping[str, Any]) -> dict[str, Any]:
         """Pause a Space of a fleet, and return its new row. A paused Space stays as it is.
 

@@ -1,25 +1,23 @@
-"""Which runs have leased the Spaces of a fleet, for the fleet page.
+"""Which runs have leased the Spaces of a fleet, for the fleet page, and the release of a dead lease.
 
 Come here to change which Spaces the page asks about, and how often.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow.models.variable import Variable
-from airflow.utils.session import create_session
-from sqlalchemy import select
-
 from airflow_provider_hfspaces.compat.config import lease_repository
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings
 from airflow_provider_hfspaces.hub import branches
 from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.cost.prices import PriceList
+from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.sequence import execute
@@ -27,9 +25,14 @@ from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
 from airflow_provider_hfspaces.hub.lease.store import LeaseStore, lease_branch
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 from airflow_provider_hfspaces.plugins.fleet import page_client
-from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
+from airflow_provider_hfspaces.plugins.page_hook import PageHook
+from airflow_provider_hfspaces.state.lease_states import state_of
+from airflow_provider_hfspaces.state.leases import Owners
+from airflow_provider_hfspaces.state.release import release_lease
 
-__all__ = ["LeaseReader", "leases_for_user"]
+__all__ = ["LeaseReader", "leases_for_user", "leases_of_fleet", "release"]
+
+_log = logging.getLogger(__name__)
 
 _KEEP_SECONDS = 60.0
 """How long the lease of a Space is not read again."""
@@ -84,6 +87,11 @@ class LeaseReader:
         holders = {repo_id: self._holders.get(key, (0.0, None))[1] for repo_id, key in keys.items()}
         return {repo_id: holder for repo_id, holder in holders.items() if holder is not None}
 
+    def forget(self, repo_id: str) -> None:
+        """Read the lease of a Space again at the next reading."""
+        for key in [key for key in self._holders if key[2] == repo_id]:
+            self._holders.pop(key, None)
+
     def _read_each(self, client: HubClient, repo_ids: list[str], keys: Mapping[str, _Key]) -> None:
         def look(repo_id: str) -> None:
             store = self._store(keys[repo_id])
@@ -136,54 +144,73 @@ class LeaseReader:
             self._stores.pop(key, None)
 
 
-def leases_for_user(holders: Mapping[str, LeaseHolder], readable_dags: set[str]) -> list[dict[str, Any]]:
-    """Return the leases as the page shows them.
+def leases_of_fleet(
+    holders: Mapping[str, LeaseHolder], fleet: Mapping[str, Any], prices: PriceList
+) -> list[dict[str, Any]]:
+    """Return the leases as the page shows them to users who may read every DAG.
 
     :param holders: who has leased which Space.
-    :param readable_dags: ids of the DAGs that the user may read. The runs of other DAGs are not named.
-    :return: ``{"repo_id", "since", "until", "abandoned", "expired", "dag_id", "run_id", "task_id",
-        "map_index"}`` for each Space, with times in ISO format. The last four are ``None`` if this Airflow
-        does not know the holder or the user may not read its DAG.
+    :param fleet: what ``FleetReader.read`` has returned.
+    :param prices: the Hub's price list; empty if it is not known.
+    :return: for each Space ``{"repo_id", "since", "until", "hardware", "cost", "billed_seconds", "state",
+        "releasable", "dag_id", "run_id", "task_id", "map_index"}``: times in ISO format, the estimated cost
+        so far in USD (``None`` if no price is known), and the holder's state as :class:`LeaseState` names
+        it. The last four are ``None`` if this Airflow does not know the holder.
     """
-    owners = _owners([holder.holder_id for holder in holders.values()])
-    now = datetime.now(timezone.utc)
+    owners, now = Owners(), datetime.now(timezone.utc)
+    rows = {row["repo_id"]: row for row in fleet.get("spaces", ())}
     leases = []
     for repo_id, holder in holders.items():
-        owner = owners.get(holder.holder_id)
-        shown = owner if owner is not None and owner.dag_id in readable_dags else None
+        owner, state = owners.owner(holder), state_of(holder, owners)
+        cost = _cost(holder, rows.get(repo_id, {}), prices, now)
         leases.append(
             {
                 "repo_id": repo_id,
                 "since": holder.since.isoformat(),
                 "until": holder.until.isoformat(),
-                "abandoned": holder.abandoned,
-                "expired": holder.is_expired(now),
-                "dag_id": shown and shown.dag_id,
-                "run_id": shown and shown.run_id,
-                "task_id": shown and shown.task_id,
-                "map_index": shown and shown.map_index,
+                "hardware": holder.requested[-1] if holder.requested else None,
+                "cost": cost.usd,
+                "billed_seconds": cost.billed_seconds,
+                "state": state.value,
+                "releasable": state.is_left_behind,
+                "dag_id": owner and owner.dag_id,
+                "run_id": owner and owner.run_id,
+                "task_id": owner and owner.task_id,
+                "map_index": owner and owner.map_index,
             }
         )
     return leases
 
 
-def _owners(holder_ids: Iterable[str]) -> dict[str, LeaseOwner]:
-    """The tasks that the holders are, as this Airflow has stored them: one query."""
-    by_name = {variable_name(holder_id): holder_id for holder_id in holder_ids}
-    if not by_name:
-        return {}
-    with create_session() as session:
-        rows = session.scalars(select(Variable).where(Variable.key.in_(by_name))).all()
-        values = {by_name[row.key]: row.val for row in rows}
-    owners = {holder_id: _owner(value) for holder_id, value in values.items()}
-    return {holder_id: owner for holder_id, owner in owners.items() if owner is not None}
+def leases_for_user(leases: Iterable[Mapping[str, Any]], readable_dags: set[str]) -> list[dict[str, Any]]:
+    """Return the leases without the names of runs whose DAGs the user may not read.
+
+    :param leases: what :func:`leases_of_fleet` has returned.
+    :param readable_dags: ids of the DAGs that the user may read.
+    """
+    unnamed = dict.fromkeys(("dag_id", "run_id", "task_id", "map_index"))
+    return [dict(each) if each["dag_id"] in readable_dags else {**each, **unnamed} for each in leases]
 
 
-def _owner(value: Any) -> LeaseOwner | None:
-    try:
-        return LeaseOwner.from_dict(json.loads(value))
-    except (TypeError, ValueError):
-        return None
+def release(connection: Any, repo_id: str) -> dict[str, Any]:
+    """Restore a Space whose run does not restore it any more, and end its lease.
+
+    :param repo_id: the Space, as ``owner/name``.
+    :return: ``{"repo_id", "hardware"}``: what the Space is set to now.
+    :raises NotLeased: if nobody has leased the Space.
+    :raises SpaceLeased: if the run of the holder is alive.
+    :raises LeaseLost: if another run has taken the lease over meanwhile.
+    :raises HubError: if the Hub rejects a request.
+    """
+    released = release_lease(PageHook.from_connection(connection), repo_id, log=_log)
+    return {"repo_id": repo_id, "hardware": released.hardware}
+
+
+def _cost(holder: LeaseHolder, row: Mapping[str, Any], prices: PriceList, now: datetime) -> RunCost:
+    """What the lease has cost so far: at most, as nobody knows when the app started on the hardware."""
+    hardware = row.get("hardware") if row.get("billed") else None
+    seen = [Sighting(holder.since, None), Sighting(now, hardware, row.get("replicas") or 1)]
+    return RunCost.from_sightings(seen, set(holder.requested), prices)
 
 
 def _is_paid(row: Mapping[str, Any]) -> bool:

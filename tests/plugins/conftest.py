@@ -10,12 +10,12 @@ import pytest
 
 from airflow_provider_hfspaces.compat.config import has_fleet_page
 from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow_records import airflow_records, as_server
 
-collect_ignore = (
-    []
-    if has_fleet_page()
-    else ["test_in_browser.py", "test_leases.py", "test_page.py", "test_pausing.py", "test_runs.py"]
-)
+__all__ = ["airflow_records", "as_server"]
+
+_OF_THE_PAGE = ("in_browser", "leases", "page", "pausing", "releasing", "runs", "spend")
+collect_ignore = [] if has_fleet_page() else [f"test_{name}.py" for name in _OF_THE_PAGE]
 
 
 class Page:
@@ -47,9 +47,25 @@ class Page:
         assert answer.status_code == 200, answer.text
         return {each["conn_id"]: each for each in answer.json()["connections"]}
 
+    def leases(self, conn_id: str = "hf_spaces_default") -> dict[str, dict[str, Any]]:
+        answer = self.client.get("/hf_spaces/api/leases", params={"connection_id": conn_id})
+        assert answer.status_code == 200, answer.text
+        return {each["repo_id"]: each for each in answer.json()["leases"]}
+
+    def spend(self, conn_id: str = "hf_spaces_default") -> dict[str, dict[str, Any]]:
+        answer = self.client.get("/hf_spaces/api/spend", params={"connection_id": conn_id})
+        assert answer.status_code == 200, answer.text
+        return {each["owner"]: each for each in answer.json()["spend"]}
+
     def pause(self, repo_id: str, conn_id: str = "hf_spaces_default", **headers: str) -> Any:
+        return self._change("pause", repo_id, conn_id, headers)
+
+    def release(self, repo_id: str, conn_id: str = "hf_spaces_default", **headers: str) -> Any:
+        return self._change("release", repo_id, conn_id, headers)
+
+    def _change(self, action: str, repo_id: str, conn_id: str, headers: dict[str, str]) -> Any:
         return self.client.post(
-            "/hf_spaces/api/pause",
+            f"/hf_spaces/api/{action}",
             params={"connection_id": conn_id},
             json={"repo_id": repo_id},
             headers={"X-HF-Spaces-Page": "1", **headers},
@@ -57,7 +73,7 @@ class Page:
 
 
 @pytest.fixture
-def page(airflow_db: None) -> Iterator[Page]:
+def page(airflow_db: None, as_server: None) -> Iterator[Page]:
     """The page, seen by an administrator."""
     from airflow.api_fastapi.app import init_auth_manager, purge_cached_app
     from fastapi import FastAPI

@@ -14,11 +14,14 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
+from tests.airflow_records import AirflowRecords
+from tests.lease_tools import hold
 from tests.plugins.conftest import Page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom")
-SCRIPTS = ("cells.js", "fleet.js")
+SCRIPTS = ("cells.js", "leases.js", "actions.js", "fleet.js")
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
@@ -46,14 +49,21 @@ InBrowser = Callable[..., dict[str, list[str]]]
 
 @pytest.fixture
 def in_browser(hub: HubEmulator, page: Page, tmp_path: Path) -> InBrowser:
-    """Opens the page in a browser and runs a script that notes the text of the elements that are visible."""
+    """Opens the page in a browser and runs a script that notes the text of the elements that are visible.
+
+    The answers are those of the real server, and ``more`` by the path of a request about the connection.
+    """
 
     def show(
-        script: str, runs: tuple[dict[str, Any], ...] = (), conn_id: str = "hf_spaces_default"
+        script: str,
+        runs: tuple[dict[str, Any], ...] = (),
+        conn_id: str = "hf_spaces_default",
+        more: dict[str, Any] | None = None,
     ) -> dict[str, list[str]]:
         of_connection = f"?connection_id={quote(conn_id, safe='!')}"
-        paths = ("api/connections", f"api/fleet{of_connection}", f"api/leases{of_connection}")
+        paths = ["api/connections", *(f"api/{name}{of_connection}" for name in ("fleet", "leases", "spend"))]
         answers = {f"/hf_spaces/{path}": page.get(path).json() for path in paths}
+        answers |= {f"/hf_spaces/{path}{of_connection}": answer for path, answer in (more or {}).items()}
         answers["/hf_spaces/api/runs"] = {"runs": [{"endpoint": hub.url, **each} for each in runs]}
         scripts = "\n".join(page.get(f"static/{name}").text for name in SCRIPTS)
         body = re.sub(r"<(script|link)[^>]*>(</script>)?", "", page.get("").text)
@@ -122,3 +132,57 @@ def test_the_page_shows_the_fleet_of_a_connection_with_any_id(
     stored(conn_id, hub, namespace="acme")
     seen = in_browser("note('Spaces', 'td.name a');", conn_id=conn_id)
     assert "acme/whisper" in seen["Spaces"]
+
+
+def test_the_page_shows_budgets_and_leases_and_releases_a_dead_lease_after_a_confirmation(
+    hub: HubEmulator,
+    in_browser: InBrowser,
+    airflow_records: AirflowRecords,
+    stored: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    monkeypatch.setattr(SimpleAuthManager, "get_authorized_dag_ids", lambda self, **details: {"nightly"})
+    monkeypatch.setenv("AIRFLOW__HF_SPACES__MONTHLY_BUDGET", "6.5")
+    stored("acme_only", hub, namespace="acme")
+    airflow_records.dag("nightly")
+    for name, state in (("alive", "running"), ("dead", "failed")):
+        hub.add_space(f"acme/{name}", hardware="t4-small")
+        holder = hold(f"acme/{name}", holder_id=("ab" if name == "alive" else "cd") * 16)
+        airflow_records.run("nightly", name, state)
+        owner = LeaseOwner("nightly", name, "gpu.snapshot")
+        airflow_records.variable(variable_name(holder.holder_id), owner.to_dict())
+    hub.advance(10 * 3600)
+    seen = in_browser(
+        "note('budget', '.budget p'); note('over', '.budget .over');"
+        "const bar = document.querySelector('.bar');"
+        "seen.bar = [bar.className, bar.getAttribute('aria-valuetext'), bar.firstChild.style.width];"
+        "note('spaces', '.leases td.name'); note('runs', '.leases td:nth-child(2) a');"
+        "note('cost', '.leases .costs'); note('state', '.leases .stage'); note('buttons', '.leases button');"
+        "const release = document.querySelector('.leases button');"
+        "const dialog = document.getElementById('confirm');"
+        "seen.status = []; release.click(); seen.open = [dialog.open];"
+        "dialog.querySelector('[value=no]').click(); seen.open.push(dialog.open); release.click();"
+        "note('title', '#confirm-title'); note('text', '#confirm-text');"
+        "new MutationObserver(() => seen.status.push(document.getElementById('status').textContent))"
+        ".observe(document.getElementById('status'), { childList: true });"
+        "document.getElementById('confirm-yes').click();",
+        more={"api/release": {"released": {"repo_id": "acme/dead", "hardware": "cpu-basic"}}},
+        conn_id="acme_only",
+    )
+    budget = r"acme: \$8\.\d\d of \$6\.50 this month, 12\d % \(the Hub's billing since .*"
+    assert re.fullmatch(budget, seen["budget"][0]), seen["budget"]
+    assert seen["over"] == ["The budget is spent."]
+    assert (seen["bar"][0], seen["bar"][2]) == ("bar exceeded", "100%")
+    assert re.fullmatch(r"\$8\.\d\d of \$6\.50, 12\d %", seen["bar"][1])
+    assert seen["spaces"] == ["acme/dead", "acme/alive"]
+    assert seen["runs"] == ["nightly · dead", "nightly · alive"]
+    assert [each[:3] for each in seen["cost"]] == ["$0.", "$0."]
+    assert seen["state"] == ["the run is over", "the run is at work"]
+    assert seen["buttons"] == ["Release"]
+    assert seen["title"] == ["Release acme/dead?"]
+    assert "the run is over. The Space is restored" in seen["text"][0]
+    assert seen["open"] == [True, False], "Cancel closes the question"
+    assert seen["status"][0] == "Releasing acme/dead …"
+    assert "The lease of acme/dead is released: the Space is set to cpu-basic." in seen["status"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
+from tests.airflow_records import AirflowRecords
 from tests.lease_tools import hold, holders
 from tests.plugins.conftest import Page
 
@@ -22,28 +22,18 @@ def hub_time() -> dict[str, float]:
 
 
 @pytest.fixture
-def leased(hub: HubEmulator, airflow_db: None) -> HubEmulator:
+def leased(hub: HubEmulator, airflow_records: AirflowRecords) -> HubEmulator:
     """A Space that a run of this Airflow has leased, one of another Airflow, and Spaces without a lease."""
-    from airflow.models.variable import Variable
-    from airflow.utils.session import create_session
-    from sqlalchemy import delete
-
     for name in ("ours", "others", "free"):
         hub.add_space(f"alice/{name}", hardware="t4-small")
     hub.add_space("alice/basic")
     ours = hold("alice/ours", holder_id="ab" * 16)
     hold("alice/others", holder_id="cd" * 16, abandoned=True)
     hold("alice/basic", holder_id="ef" * 16)
-    with create_session() as session:
-        session.execute(delete(Variable).where(Variable.key == variable_name(ours.holder_id)))
-        session.add(Variable(key=variable_name(ours.holder_id), val=json.dumps(OWNER.to_dict())))
+    airflow_records.dag("nightly")
+    airflow_records.run("nightly", "scheduled__1", "running")
+    airflow_records.variable(variable_name(ours.holder_id), OWNER.to_dict())
     return hub
-
-
-def leases(page: Page, conn_id: str = "hf_spaces_default") -> dict[str, dict[str, Any]]:
-    answer = page.client.get("/hf_spaces/api/leases", params={"connection_id": conn_id})
-    assert answer.status_code == 200, answer.text
-    return {each["repo_id"]: each for each in answer.json()["leases"]}
 
 
 def may_read(monkeypatch: pytest.MonkeyPatch, dag_id: str) -> None:
@@ -56,20 +46,49 @@ def test_a_lease_names_its_run_if_this_airflow_knows_it(
     leased: HubEmulator, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_read(monkeypatch, "nightly")
-    shown = leases(page)
+    shown = page.leases()
     assert set(shown) == {"alice/ours", "alice/others"}
     ours, others = shown["alice/ours"], shown["alice/others"]
     assert (ours["dag_id"], ours["run_id"], ours["task_id"]) == ("nightly", "scheduled__1", "gpu.snapshot")
     assert datetime.fromisoformat(ours["since"]) == holders("alice/ours")[0].since
     assert (others["dag_id"], others["run_id"]) == (None, None)
-    assert (ours["abandoned"], others["abandoned"]) == (False, True)
+    assert (ours["state"], ours["releasable"]) == ("at work", False)
+    assert (others["state"], others["releasable"]) == ("abandoned", True)
+    assert ours["hardware"] == "t4-small"
+
+
+def test_a_lease_shows_what_it_has_cost_so_far(leased: HubEmulator, page: Page) -> None:
+    leased.add_space("alice/unpriced", hardware="h200")
+    hold("alice/unpriced", requested=("h200",), holder_id="aa" * 16)
+    leased.add_space("alice/asleep", hardware="t4-small", stage="SLEEPING")
+    hold("alice/asleep", holder_id="bb" * 16)
+    shown = page.leases()
+    assert shown["alice/ours"]["cost"] == pytest.approx(0.4, abs=0.02), "the lease has lasted an hour"
+    assert shown["alice/ours"]["billed_seconds"] == pytest.approx(3600, abs=120)
+    assert shown["alice/unpriced"]["cost"] is None
+    assert shown["alice/asleep"]["cost"] == 0
+
+
+@pytest.mark.parametrize(
+    ("run_state", "state"), [("failed", "over"), ("success", "over"), (None, "over"), ("running", "at work")]
+)
+def test_a_lease_says_whether_its_run_still_restores_the_space(
+    hub: HubEmulator, airflow_records: AirflowRecords, page: Page, run_state: str | None, state: str
+) -> None:
+    hub.add_space("alice/ours", hardware="t4-small")
+    airflow_records.variable(variable_name(hold("alice/ours").holder_id), OWNER.to_dict())
+    airflow_records.dag("nightly")
+    if run_state:
+        airflow_records.run("nightly", "scheduled__1", run_state)
+    shown = page.leases()["alice/ours"]
+    assert (shown["state"], shown["releasable"]) == (state, state != "at work")
 
 
 def test_a_run_of_a_dag_that_the_user_may_not_read_is_not_named(
     leased: HubEmulator, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_read(monkeypatch, "other")
-    ours = leases(page)["alice/ours"]
+    ours = page.leases()["alice/ours"]
     assert ours["since"]
     assert "nightly" not in str(ours)
     assert "scheduled__1" not in str(ours)
@@ -88,13 +107,13 @@ def test_only_spaces_on_paid_hardware_are_asked_about_and_a_second_look_asks_not
     leased: HubEmulator, page: Page
 ) -> None:
     before = len(leased.requests)
-    leases(page)
+    page.leases()
     looks = [each.path for each in leased.requests[before:] if "airflow-lease" in each.path]
     assert sorted(looks) == [
         f"/api/spaces/alice/{name}/revision/airflow-lease" for name in ("free", "others", "ours")
     ]
     after = len(leased.requests)
-    leases(page)
+    page.leases()
     assert len(leased.requests) == after
 
 
@@ -102,7 +121,7 @@ def test_the_requests_of_one_reading_are_bounded(hub: HubEmulator, page: Page, s
     for number in range(100):
         hub.add_space(f"acme/s{number}", hardware="t4-small")
     stored("many", hub, namespace="acme")
-    leases(page, "many")
+    page.leases("many")
     assert len([each for each in hub.requests if "airflow-lease" in each.path]) == 40
 
 
@@ -113,7 +132,7 @@ def test_one_request_answers_for_all_spaces_if_one_repository_keeps_the_leases(
     for number in range(100):
         hub.add_space(f"acme/s{number}", hardware="t4-small")
     stored("shared", hub, namespace="acme", lease_repo="datasets/acme/airflow-leases")
-    assert leases(page, "shared") == {}
+    assert page.leases("shared") == {}
     looks = [each.path for each in hub.requests if "airflow-lease" in each.path]
     assert looks == ["/api/datasets/acme/airflow-leases/refs"]
 
@@ -121,7 +140,7 @@ def test_one_request_answers_for_all_spaces_if_one_repository_keeps_the_leases(
 @pytest.mark.parametrize("status", [403, 500])
 def test_leases_that_cannot_be_read_are_left_out(leased: HubEmulator, page: Page, status: int) -> None:
     leased.faults.add(kind="status", status=status, path="/revision/")
-    assert leases(page) == {}
+    assert page.leases() == {}
     assert len(page.fleet()["spaces"]) == 4
 
 

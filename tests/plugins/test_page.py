@@ -14,7 +14,8 @@ from tests.airflow_tools import connection
 from tests.plugins.conftest import Page
 from tests.stub import Say, StubHub
 
-DATA = ("api/connections", "api/fleet?connection_id=hf_spaces_default", "api/runs")
+OF_DEFAULT = "connection_id=hf_spaces_default"
+DATA = ("api/connections", f"api/fleet?{OF_DEFAULT}", f"api/spend?{OF_DEFAULT}", "api/runs")
 
 
 @pytest.fixture
@@ -272,7 +273,7 @@ def test_the_page_loads_nothing_from_other_sites_and_runs_no_text_as_code(
     assert shown.headers["content-security-policy"].startswith("default-src 'none'")
     assert "unsafe" not in shown.headers["content-security-policy"]
     assert "http" not in shown.text
-    for name in ("fleet.js", "cells.js", "theme.js", "fleet.css", "icon.svg"):
+    for name in ("fleet.js", "leases.js", "actions.js", "cells.js", "theme.js", "fleet.css", "icon.svg"):
         answer = page.get(f"static/{name}")
         assert answer.status_code == 200
         assert answer.headers["x-content-type-options"] == "nosniff"

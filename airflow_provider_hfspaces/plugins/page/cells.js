@@ -70,8 +70,8 @@ function leaseLine(lease) {
   const named = lease.dag_id !== null;
   const link = { href: named ? runUrl(lease) : "", title: `${lease.run_id} ${lease.task_id}` };
   const who = named ? make("a", link, lease.dag_id) : "a run that is not shown here";
-  const state = lease.abandoned ? ", abandoned" : lease.expired ? ", expired" : "";
-  return make("small", {}, "leased ", timeElement(lease.since) ?? "", " by ", who, state);
+  const left = lease.releasable ? `, ${LEASE_STATES[lease.state]}` : "";
+  return make("small", {}, "leased ", timeElement(lease.since) ?? "", " by ", who, left);
 }
 
 function costCell(space) {

@@ -1,4 +1,4 @@
-// The fleet page: asks the server, searches and sorts the Spaces, and pauses one.
+// The fleet page: asks the server, and searches and sorts the Spaces.
 "use strict";
 
 const ROWS_PER_PAGE = 100;
@@ -45,7 +45,7 @@ async function refresh() {
       { spaces: null, problems: [], page: 0, ...old.get(connection.conn_id), ...connection }
     ));
     build();
-    await Promise.all([loadRuns(), ...state.fleets.map(load)]);
+    await Promise.all([loadRuns(), ...state.fleets.flatMap((fleet) => [load(fleet), loadSpend(fleet)])]);
     const at = new Date().toLocaleTimeString();
     report(state.fleets.length ? `As of ${at}. Costs are estimates from the Hub's list prices.` : "");
   } catch (error) {
@@ -91,6 +91,16 @@ async function loadLeases(fleet) {
   }
   addLeases(fleet);
   fill(fleet);
+}
+
+async function loadSpend(fleet) {
+  if (fleet.problem) return;
+  try {
+    fleet.spend = (await ask(ofConnection("api/spend", fleet))).spend;
+  } catch {
+    return; // the fleet is worth showing without its budgets
+  }
+  showSpend(fleet);
 }
 
 function addLeases(fleet) {
@@ -193,10 +203,12 @@ function frame(fleet) {
   pager.append(make("span", { class: "quiet", "aria-live": "polite" }));
   section.append(
     make("div", { class: "head" }, make("h2", { id }, fleet.conn_id), make("p", { class: "quiet" })),
+    make("div", { class: "spend" }),
     make("div", { class: "problems" }),
+    make("div", { class: "leases" }),
     make(
       "table",
-      { role: "table", hidden: true },
+      { class: "spaces", role: "table", hidden: true },
       make("caption", {}, `Spaces of connection ${fleet.conn_id}`),
       make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...headers)),
       make("tbody", { role: "rowgroup" }),
@@ -212,6 +224,8 @@ function fill(fleet) {
   const problem = fleet.problem ?? fleet.failure;
   const problems = problem ? [problem] : fleet.problems;
   section.querySelector(".problems").replaceChildren(...problems.map((text) => make("p", { class: "problem" }, text)));
+  showSpend(fleet);
+  showLeases(fleet);
   const search = find("search").value.trim();
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const column = state.columns.find((candidate) => candidate.key === state.sort) ?? state.columns[0];
@@ -222,7 +236,7 @@ function fill(fleet) {
   const first = fleet.page * ROWS_PER_PAGE;
   const shown = spaces.slice(first, first + ROWS_PER_PAGE);
 
-  const table = section.querySelector("table");
+  const table = section.querySelector("table.spaces");
   table.hidden = !shown.length;
   for (const header of table.querySelectorAll("th[data-column]")) {
     const isSorted = header.dataset.column === column.key;
@@ -321,38 +335,6 @@ function turn(section, step) {
   fleet.page += step;
   fill(fleet);
   section.scrollIntoView({ block: "start" });
-}
-
-function confirmPause(fleet, space) {
-  const dialog = find("confirm");
-  find("confirm-title").textContent = `Pause ${space.repo_id}?`;
-  find("confirm-text").textContent =
-    `The Space is in stage ${space.stage}${space.cost > 0 ? ` and costs about ${usd.format(space.cost)} per hour` : ""}. ` +
-    "A paused Space answers no visitors and costs nothing until somebody restarts it.";
-  const working = (space.runs ?? []).filter((run) => run.state === "running" || run.state === "queued");
-  find("confirm-runs").hidden = !working.length;
-  find("confirm-runs").textContent = `DAG runs that work on it now: ${working.map((run) => run.dag_id).join(", ")}.`;
-  dialog.returnValue = "no";
-  dialog.addEventListener("close", () => dialog.returnValue === "yes" && pause(fleet, space), { once: true });
-  dialog.showModal();
-}
-
-async function pause(fleet, space) {
-  report(`Pausing ${space.repo_id} …`);
-  try {
-    const answer = await ask(ofConnection("api/pause", fleet), {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-HF-Spaces-Page": "1" },
-      body: JSON.stringify({ repo_id: space.repo_id }),
-    });
-    Object.assign(space, answer.space);
-    fill(fleet);
-    showTotal();
-    report(`${space.repo_id} is ${space.stage}.`);
-    find("search").focus();
-  } catch (error) {
-    report(`${space.repo_id} was not paused. ${error.message}`);
-  }
 }
 
 // Airflow's frame lets no link out of it, so an anchor in the page around the frame is clicked instead.
