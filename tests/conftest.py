@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.emulator import HubEmulator
+    from tests.lease_tools import AirflowWithoutServer
 
 ROOT = Path(__file__).resolve().parent.parent
 (ROOT / ".airflow").mkdir(exist_ok=True)
@@ -93,6 +94,33 @@ def hub(hub_time: dict[str, Any]) -> Iterator[HubEmulator]:
         os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"] = connection(hub)
         yield hub
     del os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[HubEmulator]:
+    """An emulator whose time moves only when a test moves it."""
+    from airflow_provider_hfspaces.emulator import HubEmulator
+
+    with HubEmulator(speed=0) as hub:
+        yield hub
+
+
+@pytest.fixture
+def still_hub(emulator: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> HubEmulator:
+    """The emulator of the module, reset for each test: starting one takes longer than a test."""
+    from tests.airflow_tools import connection
+
+    emulator.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(emulator))
+    return emulator
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
+    """Airflow's Variables, runs and DAGs without its server."""
+    from tests.lease_tools import AirflowWithoutServer
+
+    return AirflowWithoutServer(monkeypatch)
 
 
 class TaskLog:

@@ -34,9 +34,7 @@ from tests.lease_tools import (
 OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
 
 
-@pytest.fixture(autouse=True)
-def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
-    return AirflowWithoutServer(monkeypatch)
+pytestmark = pytest.mark.usefixtures("airflow")
 
 
 def commits(hub: HubEmulator) -> int:

@@ -58,13 +58,8 @@ class AddSecretOperator(SecretArguments, KeepsText, SpaceOperator):
         self.log.info("Space %s has the secret %s.", repo_id, key)
 
 
-class DeleteSecretOperator(KeepsText, SpaceOperator):
-    """Delete a secret of a Space. Succeeds if the Space has no such secret.
-
-    ``DELETE /api/spaces/{repo_id}/secrets``.
-
-    :param key: name of the environment variable. Templated.
-    """
+class _KeyOperator(KeepsText, SpaceOperator):
+    """Base of the operators on one secret or variable, of which they need only the key."""
 
     template_fields: Sequence[str] = (*SpaceOperator.template_fields, "key")
     text_fields = ("key",)
@@ -73,6 +68,15 @@ class DeleteSecretOperator(KeepsText, SpaceOperator):
         super().__init__(**kwargs)
         self.key = key
         self.remember_text()
+
+
+class DeleteSecretOperator(_KeyOperator):
+    """Delete a secret of a Space. Succeeds if the Space has no such secret.
+
+    ``DELETE /api/spaces/{repo_id}/secrets``.
+
+    :param key: name of the environment variable. Templated.
+    """
 
     def act(self, repo_id: str, context: Context) -> None:
         key = self.text("key", context)
@@ -124,21 +128,13 @@ class AddVariableOperator(KeepsText, SpaceOperator):
         return _public(variables)
 
 
-class DeleteVariableOperator(KeepsText, SpaceOperator):
+class DeleteVariableOperator(_KeyOperator):
     """Delete a variable of a Space. Succeeds if the Space has no such variable.
 
     Returns the remaining variables by key. ``DELETE /api/spaces/{repo_id}/variables``.
 
     :param key: name of the environment variable. Templated.
     """
-
-    template_fields: Sequence[str] = (*SpaceOperator.template_fields, "key")
-    text_fields = ("key",)
-
-    def __init__(self, *, key: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.key = key
-        self.remember_text()
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         key = self.text("key", context)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow_provider_hfspaces.hub.closing import Closing
 from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.space_app.base import (
     CALL_SECONDS,
@@ -27,13 +27,10 @@ from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListen
 from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll
 from airflow_provider_hfspaces.space_app.result import AppResult
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 __all__ = ["SpaceApp"]
 
 
-class SpaceApp(AppHandover):
+class SpaceApp(AppHandover, Closing):
     """Calls the app inside one Space: a Gradio app by the name of its endpoint, any other app by a path.
 
     .. code-block:: python
@@ -231,14 +228,3 @@ class SpaceApp(AppHandover):
         finally:
             transport.close()
         return len(calls)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

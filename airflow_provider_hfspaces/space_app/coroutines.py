@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow_provider_hfspaces.hub.closing import AsyncClosing
 from airflow_provider_hfspaces.hub.http.sequence import Steps, aexecute
 from airflow_provider_hfspaces.space_app.base import (
     CALL_SECONDS,
@@ -29,13 +29,10 @@ from airflow_provider_hfspaces.space_app.listener import AcceptedCall, AppListen
 from airflow_provider_hfspaces.space_app.plain import AppResponse, Poll
 from airflow_provider_hfspaces.space_app.result import AppResult
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 __all__ = ["AppCoroutines"]
 
 
-class AppCoroutines(AppBase):
+class AppCoroutines(AppBase, AsyncClosing):
     """The methods of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp` for coroutines."""
 
     async def acall(
@@ -144,14 +141,3 @@ class AppCoroutines(AppBase):
         if self._loop_transport is not None:
             await self._loop_transport.aclose()
             self._loop_transport = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()

@@ -7,7 +7,6 @@ restarts, hardware requests, and a runtime that lags, or reports the new commit 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -23,12 +22,6 @@ from tests.emulator.commits import commit
 SPACE = "acme/whisper"
 LOOKS = 40
 HISTORIES = 25
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[HubEmulator]:
-    with HubEmulator(speed=0) as hub:
-        yield hub
 
 
 class History:

@@ -22,9 +22,7 @@ from tests.lease_tools import SPACE, AirflowWithoutServer, Window, hold, holders
 OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
 
 
-@pytest.fixture(autouse=True)
-def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
-    return AirflowWithoutServer(monkeypatch)
+pytestmark = pytest.mark.usefixtures("airflow")
 
 
 def janitor(**arguments: Any) -> Any:

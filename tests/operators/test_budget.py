@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -15,30 +14,19 @@ from airflow_provider_hfspaces.operators.budget import EnforceBudgetOperator
 from airflow_provider_hfspaces.operators.fleet import RestartSpacesOperator
 from airflow_provider_hfspaces.state.budgets import spend_variable
 from airflow_provider_hfspaces.state.leases import LeaseOwner
-from tests.airflow_tools import Try, connection
+from tests.airflow_tools import Try
 from tests.conftest import TaskLog
 from tests.lease_tools import AirflowWithoutServer, hold
 
 HOUR = 3600
 
 
-@pytest.fixture(autouse=True)
-def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
-    return AirflowWithoutServer(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[HubEmulator]:
-    """An emulator whose time moves only when a test moves it."""
-    with HubEmulator(speed=0) as hub:
-        yield hub
+pytestmark = pytest.mark.usefixtures("airflow")
 
 
 @pytest.fixture
-def hub(emulator: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> HubEmulator:
-    emulator.reset()
-    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(emulator))
-    return emulator
+def hub(still_hub: HubEmulator) -> HubEmulator:
+    return still_hub
 
 
 @pytest.fixture

@@ -22,10 +22,7 @@ from tests.copy_tools import SPACE, CopyWindow, copies, marked, remember, sweep
 from tests.lease_tools import AirflowWithoutServer
 from tests.operators.test_hardware import changes, lose_next_answer
 
-
-@pytest.fixture(autouse=True)
-def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
-    return AirflowWithoutServer(monkeypatch)
+pytestmark = pytest.mark.usefixtures("airflow")
 
 
 @pytest.fixture(autouse=True)

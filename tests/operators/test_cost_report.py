@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
@@ -29,19 +29,9 @@ ELEMENT = '<script type="application/json" id="hf-spaces-history">'
 Report = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[HubEmulator]:
-    """An emulator whose time moves only when a test moves it."""
-    with HubEmulator(speed=0) as hub:
-        yield hub
-
-
 @pytest.fixture
-def hub(emulator: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> HubEmulator:
-    """The emulator, reset for each test: starting one takes longer than a test."""
-    emulator.reset()
-    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(emulator))
-    return emulator
+def hub(still_hub: HubEmulator) -> HubEmulator:
+    return still_hub
 
 
 @pytest.fixture

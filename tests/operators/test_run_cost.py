@@ -28,11 +28,6 @@ def hub_time() -> dict[str, Any]:
     return {"speed": 0, "seconds_per_request": 10, "timings": TIMINGS}
 
 
-@pytest.fixture
-def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
-    return AirflowWithoutServer(monkeypatch)
-
-
 def on_time_of(hub: HubEmulator, window: Window) -> Window:
     """Let the tasks of a window read the emulated time."""
     for task in (window.snapshot, window.upgrade, window.restore):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -14,34 +13,23 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.operators.budget import EnforceBudgetOperator
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator
 from airflow_provider_hfspaces.state.budgets import spend_variable
-from tests.airflow_tools import Try, connection
+from tests.airflow_tools import Try
 from tests.conftest import TaskLog
 from tests.lease_tools import SPACE, AirflowWithoutServer
 
 HOUR = 3600
 
 
-@pytest.fixture(autouse=True)
-def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
-    return AirflowWithoutServer(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[HubEmulator]:
-    """An emulator whose time moves only when a test moves it."""
-    with HubEmulator(speed=0) as hub:
-        yield hub
+pytestmark = pytest.mark.usefixtures("airflow")
 
 
 @pytest.fixture
-def hub(emulator: HubEmulator, monkeypatch: pytest.MonkeyPatch) -> HubEmulator:
+def hub(still_hub: HubEmulator) -> HubEmulator:
     """An organization whose other Space has cost $4.00 this month."""
-    emulator.reset()
-    emulator.add_space(SPACE)
-    emulator.add_space("acme/gpu", hardware="t4-small")
-    emulator.advance(10 * HOUR)
-    monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(emulator))
-    return emulator
+    still_hub.add_space(SPACE)
+    still_hub.add_space("acme/gpu", hardware="t4-small")
+    still_hub.advance(10 * HOUR)
+    return still_hub
 
 
 def upgrade(hardware: Any = "t4-small", repo_id: str = SPACE, **options: Any) -> Any:

@@ -18,14 +18,21 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import connection
 
-__all__ = ["AIRFLOW_3", "AirflowProcesses"]
+__all__ = ["AIRFLOW_3", "ON_AIRFLOW_3", "AirflowProcesses"]
 
 AIRFLOW_3 = not version("apache-airflow").startswith("2.")
+
+ON_AIRFLOW_3 = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not AIRFLOW_3, reason="the API that these tests use needs Airflow 3"),
+]
+"""Marks of tests that do with Airflow's API what a user does in the UI."""
 DAGS = Path(__file__).with_name("dags")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
-from tests.processes.airflow_processes import AIRFLOW_3
+from tests.processes.airflow_processes import ON_AIRFLOW_3
 from tests.processes.leased import (
     NEXT_RUN_WORKS,
     TAKEOVERS,
@@ -25,10 +25,7 @@ from tests.processes.leased import (
     timed,
 )
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another API to do what a user does in the UI"),
-]
+pytestmark = ON_AIRFLOW_3
 
 DAGS = Path(__file__).with_name("abandoned_dags")
 DAG_COUNT = 21

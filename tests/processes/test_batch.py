@@ -10,13 +10,10 @@ import psutil
 import pytest
 
 from airflow_provider_hfspaces.emulator import GradioApp, HubEmulator
-from tests.processes.airflow_processes import AIRFLOW_3, kill_tree
+from tests.processes.airflow_processes import ON_AIRFLOW_3, kill_tree
 from tests.processes.leased import SPEED, LeasedAirflow
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="the API that these tests use needs Airflow 3"),
-]
+pytestmark = ON_AIRFLOW_3
 
 SPACE = "acme/batched"
 DAGS = Path(__file__).with_name("batch_dags")

@@ -8,13 +8,10 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.processes.airflow_processes import AIRFLOW_3, kill_tree
+from tests.processes.airflow_processes import ON_AIRFLOW_3, kill_tree
 from tests.processes.copied import CopiedAirflow, copied_airflow
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="the API that these tests use needs Airflow 3"),
-]
+pytestmark = ON_AIRFLOW_3
 
 
 @pytest.fixture(scope="module")

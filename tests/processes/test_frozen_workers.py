@@ -11,14 +11,11 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import connection
-from tests.processes.airflow_processes import AIRFLOW_3
+from tests.processes.airflow_processes import ON_AIRFLOW_3
 from tests.processes.gate import Gate, HeldRequest
 from tests.processes.leased import OFF_THE_GPU, SPEED, LeasedAirflow, OtherAirflow, leased_airflow, timed
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="the API that these tests use needs Airflow 3"),
-]
+pytestmark = ON_AIRFLOW_3
 
 DAGS = Path(__file__).with_name("frozen_dags")
 DAG_COUNT = 3

@@ -10,12 +10,9 @@ import pytest
 import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from tests.processes.airflow_processes import AIRFLOW_3, AirflowProcesses
+from tests.processes.airflow_processes import ON_AIRFLOW_3, AirflowProcesses
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="the API that these tests use needs Airflow 3"),
-]
+pytestmark = ON_AIRFLOW_3
 
 
 class GroupAirflow(AirflowProcesses):

@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.airflow_processes import AIRFLOW_3
+from tests.processes.airflow_processes import ON_AIRFLOW_3
 from tests.processes.leased import LeasedAirflow, leased_airflow
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 has another API to do what a user does in the UI"),
-]
+pytestmark = ON_AIRFLOW_3
 
 DAG_IDS = [f"crowd_{number}" for number in range(4)]
 RUN_IDS = [f"run_{number}" for number in range(5)]

@@ -9,13 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.processes.airflow_processes import AIRFLOW_3
+from tests.processes.airflow_processes import ON_AIRFLOW_3
 from tests.processes.leased import OFF_THE_GPU, LeasedAirflow, leased_airflow, timed
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="the API that these tests use needs Airflow 3"),
-]
+pytestmark = ON_AIRFLOW_3
 
 
 @pytest.fixture(scope="module")

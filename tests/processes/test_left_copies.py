@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.processes.airflow_processes import AIRFLOW_3
+from tests.processes.airflow_processes import ON_AIRFLOW_3
 from tests.processes.copied import SOURCE, CopiedAirflow, copied_airflow
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(not AIRFLOW_3, reason="the API that these tests use needs Airflow 3"),
-]
+pytestmark = ON_AIRFLOW_3
 
 LEFT_BEHIND = ("run_times_out", "delete_finds_no_hub", "dag_deleted", "paused_and_expired")
 """The DAGs whose copy the sweeper deletes."""

@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.triggers import costs
 from airflow_provider_hfspaces.triggers.costs import RunCostTrigger
 from tests.airflow_tools import Try, dag_file, fired, run, stored
 from tests.conftest import TaskLog
-from tests.lease_tools import SPACE, AirflowWithoutServer, Window, holders
+from tests.lease_tools import SPACE, Window, holders
 
 
 def group(**arguments: Any) -> Any:
@@ -91,11 +91,6 @@ class Watched:
         """Upgrade the Space, and return the trigger of the task that watches the cost."""
         self.window.run("snapshot", "upgrade")
         return self.window.tasks.deferral(self.limit)
-
-
-@pytest.fixture
-def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
-    return AirflowWithoutServer(monkeypatch)
 
 
 @pytest.mark.usefixtures("airflow")

@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
 
 from airflow_provider_hfspaces.hub.calls import Call
+from airflow_provider_hfspaces.hub.closing import AsyncClosing
 from airflow_provider_hfspaces.hub.error_responses import unavailable
 from airflow_provider_hfspaces.hub.http import wire
 from airflow_provider_hfspaces.hub.http.certificates import prepare, trusted_certificates
@@ -26,7 +26,7 @@ __all__ = ["AsyncHubClient", "prepare"]
 T = TypeVar("T")
 
 
-class AsyncHubClient(ClientBase):
+class AsyncHubClient(ClientBase, AsyncClosing):
     """Sends calls to the Hub, tries again where a retry can help, and reads the answers.
 
     .. code-block:: python
@@ -163,17 +163,6 @@ class AsyncHubClient(ClientBase):
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()
-
-    async def __aenter__(self) -> AsyncHubClient:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def _run(self, steps: Steps[T]) -> T:
         return await aexecute(steps, self._fetch, sleep=self._sleep)

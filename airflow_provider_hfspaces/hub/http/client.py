@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, TypeVar
 
 import requests
 import urllib3.exceptions
 
 from airflow_provider_hfspaces.hub.calls import Call
+from airflow_provider_hfspaces.hub.closing import Closing
 from airflow_provider_hfspaces.hub.error_responses import unavailable
 from airflow_provider_hfspaces.hub.http import wire
 from airflow_provider_hfspaces.hub.http.core import ClientBase, ClientCore, Fetch
@@ -27,7 +27,7 @@ __all__ = ["HubClient"]
 T = TypeVar("T")
 
 
-class HubClient(ClientBase):
+class HubClient(ClientBase, Closing):
     """Sends calls to the Hub, tries again where a retry can help, and reads the answers.
 
     .. code-block:: python
@@ -172,17 +172,6 @@ class HubClient(ClientBase):
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
-
-    def __enter__(self) -> HubClient:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run(self, steps: Steps[T]) -> T:
         return execute(steps, self._fetch, sleep=self._sleep)

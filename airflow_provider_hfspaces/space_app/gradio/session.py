@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
+from airflow_provider_hfspaces.hub.closing import AsyncClosing
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.space_app.core import AppCore, Deadline
@@ -25,7 +25,7 @@ _LONGEST_STREAM_SECONDS = 7 * 24 * 3600.0
 _MOST_EARLY_EVENTS = 1_000
 
 
-class SharedSession:
+class SharedSession(AsyncClosing):
     """Sends many calls over one session, whose answers come over one connection.
 
     .. code-block:: python
@@ -97,17 +97,6 @@ class SharedSession:
             await asyncio.gather(self._reader, return_exceptions=True)
         self._lose("the session was closed")
         await self._close()
-
-    async def __aenter__(self) -> SharedSession:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     @property
     def session_hash(self) -> str:
