@@ -27,6 +27,7 @@ from airflow_provider_hfspaces.operators.base import (
     time_limit,
 )
 from airflow_provider_hfspaces.operators.health import as_expected, health_check, refuse_bad_health
+from airflow_provider_hfspaces.operators.space_logs import ShowsSpaceLogs, refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import as_list, has_template
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["SpaceHealthySensor", "SpaceRunningSensor", "SpaceStageSensor"]
 
 
-class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
+class SpaceStageSensor(ShowsSpaceLogs, NamedBySpace, HubTask, BaseSensorOperator):
     """Wait until a Space is in one of some stages.
 
     ::
@@ -61,6 +62,8 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
     :param poke_interval: seconds between two looks at the Space. By default as few as the share of the Hub's
         quota that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2; with ``mode="reschedule"`` or
         ``exponential_backoff``, Airflow's default of 60.
+    :param stream_logs: show the Space's own log in the task's log while the sensor waits: ``"build"``,
+        ``"run"`` or ``"both"`` (default: none). Needs ``mode="poke"`` or ``deferrable=True``.
     :param hf_spaces_conn_id: the connection to the Hub. Templated.
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's
         ``[operators] default_deferrable``.
@@ -86,6 +89,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         sha: str | None = None,
         failed_stages: Iterable[str] | str | None = None,
         poke_interval: float | str | timedelta | None = None,
+        stream_logs: str | None = None,
         hf_spaces_conn_id: str = "hf_spaces_default",
         deferrable: bool | None = None,
         **kwargs: Any,
@@ -102,6 +106,8 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         self.sha = sha
         self.failed_stages = _as_stored(failed_stages)
         self.hf_spaces_conn_id = hf_spaces_conn_id
+        self.stream_logs = stream_logs
+        self._refuse_bad_stream_logs(kwargs.get("default_args"))
         name_by_space(self)
         self._is_linked = False
         self._last_state: str | None = None
@@ -109,9 +115,10 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait: in this worker, by coming back, or in the triggerer."""
+        self.forget_logs()
         with self._skipping_only_waits():
             if not self.deferrable:
-                return super().execute(context)
+                return self._execute_here(context)
             with self._never_failing():
                 look = self.poke(context)
             if look:
@@ -123,6 +130,26 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
                 timeout=time_limit(self, float(self.timeout)),
                 poll_interval=float(self.poke_interval) if self._has_poke_interval else None,
                 health=check.to_dict() if check else None,
+                logs=self.log_progress_values(self.hook.repo_id(self.repo_id)),
+            )
+
+    def _execute_here(self, context: Context) -> Any:
+        if self.stream_logs is None or self.reschedule:
+            return super().execute(context)
+        with failing_for_good():
+            repo_id = self.hook.repo_id(self.repo_id)
+            self.hook.get_runtime(repo_id)  # Its answer has the time by the Hub's clock.
+        with self.showing_logs(repo_id):
+            return super().execute(context)
+
+    def _refuse_bad_stream_logs(self, default_args: Any) -> None:
+        refuse_bad_stream_logs(self.stream_logs, f"task {self.task_id!r}")
+        if not self.stream_logs or self.deferrable or not self.reschedule:
+            return
+        if "stream_logs" not in (default_args or {}):
+            raise ValueError(
+                f"stream_logs of task {self.task_id!r} has no effect with mode='reschedule': set "
+                f"deferrable=True, or leave stream_logs out."
             )
 
     def resume_execution(self, *args: Any, **kwargs: Any) -> Any:
@@ -140,6 +167,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         """
         from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, error_from_dict
 
+        self.resume_logs(event)
         if event["status"] == "reached":
             return event["runtime"]
         error = error_from_dict(event["error"])
@@ -217,7 +245,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
 
     def _fail_wait(self, error: SpaceWaitFailed) -> None:
         """Fail or skip. The error is permanent: a sensor changes nothing that would help its next try."""
-        log_space_log(self.log, self.hook, error)
+        log_space_log(self.log, self.hook, error, unless=self.has_shown_log)
         self._skip_softly(error)
         error.permanent = True
         raise error

@@ -60,7 +60,7 @@ def now(hub: HubEmulator) -> LogPosition:
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 60))]
+    "seed", [*range(2), *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 60))]
 )
 def test_each_line_is_read_once_and_in_order_whatever_breaks_or_starts_again(
     hub: HubEmulator, seed: int
@@ -98,9 +98,9 @@ def test_each_line_is_read_once_and_in_order_whatever_breaks_or_starts_again(
     assert run(read()) == written
 
 
-@pytest.mark.parametrize("first", range(0, 1_000, 250))
+@pytest.mark.parametrize("first", range(0, 400, 100))
 def test_a_position_survives_cuts_restarts_lost_beginnings_and_new_logs(first: int) -> None:
-    for seed in range(first, first + 250):
+    for seed in range(first, first + 100):
         follow_a_log(seed)
 
 

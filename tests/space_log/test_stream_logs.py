@@ -16,12 +16,20 @@ from airflow_provider_hfspaces.operators.app import CallSpaceOperator, SpaceBatc
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
+from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor
+from airflow_provider_hfspaces.task_groups.copies import SpaceCopyTaskGroup
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
 from tests.airflow_tools import Try, fired, stored
 from tests.conftest import TaskLog
 
 SPACE = "acme/whisper"
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+WORKER = pytest.mark.parametrize(
+    "deferrable", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["worker", "triggerer"]
+)
+TRIGGERER = pytest.mark.parametrize(
+    "deferrable", [pytest.param(False, marks=pytest.mark.slow), True], ids=["worker", "triggerer"]
+)
 
 
 def restart(**options: Any) -> RestartSpaceOperator:
@@ -73,16 +81,13 @@ def test_the_log_of_a_build_and_of_a_start_is_shown_once_and_in_order(
     assert shown(task_log, "run") == space.logs()
 
 
-@BOTH
-@pytest.mark.parametrize(("choice", "other"), [("build", "run"), ("run", "build")])
-def test_only_the_chosen_log_is_read(
-    hub: HubEmulator, deferrable: bool, choice: str, other: str, task_log: TaskLog
-) -> None:
+@TRIGGERER
+def test_only_the_chosen_log_is_read(hub: HubEmulator, deferrable: bool, task_log: TaskLog) -> None:
     hub.add_space(SPACE)
-    run(restart(deferrable=deferrable, stream_logs=choice))
-    assert shown(task_log, choice)
-    assert not shown(task_log, other)
-    assert not [request for request in hub.requests if request.path.endswith(f"/logs/{other}")]
+    run(restart(deferrable=deferrable, stream_logs="run"))
+    assert shown(task_log, "run")
+    assert not shown(task_log, "build")
+    assert not [request for request in hub.requests if request.path.endswith("/logs/build")]
 
 
 def test_without_the_argument_no_log_is_read(hub: HubEmulator, task_log: TaskLog) -> None:
@@ -92,7 +97,7 @@ def test_without_the_argument_no_log_is_read(hub: HubEmulator, task_log: TaskLog
     assert not shown(task_log)
 
 
-@BOTH
+@WORKER
 def test_a_copy_shows_all_that_it_has_logged(hub: HubEmulator, deferrable: bool, task_log: TaskLog) -> None:
     hub.add_space("acme/source")
     arguments = {"task_id": "copy", "from_id": "acme/source", "to_id": SPACE, "wait": True}
@@ -105,7 +110,7 @@ def test_a_copy_shows_all_that_it_has_logged(hub: HubEmulator, deferrable: bool,
     assert shown(task_log, "run") == hub.space(SPACE).logs()
 
 
-@BOTH
+@TRIGGERER
 def test_the_log_of_a_failed_build_is_shown_once(
     hub: HubEmulator, deferrable: bool, task_log: TaskLog
 ) -> None:
@@ -161,7 +166,7 @@ def test_a_batch_shows_what_the_app_logs(hub: HubEmulator, tmp_path: Any, task_l
     assert space.logs()[-2:] == ["an item", "an item"]
 
 
-@BOTH
+@TRIGGERER
 def test_secrets_are_masked_and_commands_to_the_terminal_are_removed(
     hub: HubEmulator, deferrable: bool, task_log: TaskLog
 ) -> None:
@@ -195,7 +200,7 @@ def test_secrets_are_masked_and_commands_to_the_terminal_are_removed(
     assert "horse" not in task_log.text
 
 
-@BOTH
+@WORKER
 def test_no_more_lines_are_shown_than_the_configuration_says(
     hub: HubEmulator, deferrable: bool, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +216,7 @@ def test_no_more_lines_are_shown_than_the_configuration_says(
     )
 
 
-@BOTH
+@TRIGGERER
 def test_a_flood_of_lines_is_thinned_out(
     hub: HubEmulator, deferrable: bool, task_log: TaskLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,9 +237,9 @@ def test_a_flood_of_lines_is_thinned_out(
         ({"kind": "status", "status": 403}, False, {1}),
         ({"kind": "status", "status": 403}, True, {1}),
         ({"kind": "status", "status": 503}, True, {0, 1}),
-        ({"kind": "html"}, False, {0, 1}),
-        ({"kind": "silence"}, False, {0}),
-        ({"kind": "cut", "frames": 0}, True, {0, 1}),
+        pytest.param({"kind": "html"}, False, {0, 1}, marks=pytest.mark.slow),
+        pytest.param({"kind": "silence"}, False, {0}, marks=pytest.mark.slow),
+        pytest.param({"kind": "cut", "frames": 0}, True, {0, 1}, marks=pytest.mark.slow),
     ],
     ids=["403-worker", "403-triggerer", "503", "html", "silence", "cut"],
 )
@@ -279,11 +284,14 @@ def test_an_argument_without_effect_is_refused() -> None:
     restart(wait=False, stream_logs=None, default_args={"stream_logs": "run"})
 
 
-def test_the_group_passes_the_argument_to_its_upgrade(dag: Any) -> None:
+def test_groups_pass_the_argument_to_the_task_that_waits(dag: Any) -> None:
     with dag, SpaceHardwareTaskGroup("gpu", repo_id=SPACE, hardware="t4-small", stream_logs="both") as group:
         RestartSpaceOperator(task_id="work", repo_id=SPACE)
     assert group.upgrade.stream_logs == "both"
     assert group.restore.stream_logs is None
+    with dag, SpaceCopyTaskGroup("copy", repo_id=SPACE, hardware="t4-small", stream_logs="run") as copies:
+        RestartSpaceOperator(task_id="work", repo_id=copies.repo_id)
+    assert copies.create.stream_logs == "run"
 
 
 @pytest.fixture
@@ -294,6 +302,28 @@ def dag() -> Any:
         from airflow import DAG
 
     return DAG("streaming", schedule=None)
+
+
+@WORKER
+def test_a_sensor_shows_the_log_from_its_beginning_on(
+    hub: HubEmulator, deferrable: bool, task_log: TaskLog
+) -> None:
+    space = hub.add_space(SPACE)
+    space.write_log("an old line")
+    hub.advance(60)
+    run(restart(wait=False, stream_logs=None))
+    sensor = SpaceRunningSensor(
+        task_id="running", repo_id=SPACE, poke_interval=0.05, stream_logs="run", deferrable=deferrable
+    )
+    run(sensor)
+    assert shown(task_log) == space.logs()
+
+
+def test_a_sensor_that_leaves_its_worker_between_two_looks_refuses_the_argument() -> None:
+    with pytest.raises(
+        ValueError, match="stream_logs of task 'running' has no effect with mode='reschedule'"
+    ):
+        SpaceRunningSensor(task_id="running", repo_id=SPACE, stream_logs="run", mode="reschedule")
 
 
 def test_an_upgrade_shows_what_the_space_logs_on_its_way(hub: HubEmulator, task_log: TaskLog) -> None:
