@@ -92,8 +92,6 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
     :param health: the answer of the app that ``create`` waits for: ``True`` for its start page (the default),
         a path, a mapping with ``path``, ``status``, ``json`` and ``text``, or ``None`` to wait for no answer.
         May have templates.
-    :param stream_logs: show the copy's own log in the log of ``create`` while it waits: ``"build"``,
-        ``"run"`` or ``"both"`` (default: none).
     :param require: whether each task of the work first checks, with one request, that the copy is on its
         hardware (default True). Setup and teardown tasks of the work and operators of this package that act
         on a Space do not check.
@@ -135,7 +133,6 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         volumes: Sequence[Mapping[str, Any]] | None = None,
         to_id: str | None = None,
         health: Any = True,
-        stream_logs: str | None = None,
         require: bool = True,
         stream_logs: str | None = None,
         timeout: float = 1800,
@@ -154,7 +151,6 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
             require=require,
             stream_logs=stream_logs,
             require_budget=require_budget,
-            stream_logs=stream_logs,
             capacity_timeout=capacity_timeout,
             retry_capacity_after=retry_capacity_after,
             timeout=timeout,
