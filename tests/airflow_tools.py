@@ -97,10 +97,11 @@ class Try:
         assert not deferred.kwargs, "dag.test() passes only the event"
         return method(context, event)
 
-    def run_to_end(self, make: Callable[[], Any]) -> Any:
+    def run_to_end(self, make: Callable[[], Any], meanwhile: Callable[[], Any] = lambda: None) -> Any:
         """Run an operator, and go on after each of its deferrals, with a new operator as in another process.
 
         :param make: returns the operator, as the DAG file does in each process.
+        :param meanwhile: called after each deferral, before the trigger runs.
         """
         operator = make()
         action = partial(self.run, operator)
@@ -116,6 +117,7 @@ class Try:
                     self.ti.xcom_push("return_value", result)
                 return result
             assert not deferred.kwargs, "dag.test() passes only the event"
+            meanwhile()
             event = fired(stored(deferred.trigger))
             operator = make()
             action = partial(getattr(operator, deferred.method_name), self.context(operator), event)

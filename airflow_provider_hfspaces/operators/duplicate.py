@@ -185,7 +185,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
             created = self._create(search.hardware, context)
             if self.wait_until_running:
                 return self._wait(repo_id, created, search.hardware, context, search)
-            self.finish_search(repo_id, None, self.waiting_for(search), context)
+            self.finish_search(repo_id, None, search.to_dict(), context)
             return self._result(repo_id, created)
         before = self.hook.get_runtime(repo_id)
         if not search.is_requested:

@@ -18,6 +18,7 @@ from airflow_provider_hfspaces.hub.errors import (
     SpaceWaitFailed,
     SpaceWaitTimeout,
 )
+from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator
 from airflow_provider_hfspaces.triggers.pauses import PauseTrigger
 from tests.airflow_tools import FakeStore, Try, fired, stored
@@ -453,3 +454,74 @@ def test_a_kill_during_the_search_restores_the_space(hub: HubEmulator) -> None:
         tries.run(operator)
     assert space.requested_hardware == "cpu-basic"
     assert "a10g-small" not in requested(hub)
+
+
+class TestCopy:
+    """DuplicateSpaceOperator with a list of hardware."""
+
+    COPY = "acme/whisper-copy"
+
+    def copy(self, **options: Any) -> DuplicateSpaceOperator:
+        defaults = {"task_id": "copy", "from_id": SPACE, "to_id": self.COPY, "hardware": LIST, "wait": True}
+        return DuplicateSpaceOperator(**{**defaults, "poll_interval": 0.02, "deferrable": True, **options})
+
+    def flavors(self, hub: HubEmulator) -> list[str]:
+        """The hardware of the copies that were requested, and the one that was requested for the copy."""
+        return [
+            each.json.get("hardware") or each.json.get("flavor")
+            for each in hub.requests
+            if each.method == "POST" and each.path.endswith(("/duplicate", "-copy/hardware"))
+        ]
+
+    def test_moves_to_the_next_flavor_in_the_same_copy(self, hub: HubEmulator, task_log: TaskLog) -> None:
+        hub.add_space(SPACE)
+        tries = Try()
+        result = tries.run_to_end(
+            lambda: self.copy(sleep_time=600), lambda: hub.space(self.COPY).no_capacity("l4x1")
+        )
+        assert (result["repo_id"], result["created"]) == (self.COPY, True)
+        assert self.flavors(hub) == ["l4x1", "a10g-small"]
+        assert (hub.space(self.COPY).hardware, hub.space(self.COPY).sleep_time) == ("a10g-small", 600)
+        assert "no l4x1 available; using a10g-small at $1.00/h" in task_log.text
+        assert tries.store.values == {}
+
+    def test_a_refused_flavor_makes_no_copy(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        hub.faults.add(Fault("status", status=400, method="POST", path="/duplicate$", times=1))
+        Try().run(self.copy(wait=False))
+        assert self.flavors(hub) == ["l4x1", "a10g-small"]
+        assert hub.space(self.COPY).requested_hardware == "a10g-small"
+
+    def test_after_the_last_flavor_the_copy_is_on_free_cpu_and_a_retry_starts_the_list_again(
+        self, hub: HubEmulator
+    ) -> None:
+        hub.add_space(SPACE)
+        tries = Try()
+        with pytest.raises(HardwareUnavailable, match="The copy stays, on cpu-basic"):
+            tries.run_to_end(
+                lambda: self.copy(hardware=["l4x1", "t4-small"]),
+                lambda: hub.space(self.COPY).no_capacity("l4x1", "t4-small"),
+            )
+        assert self.flavors(hub) == ["l4x1", "t4-small", "cpu-basic"]
+        hub.space(self.COPY).no_capacity()
+        result = tries.run_to_end(lambda: self.copy(hardware=["l4x1", "t4-small"]))
+        assert result["created"]
+        assert self.flavors(hub) == ["l4x1", "t4-small", "cpu-basic", "l4x1"]
+
+    def test_a_flavor_above_the_limit_is_not_requested(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        Try().run(self.copy(max_hourly_cost=0.5, deferrable=False))
+        assert self.flavors(hub) == ["t4-small"]
+        with pytest.raises(AirflowFailException, match=r"costs \$0\.80.*No copy was made"):
+            Try().run(self.copy(to_id="acme/other", hardware="l4x1", max_hourly_cost=0.5))
+        assert self.flavors(hub) == ["t4-small"]
+
+    def test_a_retry_after_the_worker_died_goes_on_in_the_copy_that_was_made(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE)
+        tries = Try()
+        tries.deferral(self.copy())
+        hub.space(self.COPY).no_capacity("l4x1")
+        hub.advance(3600)  # The worker and the triggerer are gone.
+        result = tries.run_to_end(self.copy)
+        assert (result["created"], hub.space(self.COPY).hardware) == (True, "a10g-small")
+        assert self.flavors(hub) == ["l4x1", "a10g-small"]
