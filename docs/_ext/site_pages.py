@@ -21,6 +21,7 @@ NAVIGATION = {
         "deploy",
         "waiting",
         "leases",
+        "hardware",
         "copies",
         "apps",
         "calls",
