@@ -13,7 +13,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.venv/pip-cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install clients apps demo test test-slow test-apps test-processes test-matrix test-cluster check lint format types sync-docs docs dist clean
+.PHONY: help install clients apps demo test test-slow test-apps test-processes test-matrix test-cluster test-providers check lint format types sync-docs docs dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,18 @@ $(VENV)/cluster/$(AIRFLOW)/.installed: pyproject.toml constraints/cluster-$(AIRF
 test-cluster: $(VENV)/cluster/$(AIRFLOW)/.installed ## Run the tests on PostgreSQL, Redis and Celery, and kill each component (or AIRFLOW=2.11.2)
 	@$(PYTHON) tests/cluster/needs.py
 	$(VENV)/cluster/$(AIRFLOW)/bin/python -m pytest -m cluster tests/cluster
+
+$(VENV)/providers/.installed: pyproject.toml constraints.txt constraints/providers.txt
+	$(PYTHON) -m venv $(VENV)/providers
+	# The FAB provider needs an older python-dateutil than Airflow itself installs.
+	grep -v '^python-dateutil==' constraints.txt > $(VENV)/providers/constraints.txt
+	$(VENV)/providers/bin/python -m pip install --quiet --editable '.[providers]' \
+		--constraint $(VENV)/providers/constraints.txt --constraint constraints/providers.txt
+	@touch $@
+
+test-providers: $(VENV)/providers/.installed ## Run the tests with other providers of Airflow: the FAB auth manager and OpenLineage (Python 3.11 or newer)
+	$(VENV)/providers/bin/python -m pytest --numprocesses 0 tests/airflow/test_openlineage.py
+	$(VENV)/providers/bin/python -m pytest -m processes --numprocesses 0 tests/processes/test_auth_managers.py
 
 check: lint format types ## Check lint, format and types
 

@@ -34,7 +34,7 @@ AIRFLOW_WORDS = re.compile(
 
 LAYERS = [
     {"hub", "compat"},
-    {"space_app", "emulator", "state", "rendered", "hardware", "assets", "links", "metrics"},
+    {"space_app", "emulator", "state", "rendered", "hardware", "assets", "links", "metrics", "lineage"},
     {"app_log", "failures", "space_log"},
     {"hooks"},
     {"triggers", "reports", "require"},

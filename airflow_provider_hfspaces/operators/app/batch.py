@@ -122,6 +122,8 @@ class SpaceBatchOperator(ShowsSpaceLogs, RenamedArguments, KeepsText, SpaceOpera
     runs_on_space_hardware = True
     needs_token = False
 
+    _result: dict[str, Any] | None = None
+
     def __init__(
         self,
         *,
@@ -203,7 +205,20 @@ class SpaceBatchOperator(ShowsSpaceLogs, RenamedArguments, KeepsText, SpaceOpera
             finished = work.run()
         report = job.priced(finished)
         (self.log.warning if report.failed else self.log.info)("%s", report.in_words())
-        return report.to_dict()
+        self._result = report.to_dict()
+        return self._result
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return the Space, the items and the results, for Airflow's provider of OpenLineage."""
+        from airflow_provider_hfspaces.lineage import batch_lineage
+
+        return batch_lineage(
+            self.hook.settings.endpoint,
+            self.hook.repo_id(self.repo_id),
+            self.items,
+            self.output_path,
+            self._result,
+        )
 
     def on_kill(self) -> None:
         """Cancel the calls in the app and write the journal."""

@@ -133,6 +133,8 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
     text_fields = ("variables", "volumes", "commit_message")
     secret_fields = ("secrets",)
 
+    _result: dict[str, Any] | None = None
+
     def __init__(
         self,
         *,
@@ -279,7 +281,7 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
             self.log.info(
                 "Space %s runs commit %s, after %.0f seconds.", deployment.repo_id, deployment.sha, seconds
             )
-        return {
+        self._result = {
             "repo_id": deployment.repo_id,
             "url": self.hook.page_url(deployment.repo_id),
             "sha": deployment.sha,
@@ -292,6 +294,15 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
             "deleted_count": deployment.deleted_count,
             "seconds": seconds,
         }
+        return self._result
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return the source and the new version of the Space, for Airflow's provider of OpenLineage."""
+        from airflow_provider_hfspaces.lineage import deployment_lineage
+
+        return deployment_lineage(
+            self.hook.settings.endpoint, self.hook.repo_id(self.repo_id), self.source, self._result
+        )
 
     def _shipping(self, repo_id: str, context: Context) -> Shipping:
         """The deployment's dealings with source and Hub, with the rendered arguments."""

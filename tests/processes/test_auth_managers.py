@@ -1,0 +1,160 @@
+"""The fleet page in a real API server with the FAB auth manager, and with teams."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
+from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.processes.airflow_processes import AirflowProcesses
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="plugins can have pages since Airflow 3.1"),
+]
+
+HAS_FAB = importlib.util.find_spec("airflow.providers.fab") is not None
+OWN_HEADER = {"X-HF-Spaces-Page": "1"}
+
+
+def log_in(airflow: AirflowProcesses, user: str) -> requests.Session:
+    """A session with the cookie of a user who has logged in."""
+    session = requests.Session()
+    for path in ("auth/token", "auth/token/login"):
+        credentials = {"username": user, "password": f"for {user}"}
+        answer = session.post(f"{airflow.api}/{path}", json=credentials, timeout=60)
+        if answer.ok:
+            session.cookies.set("_token", answer.json()["access_token"])
+            return session
+    raise AssertionError(answer.text)
+
+
+def check_page(airflow: AirflowProcesses, hub: HubEmulator, *, may: str, may_not: str) -> None:
+    """Show and pause a Space as one user, and neither of them as the other."""
+    space = hub.add_space("alice/whisper", hardware="t4-small")
+    allowed, refused, nobody = log_in(airflow, may), log_in(airflow, may_not), requests.Session()
+    page = f"{airflow.api}/hf_spaces"
+    fleet = f"{page}/api/fleet?connection_id=hf_spaces_default"
+    pause = f"{page}/api/pause?connection_id=hf_spaces_default"
+    body = {"repo_id": "alice/whisper"}
+
+    assert "Hugging Face Spaces" in allowed.get(f"{page}/", timeout=60).text
+    shown = allowed.get(fleet, timeout=60).json()
+    assert [each["repo_id"] for each in shown["spaces"]] == ["alice/whisper"]
+    assert [each["may_pause"] for each in connections_of(allowed, page)] == [True]
+
+    assert refused.get(fleet, timeout=60).status_code == 403
+    assert refused.post(pause, json=body, headers=OWN_HEADER, timeout=60).status_code == 403
+    assert nobody.get(fleet, timeout=60).status_code == 401
+    assert space.stage == "RUNNING"
+
+    assert allowed.post(pause, json=body, headers=OWN_HEADER, timeout=60).status_code == 200
+    assert space.stage == "PAUSED"
+    assert hub.token not in airflow.tail("api-server")
+
+
+def connections_of(session: requests.Session, page: str) -> list[dict[str, object]]:
+    """The connections that the page shows to a user."""
+    shown: list[dict[str, object]] = session.get(f"{page}/api/connections", timeout=60).json()["connections"]
+    return shown
+
+
+@pytest.fixture
+def fab_airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
+    processes = AirflowProcesses(
+        tmp_path,
+        hub,
+        environment={
+            "AIRFLOW__CORE__AUTH_MANAGER": (
+                "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+            ),
+            "AIRFLOW__FAB__AUTH_BACKENDS": "airflow.providers.fab.auth_manager.api.auth.backend.session",
+            "AIRFLOW__API__SECRET_KEY": "signs the sessions of these tests",
+        },
+    )
+    try:
+        processes.airflow("db", "migrate")
+        for name, role in (("admin", "Admin"), ("op", "Op"), ("viewer", "Viewer")):
+            processes.airflow(
+                *("users", "create", "--username", name, "--password", f"for {name}", "--role", role),
+                *("--firstname", name, "--lastname", "Test", "--email", f"{name}@example.com"),
+            )
+        processes.spawn("api-server", "api-server", "--port", str(processes.port))
+        processes.until(processes.answers, 240)
+        yield processes
+    finally:
+        processes.stop()
+
+
+@pytest.mark.skipif(not HAS_FAB, reason="apache-airflow-providers-fab is not installed")
+@pytest.mark.parametrize("user", ["admin", "op"])
+def test_with_fab_users_who_may_edit_connections_see_and_pause_spaces(
+    hub: HubEmulator, fab_airflow: AirflowProcesses, user: str
+) -> None:
+    check_page(fab_airflow, hub, may=user, may_not="viewer")
+
+
+@pytest.fixture
+def team_airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
+    """Two teams, each with a connection, one user in each team, and an administrator."""
+    passwords = tmp_path / "passwords.json"
+    passwords.write_text(json.dumps({name: f"for {name}" for name in ("admin", "ann", "vic")}))
+    processes = AirflowProcesses(
+        tmp_path,
+        hub,
+        environment={
+            "AIRFLOW__CORE__MULTI_TEAM": "True",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin:audio|video,ann:op:audio,vic:op:video",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        },
+    )
+    del processes.environment["AIRFLOW_CONN_HF_SPACES_DEFAULT"]
+    try:
+        processes.airflow("db", "migrate")
+        for team in ("audio", "video"):
+            processes.airflow("teams", "create", team)
+        processes.spawn("api-server", "api-server", "--port", str(processes.port))
+        processes.until(processes.answers, 240)
+        admin = log_in(processes, "admin")
+        for team in ("audio", "video"):
+            stored = {
+                "connection_id": f"hub_of_{team}",
+                "conn_type": "hf_spaces",
+                "host": hub.url,
+                "password": hub.token,
+                "team_name": team,
+            }
+            answer = admin.post(f"{processes.api}/api/v2/connections", json=stored, timeout=60)
+            assert answer.status_code == 201, answer.text
+        yield processes
+    finally:
+        processes.stop()
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION < (3, 2), reason="teams came with Airflow 3.2")
+def test_a_user_of_a_team_sees_and_pauses_only_the_fleet_of_the_teams_connection(
+    hub: HubEmulator, team_airflow: AirflowProcesses
+) -> None:
+    space = hub.add_space("alice/whisper", hardware="t4-small")
+    page = f"{team_airflow.api}/hf_spaces"
+    ann, vic, admin = (log_in(team_airflow, name) for name in ("ann", "vic", "admin"))
+    assert [each["conn_id"] for each in connections_of(ann, page)] == ["hub_of_audio"]
+    assert [each["conn_id"] for each in connections_of(vic, page)] == ["hub_of_video"]
+    assert [each["conn_id"] for each in connections_of(admin, page)] == ["hub_of_audio", "hub_of_video"]
+
+    fleet = f"{page}/api/fleet?connection_id=hub_of_audio"
+    pause = f"{page}/api/pause?connection_id=hub_of_audio"
+    body = {"repo_id": "alice/whisper"}
+    assert ann.get(fleet, timeout=60).json()["spaces"][0]["repo_id"] == "alice/whisper"
+    assert vic.get(fleet, timeout=60).status_code == 403
+    assert vic.post(pause, json=body, headers=OWN_HEADER, timeout=60).status_code == 403
+    assert space.stage == "RUNNING"
+    assert ann.post(pause, json=body, headers=OWN_HEADER, timeout=60).status_code == 200
+    assert space.stage == "PAUSED"
