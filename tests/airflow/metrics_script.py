@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from opentelemetry import metrics
+
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.cost.runs import BilledTime, RunCost
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitError
@@ -23,6 +25,10 @@ def main() -> None:
     times = [BilledTime("t4-small", 1, 61.0), BilledTime("unheard-of", 1, 60.0)]
     run_ended(RunCost.from_times(times, hook.price_list()))
     lease_wait_ended("taken", 12.0)
+    # Before Airflow 3.2, what OpenTelemetry has not sent when a process ends is lost.
+    flush = getattr(metrics.get_meter_provider(), "force_flush", None)
+    if flush is not None:
+        flush()
 
 
 if __name__ == "__main__":
