@@ -166,7 +166,9 @@ def get_provider_info() -> dict[str, Any]:
         },
         "asset-uris": asset_uris,
         "dataset-uris": asset_uris,
-        "extra-links": [f"{package}.links.SpaceLink", f"{package}.links.SpaceLogsLink"],
+        "extra-links": [
+            f"{package}.links.{link}" for link in ("SpaceLink", "SpaceLogsLink", "SpaceHardwareLink")
+        ],
         "connection-types": [
             {
                 "connection-type": "hf_spaces",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from airflow_provider_hfspaces.compat.imports import BaseOperatorLink, Context, is_first_start, xcom_value
 
-__all__ = ["SpaceLink", "SpaceLogsLink"]
+__all__ = ["SpaceHardwareLink", "SpaceLink", "SpaceLogsLink"]
 
 _persisted: dict[tuple[Any, ...], str] = {}
 """The addresses that this process has pushed, by task instance and XCom key."""
@@ -17,13 +17,14 @@ class _SpacePageLink(BaseOperatorLink):
     query: ClassVar[str] = ""
 
     @classmethod
-    def persist(cls, context: Context, endpoint: str, repo_id: str) -> None:
+    def persist(cls, context: Context, endpoint: str, repo_id: str, anchor: str = "") -> None:
         """Push the address as an XCom, so that the link shows while the task runs.
 
         :param endpoint: the address of the Hub.
         :param repo_id: the Space, as ``owner/name``.
+        :param anchor: the part of the page.
         """
-        address = f"{endpoint}/spaces/{repo_id}{cls.query}"
+        address = f"{endpoint}/spaces/{repo_id}{cls.query}{f'#{anchor}' if anchor else ''}"
         context["ti"].xcom_push(key=cls.xcom_key, value=address)
         _persisted[_key_of(context["ti"], cls.xcom_key)] = address
 
@@ -48,6 +49,14 @@ class SpaceLogsLink(_SpacePageLink):
     name = "Space logs"
     xcom_key = "hf_space_logs_link"
     query = "?logs=container"
+
+
+class SpaceHardwareLink(_SpacePageLink):
+    """Link to the Space's settings, where its hardware is. The address ends with the requested flavor."""
+
+    name = "Space hardware"
+    xcom_key = "hf_space_hardware_link"
+    query = "/settings"
 
 
 def _key_of(ti: Any, xcom_key: str) -> tuple[Any, ...]:

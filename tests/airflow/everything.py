@@ -34,6 +34,8 @@ _ARGUMENTS: dict[str, Any] = {
     "goal": Goal(hardware="t4-small"),
     "deadline": time.time() + 3600,
     "started": time.time(),
+    "until": time.time() + 3600,
+    "then": {"search": None},
     "author": "acme",
     "owner": "acme",
     "path": "reports/spaces.html",

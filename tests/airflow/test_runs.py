@@ -65,9 +65,10 @@ def test_each_mapped_task_links_to_its_own_space(hub: HubEmulator) -> None:
         ).fetchall()
     for space, map_index in (("acme/a", 0), ("acme/b", 1)):
         own = {key: str(value) for key, index, value in links if index == map_index}
-        assert own.keys() == {"hf_space_link", "hf_space_logs_link"}
+        assert own.keys() == {"hf_space_link", "hf_space_logs_link", "hf_space_hardware_link"}
         assert f"{hub.url}/spaces/{space}" in own["hf_space_link"]
         assert f"{hub.url}/spaces/{space}?logs=container" in own["hf_space_logs_link"]
+        assert f"{hub.url}/spaces/{space}/settings#t4-small" in own["hf_space_hardware_link"]
 
 
 def test_a_task_that_fails_before_it_knows_its_space_logs_nothing_about_links(

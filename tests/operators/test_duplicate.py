@@ -9,7 +9,8 @@ import pytest
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitTimeout
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from tests.airflow_tools import Try, connection
 from tests.conftest import TaskLog
@@ -108,6 +109,26 @@ def test_a_retry_after_the_worker_died_finds_the_requested_copy(hub: HubEmulator
     assert run.run(duplicate())["created"] is True
     assert changes(hub) == []
     assert run.store.values == {}
+
+
+def test_a_retry_after_a_wait_that_failed_waits_for_the_copy_that_was_made(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    tries = Try()
+    with pytest.raises(SpaceWaitTimeout):
+        tries.run(duplicate(wait=True, timeout=0))
+    assert tries.run(duplicate(wait=True))["created"]
+    assert tries.store.values == {}
+    assert [name for name, _ in changes(hub)] == ["duplicate"]
+
+
+def test_a_copy_that_was_deleted_meanwhile_is_made_again(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    tries = Try()
+    with pytest.raises(SpaceWaitTimeout):
+        tries.run(duplicate(wait=True, timeout=0))
+    HfSpacesHook().delete_space(COPY)
+    assert tries.run(duplicate(wait=True))["created"]
+    assert hub.space(COPY).stage == "RUNNING"
 
 
 def test_a_space_that_is_older_than_the_request_is_not_taken_for_the_copy(hub: HubEmulator) -> None:

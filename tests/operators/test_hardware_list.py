@@ -80,6 +80,7 @@ def test_the_first_flavor_that_is_available_is_used(
     assert (space.stage, space.hardware) == ("RUNNING", LIST[missing])
     assert requested(hub) == LIST[: missing + 1]
     assert tries.xcom("upgrade", "requested") == LIST[missing]
+    assert tries.xcom("upgrade", "hf_space_hardware_link").endswith(f"/{SPACE}/settings#{LIST[missing]}")
     assert [each["hardware"] for each in tries.xcom("upgrade", "tried")] == LIST[: missing + 1]
     assert tries.store.values == {}
     assert price_lists(hub) == 1

@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.imports import Context
+from airflow_provider_hfspaces.compat.imports import BaseOperatorLink, Context
 from airflow_provider_hfspaces.hardware import is_one_flavor
+from airflow_provider_hfspaces.links import SpaceHardwareLink
 from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.hardware.budgets import (
     checked_monthly_budget,
@@ -64,8 +65,9 @@ class RequestHardwareOperator(SentRequest):
       Space on it after ``capacity_timeout``. A crash of the app, a failed build or a missing payment ends
       the task. One flavor at a time is requested: each request replaces the one before it.
     - After the last flavor the Space is restored. The error lists what was tried, and why each was left.
-    - The flavor in use is the ``hardware`` of the returned runtime and the XCom ``requested``; the XCom
-      ``tried`` lists all. A retry goes on with the flavor at which the last try ended.
+    - The flavor in use is the ``hardware`` of the returned runtime, the XCom ``requested`` and the end of the
+      link "Space hardware"; the XCom ``tried`` lists all. A retry goes on with the flavor at which the last
+      try ended.
 
     :param hardware: a flavor such as ``t4-small``, a list of flavors in order of preference, or
         :func:`~airflow_provider_hfspaces.hardware.any_hardware`. Templated.
@@ -116,6 +118,10 @@ class RequestHardwareOperator(SentRequest):
     )
     template_fields_renderers = {**WaitingOperator.template_fields_renderers, "hardware": "json"}
 
+    operator_extra_links: Sequence[BaseOperatorLink] = (
+        *WaitingOperator.operator_extra_links,
+        SpaceHardwareLink(),
+    )
     records_snapshot = True
     requests_hardware = True
     records_sightings = True

@@ -51,7 +51,7 @@ class SearchingOperator(WaitingOperator):
     def __init__(
         self,
         *,
-        hardware: Any,
+        hardware: Any = None,
         max_hourly_cost: float | str | None = None,
         capacity_timeout: float | str | timedelta | None = 600,
         retry_capacity_after: float | str | timedelta | None = None,
