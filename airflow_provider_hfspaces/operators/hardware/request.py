@@ -263,6 +263,7 @@ class RequestHardwareOperator(SentRequest):
         snapshot = self._to_restore = self._record(desired, before, context)
         self.note_inherited(repo_id, before, snapshot)
         self._flavor = hardware
+        SpaceHardwareLink.persist(context, self.hook.settings.endpoint, repo_id, hardware)
         then: dict[str, Any] = {"hourly": None}
         if search is not None:
             search = self._keep_requested(search, repo_id, context)
