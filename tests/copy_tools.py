@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.operators.copies import DeleteCopiesOperator
+from airflow_provider_hfspaces.operators.copies.limit import LimitCopyCostOperator
 from airflow_provider_hfspaces.operators.copies.window import (
     CreateCopyOperator,
     DeleteCopyOperator,
@@ -24,17 +25,25 @@ SPACE = "acme/whisper"
 class CopyWindow:
     """The three tasks of a run that works on a copy.
 
+    :param max_run_cost: the limit of the task ``limit``.
     :param options: arguments of ``create``.
     """
 
     def __init__(
-        self, run_id: str = "run", *, source: str = SPACE, to_id: str = SPACE, **options: Any
+        self,
+        run_id: str = "run",
+        *,
+        source: str = SPACE,
+        to_id: str = SPACE,
+        max_run_cost: Any = 5,
+        **options: Any,
     ) -> None:
         arguments = {"hardware": "t4-small", "sleep_time": 3600, "poll_interval": 0.02, "timeout": 5}
         self.reserve = ReserveCopyOperator(task_id="reserve", repo_id=source, to_id=to_id)
         self.create = CreateCopyOperator(task_id="create", from_id=source, **{**arguments, **options})
         self.delete = DeleteCopyOperator(task_id="delete", repo_id=source)
-        self.tasks = Try(self.reserve, self.create, self.delete)
+        self.limit = LimitCopyCostOperator(task_id="limit", repo_id=source, max_run_cost=max_run_cost)
+        self.tasks = Try(self.reserve, self.create, self.limit, self.delete)
         self.tasks.ti.run_id = run_id
 
     def run(self, *names: str) -> list[Any]:

@@ -8,11 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.hardware import refuse_bad_hardware
+from airflow_provider_hfspaces.operators.copies.limit import LimitCopyCostOperator
 from airflow_provider_hfspaces.operators.copies.window import (
     CreateCopyOperator,
     DeleteCopyOperator,
     ReserveCopyOperator,
 )
+from airflow_provider_hfspaces.operators.hardware.limit import checked_run_cost
 from airflow_provider_hfspaces.operators.health import refuse_bad_health
 from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import has_template
@@ -65,6 +67,10 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         mapped task group.
     :param max_hourly_cost: USD per hour (default: no limit). A flavor that costs more, or has no listed
         price, is not requested. May be an argument of a mapped task group.
+    :param max_run_cost: USD that the copy may cost (default: no limit). A sixth task, ``limit``, watches the
+        cost in the triggerer. When the estimate reaches the limit, ``limit`` deletes the copy and fails the
+        run. Tasks of the work that have not begun then fail; those that are still running find no copy. May
+        be a template or an argument of a mapped task group.
     :param monthly_budget: USD that the owner of the copy may spend on Spaces a month (default:
         ``[hf_spaces] monthly_budget``, otherwise no limit; ``float("inf")`` for no limit). ``create`` makes
         no copy once it is spent. May be a template or an argument of a mapped task group.
@@ -122,6 +128,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         hardware: Any,
         *,
         max_hourly_cost: float | None = None,
+        max_run_cost: float | str | None = None,
         monthly_budget: float | str | None = None,
         require_budget: bool = False,
         capacity_timeout: float | None = 600,
@@ -166,6 +173,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         refuse_bad_health(health, f"Task group {self.group_id!r}")
         refuse_bad_stream_logs(stream_logs, f"task group {self.group_id!r}")
         self._refuse_no_sleep_time(sleep_time)
+        self._max_run_cost = checked_run_cost(max_run_cost, f"task group {self.group_id!r}")
         self.purpose, self.require = "the copy", require
         self._source = repo_id
         self._conn_id = hf_spaces_conn_id
@@ -232,6 +240,19 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         )
         self.delete = DeleteCopyOperator(task_id="delete", repo_id=source, **shared, **self._delete)
         return self.reserve, self.create, self.delete
+
+    def limit_window(self) -> Any:
+        """Create ``limit`` if the group has ``max_run_cost``."""
+        if self._max_run_cost is None:
+            return None
+        return LimitCopyCostOperator(
+            task_id="limit",
+            repo_id=self._source,
+            max_run_cost=self._max_run_cost,
+            hf_spaces_conn_id=self._conn_id,
+            **ALL_SUCCESS,
+            **self._delete,
+        )
 
     def work_check(self) -> Callable[[Context], None]:
         """The check of the copy, which each task of the work begins with."""

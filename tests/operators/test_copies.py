@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.hub.checks import checked_repo_id
 from airflow_provider_hfspaces.hub.errors import HardwareUnavailable, HubError
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
-from tests.airflow_tools import Try
+from tests.airflow_tools import Try, stored
 from tests.conftest import TaskLog
 from tests.copy_tools import SPACE, CopyWindow, copies, marked, remember, sweep
 from tests.lease_tools import AirflowWithoutServer
@@ -310,6 +310,41 @@ class TestDelete:
         with pytest.raises(AirflowFailException):
             window.run("delete")
         assert hub.space(window.copy_id).stage == "PAUSED"
+
+
+class TestLimit:
+    def test_waits_in_the_triggerer_while_the_copy_costs_less(self, hub: HubEmulator) -> None:
+        window = CopyWindow(max_run_cost="5")
+        window.run("reserve", "create")
+        deferred = window.tasks.deferral(window.limit)
+        trigger = stored(deferred.trigger)
+        assert (trigger.repo_id, trigger.max_run_cost) == (window.copy_id, 5)
+        assert (trigger.requested, trigger.closing_task) == (["t4-small"], "delete")
+        # $5 are 750 minutes of a t4-small. Without a triggerer, Airflow itself ends the wait soon after that.
+        assert 45_000 < deferred.timeout.total_seconds() < 47_000
+        assert window.limit.look_again(window.tasks.context(window.limit), {"status": "over"}) is None
+        assert copies(hub) == [window.copy_id]
+
+    def test_deletes_the_copy_and_fails_when_it_has_cost_too_much(self, hub: HubEmulator) -> None:
+        window = CopyWindow(max_run_cost=0.001)
+        window.run("reserve", "create")
+        with pytest.raises(
+            AirflowFailException, match=r"used 1 min of t4-small, about .*=0.001\. The copy is"
+        ):
+            window.run("limit")
+        assert copies(hub) == []
+        assert not hub.bill().running
+        assert window.run("delete")[0]["deleted"] is False
+
+    def test_has_no_limit_if_the_argument_is_empty(self, hub: HubEmulator) -> None:
+        window = CopyWindow(max_run_cost="")
+        window.run("reserve", "create", "limit")
+        assert copies(hub) == [window.copy_id]
+
+    def test_is_over_when_the_copy_is_deleted(self, hub: HubEmulator) -> None:
+        window = CopyWindow(max_run_cost=0.001)
+        window.run("reserve", "create", "delete")
+        assert window.run("limit") == [None]
 
 
 class TestSweep:

@@ -133,6 +133,19 @@ def test_a_copy_whose_app_does_not_answer_is_deleted_and_fails_the_run(hub: HubE
     assert_nothing_remains(hub)
 
 
+def test_a_copy_that_reaches_the_limit_of_its_cost_is_deleted_and_fails_the_run(
+    hub: HubEmulator, source: Any
+) -> None:
+    states = run_group("too_expensive")
+    assert (states["gpu.limit"], states["gpu.delete"], states["gpu.outcome"], states["dag"]) == (
+        "failed",
+        "success",
+        "upstream_failed",
+        "failed",
+    )
+    assert_nothing_remains(hub)
+
+
 def test_a_deletion_that_the_hub_refuses_pauses_the_copy_and_fails_the_run(
     hub: HubEmulator, source: Any
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
     from airflow_provider_hfspaces.state.copies import CopyMark
 
-__all__ = ["COPY", "CreateCopyOperator", "DeleteCopyOperator", "ReserveCopyOperator"]
+__all__ = ["COPY", "CreateCopyOperator", "DeleteCopyOperator", "ReserveCopyOperator", "reserved_mark"]
 
 COPY = "copy"
 """The key of the mark of a copy: of the XCom of the reserving task, and in its retry store."""
@@ -281,14 +281,14 @@ class DeleteCopyOperator(SpaceOperator):
         cost = cost_of_sightings(self.hook, seen, requested, self.log)
         return report_run_cost(self, context, mark.copy_id, cost, began=mark.since)
 
-    def _seen(self, mark: CopyMark, last: SpaceRuntime | None, context: Context) -> list[Sighting]:
+    def sightings(self, mark: CopyMark, last: SpaceRuntime | None, context: Context) -> list[Sighting]:
         """What the task that created the copy has seen of it, and the last look at it."""
         from airflow_provider_hfspaces.hub.cost.runs import Sighting, sightings_from
 
         seen: list[Sighting] = []
         for task_id in task_ids_named(context.get("dag"), self.create_task, self.task_id):
             seen += sightings_from(pull(context, task_id, SIGHTINGS))
-        now = datetime.now(timezone.utc)
+        now = self.hook.clock()
         if last is None:
             return [*seen, Sighting(now, None)]
         was_running = any(each.hardware for each in seen)
@@ -319,7 +319,7 @@ class DeleteCopyOperator(SpaceOperator):
                 f"Space {repo_id} is not deleted: it does not have the mark of the copy that this run has "
                 f"made. Delete it on the Hub if nobody needs it."
             )
-        seen = self._seen(mark, space.runtime, context)
+        seen = self.sightings(mark, space.runtime, context)
         delete_once(self.hook, repo_id, self.log)
         self.log.info("Space %s, the copy of %s, is deleted.", repo_id, mark.source_id)
         return seen
@@ -367,7 +367,7 @@ def _running(task: Any, repo_id: str, runtime: SpaceRuntime) -> Sighting:
     from airflow_provider_hfspaces.hub.cost.runs import Sighting
     from airflow_provider_hfspaces.operators.run_costs import app_started
 
-    now = datetime.now(timezone.utc)
+    now = task.hook.clock()
     sighting = Sighting.from_runtime(runtime, now)
     if sighting.hardware is None:
         return sighting

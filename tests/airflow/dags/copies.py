@@ -71,6 +71,10 @@ with DAG("copy_short_circuit_beside_failed_work", **COMMON) as short_circuit, co
     nothing_to_do() >> work(copy.repo_id)
     bad()
 
+with DAG("copy_too_expensive", **COMMON) as too_expensive, copy_group(max_run_cost=0.001) as copy:
+    # The first minute on a t4-small costs $0.0067.
+    work(copy.repo_id)
+
 with DAG("copy_mapped", **COMMON) as mapped:
 
     @task_group
