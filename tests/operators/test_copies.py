@@ -287,6 +287,18 @@ class TestDelete:
         assert window.run("delete")[0]["deleted"] is False
         assert changes(hub) == []
 
+    def test_keeps_the_run_of_a_copy_whose_request_may_still_be_on_its_way(
+        self, hub: HubEmulator, airflow: AirflowWithoutServer
+    ) -> None:
+        window = CopyWindow("crashed")
+        window.run("reserve", "delete")
+        mark = CopyMark.from_dict(window.tasks.xcom("reserve", "copy"))
+        assert mark is not None
+        HfSpacesHook().duplicate(SPACE, to_id=mark.copy_id, variables={COPY_OF: mark.to_variable()})
+        airflow.over.add("crashed")
+        assert sweep()[0]["outcome"] == "deleted"
+        assert users(airflow) == []
+
     def test_leaves_a_copy_alone_that_a_user_has_renamed_to_keep_it(self, hub: HubEmulator) -> None:
         window = CopyWindow()
         window.run("reserve", "create")

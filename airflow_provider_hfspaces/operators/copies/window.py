@@ -257,6 +257,7 @@ class DeleteCopyOperator(SpaceOperator):
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.operators.repository.delete import DELETE
 
         mark = reserved_mark(self, context)
         assert mark is not None
@@ -269,9 +270,14 @@ class DeleteCopyOperator(SpaceOperator):
             elif error.permanent:
                 self._pause(mark, error)
             raise
-        self._forget(mark, context)
-        if seen is None:
+        store = retry_store(context)
+        if seen is None and store.get(DELETE) is None:
+            # The request for the copy may still be on its way: DeleteCopiesOperator has to know its run.
             return {"repo_id": repo_id, "deleted": False}
+        self._forget(mark, context)
+        store.delete(DELETE)
+        if seen is None:
+            return {"repo_id": repo_id, "deleted": True}
         return {"repo_id": repo_id, "deleted": True, **self._report_cost(mark, seen, context)}
 
     def _report_cost(self, mark: CopyMark, seen: list[Sighting], context: Context) -> dict[str, Any]:
@@ -299,7 +305,7 @@ class DeleteCopyOperator(SpaceOperator):
     def _delete(self, mark: CopyMark, context: Context) -> list[Sighting] | None:
         """Delete the copy. Returns what was seen of it, ``None`` if it does not exist."""
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
-        from airflow_provider_hfspaces.operators.repository.delete import delete_once
+        from airflow_provider_hfspaces.operators.repository.delete import DELETE, delete_once
         from airflow_provider_hfspaces.state.copies import CopyMark
 
         repo_id = mark.copy_id
@@ -320,6 +326,7 @@ class DeleteCopyOperator(SpaceOperator):
                 f"made. Delete it on the Hub if nobody needs it."
             )
         seen = self.sightings(mark, space.runtime, context)
+        retry_store(context).set(DELETE, {"repo_id": repo_id})
         delete_once(self.hook, repo_id, self.log)
         self.log.info("Space %s, the copy of %s, is deleted.", repo_id, mark.source_id)
         return seen

@@ -67,7 +67,7 @@ for dag_id in (
     *("scheduler_dies", "triggerer_dies", "create_freezes"),
 ):
     globals()[dag_id] = copied(dag_id)
-run_times_out = copied("run_times_out", {"dagrun_timeout": timedelta(seconds=90)})
+run_times_out = copied("run_times_out", {"dagrun_timeout": timedelta(seconds=200)})
 delete_finds_no_hub = copied("delete_finds_no_hub", delete_retries=0)
 paused_and_expired = copied("paused_and_expired", copy_duration=60)
 machine_stays_dead = copied("machine_stays_dead", sleep_time=3600)
