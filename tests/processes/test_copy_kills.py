@@ -88,12 +88,12 @@ def test_the_sleep_time_ends_the_bill_when_the_host_does_not_return(airflow: Cop
     for name in list(airflow.processes):
         airflow.end(name, signal.SIGKILL)
     dead, space = airflow.hub.now(), airflow.hub.space(copy_id)
-    airflow.hub.advance(3600)
+    airflow.hub.advance(36_000)
     airflow.until(lambda: space.stage == "SLEEPING", 60)
     bill = airflow.hub.bill(copy_id)
     assert not bill.running
     (gpu,) = bill.items
     assert gpu.stopped is not None
-    assert gpu.stopped - dead <= 3600 + 60, "the sleep time ends the bill without Airflow"
+    assert gpu.stopped - dead <= 36_000 + 60, "the sleep time ends the bill without Airflow"
     airflow.hub.advance(7 * 24 * 3600)
     assert airflow.hub.bill(copy_id).minutes == bill.minutes

@@ -70,7 +70,7 @@ for dag_id in (
 run_times_out = copied("run_times_out", {"dagrun_timeout": timedelta(seconds=200)})
 delete_finds_no_hub = copied("delete_finds_no_hub", delete_retries=0)
 paused_and_expired = copied("paused_and_expired", copy_duration=60)
-machine_stays_dead = copied("machine_stays_dead", sleep_time=3600)
+machine_stays_dead = copied("machine_stays_dead", sleep_time=36_000)
 
 for dag_id, is_dry in (("sweeper", False), ("sweeper_looks", True)):
     with DAG(dag_id, **COMMON) as dag:
