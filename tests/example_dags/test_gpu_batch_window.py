@@ -99,17 +99,10 @@ def test_a_paused_space_is_paused_again(hub: HubEmulator, conf: Conf) -> None:
     assert not hub.bill().running
 
 
-def test_a_restore_that_fails_fails_the_run(
-    hub: HubEmulator, conf: Conf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from airflow_provider_hfspaces.operators.hardware import RestoreHardwareOperator
-
-    def lose(*args: object) -> None:
-        raise RuntimeError("no way back")
-
+def test_a_restore_that_fails_fails_the_run(hub: HubEmulator, conf: Conf) -> None:
     hub.add_space(SPACE)
-    monkeypatch.setattr(RestoreHardwareOperator, "act", lose)
     module = dag_file("gpu_batch_window")
+    module.restore.hf_spaces_conn_id = "no_such_connection"
     module.restore.retries = 0
     states = run(module.dag, conf())
     assert (states["batch"], states["restore"], states["dag"]) == ("success", "failed", "failed")

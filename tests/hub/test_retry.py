@@ -29,9 +29,9 @@ TOKEN = "hf_abcdefghijklmnop"
 FINE = Say(body=RUNTIME)
 DUPLICATED = Say(body={"url": "https://huggingface.co/spaces/acme/copy"})
 
-READS = [calls.get_runtime(SPACE)]
+READS: list[calls.Call[Any]] = [calls.get_runtime(SPACE)]
 REPEATABLE = [calls.set_sleep_time(SPACE, 60), calls.pause(SPACE)]
-NEVER_REPEATED = [
+NEVER_REPEATED: list[calls.Call[Any]] = [
     calls.request_hardware(SPACE, "t4-small"),
     calls.restart(SPACE),
     calls.duplicate(SPACE, "acme/copy"),
@@ -55,23 +55,20 @@ class Sleeper:
     def slept(self) -> float:
         return sum(self.naps)
 
+    def client(self, url: str, token: str = TOKEN, **options: Any) -> HubClient:
+        """A client whose waits are only recorded."""
+        return HubClient(token, url, **{"sleep": self, "clock": self.clock, **options})
+
 
 @pytest.fixture
-def sleeper(monkeypatch: pytest.MonkeyPatch) -> Sleeper:
-    sleeper = Sleeper()
-    original = HubClient.__init__
-
-    def init(self: HubClient, *args: Any, **options: Any) -> None:
-        original(self, *args, **{"sleep": sleeper, "clock": sleeper.clock, **options})
-
-    monkeypatch.setattr(HubClient, "__init__", init)
-    return sleeper
+def sleeper() -> Sleeper:
+    return Sleeper()
 
 
-def outcome(call: calls.Call[Any], *script: Say | str) -> tuple[Any, int]:
+def outcome(sleeper: Sleeper, call: calls.Call[Any], *script: Say | str) -> tuple[Any, int]:
     """What the caller gets, and how many requests the Hub got."""
     fine = DUPLICATED if call.path.endswith("duplicate") else FINE
-    with StubHub(*script, otherwise=fine) as stub, HubClient(TOKEN, stub.url) as client:
+    with StubHub(*script, otherwise=fine) as stub, sleeper.client(stub.url) as client:
         try:
             result: Any = client.send(call)
         except errors.HubError as error:
@@ -88,7 +85,7 @@ def name(value: Any) -> str:
 def test_a_gateway_error_is_retried_for_every_call(
     call: calls.Call[Any], status: int, sleeper: Sleeper
 ) -> None:
-    result, requests = outcome(call, Say(status), Say(status))
+    result, requests = outcome(sleeper, call, Say(status), Say(status))
     assert not isinstance(result, errors.HubError)
     assert requests == 3
     assert len(sleeper.naps) == 2
@@ -99,7 +96,7 @@ def test_a_gateway_error_is_retried_for_every_call(
 def test_after_a_lost_answer_a_safe_call_is_retried(
     call: calls.Call[Any], lost: Say | str, sleeper: Sleeper
 ) -> None:
-    result, requests = outcome(call, lost)
+    result, requests = outcome(sleeper, call, lost)
     assert not isinstance(result, errors.HubError)
     assert requests == 2
 
@@ -109,7 +106,7 @@ def test_after_a_lost_answer_a_safe_call_is_retried(
 def test_a_lost_answer_is_never_asked_for_again_where_that_does_harm(
     call: calls.Call[Any], lost: Say | str, sleeper: Sleeper
 ) -> None:
-    result, requests = outcome(call, lost)
+    result, requests = outcome(sleeper, call, lost)
     assert isinstance(result, errors.HubUnavailable)
     assert result.outcome_unknown
     assert requests == 1
@@ -119,14 +116,14 @@ def test_a_lost_answer_is_never_asked_for_again_where_that_does_harm(
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 410, 422])
 @pytest.mark.parametrize("call", [*READS, *REPEATABLE], ids=name)
 def test_a_refusal_is_never_retried(call: calls.Call[Any], status: int, sleeper: Sleeper) -> None:
-    result, requests = outcome(call, Say(status, {"error": "no"}))
+    result, requests = outcome(sleeper, call, Say(status, {"error": "no"}))
     assert isinstance(result, errors.HubError)
     assert requests == 1
 
 
 @pytest.mark.parametrize("body", ["<html>", '{"half": ', "[]"])
 def test_a_malformed_success_is_not_sent_again(body: str, sleeper: Sleeper) -> None:
-    result, requests = outcome(calls.get_runtime(SPACE), Say(200, body))
+    result, requests = outcome(sleeper, calls.get_runtime(SPACE), Say(200, body))
     assert isinstance(result, errors.HubProtocolError)
     assert requests == 1
 
@@ -134,7 +131,7 @@ def test_a_malformed_success_is_not_sent_again(body: str, sleeper: Sleeper) -> N
 def test_a_connection_error_is_retried_for_every_call(sleeper: Sleeper) -> None:
     with StubHub() as stub:
         url = stub.url
-    client = HubClient(TOKEN, url, retry=RetryPolicy(total=30))
+    client = sleeper.client(url, retry=RetryPolicy(total=30))
     with pytest.raises(errors.HubUnavailable, match="Nothing was changed") as caught:
         client.send(calls.restart(SPACE))
     assert caught.value.tries > 2
@@ -143,7 +140,7 @@ def test_a_connection_error_is_retried_for_every_call(sleeper: Sleeper) -> None:
 
 
 def test_an_unknown_host_is_retried(sleeper: Sleeper) -> None:
-    client = HubClient(TOKEN, "https://no-such-hub.invalid", retry=RetryPolicy(total=5))
+    client = sleeper.client("https://no-such-hub.invalid", retry=RetryPolicy(total=5))
     with pytest.raises(errors.HubUnavailable) as caught:
         client.send(calls.restart(SPACE))
     assert not caught.value.outcome_unknown
@@ -213,13 +210,13 @@ class TestRateLimits:
         for call in (*READS, *NEVER_REPEATED):
             sleeper.naps.clear()
             RateBudget.forget_all()
-            result, requests = outcome(call, limited)
+            result, requests = outcome(sleeper, call, limited)
             assert not isinstance(result, errors.HubError)
             assert requests == 2
             assert 55 <= sleeper.naps[0] <= 55 + 2
 
     def test_retry_after_is_used_if_there_is_no_ratelimit_header(self, sleeper: Sleeper) -> None:
-        outcome(calls.get_runtime(SPACE), Say(429, {}, {"Retry-After": "7"}))
+        outcome(sleeper, calls.get_runtime(SPACE), Say(429, {}, {"Retry-After": "7"}))
         assert 7 <= sleeper.naps[0] <= 7 + 2
 
     def test_retry_after_may_be_a_date(self) -> None:
@@ -233,7 +230,7 @@ class TestRateLimits:
         self, sleeper: Sleeper, headers: dict[str, str]
     ) -> None:
         limited = Say(429, {"error": "too many Spaces created"}, headers)
-        with StubHub(*[limited] * 40, otherwise=FINE) as stub, HubClient(TOKEN, stub.url) as client:
+        with StubHub(*[limited] * 40, otherwise=FINE) as stub, sleeper.client(stub.url) as client:
             with pytest.raises(errors.HubRateLimited, match="too many Spaces created") as caught:
                 client.send(calls.duplicate(SPACE, "acme/copy"))
             assert caught.value.tries == len(stub.seen) == 4
@@ -263,8 +260,8 @@ class TestRateLimits:
         once = RetryPolicy(total=0, total_rate_limited=0)
         with StubHub(Say(status, RUNTIME, headers), otherwise=FINE) as stub:
             with contextlib.suppress(errors.HubRateLimited):
-                HubClient(TOKEN, stub.url, retry=once).send(calls.get_runtime(SPACE))
-            HubClient(TOKEN, stub.url).send(calls.get_runtime(SPACE))
+                sleeper.client(stub.url, retry=once).send(calls.get_runtime(SPACE))
+            sleeper.client(stub.url).send(calls.get_runtime(SPACE))
         assert sleeper.slept <= 302
 
     def test_all_clients_of_a_token_know_that_the_quota_is_used_up(self, sleeper: Sleeper) -> None:
@@ -273,13 +270,13 @@ class TestRateLimits:
             headers={"RateLimit": '"api";r=0;t=120', "RateLimit-Policy": '"fixed window";"api";q=1000;w=300'},
         )
         with StubHub(last, otherwise=FINE) as stub:
-            HubClient(TOKEN, stub.url).send(calls.get_runtime(SPACE))
-            other = HubClient(TOKEN, stub.url)
+            sleeper.client(stub.url).send(calls.get_runtime(SPACE))
+            other = sleeper.client(stub.url)
             assert (other.budget.quota, other.budget.window, other.budget.remaining) == (1000, 300, 0)
             other.send(calls.get_runtime(SPACE))
             assert 100 <= sleeper.naps[0] <= 122
             sleeper.naps.clear()
-            HubClient("hf_anotherToken", stub.url).send(calls.get_runtime(SPACE))
+            sleeper.client(stub.url, "hf_anotherToken").send(calls.get_runtime(SPACE))
             assert sleeper.naps == []
 
     def test_a_client_without_patience_fails_at_once_and_a_fresh_one_sends_nevertheless(
@@ -287,7 +284,7 @@ class TestRateLimits:
     ) -> None:
         last = Say(body=RUNTIME, headers={"RateLimit": '"api";r=0;t=120'})
         with StubHub(last, otherwise=FINE) as stub:
-            client = HubClient(TOKEN, stub.url, retry=RetryPolicy(total_rate_limited=5))
+            client = sleeper.client(stub.url, retry=RetryPolicy(total_rate_limited=5))
             client.send(calls.get_runtime(SPACE))
             with pytest.raises(errors.HubRateLimited, match=r"was not sent.*another 1[12]\d seconds"):
                 client.send(calls.pause(SPACE))
@@ -299,14 +296,14 @@ class TestRateLimits:
     def test_the_last_error_is_raised_when_the_time_is_up(self, sleeper: Sleeper) -> None:
         with StubHub(otherwise=Say(429, {"error": "slow"}, {"Retry-After": "100"})) as stub:
             with pytest.raises(errors.HubRateLimited) as caught:
-                HubClient(TOKEN, stub.url).send(calls.get_runtime(SPACE))
+                sleeper.client(stub.url).send(calls.get_runtime(SPACE))
             assert caught.value.tries == len(stub.seen) > 2
         assert 200 < sleeper.slept <= 360
 
     def test_without_rate_limits_the_time_is_up_sooner(self, sleeper: Sleeper) -> None:
         with StubHub(otherwise=Say(503, {"error": "down"})) as stub:
             with pytest.raises(errors.HubUnavailable) as caught:
-                HubClient(TOKEN, stub.url).send(calls.get_runtime(SPACE))
+                sleeper.client(stub.url).send(calls.get_runtime(SPACE))
             assert f"{len(stub.seen)} tries" in str(caught.value)
         assert 90 < sleeper.slept <= 120
 

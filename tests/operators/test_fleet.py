@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+import requests
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, AirflowSkipException, BaseOperator
 from airflow_provider_hfspaces.emulator import HubEmulator
@@ -266,17 +267,17 @@ class TestPause:
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         a_fleet(hub, 12)
-        monkeypatch.setattr(FleetOperator, "batch_size", 4)
-        monkeypatch.setattr(FleetOperator, "fresh_seconds", -1)
-        write = fleet_records.Journal.write
+        send = requests.Session.send
 
-        def somebody_pauses_one(self: Any, records: Any) -> None:
-            if "acme/s000" in records:
+        def somebody_pauses_one(session: Any, request: Any, **options: Any) -> Any:
+            if request.url.endswith("/s000/pause"):
                 HfSpacesHook().pause("acme/s011")
-            write(self, records)
+            return send(session, request, **options)
 
-        monkeypatch.setattr(fleet_records.Journal, "write", somebody_pauses_one)
-        report = Try().run(pause(max_parallel=1))
+        monkeypatch.setattr(requests.Session, "send", somebody_pauses_one)
+        late = pause(max_parallel=1)
+        late.batch_size, late.fresh_seconds = 4, -1
+        report = Try().run(late)
         assert reasons(report) == {"acme/s011": "already paused"}
         assert Counter(outcomes(report).values()) == {"paused": 11, "left alone": 1}
         assert changes(hub).count("acme/s011/pause") == 1
