@@ -58,6 +58,7 @@ with DAG(
         source="whisper_app",
         delete=True,
         health=True,
+        stream_logs="both",
         on_failure="rollback",
         retries=2,
     )

@@ -8,6 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from airflow_provider_hfspaces.hub.logs.event import LogEvent
 from airflow_provider_hfspaces.hub.logs.streams import LogReading, LogStreams
 from airflow_provider_hfspaces.space_log.progress import LogProgress
 from airflow_provider_hfspaces.space_log.writer import SpaceLogWriter
@@ -19,6 +20,8 @@ _QUIET_SECONDS = 0.5
 
 _LONGEST_END_SECONDS = 3.0
 """Time that reading the end of the logs may take at most."""
+
+_LONGEST_SAVE_SECONDS = 2.0
 
 Save = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -38,7 +41,7 @@ class SpaceLogTail:
     :param progress: which logs to show, and how far they are shown. It is kept up to date.
     :param writer: writes the lines.
     :param interval: returns the seconds between two times that lines are written.
-    :param save: called with the progress after lines were written, to go on from there in another process.
+    :param save: called with the progress before lines are written, to go on from there in another process.
     """
 
     def __init__(
@@ -119,11 +122,13 @@ class SpaceLogTail:
         if reading.is_queued:
             self._writer.warn(kind, "never", f"was not shown. Read it here: {self._writer.page(kind)}")
 
-    async def _write(self, kind: str, reading: LogReading, events: list[Any]) -> None:
-        left_out, reading.left_out = reading.left_out, 0
-        self._writer.write(kind, events, left_out=left_out)
+    async def _write(self, kind: str, reading: LogReading, events: list[LogEvent]) -> None:
         has_moved = self._progress.positions[kind] != reading.position
         self._progress.positions[kind] = reading.position
+        if has_moved and not self._ending.is_set():
+            await self._save_progress()
+        left_out, reading.left_out = reading.left_out, 0
+        self._writer.write(kind, events, left_out=left_out)
         if reading.is_queued:
             self._writer.warn(
                 kind,
@@ -132,6 +137,10 @@ class SpaceLogTail:
             )
         if reading.trouble is not None:
             self._writer.warn(kind, "trouble", f"cannot be shown: {reading.trouble} The task goes on.")
-        if has_moved and self._save is not None:
-            with suppress(Exception):  # A log that is not saved is shown twice after a restart, no more.
-                await self._save(self._progress.to_dict())
+
+    async def _save_progress(self) -> None:
+        # Lines are saved first and written immediately afterwards: a process that stops in between is much
+        # rarer than one that stops while it saves, and would repeat the lines.
+        if self._save is not None:
+            with suppress(Exception):  # Lines that are not saved are written twice after a restart, no more.
+                await asyncio.wait_for(self._save(self._progress.to_dict()), _LONGEST_SAVE_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,17 @@ __all__ = ["SpaceLogThread"]
 
 _LOOK_SECONDS = 0.02
 _LONGEST_END_SECONDS = 6.0
+
+
+class _ElsewhereOnly(logging.Filter):
+    """Drops records of the thread that creates it: httpx logs each request, which would go to the task's log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.thread != self._thread
 
 
 class SpaceLogThread:
@@ -83,6 +95,9 @@ class SpaceLogThread:
             time.sleep(_LOOK_SECONDS)
 
     def _run(self) -> None:
+        quiet = _ElsewhereOnly()
+        httpx_log = logging.getLogger("httpx")
+        httpx_log.addFilter(quiet)
         try:
             asyncio.run(self._show())
         except asyncio.CancelledError:
@@ -95,6 +110,7 @@ class SpaceLogThread:
                 error,
             )
         finally:
+            httpx_log.removeFilter(quiet)
             self._is_over = True
             self._has_begun.set()
 

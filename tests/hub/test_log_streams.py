@@ -115,7 +115,9 @@ def follow_a_log(seed: int) -> None:
     def write() -> None:
         nonlocal moment, number
         moment += chance.choice([0, 0, 0, 1])
-        shown = moment if is_orderly or not log else max(moment - chance.choice([0, 0, 1]), 100.0)
+        shown = (
+            moment if is_orderly or not log else max(moment - chance.choice([0, 0, 1]), log[0].time or 0.0)
+        )
         log.append(LogEvent(f"line {number}", shown))
         written.append(f"line {number}")
         number += 1
@@ -146,6 +148,19 @@ def connected(log: list[LogEvent], position: LogPosition, length: int) -> tuple[
     replay = LogReplay(position, log[0])
     texts = [event.text for event in log[:length] if replay.is_new(event)]
     return texts, LogPosition.from_dict(json.loads(json.dumps(replay.position.to_dict())))
+
+
+def test_a_first_event_that_differs_on_each_connection_does_not_repeat_the_log() -> None:
+    log = [LogEvent(f"line {number}", 100.0 + number) for number in range(5)]
+    texts, position = connected(log, LogPosition(since=100.0), 5)
+    for moment in (200.0, 300.0):
+        greeting = LogEvent(f"connected at {moment}", moment)
+        log.append(LogEvent(f"line at {moment}", moment + 1))
+        found, position = connected([greeting, *log], position, len(log) + 1)
+        texts += found
+    lines_read = [text for text in texts if text.startswith("line")]
+    assert list(dict.fromkeys(lines_read)) == [event.text for event in log]
+    assert len(lines_read) <= len(log) + 2  # the newest line of each earlier connection
 
 
 def test_reading_begins_at_the_given_moment_and_not_with_the_whole_log(hub: HubEmulator) -> None:

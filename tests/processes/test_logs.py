@@ -31,7 +31,8 @@ class StreamingAirflow(AirflowProcesses):
         super().__init__(home, hub, dags=Path(__file__).with_name("log_dags"))
 
     def has_dags(self) -> bool:
-        return "streaming" in {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        known = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        return known >= {"streaming", "in_a_worker"}
 
     def shown(self, number: int) -> list[tuple[str, str]]:
         """The lines that the log of a task instance shows: the Space and what a test wrote, oldest first."""
@@ -42,7 +43,7 @@ class StreamingAirflow(AirflowProcesses):
 @pytest.fixture
 def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[StreamingAirflow]:
     hub.settings.change({"timings": {"build": 100_000}})
-    for name in set(SPACES):
+    for name in {*SPACES, "acme/green"}:
         hub.add_space(name, stage="PAUSED")
     processes = StreamingAirflow(tmp_path, hub)
     try:
@@ -85,11 +86,22 @@ def test_each_task_shows_its_own_space_once_while_triggerers_are_restarted_and_k
     airflow.spawn("third", "triggerer")
     airflow.until(is_shown, 240)
 
+    airflow.run("in_a_worker")
+    green = hub.space("acme/green")
+    airflow.until(lambda: "acme/green build | ===== Build Queued" in airflow.log_of("in_a_worker"), 240)
+    green.write_log("a line for the worker", build=True)
+    airflow.until(lambda: "acme/green build | a line for the worker" in airflow.log_of("in_a_worker"), 60)
+
     write(5)
     hub.advance(100_060)
     airflow.until(lambda: airflow.states("streaming") == {"success": len(SPACES)}, 240)
     for number, name in enumerate(SPACES):
         assert sorted(airflow.shown(number)) == sorted((name, f"line {each}") for each in range(written))
-    assert hub.token not in airflow.log_of("streaming")
+    airflow.until(lambda: airflow.states("in_a_worker") == {"success": 1}, 240)
+    log = airflow.log_of("in_a_worker")
+    assert log.count("acme/green build | a line for the worker") == 1
+    assert log.count("acme/green run | Running on local URL") == 1
+    assert "acme/red" not in log
+    assert hub.token not in log + airflow.log_of("streaming")
     streams = [request for request in hub.requests if "/logs/" in request.path]
     assert len(streams) < 40

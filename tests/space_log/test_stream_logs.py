@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, mask_secret
 from airflow_provider_hfspaces.emulator import GradioApp, HubEmulator, SpaceHandle
 from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
 from airflow_provider_hfspaces.operators.app import CallSpaceOperator, SpaceBatchOperator
+from airflow_provider_hfspaces.operators.deploy import DeploySpaceOperator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
@@ -314,6 +318,45 @@ def dag() -> Any:
         from airflow import DAG
 
     return DAG("streaming", schedule=None)
+
+
+@TRIGGERER
+def test_a_deployment_shows_the_build_of_its_commit_and_not_what_came_before(
+    hub: HubEmulator, deferrable: bool, tmp_path: Path, task_log: TaskLog
+) -> None:
+    space = hub.add_space(SPACE)
+    space.write_log("an old line")
+    hub.advance(60)
+    (tmp_path / "app.py").write_text("print(1)")
+    deploy = DeploySpaceOperator(
+        task_id="deploy",
+        repo_id=SPACE,
+        source=str(tmp_path),
+        poll_interval=0.05,
+        stream_logs="both",
+        deferrable=deferrable,
+    )
+    assert run(deploy)["committed"]
+    assert shown(task_log, "build") == space.logs(build=True)
+    assert shown(task_log, "run") == space.logs()
+
+
+def test_a_kill_ends_the_logs_with_the_wait(hub: HubEmulator, task_log: TaskLog) -> None:
+    hub.settings.change({"timings": {"build": 10**6}})
+    hub.add_space(SPACE)
+    operator = restart()
+
+    def kill_when_shown() -> None:
+        while not shown(task_log, "build"):
+            time.sleep(0.05)
+        operator.on_kill()
+
+    killer = threading.Thread(target=kill_when_shown)
+    killer.start()
+    with pytest.raises(SpaceWaitFailed, match="was stopped"):
+        run(operator)
+    killer.join()
+    assert "space-log" not in {thread.name for thread in threading.enumerate()}
 
 
 @WORKER

@@ -56,10 +56,16 @@ class LogReplay:
 
     def __init__(self, position: LogPosition, first: LogEvent) -> None:
         self.position = position
+        self._began = position
         self._log = f"{first.time}:{zlib.crc32(first.text.encode()):08x}"
-        self._known = position.index if position.log == self._log else 0
-        self._is_caught_up = position.log is not None and (
-            position.log == self._log or (first.time is not None and first.time >= position.since)
+        is_same = position.log == self._log
+        self._known = position.index if is_same else 0
+        self._is_caught_up = is_same and position.log is not None
+        self._is_another_log = (
+            position.log is not None
+            and not is_same
+            and first.time is not None
+            and first.time >= position.since
         )
         self._passed = 0
         self._at_since = 0
@@ -69,9 +75,11 @@ class LogReplay:
         self._passed += 1
         if self._passed <= self._known:
             return False
-        self._is_caught_up = self._is_caught_up or self._is_later(event)
-        if not self._is_caught_up:
+        if not (self._is_caught_up or self._is_later(event)):
             return False
+        # Once a reader has caught up, events with an earlier time are late, and not known. Only of another
+        # log each event is compared: its first event may be one that the Hub writes for each connection.
+        self._is_caught_up = not self._is_another_log
         position = replace(self.position, log=self._log, index=self._passed)
         if event.time is not None and event.time > position.since:
             position = replace(position, since=event.time, seen=1)
@@ -81,7 +89,8 @@ class LogReplay:
         return True
 
     def _is_later(self, event: LogEvent) -> bool:
-        if event.time == self.position.since:
+        since = self._began.since
+        if event.time == since:
             self._at_since += 1
-            return self._at_since > self.position.seen
-        return event.time is None or event.time > self.position.since
+            return self._is_another_log or self._at_since > self._began.seen
+        return event.time is None or event.time > since

@@ -1,8 +1,9 @@
-"""Wait for two Spaces in several deferred tasks each, which all show the Space's log."""
+"""Wait for Spaces in deferred tasks and in a worker, all of which show the log of their Space."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
 
@@ -11,7 +12,18 @@ try:
 except ImportError:
     from airflow import DAG
 
-with DAG(dag_id="streaming", schedule=None, start_date=datetime(2026, 1, 1), is_paused_upon_creation=False):
+COMMON: dict[str, Any] = {
+    "schedule": None,
+    "start_date": datetime(2026, 1, 1),
+    "is_paused_upon_creation": False,
+}
+
+with DAG(dag_id="in_a_worker", **COMMON):
+    RestartSpaceOperator(
+        task_id="restart", repo_id="acme/green", timeout=100_000, poll_interval=2, stream_logs="both"
+    )
+
+with DAG(dag_id="streaming", **COMMON):
     RestartSpaceOperator.partial(
         task_id="restart",
         only_if_stopped=True,
