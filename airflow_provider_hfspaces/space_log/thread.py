@@ -24,7 +24,7 @@ _LONGEST_END_SECONDS = 6.0
 
 
 class _ElsewhereOnly(logging.Filter):
-    """Drops records of the thread that creates it: httpx logs each request, which would go to the task's log."""
+    """Drops records of the thread that creates it: httpx logs each request, in the task's log."""
 
     def __init__(self) -> None:
         super().__init__()
