@@ -177,7 +177,13 @@ def cost_of_times(hook: HfSpacesHook, times: Iterable[BilledTime], log: Any) -> 
 
 
 def report_run_cost(
-    task: Any, context: Context, repo_id: str, cost: RunCost, *, began: datetime | None = None
+    task: Any,
+    context: Context,
+    repo_id: str,
+    cost: RunCost,
+    *,
+    began: datetime | None = None,
+    is_recorded: bool = True,
 ) -> dict[str, Any]:
     """Log the cost of a run, push it as the XCom ``cost``, and record it for the cost page.
 
@@ -185,6 +191,7 @@ def report_run_cost(
     :param repo_id: the Space, as ``owner/name``.
     :param began: when the window of the run began. The run, the Space and this moment identify the window,
         which is recorded once.
+    :param is_recorded: whether the cost page counts it; not if another task reports these minutes too.
     :returns: ``cost_usd``, ``billed_seconds`` and ``billed_hardware``, for the result of the task.
     """
     from airflow_provider_hfspaces.metrics import run_ended
@@ -198,12 +205,23 @@ def report_run_cost(
     map_index = getattr(ti, "map_index", None)
     map_index = -1 if map_index is None else map_index
     window = (began.isoformat() if began else ti.task_id, ti.run_id, repo_id, str(map_index))
-    record_run_cost(repo_id, cost, window, dag_id=ti.dag_id, in_crowd=map_index >= 0)
+    if is_recorded:
+        record_run_cost(repo_id, cost, window, dag_id=ti.dag_id, in_crowd=map_index >= 0)
     return {
         "cost_usd": payload["cost_usd"],
         "billed_seconds": payload["billed_seconds"],
         "billed_hardware": payload["hardware"],
     }
+
+
+def is_in_window(task: Any) -> bool:
+    """Whether a task is in a group that reports the cost of the whole window itself."""
+    group = getattr(task, "task_group", None)
+    while group is not None:
+        if getattr(group, "reports_cost", False):
+            return True
+        group = getattr(group, "parent_group", None)
+    return False
 
 
 def app_started(hook: HfSpacesHook, repo_id: str, log: Any) -> datetime | None:

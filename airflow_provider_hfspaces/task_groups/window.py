@@ -59,6 +59,7 @@ class WindowTaskGroup(TaskGroup):
 
     purpose: str
     require: bool
+    reports_cost = True
 
     outcome: Any
     done: Any

@@ -118,7 +118,9 @@ def test_each_item_is_in_the_results(space: SpaceHandle, tmp_path: Path, task_lo
     assert report["hardware"] == "t4-small"
     assert (report["items"], report["done"], report["failed"], report["called"]) == (12, 12, 0, 12)
     assert report["cost_usd"] == pytest.approx(0.4 / 60, abs=1e-5)
+    assert report["billed_seconds"] == 60
     assert report["cost_per_thousand_items"] == pytest.approx(0.4 / 60 / 12 * 1000, abs=1e-3)
+    assert f"Space {SPACE}: 1 min of t4-small, about $0.0067." in task_log.text
     assert report["results"] == str(tmp_path / "results.jsonl")
     assert "12 of 12 items done" in task_log.text
     assert "per thousand items" in task_log.text
@@ -679,3 +681,27 @@ def test_the_event_of_the_spaces_asset_says_what_was_done(space: SpaceHandle, tm
     (extra,) = [event.extra for event in events.by_uri.values()]
     assert (extra["items"], extra["done"], extra["failed"]) == (12, 12, 0)
     assert extra["results"] == str(tmp_path / "results.jsonl")
+
+
+def test_a_batch_inside_a_group_leaves_the_record_of_its_cost_to_the_group(
+    space: SpaceHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import date
+
+    from airflow_provider_hfspaces.state.run_costs import run_costs
+    from tests.airflow_tools import dag_file
+    from tests.airflow_variables import AirflowVariables
+
+    AirflowVariables(monkeypatch)
+
+    def recorded() -> int:
+        return sum(each.runs for each in run_costs(since=date(2026, 1, 1)))
+
+    in_group = batch(tmp_path / "in a group")
+    in_group.task_group = dag_file("leases").lease.task_group.children["gpu"]
+    tries = Try()
+    tries.run(in_group)
+    assert tries.xcom("batch", "cost")["billed_seconds"] == 60
+    assert recorded() == 0
+    Try().run(batch(tmp_path / "alone"))
+    assert recorded() == 1

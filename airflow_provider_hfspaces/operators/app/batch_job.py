@@ -113,6 +113,14 @@ class BatchJob:
             self._task.log.warning("The cost is not known, because the price list cannot be read: %s", error)
             return report
 
+    def report_cost(self, report: BatchReport) -> None:
+        """Report what this run cost. A group around the task counts these minutes in its own window."""
+        from airflow_provider_hfspaces.operators.run_costs import cost_of_times, is_in_window, report_run_cost
+
+        task = self._task
+        cost = cost_of_times(task.hook, report.billed_times(own=True), task.log)
+        report_run_cost(task, self._context, self._repo_id, cost, is_recorded=not is_in_window(task))
+
     def _sender(self, app: SpaceApp) -> Sender:
         task = self._task
         if self._api:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_hfspaces.hub.cost.prices import PriceList, cost_of
+from airflow_provider_hfspaces.hub.cost.runs import BilledTime
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 from airflow_provider_hfspaces.space_app.batch.journal import Segment
 from airflow_provider_hfspaces.space_app.batch.progress import duration
 
@@ -26,6 +28,7 @@ class BatchReport:
     :ivar called: calls of this run, repeated ones included.
     :ivar repeated: calls that were sent again because their answer was lost.
     :ivar segments: the times in which the batch worked, by machine.
+    :ivar own_segments: those of this run.
     :ivar failures: the first ten failed items of this run: index, place, type and message.
     :ivar cost_usd: USD of the Space's hardware for that time, by the begun minute and for all replicas, as an
         estimate from list prices; ``None`` if a price is unknown.
@@ -40,6 +43,7 @@ class BatchReport:
     called: int
     repeated: int
     segments: tuple[Segment, ...] = ()
+    own_segments: tuple[Segment, ...] = ()
     failures: tuple[Mapping[str, Any], ...] = ()
     cost_usd: float | None = field(default=None)
 
@@ -63,22 +67,40 @@ class BatchReport:
         """The hardware on which the batch worked last."""
         return self.segments[-1].machine.get("hardware") if self.segments else None
 
+    @property
+    def billed_seconds(self) -> int:
+        """Seconds that the Hub bills for the hardware, by the begun minute and for all replicas."""
+        return 60 * sum(each.minutes for each in self.billed_times() if each.hardware not in FREE_HARDWARE)
+
+    def billed_times(self, *, own: bool = False) -> list[BilledTime]:
+        """The time in which the batch worked, by hardware; time on unknown hardware is left out.
+
+        :param own: only that of this run, without earlier tries and runs.
+        """
+        segments = self.own_segments if own else self.segments
+        return [
+            BilledTime(hardware, replicas, seconds)
+            for (hardware, replicas), seconds in self._seconds_by_machine(segments).items()
+            if hardware is not None
+        ]
+
     def cost_from(self, prices: PriceList) -> float | None:
         """Returns the estimated cost in USD; ``None`` if the Hub lists no price for some hardware.
 
         :param prices: the Hub's price list.
         """
         total = 0.0
-        for (hardware, replicas), seconds in self._seconds_by_machine().items():
+        for (hardware, replicas), seconds in self._seconds_by_machine(self.segments).items():
             hourly = None if hardware is None else prices.hourly(hardware, replicas)
             if hourly is None:
                 return None
             total += cost_of(hourly, seconds)
         return round(total, 6)
 
-    def _seconds_by_machine(self) -> dict[tuple[str | None, int], float]:
+    @staticmethod
+    def _seconds_by_machine(segments: tuple[Segment, ...]) -> dict[tuple[str | None, int], float]:
         sums: dict[tuple[str | None, int], float] = {}
-        for each in self.segments:
+        for each in segments:
             machine = (each.machine.get("hardware"), each.machine.get("replicas") or 1)
             sums[machine] = sums.get(machine, 0.0) + each.seconds
         return sums
@@ -117,6 +139,7 @@ class BatchReport:
             "items_per_second": _rounded(self.items_per_second, 3),
             "hardware": self.hardware,
             "machines": [each.to_dict() for each in self.segments],
+            "billed_seconds": self.billed_seconds,
             "cost_usd": self.cost_usd,
             "cost_per_thousand_items": _rounded(self.cost_per_thousand_items, 6),
             "failures": [dict(each) for each in self.failures],

@@ -255,6 +255,7 @@ class SpaceBatch:
             called=engine.called if engine else 0,
             repeated=state.repeated,
             segments=tuple(state.segments),
+            own_segments=tuple(engine.segments) if engine else (),
             failures=tuple(engine.failures) if engine else (),
         )
 
