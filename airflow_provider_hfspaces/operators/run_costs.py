@@ -191,13 +191,13 @@ def report_run_cost(
     :param repo_id: the Space, as ``owner/name``.
     :param began: when the window of the run began. The run, the Space and this moment identify the window,
         which is recorded once.
-    :param is_recorded: whether the cost page counts it; not if another task reports these minutes too.
+    :param is_recorded: whether the metrics and the cost page count it; not if another task reports these
+        minutes too.
     :returns: ``cost_usd``, ``billed_seconds`` and ``billed_hardware``, for the result of the task.
     """
     from airflow_provider_hfspaces.metrics import run_ended
     from airflow_provider_hfspaces.state.run_costs import record_run_cost
 
-    run_ended(cost)
     ti = context["ti"]
     task.log.info("Space %s: %s.", repo_id, cost.in_words())
     payload = cost.to_dict()
@@ -206,6 +206,7 @@ def report_run_cost(
     map_index = -1 if map_index is None else map_index
     window = (began.isoformat() if began else ti.task_id, ti.run_id, repo_id, str(map_index))
     if is_recorded:
+        run_ended(cost)
         record_run_cost(repo_id, cost, window, dag_id=ti.dag_id, in_crowd=map_index >= 0)
     return {
         "cost_usd": payload["cost_usd"],

@@ -46,13 +46,13 @@ class SpaceBatchOperator(ShowsSpaceLogs, RenamedArguments, KeepsText, SpaceOpera
     task that is killed cancels its calls in the app and writes the journal.
 
     Returns ``{"repo_id", "output", "results", "items", "done", "failed", "called", "repeated", "seconds",
-    "items_per_second", "hardware", "machines", "billed_seconds", "cost_usd", "cost_per_thousand_items", "failures"}``: time,
-    rate and cost cover all tries and runs with this output folder. The cost is an estimate from list prices,
-    by the begun minute.
+    "items_per_second", "hardware", "machines", "billed_seconds", "cost_usd", "cost_per_thousand_items",
+    "failures"}``: time, rate and cost cover all tries and runs with this output folder. The cost is an
+    estimate from list prices, by the begun minute.
 
     The log ends with what this run alone cost, such as "13 min of t4-small, about $0.09", which is also the
-    XCom ``cost``: ``{"cost_usd", "billed_seconds", "hardware", "billed"}``. Inside a task group that leases or
-    copies the Space, the group reports the cost of the whole window.
+    XCom ``cost``: ``{"cost_usd", "billed_seconds", "hardware", "billed"}``. Inside a task group that leases
+    or copies the Space, the group reports the cost of the whole window.
 
     Endpoints: ``GET /api/spaces/{repo_id}`` and ``GET /api/spaces/{repo_id}/runtime`` on the Hub; the
     app's own endpoints in the Space.
@@ -123,14 +123,8 @@ class SpaceBatchOperator(ShowsSpaceLogs, RenamedArguments, KeepsText, SpaceOpera
     text_fields = ("inputs", "fields", "output_path", "api", "path", "method", "key", "hardware")
     renamed_arguments = {"output": "output_path"}
     outlet_fields = (
-        "items",
-        "done",
-        "failed",
-        "results",
-        "seconds",
-        "billed_seconds",
-        "cost_usd",
-        "cost_per_thousand_items",
+        *("items", "done", "failed", "results", "seconds"),
+        *("billed_seconds", "cost_usd", "cost_per_thousand_items"),
     )
     runs_on_space_hardware = True
     needs_token = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
@@ -119,7 +120,14 @@ class BatchJob:
 
         task = self._task
         cost = cost_of_times(task.hook, report.billed_times(own=True), task.log)
-        report_run_cost(task, self._context, self._repo_id, cost, is_recorded=not is_in_window(task))
+        report_run_cost(
+            task,
+            self._context,
+            self._repo_id,
+            cost,
+            began=datetime.now(timezone.utc),
+            is_recorded=not is_in_window(task),
+        )
 
     def _sender(self, app: SpaceApp) -> Sender:
         task = self._task

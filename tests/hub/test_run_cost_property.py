@@ -1,0 +1,148 @@
+"""Random leases with crashes, retries and takeovers cost what the emulated Hub bills, within a begun minute.
+
+Each story has a Space, emulated durations and one to four runs of its own. A run takes the lease, upgrades,
+works and restores; its worker may die after the request or during the work, and its tasks may be tried again.
+The next run takes over what a dead one left behind. The app is in use, so that the Space does not sleep
+meanwhile: when it falls asleep is not known, and the time until the next look would count. The figures of the runs that restore the Space are
+compared with the bill. The operators run as Airflow runs them, on the emulated time.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.errors import SpaceWaitTimeout
+from tests.lease_tools import SPACE, AirflowWithoutServer, Window
+
+HARDWARE = "t4-small"
+FAST_SEEDS = range(6)
+SLOW_SEEDS = range(1000)
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
+    return AirflowWithoutServer(monkeypatch)
+
+
+@pytest.fixture
+def hub_time() -> dict[str, Any]:
+    return {"speed": 0, "seconds_per_request": 1}
+
+
+@dataclass
+class Story:
+    """The runs on one Space.
+
+    :ivar reported: the billed minutes that the runs reported.
+    :ivar events: what happened, for the message of a failure.
+    """
+
+    hub: HubEmulator
+    airflow: AirflowWithoutServer
+    seed: int
+    reported: list[int] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        hub, self.random = self.hub, random.Random(self.seed)
+        hub.reset()
+        self.airflow.variables.clear()
+        hub.settings.change({"timings": self._timings(), "seconds_per_request": 1})
+        self.space = hub.add_space(
+            SPACE, stage=self.random.choice(["RUNNING", "RUNNING", "PAUSED", "SLEEPING"])
+        )
+        runs = self.random.randint(1, 4)
+        for number in range(runs):
+            self._one_run(f"{self.seed}-{number}", may_die=number < runs - 1)
+        hub.advance(5000)
+
+    @property
+    def billed(self) -> int:
+        """The minutes on the requested hardware, as the Hub bills them."""
+        return self.hub.bill().by_hardware().get(HARDWARE, 0)
+
+    def _timings(self) -> dict[str, float]:
+        pick = self.random.uniform
+        return {"build": pick(0, 300), "start": pick(0, 30), "lag": self.random.choice([0.0, 3.0])}
+
+    def _one_run(self, run_id: str, *, may_die: bool) -> None:
+        window = Window(run_id)
+        for task in (window.snapshot, window.upgrade, window.restore):
+            task.poll_interval = 0.0001
+            task.hook = HfSpacesHook(clock=lambda: datetime.fromtimestamp(self.hub.now(), timezone.utc))
+        # A wait in a worker looks every few seconds: each look takes that much emulated time.
+        self.hub.settings.change({"seconds_per_request": self.random.uniform(8, 16)})
+        window.run("snapshot")
+        fate = self.random.choice(["", "", "upgrade", "work"]) if may_die else ""
+        if self._upgrade(window, dies=fate == "upgrade"):
+            self._pass(self.random.choice([0, 30, 600, 3600, 20_000]) * self.random.random())
+        if fate:
+            self.events.append(f"{run_id} dies in {fate}")
+            self.airflow.over.add(run_id)
+            self._pass(self.random.uniform(0, 4000))
+            return
+        if self.random.random() < 0.2:
+            self.events.append(f"{run_id} restores twice")
+            self.hub.faults.add(kind="status", status=403, method="GET", path="/runtime", times=1)
+            with pytest.raises(Exception, match="403"):
+                window.run("restore")
+            self._pass(self.random.uniform(0, 300))
+        window.run("restore")
+        cost = window.tasks.xcom("restore", "cost")
+        self.reported.append(cost["billed_seconds"] // 60 if cost else 0)
+        # The next run comes after the Space is back.
+        self.hub.advance(1000)
+        self.events.append(f"{run_id} reports {self.reported[-1]} min, billed so far {self.billed} min")
+
+    def _pass(self, seconds: float) -> None:
+        """Let time pass. Somebody uses the app now and then, so that the Space does not fall asleep."""
+        while seconds > 0:
+            self.hub.advance(min(seconds, 1800))
+            seconds -= 1800
+            if self.space.stage == "RUNNING":
+                self.space.visit()
+
+    def _upgrade(self, window: Window, *, dies: bool) -> bool:
+        """Upgrade the Space, sometimes in several tries. Returns whether the work may begin."""
+        lost_tries = int(dies) or self.random.choice([0, 0, 0, 1, 2])
+        for _ in range(lost_tries):
+            window.upgrade.timeout = 0.0
+            try:
+                window.run("upgrade")
+            except SpaceWaitTimeout:
+                self.events.append("a try of the upgrade dies after its request")
+            self._pass(self.random.uniform(0, 900))
+        if dies:
+            return False
+        window.upgrade.timeout = 3600.0
+        window.run("upgrade")
+        return True
+
+
+def compare(hub: HubEmulator, airflow: AirflowWithoutServer, seeds: range) -> None:
+    wrong = []
+    for seed in seeds:
+        story = Story(hub, airflow, seed)
+        story.run()
+        difference = sum(story.reported) - story.billed
+        if abs(difference) > max(len(story.reported), 1):
+            wrong.append((seed, difference, story.events))
+    assert wrong == []
+
+
+def test_random_leases_cost_what_the_hub_bills(hub: HubEmulator, airflow: AirflowWithoutServer) -> None:
+    compare(hub, airflow, FAST_SEEDS)
+
+
+@pytest.mark.slow
+def test_a_thousand_random_leases_cost_what_the_hub_bills(
+    hub: HubEmulator, airflow: AirflowWithoutServer
+) -> None:
+    compare(hub, airflow, SLOW_SEEDS)
