@@ -9,6 +9,8 @@ from airflow_provider_hfspaces.compat.imports import BaseOperator, Context
 from airflow_provider_hfspaces.operators.base import HubTask
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_hfspaces.hub.bulk.globs import NameGlobs
     from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.reports.files import PageFile
     from airflow_provider_hfspaces.reports.findings import Finding
     from airflow_provider_hfspaces.reports.history import History
+    from airflow_provider_hfspaces.state.run_costs import DailyCost
 
 __all__ = ["SpacesCostReportOperator"]
 
@@ -34,6 +37,9 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
     All amounts are estimates from the Hub's list prices. If the token may read the billing of the owner,
     the page also shows what the Hub billed, next to the estimate for the same minutes.
 
+    The page also shows what the runs of this Airflow cost on the owner's Spaces in the last sixty days, by
+    day and by DAG: hardware windows, copies, and batches outside of them.
+
     The page names the private Spaces that the token can see. A new local file is therefore readable by
     its owner only; set ``mode`` to let a web server's group read it.
 
@@ -45,9 +51,10 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
             path="s3://aws_default@acme-reports/spaces.html",
         )
 
-    Returns ``{"path", "at", "owner", "fleet", "findings", "billing", "savings_total", "savings_new"}``:
-    the costs of the fleet, the Spaces to look at, the billed usage (``None`` if it could not be read), and
-    the savings in USD that the page counts, in total and since the last report.
+    Returns ``{"path", "at", "owner", "fleet", "findings", "billing", "savings_total", "savings_new",
+    "runs"}``: the costs of the fleet, the Spaces to look at, the billed usage (``None`` if it could not be
+    read), the savings in USD that the page counts, in total and since the last report, and for each DAG what
+    its runs cost.
 
     Endpoints: ``GET /api/spaces``, ``GET /api/spaces/hardware``, and the billing usage of the owner.
 
@@ -109,6 +116,7 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
         from airflow_provider_hfspaces.reports.files import PageFile, checked_mode
         from airflow_provider_hfspaces.reports.findings import findings
         from airflow_provider_hfspaces.reports.restarts import restarts
+        from airflow_provider_hfspaces.reports.run_sections import sums_by_dag
 
         with failing_for_good():
             file, reports = PageFile(self.path, checked_mode(self.mode)), restarts(self.savings)
@@ -130,6 +138,7 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
             "billing": report.usage.to_dict() if report.usage else None,
             "savings_total": report.history.saved,
             "savings_new": round(report.history.saved - before.saved, 2),
+            "runs": None if report.runs is None else sums_by_dag(report.runs),
         }
 
     def _log_report(self, report: CostReport, findings: Sequence[Finding]) -> None:
@@ -204,6 +213,7 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
             self.log.warning("No Space of %s is selected, so the report has no costs.", owner)
         fleet = FleetCost.from_spaces(spaces.values(), prices)
         usage, no_usage = self._usage(owner, prices, spaces, selection)
+        runs = self._runs(owner, at)
         return CostReport(
             owner=owner,
             at=at,
@@ -215,7 +225,21 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
             usage=usage,
             no_usage=no_usage,
             selection=str(selection) or None,
+            runs=runs,
         )
+
+    def _runs(self, owner: str, at: datetime) -> tuple[DailyCost, ...] | None:
+        """What the runs of this Airflow cost on the owner's Spaces; ``None`` if Airflow does not answer."""
+        from datetime import timedelta
+
+        from airflow_provider_hfspaces.reports.run_sections import RUN_DAYS
+        from airflow_provider_hfspaces.state.run_costs import run_costs
+
+        try:
+            return run_costs(owner, since=(at - timedelta(days=RUN_DAYS - 1)).date(), until=at.date())
+        except Exception as error:
+            self.log.warning("What the runs of this Airflow cost could not be read: %s", error)
+            return None
 
     def _spaces(self, owner: str, selection: NameGlobs) -> dict[str, SpaceInfo]:
         from dataclasses import replace

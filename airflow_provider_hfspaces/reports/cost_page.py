@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from airflow_provider_hfspaces.hub.text import printable
-from airflow_provider_hfspaces.reports import sections
+from airflow_provider_hfspaces.reports import run_sections, sections
 from airflow_provider_hfspaces.reports.cost_report import CostReport
 from airflow_provider_hfspaces.reports.findings import Finding
 from airflow_provider_hfspaces.reports.words import moment
@@ -39,6 +39,7 @@ def cost_page(report: CostReport, findings: Sequence[Finding]) -> str:
             **sections.billed(report),
             **sections.over_time(report),
             **sections.savings(report),
+            **run_sections.runs(report),
         )
     )
 

@@ -10,6 +10,7 @@ from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
 from airflow_provider_hfspaces.hub.cost.prices import FleetCost, PriceList
 from airflow_provider_hfspaces.hub.models import SpaceInfo
 from airflow_provider_hfspaces.reports.history import History
+from airflow_provider_hfspaces.state.run_costs import DailyCost
 
 __all__ = ["CostReport"]
 
@@ -24,6 +25,7 @@ class CostReport:
     :ivar history: past reports and this one.
     :ivar usage: what the Hub billed; ``None`` if it could not be read.
     :ivar no_usage: why the billing could not be read.
+    :ivar runs: what the runs of this Airflow cost in the last sixty days; ``None`` if that could not be read.
     :ivar selection: which Spaces the report is about, in words; ``None`` for all of them.
     """
 
@@ -37,3 +39,4 @@ class CostReport:
     usage: BilledUsage | None = None
     no_usage: str | None = None
     selection: str | None = None
+    runs: tuple[DailyCost, ...] | None = ()
