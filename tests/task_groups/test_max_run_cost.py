@@ -49,7 +49,7 @@ class TestRuns:
         assert states["after"] == "upstream_failed"
         assert space.requested_hardware == "cpu-basic"
         assert holders() == ()
-        assert "1 min of t4-small, about $0.0067, which reaches max_run_cost=0.001" in task_log.text
+        assert "Space acme/whisper: 1 min of t4-small, about $0.0067." in task_log.text
 
 
 class TestGroup:
