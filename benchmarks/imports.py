@@ -24,6 +24,7 @@ OURS = {
     "triggers": ["airflow_provider_hfspaces.triggers.spaces"],
     "notifiers": ["airflow_provider_hfspaces.notifications.spaces"],
     "hooks": ["airflow_provider_hfspaces.hooks.hfspaces"],
+    "command line, in each command": ["airflow_provider_hfspaces.cli.definition"],
 }
 THEIRS = {
     "http operator": ["airflow.providers.http.operators.http"],
@@ -78,14 +79,14 @@ def measured(modules: list[str]) -> tuple[float, int, bool] | None:
 
 
 def main() -> None:
-    print(f"{'':<26}{'CPU ms':>8}{'modules':>10}   imports requests")
+    print(f"{'':<31}{'CPU ms':>8}{'modules':>10}   imports requests")
     for name, modules in {**OURS, **THEIRS}.items():
         result = measured(modules)
         if result is None:
-            print(f"{name:<26}{'not installed':>18}")
+            print(f"{name:<31}{'not installed':>18}")
         else:
             milliseconds, number, requests = result
-            print(f"{name:<26}{milliseconds:>8.1f}{number:>10}   {'yes' if requests else 'no'}")
+            print(f"{name:<31}{milliseconds:>8.1f}{number:>10}   {'yes' if requests else 'no'}")
 
 
 if __name__ == "__main__":

@@ -72,9 +72,11 @@ def _problem(error: Exception, arguments: Namespace) -> str:
 
 
 def _call(name: str, arguments: Namespace, output: Output) -> bool:
-    from airflow_provider_hfspaces.cli import leases, spaces
+    from airflow_provider_hfspaces.cli import leases, runs, spaces
     from airflow_provider_hfspaces.cli.connection import open_hook
 
+    if name == "cost" and arguments.by in runs.GROUPS:
+        return runs.run_costs_by(arguments, output)
     commands = {
         "list": spaces.list_spaces,
         "cost": spaces.cost,

@@ -115,15 +115,23 @@ COMMANDS = (
     ),
     Command(
         "cost",
-        "Show what Spaces cost now",
-        "Show the Spaces that cost money, at the Hub's list prices, or the sums by hardware or stage.",
+        "Show what Spaces cost now, and what runs have cost",
+        "Show the Spaces that cost money now, at the Hub's list prices, or the sums by hardware or stage; or "
+        "what the runs of this Airflow have cost, by DAG or day.",
         (
             _SPACES,
             _option(
                 "--by",
-                choices=("space", "hardware", "stage"),
+                choices=("space", "hardware", "stage", "dag", "day"),
                 default="space",
-                help="one row for each Space, or the sums by hardware or stage (default: space)",
+                help="one row for each Space, the sums by hardware or stage, or what runs have cost by DAG "
+                "or day (default: space)",
+            ),
+            _option(
+                "--since",
+                metavar="DATE",
+                default=None,
+                help="with --by dag or day: the first day, in UTC (default: the first of this month)",
             ),
             *_SELECTION,
             *_CONNECTION,

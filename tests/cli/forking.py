@@ -16,7 +16,10 @@ from importlib import import_module
 from typing import Any
 
 _LOADED = (
-    *(f"airflow_provider_hfspaces.cli.{each}" for each in ("commands", "connection", "leases", "spaces")),
+    *(
+        f"airflow_provider_hfspaces.cli.{each}"
+        for each in ("commands", "connection", "leases", "runs", "spaces")
+    ),
     *(f"airflow_provider_hfspaces.hub.{each}" for each in ("bulk.lookup", "cost.prices", "http.client")),
     *(f"airflow_provider_hfspaces.state.{each}" for each in ("ledger", "release")),
     *("airflow_provider_hfspaces.hooks.hfspaces", "airflow_provider_hfspaces.operators.fleet.report"),

@@ -44,6 +44,8 @@ def check_page(airflow: AirflowProcesses, hub: HubEmulator, *, may: str, may_not
     pause = f"{page}/api/pause?connection_id=hf_spaces_default"
     body = {"repo_id": "alice/whisper"}
 
+    plugins = allowed.get(f"{airflow.api}/api/v2/plugins", timeout=60).json()["plugins"]
+    assert "/hf_spaces/" in [view["href"] for plugin in plugins for view in plugin["external_views"]]
     assert "Hugging Face Spaces" in allowed.get(f"{page}/", timeout=60).text
     shown = allowed.get(fleet, timeout=60).json()
     assert [each["repo_id"] for each in shown["spaces"]] == ["alice/whisper"]
