@@ -68,11 +68,11 @@ def test_a_copy_takes_the_first_flavor_that_is_available(hub: HubEmulator, task_
 
 
 @pytest.mark.parametrize("group", [SpaceHardwareTaskGroup, SpaceCopyTaskGroup])
-def test_a_list_that_is_not_valid_is_refused_with_the_name_of_the_group(group: Any) -> None:
-    with dag_file("hardware_lists").DAG("refused"):
-        for hardware in ([], [3], {"vram_gb": 24}):
-            with pytest.raises(ValueError, match="Task group 'gpu': hardware must be a flavor"):
-                group("gpu", SPACE, hardware)
+@pytest.mark.parametrize("hardware", [[], [3], {"vram_gb": 24}], ids=str)
+def test_a_list_that_is_not_valid_is_refused_with_the_name_of_the_group(group: Any, hardware: Any) -> None:
+    refused = pytest.raises(ValueError, match="Task group 'gpu': hardware must be a flavor")
+    with dag_file("hardware_lists").DAG("refused"), refused:
+        group("gpu", SPACE, hardware)
 
 
 class TestRequireHardware:
