@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import shutil
 import sys
 import time
@@ -28,6 +29,7 @@ LOG = {"width": 1560, "height": 620}
 NARROW = {"width": 390, "height": 844}
 MOST_BYTES = 190_000
 HARDWARE = ("cpu-basic", "cpu-upgrade", "t4-small", "a10g-small", "l4x1")
+BUDGETS = "acme=8,alice=20"
 STAGES = ("RUNNING", "RUNNING", "RUNNING", "SLEEPING", "PAUSED", "RUNTIME_ERROR")
 
 
@@ -48,9 +50,10 @@ def main() -> int:
         return 1
     sys.path.insert(0, str(ROOT))
     choices.out.mkdir(parents=True, exist_ok=True)
-    with running(choices.spaces) as airflow:
-        if choices.only == "all":
+    with running(choices.spaces) as (airflow, hub):
+        if choices.only in ("fleet", "all"):
             run_dag(airflow)
+            lease_spaces(airflow, hub)
         with browser(str(browser_path)) as chromium:
             take(chromium, airflow, choices.out, choices.only)
     return 0
@@ -67,7 +70,7 @@ def missing_parts(browser_path: str | None) -> list[str]:
 
 
 @contextmanager
-def running(more_spaces: int) -> Iterator[Any]:
+def running(more_spaces: int) -> Iterator[tuple[Any, Any]]:
     """Run Airflow with the example DAGs, a user ``admin`` and a connection to an emulated Hub."""
     from airflow_provider_hfspaces.emulator import HubEmulator
     from tests.processes.airflow_processes import AirflowProcesses
@@ -90,6 +93,7 @@ def running(more_spaces: int) -> Iterator[Any]:
             dags=ROOT / "example_dags",
             environment={
                 "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+                "AIRFLOW__HF_SPACES__MONTHLY_BUDGET": BUDGETS,
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
@@ -106,7 +110,7 @@ def running(more_spaces: int) -> Iterator[Any]:
             for name in ("dag-processor", "scheduler", "triggerer"):
                 airflow.spawn(name, name)
             airflow.until(airflow.answers, 120)
-            yield airflow
+            yield airflow, hub
         finally:
             airflow.stop()
 
@@ -124,6 +128,21 @@ def run_dag(airflow: Any) -> None:
     airflow.airflow("dags", "trigger", DAG, "--conf", json.dumps({"batch_size": 200}))
     working = "SELECT count(*) FROM task_instance WHERE task_id = 'batch' AND state = 'running'"
     airflow.until(lambda: airflow.query(working)[0][0], 300)
+
+
+def lease_spaces(airflow: Any, hub: Any) -> None:
+    """Lease a Space to the run that works, and leave a lease on another Space behind."""
+    from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
+    from tests.lease_tools import hold
+
+    connection = {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
+    os.environ["AIRFLOW_CONN_HF_SPACES_DEFAULT"] = json.dumps(connection)
+    rows = airflow.query(f"SELECT run_id FROM dag_run WHERE dag_id = '{DAG}' ORDER BY id DESC LIMIT 1")
+    owner = LeaseOwner(DAG, rows[0][0], "snapshot")
+    holder = hold("acme/whisper", holder_id="ab" * 16)
+    name = variable_name(holder.holder_id)
+    airflow.airflow("variables", "set", name, json.dumps(owner.to_dict()))
+    hold("acme/forgotten-gpu", requested=("a100-large",), abandoned=True, holder_id="cd" * 16)
 
 
 @contextmanager

@@ -51,7 +51,8 @@ function showLeases(fleet) {
   const place = fleet.section?.querySelector(".leases");
   if (!place) return;
   const focused = document.activeElement?.dataset?.key;
-  place.replaceChildren(...(leases.length ? [leaseTable(fleet, leases)] : []));
+  const parts = leases.length ? [make("h3", {}, "Leases"), leaseTable(fleet, leases), make("h3", {}, "Spaces")] : [];
+  place.replaceChildren(...parts);
   if (focused && document.activeElement === document.body) {
     [...place.querySelectorAll("[data-key]")].find((element) => element.dataset.key === focused)?.focus();
   }
