@@ -73,6 +73,9 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.quota import RateBudget
     from airflow_provider_hfspaces.hub.http.retry import RetryDeadline, RetryPolicy
     from airflow_provider_hfspaces.hub.http.sequence import Delay, Steps, aexecute, execute
+    from airflow_provider_hfspaces.hub.logs.event import LogEvent
+    from airflow_provider_hfspaces.hub.logs.position import LogPosition
+    from airflow_provider_hfspaces.hub.logs.streams import LogStreams
     from airflow_provider_hfspaces.hub.models import (
         DuplicatedSpace,
         SpaceDomain,
@@ -140,6 +143,9 @@ __all__ = [
     "InvalidToken",
     "InvalidVolume",
     "ListedRuntime",
+    "LogEvent",
+    "LogPosition",
+    "LogStreams",
     "Organization",
     "Pace",
     "Pending",
@@ -238,6 +244,9 @@ _MODULES = {
     "http.quota": ("RateBudget",),
     "http.retry": ("RetryDeadline", "RetryPolicy"),
     "http.sequence": ("Delay", "Steps", "aexecute", "execute"),
+    "logs.event": ("LogEvent",),
+    "logs.position": ("LogPosition",),
+    "logs.streams": ("LogStreams",),
     "models": (
         "DuplicatedSpace",
         "SpaceDomain",

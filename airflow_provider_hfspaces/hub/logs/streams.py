@@ -46,13 +46,7 @@ _ONE_TRY = RetryPolicy(total=0, total_rate_limited=0)
 
 
 class LogReading:
-    """One reader of a log. Use it as an asynchronous context manager.
-
-    ::
-
-        async with streams.read("acme/whisper", "run", LogPosition()) as reading:
-            for event in await reading.events(within=5):
-                print(event.text)
+    """One reader of a log, from :meth:`LogStreams.read`. Use it as an asynchronous context manager.
 
     :ivar position: how far the events go that :meth:`events` has returned.
     :ivar trouble: why the log cannot be read, once the Hub has refused it or has failed several times. Unless
@@ -132,6 +126,15 @@ class LogReading:
 
 class LogStreams:
     """Reads the logs of Spaces in one event loop, with one connection for each log that has readers.
+
+    ::
+
+        async with AsyncHubClient(token, connections=32) as client:
+            streams = LogStreams(client, asyncio.Semaphore(32))
+            async with streams.read("acme/whisper", "run", LogPosition()) as reading:
+                for event in await reading.events(within=60):
+                    print(event.text, end="")
+            await streams.close()
 
     A connection that breaks or ends is opened again, after a pause that grows while nothing new comes.
 
