@@ -78,8 +78,8 @@ def get_provider_info() -> dict[str, Any]:
                 "description": "Hugging Face Spaces.",
                 "options": {
                     "quota_share": {
-                        "description": "Share of the Hub's API quota that deferred waits may use: above 0 "
-                        "and at most 1.",
+                        "description": "Share of the Hub's API quota that the waits of one process may use: "
+                        "above 0 and at most 1. All processes together leave a tenth of the quota to others.",
                         "version_added": "0.1.0",
                         "type": "float",
                         "example": "0.5",

@@ -32,7 +32,7 @@ def default_deferrable() -> bool:
 
 
 def quota_share() -> float:
-    """Return the share of the Hub's quota that deferred waits may use, ``[hf_spaces] quota_share``."""
+    """Return the share of the Hub's quota that waits of a process may use, ``[hf_spaces] quota_share``."""
     return float(_conf().getfloat(SECTION, "quota_share", fallback=float(_default("quota_share"))))
 
 

@@ -187,8 +187,8 @@ class WaitingOperator(ShowsSpaceLogs, SeesSpace, SpaceOperator):
         its start page, a path such as ``"/health"``, or a mapping with ``path``, ``status``, ``json`` and
         ``text`` (default: none). Templated.
     :param timeout: seconds from the beginning of the wait to its end; by default 1800.
-    :param poll_interval: seconds between two looks at the Space; by default as few as the share of the Hub's
-        quota that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2.
+    :param poll_interval: seconds between two looks at the Space (default: as few as the share of the Hub's
+        quota that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2).
     :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
         ``"run"`` or ``"both"`` (default: none).
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's

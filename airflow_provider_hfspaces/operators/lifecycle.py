@@ -88,8 +88,8 @@ class RestartSpaceOperator(WaitingOperator):
         more; needs ``wait=True``. The task does not restart a Space that would run another commit.
         Templated.
     :param timeout: seconds from the restart to the end of the wait; by default 1800.
-    :param poll_interval: seconds between two looks at the Space; by default as few as the Hub's quota allows,
-        and no fewer than 2.
+    :param poll_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
+        and no fewer than 2).
     :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
         ``"run"`` or ``"both"`` (default: none).
     :param deferrable: wait in the triggerer, without a worker; by default Airflow's

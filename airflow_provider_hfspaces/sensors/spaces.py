@@ -59,9 +59,8 @@ class SpaceStageSensor(ShowsSpaceLogs, NamedBySpace, HubTask, BaseSensorOperator
     :param failed_stages: stages that fail the task; by default the stages that a Space does not leave by
         itself (errors, paused, sleeping, being deleted), except those in ``stages``. With an empty list
         the sensor waits through all stages. Templated.
-    :param poke_interval: seconds between two looks at the Space. By default as few as the share of the Hub's
-        quota that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2; with ``mode="reschedule"`` or
-        ``exponential_backoff``, Airflow's default of 60.
+    :param poke_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
+        and no fewer than 2). With ``mode="reschedule"`` or ``exponential_backoff``, Airflow's 60 by default.
     :param stream_logs: show the Space's own log in the task's log while the sensor waits: ``"build"``,
         ``"run"`` or ``"both"`` (default: none). Needs ``mode="poke"`` or ``deferrable=True``.
     :param hf_spaces_conn_id: the connection to the Hub. Templated.

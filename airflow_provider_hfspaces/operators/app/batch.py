@@ -92,8 +92,8 @@ class SpaceBatchOperator(ShowsSpaceLogs, RenamedArguments, KeepsText, SpaceOpera
         its start page, a path such as ``"/health"``, or a mapping with ``path``, ``status``, ``json`` and
         ``text``. Default: none. Templated.
     :param wait_timeout: seconds that the Space may take to run again after an interruption. Default: 1800.
-    :param poll_interval: seconds between two looks at the Space while the task waits for it. Default: as few
-        as the Hub's quota allows, and no fewer than 2.
+    :param poll_interval: seconds between two looks at the Space while the task waits for it (default: as few
+        as the Hub's quota allows, and no fewer than 2).
     :param stream_logs: show the Space's own log in the task's log while the batch runs: ``"build"``,
         ``"run"`` or ``"both"``. Default: none.
     :param app_conn_id: a connection with the login of the app itself: user name and password, or a bearer

@@ -79,8 +79,8 @@ class CallSpaceOperator(RenamedArguments, KeepsText, CallingOperator):
     :param stream_logs: show the Space's own log in the task's log during the call and each wait:
         ``"build"``, ``"run"`` or ``"both"``. Default: none.
     :param timeout: seconds that the task may take in all, with every wait. Default: 1800.
-    :param poll_interval: seconds between two looks at the Space while the task waits for it. Default: as few
-        as the Hub's quota allows, and no fewer than 2.
+    :param poll_interval: seconds between two looks at the Space while the task waits for it (default: as few
+        as the Hub's quota allows, and no fewer than 2).
     :param deferrable: wait in the triggerer, without a worker. Default: Airflow's ``[operators]
         default_deferrable``.
     :raises InvalidInput: for arguments that are not valid.
