@@ -110,11 +110,29 @@ def measure_spend(hook: HfSpacesHook, owner: str, hourly: float | None, budget: 
     if known.problem is None and spend is not None:
         spend = replace(spend, hourly=hourly)
     elif hourly is not None:
-        spend = MonthSpend.estimated(owner, _last_spend(owner), hourly, datetime.now(timezone.utc))
+        estimate = MonthSpend.estimated(owner, _last_spend(owner), hourly, datetime.now(timezone.utc))
+        spend = _at_least_runs(estimate)
     if spend is not None:
         value = {"spend": spend.to_dict(), "budget": budget, "is_user": known.is_user}
         set_variable(spend_variable(owner), {**value, "problem": known.problem}, _DESCRIPTION)
     return KnownSpend(spend, known.problem, budget, known.is_user)
+
+
+def _at_least_runs(estimate: MonthSpend) -> MonthSpend:
+    """The estimate, or what the recorded runs of this Airflow have cost this month if that is more.
+
+    Runs between two looks are not in the estimate, nor those before the first look of the month.
+    """
+    from airflow_provider_hfspaces.hub.cost.budget import month_of
+    from airflow_provider_hfspaces.state.run_costs import run_costs
+
+    start, _ = month_of(estimate.as_of)
+    try:
+        cost = sum(each.usd for each in run_costs(estimate.owner, since=start.date()))
+    except Exception as error:
+        log.warning("What the runs of this Airflow cost could not be read: %s", error)
+        return estimate
+    return estimate if cost <= estimate.usd else replace(estimate, usd=round(cost, 6), since=start)
 
 
 def _billing(owner: str, is_user: bool | None) -> Steps[dict[str, Any]]:

@@ -10,10 +10,13 @@ import pytest
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.cost.runs import BilledTime, RunCost
 from airflow_provider_hfspaces.operators.budget import EnforceBudgetOperator
 from airflow_provider_hfspaces.operators.fleet import RestartSpacesOperator
 from airflow_provider_hfspaces.state.budgets import spend_variable
 from airflow_provider_hfspaces.state.leases import LeaseOwner
+from airflow_provider_hfspaces.state.run_costs import record_run_cost
 from tests.airflow_tools import Try
 from tests.conftest import TaskLog
 from tests.lease_tools import AirflowWithoutServer, hold
@@ -116,6 +119,18 @@ def test_without_billing_the_estimate_adds_up_what_runs_from_look_to_look(
     second = enforce(100)
     assert second["spent_usd"] == pytest.approx(12.0, abs=0.1)
     assert "estimate from list prices since" in task_log.text
+
+
+def test_an_estimate_is_at_least_what_the_runs_of_this_airflow_cost(
+    unreadable: HubEmulator, airflow: AirflowWithoutServer
+) -> None:
+    prices = HfSpacesHook().price_list()
+    cost = RunCost.from_times([BilledTime("t4-small", 1, 20 * HOUR)], prices)
+    assert record_run_cost("acme/gpu", cost, ("run", "restore"), dag_id="nightly")
+    assert record_run_cost("alice/gpu", cost, ("run", "other"), dag_id="nightly")
+    report = enforce(100)
+    assert (report["source"], round(report["spent_usd"], 2)) == ("estimate", 8.0)
+    assert datetime.fromisoformat(report["since"]).day == 1
 
 
 def test_an_estimate_goes_on_where_the_billing_could_be_read_last(

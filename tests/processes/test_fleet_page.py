@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
+from tests.lease_tools import hold, holders
 from tests.processes.airflow_processes import AirflowProcesses
 
 pytestmark = [
@@ -80,3 +83,27 @@ def test_the_page_is_in_the_menu_and_shows_fleets_only_to_users_who_may_read_the
     assert admin.post(pause, headers={"X-HF-Spaces-Page": "1"}, **options).status_code == 200
     assert space.stage == "PAUSED"
     assert hub.token not in airflow.tail("api-server")
+
+
+def test_a_lease_whose_run_is_gone_is_released_by_users_who_may_edit_the_connection(
+    hub: HubEmulator, airflow: AirflowProcesses
+) -> None:
+    space = hub.add_space("alice/whisper", hardware="t4-small")
+    holder = hold("alice/whisper")
+    owner = LeaseOwner("nightly", "manual__1", "gpu.snapshot")
+    airflow.airflow("variables", "set", variable_name(holder.holder_id), json.dumps(owner.to_dict()))
+    admin, viewer = browser(airflow, "admin"), browser(airflow, "viewer")
+    of_connection = "connection_id=hf_spaces_default"
+    (lease,) = admin.get(f"{airflow.api}/hf_spaces/api/leases?{of_connection}", timeout=60).json()["leases"]
+    assert (lease["repo_id"], lease["state"], lease["releasable"]) == ("alice/whisper", "over", True)
+    assert viewer.get(f"{airflow.api}/hf_spaces/api/spend?{of_connection}", timeout=30).status_code == 403
+
+    release = f"{airflow.api}/hf_spaces/api/release?{of_connection}"
+    options: dict[str, Any] = {"json": {"repo_id": "alice/whisper"}, "timeout": 60}
+    assert viewer.post(release, headers={"X-HF-Spaces-Page": "1"}, **options).status_code == 403
+    assert admin.post(release, **options).status_code == 403
+    assert space.requested_hardware == "t4-small"
+    answer = admin.post(release, headers={"X-HF-Spaces-Page": "1"}, **options)
+    assert answer.status_code == 200, answer.text
+    assert space.requested_hardware == "cpu-basic"
+    assert holders("alice/whisper") == ()

@@ -17,7 +17,7 @@ from airflow_provider_hfspaces.hub.cost.prices import PriceList
 from airflow_provider_hfspaces.hub.errors import HubError, HubPermissionError, HubProtocolError
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 
-__all__ = ["BILLING", "ESTIMATE", "MonthSpend", "read_billing"]
+__all__ = ["BILLING", "ESTIMATE", "MonthSpend", "month_of", "read_billing"]
 
 BILLING, ESTIMATE = "billing", "estimate"
 """Where an amount comes from: the Hub's billing, or list prices."""
