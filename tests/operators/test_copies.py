@@ -259,6 +259,23 @@ class TestDelete:
         assert f"Space {window.copy_id}: 13 min of t4-small, about $0.09." in task_log.text
         assert any(name.startswith("hf_spaces_run_costs") for name in airflow.variables)
 
+    def test_deletes_the_copy_although_its_cost_cannot_be_reported(
+        self, hub: HubEmulator, task_log: TaskLog
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create")
+        push = window.tasks.ti.xcom_push
+
+        def refuse(key: str, value: Any) -> None:
+            if key == "cost":
+                raise ConnectionError("Airflow does not answer")
+            push(key, value)
+
+        window.tasks.ti.xcom_push = refuse  # type: ignore[method-assign]
+        assert window.run("delete")[0] == {"repo_id": window.copy_id, "deleted": True}
+        assert copies(hub) == []
+        assert "the cost of this run is not known: Airflow does not answer" in task_log.text
+
     def test_costs_nothing_if_the_copy_has_never_run(self, hub: HubEmulator) -> None:
         window = CopyWindow()
         window.run("reserve")

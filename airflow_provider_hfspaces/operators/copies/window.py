@@ -281,11 +281,16 @@ class DeleteCopyOperator(SpaceOperator):
         return {"repo_id": repo_id, "deleted": True, **self._report_cost(mark, seen, context)}
 
     def _report_cost(self, mark: CopyMark, seen: list[Sighting], context: Context) -> dict[str, Any]:
+        """Report what the copy cost. A failure is only logged: the copy is gone."""
         from airflow_provider_hfspaces.operators.run_costs import cost_of_sightings, report_run_cost
 
-        requested = {each.hardware for each in seen if each.hardware}
-        cost = cost_of_sightings(self.hook, seen, requested, self.log)
-        return report_run_cost(self, context, mark.copy_id, cost, began=mark.since)
+        try:
+            requested = {each.hardware for each in seen if each.hardware}
+            cost = cost_of_sightings(self.hook, seen, requested, self.log)
+            return report_run_cost(self, context, mark.copy_id, cost, began=mark.since)
+        except Exception as problem:
+            self.log.warning("Space %s: the cost of this run is not known: %s", mark.copy_id, problem)
+            return {}
 
     def sightings(self, mark: CopyMark, last: SpaceRuntime | None, context: Context) -> list[Sighting]:
         """What the task that created the copy has seen of it, and the last look at it."""
