@@ -38,7 +38,7 @@ class CopyWindow:
         max_run_cost: Any = 5,
         **options: Any,
     ) -> None:
-        arguments = {"hardware": "t4-small", "sleep_time": 3600, "poll_interval": 0.02, "timeout": 5}
+        arguments = {"hardware": "t4-small", "sleep_time": 3600, "poll_interval": 0.02, "timeout": 300}
         self.reserve = ReserveCopyOperator(task_id="reserve", repo_id=source, to_id=to_id)
         self.create = CreateCopyOperator(task_id="create", from_id=source, **{**arguments, **options})
         self.delete = DeleteCopyOperator(task_id="delete", repo_id=source)
