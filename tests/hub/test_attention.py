@@ -178,9 +178,9 @@ def test_a_thousand_waits_of_one_owner_stay_within_the_share_of_a_free_account(h
         waits = [asyncio.ensure_future(reached(watch, timeline, name)) for name in names]
         starts = [
             asyncio.ensure_future(start_app(hub, timeline, name, 5.0 * number))
-            for number, name in enumerate(names[:30])
+            for number, name in enumerate(names[:12])
         ]
-        began, ended = await asyncio.gather(*starts), await asyncio.gather(*waits[:30])
+        began, ended = await asyncio.gather(*starts), await asyncio.gather(*waits[:12])
         for wait in waits:
             wait.cancel()
         return [end - begin for end, begin in zip(ended, began, strict=True)]
@@ -190,24 +190,25 @@ def test_a_thousand_waits_of_one_owner_stay_within_the_share_of_a_free_account(h
     assert delays[len(delays) // 2] <= 4.3
     assert delays[-1] <= 8.6
     assert statuses(hub) == {200}
-    assert len(hub.requests) <= 500
+    # The first round, and one about every 4.3 seconds.
+    assert len(hub.requests) <= 150 + 60 * 350 / 300
 
 
 def test_waits_of_many_owners_are_looked_at_evenly_within_the_share(hub: HubEmulator) -> None:
-    names = [f"owner{number}/x" for number in range(300)]
+    names = [f"owner{number}/x" for number in range(120)]
     building(hub, names)
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> None:
         waits = [asyncio.ensure_future(reached(watch, timeline, name)) for name in names]
-        await timeline.sleep(2 * WINDOW - 1)
+        await timeline.sleep(WINDOW - 1)
         for wait in waits:
             wait.cancel()
 
     watched(hub, use)
     assert statuses(hub) == {200}
-    assert len(hub.requests) <= 2 * 500
+    assert len(hub.requests) <= 500
     looks = Counter(request.path for request in hub.requests)
-    assert {looks[f"/api/spaces/{name}/runtime"] for name in names} <= {2, 3, 4}
+    assert {looks[f"/api/spaces/{name}/runtime"] for name in names} <= {3, 4, 5}
 
 
 class TestLists:
