@@ -22,6 +22,7 @@ _LONGEST_END_SECONDS = 3.0
 """Time that reading the end of the logs may take at most."""
 
 _LONGEST_SAVE_SECONDS = 2.0
+_LONGEST_WAIT_SECONDS = 60.0
 
 Save = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -95,9 +96,10 @@ class SpaceLogTail:
 
     async def _show_until_the_end(self, kind: str, reading: LogReading) -> None:
         ending = asyncio.ensure_future(self._ending.wait())
+        arriving: asyncio.Future[list[LogEvent]] | None = None
         try:
             while not ending.done():
-                arriving = asyncio.ensure_future(reading.events(within=60.0))
+                arriving = asyncio.ensure_future(reading.events(within=_LONGEST_WAIT_SECONDS))
                 await asyncio.wait({arriving, ending}, return_when=asyncio.FIRST_COMPLETED)
                 if not arriving.done():
                     arriving.cancel()
@@ -109,6 +111,8 @@ class SpaceLogTail:
                 await asyncio.wait({ending}, timeout=self._interval())
         finally:
             ending.cancel()
+            if arriving is not None:
+                arriving.cancel()
 
     async def _show_the_end(self, kind: str, reading: LogReading) -> None:
         loop = asyncio.get_running_loop()
