@@ -5,6 +5,8 @@ then puts back its hardware, its sleep time and its pause. The tasks inside run 
 on the GPU. If Airflow itself can run no task any more, ``sleep_time`` ends the bill: the Hub puts
 the Space to sleep after half an hour without a visitor.
 
+A run that has cost $5 on a Space is ended: ``limit`` restores the Space and fails the run.
+
 Runs of this DAG may overlap: the second run waits for each Space until the first one gives it back.
 
 Requires a connection ``hf_spaces_default`` whose token has write access to the Spaces.
@@ -56,6 +58,7 @@ with DAG(
             hardware="t4-small",
             sleep_time=1800,
             max_hourly_cost=1.00,
+            max_run_cost=5.00,
             poll_interval=5,
         ):
             return batch(space)

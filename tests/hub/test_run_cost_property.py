@@ -12,6 +12,7 @@ look at it would count.
 from __future__ import annotations
 
 import random
+import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -35,7 +36,19 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowWithoutServer:
 
 @pytest.fixture
 def hub_time() -> dict[str, Any]:
-    return {"speed": 0, "seconds_per_request": 1}
+    return {"speed": 0, "seconds_per_request": 0.2}
+
+
+class Waiting(threading.Event):
+    """What a task waits on between two looks: the emulated time moves on meanwhile."""
+
+    def __init__(self, hub: HubEmulator, seconds: float) -> None:
+        super().__init__()
+        self._hub, self._seconds = hub, seconds
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._hub.advance(self._seconds)
+        return self.is_set()
 
 
 @dataclass
@@ -56,7 +69,7 @@ class Story:
         hub, self.random = self.hub, random.Random(self.seed)
         hub.reset()
         self.airflow.variables.clear()
-        hub.settings.change({"timings": self._timings(), "seconds_per_request": 1})
+        hub.settings.change({"timings": self._timings(), "seconds_per_request": 0.2})
         self.space = hub.add_space(
             SPACE, stage=self.random.choice(["RUNNING", "RUNNING", "PAUSED", "SLEEPING"])
         )
@@ -77,10 +90,8 @@ class Story:
     def _one_run(self, run_id: str, *, may_die: bool) -> None:
         window = Window(run_id)
         for task in (window.snapshot, window.upgrade, window.restore):
-            task.poll_interval = 0.0001
+            task.killed = Waiting(self.hub, self.random.uniform(5, 15))
             task.hook = HfSpacesHook(clock=lambda: datetime.fromtimestamp(self.hub.now(), timezone.utc))
-        # A wait in a worker looks every few seconds: each look takes that much emulated time.
-        self.hub.settings.change({"seconds_per_request": self.random.uniform(8, 16)})
         window.run("snapshot")
         fate = self.random.choice(["", "", "upgrade", "work"]) if may_die else ""
         if self._upgrade(window, dies=fate == "upgrade"):
