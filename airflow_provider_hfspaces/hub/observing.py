@@ -1,4 +1,4 @@
-"""What happens to requests and waits, told to observers, such as one that sends metrics.
+"""Report requests and waits to observers, such as one that sends metrics.
 
 ::
 
@@ -8,8 +8,8 @@
 
     add_observer(Printer())
 
-Observers belong to the process: they hear of all clients, from any thread and event loop. What they do must
-be fast. An error in an observer does not reach the request or the wait.
+Observers belong to the process: they get the events of all clients, from any thread and event loop, and must
+return fast. An error in an observer does not reach the request or the wait.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WAIT_OUTCOMES = ("reached", "failed", "timeout", "stopped")
 
 
 class Observer:
-    """Hears of requests and waits. A subclass overrides what it wants to hear of."""
+    """Receives events of requests and waits. A subclass overrides the methods of the events it needs."""
 
     def request_answered(self, method: str, outcome: str, seconds: float) -> None:
         """One try of a request has ended.
@@ -64,28 +64,28 @@ _observers: list[Observer] = []
 
 
 def add_observer(observer: Observer) -> None:
-    """Tell this observer from now on. Adding it twice has no effect."""
+    """Report to this observer from now on. Adding it twice has no effect."""
     if observer not in _observers:
         _observers.append(observer)
 
 
 def remove_observer(observer: Observer) -> None:
-    """Tell this observer nothing any more."""
+    """Report to this observer no longer."""
     if observer in _observers:
         _observers.remove(observer)
 
 
 def notify(event: Callable[..., None], *details: Any) -> None:
-    """Tell all observers of an event.
+    """Report an event to all observers.
 
     :param event: the method of :class:`Observer`.
     :param details: its arguments.
     """
     for observer in tuple(_observers):
-        _tell(observer, event.__name__, details)
+        _report(observer, event.__name__, details)
 
 
-def _tell(observer: Observer, event: str, details: tuple[Any, ...]) -> None:
+def _report(observer: Observer, event: str, details: tuple[Any, ...]) -> None:
     try:
         getattr(observer, event)(*details)
     except Exception as error:

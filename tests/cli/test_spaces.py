@@ -112,9 +112,9 @@ def test_restart_starts_what_a_recorded_pause_has_stopped(
 def test_a_leased_space_is_left_alone_unless_leases_are_ignored(run: Run, fleet: HubEmulator) -> None:
     hold("acme/whisper")
     before = len(changes(fleet))
-    left = run("pause", "acme/whisper", "--yes", "-o", "json")
-    assert left.code == 1
-    assert left.rows[0]["reason"].startswith("leased by another Airflow or script")
+    refused = run("pause", "acme/whisper", "--yes", "-o", "json")
+    assert refused.code == 1
+    assert refused.rows[0]["reason"].startswith("leased by another Airflow or script")
     assert len(changes(fleet)) == before
     assert run("pause", "acme/whisper", "--yes", "--ignore-leases").code == 0
     assert fleet.space("acme/whisper").stage == "PAUSED"

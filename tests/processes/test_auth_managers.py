@@ -76,6 +76,8 @@ def fab_airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
             "AIRFLOW__CORE__AUTH_MANAGER": (
                 "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
             ),
+            # Airflow 3.2 applies this option of the simple auth manager to every auth manager.
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
             "AIRFLOW__FAB__AUTH_BACKENDS": "airflow.providers.fab.auth_manager.api.auth.backend.session",
             "AIRFLOW__API__SECRET_KEY": "signs the sessions of these tests",
         },

@@ -177,7 +177,7 @@ class Wait:
             self._on_change(runtime, elapsed)
 
     def _end(self, outcome: str, elapsed: float) -> None:
-        """Tell the observers of the end of the wait, once."""
+        """Report the end of the wait to the observers, once."""
         if not self._has_ended:
             self._has_ended = True
             notify(Observer.wait_ended, outcome, elapsed)
