@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
+from airflow_provider_hfspaces.hub.errors import (
+    SpaceNotStarted,
+    SpaceWaitFailed,
+    error_from_dict,
+    error_to_dict,
+)
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Reached
 from airflow_provider_hfspaces.hub.waiting.wait import Wait
@@ -126,6 +132,54 @@ def test_the_error_for_a_space_that_stopped_after_the_request_does_not_suggest_a
     ) as caught:
         restart.observe(runtime("PAUSED", error="Flagged as abusive"), 9)
     assert "Restart it" not in str(caught.value)
+
+
+class TestStartTimeout:
+    """A wait that gives the start of a Space only so many seconds, once it is built."""
+
+    def test_it_counts_from_the_end_of_the_build(self) -> None:
+        start = wait(GPU, start_timeout=60)
+        for elapsed, stage in ((0, "RUNNING"), (30, "BUILDING"), (500, "BUILDING"), (510, "APP_STARTING")):
+            assert start.observe(runtime(stage), elapsed) is None
+        assert start.observe(runtime("APP_STARTING"), 569) is None
+        with pytest.raises(
+            SpaceNotStarted, match="did not reach RUNNING on t4-small: it did not start"
+        ) as caught:
+            start.observe(runtime("APP_STARTING"), 570)
+        assert caught.value.reason == "it did not start within 60 seconds: stage APP_STARTING"
+        assert not caught.value.permanent
+
+    def test_a_space_that_stays_on_its_old_hardware_has_not_started(self) -> None:
+        start = wait(GPU, start_timeout=60)
+        assert start.observe(runtime("RUNNING", "cpu-basic"), 5) is None
+        with pytest.raises(SpaceNotStarted, match="still on cpu-basic"):
+            start.observe(runtime("RUNNING", "cpu-basic"), 65)
+
+    def test_a_space_that_runs_at_the_last_moment_has_started(self) -> None:
+        start = wait(GPU, start_timeout=60)
+        assert start.observe(runtime("APP_STARTING"), 0) is None
+        assert start.observe(runtime("RUNNING", "t4-small"), 90) is not None
+
+    def test_a_list_that_may_be_out_of_date_does_not_end_the_start(self) -> None:
+        start = wait(GPU, start_timeout=60)
+        assert start.glance(runtime("APP_STARTING"), 0) is False
+        assert start.glance(runtime("BUILDING"), 100) is False
+        assert start.glance(runtime("APP_STARTING"), 130) is False
+        assert start.glance(runtime("APP_STARTING"), 190) is True
+
+    def test_the_error_survives_the_way_from_the_triggerer(self) -> None:
+        start = wait(GPU, start_timeout=1)
+        start.observe(runtime("APP_STARTING"), 0)
+        with pytest.raises(SpaceNotStarted) as caught:
+            start.observe(runtime("APP_STARTING"), 2)
+        again = error_from_dict(json.loads(json.dumps(error_to_dict(caught.value))))
+        assert isinstance(again, SpaceNotStarted)
+        assert (again.reason, str(again)) == (caught.value.reason, str(caught.value))
+
+    @pytest.mark.parametrize("value", [0, -1, "soon"])
+    def test_a_value_that_is_not_valid_is_refused(self, value: Any) -> None:
+        with pytest.raises(InvalidInput, match="start_timeout must be a number of seconds"):
+            wait(GPU, start_timeout=value)
 
 
 def test_each_new_state_is_reported_once() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from airflow_provider_hfspaces.hub.errors import (
 )
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator
+from airflow_provider_hfspaces.operators.hardware.moments import moment_after
 from airflow_provider_hfspaces.triggers.pauses import PauseTrigger
 from tests.airflow_tools import FakeStore, Try, fired, stored
 from tests.conftest import TaskLog
@@ -397,12 +399,38 @@ class TestRetryCapacity:
         assert isinstance(again.trigger, PauseTrigger)
         assert again.trigger.until == trigger.until
 
-    def test_it_ends_at_the_given_moment(self, hub: HubEmulator) -> None:
+    def test_after_the_given_moment_the_list_is_not_started_again(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE).no_capacity("l4x1")
-        until = datetime.fromtimestamp(time.time() + 0.5, timezone.utc).isoformat()
-        with pytest.raises(HardwareUnavailable, match=r"in \d+ passes through the list.*or retry for longer"):
-            run(hardware="l4x1", retry_capacity_after=0.1, retry_capacity_until=until)
-        assert hub.space(SPACE).requested_hardware == "cpu-basic"
+        options = {"hardware": "l4x1", "retry_capacity_after": 60, "retry_capacity_until": "2026-01-01T03:00"}
+        with pytest.raises(HardwareUnavailable, match="Add flavors to hardware, or retry for longer"):
+            run(**options)
+        assert requested(hub) == ["l4x1", "cpu-basic"]
+
+    def test_a_time_of_day_is_the_first_one_after_the_run_has_begun(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE).no_capacity("l4x1")
+        yesterday = datetime.now(timezone.utc) - timedelta(hours=25)
+        began = SimpleNamespace(start_date=yesterday)
+        tries, options = Try(), {"hardware": "l4x1", "retry_capacity_after": 60}
+        # A retry, or a task that has waited for a lease, does not search for another day.
+        with pytest.raises(HardwareUnavailable):
+            tries.run(upgrade(**options, retry_capacity_until=f"{yesterday:%H:%M}"), dag_run=began)
+        assert requested(hub) == ["l4x1", "cpu-basic"]
+
+    @pytest.mark.parametrize(
+        ("until", "expected"),
+        [
+            ("03:00", "2026-11-28T03:00+01:00"),
+            ("23:30", "2026-11-27T23:30+01:00"),
+            ("2026-11-28T03:00:00Z", "2026-11-28T03:00+00:00"),
+            ("2026-11-28T03:00", "2026-11-28T03:00+01:00"),
+            (datetime(2026, 11, 28, 3, tzinfo=timezone.utc), "2026-11-28T03:00+00:00"),
+        ],
+    )
+    def test_a_moment_is_read_in_the_time_zone_of_the_dag(self, until: Any, expected: str) -> None:
+        zone = timezone(timedelta(hours=1))
+        began = datetime(2026, 11, 27, 22, tzinfo=zone)
+        context: Any = {"dag": SimpleNamespace(timezone=zone), "dag_run": SimpleNamespace(start_date=began)}
+        assert moment_after(until, 0.0, context) == datetime.fromisoformat(expected).timestamp()
 
     def test_it_ends_with_timeout_if_no_moment_is_given(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE).no_capacity("l4x1")

@@ -25,10 +25,13 @@ def refuse_bad_moment(value: Any, name: str) -> None:
 
 
 def moment_after(value: Any, now: float, context: Context) -> float:
-    """A moment in seconds since 1970. A time of day is its next occurrence in the DAG's time zone.
+    """A moment in seconds since 1970. A time of day is the first one after the run began, in its time zone.
+
+    A task that starts after that moment, because it waited for a lease or is retried, so does not search for
+    another day.
 
     :param value: a time of day such as ``03:00``, a moment in ISO format, or a ``datetime``.
-    :param now: in seconds since 1970.
+    :param now: in seconds since 1970, for a context without a run.
     :raises InvalidInput: for anything else.
     """
     parsed = _parsed(value, "retry_capacity_until")
@@ -36,9 +39,10 @@ def moment_after(value: Any, now: float, context: Context) -> float:
     if isinstance(parsed, datetime):
         return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=zone)).timestamp()
     hour, minute = parsed
-    present = datetime.fromtimestamp(now, zone)
-    moment = present.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    return (moment if moment > present else moment + timedelta(days=1)).timestamp()
+    began = getattr(context.get("dag_run"), "start_date", None)
+    start = datetime.fromtimestamp(now if began is None else began.timestamp(), zone)
+    moment = start.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return (moment if moment > start else moment + timedelta(days=1)).timestamp()
 
 
 def _parsed(value: Any, name: str) -> datetime | tuple[int, int]:

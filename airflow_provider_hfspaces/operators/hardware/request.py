@@ -182,7 +182,7 @@ class RequestHardwareOperator(SentRequest):
         if snapshot is None:
             return "Nothing was requested."
         self._to_restore = None
-        if not self._restore(snapshot, f"{search.unavailable_in_words}"):
+        if not self._restore(snapshot, "none of its hardware is available"):
             return "It could not be restored: its log says why, and RestoreHardwareOperator restores it."
         if search.resumes_at is None and not self._is_restored_later:
             retry_store(context).delete(PREVIOUS)
