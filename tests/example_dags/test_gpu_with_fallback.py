@@ -48,6 +48,7 @@ def test_the_batch_runs_on_the_third_gpu_although_the_first_two_are_gone(
     assert ends_on_free_cpu(hub)
 
 
+@pytest.mark.slow
 def test_the_space_is_restored_if_no_gpu_is_available(
     hub: HubEmulator, space: SpaceHandle, conf: dict[str, Any], task_log: TaskLog
 ) -> None:

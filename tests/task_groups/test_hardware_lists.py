@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from airflow_provider_hfspaces.hardware import any_hardware
 from airflow_provider_hfspaces.require import require_hardware
 from airflow_provider_hfspaces.task_groups.copies import SpaceCopyTaskGroup
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
-from tests.airflow_tools import dag_file, run
+from tests.airflow_tools import Try, dag_file, run
 from tests.conftest import TaskLog
 
 pytestmark = pytest.mark.usefixtures("no_variables", "airflow_db")
@@ -41,6 +42,7 @@ def test_the_work_runs_on_the_flavor_that_was_taken_and_the_lease_names_it_last(
     assert "none of its hardware" not in task_log.text
 
 
+@pytest.mark.slow
 def test_work_does_not_run_on_another_flavor_of_the_list_than_the_one_that_was_taken(
     hub: HubEmulator, task_log: TaskLog
 ) -> None:
@@ -52,6 +54,7 @@ def test_work_does_not_run_on_another_flavor_of_the_list_than_the_one_that_was_t
     assert (states["gpu.restore"], space.requested_hardware) == ("success", "cpu-basic")
 
 
+@pytest.mark.slow
 def test_a_mapped_task_takes_a_list_or_a_description_each(hub: HubEmulator) -> None:
     hub.add_space(SPACE).no_capacity("l4x1")
     assert set(run(list_dag("listed_and_mapped")).values()) == {"success"}
@@ -76,6 +79,17 @@ def test_a_list_that_is_not_valid_is_refused_with_the_name_of_the_group(group: A
 
 
 class TestRequireHardware:
+    def test_with_from_task_only_the_flavor_that_the_task_has_taken_will_do(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        tries = Try()
+        context = {"ti": tries.ti, "task": SimpleNamespace(render_template=lambda value, context: value)}
+        tries.ti.task_id = "upgrade"
+        tries.ti.xcom_push("requested", "t4-small")
+        require_hardware(SPACE, LIST, context, from_task="upgrade")
+        tries.ti.xcom_push("requested", "l4x1")
+        with pytest.raises(AirflowFailException, match="is not on l4x1, which this task needs"):
+            require_hardware(SPACE, LIST, context, from_task="upgrade")
+
     @pytest.mark.parametrize("hardware", [LIST, any_hardware(vram_gb=16)])
     def test_any_flavor_of_a_list_will_do(self, hub: HubEmulator, hardware: Any) -> None:
         hub.add_space(SPACE, hardware="t4-small")
