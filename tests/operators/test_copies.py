@@ -195,8 +195,7 @@ class TestCreate:
         window.run("create")
         assert sent(hub, "duplicate") == 1
 
-    @pytest.mark.parametrize("deferrable", [False, True])
-    @pytest.mark.parametrize("missing", [0, 1, 2, 3])
+    @pytest.mark.parametrize(("missing", "deferrable"), [(0, False), (1, True), (2, False), (3, True)])
     def test_takes_the_first_hardware_of_a_list_that_is_available(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, missing: int, deferrable: bool
     ) -> None:

@@ -21,7 +21,7 @@ from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
 from tests.copy_tools import SPACE, CopyWindow, copies, marked, sweep
 from tests.lease_tools import AirflowWithoutServer
 
-FAST_KILLS, SLOW_KILLS = 60, 500
+FAST_KILLS, SLOW_KILLS = 30, 500
 MOST_TRIES = 3
 
 

@@ -104,6 +104,7 @@ def test_skipped_work_ends_green_and_the_copy_is_deleted(hub: HubEmulator, sourc
     assert_nothing_remains(hub)
 
 
+@pytest.mark.slow
 def test_a_short_circuit_does_not_hide_failed_work(hub: HubEmulator, source: Any) -> None:
     states = run_group("short_circuit")
     assert (states["gpu.delete"], states["gpu.outcome"], states["dag"]) == (
