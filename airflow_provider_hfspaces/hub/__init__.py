@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
     from airflow_provider_hfspaces.hub.calls import Call, ListedRuntime
     from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
-    from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
     from airflow_provider_hfspaces.hub.cost.prices import FleetCost, PriceList, SpaceCost
     from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
     from airflow_provider_hfspaces.hub.desired import DesiredState, plan_move, plan_pause, plan_restore
@@ -147,7 +146,6 @@ __all__ = [
     "LogEvent",
     "LogPosition",
     "LogStreams",
-    "MonthSpend",
     "Organization",
     "Pace",
     "Pending",
@@ -200,7 +198,6 @@ _MODULES = {
     "bulk.selection": ("SpaceSelection",),
     "calls": ("Call", "ListedRuntime"),
     "cost.billing": ("BilledUsage",),
-    "cost.budget": ("MonthSpend",),
     "cost.prices": ("FleetCost", "PriceList", "SpaceCost"),
     "cost.runs": ("RunCost", "Sighting"),
     "desired": ("DesiredState", "plan_move", "plan_pause", "plan_restore"),

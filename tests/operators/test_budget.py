@@ -295,12 +295,6 @@ def test_the_configuration_has_the_budget_of_each_owner(
         enforce(None)
 
 
-def test_mapped_over_owners_the_task_instances_are_named_after_them() -> None:
-    mapped = EnforceBudgetOperator.partial(task_id="budget", monthly_usd=1)
-    assert mapped.kwargs["map_index_template"] == "{{ ti.task.author }}"
-    mapped.expand(author=["acme", "alice"])
-
-
 def test_nothing_is_sent_for_values_that_are_not_valid(hub: HubEmulator) -> None:
     operator = EnforceBudgetOperator(task_id="budget", author="{{ owner }}", monthly_usd="{{ usd }}")
     operator.author, operator.monthly_usd = "no/owner", "1"
