@@ -38,11 +38,13 @@ class Timeline:
     """Virtual time, in which coroutines sleep side by side. It stands still while a request is under way.
 
     :ivar under_way: the number of requests that are not answered yet.
+    :ivar looks: the path and the moment of each request about one Space.
     """
 
     def __init__(self) -> None:
         self.now = 4.0 * WINDOW
         self.under_way = 0
+        self.looks: list[tuple[str, float]] = []
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
 
@@ -78,6 +80,7 @@ class TimedClient(AsyncHubClient):
         self._timeline = timeline
 
     async def send(self, call: Call[T], *, retry: RetryPolicy | None = None) -> T:
+        self._timeline.looks.append((call.path, self._timeline.now))
         self._timeline.under_way += 1
         try:
             return await super().send(call, retry=retry)
@@ -304,11 +307,11 @@ def test_the_interval_grows_with_the_number_of_owners(hub: HubEmulator, owners: 
     async def use(watch: SpaceWatch, timeline: Timeline) -> int:
         waits = [asyncio.ensure_future(reached(watch, timeline, name)) for name in names]
         await timeline.sleep(seconds)
-        before = len(hub.requests)
+        before = len(timeline.looks)
         await timeline.sleep(10 * seconds)
         for wait in waits:
             wait.cancel()
-        return len(hub.requests) - before
+        return len(timeline.looks) - before
 
     assert watched(hub, use) == pytest.approx(10 * owners, abs=owners)
 
@@ -316,30 +319,32 @@ def test_the_interval_grows_with_the_number_of_owners(hub: HubEmulator, owners: 
 def test_a_number_still_means_what_it_says(hub: HubEmulator) -> None:
     building(hub, ["acme/x", "other/y"])
 
-    async def use(watch: SpaceWatch, timeline: Timeline) -> Counter[str]:
-        waits = [
-            asyncio.ensure_future(reached(watch, timeline, "acme/x", poll_interval=20)),
-            asyncio.ensure_future(reached(watch, timeline, "other/y")),
-        ]
+    def of_x(timeline: Timeline, begin: float, end: float) -> int:
+        return sum(path.endswith("acme/x/runtime") and begin <= at < end for path, at in timeline.looks)
+
+    async def use(watch: SpaceWatch, timeline: Timeline) -> tuple[int, int, int]:
+        patient = asyncio.ensure_future(reached(watch, timeline, "acme/x", poll_interval=20))
+        other = asyncio.ensure_future(reached(watch, timeline, "other/y"))
+        began = timeline.now
         await timeline.sleep(101)
-        looks = Counter(request.path for request in hub.requests)
         # A second wait for the same Space, without an interval, makes the looks more frequent while it lasts.
-        patient, hasty = waits[0], asyncio.ensure_future(reached(watch, timeline, "acme/x"))
+        hasty = asyncio.ensure_future(reached(watch, timeline, "acme/x"))
         await timeline.sleep(20)
         hasty.cancel()
-        await timeline.sleep(0.1)
-        before = len([each for each in hub.requests if "acme/x" in each.path])
-        await timeline.sleep(100)
-        looks["afterwards"] = len([each for each in hub.requests if "acme/x" in each.path]) - before
+        await timeline.sleep(104)
         assert not patient.done()
-        for wait in waits:
-            wait.cancel()
-        return looks
+        patient.cancel()
+        other.cancel()
+        return (
+            of_x(timeline, began, began + 101),
+            of_x(timeline, began + 101, began + 121),
+            of_x(timeline, began + 124, began + 224),
+        )
 
-    looks = watched(hub, use)
-    assert looks["/api/spaces/acme/x/runtime"] == 6
-    assert looks["/api/spaces/other/y/runtime"] == pytest.approx(51, abs=2)
-    assert looks["afterwards"] in (5, 6)
+    alone, together, afterwards = watched(hub, use)
+    assert alone == 6
+    assert together == pytest.approx(10, abs=1)
+    assert afterwards == 5
 
 
 def test_no_turn_of_the_event_loop_handles_more_than_a_few_spaces(hub: HubEmulator) -> None:
