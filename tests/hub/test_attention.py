@@ -197,6 +197,26 @@ def test_a_thousand_waits_of_one_owner_stay_within_the_share_of_a_free_account(h
     assert len(hub.requests) <= 150 + 60 * 350 / 300
 
 
+def test_arrivals_that_the_quota_cannot_confirm_one_by_one_end_with_the_lists(hub: HubEmulator) -> None:
+    names = [f"acme/s{number}" for number in range(600)]
+    building(hub, names)
+    draw = random.Random(7)
+
+    async def use(watch: SpaceWatch, timeline: Timeline) -> list[float]:
+        waits = [asyncio.ensure_future(reached(watch, timeline, name)) for name in names]
+        starts = [
+            asyncio.ensure_future(start_app(hub, timeline, name, draw.uniform(10, 60))) for name in names
+        ]
+        began, ended = await asyncio.gather(*starts), await asyncio.gather(*waits)
+        return [end - begin for end, begin in zip(ended, began, strict=True)]
+
+    delays = sorted(watched(hub, use))
+    assert delays[len(delays) // 2] < 10
+    assert delays[-1] < 30
+    assert statuses(hub) == {200}
+    assert len(hub.requests) < len(names) / 2
+
+
 def test_waits_of_many_owners_are_looked_at_evenly_within_the_share(hub: HubEmulator) -> None:
     names = [f"owner{number}/x" for number in range(120)]
     building(hub, names)

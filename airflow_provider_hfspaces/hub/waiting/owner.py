@@ -162,11 +162,7 @@ class FollowedOwner:
         return bool(self._spaces)
 
     def load(self) -> tuple[float, float]:
-        """Returns the requests of this owner's looks.
-
-        :return: the requests of a round of looks whose interval the quota sets, and the requests per second
-            of looks with an interval of their own.
-        """
+        """Returns the requests of a round of automatic looks, and the requests per second of all others."""
         is_listed = self._uses_lists(self._clock())
         intervals = [space.interval for space in self._spaces.values()]
         automatic = sum(interval.automatic for interval in intervals)
@@ -268,6 +264,18 @@ class FollowedOwner:
             space.requested = False
             self._woken.set()
 
+    def _confirm(self, space: _Space, runtime: SpaceRuntime) -> None:
+        """Look at a Space alone because of what a list shows, if the quota has room or few such looks wait.
+
+        The rest waits for the next list: hundreds of looks would hold it up, and it may make them unnecessary.
+        """
+        waiting = len(self._looks)
+        if waiting < self._pages or self._shared.pace.has_room(waiting + 1):
+            space.listed = runtime
+            self._look_at_each([space])
+        else:
+            space.digest = None
+
     def _compare(self, space: _Space, runtime: SpaceRuntime) -> None:
         """Believe the lists of this owner no more if the Space itself does not confirm what a list showed."""
         listed, space.listed = space.listed, None
@@ -330,8 +338,7 @@ class FollowedOwner:
             space.digest, space.passed_on_at = digest, began
             self._record(space, runtime, began)
             if self._shared.seen(space.repo_id, runtime, self._source) and not space.requested:
-                space.listed = runtime
-                self._look_at_each([space])
+                self._confirm(space, runtime)
         return looked
 
     def _record(self, space: _Space, runtime: SpaceRuntime, began: float) -> None:
