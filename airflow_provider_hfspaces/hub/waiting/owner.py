@@ -267,7 +267,7 @@ class FollowedOwner:
     def _confirm(self, space: _Space, runtime: SpaceRuntime) -> None:
         """Look at a Space alone because of what a list shows, if the quota has room or few such looks wait.
 
-        The rest waits for the next list: hundreds of looks would hold it up, and it may make them unnecessary.
+        The rest waits for the next list: hundreds of looks would delay it, and it may make them unnecessary.
         """
         waiting = len(self._looks)
         if waiting < self._pages or self._shared.pace.has_room(waiting + 1):
