@@ -64,7 +64,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": name,
                 "python-modules": [
                     f"{package}.triggers.{module}"
-                    for module in ("spaces", "events", "leases", "pauses", "apps")
+                    for module in ("spaces", "events", "leases", "pauses", "apps", "costs")
                 ],
             }
         ],

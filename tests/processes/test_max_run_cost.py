@@ -1,4 +1,4 @@
-"""``max_run_cost`` in a real Airflow: the watch occupies no worker, and work that still runs loses its GPU."""
+"""``max_run_cost`` in a real Airflow: the watch occupies no worker, and running work loses its hardware."""
 
 from __future__ import annotations
 
