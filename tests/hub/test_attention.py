@@ -211,8 +211,8 @@ def test_arrivals_that_the_quota_cannot_confirm_one_by_one_end_with_the_lists(hu
         return [end - begin for end, begin in zip(ended, began, strict=True)]
 
     delays = sorted(watched(hub, use))
-    assert delays[len(delays) // 2] < 10
-    assert delays[-1] < 30
+    assert delays[len(delays) // 2] < 6
+    assert delays[-1] < 25
     assert statuses(hub) == {200}
     assert len(hub.requests) < len(names) / 2
 

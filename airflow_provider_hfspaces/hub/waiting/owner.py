@@ -265,12 +265,12 @@ class FollowedOwner:
             self._woken.set()
 
     def _confirm(self, space: _Space, runtime: SpaceRuntime) -> None:
-        """Look at a Space alone because of what a list shows, if the quota has room or few such looks wait.
+        """Look at a Space alone because of what a list shows, if the quota has room or no such look waits.
 
         The rest waits for the next list: hundreds of looks would delay it, and it may make them unnecessary.
         """
         waiting = len(self._looks)
-        if waiting < self._pages or self._shared.pace.has_room(waiting + 1):
+        if not waiting or self._shared.pace.has_room(waiting + 1):
             space.listed = runtime
             self._look_at_each([space])
         else:
