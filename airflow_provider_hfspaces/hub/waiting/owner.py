@@ -297,7 +297,7 @@ class FollowedOwner:
                 async for page in self._shared.client.pages(call, retry=_NO_RETRY):
                     pages += 1
                     looked |= await self._read(page, began)
-                    if len(looked) >= len(self._spaces) or pages > len(self._spaces):
+                    if self._spaces.keys() <= looked or pages > len(self._spaces):
                         break
                     await self._shared.pace.turn()
         except (HubRateLimited, HubUnavailable) as error:
