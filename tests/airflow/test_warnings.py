@@ -25,6 +25,9 @@ for name in names:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as missing:
+        # Only the provider of OpenLineage, where it is installed, leads to this module.
+        if name.endswith(".lineage") and "openlineage" in missing.name:
+            continue
         # Airflow before 3.1 has no page and never imports these modules.
         if {has_page} or ".plugins." not in name or not missing.name.startswith(("airflow.", "fastapi")):
             raise

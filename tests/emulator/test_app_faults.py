@@ -196,7 +196,7 @@ def test_faults_of_apps_have_one_notation_everywhere(hub: HubEmulator, ask: Ask)
     "options",
     [
         {"kind": "drip", "app": SPACE, "seconds": 1},
-        {"kind": "cut"},
+        {"kind": "kill"},
         {"kind": "cut", "app": SPACE, "after": True},
         {"kind": "delay", "app": SPACE},
         {"kind": "cut", "app": SPACE, "frames": -1},
