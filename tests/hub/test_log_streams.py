@@ -34,7 +34,7 @@ def hub_time() -> dict[str, Any]:
 @asynccontextmanager
 async def streams(hub: HubEmulator, slots: int = 8) -> AsyncIterator[LogStreams]:
     async with AsyncHubClient(hub.token, hub.url, connections=slots) as client:
-        opened = LogStreams(client, asyncio.Semaphore(slots), pause=0.01)
+        opened = LogStreams(client, asyncio.Semaphore(slots), pause=0.001)
         try:
             yield opened
         finally:
