@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from tests.processes.airflow_processes import AirflowProcesses
+from tests.processes.airflow_processes import AIRFLOW_3, AirflowProcesses
 
-pytestmark = pytest.mark.processes
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(
+        not AIRFLOW_3, reason="the executor of Airflow 2.11 on SQLite runs one task at a time"
+    ),
+]
 
 
 class CostAirflow(AirflowProcesses):
