@@ -106,6 +106,9 @@ def test_a_wait_with_any_valid_duration_reaches_the_goal(
     hub: HubEmulator, name: str, poll_interval: Any, timeout: Any, deferrable: bool
 ) -> None:
     hub.add_space(SPACE, hardware="cpu-basic")
+    if poll_interval is None:
+        # Without an interval, a wait looks every two seconds of real time: let few looks be enough.
+        hub.settings.seconds_per_request = 50
     task = OPERATORS[name](task_id=name, poll_interval=poll_interval, timeout=timeout, deferrable=deferrable)
     result = Try().run_deferred(task) if deferrable else Try().run(task)
     assert result.get("stage", "RUNNING") == "RUNNING"

@@ -47,6 +47,12 @@ def hub_time() -> dict[str, float]:
     return {"speed": 0}
 
 
+@pytest.fixture(autouse=True)
+def at_the_beginning_of_a_window(hub: HubEmulator) -> None:
+    """Windows of the quota count real time. Here none ends during a test."""
+    hub.world.limits.clock = lambda: 0.0
+
+
 def run_at(hub: HubEmulator, look: int) -> Callable[[int], None]:
     """Returns what lets the Space run after this number of looks."""
 

@@ -73,13 +73,15 @@ class TestSharing:
         answered = sent(api="/echo", inputs=["x"])
 
         async def read() -> None:
-            tasks = [asyncio.create_task(first(trigger)) for trigger in (*hanging, answered)]
+            reading = [asyncio.create_task(first(trigger)) for trigger in hanging]
             await until(lambda: paths(space, "/queue/data") == 2)
-            assert not tasks[2].done()
-            tasks[0].cancel()
-            assert (await tasks[2])["value"] == "x"
-            tasks[1].cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            waiting = asyncio.create_task(first(answered))
+            await asyncio.sleep(0.2)
+            assert paths(space, "/queue/data") == 2
+            reading[0].cancel()
+            assert (await waiting)["value"] == "x"
+            reading[1].cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
 
         asyncio.run(asyncio.wait_for(read(), 30))
 
