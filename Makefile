@@ -5,6 +5,7 @@ VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 AIRFLOW ?= 3.3.2
+PROCESSES ?= processes
 CLIENTS := $(foreach version,0 1 2,$(VENV)/clients/$(version)/.installed)
 APPS := $(VENV)/apps/4/.installed $(VENV)/apps/5/.installed $(VENV)/apps/6/.installed
 
@@ -52,7 +53,7 @@ test-apps: $(INSTALLED) $(APPS) ## Run the tests of the app's client against rea
 	$(BIN)/python -m pytest -m apps --numprocesses 0 tests/space_app tests/emulator
 
 test-processes: $(INSTALLED) ## Run the tests that start and kill the processes of a whole Airflow
-	$(BIN)/python -m pytest -m processes --numprocesses 2 --dist loadfile tests/processes
+	$(BIN)/python -m pytest -m "$(PROCESSES)" --numprocesses 2 --dist loadfile tests/processes
 
 $(VENV)/matrix/.installed: constraints/matrix.txt
 	$(PYTHON) -m venv $(VENV)/matrix

@@ -46,7 +46,7 @@ class SpendReader:
         :param owners: the owners of the connection's fleet.
         :return: ``{"owner", "usd", "budget", "status", "source", "in_words", "since", "until", "as_of",
             "problem"}`` for each owner, as plain JSON: USD, ``within``, ``warning`` or ``exceeded``, and
-            times in ISO format. ``usd`` is ``None`` if it is not known, ``budget`` if there is none.
+            times in ISO format. ``usd`` is ``None`` if it is not known, and ``budget`` without a budget.
         """
         hook = PageHook.from_connection(connection)
         rows = (self._row(hook, connection, owner) for owner in list(owners)[:_MAX_OWNERS])

@@ -90,7 +90,7 @@ class SpaceLogTail:
                 finally:
                     self._writer.close(kind)
         except Exception as error:
-            # Whatever it is, the wait itself goes on.
+            # No problem with the log ends the wait.
             self._log.exception("The log is no longer shown.")
             self._writer.warn(kind, "error", f"is not shown any further: {type(error).__name__}.")
 

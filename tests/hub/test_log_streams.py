@@ -43,12 +43,12 @@ async def streams(hub: HubEmulator, slots: int = 8) -> AsyncIterator[LogStreams]
 
 async def lines(reading: LogReading, number: int) -> list[str]:
     """The next lines, and all that come with them."""
-    found: list[str] = []
+    shown: list[str] = []
     ends = time.monotonic() + LONG_SECONDS
-    while len(found) < number:
-        assert time.monotonic() < ends, f"{number - len(found)} of {number} lines are missing after {found}"
-        found += [event.text.rstrip("\n") for event in await reading.events(within=1)]
-    return found
+    while len(shown) < number:
+        assert time.monotonic() < ends, f"{number - len(shown)} of {number} lines are missing after {shown}"
+        shown += [event.text.rstrip("\n") for event in await reading.events(within=1)]
+    return shown
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -80,19 +80,19 @@ def test_each_line_is_read_once_and_in_order_whatever_breaks_or_starts_again(
         return number
 
     async def read() -> list[str]:
-        position, found = now(hub), []
+        position, shown = now(hub), []
         for _ in range(4):  # Each round is a process that goes on where the one before has stopped.
             async with streams(hub) as opened, opened.read(SPACE, "run", position) as reading:
                 for _ in range(3):
                     hub.advance(chance.choice([0, 0, 1]))
-                    found += await lines(reading, write(chance.randrange(1, 6)))
+                    shown += await lines(reading, write(chance.randrange(1, 6)))
                 position = LogPosition.from_dict(json.loads(json.dumps(reading.position.to_dict())))
             write(chance.randrange(3))
             if chance.random() < 0.5:
                 hub.advance(1)
         async with streams(hub) as opened, opened.read(SPACE, "run", position) as reading:
             write(1)
-            return [*found, *await lines(reading, len(written) - len(found))]
+            return [*shown, *await lines(reading, len(written) - len(shown))]
 
     hub.advance(1)
     assert run(read()) == written
@@ -109,7 +109,7 @@ def follow_a_log(seed: int) -> None:
     is_orderly = chance.random() < 0.5
     log: list[LogEvent] = []
     moment, number, position = 100.0, 0, LogPosition(since=100.0)
-    found: list[str] = []
+    shown: list[str] = []
     written: list[str] = []
 
     def write() -> None:
@@ -128,17 +128,17 @@ def follow_a_log(seed: int) -> None:
         if chance.random() < 0.1 and position.log is not None:
             # The next connection only sees the new log: nothing of the old one may be outstanding.
             texts, position = connected(log, position, len(log))
-            found += texts
+            shown += texts
             log.clear()
             write()
         if is_orderly and chance.random() < 0.2 and len(log) > 3 and log[1].time != log[-1].time:
             texts, position = connected(log, position, len(log))
-            found += texts
+            shown += texts
             del log[0]
         texts, position = connected(log, position, chance.randrange(len(log) + 1))
-        found += texts
-    found += connected(log, position, len(log))[0]
-    assert found == written, f"with seed {seed}"
+        shown += texts
+    shown += connected(log, position, len(log))[0]
+    assert shown == written, f"with seed {seed}"
 
 
 def connected(log: list[LogEvent], position: LogPosition, length: int) -> tuple[list[str], LogPosition]:
@@ -156,8 +156,8 @@ def test_a_first_event_that_differs_on_each_connection_does_not_repeat_the_log()
     for moment in (200.0, 300.0):
         greeting = LogEvent(f"connected at {moment}", moment)
         log.append(LogEvent(f"line at {moment}", moment + 1))
-        found, position = connected([greeting, *log], position, len(log) + 1)
-        texts += found
+        shown, position = connected([greeting, *log], position, len(log) + 1)
+        texts += shown
     lines_read = [text for text in texts if text.startswith("line")]
     assert list(dict.fromkeys(lines_read)) == [event.text for event in log]
     assert len(lines_read) <= len(log) + 2  # the newest line of each earlier connection
@@ -191,11 +191,11 @@ def test_all_readers_of_a_log_share_one_connection(hub: HubEmulator) -> None:
             for reading in readings[25:]:
                 await reading.__aenter__()
             space.write_log("second")
-            found = [["first", *await lines(readings[0], 1)]]
-            found += [await lines(reading, 2) for reading in readings[1:]]
+            shown = [["first", *await lines(readings[0], 1)]]
+            shown += [await lines(reading, 2) for reading in readings[1:]]
             for reading in readings:
                 await reading.__aexit__(None, None, None)
-            return found
+            return shown
 
     assert run(read()) == [["first", "second"]] * 50
     assert sum("/logs/" in request.path for request in hub.requests) == 1
@@ -213,10 +213,10 @@ def test_a_reader_that_joins_a_long_log_late_gets_all_of_it(hub: HubEmulator) ->
             async with opened.read(SPACE, "run", begin) as first:
                 assert await lines(first, 1_500) == texts
                 async with opened.read(SPACE, "run", begin) as second:
-                    found = await lines(second, 1_500)
+                    shown = await lines(second, 1_500)
                     space.write_log("last")
                     assert await lines(first, 1) == ["last"]
-                    return [*found, *await lines(second, 1)]
+                    return [*shown, *await lines(second, 1)]
 
     assert run(read()) == [*texts, "last"]
 
@@ -236,10 +236,10 @@ def test_a_log_beyond_the_bound_is_read_when_another_one_has_no_readers_left(hub
                 other.write_log("b")
                 assert waiting.is_queued
                 assert await waiting.events(within=0.1) == []
-            found = await lines(waiting, 1)
+            shown = await lines(waiting, 1)
             assert not waiting.is_queued
             await waiting.__aexit__(None, None, None)
-            return found
+            return shown
 
     assert run(read()) == ["b"]
 

@@ -90,11 +90,11 @@ def test_the_billing_of_a_user_is_read_where_it_is_the_users_own(hub: HubEmulato
     hub.advance(5 * HOUR)
     report = enforce(100, author="alice")
     assert (report["source"], round(report["spent_usd"], 2)) == ("billing", 2.0)
-    asked = [each.path for each in hub.requests if "billing" in each.path]
-    assert asked == ["/api/organizations/alice/billing/usage", "/api/settings/billing/usage"]
+    sent = [each.path for each in hub.requests if "billing" in each.path]
+    assert sent == ["/api/organizations/alice/billing/usage", "/api/settings/billing/usage"]
     enforce(100, author="alice")
-    asked = [each.path for each in hub.requests if "billing" in each.path]
-    assert asked[2:] == ["/api/settings/billing/usage"], "the kind of the owner is known from the first time"
+    sent = [each.path for each in hub.requests if "billing" in each.path]
+    assert sent[2:] == ["/api/settings/billing/usage"], "the kind of the owner is known from the first time"
 
 
 def test_the_billing_of_another_user_is_not_taken_for_that_of_the_owner(

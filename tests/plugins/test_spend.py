@@ -82,8 +82,8 @@ def test_nothing_shows_for_an_owner_of_whom_nothing_is_known(hub: HubEmulator, p
 def test_the_billing_of_an_owner_is_read_once_in_ten_minutes(hub: HubEmulator, page: Page) -> None:
     for _ in range(3):
         page.spend("acme_only")
-    asked = [each.path for each in hub.requests if "billing" in each.path]
-    assert asked == ["/api/organizations/acme/billing/usage"]
+    sent = [each.path for each in hub.requests if "billing" in each.path]
+    assert sent == ["/api/organizations/acme/billing/usage"]
 
 
 @pytest.mark.parametrize(("role", "status"), [(None, 401), ("USER", 403)])

@@ -25,7 +25,7 @@ from tests.processes.leased import (
     timed,
 )
 
-pytestmark = ON_AIRFLOW_3
+pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
 DAGS = Path(__file__).with_name("abandoned_dags")
 DAG_COUNT = 21

@@ -16,6 +16,7 @@ from tests.processes.airflow_processes import AirflowProcesses
 
 pytestmark = [
     pytest.mark.processes,
+    pytest.mark.thorough,
     pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="plugins can have pages since Airflow 3.1"),
 ]
 

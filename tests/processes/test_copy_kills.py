@@ -11,7 +11,7 @@ import pytest
 from tests.processes.airflow_processes import ON_AIRFLOW_3, kill_tree
 from tests.processes.copied import CopiedAirflow, copied_airflow
 
-pytestmark = ON_AIRFLOW_3
+pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")

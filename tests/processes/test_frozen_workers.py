@@ -15,7 +15,7 @@ from tests.processes.airflow_processes import ON_AIRFLOW_3
 from tests.processes.gate import Gate, HeldRequest
 from tests.processes.leased import OFF_THE_GPU, SPEED, LeasedAirflow, OtherAirflow, leased_airflow, timed
 
-pytestmark = ON_AIRFLOW_3
+pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
 DAGS = Path(__file__).with_name("frozen_dags")
 DAG_COUNT = 3

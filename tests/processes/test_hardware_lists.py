@@ -13,7 +13,7 @@ from tests.processes.airflow_processes import ON_AIRFLOW_3, kill_tree
 from tests.processes.gate import Gate, HeldRequest
 from tests.processes.leased import SPEED, LeasedAirflow
 
-pytestmark = ON_AIRFLOW_3
+pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
 SPACE = "acme/listed"
 DAGS = Path(__file__).with_name("list_dags")

@@ -11,7 +11,7 @@ import pytest
 from tests.processes.airflow_processes import ON_AIRFLOW_3
 from tests.processes.leased import LeasedAirflow, leased_airflow
 
-pytestmark = ON_AIRFLOW_3
+pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
 DAG_IDS = [f"crowd_{number}" for number in range(4)]
 RUN_IDS = [f"run_{number}" for number in range(5)]

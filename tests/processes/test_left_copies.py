@@ -10,7 +10,7 @@ import pytest
 from tests.processes.airflow_processes import ON_AIRFLOW_3
 from tests.processes.copied import SOURCE, CopiedAirflow, copied_airflow
 
-pytestmark = ON_AIRFLOW_3
+pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
 LEFT_BEHIND = ("run_times_out", "delete_finds_no_hub", "dag_deleted", "paused_and_expired")
 """The DAGs whose copy the sweeper deletes."""

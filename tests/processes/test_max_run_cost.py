@@ -12,6 +12,7 @@ from tests.processes.airflow_processes import AIRFLOW_3, AirflowProcesses
 
 pytestmark = [
     pytest.mark.processes,
+    pytest.mark.thorough,
     pytest.mark.skipif(
         not AIRFLOW_3, reason="the executor of Airflow 2.11 on SQLite runs one task at a time"
     ),

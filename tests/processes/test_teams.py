@@ -15,6 +15,7 @@ from tests.processes.leased import SPEED, LeasedAirflow
 
 pytestmark = [
     pytest.mark.processes,
+    pytest.mark.thorough,
     pytest.mark.skipif(AIRFLOW_VERSION < (3, 2), reason="teams came with Airflow 3.2"),
 ]
 

@@ -130,11 +130,11 @@ def test_the_log_of_a_failed_build_is_shown_once(
     hub: HubEmulator, deferrable: bool, task_log: TaskLog
 ) -> None:
     space = hub.add_space(SPACE)
-    space.fail_next_build(log=["ERROR: No matching distribution found for torhc"])
+    space.fail_next_build(log=["ERROR: No matching distribution lines_shown for torhc"])
     with pytest.raises(SpaceWaitFailed):
         run(restart(deferrable=deferrable))
     assert shown(task_log, "build") == space.logs(build=True)
-    assert sum("No matching distribution found for torhc" in line for line in logged(task_log)) == 1
+    assert sum("No matching distribution lines_shown for torhc" in line for line in logged(task_log)) == 1
     assert "The last lines of" not in task_log.text
 
 
@@ -241,10 +241,10 @@ def test_a_flood_of_lines_is_thinned_out(
     hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
     hub.advance(60)
     run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
-    found = shown(task_log)
-    assert found[:10] == lines[:10]
+    lines_shown = shown(task_log)
+    assert lines_shown[:10] == lines[:10]
     left_out = re.findall(r"… ([\d,]+) lines are left out here", "\n".join(logged(task_log)))
-    assert len(found) + sum(int(number) for number in left_out) == 500
+    assert len(lines_shown) + sum(int(number) for number in left_out) == 500
 
 
 @pytest.mark.parametrize(

@@ -69,9 +69,9 @@ function hardwareCell(space) {
 function leaseLine(lease) {
   const named = lease.dag_id !== null;
   const link = { href: named ? runUrl(lease) : "", title: `${lease.run_id} ${lease.task_id}` };
-  const who = named ? make("a", link, lease.dag_id) : "a run that is not shown here";
-  const left = lease.releasable ? `, ${LEASE_STATES[lease.state]}` : "";
-  return make("small", {}, "leased ", timeElement(lease.since) ?? "", " by ", who, left);
+  const holder = named ? make("a", link, lease.dag_id) : "a run that is not shown here";
+  const stateNote = lease.releasable ? `, ${LEASE_STATES[lease.state]}` : "";
+  return make("small", {}, "leased ", timeElement(lease.since) ?? "", " by ", holder, stateNote);
 }
 
 function costCell(space) {
