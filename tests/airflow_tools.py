@@ -152,6 +152,16 @@ def stored(trigger: Any) -> Any:
     return made
 
 
+class OutletEvents:
+    """The event of each asset. Not a dict: the assets of Airflow 3.0 cannot be its keys."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, Any] = {}
+
+    def __getitem__(self, asset: Any) -> Any:
+        return self.events.setdefault(asset.uri, SimpleNamespace(extra={}))
+
+
 def fired(trigger: Any) -> Any:
     """The payload of the first event of a trigger, as the task receives it."""
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +30,7 @@ from airflow_provider_hfspaces.space_app.batch.errors import (
     TooManyFailures,
 )
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
-from tests.airflow_tools import Try, connection
+from tests.airflow_tools import OutletEvents, Try, connection
 from tests.conftest import TaskLog
 
 try:
@@ -667,18 +666,9 @@ def test_items_cannot_name_other_files_of_the_worker(hub: HubEmulator, tmp_path:
 
 
 def test_the_event_of_the_spaces_asset_says_what_was_done(space: SpaceHandle, tmp_path: Path) -> None:
-    class Events:
-        """The event of each asset. Not a dict: the assets of Airflow 3.0 cannot be its keys."""
-
-        def __init__(self) -> None:
-            self.by_uri: dict[str, Any] = {}
-
-        def __getitem__(self, asset: Any) -> Any:
-            return self.by_uri.setdefault(asset.uri, SimpleNamespace(extra={}))
-
-    events = Events()
+    events = OutletEvents()
     Try().run(batch(tmp_path, outlets=[space_asset(SPACE)]), outlet_events=events)
-    (extra,) = [event.extra for event in events.by_uri.values()]
+    (extra,) = [event.extra for event in events.events.values()]
     assert (extra["items"], extra["done"], extra["failed"]) == (12, 12, 0)
     assert extra["results"] == str(tmp_path / "results.jsonl")
 

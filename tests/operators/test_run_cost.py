@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_hfspaces.assets import space_asset
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import SpaceWaitTimeout
@@ -16,6 +17,7 @@ from airflow_provider_hfspaces.operators.hardware import (
     SnapshotSpaceOperator,
 )
 from airflow_provider_hfspaces.state.run_costs import run_costs
+from tests.airflow_tools import OutletEvents
 from tests.conftest import TaskLog
 from tests.lease_tools import SPACE, AirflowWithoutServer, Window
 
@@ -66,6 +68,21 @@ def test_a_restore_ends_with_what_the_run_cost(
     assert (result["cost_usd"], result["billed_seconds"]) == (cost["cost_usd"], 780)
     assert (result["billed_hardware"], result["requested_hardware"]) == ("t4-small", "cpu-basic")
     assert f"Space {SPACE}: 13 min of t4-small, about $0.09." in task_log.text
+
+
+def test_the_event_of_an_asset_has_the_cost(hub: HubEmulator, airflow: AirflowWithoutServer) -> None:
+    hub.add_space(SPACE)
+    window, events = on_time_of(hub, Window(outlets=[space_asset(SPACE)])), OutletEvents()
+    window.run("snapshot", "upgrade")
+    window.tasks.run(window.restore, outlet_events=events)
+    (extra,) = [event.extra for event in events.events.values()]
+    cost = window.tasks.xcom("restore", "cost")
+    assert cost["billed_seconds"] > 0
+    assert {name: extra[name] for name in ("cost_usd", "billed_seconds", "billed_hardware")} == {
+        "cost_usd": cost["cost_usd"],
+        "billed_seconds": cost["billed_seconds"],
+        "billed_hardware": "t4-small",
+    }
 
 
 def test_the_cost_is_recorded_for_the_day_and_the_dag(

@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.operators.lifecycle import PauseSpaceOperator
 from airflow_provider_hfspaces.triggers.events import SpaceEventTrigger
-from tests.airflow_tools import connection, stored
+from tests.airflow_tools import OutletEvents, connection, stored
 
 SPACE = "acme/whisper"
 
@@ -249,21 +249,11 @@ class TestAssets:
             sanitize_uri(urlsplit("hf-space://acme/a..b"))
 
     def test_the_outlet_event_of_an_operator_contains_the_state_of_the_space(self, hub: HubEmulator) -> None:
-        from types import SimpleNamespace
 
         from tests.airflow_tools import FakeTaskInstance
 
-        class Events:
-            """As Airflow has them: one for each outlet."""
-
-            def __init__(self) -> None:
-                self.events: dict[str, Any] = {}
-
-            def __getitem__(self, asset: Any) -> Any:
-                return self.events.setdefault(asset.uri, SimpleNamespace(extra={}))
-
         hub.add_space(SPACE)
-        own, other, outlet_events = space_asset(SPACE), space_asset("acme/other"), Events()
+        own, other, outlet_events = space_asset(SPACE), space_asset("acme/other"), OutletEvents()
         operator = PauseSpaceOperator(task_id="pause", repo_id=SPACE, outlets=[other, own])
         operator.execute({"ti": FakeTaskInstance("pause"), "outlet_events": outlet_events})
         assert {uri: event.extra["stage"] for uri, event in outlet_events.events.items()} == {
