@@ -60,8 +60,7 @@ class Timeline:
         """Run until the work is done."""
         task = asyncio.ensure_future(work)
         while not task.done():
-            for _ in range(40):
-                await asyncio.sleep(0)
+            await self._settle()
             if self.under_way:
                 await asyncio.sleep(0.0005)
             elif self._sleepers:
@@ -70,6 +69,16 @@ class Timeline:
                 if not sleeper.done():
                     sleeper.set_result(None)
         return task.result()
+
+    async def _settle(self) -> None:
+        """Let everything run that can, such as the entries of a long list, which are read in many turns."""
+        ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+        quiet = 0
+        for _ in range(1000):
+            await asyncio.sleep(0)
+            quiet = 0 if ready else quiet + 1
+            if quiet == 3:
+                return
 
 
 class TimedClient(AsyncHubClient):
