@@ -323,6 +323,18 @@ class TestDelete:
             window.run("delete")
         assert hub.has_space("acme/kept")
 
+    def test_leaves_a_copy_alone_that_a_user_has_published_to_keep_it(self, hub: HubEmulator) -> None:
+        window = CopyWindow(max_run_cost=0.001)
+        window.run("reserve", "create")
+        HfSpacesHook().set_visibility(window.copy_id, "public")
+        for task in ("limit", "delete"):
+            with pytest.raises(AirflowFailException, match="is not deleted: it is not private any more"):
+                window.run(task)
+        hub.space(window.copy_id).crash()
+        with pytest.raises(AirflowFailException, match="already exists, and was not made by this task"):
+            window.run("create")
+        assert hub.has_space(window.copy_id)
+
     def test_retries_a_rejected_token_while_tries_are_left_and_then_pauses_the_copy(
         self, hub: HubEmulator
     ) -> None:

@@ -131,8 +131,14 @@ class TestDelete:
         assert changes(hub) == []
 
     def test_deletes_a_marked_copy_without_confirmation(self, hub: HubEmulator) -> None:
-        hub.add_space(COPY, variables=MARKED)
+        hub.add_space(COPY, variables=MARKED, private=True)
         assert Try().run(delete(repo_id=COPY))["deleted"] is True
+
+    def test_leaves_a_published_copy_alone_without_confirmation(self, hub: HubEmulator) -> None:
+        hub.add_space(COPY, variables=MARKED, private=False)
+        with pytest.raises(AirflowFailException, match="is a copy that is not private any more"):
+            Try().run(delete(repo_id=COPY))
+        assert Try().run(delete(repo_id=COPY, confirm=COPY))["deleted"] is True
 
     def test_leaves_a_copy_of_a_marked_copy_alone(self, hub: HubEmulator) -> None:
         """The Hub copies variables, and with them the mark."""

@@ -179,7 +179,7 @@ class CreateCopyOperator(DuplicateSpaceOperator):
         from airflow_provider_hfspaces.state.copies import CopyMark
 
         mark = self._mark
-        if mark is None or not mark.fits(space):
+        if mark is None or space.private is not True or not mark.fits(space):
             return False
         return CopyMark.from_variables(space.id, self.hook.get_variables(space.id)) == mark
 
@@ -191,7 +191,7 @@ class CreateCopyOperator(DuplicateSpaceOperator):
 
         self._mark = mark
         try:
-            space = self.hook.get_space(mark.copy_id, expand=("createdAt", "runtime"))
+            space = self.hook.get_space(mark.copy_id, expand=("createdAt", "private", "runtime"))
         except SpaceNotFound:
             return False
         runtime = space.runtime
@@ -233,9 +233,9 @@ class CreateCopyOperator(DuplicateSpaceOperator):
 class DeleteCopyOperator(SpaceOperator):
     """Delete the reserved copy, and log what it cost.
 
-    It succeeds if the copy was never created. A Space without the mark of this copy is not deleted, and fails
-    the task. If the Hub refuses the deletion for good, the copy is paused, which ends its bill, and the task
-    fails.
+    It succeeds if the copy was never created. A Space without the mark of this copy, and a copy that somebody
+    has published, is not deleted, and fails the task. If the Hub refuses the deletion for good, the copy is
+    paused, which ends its bill, and the task fails.
 
     Returns ``{"repo_id", "deleted", "cost_usd", "billed_seconds", "billed_hardware"}``.
 
@@ -315,7 +315,7 @@ class DeleteCopyOperator(SpaceOperator):
 
         repo_id = mark.copy_id
         try:
-            space = self.hook.get_space(repo_id, expand=("createdAt", "runtime"))
+            space = self.hook.get_space(repo_id, expand=("createdAt", "private", "runtime"))
             variables = self.hook.get_variables(repo_id)
         except SpaceNotFound:
             self.log.info("Space %s does not exist: it was not created, or is deleted already.", repo_id)
@@ -325,10 +325,11 @@ class DeleteCopyOperator(SpaceOperator):
                 f"Space {repo_id} was renamed to {space.id} and is not deleted. Delete {space.id} on the Hub "
                 f"if nobody needs it."
             )
-        if CopyMark.from_variables(repo_id, variables) != mark:
+        is_marked = CopyMark.from_variables(repo_id, variables) == mark
+        if not is_marked or space.private is not True:
+            problem = "is not private any more" if is_marked else "does not have the mark of this run's copy"
             raise AirflowFailException(
-                f"Space {repo_id} is not deleted: it does not have the mark of the copy that this run has "
-                f"made. Delete it on the Hub if nobody needs it."
+                f"Space {repo_id} is not deleted: it {problem}. Delete it on the Hub if nobody needs it."
             )
         seen = self.sightings(mark, space.runtime, context)
         retry_store(context).set(DELETE, {"repo_id": repo_id})

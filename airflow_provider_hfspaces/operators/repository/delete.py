@@ -25,9 +25,9 @@ class DeleteSpaceOperator(SpaceOperator):
 
         DeleteSpaceOperator(task_id="delete", repo_id="acme/old-demo", confirm="acme/old-demo")
 
-    A Space is deleted only if ``confirm`` repeats its id, or if the Space carries the mark of a copy that
-    :class:`SpaceCopyTaskGroup <airflow_provider_hfspaces.task_groups.copies.SpaceCopyTaskGroup>` made: its
-    name, and the variable ``AIRFLOW_COPY_OF``, which names the copy and its source.
+    A Space is deleted only if ``confirm`` repeats its id, or if the Space is private and carries the mark of
+    a copy that :class:`SpaceCopyTaskGroup <airflow_provider_hfspaces.task_groups.copies.SpaceCopyTaskGroup>`
+    made: its name, and the variable ``AIRFLOW_COPY_OF``, which names the copy and its source.
 
     If the Hub's answer is lost, the task looks whether the Space still exists; a retry does not fail for a
     Space that an earlier try has deleted. A Space that was renamed is not deleted under its old id.
@@ -56,16 +56,17 @@ class DeleteSpaceOperator(SpaceOperator):
         self._refuse_other_confirmation(repo_id)
         store = retry_store(context)
         try:
-            current = self.hook.get_space(repo_id, expand=("createdAt",)).id
+            space = self.hook.get_space(repo_id, expand=("createdAt", "private"))
         except SpaceNotFound:
             return self._missing(repo_id, store)
-        if current.lower() != repo_id.lower():
+        if space.id.lower() != repo_id.lower():
             raise AirflowFailException(
-                f"Space {repo_id} was renamed to {current} and is not deleted. Set repo_id to {current} to "
+                f"Space {repo_id} was renamed to {space.id} and is not deleted. Set repo_id to {space.id} to "
                 f"delete it."
             )
         if not self.confirm:
             self._require_mark(repo_id)
+            self._require_private(repo_id, space.private)
         store.set(DELETE, {"repo_id": repo_id})
         delete_once(self.hook, repo_id, self.log)
         store.delete(DELETE)
@@ -99,6 +100,13 @@ class DeleteSpaceOperator(SpaceOperator):
                 f"by this package. Set confirm={repo_id!r} to delete it with all its files."
             )
         self.log.info("Space %s is a copy of %s.", repo_id, mark.source_id)
+
+    def _require_private(self, repo_id: str, is_private: bool | None) -> None:
+        if is_private is not True:
+            raise AirflowFailException(
+                f"Space {repo_id} is not deleted: it is a copy that is not private any more. Set "
+                f"confirm={repo_id!r} to delete it with all its files."
+            )
 
     def _missing(self, repo_id: str, store: Any) -> dict[str, Any]:
         request = store.get(DELETE)
