@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import partial
@@ -15,11 +16,12 @@ from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3, AirflowNotFoundException
 from airflow_provider_hfspaces.compat.processes import has_database
-from airflow_provider_hfspaces.compat.runs import FINAL_STATES, has_answer
+from airflow_provider_hfspaces.compat.runs import FINAL_STATES, NotAnswered, has_answer
 
 _log = logging.getLogger(__name__)
 
 __all__ = [
+    "answered_variable",
     "callback_may_read_xcoms",
     "callback_xcom",
     "connection_in_server",
@@ -185,6 +187,36 @@ def get_variable(name: str) -> Any:
         return None if text is None else json.loads(text)
     except ValueError:
         return text
+
+
+def answered_variable(name: str) -> Any:
+    """Return :func:`get_variable`, where ``None`` is Airflow's own answer that the Variable is missing.
+
+    Since 3.1 Airflow tells tasks that a Variable is missing also if its API reports an error or does not
+    answer.
+
+    :raises NotAnswered: if Airflow does not say whether the Variable exists.
+    """
+    value = get_variable(name)
+    if value is None and not has_database():
+        _require_missing(name)
+    return value
+
+
+def _require_missing(name: str) -> None:
+    """Ask the supervisor of this process, which passes on the errors of Airflow's API."""
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    supervisor = getattr(runner, "SUPERVISOR_COMMS", None)
+    if supervisor is None:
+        return
+    question = import_module("airflow.sdk.execution_time.comms").GetVariable(key=name)
+    try:
+        answer = supervisor.send(question)
+    except import_module("airflow.sdk.exceptions").AirflowRuntimeError as error:
+        answer = error.error
+    kind = getattr(answer, "error", None)
+    if getattr(kind, "value", kind) != "VARIABLE_NOT_FOUND":
+        raise NotAnswered(f"Airflow does not say whether the Variable {name} exists.")
 
 
 def set_variable(name: str, value: Any, description: str) -> None:

@@ -1,4 +1,4 @@
-"""Which answers mean that a run is over: only Airflow's own, and not those of a proxy before it."""
+"""Which answers mean that a run is over or a Variable missing: only Airflow's own, and no proxy's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
 from airflow_provider_hfspaces.compat.runs import NotAnswered, is_run_over, is_run_working
+from airflow_provider_hfspaces.compat.server import answered_variable
 
 pytestmark = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 asks its database")
 
@@ -89,3 +90,27 @@ def test_a_run_works_while_a_task_runs_and_waits_while_one_is_deferred(
     monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(get_task_states))
     assert is_run_working("dag", "run") is works
     assert is_run_working("dag", "run", or_waits=True) is works_or_waits
+
+
+@pytest.mark.parametrize("is_raised", [True, False])
+@pytest.mark.parametrize("error", ["VARIABLE_NOT_FOUND", "API_SERVER_ERROR"])
+def test_a_variable_is_missing_only_if_airflow_says_so(
+    monkeypatch: pytest.MonkeyPatch, error: str, is_raised: bool
+) -> None:
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import ErrorResponse
+
+    answer = ErrorResponse(error=ErrorType[error], detail={"message": error})
+
+    def send(question: Any) -> Any:
+        if is_raised:
+            raise AirflowRuntimeError(answer)
+        return answer
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", SimpleNamespace(send=send), raising=False)
+    if error == "VARIABLE_NOT_FOUND":
+        assert answered_variable("name") is None
+    else:
+        with pytest.raises((NotAnswered, AirflowRuntimeError)):
+            answered_variable("name")
