@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -76,6 +77,38 @@ def marked(hub: HubEmulator, *, hours_left: float = 24, **options: Any) -> CopyM
     arguments = {"private": True, "hardware": "t4-small", **options}
     hub.add_space(mark.copy_id, variables={COPY_OF: mark.to_variable()}, **arguments)
     return mark
+
+
+def foreign_spaces(hub: HubEmulator, chance: random.Random) -> list[str]:
+    """Spaces that are no copies of this package, although their names, marks or owners look so."""
+    digits = f"{chance.getrandbits(48):012x}"
+    other = CopyMark.new(SPACE, "acme/other", 1)
+    of_other_owner = CopyMark.new(SPACE, "lab/whisper", 1)
+    published = CopyMark.new(SPACE, SPACE, 1)
+    moved = CopyMark.new(SPACE, SPACE, 1)
+    older = CopyMark.new(SPACE, SPACE, 1)
+    unnamed = CopyMark.new(SPACE, SPACE, 1)
+    longer = f"acme/{'x' * chance.randrange(1, 70)}-copy-{digits}"
+    wanted: list[tuple[str, Any, bool]] = [
+        (longer, None, True),
+        (f"acme/text-copy-{digits}", "no mark", True),
+        (f"acme/json-copy-{digits}", '{"copy": 1}', True),
+        (f"acme/other-copy-{digits}", other.to_variable(), True),
+        (f"acme/holder-copy-{digits}", other.to_variable().replace(other.holder_id, digits), True),
+        (of_other_owner.copy_id, of_other_owner.to_variable(), True),
+        (published.copy_id, published.to_variable(), False),
+        (f"acme/kept-copy-{moved.holder_id[:12]}", moved.to_variable(), True),
+        (
+            f"acme/plain-{digits}",
+            unnamed.to_variable().replace(unnamed.copy_id, f"acme/plain-{digits}"),
+            True,
+        ),
+        (older.copy_id, older.to_variable(), True),
+    ]
+    for repo_id, mark, private in wanted:
+        hub.add_space(repo_id, private=private, variables={COPY_OF: mark} if mark else {})
+    hub.world.spaces[older.copy_id].created -= 24 * 3600
+    return [repo_id for repo_id, _, _ in wanted]
 
 
 def remember(variables: Any, mark: CopyMark, run_id: str) -> None:

@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
-from tests.copy_tools import SPACE, CopyWindow, copies, marked, sweep
+from airflow_provider_hfspaces.state.copies import CopyMark
+from tests.copy_tools import SPACE, CopyWindow, copies, foreign_spaces, marked, sweep
 from tests.lease_tools import AirflowWithoutServer
 
 FAST_KILLS, SLOW_KILLS = 30, 500
@@ -61,38 +61,6 @@ class Killer:
             yield
         finally:
             self._remaining = None
-
-
-def foreign_spaces(hub: HubEmulator, chance: random.Random) -> list[str]:
-    """Spaces that are no copies of this package, although their names, marks or owners look so."""
-    digits = f"{chance.getrandbits(48):012x}"
-    other = CopyMark.new(SPACE, "acme/other", 1)
-    of_other_owner = CopyMark.new(SPACE, "lab/whisper", 1)
-    published = CopyMark.new(SPACE, SPACE, 1)
-    moved = CopyMark.new(SPACE, SPACE, 1)
-    older = CopyMark.new(SPACE, SPACE, 1)
-    unnamed = CopyMark.new(SPACE, SPACE, 1)
-    longer = f"acme/{'x' * chance.randrange(1, 70)}-copy-{digits}"
-    wanted: list[tuple[str, Any, bool]] = [
-        (longer, None, True),
-        (f"acme/text-copy-{digits}", "no mark", True),
-        (f"acme/json-copy-{digits}", '{"copy": 1}', True),
-        (f"acme/other-copy-{digits}", other.to_variable(), True),
-        (f"acme/holder-copy-{digits}", other.to_variable().replace(other.holder_id, digits), True),
-        (of_other_owner.copy_id, of_other_owner.to_variable(), True),
-        (published.copy_id, published.to_variable(), False),
-        (f"acme/kept-copy-{moved.holder_id[:12]}", moved.to_variable(), True),
-        (
-            f"acme/plain-{digits}",
-            unnamed.to_variable().replace(unnamed.copy_id, f"acme/plain-{digits}"),
-            True,
-        ),
-        (older.copy_id, older.to_variable(), True),
-    ]
-    for repo_id, mark, private in wanted:
-        hub.add_space(repo_id, private=private, variables={COPY_OF: mark} if mark else {})
-    hub.world.spaces[older.copy_id].created -= 24 * 3600
-    return [repo_id for repo_id, _, _ in wanted]
 
 
 def sweep_perhaps_dies(killer: Killer, chance: random.Random) -> None:

@@ -24,13 +24,16 @@ class CopiedAirflow(LeasedAirflow):
     """An Airflow of real processes, one DAG for each way in which the work on a copy can end.
 
     :param gate: the gate through which this Airflow reaches the Hub.
+    :param options: arguments of :class:`LeasedAirflow`.
     """
 
-    def __init__(self, home: Path, hub: HubEmulator, gate: Gate) -> None:
+    def __init__(self, home: Path, hub: HubEmulator, gate: Gate, **options: Any) -> None:
         self.gate = gate
         hub.add_space(SOURCE)
-        environment = {"AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(gate.url, hub.token)}
-        super().__init__(home, hub, dags=DAGS, dag_count=DAG_COUNT, environment=environment)
+        through_gate = {"AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(gate.url, hub.token)}
+        environment = {**through_gate, **options.pop("environment", {})}
+        arguments = {"dags": DAGS, "dag_count": DAG_COUNT, **options}
+        super().__init__(home, hub, **arguments, environment=environment)
 
     def copy(self, dag_id: str, run_id: str = "run") -> None:
         """Start a run."""

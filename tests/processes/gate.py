@@ -1,10 +1,12 @@
-"""A gate before the emulated Hub, which holds certain requests back until a test lets them pass."""
+"""A gate before the emulated Hub or Airflow's API, which holds or refuses certain requests for a test."""
 
 from __future__ import annotations
 
 import re
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -21,7 +23,8 @@ class _QuietServer(ThreadingHTTPServer):
     """A server whose clients may die or give up while they wait for their answer."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        # requests has its own errors for a Hub that resets a connection, as a fault makes it do.
+        if not isinstance(sys.exc_info()[1], (ConnectionError, requests.RequestException)):
             super().handle_error(request, client_address)
 
 
@@ -68,6 +71,7 @@ class Gate:
 
     def __init__(self, hub_url: str) -> None:
         self._held: list[HeldRequest] = []
+        self._refused: list[tuple[str, re.Pattern[str], int]] = []
         self._lock = threading.Lock()
         gate = self
 
@@ -87,21 +91,35 @@ class Gate:
                         data=body,
                         headers=headers,
                         allow_redirects=False,
+                        stream=True,
                         timeout=120,
                     )
 
+                if (status := gate.refusal(self.command, self.path)) is not None:
+                    self.send_error(status)
+                    return
                 held = gate.matching(self.command, self.path)
-                answer = held.pass_through(forward) if held else forward()
+                with held.pass_through(forward) if held else forward() as answer:
+                    self.pass_back(answer)
+
+            def pass_back(self, answer: requests.Response) -> None:
                 self.send_response(answer.status_code)
                 for key, value in answer.headers.items():
                     if key.lower() not in _HOP_HEADERS:
                         self.send_header(key, value)
+                if answer.headers.get("content-type", "").startswith("text/event-stream"):
+                    # A log has no end while its app runs.
+                    self.send_header("Connection", "close")
+                    self.end_headers()
+                    for chunk in answer.iter_content(chunk_size=None):
+                        self.wfile.write(chunk)
+                    return
                 self.send_header("Content-Length", str(len(answer.content)))
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(answer.content)
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any
 
             def log_message(self, *args: Any) -> None:
                 """Log nothing."""
@@ -124,6 +142,26 @@ class Gate:
                 if held.method == method and held.path.search(path):
                     self._held.remove(held)
                     return held
+        return None
+
+    @contextmanager
+    def refusing(self, method: str, path: str, status: int) -> Iterator[None]:
+        """Answer such requests with a status and a page of HTML, as a proxy does, and pass none of them on.
+
+        :param path: a regular expression for the path.
+        """
+        refused = (method, re.compile(path), status)
+        self._refused.append(refused)
+        try:
+            yield
+        finally:
+            self._refused.remove(refused)
+
+    def refusal(self, method: str, path: str) -> int | None:
+        """The status with which a request is refused, if it is."""
+        for refused_method, pattern, status in list(self._refused):
+            if refused_method == method and pattern.search(path):
+                return status
         return None
 
     def __enter__(self) -> Gate:
