@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 AIRFLOW ?= 3.3.2
 PROCESSES ?= processes
+# One worker more than processors: many tests wait for an emulator.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))')
 CLIENTS := $(foreach version,0 1 2,$(VENV)/clients/$(version)/.installed)
 APPS := $(VENV)/apps/4/.installed $(VENV)/apps/5/.installed $(VENV)/apps/6/.installed
 
@@ -44,10 +46,10 @@ demo: $(INSTALLED) ## Watch a Space move to a GPU, work and return, on an emulat
 	@$(BIN)/python scripts/demo.py
 
 test: $(INSTALLED) $(CLIENTS) ## Run the tests
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-slow: $(INSTALLED) $(CLIENTS) ## Run the tests that repeat a search for faults many times
-	$(BIN)/python -m pytest -m slow --numprocesses logical --maxprocesses 8 --dist worksteal
+	$(BIN)/python -m pytest -m slow --numprocesses $(WORKERS) --dist worksteal
 
 test-apps: $(INSTALLED) $(APPS) ## Run the tests of the app's client against real apps of Gradio 4, 5 and 6
 	$(BIN)/python -m pytest -m apps --numprocesses 0 tests/space_app tests/emulator

@@ -422,6 +422,7 @@ def test_a_space_that_cost_nothing_before_costs_nothing_afterwards(hub: HubEmula
     assert not hub.bill(SPACE).running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hub_time", [{"speed": 0, "seconds_per_request": 600}])
 def test_a_sleeping_space_can_be_put_to_sleep_again_with_its_own_sleep_time(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, hardware="a10g-small", sleep_time=172_800, stage="SLEEPING")

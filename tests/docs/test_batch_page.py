@@ -27,7 +27,10 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubEmulator]:
 
 @pytest.mark.parametrize(
     ("dag_id", "task_id", "hardware"),
-    [("first_batch", "batch", "cpu-basic"), ("first_batch_on_gpu", "gpu.batch", "t4-small")],
+    [
+        ("first_batch", "batch", "cpu-basic"),
+        pytest.param("first_batch_on_gpu", "gpu.batch", "t4-small", marks=pytest.mark.slow),
+    ],
 )
 def test_a_newcomer_completes_the_page(
     hub: HubEmulator, tmp_path: Path, dag_id: str, task_id: str, hardware: str

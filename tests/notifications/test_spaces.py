@@ -470,7 +470,7 @@ class TestRestore:
         assert space.requested_hardware == "cpu-basic"
         assert "Putting Space acme/whisper on cpu-basic instead" in task_log.text
 
-    @pytest.mark.parametrize("status", [402, 403, 503])
+    @pytest.mark.parametrize("status", [402, 403, pytest.param(503, marks=pytest.mark.slow)])
     def test_the_space_is_paused_if_the_hub_rejects_every_way_back(
         self, hub: HubEmulator, send: Send, task_log: TaskLog, status: int
     ) -> None:

@@ -98,16 +98,24 @@ def test_a_wait_needs_a_timeout_but_no_interval(hub: HubEmulator, name: str) -> 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["in a worker", "deferred"])
 @pytest.mark.parametrize(
-    ("poll_interval", "timeout"),
-    [("0.02", "600"), (timedelta(milliseconds=20), timedelta(minutes=10)), (0.02, "6e2"), (None, 600)],
+    ("name", "poll_interval", "timeout"),
+    [
+        (name, poll_interval, timeout)
+        for name in ("request", "restore", "restart", "duplicate")
+        for poll_interval, timeout in (
+            ("0.02", "600"),
+            (timedelta(milliseconds=20), timedelta(minutes=10)),
+            (0.02, "6e2"),
+        )
+    ]
+    # Without an interval, a wait looks every two seconds of real time: one operator is enough.
+    + [("request", None, 600)],
 )
-@pytest.mark.parametrize("name", ["request", "restore", "restart", "duplicate"])
 def test_a_wait_with_any_valid_duration_reaches_the_goal(
     hub: HubEmulator, name: str, poll_interval: Any, timeout: Any, deferrable: bool
 ) -> None:
     hub.add_space(SPACE, hardware="cpu-basic")
     if poll_interval is None:
-        # Without an interval, a wait looks every two seconds of real time: let few looks be enough.
         hub.settings.seconds_per_request = 50
     task = OPERATORS[name](task_id=name, poll_interval=poll_interval, timeout=timeout, deferrable=deferrable)
     result = Try().run_deferred(task) if deferrable else Try().run(task)
