@@ -54,15 +54,15 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
     request. If the answer is lost or the worker dies, the next try finds out whether the copy exists and
     was made by this task. The task fails if somebody else made the target, unless ``exist_ok`` is set.
 
+    With a list of hardware and ``wait=True``, a copy that does not start because the Hub has no such
+    hardware moves to the next flavor. After the last flavor the copy is on free CPU, and the task fails.
+
     Returns ``{"repo_id", "url", "created"}``. ``POST /api/spaces/{from_id}/duplicate``.
 
     :param from_id: the Space to copy. Templated.
     :param to_id: the new Space (default: the same name in the connection's namespace, or in that of the
         token's owner). Templated.
     :param private: whether only the owner may see the copy (default True).
-    With a list of hardware and ``wait=True``, a copy that does not start because the Hub has no such
-    hardware moves to the next flavor. After the last flavor the copy is on free CPU, and the task fails.
-
     :param hardware: a flavor, a list of flavors in order of preference, or
         :func:`~airflow_provider_hfspaces.hardware.any_hardware` (default: free CPU). Templated.
     :param storage: a storage tier, which the Hub is retiring; use ``volumes`` instead. Templated.

@@ -115,9 +115,8 @@ class SpaceCallTrigger(_AppTrigger):
     :param hf_spaces_conn_id: the connection to the Hub.
     :param app_conn_id: the connection with the login of the app itself; ``None`` for an app without one.
     :param then: plain JSON that the operator needs afterwards; returned in the event.
-    :param logs: the logs of the Space to show in the log of the task, from :meth:`LogProgress.to_dict
-        <airflow_provider_hfspaces.space_log.progress.LogProgress.to_dict>`. The event says how far they are
-        shown.
+    :param logs: the logs of the Space to show in the log of the task, from ``LogProgress.to_dict()``. The
+        event says how far they are shown.
     """
 
     call: Mapping[str, Any]
@@ -203,9 +202,8 @@ class SpaceQueueTrigger(_AppTrigger):
     :param hf_spaces_conn_id: the connection to the Hub.
     :param app_conn_id: the connection with the login of the app itself; ``None`` for an app without one.
     :param then: plain JSON that the operator needs afterwards; returned in the event.
-    :param logs: the logs of the Space to show in the log of the task, from :meth:`LogProgress.to_dict
-        <airflow_provider_hfspaces.space_log.progress.LogProgress.to_dict>`. The event says how far they are
-        shown.
+    :param logs: the logs of the Space to show in the log of the task, from ``LogProgress.to_dict()``. The
+        event says how far they are shown.
     """
 
     places: int | None = None

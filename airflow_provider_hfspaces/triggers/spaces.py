@@ -77,8 +77,7 @@ class SpaceTrigger(BaseTrigger):
     :param changes: what was seen of the Space before, as
         :meth:`~airflow_provider_hfspaces.hub.cost.runs.Sighting.to_dict`; the event has these and what the
         trigger itself sees.
-    :param logs: the logs of the Space to show in the log of the task, from
-        :meth:`LogProgress.to_dict <airflow_provider_hfspaces.space_log.progress.LogProgress.to_dict>`. The
+    :param logs: the logs of the Space to show in the log of the task, from ``LogProgress.to_dict()``. The
         event says how far they are shown.
     :param then: plain JSON that the operator needs afterwards; returned in the event.
     :raises InvalidInput: for a duration that is not valid.
