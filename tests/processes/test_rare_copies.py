@@ -21,7 +21,7 @@ from tests.processes.copied import DAGS, CopiedAirflow
 from tests.processes.gate import Gate
 from tests.processes.leased import SPEED
 
-pytestmark = ON_AIRFLOW_3
+pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
 RARE_DAGS = Path(__file__).with_name("rare_copy_dags")
 DAG_COUNT = 14
