@@ -34,6 +34,10 @@ def hub_time() -> dict[str, float]:
     return {"speed": 0}
 
 
+MOST_TURNS = 120
+"""More turns of the event loop than the watch takes for a list of a thousand Spaces."""
+
+
 class Timeline:
     """Virtual time, in which coroutines sleep side by side. It stands still while a request is under way.
 
@@ -72,13 +76,8 @@ class Timeline:
 
     async def _settle(self) -> None:
         """Let everything run that can, such as the entries of a long list, which are read in many turns."""
-        ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
-        quiet = 0
-        for _ in range(1000):
+        for _ in range(MOST_TURNS):
             await asyncio.sleep(0)
-            quiet = 0 if ready else quiet + 1
-            if quiet == 3:
-                return
 
 
 class TimedClient(AsyncHubClient):

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_hfspaces.emulator import DockerApp, GradioApp, HubEmulator, SpaceHandle
 from tests.processes.airflow_processes import AirflowProcesses
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.thorough]
 
 FAIL, AGAIN, JOBS = 150, 40, 10
 
