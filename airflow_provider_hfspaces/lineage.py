@@ -75,7 +75,7 @@ def space_dataset(endpoint: str, repo_id: str) -> tuple[str, str]:
 def path_dataset(path: str) -> tuple[str, str]:
     """The namespace and the name of a path, as OpenLineage names files and objects.
 
-    An Airflow connection in the URL, as in ``s3://aws_default@bucket/folder``, is no part of the name.
+    An Airflow connection in the URL, as in ``s3://aws_default@bucket/folder``, is not part of the name.
     """
     parts = urlsplit(path)
     if parts.scheme in ("", "file"):

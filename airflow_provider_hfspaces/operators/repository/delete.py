@@ -124,7 +124,7 @@ class DeleteSpaceOperator(SpaceOperator):
 
 
 def delete_once(hook: HfSpacesHook, repo_id: str, log: Any) -> None:
-    """Delete a Space. A Space that is deleted already, or whose deletion was not answered, is no error.
+    """Delete a Space. A Space that is deleted already, or whose deletion was not answered, fails nothing.
 
     :raises HubError: if the Space still exists.
     """
