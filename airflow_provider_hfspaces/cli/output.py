@@ -112,7 +112,7 @@ def say(text: str) -> None:
 def refuse_without_terminal() -> None:
     """Refuse a change that nobody can confirm, before any request.
 
-    :raises WrongUse: if there is no terminal.
+    :raises WrongUse: without a terminal.
     """
     if not sys.stdin.isatty():
         raise WrongUse("Nothing was changed: there is no terminal to confirm on. Add --yes, or --dry-run.")

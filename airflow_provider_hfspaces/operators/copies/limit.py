@@ -44,7 +44,7 @@ class LimitCopyCostOperator(DeleteCopyOperator):
         from airflow_provider_hfspaces.operators.run_costs import cost_of_sightings
 
         if (limit := as_number(self.max_run_cost)) is None:
-            self.log.info("Space %s: max_run_cost is empty, so that there is no limit.", repo_id)
+            self.log.info("Space %s: max_run_cost is empty: the run has no limit.", repo_id)
             return None
         checked_amount(limit, "max_run_cost")
         mark = reserved_mark(self, context)

@@ -251,7 +251,7 @@ class DeleteCopyOperator(SpaceOperator):
     def execute(self, context: Context) -> Any:
         mark = reserved_mark(self, context)
         if mark is None:
-            self.log.info("No copy was reserved, so that there is no copy to delete.")
+            self.log.info("No copy was reserved: nothing is deleted.")
             return {"repo_id": None, "deleted": False}
         return self.act_on(mark.copy_id, context)
 

@@ -57,7 +57,7 @@ class LimitRunCostOperator(RestoreHardwareOperator):
         from airflow_provider_hfspaces.operators.hardware.window_cost import known_window, window_cost
 
         if (limit := as_number(self.max_run_cost)) is None:
-            self.log.info("Space %s: max_run_cost is empty, so that there is no limit.", repo_id)
+            self.log.info("Space %s: max_run_cost is empty: the run has no limit.", repo_id)
             return None
         checked_amount(limit, "max_run_cost")
         window = known_window(self, repo_id, context)
