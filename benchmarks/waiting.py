@@ -22,7 +22,6 @@ import importlib.util
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -40,6 +39,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.emulator.http.listener import listening_socket
 from benchmarks.waiters import GPU
 
 WAYS = {
@@ -85,7 +85,7 @@ class JobService:
     def __init__(self, hub: HubEmulator, names: list[str]) -> None:
         self._hub, self._names = hub, names
         self.requests = self.refused = 0
-        listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        listening = listening_socket("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         route = Route("/api/v2/accounts/{account}/runs/{number:int}/", self._run)
         config = uvicorn.Config(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import Any
 
 import pytest
 import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from airflow_provider_hfspaces.emulator.http.listener import listening_socket
 from airflow_provider_hfspaces.emulator.routes import ROUTES
 from tests.emulator.conftest import Ask
 
@@ -29,6 +31,13 @@ def test_every_answer_has_the_hubs_headers(hub: HubEmulator, ask: Ask) -> None:
         assert headers["X-Request-Id"].startswith("Root=1-")
         assert headers["RateLimit"].startswith('"api";r=')
         assert headers["RateLimit-Policy"].startswith('"fixed window";"api";q=')
+
+
+def test_a_body_does_not_wait_until_the_client_has_acknowledged_the_headers() -> None:
+    with listening_socket("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_missing_and_private_spaces_look_alike(hub: HubEmulator, ask: Ask) -> None:

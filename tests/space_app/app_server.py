@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from airflow_provider_hfspaces.emulator.http.listener import listening_socket
+
 
 @dataclass(frozen=True)
 class Received:
@@ -85,7 +87,7 @@ class AppServer:
         self.connections = self.most_connections = self.accepted = 0
         self._handler = handler or (lambda received: Reply(404, {"detail": "Not Found"}))
         self._loop = asyncio.new_event_loop()
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self._socket = listening_socket("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._work: set[asyncio.Task[None]] = set()

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from airflow_provider_hfspaces.emulator.apps.edge import Edge
-from airflow_provider_hfspaces.emulator.http.listener import PromptServer
+from airflow_provider_hfspaces.emulator.http.listener import PromptServer, listening_socket
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
 
@@ -105,21 +105,15 @@ class AppPorts:
         return self._ports[key]
 
     def _listener(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         while True:
             port = self._next_port
             if self._next_port:
                 self._next_port += 1
             try:
-                listener = socket.create_server((self._host, port), family=family, backlog=2048)
+                return listening_socket(self._host, port)
             except OSError:
                 if not port or self._next_port > 65_535:
                     raise
-                continue
-            # Connections inherit it. asyncio sets it only for sockets that name their protocol, and without
-            # it the body of an answer waits 40 ms for the client to acknowledge the headers.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return listener
 
     def _serve(self, listener: socket.socket) -> None:
         """Accept connections. Those that come before the thread is ready wait in the socket."""
