@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nox
@@ -43,7 +44,9 @@ def add_session(airflow: str, python: str) -> None:
         session.install("--constraint", str(constraints(airflow)), "--editable", ".[test]")
         result = RESULTS / f"{name}.xml"
         result.unlink(missing_ok=True)
-        spread = ("--numprocesses", "logical", "--maxprocesses", "8", "--dist", "worksteal")
+        # One worker more than processors: many tests wait for an emulator.
+        workers = min(8, (os.cpu_count() or 1) + 1)
+        spread = ("--numprocesses", str(workers), "--dist", "worksteal")
         session.run("python", "-m", "pytest", *spread, f"--junitxml={result}", "-q", *session.posargs)
 
 

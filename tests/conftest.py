@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sqlite3
@@ -63,19 +64,35 @@ def _fresh_rate_budgets() -> Iterator[None]:
     RateBudget.forget_all()
 
 
+@pytest.fixture(autouse=True)
+def _no_variables() -> None:
+    """Each test starts without the Variables, such as records of costs, that earlier tests left behind."""
+    path = HOME / "airflow.db"
+    if path.exists():
+        with closing(sqlite3.connect(path, timeout=30)) as database, database:
+            if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'variable'").fetchone():
+                database.execute("DELETE FROM variable")
+
+
+@pytest.fixture(autouse=True)
+def _no_handlers_for_closed_streams() -> Iterator[None]:
+    """Each test ends without the handler that Airflow 2.11's ``dag.test()`` adds for standard output.
+
+    The handler keeps the output of that test. In later tests it would print, in place of each message, a
+    traceback with the source of the test, and with the secrets in there.
+    """
+    yield
+    logger = logging.getLogger("airflow.task")
+    for handler in [each for each in logger.handlers if type(each) is logging.StreamHandler]:
+        logger.removeHandler(handler)
+
+
 @pytest.fixture(scope="session")
 def airflow_db() -> None:
     """A migrated database."""
     from airflow.utils.db import initdb
 
     initdb()
-
-
-@pytest.fixture
-def no_variables(airflow_db: None) -> None:
-    """Delete the Variables of earlier tests: before Airflow 3.3, a task that fails for good leaves one."""
-    with closing(sqlite3.connect(HOME / "airflow.db", timeout=30)) as database, database:
-        database.execute("DELETE FROM variable")
 
 
 @pytest.fixture

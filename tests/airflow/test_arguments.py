@@ -25,7 +25,7 @@ try:
 except ImportError:  # Airflow 2.11
     from airflow import DAG
 
-pytestmark = pytest.mark.usefixtures("no_variables", "airflow_db")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 SPACE = "acme/whisper"
 

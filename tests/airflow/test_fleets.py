@@ -10,7 +10,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import dag_file, run
 from tests.conftest import HOME
 
-pytestmark = pytest.mark.usefixtures("no_variables")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
 def restarts(hub: HubEmulator) -> list[str]:

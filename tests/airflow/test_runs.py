@@ -10,7 +10,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import dag_file, run
 from tests.conftest import HOME, TaskLog
 
-pytestmark = pytest.mark.usefixtures("no_variables")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
 def test_a_restore_after_a_retried_upgrade_uses_the_record_of_the_first_try(hub: HubEmulator) -> None:

@@ -12,7 +12,7 @@ from airflow_provider_hfspaces.emulator import GradioApp, HubEmulator, SpaceHand
 from tests.airflow_tools import dag_file, run
 from tests.copy_tools import copies, marked
 
-pytestmark = pytest.mark.usefixtures("no_variables")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 SPACE = "acme/caption"
 

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import dag_file, run
 
-pytestmark = pytest.mark.usefixtures("airflow_db", "no_variables")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
 def test_spaces_of_the_owner_whose_budget_is_spent_fall_asleep(hub: HubEmulator) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -14,17 +13,10 @@ from tests.airflow_tools import dag_file, run
 from tests.conftest import TaskLog
 from tests.operators.test_hardware import changes
 
-pytestmark = pytest.mark.usefixtures("airflow_db", "_no_record")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 SPACE = "acme/whisper"
 RECORD = "on_space_error:acme:whisper"
-
-
-@pytest.fixture
-def _no_record(airflow_db: None) -> Iterator[None]:
-    Variable.delete(RECORD)
-    yield
-    Variable.delete(RECORD)
 
 
 def restarts(hub: HubEmulator) -> int:

@@ -22,7 +22,7 @@ try:
 except ImportError:
     from airflow import DAG
 
-pytestmark = pytest.mark.usefixtures("no_variables")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 SPACE = "acme/whisper"
 

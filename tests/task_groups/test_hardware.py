@@ -15,7 +15,7 @@ from airflow_provider_hfspaces.state.leases import lease_store
 from tests.airflow_tools import dag_file, run
 from tests.conftest import HOME
 
-pytestmark = pytest.mark.usefixtures("no_variables")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
 def hardware_of(space: Any) -> set[str]:

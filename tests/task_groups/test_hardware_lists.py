@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGrou
 from tests.airflow_tools import Try, dag_file, run
 from tests.conftest import TaskLog
 
-pytestmark = pytest.mark.usefixtures("no_variables", "airflow_db")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 SPACE = "acme/whisper"
 LIST = ["l4x1", "a10g-small", "t4-small"]

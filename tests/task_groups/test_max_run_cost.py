@@ -26,7 +26,7 @@ def group(**arguments: Any) -> Any:
         return SpaceHardwareTaskGroup("gpu", SPACE, "t4-small", **arguments)
 
 
-@pytest.mark.usefixtures("no_variables")
+@pytest.mark.usefixtures("airflow_db")
 class TestRuns:
     def test_a_run_below_the_limit_succeeds(self, hub: HubEmulator, task_log: TaskLog) -> None:
         space = hub.add_space(SPACE)

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import dag_file, run
 
-pytestmark = pytest.mark.usefixtures("no_variables", "airflow_db")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
 def run_group(name: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ def test_the_scheduler_reads_the_pool_of_the_restore_whatever_default_args_say(
     assert tasks["gpu.work"].pool == "busy"
 
 
-@pytest.mark.usefixtures("no_variables")
+@pytest.mark.usefixtures("airflow_db")
 def test_airflow_stores_the_highest_priority_for_a_restore_and_usual_ones_for_all_other_tasks(
     hub: HubEmulator,
 ) -> None:

@@ -17,7 +17,7 @@ from tests.airflow_tools import dag_file, run
 from tests.conftest import TaskLog
 from tests.emulator.commits import commit
 
-pytestmark = pytest.mark.usefixtures("no_variables", "airflow_db")
+pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
 def group_dag(name: str) -> Any:
