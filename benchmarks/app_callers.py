@@ -17,7 +17,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
@@ -51,14 +50,6 @@ class Meter:
 
 async def coroutines(way: str, count: int, seconds: float, url: str) -> dict[str, Any]:
     from airflow_provider_hfspaces.space_app import SpaceApp
-    from airflow_provider_hfspaces.triggers.collector import quiet_collector
-
-    async def deferred(call: Awaitable[Any]) -> Any:
-        quiet_collector.begin()
-        try:
-            return await call
-        finally:
-            quiet_collector.end()
 
     meter = Meter()
     ends = asyncio.Event()
@@ -80,7 +71,7 @@ async def coroutines(way: str, count: int, seconds: float, url: str) -> dict[str
                 calls = [session.call("/nap", [str(number), seconds]) for number in range(count)]
                 results = await asyncio.gather(*calls, return_exceptions=True)
         else:
-            calls = [deferred(app.acall("/nap", [str(number), seconds])) for number in range(count)]
+            calls = [app.acall("/nap", [str(number), seconds]) for number in range(count)]
             results = await asyncio.gather(*calls, return_exceptions=True)
         ends.set()
         await watcher

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_hfspaces.hub.closing import AsyncClosing
+from airflow_provider_hfspaces.hub.collector import quiet_collector
 from airflow_provider_hfspaces.hub.http.sequence import Steps, aexecute
 from airflow_provider_hfspaces.space_app.base import (
     CALL_SECONDS,
@@ -53,17 +54,18 @@ class AppCoroutines(AppBase, AsyncClosing):
         call = self._asking.call(
             api, inputs, timeout, listener, recover, patience, allow_unlisted=allow_unlisted
         )
-        turns = await self._begin_turn(call)
-        try:
-            return await self._arun(call.steps())
-        except BaseException:
-            if call.accepted is not None:
-                with contextlib.suppress(SpaceAppError):
-                    await self.acancel(call.accepted)
-            raise
-        finally:
-            self._calls.discard(call)
-            turns.release()
+        with quiet_collector.counting():
+            turns = await self._begin_turn(call)
+            try:
+                return await self._arun(call.steps())
+            except BaseException:
+                if call.accepted is not None:
+                    with contextlib.suppress(SpaceAppError):
+                        await self.acancel(call.accepted)
+                raise
+            finally:
+                self._calls.discard(call)
+                turns.release()
 
     async def arequest(
         self,
@@ -80,7 +82,8 @@ class AppCoroutines(AppBase, AsyncClosing):
     ) -> AppResponse:
         """Send a plain HTTP request to the app, see :meth:`request`."""
         steps = self._asking.request(method, path, json, content, headers, query, timeout, answer, poll)
-        return await self._arun(steps)
+        with quiet_collector.counting():
+            return await self._arun(steps)
 
     async def adescribe(self, *, timeout: float = REQUEST_SECONDS) -> AppDescription:
         """Return what a Gradio app declares, see :meth:`describe`."""

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_hfspaces.triggers.collector import quiet_collector
+from airflow_provider_hfspaces.hub.collector import quiet_collector
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -33,25 +33,26 @@ class open_waits:
     :raises InvalidInput: for a connection that is missing or not valid.
     """
 
-    __slots__ = ("_conn_id", "_watching")
+    __slots__ = ("_conn_id", "_counting", "_watching")
 
     def __init__(self, hf_spaces_conn_id: str) -> None:
         self._conn_id = hf_spaces_conn_id
 
     async def __aenter__(self) -> tuple[Waits, HfSpacesHook]:
-        quiet_collector.begin()
+        self._counting = quiet_collector.counting()
+        self._counting.__enter__()
         try:
             async with _loading.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
                 opened = await _watching(self._conn_id)
             waits = await opened.__aenter__()
         except BaseException:
-            quiet_collector.end()
+            self._counting.__exit__(None, None, None)
             raise
         self._watching = opened
         return waits
 
     async def __aexit__(self, *error: object) -> None:
-        quiet_collector.end()
+        self._counting.__exit__(None, None, None)
         await self._watching.__aexit__(*error)
 
 

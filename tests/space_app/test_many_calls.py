@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Coroutine
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_hfspaces import space_app as errors
+from airflow_provider_hfspaces.hub.collector import MANY_WAITS
 from airflow_provider_hfspaces.space_app import AcceptedCall, AppListener, SpaceApp
 from tests.space_app.app_server import CUT, Received, Reply, html
 from tests.space_app.conftest import SPACE, TOKEN
@@ -58,6 +60,24 @@ def test_sixty_calls_share_eight_connections(gradio: GradioApp) -> None:
     assert len(gradio.named("GET /config")) == 1
     sessions = [each.json["session_hash"] for each in gradio.named(CALL)]
     assert len(set(sessions)) == 60
+
+
+def test_full_collections_are_rare_while_hundreds_of_coroutines_call(gradio: GradioApp) -> None:
+    thresholds = []
+
+    async def echo(text: str) -> list[Any]:
+        thresholds.append(gc.get_threshold()[2])
+        return [text]
+
+    async def work() -> None:
+        async with SpaceApp(SPACE, gradio.url, TOKEN, connections=8) as app:
+            await asyncio.gather(*(app.acall("/echo", [str(number)]) for number in range(MANY_WAITS)))
+
+    gradio.functions["echo"] = echo
+    before = gc.get_threshold()
+    run(work())
+    assert max(thresholds) == thresholds[0] > before[2]
+    assert gc.get_threshold() == before
 
 
 def test_threads_share_the_connections_too(gradio: GradioApp) -> None:

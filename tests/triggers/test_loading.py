@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import json
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub.checks import InvalidInput
-from airflow_provider_hfspaces.triggers.collector import MANY_WAITS, QuietCollector
+from airflow_provider_hfspaces.hub.collector import MANY_WAITS, QuietCollector
 from airflow_provider_hfspaces.triggers.loading import open_waits
 from tests.airflow_tools import connection
 
@@ -96,6 +97,27 @@ class TestQuietCollector:
         for _ in range(MANY_WAITS):
             collector.begin()
         assert gc.get_threshold() == (50_000, 20, 5000)
+
+    def test_what_a_counted_coroutine_calls_is_not_counted_again(self) -> None:
+        collector = QuietCollector()
+
+        def call_in_wait() -> None:
+            with collector.counting(), collector.counting():
+                pass
+            with collector.counting(), pytest.raises(KeyError), collector.counting():
+                raise KeyError
+
+        gc.set_threshold(700, 10, 10)
+        for _ in range(MANY_WAITS - 2):
+            collector.begin()
+        contextvars.copy_context().run(call_in_wait)
+        assert gc.get_threshold() == (700, 10, 10)
+        collector.begin()
+        with collector.counting():
+            assert gc.get_threshold() == (700, 10, 1000)
+        for _ in range(MANY_WAITS - 1):
+            collector.end()
+        assert gc.get_threshold() == (700, 10, 10)
 
     def test_waits_of_any_outcome_are_counted_once(self, hub: HubEmulator) -> None:
         gc.set_threshold(700, 10, 10)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_hfspaces.hub.closing import AsyncClosing
+from airflow_provider_hfspaces.hub.collector import quiet_collector
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.space_app.core import AppCore, Deadline
@@ -87,7 +88,8 @@ class SharedSession(AsyncClosing):
             recover=recover,
             shared=self,
         )
-        result: AppResult = await self._run(call.steps())
+        with quiet_collector.counting():
+            result: AppResult = await self._run(call.steps())
         return result
 
     async def aclose(self) -> None:
