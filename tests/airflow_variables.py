@@ -23,7 +23,7 @@ class AirflowVariables(dict[str, str]):
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self.looked_up: list[str] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         module = import_module("airflow.sdk" if AIRFLOW_3 else "airflow.models.variable")
         monkeypatch.setattr(module, "Variable", _Variable(self))
 

@@ -32,8 +32,7 @@ from airflow_provider_hfspaces.operators.fleet import (
     RestartSpacesOperator,
 )
 from airflow_provider_hfspaces.operators.fleet.base import FleetIncomplete, FleetOperator
-from airflow_provider_hfspaces.state import ledger as fleet_records
-from tests.airflow_tools import Try, connection
+from tests.airflow_tools import FakeStore, Try, connection
 from tests.airflow_variables import AirflowVariables
 from tests.conftest import TaskLog
 from tests.operators.test_hardware import lose_next_answer
@@ -219,7 +218,7 @@ class TestPause:
         monkeypatch.setattr(FleetOperator, "batch_size", 4)
         attempt = Try()
 
-        with dying_before_batch(2, monkeypatch, PauseSpacesOperator):
+        with dying_before_batch(2, attempt, variables):
             attempt.run(pause(report_to="nightly"))
         died_after = len(changes(hub))
         assert 0 < died_after <= 8
@@ -648,7 +647,7 @@ class TestFromTheEveningToTheMorning:
         Try().run(pause(report_to="nightly"))
         monkeypatch.setattr(FleetOperator, "batch_size", 4)
         attempt = Try()
-        with dying_before_batch(1, monkeypatch, RestartSpacesOperator):
+        with dying_before_batch(1, attempt, variables):
             attempt.run(restart(report_from="nightly"))
         assert len(kept(variables)) == 9
         morning = attempt.run(restart(report_from="nightly"))
@@ -794,25 +793,35 @@ class Died(BaseException):
     """Ends a try without any cleanup, as SIGKILL does."""
 
 
-@contextmanager
-def dying_before_batch(
-    number: int, monkeypatch: pytest.MonkeyPatch, operator: type[FleetOperator]
-) -> Iterator[None]:
-    """Kill the task when it is about to record its next batch, without any cleanup."""
-    write, written = fleet_records.Journal.write, 0
+class DyingStore(FakeStore):
+    """Airflow's store, which a worker reaches until it dies.
 
-    def die(self: Any, records: Any) -> None:
-        nonlocal written
-        if written == number:
+    :param survivor: the store with the values of all tries.
+    :param writes: how many more values the worker writes. It dies when it writes the next one, and cannot
+        read or write Variables either from then on.
+    """
+
+    def __init__(self, survivor: FakeStore, writes: int, variables: AirflowVariables) -> None:
+        self.values = survivor.values
+        self._writes = writes
+        self._variables = variables
+
+    def set(self, key: str, value: Any) -> None:
+        if not self._writes:
+            self._variables.error = Died()
             raise Died
-        written += bool(records)
-        write(self, records)
+        self._writes -= 1
+        super().set(key, value)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(fleet_records.Journal, "write", die)
-        patched.setattr(operator, "after_requests", lambda self, targets: None)
-        with pytest.raises(Died):
-            yield
+
+@contextmanager
+def dying_before_batch(number: int, attempt: Try, variables: AirflowVariables) -> Iterator[None]:
+    """Let the worker of a try die when it is about to record one more batch than this."""
+    survivor = attempt.store
+    attempt.store = DyingStore(survivor, number, variables)
+    with pytest.raises(Died):
+        yield
+    attempt.store, variables.error = survivor, None
 
 
 def kept(variables: AirflowVariables) -> list[dict[str, Any]]:
