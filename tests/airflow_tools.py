@@ -7,12 +7,21 @@ import copy
 import json
 import uuid
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+
+
+def in_another_process(operator: Any) -> Any:
+    """An operator with the values of its arguments, and without what it has built while it ran."""
+    fresh = copy.copy(operator)
+    for name, value in [(name, getattr(type(operator), name, None)) for name in vars(operator)]:
+        if isinstance(value, cached_property):
+            del fresh.__dict__[name]
+    return fresh
 
 
 def connection(hub: HubEmulator | str, token: str | None = None, **extra: Any) -> str:
@@ -89,9 +98,7 @@ class Try:
         deferred = self.deferral(operator)
         meanwhile()
         event = fired(stored(deferred.trigger))
-        fresh = copy.copy(operator)
-        for name in ("hook", "killed"):
-            fresh.__dict__.pop(name, None)
+        fresh = in_another_process(operator)
         method = getattr(fresh, deferred.method_name)
         context = self.context(operator)
         assert not deferred.kwargs, "dag.test() passes only the event"

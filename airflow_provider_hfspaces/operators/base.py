@@ -5,27 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import BaseOperator, BaseOperatorLink, Context
 from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
-from airflow_provider_hfspaces.operators.health import health_check, refuse_bad_health
-from airflow_provider_hfspaces.operators.naming import NamedBySpace, name_by_space
-from airflow_provider_hfspaces.operators.run_costs import SeesSpace
-from airflow_provider_hfspaces.operators.space_logs import ShowsSpaceLogs, refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import is_runtime_value
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.errors import SpaceWaitError
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
-    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.hub.waiting.goal import Goal
-    from airflow_provider_hfspaces.space_app.health_check import HealthCheck
+    from airflow_provider_hfspaces.operators.run_costs import SeenSpace
+    from airflow_provider_hfspaces.operators.space_logs import SpaceLogs
+    from airflow_provider_hfspaces.operators.waiting import SpaceWait
 
 __all__ = [
     "BACKSTOP_SECONDS",
@@ -53,6 +49,7 @@ class HubTask:
     """Base of every operator and sensor of this package: the connection's hook, and a way to end a wait."""
 
     hf_spaces_conn_id: str
+    stream_logs: str | None = None
 
     runs_on_space_hardware = False
     """Whether the task needs the Space to be on the hardware of a SpaceHardwareTaskGroup around the task."""
@@ -88,6 +85,13 @@ class HubTask:
         # Not in __init__: Airflow copies operators, and an event cannot be copied.
         return threading.Event()
 
+    @cached_property
+    def space_logs(self) -> SpaceLogs:
+        """What shows the Space's own log in the log of this try."""
+        from airflow_provider_hfspaces.operators.space_logs import SpaceLogs
+
+        return SpaceLogs(self)
+
     def defer_wait(self, repo_id: str, goal: Goal, *, timeout: float, **arguments: Any) -> None:
         """Wait in the triggerer. Does not return: the task resumes in ``execute_complete``.
 
@@ -112,6 +116,17 @@ class HubTask:
         )
 
 
+def name_by_space(task: Any) -> None:
+    """Name the instances of a task in a mapped task group, which is not mapped itself, after their Spaces."""
+    if task.map_index_template is None and task.get_closest_mapped_task_group() is not None:
+        task.map_index_template = _name_template(task.space_fields)
+
+
+def _name_template(fields: tuple[str, ...]) -> str:
+    # Not task.repo_id: Airflow 3.0 shows there the argument of a mapped task group before it is rendered.
+    return "{{ " + " or ".join(f"ti.task.{field}" for field in fields) + " }}"
+
+
 def time_limit(task: Any, timeout: float) -> float:
     """Returns the seconds that a wait may take: no longer than the task's ``execution_timeout``.
 
@@ -120,6 +135,23 @@ def time_limit(task: Any, timeout: float) -> float:
     if task.execution_timeout is None:
         return timeout
     return min(timeout, float(task.execution_timeout.total_seconds()))
+
+
+class NamedBySpace:
+    """Names the task instances of an operator on one Space after their Spaces.
+
+    An operator that is mapped over anything but Spaces keeps its numbers: its instances share one Space.
+    """
+
+    space_fields: tuple[str, ...] = ("repo_id",)
+    """The fields that name the Space. The first one that has a value is the name."""
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Returns Airflow's own partial operator, with a default for ``map_index_template``."""
+        if any(field not in kwargs for field in cls.space_fields):
+            kwargs.setdefault("map_index_template", _name_template(cls.space_fields))
+        return super().partial(**kwargs)  # type: ignore[misc]
 
 
 class SpaceOperator(NamedBySpace, HubTask, BaseOperator):
@@ -178,7 +210,7 @@ class SpaceOperator(NamedBySpace, HubTask, BaseOperator):
             link.persist(context, self.hook.settings.endpoint, repo_id)
 
 
-class WaitingOperator(ShowsSpaceLogs, SeesSpace, SpaceOperator):
+class WaitingOperator(SpaceOperator):
     """Base of the operators that wait for a Space, in a worker or deferred.
 
     ``timeout`` and ``poll_interval`` take a number of seconds, a number as text or a ``timedelta``.
@@ -199,6 +231,9 @@ class WaitingOperator(ShowsSpaceLogs, SeesSpace, SpaceOperator):
     template_fields: Sequence[str] = (*SpaceOperator.template_fields, "health")
     template_fields_renderers = {"health": "json"}
 
+    records_sightings = False
+    """Whether the run of the task has a cost, so that other tasks need what it has seen of the Space."""
+
     def __init__(
         self,
         *,
@@ -216,91 +251,64 @@ class WaitingOperator(ShowsSpaceLogs, SeesSpace, SpaceOperator):
         self.timeout = checked_seconds(timeout, f"timeout of task {self.task_id!r}", zero=True)
         self.poll_interval = checked_interval(poll_interval, f"poll_interval of task {self.task_id!r}")
         self.health = health
-        refuse_bad_health(health, f"Task {self.task_id!r}")
+        if health is not None:
+            from airflow_provider_hfspaces.operators.health import refuse_bad_health
+
+            refuse_bad_health(health, f"Task {self.task_id!r}")
         self.stream_logs = stream_logs
-        refuse_bad_stream_logs(stream_logs, f"task {self.task_id!r}")
+        if stream_logs is not None:
+            from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
+
+            refuse_bad_stream_logs(stream_logs, f"task {self.task_id!r}")
         self.deferrable = default_deferrable() if deferrable is None else deferrable
+
+    @cached_property
+    def seen(self) -> SeenSpace:
+        """What this try has seen of the Space."""
+        from airflow_provider_hfspaces.operators.run_costs import SeenSpace
+
+        return SeenSpace(self)
+
+    @cached_property
+    def space_wait(self) -> SpaceWait:
+        """What waits for the Space in this try."""
+        from airflow_provider_hfspaces.operators.waiting import SpaceWait
+
+        return SpaceWait(self)
+
+    def refuse_unless_waiting(self, waits: bool, default_args: Any) -> None:
+        """Refuse ``health`` and ``stream_logs`` on a task that does not wait.
+
+        :param default_args: of the task: what comes from them is not refused.
+        :raises ValueError: naming the task.
+        """
+        if waits or not (self.health or self.stream_logs):
+            return
+        from airflow_provider_hfspaces.operators.health import refuse_unused_health
+        from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
+
+        refuse_unused_health(self, default_args)
+        refuse_unused_stream_logs(self, default_args)
 
     def act_on(self, space: str, context: Context) -> Any:
         """Run the operator on a Space, after the check of what its app has to answer."""
         from airflow_provider_hfspaces.failures import failing_for_good
+        from airflow_provider_hfspaces.operators.health import health_check
 
-        self.forget_logs()
+        self.space_logs.forget()
         with failing_for_good():
             health_check(self.health)
         return super().act_on(space, context)
 
-    def wait(
-        self,
-        repo_id: str,
-        goal: Goal,
-        context: Context,
-        *,
-        before: SpaceRuntime | None = None,
-        answer: SpaceRuntime | None = None,
-        grace: float = 30.0,
-        put_back: SpaceSnapshot | None = None,
-        lease_holder: str | None = None,
-        then: dict[str, Any] | None = None,
-        timeout: float | None = None,
-        health: HealthCheck | None = None,
-        start_timeout: float | None = None,
-    ) -> Any:
+    def wait(self, repo_id: str, goal: Goal, context: Context, **options: Any) -> Any:
         """Wait until a Space reaches a goal, and return what :meth:`waited` makes of it.
 
         If the task is deferred, this does not return: the task resumes in :meth:`execute_complete`.
 
-        :param before: the runtime when a request was sent to the Space.
-        :param answer: the runtime with which the Hub answered that request.
-        :param grace: seconds during which the Hub may still report the state before the request.
-        :param put_back: the snapshot to restore if a user kills the task while it is deferred.
-        :param lease_holder: the holder of the lease under which to restore it.
-        :param then: keyword arguments for :meth:`waited`, as plain JSON.
-        :param timeout: seconds from now to the end of the wait; by default those of the operator.
-        :param health: the answer of the app to wait for; by default that of the operator.
-        :param start_timeout: seconds that the Space may take to start once it is built; by default no limit.
+        :param options: of :meth:`~airflow_provider_hfspaces.operators.waiting.SpaceWait.begin`.
         :raises SpaceWaitError: after the last lines of the Space's own log, if its build or app failed.
         """
-        timeout = time_limit(self, self.timeout) if timeout is None else timeout
-        check = health or health_check(self.health)
-        self.note_request(context, repo_id, before, answer)
-        if self.deferrable:
-            reached = self._if_reached(repo_id, goal, check) if before is None else None
-            if reached is not None:
-                return self.waited(repo_id, reached, context, **(then or {}))
-            self._log_wait(repo_id, goal, check, timeout, "in the triggerer")
-            self.defer_wait(
-                repo_id,
-                goal,
-                timeout=timeout,
-                poll_interval=self.poll_interval,
-                grace=grace,
-                before=before.to_dict() if before else None,
-                answer=answer.to_dict() if answer else None,
-                put_back={**put_back.to_dict(), "lease_holder": lease_holder} if put_back else None,
-                health=check.to_dict() if check else None,
-                start_timeout=start_timeout,
-                changes=self.seen.to_list(),
-                logs=self.log_progress_values(repo_id),
-                then=then,
-            )
-        self._log_wait(repo_id, goal, check, timeout, "in this worker")
-        seeing = self.pushing_sightings(context, repo_id)
-        with seeing, self._explaining_failures(), self.showing_logs(repo_id):
-            runtime = self.hook.wait_for(
-                repo_id,
-                goal,
-                timeout=timeout,
-                poll_interval=self.poll_interval,
-                before=before,
-                answer=answer,
-                grace=grace,
-                stop=self.killed,
-                on_change=self.note_change(repo_id),
-                health=check,
-                start_timeout=start_timeout,
-            )
-        return self.waited(repo_id, runtime, context, **(then or {}))
+        return self.space_wait.begin(repo_id, goal, context, **options)
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> Any:
         """Finish the task after the Space has reached the goal. The result becomes the task's XCom."""
@@ -313,26 +321,7 @@ class WaitingOperator(ShowsSpaceLogs, SeesSpace, SpaceOperator):
             nothing else.
         :raises AirflowFailException: for errors that a retry cannot fix.
         """
-        from airflow_provider_hfspaces.assets import describe_outlets
-        from airflow_provider_hfspaces.failures import failing_for_good
-        from airflow_provider_hfspaces.hooks.hfspaces import describe
-        from airflow_provider_hfspaces.hub.errors import error_from_dict
-        from airflow_provider_hfspaces.hub.models import SpaceRuntime
-
-        self.resume_logs(event)
-        self.seen.extend(event.get("changes"))
-        seeing = self.pushing_sightings(context, event["repo_id"])
-        with failing_for_good(), seeing, self._explaining_failures():
-            if event["status"] != "reached":
-                raise error_from_dict(event["error"])
-        runtime = SpaceRuntime.from_dict(event["runtime"])
-        repo_id, elapsed = event["repo_id"], time.time() - event["since"]
-        # The triggerer's own log has each change of stage, but not every deployment keeps that log.
-        self.log.info("Space %s is %s, after %.0f seconds.", repo_id, describe(runtime), elapsed)
-        with failing_for_good():
-            result = self.waited(repo_id, runtime, context, **(event["then"] or {}))
-        describe_outlets(self, context, repo_id, result)
-        return result
+        return self.space_wait.resume(context, event)
 
     def goes_on_after(self, error: SpaceWaitError) -> bool:
         """Whether a failed wait does not end the task, for operators that try something else after one."""
@@ -340,43 +329,3 @@ class WaitingOperator(ShowsSpaceLogs, SeesSpace, SpaceOperator):
 
     def on_failed_wait(self, error: SpaceWaitError) -> None:
         """Act on a failed wait, for operators that have to clean up or log after one."""
-
-    def _log_wait(
-        self, repo_id: str, goal: Goal, check: HealthCheck | None, timeout: float, place: str
-    ) -> None:
-        self.log.info(
-            "Waiting until Space %s is %s%s, for at most %.0f seconds, %s.",
-            repo_id,
-            goal,
-            f" and its app answers {check}" if check else "",
-            timeout,
-            place,
-        )
-
-    @contextmanager
-    def _explaining_failures(self) -> Iterator[None]:
-        from airflow_provider_hfspaces.failures import log_space_log
-        from airflow_provider_hfspaces.hub.errors import SpaceWaitError
-
-        try:
-            yield
-        except SpaceWaitError as error:
-            if self.goes_on_after(error):
-                raise
-            log_space_log(self.log, self.hook, error, unless=self.has_shown_log)
-            if not self.killed.is_set():
-                self.on_failed_wait(error)
-            raise
-
-    def _if_reached(self, repo_id: str, goal: Goal, check: HealthCheck | None) -> SpaceRuntime | None:
-        """Returns the runtime if the goal is already reached, so that no triggerer is needed.
-
-        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
-        """
-        from airflow_provider_hfspaces.hub.waiting.wait import Wait
-
-        with self._explaining_failures():
-            runtime = Wait(repo_id, goal, timeout=self.timeout).observe(self.hook.get_runtime(repo_id), 0.0)
-        if runtime is not None and check is not None and not self.hook.app_health(repo_id, check):
-            return None
-        return runtime

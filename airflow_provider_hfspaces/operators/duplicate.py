@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.hardware.searching import SearchingOperator
-from airflow_provider_hfspaces.operators.health import refuse_unused_health
-from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
 from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
@@ -139,8 +137,7 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(repo_id=from_id, hardware=hardware, **kwargs)
-        refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
-        refuse_unused_stream_logs(self, kwargs.get("default_args"), waits=wait)
+        self.refuse_unless_waiting(wait, kwargs.get("default_args"))
         self.from_id = from_id
         self.to_id = to_id
         self.private = private
@@ -320,7 +317,9 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
         from airflow_provider_hfspaces.hub.waiting.goal import Goal
         from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
 
-        self.begin_logs(at=0.0 if created else None)  # Everything that a new Space logs is of this copy.
+        self.space_logs.begin(
+            at=0.0 if created else None
+        )  # Everything that a new Space logs is of this copy.
         grace = GRACE_SECONDS
         if before is None:
             runtime = self.hook.get_runtime(to_id)

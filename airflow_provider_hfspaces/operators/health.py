@@ -34,12 +34,12 @@ def refuse_bad_health(value: Any, owner: str) -> None:
         raise InvalidInput(f"{owner}: {error}") from None
 
 
-def refuse_unused_health(task: Any, default_args: Any, *, waits: bool) -> None:
+def refuse_unused_health(task: Any, default_args: Any) -> None:
     """Refuse a health check on a task that does not wait, unless it comes from ``default_args``.
 
     :raises ValueError: naming the task.
     """
-    if waits or not task.health or has_template(task.health) or "health" in (default_args or {}):
+    if not task.health or has_template(task.health) or "health" in (default_args or {}):
         return
     raise ValueError(
         f"health of task {task.task_id!r} has no effect with wait=False: set wait=True, or leave health out."

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator, WaitingOperator
-from airflow_provider_hfspaces.operators.health import refuse_unused_health
-from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
@@ -108,8 +106,7 @@ class RestartSpaceOperator(WaitingOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
-        refuse_unused_stream_logs(self, kwargs.get("default_args"), waits=wait)
+        self.refuse_unless_waiting(wait, kwargs.get("default_args"))
         self.factory_reboot = factory_reboot
         self.only_if_stopped = only_if_stopped
         self.wait_until_running = wait
@@ -126,7 +123,7 @@ class RestartSpaceOperator(WaitingOperator):
             raise AirflowFailException(_static(repo_id, "restarted"))
         under_way = self._is_under_way(repo_id, before, context)
         runtime = before
-        self.begin_logs()
+        self.space_logs.begin()
         if not under_way:
             refuse_other_commit(self.hook, repo_id, goal.sha)
             self.log.info("Space %s is %s. Restarting it.", repo_id, describe(before))

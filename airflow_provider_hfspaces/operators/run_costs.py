@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.state.records import COST, SIGHTINGS
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.cost.runs import BilledTime, RunCost, Sighting
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+    from airflow_provider_hfspaces.operators.base import WaitingOperator
 
 __all__ = [
     "SeenSpace",
-    "SeesSpace",
     "app_started",
     "cost_of_sightings",
     "cost_of_times",
@@ -39,13 +38,15 @@ _CONTINUOUS_SECONDS = 60.0
 
 
 class SeenSpace:
-    """What a task has seen of its Space, in order.
+    """What an operator has seen of its Space in this try, in order.
 
-    :param clock: the present moment, in UTC.
+    An operator whose run has a cost pushes that as the XCom ``sightings``, also if it fails.
+
+    :param task: the operator, with its hook and its log.
     """
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+    def __init__(self, task: WaitingOperator) -> None:
+        self._task = task
         self.sightings: list[Sighting] = []
 
     def add(self, runtime: SpaceRuntime, *, since: datetime | None = None) -> None:
@@ -55,7 +56,7 @@ class SeenSpace:
         """
         from airflow_provider_hfspaces.hub.cost.runs import Sighting
 
-        self.sightings.append(Sighting.from_runtime(runtime, self._clock(), since=since))
+        self.sightings.append(Sighting.from_runtime(runtime, self._task.hook.clock(), since=since))
         del self.sightings[:-_MOST_SIGHTINGS]
 
     def add_change(self, runtime: SpaceRuntime, elapsed: float) -> None:
@@ -65,7 +66,7 @@ class SeenSpace:
         """
         is_first = not any(each.since for each in self.sightings)
         is_continuous = not is_first or elapsed < _CONTINUOUS_SECONDS
-        self.add(runtime, since=self._clock() if is_continuous else None)
+        self.add(runtime, since=self._task.hook.clock() if is_continuous else None)
 
     def extend(self, payload: Any) -> None:
         """Add what another task or a trigger has seen, from :meth:`to_list`."""
@@ -77,30 +78,15 @@ class SeenSpace:
         """As plain JSON."""
         return [each.to_dict() for each in self.sightings]
 
-
-class SeesSpace:
-    """Base of the operators that wait for a Space: they note what they see of it.
-
-    An operator whose run has a cost pushes that as the XCom ``sightings``, also if it fails.
-    """
-
-    records_sightings = False
-
-    @cached_property
-    def seen(self) -> SeenSpace:
-        """What this try has seen of the Space."""
-        return SeenSpace(self.hook.clock)  # type: ignore[attr-defined]
-
-    def push_sightings(self, context: Context, repo_id: str) -> None:
+    def push(self, context: Context, repo_id: str) -> None:
         """Push what this try has seen of the Space, if its run has a cost."""
-        if self.records_sightings and self.seen.sightings:
-            push_sightings(context, repo_id, self.seen)
+        if self._task.records_sightings and self.sightings:
+            push_sightings(context, repo_id, self)
 
     def note_inherited(self, repo_id: str, before: SpaceRuntime, snapshot: SpaceSnapshot) -> None:
         """Note since when the Space has been on hardware that an earlier try or run requested."""
         if before.is_billed and before.hardware != snapshot.hardware:
-            hook, log = self.hook, self.log  # type: ignore[attr-defined]
-            self.seen.add(before, since=app_started(hook, repo_id, log))
+            self.add(before, since=app_started(self._task.hook, repo_id, self._task.log))
 
     def note_request(
         self, context: Context, repo_id: str, before: SpaceRuntime | None, answer: SpaceRuntime | None
@@ -108,28 +94,28 @@ class SeesSpace:
         """Note the state before a request and the Hub's answer to it."""
         for runtime in (before, answer):
             if runtime is not None:
-                self.seen.add(runtime)
-        self.push_sightings(context, repo_id)
+                self.add(runtime)
+        self.push(context, repo_id)
 
     def note_change(self, repo_id: str) -> Callable[[SpaceRuntime, float], None]:
         """What a wait in the worker calls with each new state: notes and logs it."""
         from airflow_provider_hfspaces.hub.steps import describe
 
         def note(runtime: SpaceRuntime, elapsed: float) -> None:
-            self.seen.add_change(runtime, elapsed)
-            self.log.info("%4.0f s  %s is %s", elapsed, repo_id, describe(runtime))  # type: ignore[attr-defined]
+            self.add_change(runtime, elapsed)
+            self._task.log.info("%4.0f s  %s is %s", elapsed, repo_id, describe(runtime))
 
         return note
 
     @contextmanager
-    def pushing_sightings(self, context: Context, repo_id: str) -> Iterator[None]:
+    def pushing(self, context: Context, repo_id: str) -> Iterator[None]:
         """Push what a wait has seen of the Space if the wait fails."""
         try:
             yield
         except BaseException:
             # What a run cost matters less than why its wait failed.
             with suppress(Exception):
-                self.push_sightings(context, repo_id)
+                self.push(context, repo_id)
             raise
 
 

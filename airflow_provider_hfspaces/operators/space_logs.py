@@ -9,12 +9,9 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import threading
-
-    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.space_log.progress import LogProgress
 
-__all__ = ["ShowsSpaceLogs", "refuse_bad_stream_logs", "refuse_unused_stream_logs"]
+__all__ = ["SpaceLogs", "refuse_bad_stream_logs", "refuse_unused_stream_logs"]
 
 _KINDS = {"build": ("build",), "run": ("run",), "both": ("build", "run")}
 
@@ -32,12 +29,12 @@ def refuse_bad_stream_logs(value: Any, owner: str) -> None:
     raise InvalidInput(f"stream_logs of {owner} must be 'build', 'run', 'both' or None; got {value!r:.100}.")
 
 
-def refuse_unused_stream_logs(task: Any, default_args: Any, *, waits: bool) -> None:
+def refuse_unused_stream_logs(task: Any, default_args: Any) -> None:
     """Refuse ``stream_logs`` on a task that does not wait, unless it comes from ``default_args``.
 
     :raises ValueError: naming the task.
     """
-    if waits or not task.stream_logs or "stream_logs" in (default_args or {}):
+    if not task.stream_logs or "stream_logs" in (default_args or {}):
         return
     raise ValueError(
         f"stream_logs of task {task.task_id!r} has no effect with wait=False: set wait=True, or leave "
@@ -45,55 +42,54 @@ def refuse_unused_stream_logs(task: Any, default_args: Any, *, waits: bool) -> N
     )
 
 
-class ShowsSpaceLogs:
-    """The part of an operator that shows the log of its Space in the log of its task."""
+class SpaceLogs:
+    """Shows the log of a Space in the log of the task that waits for it or calls it.
 
-    if TYPE_CHECKING:
-        hook: HfSpacesHook
-        log: Any
-        killed: threading.Event
+    :param task: the operator or sensor, with its ``stream_logs``.
+    """
 
-    stream_logs: str | None = None
-    _log_progress: LogProgress | None = None
-    _logs_since: float | None = None
+    def __init__(self, task: Any) -> None:
+        self._task = task
+        self.forget()
 
-    def forget_logs(self) -> None:
+    def forget(self) -> None:
         """Begin anew, for another try."""
-        self._log_progress = self._logs_since = None
+        self._progress: LogProgress | None = None
+        self._since: float | None = None
 
-    def begin_logs(self, *, at: float | None = None) -> None:
+    def begin(self, *, at: float | None = None) -> None:
         """Show the logs from now on, by the Hub's clock. The first call in a try counts.
 
         Call this after a request to the Hub and before the one that changes the Space.
 
         :param at: show the logs from this moment on, in seconds since 1970 by the Hub's clock.
         """
-        if self.stream_logs is None or self._logs_since is not None:
+        if self._task.stream_logs is None or self._since is not None:
             return
         if at is None:
-            at = self.hook.client.hub_time
-        self._logs_since = float(int(time.time() if at is None else at))  # Logs show whole seconds.
+            at = self._task.hook.client.hub_time
+        self._since = float(int(time.time() if at is None else at))  # Logs show whole seconds.
 
-    def log_progress(self, repo_id: str) -> LogProgress | None:
+    def progress(self, repo_id: str) -> LogProgress | None:
         """Returns which logs are shown, and how far; ``None`` without ``stream_logs``."""
-        if self.stream_logs is None:
+        if self._task.stream_logs is None:
             return None
         from airflow_provider_hfspaces.hub.logs.position import LogPosition
         from airflow_provider_hfspaces.space_log.progress import LogProgress
 
-        self.begin_logs()
-        if self._log_progress is None or self._log_progress.repo_id != repo_id:
-            position = LogPosition(since=self._logs_since or 0.0)
-            self._log_progress = LogProgress(repo_id, dict.fromkeys(_KINDS[self.stream_logs], position))
-        return self._log_progress
+        self.begin()
+        if self._progress is None or self._progress.repo_id != repo_id:
+            position = LogPosition(since=self._since or 0.0)
+            self._progress = LogProgress(repo_id, dict.fromkeys(_KINDS[self._task.stream_logs], position))
+        return self._progress
 
-    def log_progress_values(self, repo_id: str) -> dict[str, Any] | None:
-        """Returns :meth:`log_progress` as plain JSON, for a trigger."""
-        progress = self.log_progress(repo_id)
+    def progress_values(self, repo_id: str) -> dict[str, Any] | None:
+        """Returns :meth:`progress` as plain JSON, for a trigger."""
+        progress = self.progress(repo_id)
         # The id tells a restart of this wait's triggerer apart from another wait of the task.
         return None if progress is None else {**progress.to_dict(), "wait": uuid.uuid4().hex}
 
-    def resume_logs(self, event: Mapping[str, Any]) -> None:
+    def resume(self, event: Mapping[str, Any]) -> None:
         """Go on where the trigger of a deferred wait has stopped.
 
         :param event: the trigger's event.
@@ -101,19 +97,19 @@ class ShowsSpaceLogs:
         if event.get("logs"):
             from airflow_provider_hfspaces.space_log.progress import LogProgress
 
-            self._log_progress = LogProgress.from_dict(event["logs"])
+            self._progress = LogProgress.from_dict(event["logs"])
 
-    def has_shown_log(self, kind: str) -> bool:
+    def has_shown(self, kind: str) -> bool:
         """Returns whether the task's log has lines of the Space's log.
 
         :param kind: ``build`` or ``run``.
         """
-        return self._log_progress is not None and kind in self._log_progress.read
+        return self._progress is not None and kind in self._progress.read
 
     @contextmanager
-    def showing_logs(self, repo_id: str) -> Iterator[None]:
+    def showing(self, repo_id: str) -> Iterator[None]:
         """Show the logs of a Space while this worker waits."""
-        progress = self.log_progress(repo_id)
+        progress = self.progress(repo_id)
         with nullcontext() if progress is None else self._thread(progress):
             yield
 
@@ -121,7 +117,8 @@ class ShowsSpaceLogs:
         from airflow_provider_hfspaces.space_log.thread import SpaceLogThread
         from airflow_provider_hfspaces.space_log.writer import LogLimits, SpaceLogWriter
 
-        endpoint = self.hook.settings.endpoint
-        writer = SpaceLogWriter(progress, self.log, endpoint=endpoint, limits=LogLimits.from_config())
-        client = self.hook.streaming_client(connections=len(progress.positions))
-        return SpaceLogThread(client, progress, writer, self.log, self.killed.is_set)
+        hook, log = self._task.hook, self._task.log
+        limits = LogLimits.from_config()
+        writer = SpaceLogWriter(progress, log, endpoint=hook.settings.endpoint, limits=limits)
+        client = hook.streaming_client(connections=len(progress.positions))
+        return SpaceLogThread(client, progress, writer, log, self._task.killed.is_set)

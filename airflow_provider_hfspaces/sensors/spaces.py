@@ -27,7 +27,7 @@ from airflow_provider_hfspaces.operators.base import (
     time_limit,
 )
 from airflow_provider_hfspaces.operators.health import as_expected, health_check, refuse_bad_health
-from airflow_provider_hfspaces.operators.space_logs import ShowsSpaceLogs, refuse_bad_stream_logs
+from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import as_list, has_template
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["SpaceHealthySensor", "SpaceRunningSensor", "SpaceStageSensor"]
 
 
-class SpaceStageSensor(ShowsSpaceLogs, NamedBySpace, HubTask, BaseSensorOperator):
+class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
     """Wait until a Space is in one of some stages.
 
     ::
@@ -114,7 +114,7 @@ class SpaceStageSensor(ShowsSpaceLogs, NamedBySpace, HubTask, BaseSensorOperator
 
     def execute(self, context: Context) -> Any:
         """Wait: in this worker, by coming back, or in the triggerer."""
-        self.forget_logs()
+        self.space_logs.forget()
         with self._skipping_only_waits():
             if not self.deferrable:
                 return self._execute_here(context)
@@ -129,7 +129,7 @@ class SpaceStageSensor(ShowsSpaceLogs, NamedBySpace, HubTask, BaseSensorOperator
                 timeout=time_limit(self, float(self.timeout)),
                 poll_interval=float(self.poke_interval) if self._has_poke_interval else None,
                 health=check.to_dict() if check else None,
-                logs=self.log_progress_values(self.hook.repo_id(self.repo_id)),
+                logs=self.space_logs.progress_values(self.hook.repo_id(self.repo_id)),
             )
 
     def _execute_here(self, context: Context) -> Any:
@@ -138,7 +138,7 @@ class SpaceStageSensor(ShowsSpaceLogs, NamedBySpace, HubTask, BaseSensorOperator
         with failing_for_good():
             repo_id = self.hook.repo_id(self.repo_id)
             self.hook.get_runtime(repo_id)  # Its answer has the time by the Hub's clock.
-        with self.showing_logs(repo_id):
+        with self.space_logs.showing(repo_id):
             return super().execute(context)
 
     def _refuse_bad_stream_logs(self, default_args: Any) -> None:
@@ -166,7 +166,7 @@ class SpaceStageSensor(ShowsSpaceLogs, NamedBySpace, HubTask, BaseSensorOperator
         """
         from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, error_from_dict
 
-        self.resume_logs(event)
+        self.space_logs.resume(event)
         if event["status"] == "reached":
             return event["runtime"]
         error = error_from_dict(event["error"])
@@ -244,7 +244,7 @@ class SpaceStageSensor(ShowsSpaceLogs, NamedBySpace, HubTask, BaseSensorOperator
 
     def _fail_wait(self, error: SpaceWaitFailed) -> None:
         """Fail or skip. The error is permanent: a sensor changes nothing that would help its next try."""
-        log_space_log(self.log, self.hook, error, unless=self.has_shown_log)
+        log_space_log(self.log, self.hook, error, unless=self.space_logs.has_shown)
         self._skip_softly(error)
         error.permanent = True
         raise error

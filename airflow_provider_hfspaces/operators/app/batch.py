@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator, time_limit
-from airflow_provider_hfspaces.operators.space_logs import ShowsSpaceLogs, refuse_bad_stream_logs
 from airflow_provider_hfspaces.operators.values import KeepsText, RenamedArguments
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ __all__ = ["SpaceBatchOperator"]
 _NEVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 
-class SpaceBatchOperator(ShowsSpaceLogs, RenamedArguments, KeepsText, SpaceOperator):
+class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
     """Run many items through the app of a Space: one call for each item, several at a time.
 
     .. code-block:: python
@@ -188,7 +187,10 @@ class SpaceBatchOperator(ShowsSpaceLogs, RenamedArguments, KeepsText, SpaceOpera
         self.wait_timeout = checked_seconds(wait_timeout, f"wait_timeout {task}")
         self.poll_interval = checked_interval(poll_interval, f"poll_interval {task}")
         self.stream_logs = stream_logs
-        refuse_bad_stream_logs(stream_logs, f"task {self.task_id!r}")
+        if stream_logs is not None:
+            from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
+
+            refuse_bad_stream_logs(stream_logs, f"task {self.task_id!r}")
         self.app_conn_id = app_conn_id
         self.allow_unlisted = allow_unlisted
         self.remember_text()
@@ -204,11 +206,11 @@ class SpaceBatchOperator(ShowsSpaceLogs, RenamedArguments, KeepsText, SpaceOpera
         from airflow_provider_hfspaces.operators.app.batch_job import BatchJob
         from airflow_provider_hfspaces.operators.app.loop_thread import LoopThread
 
-        self.forget_logs()
+        self.space_logs.forget()
         job = BatchJob(self, repo_id, context)
         work: LoopThread[BatchReport] = LoopThread(job.run, job.stop)
         self._running.append(work)
-        with self.showing_logs(repo_id):
+        with self.space_logs.showing(repo_id):
             finished = work.run()
         report = job.priced(finished)
         (self.log.warning if report.failed else self.log.info)("%s", report.in_words())

@@ -71,8 +71,8 @@ class CallingOperator(WaitingOperator):
         remaining = then["deadline"] - time.time()
         if remaining <= 0:
             raise self._too_late(repo_id, then)
-        with self.hook.open_app(repo_id) as app, self._explaining_failures():
-            self.begin_logs()
+        with self.hook.open_app(repo_id) as app, self.space_wait.explaining_failures():
+            self.space_logs.begin()
             before = self.hook.wake_app(app, wake=self.wake)
         runtime = before or self.hook.get_runtime(repo_id)
         if isinstance(Goal().judge(runtime), Reached) and not self.health and not then.get("refusals"):
@@ -136,7 +136,7 @@ class CallingOperator(WaitingOperator):
             def recover(error: Exception) -> None:
                 if self.killed.is_set():
                     raise self._was_killed(repo_id)
-                with self._explaining_failures():
+                with self.space_wait.explaining_failures():
                     self.hook.await_app(
                         app,
                         timeout=then["deadline"] - time.time(),
@@ -145,7 +145,7 @@ class CallingOperator(WaitingOperator):
                         stop=self.killed,
                     )
 
-            with self.showing_logs(repo_id):
+            with self.space_logs.showing(repo_id):
                 result = planned.call(app, self._remaining(repo_id, then), recover, AppLog(repo_id, self.log))
             return self._answered(planned, app, result, repo_id, then)
 
@@ -207,7 +207,7 @@ class CallingOperator(WaitingOperator):
         runtime = self.hook.get_runtime(repo_id)
         verdict = Goal().judge(runtime)
         if isinstance(verdict, Failed):
-            with self._explaining_failures():
+            with self.space_wait.explaining_failures():
                 self.log.error("%s", error)
                 raise wait_failed(repo_id, Goal(), verdict, runtime)
         raise error
@@ -216,7 +216,7 @@ class CallingOperator(WaitingOperator):
         from airflow_provider_hfspaces.hub.errors import error_from_dict
         from airflow_provider_hfspaces.space_app.errors import AppCallLost
 
-        self.resume_logs(event)
+        self.space_logs.resume(event)
         then = event["then"]
         if event["status"] == "answered":
             self._log_answer(repo_id, event["seconds"], then)
@@ -319,7 +319,7 @@ class CallingOperator(WaitingOperator):
                 hf_spaces_conn_id=self.hf_spaces_conn_id,
                 app_conn_id=self.app_conn_id or None,
                 then=dict(then),
-                logs=self.log_progress_values(repo_id),
+                logs=self.space_logs.progress_values(repo_id),
                 **arguments,
             ),
             method_name="execute_complete",

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import WaitingOperator
-from airflow_provider_hfspaces.operators.health import refuse_unused_health
-from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
 from airflow_provider_hfspaces.operators.values import (
     SDKS,
     VISIBILITIES,
@@ -173,8 +171,7 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         self.parent_commit = parent_commit
         self.commit_message = commit_message
         self.wait_until_running = wait
-        refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
-        refuse_unused_stream_logs(self, kwargs.get("default_args"), waits=wait)
+        self.refuse_unless_waiting(wait, kwargs.get("default_args"))
         self.on_failure = on_failure
         self.changes_nothing = dry_run
         self._failure: SpaceWaitError | None = None
@@ -195,7 +192,7 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
         before, deployment = shipping.ship(deployment)
         if not self.wait_until_running:
             return self._finished(deployment, context)
-        self.begin_logs(at=shipping.committed_at)
+        self.space_logs.begin(at=shipping.committed_at)
         goal, replaced = shipping.goal(deployment, before)
         return self.wait(repo_id, goal, context, before=replaced, then={"deployment": deployment.to_dict()})
 

@@ -16,8 +16,6 @@ from airflow_provider_hfspaces.operators.hardware.budgets import (
     refuse_spent_budget,
 )
 from airflow_provider_hfspaces.operators.hardware.requesting import SentRequest
-from airflow_provider_hfspaces.operators.health import refuse_unused_health
-from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
 from airflow_provider_hfspaces.rendered import as_number, as_whole_number
 from airflow_provider_hfspaces.state.records import (
     LEASE,
@@ -138,11 +136,10 @@ class RequestHardwareOperator(SentRequest):
         **kwargs: Any,
     ) -> None:
         super().__init__(hardware=hardware, **kwargs)
-        refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
         refuse_bad_budget(monthly_budget, f"monthly_budget of task {self.task_id!r}")
         self.monthly_budget = monthly_budget
         self.require_budget = require_budget
-        refuse_unused_stream_logs(self, kwargs.get("default_args"), waits=wait)
+        self.refuse_unless_waiting(wait, kwargs.get("default_args"))
         self.sleep_time = sleep_time
         self.wait_until_running = wait
         self.sha = sha
@@ -206,7 +203,7 @@ class RequestHardwareOperator(SentRequest):
         from airflow_provider_hfspaces.operators.hardware import messages
 
         self._to_restore = None
-        self.note_request(context, repo_id, None, runtime)
+        self.seen.note_request(context, repo_id, None, runtime)
         if "hourly" in then:
             messages.log_arrival(self.log, repo_id, runtime, then["hourly"])
         self.finish_search(repo_id, runtime, then.get("search"), context)
@@ -261,7 +258,7 @@ class RequestHardwareOperator(SentRequest):
         if not has_arrived:
             refuse_other_commit(self.hook, repo_id, goal.sha)
         snapshot = self._to_restore = self._record(desired, before, context)
-        self.note_inherited(repo_id, before, snapshot)
+        self.seen.note_inherited(repo_id, before, snapshot)
         self._flavor = hardware
         SpaceHardwareLink.persist(context, self.hook.settings.endpoint, repo_id, hardware)
         then: dict[str, Any] = {"hourly": None}
@@ -274,7 +271,7 @@ class RequestHardwareOperator(SentRequest):
             price, then["hourly"] = self._price_of(hardware, search)
             messages.log_request(self.log, desired, before, price)
             self.log.info("%s", self.hook.page_url(repo_id))
-        self.begin_logs()
+        self.space_logs.begin()
         answer = self._move(desired, before, snapshot)
         messages.warn_without_sleep_time(self.log, desired, before, answer)
         if not self.wait_until_running or (has_arrived and not self.health):

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import WaitingOperator
-from airflow_provider_hfspaces.operators.health import refuse_unused_health
-from airflow_provider_hfspaces.operators.space_logs import refuse_unused_stream_logs
 from airflow_provider_hfspaces.operators.values import follow
 from airflow_provider_hfspaces.rendered import as_number
 from airflow_provider_hfspaces.state.records import (
@@ -133,8 +131,7 @@ class RestoreHardwareOperator(WaitingOperator):
             )
             hardware = None
         super().__init__(**kwargs)
-        refuse_unused_health(self, kwargs.get("default_args"), waits=wait)
-        refuse_unused_stream_logs(self, kwargs.get("default_args"), waits=wait)
+        self.refuse_unless_waiting(wait, kwargs.get("default_args"))
         if restore_dormant not in ("pause", "sleep", "run"):
             raise ValueError(
                 f"restore_dormant of task {self.task_id!r} must be 'pause', 'sleep' or 'run'; got "
@@ -216,7 +213,7 @@ class RestoreHardwareOperator(WaitingOperator):
 
         try:
             before = self.hook.get_runtime(repo_id)
-            self.begin_logs()
+            self.space_logs.begin()
             if before.is_static:
                 way_back.end()
                 self.log.info("Space %s is static: there is no hardware to restore.", repo_id)

@@ -283,7 +283,7 @@ class SearchingOperator(WaitingOperator):
         from airflow_provider_hfspaces.hub.errors import error_from_dict
         from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
-        self.resume_logs(event)
+        self.space_logs.resume(event)
         then = event.get("then") or {}
         if then.get("search") is None or event["status"] == "reached":
             return super().execute_complete(context, event)

@@ -119,7 +119,7 @@ def report_window(
     from airflow_provider_hfspaces.hub.cost.runs import sightings_from
 
     try:
-        task.push_sightings(context, repo_id)
+        task.seen.push(context, repo_id)
         began = sightings_from(window["sightings"])[0].at
         return report_run_cost(task, context, repo_id, window_cost(task, window), began=began)
     except Exception as error:

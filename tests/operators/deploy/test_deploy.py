@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -18,7 +17,7 @@ from airflow_provider_hfspaces.emulator import Fault, HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed, SpaceWaitTimeout
 from airflow_provider_hfspaces.operators.deploy import DeploySpaceOperator
-from tests.airflow_tools import Try, fired, stored
+from tests.airflow_tools import Try, fired, in_another_process, stored
 from tests.conftest import TaskLog
 from tests.emulator.commits import commit
 from tests.lease_tools import AirflowWithoutServer, Window
@@ -704,12 +703,9 @@ def finish(run: Try, task: Any, deferred: Any) -> Any:
 def resume(run: Try, task: Any) -> Any:
     """Run a deferrable task that defers once for its commit and once for its rollback."""
     deferred = run.deferral(task)
-    fresh = copy.copy(task)
-    for name in ("hook", "killed"):
-        fresh.__dict__.pop(name, None)
     try:
-        return finish(run, fresh, deferred)
+        return finish(run, in_another_process(task), deferred)
     except BaseException as raised:
         if type(raised).__name__ != "TaskDeferred":
             raise
-        return finish(run, copy.copy(task), raised)
+        return finish(run, in_another_process(task), raised)
