@@ -75,7 +75,7 @@ def connection_to(hub: HubEmulator) -> Any:
         login=None,
         host=hub.url,
         password=hub.token,
-        extra_dejson={"namespace": "acme"},
+        extra='{"namespace": "acme"}',
         port=None,
         schema=None,
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_hfspaces.cli.output import WrongUse
 
@@ -28,7 +27,7 @@ class _EnvironmentConnection:
     login: str | None = None
     schema: str | None = None
     port: int | None = None
-    extra_dejson: Mapping[str, Any] = field(default_factory=dict)
+    extra: str | None = None
 
 
 def open_hook(conn_id: str | None) -> HfSpacesHook:

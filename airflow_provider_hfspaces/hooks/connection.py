@@ -5,6 +5,7 @@ Come here to add a field to the connection; its description in Airflow's form is
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -117,13 +118,18 @@ def _field_with_token(connection: Any) -> str | None:
 
 
 def _extra(connection: Any) -> Mapping[str, Any]:
+    # Not extra_dejson: on the event loop of a triggerer of Airflow 3.0, it raises RuntimeError. It also takes
+    # text that is not JSON for an empty extra.
     try:
-        extra = connection.extra_dejson or {}
+        extra = json.loads(connection.extra or "{}")
     except ValueError:
-        extra = None
-    if not isinstance(extra, Mapping):
-        raise InvalidConnection(f"The extra of connection {connection.conn_id!r} is not a JSON object.")
-    return extra
+        extra = ()
+    if extra is not None and not isinstance(extra, Mapping):
+        raise InvalidConnection(
+            f"The extra of connection {connection.conn_id!r} is not a JSON object. "
+            f'Write it as {{"namespace": "acme"}}, or leave it empty.'
+        )
+    return extra or {}
 
 
 def _endpoint(connection: Any) -> str:

@@ -146,8 +146,9 @@ class TestConnection:
         with pytest.raises(InvalidConnection, match=field):
             _ = HfSpacesHook().client
 
-    def test_an_extra_that_is_not_an_object_is_refused(self) -> None:
-        stored = SimpleNamespace(conn_id="hub", conn_type="hf_spaces", host="", extra_dejson=[1])
+    @pytest.mark.parametrize("extra", ["[1]", '"acme"', "namespace=acme"])
+    def test_an_extra_that_is_not_an_object_is_refused(self, extra: str) -> None:
+        stored = SimpleNamespace(conn_id="hub", conn_type="hf_spaces", host="", schema="", extra=extra)
         with pytest.raises(InvalidConnection, match="not a JSON object"):
             ConnectionSettings.from_connection(stored)
 

@@ -82,7 +82,8 @@ class AirflowProcesses:
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
-            "AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(hub),
+            # With an extra, like connections from Airflow's form.
+            "AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(hub, timeout=30),
             **(environment or {}),
         }
 
