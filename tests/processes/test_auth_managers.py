@@ -1,4 +1,4 @@
-"""The fleet page in a real API server with the FAB auth manager, and with teams."""
+"""Connections, links and the fleet page in a real Airflow with the FAB auth manager, and with teams."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import requests
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 from airflow_provider_hfspaces.emulator import HubEmulator
-from tests.processes.airflow_processes import AirflowProcesses
+from tests.processes.airflow_processes import ON_AIRFLOW_3, AirflowProcesses
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.thorough,
-    pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="plugins can have pages since Airflow 3.1"),
-]
+pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
-HAS_FAB = importlib.util.find_spec("airflow.providers.fab") is not None
+has_pages = pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="plugins can have pages since Airflow 3.1")
+has_fab = pytest.mark.skipif(
+    importlib.util.find_spec("airflow.providers.fab") is None,
+    reason="apache-airflow-providers-fab is not installed",
+)
+FAB_DAGS = Path(__file__).with_name("fab_dags")
 OWN_HEADER = {"X-HF-Spaces-Page": "1"}
 
 
@@ -34,6 +35,13 @@ def log_in(airflow: AirflowProcesses, user: str) -> requests.Session:
             session.cookies.set("_token", answer.json()["access_token"])
             return session
     raise AssertionError(answer.text)
+
+
+def api_client(airflow: AirflowProcesses, user: str) -> requests.Session:
+    """A session that sends the token of a user in the header, as Airflow 3.0 does not read the cookie."""
+    session = log_in(airflow, user)
+    session.headers["Authorization"] = f"Bearer {session.cookies['_token']}"
+    return session
 
 
 def check_page(airflow: AirflowProcesses, hub: HubEmulator, *, may: str, may_not: str) -> None:
@@ -73,6 +81,7 @@ def fab_airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
     processes = AirflowProcesses(
         tmp_path,
         hub,
+        dags=FAB_DAGS,
         environment={
             "AIRFLOW__CORE__AUTH_MANAGER": (
                 "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
@@ -81,6 +90,7 @@ def fab_airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
             "AIRFLOW__FAB__AUTH_BACKENDS": "airflow.providers.fab.auth_manager.api.auth.backend.session",
             "AIRFLOW__API__SECRET_KEY": "signs the sessions of these tests",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         },
     )
     try:
@@ -97,12 +107,68 @@ def fab_airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]:
         processes.stop()
 
 
-@pytest.mark.skipif(not HAS_FAB, reason="apache-airflow-providers-fab is not installed")
+@has_fab
+@has_pages
 @pytest.mark.parametrize("user", ["admin", "op"])
 def test_with_fab_users_who_may_edit_connections_see_and_pause_spaces(
     hub: HubEmulator, fab_airflow: AirflowProcesses, user: str
 ) -> None:
     check_page(fab_airflow, hub, may=user, may_not="viewer")
+
+
+@has_fab
+def test_with_fab_a_connection_stored_in_its_form_serves_a_task_whose_links_lead_to_the_space(
+    hub: HubEmulator, fab_airflow: AirflowProcesses
+) -> None:
+    space = hub.add_space("alice/whisper", stage="PAUSED")
+    api = f"{fab_airflow.api}/api/v2"
+    op, viewer = api_client(fab_airflow, "op"), api_client(fab_airflow, "viewer")
+
+    forms = op.get(f"{fab_airflow.api}/ui/connections/hook_meta", timeout=60).json()
+    (form,) = [each for each in forms if each["connection_type"] == "hf_spaces"]
+    assert {"namespace", "timeout", "allow_http", "lease_repo"} <= set(form["extra_fields"])
+    stored = {
+        "connection_id": "hub_of_alice",
+        "conn_type": "hf_spaces",
+        "host": hub.url,
+        "password": hub.token,
+        "extra": json.dumps({"namespace": "alice"}),
+    }
+    assert viewer.post(f"{api}/connections", json=stored, timeout=60).status_code == 403
+    assert op.post(f"{api}/connections", json=stored, timeout=60).status_code == 201
+    tested = op.post(f"{api}/connections/test", json=stored, timeout=60).json()
+    assert tested["status"] is True
+    assert hub.user in tested["message"]
+
+    for name in ("dag-processor", "scheduler", "triggerer"):
+        fab_airflow.spawn(name, name)
+    dag, run = f"{api}/dags/linked", f"{api}/dags/linked/dagRuns/run"
+    fab_airflow.until(lambda: op.get(dag, timeout=60).ok, 240)
+    new_run = {"dag_run_id": "run", "logical_date": None}
+    assert viewer.post(f"{dag}/dagRuns", json=new_run, timeout=60).status_code == 403
+    assert op.post(f"{dag}/dagRuns", json=new_run, timeout=60).status_code == 200
+    fab_airflow.until(
+        lambda: op.get(run, timeout=60).json()["state"] in ("success", "failed"),
+        240,
+    )
+    assert fab_airflow.states("linked") == {"success": 1}
+    assert space.stage == "RUNNING"
+    links = viewer.get(f"{run}/taskInstances/restart/links", timeout=60).json()["extra_links"]
+    assert links["Open Space"] == f"{hub.url}/spaces/alice/whisper"
+    assert links["Space logs"].startswith(links["Open Space"])
+    for name in fab_airflow.processes:
+        assert hub.token not in fab_airflow.tail(name)
+
+
+@has_fab
+@pytest.mark.skipif(AIRFLOW_VERSION >= (3, 1), reason="plugins have pages on this Airflow")
+def test_with_fab_on_airflow_3_0_the_api_server_lists_the_plugin_without_a_page(
+    fab_airflow: AirflowProcesses,
+) -> None:
+    admin = api_client(fab_airflow, "admin")
+    plugins = admin.get(f"{fab_airflow.api}/api/v2/plugins", timeout=60).json()["plugins"]
+    (plugin,) = [each for each in plugins if each["name"] == "hf_spaces"]
+    assert plugin["fastapi_apps"] == []
 
 
 @pytest.fixture
