@@ -21,7 +21,6 @@ from airflow_provider_hfspaces.compat.runs import FINAL_STATES, NotAnswered, has
 _log = logging.getLogger(__name__)
 
 __all__ = [
-    "answered_variable",
     "callback_may_read_xcoms",
     "callback_xcom",
     "connection_in_server",
@@ -179,9 +178,17 @@ def _xcom_class() -> Any:
 
 
 def get_variable(name: str) -> Any:
-    """Return the value of an Airflow Variable: as JSON if it parses, as text if not, ``None`` if missing."""
+    """Return the value of an Airflow Variable: as JSON if it parses, as text if not, ``None`` if missing.
+
+    ``None`` is Airflow's own answer. ``Variable.get`` returns its default also if the database or, since 3.1,
+    Airflow's API reports an error, and a caller that writes the Variable then would replace its value.
+
+    :raises NotAnswered: if Airflow does not say whether the Variable exists.
+    """
     default = "default_var" if has_database() else "default"
     text = _variable().get(name, **{default: None})
+    if text is None:
+        text = _variable_in_database(name) if has_database() else _variable_of_supervisor(name)
     # Some versions of Airflow raise for text that is not JSON, and some report the Variable as missing.
     try:
         return None if text is None else json.loads(text)
@@ -189,34 +196,38 @@ def get_variable(name: str) -> Any:
         return text
 
 
-def answered_variable(name: str) -> Any:
-    """Return :func:`get_variable`, where ``None`` is Airflow's own answer that the Variable is missing.
-
-    Since 3.1 Airflow tells tasks that a Variable is missing also if its API reports an error or does not
-    answer.
-
-    :raises NotAnswered: if Airflow does not say whether the Variable exists.
-    """
-    value = get_variable(name)
-    if value is None and not has_database():
-        _require_missing(name)
-    return value
+def _variable_in_database(name: str) -> str | None:
+    """Ask the database alone, whose errors Airflow only logs while it asks all secrets backends."""
+    backend = import_module("airflow.secrets.metastore").MetastoreBackend()
+    try:
+        text: str | None = backend.get_variable(key=name)
+    except Exception as error:
+        raise _no_answer(name) from error
+    return text
 
 
-def _require_missing(name: str) -> None:
+def _variable_of_supervisor(name: str) -> str | None:
     """Ask the supervisor of this process, which passes on the errors of Airflow's API."""
     runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
-    supervisor = getattr(runner, "SUPERVISOR_COMMS", None)
-    if supervisor is None:
-        return
+    send = getattr(getattr(runner, "SUPERVISOR_COMMS", None), "send", None)
+    if send is None:
+        return None
     question = import_module("airflow.sdk.execution_time.comms").GetVariable(key=name)
     try:
-        answer = supervisor.send(question)
+        answer = send(question)
     except import_module("airflow.sdk.exceptions").AirflowRuntimeError as error:
         answer = error.error
     kind = getattr(answer, "error", None)
+    if kind is None and hasattr(answer, "value"):
+        text: str | None = answer.value
+        return text
     if getattr(kind, "value", kind) != "VARIABLE_NOT_FOUND":
-        raise NotAnswered(f"Airflow does not say whether the Variable {name} exists.")
+        raise _no_answer(name)
+    return None
+
+
+def _no_answer(name: str) -> NotAnswered:
+    return NotAnswered(f"Airflow does not say whether the Variable {name} exists.")
 
 
 def set_variable(name: str, value: Any, description: str) -> None:

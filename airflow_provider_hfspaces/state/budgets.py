@@ -102,6 +102,7 @@ def measure_spend(hook: HfSpacesHook, owner: str, hourly: float | None, budget: 
     :param hourly: USD per hour that the owner's Spaces cost now; ``None`` if the Hub's prices are not known,
         so that an estimate stays what it was at the last look.
     :param budget: USD a month, to record with the amount.
+    :raises NotAnswered: if the amount is an estimate, and Airflow does not say what was recorded last.
     """
     from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
 
@@ -155,8 +156,11 @@ def _recorded(owner: str) -> Any:
 
 
 def _last_spend(owner: str) -> MonthSpend | None:
-    """The last recorded amount, also of an earlier month."""
+    """The last recorded amount, also of an earlier month.
+
+    :raises NotAnswered: if Airflow does not say. An estimate that began at 0 then would replace the amount.
+    """
     from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
 
-    value = _recorded(owner)
+    value = get_variable(spend_variable(owner))
     return MonthSpend.from_dict(value.get("spend")) if isinstance(value, dict) else None

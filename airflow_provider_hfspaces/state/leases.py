@@ -23,8 +23,8 @@ from airflow_provider_hfspaces.compat.runs import (
     task_states,
 )
 from airflow_provider_hfspaces.compat.server import (
-    answered_variable,
     delete_variable,
+    get_variable,
     in_thread,
     set_variable,
 )
@@ -125,7 +125,7 @@ class Owners:
         """The task that holds the lease; ``None`` if this Airflow does not know it."""
         if holder.holder_id not in self._known:
             try:
-                owner = LeaseOwner.from_dict(answered_variable(variable_name(holder.holder_id)))
+                owner = LeaseOwner.from_dict(get_variable(variable_name(holder.holder_id)))
             except Exception as error:
                 if holder.holder_id not in self.unanswered:
                     log.warning("Airflow does not say who holder %s is: %s", holder.holder_id, error)

@@ -27,14 +27,13 @@ def move_old_lease(store: LeaseStore) -> Steps[LeaseRecord]:
     """Move a Variable of version 0.1 to the Hub, before the first lease of a Space is taken there.
 
     :returns: the record as it is after that.
+    :raises NotAnswered: if Airflow does not say whether the Variable exists.
     """
     from airflow_provider_hfspaces.hub.lease.record import InvalidLease, LeaseRecord
     from airflow_provider_hfspaces.hub.lease.store import StaleLease
 
     name = f"hf_spaces_lease:{store.repo_id.casefold().replace('/', ':')}"
-    payload = None
-    with suppress(Exception):
-        payload = get_variable(name)
+    payload = get_variable(name)
     if not isinstance(payload, Mapping) or not payload.get("holders"):
         return LeaseRecord(store.repo_id)
     try:

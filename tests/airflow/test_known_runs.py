@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_3
 from airflow_provider_hfspaces.compat.runs import NotAnswered, is_run_over, is_run_working
-from airflow_provider_hfspaces.compat.server import answered_variable
+from airflow_provider_hfspaces.compat.server import get_variable
 
 pytestmark = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2.11 asks its database")
 
@@ -110,7 +110,7 @@ def test_a_variable_is_missing_only_if_airflow_says_so(
 
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", SimpleNamespace(send=send), raising=False)
     if error == "VARIABLE_NOT_FOUND":
-        assert answered_variable("name") is None
+        assert get_variable("name") is None
     else:
         with pytest.raises((NotAnswered, AirflowRuntimeError)):
-            answered_variable("name")
+            get_variable("name")

@@ -36,8 +36,9 @@ def test_a_successful_window_looks_up_only_variables_that_it_writes(
     assert [name for name in names if not re.fullmatch(r"[A-Za-z0-9_-]{1,109}", name)] == []
     # The operators look up what they write: the cost of the run, before and after they add to it and, before
     # Airflow 3.3, what a retry must know. Some versions look in the worker and in the API server, and check
-    # before a write that no secrets backend has a Variable of this name.
+    # before a write that no secrets backend has a Variable of this name. A missing one is looked up twice, to
+    # tell it from an error of Airflow.
     costs = [name for name in names if name.startswith("hf_spaces_run_costs-")]
     assert len(set(costs)) == 1
-    assert len(costs) <= 6
+    assert len(costs) <= 8
     assert len(names) - len(costs) <= (0 if AIRFLOW_VERSION >= (3, 3) else 2)
