@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 __all__ = ["plain_lines", "printable", "text_table"]
 
 _ESCAPE = re.compile(
-    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # title of a window, address of a link
-    r"|\x1b[PX^_].*?(?:\x1b\\|$)"
+    r"\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # title of a window, address of a link
+    r"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?"  # a command to a device
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # color, movement of the cursor
     r"|\x1b[ -/]*[0-~]?"
 )

@@ -15,6 +15,7 @@ import pytest
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub import AsyncHubClient
 from airflow_provider_hfspaces.hub.errors import HubPermissionError, HubUnavailable
+from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
 from airflow_provider_hfspaces.hub.logs.event import LogEvent, seconds_of
 from airflow_provider_hfspaces.hub.logs.position import LogPosition, LogReplay
 from airflow_provider_hfspaces.hub.logs.streams import LogReading, LogStreams
@@ -242,6 +243,29 @@ def test_a_log_beyond_the_bound_is_read_when_another_one_has_no_readers_left(hub
             return shown
 
     assert run(read()) == ["b"]
+
+
+@pytest.mark.parametrize("frames", range(1, 8))
+def test_a_line_beyond_the_limit_is_left_out_and_the_others_are_read_once(
+    hub: HubEmulator, frames: int
+) -> None:
+    space = hub.add_space(SPACE)
+    hub.advance(5)
+    hub.faults.add(kind="cut", path="/logs/run$", frames=frames, times=1)
+
+    async def read() -> list[str]:
+        limits = AnswerLimits(max_line=50_000)
+        async with AsyncHubClient(hub.token, hub.url, limits=limits) as client:
+            opened = LogStreams(client, asyncio.Semaphore(1), pause=0.001)
+            async with opened.read(SPACE, "run", now(hub)) as reading:
+                for text in ("before", "x" * 300_000, "after", "last"):
+                    space.write_log(text)
+                shown = await lines(reading, 4)
+            await opened.close()
+            return shown
+
+    left_out = "… A line of more than 50,000 characters is left out."
+    assert run(read()) == ["before", left_out, "after", "last"]
 
 
 def test_an_outage_is_reported_once_and_survived(hub: HubEmulator) -> None:

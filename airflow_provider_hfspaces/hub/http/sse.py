@@ -21,7 +21,8 @@ T = TypeVar("T")
 class LogReader(Generic[T]):
     """Takes the raw chunks of a log's event stream and returns its events, as the call reads them.
 
-    :param follow: go on after the end of what the log held when the request was sent.
+    :param follow: go on after the end of what the log held when the request was sent. A line beyond the limit
+        is then left out, with an event that says so: each new connection would meet it again.
     :ivar done: True once the log has been read to its end.
     """
 
@@ -39,22 +40,35 @@ class LogReader(Generic[T]):
         self._clock, self._ends = clock, clock() + limits.max_seconds
         self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
         self._rest = ""
+        self._is_in_long_line = False
         self._size = 0
 
     def feed(self, chunk: bytes) -> list[T]:
         """Take the next chunk and return the events that are complete.
 
-        :raises HubProtocolError: for a line or a log beyond the limits.
+        :raises HubProtocolError: for a line or a log beyond the limits, unless the log is followed.
         """
         self._size += len(chunk)
         if not self._follow and self._size > self._limits.max_bytes:
             raise answer_too_large(self._call, 200, self._limits.max_bytes)
         if not self._follow and self._clock() > self._ends:
             raise answer_too_slow(self._call, 200, self._limits.max_seconds)
-        *complete, self._rest = (self._rest + self._decode(chunk)).split("\n")
-        if len(self._rest) > self._limits.max_line:
+        text = self._decode(chunk)
+        if self._is_in_long_line:
+            _, end, text = text.partition("\n")
+            self._is_in_long_line = not end
+        *complete, self._rest = (self._rest + text).split("\n")
+        is_too_long = len(self._rest) > self._limits.max_line
+        if is_too_long and not self._follow:
             raise answer_too_large(self._call, 200, self._limits.max_line)
-        return list(self._events(complete))
+        events = list(self._events(complete))
+        if is_too_long:
+            self._rest, self._is_in_long_line = "", True
+            most = f"{self._limits.max_line:,}"
+            events.append(
+                self._call.read({"data": f"… A line of more than {most} characters is left out.\n"})
+            )
+        return events
 
     def _events(self, fields: list[str]) -> Iterator[T]:
         for field in fields:
