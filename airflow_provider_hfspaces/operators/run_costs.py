@@ -128,26 +128,37 @@ def push_sightings(context: Context, repo_id: str, seen: SeenSpace) -> None:
 
 
 def cost_of_sightings(
-    hook: HfSpacesHook, sightings: Iterable[Sighting], requested: Iterable[str], log: Any
+    hook: HfSpacesHook,
+    sightings: Iterable[Sighting],
+    requested: Iterable[str],
+    log: Any,
+    *,
+    needs_prices: bool = False,
 ) -> RunCost:
     """The cost of a run by what was seen of its Space, at the Hub's present list prices.
 
     Endpoint: ``GET /api/spaces/hardware``, if something was billed.
 
     :param requested: the flavors that the run requested. Other hardware is not a cost of the run.
+    :param needs_prices: see :func:`cost_of_times`.
     """
     from airflow_provider_hfspaces.hub.cost.runs import RunCost
 
     seen, flavors = list(sightings), frozenset(requested)
     unpriced = RunCost.from_sightings(seen, flavors, _no_prices())
-    return cost_of_times(hook, unpriced.times, log)
+    return cost_of_times(hook, unpriced.times, log, needs_prices=needs_prices)
 
 
-def cost_of_times(hook: HfSpacesHook, times: Iterable[BilledTime], log: Any) -> RunCost:
+def cost_of_times(
+    hook: HfSpacesHook, times: Iterable[BilledTime], log: Any, *, needs_prices: bool = False
+) -> RunCost:
     """The cost of known times on a Space, at the Hub's present list prices.
 
     Endpoint: ``GET /api/spaces/hardware``, if something was billed. If the price list cannot be read, the
     cost is unknown and the reason is logged.
+
+    :param needs_prices: raise the error of the price list instead.
+    :raises HubError: with ``needs_prices``, if the price list cannot be read.
     """
     from airflow_provider_hfspaces.hub.cost.runs import RunCost
     from airflow_provider_hfspaces.hub.errors import HubError
@@ -158,6 +169,8 @@ def cost_of_times(hook: HfSpacesHook, times: Iterable[BilledTime], log: Any) -> 
     try:
         return RunCost.from_times(unpriced.times, hook.price_list())
     except HubError as error:
+        if needs_prices:
+            raise
         log.warning("The cost is not known, because the price list cannot be read: %s", error)
         return unpriced
 

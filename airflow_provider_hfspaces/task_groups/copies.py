@@ -14,7 +14,7 @@ from airflow_provider_hfspaces.operators.copies.window import (
     DeleteCopyOperator,
     ReserveCopyOperator,
 )
-from airflow_provider_hfspaces.operators.hardware.limit import checked_run_cost
+from airflow_provider_hfspaces.operators.hardware.budgets import checked_run_cost
 from airflow_provider_hfspaces.operators.health import refuse_bad_health
 from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import has_template

@@ -13,7 +13,8 @@ from airflow_provider_hfspaces.operators.hardware import (
     RestoreHardwareOperator,
     SnapshotSpaceOperator,
 )
-from airflow_provider_hfspaces.operators.hardware.limit import LimitRunCostOperator, checked_run_cost
+from airflow_provider_hfspaces.operators.hardware.budgets import checked_run_cost
+from airflow_provider_hfspaces.operators.hardware.limit import LimitRunCostOperator
 from airflow_provider_hfspaces.operators.health import refuse_bad_health
 from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import is_template

@@ -100,8 +100,10 @@ class RunCostTrigger(BaseTrigger):
                 except (HubError, InvalidInput) as error:
                     self.log.warning("%s The cost of this run is looked at again later.", error)
                 else:
-                    self._spent = RunCost.from_sightings(self._seen, self.requested, prices).usd
-                    if self._spent is not None and self._spent >= self.max_run_cost:
+                    cost = RunCost.from_sightings(self._seen, self.requested, prices)
+                    self._spent = cost.usd
+                    # Hardware without a list price reaches each limit.
+                    if self._spent is None or self._spent >= self.max_run_cost:
                         return "reached"
                 if await self._is_over_within(self.poll_interval):
                     return "over"

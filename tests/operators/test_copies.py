@@ -376,6 +376,14 @@ class TestLimit:
         assert not hub.bill().running
         assert window.run("delete")[0]["deleted"] is False
 
+    def test_deletes_the_copy_if_what_a_template_rendered_is_no_limit(self, hub: HubEmulator) -> None:
+        window = CopyWindow(max_run_cost="{{ var.value.limit }}")
+        window.run("reserve", "create")
+        window.limit.max_run_cost = "five"
+        with pytest.raises(AirflowFailException, match="must be a positive number of USD; got 'five'"):
+            window.run("limit")
+        assert copies(hub) == []
+
     def test_has_no_limit_if_the_argument_is_empty(self, hub: HubEmulator) -> None:
         window = CopyWindow(max_run_cost="")
         window.run("reserve", "create", "limit")

@@ -56,7 +56,7 @@ class TestGroup:
     def test_without_a_limit_there_is_no_task_for_it(self) -> None:
         assert "gpu.limit" not in dag_file("leases").lease.task_ids
 
-    @pytest.mark.parametrize("limit", [0, -1, True, float("nan"), float("inf"), [5]])
+    @pytest.mark.parametrize("limit", [0, -1, True, float("nan"), float("inf"), [5], "0", "nan", "inf", "$5"])
     def test_a_limit_that_is_no_amount_is_refused_when_the_dag_is_parsed(self, limit: Any) -> None:
         with pytest.raises(ValueError, match="max_run_cost of task group 'gpu' must be a positive number"):
             group(max_run_cost=limit)
@@ -151,6 +151,30 @@ class TestTask:
             )
         assert space.requested_hardware == "cpu-basic"
 
+    @pytest.mark.parametrize("rendered", ["nan", "0", "-1", "inf", "five", [5], True])
+    def test_restores_the_space_if_what_a_template_rendered_is_no_limit(
+        self, hub: HubEmulator, rendered: Any
+    ) -> None:
+        space = hub.add_space(SPACE)
+        watched = Watched(hub, "{{ var.value.limit }}")
+        watched.window.run("snapshot", "upgrade")
+        watched.limit.max_run_cost = rendered
+        with pytest.raises(Exception, match="max_run_cost must be a positive number of USD; got") as failed:
+            watched.window.tasks.run(watched.limit)
+        assert type(failed.value).__name__ == "AirflowFailException"
+        assert space.requested_hardware == "cpu-basic"
+        assert holders() == ()
+
+    def test_a_price_list_that_cannot_be_read_does_not_end_the_run(self, hub: HubEmulator) -> None:
+        space = hub.add_space(SPACE)
+        watched = Watched(hub, 5)
+        watched.window.run("snapshot", "upgrade")
+        hub.advance(60)
+        hub.faults.add(kind="status", status=403, path="/api/spaces/hardware")
+        with pytest.raises(Exception, match="GET /api/spaces/hardware; the Hub answered 403"):
+            watched.window.tasks.run(watched.limit)
+        assert space.requested_hardware == "t4-small"
+
     def test_an_empty_limit_is_no_limit(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         watched = Watched(hub, " ")
@@ -192,6 +216,13 @@ class TestTrigger:
         assert (event["status"], event["repo_id"]) == ("reached", SPACE)
         assert event["cost_usd"] == pytest.approx(0.4, abs=0.01)
         assert [each["hardware"] for each in event["changes"]] == ["t4-small"]
+
+    def test_fires_for_hardware_without_a_list_price(self, hub: HubEmulator) -> None:
+        hub.add_space(SPACE, hardware="h200")
+        trigger = self.trigger(minutes_ago=10, limit=500)
+        trigger.requested = ["t4-small", "h200"]
+        event = fired(trigger)
+        assert (event["status"], event["cost_usd"]) == ("reached", None)
 
     def test_ends_when_the_space_has_been_given_back(self, hub: HubEmulator, restore_is: list[str]) -> None:
         hub.add_space(SPACE, hardware="t4-small")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS
 from airflow_provider_hfspaces.operators.copies.window import DeleteCopyOperator, reserved_mark
-from airflow_provider_hfspaces.rendered import as_number
+from airflow_provider_hfspaces.operators.hardware.budgets import known_run_cost
 from airflow_provider_hfspaces.state.records import task_ids_named
 
 if TYPE_CHECKING:
@@ -39,14 +39,20 @@ class LimitCopyCostOperator(DeleteCopyOperator):
         self.closing_task = closing_task
 
     def act(self, repo_id: str, context: Context) -> Any:
-        from airflow_provider_hfspaces.hub.checks import checked_amount
+        from airflow_provider_hfspaces.hub.checks import InvalidNumber
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
         from airflow_provider_hfspaces.operators.run_costs import cost_of_sightings
 
-        if (limit := as_number(self.max_run_cost)) is None:
+        try:
+            limit = known_run_cost(self.max_run_cost)
+        except InvalidNumber as error:
+            super().act(repo_id, context)
+            raise AirflowFailException(
+                f"Space {repo_id}: {error} The copy is deleted, because nothing bounds what the run costs."
+            ) from None
+        if limit is None:
             self.log.info("Space %s: max_run_cost is empty: the run has no limit.", repo_id)
             return None
-        checked_amount(limit, "max_run_cost")
         mark = reserved_mark(self, context)
         assert mark is not None
         try:
@@ -56,7 +62,7 @@ class LimitCopyCostOperator(DeleteCopyOperator):
             return None
         seen = self.sightings(mark, runtime, context)
         requested = {each.hardware for each in seen if each.hardware} | {str(runtime.configured_hardware)}
-        cost = cost_of_sightings(self.hook, seen, requested, self.log)
+        cost = cost_of_sightings(self.hook, seen, requested, self.log, needs_prices=True)
         if cost.times and (cost.usd is None or cost.usd >= limit):
             super().act(repo_id, context)
             raise AirflowFailException(

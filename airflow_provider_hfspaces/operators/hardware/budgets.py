@@ -1,4 +1,8 @@
-"""Refuse an upgrade whose owner has spent the month's budget."""
+"""Bounds of what runs may cost: the month's budget of an owner, and the limit of one run.
+
+Both are checked when the DAG file is parsed, unless they are templates. An upgrade whose owner has spent the
+budget is refused here.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,13 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-__all__ = ["checked_monthly_budget", "refuse_bad_budget", "refuse_spent_budget"]
+__all__ = [
+    "checked_monthly_budget",
+    "checked_run_cost",
+    "known_run_cost",
+    "refuse_bad_budget",
+    "refuse_spent_budget",
+]
 
 
 def refuse_bad_budget(value: Any, what: str) -> None:
@@ -34,6 +44,33 @@ def checked_monthly_budget(value: Any, what: str = "monthly_budget") -> float | 
 
     number = as_number(value)
     return None if number is None else checked_budget(number, what, unlimited=True)
+
+
+def checked_run_cost(value: Any, owner: str) -> Any:
+    """A limit for the cost of a run as it is, checked unless it is known only when the task runs.
+
+    :param owner: what has the limit, for the error.
+    :returns: the limit; ``None`` for no limit.
+    :raises ValueError: for anything but a positive number of USD.
+    """
+    return value if has_template(value) else known_run_cost(value, f"max_run_cost of {owner}")
+
+
+def known_run_cost(value: Any, what: str = "max_run_cost") -> float | None:
+    """A limit for the cost of a run, also as text; ``None`` for no limit.
+
+    :param what: the parameter, for the error.
+    :raises InvalidNumber: for anything but a positive number of USD.
+    """
+    number = as_number(value)
+    if number is None:
+        return None
+    from airflow_provider_hfspaces.hub.checks import InvalidNumber
+
+    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+    if not is_number or not 0 < number < float("inf"):
+        raise InvalidNumber(f"{what} must be a positive number of USD; got {value!r:.100}.")
+    return float(number)
 
 
 def refuse_spent_budget(

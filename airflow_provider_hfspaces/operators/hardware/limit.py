@@ -8,26 +8,12 @@ from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS
+from airflow_provider_hfspaces.operators.hardware.budgets import known_run_cost
 from airflow_provider_hfspaces.operators.hardware.restore import RestoreHardwareOperator
-from airflow_provider_hfspaces.rendered import as_number, is_runtime_value
 
-__all__ = ["LimitRunCostOperator", "checked_run_cost"]
+__all__ = ["LimitRunCostOperator"]
 
 _LONGEST_WATCH_SECONDS = 30 * 24 * 3600.0
-
-
-def checked_run_cost(value: Any, owner: str) -> Any:
-    """A limit for the cost of a run as it is; text and values of other tasks are checked when they are known.
-
-    :param owner: what has the limit, for the error.
-    :raises ValueError: for a number that is not a positive amount, and for anything else than a number.
-    """
-    if value is None or isinstance(value, str) or is_runtime_value(value):
-        return value
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 < value < float("inf"):
-        raise ValueError(f"max_run_cost of {owner} must be a positive number of USD; got {value!r:.100}.")
-    return value
 
 
 class LimitRunCostOperator(RestoreHardwareOperator):
@@ -53,13 +39,19 @@ class LimitRunCostOperator(RestoreHardwareOperator):
         self.closing_task = closing_task
 
     def act(self, repo_id: str, context: Context) -> Any:
-        from airflow_provider_hfspaces.hub.checks import checked_amount
+        from airflow_provider_hfspaces.hub.checks import InvalidNumber
         from airflow_provider_hfspaces.operators.hardware.window_cost import known_window, window_cost
 
-        if (limit := as_number(self.max_run_cost)) is None:
+        try:
+            limit = known_run_cost(self.max_run_cost)
+        except InvalidNumber as error:
+            super().act(repo_id, context)
+            raise AirflowFailException(
+                f"Space {repo_id}: {error} The Space is restored, because nothing bounds what the run costs."
+            ) from None
+        if limit is None:
             self.log.info("Space %s: max_run_cost is empty: the run has no limit.", repo_id)
             return None
-        checked_amount(limit, "max_run_cost")
         window = known_window(self, repo_id, context)
         if window is None:
             self.log.info("Space %s: this run requested no hardware, so that it costs nothing.", repo_id)
@@ -69,7 +61,7 @@ class LimitRunCostOperator(RestoreHardwareOperator):
             self.log.info("Space %s is on %s already.", repo_id, runtime.configured_hardware)
             return None
         self.seen.add(runtime)
-        cost = window_cost(self, window)
+        cost = window_cost(self, window, needs_prices=True)
         if cost.times and (cost.usd is None or cost.usd >= limit):
             self._end(repo_id, context, cost.in_words(), limit)
         self.log.info("Space %s: %s so far, of max_run_cost=%s.", repo_id, cost.in_words(), limit)

@@ -101,12 +101,17 @@ def _records(
     return sorted(sightings, key=lambda each: each.at), requested
 
 
-def window_cost(task: RestoreHardwareOperator, window: dict[str, Any]) -> RunCost:
-    """The cost of a window up to the last sighting of this task."""
+def window_cost(
+    task: RestoreHardwareOperator, window: dict[str, Any], *, needs_prices: bool = False
+) -> RunCost:
+    """The cost of a window up to the last sighting of this task.
+
+    :param needs_prices: see :func:`~airflow_provider_hfspaces.operators.run_costs.cost_of_times`.
+    """
     from airflow_provider_hfspaces.hub.cost.runs import sightings_from
 
     sightings = [*sightings_from(window["sightings"]), *task.seen.sightings]
-    return cost_of_sightings(task.hook, sightings, window["requested"], task.log)
+    return cost_of_sightings(task.hook, sightings, window["requested"], task.log, needs_prices=needs_prices)
 
 
 def report_window(
