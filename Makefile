@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 AIRFLOW ?= 3.3.2
 PROCESSES ?= processes
-# One worker more than processors: many tests wait for an emulator.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))')
+# Twice as many workers as processors: many tests wait for an emulator.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 CLIENTS := $(foreach version,0 1 2,$(VENV)/clients/$(version)/.installed)
 APPS := $(VENV)/apps/4/.installed $(VENV)/apps/5/.installed $(VENV)/apps/6/.installed
 

@@ -44,8 +44,8 @@ def add_session(airflow: str, python: str) -> None:
         session.install("--constraint", str(constraints(airflow)), "--editable", ".[test]")
         result = RESULTS / f"{name}.xml"
         result.unlink(missing_ok=True)
-        # One worker more than processors: many tests wait for an emulator.
-        workers = min(8, (os.cpu_count() or 1) + 1)
+        # Twice as many workers as processors: many tests wait for an emulator.
+        workers = min(8, 2 * (os.cpu_count() or 1))
         spread = ("--numprocesses", str(workers), "--dist", "worksteal")
         session.run("python", "-m", "pytest", *spread, f"--junitxml={result}", "-q", *session.posargs)
 
