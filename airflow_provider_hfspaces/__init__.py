@@ -104,7 +104,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "capacity_errors": {
                         "description": "Further error messages of Spaces, or parts of them, that mean that "
-                        "the Hub has no such hardware left, separated by |. A list of hardware goes on to "
+                        "the Hub has no such hardware left, separated by |. A list of hardware moves on to "
                         "its next flavor after one.",
                         "version_added": __version__,
                         "type": "string",

@@ -105,7 +105,7 @@ class Try:
         return method(context, event)
 
     def run_to_end(self, make: Callable[[], Any], meanwhile: Callable[[], Any] = lambda: None) -> Any:
-        """Run an operator, and go on after each of its deferrals, with a new operator as in another process.
+        """Run an operator, and continue after each deferral with a new operator, as in another process.
 
         :param make: returns the operator, as the DAG file does in each process.
         :param meanwhile: called after each deferral, before the trigger runs.

@@ -56,7 +56,7 @@ class CallingHook(AppsHook):
         :param poll_interval: seconds between two looks; by default as few as the share of the Hub's quota
             that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2.
         :param before: the runtime when a request was sent to the Space. While the Space still reports
-            this state, the wait goes on for up to ``grace`` seconds, at most half of ``timeout``.
+            this state, the wait continues for up to ``grace`` seconds, at most half of ``timeout``.
         :param answer: the runtime with which the Hub answered that request.
         :param stop: ends the wait from another thread or a signal handler.
         :param on_change: called with each new state and the seconds since the wait began; by default

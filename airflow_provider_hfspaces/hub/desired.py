@@ -227,7 +227,7 @@ def _end_the_bill(
         runtime = yield from plan_pause(repo_id, runtime)
     except HubError as error:
         log.error(
-            "Space %s may go on costing money: the Hub accepted neither %s nor a pause. %s",
+            "Space %s may keep costing money: the Hub accepted neither %s nor a pause. %s",
             repo_id,
             rejected,
             error,

@@ -50,7 +50,7 @@ class Setback:
     """A flavor that was tried in vain, and why.
 
     :ivar requested_at: when it was requested, in seconds since 1970; ``None`` if it was skipped.
-    :ivar ended_at: when the search went on, in seconds since 1970.
+    :ivar ended_at: when the search continued, in seconds since 1970.
     """
 
     hardware: str
@@ -64,7 +64,7 @@ class Setback:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Request this flavor, or go on with the request for it that is under way."""
+    """Request this flavor, or continue with the request for it that is under way."""
 
     hardware: str
 

@@ -170,7 +170,7 @@ class PauseSpaceNotifier(SpaceNotifier):
     restarts it. ``POST /api/spaces/{repo_id}/pause``.
     """
 
-    failed = "Space {repo_id} was not paused and may go on costing money: pause it at {page}"
+    failed = "Space {repo_id} was not paused and may keep costing money: pause it at {page}"
 
     def steps(
         self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
@@ -218,7 +218,7 @@ class RestoreHardwareNotifier(SpaceNotifier):
 
     template_fields: Sequence[str] = (*SpaceNotifier.template_fields, "from_task", "fallback")
 
-    failed = "Space {repo_id} was not restored and may go on costing money: choose its hardware at {page}"
+    failed = "Space {repo_id} was not restored and may keep costing money: choose its hardware at {page}"
 
     def __init__(
         self, repo_id: str, *, from_task: Any = None, fallback: str = "cpu-basic", **kwargs: Any

@@ -323,7 +323,7 @@ class WaitingOperator(SpaceOperator):
         """
         return self.space_wait.resume(context, event)
 
-    def goes_on_after(self, error: SpaceWaitError) -> bool:
+    def continues_after(self, error: SpaceWaitError) -> bool:
         """Whether a failed wait does not end the task, for operators that try something else after one."""
         return False
 

@@ -90,7 +90,7 @@ class SpaceLogs:
         return None if progress is None else {**progress.to_dict(), "wait": uuid.uuid4().hex}
 
     def resume(self, event: Mapping[str, Any]) -> None:
-        """Go on where the trigger of a deferred wait has stopped.
+        """Continue where the trigger of a deferred wait has stopped.
 
         :param event: the trigger's event.
         """

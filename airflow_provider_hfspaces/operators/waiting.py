@@ -152,7 +152,7 @@ class SpaceWait:
         try:
             yield
         except SpaceWaitError as error:
-            if self._task.goes_on_after(error):
+            if self._task.continues_after(error):
                 raise
             log_space_log(self._task.log, self._task.hook, error, unless=self._task.space_logs.has_shown)
             if not self._task.killed.is_set():

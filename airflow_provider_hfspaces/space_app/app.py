@@ -128,8 +128,8 @@ class SpaceApp(AppHandover, Closing):
     ) -> AppResponse:
         """Send a plain HTTP request to the app and return its answer.
 
-        The Hub's proxy gives up on requests that are not answered within about a minute, while the work goes
-        on. An app with longer work answers 202 with the address of a status, which ``poll`` follows.
+        The Hub's proxy gives up on requests that are not answered within about a minute, while the work
+        continues. An app with longer work answers 202 with the address of a status, which ``poll`` follows.
 
         :param method: such as ``POST``.
         :param path: such as ``/v1/embed``, quoted.
@@ -213,7 +213,7 @@ class SpaceApp(AppHandover, Closing):
         """Cancel a call in the app, or every call in flight; return their number.
 
         It uses connections of its own, so that a signal handler may call it during a call. A plain function
-        that is running goes on to its end in the app; its answer is dropped.
+        that has begun runs to its end in the app, and its answer is dropped.
 
         :param call: by default every call in flight.
         :param timeout: seconds for all of them; by default 3.

@@ -247,7 +247,7 @@ def _polled(
             raise core.words.lost(
                 api, f"the app knows nothing of its work any more: {problem.cause or problem.message}"
             )
-        # The work goes on while the address of its status does not answer.
+        # The work continues while the address of its status does not answer.
         if not isinstance(problem, (AppUnavailable, AppRateLimited)):
             raise problem
         if trouble_ends is None:

@@ -1,4 +1,4 @@
-"""StartedCall: a call that an app has accepted, in a form that another process can go on with."""
+"""StartedCall: a call that an app has accepted, in a form that another process can continue with."""
 
 from __future__ import annotations
 

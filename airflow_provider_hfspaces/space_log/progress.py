@@ -13,7 +13,7 @@ __all__ = ["LogProgress"]
 
 @dataclass
 class LogProgress:
-    """How far the log of a task has shown the logs of its Space, for the worker or triggerer that goes on.
+    """How far the log of a task has shown the logs of its Space, for the worker or triggerer that continues.
 
     :ivar repo_id: the Space.
     :ivar positions: how far each log is shown: ``build``, ``run`` or both.

@@ -42,7 +42,7 @@ class SpaceLogTail:
     :param progress: which logs to show, and how far they are shown. It is kept up to date.
     :param writer: writes the lines.
     :param interval: returns the seconds between two times that lines are written.
-    :param save: called with the progress before lines are written, to go on from there in another process.
+    :param save: called with the progress before lines are written, to continue from there in another process.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class SpaceLogTail:
                 "is shown later: this process reads as many logs already as [hf_spaces] log_streams allows.",
             )
         if reading.trouble is not None:
-            self._writer.warn(kind, "trouble", f"cannot be shown: {reading.trouble} The task goes on.")
+            self._writer.warn(kind, "trouble", f"cannot be shown: {reading.trouble} The task continues.")
 
     async def _save_progress(self) -> None:
         # Lines are saved first and written immediately afterwards: a process that stops in between is much

@@ -80,7 +80,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
     :param max_run_cost: USD that this run may cost (default: no limit). A sixth task, ``limit``, watches the
         cost in the triggerer. When the estimate reaches the limit, ``limit`` restores the Space, ends the
         lease and fails the run. Tasks of the work that have not begun then fail; those that are still
-        running go on and find other hardware. May be a template or an argument of a mapped task group.
+        running continue and find other hardware. May be a template or an argument of a mapped task group.
     :param monthly_budget: USD that the owner of the Space may spend on Spaces a month (default:
         ``[hf_spaces] monthly_budget``, otherwise no limit; ``float("inf")`` for no limit). ``upgrade``
         requests nothing once it is spent. May be a template or an argument of a mapped task group.
@@ -268,7 +268,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         arguments = {**ALL_SUCCESS, **self._space}
         self.snapshot = SnapshotSpaceOperator(task_id="snapshot", **arguments, **self._snapshot)
         self.upgrade = RequestHardwareOperator(task_id="upgrade", **arguments, **self._upgrade)
-        # A group around this one goes on with its own work, which needs its own hardware.
+        # A group around this one continues with its own work, which needs its own hardware.
         waits = any(group.repo_id == self.repo_id for group in self._outer_hardware_groups())
         self.restore = RestoreHardwareOperator(
             task_id="restore",

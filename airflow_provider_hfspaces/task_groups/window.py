@@ -211,7 +211,7 @@ class WindowTaskGroup(TaskGroup):
         self._last.set_downstream([self.outcome, self.done])
         self._last.as_teardown(setups=[self._first, self._second])
         if self.limit is not None:
-            # As a teardown it is cleared with the work, and goes on if somebody marks the run.
+            # As a teardown it is cleared with the work, and continues if somebody marks the run.
             self.limit.as_teardown(setups=[self._second])
             self.limit.set_downstream([self.outcome, self.done])
         self.outcome.as_teardown(setups=[self._first], on_failure_fail_dagrun=True)

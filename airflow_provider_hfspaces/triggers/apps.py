@@ -168,7 +168,7 @@ class SpaceCallTrigger(_AppTrigger):
 
         accepted = self._started_call().accepted
         if accepted is None or not await is_ended(self.task_instance):
-            # Cleared or only moved: the next try, or the other triggerer, goes on from here.
+            # Cleared or only moved: the next try, or the other triggerer, continues from here.
             return
         try:
             async with open_waits(self.hf_spaces_conn_id) as (waits, _):
@@ -191,7 +191,7 @@ class SpaceCallTrigger(_AppTrigger):
 class SpaceQueueTrigger(_AppTrigger):
     """Wait until the queue of an app has a place for a call that it has refused.
 
-    All such triggers for one Space share one look at its queue every few seconds, and as many of them go on
+    All such triggers for one Space share one look at its queue every few seconds, and as many of them continue
     as there are free places. Fires one event, ``{"status": "free" | "failed" | "timeout", …}``.
 
     :param repo_id: the Space, as ``owner/name``.

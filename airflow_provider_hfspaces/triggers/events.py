@@ -89,7 +89,7 @@ class SpaceEventTrigger(BaseEventTrigger):
                         if event:
                             yield event
             except (HubError, InvalidInput, SpaceWaitFailed) as error:
-                self.log.warning("%s Watching goes on in %.0f seconds.", error, pause)
+                self.log.warning("%s Watching continues in %.0f seconds.", error, pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, max(_LONGEST_PAUSE_SECONDS, first_pause))
 

@@ -1,4 +1,4 @@
-"""AppQueue: lets as many refused calls go on as the queue of an app has free places."""
+"""AppQueue: lets as many refused calls continue as the queue of an app has free places."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOK_SECONDS = 3.0
 """Time between two looks at the queue, with jitter."""
 
 _ON_THE_WAY_LOOKS = 3
-"""Looks during which a call that may go on is expected to arrive in the queue."""
+"""Looks during which a call that may continue is expected to arrive in the queue."""
 
 
 class AppQueue:

@@ -210,7 +210,7 @@ class SpaceTrigger(BaseTrigger):
         from airflow_provider_hfspaces.compat.server import is_ended
 
         if not self.put_back or not await is_ended(self.task_instance):
-            # Cleared or only moved: the next try, or the other triggerer, goes on from here.
+            # Cleared or only moved: the next try, or the other triggerer, continues from here.
             return
         from airflow_provider_hfspaces.triggers.undo import restore_after_kill
 

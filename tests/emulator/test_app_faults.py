@@ -97,7 +97,7 @@ def test_a_silent_connection_breaks_with_the_process(hub: HubEmulator, space: Sp
         assert isinstance(answer.exception(10), requests.ConnectionError)
 
 
-def test_a_stream_breaks_off_after_some_frames_while_the_app_goes_on(
+def test_a_stream_breaks_off_after_some_frames_while_the_app_continues(
     hub: HubEmulator, gradio: GradioCaller, space: SpaceHandle
 ) -> None:
     hub.faults.add(kind="cut", app=SPACE, path="/call/count/", frames=2, times=1)

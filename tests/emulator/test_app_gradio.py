@@ -41,7 +41,7 @@ def serve(hub: HubEmulator) -> Iterator[Serve]:
 
 
 def stop_time(hub: HubEmulator) -> None:
-    """From now on, only ``advance`` lets a sleeping function go on."""
+    """From now on, only ``advance`` lets a sleeping function continue."""
     hub.settings.seconds_per_request = 0
 
 

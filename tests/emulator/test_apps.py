@@ -404,7 +404,7 @@ def test_a_request_that_waits_for_its_answer_gets_502_when_the_process_ends(hub:
     assert answers[0].status_code == 502
 
 
-def test_an_unanswered_request_gets_504_while_the_work_goes_on(hub: HubEmulator) -> None:
+def test_an_unanswered_request_gets_504_while_the_work_continues(hub: HubEmulator) -> None:
     hub.settings.seconds_per_request = 1
     space = hub.add_space(SPACE, app=DockerApp())
     answer = requests.post(f"{space.app_url}/v1/slow", json={"seconds": 90}, timeout=20)

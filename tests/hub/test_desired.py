@@ -266,7 +266,7 @@ class TestRestore:
         hub.faults.add(kind="status", status=403, path="/pause")
         with pytest.raises(HubError, match="CPU-basic quota"):
             on(hub, run)(plan_restore(restored_state(SNAPSHOT)))
-        assert "may go on costing money" in caplog.text
+        assert "may keep costing money" in caplog.text
 
     def test_a_fallback_that_the_hub_does_not_offer_is_refused_before_anything_changes(
         self, hub: HubEmulator, run: Executor

@@ -178,7 +178,7 @@ class Story:
         while True:
             self.now += self.chance.random() * 10
             if self.happens(0.3):
-                self.search = stored(self.search)  # The process died, and another one goes on.
+                self.search = stored(self.search)  # The process died, and another one continues.
             step = self.search.next_step()
             if isinstance(step, GiveUp):
                 return None
@@ -200,7 +200,7 @@ class Story:
 
     def request(self, hardware: str) -> None:
         if self.search.is_requested:
-            assert self.in_flight in (None, hardware), "another process goes on with the same flavor"
+            assert self.in_flight in (None, hardware), "another process continues with the same flavor"
         else:
             assert self.in_flight is None, "the request before has ended"
         self.search = self.search.requested(self.now)
@@ -212,7 +212,7 @@ class Story:
             self.in_flight = hardware
 
     def outcome(self, hardware: str) -> str | None:
-        """Returns the flavor that the Space runs on; ``None`` if the search goes on."""
+        """Returns the flavor that the Space runs on; ``None`` if the search continues."""
         if self.in_flight is None or self.happens(0.2):
             return None  # Nobody waits for it: the process died.
         if self.happens(0.2):

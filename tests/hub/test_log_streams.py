@@ -82,7 +82,7 @@ def test_each_line_is_read_once_and_in_order_whatever_breaks_or_starts_again(
 
     async def read() -> list[str]:
         position, shown = now(hub), []
-        for _ in range(4):  # Each round is a process that goes on where the one before has stopped.
+        for _ in range(4):  # Each round is a process that continues where the one before has stopped.
             async with streams(hub) as opened, opened.read(SPACE, "run", position) as reading:
                 for _ in range(3):
                     hub.advance(chance.choice([0, 0, 1]))

@@ -238,7 +238,7 @@ def test_an_outage_is_waited_out(hub: HubEmulator, caplog: pytest.LogCaptureFixt
     hub.add_space(SPACE, hardware="t4-small")
     hub.faults.add(kind="status", status=503, times=3)
     assert watched(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=10, poll_interval=0.05))
-    assert caplog.text.count("The wait goes on") == 1
+    assert caplog.text.count("The wait continues") == 1
 
 
 def test_errors_for_one_owner_delay_no_other_owner(hub: HubEmulator) -> None:
@@ -519,7 +519,7 @@ class TestAnswersThatCannotBeRead:
         ["[" * 100_000, "{", '{"stage": null}', '{"stage": "RUNNING", "gcTimeout": 1e999}', "[]", "null"],
         ids=["deep nesting", "cut off", "no stage", "infinite sleep time", "a list", "null"],
     )
-    def test_a_malformed_answer_is_followed_by_a_pause_and_the_wait_goes_on(self, body: str) -> None:
+    def test_a_malformed_answer_is_followed_by_a_pause_and_the_wait_continues(self, body: str) -> None:
         clock = Clock()
         malformed = Say(200, body, {"Content-Type": "application/json"})
         with StubHub(*[malformed] * 3, otherwise=self.runtime()) as stub:

@@ -212,7 +212,7 @@ class TestTrouble:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, token))
         send(kind(SPACE), Failed().context)
         log = task_log.text
-        assert "may go on costing money" in log
+        assert "may keep costing money" in log
         assert f"{hub.url}/spaces/{SPACE}/settings" in log
         assert changes(hub) == []
         assert token not in log
@@ -235,7 +235,7 @@ class TestTrouble:
             url = stub.url
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(url, "hf_abcdefghij"))
         send(PauseSpaceNotifier(SPACE, timeout=0.2), Failed().context)
-        assert "was not paused and may go on costing money: pause it at" in task_log.text
+        assert "was not paused and may keep costing money: pause it at" in task_log.text
 
     def test_a_quota_that_is_used_up_is_not_waited_for(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
@@ -244,7 +244,7 @@ class TestTrouble:
         hub.faults.add(kind="status", status=429, seconds=280)
         send(PauseSpaceNotifier(SPACE), Failed().context)
         assert len(hub.requests) == len({each.path for each in hub.requests})
-        assert "may go on costing money" in task_log.text
+        assert "may keep costing money" in task_log.text
 
     def test_a_missing_connection_is_reported(self, send: Send, task_log: TaskLog) -> None:
         send(PauseSpaceNotifier(SPACE, hf_spaces_conn_id="nowhere", timeout=0.2), Failed().context)
@@ -480,7 +480,7 @@ class TestRestore:
         send(notifier, Failed().recorded("snapshot").context)
         assert space.stage == "PAUSED"
         assert "Space acme/whisper is paused and costs nothing, because the Hub" in task_log.text
-        assert "may go on costing money" not in task_log.text
+        assert "may keep costing money" not in task_log.text
 
     def test_replicas_are_restored(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE)

@@ -133,7 +133,7 @@ def test_an_estimate_is_at_least_what_the_runs_of_this_airflow_cost(
     assert datetime.fromisoformat(report["since"]).day == 1
 
 
-def test_an_estimate_goes_on_where_the_billing_could_be_read_last(
+def test_an_estimate_continues_where_the_billing_could_be_read_last(
     spent: HubEmulator, airflow: AirflowWithoutServer
 ) -> None:
     enforce(100)

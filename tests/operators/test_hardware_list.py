@@ -163,7 +163,7 @@ def test_a_missing_payment_or_permission_ends_the_task_without_another_request(
 
 
 @IN_WORKER_AND_TRIGGERER
-def test_a_crash_of_the_app_ends_the_task_and_a_retry_goes_on_with_its_flavor(
+def test_a_crash_of_the_app_ends_the_task_and_a_retry_continues_with_its_flavor(
     hub: HubEmulator, deferrable: bool, task_log: TaskLog
 ) -> None:
     space = hub.add_space(SPACE)
@@ -243,7 +243,7 @@ class TestCapacityTimeout:
 
 class TestCrashBetweenTwoFlavors:
     @pytest.mark.parametrize("moment", ["before it is kept", "before it is sent"])
-    def test_a_retry_goes_on_with_the_flavor_whose_request_the_last_try_did_not_send(
+    def test_a_retry_continues_with_the_flavor_whose_request_the_last_try_did_not_send(
         self, hub: HubEmulator, moment: str
     ) -> None:
         space = hub.add_space(SPACE)
@@ -275,7 +275,7 @@ class TestCrashBetweenTwoFlavors:
         assert space.stage == "RUNTIME_ERROR"
         assert run(tries, deferrable=True)["hardware"] == "a10g-small"
         assert requested(hub) == ["l4x1", "a10g-small"]
-        assert "goes on where the last try ended, with l4x1" in task_log.text
+        assert "continues where the last try ended, with l4x1" in task_log.text
 
     def test_a_retry_attaches_to_a_flavor_that_has_started_meanwhile(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
@@ -545,7 +545,7 @@ class TestCopy:
             Try().run(self.copy(to_id="acme/other", hardware="l4x1", max_hourly_cost=0.5))
         assert self.flavors(hub) == ["t4-small"]
 
-    def test_a_retry_after_the_worker_died_goes_on_in_the_copy_that_was_made(self, hub: HubEmulator) -> None:
+    def test_a_retry_after_the_worker_died_continues_in_the_copy(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         tries = Try()
         tries.deferral(self.copy())

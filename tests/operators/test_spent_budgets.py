@@ -60,7 +60,7 @@ def test_a_spent_budget_stops_an_upgrade_before_its_request_and_for_good(hub: Hu
     assert hub.space(SPACE).requested_hardware == "cpu-basic"
 
 
-def test_a_budget_that_is_not_spent_lets_the_upgrade_go_on(hub: HubEmulator, task_log: TaskLog) -> None:
+def test_a_budget_that_is_not_spent_lets_the_upgrade_continue(hub: HubEmulator, task_log: TaskLog) -> None:
     upgrade(monthly_budget=100)
     assert hub.space(SPACE).requested_hardware == "t4-small"
     assert asked_for_billing(hub) == ["/api/organizations/acme/billing/usage"]

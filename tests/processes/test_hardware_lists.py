@@ -43,7 +43,7 @@ def airflow(hub: HubEmulator, gate: Gate, tmp_path: Path) -> Iterator[LeasedAirf
         airflow.stop()
 
 
-def test_a_worker_that_is_killed_between_two_flavors_is_followed_by_one_that_goes_on_with_the_second(
+def test_a_worker_that_is_killed_between_two_flavors_is_followed_by_one_that_continues_with_the_second(
     airflow: LeasedAirflow, gate: Gate
 ) -> None:
     hub, space = airflow.hub, airflow.hub.space(SPACE)

@@ -237,7 +237,7 @@ class TestTrigger:
         assert event["status"] == "over"
         assert [each["hardware"] for each in event["changes"]] == [None, None]
 
-    def test_goes_on_after_errors_of_the_hub(
+    def test_continues_after_errors_of_the_hub(
         self, hub: HubEmulator, restore_is: list[str], task_log: TaskLog
     ) -> None:
         hub.add_space(SPACE, hardware="t4-small")

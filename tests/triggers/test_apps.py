@@ -111,7 +111,7 @@ class TestRestart:
         assert event["call"] == trigger.call
         assert paths(space, "/call/nap") == 1
 
-    def test_a_job_that_is_polled_goes_on(self, hub: HubEmulator) -> None:
+    def test_a_job_that_is_polled_continues(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, sdk="docker", app=DockerApp(seconds=3000))
         trigger = sent(path="/v1/jobs", json={"value": 7}, poll=0.02)
 
@@ -173,7 +173,7 @@ class TestQueue:
         assert fired(refused[0])["status"] == "free"
         assert hub.token not in json.dumps([trigger.serialize() for trigger in triggers])
 
-    def test_as_many_calls_go_on_as_there_are_free_places(self) -> None:
+    def test_as_many_calls_continue_as_there_are_free_places(self) -> None:
         lengths = iter([3, 1, 1])
         gone: list[int] = []
         going: list[int] = []
@@ -198,7 +198,7 @@ class TestQueue:
         # The third look finds one call in the queue, and the two that went on before are on their way.
         assert gone[:4] == [0, 0, 2, 2]
 
-    def test_an_app_that_says_nothing_of_its_queue_lets_one_call_at_a_time_go_on(self) -> None:
+    def test_an_app_that_says_nothing_of_its_queue_lets_one_call_at_a_time_continue(self) -> None:
         looks = 0
 
         async def length() -> int:

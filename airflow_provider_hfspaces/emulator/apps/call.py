@@ -89,7 +89,7 @@ class AppCall:
         finally:
             limit.cancel()
             self._process.calls.discard(cut)
-            # Work that goes on without its caller ends with the process.
+            # Work that continues without its caller ends with the process.
             if not work.done() and (self._heard or cut.done()):
                 work.cancel()
 
@@ -154,7 +154,7 @@ class AppCall:
             await asyncio.sleep(self._limit)
 
     async def _give_up(self, work: asyncio.Task[None]) -> None:
-        """Answer 504. The app goes on, and its answer is dropped."""
+        """Answer 504. The app continues, and its answer is dropped."""
         self._process.work.add(work)
         work.add_done_callback(self._process.work.discard)
         if self._heard:

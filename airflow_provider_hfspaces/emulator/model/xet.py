@@ -183,7 +183,7 @@ def _lz4_block(block: bytes, content: bytearray) -> None:
 
 
 def _length(block: bytes, position: int, length: int) -> tuple[int, int]:
-    """A length of 15 or more goes on in the following bytes."""
+    """A length of 15 or more continues in the following bytes."""
     if length == 0x0F:
         while True:
             more = block[position]

@@ -102,7 +102,7 @@ class HubClient(ClientBase, Closing):
     ) -> Iterator[str]:
         """Send a call for a log and yield its lines.
 
-        :param follow: go on at the end of the log, until the Hub closes it.
+        :param follow: continue at the end of the log, until the Hub closes it.
         :param retry: when to try this call again, instead of the client's policy.
         :raises HubError: as :meth:`send`. A log that stops sending ends without an error.
         """
@@ -120,7 +120,7 @@ class HubClient(ClientBase, Closing):
     ) -> Iterator[T]:
         """Send a call for a log and yield its events.
 
-        :param follow: go on at the end of the log, until the Hub closes it.
+        :param follow: continue at the end of the log, until the Hub closes it.
         :param silence: seconds without a byte after which a log that is followed ends; by default no limit.
         :param strict: raise an error if the connection breaks; by default the log ends without one.
         :param retry: when to try this call again, instead of the client's policy.

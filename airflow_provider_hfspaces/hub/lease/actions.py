@@ -112,7 +112,7 @@ class SpaceLease:
     def take(self, judge: Judge) -> Steps[Taken | LeaseHolder]:
         """Try to take the lease, and record the state to restore with it.
 
-        A holder that has the lease already goes on with it. What an earlier holder did not restore is
+        A holder that has the lease already continues with it. What an earlier holder did not restore is
         taken over, unless somebody has changed the hardware since.
 
         :param judge: what the caller knows about another holder. The caller's own id counts as own.

@@ -1,4 +1,4 @@
-"""LogPosition: how far a reader has got in a log, so that another connection or process goes on from there.
+"""LogPosition: how far a reader has got in a log, so that another connection or process continues from there.
 
 Each connection to a log begins with its first event again. A log begins anew with each build or start of the
 app, and the Hub may keep only its end.

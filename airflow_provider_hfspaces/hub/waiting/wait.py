@@ -40,7 +40,7 @@ class Wait:
     :param goal: what the Space has to reach.
     :param timeout: seconds from the beginning of the wait to its end.
     :param before: the runtime when a request was sent to the Space; ``None`` if the wait follows no
-        request. While the Space still reports this state, the wait goes on for up to ``grace`` seconds.
+        request. While the Space still reports this state, the wait continues for up to ``grace`` seconds.
     :param answer: the runtime with which the Hub answered that request.
     :param grace: seconds after the request, by default 30; at most half of ``timeout`` is used.
     :param on_change: called with each new state.
@@ -86,7 +86,7 @@ class Wait:
         """Take one look into account.
 
         :param elapsed: seconds since the wait began.
-        :return: the runtime if the goal is reached, ``None`` while the wait goes on.
+        :return: the runtime if the goal is reached, ``None`` while the wait continues.
         :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
         """
         self._note(runtime, elapsed)

@@ -87,7 +87,7 @@ class _Waiter:
         if final:
             self.done.set_exception(copy.copy(error))
         else:
-            self.context.run(log.warning, "%s The wait goes on; the next look is later than usual.", error)
+            self.context.run(log.warning, "%s The wait continues; the next look is later than usual.", error)
 
 
 @dataclass(eq=False, slots=True)

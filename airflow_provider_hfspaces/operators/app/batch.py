@@ -76,7 +76,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         ``fields`` names it, or if there is no ``fields``. Templated.
     :param max_in_flight: calls that are open at a time. Default: 4. One more than the app works on at a time
         keeps its queue filled. Templated.
-    :param on_item_error: ``"record"`` (default) writes the app's error into the results and goes on;
+    :param on_item_error: ``"record"`` (default) writes the app's error into the results and continues;
         ``"fail"`` ends the task at the first error.
     :param max_failures: failed items of one try that fail the task when there are more. Default: no limit.
         Templated.

@@ -75,7 +75,7 @@ class LimitCopyCostOperator(DeleteCopyOperator):
         return None
 
     def look_again(self, context: Context, event: Mapping[str, Any]) -> Any:
-        """Go on after the watch in the triggerer.
+        """Continue after the watch in the triggerer.
 
         :param event: the trigger's event.
         """

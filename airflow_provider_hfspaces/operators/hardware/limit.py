@@ -21,7 +21,7 @@ class LimitRunCostOperator(RestoreHardwareOperator):
 
     The task ``limit`` of a SpaceHardwareTaskGroup with ``max_run_cost``. It waits in the triggerer, without a
     worker, until the group has restored the Space. When the estimated cost reaches the limit first, it
-    restores the Space itself, ends the lease and fails. Tasks of the work that are still running then go on
+    restores the Space itself, ends the lease and fails. Tasks of the work that are still running then continue
     on other hardware: Airflow offers tasks no way to end other tasks.
 
     The estimate counts begun minutes and knows of the hardware from looks every 30 seconds. What the way back
@@ -69,7 +69,7 @@ class LimitRunCostOperator(RestoreHardwareOperator):
         return None
 
     def look_again(self, context: Context, event: Mapping[str, Any]) -> Any:
-        """Go on after the watch in the triggerer.
+        """Continue after the watch in the triggerer.
 
         :param event: the trigger's event. It carries what the trigger has seen of the Space.
         """

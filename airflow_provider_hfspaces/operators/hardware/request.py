@@ -64,7 +64,7 @@ class RequestHardwareOperator(SentRequest):
       the task. One flavor at a time is requested: each request replaces the one before it.
     - After the last flavor the Space is restored. The error lists what was tried, and why each was left.
     - The flavor in use is the ``hardware`` of the returned runtime, the XCom ``requested`` and the end of the
-      link "Space hardware"; the XCom ``tried`` lists all. A retry goes on with the flavor at which the last
+      link "Space hardware"; the XCom ``tried`` lists all. A retry continues with the flavor at which the last
       try ended.
 
     :param hardware: a flavor such as ``t4-small``, a list of flavors in order of preference, or

@@ -103,7 +103,7 @@ class SearchingOperator(WaitingOperator):
         """
 
     def search_state(self) -> dict[str, Any]:
-        """What the next process needs to go on with a search after a deferral, as plain JSON."""
+        """What the next process needs to continue with a search after a deferral, as plain JSON."""
         return {}
 
     def resume_search(self, repo_id: str, state: Mapping[str, Any], context: Context) -> None:
@@ -153,7 +153,7 @@ class SearchingOperator(WaitingOperator):
             return None
         now = time.time()
         self.log.info(
-            "The search for hardware goes on where the last try ended, with %s.",
+            "The search for hardware continues where the last try ended, with %s.",
             search.hardware or "the end of the list",
         )
         return replace(search, began=now, pass_began=now, until=self._until(now, context))
@@ -291,7 +291,7 @@ class SearchingOperator(WaitingOperator):
         reason = self._why_unavailable(error_from_dict(event["error"]))
         if reason is None:
             return super().execute_complete(context, event)
-        return self._go_on(
+        return self._continue(
             event, context, lambda: self._set_back(event["repo_id"], search, str(reason), context)
         )
 
@@ -300,12 +300,12 @@ class SearchingOperator(WaitingOperator):
         from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
         search = HardwareSearch.from_dict(event["then"]["search"])
-        return self._go_on(event, context, lambda: search.resumed(time.time()))
+        return self._continue(event, context, lambda: search.resumed(time.time()))
 
-    def goes_on_after(self, error: SpaceWaitError) -> bool:
+    def continues_after(self, error: SpaceWaitError) -> bool:
         return self._why_unavailable(error) is not None
 
-    def _go_on(
+    def _continue(
         self, event: Mapping[str, Any], context: Context, advance: Callable[[], HardwareSearch]
     ) -> Any:
         from airflow_provider_hfspaces.assets import describe_outlets

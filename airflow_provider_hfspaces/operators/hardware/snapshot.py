@@ -100,7 +100,7 @@ class SnapshotSpaceOperator(SpaceOperator):
     def defer_for_lease(
         self, repo_id: str, owner: LeaseOwner, started: float, deadline: float, delay: float
     ) -> None:
-        """Go on waiting for the lease in the triggerer."""
+        """Continue waiting for the lease in the triggerer."""
         from airflow_provider_hfspaces.triggers.leases import LeaseTrigger
 
         self.defer(
@@ -118,7 +118,7 @@ class SnapshotSpaceOperator(SpaceOperator):
         )
 
     def look_again(self, context: Context, event: dict[str, Any]) -> Any:
-        """Go on after a wait for the lease in the triggerer.
+        """Continue after a wait for the lease in the triggerer.
 
         :param event: the trigger's event. It carries the deadline: ``dag.test()`` passes on nothing else.
         """

@@ -171,7 +171,7 @@ class TestCreation:
             Try().run(deploy(folder))
         assert commits_of(hub, "acme/other") == ["initial commit"]
 
-    def test_a_retry_after_a_lost_answer_to_the_creation_goes_on_with_the_space(
+    def test_a_retry_after_a_lost_answer_to_the_creation_continues_with_the_space(
         self, hub: HubEmulator, folder: Path
     ) -> None:
         hub.add_space("acme/base")

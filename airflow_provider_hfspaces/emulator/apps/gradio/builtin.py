@@ -26,7 +26,7 @@ async def echo(text: str) -> str:
 
 @endpoint(kind="plain")
 async def slow(text: str, call: CallContext, seconds: float = 1) -> str:
-    """The text, after so many seconds. Goes on when it is cancelled, as a plain function does."""
+    """The text, after so many seconds. Continues when it is cancelled, as a plain function does."""
     await call.sleep(float(seconds))
     return f"{text}!"
 

@@ -1,4 +1,4 @@
-"""A stream that breaks off, while the app goes on."""
+"""A stream that breaks off, while the app continues."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ async def _cut(fault: Fault, call: AppCall) -> None:
     await call.forward_frames(fault.frames, call.break_off)
 
 
-CUT = AppKind("the connection closes after so many frames of the answer, and the app goes on", _cut)
+CUT = AppKind("the connection closes after so many frames of the answer, and the app continues", _cut)
