@@ -28,6 +28,7 @@ from airflow_provider_hfspaces.hub.errors import (
 from airflow_provider_hfspaces.hub.masking import brief
 
 __all__ = [
+    "TRY_LATER",
     "answer_too_large",
     "answer_too_slow",
     "error_from_response",
@@ -39,6 +40,9 @@ __all__ = [
     "too_many_pages",
     "unavailable",
 ]
+
+TRY_LATER = " Try again later."
+"""The remedy at the end of some error texts. A log line about a retry leaves it out."""
 
 _OAUTH_REFUSED = ("/hardware", "/sleeptime", "/restart")
 _REFUSED_CREDENTIALS = "Invalid credentials in Authorization header"
@@ -117,14 +121,14 @@ def _words(
             f"Send fewer requests, or poll less often."
         )
     if status >= 500 or status == 408:
-        return HubUnavailable, f"The Hub could not answer {request}{_for(call)}; {answer} Try again later."
+        return HubUnavailable, f"The Hub could not process {request}{_for(call)}; {answer}{TRY_LATER}"
     return HubBadRequest, f"The Hub refused {request}{_for(call)}; {answer}"
 
 
 def refused_with_reason(error: HubUnavailable, reason: str) -> HubUnavailable:
     """Add to a refused action what the Space's own runtime gives as the reason."""
     reason = brief(reason, longest=_MAX_MESSAGE_LENGTH)
-    error.message = f"{error.message.removesuffix(' Try again later.')} The Space's own reason: {reason!r}."
+    error.message = f"{error.message.removesuffix(TRY_LATER)} The Space's own reason: {reason!r}."
     error.args = (error.message,)
     return error
 

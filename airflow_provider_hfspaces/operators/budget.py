@@ -39,7 +39,7 @@ class EnforceBudgetOperator(NamedBySpace, PauseSpacesOperator, EnforceSleepTimeO
     paused, as :class:`~airflow_provider_hfspaces.operators.fleet.EnforceSleepTimeOperator` and
     :class:`~airflow_provider_hfspaces.operators.fleet.PauseSpacesOperator` do it. ``include`` and ``exclude``
     limit which Spaces change; the amount is always that of all Spaces of the owner. Spaces that a run has
-    leased are left alone: their run ends soon and gives the hardware back.
+    leased are left alone: their run restores the hardware at its end.
 
     The last amount is recorded in the Airflow Variable ``hf_spaces_budget-`` and the owner. Upgrades with
     ``monthly_budget`` and the page in Airflow's UI read it where they may not read the billing.

@@ -21,7 +21,7 @@ __all__ = ["cost_page"]
 def cost_page(report: CostReport, findings: Sequence[Finding]) -> str:
     """The whole page, as HTML.
 
-    :param findings: the Spaces that should perhaps not be on.
+    :param findings: the Spaces that look forgotten.
     """
     return (
         _environment()

@@ -83,7 +83,7 @@ def _by_day_and_dag(costs: Iterable[DailyCost]) -> Table:
         header=("Day", "DAG", "Runs", "Hardware", "Minutes", "USD"),
         rows=rows,
         numbers=frozenset({2, 4, 5}),
-        caption="What the runs of each day cost, by the day in UTC on which they gave the Space back.",
+        caption="What the runs of each day cost. A run counts on the day in UTC on which it ended.",
         visible_rows=_VISIBLE_DAYS,
     )
 
@@ -100,9 +100,12 @@ def _sum(costs: Iterable[DailyCost]) -> dict[str, Any]:
 
 def _note(report: CostReport, costs: Iterable[DailyCost]) -> str:
     unpriced = sum(each.unpriced_minutes for each in costs)
-    note = "Runs that lease or copy a Space count with their whole window, other batches while they work."
+    note = (
+        "A run that leases or copies a Space counts from its request for the hardware until the Space is "
+        "restored or the copy is deleted. A batch outside such a group counts while it works."
+    )
     if report.selection:
-        note += f" These are the runs on all Spaces of {report.owner}."
+        note += f" The runs are those on all Spaces of {report.owner}, without the selection above."
     if unpriced:
         note += f" {unpriced:,} minutes at an unknown price are in none of the sums."
     return note

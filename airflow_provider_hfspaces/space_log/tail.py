@@ -91,8 +91,8 @@ class SpaceLogTail:
                     self._writer.close(kind)
         except Exception as error:
             # No problem with the log ends the wait.
-            self._log.exception("The log is no longer shown.")
-            self._writer.warn(kind, "error", f"is not shown any further: {type(error).__name__}.")
+            self._log.exception("Space %s: its %s log is no longer shown.", self._progress.repo_id, kind)
+            self._writer.warn(kind, "error", f"is no longer shown: {type(error).__name__}.")
 
     async def _show_until_the_end(self, kind: str, reading: LogReading) -> None:
         ending = asyncio.ensure_future(self._ending.wait())

@@ -104,7 +104,7 @@ class SpaceLogThread:
             pass
         except Exception as error:
             self._log.warning(
-                "The logs of Space %s are not shown any further: %s: %s",
+                "The logs of Space %s are no longer shown: %s: %s",
                 self._progress.repo_id,
                 type(error).__name__,
                 error,

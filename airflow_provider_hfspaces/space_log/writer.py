@@ -119,7 +119,7 @@ class SpaceLogWriter:
             self.warn(
                 kind,
                 "lines",
-                f"is not shown any further: the task shows {self._limits.lines:,} lines at most, as "
+                f"is no longer shown: the task shows {self._limits.lines:,} lines at most, as "
                 f"[hf_spaces] log_lines says. The whole log: {self.page(kind)}",
             )
             return False

@@ -37,7 +37,7 @@ _LONGEST_DELAY_SECONDS = 0.4
 class DailyCost:
     """What the runs of a DAG cost on one day, on one owner's Spaces and one flavor.
 
-    :ivar day: the day in UTC on which the runs gave the Space back, as ISO 8601.
+    :ivar day: the day in UTC on which the runs restored the Space, as ISO 8601.
     :ivar owner: the owner of the Spaces.
     :ivar runs: number of hardware windows, copies and batches that ended on that day.
     :ivar minutes: billed minutes of all replicas together.
@@ -186,7 +186,7 @@ def _add(name: str, entries: list[DailyCost], identity: str, sleep: Callable[[fl
 
 
 def _at_once(seconds: float) -> None:
-    """Wait for nobody: no other task is expected to write."""
+    """Do not wait: no other task is expected to write."""
 
 
 def _delete_oldest(name: str) -> None:

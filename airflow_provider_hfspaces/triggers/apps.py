@@ -191,7 +191,7 @@ class SpaceCallTrigger(_AppTrigger):
 class SpaceQueueTrigger(_AppTrigger):
     """Wait until the queue of an app has a place for a call that it has refused.
 
-    All such triggers for one Space share one look at its queue every few seconds, and as many of them continue
+    All such triggers for one Space share one look at its queue every few seconds. As many of them continue
     as there are free places. Fires one event, ``{"status": "free" | "failed" | "timeout", …}``.
 
     :param repo_id: the Space, as ``owner/name``.

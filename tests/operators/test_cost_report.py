@@ -218,7 +218,7 @@ def test_a_space_that_is_building_counts_with_its_cost_when_built(
     assert report()["fleet"]["hourly_cost"] == 3.33
 
 
-# Spaces that should perhaps not be on
+# Spaces that look forgotten
 
 
 def test_spaces_that_sleep_late_or_never_are_named(hub: HubEmulator, report: Report, page: Path) -> None:
@@ -232,7 +232,7 @@ def test_spaces_that_sleep_late_or_never_are_named(hub: HubEmulator, report: Rep
         "acme/never": ["never sleeps: it has no sleep time"],
         "acme/hardly": ["sleeps only after 1 day 1 h without a visitor"],
     }
-    assert "On, and should perhaps not be $0.40 an hour acme/never" in Page(page.read_text()).text
+    assert "Spaces that look forgotten $0.40 an hour acme/never" in Page(page.read_text()).text
 
 
 def test_nothing_stands_out_if_all_spaces_sleep_soon(hub: HubEmulator, report: Report, page: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_log_shows_the_request_the_link_each_change_with_its_time_and_the_co
         r"\d+ s  acme/whisper is RUNNING_BUILDING on cpu-basic, t4-small requested",
         r"\d+ s  acme/whisper is RUNNING on t4-small",
         r"Space acme/whisper runs on t4-small, which costs about \$0.40 per hour, by the Hub's list price",
-        "It sleeps after 3600 seconds without a visitor",
+        "Space acme/whisper sleeps after 3600 seconds without a visitor",
     ]
     assert re.search(".*?".join(lines), task_log.text, re.DOTALL), task_log.text
 

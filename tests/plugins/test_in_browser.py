@@ -171,11 +171,11 @@ def test_the_page_shows_budgets_and_leases_and_releases_a_dead_lease_after_a_con
         more={"api/release": {"released": {"repo_id": "acme/dead", "hardware": "cpu-basic"}}},
         conn_id="acme_only",
     )
-    budget = r"acme: \$8\.\d\d of \$6\.50 this month, 12\d % \(the Hub's billing since .*"
+    budget = r"acme: \$8\.\d\d of \$6\.50 this month, 12\d% \(the Hub's billing since .*"
     assert re.fullmatch(budget, seen["budget"][0]), seen["budget"]
     assert seen["over"] == ["The budget is spent."]
     assert (seen["bar"][0], seen["bar"][2]) == ("bar exceeded", "100%")
-    assert re.fullmatch(r"\$8\.\d\d of \$6\.50, 12\d %", seen["bar"][1])
+    assert re.fullmatch(r"\$8\.\d\d of \$6\.50, 12\d%", seen["bar"][1])
     assert seen["spaces"] == ["acme/dead", "acme/alive"]
     assert seen["runs"] == ["nightly · dead", "nightly · alive"]
     assert [each[:3] for each in seen["cost"]] == ["$0.", "$0."]

@@ -42,7 +42,7 @@ class NameGlobs:
         if self.include:
             parts.append(f"Only Spaces that match {', '.join(self.include)}.")
         if self.exclude:
-            parts.append(f"No Spaces that match {', '.join(self.exclude)}.")
+            parts.append(f"Without Spaces that match {', '.join(self.exclude)}.")
         return " ".join(parts)
 
 

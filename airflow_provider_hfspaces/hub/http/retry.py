@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 import tenacity
 
 from airflow_provider_hfspaces.hub.calls import Call
+from airflow_provider_hfspaces.hub.error_responses import TRY_LATER
 from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubRateLimited, HubUnavailable
 from airflow_provider_hfspaces.hub.http.quota import JITTER_SECONDS
 from airflow_provider_hfspaces.hub.http.sequence import Delay
@@ -173,7 +174,8 @@ class _Attempts:
 
     def log_wait(self, state: tenacity.RetryCallState) -> None:
         notify(Observer.request_delayed, "retry", state.upcoming_sleep)
-        log.warning("%s Trying again in %.1f seconds.", _error(state), state.upcoming_sleep)
+        problem = str(_error(state)).replace(TRY_LATER, "")
+        log.warning("%s Trying again in %.1f seconds.", problem, state.upcoming_sleep)
 
     def give_up(self, state: tenacity.RetryCallState) -> Any:
         raise _error(state)

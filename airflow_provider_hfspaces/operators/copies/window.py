@@ -203,7 +203,7 @@ class CreateCopyOperator(DuplicateSpaceOperator):
         if not has_failed and not is_elsewhere:
             return True
         self.log.warning(
-            "Space %s, the copy of an earlier try, is %s on %s. It is deleted and created again. %s",
+            "Space %s, the copy of an earlier try, is %s on %s. The copy is deleted and created again. %s",
             mark.copy_id,
             runtime.stage,
             runtime.configured_hardware,

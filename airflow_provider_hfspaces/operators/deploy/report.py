@@ -24,10 +24,11 @@ def log_changes(log: Any, repo_id: str, changes: Changes, source: Source, verb: 
     if lines:
         size = sum(file.size for file in changes.sent)
         log.info(
-            "%s files (%s bytes) of %s %s, %s are deleted:",
+            "Space %s: %s of %s files (%s bytes) %s, %s are deleted:",
+            repo_id,
             len(changes.sent),
-            f"{size:,}",
             len(source.files),
+            f"{size:,}",
             verb,
             len(changes.deleted),
         )
@@ -37,8 +38,8 @@ def log_changes(log: Any, repo_id: str, changes: Changes, source: Source, verb: 
         log.info("    … and %s more", len(lines) - _MOST_LINES)
     if changes.stale:
         log.info(
-            "%s files of the repository are not in the source and stay, such as %s. Set delete to remove "
-            "them.",
+            "Space %s keeps %s files that are not in the source, such as %s. Set delete to remove them.",
+            repo_id,
             len(changes.stale),
             changes.stale[0],
         )

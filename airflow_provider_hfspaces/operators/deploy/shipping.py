@@ -323,7 +323,8 @@ class Shipping:
         if wanted is not None and not head.startswith(checked_sha(wanted)):
             raise AirflowFailException(
                 f"Space {self.repo_id} is at commit {head[:7]}, not at parent_commit {wanted[:7]}: somebody "
-                f"has pushed to it. Nothing was sent. Take over the change, or deploy without parent_commit."
+                f"has pushed to it. Nothing was sent. Merge that commit into the source, or deploy without "
+                f"parent_commit."
             )
         return None
 

@@ -20,12 +20,12 @@ class LimitRunCostOperator(RestoreHardwareOperator):
     """Watch what a run costs beside its work, and restore the Space when it has cost too much.
 
     The task ``limit`` of a SpaceHardwareTaskGroup with ``max_run_cost``. It waits in the triggerer, without a
-    worker, until the group has restored the Space. When the estimated cost reaches the limit first, it
-    restores the Space itself, ends the lease and fails. Tasks of the work that are still running then continue
-    on other hardware: Airflow offers tasks no way to end other tasks.
+    worker, until the group has restored the Space. When the estimated cost reaches the limit first, ``limit``
+    restores the Space itself, ends the lease and fails. Tasks of the work that are still running continue on
+    other hardware: Airflow offers tasks no way to end other tasks.
 
-    The estimate counts begun minutes and knows of the hardware from looks every 30 seconds. What the way back
-    takes is billed on top.
+    The estimate counts begun minutes, and checks the hardware every 30 seconds. The Hub also bills the time
+    that the restore takes.
 
     :param max_run_cost: USD. Templated.
     :param closing_task: the id of the task that restores the Space after the work.

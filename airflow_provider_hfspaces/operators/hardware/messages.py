@@ -14,16 +14,21 @@ __all__ = ["log_arrival", "log_end_of_bill", "log_request", "warn_without_sleep_
 
 
 def log_request(log: Any, desired: DesiredState, before: SpaceRuntime, price: str | None) -> None:
-    """Log the request and its price.
+    """Log the request and its price, or that the Space is on its way to the hardware already.
 
     :param price: as text; ``None`` if it is not known.
     """
     costs = f" ({price})" if price else ""
-    log.info("Space %s is %s. Requesting %s%s.", desired.repo_id, describe(before), desired.hardware, costs)
     if before.requested_hardware == desired.hardware and before.stage in STARTING_STAGES:
         log.info(
-            "Space %s is already on its way to %s: nothing to request.", desired.repo_id, desired.hardware
+            "Space %s is %s: already on its way to %s%s, nothing to request.",
+            desired.repo_id,
+            describe(before),
+            desired.hardware,
+            costs,
         )
+        return
+    log.info("Space %s is %s. Requesting %s%s.", desired.repo_id, describe(before), desired.hardware, costs)
 
 
 def warn_without_sleep_time(
@@ -57,9 +62,9 @@ def log_arrival(log: Any, repo_id: str, runtime: SpaceRuntime, hourly: float | N
         cost = f"which costs about ${hourly * replicas:.2f} per hour{times}, by the Hub's list price"
     log.info("Space %s runs on %s, %s.", repo_id, runtime.hardware, cost)
     if hourly != 0 and runtime.sleep_time:
-        log.info("It sleeps after %s seconds without a visitor.", runtime.sleep_time)
+        log.info("Space %s sleeps after %s seconds without a visitor.", repo_id, runtime.sleep_time)
     elif hourly != 0:
-        log.info("It has no sleep time, and is billed until somebody restores it.")
+        log.info("Space %s has no sleep time, and is billed until somebody restores it.", repo_id)
 
 
 def log_end_of_bill(log: Any, repo_id: str, snapshot: SpaceSnapshot, runtime: SpaceRuntime) -> None:

@@ -25,7 +25,7 @@ function spendEntry(entry) {
   const source = make("small", { class: "quiet", title: entry.problem ?? "" }, ` (${entry.in_words})`);
   if (entry.budget === null) return make("p", {}, `${entry.owner}: `, amount, " this month", source);
   const share = entry.usd / entry.budget;
-  const percent = `${Math.round(share * 100)} %`;
+  const percent = `${Math.round(share * 100)}%`;
   const filled = make("div", { class: "filled" });
   filled.style.width = `${Math.min(share, 1) * 100}%`;
   const bar = {

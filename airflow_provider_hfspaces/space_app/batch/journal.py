@@ -123,7 +123,7 @@ class Journal:
         :param segments: the times of this worker so far.
         """
         header = {"batch": self._batch, "segments": [each.to_dict() for each in segments]}
-        # A new name for each try: one that failed, or that continues in its thread, may still create its file.
+        # A new name for each try: one that failed, or continues in its thread, may still create its file.
         name = f"{JOURNAL}/part-{claim}-{self._written:06d}.jsonl"
         self._written += 1
         self._folder.write(name, [json.dumps(header).encode() + b"\n", *(line + b"\n" for line in records)])
