@@ -25,9 +25,9 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
 
         RestoreAbandonedLeasesOperator(task_id="leases", author="acme")
 
-    The second safety net beside the sleep time. A lease is restored if its holder has abandoned it, if the
-    holder's run or its restore task has ended, if the holder's DAG is paused or gone and no task of the run
-    is running, or if the lease has expired. Run it every ten minutes.
+    The second safety net, in addition to the sleep time. A lease is restored if its holder has abandoned it,
+    if the holder's run or its restore task has ended, if the holder's DAG is paused or gone and no task of
+    the run is running, or if the lease has expired. Run it every ten minutes.
 
     Returns a list of ``{"repo_id", "reason", "hardware", "outcome", "error"}``, one for each such Space. An
     outcome is ``restored``, ``would be restored``, ``left alone`` (a run has leased the Space since) or

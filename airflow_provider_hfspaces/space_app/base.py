@@ -42,7 +42,7 @@ BEGINNING_CALLS = 16
 """Number of calls that begin in one round of an event loop."""
 
 SPARE_CONNECTIONS = 4
-"""Connections beside those of the calls in flight: for cancels, probes and downloads."""
+"""Connections in addition to those of the calls in flight: for cancels, probes and downloads."""
 
 
 class AppBase:

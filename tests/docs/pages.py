@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import re
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ _BLOCK = re.compile(
 )
 
 
+_EXAMPLE = re.compile(r"<!-- example: [^\n]* -->\s*$")
+
+
 def name(path: Path) -> str:
     """The path of a page, as the id of a parametrized test."""
     return path.relative_to(ROOT).as_posix()
@@ -30,6 +34,36 @@ def blocks(path: Path) -> Iterator[tuple[str, str]]:
     """The language and the body of each fenced block of a page."""
     for block in _BLOCK.finditer(path.read_text("utf-8")):
         yield block["kind"].strip(), block["body"]
+
+
+def undefined_names(path: Path) -> list[str]:
+    """The names that a Python block of a page uses, and that neither it nor an earlier block defines.
+
+    Parts of an example file do not count, since the page names the whole file.
+    """
+    defined, undefined = set(dir(builtins)), []
+    for block in _BLOCK.finditer(path.read_text("utf-8")):
+        if block["kind"].strip() != "python":
+            continue
+        nodes = list(ast.walk(ast.parse(block["body"])))
+        defined |= {name for node in nodes for name in _defined(node)}
+        if not _EXAMPLE.search(block.string[: block.start()]):
+            undefined += [node.id for node in nodes if isinstance(node, ast.Name) and node.id not in defined]
+    return undefined
+
+
+def _defined(node: ast.AST) -> Iterator[str]:
+    """The names that a node of the syntax tree defines."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        yield from (each.asname or each.name.partition(".")[0] for each in node.names)
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.arg):
+        yield node.arg
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name
 
 
 def prose(path: Path) -> str:

@@ -28,6 +28,7 @@ from tests.docs.pages import (
     navigation,
     table,
     texts_in_code,
+    undefined_names,
 )
 
 WORDS = re.compile(r"`(\w+)(?:\([^`]*)?`")
@@ -73,6 +74,17 @@ def test_every_python_block_compiles(path: Path) -> None:
     for kind, body in blocks(path):
         if kind == "python":
             compile(body, name(path), "exec")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_every_name_that_a_python_block_uses_is_defined_on_its_page(path: Path) -> None:
+    assert undefined_names(path) == []
+
+
+def test_a_name_that_no_block_defines_is_detected(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nimport json\n\njson.dumps(report)\n```\n", "utf-8")
+    assert undefined_names(page) == ["report"]
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)

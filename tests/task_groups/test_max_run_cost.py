@@ -34,7 +34,7 @@ class TestRuns:
         assert states["dag"] == "success"
         assert (states["gpu.limit"], states["gpu.work"], states["after"]) == ("success",) * 3
         assert space.requested_hardware == "cpu-basic"
-        assert "max_run_cost is not watched" in task_log.text
+        assert "no triggerer watches this run" in task_log.text
 
     def test_a_run_that_reaches_the_limit_is_restored_and_fails(
         self, hub: HubEmulator, task_log: TaskLog

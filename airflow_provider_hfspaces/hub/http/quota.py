@@ -80,7 +80,7 @@ class RateBudget:
     :ivar remaining: requests left in this window, the least that any answer has reported.
     :ivar own_rate: requests per second that this process has sent lately; 0 until that is known.
     :ivar others_rate: requests per second that other processes, and people, have sent lately with the same
-        token. The Hub does not report them: they are what is missing from the quota beside one's own.
+        token. The Hub does not report them: they are what is missing from the quota apart from one's own.
     """
 
     _budgets: dict[str, RateBudget] = {}

@@ -67,7 +67,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
     :param method: the HTTP method with ``path``. Default: ``POST``. Templated.
     :param poll: how to follow an app that answers 202 and the address of a status: ``True``, a number of
         seconds between two looks, or a mapping. Default: no polling.
-    :param inputs: inputs that are equal for all items, by name. Templated.
+    :param inputs: inputs that all items share, by name. Templated.
     :param fields: names of inputs, each with the field of the items that it comes from; other fields are
         not sent. Default: each field of an item is an input of its own name. Templated.
     :param files: names of inputs that are paths of files to upload: URLs of a storage, or paths relative to

@@ -21,7 +21,7 @@ _LONGEST_WATCH_SECONDS = 30 * 24 * 3600.0
 
 
 class LimitCopyCostOperator(DeleteCopyOperator):
-    """Watch what a copy costs beside the work on it, and delete the copy when it has cost too much.
+    """Watch what a copy costs while tasks use it, and delete the copy when it has cost too much.
 
     The task ``limit`` of a SpaceCopyTaskGroup with ``max_run_cost``. It waits in the triggerer, without a
     worker, until the group has deleted the copy. When the estimated cost reaches the limit first, it deletes
@@ -83,8 +83,7 @@ class LimitCopyCostOperator(DeleteCopyOperator):
             return self.execute(context)
         if event["status"] == "unwatched":
             self.log.warning(
-                "Space %s: max_run_cost is not watched, because no triggerer runs beside this run, as in "
-                "dag.test().",
+                "Space %s: no triggerer watches this run, as in dag.test(): max_run_cost does not end it.",
                 event["repo_id"],
             )
         return None

@@ -24,8 +24,8 @@ class DeleteCopiesOperator(SelectingOperator):
 
         DeleteCopiesOperator(task_id="copies", author="acme")
 
-    The second safety net beside the sleep time of each copy, for runs that ended without the deletion: after
-    a ``dagrun_timeout``, a dead host, or an outage of the Hub. Run it every ten minutes.
+    The second safety net, in addition to the sleep time of each copy, for runs that ended without the
+    deletion: after a ``dagrun_timeout``, a dead host, or an outage of the Hub. Run it every ten minutes.
 
     A Space is deleted only if all of this is true:
 

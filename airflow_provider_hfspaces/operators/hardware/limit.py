@@ -17,7 +17,7 @@ _LONGEST_WATCH_SECONDS = 30 * 24 * 3600.0
 
 
 class LimitRunCostOperator(RestoreHardwareOperator):
-    """Watch what a run costs beside its work, and restore the Space when it has cost too much.
+    """Watch what a run costs while its tasks run, and restore the Space when it has cost too much.
 
     The task ``limit`` of a SpaceHardwareTaskGroup with ``max_run_cost``. It waits in the triggerer, without a
     worker, until the group has restored the Space. When the estimated cost reaches the limit first, ``limit``
@@ -78,8 +78,7 @@ class LimitRunCostOperator(RestoreHardwareOperator):
             return self.execute(context)
         if event["status"] == "unwatched":
             self.log.warning(
-                "Space %s: max_run_cost is not watched, because no triggerer runs beside this run, as in "
-                "dag.test().",
+                "Space %s: no triggerer watches this run, as in dag.test(): max_run_cost does not end it.",
                 event["repo_id"],
             )
         return None

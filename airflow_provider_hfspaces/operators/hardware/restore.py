@@ -165,7 +165,7 @@ class RestoreHardwareOperator(WaitingOperator):
         return {**runtime.to_dict(), **self._report_cost(repo_id, context, then.get("window"))}
 
     def _report_cost(self, repo_id: str, context: Context, window: dict[str, Any] | None) -> dict[str, Any]:
-        """Report what the run cost. Returns what belongs into the result."""
+        """Report what the run cost. Returns what the result contains about it."""
         from airflow_provider_hfspaces.operators.hardware.window_cost import report_window
 
         return report_window(self, context, repo_id, window) if window else {}

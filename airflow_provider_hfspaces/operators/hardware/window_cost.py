@@ -117,7 +117,7 @@ def window_cost(
 def report_window(
     task: RestoreHardwareOperator, context: Context, repo_id: str, window: dict[str, Any]
 ) -> dict[str, Any]:
-    """Report what a window cost. Returns what belongs into the result of the task.
+    """Report what a window cost. Returns what the result of the task contains about it.
 
     A failure is logged and not raised: the Space is restored.
     """

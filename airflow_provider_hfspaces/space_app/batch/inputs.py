@@ -24,7 +24,7 @@ class InputMapping:
     calls the endpoint with ``text`` from the field ``caption`` of each item and with ``language``. Without
     ``fields``, every field of an item is an input of its own name.
 
-    :ivar constants: inputs that are equal for all items, by name. A field of an item takes precedence.
+    :ivar constants: inputs that all items share, by name. A field of an item takes precedence.
     :ivar fields: names of inputs, each with the field of the items that it comes from. Other fields of the
         items are not sent.
     :ivar files: names of inputs whose values are paths of files to upload, or lists of such paths.
