@@ -7,7 +7,7 @@ the Space to sleep after half an hour without a visitor.
 
 A run that has cost $5 on a Space is ended: ``limit`` restores the Space and fails the run.
 
-Runs of this DAG may overlap: the second run waits for each Space until the first one gives it back.
+Runs of this DAG may overlap: the second run waits for each Space until the first one ends its lease.
 
 Requires a connection ``hf_spaces_default`` whose token has write access to the Spaces.
 """

@@ -94,7 +94,7 @@ def restore_and_log(
         log.info("Space %s is %s, as before the run. There is nothing to restore.", repo_id, describe(after))
         return
     log.info(
-        "Space %s was restored to %s%s (according to %s), because %s. It was %s and is %s.",
+        "Space %s was restored to %s%s (according to %s), because %s. The Space was %s and is %s.",
         repo_id,
         desired.hardware,
         ", paused" if after.stage == SpaceStage.PAUSED else "",

@@ -59,7 +59,7 @@ class LeaseOwner:
     """The task instance that holds a lease for its run.
 
     :ivar map_index: -1 for a task that is not mapped.
-    :ivar restore_tasks: ids of the tasks that restore the Space and give the lease back.
+    :ivar restore_tasks: ids of the tasks that restore the Space and end the lease.
     """
 
     dag_id: str

@@ -1,4 +1,4 @@
-"""Release a lease that its run no longer gives back: restore the Space and end the lease.
+"""Release a lease whose run no longer ends it: restore the Space and end the lease.
 
 The janitor, the page in Airflow's UI and the command line release leases here, by the same rules.
 """
@@ -55,7 +55,7 @@ def reason_to_release(record: LeaseRecord, owners: Owners) -> str | None:
         return reason_of_holder(record.current, owners)
     ended = record.ended
     late = ended is not None and not ended.is_expired(_now())
-    return "a late request of a holder that has given the lease back" if late else None
+    return "a late request of a holder that has ended its lease" if late else None
 
 
 def reason_of_holder(holder: LeaseHolder, owners: Owners) -> str | None:
@@ -162,7 +162,7 @@ def repair_for(lease: AirflowLease, other: LeaseHolder | None, log: Any) -> bool
     if is_free(other, lease.judge(other), _now()) or not lease.hook.execute(repair(lease.lease.store, other)):
         return False
     log.error(
-        "Space %s was leased by %s during the restore, which took %s away. It is requested again.",
+        "Space %s was leased by %s during the restore, which took its hardware away. %s is requested again.",
         lease.repo_id,
         lease.describe(other),
         other.requested[-1],

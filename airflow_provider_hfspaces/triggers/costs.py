@@ -32,7 +32,7 @@ class RunCostTrigger(BaseTrigger):
 
     The task ``limit`` of a task group with ``max_run_cost`` defers to this trigger. It fires one event,
     ``{"status": "reached" | "over" | "unwatched", "repo_id": …, "cost_usd": …, "changes": […]}``:
-    ``reached`` when the estimated cost reaches the limit, ``over`` when the task that gives the Space back
+    ``reached`` when the estimated cost reaches the limit, ``over`` when the task that restores the Space
     has ended, and ``unwatched`` at once where Airflow runs triggers one after the other, as ``dag.test()``
     does.
 
@@ -43,8 +43,8 @@ class RunCostTrigger(BaseTrigger):
         :meth:`~airflow_provider_hfspaces.hub.cost.runs.Sighting.to_dict`.
     :param dag_id: the DAG of the run.
     :param run_id: the run.
-    :param map_index: of the task that gives the Space back; -1 if it is not mapped.
-    :param closing_task: the id of the task that gives the Space back.
+    :param map_index: of the task that restores the Space; -1 if it is not mapped.
+    :param closing_task: the id of the task that restores the Space.
     :param poll_interval: seconds between two looks at the Space, by default 30.
     :param hf_spaces_conn_id: the connection to the Hub.
     """
@@ -122,7 +122,7 @@ class RunCostTrigger(BaseTrigger):
         self._seen.append(sighting)
 
     async def _is_over_within(self, seconds: float) -> bool:
-        """Whether the task that gives the Space back ends within some seconds."""
+        """Whether the task that restores the Space ends within some seconds."""
         end = asyncio.get_running_loop().time() + seconds
         while True:
             try:

@@ -36,6 +36,23 @@ def blocks(path: Path) -> Iterator[tuple[str, str]]:
         yield block["kind"].strip(), block["body"]
 
 
+def missing_lines(path: Path, first: str, log: str) -> list[str]:
+    """The lines of a page's excerpt of a log that a log does not contain; numbers and addresses may differ.
+
+    Lines that begin with a space depend on the moment of a look, and do not count.
+
+    :param first: how the excerpt begins.
+    """
+    [excerpt] = [body for kind, body in blocks(path) if not kind and body.startswith(first)]
+    plain = _without_numbers(log)
+    lines = [line for line in excerpt.splitlines() if not line.startswith(" ")]
+    return [line for line in lines if _without_numbers(line) not in plain]
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d[\d.,:-]*", "0", text)
+
+
 def undefined_names(path: Path) -> list[str]:
     """The names that a Python block of a page uses, and that neither it nor an earlier block defines.
 

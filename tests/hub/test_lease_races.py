@@ -63,7 +63,7 @@ def test_a_frozen_restore_gives_back_what_it_took_from_the_next_holder(
             execute(steps, send)
     assert (space.requested_hardware, space.sleep_time) == ("t4-small", 3600)
     assert space.stage != "PAUSED"
-    assert "which took t4-small away. It is requested again" in caplog.text
+    assert "which took its hardware away. t4-small is requested again" in caplog.text
 
 
 def test_a_paused_space_of_the_next_holder_is_started_again(hub: HubEmulator) -> None:

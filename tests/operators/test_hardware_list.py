@@ -104,7 +104,7 @@ def test_after_the_last_flavor_the_space_is_restored_and_the_error_lists_what_wa
     message = str(raised.value)
     assert message.startswith(f"Space {SPACE}: none of its hardware is available: l4x1 (Scheduling failure")
     assert [name for name in LIST if f"{name} (Scheduling failure: not enough" in message] == LIST
-    assert "It is restored to cpu-basic. Add flavors to hardware" in message
+    assert "The Space is restored to cpu-basic. Add flavors to hardware" in message
     assert requested(hub) == [*LIST, "cpu-basic"]
     assert space.requested_hardware == "cpu-basic"
     assert tries.store.values == {}
@@ -379,7 +379,7 @@ class TestRetryCapacity:
         runtime = run(tries, deferrable=deferrable, retry_capacity_after=0.05)
         assert runtime["hardware"] == "l4x1"
         assert requested(hub) == [*LIST, "cpu-basic", "l4x1"]
-        assert "It is restored to cpu-basic. The list is started again in 0 seconds" in task_log.text
+        assert "The Space is restored to cpu-basic. The list is started again in 0 seconds" in task_log.text
         assert tries.xcom("upgrade", "previous")["hardware"] == "cpu-basic"
         assert tries.store.values == {}
 

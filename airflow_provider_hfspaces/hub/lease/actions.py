@@ -352,7 +352,8 @@ def repaired(store: LeaseStore, check: Callable[[], Steps[Any]], log: Any) -> St
         other = lost.current
     if other is not None and (yield from repair(store, other)):
         log.error(
-            "Space %s was leased by holder %s during the restore, which took %s away. It is requested again.",
+            "Space %s was leased by holder %s during the restore, which took its hardware away. %s is "
+            "requested again.",
             store.repo_id,
             other.holder_id,
             other.requested[-1],

@@ -173,7 +173,7 @@ class LeaseRecord:
     :ivar fence: the fence of the latest holder; it stays when the lease is given back.
     :ivar holders: who has the lease. The last one uses the Space; each one before it includes the work
         of the next.
-    :ivar ended: the latest holder that gave the lease back, as long as a request of it may be late.
+    :ivar ended: the latest holder that ended its lease, as long as a request of it may be late.
     """
 
     repo_id: str
@@ -218,7 +218,7 @@ class LeaseRecord:
         )
 
     def without(self, holder_id: str, now: datetime) -> LeaseRecord:
-        """The record after a holder, and all within it, has given the lease back."""
+        """The record after a holder, and all within it, has ended its lease."""
         position = next((i for i, each in enumerate(self.holders) if each.holder_id == holder_id), None)
         if position is None:
             return self

@@ -114,8 +114,8 @@ def activity_after_restore(
     if restore_dormant == "sleep":
         return Activity.ASLEEP
     log.warning(
-        "Space %s was %s and cost nothing. It is paused, because it would run on %s now; a visitor does not "
-        "wake it. Use restore_dormant='sleep' to let it fall asleep instead.",
+        "Space %s was %s and cost nothing. The Space is paused, because it would run on %s now. A visitor "
+        "does not wake it. Use restore_dormant='sleep' to let it fall asleep instead.",
         snapshot.repo_id,
         snapshot.stage,
         snapshot.hardware,

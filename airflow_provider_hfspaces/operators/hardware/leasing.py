@@ -1,4 +1,4 @@
-"""How the hardware operators use the lease of a Space: wait for it, work under it, restore, give it back."""
+"""How the hardware operators use the lease of a Space: wait for it, work under it, restore, end it."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class WayBack:
         self._has_sent = True
 
     def end(self) -> None:
-        """Give the lease back. If the restore took a new holder's hardware, request that hardware again."""
+        """End the lease. If the restore took a new holder's hardware, request that hardware again."""
         if self._holds:
             self._repair(self._lease.give_back())
         else:

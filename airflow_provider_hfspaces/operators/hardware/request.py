@@ -180,10 +180,10 @@ class RequestHardwareOperator(SentRequest):
             return "Nothing was requested."
         self._to_restore = None
         if not self._restore(snapshot, "none of its hardware is available"):
-            return "It could not be restored: its log says why, and RestoreHardwareOperator restores it."
+            return "The Space could not be restored: see the task's log, and run RestoreHardwareOperator."
         if search.resumes_at is None and not self._is_restored_later:
             retry_store(context).delete(PREVIOUS)
-        return f"It is restored to {snapshot.hardware}."
+        return f"The Space is restored to {snapshot.hardware}."
 
     def search_state(self) -> dict[str, Any]:
         return {"to_restore": self._to_restore.to_dict() if self._to_restore else None}

@@ -104,7 +104,7 @@ class SentRequest(UndoneRequest):
             task_id = self._lease_task_id(context)
             raise AirflowFailException(
                 f"Space {repo_id}: this run does not hold its lease, so that nothing would take {hardware} "
-                f"away again. It was not requested. Clear task {task_id!r} together with this one."
+                f"away again. {hardware} was not requested. Clear task {task_id!r} together with this one."
             ) from None
         return SpaceSnapshot.from_dict({**previous, "repo_id": repo_id}) if previous else None
 

@@ -194,7 +194,7 @@ class RestoreHardwareOperator(WaitingOperator):
                 self.log.warning("The lease of Space %s went to another run just now.", repo_id)
             except SpaceLeased as leased:
                 self.log.warning(
-                    "Space %s is leased by %s, which restores it after its work. It is left alone.",
+                    "Space %s is leased by %s, which restores it after its work. The Space is left alone.",
                     repo_id,
                     way_back.describe(leased.holder),
                 )
