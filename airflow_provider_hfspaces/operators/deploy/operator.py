@@ -65,7 +65,8 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
     Returns ``{"repo_id", "url", "sha", "previous_sha", "created", "committed", "changed_files",
     "changed_count", "deleted_files", "deleted_count", "seconds"}``; the lists have at most 200 paths. The
     commit alone is the XCom ``sha``, so that ``deploy.output["sha"]`` is what other tasks take as ``sha``.
-    ``POST /api/spaces/{repo_id}/commit/main``, and others.
+    Endpoints: ``POST /api/spaces/{repo_id}/commit/main``, and those that read, create, restart and pause the
+    Space as far as they are needed.
 
     :param source: the folder: a local path, relative to the DAG file's folder, or the URL of a folder in an
         object storage, such as ``s3://aws_default@bucket/app``. Templated.

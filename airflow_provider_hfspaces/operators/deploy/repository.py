@@ -7,6 +7,7 @@ task runs.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ _KEPT = (".gitattributes", "README.md")
 
 _STALE_STATUS = 412
 _NETWORK_MODULES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3"})
+_REQUEST_LOGGERS = ("httpx", "httpx2")
+"""Loggers that list the requests of the official client."""
+
 _CHUNK_BYTES = 1024 * 1024
 _LONGEST_REASON = 500
 _COMMITS_SEARCHED = 50
@@ -193,7 +197,7 @@ class SpaceRepository:
         return self._commit(operations, title, description, over)
 
     def _commit(self, operations: list[Any], title: str, description: str, parent: str) -> str:
-        with self._translated("POST", f"/commit/{_MAIN}"), _without_progress_bars():
+        with self._translated("POST", f"/commit/{_MAIN}"):
             commit = self._api.create_commit(
                 self.repo_id,
                 operations,
@@ -214,7 +218,8 @@ class SpaceRepository:
             method, f"/api/spaces/{self.repo_id}{suffix}", lambda _: None, repo_id=self.repo_id
         )
         try:
-            yield
+            with _quiet_client():
+                yield
         except HfHubHTTPError as error:
             raise self._http_error(call, error) from None
         except ValueError as error:
@@ -244,13 +249,25 @@ class SpaceRepository:
 
 
 @contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """Keep the official client's progress bars, which need a terminal, out of the task's log."""
+def _quiet_client() -> Iterator[None]:
+    """Keep the official client's progress bars and its list of requests out of the task's log.
+
+    The bars need a terminal, and the addresses of uploads are signed: nobody else may use them.
+    """
     utils = import_module("huggingface_hub.utils")
     was_disabled = utils.are_progress_bars_disabled()
     utils.disable_progress_bars()
+    loggers = [logging.getLogger(name) for name in _REQUEST_LOGGERS]
+    for each in loggers:
+        each.addFilter(_is_problem)
     try:
         yield
     finally:
+        for each in loggers:
+            each.removeFilter(_is_problem)
         if not was_disabled:
             utils.enable_progress_bars()
+
+
+def _is_problem(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING

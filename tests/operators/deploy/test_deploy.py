@@ -80,6 +80,16 @@ def test_the_task_succeeds_when_exactly_its_commit_runs(
     assert len(commits_of(hub)) == 2
 
 
+def test_the_log_does_not_show_the_signed_addresses_of_uploads(
+    hub: HubEmulator, folder: Path, task_log: TaskLog
+) -> None:
+    hub.add_space(SPACE)
+    write(folder, {"model.bin": b"\0" * 2000})
+    Try().run(deploy(folder))
+    assert "model.bin" in task_log.text
+    assert "HTTP Request" not in task_log.text
+
+
 class TestUnchanged:
     def test_an_unchanged_folder_makes_no_commit(
         self, hub: HubEmulator, folder: Path, task_log: TaskLog
