@@ -260,12 +260,12 @@ def sentence(doc: str, parameter: str) -> str:
     match = re.search(rf"^:param {parameter}: (.*?)(?=^:|\Z)", doc, re.MULTILINE | re.DOTALL)
     if match is None:
         return ""
-    return re.split(r"(?<=[.;])\s", as_markdown(match[1]), maxsplit=1)[0].rstrip(".;").replace("|", "\\|")
+    return re.split(r"(?<=\.)\s", as_markdown(match[1]), maxsplit=1)[0].rstrip(".").replace("|", "\\|")
 
 
 def as_markdown(text: str) -> str:
     """Text of a docstring as one line of Markdown."""
-    text = " ".join(text.split())
+    text = re.sub(r":\w+(?::\w+)?:`(\w+) <[^>`]+>`", r"`\1`", " ".join(text.split()))
     return re.sub(r":\w+(?::\w+)?:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text).replace("``", "`")
 
 

@@ -23,7 +23,7 @@ from airflow_provider_hfspaces.hub.models import HardwareFlavor
 __all__ = ["RunCostTrigger"]
 
 _STATE_INTERVAL_SECONDS = 5.0
-"""Time between two questions to Airflow whether the run has given the Space back."""
+"""Seconds between two checks of whether the run has restored the Space."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -98,7 +98,7 @@ class RunCostTrigger(BaseTrigger):
                         prices = PriceList.from_flavors(flavors)
                     self._note(await client.send(calls.get_runtime(self.repo_id)))
                 except (HubError, InvalidInput) as error:
-                    self.log.warning("%s The cost of this run is looked at again later.", error)
+                    self.log.warning("%s The cost of this run is checked again later.", error)
                 else:
                     cost = RunCost.from_sightings(self._seen, self.requested, prices)
                     self._spent = cost.usd

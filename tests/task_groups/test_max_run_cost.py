@@ -244,7 +244,7 @@ class TestTrigger:
         hub.faults.add(kind="status", status=403, path="/runtime", times=1)
         restore_is[:] = ["None"]
         assert fired(self.trigger(minutes_ago=10, limit=0.05))["status"] == "reached"
-        assert "The cost of this run is looked at again later." in task_log.text
+        assert "The cost of this run is checked again later." in task_log.text
 
     def test_does_not_hold_up_dag_test_which_runs_triggers_one_after_the_other(
         self, hub: HubEmulator

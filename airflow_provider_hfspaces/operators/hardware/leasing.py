@@ -79,10 +79,10 @@ def take_lease(
         try:
             outcome = lease.take()
         except LeaseDenied as error:
-            raise AirflowFailException(f"{error} Working without a lease is lease=False.") from None
+            raise AirflowFailException(f"{error} To work without a lease, set lease=False.") from None
         except HubRateLimited as error:
             delay, reason = error.retry_after or operator.lease_poll_interval, str(error)
-            operator.log.warning("%s The lease of Space %s is taken later.", error, repo_id)
+            operator.log.warning("%s The lease of Space %s is requested again later.", error, repo_id)
         else:
             if isinstance(outcome, Taken):
                 lease_wait_ended("taken", time.time() - started)
@@ -92,7 +92,7 @@ def take_lease(
                     f"{outcome.holder.until:%Y-%m-%d %H:%M} UTC",
                 )
                 return lease, outcome
-            reason = f"It is leased by {lease.describe(outcome)}."
+            reason = f"Its holder is {lease.describe(outcome)}."
             if wait_log.is_due(outcome):
                 wait_log.write(outcome, lease.describe(outcome))
         remaining = deadline - time.time()
