@@ -72,7 +72,6 @@ with DAG(
     with restore.as_teardown(setups=snapshot.as_setup()):
         before = None
         for gpu in GPUS:
-            # [START howto_operator_request_hardware]
             upgrade = RequestHardwareOperator(
                 task_id=f"to_{gpu}",
                 repo_id=SPACE,
@@ -81,7 +80,6 @@ with DAG(
                 max_hourly_cost=1.00,
                 timeout=1800,
             )
-            # [END howto_operator_request_hardware]
             measured = measure.override(task_id=f"measure_{gpu}")()
             if before is not None:
                 before >> upgrade

@@ -70,6 +70,7 @@ with DAG(
 
     # Only tasks that are created inside this block belong to the window.
     with restore.as_teardown(setups=snapshot.as_setup()):
+        # [START howto_operator_request_hardware]
         upgrade = RequestHardwareOperator(
             task_id="upgrade",
             repo_id=SPACE,
@@ -78,6 +79,7 @@ with DAG(
             max_hourly_cost=1.00,
             poll_interval=5,
         )
+        # [END howto_operator_request_hardware]
         batch = SpaceBatchOperator(
             task_id="batch",
             repo_id=SPACE,

@@ -84,19 +84,21 @@ def part(text: str, mark: str) -> str:
 
 
 def completed(text: str, code: str) -> str:
-    """Code as a file of its own, with the imports, constants, functions and the DAG that it needs."""
+    """Code as a file of its own, with the imports, constants, functions, tasks and the DAG that it needs."""
     module = ast.parse(text)
     block = next((node for node in module.body if is_dag_block(node, text, code)), None)
     tree = ast.parse(code)
     names = names_in(tree) | ({"DAG"} if block else set())
-    definitions = {name: node for node in module.body if node is not block for name in defined_names(node)}
+    tasks = block.body if isinstance(block, ast.With) else []
+    others = [node for node in module.body if node is not block]
+    definitions = {name: node for node in [*others, *tasks] for name in defined_names(node)}
     used: list[ast.stmt] = []
     while missing := [node for name, node in definitions.items() if name in names and node not in used]:
         used += missing
         names |= {name for node in missing for name in names_in(node)}
     own = {name for node in tree.body for name in defined_names(node)}
     own |= {name for node in imports(tree) for name in imported_names(node)}
-    used = [node for node in module.body if node in used and not own & set(defined_names(node))]
+    used = [node for node in [*others, *tasks] if node in used and not own & set(defined_names(node))]
     lines = sorted(
         (line for node in imports(module) for line in import_lines(node, names - own)),
         key=lambda line: "airflow_provider_hfspaces" in line,
@@ -105,9 +107,10 @@ def completed(text: str, code: str) -> str:
     if block is not None:
         strings = (each.value for each in ast.walk(block) if isinstance(each, ast.Constant))
         dag_id = next(each for each in strings if isinstance(each, str))
+        code = joined([*(textwrap.dedent(source_of(node, text)) for node in used if node in tasks), code])
         blank = "\n" if is_definition(code, 0) else ""
         code = f'with DAG("{dag_id}"):\n{blank}' + textwrap.indent(code, "    ")
-    return joined([head, *(source_of(node, text) for node in used), code])
+    return joined([head, *(source_of(node, text) for node in used if node not in tasks), code])
 
 
 def joined(parts: list[str]) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from huggingface_hub import HfApi
 
 import airflow_provider_hfspaces
-from airflow_provider_hfspaces.compat.imports import BaseOperator
+from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION, BaseOperator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from scripts import sync_docs
 from tests.conftest import ROOT
@@ -85,6 +88,32 @@ def test_a_name_that_no_block_defines_is_detected(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```python\nimport json\n\njson.dumps(report)\n```\n", "utf-8")
     assert undefined_names(page) == ["report"]
+
+
+@pytest.fixture
+def my_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module of the reader's own tasks, which pages import."""
+    module = ModuleType("my_tasks")
+    for task_id in ("batch", "compare", "evaluate", "publish"):
+        setattr(module, task_id, own_task(task_id))
+    monkeypatch.setitem(sys.modules, "my_tasks", module)
+
+
+def own_task(task_id: str) -> Any:
+    from airflow.sdk import task
+
+    def work() -> None: ...
+
+    return task(task_id=task_id)(work)
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION < (3, 2), reason="the pages show code for the newest Airflow")
+@pytest.mark.usefixtures("my_tasks")
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_every_dag_on_a_page_can_be_parsed(path: Path) -> None:
+    for kind, body in blocks(path):
+        if kind == "python" and "with DAG(" in body:
+            exec(compile(body, name(path), "exec"), {})
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)
