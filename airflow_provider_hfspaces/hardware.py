@@ -1,4 +1,4 @@
-"""Hardware as a DAG names it: one flavor, a list in order of preference, or what a GPU has to offer."""
+"""Hardware as a DAG names it: a flavor, a list in order of preference, or a description of a GPU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def any_hardware(
     max_hourly_cost: float | str | None = None,
     prefer: str = "cheapest",
 ) -> dict[str, Any]:
-    """Describe a GPU by what it has to offer. The Hub's own price list turns this into a list of flavors.
+    """Describe a GPU by memory, number and price. The Hub's price list turns this into a list of flavors.
 
     ::
 

@@ -1,4 +1,4 @@
-"""Hardware by what it has to offer: GPU memory, number of GPUs and price instead of a flavor's name.
+"""A description of hardware: GPU memory, number of GPUs and price instead of a flavor's name.
 
 Come here to change which flavors fit a description and in which order they are tried.
 """

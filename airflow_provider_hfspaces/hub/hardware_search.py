@@ -42,12 +42,12 @@ __all__ = [
 ]
 
 CAPACITY_ERRORS = ("not enough hardware capacity", "reached your hardware quota limit")
-"""What the Hub reports of a Space that it cannot start for want of hardware, or a part of it."""
+"""Parts of what the Hub reports of a Space that it cannot start because it has no such hardware left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """A flavor that was tried in vain, and why.
+    """A flavor that was tried and is not available, and why.
 
     :ivar requested_at: when it was requested, in seconds since 1970; ``None`` if it was skipped.
     :ivar ended_at: when the search continued, in seconds since 1970.
@@ -96,7 +96,7 @@ class HardwareSearch:
     :ivar position: the flavor that is tried now; the length of the list after the last one.
     :ivar limits: for each flavor, USD per hour for all replicas together; ``None`` for no limit.
     :ivar requested_at: when the request for it was sent, or may have been; ``None`` before that.
-    :ivar setbacks: the flavors that were tried in vain in this pass.
+    :ivar setbacks: the flavors that this pass tried and that are not available.
     :ivar passes: how often the list was started.
     :ivar pass_began: when it was started last, in seconds since 1970; ``None`` for :attr:`began`.
     :ivar resumes_at: when the list is started again, in seconds since 1970; ``None`` during a pass.
@@ -212,13 +212,13 @@ class HardwareSearch:
 
     @property
     def unavailable_in_words(self) -> str:
-        """The flavors that were tried in vain, for a log: ``no l4x1 or a10g-small available``."""
+        """The flavors that are not available, for a log: ``no l4x1 or a10g-small available``."""
         names = [each.hardware for each in self.setbacks]
         listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
         return f"no {listed} available"
 
     def tried(self) -> list[dict[str, Any]]:
-        """Returns the flavors of this pass as plain JSON: those tried in vain, and the requested one."""
+        """Returns the flavors of this pass as plain JSON: those that are not available, and the requested one."""
         tried = [asdict(each) for each in self.setbacks]
         if self.hardware is not None and self.is_requested:
             tried.append(asdict(Setback(self.hardware, "", self.requested_at)) | {"reason": None})
@@ -290,7 +290,7 @@ def why_unavailable(error: Exception, hardware: str, texts: Iterable[str] = CAPA
     """Returns why an error means that a flavor is not available; ``None`` for an error of another kind.
 
     The Hub has no capacity, refuses the flavor, or does not start the Space on it in time. A crash of the
-    app, a failed build and a missing payment are errors that other hardware does not mend.
+    app, a failed build and a missing payment are errors that other hardware does not fix.
 
     :param hardware: the flavor that was requested.
     :param texts: parts of the Hub's reports that count as missing capacity, in any case of letters.

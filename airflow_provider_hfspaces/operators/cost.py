@@ -153,9 +153,11 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
             fleet.table(),
         )
         for each in findings[:_MAX_LOGGED_FINDINGS]:
-            self.log.warning("Look at Space %s.", printable(f"{each.repo_id}: {'; '.join(each.reasons)}"))
+            reasons = printable("; ".join(each.reasons))
+            self.log.warning("Space %s looks forgotten: %s.", printable(each.repo_id), reasons)
         if len(findings) > _MAX_LOGGED_FINDINGS:
-            self.log.warning("And at %d more, listed in the report.", len(findings) - _MAX_LOGGED_FINDINGS)
+            more = len(findings) - _MAX_LOGGED_FINDINGS
+            self.log.warning("%d more Spaces look forgotten: see the report.", more)
         self.log.info("Wrote the report to %s.", self.path)
 
     def _owner(self) -> str:

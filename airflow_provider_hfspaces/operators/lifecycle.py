@@ -181,7 +181,7 @@ class RestartSpaceOperator(WaitingOperator):
             has_started = runtime.stage == SpaceStage.RUNNING != before.stage
             if not has_started and runtime.stage not in STARTING_STAGES:
                 raise
-            self.log.warning("%s The Space restarts all the same.", error)
+            self.log.warning("%s The Space restarts nevertheless.", error)
         if self.wait_until_running:
             store.set(RESTART, {**request, "accepted": True})
         return runtime

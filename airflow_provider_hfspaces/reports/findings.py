@@ -57,7 +57,7 @@ def _reasons(report: CostReport, space: SpaceCost, runtime: SpaceRuntime | None)
     if space.when_started is None:
         reasons.append(f"the Hub lists no price for {space.hardware}")
     if runtime.sleep_time is None:
-        reasons.append("never sleeps: it has no sleep time")
+        reasons.append("has no sleep time and never sleeps")
     elif runtime.sleep_time > _LONG_SLEEP_TIME_SECONDS:
         reasons.append(f"sleeps only after {duration(runtime.sleep_time)} without a visitor")
     seconds = _on_for(report, space)

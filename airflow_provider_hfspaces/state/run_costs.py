@@ -2,7 +2,7 @@
 
 A task cannot list Variables, and Airflow cannot change one atomically. Each month therefore has a fixed
 number of Variables, ``hf_spaces_run_costs-2026-11-0`` to ``-7``; a task writes to the one that its name
-selects, and looks once more whether another task has overwritten its entry. The Variables of a month are
+selects, and checks afterwards whether another task has overwritten its entry. The Variables of a month are
 deleted 13 months later.
 """
 

@@ -207,7 +207,7 @@ def test_a_space_that_is_building_counts_with_its_cost_when_built(
     assert fleet["monthly_cost"] == pytest.approx(3.33 * 730)
     assert {each["repo_id"] for each in fleet["costing"]} == {"acme/owl", "acme/gpu", "acme/on"}
     assert result["findings"] == [
-        {"repo_id": "acme/owl", "reasons": ["never sleeps: it has no sleep time"], "hourly_cost": 2.5}
+        {"repo_id": "acme/owl", "reasons": ["has no sleep time and never sleeps"], "hourly_cost": 2.5}
     ]
     shown = Page(page.read_text()).text
     assert "$3.33 an hour when the builds are done, estimated" in shown
@@ -229,7 +229,7 @@ def test_spaces_that_sleep_late_or_never_are_named(hub: HubEmulator, report: Rep
     hub.add_space("acme/free")
     reasons = {each["repo_id"]: each["reasons"] for each in report()["findings"]}
     assert reasons == {
-        "acme/never": ["never sleeps: it has no sleep time"],
+        "acme/never": ["has no sleep time and never sleeps"],
         "acme/hardly": ["sleeps only after 1 day 1 h without a visitor"],
     }
     assert "Spaces that look forgotten $0.40 an hour acme/never" in Page(page.read_text()).text

@@ -29,7 +29,7 @@ class DeleteSpaceOperator(SpaceOperator):
     a copy that :class:`SpaceCopyTaskGroup <airflow_provider_hfspaces.task_groups.copies.SpaceCopyTaskGroup>`
     made: its name, and the variable ``AIRFLOW_COPY_OF``, which names the copy and its source.
 
-    If the Hub's answer is lost, the task looks whether the Space still exists; a retry does not fail for a
+    If the Hub's answer is lost, the task checks whether the Space still exists; a retry does not fail for a
     Space that an earlier try has deleted. A Space that was renamed is not deleted under its old id.
 
     Returns ``{"repo_id", "deleted"}``; ``deleted`` is False for a missing Space with ``missing_ok``.
@@ -137,4 +137,4 @@ def delete_once(hook: HfSpacesHook, repo_id: str, log: Any) -> None:
     except HubError as error:
         if not error.outcome_unknown or hook.exists(repo_id):
             raise
-        log.warning("%s The Space is deleted all the same.", error)
+        log.warning("%s Space %s is deleted nevertheless.", error, repo_id)

@@ -64,7 +64,7 @@ class MoveSpaceOperator(SpaceOperator):
                 has_arrived = identity is not None and self._has_arrived(to_id, {"identity": identity})
                 if isinstance(error, SpaceNotFound) or not has_arrived:
                     raise
-                self.log.warning("%s Space %s is %s all the same.", error, repo_id, to_id)
+                self.log.warning("%s Space %s is %s nevertheless.", error, repo_id, to_id)
         store.delete(MOVE)
         self.link(context, to_id)
         self.log.info("Space %s is now %s.", repo_id, to_id)
