@@ -218,7 +218,7 @@ class HardwareSearch:
         return f"no {listed} available"
 
     def tried(self) -> list[dict[str, Any]]:
-        """Returns the flavors of this pass as plain JSON: those that are not available, and the requested one."""
+        """Returns the flavors that this pass has tried, as plain JSON, with the requested one at the end."""
         tried = [asdict(each) for each in self.setbacks]
         if self.hardware is not None and self.is_requested:
             tried.append(asdict(Setback(self.hardware, "", self.requested_at)) | {"reason": None})
