@@ -69,7 +69,7 @@ class DeleteCopiesOperator(SelectingOperator):
             ]
         failed = [each for each in report if each["outcome"] == FAILED]
         if not report:
-            self.log.info("No copies.")
+            self.log.info("No Space is a marked copy.")
         if failed:
             more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
             raise RuntimeError(
