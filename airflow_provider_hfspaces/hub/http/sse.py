@@ -21,8 +21,8 @@ T = TypeVar("T")
 class LogReader(Generic[T]):
     """Takes the raw chunks of a log's event stream and returns its events, as the call reads them.
 
-    :param follow: continue after the end of what the log held when the request was sent. A line beyond the limit
-        is then left out, with an event that says so: each new connection would meet it again.
+    :param follow: continue after the end of what the log held when the request was sent. A line beyond the
+        limit is then left out, with an event that says so: each new connection would meet it again.
     :ivar done: True once the log has been read to its end.
     """
 
