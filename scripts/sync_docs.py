@@ -105,7 +105,8 @@ def completed(text: str, code: str) -> str:
     )
     head = "\n".join(lines)
     if block is not None:
-        strings = (each.value for each in ast.walk(block) if isinstance(each, ast.Constant))
+        assert isinstance(block, ast.With)
+        strings = (each.value for each in ast.walk(block.items[0]) if isinstance(each, ast.Constant))
         dag_id = next(each for each in strings if isinstance(each, str))
         code = joined([*(textwrap.dedent(source_of(node, text)) for node in used if node in tasks), code])
         blank = "\n" if is_definition(code, 0) else ""
