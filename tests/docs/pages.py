@@ -22,9 +22,6 @@ _BLOCK = re.compile(
 )
 
 
-_EXAMPLE = re.compile(r"<!-- example: [^\n]* -->\s*$")
-
-
 def name(path: Path) -> str:
     """The path of a page, as the id of a parametrized test."""
     return path.relative_to(ROOT).as_posix()
@@ -54,17 +51,12 @@ def _without_numbers(text: str) -> str:
 
 
 def undefined_names(path: Path) -> list[str]:
-    """The names that a Python block of a page uses, and that neither it nor an earlier block defines.
-
-    Parts of an example file do not count, since the page names the whole file.
-    """
+    """The names that a Python block of a page uses, and that neither it nor an earlier block defines."""
     defined, undefined = set(dir(builtins)), []
-    for block in _BLOCK.finditer(path.read_text("utf-8")):
-        if block["kind"].strip() != "python":
-            continue
-        nodes = list(ast.walk(ast.parse(block["body"])))
-        defined |= {name for node in nodes for name in _defined(node)}
-        if not _EXAMPLE.search(block.string[: block.start()]):
+    for kind, body in blocks(path):
+        if kind == "python":
+            nodes = list(ast.walk(ast.parse(body)))
+            defined |= {name for node in nodes for name in _defined(node)}
             undefined += [node.id for node in nodes if isinstance(node, ast.Name) and node.id not in defined]
     return undefined
 
