@@ -39,6 +39,7 @@ CLASS = re.compile(
 )
 MODULE = re.compile(r"^\| \[`(?P<module>airflow_provider_hfspaces[\w.]*)`\]\([^)]*\) \|.*$", re.MULTILINE)
 MARK = re.compile(r"\s*# \[(START|END) (\w+)\]\s*")
+LONGEST_LINE = 110
 ALWAYS = frozenset({"repo_id", "hf_spaces_conn_id"})
 """Parameters that the page explains in one place for all operators."""
 
@@ -173,13 +174,17 @@ def imported_names(node: ast.AST) -> list[str]:
 
 
 def import_lines(node: ast.Import | ast.ImportFrom, names: set[str]) -> list[str]:
-    """One line for an import, with only the names that are used."""
+    """An import with only the names that are used, wrapped as the formatter does it."""
     used = [alias for alias in node.names if (alias.asname or alias.name).split(".")[0] in names]
     if not used or (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
         return []
     if isinstance(node, ast.Import):
         return [ast.unparse(ast.Import(names=used))]
-    return [ast.unparse(ast.ImportFrom(module=node.module, names=used, level=0))]
+    line = ast.unparse(ast.ImportFrom(module=node.module, names=used, level=0))
+    if len(line) <= LONGEST_LINE:
+        return [line]
+    names_below = "".join(f"    {alias.name},\n" for alias in used)
+    return [f"from {node.module} import (\n{names_below})"]
 
 
 def described(path: str, page: Path) -> str:
