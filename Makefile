@@ -77,17 +77,18 @@ test-cluster: $(VENV)/cluster/$(AIRFLOW)/.installed ## Run the tests on PostgreS
 	@$(PYTHON) tests/cluster/needs.py
 	$(VENV)/cluster/$(AIRFLOW)/bin/python -m pytest -m cluster tests/cluster
 
-$(VENV)/providers/.installed: pyproject.toml constraints.txt constraints/providers.txt
-	$(PYTHON) -m venv $(VENV)/providers
-	# The FAB provider needs an older python-dateutil than Airflow itself installs.
-	grep -v '^python-dateutil==' constraints.txt > $(VENV)/providers/constraints.txt
-	$(VENV)/providers/bin/python -m pip install --quiet --editable '.[providers]' \
-		--constraint $(VENV)/providers/constraints.txt --constraint constraints/providers.txt
+$(VENV)/providers/$(AIRFLOW)/.installed: pyproject.toml constraints/providers-$(AIRFLOW).txt
+	$(PYTHON) -m venv $(VENV)/providers/$(AIRFLOW)
+	# The FAB provider needs other versions of some packages than Airflow itself installs.
+	awk -F== 'NR == FNR { replaced[$$1]; print; next } !($$1 in replaced)' constraints/providers-$(AIRFLOW).txt \
+		$(firstword $(wildcard constraints/airflow-$(AIRFLOW).txt) constraints.txt) > $(VENV)/providers/$(AIRFLOW)/constraints.txt
+	$(VENV)/providers/$(AIRFLOW)/bin/python -m pip install --quiet --editable '.[providers]' apache-airflow==$(AIRFLOW) \
+		--constraint $(VENV)/providers/$(AIRFLOW)/constraints.txt
 	@touch $@
 
-test-providers: $(VENV)/providers/.installed ## Run the tests with other providers of Airflow: the FAB auth manager and OpenLineage (Python 3.11 or newer)
-	$(VENV)/providers/bin/python -m pytest --numprocesses 0 tests/airflow/test_openlineage.py
-	$(VENV)/providers/bin/python -m pytest -m processes --numprocesses 0 tests/processes/test_auth_managers.py
+test-providers: $(VENV)/providers/$(AIRFLOW)/.installed ## Run the tests with the FAB auth manager and OpenLineage (or AIRFLOW=3.0.6, 3.1.8 or 3.2.2; Python 3.11 or 3.12)
+	$(VENV)/providers/$(AIRFLOW)/bin/python -m pytest --numprocesses 0 tests/airflow/test_openlineage.py
+	$(VENV)/providers/$(AIRFLOW)/bin/python -m pytest -m processes --numprocesses 0 tests/processes/test_auth_managers.py
 
 check: lint format types ## Check lint, format and types
 
