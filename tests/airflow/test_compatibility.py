@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import metadata
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -85,7 +86,10 @@ def form(hub: HubEmulator) -> str:
         return YES if "extra__hf_spaces__namespace" in ProvidersManager().connection_form_widgets else NO
     printed = subprocess.run([sys.executable, "-c", FORM], check=True, capture_output=True, text=True).stdout
     fields = set(printed.splitlines()[-1].split()) if printed.strip() else set()
-    return YES if {"namespace", "timeout", "allow_http"} <= fields else NO
+    complete = {"namespace", "timeout", "allow_http"} <= fields
+    if AIRFLOW_VERSION == (3, 0):
+        return "with FAB" if complete is (find_spec("flask_appbuilder") is not None) else NO
+    return YES if complete else NO
 
 
 def links(hub: HubEmulator) -> str:

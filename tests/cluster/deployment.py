@@ -65,7 +65,7 @@ class Deployment(AirflowProcesses):
             "nightly_pause",
             "morning_restart",
         }
-        expected |= {"morning_restart", "connections", "crowd", "everything", "queued"}
+        expected |= {"morning_restart", "connections", "crowd", "everything", "groups", "queued"}
         if self.kind == "celery" and AIRFLOW_3:
             expected |= {"on_error", "on_other_error"}
         return expected <= {row[0] for row in self.query("SELECT dag_id FROM serialized_dag")}

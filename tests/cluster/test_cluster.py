@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
+from tests.airflow.everything import operator_classes
 from tests.cluster.deployment import WORKERS, Deployment
 from tests.processes.airflow_processes import AIRFLOW_3
 
@@ -33,6 +34,12 @@ def test_every_dag_is_parsed_within_airflows_own_time_limit(airflow: Deployment)
     assert "airflow_provider_hfspaces" in serialized
 
 
+def test_the_dags_that_run_here_have_every_operator_and_sensor(airflow: Deployment) -> None:
+    dags = "'everything', 'groups'"
+    serialized = str(airflow.query(f"SELECT data FROM serialized_dag WHERE dag_id IN ({dags})"))
+    assert [kind.__name__ for kind in operator_classes() if kind.__name__ not in serialized] == []
+
+
 def test_every_operator_works_without_access_to_the_database(
     hub: HubEmulator, airflow: Deployment, kind: str
 ) -> None:
@@ -53,6 +60,36 @@ def test_every_operator_works_without_access_to_the_database(
     assert hub.token not in airflow.log_of("everything")
     keys = airflow.query("SELECT key FROM xcom WHERE dag_id = 'everything' AND key LIKE 'hf_space%link'")
     assert len(keys) == 2 * 29
+    assert airflow.warnings() == []
+
+
+def test_groups_batches_and_operators_for_fleets_work_without_access_to_the_database(
+    hub: HubEmulator, airflow: Deployment
+) -> None:
+    space = hub.add_space("works/one")
+    upgraded = hub.add_space("works/upgraded", hardware="cpu-upgrade")
+    space.no_capacity("l4x1")
+    airflow.run("groups")
+    states = airflow.finished("groups", 900)
+    assert set(states.values()) == {"success"}, airflow.log_of("groups")
+
+    flavors = {moment.hardware for moment in space.history}
+    assert flavors == {"cpu-basic", "t4-small"}
+    assert space.requested_hardware == "cpu-basic"
+    beginning = "works/one-batch"
+    copies = [item for item in hub.bill().items if item.repo_id.startswith(beginning)]
+    assert copies
+    assert all(item.stopped is not None for item in copies)
+    assert [each for each in hub.world.spaces if each.startswith(beginning)] == []
+    for folder in ("leased", "copied"):
+        assert len((airflow.home / folder / "results.jsonl").read_text().splitlines()) == 2
+    for task in ("lease.restore", "copy.delete"):
+        assert "min of t4-small, about $" in airflow.log_of("groups", f"run_id=run/task_id={task}")
+    assert upgraded.sleep_time == 1800
+    assert upgraded.hardware == "cpu-upgrade"
+    assert upgraded.stage != "PAUSED"
+    assert "works/upgraded" in (airflow.home / "works.html").read_text()
+    assert hub.token not in airflow.log_of("groups")
     assert airflow.warnings() == []
 
 
