@@ -58,7 +58,9 @@ with DAG(
     # The test lets the Hub have no capacity for the first flavor.
     with SpaceHardwareTaskGroup("lease", SPACE, ["l4x1", "t4-small"], **LIMITS) as lease:
         batch(SPACE, "leased")
-    with SpaceCopyTaskGroup("copy", SPACE, ["t4-small", "l4x1"], to_id=f"{OWNER}/one-batch", **LIMITS) as copy:
+    with SpaceCopyTaskGroup(
+        "copy", SPACE, ["t4-small", "l4x1"], to_id=f"{OWNER}/one-batch", **LIMITS
+    ) as copy:
         batch(copy.repo_id, "copied")
     chain(
         lease,
