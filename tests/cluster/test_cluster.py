@@ -59,7 +59,11 @@ def test_every_operator_works_without_access_to_the_database(
     assert "sk-5f4dcc3b5aa765d6" not in airflow.log_of("everything")
     assert hub.token not in airflow.log_of("everything")
     keys = airflow.query("SELECT key FROM xcom WHERE dag_id = 'everything' AND key LIKE 'hf_space%link'")
-    assert len(keys) == 2 * 29
+    assert Counter(key for (key,) in keys) == {
+        "hf_space_link": 29,
+        "hf_space_logs_link": 29,
+        "hf_space_hardware_link": 1,
+    }
     assert airflow.warnings() == []
 
 
@@ -74,7 +78,8 @@ def test_groups_batches_and_operators_for_fleets_work_without_access_to_the_data
     assert set(states.values()) == {"success"}, airflow.log_of("groups")
 
     flavors = {moment.hardware for moment in space.history}
-    assert flavors == {"cpu-basic", "t4-small"}
+    assert "t4-small" in flavors
+    assert "l4x1" not in flavors
     assert space.requested_hardware == "cpu-basic"
     beginning = "works/one-batch"
     copies = [item for item in hub.bill().items if item.repo_id.startswith(beginning)]
