@@ -79,10 +79,12 @@ def hold(
     hours_left: float = 24,
     abandoned: bool = False,
     holder_id: str = "ab" * 16,
+    requested_at: datetime | None = None,
 ) -> LeaseHolder:
     """Add a holder to the lease of a Space; no Variable of Airflow names its task.
 
     :param hours_left: hours until the lease expires.
+    :param requested_at: when it requested the hardware; by default not known, as in version 0.1.
     """
     now = datetime.now(timezone.utc)
     hook = HfSpacesHook()
@@ -97,6 +99,7 @@ def hold(
         requested=requested,
         sleep_time=sleep_time,
         abandoned=abandoned,
+        requested_at=requested_at,
     )
     changed = LeaseRecord(repo_id, holder.fence, (*record.holders, holder))
     hook.execute(store.compare_and_set(changed, version, "Hold the lease"))

@@ -16,10 +16,11 @@ from airflow_provider_hfspaces.cli.output import (
 )
 from airflow_provider_hfspaces.cli.spaces import OnCommandLine, selection
 from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
-from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
+from airflow_provider_hfspaces.operators.leases import GIVEN_BACK, RestoreAbandonedLeasesOperator
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.cost.runs import RunCost
     from airflow_provider_hfspaces.hub.lease.record import LeaseRecord
 
 __all__ = ["leases", "release"]
@@ -38,14 +39,18 @@ def leases(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
 
     records, complete = _records(_janitor(arguments, hook, needs_author=False))
     owners, rows = Owners(), []
+    costs = _costs(hook, records)
     for repo_id, record in records.items():
         for holder in record.holders:
             owner = owners.owner(holder)
+            cost = costs.get(holder.holder_id)
             rows.append(
                 {
                     "space": repo_id,
                     "state": state_of(holder, owners).value,
                     "hardware": holder.requested[-1] if holder.requested else None,
+                    "usd_so_far": cost.usd if cost else None,
+                    "billed_minutes": cost.minutes if cost else None,
                     "restores_to": (holder.previous or {}).get("hardware"),
                     "since": _moment(holder.since),
                     "until": _moment(holder.until),
@@ -56,13 +61,49 @@ def leases(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
                     "holder": holder.holder_id,
                 }
             )
-    output.write(rows, hidden=("map_index", "holder"))
+    output.write(rows, hidden=("map_index", "holder", "billed_minutes"))
     if any(row["state"] == LeaseState.UNKNOWN.value for row in rows):
         say(
             "The holder of an unknown lease belongs to another Airflow or a script, or this command cannot "
             "read the database of its Airflow."
         )
     return complete
+
+
+def _costs(hook: HfSpacesHook, records: dict[str, LeaseRecord]) -> dict[str, RunCost]:
+    """What the leases have cost so far at most, by the id of the holder that uses the Space.
+
+    Endpoints: ``GET /api/spaces/hardware``, and ``GET /api/spaces/{repo_id}/runtime`` for each leased Space.
+    """
+    from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+    from airflow_provider_hfspaces.hub.errors import HubError
+    from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES
+    from airflow_provider_hfspaces.state.lease_costs import cost_so_far
+
+    held = {repo_id: record.current for repo_id, record in records.items() if record.current is not None}
+    costs: dict[str, RunCost] = {}
+    if not held:
+        return costs
+    try:
+        prices = hook.price_list()
+    except HubError as error:
+        say(f"What the leases have cost so far is not known. {error}")
+        return costs
+    for repo_id, holder in held.items():
+        try:
+            runtime = hook.get_runtime(repo_id)
+        except HubError as error:
+            say(f"Space {repo_id}: what its lease has cost so far is not known. {error}")
+            continue
+        costs[holder.holder_id] = cost_so_far(
+            holder,
+            runtime.hardware if runtime.is_billed else None,
+            replicas_of(runtime),
+            prices,
+            hook.clock(),
+            has_stopped=runtime.stage in DORMANT_STAGES,
+        )
+    return costs
 
 
 def release(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
@@ -96,14 +137,16 @@ def release(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
             entry = janitor.restore_space(each["space"], each["reason"], None, force=arguments.force)
             each.update(outcome=entry["outcome"], reason=entry["error"] or entry["reason"])
             each["restores_to"] = entry["hardware"] or each["restores_to"]
-    output.write(plan)
+            each["cost_usd"] = entry["cost_usd"]
+    output.write(plan, hidden=("cost_usd",))
     if refused and arguments.repo_ids:
         say(
             f"Space {refused[0]['space']}: its lease is {refused[0]['reason']}. Wait for the end of that "
             f"run, or add --force to take the hardware from it."
         )
         return False
-    return complete and not any(each["outcome"] in (FAILED, LEFT_ALONE) for each in todo)
+    failed = [each for each in todo if each["outcome"] in (FAILED, LEFT_ALONE)]
+    return complete and all(each["reason"] == GIVEN_BACK for each in failed)
 
 
 def _janitor(arguments: Namespace, hook: HfSpacesHook, *, needs_author: bool) -> _Janitor:
@@ -143,6 +186,7 @@ def _plan(janitor: _Janitor, repo_id: str, record: LeaseRecord, force: bool) -> 
         "outcome": outcome,
         "state": state_of(holder, owners).value if holder else None,
         "restores_to": (holder.previous or {}).get("hardware") if holder else None,
+        "cost_usd": None,
         "reason": reason,
     }
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from airflow_provider_hfspaces import __version__
 from airflow_provider_hfspaces.cli.options import COMMANDS, GROUP_HELP
 
 __all__ = ["main"]
+
+_INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,10 +24,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: without the name of the program; by default those of this process.
     :returns: the exit code: 0 if everything succeeded, 1 if something failed, 2 for wrong use.
     """
+    _open_closed_streams()
     parsed = _parser().parse_args(arguments)
-    from airflow_provider_hfspaces.cli.commands import run
+    if not parsed.verbose:
+        _ignore_warnings()
+    try:
+        with _only_rows_on_stdout():
+            from airflow_provider_hfspaces.cli.commands import run
 
-    return run(parsed.command, parsed)
+        return run(parsed.command, parsed)
+    except KeyboardInterrupt:
+        # While Airflow is imported. Later, the command says which requests take effect.
+        return _INTERRUPTED
+
+
+@contextmanager
+def _only_rows_on_stdout() -> Iterator[None]:
+    """Send to stderr what Airflow logs to stdout while it is imported."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
+
+
+def _open_closed_streams() -> None:
+    """Open stdout and stderr again if they are closed, as with ``>&-``: what they get is thrown away."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_WRONLY)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "w", closefd=False))
+
+
+def _ignore_warnings() -> None:
+    """Ignore the warnings of Airflow, which shows its own unless Python was started with other options."""
+    if not sys.warnoptions:
+        sys.warnoptions.append("ignore")
+        warnings.simplefilter("ignore")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from airflow_provider_hfspaces.hub.masking import mask_tokens
@@ -47,14 +47,16 @@ class Output:
     def opened(cls, form: str) -> Iterator[Output]:
         """Keep stdout for the rows alone: what libraries and logs print to it meanwhile goes to stderr."""
         sys.stdout.flush()
-        with os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding or "utf-8", errors="replace") as stream:
+        stream = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding or "utf-8", errors="replace")
+        try:
             os.dup2(2, 1)
-            try:
-                yield cls(stream, form)
-            finally:
-                sys.stdout.flush()
-                stream.flush()
-                os.dup2(stream.fileno(), 1)
+            yield cls(stream, form)
+        finally:
+            sys.stdout.flush()
+            os.dup2(stream.fileno(), 1)
+            # Rows are flushed when they are written, which has raised the error of a full disk.
+            with suppress(OSError):
+                stream.close()
 
     def write(self, rows: Sequence[Row], hidden: Container[str] = ()) -> None:
         """Write the rows.
@@ -92,7 +94,12 @@ def write_table(rows: Sequence[Row], stream: TextIO, form: str = "table") -> Non
         return
     console = AirflowConsole(file=stream)
     # Text from the Hub must not style the table.
-    console.print_as([{key: escape(cell) for key, cell in _cells(row).items()} for row in rows], output=form)
+    cells = [{key: escape(cell) for key, cell in _cells(row).items()} for row in rows]
+    try:
+        console.print_as(cells, output=form)
+    except SystemExit:
+        # The console ends the process when the reader of the table, such as ``head``, has seen enough.
+        raise BrokenPipeError from None
 
 
 def _cells(row: Row) -> dict[str, str]:

@@ -227,7 +227,10 @@ def _variable_of_supervisor(name: str) -> str | None:
 
 
 def _no_answer(name: str) -> NotAnswered:
-    return NotAnswered(f"Airflow does not say whether the Variable {name} exists.")
+    return NotAnswered(
+        f"Airflow does not say whether the Variable {name} exists: its API or its database reports an error. "
+        f"Try again when Airflow answers."
+    )
 
 
 def set_variable(name: str, value: Any, description: str) -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RestoreAbandonedLeasesOperator"]
 
+GIVEN_BACK = "its lease was given back"
+"""Why a Space is left alone that needs no restore any more."""
+
 _MAX_PARALLEL = 8
 
 
@@ -29,9 +32,12 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
     if the holder's run or its restore task has ended, if the holder's DAG is paused or gone and no task of
     the run is running, or if the lease has expired. Run it every ten minutes.
 
-    Returns a list of ``{"repo_id", "reason", "hardware", "outcome", "error"}``, one for each such Space. An
-    outcome is ``restored``, ``would be restored``, ``left alone`` (a run has leased the Space since) or
-    ``failed``. The task fails if a Space failed.
+    Returns a list of ``{"repo_id", "reason", "hardware", "outcome", "error", "cost_usd", "billed_seconds",
+    "billed_hardware"}``, one for each such Space. An outcome is ``restored``, ``would be restored``, ``left
+    alone`` (a run has leased the Space since) or ``failed``. The task fails if a Space failed.
+
+    What the lease cost, from its request to the restore, is an estimate from list prices; it is ``None`` if
+    the lease does not say when its hardware was requested. The cost page counts it for the DAG of the run.
 
     :param dry_run: change nothing and report what would be restored (default False).
     :param fallback: the hardware to move to if the Hub rejects the recorded one (default ``cpu-basic``).
@@ -130,9 +136,17 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
 
     def reason(self, record: LeaseRecord, owners: Owners) -> str | None:
         """Why the Space of a record has to be restored; ``None`` if nothing was left behind."""
-        from airflow_provider_hfspaces.state.release import reason_to_release
+        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.state.release import has_late_request, reason_to_release
 
-        return reason_to_release(record, owners)
+        reason = reason_to_release(record, owners)
+        if reason is None or record.current is not None:
+            return reason
+        try:
+            return reason if has_late_request(record, self.hook.get_runtime(record.repo_id)) else None
+        except HubError as error:
+            self.log.warning("%s Whether its lease was left behind is looked at again.", error)
+            return reason
 
     def _describe(self, holder: LeaseHolder, owners: Owners) -> str:
         from airflow_provider_hfspaces.state.leases import describe_holder
@@ -151,10 +165,19 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         from airflow_provider_hfspaces.hub.checks import InvalidInput
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
+        from airflow_provider_hfspaces.metrics import run_ended
         from airflow_provider_hfspaces.state.leases import Owners
         from airflow_provider_hfspaces.state.release import NotLeased, release_lease
 
-        entry: dict[str, Any] = {"repo_id": repo_id, "reason": reason, "hardware": None, "error": None}
+        entry: dict[str, Any] = {
+            "repo_id": repo_id,
+            "reason": reason,
+            "hardware": None,
+            "error": None,
+            "cost_usd": None,
+            "billed_seconds": None,
+            "billed_hardware": None,
+        }
         self.log.warning("Space %s: its lease is %s.", repo_id, reason)
         if self.changes_nothing:
             return {**entry, "outcome": "would be restored"}
@@ -163,9 +186,9 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
                 self.hook, repo_id, owner=owner, fallback=self.fallback, force=force, log=self.log
             )
             entry["hardware"] = released.hardware
-        except NotLeased:
-            self.log.info("Space %s: its lease was given back in the meantime.", repo_id)
-            return {**entry, "outcome": LEFT_ALONE, "reason": "its lease was given back"}
+        except NotLeased as error:
+            self.log.info("%s", error)
+            return {**entry, "outcome": LEFT_ALONE, "reason": GIVEN_BACK}
         except (SpaceLeased, LeaseLost) as error:
             holder = error.holder if isinstance(error, SpaceLeased) else error.current
             who = self._describe(holder, Owners()) if holder else "another run"
@@ -174,4 +197,9 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         except (HubError, InvalidInput) as error:
             self.log.error("Space %s could not be restored: %s", repo_id, error)
             return {**entry, "outcome": FAILED, "error": str(error)}
+        if released.cost is not None:
+            run_ended(released.cost)
+            entry["cost_usd"] = released.cost.usd
+            entry["billed_seconds"] = released.cost.billed_seconds
+            entry["billed_hardware"] = released.cost.hardware
         return {**entry, "outcome": "restored"}

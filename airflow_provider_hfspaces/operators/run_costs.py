@@ -5,33 +5,27 @@ Come here to change what of a run's cost is logged, pushed and recorded, and wha
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.state.records import COST, SIGHTINGS
+from airflow_provider_hfspaces.state.pricing import app_started
+from airflow_provider_hfspaces.state.records import COST, SIGHTINGS, pull, requests_around
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
-    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-    from airflow_provider_hfspaces.hub.cost.runs import BilledTime, RunCost, Sighting
+    from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.operators.base import WaitingOperator
 
 __all__ = [
     "SeenSpace",
-    "app_started",
-    "cost_of_sightings",
-    "cost_of_times",
     "push_sightings",
     "report_run_cost",
 ]
 
-_STARTUP = re.compile(r"Application Startup at (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
-_MOST_LINES_BEFORE_STARTUP = 5
 _MOST_SIGHTINGS = 200
 _CONTINUOUS_SECONDS = 60.0
 """A first look this soon after the request counts as one of a continuous watch."""
@@ -127,54 +121,6 @@ def push_sightings(context: Context, repo_id: str, seen: SeenSpace) -> None:
     context["ti"].xcom_push(key=SIGHTINGS, value=payload)
 
 
-def cost_of_sightings(
-    hook: HfSpacesHook,
-    sightings: Iterable[Sighting],
-    requested: Iterable[str],
-    log: Any,
-    *,
-    needs_prices: bool = False,
-) -> RunCost:
-    """The cost of a run by what was seen of its Space, at the Hub's present list prices.
-
-    Endpoint: ``GET /api/spaces/hardware``, if something was billed.
-
-    :param requested: the flavors that the run requested. Other hardware is not a cost of the run.
-    :param needs_prices: see :func:`cost_of_times`.
-    """
-    from airflow_provider_hfspaces.hub.cost.runs import RunCost
-
-    seen, flavors = list(sightings), frozenset(requested)
-    unpriced = RunCost.from_sightings(seen, flavors, _no_prices())
-    return cost_of_times(hook, unpriced.times, log, needs_prices=needs_prices)
-
-
-def cost_of_times(
-    hook: HfSpacesHook, times: Iterable[BilledTime], log: Any, *, needs_prices: bool = False
-) -> RunCost:
-    """The cost of known times on a Space, at the Hub's present list prices.
-
-    Endpoint: ``GET /api/spaces/hardware``, if something was billed. If the price list cannot be read, the
-    cost is unknown and the reason is logged.
-
-    :param needs_prices: raise the error of the price list instead.
-    :raises HubError: with ``needs_prices``, if the price list cannot be read.
-    """
-    from airflow_provider_hfspaces.hub.cost.runs import RunCost
-    from airflow_provider_hfspaces.hub.errors import HubError
-
-    unpriced = RunCost.from_times(times, _no_prices())
-    if not unpriced.times:
-        return unpriced
-    try:
-        return RunCost.from_times(unpriced.times, hook.price_list())
-    except HubError as error:
-        if needs_prices:
-            raise
-        log.warning("The cost is not known, because the price list cannot be read: %s", error)
-        return unpriced
-
-
 def report_run_cost(
     task: Any,
     context: Context,
@@ -195,7 +141,7 @@ def report_run_cost(
     :returns: ``cost_usd``, ``billed_seconds`` and ``billed_hardware``, for the result of the task.
     """
     from airflow_provider_hfspaces.metrics import run_ended
-    from airflow_provider_hfspaces.state.run_costs import record_run_cost
+    from airflow_provider_hfspaces.state.run_costs import record_run_cost, window_of_run
 
     ti = context["ti"]
     task.log.info("Space %s: %s.", repo_id, cost.in_words())
@@ -203,7 +149,7 @@ def report_run_cost(
     ti.xcom_push(key=COST, value=payload)
     map_index = getattr(ti, "map_index", None)
     map_index = -1 if map_index is None else map_index
-    window = (began.isoformat() if began else ti.task_id, ti.run_id, repo_id, str(map_index))
+    window = window_of_run(began or ti.task_id, ti.run_id, repo_id, map_index)
     if is_recorded:
         run_ended(cost)
         record_run_cost(repo_id, cost, window, dag_id=ti.dag_id, in_crowd=map_index >= 0)
@@ -214,37 +160,15 @@ def report_run_cost(
     }
 
 
-def is_in_window(task: Any) -> bool:
-    """Whether a task is in a group that reports the cost of the whole window itself."""
+def is_in_window(task: Any, context: Context, repo_id: str) -> bool:
+    """Whether another task reports the minutes of a task: its group's, or a restore that follows it."""
+    for task_id in requests_around(task, context.get("dag")):
+        seen = pull(context, task_id, SIGHTINGS)
+        if isinstance(seen, dict) and str(seen.get("repo_id")).casefold() == repo_id.casefold():
+            return True
     group = getattr(task, "task_group", None)
     while group is not None:
         if getattr(group, "reports_cost", False):
             return True
         group = getattr(group, "parent_group", None)
     return False
-
-
-def app_started(hook: HfSpacesHook, repo_id: str, log: Any) -> datetime | None:
-    """When the app of a Space was started, by the first lines of its log; ``None`` if they do not say.
-
-    Endpoint: ``GET /api/spaces/{repo_id}/logs/run``.
-    """
-    from contextlib import closing
-
-    from airflow_provider_hfspaces.hub import calls
-    from airflow_provider_hfspaces.hub.errors import HubError
-
-    try:
-        with closing(hook.client.lines(calls.get_logs(repo_id))) as lines:  # type: ignore[type-var]
-            for _, line in zip(range(_MOST_LINES_BEFORE_STARTUP), lines, strict=False):
-                if match := _STARTUP.search(line):
-                    return datetime.fromisoformat(match[1]).replace(tzinfo=timezone.utc)
-    except (HubError, ValueError) as error:
-        log.info("Space %s: its log does not say when the app was started: %s", repo_id, error)
-    return None
-
-
-def _no_prices() -> Any:
-    from airflow_provider_hfspaces.hub.cost.prices import PriceList
-
-    return PriceList.from_flavors(())

@@ -17,15 +17,17 @@ from airflow_provider_hfspaces.hooks.connection import ConnectionSettings
 from airflow_provider_hfspaces.hub import branches
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.cost.prices import PriceList
-from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
+from airflow_provider_hfspaces.hub.cost.runs import RunCost
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
 from airflow_provider_hfspaces.hub.lease.store import LeaseStore, lease_branch
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES
 from airflow_provider_hfspaces.plugins.fleet import page_client
 from airflow_provider_hfspaces.plugins.page_hook import PageHook
+from airflow_provider_hfspaces.state.lease_costs import cost_so_far
 from airflow_provider_hfspaces.state.lease_states import state_of
 from airflow_provider_hfspaces.state.leases import Owners
 from airflow_provider_hfspaces.state.release import release_lease
@@ -207,10 +209,10 @@ def release(connection: Any, repo_id: str) -> dict[str, Any]:
 
 
 def _cost(holder: LeaseHolder, row: Mapping[str, Any], prices: PriceList, now: datetime) -> RunCost:
-    """What the lease has cost so far: at most, as nobody knows when the app started on the hardware."""
+    """What the lease has cost so far at most."""
     hardware = row.get("hardware") if row.get("billed") else None
-    seen = [Sighting(holder.since, None), Sighting(now, hardware, row.get("replicas") or 1)]
-    return RunCost.from_sightings(seen, set(holder.requested), prices)
+    has_stopped = row.get("stage") in DORMANT_STAGES
+    return cost_so_far(holder, hardware, row.get("replicas") or 1, prices, now, has_stopped=has_stopped)
 
 
 def _is_paid(row: Mapping[str, Any]) -> bool:

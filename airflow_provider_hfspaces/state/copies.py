@@ -16,8 +16,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.cost.runs import Sighting
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
-    from airflow_provider_hfspaces.hub.models import SpaceInfo
+    from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
     from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "is_left_behind",
     "is_task_over",
     "remember_user",
+    "sightings_of_copy",
 ]
 
 log = logging.getLogger(__name__)
@@ -167,6 +170,37 @@ def forget_user(mark: CopyMark) -> None:
     from airflow_provider_hfspaces.state.leases import variable_name
 
     delete_variable(variable_name(mark.holder_id))
+
+
+def sightings_of_copy(
+    hook: HfSpacesHook, mark: CopyMark, runtime: SpaceRuntime, at: datetime, log: Any
+) -> list[Sighting]:
+    """What is known of the bill of a copy that was not seen running before.
+
+    Endpoint: ``GET /api/spaces/{repo_id}/logs/run``.
+
+    :param at: when the Hub reported the runtime, in UTC.
+    """
+    from airflow_provider_hfspaces.hub.cost.runs import Sighting
+    from airflow_provider_hfspaces.state.pricing import seen_at_end
+
+    reserved = Sighting(mark.since, None)
+    hardware = runtime.configured_hardware
+    if hardware is None:
+        return [reserved]
+    return [
+        reserved,
+        *seen_at_end(
+            hook,
+            mark.copy_id,
+            runtime,
+            at=at,
+            requested_at=mark.since,
+            hardware=hardware,
+            log=log,
+            is_new=True,
+        ),
+    ]
 
 
 def is_task_over(ti: Any, task_id: str) -> bool:

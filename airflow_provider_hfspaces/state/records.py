@@ -27,12 +27,14 @@ __all__ = [
     "SIGHTINGS",
     "TRIED",
     "first_snapshot",
+    "is_last_try",
     "map_indexes",
     "may_hold_lease",
     "pull",
     "recorded_snapshot",
     "recording_task_ids",
     "requesting_task_ids",
+    "requests_around",
     "restoring_task_ids",
     "task_ids_named",
     "tried_hardware",
@@ -104,6 +106,17 @@ def requesting_task_ids(dag: Any) -> list[str]:
     return list(_task_ids_with(dag, "requests_hardware"))
 
 
+def requests_around(task: Any, dag: Any) -> list[str]:
+    """The tasks before a task that request hardware, if a task after it restores hardware."""
+    try:
+        before = task.get_flat_relative_ids(upstream=True)
+        after = task.get_flat_relative_ids(upstream=False)
+    except Exception:  # A task that was mapped may not know its DAG any more.
+        return []
+    restores = (str(each.task_id) for each in getattr(dag, "tasks", ()) if _source_of(each) is not None)
+    return [each for each in requesting_task_ids(dag) if each in before] if set(restores) & after else []
+
+
 def trying_task_ids(dag: Any) -> list[str]:
     """The tasks of a DAG that request hardware and may have a list of it, as far as the DAG tells.
 
@@ -136,6 +149,14 @@ def pull(context: Context, task_id: str, key: str = PREVIOUS) -> Any:
         if value is not None:
             return value
     return None
+
+
+def is_last_try(task: Any, context: Context) -> bool:
+    """Whether Airflow runs no further try of the task if this one fails."""
+    ti = context["ti"]
+    tries = getattr(ti, "max_tries", None)
+    tries = task.retries if tries is None else tries
+    return int(getattr(ti, "try_number", 0) or 0) > int(tries or 0) or not tries
 
 
 def may_hold_lease(dag: Any, task_id: str) -> bool:

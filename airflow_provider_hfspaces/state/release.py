@@ -7,30 +7,48 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.state.leases import Owners, describe_holder, new_lease
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.cost.runs import RunCost
     from airflow_provider_hfspaces.hub.http.sequence import Steps
+    from airflow_provider_hfspaces.hub.lease.actions import Taken
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord, Standing
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.state.leases import AirflowLease, LeaseOwner
 
-__all__ = ["NotLeased", "ReleasedLease", "reason_to_release", "release_lease", "repair_for"]
+__all__ = [
+    "NotLeased",
+    "ReleasedLease",
+    "has_late_request",
+    "reason_to_release",
+    "release_lease",
+    "repair_for",
+]
 
 _log = logging.getLogger(__name__)
+
+_LATE = "a late request of a holder that has ended its lease"
 
 RELEASE_SECONDS = 3600.0
 """How long the lease lasts under which the Space is restored."""
 
 
 class NotLeased(Exception):
-    """Nobody has leased the Space, so that there is nothing to restore."""
+    """Nobody has leased the Space, so that there is nothing to restore.
 
-    def __init__(self, repo_id: str) -> None:
-        super().__init__(f"Space {repo_id} is not leased. Nothing was changed.")
+    :param ended_at: when the latest lease was given back, in UTC; ``None`` if that is not known.
+    """
+
+    def __init__(self, repo_id: str, ended_at: datetime | None = None) -> None:
+        problem = "is not leased"
+        if ended_at is not None:
+            problem = f"is not leased any more: its lease was given back at {ended_at:%Y-%m-%d %H:%M} UTC"
+        super().__init__(f"Space {repo_id} {problem}. Nothing was changed.")
 
 
 @dataclass(frozen=True)
@@ -39,11 +57,13 @@ class ReleasedLease:
 
     :ivar reason: why the lease was released, such as "left behind by task … of run …, which is over".
     :ivar hardware: the hardware that the Space is set to now.
+    :ivar cost: what the hardware of the lease cost; ``None`` if that is not known.
     """
 
     repo_id: str
     reason: str
     hardware: str | None
+    cost: RunCost | None = None
 
 
 def reason_to_release(record: LeaseRecord, owners: Owners) -> str | None:
@@ -53,9 +73,32 @@ def reason_to_release(record: LeaseRecord, owners: Owners) -> str | None:
     """
     if record.current is not None:
         return reason_of_holder(record.current, owners)
+    return _LATE if _late_holder(record) is not None else None
+
+
+def has_late_request(record: LeaseRecord, runtime: SpaceRuntime) -> bool:
+    """Whether a Space that nobody has leased is on hardware of a lease that was given back a short time ago.
+
+    A worker that freezes before its request sends it when it thaws, after the Space was restored.
+    """
+    from airflow_provider_hfspaces.hub.stages import SpaceStage
+
+    ended = _late_holder(record)
+    if ended is None or runtime.stage == SpaceStage.PAUSED:
+        return False
+    previous = ended.previous or {}
+    is_restored = (runtime.configured_hardware, runtime.sleep_time) == (
+        previous.get("hardware"),
+        previous.get("sleep_time"),
+    )
+    return runtime.configured_hardware in ended.requested and not is_restored
+
+
+def _late_holder(record: LeaseRecord) -> LeaseHolder | None:
+    """The latest holder, while a request of it may arrive after it has given the lease back."""
     ended = record.ended
-    late = ended is not None and not ended.is_expired(_now())
-    return "a late request of a holder that has ended its lease" if late else None
+    is_late = record.current is None and ended is not None and not ended.is_expired(_now())
+    return ended if is_late else None
 
 
 def reason_of_holder(holder: LeaseHolder, owners: Owners) -> str | None:
@@ -78,7 +121,8 @@ def release_lease(
     """Restore the state that a lease recorded, and end the lease, unless its run is alive.
 
     The lease is taken over first, so that nobody else restores the Space at the same time, and read once
-    more at the end: hardware that the restore took from a new holder is requested again.
+    more at the end: hardware that the restore took from a new holder is requested again. What the lease cost
+    is added to the costs of its run's DAG.
 
     :param hook: sends the requests.
     :param owner: the task that releases the lease; ``None`` for the API server and the command line.
@@ -93,7 +137,9 @@ def release_lease(
     from airflow_provider_hfspaces.hub.lease.record import Standing
 
     lease = new_lease(hook, repo_id, owner, RELEASE_SECONDS)
-    reason, forced = _checked(lease, force)
+    record = lease.read()
+    reason, forced = _checked(lease, record, force)
+    run = None if record.current is None else lease.owners.owner(record.current)
     has_sent = False
 
     def judge(holder: LeaseHolder) -> Standing:
@@ -108,6 +154,7 @@ def release_lease(
     taken = lease.take(judge)
     if not isinstance(taken, Taken):
         raise SpaceLeased(repo_id, taken)
+    taken_at = hook.clock()
     try:
         runtime = hook.execute(guarded(_restore(taken, fallback, log), check))
     except LeaseLost as lost:
@@ -121,19 +168,56 @@ def release_lease(
     if other is not None and repair_for(lease, other, log):
         raise SpaceLeased(repo_id, other)
     log.info("Space %s is on %s again.", repo_id, runtime.configured_hardware)
-    return ReleasedLease(repo_id, reason, runtime.configured_hardware)
+    cost = None
+    if record.current is not None:  # What a late request costs, nobody knows.
+        cost = _report_cost(lease, taken, taken_at, runtime, run, log)
+    return ReleasedLease(repo_id, reason, runtime.configured_hardware, cost)
 
 
-def _checked(lease: AirflowLease, force: bool) -> tuple[str, frozenset[str]]:
+def _report_cost(
+    lease: AirflowLease,
+    taken: Taken,
+    taken_at: datetime,
+    after: SpaceRuntime,
+    run: LeaseOwner | None,
+    log: Any,
+) -> RunCost | None:
+    """Log and record what a lease cost. A failure is only logged: the Space is restored.
+
+    :param run: the task that held the lease; ``None`` if this Airflow does not know it.
+    """
+    from airflow_provider_hfspaces.state.lease_costs import LeaseWindow
+
+    repo_id, hook = lease.repo_id, lease.hook
+    try:
+        window = LeaseWindow.from_release(hook, repo_id, taken, taken_at, after, log)
+        if window is None:
+            return None
+        cost = window.cost(hook, log)
+        log.info("Space %s: %s.", repo_id, cost.in_words())
+        if run is not None:
+            window.record(cost, run)
+    except Exception as error:
+        log.warning("Space %s: the cost of its lease is not known: %s", repo_id, error)
+        return None
+    return cost
+
+
+def _checked(lease: AirflowLease, record: LeaseRecord, force: bool) -> tuple[str, frozenset[str]]:
     """Why the lease may be released, and the holders that are released although they are alive."""
     from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased
+    from airflow_provider_hfspaces.hub.lease.record import LATE_REQUEST_SECONDS
 
-    record = lease.read()
-    reason = reason_to_release(record, lease.owners)
+    if record.current is None:
+        ended = _late_holder(record)
+        if ended is None:
+            raise NotLeased(lease.repo_id)
+        if has_late_request(record, lease.hook.get_runtime(lease.repo_id)):
+            return _LATE, frozenset()
+        raise NotLeased(lease.repo_id, ended.until - timedelta(seconds=LATE_REQUEST_SECONDS))
+    reason = reason_of_holder(record.current, lease.owners)
     if reason is not None:
         return reason, frozenset()
-    if record.current is None:
-        raise NotLeased(lease.repo_id)
     if lease.owners.me is not None and lease.adopt(record) is not None:
         # An earlier try of this task took the lease over and did not end it.
         return f"held by {describe_holder(record.current, lease.owners)}", frozenset()

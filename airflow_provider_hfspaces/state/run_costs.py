@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.cost.runs import RunCost
 
-__all__ = ["DailyCost", "record_run_cost", "run_costs"]
+__all__ = ["DailyCost", "record_run_cost", "run_costs", "window_of_run"]
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,15 @@ class DailyCost:
         )
 
 
+def window_of_run(began: datetime | str, run_id: str, repo_id: str, map_index: int) -> tuple[str, ...]:
+    """What identifies a window for :func:`record_run_cost`, in every process that may record it.
+
+    :param began: when the window began; a task id where that is not known.
+    """
+    moment = began if isinstance(began, str) else began.isoformat()
+    return moment, run_id, repo_id, str(map_index)
+
+
 def record_run_cost(
     repo_id: str,
     cost: RunCost,
@@ -105,7 +114,7 @@ def record_run_cost(
     """Add the cost of a run to its day and DAG. A window counts once, however often it is recorded.
 
     :param repo_id: the Space, as ``owner/name``.
-    :param window: what identifies the window: when it began, the run, the Space and the map index.
+    :param window: what identifies the window, from :func:`window_of_run`.
     :param in_crowd: whether other tasks probably record theirs at this moment, as mapped ones do.
     :param at: when the window ended, in UTC; by default now.
     :returns: whether the cost is recorded. A failure is logged and not raised: it must not fail a restore.

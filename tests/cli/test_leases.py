@@ -27,6 +27,8 @@ def test_leases_names_the_run_and_says_whether_it_is_at_work(run: Run, leased: A
     assert (row["space"], row["state"], row["hardware"]) == (SPACE, "at work", "t4-small")
     assert (row["dag_id"], row["run_id"], row["task_id"]) == ("nightly", "scheduled__1", "gpu.snapshot")
     assert row["restores_to"] == "cpu-basic"
+    assert row["usd_so_far"] == pytest.approx(0.4, abs=0.02), "the lease has lasted an hour"
+    assert 60 <= row["billed_minutes"] <= 62
 
 
 def test_a_lease_of_a_run_at_work_is_released_only_by_force(
@@ -69,6 +71,23 @@ def test_without_a_database_a_lease_counts_as_held(run_without_database: Run, fl
     assert "this command cannot" in shown.err
     assert run_without_database("release", SPACE, "--yes").code == 1
     assert fleet.space(SPACE).requested_hardware == "t4-small"
+
+
+def test_leases_are_shown_although_their_cost_is_not_known(
+    run: Run, fleet: HubEmulator, leased: AirflowRecords
+) -> None:
+    fleet.faults.add(kind="status", status=403, path="/api/spaces/hardware$")
+    shown = run("leases", SPACE, "-o", "json")
+    assert shown.code == 0
+    assert shown.rows[0]["usd_so_far"] is None
+    assert "What the leases have cost so far is not known." in shown.err
+
+
+def test_a_lease_that_was_released_needs_no_second_release(run: Run, leased: AirflowRecords) -> None:
+    assert run("release", SPACE, "--yes", "--force").code == 0
+    again = run("release", SPACE, "--yes", "-o", "json")
+    assert again.code == 0
+    assert again.rows[0]["reason"] == "not leased"
 
 
 def test_an_expired_lease_is_released_without_knowing_its_run(run: Run, fleet: HubEmulator) -> None:

@@ -32,6 +32,15 @@ def test_the_time_between_two_looks_costs_the_mean_of_both_prices(
     assert (later.usd, later.since) == (usd, NOON - timedelta(days=3))
 
 
+def test_a_look_by_a_clock_that_is_ahead_keeps_the_amount() -> None:
+    ahead = spend(as_of=NOON + timedelta(seconds=5))
+    later = MonthSpend.estimated("acme", ahead, 2.0, NOON)
+    assert (later.usd, later.as_of) == (10.0, ahead.as_of)
+    assert MonthSpend.estimated("acme", later, 2.0, NOON + timedelta(hours=1, seconds=5)).usd == 12.0
+    nonsense = spend(as_of=NOON + timedelta(days=300))
+    assert MonthSpend.estimated("acme", nonsense, 2.0, NOON).usd == 0.0
+
+
 def test_a_new_month_counts_from_its_beginning() -> None:
     last = spend(as_of=DECEMBER - timedelta(hours=3))
     new = MonthSpend.estimated("acme", last, 2.0, DECEMBER + timedelta(hours=1))
@@ -62,9 +71,11 @@ def test_an_amount_survives_its_way_through_json() -> None:
         [],
         {},
         {**spend().to_dict(), "usd": "much"},
+        {**spend().to_dict(), "usd": float("nan")},
+        {**spend().to_dict(), "hourly": float("inf")},
         {**spend().to_dict(), "as_of": 3},
     ]
-    assert [MonthSpend.from_dict(each) for each in broken] == [None] * 5
+    assert [MonthSpend.from_dict(each) for each in broken] == [None] * 7
 
 
 @pytest.mark.parametrize(
@@ -98,6 +109,8 @@ def test_the_billed_amount_has_all_spaces_and_the_period_of_the_hub() -> None:
     assert (billed.usd, billed.source) == (2.5, "billing")
     assert (billed.since.day, billed.until.month) == (7, 12)
     assert "the Hub's billing since 2026-11-07" in billed.in_words()
+    with pytest.raises(HubProtocolError, match=r"until 2026-12-07, and not yet that of the present period"):
+        MonthSpend.from_billing("acme", payload, 1.0, DECEMBER + timedelta(days=6))
     for broken in ({}, {"usage": 3}, {**payload, "period": {"periodStart": "soon"}}):
         with pytest.raises(HubProtocolError):
             MonthSpend.from_billing("acme", broken, 1.0, NOON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -100,6 +101,24 @@ def test_an_unknown_moment_of_a_change_makes_the_amount_an_upper_bound() -> None
     woke_up = cost(seen(0, None), seen(600, "t4-small"), seen(660, "t4-small"))
     assert fell_asleep.times == (BilledTime("t4-small", 1, 600),)
     assert woke_up.times == (BilledTime("t4-small", 1, 660),)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (seen(0, "cpu-basic"), seen(600, "t4-small")),
+        (seen(0, "cpu-upgrade"), seen(600, "t4-small")),
+        (seen(0, "t4-small"), seen(600, "t4-small", replicas=3)),
+        (seen(0, "t4-small"), seen(600, "l4x1")),
+    ],
+)
+def test_of_two_states_the_one_that_costs_more_counts_until_the_change(
+    before: Sighting, after: Sighting
+) -> None:
+    dearer = BilledTime(after.hardware or "", after.replicas, 600)
+    up = cost(before, after, requested=("t4-small", "l4x1"))
+    down = cost(after, replace(before, at=at(1200)), requested=("t4-small", "l4x1"))
+    assert up.times == down.times == (dearer,)
 
 
 def test_each_replica_is_billed() -> None:

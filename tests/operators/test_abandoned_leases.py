@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from airflow_provider_hfspaces.operators.fleet.leases import FleetLeases
 from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
 from airflow_provider_hfspaces.state.leases import LeaseOwner
 from tests.airflow_tools import Try, connection
-from tests.lease_tools import SPACE, AirflowWithoutServer, Window, hold, holders
+from tests.lease_tools import SPACE, AirflowWithoutServer, Window, hold, holders, previous_state
 
 OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
 
@@ -51,6 +52,32 @@ def test_the_janitor_restores_a_space_that_no_run_restores_any_more(
     assert space.requested_hardware == ("t4-small" if is_kept else "cpu-basic")
     assert [each.holder_id for each in holders()] == ([holder.holder_id] if is_kept else [])
     assert report == [] or report[0]["outcome"] == "restored"
+
+
+def test_the_janitor_reports_what_the_leases_cost(hub: HubEmulator, airflow: AirflowWithoutServer) -> None:
+    def emulated_time() -> datetime:
+        return datetime.fromtimestamp(hub.now(), timezone.utc)
+
+    requested_at = emulated_time()
+    hub.add_space(SPACE, hardware="t4-small")
+    before = previous_state(taken_at=requested_at.isoformat())
+    hold(previous=before, requested_at=requested_at, abandoned=True)
+    hub.advance(1800)
+    operator = RestoreAbandonedLeasesOperator(task_id="leases", author="acme")
+    operator.hook = HfSpacesHook(clock=emulated_time)
+    (entry,) = Try().run(operator)
+    assert (entry["outcome"], entry["billed_hardware"]) == ("restored", "t4-small")
+    # Each request takes 20 seconds of the emulated time.
+    assert 30 <= entry["billed_seconds"] / 60 <= 45
+    assert entry["cost_usd"] == pytest.approx(0.0067 * entry["billed_seconds"] / 60, abs=0.01)
+
+
+def test_the_janitor_leaves_a_space_on_its_own_paid_hardware_alone(hub: HubEmulator) -> None:
+    hub.add_space(SPACE, hardware="cpu-upgrade")
+    Window().run("snapshot", "upgrade", "restore")
+    sent = len([each for each in hub.requests if each.method != "GET"])
+    assert janitor() == janitor(dry_run=True) == []
+    assert len([each for each in hub.requests if each.method != "GET"]) == sent
 
 
 def test_the_janitor_changes_nothing_in_a_dry_run(hub: HubEmulator) -> None:

@@ -695,3 +695,27 @@ def test_a_batch_inside_a_group_leaves_the_record_of_its_cost_to_the_group(
     assert recorded() == 0
     Try().run(batch(tmp_path / "alone"))
     assert recorded() == 1
+
+
+@pytest.mark.parametrize(("requested_for", "runs"), [(SPACE.upper(), 0), ("acme/other", 1)])
+def test_a_batch_between_an_upgrade_and_a_restore_leaves_the_record_of_its_cost_to_the_restore(
+    space: SpaceHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requested_for: str, runs: int
+) -> None:
+    from datetime import date
+
+    from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator, RestoreHardwareOperator
+    from airflow_provider_hfspaces.state.run_costs import run_costs
+    from tests.airflow_tools import dag_file
+    from tests.airflow_variables import AirflowVariables
+
+    AirflowVariables(monkeypatch)
+    with type(dag_file("leases").lease)("window"):
+        upgrade = RequestHardwareOperator(task_id="upgrade", repo_id=SPACE, hardware="t4-small")
+        work = batch(tmp_path)
+        restore = RestoreHardwareOperator(task_id="restore", repo_id=SPACE, from_task="upgrade")
+        upgrade >> work >> restore
+    tries = Try(upgrade, work, restore)
+    tries.ti.xcoms["upgrade", "sightings"] = {"repo_id": requested_for, "requested": [], "sightings": []}
+    tries.run(work)
+    assert tries.xcom("batch", "cost")["billed_seconds"] == 60
+    assert sum(each.runs for each in run_costs(since=date(2026, 1, 1))) == runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -14,8 +14,10 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.checks import checked_repo_id
 from airflow_provider_hfspaces.hub.errors import HardwareUnavailable, HubError
+from airflow_provider_hfspaces.operators.copies import DeleteCopiesOperator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
+from airflow_provider_hfspaces.state.run_costs import run_costs
 from tests.airflow_tools import Try, stored
 from tests.conftest import TaskLog
 from tests.copy_tools import SPACE, CopyWindow, copies, marked, remember, sweep
@@ -32,6 +34,12 @@ def source(hub: HubEmulator) -> Any:
 
 def sent(hub: HubEmulator, name: str) -> int:
     return [each for each, _ in changes(hub)].count(name)
+
+
+def recorded_costs() -> list[tuple[str, int]]:
+    """The DAGs and minutes that the cost page counts."""
+    since = datetime.now(timezone.utc).date() - timedelta(days=1)
+    return [(each.dag_id, each.minutes) for each in run_costs(since=since)]
 
 
 def users(airflow: AirflowWithoutServer) -> list[str]:
@@ -351,6 +359,48 @@ class TestDelete:
             window.run("delete")
         assert hub.space(window.copy_id).stage == "PAUSED"
 
+    def test_reports_the_cost_of_a_copy_that_a_killed_try_has_deleted(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve", "create")
+        send = requests.Session.request
+
+        def request(session: Any, method: str, url: str, **options: Any) -> Any:
+            answer = send(session, method, url, **options)
+            if method == "DELETE":
+                raise KeyboardInterrupt
+            return answer
+
+        monkeypatch.setattr(requests.Session, "request", request)
+        with pytest.raises(KeyboardInterrupt):
+            window.run("delete")
+        monkeypatch.setattr(requests.Session, "request", send)
+        assert copies(hub) == []
+        (result,) = window.run("delete")
+        assert (result["deleted"], result["billed_seconds"], result["billed_hardware"]) == (
+            True,
+            60,
+            "t4-small",
+        )
+        assert recorded_costs() == [("dag", 1)]
+
+    def test_counts_from_the_reservation_if_nothing_says_when_the_app_was_started(
+        self, hub: HubEmulator
+    ) -> None:
+        window = CopyWindow()
+        window.run("reserve")
+        mark = CopyMark.from_dict(window.tasks.xcom("reserve", "copy"))
+        assert mark is not None
+        HfSpacesHook().duplicate(
+            SPACE, to_id=mark.copy_id, variables={COPY_OF: mark.to_variable()}, hardware="t4-small"
+        )
+        hub.advance(3600)
+        hub.faults.add(kind="status", status=403, path="/logs/run")
+        window.delete.hook = HfSpacesHook(clock=lambda: datetime.now(timezone.utc) + timedelta(minutes=30))
+        (result,) = window.run("delete")
+        assert 30 <= result["billed_seconds"] / 60 <= 32
+
 
 class TestLimit:
     def test_waits_in_the_triggerer_while_the_copy_costs_less(self, hub: HubEmulator) -> None:
@@ -414,6 +464,23 @@ class TestSweep:
             assert entry["outcome"] == "left alone"
             assert entry["reason"] == "used by task reserve of run crashed of DAG dag"
         assert hub.has_space(SPACE)
+
+    @pytest.mark.parametrize("stage", ["RUNNING", "SLEEPING"])
+    def test_reports_and_records_what_the_copy_cost(
+        self, hub: HubEmulator, airflow: AirflowWithoutServer, stage: str
+    ) -> None:
+        mark = marked(hub, sleep_time=1700 if stage == "SLEEPING" else None)
+        remember(airflow.variables, mark, "ended")
+        airflow.over.add("ended")
+        hub.advance(1800)
+        assert hub.space(mark.copy_id).stage == stage
+        operator = DeleteCopiesOperator(task_id="copies", author="acme")
+        operator.hook = HfSpacesHook(clock=lambda: datetime.fromtimestamp(hub.now(), timezone.utc))
+        (entry,) = Try().run(operator)
+        assert (entry["outcome"], entry["billed_hardware"]) == ("deleted", "t4-small")
+        assert 30 <= entry["billed_seconds"] / 60 <= 34
+        assert entry["cost_usd"] == pytest.approx(0.2, abs=0.03)
+        assert recorded_costs() == [("dag", entry["billed_seconds"] // 60)]
 
     def test_deletes_nothing_in_a_dry_run(self, hub: HubEmulator, airflow: AirflowWithoutServer) -> None:
         remember(airflow.variables, marked(hub), "ended")

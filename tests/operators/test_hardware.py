@@ -329,8 +329,10 @@ class TestRequest:
     @pytest.mark.parametrize("limit", ["one", True, -1, float("nan")])
     def test_refuses_a_limit_that_is_not_a_valid_amount(self, hub: HubEmulator, limit: Any) -> None:
         hub.add_space(SPACE)
+        task = upgrade(max_hourly_cost="{{ var.value.limit }}")
+        task.max_hourly_cost = limit
         with pytest.raises(AirflowFailException, match="max_hourly_cost must be a number of USD"):
-            Try().run(upgrade(max_hourly_cost=limit))
+            Try().run(task)
         assert hub.requests == []
 
     @pytest.mark.parametrize(

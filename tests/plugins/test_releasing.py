@@ -51,6 +51,17 @@ def test_a_user_who_may_edit_the_connection_can_release_a_dead_lease(
     assert page.fleet()["spaces"][0]["requested"] == "cpu-basic"
 
 
+def test_a_second_release_says_that_the_lease_is_released_already(dead: HubEmulator, page: Page) -> None:
+    assert page.release(SPACE).status_code == 200
+    sent = changes(dead)
+    answer = page.release(SPACE)
+    assert answer.status_code == 409
+    assert answer.json()["detail"].startswith(
+        f"Space {SPACE} is not leased any more: its lease was given back at 20"
+    )
+    assert changes(dead) == sent
+
+
 @pytest.mark.parametrize(("role", "status"), [(None, 401), ("USER", 403)])
 def test_other_users_cannot_release_a_lease(
     dead: HubEmulator, page: Page, role: str | None, status: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -9,12 +10,14 @@ import pytest
 from airflow_provider_hfspaces.compat.server import get_variable
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+from airflow_provider_hfspaces.hub.cost.runs import BilledTime, RunCost
 from airflow_provider_hfspaces.hub.errors import HubPermissionError
 from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased
 from airflow_provider_hfspaces.state.leases import LeaseOwner, variable_name
 from airflow_provider_hfspaces.state.release import NotLeased, ReleasedLease, release_lease
+from airflow_provider_hfspaces.state.run_costs import record_run_cost, run_costs, window_of_run
 from tests.airflow_records import AirflowRecords, airflow_records, as_server
-from tests.lease_tools import SPACE, hold, holders
+from tests.lease_tools import SPACE, hold, holders, previous_state
 
 __all__ = ["airflow_records", "as_server"]
 
@@ -31,8 +34,31 @@ def leased(hub: HubEmulator, airflow_records: AirflowRecords) -> HubEmulator:
     return hub
 
 
-def release(**options: Any) -> ReleasedLease:
-    return release_lease(HfSpacesHook(), SPACE, **options)
+def emulated_time(hub: HubEmulator) -> datetime:
+    return datetime.fromtimestamp(hub.now(), timezone.utc)
+
+
+@pytest.fixture
+def left_on_gpu(hub: HubEmulator, airflow_records: AirflowRecords) -> HubEmulator:
+    """A failed run has moved the Space to a T4 ninety minutes ago, and has left it there."""
+    requested_at = emulated_time(hub)
+    hub.add_space(SPACE, hardware="t4-small")
+    holder = hold(previous=previous_state(taken_at=requested_at.isoformat()), requested_at=requested_at)
+    airflow_records.variable(variable_name(holder.holder_id), OWNER.to_dict())
+    airflow_records.run("nightly", "scheduled__1", "failed")
+    hub.advance(90 * 60)
+    return hub
+
+
+def recorded() -> list[tuple[str, str, int]]:
+    """What the cost page counts."""
+    since = datetime.now(timezone.utc).date() - timedelta(days=1)
+    return [(each.dag_id, each.hardware, each.minutes) for each in run_costs(since=since)]
+
+
+def release(hub: HubEmulator | None = None, **options: Any) -> ReleasedLease:
+    hook = HfSpacesHook() if hub is None else HfSpacesHook(clock=lambda: emulated_time(hub))
+    return release_lease(hook, SPACE, **options)
 
 
 @pytest.mark.parametrize("state", ["failed", "success", "deleted"])
@@ -66,6 +92,51 @@ def test_a_run_of_a_dag_that_airflow_no_longer_knows_is_not_alive(
 ) -> None:
     airflow_records.run("nightly", "scheduled__1", "running")
     assert "nothing of that run works" in release().reason
+
+
+def test_what_the_lease_cost_counts_for_the_dag_of_its_run(left_on_gpu: HubEmulator) -> None:
+    cost = release(left_on_gpu).cost
+    assert cost is not None
+    assert 90 <= cost.minutes <= 99
+    assert recorded() == [("nightly", "t4-small", cost.minutes)]
+
+
+def test_a_cost_that_the_run_has_recorded_counts_once(left_on_gpu: HubEmulator) -> None:
+    (holder,) = holders()
+    assert holder.previous is not None
+    began = datetime.fromisoformat(holder.previous["taken_at"])
+    cost = RunCost.from_times([BilledTime("t4-small", 1, 60)], HfSpacesHook().price_list())
+    record_run_cost(SPACE, cost, window_of_run(began, OWNER.run_id, SPACE, -1), dag_id=OWNER.dag_id)
+    assert release(left_on_gpu).cost is not None
+    assert recorded() == [("nightly", "t4-small", 1)]
+
+
+def test_the_cost_of_a_lease_without_the_moment_of_its_request_is_not_known(
+    leased: HubEmulator,
+) -> None:
+    assert release().cost is None
+    assert recorded() == []
+
+
+def test_a_space_is_released_although_no_price_is_known(left_on_gpu: HubEmulator) -> None:
+    left_on_gpu.faults.add(kind="status", status=403, path="/api/spaces/hardware$")
+    released = release(left_on_gpu)
+    assert released.hardware == "cpu-basic"
+    assert released.cost is not None
+    assert released.cost.usd is None
+
+
+@pytest.mark.parametrize("hardware", ["cpu-basic", "t4-small"])
+def test_a_lease_is_released_once_and_again_after_a_late_request(hub: HubEmulator, hardware: str) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    hold(previous=previous_state(hardware=hardware), abandoned=True)
+    assert release().hardware == hardware
+    with pytest.raises(NotLeased, match=r"its lease was given back at 20.* UTC\. Nothing was changed\."):
+        release()
+    HfSpacesHook().request_hardware(SPACE, "t4-small", sleep_time=600)
+    assert "late request" in release().reason
+    sleep_time = None if hardware == "t4-small" else 172_800
+    assert (space.requested_hardware, space.sleep_time) == (hardware, sleep_time)
 
 
 def test_a_space_that_nobody_has_leased_is_left_as_it_is(hub: HubEmulator) -> None:

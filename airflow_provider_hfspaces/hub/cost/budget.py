@@ -6,6 +6,7 @@ from look to look.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
@@ -26,6 +27,9 @@ _REFUSED = frozenset({403, 404})
 
 _LONGEST_GAP = timedelta(days=7)
 """How old a look may be at most to say what the beginning of a month cost."""
+
+_CLOCK_SKEW = timedelta(hours=1)
+"""How far the clocks of two hosts may be apart."""
 
 
 def read_billing(owner: str, *, is_user: bool | None = None) -> Steps[dict[str, Any]]:
@@ -85,16 +89,22 @@ class MonthSpend:
 
         :param payload: the Hub's answer, from :func:`read_billing`.
         :param hourly: USD per hour that the Spaces cost now; ``None`` if it is not known.
-        :raises HubProtocolError: if the answer cannot be read.
+        :raises HubProtocolError: if the answer cannot be read, or is about a period that has ended.
         """
         usage = BilledUsage.from_payload(payload, PriceList.from_flavors(()))
         start, end = month_of(now)
+        until = _moment(usage.period_end, end)
+        if until <= now:
+            raise HubProtocolError(
+                f"The Hub reports the billing of {owner} until {until:%Y-%m-%d}, and not yet that of the "
+                f"present period."
+            )
         return cls(
             owner=owner,
             usd=round(usage.usd + usage.other, 6),
             source=BILLING,
             since=_moment(usage.period_start, start),
-            until=_moment(usage.period_end, end),
+            until=until,
             as_of=now,
             hourly=hourly,
         )
@@ -111,8 +121,14 @@ class MonthSpend:
         """
         start, end = month_of(now)
         is_new = earlier is not None and earlier.until <= now
-        if earlier is None or earlier.as_of > now or (is_new and now - earlier.as_of > _LONGEST_GAP):
+        if (
+            earlier is None
+            or earlier.as_of - now > _CLOCK_SKEW
+            or (is_new and now - earlier.as_of > _LONGEST_GAP)
+        ):
             return cls(owner, 0.0, ESTIMATE, now, end, now, hourly)
+        # The clock of the host that looked last may be ahead: its amount stays, and no time is added.
+        now = max(now, earlier.as_of)
         if is_new:
             # The last look was in an earlier period: only the time since the beginning of the month counts.
             begin = max(start, earlier.as_of)
@@ -159,9 +175,9 @@ class MonthSpend:
             hourly = payload["hourly"]
             return cls(
                 owner=str(payload["owner"]),
-                usd=float(payload["usd"]),
+                usd=_amount(payload["usd"]),
                 source=BILLING if payload["source"] == BILLING else ESTIMATE,
-                hourly=None if hourly is None else float(hourly),
+                hourly=None if hourly is None else _amount(hourly),
                 **moments,
             )
         except (TypeError, KeyError, ValueError, AttributeError):
@@ -179,6 +195,17 @@ def _moment(text: str | None, default: datetime) -> datetime:
         return default if text is None else _utc(text)
     except (TypeError, ValueError) as error:
         raise HubProtocolError(f"The Hub's billing period cannot be read: {error!r:.200}.") from error
+
+
+def _amount(value: Any) -> float:
+    """An amount in USD.
+
+    :raises ValueError: for a number that no budget could be compared with.
+    """
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not an amount")
+    return number
 
 
 def _utc(text: str) -> datetime:

@@ -157,8 +157,8 @@ class RunCost:
         """The cost of the time between the first and the last sighting.
 
         Between two sightings in different states the Space changed at :attr:`Sighting.since` of the second
-        one. If that is not known, the billed state counts for the whole time between them: the amount is
-        then an upper bound.
+        one. If that is not known, the state that costs more counts for the whole time between them: the
+        amount is then an upper bound.
 
         After the last sighting, a Space on its way back is billed until it arrives. That time is estimated
         by the time that it took to the requested hardware; without such a sighting it does not count.
@@ -166,7 +166,8 @@ class RunCost:
         :param requested: the flavors that the run requested. Other hardware is not a cost of the run.
         """
         seen = sorted(sightings, key=lambda each: each.at)
-        times = [each for each in _times(seen) if each.hardware in requested]
+        paid = frozenset(requested) - FREE_HARDWARE
+        times = [each for each in _times(seen, paid, prices) if each.hardware in paid]
         return cls.from_times(times, prices)
 
     @property
@@ -243,9 +244,12 @@ def _valid(payload: Any) -> Sighting | None:
         return None
 
 
-def _times(seen: list[Sighting]) -> Iterator[BilledTime]:
+def _times(seen: list[Sighting], paid: Collection[str], prices: PriceList) -> Iterator[BilledTime]:
     """The times between the sightings, and the estimated way back after the last one."""
-    states = [(each.billing, _began(before, each)) for before, each in zip([None, *seen], seen, strict=False)]
+    states = [
+        (each.billing, _began(before, each, paid, prices))
+        for before, each in zip([None, *seen], seen, strict=False)
+    ]
     if not states:
         return
     end = seen[-1].at
@@ -260,13 +264,25 @@ def _times(seen: list[Sighting]) -> Iterator[BilledTime]:
         (hardware, replicas), began = billing, moment
 
 
-def _began(before: Sighting | None, sighting: Sighting) -> datetime:
+def _began(before: Sighting | None, sighting: Sighting, paid: Collection[str], prices: PriceList) -> datetime:
     """When the state of a sighting began."""
     if before is None:
         return sighting.at
     if sighting.since is not None:
         return min(max(sighting.since, before.at), sighting.at)
-    return before.at if before.hardware is None else sighting.at
+    return before.at if _costs_more(sighting, before, paid, prices) else sighting.at
+
+
+def _costs_more(one: Sighting, other: Sighting, paid: Collection[str], prices: PriceList) -> bool:
+    """Whether a state costs the run more than another one, as far as prices are known."""
+    if one.hardware is None or one.hardware not in paid:
+        return False
+    if other.hardware is None or other.hardware not in paid:
+        return True
+    if one.hardware == other.hardware:
+        return one.replicas > other.replicas
+    rate, other_rate = (prices.of_minutes(str(each.hardware), each.replicas) for each in (one, other))
+    return rate is not None and other_rate is not None and rate > other_rate
 
 
 def _sum_if_known(amounts: Iterable[float | None]) -> float | None:

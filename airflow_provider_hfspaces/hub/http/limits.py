@@ -23,7 +23,8 @@ class AnswerLimits:
     :param max_seconds: seconds from the first byte of an answer to its last; by default 120.
     :param max_pages: pages of one list; by default 1,000.
     :param max_entries: entries of one list, over all its pages; by default 100,000.
-    :param max_line: characters of one line of a log; by default 1,048,576.
+    :param max_line: characters of one line of a log; by default 1,048,576. A longer line of a log that is
+        followed is left out.
     :raises InvalidNumber: for a limit that is not above 0.
     """
 

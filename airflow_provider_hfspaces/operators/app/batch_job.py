@@ -115,8 +115,9 @@ class BatchJob:
             return report
 
     def report_cost(self, report: BatchReport) -> None:
-        """Report what this run cost. A group around the task counts these minutes in its own window."""
-        from airflow_provider_hfspaces.operators.run_costs import cost_of_times, is_in_window, report_run_cost
+        """Report what this run cost. A group or a restore around the task counts these minutes itself."""
+        from airflow_provider_hfspaces.operators.run_costs import is_in_window, report_run_cost
+        from airflow_provider_hfspaces.state.pricing import cost_of_times
 
         task = self._task
         cost = cost_of_times(task.hook, report.billed_times(own=True), task.log)
@@ -126,7 +127,7 @@ class BatchJob:
             self._repo_id,
             cost,
             began=datetime.now(timezone.utc),
-            is_recorded=not is_in_window(task),
+            is_recorded=not is_in_window(task, self._context, self._repo_id),
         )
 
     def _sender(self, app: SpaceApp) -> Sender:

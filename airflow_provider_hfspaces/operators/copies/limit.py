@@ -41,7 +41,7 @@ class LimitCopyCostOperator(DeleteCopyOperator):
     def act(self, repo_id: str, context: Context) -> Any:
         from airflow_provider_hfspaces.hub.checks import InvalidNumber
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
-        from airflow_provider_hfspaces.operators.run_costs import cost_of_sightings
+        from airflow_provider_hfspaces.state.pricing import cost_of_sightings
 
         try:
             limit = known_run_cost(self.max_run_cost)

@@ -9,6 +9,7 @@ from airflow_provider_hfspaces.operators.fleet.selecting import SelectingOperato
 from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.cost.runs import Sighting
     from airflow_provider_hfspaces.state.copies import CopyMark
     from airflow_provider_hfspaces.state.leases import Owners
 
@@ -37,10 +38,15 @@ class DeleteCopiesOperator(SelectingOperator):
     A copy whose run is still "running" because its DAG is paused or its DAG file is gone is deleted when its
     mark has expired and no task of the run is queued, running or deferred.
 
-    Returns a list of ``{"repo_id", "source", "reason", "outcome", "error"}``, one for each marked copy. An
-    outcome is ``deleted``, ``would be deleted``, ``left alone`` or ``failed``. The task fails if a copy could
-    not be deleted. Endpoints: ``GET /api/spaces``, for each Space with the name of a copy
-    ``GET /api/spaces/{repo_id}/variables``, and ``DELETE /api/repos/delete``.
+    Returns a list of ``{"repo_id", "source", "reason", "outcome", "error", "cost_usd", "billed_seconds",
+    "billed_hardware"}``, one for each marked copy. An outcome is ``deleted``, ``would be deleted``, ``left
+    alone`` or ``failed``. The task fails if a copy could not be deleted. What a deleted copy cost is an
+    estimate from list prices, from the start of its app until now, and at most that if it has stopped by
+    itself; the cost page counts it for the DAG of the run.
+
+    Endpoints: ``GET /api/spaces``, for each Space with the name of a copy
+    ``GET /api/spaces/{repo_id}/variables``, and for one that is deleted its runtime, its log, the price list
+    and ``DELETE /api/repos/delete``.
 
     :param dry_run: delete nothing and report what would be deleted (default False).
     :raises AirflowFailException: for input that is not valid.
@@ -111,7 +117,16 @@ class DeleteCopiesOperator(SelectingOperator):
         from airflow_provider_hfspaces.hub.errors import HubPermissionError, SpaceNotFound
         from airflow_provider_hfspaces.state.copies import is_left_behind
 
-        entry = {"repo_id": repo_id, "source": None, "reason": None, "outcome": LEFT_ALONE, "error": None}
+        entry: dict[str, Any] = {
+            "repo_id": repo_id,
+            "source": None,
+            "reason": None,
+            "outcome": LEFT_ALONE,
+            "error": None,
+            "cost_usd": None,
+            "billed_seconds": None,
+            "billed_hardware": None,
+        }
         if isinstance(mark, SpaceNotFound):
             return {**entry, "reason": "it no longer exists"}
         if isinstance(mark, HubPermissionError):
@@ -137,6 +152,8 @@ class DeleteCopiesOperator(SelectingOperator):
 
         repo_id = mark.copy_id
         try:
+            # First, so that no other request stands between the last look at the copy and its deletion.
+            seen = self._seen(mark)
             if problem := self._changed(mark):
                 self.log.warning("Space %s is left alone: %s.", repo_id, problem)
                 return {"outcome": LEFT_ALONE, "reason": problem}
@@ -148,9 +165,46 @@ class DeleteCopiesOperator(SelectingOperator):
             self.log.error("Space %s could not be deleted: %s", repo_id, error)
             return {"outcome": FAILED, "error": str(error)}
         self.log.warning("Space %s is deleted, a copy of %s: %s.", repo_id, mark.source_id, reason)
+        cost = self._report_cost(mark, seen, owners)
         if owners.owner(mark.as_holder()) is not None:
             forget_user(mark)
-        return {"outcome": "deleted"}
+        return {"outcome": "deleted", **cost}
+
+    def _seen(self, mark: CopyMark) -> list[Sighting]:
+        """What is known of the bill of a copy. A failure is only logged: the copy has to go."""
+        from airflow_provider_hfspaces.state.copies import sightings_of_copy
+
+        try:
+            runtime = self.hook.get_runtime(mark.copy_id)
+            return sightings_of_copy(self.hook, mark, runtime, self.hook.clock(), self.log)
+        except Exception as error:
+            self.log.warning("Space %s: what it cost is not known: %s", mark.copy_id, error)
+            return []
+
+    def _report_cost(self, mark: CopyMark, seen: list[Sighting], owners: Owners) -> dict[str, Any]:
+        """Log and record what a copy cost, for the DAG of its run. A failure is only logged."""
+        from airflow_provider_hfspaces.metrics import run_ended
+        from airflow_provider_hfspaces.state.pricing import cost_of_sightings
+        from airflow_provider_hfspaces.state.run_costs import record_run_cost, window_of_run
+
+        if not seen:
+            return {}
+        try:
+            requested = {each.hardware for each in seen if each.hardware}
+            cost = cost_of_sightings(self.hook, seen, requested, self.log)
+            self.log.info("Space %s: %s.", mark.copy_id, cost.in_words())
+            run_ended(cost)
+            if (user := owners.owner(mark.as_holder())) is not None:
+                window = window_of_run(mark.since, user.run_id, mark.copy_id, user.map_index)
+                record_run_cost(mark.copy_id, cost, window, dag_id=user.dag_id)
+        except Exception as error:
+            self.log.warning("Space %s: what it cost is not known: %s", mark.copy_id, error)
+            return {}
+        return {
+            "cost_usd": cost.usd,
+            "billed_seconds": cost.billed_seconds,
+            "billed_hardware": cost.hardware,
+        }
 
     def _changed(self, mark: CopyMark) -> str | None:
         """Why a Space is not, or no longer, the copy that its mark describes; ``None`` if it is."""

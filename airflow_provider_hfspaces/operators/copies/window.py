@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from airflow_provider_hfspaces.operators.base import SpaceOperator
 from airflow_provider_hfspaces.operators.duplicate import MADE, REQUESTED, DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware.budgets import refuse_bad_budget, refuse_spent_budget
 from airflow_provider_hfspaces.operators.values import KeepsText
-from airflow_provider_hfspaces.state.records import SEARCH, SIGHTINGS, pull, task_ids_named
+from airflow_provider_hfspaces.state.records import SEARCH, SIGHTINGS, is_last_try, pull, task_ids_named
 from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
 
 if TYPE_CHECKING:
@@ -220,13 +219,14 @@ class CreateCopyOperator(DuplicateSpaceOperator):
     def _push_sightings(self, context: Context, runtime: SpaceRuntime | None = None) -> None:
         """Push since when the copy may exist, and since when it runs: ``delete`` computes its cost."""
         from airflow_provider_hfspaces.hub.cost.runs import Sighting
+        from airflow_provider_hfspaces.state.pricing import running_since
 
         mark = reserved_mark(self, context)
         if mark is None:
             return
         sightings = [Sighting(mark.since, None)]
         if runtime is not None:
-            sightings.append(_running(self, mark.copy_id, runtime))
+            sightings.append(running_since(self.hook, mark.copy_id, runtime, self.log))
         context["ti"].xcom_push(key=SIGHTINGS, value=[each.to_dict() for each in sightings])
 
 
@@ -256,6 +256,7 @@ class DeleteCopyOperator(SpaceOperator):
         return self.act_on(mark.copy_id, context)
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hub.cost.runs import sightings_from
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.operators.repository.delete import DELETE
 
@@ -271,18 +272,21 @@ class DeleteCopyOperator(SpaceOperator):
                 self._pause(mark, error)
             raise
         store = retry_store(context)
-        if seen is None and store.get(DELETE) is None:
-            # The request for the copy may still be on its way: DeleteCopiesOperator has to know its run.
-            return {"repo_id": repo_id, "deleted": False}
+        if seen is None:
+            earlier = store.get(DELETE)
+            if earlier is None:
+                # The request for the copy may still be on its way: DeleteCopiesOperator has to know its run.
+                return {"repo_id": repo_id, "deleted": False}
+            seen = sightings_from(earlier.get("sightings"))
+        cost = self._report_cost(mark, seen, context)
         self._forget(mark, context)
         store.delete(DELETE)
-        if seen is None:
-            return {"repo_id": repo_id, "deleted": True}
-        return {"repo_id": repo_id, "deleted": True, **self._report_cost(mark, seen, context)}
+        return {"repo_id": repo_id, "deleted": True, **cost}
 
     def _report_cost(self, mark: CopyMark, seen: list[Sighting], context: Context) -> dict[str, Any]:
         """Report what the copy cost. A failure is only logged: the copy is gone."""
-        from airflow_provider_hfspaces.operators.run_costs import cost_of_sightings, report_run_cost
+        from airflow_provider_hfspaces.operators.run_costs import report_run_cost
+        from airflow_provider_hfspaces.state.pricing import cost_of_sightings
 
         try:
             requested = {each.hardware for each in seen if each.hardware}
@@ -295,6 +299,7 @@ class DeleteCopyOperator(SpaceOperator):
     def sightings(self, mark: CopyMark, last: SpaceRuntime | None, context: Context) -> list[Sighting]:
         """What the task that created the copy has seen of it, and the last look at it."""
         from airflow_provider_hfspaces.hub.cost.runs import Sighting, sightings_from
+        from airflow_provider_hfspaces.state.copies import sightings_of_copy
 
         seen: list[Sighting] = []
         for task_id in task_ids_named(context.get("dag"), self.create_task, self.task_id):
@@ -302,10 +307,9 @@ class DeleteCopyOperator(SpaceOperator):
         now = self.hook.clock()
         if last is None:
             return [*seen, Sighting(now, None)]
-        was_running = any(each.hardware for each in seen)
-        if was_running:
+        if any(each.hardware for each in seen):
             return [*seen, Sighting.from_runtime(last, now)]
-        return [*seen, _running(self, mark.copy_id, last)]
+        return sightings_of_copy(self.hook, mark, last, now, self.log)
 
     def _delete(self, mark: CopyMark, context: Context) -> list[Sighting] | None:
         """Delete the copy. Returns what was seen of it, ``None`` if it does not exist."""
@@ -332,7 +336,9 @@ class DeleteCopyOperator(SpaceOperator):
                 f"Space {repo_id} is not deleted: it {problem}. Delete it on the Hub if nobody needs it."
             )
         seen = self.sightings(mark, space.runtime, context)
-        retry_store(context).set(DELETE, {"repo_id": repo_id})
+        # A retry, which finds no copy any more, reports what it cost.
+        record = {"repo_id": repo_id, "sightings": [each.to_dict() for each in seen]}
+        retry_store(context).set(DELETE, record)
         delete_once(self.hook, repo_id, self.log)
         self.log.info("Space %s, the copy of %s, is deleted.", repo_id, mark.source_id)
         return seen
@@ -375,25 +381,5 @@ def reserved_mark(task: Any, context: Context) -> CopyMark | None:
     return None
 
 
-def _running(task: Any, repo_id: str, runtime: SpaceRuntime) -> Sighting:
-    """A look at a copy, and since when its app runs: by its log, or from now on."""
-    from airflow_provider_hfspaces.hub.cost.runs import Sighting
-    from airflow_provider_hfspaces.operators.run_costs import app_started
-
-    now = task.hook.clock()
-    sighting = Sighting.from_runtime(runtime, now)
-    if sighting.hardware is None:
-        return sighting
-    return replace(sighting, since=app_started(task.hook, repo_id, task.log) or now)
-
-
 def _reserving_ids(task: Any, context: Context) -> list[str]:
     return task_ids_named(context.get("dag"), task.reserve_task, task.task_id)
-
-
-def is_last_try(task: Any, context: Context) -> bool:
-    """Whether Airflow runs no further try of the task if this one fails."""
-    ti = context["ti"]
-    tries = getattr(ti, "max_tries", None)
-    tries = task.retries if tries is None else tries
-    return int(getattr(ti, "try_number", 0) or 0) > int(tries or 0) or not tries

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = [
+    "checked_hourly_cost",
     "checked_monthly_budget",
     "checked_run_cost",
     "known_run_cost",
@@ -54,6 +55,20 @@ def checked_run_cost(value: Any, owner: str) -> Any:
     :raises ValueError: for anything but a positive number of USD.
     """
     return value if has_template(value) else known_run_cost(value, f"max_run_cost of {owner}")
+
+
+def checked_hourly_cost(value: Any, owner: str) -> Any:
+    """A limit for USD per hour as it is, checked unless it is known only when the task runs.
+
+    :param owner: what has the limit, for the error.
+    :raises InvalidNumber: for anything but a number of at least 0, also as text.
+    """
+    number = None if has_template(value) else as_number(value)
+    if number is not None:
+        from airflow_provider_hfspaces.hub.checks import checked_amount
+
+        checked_amount(number, f"max_hourly_cost of {owner}")
+    return value
 
 
 def known_run_cost(value: Any, what: str = "max_run_cost") -> float | None:

@@ -6,17 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_hfspaces.compat.imports import AirflowFailException
+from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.hub.checks import InvalidNumber, checked_amount
 from airflow_provider_hfspaces.hub.cost.prices import PriceList, replicas_of
 from airflow_provider_hfspaces.hub.desired import Activity, DesiredState, restored_state, starts_paid
+from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, HardwareFlavor, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.stages import NEEDS_COMMIT_STAGES
+from airflow_provider_hfspaces.rendered import as_number
+from airflow_provider_hfspaces.state.records import is_last_try
 
 __all__ = [
     "activity_after_restore",
     "is_dearer",
+    "known_limit",
     "may_be_dearer",
+    "prices_for_restore",
     "refuse_hopeless",
     "refuse_too_expensive",
     "within_cost",
@@ -66,6 +72,34 @@ def refuse_too_expensive(
         )
 
 
+def known_limit(value: Any, repo_id: str, log: Any) -> float | None:
+    """A rendered ``max_hourly_cost`` of a restore. One that is not valid must not keep the hardware on.
+
+    :returns: USD per hour; ``None`` for no limit.
+    """
+    number = as_number(value)
+    try:
+        return None if number is None else checked_amount(number, "max_hourly_cost")
+    except InvalidNumber as error:
+        log.error("Space %s: %s This restore has no limit.", repo_id, error)
+        return None
+
+
+def prices_for_restore(task: Any, context: Context) -> PriceList:
+    """The Hub's price list, or an empty one if it cannot be read, which must not keep the hardware on.
+
+    :raises HubError: if another try of the task may read it.
+    """
+    try:
+        prices: PriceList = task.hook.price_list()
+    except HubError as error:
+        if not error.permanent and not is_last_try(task, context):
+            raise
+        task.log.error("%s The Space is restored without knowing a price.", error)
+        return PriceList.from_flavors(())
+    return prices
+
+
 def within_cost(
     snapshot: SpaceSnapshot, prices: PriceList, max_hourly_cost: float, fallback: str, log: Any
 ) -> SpaceSnapshot:
@@ -97,6 +131,8 @@ def may_be_dearer(snapshot: SpaceSnapshot, before: SpaceRuntime, requested: Sequ
 def is_dearer(snapshot: SpaceSnapshot, before: SpaceRuntime, prices: PriceList) -> bool:
     """Whether the recorded hardware costs more than the present one."""
     recorded, present = str(snapshot.hardware), str(before.configured_hardware)
+    if present in FREE_HARDWARE:
+        return True
     return (prices.hourly(recorded, 1) or 0.0) > (prices.hourly(present, 1) or 0.0)
 
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import WaitingOperator
+from airflow_provider_hfspaces.operators.hardware.budgets import checked_hourly_cost
 from airflow_provider_hfspaces.operators.values import follow
-from airflow_provider_hfspaces.rendered import as_number
 from airflow_provider_hfspaces.state.records import (
     LEASE,
     PREVIOUS,
     REQUESTED,
     RESTORED,
     TRIED,
+    is_last_try,
     map_indexes,
     may_hold_lease,
     pull,
@@ -137,7 +138,7 @@ class RestoreHardwareOperator(WaitingOperator):
                 f"restore_dormant of task {self.task_id!r} must be 'pause', 'sleep' or 'run'; got "
                 f"{restore_dormant!r}."
             )
-        self.max_hourly_cost = max_hourly_cost
+        self.max_hourly_cost = checked_hourly_cost(max_hourly_cost, f"task {self.task_id!r}")
         self.restore_dormant = restore_dormant
         source = getattr(from_task, "operator", from_task)  # of an output such as snapshot.output
         self.from_task = source if isinstance(source, str) else source.task_id
@@ -153,7 +154,7 @@ class RestoreHardwareOperator(WaitingOperator):
         try:
             return self._restore(repo_id, context)
         except HubError as error:
-            if error.status in _RETRIED_STATUSES and not self._is_last_try(context):
+            if error.status in _RETRIED_STATUSES and not is_last_try(self, context):
                 # A revoked token or a plan that has lapsed may be back before the tries are used up.
                 error.permanent = False
             raise
@@ -257,7 +258,7 @@ class RestoreHardwareOperator(WaitingOperator):
             fallback=self.fallback,
             check=way_back.check,
             activity=activity,
-            retried=frozenset() if self._is_last_try(context) else _RETRIED_STATUSES,
+            retried=frozenset() if is_last_try(self, context) else _RETRIED_STATUSES,
         )
         return snapshot, runtime
 
@@ -272,14 +273,15 @@ class RestoreHardwareOperator(WaitingOperator):
         snapshot = recorded or self._fallback_snapshot(repo_id, before)
         if self.hardware:
             return replace(snapshot, hardware=self.hardware)
-        limit = as_number(self.max_hourly_cost)
+        limit = decisions.known_limit(self.max_hourly_cost, repo_id, self.log)
         if limit is not None and snapshot.hardware and snapshot.hardware not in FREE_HARDWARE:
-            snapshot = decisions.within_cost(snapshot, self.hook.price_list(), limit, self.fallback, self.log)
+            prices = decisions.prices_for_restore(self, context)
+            snapshot = decisions.within_cost(snapshot, prices, limit, self.fallback, self.log)
         requested = way_back.requested or self._requested_in_run(context, before)
         if (
             recorded is not None
             and decisions.may_be_dearer(snapshot, before, requested)
-            and decisions.is_dearer(snapshot, before, self.hook.price_list())
+            and decisions.is_dearer(snapshot, before, decisions.prices_for_restore(self, context))
         ):
             self.log.warning(
                 "Space %s stays on %s: %s, which was recorded, costs more, and this run did not request %s.",
@@ -389,9 +391,3 @@ class RestoreHardwareOperator(WaitingOperator):
             self.fallback,
         )
         return SpaceSnapshot(repo_id, SpaceStage.RUNNING.value, self.fallback, runtime.sleep_time)
-
-    def _is_last_try(self, context: Context) -> bool:
-        ti = context["ti"]
-        tries = getattr(ti, "max_tries", None)
-        tries = self.retries if tries is None else tries
-        return int(getattr(ti, "try_number", 0) or 0) > int(tries or 0) or not tries

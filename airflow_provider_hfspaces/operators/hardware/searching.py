@@ -16,6 +16,7 @@ from airflow_provider_hfspaces.hardware import (
     refuse_bad_hardware,
 )
 from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, WaitingOperator
+from airflow_provider_hfspaces.operators.hardware.budgets import checked_hourly_cost
 from airflow_provider_hfspaces.state.records import SEARCH, TRIED
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
@@ -65,7 +66,7 @@ class SearchingOperator(WaitingOperator):
         of_task = f"of task {self.task_id!r}"
         refuse_bad_hardware(hardware, f"Task {self.task_id!r}")
         self.hardware = hardware
-        self.max_hourly_cost: Any = max_hourly_cost
+        self.max_hourly_cost = checked_hourly_cost(max_hourly_cost, f"task {self.task_id!r}")
         self.capacity_timeout = (
             None
             if capacity_timeout is None

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.operators.run_costs import app_started, cost_of_sightings, report_run_cost
+from airflow_provider_hfspaces.operators.run_costs import report_run_cost
+from airflow_provider_hfspaces.state.pricing import app_started, cost_of_sightings
 from airflow_provider_hfspaces.state.records import SIGHTINGS, map_indexes, requesting_task_ids
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def window_cost(
 ) -> RunCost:
     """The cost of a window up to the last sighting of this task.
 
-    :param needs_prices: see :func:`~airflow_provider_hfspaces.operators.run_costs.cost_of_times`.
+    :param needs_prices: see :func:`~airflow_provider_hfspaces.state.pricing.cost_of_times`.
     """
     from airflow_provider_hfspaces.hub.cost.runs import sightings_from
 

@@ -1,0 +1,151 @@
+"""What runs cost by what was seen of their Spaces, at the Hub's present list prices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
+    from airflow_provider_hfspaces.hub.cost.prices import PriceList
+    from airflow_provider_hfspaces.hub.cost.runs import BilledTime, RunCost, Sighting
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
+
+__all__ = ["app_started", "cost_of_sightings", "cost_of_times", "running_since", "seen_at_end"]
+
+_STARTUP = re.compile(r"Application Startup at (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
+_MOST_LINES_BEFORE_STARTUP = 5
+
+_WHOLE_SECOND = timedelta(seconds=1)
+"""A log says in whole seconds when its app was started."""
+
+
+def cost_of_sightings(
+    hook: HfSpacesHook,
+    sightings: Iterable[Sighting],
+    requested: Iterable[str],
+    log: Any,
+    *,
+    needs_prices: bool = False,
+) -> RunCost:
+    """The cost of a run by what was seen of its Space, at the Hub's present list prices.
+
+    Endpoint: ``GET /api/spaces/hardware``, if something was billed.
+
+    :param requested: the flavors that the run requested. Other hardware is not a cost of the run.
+    :param needs_prices: see :func:`cost_of_times`.
+    """
+    from airflow_provider_hfspaces.hub.cost.runs import RunCost
+
+    seen, flavors = list(sightings), frozenset(requested)
+    unpriced = RunCost.from_sightings(seen, flavors, _no_prices())
+    if not unpriced.times:
+        return unpriced
+    prices = _prices(hook, log, needs_prices)
+    return unpriced if prices is None else RunCost.from_sightings(seen, flavors, prices)
+
+
+def cost_of_times(
+    hook: HfSpacesHook, times: Iterable[BilledTime], log: Any, *, needs_prices: bool = False
+) -> RunCost:
+    """The cost of known times on a Space, at the Hub's present list prices.
+
+    Endpoint: ``GET /api/spaces/hardware``, if something was billed. If the price list cannot be read, the
+    cost is unknown and the reason is logged.
+
+    :param needs_prices: raise the error of the price list instead.
+    :raises HubError: with ``needs_prices``, if the price list cannot be read.
+    """
+    from airflow_provider_hfspaces.hub.cost.runs import RunCost
+
+    unpriced = RunCost.from_times(times, _no_prices())
+    if not unpriced.times:
+        return unpriced
+    prices = _prices(hook, log, needs_prices)
+    return unpriced if prices is None else RunCost.from_times(unpriced.times, prices)
+
+
+def app_started(hook: HfSpacesHook, repo_id: str, log: Any) -> datetime | None:
+    """When the app of a Space was started, by the first lines of its log; ``None`` if they do not say.
+
+    Endpoint: ``GET /api/spaces/{repo_id}/logs/run``.
+    """
+    from contextlib import closing
+
+    from airflow_provider_hfspaces.hub import calls
+    from airflow_provider_hfspaces.hub.errors import HubError
+
+    try:
+        with closing(hook.client.lines(calls.get_logs(repo_id))) as lines:  # type: ignore[type-var]
+            for _, line in zip(range(_MOST_LINES_BEFORE_STARTUP), lines, strict=False):
+                if match := _STARTUP.search(line):
+                    return datetime.fromisoformat(match[1]).replace(tzinfo=timezone.utc)
+    except (HubError, ValueError) as error:
+        log.info("Space %s: its log does not say when the app was started: %s", repo_id, error)
+    return None
+
+
+def running_since(hook: HfSpacesHook, repo_id: str, runtime: SpaceRuntime, log: Any) -> Sighting:
+    """A look at a Space that has just begun to run, and since when it runs: by its log, or from now on."""
+    from airflow_provider_hfspaces.hub.cost.runs import Sighting
+
+    now = hook.clock()
+    sighting = Sighting.from_runtime(runtime, now)
+    if sighting.hardware is None:
+        return sighting
+    return replace(sighting, since=app_started(hook, repo_id, log) or now)
+
+
+def seen_at_end(
+    hook: HfSpacesHook,
+    repo_id: str,
+    runtime: SpaceRuntime,
+    *,
+    at: datetime,
+    requested_at: datetime,
+    hardware: str,
+    log: Any,
+    is_new: bool = False,
+) -> list[Sighting]:
+    """The only look at a Space since its hardware was requested, with what its log says of the time before.
+
+    If the log does not say when the app was started, the look says only since when it may have run.
+
+    :param at: when the Hub reported the runtime, in UTC.
+    :param requested_at: when the hardware was requested, in UTC.
+    :param hardware: the flavor.
+    :param is_new: whether the Space did not exist before, so that its log is of no app before the request.
+    """
+    from airflow_provider_hfspaces.hub.cost.runs import Sighting
+
+    began = app_started(hook, repo_id, log)
+    if began is not None and (is_new or began > requested_at - _WHOLE_SECOND):
+        began = min(max(began, requested_at), at)
+    else:
+        began = None
+    last = Sighting.from_runtime(runtime, at, since=began)
+    if last.hardware is not None or began is None:
+        return [last]
+    # The app ran, and has stopped by itself since: until when it was billed is not known.
+    return [Sighting(began, hardware, last.replicas), replace(last, since=None)]
+
+
+def _prices(hook: HfSpacesHook, log: Any, needs_prices: bool) -> PriceList | None:
+    from airflow_provider_hfspaces.hub.errors import HubError
+
+    try:
+        return hook.price_list()
+    except HubError as error:
+        if needs_prices:
+            raise
+        log.warning("The cost is not known, because the price list cannot be read: %s", error)
+        return None
+
+
+def _no_prices() -> Any:
+    from airflow_provider_hfspaces.hub.cost.prices import PriceList
+
+    return PriceList.from_flavors(())
