@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
-from airflow_provider_hfspaces.operators.app.calling import CallingOperator
-from airflow_provider_hfspaces.operators.base import WaitingOperator, time_limit
+from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.values import KeepsText, RenamedArguments
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
-    from airflow_provider_hfspaces.operators.app.call_arguments import PlannedCall
+    from airflow_provider_hfspaces.operators.app.calling import SpaceCall
 
 __all__ = ["CallSpaceOperator"]
 
 
-class CallSpaceOperator(RenamedArguments, KeepsText, CallingOperator):
+class CallSpaceOperator(RenamedArguments, KeepsText, WaitingOperator):
     """Call the app inside a Space once, and return its answer.
 
     .. code-block:: python
@@ -149,14 +148,24 @@ class CallSpaceOperator(RenamedArguments, KeepsText, CallingOperator):
         self.remember_text()
         refuse_bad_call(self)
 
+    @cached_property
+    def space_call(self) -> SpaceCall:
+        """The call of this try."""
+        from airflow_provider_hfspaces.operators.app.calling import SpaceCall
+
+        return SpaceCall(self)
+
     def act(self, repo_id: str, context: Context) -> Any:
-        self.planned(context).check_folder()
-        now = time.time()
-        return self.reach(repo_id, context, began=now, deadline=now + time_limit(self, self.timeout))
+        return self.space_call.begin(repo_id, context)
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> Any:
         """Call the app, after the Space runs."""
-        return self.call_app(repo_id, context, **then)
+        return self.space_call.call_app(repo_id, context, **then)
+
+    def on_kill(self) -> None:
+        """Cancel the call in the app, over a connection of its own."""
+        self.killed.set()
+        self.space_call.cancel()
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Resume the task after a deferred wait for the Space, for its queue or for the answer."""
@@ -167,11 +176,6 @@ class CallSpaceOperator(RenamedArguments, KeepsText, CallingOperator):
 
         repo_id = event["repo_id"]
         with failing_for_good():
-            result = self.resumed(repo_id, context, event)
+            result = self.space_call.resume(repo_id, context, event)
         describe_outlets(self, context, repo_id, result)
         return result
-
-    def planned(self, context: Context) -> PlannedCall:
-        from airflow_provider_hfspaces.operators.app.call_arguments import PlannedCall
-
-        return PlannedCall(self, context)

@@ -1,4 +1,7 @@
-"""CallingOperator: the way of one call through sleep, a full queue, losses and the triggerer."""
+"""SpaceCall: the way of one call through sleep, a full queue, losses and the triggerer.
+
+Only a running task imports this module.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,24 @@ import contextlib
 import random
 import re
 import time
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
-from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, WaitingOperator
+from airflow_provider_hfspaces.operators.app.call_arguments import PlannedCall
+from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, time_limit
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.operators.app.call_arguments import PlannedCall
+    from airflow_provider_hfspaces.operators.app.call import CallSpaceOperator
     from airflow_provider_hfspaces.space_app.app import SpaceApp
     from airflow_provider_hfspaces.space_app.errors import SpaceAppError
     from airflow_provider_hfspaces.space_app.plain import AppResponse
     from airflow_provider_hfspaces.space_app.result import AppResult
     from airflow_provider_hfspaces.space_app.started import StartedCall
 
-__all__ = ["CallingOperator"]
+__all__ = ["SpaceCall"]
 
 _SENDING_SECONDS = 600.0
 """How long the worker may take to upload files and to send a call whose answer a triggerer reads."""
@@ -33,33 +35,33 @@ _LONGEST_PAUSE_SECONDS = 20.0
 _SIZE = re.compile(r"max size is (\d+)", re.IGNORECASE)
 
 
-class CallingOperator(WaitingOperator):
-    """Base of the operator that calls an app once."""
+class SpaceCall:
+    """The call of an app by an operator, in this process.
 
-    api: Any
-    app_conn_id: str | None
-    on_lost: str
-    wake: bool
+    :param task: the operator.
+    """
 
-    @abstractmethod
-    def planned(self, context: Context) -> PlannedCall:
-        """Returns the call that the rendered arguments describe."""
+    def __init__(self, task: CallSpaceOperator) -> None:
+        self._task = task
+        self._calls_under_way: list[tuple[SpaceApp, StartedCall | None]] = []
+        """What to cancel if the task is killed."""
 
-    @cached_property
-    def _calls_under_way(self) -> list[tuple[SpaceApp, StartedCall | None]]:
-        """What to cancel if the task is killed. Not in __init__: Airflow copies operators."""
-        return []
+    def begin(self, repo_id: str, context: Context) -> Any:
+        """Check the arguments, wait until the Space runs, and call its app."""
+        PlannedCall(self._task, context).check_folder()
+        now = time.time()
+        deadline = now + time_limit(self._task, self._task.timeout)
+        return self.reach(repo_id, context, began=now, deadline=deadline)
 
-    def on_kill(self) -> None:
-        """Cancel the call in the app, over a connection of its own."""
+    def cancel(self) -> None:
+        """Cancel the calls in the app, over a connection of its own."""
         from airflow_provider_hfspaces.space_app.errors import SpaceAppError
 
-        self.killed.set()
         for app, started in self._calls_under_way:
             try:
                 app.cancel(started.accepted if started else None)
             except SpaceAppError as error:  # noqa: PERF203
-                self.log.error("The task was killed, and its call could not be cancelled: %s", error)
+                self._task.log.error("The task was killed, and its call could not be cancelled: %s", error)
 
     def reach(self, repo_id: str, context: Context, **then: Any) -> Any:
         """Wait until the Space runs, and call its app.
@@ -71,13 +73,13 @@ class CallingOperator(WaitingOperator):
         remaining = then["deadline"] - time.time()
         if remaining <= 0:
             raise self._too_late(repo_id, then)
-        with self.hook.open_app(repo_id) as app, self.space_wait.explaining_failures():
-            self.space_logs.begin()
-            before = self.hook.wake_app(app, wake=self.wake)
-        runtime = before or self.hook.get_runtime(repo_id)
-        if isinstance(Goal().judge(runtime), Reached) and not self.health and not then.get("refusals"):
+        with self._task.hook.open_app(repo_id) as app, self._task.space_wait.explaining_failures():
+            self._task.space_logs.begin()
+            before = self._task.hook.wake_app(app, wake=self._task.wake)
+        runtime = before or self._task.hook.get_runtime(repo_id)
+        if isinstance(Goal().judge(runtime), Reached) and not self._task.health and not then.get("refusals"):
             return self.call_app(repo_id, context, **then)
-        return self.wait(
+        return self._task.wait(
             repo_id, Goal(), context, before=before, then=then, timeout=remaining, health=self._check(then)
         )
 
@@ -86,9 +88,11 @@ class CallingOperator(WaitingOperator):
         from airflow_provider_hfspaces.operators.health import health_check
         from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 
-        check = health_check(self.health)
+        check = health_check(self._task.health)
         if check is None and then.get("refusals"):
-            check = HealthCheck("/config") if self.api else HealthCheck("/", status=tuple(range(200, 500)))
+            check = (
+                HealthCheck("/config") if self._task.api else HealthCheck("/", status=tuple(range(200, 500)))
+            )
         return check
 
     def call_app(
@@ -107,10 +111,10 @@ class CallingOperator(WaitingOperator):
             AppUnavailable,
         )
 
-        planned = self.planned(context)
+        planned = PlannedCall(self._task, context)
         then = {"began": began, "deadline": deadline, "refusals": refusals}
         try:
-            if self.deferrable and planned.may_wait_elsewhere:
+            if self._task.deferrable and planned.may_wait_elsewhere:
                 return self._start(planned, repo_id, context, then)
             return self._call_here(planned, repo_id, then)
         except AppCallLost as error:
@@ -122,7 +126,7 @@ class CallingOperator(WaitingOperator):
                 raise
             if error.may_have_run:
                 return self._lost(error, repo_id, context, then)
-            self.log.warning("%s", error)
+            self._task.log.warning("%s", error)
             self._pause(error, repo_id, then)
             return self.reach(repo_id, context, **{**then, "refusals": refusals + 1})
 
@@ -130,23 +134,25 @@ class CallingOperator(WaitingOperator):
         """Send the call, and wait for its answer in this worker."""
         from airflow_provider_hfspaces.app_log import AppLog
 
-        self.log.info("Calling %s of Space %s.", planned.name, repo_id)
+        self._task.log.info("Calling %s of Space %s.", planned.name, repo_id)
         with self._opened(repo_id) as app:
 
             def recover(error: Exception) -> None:
-                if self.killed.is_set():
+                if self._task.killed.is_set():
                     raise self._was_killed(repo_id)
-                with self.space_wait.explaining_failures():
-                    self.hook.await_app(
+                with self._task.space_wait.explaining_failures():
+                    self._task.hook.await_app(
                         app,
                         timeout=then["deadline"] - time.time(),
-                        poll_interval=self.poll_interval,
-                        wake=self.wake,
-                        stop=self.killed,
+                        poll_interval=self._task.poll_interval,
+                        wake=self._task.wake,
+                        stop=self._task.killed,
                     )
 
-            with self.space_logs.showing(repo_id):
-                result = planned.call(app, self._remaining(repo_id, then), recover, AppLog(repo_id, self.log))
+            with self._task.space_logs.showing(repo_id):
+                result = planned.call(
+                    app, self._remaining(repo_id, then), recover, AppLog(repo_id, self._task.log)
+                )
             return self._answered(planned, app, result, repo_id, then)
 
     def _start(self, planned: PlannedCall, repo_id: str, context: Context, then: Mapping[str, Any]) -> Any:
@@ -156,21 +162,23 @@ class CallingOperator(WaitingOperator):
 
         with self._opened(repo_id) as app:
             if planned.needs_a_reader(app):
-                self.log.info(
+                self._task.log.info(
                     "%s of Space %s runs on ZeroGPU, which ends unread calls. Waiting in the worker.",
                     planned.name,
                     repo_id,
                 )
                 return self._call_here(planned, repo_id, then)
-            self.log.info("Calling %s of Space %s.", planned.name, repo_id)
+            self._task.log.info("Calling %s of Space %s.", planned.name, repo_id)
             started = planned.start(app, min(self._remaining(repo_id, then), _SENDING_SECONDS))
             if not isinstance(started, StartedCall):
                 return self._answered(planned, app, started, repo_id, then)
             self._calls_under_way.append((app, started))
-        if self.killed.is_set():
-            self.on_kill()
+        if self._task.killed.is_set():
+            self.cancel()
             raise self._was_killed(repo_id)
-        self.log.info("Space %s has accepted the call. Waiting for its answer in the triggerer.", repo_id)
+        self._task.log.info(
+            "Space %s has accepted the call. Waiting for its answer in the triggerer.", repo_id
+        )
         self._defer(SpaceCallTrigger, repo_id, then, call=started.to_dict(), output=planned.folder_path)
         return None
 
@@ -181,10 +189,10 @@ class CallingOperator(WaitingOperator):
         if then["deadline"] - time.time() <= 0:
             raise error
         again = {**then, "refusals": then["refusals"] + 1}
-        if not self.deferrable:
+        if not self._task.deferrable:
             self._pause(error, repo_id, then)
             return self.call_app(repo_id, context, **again)
-        self.log.warning("%s Waiting for a free place in the triggerer.", error)
+        self._task.log.warning("%s Waiting for a free place in the triggerer.", error)
         self._defer(
             SpaceQueueTrigger,
             repo_id,
@@ -199,24 +207,28 @@ class CallingOperator(WaitingOperator):
         from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal
         from airflow_provider_hfspaces.hub.waiting.wait import wait_failed
 
-        if self.killed.is_set():
+        if self._task.killed.is_set():
             raise self._was_killed(repo_id) from error
-        if self.on_lost == "again":
-            self.log.warning("%s It is sent again, because on_lost is 'again'.", error)
+        if self._task.on_lost == "again":
+            self._task.log.warning("%s It is sent again, because on_lost is 'again'.", error)
             return self.reach(repo_id, context, **then)
-        runtime = self.hook.get_runtime(repo_id)
+        runtime = self._task.hook.get_runtime(repo_id)
         verdict = Goal().judge(runtime)
         if isinstance(verdict, Failed):
-            with self.space_wait.explaining_failures():
-                self.log.error("%s", error)
+            with self._task.space_wait.explaining_failures():
+                self._task.log.error("%s", error)
                 raise wait_failed(repo_id, Goal(), verdict, runtime)
         raise error
 
-    def resumed(self, repo_id: str, context: Context, event: Mapping[str, Any]) -> Any:
+    def resume(self, repo_id: str, context: Context, event: Mapping[str, Any]) -> Any:
+        """Go on after a wait in the triggerer for the answer or for a free place.
+
+        :param event: the trigger's event.
+        """
         from airflow_provider_hfspaces.hub.errors import error_from_dict
         from airflow_provider_hfspaces.space_app.errors import AppCallLost
 
-        self.space_logs.resume(event)
+        self._task.space_logs.resume(event)
         then = event["then"]
         if event["status"] == "answered":
             self._log_answer(repo_id, event["seconds"], then)
@@ -235,7 +247,7 @@ class CallingOperator(WaitingOperator):
         from airflow_provider_hfspaces.space_app.errors import SpaceAppError
         from airflow_provider_hfspaces.space_app.started import StartedCall
 
-        if self.on_lost != "again" or not event.get("call"):
+        if self._task.on_lost != "again" or not event.get("call"):
             return
         accepted = StartedCall.from_dict(event["call"]).accepted
         if accepted is not None:
@@ -254,7 +266,7 @@ class CallingOperator(WaitingOperator):
 
         self._log_answer(repo_id, getattr(result, "seconds", None), then)
         if getattr(result, "files", None) and not planned.folder_path:
-            self.log.warning(
+            self._task.log.warning(
                 "The answer of Space %s names files, which stay in the app until it starts again. Set output "
                 "to a folder to keep them.",
                 repo_id,
@@ -263,16 +275,18 @@ class CallingOperator(WaitingOperator):
 
     def _log_answer(self, repo_id: str, worked: float | None, then: Mapping[str, Any]) -> None:
         work = "" if worked is None else f", of which the app worked {worked:.1f}"
-        self.log.info("Space %s answered after %.1f seconds%s.", repo_id, time.time() - then["began"], work)
+        self._task.log.info(
+            "Space %s answered after %.1f seconds%s.", repo_id, time.time() - then["began"], work
+        )
 
     @contextmanager
     def _opened(self, repo_id: str) -> Iterator[SpaceApp]:
         """Open the app, and cancel its calls if the task is killed meanwhile."""
         from airflow_provider_hfspaces.hub.cost.prices import replicas_of
 
-        replicas = replicas_of(self.hook.get_runtime(repo_id))
-        with self.hook.open_app(
-            repo_id, app_conn_id=self.app_conn_id or None, replicas=replicas, connections=1
+        replicas = replicas_of(self._task.hook.get_runtime(repo_id))
+        with self._task.hook.open_app(
+            repo_id, app_conn_id=self._task.app_conn_id or None, replicas=replicas, connections=1
         ) as app:
             entry: tuple[SpaceApp, StartedCall | None] = (app, None)
             self._calls_under_way.append(entry)
@@ -287,7 +301,7 @@ class CallingOperator(WaitingOperator):
         delay = error.retry_after or random.uniform(longest / 2, longest)
         if delay >= then["deadline"] - time.time():
             raise error
-        if self.killed.wait(delay):
+        if self._task.killed.wait(delay):
             raise self._was_killed(repo_id)
 
     def _remaining(self, repo_id: str, then: Mapping[str, Any]) -> float:
@@ -311,15 +325,15 @@ class CallingOperator(WaitingOperator):
 
     def _defer(self, trigger: Any, repo_id: str, then: Mapping[str, Any], **arguments: Any) -> None:
         """Wait in the triggerer. Does not return: the task resumes in ``execute_complete``."""
-        self.defer(
+        self._task.defer(
             trigger=trigger(
                 repo_id=repo_id,
                 deadline=then["deadline"],
                 started=then["began"],
-                hf_spaces_conn_id=self.hf_spaces_conn_id,
-                app_conn_id=self.app_conn_id or None,
+                hf_spaces_conn_id=self._task.hf_spaces_conn_id,
+                app_conn_id=self._task.app_conn_id or None,
                 then=dict(then),
-                logs=self.space_logs.progress_values(repo_id),
+                logs=self._task.space_logs.progress_values(repo_id),
                 **arguments,
             ),
             method_name="execute_complete",
