@@ -29,6 +29,7 @@ __all__ = [
     "NamedBySpace",
     "SpaceOperator",
     "WaitingOperator",
+    "has_ended_deferral",
     "name_by_space",
     "time_limit",
 ]
@@ -152,6 +153,16 @@ class NamedBySpace:
         if any(field not in kwargs for field in cls.space_fields):
             kwargs.setdefault("map_index_template", _name_template(cls.space_fields))
         return super().partial(**kwargs)  # type: ignore[misc]
+
+
+def has_ended_deferral(next_method: str, error: Exception) -> bool:
+    """Returns whether Airflow itself has ended a deferral, because no trigger ended it in time.
+
+    :param next_method: the method with which Airflow resumes the task.
+    :param error: what Airflow raises there: TaskDeferralTimeout, and on 2.11
+        ``TaskDeferralError("Trigger/execution timeout")``.
+    """
+    return next_method == "__fail__" and "timeout" in f"{type(error).__name__} {error}".lower()
 
 
 class SpaceOperator(NamedBySpace, HubTask, BaseOperator):

@@ -163,7 +163,7 @@ class EnforceBudgetOperator(NamedBySpace, PauseSpacesOperator, EnforceSleepTimeO
         self._known = self._listed = self._price_list = None
         report = super().execute(context)
         if self.fail_when_exceeded and report["status"] == "exceeded":
-            self._push(context, report)
+            self.push_report(context, report)
             raise AirflowFailException(self._sentence())
         return report
 
@@ -222,7 +222,7 @@ class EnforceBudgetOperator(NamedBySpace, PauseSpacesOperator, EnforceSleepTimeO
             return f"{text} At ${spend.hourly:,.2f} an hour it is spent on {ends:%Y-%m-%d %H:%M} UTC."
         return text
 
-    def _prices(self, targets: Sequence[Target]) -> PriceList | None:
+    def prices(self, targets: Sequence[Target]) -> PriceList | None:
         return self._price_list
 
     # What changes a Space is decided by the operator of that action.

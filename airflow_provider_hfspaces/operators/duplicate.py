@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
-from airflow_provider_hfspaces.operators.hardware.searching import SearchingOperator
+from airflow_provider_hfspaces.operators.hardware.base import SearchingOperator
 from airflow_provider_hfspaces.operators.values import KeepsText, SecretArguments
-from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
+    from airflow_provider_hfspaces.compat.imports import Context
     from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
-    from airflow_provider_hfspaces.operators.creation import Creation
+    from airflow_provider_hfspaces.operators.copying import CopyRequest
 
 __all__ = ["DuplicateSpaceOperator"]
-
-REQUESTED = "duplicate"
-"""The retry store's key for a copy that was requested and is not yet confirmed."""
-
-MADE = "duplicate_made"
-"""The retry store's key for the copy that this task has made and waits for."""
-
-_NO_HARDWARE = "cpu-basic"
-"""The hardware of a copy for which no flavor of a list is available. It costs nothing."""
-
-_FILE_COPY_SECONDS = 600.0
-"""Time during which a copy may seem to have no app, while the Hub copies its files."""
 
 
 class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
@@ -147,7 +133,6 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
         self.variables = variables
         self.volumes = volumes
         self.exist_ok = exist_ok
-        self._is_made = False
         self.wait_until_running = wait
         self.remember_text()
         self.follow_secrets()
@@ -155,62 +140,15 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
     def execute(self, context: Context) -> Any:
         return self.act_on(self.from_id, context)
 
+    @cached_property
+    def space_request(self) -> CopyRequest:
+        """The request of this try."""
+        from airflow_provider_hfspaces.operators.copying import CopyRequest
+
+        return CopyRequest(self)
+
     def act(self, repo_id: str, context: Context) -> Any:
-        to_id = self.target(repo_id, context)
-        if to_id == repo_id:
-            raise AirflowFailException(
-                f"Space {repo_id} cannot be copied onto itself. Set to_id to another name."
-            )
-        self._prepare(repo_id, to_id, context)
-        self.link(context, to_id)
-        if self._takes_one_flavor:
-            created = self._create(self.hardware, context)
-            if self.wait_until_running:
-                return self._wait(to_id, created, self.hardware, context)
-            return self._result(to_id, created)
-        search = self.kept_search(to_id, context) or self.new_search(None, to_id, context)
-        return self.seek(to_id, search, context)
-
-    def try_hardware(self, repo_id: str, search: HardwareSearch, context: Context) -> Any:
-        from airflow_provider_hfspaces.hub.cost.prices import replicas_of
-        from airflow_provider_hfspaces.hub.desired import Activity, DesiredState, plan_move
-
-        if not self._is_made:
-            if not search.is_requested:
-                search = self.priced(search, 1)
-            search = self.keep_search(search.requested(time.time()), context)
-            created = self._create(search.hardware, context)
-            if self.wait_until_running:
-                return self._wait(repo_id, created, search.hardware, context, search)
-            self.finish_search(repo_id, None, search.to_dict(), context)
-            return self._result(repo_id, created)
-        before = self.hook.get_runtime(repo_id)
-        if not search.is_requested:
-            if (late := self.started_late(search, before)) is not None:
-                return self.waited(repo_id, before, context, created=True, **self.waiting_for(late))
-            search = self.priced(search, replicas_of(before))
-        search = self.keep_search(search.requested(time.time()), context)
-        self.log.info("Requesting %s for the copy, Space %s.", search.hardware, repo_id)
-        sleep_time = self._copy_options["sleep_time"]
-        desired = DesiredState(repo_id, search.hardware, sleep_time, activity=Activity.RUNNING)
-        answer = self.hook.execute(plan_move(desired, before, log=self.log))
-        return self._wait(repo_id, True, search.hardware, context, search, before, answer)
-
-    def end_search(self, repo_id: str, search: HardwareSearch, context: Context) -> str:
-        from airflow_provider_hfspaces.hub.desired import DesiredState, RestoreRejected, plan_restore
-
-        if not self._is_made:
-            return "No copy was made."
-        steps = plan_restore(DesiredState(repo_id, _NO_HARDWARE), is_last_try=True, log=self.log)
-        try:
-            self.hook.execute(steps)
-        except RestoreRejected as error:
-            return str(error)
-        return f"The copy stays, on {_NO_HARDWARE}."
-
-    def resume_search(self, repo_id: str, state: Mapping[str, Any], context: Context) -> None:
-        from_id = self.hook.repo_id(self.from_id)
-        self._prepare(from_id, self.target(from_id, context), context)
+        return self.space_request.begin(repo_id, context)
 
     def target(self, repo_id: str, context: Context) -> str:
         """The id of the copy of a Space."""
@@ -228,119 +166,8 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
         return None
 
     def waited(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
-        self.finish_search(repo_id, runtime, then.get("search"), context)
-        retry_store(context).delete(MADE)
-        return self._result(repo_id, then["created"])
+        return self.space_request.arrived(repo_id, runtime, context, **then)
 
     def on_kill(self) -> None:
         """Stop waiting. The copy stays."""
         self.killed.set()
-
-    def _result(self, to_id: str, created: bool) -> dict[str, Any]:
-        return {"repo_id": to_id, "url": self.hook.page_url(to_id), "created": created}
-
-    @property
-    def _takes_one_flavor(self) -> bool:
-        if self.hardware is None or self.hardware == "":
-            return True
-        return super()._takes_one_flavor and self.max_hourly_cost is None
-
-    def _prepare(self, from_id: str, to_id: str, context: Context) -> None:
-        """Check all arguments but the hardware before anything is sent, and read what an earlier try made."""
-        from airflow_provider_hfspaces.hub.calls import duplicate
-        from airflow_provider_hfspaces.hub.checks import checked_amount
-        from airflow_provider_hfspaces.rendered import as_number, as_whole_number
-
-        self.max_hourly_cost = as_number(self.max_hourly_cost)
-        if self.max_hourly_cost is not None:
-            checked_amount(self.max_hourly_cost, "max_hourly_cost")
-        self._copy_options = {
-            "private": self.private,
-            "storage": self.storage,
-            "sleep_time": as_whole_number(self.sleep_time),
-            "secrets": self.secret("secrets", context, structure=True),
-            "variables": self.variables_to_set(context),
-            "volumes": self.structure("volumes", context),
-        }
-        duplicate(from_id, to_id, **self._copy_options)
-        self._ids = from_id, to_id
-        was_made = retry_store(context).get(MADE) == to_id
-        self._is_made = was_made and self._creation(context).existing() is not None
-
-    def _create(self, hardware: str | None, context: Context) -> bool:
-        """Make the copy, unless an earlier try made it. Returns False if the target existed before."""
-        from_id, to_id = self._ids
-
-        def send() -> None:
-            visibility = "private" if self.private else "PUBLIC"
-            on = f", on {hardware}" if hardware else ""
-            self.log.info("Copying Space %s to %s (%s%s).", from_id, to_id, visibility, on)
-            self.hook.duplicate(from_id, to_id=to_id, hardware=hardware, **self._copy_options)
-
-        created = self._is_made or self._creation(context).run(send, exist_ok=self.exist_ok)
-        self.created(to_id, context)
-        if created and self.wait_until_running and not self._is_made:
-            self._is_made = True
-            retry_store(context).set(MADE, to_id)
-        return created
-
-    def _creation(self, context: Context) -> Creation:
-        from airflow_provider_hfspaces.operators.creation import Creation
-
-        from_id, to_id = self._ids
-        return Creation(
-            self.hook,
-            retry_store(context),
-            self.log,
-            key=REQUESTED,
-            repo_id=to_id,
-            request={"from_id": from_id, "to_id": to_id},
-            private=self.private,
-            recognize=self.recognize,
-        )
-
-    def _wait(
-        self,
-        to_id: str,
-        created: bool,
-        hardware: str | None,
-        context: Context,
-        search: HardwareSearch | None = None,
-        before: SpaceRuntime | None = None,
-        answer: SpaceRuntime | None = None,
-    ) -> Any:
-        """Wait until the copy runs.
-
-        :param before: the copy's runtime before it was moved to other hardware; ``None`` for a new copy.
-        """
-        from airflow_provider_hfspaces.hub.stages import SpaceStage
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal
-        from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
-
-        self.space_logs.begin(
-            at=0.0 if created else None
-        )  # Everything that a new Space logs is of this copy.
-        grace = GRACE_SECONDS
-        if before is None:
-            runtime = self.hook.get_runtime(to_id)
-            if not created and hardware not in (None, runtime.configured_hardware):
-                self.log.warning(
-                    "Space %s already exists and is used as it is, on %s and not on %s.",
-                    to_id,
-                    runtime.configured_hardware,
-                    hardware,
-                )
-            # The Hub may still be copying files. Until they arrive, the copy seems to have no app.
-            has_no_files_yet = created and runtime.stage == SpaceStage.NO_APP_FILE
-            before, grace = (runtime if has_no_files_yet else None), _FILE_COPY_SECONDS
-        return self.wait(
-            to_id,
-            Goal(hardware=hardware if created else None),
-            context,
-            before=before,
-            answer=answer,
-            grace=grace,
-            timeout=self.search_timeout(search) if search else None,
-            start_timeout=self.capacity_timeout if search and created else None,
-            then={"created": created, **(self.waiting_for(search) if search else {})},
-        )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.fleet.selecting import SelectingOperator
-from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.compat.imports import Context
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
     from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners
 
@@ -57,6 +56,7 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         :raises AirflowFailException: for input that is not valid.
         """
         from airflow_provider_hfspaces.failures import failing_for_good
+        from airflow_provider_hfspaces.operators.fleet.target import FAILED
         from airflow_provider_hfspaces.state.leases import LeaseOwner
 
         with failing_for_good():
@@ -166,6 +166,7 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
         from airflow_provider_hfspaces.metrics import run_ended
+        from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
         from airflow_provider_hfspaces.state.leases import Owners
         from airflow_provider_hfspaces.state.release import NotLeased, release_lease
 

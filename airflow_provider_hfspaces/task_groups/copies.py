@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.hardware import refuse_bad_hardware
 from airflow_provider_hfspaces.operators.copies.limit import LimitCopyCostOperator
 from airflow_provider_hfspaces.operators.copies.window import (
     CreateCopyOperator,
@@ -15,11 +14,9 @@ from airflow_provider_hfspaces.operators.copies.window import (
     ReserveCopyOperator,
 )
 from airflow_provider_hfspaces.operators.hardware.budgets import checked_run_cost
-from airflow_provider_hfspaces.operators.health import refuse_bad_health
-from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import has_template
 from airflow_provider_hfspaces.require import require_copy
-from airflow_provider_hfspaces.task_groups.window import ALL_SUCCESS, HIGHEST_PRIORITY, WindowTaskGroup
+from airflow_provider_hfspaces.task_groups.window import ALL_SUCCESS, LAST_TASK, WindowTaskGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,9 +166,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
             retry_delay=retry_delay,
             deferrable=deferrable,
         )
-        refuse_bad_hardware(hardware, f"Task group {self.group_id!r}")
-        refuse_bad_health(health, f"Task group {self.group_id!r}")
-        refuse_bad_stream_logs(stream_logs, f"task group {self.group_id!r}")
+        self.refuse_bad_values(hardware=hardware, health=health, stream_logs=stream_logs)
         self._refuse_no_sleep_time(sleep_time)
         self._max_run_cost = checked_run_cost(max_run_cost, f"task group {self.group_id!r}")
         self.purpose, self.require = "the copy", require
@@ -198,15 +193,10 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
             "deferrable": deferrable,
         }
         self._delete: dict[str, Any] = {
+            **LAST_TASK,
             "pool": delete_pool,
-            # A deletion that waits for a slot behind other tasks leaves the GPU on.
-            "priority_weight": HIGHEST_PRIORITY,
-            "weight_rule": "absolute",
             "retries": delete_retries,
             "retry_delay": retry_delay,
-            # Whatever default_args say: a deletion that waits for another run leaves the GPU on.
-            "depends_on_past": False,
-            "wait_for_downstream": False,
         }
         self.reserve: ReserveCopyOperator
         self.create: CreateCopyOperator

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.hardware import is_one_flavor, refuse_bad_hardware
+from airflow_provider_hfspaces.hardware import is_one_flavor
 from airflow_provider_hfspaces.operators.hardware import (
     RequestHardwareOperator,
     RestoreHardwareOperator,
@@ -15,11 +15,9 @@ from airflow_provider_hfspaces.operators.hardware import (
 )
 from airflow_provider_hfspaces.operators.hardware.budgets import checked_run_cost
 from airflow_provider_hfspaces.operators.hardware.limit import LimitRunCostOperator
-from airflow_provider_hfspaces.operators.health import refuse_bad_health
-from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import is_template
 from airflow_provider_hfspaces.require import require_hardware
-from airflow_provider_hfspaces.task_groups.window import ALL_SUCCESS, HIGHEST_PRIORITY, WindowTaskGroup
+from airflow_provider_hfspaces.task_groups.window import ALL_SUCCESS, LAST_TASK, WindowTaskGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,9 +182,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
             retry_delay=retry_delay,
             deferrable=deferrable,
         )
-        refuse_bad_hardware(hardware, f"Task group {self.group_id!r}")
-        refuse_bad_health(health, f"Task group {self.group_id!r}")
-        refuse_bad_stream_logs(stream_logs, f"task group {self.group_id!r}")
+        self.refuse_bad_values(hardware=hardware, health=health, stream_logs=stream_logs)
         self._space: dict[str, Any] = {"repo_id": repo_id, "hf_spaces_conn_id": hf_spaces_conn_id}
         self._hardware, self._sha = hardware, sha
         self._max_run_cost = checked_run_cost(max_run_cost, f"task group {self.group_id!r}")
@@ -225,18 +221,13 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
             "fallback": fallback,
             "max_hourly_cost": max_hourly_cost,
             "restore_dormant": restore_dormant,
+            **LAST_TASK,
             "pool": restore_pool,
-            # A restore that waits for a slot behind other tasks leaves the GPU on.
-            "priority_weight": HIGHEST_PRIORITY,
-            "weight_rule": "absolute",
             "retries": restore_retries,
             "retry_delay": retry_delay,
             "timeout": timeout,
             "poll_interval": poll_interval,
             "deferrable": deferrable,
-            # Whatever default_args say: a restore that waits for another run leaves the GPU on.
-            "depends_on_past": False,
-            "wait_for_downstream": False,
         }
         self.snapshot: SnapshotSpaceOperator
         self.upgrade: RequestHardwareOperator

@@ -10,6 +10,9 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_hfspaces.compat.imports import TaskGroup, empty_operator
+from airflow_provider_hfspaces.hardware import refuse_bad_hardware
+from airflow_provider_hfspaces.operators.health import refuse_bad_health
+from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
 from airflow_provider_hfspaces.rendered import is_runtime_value
 from airflow_provider_hfspaces.require import require_before
 from airflow_provider_hfspaces.task_groups import graph
@@ -20,19 +23,29 @@ if TYPE_CHECKING:
 
     from airflow_provider_hfspaces.compat.imports import Context
 
-__all__ = ["ALL_SUCCESS", "HIGHEST_PRIORITY", "WindowTaskGroup"]
+__all__ = ["ALL_SUCCESS", "LAST_TASK", "WindowTaskGroup"]
 
-HIGHEST_PRIORITY = 2**31 - 1
+_HIGHEST_PRIORITY = 2**31 - 1
 """The highest priority that Airflow's database stores."""
 
 ALL_SUCCESS: dict[str, Any] = {"trigger_rule": "all_success"}
 """Setup tasks and the tasks that follow them need this rule, whatever ``default_args`` say."""
 
+LAST_TASK: dict[str, Any] = {
+    # A task that waits for a slot behind other tasks, or for another run, leaves the GPU on. This holds
+    # whatever default_args say.
+    "priority_weight": _HIGHEST_PRIORITY,
+    "weight_rule": "absolute",
+    "depends_on_past": False,
+    "wait_for_downstream": False,
+}
+"""The arguments of the task that ends what a group provides."""
+
 _BALANCE: dict[str, Any] = {
     # Airflow adds to a task's priority those of all tasks that follow it, or precede it. The priorities of
     # the closing task and of done together are those of two usual tasks. Otherwise the tasks before the
     # closing task would have its priority too, in sums that the database does not store.
-    "priority_weight": 2 - HIGHEST_PRIORITY,
+    "priority_weight": 2 - _HIGHEST_PRIORITY,
     "weight_rule": "absolute",
     # An empty task without callbacks needs no worker, and so does not wait for one.
     "on_execute_callback": None,
@@ -173,6 +186,15 @@ class WindowTaskGroup(TaskGroup):
                     f"{name} of task group {self.group_id!r} comes from a task or a mapped task group, and "
                     f"is needed when the DAG is parsed: pass a plain value."
                 )
+
+    def refuse_bad_values(self, *, hardware: Any, health: Any, stream_logs: Any) -> None:
+        """Refuse what no rendering makes valid in the arguments that all groups have.
+
+        :raises ValueError: naming the argument and the group.
+        """
+        refuse_bad_hardware(hardware, f"Task group {self.group_id!r}")
+        refuse_bad_health(health, f"Task group {self.group_id!r}")
+        refuse_bad_stream_logs(stream_logs, f"task group {self.group_id!r}")
 
     def _wire(self) -> None:
         """Connect the work with the tasks of the group.

@@ -31,7 +31,8 @@ from airflow_provider_hfspaces.operators.fleet import (
     PauseSpacesOperator,
     RestartSpacesOperator,
 )
-from airflow_provider_hfspaces.operators.fleet.base import FleetIncomplete, FleetOperator
+from airflow_provider_hfspaces.operators.fleet.base import FleetOperator
+from airflow_provider_hfspaces.operators.fleet.target import FleetIncomplete
 from tests.airflow_tools import FakeStore, Try, connection
 from tests.airflow_variables import AirflowVariables
 from tests.conftest import TaskLog

@@ -165,7 +165,8 @@ class CallSpaceOperator(RenamedArguments, KeepsText, WaitingOperator):
     def on_kill(self) -> None:
         """Cancel the call in the app, over a connection of its own."""
         self.killed.set()
-        self.space_call.cancel()
+        if "space_call" in vars(self):  # A signal handler imports nothing that it can avoid.
+            self.space_call.cancel()
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Resume the task after a deferred wait for the Space, for its queue or for the answer."""

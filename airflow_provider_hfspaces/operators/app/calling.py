@@ -221,7 +221,7 @@ class SpaceCall:
         raise error
 
     def resume(self, repo_id: str, context: Context, event: Mapping[str, Any]) -> Any:
-        """Go on after a wait in the triggerer for the answer or for a free place.
+        """Continue after a wait in the triggerer for the answer or for a free place.
 
         :param event: the trigger's event.
         """

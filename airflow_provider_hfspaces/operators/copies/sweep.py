@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.fleet.selecting import SelectingOperator
-from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.compat.imports import Context
     from airflow_provider_hfspaces.hub.cost.runs import Sighting
     from airflow_provider_hfspaces.state.copies import CopyMark
     from airflow_provider_hfspaces.state.leases import Owners
@@ -63,6 +62,7 @@ class DeleteCopiesOperator(SelectingOperator):
         :raises AirflowFailException: for input that is not valid.
         """
         from airflow_provider_hfspaces.failures import failing_for_good
+        from airflow_provider_hfspaces.operators.fleet.target import FAILED
         from airflow_provider_hfspaces.state.leases import Owners
 
         with failing_for_good():
@@ -115,6 +115,7 @@ class DeleteCopiesOperator(SelectingOperator):
 
     def _entry(self, repo_id: str, mark: CopyMark | Exception, owners: Owners) -> dict[str, Any]:
         from airflow_provider_hfspaces.hub.errors import HubPermissionError, SpaceNotFound
+        from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
         from airflow_provider_hfspaces.state.copies import is_left_behind
 
         entry: dict[str, Any] = {
@@ -147,6 +148,7 @@ class DeleteCopiesOperator(SelectingOperator):
     def _delete(self, mark: CopyMark, reason: str, owners: Owners) -> dict[str, Any]:
         """Delete a copy, after a second look at the Space and at its run."""
         from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
         from airflow_provider_hfspaces.operators.repository.delete import delete_once
         from airflow_provider_hfspaces.state.copies import forget_user, is_left_behind
 

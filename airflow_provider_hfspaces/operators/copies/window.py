@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.hardware import is_one_flavor
 from airflow_provider_hfspaces.operators.base import SpaceOperator
-from airflow_provider_hfspaces.operators.duplicate import MADE, REQUESTED, DuplicateSpaceOperator
+from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware.budgets import refuse_bad_budget, refuse_spent_budget
 from airflow_provider_hfspaces.operators.values import KeepsText
 from airflow_provider_hfspaces.state.records import SEARCH, SIGHTINGS, is_last_try, pull, task_ids_named
@@ -356,6 +356,7 @@ class DeleteCopyOperator(SpaceOperator):
 
     def _forget(self, mark: CopyMark, context: Context) -> None:
         """Delete what Airflow keeps about the copy. An error is only logged: the copy is gone."""
+        from airflow_provider_hfspaces.operators.copying import MADE, REQUESTED
         from airflow_provider_hfspaces.state.copies import forget_user
 
         map_index, dag = getattr(context["ti"], "map_index", -1), context.get("dag")

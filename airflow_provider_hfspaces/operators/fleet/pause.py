@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.operators.fleet.base import FleetOperator
-from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE, Target
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
+    from airflow_provider_hfspaces.operators.fleet.target import Target
     from airflow_provider_hfspaces.state.ledger import Ledger
 
 __all__ = ["PauseSpacesOperator"]
@@ -116,6 +116,8 @@ class PauseSpacesOperator(FleetOperator):
     def after_requests(self, targets: Sequence[Target]) -> None:
         if self.ledger is None:
             return
+        from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
+
         paused = [each for each in targets if each.outcome == self.done]
         # If it is unknown whether a pause took effect, the record stays: the restart checks the Space.
         not_paused = [

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.operators.fleet.base import FleetOperator
-from airflow_provider_hfspaces.operators.fleet.target import LEFT_ALONE, Target
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
+    from airflow_provider_hfspaces.operators.fleet.target import Target
     from airflow_provider_hfspaces.state.ledger import Ledger
 
 __all__ = ["RestartSpacesOperator"]
@@ -83,6 +83,8 @@ class RestartSpacesOperator(FleetOperator):
     def targets(self, unselected: dict[str, SpaceRuntime]) -> list[Target]:
         if self._records is None:
             return super().targets(unselected)
+        from airflow_provider_hfspaces.operators.fleet.target import Target
+
         return self.read_runtimes([Target(each["repo_id"], record=each) for each in self._records.values()])
 
     def reason_to_leave(self, target: Target, runtime: SpaceRuntime) -> str | None:
@@ -154,10 +156,13 @@ class RestartSpacesOperator(FleetOperator):
     def after_requests(self, targets: Sequence[Target]) -> None:
         if self.ledger is None:
             return
+        from airflow_provider_hfspaces.operators.fleet.target import LEFT_ALONE
+
         records = self._records or {}
         # A leased Space may be paused again when its lease ends: its record stays for the next restart.
         left_alone = [each for each in targets if each.outcome == LEFT_ALONE and not each.leased]
-        self.find_leased([each for each in left_alone if each.runtime and not each.runtime.is_static])
+        with_app = [each for each in left_alone if each.runtime and not each.runtime.is_static]
+        self.fleet_change.find_leased(with_app)
         over = [
             each.repo_id for each in targets if each.outcome in (self.done, LEFT_ALONE) and not each.leased
         ]

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.operators.fleet.base import FleetOperator
-from airflow_provider_hfspaces.operators.fleet.target import Target
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
+    from airflow_provider_hfspaces.operators.fleet.target import Target
 
 __all__ = ["EnforceSleepTimeOperator"]
 

@@ -1,181 +1,214 @@
-"""How RequestHardwareOperator sends a request: recorded first, under the lease, and never after a kill."""
+"""HardwareRequest: the work of RequestHardwareOperator. Only a running task imports this module."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
-from airflow_provider_hfspaces.operators.hardware.undoing import UndoneRequest
-from airflow_provider_hfspaces.rendered import as_whole_number
+from airflow_provider_hfspaces.compat.imports import Context
+from airflow_provider_hfspaces.hardware import is_one_flavor
+from airflow_provider_hfspaces.links import SpaceHardwareLink
+from airflow_provider_hfspaces.operators.hardware import decisions, messages
+from airflow_provider_hfspaces.operators.hardware.budgets import checked_monthly_budget, refuse_spent_budget
+from airflow_provider_hfspaces.operators.hardware.sending import SentRequest
+from airflow_provider_hfspaces.rendered import as_number, as_whole_number
 from airflow_provider_hfspaces.state.records import (
     LEASE,
     PREVIOUS,
-    REQUESTED,
+    first_snapshot,
     pull,
-    task_ids_named,
-    unrestored_snapshot,
+    restoring_task_ids,
 )
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.hub.calls import Call
-    from airflow_provider_hfspaces.hub.desired import DesiredState
-    from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
-    from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
-    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-    from airflow_provider_hfspaces.hub.waiting.goal import Goal
-    from airflow_provider_hfspaces.state.leases import AirflowLease
+    from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-__all__ = ["SentRequest"]
-
-_LONGEST_STUCK_DELAY_SECONDS = 5.0
-"""Longest time between two looks at a Space that does not move to the requested hardware."""
-
-_STUCK_LOOKS = 6
-
-_COMMIT_LIMIT_SECONDS = 60.0
-"""Seconds between two tries to write the lease if the Hub limits commits and does not say for how long."""
+__all__ = ["HardwareRequest"]
 
 
-class SentRequest(UndoneRequest):
-    """Base of RequestHardwareOperator: what happens from the record of the present state to the Hub's answer.
+class HardwareRequest(SentRequest):
+    """The request of a task for hardware, in this process.
 
-    :param sleep_time: seconds without a visitor until the Space sleeps, -1 for never.
-    :param sha: the commit that must run.
+    :param task: the operator.
     """
 
-    sleep_time: int | str | None
-    sha: str | None
+    def begin(self, repo_id: str, context: Context) -> Any:
+        """Request the hardware, and wait until the Space runs on it."""
+        from airflow_provider_hfspaces.hub.hardware_search import capacity_error
 
-    def _request_for(self, repo_id: str, hardware: str) -> tuple[DesiredState, Goal]:
-        """The state to reach on a flavor, and what to wait for."""
-        from airflow_provider_hfspaces.hub.desired import Activity, DesiredState
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal
+        self.note_end(context)
+        checked_monthly_budget(self._task.monthly_budget)
+        if self.takes_one_flavor:
+            return self._request_one(repo_id, context)
+        self._check_arguments(repo_id)
+        key = self._search_key(repo_id, context)
+        search = self.kept_search(key, context)
+        before = self._task.hook.get_runtime(repo_id)
+        if search is None:
+            decisions.refuse_hopeless(repo_id, before, waits=self._task.wait_until_running)
+            self._refuse_spent_budget(repo_id, before)
+            search = self.new_search(before, key, context)
+        elif search.is_requested and (reason := capacity_error(before, str(search.hardware))):
+            # The Hub refused the flavor before the last try could note it.
+            search = search.unavailable(reason, time.time())
+        return self.seek(repo_id, search, context)
+
+    def try_hardware(self, repo_id: str, search: HardwareSearch, context: Context) -> Any:
+        from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+
+        before = self._task.hook.get_runtime(repo_id)
+        if not search.is_requested:
+            late = self.started_late(search, before)
+            search = late or self.priced(search, replicas_of(before))
+        return self._send_and_wait(repo_id, str(search.hardware), before, context, search)
+
+    def end_search(self, repo_id: str, search: HardwareSearch, context: Context) -> str:
+        snapshot = self._to_restore
+        if snapshot is None:
+            return "Nothing was requested."
+        self._to_restore = None
+        if not self._restore(snapshot, "none of its hardware is available"):
+            return "The Space could not be restored: see the task's log, and run RestoreHardwareOperator."
+        if search.resumes_at is None and not self._is_restored_later:
+            retry_store(context).delete(PREVIOUS)
+        return f"The Space is restored to {snapshot.hardware}."
+
+    def search_state(self) -> dict[str, Any]:
+        return {"to_restore": self._to_restore.to_dict() if self._to_restore else None}
+
+    def resume_search(self, repo_id: str, state: Mapping[str, Any], context: Context) -> None:
+        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+
+        self.note_end(context)
+        self._check_arguments(repo_id)
+        if state.get("to_restore"):
+            self._to_restore = SpaceSnapshot.from_dict(state["to_restore"])
+        if self._task.lease_task is not None:
+            lease_found = self._find_lease(repo_id, context)
+            self._lease = lease_found[0] if lease_found else None
+
+    def arrived(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
+        """Log that the Space runs on its hardware, and forget what a retry would need."""
+        self._to_restore = None
+        self._task.seen.note_request(context, repo_id, None, runtime)
+        if "hourly" in then:
+            messages.log_arrival(self._task.log, repo_id, runtime, then["hourly"])
+        self.finish_search(repo_id, runtime, then.get("search"), context)
+        if not restoring_task_ids(context):
+            retry_store(context).delete(PREVIOUS)
+        return runtime.to_dict()
+
+    def _request_one(self, repo_id: str, context: Context) -> Any:
+        """Request a single flavor. If it is not available, the task fails and it stays requested."""
+        from airflow_provider_hfspaces.hub.checks import checked_hardware, known_hardware
+
+        self._check_arguments(repo_id)
+        hardware = self._task.hardware
+        checked_hardware(hardware, None if known_hardware(hardware) else list(self.flavors().values()))
+        before = self._task.hook.get_runtime(repo_id)
+        decisions.refuse_hopeless(repo_id, before, waits=self._task.wait_until_running)
+        self._refuse_spent_budget(repo_id, before)
+        if self._task.max_hourly_cost is not None:
+            desired, _ = self._request_for(repo_id, hardware)
+            decisions.refuse_too_expensive(desired, before, self.flavors(), self._task.max_hourly_cost)
+        return self._send_and_wait(repo_id, hardware, before, context)
+
+    def _refuse_spent_budget(self, repo_id: str, before: SpaceRuntime) -> None:
+        # A Space on the first flavor of a list stays there.
+        wanted = self._task.hardware
+        first = wanted[0] if isinstance(wanted, (list, tuple)) else wanted
+        hardware = first if isinstance(first, str) else None
+        is_known = is_one_flavor(wanted) or hardware == before.configured_hardware
+        refuse_spent_budget(
+            self._task.hook,
+            repo_id,
+            hardware if is_known else None,
+            before,
+            monthly_budget=self._task.monthly_budget,
+            required=self._task.require_budget,
+            log=self._task.log,
+        )
+
+    def _send_and_wait(
+        self,
+        repo_id: str,
+        hardware: str,
+        before: SpaceRuntime,
+        context: Context,
+        search: HardwareSearch | None = None,
+    ) -> Any:
+        from airflow_provider_hfspaces.hub.waiting.goal import Reached
+        from airflow_provider_hfspaces.operators.commits import refuse_other_commit
+
+        desired, goal = self._request_for(repo_id, hardware)
+        has_arrived = isinstance(goal.judge(before), Reached)
+        if not has_arrived:
+            refuse_other_commit(self._task.hook, repo_id, goal.sha)
+        snapshot = self._to_restore = self._record(desired, before, context)
+        self._task.seen.note_inherited(repo_id, before, snapshot)
+        self._flavor = hardware
+        SpaceHardwareLink.persist(context, self._task.hook.settings.endpoint, repo_id, hardware)
+        then: dict[str, Any] = {"hourly": None}
+        if search is not None:
+            search = self._keep_requested(search, repo_id, context)
+            then.update(self.waiting_for(search))
+        if has_arrived:
+            self._task.log.info("Space %s already runs on %s.", repo_id, hardware)
+        else:
+            price, then["hourly"] = self._price_of(hardware, search)
+            messages.log_request(self._task.log, desired, before, price)
+            self._task.log.info("%s", self._task.hook.page_url(repo_id))
+        self._task.space_logs.begin()
+        answer = self._move(desired, before, snapshot)
+        messages.warn_without_sleep_time(self._task.log, desired, before, answer)
+        if not self._task.wait_until_running or (has_arrived and not self._task.health):
+            searched = {"search": then["search"]} if search else {}
+            return self._task.waited(repo_id, answer, context, **searched)
+        return self._task.wait(
+            repo_id,
+            goal,
+            context,
+            before=None if has_arrived else before,
+            answer=answer,
+            put_back=snapshot if self._task.cancel_on_kill else None,
+            lease_holder=self._lease.lease.holder_id if self._lease else None,
+            timeout=self.search_timeout(search) if search else None,
+            start_timeout=self._task.capacity_timeout if search else None,
+            then=then,
+        )
+
+    def _price_of(self, hardware: str, search: HardwareSearch | None) -> tuple[str | None, float | None]:
+        """The price as text, and in USD per hour and replica."""
+        if search is not None:
+            return search.price, search.hourly_cost
+        flavor = self._flavor_of(hardware)
+        return (flavor.price, flavor.hourly_cost) if flavor else (None, None)
+
+    def _keep_requested(self, search: HardwareSearch, repo_id: str, context: Context) -> HardwareSearch:
+        """Keep, before the request, that the current flavor is requested."""
+        key = search.key or self._search_key(repo_id, context)
+        return self.keep_search(replace(search.requested(time.time()), key=key), context)
+
+    def _search_key(self, repo_id: str, context: Context) -> str | None:
+        """What a search belongs to: the lease or the snapshot, which is another one in each window."""
+        if self._task.lease_task is not None:
+            taken = pull(context, self._lease_task_id(context), LEASE)
+            return f"{taken.get('holder')}:{taken.get('fence')}" if isinstance(taken, Mapping) else None
+        snapshot = first_snapshot(context, repo_id)
+        return snapshot.taken_at if snapshot is not None else None
+
+    def _check_arguments(self, repo_id: str) -> None:
+        """Check all arguments but the hardware, before any request."""
+        from airflow_provider_hfspaces.hub.calls import request_hardware
+        from airflow_provider_hfspaces.hub.checks import checked_amount
         from airflow_provider_hfspaces.operators.commits import checked_commit
 
-        sleep_time = as_whole_number(self.sleep_time)
-        desired = DesiredState(repo_id, hardware, sleep_time, activity=Activity.RUNNING)
-        return desired, Goal(hardware=hardware, sha=checked_commit(self))
-
-    def _flavor_of(self, hardware: str) -> HardwareFlavor | None:
-        from airflow_provider_hfspaces.hub.errors import HubError
-
-        try:
-            return self.flavors().get(hardware)
-        except HubError:
-            return None
-
-    def _record(self, desired: DesiredState, before: SpaceRuntime, context: Context) -> SpaceSnapshot:
-        """Record the state before the first try, for the next try and for the way back."""
-        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-
-        repo_id = desired.repo_id
-        snapshot = self._announce(desired, context)
-        if snapshot is None:
-            snapshot = unrestored_snapshot(context, repo_id, before)
-            if snapshot is not None:
-                self.log.info("Space %s was on %s before and is restored to it.", repo_id, snapshot.hardware)
-            else:
-                snapshot = SpaceSnapshot.from_runtime(repo_id, before)
-                retry_store(context).set(PREVIOUS, snapshot.to_dict())
-        context["ti"].xcom_push(key=PREVIOUS, value=snapshot.to_dict())
-        context["ti"].xcom_push(key=REQUESTED, value=desired.hardware)
-        return snapshot
-
-    def _announce(self, desired: DesiredState, context: Context) -> SpaceSnapshot | None:
-        """Write the request into the lease, which proves that the run still holds it.
-
-        Returns the state that the lease recorded; ``None`` without a lease.
-        """
-        if self.lease_task is None:
-            return None
-        from airflow_provider_hfspaces.hub.lease.actions import LeaseLost
-        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-
-        repo_id, hardware = desired.repo_id, str(desired.hardware)
-        lease_found = self._find_lease(repo_id, context)
-        try:
-            if lease_found is None:
-                raise LeaseLost(repo_id, None)
-            self._lease, _ = lease_found
-            previous = self._announce_in_time(self._lease, hardware, desired.sleep_time).previous
-        except LeaseLost:
-            task_id = self._lease_task_id(context)
-            raise AirflowFailException(
-                f"Space {repo_id}: this run does not hold its lease, so that nothing would take {hardware} "
-                f"away again. {hardware} was not requested. Clear task {task_id!r} together with this one."
-            ) from None
-        return SpaceSnapshot.from_dict({**previous, "repo_id": repo_id}) if previous else None
-
-    def _find_lease(self, repo_id: str, context: Context) -> tuple[AirflowLease, LeaseHolder] | None:
-        from airflow_provider_hfspaces.operators.hardware.leasing import lease_of_task
-
-        task_id = self._lease_task_id(context)
-        return lease_of_task(self.hook, repo_id, context, task_id, pull(context, task_id, LEASE))
-
-    def _lease_task_id(self, context: Context) -> str:
-        name = str(self.lease_task)
-        return (task_ids_named(context.get("dag"), name, self.task_id) or [name])[-1]
-
-    def _announce_in_time(self, lease: AirflowLease, hardware: str, sleep_time: int | None) -> LeaseHolder:
-        """Announce the request; wait if the Hub limits the commits of the lease's repository."""
-        from airflow_provider_hfspaces.hub.errors import HubRateLimited
-
-        deadline = time.monotonic() + self.timeout
-        while True:
-            remaining = deadline - time.monotonic()
-            try:
-                return lease.announce(hardware, sleep_time)
-            except HubRateLimited as error:
-                if remaining <= 0:
-                    raise
-                delay = min(error.retry_after or _COMMIT_LIMIT_SECONDS, remaining)
-                self.log.warning("%s Requesting %s in %.0f seconds.", error, hardware, delay)
-            if self.killed.wait(delay):
-                raise AirflowFailException(
-                    f"Space {lease.repo_id}: the task was killed, {hardware} was not requested."
-                )
-
-    def _move(self, desired: DesiredState, before: SpaceRuntime, snapshot: SpaceSnapshot) -> SpaceRuntime:
-        """Execute the plan. After a kill meanwhile, restore: the Hub may have accepted the request."""
-        from airflow_provider_hfspaces.hub.desired import Patience, plan_move
-        from airflow_provider_hfspaces.hub.http.sequence import execute
-
-        delay = min(self.poll_interval or _LONGEST_STUCK_DELAY_SECONDS, _LONGEST_STUCK_DELAY_SECONDS)
-        patience = Patience(stuck_delays=(delay,) * _STUCK_LOOKS)
-        steps = plan_move(desired, before, patience=patience, log=self.log)
-        try:
-            answer = execute(steps, self._send_unless_killed, sleep=self.killed.wait)
-        except BaseException as error:
-            if self.killed.is_set():
-                self._restore_after_kill(snapshot)
-            elif getattr(error, "outcome_unknown", False):
-                self._settle(desired, snapshot)
-            raise
-        if self.killed.is_set():
-            self._restore_after_kill(snapshot)
-            raise AirflowFailException(
-                f"Space {desired.repo_id}: the task was killed while it requested {desired.hardware}."
-            )
-        if answer is not before:
-            self._settle(desired, snapshot)
-        return answer
-
-    def _settle(self, desired: DesiredState, snapshot: SpaceSnapshot) -> None:
-        """Undo the request if the run lost the lease before the request arrived."""
-        from airflow_provider_hfspaces.operators.hardware.leasing import LateRequest, settle_request
-
-        if self._lease is None:
-            return
-        try:
-            settle_request(self.hook, self._lease, snapshot, str(desired.hardware), self.log)
-        except LateRequest as problem:
-            self._to_restore = None
-            raise AirflowFailException(str(problem)) from None
-
-    def _send_unless_killed(self, call: Call[Any]) -> Any:
-        """Send a call. After a kill, Airflow 3.3 returns into this code, which must request no GPU then."""
-        if self.killed.is_set() and call.method != "GET":
-            raise AirflowFailException(f"Space {call.repo_id}: the task was killed, nothing was requested.")
-        return self.hook.client.send(call)
+        self._task.max_hourly_cost = as_number(self._task.max_hourly_cost)
+        if self._task.max_hourly_cost is not None:
+            checked_amount(self._task.max_hourly_cost, "max_hourly_cost")
+        request_hardware(repo_id, "", sleep_time=as_whole_number(self._task.sleep_time), is_checked=True)
+        checked_commit(self._task)

@@ -6,12 +6,10 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, SpaceOperator, time_limit
-from airflow_provider_hfspaces.state.records import LEASE, PREVIOUS, restoring_task_ids, unrestored_snapshot
-from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.compat.imports import Context
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.state.leases import LeaseOwner
@@ -79,6 +77,8 @@ class SnapshotSpaceOperator(SpaceOperator):
         if self.lease:
             return self._take_lease(repo_id, context)
         from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+        from airflow_provider_hfspaces.state.records import PREVIOUS, restoring_task_ids, unrestored_snapshot
+        from airflow_provider_hfspaces.state.retry_store import retry_store
 
         runtime = self.hook.get_runtime(repo_id)
         present = SpaceSnapshot.from_runtime(repo_id, runtime)
@@ -131,6 +131,7 @@ class SnapshotSpaceOperator(SpaceOperator):
 
     def _take_lease(self, repo_id: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.operators.hardware.leasing import take_lease
+        from airflow_provider_hfspaces.state.records import LEASE, PREVIOUS, restoring_task_ids
 
         lease, taken = take_lease(self, repo_id, context, restoring_task_ids(context))
         try:

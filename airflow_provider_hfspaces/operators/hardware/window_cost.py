@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.hardware.leasing import WayBack
     from airflow_provider_hfspaces.operators.hardware.restore import RestoreHardwareOperator
 
-__all__ = ["known_window", "report_window", "window_cost", "window_of"]
+__all__ = ["known_window", "report_window", "window_of"]
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def _window(
     if way_back.is_leased and not way_back.holds:
         # The lease has ended before: an earlier try or another run has restored the Space and reported.
         return None
-    recorded = way_back.snapshot or task.recorded(repo_id, context)
+    recorded = way_back.snapshot or task.space_restore.recorded(repo_id, context)
     sightings, requested = _records(task, repo_id, context, recorded, way_back)
     if not sightings or not requested:
         return None
@@ -76,7 +76,7 @@ def _window(
 
 def known_window(task: RestoreHardwareOperator, repo_id: str, context: Context) -> dict[str, Any] | None:
     """What the tasks of this run have pushed about its window, as plain JSON; ``None`` before a request."""
-    recorded = task.recorded(repo_id, context)
+    recorded = task.space_restore.recorded(repo_id, context)
     sightings, requested = _records(task, repo_id, context, recorded, None)
     if not sightings or not requested:
         return None
@@ -102,17 +102,12 @@ def _records(
     return sorted(sightings, key=lambda each: each.at), requested
 
 
-def window_cost(
-    task: RestoreHardwareOperator, window: dict[str, Any], *, needs_prices: bool = False
-) -> RunCost:
-    """The cost of a window up to the last sighting of this task.
-
-    :param needs_prices: see :func:`~airflow_provider_hfspaces.state.pricing.cost_of_times`.
-    """
+def _cost(task: RestoreHardwareOperator, window: dict[str, Any]) -> RunCost:
+    """The cost of a window up to the last sighting of this task."""
     from airflow_provider_hfspaces.hub.cost.runs import sightings_from
 
     sightings = [*sightings_from(window["sightings"]), *task.seen.sightings]
-    return cost_of_sightings(task.hook, sightings, window["requested"], task.log, needs_prices=needs_prices)
+    return cost_of_sightings(task.hook, sightings, window["requested"], task.log)
 
 
 def report_window(
@@ -127,7 +122,7 @@ def report_window(
     try:
         task.seen.push(context, repo_id)
         began = sightings_from(window["sightings"])[0].at
-        return report_run_cost(task, context, repo_id, window_cost(task, window), began=began)
+        return report_run_cost(task, context, repo_id, _cost(task, window), began=began)
     except Exception as error:
         task.log.warning("Space %s: the cost of this run is not known: %s", repo_id, error)
         return {}

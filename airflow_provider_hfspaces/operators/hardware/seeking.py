@@ -1,22 +1,21 @@
-"""The base of the operators that take a list of hardware flavors and use the first one that is available."""
+"""HardwareSeeker: tries one flavor of a list after the other for an operator.
+
+Only a running task imports this module.
+"""
 
 from __future__ import annotations
 
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
-from airflow_provider_hfspaces.hardware import (
-    hardware_names,
-    is_one_flavor,
-    listed_flavors,
-    refuse_bad_hardware,
-)
-from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, WaitingOperator
-from airflow_provider_hfspaces.operators.hardware.budgets import checked_hourly_cost
+from airflow_provider_hfspaces.hardware import hardware_names, is_one_flavor, listed_flavors
+from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS
+from airflow_provider_hfspaces.operators.hardware.moments import moment_after
 from airflow_provider_hfspaces.state.records import SEARCH, TRIED
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
@@ -26,64 +25,23 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.errors import SpaceWaitError
     from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
     from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
+    from airflow_provider_hfspaces.operators.hardware.base import SearchingOperator
 
-__all__ = ["FlavorSkipped", "SearchingOperator"]
+__all__ = ["FlavorSkipped", "HardwareSeeker"]
 
 
 class FlavorSkipped(Exception):
     """A flavor of a list is not requested. The message says why."""
 
 
-class SearchingOperator(WaitingOperator):
-    """Base of the operators that take one hardware flavor or a list of them.
+class HardwareSeeker(ABC):
+    """Base of what requests hardware for a task in this process: the search for an available flavor.
 
-    :param hardware: a flavor, a list of flavors in order of preference, or
-        :func:`~airflow_provider_hfspaces.hardware.any_hardware`.
-    :param max_hourly_cost: USD per hour (default: no limit).
-    :param capacity_timeout: of a list: seconds that the Space may take to start on a flavor, once it is
-        built, before the next flavor is requested (default 600); ``None`` for no limit but ``timeout``.
-    :param retry_capacity_after: seconds after the last flavor of the list until the list is started again
-        (default: the task fails then).
-    :param retry_capacity_until: until when the list is started again: a time of day such as ``"03:00"`` in
-        the DAG's time zone, or a moment in ISO format (default: until ``timeout`` is over).
-    :raises InvalidInput: for a value that is not valid.
+    :param task: the operator.
     """
 
-    def __init__(
-        self,
-        *,
-        hardware: Any = None,
-        max_hourly_cost: float | str | None = None,
-        capacity_timeout: float | str | timedelta | None = 600,
-        retry_capacity_after: float | str | timedelta | None = None,
-        retry_capacity_until: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        from airflow_provider_hfspaces.hub.seconds import checked_seconds
-        from airflow_provider_hfspaces.operators.hardware.moments import refuse_bad_moment
-
-        super().__init__(**kwargs)
-        of_task = f"of task {self.task_id!r}"
-        refuse_bad_hardware(hardware, f"Task {self.task_id!r}")
-        self.hardware = hardware
-        self.max_hourly_cost = checked_hourly_cost(max_hourly_cost, f"task {self.task_id!r}")
-        self.capacity_timeout = (
-            None
-            if capacity_timeout is None
-            else checked_seconds(capacity_timeout, f"capacity_timeout {of_task}")
-        )
-        self.retry_capacity_after = (
-            None
-            if retry_capacity_after is None
-            else checked_seconds(retry_capacity_after, f"retry_capacity_after {of_task}")
-        )
-        if retry_capacity_until is not None and retry_capacity_after is None:
-            raise ValueError(
-                f"retry_capacity_until {of_task} needs retry_capacity_after: the seconds until the list of "
-                f"hardware is started again."
-            )
-        refuse_bad_moment(retry_capacity_until, f"retry_capacity_until {of_task}")
-        self.retry_capacity_until = retry_capacity_until
+    def __init__(self, task: SearchingOperator) -> None:
+        self._task = task
         self._search: HardwareSearch | None = None
         self._flavors_read: dict[str, HardwareFlavor] | None = None
 
@@ -107,11 +65,12 @@ class SearchingOperator(WaitingOperator):
         """What the next process needs to continue with a search after a deferral, as plain JSON."""
         return {}
 
+    @abstractmethod
     def resume_search(self, repo_id: str, state: Mapping[str, Any], context: Context) -> None:
         """Read what :meth:`search_state` returned in another process."""
 
     def new_search(self, runtime: SpaceRuntime | None, key: str | None, context: Context) -> HardwareSearch:
-        """The search for the operator's hardware, from its beginning.
+        """The search for the task's hardware, from its beginning.
 
         :param runtime: of the Space, for its number of replicas; ``None`` before it exists.
         :param key: what the search belongs to.
@@ -122,14 +81,14 @@ class SearchingOperator(WaitingOperator):
         from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
         replicas = replicas_of(runtime) if runtime is not None else 1
-        flavors = listed_flavors(self.hardware, lambda: self.flavors().values(), replicas)
-        limits = tuple(_least(self.max_hourly_cost, limit) for _, limit in flavors)
+        flavors = listed_flavors(self._task.hardware, lambda: self.flavors().values(), replicas)
+        limits = tuple(_least(self._task.max_hourly_cost, limit) for _, limit in flavors)
         now = time.time()
         search = HardwareSearch(
             tuple(name for name, _ in flavors),
             began=now,
             until=self._until(now, context),
-            retry_after=self.retry_capacity_after,
+            retry_after=self._task.retry_capacity_after,
             limits=limits,
             key=key,
         )
@@ -139,7 +98,7 @@ class SearchingOperator(WaitingOperator):
             if any(limit is not None for limit in limits):
                 raise
         if len(flavors) > 1:
-            self.log.info("Hardware in order of preference: %s.", ", ".join(search.flavors))
+            self._task.log.info("Hardware in order of preference: %s.", ", ".join(search.flavors))
         return search
 
     def kept_search(self, key: str | None, context: Context) -> HardwareSearch | None:
@@ -147,13 +106,11 @@ class SearchingOperator(WaitingOperator):
 
         :param key: what the search has to belong to.
         """
-        from dataclasses import replace
-
         search = self.read_search(context)
         if search is None or key is None or search.key != key:
             return None
         now = time.time()
-        self.log.info(
+        self._task.log.info(
             "The search for hardware continues where the last try ended, with %s.",
             search.hardware or "the end of the list",
         )
@@ -238,7 +195,7 @@ class SearchingOperator(WaitingOperator):
             return None
         if not isinstance(Goal(hardware=last.hardware).judge(runtime), Reached):
             return None
-        self.log.info("The Space runs on %s after all.", last.hardware)
+        self._task.log.info("The Space runs on %s after all.", last.hardware)
         return search.taken_back()
 
     def flavors(self, *, again: bool = False) -> dict[str, HardwareFlavor]:
@@ -247,7 +204,7 @@ class SearchingOperator(WaitingOperator):
         :param again: read it again, because prices may have changed.
         """
         if self._flavors_read is None or again:
-            self._flavors_read = {flavor.name: flavor for flavor in self.hook.list_hardware()}
+            self._flavors_read = {flavor.name: flavor for flavor in self._task.hook.list_hardware()}
         return self._flavors_read
 
     def search_timeout(self, search: HardwareSearch) -> float:
@@ -255,7 +212,7 @@ class SearchingOperator(WaitingOperator):
         return max(0.0, self._deadline(search) - time.time())
 
     def waiting_for(self, search: HardwareSearch) -> dict[str, Any]:
-        """What a wait for the current flavor passes on, for ``then`` of :meth:`wait`."""
+        """What a wait for the current flavor passes on, for ``then`` of the task's ``wait``."""
         return {"search": search.to_dict(), **self.search_state()}
 
     def finish_search(
@@ -277,21 +234,21 @@ class SearchingOperator(WaitingOperator):
             return
         hardware = ended.hardware
         price = f" at {ended.price}" if ended.price else ""
-        self.log.info("Space %s: %s; using %s%s.", repo_id, ended.unavailable_in_words, hardware, price)
+        self._task.log.info("Space %s: %s; using %s%s.", repo_id, ended.unavailable_in_words, hardware, price)
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
+    def resume(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Resume the task after a deferred wait; after a setback, with the next flavor."""
         from airflow_provider_hfspaces.hub.errors import error_from_dict
         from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
-        self.space_logs.resume(event)
+        self._task.space_logs.resume(event)
         then = event.get("then") or {}
         if then.get("search") is None or event["status"] == "reached":
-            return super().execute_complete(context, event)
+            return self._task.space_wait.resume(context, event)
         search = self._search = HardwareSearch.from_dict(then["search"])
         reason = self._why_unavailable(error_from_dict(event["error"]))
         if reason is None:
-            return super().execute_complete(context, event)
+            return self._task.space_wait.resume(context, event)
         return self._continue(
             event, context, lambda: self._set_back(event["repo_id"], search, str(reason), context)
         )
@@ -304,6 +261,7 @@ class SearchingOperator(WaitingOperator):
         return self._continue(event, context, lambda: search.resumed(time.time()))
 
     def continues_after(self, error: SpaceWaitError) -> bool:
+        """Whether another flavor is tried after a failed wait."""
         return self._why_unavailable(error) is not None
 
     def _continue(
@@ -316,7 +274,7 @@ class SearchingOperator(WaitingOperator):
         with failing_for_good():
             self.resume_search(repo_id, event["then"], context)
             result = self.seek(repo_id, advance(), context)
-        describe_outlets(self, context, repo_id, result)
+        describe_outlets(self._task, context, repo_id, result)
         return result
 
     def _why_unavailable(self, error: Exception) -> str | None:
@@ -333,7 +291,7 @@ class SearchingOperator(WaitingOperator):
         self, repo_id: str, search: HardwareSearch | None, reason: str, context: Context
     ) -> HardwareSearch:
         assert search is not None
-        self.log.warning("Space %s: %s is not available: %s", repo_id, search.hardware, reason)
+        self._task.log.warning("Space %s: %s is not available: %s", repo_id, search.hardware, reason)
         return self.keep_search(search.unavailable(reason, time.time()), context)
 
     def _skip_if_late(self, search: HardwareSearch) -> None:
@@ -345,53 +303,51 @@ class SearchingOperator(WaitingOperator):
         outcome = self.end_search(repo_id, search, context)
         self.keep_search(search, context)
         seconds = max(0.0, until - time.time())
-        self.log.warning(
+        self._task.log.warning(
             "Space %s: %s. %s The list is started again in %.0f seconds.",
             repo_id,
             search.unavailable_in_words,
             outcome,
             seconds,
         )
-        if self.deferrable:
+        if self._task.deferrable:
             from airflow_provider_hfspaces.triggers.pauses import PauseTrigger
 
-            self.defer(
+            self._task.defer(
                 trigger=PauseTrigger(repo_id=repo_id, until=until, then=self.waiting_for(search)),
                 method_name="search_again",
                 timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
             )
-        if self.killed.wait(seconds):
+        if self._task.killed.wait(seconds):
             raise AirflowFailException(f"Space {repo_id}: the task was killed while it waited for hardware.")
         return search.resumed(time.time())
 
     def _deadline(self, search: HardwareSearch) -> float:
         """When the pass through the list ends, in seconds since 1970."""
         began = search.began if search.pass_began is None else search.pass_began
-        if self.retry_capacity_until is None:
+        if self._task.retry_capacity_until is None:
             began = search.began
-        return min(began + self.timeout, self.ends_at())
+        return min(began + self._task.timeout, self.ends_at())
 
     def ends_at(self) -> float:
         """When ``execution_timeout`` ends the task, in seconds since 1970."""
         return float("inf")
 
     def _until(self, now: float, context: Context) -> float:
-        from airflow_provider_hfspaces.operators.hardware.moments import moment_after
-
-        until = now + self.timeout
-        if self.retry_capacity_until is not None:
-            until = moment_after(self.retry_capacity_until, now, context)
+        until = now + self._task.timeout
+        if self._task.retry_capacity_until is not None:
+            until = moment_after(self._task.retry_capacity_until, now, context)
         return min(until, self.ends_at())
 
     @property
-    def _takes_one_flavor(self) -> bool:
+    def takes_one_flavor(self) -> bool:
         """Whether the rendered hardware is one flavor, which is not searched for."""
-        return is_one_flavor(self.hardware) and self.retry_capacity_after is None
+        return is_one_flavor(self._task.hardware) and self._task.retry_capacity_after is None
 
     @property
     def hardware_in_words(self) -> str:
-        """The operator's hardware, for logs and errors."""
-        return hardware_names(self.hardware)
+        """The task's hardware, for logs and errors."""
+        return hardware_names(self._task.hardware)
 
 
 def _least(*limits: float | None) -> float | None:
