@@ -181,6 +181,7 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     states = airflow.finished("gpu_batch_window", 300)
     assert states == {
         "snapshot": "success",
+        "items": "success",
         "upgrade": "failed",
         "batch": "upstream_failed",
         "restore": "success",
