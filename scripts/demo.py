@@ -218,7 +218,11 @@ def show_bill(hub: Any) -> None:
     rows.append(("this run", f"{bill.minutes} min", "", f"${bill.total_usd:8.4f}"))
     day = (price.hourly_cost or 0) * 24
     rows.append(("a day on the GPU", "1440 min", price.price, f"${day:8.4f}"))
-    table("Cost (an estimate from the Hub's list prices)", ("", "time", "price", "USD"), rows)
+    table(
+        "Cost (minutes of the emulated Hub, at list prices; the log counts real minutes)",
+        ("", "time", "price", "USD"),
+        rows,
+    )
     if bill.total_usd:
         print(f"\nA {GPU} that stays on for a day costs {day / bill.total_usd:.0f} times as much.")
 

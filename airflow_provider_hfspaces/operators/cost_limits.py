@@ -23,7 +23,8 @@ class CostLimit:
     """Mixin for an operator that takes a Space from a run: it does so when the run has cost too much.
 
     Stands before that operator among the bases of a class. Until the cost reaches the limit, the task waits
-    in the triggerer, without a worker. It ends when the run gives the Space back by itself.
+    in the triggerer, without a worker. The task ends when the run restores the Space, or deletes the copy,
+    by itself.
     """
 
     if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class CostLimit:
         max_run_cost: Any
         """USD."""
         closing_task: str
-        """The id of the task that gives the Space back after the work."""
+        """The id of the task that restores the Space, or deletes the copy, after the work."""
         execute: Any
         defer: Any
 
