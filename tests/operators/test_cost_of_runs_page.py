@@ -73,7 +73,7 @@ def test_minutes_at_an_unknown_price_are_named(
     ran("nightly", 13, None)
     _, page = report(hub, tmp_path, include="a*")
     assert "13 minutes at an unknown price are in none of the sums." in page
-    assert "These are the runs on all Spaces of acme." in page
+    assert "The runs are those on all Spaces of acme, without the selection above." in page
 
 
 def test_a_page_is_written_although_airflow_does_not_say_what_runs_cost(
