@@ -91,8 +91,7 @@ def test_groups_batches_and_operators_for_fleets_work_without_access_to_the_data
     for task in ("lease.restore", "copy.delete"):
         assert "min of t4-small, about $" in airflow.log_of("groups", f"run_id=run/task_id={task}")
     assert upgraded.sleep_time == 1800
-    assert upgraded.hardware == "cpu-upgrade"
-    assert upgraded.stage != "PAUSED"
+    airflow.until(lambda: (upgraded.stage, upgraded.hardware) == ("RUNNING", "cpu-upgrade"), 60)
     assert "works/upgraded" in (airflow.home / "works.html").read_text()
     assert hub.token not in airflow.log_of("groups")
     assert airflow.warnings() == []

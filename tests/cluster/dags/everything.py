@@ -103,8 +103,9 @@ with DAG(
         DeleteVolumesOperator(task_id="delete_volumes", repo_id=SPACE),
         RequestStorageOperator(task_id="request_storage", repo_id=SPACE, storage="small"),
         DeleteStorageOperator(task_id="delete_storage", repo_id=SPACE),
+        # Airflow fails a task that runs again before the scheduler has noticed the end of its last look.
         SpaceRunningSensor(
-            task_id="runs_again", repo_id=SPACE, mode="reschedule", poke_interval=1, timeout=120
+            task_id="runs_again", repo_id=SPACE, mode="reschedule", poke_interval=15, timeout=240
         ),
         DuplicateSpaceOperator(
             task_id="duplicate",
