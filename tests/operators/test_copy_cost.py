@@ -17,9 +17,10 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import HubPermissionError, SpaceWaitTimeout
 from tests.copy_tools import SPACE, CopyWindow
-from tests.hub.test_run_cost_property import HARDWARE, Waiting
+from tests.hub.test_run_cost_property import Waiting
 from tests.lease_tools import AirflowWithoutServer
 
+HARDWARE = "t4-small"
 FAST_SEEDS, SLOW_SEEDS = range(20), range(1000, 1300)
 
 
