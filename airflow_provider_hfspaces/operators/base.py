@@ -73,6 +73,17 @@ class HubTask:
             )
         super().__setattr__(name, value)
 
+    def prepare_for_execution(self) -> Any:
+        """Return the copy that Airflow executes, without what an earlier execution in this process has built.
+
+        Under Airflow 2.11's ``dag.test()``, a task that resumes is a copy of the one that deferred.
+        """
+        task = super().prepare_for_execution()  # type: ignore[misc]
+        for name in list(vars(task)):
+            if isinstance(getattr(type(task), name, None), cached_property):
+                del task.__dict__[name]
+        return task
+
     @cached_property
     def hook(self) -> HfSpacesHook:
         """The hook of the connection, built once per try."""
