@@ -69,7 +69,7 @@ class LeaseWindow:
 
         Endpoint: ``GET /api/spaces/{repo_id}/logs/run``, which says when the app was started.
 
-        :param taken: the lease as it was taken over, with the runtime of the Space before the restore.
+        :param taken: the lease that was taken over, with the runtime of the Space before the restore.
         :param at: when it was taken over, in UTC.
         :param after: the runtime after the restore.
         """

@@ -1,4 +1,4 @@
-"""``max_hourly_cost``: refused when it is no amount, and never a reason to leave the hardware on."""
+"""``max_hourly_cost``: refused when it is not an amount, and never a reason to leave the hardware on."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ a :class:`TransportFailure`, which says how far the request came.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -69,7 +70,7 @@ class TransportFailure(Exception):
         self.timed_out, self.permanent = timed_out, permanent
 
 
-class Exchange:
+class Exchange(ABC):
     """One request and its answer.
 
     :param deadline: when the exchange has to end, on the client's clock.
@@ -92,11 +93,11 @@ class Exchange:
         """Take the status and the headers."""
         self.status, self.headers, self.cookies = status, headers, cookies
 
+    @abstractmethod
     def feed(self, chunk: bytes) -> bool:
         """Take the next piece of the body; return True if no more is needed."""
-        raise NotImplementedError
 
-    def ended(self) -> None:
+    def ended(self) -> None:  # noqa: B027 - most exchanges need nothing at the end
         """Take note of the end of the body."""
 
     @property
