@@ -447,16 +447,29 @@ def test_a_restore_that_is_tried_again_changes_the_hardware_though_its_lease_can
     assert space.requested_hardware == "cpu-basic"
 
 
-def test_a_request_waits_while_the_hub_accepts_no_commit(hub: HubEmulator, task_log: Any) -> None:
+def test_a_request_waits_while_the_hub_accepts_no_commit(
+    hub: HubEmulator, task_log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     space = hub.add_space(SPACE)
     window = Window()
     window.run("snapshot")
-    window.upgrade.timeout = 0.5
+    window.upgrade.timeout = 9000
+    pauses: list[float] = []
+    wait = window.upgrade.killed.wait
+
+    def wait_unless_long(seconds: float) -> bool:
+        if seconds < 60:
+            return wait(seconds)
+        pauses.append(seconds)
+        return False
+
+    monkeypatch.setattr(window.upgrade.killed, "wait", wait_unless_long)
     hub.faults.add(kind="status", status=429, seconds=7200, method="POST", path="/commit/", times=1)
     window.run("upgrade")
+    assert pauses == [7200]
     assert space.requested_hardware == "t4-small"
     assert holders()[0].requested == ("t4-small",)
-    assert "Requesting t4-small in 0 seconds" in task_log.text
+    assert "Requesting t4-small in 7200 seconds" in task_log.text
 
 
 def test_a_repository_for_leases_that_does_not_exist_is_named_in_the_error(

@@ -159,9 +159,13 @@ def callback_xcom(
     return _xcom_class().get_one(dag_id=run[0], run_id=run[1], task_id=task_id, key=key, map_index=map_index)
 
 
-async def save_xcom(ti: Any, key: str, value: Any) -> None:
-    """Write an XCom of a deferred task instance, from its trigger."""
-    await in_thread(partial(_xcom_class().set, key, value, **_instance(ti), map_index=ti.map_index))
+async def save_xcom(ti: Any, key: str, value: Any, may_begin: Callable[[], bool]) -> None:
+    """Write an XCom of a deferred task instance, from its trigger.
+
+    :param may_begin: called right before the XCom is written; if it returns False, nothing is written.
+    """
+    write = partial(_xcom_class().set, key, value, **_instance(ti), map_index=ti.map_index)
+    await in_thread(lambda: may_begin() and write())
 
 
 async def saved_xcom(ti: Any, key: str) -> Any:

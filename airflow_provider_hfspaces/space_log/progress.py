@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_hfspaces.hub.logs.position import LogPosition
@@ -29,6 +29,10 @@ class LogProgress:
     left_out: int = 0
     read: set[str] = field(default_factory=set)
     warned: set[str] = field(default_factory=set)
+
+    def at(self, kind: str, position: LogPosition) -> LogProgress:
+        """Returns the progress with one log at another position."""
+        return replace(self, positions={**self.positions, kind: position})
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the progress as plain JSON."""

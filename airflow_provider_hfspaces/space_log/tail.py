@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from airflow_provider_hfspaces.hub.logs.event import LogEvent
 from airflow_provider_hfspaces.hub.logs.streams import LogReading, LogStreams
 from airflow_provider_hfspaces.space_log.progress import LogProgress
+from airflow_provider_hfspaces.space_log.saving import Save, Saving
 from airflow_provider_hfspaces.space_log.writer import SpaceLogWriter
 
 __all__ = ["SpaceLogTail"]
@@ -21,10 +22,11 @@ _QUIET_SECONDS = 0.5
 _LONGEST_END_SECONDS = 3.0
 """Time that reading the end of the logs may take at most."""
 
-_LONGEST_SAVE_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 60.0
 
-Save = Callable[[dict[str, Any]], Awaitable[None]]
+_DELIVERY_SECONDS = 1.0
+"""Time that lines need to leave the process of a triggerer. Lines that another process of Airflow has not
+read when this process ends are lost."""
 
 
 class SpaceLogTail:
@@ -42,7 +44,8 @@ class SpaceLogTail:
     :param progress: which logs to show, and how far they are shown. It is kept up to date.
     :param writer: writes the lines.
     :param interval: returns the seconds between two times that lines are written.
-    :param save: called with the progress before lines are written, to continue from there in another process.
+    :param save: called before lines are written, with the progress after them, to continue from there in
+        another process.
     """
 
     def __init__(
@@ -58,7 +61,9 @@ class SpaceLogTail:
         self._streams, self._progress, self._writer, self._log = streams, progress, writer, log
         self._interval, self._save = interval, save
         self._ending = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._delivered_at = 0.0
 
     async def __aenter__(self) -> SpaceLogTail:
         # The tasks run in the context of the caller, by which Airflow finds the log of its task.
@@ -89,6 +94,9 @@ class SpaceLogTail:
                     await self._show_the_end(kind, reading)
                 finally:
                     self._writer.close(kind)
+        except asyncio.CancelledError:
+            await self._deliver()
+            raise
         except Exception as error:
             # No problem with the log ends the wait.
             self._log.exception("Space %s: its %s log is no longer shown.", self._progress.repo_id, kind)
@@ -127,12 +135,19 @@ class SpaceLogTail:
             self._writer.warn(kind, "never", f"was not shown. Read it here: {self._writer.page(kind)}")
 
     async def _write(self, kind: str, reading: LogReading, events: list[LogEvent]) -> None:
-        has_moved = self._progress.positions[kind] != reading.position
-        self._progress.positions[kind] = reading.position
-        if has_moved and not self._ending.is_set():
-            await self._save_progress()
-        left_out, reading.left_out = reading.left_out, 0
-        self._writer.write(kind, events, left_out=left_out)
+        async with self._turn:  # What is saved for one log must not count lines of the other one too early.
+            left_out, reading.left_out = reading.left_out, 0
+            has_moved = self._progress.positions[kind] != reading.position
+            if has_moved and self._save is not None and not self._ending.is_set():
+                saving = Saving(self._save)
+                try:
+                    await saving.run(self._progress.at(kind, reading.position).to_dict())
+                except asyncio.CancelledError:
+                    if not saving.prevent():
+                        self._write_lines(kind, events, left_out)
+                    raise
+            self._progress.positions[kind] = reading.position
+            self._write_lines(kind, events, left_out)
         if reading.is_queued:
             self._writer.warn(
                 kind,
@@ -142,9 +157,13 @@ class SpaceLogTail:
         if reading.trouble is not None:
             self._writer.warn(kind, "trouble", f"cannot be shown: {reading.trouble} The task continues.")
 
-    async def _save_progress(self) -> None:
-        # Lines are saved first and written immediately afterwards: a process that stops in between is much
-        # rarer than one that stops while it saves, and would repeat the lines.
+    def _write_lines(self, kind: str, events: list[LogEvent], left_out: int) -> None:
+        self._writer.write(kind, events, left_out=left_out)
         if self._save is not None:
-            with suppress(Exception):  # Lines that are not saved are written twice after a restart, no more.
-                await asyncio.wait_for(self._save(self._progress.to_dict()), _LONGEST_SAVE_SECONDS)
+            self._delivered_at = asyncio.get_running_loop().time() + _DELIVERY_SECONDS
+
+    async def _deliver(self) -> None:
+        loop = asyncio.get_running_loop()
+        while (remaining := self._delivered_at - loop.time()) > 0:
+            with suppress(asyncio.CancelledError):  # The end of the process and that of the wait cancel it.
+                await asyncio.sleep(remaining)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +47,8 @@ async def showing_logs(
     endpoint = waits.client.endpoint
     writer = SpaceLogWriter(progress, trigger.log, endpoint=endpoint, limits=LogLimits.from_config())
 
-    async def save(values: dict[str, Any]) -> None:
-        await save_xcom(ti, _XCOM, {"wait": logs.get("wait"), **values})
+    async def save(values: dict[str, Any], may_begin: Callable[[], bool]) -> None:
+        await save_xcom(ti, _XCOM, {"wait": logs.get("wait"), **values}, may_begin)
 
     tail = SpaceLogTail(
         waits.logs, progress, writer, trigger.log, interval=_interval, save=save if ti is not None else None

