@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,12 @@ def airflow_db() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+    if not version("apache-airflow").startswith("2."):
+        # Airflow 3.0 to 3.2 build their API anew for each task of dag.test(); 3.3 keeps it.
+        from airflow.sdk.execution_time import supervisor
+
+        keep = lru_cache(maxsize=1)
+        supervisor.in_process_api_server = keep(supervisor.in_process_api_server)
 
 
 @pytest.fixture
