@@ -65,9 +65,7 @@ class Timeline:
         task = asyncio.ensure_future(work)
         while not task.done():
             await self._settle()
-            if self.under_way:
-                await asyncio.sleep(0.0005)
-            elif self._sleepers:
+            if self._sleepers:
                 at, _, sleeper = heapq.heappop(self._sleepers)
                 self.now = max(self.now, at)
                 if not sleeper.done():
@@ -76,8 +74,10 @@ class Timeline:
 
     async def _settle(self) -> None:
         """Let everything run that can, such as the entries of a long list, which are read in many turns."""
-        for _ in range(MOST_TURNS):
-            await asyncio.sleep(0)
+        turns = 0
+        while turns < MOST_TURNS:
+            await asyncio.sleep(0.0005 if self.under_way else 0)
+            turns = 0 if self.under_way else turns + 1
 
 
 class TimedClient(AsyncHubClient):
