@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import warnings
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     if not parsed.verbose:
         _ignore_warnings()
+        # On Airflow 3.1, alembic announces its plugins while Airflow is imported.
+        logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         with _only_rows_on_stdout():
             from airflow_provider_hfspaces.cli.commands import run

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from airflow_provider_hfspaces.emulator import DockerApp, GradioApp, HubEmulator, SpaceHandle
+from airflow_provider_hfspaces.hub import HubClient, calls
 from tests.emulator.apps import caller, real_server, wait_until
 from tests.emulator.conftest import Ask
 
@@ -402,6 +403,17 @@ def test_a_request_that_waits_for_its_answer_gets_502_when_the_process_ends(hub:
     space.kill_app()
     thread.join(10)
     assert answers[0].status_code == 502
+
+
+def test_a_call_never_outlasts_its_machine_when_the_time_jumps(hub: HubEmulator) -> None:
+    hub.settings.change({"seconds_per_request": 1, "timings": {"build": 20, "start": 5, "answer": 600}})
+    space = hub.add_space(SPACE, app=DockerApp())
+    with HubClient(hub.token, hub.url) as client:
+        client.send(calls.request_hardware(SPACE, "t4-small"))
+    assert space.stage == "RUNNING_BUILDING"
+    answer = requests.post(f"{space.app_url}/v1/slow", json={"seconds": 300}, timeout=20)
+    assert answer.status_code == 502
+    assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
 
 
 def test_an_unanswered_request_gets_504_while_the_work_continues(hub: HubEmulator) -> None:

@@ -57,7 +57,7 @@ class Edge:
     def __init__(self, world: World, repo_ids: dict[int, str]) -> None:
         self._world = world
         self._repo_ids = repo_ids
-        self._time = EmulatedTime(world)
+        self._time = EmulatedTime(world, self._after_jump)
         self._processes: dict[str, AppProcess] = {}
         self._watch: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -77,7 +77,7 @@ class Edge:
             await admitted(scope, receive, send)
             return
         if self._watch is None or self._watch.done():
-            self._watch = asyncio.ensure_future(self._end_old_processes())
+            self._watch = asyncio.ensure_future(self._watch_processes())
         call = self._call(admitted, receive, send)
         if admitted.fault is None:
             await call.forward()
@@ -217,27 +217,37 @@ class Edge:
         self._processes[key] = process
         return process
 
-    def _end(self, process: AppProcess) -> None:
+    def _end(self, process: AppProcess) -> asyncio.Task[None]:
         task = asyncio.ensure_future(process.end())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+        return task
 
-    async def _end_old_processes(self) -> None:
-        """Cut calls off whose Space restarts, pauses or falls asleep while they are open."""
+    async def _watch_processes(self) -> None:
         while self._processes and not self._world.closing:
-            with self._world.lock:
-                self._world.catch_up()
-                for key, process in list(self._processes.items()):
-                    space = self._world.spaces.get(key)
-                    if space is None or space.catch_up().app.process != process.number:
-                        del self._processes[key]
-                        self._end(process)
-                    elif process.calls and self._world.settings.streams_keep_awake:
-                        space.last_visit = space.now()
-                        space.replan()
+            self._end_old_processes()
             await asyncio.sleep(_LOOK_SECONDS)
         for process in self._processes.values():
             self._end(process)
+
+    async def _after_jump(self) -> None:
+        """Let no call end that its Space has not lived to see."""
+        await asyncio.gather(*self._end_old_processes())
+
+    def _end_old_processes(self) -> list[asyncio.Task[None]]:
+        """Cut calls off whose Space restarts, pauses or falls asleep while they are open."""
+        ending = []
+        with self._world.lock:
+            self._world.catch_up()
+            for key, process in list(self._processes.items()):
+                space = self._world.spaces.get(key)
+                if space is None or space.catch_up().app.process != process.number:
+                    del self._processes[key]
+                    ending.append(self._end(process))
+                elif process.calls and self._world.settings.streams_keep_awake:
+                    space.last_visit = space.now()
+                    space.replan()
+        return ending
 
 
 _REMOVED = {

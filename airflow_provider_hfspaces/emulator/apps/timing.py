@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import time
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from airflow_provider_hfspaces.emulator.model.world import World
@@ -52,10 +53,14 @@ class EmulatedTime:
     At a speed above 0, a sleep ends when its emulated seconds have passed. At speed 0 it ends when a test has
     moved the time far enough. If requests move the time (``seconds_per_request``), it does not wait for
     further requests, of which a waiting caller sends none: the time jumps to the end of the next sleep.
+
+    :param world: the state of the emulated Hub.
+    :param after_jump: called after each jump, before the sleep ends: what else has happened until then.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, after_jump: Callable[[], Awaitable[None]]) -> None:
         self._world = world
+        self._after_jump = after_jump
         self._sleepers: list[tuple[float, int, bool, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
         self._alarm: asyncio.Task[None] | None = None
@@ -119,6 +124,7 @@ class EmulatedTime:
                 with self._world.lock:
                     self._world.clock.pass_time(self._sleepers[0][0] - self.now())
                     self._world.catch_up()
+                await self._after_jump()
         else:
             await asyncio.sleep(_LOOK_SECONDS)
 
