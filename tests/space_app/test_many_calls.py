@@ -98,7 +98,11 @@ def test_threads_share_the_connections_too(gradio: GradioApp) -> None:
 
 
 def test_many_callers_of_an_app_that_is_away_ask_for_it_once(gradio: GradioApp) -> None:
-    gradio.scripted["GET /config"] = [html(503)] * 100
+    async def answer_when_all_have_called(request: Any) -> Any:
+        await asyncio.sleep(1)
+        return html(503)
+
+    gradio.scripted["GET /config"] = [answer_when_all_have_called] * 100
 
     async def work() -> list[Any]:
         async with SpaceApp(SPACE, gradio.url, TOKEN) as app:
