@@ -27,11 +27,11 @@ class Saving:
 
     def __init__(self, save: Save) -> None:
         self._save = save
-        # Whoever acquires it first decides: the save that begins, or whoever prevents it.
+        # Acquired once: by the save when it begins, or by prevent(). The other one then fails to acquire it.
         self._decision = threading.Lock()
 
     async def run(self, progress: dict[str, Any]) -> None:
-        """Save, for two seconds at most. A save that fails is no error: lines are shown twice at worst."""
+        """Save within two seconds. If the save fails, lines may be shown twice after a restart."""
         saving = asyncio.ensure_future(self._save(progress, self._begin))
         saving.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:

@@ -231,7 +231,7 @@ class Edge:
             self._end(process)
 
     async def _after_jump(self) -> None:
-        """Let no call end that its Space has not lived to see."""
+        """Cut off the calls whose Space has stopped or restarted during the jump, before they can end."""
         await asyncio.gather(*self._end_old_processes())
 
     def _end_old_processes(self) -> list[asyncio.Task[None]]:

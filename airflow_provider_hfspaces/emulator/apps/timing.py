@@ -55,7 +55,7 @@ class EmulatedTime:
     further requests, of which a waiting caller sends none: the time jumps to the end of the next sleep.
 
     :param world: the state of the emulated Hub.
-    :param after_jump: called after each jump, before the sleep ends: what else has happened until then.
+    :param after_jump: called after each jump, before the sleep ends.
     """
 
     def __init__(self, world: World, after_jump: Callable[[], Awaitable[None]]) -> None:
