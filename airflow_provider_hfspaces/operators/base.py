@@ -206,21 +206,25 @@ class SpaceOperator(NamedBySpace, HubTask, BaseOperator):
 
         :raises AirflowFailException: for errors that a retry cannot fix.
         """
-        return self.act_on(self.repo_id, context)
-
-    def act_on(self, space: str, context: Context) -> Any:
-        """Run the operator on a Space that is named in any form."""
         from airflow_provider_hfspaces.assets import describe_outlets
         from airflow_provider_hfspaces.failures import failing_for_good
 
         with failing_for_good():
-            repo_id = self.hook.repo_id(space)
+            self.prepare_try()
+            repo_id = self.hook.repo_id(self.space(context))
             if self.needs_token:
                 self.hook.require_token(repo_id)
             self.link(context, repo_id)
             result = self.act(repo_id, context)
         describe_outlets(self, context, repo_id, result)
         return result
+
+    def prepare_try(self) -> None:
+        """Check the rendered arguments before any request, and forget what an earlier try has shown."""
+
+    def space(self, context: Context) -> str:
+        """Return the Space to work on, in any form that ``repo_id`` may have."""
+        return self.repo_id
 
     @abstractmethod
     def act(self, repo_id: str, context: Context) -> Any:
@@ -312,15 +316,11 @@ class WaitingOperator(SpaceOperator):
         refuse_unused_health(self, default_args)
         refuse_unused_stream_logs(self, default_args)
 
-    def act_on(self, space: str, context: Context) -> Any:
-        """Run the operator on a Space, after the check of what its app has to answer."""
-        from airflow_provider_hfspaces.failures import failing_for_good
+    def prepare_try(self) -> None:
         from airflow_provider_hfspaces.operators.health import health_check
 
         self.space_logs.forget()
-        with failing_for_good():
-            health_check(self.health)
-        return super().act_on(space, context)
+        health_check(self.health)
 
     def wait(self, repo_id: str, goal: Goal, context: Context, **options: Any) -> Any:
         """Wait until a Space reaches a goal, and return what :meth:`waited` makes of it.

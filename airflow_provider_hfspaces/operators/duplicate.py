@@ -137,8 +137,8 @@ class DuplicateSpaceOperator(SecretArguments, KeepsText, SearchingOperator):
         self.remember_text()
         self.follow_secrets()
 
-    def execute(self, context: Context) -> Any:
-        return self.act_on(self.from_id, context)
+    def space(self, context: Context) -> str:
+        return self.from_id
 
     @cached_property
     def space_request(self) -> CopyRequest:

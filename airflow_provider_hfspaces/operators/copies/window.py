@@ -249,11 +249,15 @@ class DeleteCopyOperator(SpaceOperator):
         self.create_task = create_task
 
     def execute(self, context: Context) -> Any:
-        mark = reserved_mark(self, context)
-        if mark is None:
+        if reserved_mark(self, context) is None:
             self.log.info("No copy was reserved: nothing is deleted.")
             return {"repo_id": None, "deleted": False}
-        return self.act_on(mark.copy_id, context)
+        return super().execute(context)
+
+    def space(self, context: Context) -> str:
+        mark = reserved_mark(self, context)
+        assert mark is not None
+        return mark.copy_id
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.hub.cost.runs import sightings_from

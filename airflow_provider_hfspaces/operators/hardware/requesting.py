@@ -42,9 +42,10 @@ class HardwareRequest(SentRequest):
 
         self.note_end(context)
         checked_monthly_budget(self._task.monthly_budget)
-        if self.takes_one_flavor:
-            return self._request_one(repo_id, context)
         self._check_arguments(repo_id)
+        if self.takes_one_flavor:
+            before = self._read_for_one(repo_id)
+            return self._send_and_wait(repo_id, self._task.hardware, before, context)
         key = self._search_key(repo_id, context)
         search = self.kept_search(key, context)
         before = self._task.hook.get_runtime(repo_id)
@@ -102,11 +103,10 @@ class HardwareRequest(SentRequest):
             retry_store(context).delete(PREVIOUS)
         return runtime.to_dict()
 
-    def _request_one(self, repo_id: str, context: Context) -> Any:
-        """Request a single flavor. If it is not available, the task fails and it stays requested."""
+    def _read_for_one(self, repo_id: str) -> SpaceRuntime:
+        """Read the runtime for the request of a single flavor, if that flavor may be requested."""
         from airflow_provider_hfspaces.hub.checks import checked_hardware, known_hardware
 
-        self._check_arguments(repo_id)
         hardware = self._task.hardware
         checked_hardware(hardware, None if known_hardware(hardware) else list(self.flavors().values()))
         before = self._task.hook.get_runtime(repo_id)
@@ -115,7 +115,7 @@ class HardwareRequest(SentRequest):
         if self._task.max_hourly_cost is not None:
             desired, _ = self._request_for(repo_id, hardware)
             decisions.refuse_too_expensive(desired, before, self.flavors(), self._task.max_hourly_cost)
-        return self._send_and_wait(repo_id, hardware, before, context)
+        return before
 
     def _refuse_spent_budget(self, repo_id: str, before: SpaceRuntime) -> None:
         # A Space on the first flavor of a list stays there.
