@@ -167,7 +167,7 @@ def plan_restore(
     except HubError as rejection:
         if rejection.status in retried:
             rejection.permanent = False
-        outcome = yield from _end_the_bill(desired, runtime, rejection, fallback, is_last_try, patience, log)
+        outcome = yield from _stop_cost(desired, runtime, rejection, fallback, is_last_try, patience, log)
         raise outcome from None
     failure: HubError | None = None
     try:
@@ -193,7 +193,7 @@ def starts_paid(desired: DesiredState, runtime: SpaceRuntime) -> bool:
     )
 
 
-def _end_the_bill(
+def _stop_cost(
     desired: DesiredState,
     runtime: SpaceRuntime,
     rejection: HubError,

@@ -143,7 +143,7 @@ def move_hardware(
     if hardware is None:
         return runtime
     if _is_stuck(runtime, hardware):
-        runtime = yield from _look_while_stuck(desired.repo_id, runtime, hardware, patience)
+        runtime = yield from _poll_while_stuck(desired.repo_id, runtime, hardware, patience)
         if _is_stuck(runtime, hardware) and patience.stuck_delays:
             log.warning("Space %s does not move to %s: requesting it again.", desired.repo_id, hardware)
             return (yield from _request_hardware(desired, hardware, patience, log))
@@ -163,7 +163,7 @@ def _request_hardware(
     )
 
 
-def _look_while_stuck(
+def _poll_while_stuck(
     repo_id: str, runtime: SpaceRuntime, hardware: str, patience: Patience
 ) -> Steps[SpaceRuntime]:
     for seconds in patience.stuck_delays:
@@ -189,11 +189,11 @@ def move_settings(
 ) -> Steps[SpaceRuntime]:
     """Set the sleep time and the replicas where they differ."""
     seconds = desired.sleep_time
-    if seconds is not None and runtime.sleep_time != _reported(seconds):
+    if seconds is not None and runtime.sleep_time != _as_reported(seconds):
         log.info("Setting the sleep time of Space %s to %s seconds.", desired.repo_id, seconds)
         runtime = yield from plan_change(
             calls.set_sleep_time(desired.repo_id, seconds),
-            lambda now: now.sleep_time == _reported(seconds),
+            lambda now: now.sleep_time == _as_reported(seconds),
             patience=patience,
             log=log,
         )
@@ -258,7 +258,7 @@ def _put_to_sleep(
     return (yield from plan_pause(desired.repo_id, after))
 
 
-def _reported(seconds: int) -> int | None:
+def _as_reported(seconds: int) -> int | None:
     """A sleep time as a runtime reports it."""
     return None if seconds < 0 else seconds
 

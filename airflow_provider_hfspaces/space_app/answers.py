@@ -58,7 +58,7 @@ class AnswerKeeper:
         targets = self._targets(value)
         for (file, _), target in zip(targets, self._places(targets), strict=True):
             self._app.download(file, target, replica=_replica(result))
-        return self._kept(_api(result), _replaced(value, self._paths(targets)))
+        return self._inline_or_file(_api(result), _with_paths(value, self._paths(targets)))
 
     async def akeep(self, result: AppResult | AppResponse, answer: str = "json") -> Any:
         """Return the answer as plain JSON, from an event loop."""
@@ -67,8 +67,8 @@ class AnswerKeeper:
         places = await asyncio.to_thread(self._places, targets)
         for (file, _), target in zip(targets, places, strict=True):
             await self._app.adownload(file, target, replica=_replica(result))
-        value = _replaced(value, self._paths(targets))
-        return await asyncio.to_thread(self._kept, _api(result), value)
+        value = _with_paths(value, self._paths(targets))
+        return await asyncio.to_thread(self._inline_or_file, _api(result), value)
 
     def _targets(self, value: Any) -> list[tuple[Mapping[str, Any], str]]:
         """The files of an answer and their names in the folder."""
@@ -83,15 +83,15 @@ class AnswerKeeper:
     def _paths(self, targets: list[tuple[Mapping[str, Any], str]]) -> list[str]:
         return [f"{str(self._folder).rstrip('/')}/{name}" for _, name in targets]
 
-    def _kept(self, api: str, value: Any) -> Any:
+    def _inline_or_file(self, api: str, value: Any) -> Any:
         if isinstance(value, bytes):
-            return self._written(api, "result.bin", value)
+            return self._write(api, "result.bin", value)
         content = json.dumps(value, ensure_ascii=False).encode()
         if len(content) <= MOST_INLINE_BYTES:
             return value
-        return self._written(api, "result.json", content)
+        return self._write(api, "result.json", content)
 
-    def _written(self, api: str, name: str, content: bytes) -> dict[str, Any]:
+    def _write(self, api: str, name: str, content: bytes) -> dict[str, Any]:
         if self._folder is None:
             raise AnswerTooLarge(
                 f"Space {self._app.repo_id} answered {api} with {len(content)} bytes, of which at most "
@@ -128,7 +128,7 @@ def _file_name(number: int, file: Mapping[str, Any]) -> str:
     return f"files/{number}-{name or 'file'}"
 
 
-def _replaced(value: Any, paths: list[str]) -> Any:
+def _with_paths(value: Any, paths: list[str]) -> Any:
     """The answer with a path in the place of each downloaded file."""
     remaining = iter(paths)
 

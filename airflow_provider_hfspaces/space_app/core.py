@@ -215,7 +215,7 @@ class AppCore:
                 continue
             if exchange.status not in _REDIRECTS:
                 return
-            exchange.request = self._redirected(api, exchange)
+            exchange.request = self._follow_redirect(api, exchange)
         raise self.words.protocol(api, "sent redirects without end")
 
     def log_in(self, deadline: Deadline) -> Steps[None]:
@@ -278,7 +278,7 @@ class AppCore:
             headers["Cookie"] = cookies
         return AppRequest(request.method, request.url, headers, request.body)
 
-    def _redirected(self, api: str, exchange: Exchange) -> AppRequest:
+    def _follow_redirect(self, api: str, exchange: Exchange) -> AppRequest:
         request = exchange.request
         location = exchange.headers.get("location") or ""
         target = self.own_url(urljoin(request.url, location)) if location else None

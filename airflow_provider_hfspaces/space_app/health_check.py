@@ -201,8 +201,8 @@ def _difference(expected: Any, actual: Any, place: str) -> str | None:
     is_comparable = isinstance(expected, bool) == isinstance(actual, bool)
     if is_comparable and (expected == actual or (isinstance(expected, tuple) and list(expected) == actual)):
         return None
-    return f"{name} is {_shown(actual)} and not {_shown(expected)}"
+    return f"{name} is {_short(actual)} and not {_short(expected)}"
 
 
-def _shown(value: Any) -> str:
+def _short(value: Any) -> str:
     return brief(repr(value), longest=_LONGEST_VALUE)

@@ -153,7 +153,7 @@ class HealthWatch:
             waiter = _Waiter(poll_interval, on_reason, asyncio.get_running_loop().create_future(), reason)
             try:
                 remaining = timeout - (self._clock() - began)
-                if await self._answered(runtime, key, waiter, remaining):
+                if await self._wait_for_answer(runtime, key, waiter, remaining):
                     return runtime
             except (asyncio.TimeoutError, TimeoutError):
                 break
@@ -161,7 +161,7 @@ class HealthWatch:
                 reason = waiter.reason
         raise not_healthy(repo_id, check, reason, timeout=timeout, runtime=runtime, endpoint=self._endpoint)
 
-    async def _answered(
+    async def _wait_for_answer(
         self, runtime: SpaceRuntime, key: tuple[str, HealthCheck], waiter: _Waiter, remaining: float
     ) -> bool:
         """Returns True if the app has answered, False if the Space has changed before.
@@ -189,7 +189,7 @@ class HealthWatch:
         self, runtime: SpaceRuntime, key: tuple[str, HealthCheck], shared: _Probing
     ) -> None:
         repo_id, check = key
-        changed = asyncio.create_task(self._changed(repo_id, runtime, shared.poll_interval))
+        changed = asyncio.create_task(self._wait_for_change(repo_id, runtime, shared.poll_interval))
         try:
             while not changed.done():
                 reason = await self._until(changed, self._probe(repo_id, check))
@@ -223,7 +223,7 @@ class HealthWatch:
         finally:
             working.cancel()
 
-    async def _changed(self, repo_id: str, runtime: SpaceRuntime, poll_interval: float) -> None:
+    async def _wait_for_change(self, repo_id: str, runtime: SpaceRuntime, poll_interval: float) -> None:
         """Returns as soon as the Space is in another state than in ``runtime``."""
         with suppress(HubError, SpaceWaitFailed):
             # The wait itself, which begins again then, reports an error of the Hub.

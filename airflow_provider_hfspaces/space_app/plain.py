@@ -136,9 +136,9 @@ def request_steps(
     :raises SpaceAppError: for every other answer.
     """
     api = f"{request.method} {path}"
-    exchange = yield from _sent(core, api, request, deadline)
+    exchange = yield from _send(core, api, request, deadline)
     if poll is not None:
-        exchange = yield from _polled(core, api, exchange, deadline, poll, core.replica(exchange, None))
+        exchange = yield from _follow(core, api, exchange, deadline, poll, core.replica(exchange, None))
     return _read(core, api, exchange, answer)
 
 
@@ -150,7 +150,7 @@ def start_steps(
     :raises SpaceAppError: for every other answer.
     """
     api = f"{request.method} {path}"
-    exchange = yield from _sent(core, api, request, deadline)
+    exchange = yield from _send(core, api, request, deadline)
     if _is_done(core, api, exchange, poll) and poll.result is None:
         return _read(core, api, exchange, answer)
     address = _address(core, exchange, poll)
@@ -176,11 +176,11 @@ def follow_steps(core: AppCore, started: StartedCall, deadline: Deadline) -> Ste
     address = core.own_url(started.address or "")
     if address is None:
         raise core.words.protocol(started.api, "named a status on another host", may_have_run=True)
-    exchange = yield from _polled(core, started.api, None, deadline, poll, started.replica, address)
+    exchange = yield from _follow(core, started.api, None, deadline, poll, started.replica, address)
     return _read(core, started.api, exchange, started.answer)
 
 
-def _sent(core: AppCore, api: str, request: AppRequest, deadline: Deadline) -> Steps[BodyExchange]:
+def _send(core: AppCore, api: str, request: AppRequest, deadline: Deadline) -> Steps[BodyExchange]:
     work = request.method not in _SAFE_METHODS
     exchange = core.exchange(request, deadline)
     yield from core.fetch(api, exchange, deadline, work=work)
@@ -203,7 +203,7 @@ def _read(core: AppCore, api: str, exchange: BodyExchange, answer: str) -> AppRe
     return AppResponse(exchange.status, exchange.headers, exchange.content)
 
 
-def _polled(
+def _follow(
     core: AppCore,
     api: str,
     exchange: BodyExchange | None,

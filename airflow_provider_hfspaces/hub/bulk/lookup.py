@@ -46,7 +46,7 @@ def read_runtimes(
         owners[repo_id.partition("/")[0].casefold()].append(repo_id)
     for owner, ids in owners.items():
         if len(ids) > _MAX_SINGLE_REQUESTS and not stop.is_set():
-            listed = _listed(client, owner, ids)
+            listed = _read_list(client, owner, ids)
             runtimes.update((each, shown) for each, shown in listed.items() if not doubtful(each, shown))
     sender = queue_client(client, stop, parallel)
     try:
@@ -63,7 +63,7 @@ def read_runtimes(
     return runtimes
 
 
-def _listed(client: HubClient, owner: str, repo_ids: list[str]) -> dict[str, SpaceRuntime]:
+def _read_list(client: HubClient, owner: str, repo_ids: list[str]) -> dict[str, SpaceRuntime]:
     remaining = {repo_id.casefold(): repo_id for repo_id in repo_ids}
     runtimes: dict[str, SpaceRuntime] = {}
     pages = client.pages(calls.list_runtimes(author=owner, limit=_PAGE_SIZE))

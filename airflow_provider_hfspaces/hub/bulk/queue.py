@@ -174,19 +174,19 @@ def in_parallel(
                 continue
             for future in wait(running, _TICK_SECONDS, FIRST_COMPLETED).done:
                 item, refusals = running.pop(future)
-                again = _put_back(future, refusals, quota)
+                again = _refusals_if_retried(future, refusals, quota)
                 if again is not None:
                     ready.append((item, again))
                 else:
-                    yield from _ended(item, future)
+                    yield from _results_of(item, future)
         if running:
             for future in wait(running, _STOP_GRACE_SECONDS).done:
-                yield from _ended(running[future][0], future)
+                yield from _results_of(running[future][0], future)
     finally:
         pool.shutdown(wait=not stop.is_set(), cancel_futures=True)
 
 
-def _put_back(future: Future[R], refusals: int, quota: Quota) -> int | None:
+def _refusals_if_retried(future: Future[R], refusals: int, quota: Quota) -> int | None:
     """The number of refusals so far if the item is tried again; otherwise ``None``."""
     error = future.exception()
     if not isinstance(error, HubRateLimited) or refusals >= _MAX_REFUSALS:
@@ -195,7 +195,7 @@ def _put_back(future: Future[R], refusals: int, quota: Quota) -> int | None:
     return refusals + 1
 
 
-def _ended(item: T, future: Future[R]) -> Iterator[Result[T, R]]:
+def _results_of(item: T, future: Future[R]) -> Iterator[Result[T, R]]:
     error = future.exception()
     if isinstance(error, Stopped):
         return

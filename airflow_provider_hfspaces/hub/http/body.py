@@ -46,7 +46,7 @@ class BodyReader:
         self._size = 0
         encoding = (headers.get("content-encoding") or "identity").strip().lower()
         if encoding not in ("identity", "gzip", "x-gzip"):
-            raise self._unexpected(f"no content encoding but gzip, and not {encoding[:40]!r},")
+            raise self._unexpected_error(f"no content encoding but gzip, and not {encoding[:40]!r},")
         self._gzip = zlib.decompressobj(_GZIP_WINDOW_BITS) if "gzip" in encoding else None
         self._has_content = False
 
@@ -62,7 +62,7 @@ class BodyReader:
             try:
                 chunk = self._gzip.decompress(chunk, self._limits.max_bytes - self._size + 1)
             except zlib.error:
-                raise self._unexpected("a gzip stream") from None
+                raise self._unexpected_error("a gzip stream") from None
         self._size += len(chunk)
         if self._size > self._limits.max_bytes:
             raise answer_too_large(self._call, self._status, self._limits.max_bytes)
@@ -77,7 +77,7 @@ class BodyReader:
             raise unavailable(self._call, "the answer ended too early", sent=True, token=self._token)
         return b"".join(self._chunks).decode("utf-8", errors="replace")
 
-    def _unexpected(self, expected: str) -> Exception:
+    def _unexpected_error(self, expected: str) -> Exception:
         start = b"".join(self._chunks)[:400].decode("utf-8", errors="replace")
         return protocol_error(
             self._call, self._status, self._headers, start, expected=expected, token=self._token

@@ -21,11 +21,11 @@ def trusted_certificates() -> ssl.SSLContext:
 
 async def prepare(endpoint: str) -> None:
     """Load the certificates and the event loop's backend in a thread, once: it would block the event loop."""
-    await asyncio.to_thread(_prepared, endpoint.startswith("https:"))
+    await asyncio.to_thread(_load, endpoint.startswith("https:"))
 
 
 @lru_cache(maxsize=2)
-def _prepared(secure: bool) -> None:
+def _load(secure: bool) -> None:
     import anyio  # comes with httpx, which loads the rest of it for its first connection
 
     anyio.run(anyio.sleep, 0)

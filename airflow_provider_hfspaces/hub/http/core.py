@@ -218,7 +218,7 @@ class ClientCore:
                 notify(Observer.request_delayed, "quota", wait)
                 yield Delay(wait)
             self.budget.count()
-            answer = yield from self._fetched(Fetch(call, request, timeout, stream))
+            answer = yield from self._fetch_and_notify(Fetch(call, request, timeout, stream))
             self.budget.learn(answer.headers, answer.status)
             self.hub_time = date_of(answer.headers) or self.hub_time
             if self.budget.remaining is not None:
@@ -233,7 +233,7 @@ class ClientCore:
             call, answer.status, answer.headers, "", expected="an end of redirects", token=self.token
         )
 
-    def _fetched(self, fetch: Fetch) -> Steps[Answer]:
+    def _fetch_and_notify(self, fetch: Fetch) -> Steps[Answer]:
         """The answer to one request, of which the observers hear."""
         began, outcome = self.clock(), "no_answer"
         try:

@@ -36,7 +36,7 @@ def proxy_from_environment(endpoint: str) -> str | None:
     proxies = urllib.request.getproxies()
     scheme = parts.scheme if proxies.get(parts.scheme) else "all"
     proxy = (proxies.get(scheme) or "").strip()
-    if not proxy or _bypassed(host, parts.port, proxies):
+    if not proxy or _bypasses_proxy(host, parts.port, proxies):
         return None
     if "://" not in proxy:
         proxy = f"http://{proxy}"
@@ -62,7 +62,7 @@ def certificates_from_environment() -> str | None:
     return None
 
 
-def _bypassed(host: str, port: int | None, proxies: Mapping[str, str]) -> bool:
+def _bypasses_proxy(host: str, port: int | None, proxies: Mapping[str, str]) -> bool:
     entries = [each.strip().lower() for each in proxies.get("no", "").split(",")]
     return any(_matches(host.lower(), port, each) for each in entries if each)
 

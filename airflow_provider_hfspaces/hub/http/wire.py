@@ -163,7 +163,7 @@ def read(call: Call[T], answer: Answer, *, token: str | None) -> T:
     if call.answer == "entries":
         # One entry after the other: thousands at once would hold up an event loop, and Python's garbage
         # collector would look through all objects of the process again and again.
-        entries: Any = _each_read(call, answer.text, unexpected)
+        entries: Any = _read_entries(call, answer.text, unexpected)
         return cast(T, entries)
     try:
         payload = json.loads(answer.text)
@@ -177,13 +177,13 @@ def read(call: Call[T], answer: Answer, *, token: str | None) -> T:
         raise unexpected("other JSON") from None
 
 
-def _each_read(call: Call[Any], text: str, unexpected: Callable[[str], HubProtocolError]) -> Iterator[Any]:
+def _read_entries(call: Call[Any], text: str, unexpected: Callable[[str], HubProtocolError]) -> Iterator[Any]:
     """Yield what a call reads from the entries of a JSON list, one by one.
 
     :raises HubProtocolError: when it meets an entry that cannot be read.
     """
     try:
-        yield from call.read(_each_entry(text))
+        yield from call.read(_decode_entries(text))
     except json.JSONDecodeError:
         raise unexpected("JSON") from None
     except KeyError as missing:
@@ -192,27 +192,27 @@ def _each_read(call: Call[Any], text: str, unexpected: Callable[[str], HubProtoc
         raise unexpected("other JSON") from None
 
 
-def _each_entry(text: str) -> Iterator[Any]:
-    decode, position = json.JSONDecoder().raw_decode, _after_space(text, 0)
+def _decode_entries(text: str) -> Iterator[Any]:
+    decode, position = json.JSONDecoder().raw_decode, _skip_space(text, 0)
     if text[position : position + 1] != "[":
         json.loads(text)
         raise TypeError("a list")
-    position = _after_space(text, position + 1)
+    position = _skip_space(text, position + 1)
     separator = "]" if text[position : position + 1] == "]" else ","
     while separator == ",":
         entry, position = decode(text, position)
-        position = _after_space(text, position)
+        position = _skip_space(text, position)
         separator = text[position : position + 1]
         if separator == ",":
-            position = _after_space(text, position + 1)
+            position = _skip_space(text, position + 1)
         elif separator != "]":
             raise json.JSONDecodeError("Expecting ',' delimiter", text, position)
         yield entry
-    if _after_space(text, position + 1) != len(text):
+    if _skip_space(text, position + 1) != len(text):
         raise json.JSONDecodeError("Extra data", text, position)
 
 
-def _after_space(text: str, position: int) -> int:
+def _skip_space(text: str, position: int) -> int:
     while text[position : position + 1] in _JSON_SPACE:
         position += 1
     return position

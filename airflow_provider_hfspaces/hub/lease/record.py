@@ -288,7 +288,7 @@ class Grant:
 
         The hardware of that state counts as well: a way back may have failed after it, before the pause.
         """
-        known = self._known
+        known = self._recorded_state
         if known is None or hardware is None or not self.requested:
             return None
         if hardware in self.requested:
@@ -310,7 +310,7 @@ class Grant:
         return tuple(each for each in (self.own, *self.inherited, self.ended) if each is not None)
 
     @property
-    def _known(self) -> Mapping[str, Any] | None:
+    def _recorded_state(self) -> Mapping[str, Any] | None:
         if self.own is not None:
             return self.own.previous
         return next((each.previous for each in self._sources if each.previous is not None), None)

@@ -110,7 +110,7 @@ class LeaseStore:
             version = yield call
         except HubError as error:
             if error.status in _DENIED and not error.outcome_unknown:
-                raise self._denied(error) from None
+                raise self._denied_error(error) from None
             if error.status != _BRANCH_MOVED and not error.outcome_unknown:
                 raise
             stored, head = yield from self.read()
@@ -127,9 +127,9 @@ class LeaseStore:
             yield branches.create_branch(self.branch)
         except HubError as error:
             if error.status in _DENIED:
-                raise self._denied(error) from None
+                raise self._denied_error(error) from None
             if error.status == _NOT_FOUND and not error.outcome_unknown:
-                raise self._missing(error) from None
+                raise self._missing_error(error) from None
             if error.status != _EXISTS and not error.outcome_unknown:
                 raise
         record, head = yield from self.read()
@@ -176,23 +176,23 @@ class LeaseStore:
         first, second = names
         return bool(first != second)
 
-    def _denied(self, error: HubError) -> LeaseDenied:
-        return self._unwritable(
+    def _denied_error(self, error: HubError) -> LeaseDenied:
+        return self._write_error(
             error,
             f"Space {self.repo_id}: the token may not write the lease to the {self.branch} (the Hub answered "
             f"{error.status}). Use a token with write access to that repository, keep the leases in another "
             f"repository, or work without a lease.",
         )
 
-    def _missing(self, error: HubError) -> LeaseDenied:
-        return self._unwritable(
+    def _missing_error(self, error: HubError) -> LeaseDenied:
+        return self._write_error(
             error,
             f"Space {self.repo_id}: its lease cannot be written to the {self.branch}, because the Hub does "
             f"not find that repository: it does not exist, or the token may not see it. Create it, give the "
             f"token write access to it, or keep the leases in another repository.",
         )
 
-    def _unwritable(self, error: HubError, problem: str) -> LeaseDenied:
+    def _write_error(self, error: HubError, problem: str) -> LeaseDenied:
         return LeaseDenied(
             problem,
             repo_id=self.repo_id,

@@ -350,13 +350,13 @@ class FollowedOwner:
             space.stage_since = now if space.stage is not None else 0.0
             space.stage = runtime.stage
         interval = space.interval.limit(self._shared.period())
-        space.due = max(began + self._stretched(interval, space, now), now + interval * 0.5)
+        space.due = max(began + self._stretch(interval, space, now), now + interval * 0.5)
 
     def _shortest_interval(self) -> float:
         period = self._shared.period()
         return min(space.interval.limit(period) for space in self._spaces.values())
 
-    def _stretched(self, interval: float, space: _Space, now: float) -> float:
+    def _stretch(self, interval: float, space: _Space, now: float) -> float:
         """Returns twice the interval in the first half of a build, in which no build has ever ended."""
         shortest = self._shared.shortest_build()
         if shortest is None or space.stage not in BUILD_STAGES or not space.stage_since:

@@ -126,7 +126,7 @@ class Engine:
         try:
             await _first_error(workers, guards)
         finally:
-            await _cancelled([*workers, *guards])
+            await _cancel_all([*workers, *guards])
             await self._flush()
 
     def stop(self, error: BatchError | None = None) -> None:
@@ -141,7 +141,7 @@ class Engine:
     async def _next(self) -> Item | None:
         async with self._reading:
             if not self._fresh and not self._all_read:
-                self._fresh = await asyncio.to_thread(_taken, self.remaining, _ITEMS_PER_READ)
+                self._fresh = await asyncio.to_thread(_take, self.remaining, _ITEMS_PER_READ)
                 self._fresh.reverse()
                 self._all_read = len(self._fresh) < _ITEMS_PER_READ
             return self._fresh.pop() if self._fresh else None
@@ -307,7 +307,7 @@ class Engine:
         self._segment_began = now
 
 
-def _taken(items: Iterator[Item], number: int) -> list[Item]:
+def _take(items: Iterator[Item], number: int) -> list[Item]:
     taken = []
     for item in items:
         taken.append(item)
@@ -325,7 +325,7 @@ async def _first_error(workers: list[asyncio.Task[None]], guards: list[asyncio.T
             each.result()
 
 
-async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+async def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
     """Cancel what still runs, and wait a moment for calls to cancel themselves in the app."""
     for each in tasks:
         each.cancel()

@@ -75,7 +75,7 @@ class BatchFolder:
         if is_local(target):
             return _write_local(target, content)
         size, chunks = 0, iter(content)
-        with self._created(target) as file:
+        with self._create(target) as file:
             for chunk in chunks:
                 size += len(chunk)
                 file.write(chunk)
@@ -129,7 +129,7 @@ class BatchFolder:
         return target
 
     @contextlib.contextmanager
-    def _created(self, target: Any) -> Iterator[Any]:
+    def _create(self, target: Any) -> Iterator[Any]:
         try:
             file = target.open("wb")
         except FileNotFoundError:

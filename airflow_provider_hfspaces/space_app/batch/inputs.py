@@ -53,19 +53,17 @@ class InputMapping:
         """
         value = item.value
         if self.fields is not None:
-            chosen = self._chosen(item)
+            chosen = self._select(item)
         elif isinstance(value, Mapping):
             chosen = {**self.constants, **value}
         else:
             values = list(value) if isinstance(value, list) else [value]
             if not self.constants and not self.files:
                 return values
-            chosen = {**self.constants, **self._named(item, values, parameters)}
-        return {
-            name: self._opened(each, item) if name in self.files else each for name, each in chosen.items()
-        }
+            chosen = {**self.constants, **self._by_name(item, values, parameters)}
+        return {name: self._open(each, item) if name in self.files else each for name, each in chosen.items()}
 
-    def _chosen(self, item: Item) -> dict[str, Any]:
+    def _select(self, item: Item) -> dict[str, Any]:
         assert self.fields is not None
         chosen = dict(self.constants)
         for name, source in self.fields.items():
@@ -76,7 +74,7 @@ class InputMapping:
             chosen[name] = item.value[source]
         return chosen
 
-    def _named(self, item: Item, values: list[Any], parameters: Sequence[str | None]) -> dict[str, Any]:
+    def _by_name(self, item: Item, values: list[Any], parameters: Sequence[str | None]) -> dict[str, Any]:
         names = [name for name in parameters if name is not None and name not in self.constants]
         if len(values) > len(names):
             raise InvalidItems(
@@ -85,10 +83,10 @@ class InputMapping:
             )
         return dict(zip(names, values, strict=False))
 
-    def _opened(self, value: Any, item: Item) -> Any:
+    def _open(self, value: Any, item: Item) -> Any:
         assert self.open_file is not None
         if isinstance(value, list):
-            return [self._opened(each, item) for each in value]
+            return [self._open(each, item) for each in value]
         if not isinstance(value, str):
             return value
         try:

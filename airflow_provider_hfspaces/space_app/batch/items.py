@@ -84,17 +84,17 @@ class FileItems:
 
     def __iter__(self) -> Iterator[Item]:
         index = 0
-        with self._reading() as file:
+        with self._open() as file:
             for number, line in enumerate(_lines(file, self._name), 1):
                 if not line.strip():
                     continue
                 place = f"{self._name}, line {number}"
-                value = _parsed(line, place, is_first=number == 1)
+                value = _parse(line, place, is_first=number == 1)
                 yield Item(index, value, _digest(value, place), place)
                 index += 1
 
     @contextmanager
-    def _reading(self) -> Iterator[Any]:
+    def _open(self) -> Iterator[Any]:
         try:
             with self._path.open("rb") as file:
                 if self._name.endswith(".gz"):
@@ -132,7 +132,7 @@ def _lines(file: Any, name: str) -> Iterator[bytes]:
     yield rest
 
 
-def _parsed(line: bytes, place: str, *, is_first: bool) -> Any:
+def _parse(line: bytes, place: str, *, is_first: bool) -> Any:
     encoding = "utf-8-sig" if is_first else "utf-8"
     try:
         return json.loads(line.decode(encoding), parse_constant=_refuse_constant)

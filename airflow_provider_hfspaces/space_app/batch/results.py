@@ -25,7 +25,7 @@ def write_results(folder: BatchFolder, journal: Journal, items: int, manifest: d
     :param manifest: the content of ``manifest.json``. Once that file exists, the results are complete.
     """
     with tempfile.TemporaryFile() as spool:
-        offsets, lengths = _spooled(journal, items, spool)
+        offsets, lengths = _spool(journal, items, spool)
         size = folder.write(RESULTS, _in_order(spool, offsets, lengths))
     content = {**manifest, "results": RESULTS, "results_bytes": size}
     folder.write(MANIFEST, [json.dumps(content, indent=2).encode() + b"\n"])
@@ -40,7 +40,7 @@ def read_manifest(folder: BatchFolder) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _spooled(journal: Journal, items: int, spool: IO[bytes]) -> tuple[array[int], array[int]]:
+def _spool(journal: Journal, items: int, spool: IO[bytes]) -> tuple[array[int], array[int]]:
     offsets, lengths = array("q", [-1]) * items, array("q", [0]) * items
     results = bytearray(items)
     position = 0

@@ -146,7 +146,7 @@ class SpaceBatch:
         state = await asyncio.to_thread(journal.read)
         engine = None
         if state.done < items:
-            engine = await self._prepared(sender, claim, journal, state)
+            engine = await self._prepare(sender, claim, journal, state)
             self._engine = engine
             try:
                 await engine.run()
@@ -161,11 +161,11 @@ class SpaceBatch:
             await asyncio.to_thread(write_results, self.folder, journal, items, manifest)
         return report
 
-    async def _prepared(self, sender: Sender, claim: Claim, journal: Journal, state: JournalState) -> Engine:
+    async def _prepare(self, sender: Sender, claim: Claim, journal: Journal, state: JournalState) -> Engine:
         """Wait for the app, and check the items that are to be sent against what it declares."""
         if self._stopped is not None:
             raise self._stopped
-        machine = await self._app_ready(sender)
+        machine = await self._wait_for_app(sender)
         await asyncio.to_thread(self._check_inputs, sender, state)
         items = len(state.states)
         self._log.info(
@@ -190,7 +190,7 @@ class SpaceBatch:
             log=self._log,
         )
 
-    async def _app_ready(self, sender: Sender) -> dict[str, Any]:
+    async def _wait_for_app(self, sender: Sender) -> dict[str, Any]:
         """Wait until the app says what it declares, and return what it runs on."""
         began, backoff = time.monotonic(), self.limits.backoff
         error: Exception | None = None
@@ -223,13 +223,13 @@ class SpaceBatch:
         for item in self._source:
             number += 1
             if item.index >= len(self._digests) or item.digest != self._digests[item.index]:
-                raise self._changed(item.place)
+                raise self._changed_error(item.place)
             if not state.is_done(item.index):
                 yield item
         if number < len(self._digests):
-            raise self._changed(f"item {number}")
+            raise self._changed_error(f"item {number}")
 
-    def _changed(self, place: str) -> InvalidItems:
+    def _changed_error(self, place: str) -> InvalidItems:
         return InvalidItems(
             f"items changed while the batch ran, at {place}. Write the items under a new name instead of "
             f"changing them."

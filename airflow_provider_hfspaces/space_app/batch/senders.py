@@ -122,7 +122,7 @@ class GradioSender:
             patience=0.0,
             allow_unlisted=self._allow_unlisted,
         )
-        return await self._stored(item, result) if result.files else result.value
+        return await self._store(item, result) if result.files else result.value
 
     async def visit(self) -> None:
         """Send a request that runs nothing."""
@@ -132,7 +132,7 @@ class GradioSender:
         parameters = self._endpoint.parameters if self._endpoint is not None else ()
         return self._mapping.inputs(item, [each.name for each in parameters])
 
-    async def _stored(self, item: Item, result: AppResult) -> Any:
+    async def _store(self, item: Item, result: AppResult) -> Any:
         files = result.files
         paths = []
         for number, file in enumerate(files):
@@ -140,7 +140,7 @@ class GradioSender:
             target = await asyncio.to_thread(self._output.at, name)
             size = await self._app.adownload(file, target, replica=result.replica)
             paths.append({"path": name, "size": size, "orig_name": file.get("orig_name")})
-        return _replaced(result.value, iter(paths))
+        return _with_paths(result.value, iter(paths))
 
 
 class HttpSender:
@@ -210,16 +210,16 @@ class HttpSender:
         )
         kind = response.headers.get("content-type", "")
         if _JSON.match(kind):
-            return self._parsed(response, kind)
+            return self._parse_json(response, kind)
         if kind.startswith("text/") or not response.content:
             return response.text
-        return await self._stored(item, response, kind)
+        return await self._store(item, response, kind)
 
     async def visit(self) -> None:
         """Send a request that runs nothing."""
         await self._app.ahealth()
 
-    def _parsed(self, response: AppResponse, kind: str) -> Any:
+    def _parse_json(self, response: AppResponse, kind: str) -> Any:
         try:
             return response.json()
         except (ValueError, RecursionError):
@@ -236,7 +236,7 @@ class HttpSender:
             return self._mapping.inputs(item)
         return item.value
 
-    async def _stored(self, item: Item, response: AppResponse, kind: str) -> Any:
+    async def _store(self, item: Item, response: AppResponse, kind: str) -> Any:
         suffix = _UNSAFE.sub("", kind.partition(";")[0].rpartition("/")[2]) or "bin"
         name = f"{FILES}/{item.index:06d}/0-answer.{suffix}"
         size = await asyncio.to_thread(self._output.write, name, [response.content])
@@ -249,12 +249,12 @@ def _safe_name(file: Mapping[str, Any]) -> str:
     return _UNSAFE.sub("_", name).lstrip(".")[-_LONGEST_NAME:] or "file"
 
 
-def _replaced(value: Any, paths: Any) -> Any:
+def _with_paths(value: Any, paths: Any) -> Any:
     """Returns an answer with a stored file in the place of each of the app's files, in their order."""
     if is_file(value):
         return next(paths)
     if isinstance(value, Mapping):
-        return {key: _replaced(each, paths) for key, each in value.items()}
+        return {key: _with_paths(each, paths) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_replaced(each, paths) for each in value]
+        return [_with_paths(each, paths) for each in value]
     return value

@@ -29,21 +29,21 @@ def describe(core: AppCore, deadline: Deadline) -> Steps[AppDescription]:
 
     :raises NotGradio: if the app is not a Gradio app, or an old one.
     """
-    known = _known(core)
+    known = _cached(core)
     if known is None:
         failures = core.failures
-        known = yield Alone(lambda: _shared(core, deadline, failures))
+        known = yield Alone(lambda: _read_once(core, deadline, failures))
     return known
 
 
-def _known(core: AppCore) -> AppDescription | None:
+def _cached(core: AppCore) -> AppDescription | None:
     is_new = core.clock() - core.described < DESCRIPTION_SECONDS
     return core.description if is_new else None
 
 
-def _shared(core: AppCore, deadline: Deadline, failures: int) -> Steps[AppDescription]:
+def _read_once(core: AppCore, deadline: Deadline, failures: int) -> Steps[AppDescription]:
     """Read it once for all calls that have waited for it, and fail once for them."""
-    known = _known(core)
+    known = _cached(core)
     if known is not None:
         return known
     if core.failure is not None and core.failures > failures:

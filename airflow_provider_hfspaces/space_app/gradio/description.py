@@ -206,7 +206,7 @@ def _parameters(
     shown = [slot for slot in inputs if slot.is_shown]
     if about is None:
         ids = [each for each, slot in zip(dependency["inputs"], inputs, strict=True) if slot.is_shown]
-        return tuple(_undocumented(components.get(each) or {}) for each in ids)
+        return tuple(_parameter_of_component(components.get(each) or {}) for each in ids)
     parameters = []
     for position, each in enumerate(about["parameters"]):
         parameters.append(
@@ -223,7 +223,7 @@ def _parameters(
     return tuple(parameters)
 
 
-def _undocumented(component: Mapping[str, Any]) -> AppParameter:
+def _parameter_of_component(component: Mapping[str, Any]) -> AppParameter:
     """A parameter of an endpoint that ``/info`` does not list: its component is all that is known."""
     properties = component.get("props") or {}
     value = properties.get("value")

@@ -82,9 +82,9 @@ class CallMessages:
         if event_id not in (None, self._event_id):
             return False
         if kind == "process_completed":
-            self.outcome = _completed(message)
+            self.outcome = _outcome_of_completion(message)
         elif kind in _GENERATING:
-            self._generating(message)
+            self._report_partial(message)
         elif kind == "unexpected_error":
             self.outcome = Lost(f"the app answered {str(message.get('message') or 'with an error')!r:.200}")
         elif kind == "close_stream":
@@ -110,9 +110,9 @@ class CallMessages:
         if self.outcome is None:
             self.outcome = Lost("the app's stream ended without an answer")
 
-    def _generating(self, message: Mapping[str, Any]) -> None:
+    def _report_partial(self, message: Mapping[str, Any]) -> None:
         if message.get("success") is False:
-            self.outcome = _completed(message)
+            self.outcome = _outcome_of_completion(message)
             return
         data = (message.get("output") or {}).get("data")
         if isinstance(data, list):
@@ -125,13 +125,13 @@ class CallMessages:
         self._listener.log(level, text if is_plain else f"{title}: {text}")
 
 
-def _completed(message: Mapping[str, Any]) -> Outcome:
+def _outcome_of_completion(message: Mapping[str, Any]) -> Outcome:
     output = message.get("output")
     if not isinstance(output, dict):
         return Unreadable("a last message without an output")
     if message.get("success") is False or "error" in output:
         title = message.get("title") or output.get("title")
-        return Failed(_unquoted(output.get("error")), str(title) if title else None)
+        return Failed(_without_quotes(output.get("error")), str(title) if title else None)
     data = output.get("data")
     if isinstance(data, list):
         return Completed(data, _number(output, "duration"))
@@ -140,7 +140,7 @@ def _completed(message: Mapping[str, Any]) -> Outcome:
     return Unreadable("a last message without data")
 
 
-def _unquoted(error: Any) -> str | None:
+def _without_quotes(error: Any) -> str | None:
     """The text of an error. Gradio 4 puts it into quotes of its own."""
     if error is None or error == "":
         return None

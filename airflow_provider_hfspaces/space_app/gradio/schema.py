@@ -36,7 +36,7 @@ def _mismatch(value: Any, schema: Any, whole: Mapping[str, Any], *, custom: bool
     if value is None or not isinstance(schema, Mapping) or depth > 20:
         return None
     if "$ref" in schema:
-        return _mismatch(value, _resolved(schema["$ref"], whole), whole, custom=custom, depth=depth + 1)
+        return _mismatch(value, _resolve(schema["$ref"], whole), whole, custom=custom, depth=depth + 1)
     choices = schema.get("enum")
     if isinstance(choices, list) and not custom:
         if any(choice == value and isinstance(choice, bool) == isinstance(value, bool) for choice in choices):
@@ -95,7 +95,7 @@ def _is_of(value: Any, kind: str) -> bool:
     return kind != "null"
 
 
-def _resolved(reference: Any, whole: Mapping[str, Any]) -> Any:
+def _resolve(reference: Any, whole: Mapping[str, Any]) -> Any:
     node: Any = whole
     for part in str(reference).removeprefix("#/").split("/"):
         if not isinstance(node, Mapping):
