@@ -8,8 +8,8 @@
         runtime = client.send(calls.get_runtime("acme/whisper"))
         print(runtime.stage, runtime.hardware)
 
-This module offers every public name and loads each one when it is first used. The functions that describe
-requests are in :mod:`~airflow_provider_hfspaces.hub.calls`.
+This module exports every public name, and imports its module when the name is first used. The functions that
+describe requests are in :mod:`~airflow_provider_hfspaces.hub.calls`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A description of hardware: GPU memory, number of GPUs and price instead of a flavor's name.
+"""AnyHardware: describe hardware by GPU memory, number of GPUs and price instead of a flavor.
 
-Come here to change which flavors fit a description and in which order they are tried.
+Come here to change which flavors fit a description, and in which order they are tried.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from airflow_provider_hfspaces.hub.hardware import HardwareFlavor
 __all__ = ["PREFERENCES", "AnyHardware"]
 
 PREFERENCES = ("cheapest", "fastest")
-"""In which order the flavors that fit are tried."""
+"""The valid values of ``prefer``."""
 
 _MEMORY = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[GT]?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class AnyHardware:
-    """A description of GPU hardware, which the Hub's price list turns into a list of flavors.
+    """Describes GPU hardware, and returns the flavors in the Hub's price list that fit.
 
     >>> AnyHardware(vram_gb=24, max_hourly_cost=2.0).flavors(client.send(calls.list_hardware()))
     ['l4x1', 'a10g-small', 'a10g-large', 'l40sx1']
 
-    :param vram_gb: the least GPU memory in GB, as the Hub lists it: of all GPUs of a flavor together
-        (default: any).
-    :param gpus: the number of GPUs (default 1); ``None`` for any number.
-    :param max_hourly_cost: USD per hour, for all replicas together (default: no limit). A flavor without a
-        listed price does not fit if there is a limit.
-    :param prefer: ``"cheapest"`` (default) or ``"fastest"``, which is the most expensive first: the Hub lists
-        prices, but no speeds.
+    :param vram_gb: minimum GPU memory in GB, of all GPUs of a flavor together, as the Hub lists it; by
+        default any.
+    :param gpus: number of GPUs; by default 1, ``None`` for any number.
+    :param max_hourly_cost: maximum USD per hour, for all replicas together; by default no limit. With a
+        limit, a flavor without a listed price does not fit.
+    :param prefer: which flavor to try first: ``"cheapest"`` (default) or ``"fastest"``. The Hub lists no
+        speeds, so the most expensive flavor counts as the fastest.
     :raises InvalidInput: for a value that is not valid.
     """
 
@@ -62,7 +62,7 @@ class AnyHardware:
 
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any]) -> AnyHardware:
-        """Returns the description that :meth:`to_dict` wrote.
+        """Return the description that :meth:`to_dict` wrote.
 
         :raises InvalidInput: for a value or a name that is not valid.
         """
@@ -75,23 +75,23 @@ class AnyHardware:
         return cls(**payload)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the description as plain JSON."""
+        """Return the description as plain JSON."""
         return asdict(self)
 
     def flavors(self, offered: Iterable[HardwareFlavor], replicas: int = 1) -> list[str]:
-        """Returns the flavors that fit, in the order in which they are tried.
+        """Return the flavors that fit, in the order in which to try them.
 
-        Flavors at the same price are in the order of their GPU memory, the largest first.
+        Of flavors at the same price, the one with more GPU memory comes first.
 
         :param offered: the Hub's price list.
-        :param replicas: the number of replicas that the Space runs.
+        :param replicas: number of replicas of the Space; by default 1.
         :raises InvalidHardware: if no flavor fits.
         """
         matches = [flavor for flavor in offered if self._fits(flavor, replicas)]
         if not matches:
             raise InvalidHardware(
-                f"hardware: the Hub offers no flavor with {self}. Nothing was requested. Ask for less, or "
-                f"raise max_hourly_cost."
+                f"hardware: the Hub offers no flavor with {self}. Nothing was requested. Lower vram_gb or "
+                f"gpus, or raise max_hourly_cost."
             )
         sign = -1 if self.prefer == "fastest" else 1
 
@@ -127,7 +127,7 @@ class AnyHardware:
 
 
 def _memory_gb(flavor: HardwareFlavor) -> float | None:
-    """The GPU memory that the Hub lists, such as ``24 GB``; ``None`` for text without a number."""
+    """Return the GPU memory in GB from the Hub's text, such as ``24 GB``; ``None`` without a number."""
     match = _MEMORY.match(flavor.accelerator.vram.strip()) if flavor.accelerator else None
     if match is None:
         return None

@@ -1,7 +1,7 @@
-"""Calls about a repository's branches and the files on them: one function per endpoint.
+"""Calls for the branches of a repository and their files: one function per endpoint.
 
-A branch is where :mod:`~airflow_provider_hfspaces.hub.lease` keeps its record, because a commit that
-names its parent is the one compare-and-set that the Hub offers.
+:mod:`~airflow_provider_hfspaces.hub.lease` keeps its record on a branch, because a commit that names its
+parent is the only compare-and-set of the Hub.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Branch:
 
     :ivar kind: ``spaces``, ``datasets`` or ``models``.
     :ivar repo_id: the repository, as ``owner/name``.
-    :ivar name: the branch.
+    :ivar name: name of the branch.
     """
 
     kind: str
@@ -59,10 +59,10 @@ class Branch:
 
 
 def parse_repository(repository: str) -> tuple[str, str]:
-    """Split ``datasets/owner/name`` into its kind and its ``owner/name``.
+    """Split ``datasets/owner/name`` into the kind ``datasets`` and the id ``owner/name``.
 
-    :param repository: a repository as the Hub's pages address it; ``owner/name`` alone is a model.
-    :raises InvalidRepoId: if it has another form.
+    :param repository: a repository, as in the URL of its page. ``owner/name`` alone is a model.
+    :raises InvalidRepoId: for any other form.
     """
     text = repository.strip().strip("/") if isinstance(repository, str) else ""
     first, _, rest = text.partition("/")
@@ -105,11 +105,14 @@ def create_branch(branch: Branch) -> Call[None]:
 def commit_file(branch: Branch, path: str, content: str, *, parent: str, summary: str) -> Call[str]:
     """``POST /api/{kind}/{repo_id}/commit/{branch}``: write one file if the branch is still at ``parent``.
 
-    The Hub answers 412 if the branch has moved. The call is repeatable, because the Hub refuses a commit
-    that it has already accepted.
+    The Hub answers 412 if the branch has moved. The call is repeatable: after the first commit the branch has
+    moved, so the Hub rejects the second.
 
-    :param parent: the commit, 40 hexadecimal digits, that the new one must follow.
+    :param path: path of the file in the repository.
+    :param content: text of the file.
+    :param parent: SHA of the parent commit, 40 hexadecimal digits.
     :param summary: the first line of the commit message.
+    :raises InvalidInput: if ``parent`` is not a full SHA.
     """
     if len(parent) != _COMMIT_DIGITS:
         raise InvalidInput(f"parent must be a commit of {_COMMIT_DIGITS} hexadecimal digits; got {parent!r}.")

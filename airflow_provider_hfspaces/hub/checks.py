@@ -1,7 +1,7 @@
-"""Validates arguments before anything is sent.
+"""Validate arguments before anything is sent.
 
-Each ``checked_…`` function returns the valid value, or raises a subclass of
-:class:`~airflow_provider_hfspaces.hub.errors.InvalidInput` with one sentence that starts with the value or
+Come here to change which values are valid. Each ``checked_…`` function returns the valid value, or raises a
+subclass of :class:`~airflow_provider_hfspaces.hub.errors.InvalidInput` whose text starts with the value or
 the parameter and says what is expected.
 """
 
@@ -81,8 +81,8 @@ def checked_repo_id(repo_id: str, *, namespace: str | None = None, endpoint: str
 
     The URL of a Space's page (``https://huggingface.co/spaces/owner/name``) is valid too.
 
-    :param namespace: the owner of an id that has none.
-    :param endpoint: another Hub, whose page URLs are valid too.
+    :param namespace: the owner for an id without an owner; by default such an id is not valid.
+    :param endpoint: the address of another Hub, whose page URLs are valid too.
     :raises InvalidRepoId: with the reason.
     """
     if not isinstance(repo_id, str) or not repo_id.strip():
@@ -129,7 +129,10 @@ def checked_owner(owner: str) -> str:
     :raises InvalidInput: if it is not valid.
     """
     if not isinstance(owner, str) or ".." in owner or "--" in owner or not _NAME.fullmatch(owner):
-        raise InvalidInput(f"{owner!r} is not a valid name of a user or an organization on the Hub.")
+        raise InvalidInput(
+            f"{owner!r} is not a valid name of a user or an organization: expected the name in the URL of "
+            f"its page on the Hub."
+        )
     return owner
 
 
@@ -148,8 +151,8 @@ def _from_url(url: str, endpoint: str | None) -> str:
         path = path[len(prefix) :]
     elif host.endswith(".hf.space"):
         raise InvalidRepoId(
-            f"{url!r} is the URL of a Space's app, in which owner and name cannot be told apart: give "
-            f"'owner/name', or the URL of the Space's page on huggingface.co."
+            f"{url!r} is the URL of a Space's app, which does not show where the owner ends and the name "
+            f"begins: give 'owner/name', or the URL of the Space's page on huggingface.co."
         )
     elif host not in _HUB_HOSTS:
         raise InvalidRepoId(f"{url!r} is not a URL on the Hub: give the Space as 'owner/name'.")
@@ -161,16 +164,16 @@ def _from_url(url: str, endpoint: str | None) -> str:
 
 
 def known_hardware(hardware: str) -> bool:
-    """Return True if this version knows the flavor, so that the price list is not needed to check it."""
+    """Return True if this version knows the flavor, so that no price list is needed to validate it."""
     return hardware in {each.value for each in SpaceHardware}
 
 
 def checked_hardware(hardware: str, offered: Iterable[HardwareFlavor] | None = None) -> str:
-    """Return a hardware flavor.
+    """Return a valid hardware flavor.
 
-    :param offered: the Hub's price list, for flavors that are newer than this version, and for the prices
-        in the error.
-    :raises InvalidHardware: with the most similar flavor and all valid ones.
+    :param offered: the Hub's price list. It adds flavors that are newer than this version, and the prices in
+        the error.
+    :raises InvalidHardware: with the most similar flavor and all valid flavors.
     """
     if not isinstance(hardware, str):
         raise InvalidHardware(f"hardware must be a flavor such as 't4-small'; got {hardware!r}.")
@@ -180,18 +183,23 @@ def checked_hardware(hardware: str, offered: Iterable[HardwareFlavor] | None = N
         return hardware
     names = list(listed) or [each.value for each in SpaceHardware]
     wanted = re.sub(r"[\s_]+", "-", hardware.strip().lower())
-    # Another family is no misspelling: 'h100' must not lead to an a100x8, which costs 20 USD an hour.
+    # Suggest only flavors of one family: for 'h100', an a100x8 would be a suggestion of 20 USD an hour.
     alike = [name for name in names if name[:1] == wanted[:1]]
     nearest = _cheapest_first(wanted, names, listed) or difflib.get_close_matches(
         wanted, alike, n=1, cutoff=0.8
     )
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     choice = ", ".join(f"{name} ({listed[name].price})" if name in listed else name for name in names)
-    raise InvalidHardware(f"The Hub has no hardware {hardware!r}.{hint} It offers: {choice}.")
+    raise InvalidHardware(
+        f"hardware {hardware!r} is not a flavor that the Hub offers.{hint} Valid flavors: {choice}."
+    )
 
 
 def _cheapest_first(prefix: str, names: Iterable[str], listed: Mapping[str, HardwareFlavor]) -> list[str]:
-    """The flavors of a family such as ``a100``; without prices in the order of :class:`SpaceHardware`."""
+    """Return the flavors of a family such as ``a100``, the cheapest first.
+
+    Without prices, they keep the order of :class:`SpaceHardware`.
+    """
 
     def price(name: str) -> float:
         hourly = listed[name].hourly_cost if name in listed else None
@@ -207,14 +215,14 @@ def checked_storage(storage: str) -> str:
     """
     tiers = [each.value for each in SpaceStorage]
     if storage not in tiers:
-        raise InvalidStorage(f"{storage!r} is not a storage tier: expected one of {', '.join(tiers)}.")
+        raise InvalidStorage(f"storage must be one of {', '.join(tiers)}; got {storage!r}.")
     return str(storage)
 
 
 def checked_sleep_time(seconds: int) -> int:
     """Return a sleep time in seconds, at least 1, or -1 for never.
 
-    :raises InvalidSleepTime: for anything else; 0 is not valid because it could mean either.
+    :raises InvalidSleepTime: for anything else, including 0, which could mean "at once" or "never".
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int):
         raise InvalidSleepTime(
@@ -234,7 +242,7 @@ def checked_stages(stages: str | Iterable[str], *, least: int = 1) -> frozenset[
 
     :param stages: one stage or several.
     :param least: the smallest valid number of stages.
-    :raises InvalidStage: with the most similar stage and all valid ones.
+    :raises InvalidStage: with the most similar stage and all valid stages.
     """
     requested = [stages] if isinstance(stages, str) else list(stages)
     known = [each.value for each in SpaceStage]
@@ -242,20 +250,19 @@ def checked_stages(stages: str | Iterable[str], *, least: int = 1) -> frozenset[
         if stage not in known:
             nearest = difflib.get_close_matches(str(stage).strip().upper(), known, n=1, cutoff=0.5)
             hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-            raise InvalidStage(f"A Space has no stage {stage!r}.{hint} Valid stages: {', '.join(known)}.")
+            raise InvalidStage(f"stage {stage!r} is not valid.{hint} Valid stages: {', '.join(known)}.")
     if len(requested) < least:
-        raise InvalidStage(f"At least one stage is needed. Valid stages: {', '.join(known)}.")
+        raise InvalidStage(f"stages must not be empty. Valid stages: {', '.join(known)}.")
     return frozenset(str(each) for each in requested)
 
 
 def checked_sha(sha: str) -> str:
-    """Return the SHA of a commit, in full or its first seven characters or more.
-
+    """Return the SHA of a commit in lower case: all 40 hexadecimal digits, or at least the first 7.
     :raises InvalidSha: for anything else.
     """
     if not isinstance(sha, str) or not _SHA.fullmatch(sha):
         raise InvalidSha(
-            f"{sha!r:.100} is not a commit: give the SHA of a commit, 7 to 40 of the characters 0-9 and a-f."
+            f"{sha!r:.100} is not a commit: expected a commit SHA of 7 to 40 hexadecimal digits."
         )
     return sha.lower()
 
@@ -299,20 +306,20 @@ def checked_amount(value: float, what: str) -> float:
 def checked_volumes(volumes: Sequence[Volume | Mapping[str, Any]], *, least: int = 1) -> list[Volume]:
     """Return a list of volumes.
 
-    :param volumes: each as a :class:`Volume` or a mapping in the Hub's spelling or in ours.
+    :param volumes: each a :class:`Volume` or a mapping, with keys such as ``mountPath`` or ``mount_path``.
     :param least: the smallest valid number of volumes.
     :raises InvalidVolume: for a volume that the Hub cannot mount, or for too few of them.
     """
     if isinstance(volumes, (str, bytes, Mapping)) or not isinstance(volumes, Sequence):
         raise InvalidVolume(f"volumes must be a list; got {volumes!r}.")
     if len(volumes) < least:
-        raise InvalidVolume("volumes must not be empty: to remove all volumes, delete them.")
+        raise InvalidVolume("volumes must not be empty. To remove all volumes, call delete_volumes.")
     checked = []
     for each in volumes:
         if isinstance(each, Mapping):
             each = Volume.from_payload(each)
         if not isinstance(each, Volume):
-            raise InvalidVolume(f"A volume must have a type, a source and a mount path; got {each!r}.")
+            raise InvalidVolume(f"each volume must have a type, a source and a mount path; got {each!r}.")
         _check_volume(each)
         checked.append(each)
     return checked
@@ -321,23 +328,23 @@ def checked_volumes(volumes: Sequence[Volume | Mapping[str, Any]], *, least: int
 def _check_volume(volume: Volume) -> None:
     if volume.type not in _VOLUME_TYPES:
         raise InvalidVolume(
-            f"A volume's type must be one of {', '.join(_VOLUME_TYPES)}; got {volume.type!r}."
+            f"type of a volume must be one of {', '.join(_VOLUME_TYPES)}; got {volume.type!r}."
         )
     owner, slash, name = str(volume.source).partition("/")
     if not (slash and owner and name):
-        raise InvalidVolume(f"A volume's source must be 'owner/name'; got {volume.source!r}.")
+        raise InvalidVolume(f"source of a volume must be 'owner/name'; got {volume.source!r}.")
     if not str(volume.mount_path).startswith("/"):
-        raise InvalidVolume(f"A volume's mount path must begin with '/'; got {volume.mount_path!r}.")
+        raise InvalidVolume(f"mount_path of a volume must begin with '/'; got {volume.mount_path!r}.")
     if volume.read_only is not None and not isinstance(volume.read_only, bool):
-        raise InvalidVolume(f"A volume's read_only must be True or False; got {volume.read_only!r}.")
+        raise InvalidVolume(f"read_only of a volume must be True or False; got {volume.read_only!r}.")
 
 
 def checked_endpoint(endpoint: str, *, allow_http: bool = False) -> str:
     """Return the address of a Hub, without a slash at its end.
 
-    :param allow_http: accept plain ``http`` to a host other than the loopback.
-    :raises InvalidEndpoint: if the address is not valid, or would send the token unencrypted. A user name,
-        password, query or token in the address is not shown.
+    :param allow_http: accept plain ``http`` to a host other than the loopback; by default not.
+    :raises InvalidEndpoint: if the address is not valid, or would send the token unencrypted. The error does
+        not show a user name, password, query or token in the address.
     """
     try:
         parts = urlsplit(endpoint)
@@ -357,13 +364,13 @@ def checked_endpoint(endpoint: str, *, allow_http: bool = False) -> str:
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
         raise InvalidEndpoint(
             f"{endpoint!r} would send the token unencrypted to {parts.hostname}. Use https, or set "
-            f"allow_http if you trust that network."
+            f"allow_http=True if you trust the network."
         )
     return endpoint.rstrip("/")
 
 
 def _invalid_endpoint(endpoint: str, reason: str) -> InvalidEndpoint:
-    # What cannot be parsed may still hold a password: everything up to the last "@" is left out.
+    # An address that cannot be parsed may still contain a password, so hide everything before the last "@".
     address = re.split(r"[?#]", endpoint.strip(), maxsplit=1)[0]
     scheme, separator, rest = address.rpartition("://")
     credentials, at, host = rest.rpartition("@")
@@ -374,16 +381,16 @@ def _invalid_endpoint(endpoint: str, reason: str) -> InvalidEndpoint:
 def checked_token(token: str | None) -> str | None:
     """Return a token without surrounding spaces; ``None`` for an empty one.
 
-    :raises InvalidToken: if no HTTP header can carry it. The error does not show it.
+    :raises InvalidToken: if an HTTP header cannot carry the token. The error does not show the token.
     """
     token = (token or "").strip()
     if token and not re.fullmatch(r"[\x21-\x7e]+", token):
         raise InvalidToken(
-            "The token has a space, a line break or a character that no token has. Copy it again."
+            "The token has a space, a line break or a character that no token has. Copy the token again."
         )
     return token or None
 
 
 def is_loopback(host: str) -> bool:
-    """Return True for a name or an address of this machine's loopback."""
+    """Return True for a loopback host, such as ``localhost`` or ``127.0.0.1``."""
     return bool(_LOOPBACK.fullmatch(host))

@@ -1,4 +1,4 @@
-"""Clients that a ``with`` or ``async with`` statement closes."""
+"""Base classes of clients that are closed at the end of a ``with`` or ``async with`` block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["AsyncClosing", "Closing"]
 
 
 class Closing(ABC):
-    """A context manager that closes itself."""
+    """A context manager that calls :meth:`close` at its end."""
 
     @abstractmethod
     def close(self) -> None:
@@ -33,7 +33,7 @@ class Closing(ABC):
 
 
 class AsyncClosing(ABC):
-    """An asynchronous context manager that closes itself."""
+    """An asynchronous context manager that awaits :meth:`aclose` at its end."""
 
     @abstractmethod
     async def aclose(self) -> None:

@@ -1,8 +1,8 @@
-"""QuietCollector: no full garbage collection while thousands of waits and calls are in flight.
+"""QuietCollector: fewer full garbage collections while thousands of waits and calls are in flight.
 
-Python looks through all objects of the process whenever their number has grown by a quarter, and nothing else
-runs meanwhile. With thousands of waits on an event loop that takes longer than a tenth of a second, and it
-happens several times while they begin. Waits and calls are freed without it when they end.
+A full collection traverses all objects of the process, and Python runs one whenever their number has grown by
+a quarter. With thousands of waits, each full collection blocks the event loop for more than 0.1 seconds, and
+several of them run while the waits begin. Reference counting frees finished waits and calls without them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from contextvars import ContextVar
 __all__ = ["MANY_WAITS", "QuietCollector", "quiet_collector"]
 
 MANY_WAITS = 500
-"""From so many waits and calls on, full collections are rare."""
+"""Number of waits and calls in flight from which on full collections are rare."""
 
 _RARE_FULL_COLLECTIONS = 1000
-"""Collections of the middle generation between two full ones. Python's own value is 10."""
+"""Collections of the middle generation between two full collections. Python's default is 10."""
 
 
 class QuietCollector:
-    """Makes full collections rare while many waits and calls are in flight on event loops of this process.
+    """Makes full collections rare while many waits and calls of this process are in flight.
 
-    The collector belongs to the whole process: its thresholds are restored when few are left, and a threshold
-    that somebody else has set meanwhile stays. What a counted wait begins, such as a call, is not counted
-    again.
+    The garbage collector belongs to the whole process. Its thresholds are restored when fewer than half of
+    :data:`MANY_WAITS` remain, unless other code has changed them in the meantime. A call that a counted wait
+    makes is not counted again.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class QuietCollector:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Count what the current coroutine does in here as one wait."""
+        """Return a context manager that counts its block as one wait."""
         if self._is_counted.get():
             yield
             return
@@ -47,7 +47,7 @@ class QuietCollector:
         try:
             yield
         finally:
-            # Not by token: the end of an asynchronous generator may run in another context.
+            # Not reset(token): an asynchronous generator may end in another context, in which reset() fails.
             self._is_counted.set(False)
             self.end()
 
@@ -61,7 +61,7 @@ class QuietCollector:
                 gc.set_threshold(thresholds[0], thresholds[1], _RARE_FULL_COLLECTIONS)
 
     def end(self) -> None:
-        """Count one wait or call less."""
+        """Count one wait or call fewer."""
         with self._lock:
             self._waits -= 1
             if self._waits < MANY_WAITS // 2 and self._before is not None:
@@ -71,4 +71,4 @@ class QuietCollector:
 
 
 quiet_collector = QuietCollector()
-"""The one of this process."""
+"""The collector that all clients and waits of this process share."""

@@ -1,7 +1,7 @@
-"""Move a Space from its current runtime to a desired state: upgrade and way back are one plan.
+"""Plans that move a Space to a desired state, for upgrades and for restores.
 
-Come here to change which requests move a Space, in which order, and what ends the bill if the Hub rejects
-the way back. Nothing here does I/O. A plan is a generator of calls that
+Come here to change which requests move a Space, in which order, and how the cost stops if the Hub rejects a
+restore. Nothing here does I/O. A plan is a generator of calls, which
 :mod:`~airflow_provider_hfspaces.hub.http.sequence` executes with either client::
 
     desired = DesiredState("acme/whisper", "t4-small", sleep_time=3600, activity=Activity.RUNNING)
@@ -55,10 +55,10 @@ module_log = logging.getLogger(__name__)
 
 
 class RestoreRejected(HubError):
-    """The Hub rejected the hardware to restore, and the Space was put into a cheaper state instead.
+    """The Hub rejected the hardware to restore, and the Space was moved to a cheaper state instead.
 
     :ivar runtime: the Space's runtime after the fallback or the pause.
-    :ivar desired: the state that the Hub rejected; ``None`` if another record keeps it.
+    :ivar desired: the state that the Hub rejected; ``None`` if the caller keeps this state elsewhere.
     """
 
     def __init__(
@@ -77,7 +77,13 @@ class RestoreRejected(HubError):
     def from_rejection(
         cls, rejection: HubError, desired: DesiredState, message: str, runtime: SpaceRuntime
     ) -> RestoreRejected:
-        """Build the error from the Hub's rejection, for a Space that was moved to another state instead."""
+        """Return the error for a Space that was moved to another state after the Hub's rejection.
+
+        :param rejection: the Hub's error.
+        :param desired: the state that the Hub rejected.
+        :param message: the text of the error.
+        :param runtime: the Space's runtime after the move.
+        """
         error = cls(
             message,
             runtime=runtime,
@@ -100,11 +106,14 @@ def plan_move(
     patience: Patience = PATIENT,
     log: Any = module_log,
 ) -> Steps[SpaceRuntime]:
-    """The steps from the current runtime to the desired state. A property that needs no change takes none.
+    """The steps from the current runtime to the desired state; returns the runtime after them.
 
-    A lost answer is settled by reading the runtime. A static Space is left alone.
+    A property that already has the desired value takes no request. If an answer is lost, the plan reads the
+    runtime to see whether the change took effect. A static Space stays unchanged.
 
-    :param runtime: the current runtime if it is known; otherwise the first step reads it.
+    :param runtime: the current runtime; by default the first step reads it.
+    :param patience: how long the plan waits for the effect of a request; by default minutes.
+    :param log: logger for what the plan does.
     :raises HubError: if the Hub rejects a step. If the desired activity is a pause, the Space is paused
         before the error is raised.
     """
@@ -136,17 +145,22 @@ def plan_restore(
     patience: Patience = PATIENT,
     log: Any = module_log,
 ) -> Steps[SpaceRuntime]:
-    """The way back: :func:`plan_move`, and a way to end the bill if the Hub rejects it.
+    """The steps of a restore: :func:`plan_move`, and a fallback that stops the cost if the Hub rejects it.
 
-    If the Hub rejects the hardware for good, the Space moves to ``fallback``. If the Hub rejects that
-    too, the Space is paused, because a paused Space costs nothing.
+    If the Hub permanently rejects the hardware, the Space moves to ``fallback``. If the Hub also rejects the
+    fallback, the Space is paused, because a paused Space costs nothing.
 
-    :param fallback: a flavor. An unknown one is checked against the Hub's list before anything changes.
-    :param retried: HTTP statuses of rejections that may be temporary. The Space then keeps its hardware
-        for a later try.
-    :param is_last_try: pause the Space after any error, because no later try follows.
+    :param runtime: the current runtime; by default a step reads it.
+    :param fallback: a flavor; by default ``cpu-basic``. A flavor that this version does not know is validated
+        with the Hub's list before anything changes.
+    :param is_last_try: whether to pause the Space after any error, because no later try follows; by default
+        not.
+    :param retried: HTTP statuses of rejections that may be temporary; by default none. After such a
+        rejection, the Space keeps its hardware for a later try.
+    :param patience: how long the plan waits for the effect of a request; by default minutes.
+    :param log: logger for what the plan does.
     :raises InvalidHardware: if the Hub does not offer the fallback.
-    :raises RestoreRejected: after the fallback or the pause, saying which.
+    :raises RestoreRejected: after the fallback or the pause; the message names the new state of the Space.
     :raises HubError: if the Space is unchanged and a later try may restore it.
     """
     offered = None if known_hardware(fallback) else (yield calls.list_hardware())
@@ -157,7 +171,8 @@ def plan_restore(
         return runtime
     if desired.cost_nothing and starts_paid(desired, runtime):
         log.warning(
-            "Space %s cost nothing before and would run on %s now: it is paused. A visitor does not wake it.",
+            "Space %s cost nothing before and would now run on %s: pausing it instead. A visitor does not "
+            "wake a paused Space.",
             desired.repo_id,
             desired.hardware,
         )
@@ -181,9 +196,9 @@ def plan_restore(
 
 
 def starts_paid(desired: DesiredState, runtime: SpaceRuntime) -> bool:
-    """Whether a Space would run on paid hardware if it were moved to a state that does not say so.
+    """Return True if a move to the desired hardware would start the Space on paid hardware.
 
-    New hardware starts a sleeping Space, but not a paused one.
+    New hardware starts a sleeping or failed Space, but not a paused Space.
     """
     hardware = desired.hardware
     if hardware is None or hardware in FREE_HARDWARE or runtime.stage == SpaceStage.PAUSED:
@@ -202,11 +217,11 @@ def _stop_cost(
     patience: Patience,
     log: Any,
 ) -> Steps[HubError]:
-    """Fall back, and pause as the last resort. Returns the error that says what became of the Space."""
+    """Move the Space to the fallback, or pause it; return the error that names its new state."""
     repo_id, rejected = desired.repo_id, str(desired.hardware)
     last = rejection
     if rejection.permanent and fallback != desired.hardware:
-        log.error("%s Putting Space %s on %s instead.", rejection, repo_id, fallback)
+        log.error("%s Moving Space %s to %s instead.", rejection, repo_id, fallback)
         on_fallback = desired.on(fallback)
         try:
             runtime = yield from move_hardware(on_fallback, runtime, patience, log)
@@ -227,7 +242,8 @@ def _stop_cost(
         runtime = yield from plan_pause(repo_id, runtime)
     except HubError as error:
         log.error(
-            "Space %s may keep costing money: the Hub accepted neither %s nor a pause. %s",
+            "Space %s may keep costing money: the Hub accepted neither %s nor a pause. Pause the Space on "
+            "its page on the Hub. %s",
             repo_id,
             rejected,
             error,

@@ -1,20 +1,20 @@
-"""The exceptions that this package raises, as one tree.
+"""The exceptions of the Hub's client, as one tree. Come here to see what to catch.
 
 HubError
-├── HubAuthError          401: no token, a bad token, or a kind of token that the Hub refuses here
-├── HubPaymentRequired    402, and the 403 for a missing payment method
-├── HubPermissionError    403: the token's owner may not do this
-├── SpaceNotFound         404: no such Space, or the token may not see it
+├── HubAuthError          401: no token, a token that is not valid, or a kind of token that the Hub refuses
+├── HubPaymentRequired    402, or 403 for a missing payment method
+├── HubPermissionError    403: the token may not send this request
+├── SpaceNotFound         404: the Space does not exist, or the token may not see it
 ├── HubGone               404 or 410: the Hub does not have this route (any more)
-├── HubBadRequest         400, 422 and the like: the Hub refuses what was sent
-├── HubConflict           409: it exists already, or another operation on it is under way
+├── HubBadRequest         400, 422 and other 4xx: the Hub rejects the values of the request
+├── HubConflict           409: the Space already exists, or another operation on it is in progress
 ├── HubRateLimited        429: a rate limit is used up
-├── HubUnavailable        5xx, and requests without an answer
-└── HubProtocolError      an answer that is not what the Hub promises
+├── HubUnavailable        5xx, or no answer
+└── HubProtocolError      an answer that the Hub's API does not send
 
 SpaceWaitError
-├── SpaceWaitFailed       the Space cannot reach the goal any more
-│   ├── SpaceNotStarted   it did not start on the hardware in time
+├── SpaceWaitFailed       the Space can no longer reach the goal by itself
+│   ├── SpaceNotStarted   the Space did not start on the hardware in time
 │   └── HardwareUnavailable   none of several flavors is available
 └── SpaceWaitTimeout      the Space did not reach the goal in time
 
@@ -23,7 +23,7 @@ InvalidInput (a ValueError): an argument is not valid, and nothing was sent
 ├── InvalidSha, InvalidKey, InvalidVolume, InvalidNumber, InvalidToken, InvalidEndpoint
 └── InvalidProxy          an environment variable that names a proxy
 
-The module ``hub.error_responses`` makes them from answers of the Hub.
+The module ``hub.error_responses`` creates the errors for the Hub's error responses, with their texts.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _kinds: dict[str, type[Exception]] = {}
 
 
 class RegisteredError(Exception):
-    """Registers every subclass by its name, wherever it is defined, for :func:`error_from_dict`."""
+    """Base class that registers its subclasses by name, for :func:`error_from_dict`."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -85,16 +85,23 @@ class RegisteredError(Exception):
 class HubError(RegisteredError):
     """A request to the Hub failed.
 
-    :ivar repo_id: the Space of the request, as ``owner/name``.
+    ::
+
+        try:
+            client.send(calls.pause("acme/whisper"))
+        except HubError as error:
+            print(error.status, error.hub_message, error.permanent)
+
+    :ivar message: the text of the error, without the number of tries and the request id.
+    :ivar repo_id: the Space of the request, as ``owner/name``; ``None`` for a request without a Space.
     :ivar method: HTTP method of the request.
     :ivar path: path of the request, without a query.
-    :ivar status: HTTP status of the answer; ``None`` if there was no answer.
-    :ivar request_id: the Hub's id of the request, for its support.
-    :ivar hub_message: the Hub's own message.
-    :ivar tries: how often the request was sent.
-    :ivar outcome_unknown: True if the request may have taken effect nevertheless.
-    :ivar tried_enough: True if the client does not send the request again by itself, although a later
-        try could succeed.
+    :ivar status: HTTP status of the answer; ``None`` without an answer.
+    :ivar request_id: the Hub's id of the request, for questions to its support.
+    :ivar hub_message: the message in the Hub's answer; ``None`` without one.
+    :ivar tries: number of times that the request was sent.
+    :ivar outcome_unknown: True if the request may have taken effect although it failed.
+    :ivar tried_enough: True if the client stops its retries, although a later try could succeed.
     """
 
     permanent: bool = True
@@ -136,7 +143,11 @@ class HubError(RegisteredError):
 
     @classmethod
     def from_call(cls, call: Call[Any], message: str, **details: Any) -> Self:
-        """Return the error of one call."""
+        """Return the error of a call.
+
+        :param message: the text of the error.
+        :param details: further arguments of the constructor.
+        """
         return cls(message, repo_id=call.repo_id, method=call.method, path=call.path, **details)
 
     def __str__(self) -> str:
@@ -152,7 +163,7 @@ class HubError(RegisteredError):
 
 
 def rebuild_error(kind: type[Exception], message: str, state: Mapping[str, Any]) -> Exception:
-    """Return an error of this class with this state, without calling its constructor."""
+    """Return an error of a class with these attributes, without calling its constructor."""
     error = kind.__new__(kind)
     error.args = (message,)
     error.__dict__.update({"message": message, **state})
@@ -168,11 +179,11 @@ class HubPaymentRequired(HubError):
 
 
 class HubPermissionError(HubError):
-    """403: the token's owner may see this Space but not do this."""
+    """403: the token may see the Space, but may not send this request."""
 
 
 class SpaceNotFound(HubError):
-    """404: the Space does not exist, or the token may not see it. The Hub answers both alike."""
+    """404: the Space does not exist, or the token may not see it. The Hub gives both the same answer."""
 
 
 class HubGone(HubError):
@@ -180,11 +191,11 @@ class HubGone(HubError):
 
 
 class HubBadRequest(HubError):
-    """400, 422 and other 4xx: the Hub refuses what was sent."""
+    """400, 422 and other 4xx: the Hub rejects the values of the request."""
 
 
 class HubConflict(HubError):
-    """409: the Space exists already, or another operation on it is under way."""
+    """409: the Space already exists, or another operation on it is in progress."""
 
     @property
     def permanent(self) -> bool:  # type: ignore[override]
@@ -194,8 +205,8 @@ class HubConflict(HubError):
 class HubRateLimited(HubError):
     """429: too many requests.
 
-    :ivar retry_after: seconds until the Hub takes requests again; ``None`` if it did not say.
-    :ivar one_route: True if the limit holds for this kind of request only, not for the whole token.
+    :ivar retry_after: seconds after which the Hub accepts requests again; ``None`` if it did not say.
+    :ivar one_route: True if the limit is for this kind of request only, and not for the whole token.
     """
 
     permanent = False
@@ -204,13 +215,16 @@ class HubRateLimited(HubError):
 
 
 class HubUnavailable(HubError):
-    """A 5xx, or no answer at all."""
+    """5xx, or no answer."""
 
     permanent = False
 
 
 class HubProtocolError(HubError):
-    """An answer that is not the Hub's: a web page, broken JSON, too large, or a redirect elsewhere."""
+    """An answer that the Hub's API does not send: a web page, malformed JSON, a redirect to another host.
+
+    Also an answer beyond the client's limits.
+    """
 
     permanent = False
 
@@ -219,10 +233,11 @@ class SpaceWaitError(RegisteredError):
     """A wait for a Space ended without success.
 
     :ivar repo_id: the Space, as ``owner/name``.
-    :ivar runtime: the last runtime that was seen; ``None`` if there was none.
+    :ivar runtime: the last runtime of the Space that the wait has read; ``None`` before the first one.
     """
 
     permanent: bool = False
+    """True if another wait for the same goal would fail too."""
 
     def __init__(
         self, message: str, *, repo_id: str, runtime: SpaceRuntime | None, permanent: bool = False
@@ -238,11 +253,11 @@ class SpaceWaitError(RegisteredError):
 
 
 class SpaceWaitFailed(SpaceWaitError):
-    """The Space is in a stage that it does not leave by itself."""
+    """The Space can no longer reach the goal by itself."""
 
 
 class SpaceNotStarted(SpaceWaitFailed):
-    """The Space did not start on the requested hardware within the time that a start may take.
+    """The Space did not start on the requested hardware in time.
 
     :ivar reason: the cause, in a few words.
     """
@@ -259,51 +274,51 @@ class SpaceWaitTimeout(SpaceWaitError):
 
 
 class InvalidInput(RegisteredError, ValueError):
-    """An argument that the Hub cannot accept. Nothing was sent."""
+    """An argument is not valid. Nothing was sent."""
 
 
 class InvalidRepoId(InvalidInput):
-    """Not a valid id of a Space."""
+    """The id of the Space is not valid."""
 
 
 class InvalidHardware(InvalidInput):
-    """Not a hardware flavor."""
+    """The hardware is not a flavor that the Hub offers."""
 
 
 class InvalidStorage(InvalidInput):
-    """Not a storage tier."""
+    """The storage is not a storage tier."""
 
 
 class InvalidSleepTime(InvalidInput):
-    """Not a valid sleep time."""
+    """The sleep time is not valid."""
 
 
 class InvalidStage(InvalidInput):
-    """Not a stage of a Space."""
+    """The stage is not a stage of a Space."""
 
 
 class InvalidSha(InvalidInput):
-    """Not the SHA of a commit."""
+    """The SHA is not the SHA of a commit."""
 
 
 class InvalidKey(InvalidInput):
-    """Not a valid name of a secret or a variable."""
+    """The key of a secret or a variable is not valid."""
 
 
 class InvalidVolume(InvalidInput):
-    """Not a volume that the Hub can mount."""
+    """The Hub cannot mount the volume."""
 
 
 class InvalidNumber(InvalidInput):
-    """Not a valid number for this parameter."""
+    """The number is not valid for the parameter."""
 
 
 class InvalidToken(InvalidInput):
-    """Not a token."""
+    """The token is not valid."""
 
 
 class InvalidEndpoint(InvalidInput):
-    """Not the address of a Hub."""
+    """The endpoint is not the address of a Hub."""
 
 
 class InvalidProxy(InvalidInput):
@@ -311,7 +326,7 @@ class InvalidProxy(InvalidInput):
 
 
 def error_to_dict(error: Exception) -> dict[str, Any]:
-    """Return an error as plain JSON, so that another process can raise it with :func:`error_from_dict`."""
+    """Return an error as plain JSON, from which :func:`error_from_dict` creates it in another process."""
     state = dict(vars(error))
     runtime = state.pop("runtime", None)
     return {
@@ -324,9 +339,9 @@ def error_to_dict(error: Exception) -> dict[str, Any]:
 
 
 def error_from_dict(payload: Mapping[str, Any]) -> Exception:
-    """Return the error that :func:`error_to_dict` described.
+    """Return the error from its :func:`error_to_dict`.
 
-    If this process does not know the class, the result is of the nearest base class that it knows.
+    If the class is unknown in this process, the error has the nearest base class that is known.
     """
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 

@@ -1,4 +1,7 @@
-"""Hardware flavors: the names that this version knows, and the entries of the Hub's price list."""
+"""Hardware flavors: the flavors that this version knows, and the entries of the Hub's price list.
+
+Come here to add a flavor, or to change how a price is read.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ __all__ = ["FREE_HARDWARE", "Accelerator", "HardwareFlavor", "SpaceHardware"]
 
 
 class SpaceHardware(str, Enum):
-    """The hardware flavors that the Hub is known to accept.
+    """The hardware flavors that this version knows.
 
-    The Hub adds flavors without notice: :func:`airflow_provider_hfspaces.hub.calls.list_hardware`
-    returns the current list, with prices.
+    The Hub adds flavors without notice. :func:`airflow_provider_hfspaces.hub.calls.list_hardware` returns the
+    current list with prices.
     """
 
     CPU_BASIC = "cpu-basic"
@@ -57,7 +60,14 @@ FREE_HARDWARE = frozenset({SpaceHardware.CPU_BASIC.value, SpaceHardware.ZERO_A10
 
 @dataclass(frozen=True)
 class Accelerator:
-    """The GPU (or Neuron) part of a flavor, as the Hub writes it: ``1``, ``T4``, ``16 GB``."""
+    """The accelerator of a flavor, as text of the Hub.
+
+    :ivar type: ``gpu`` or ``neuron``.
+    :ivar model: such as ``T4``.
+    :ivar quantity: number of accelerators, such as ``1``.
+    :ivar vram: memory of all accelerators together, such as ``16 GB``.
+    :ivar manufacturer: such as ``Nvidia``.
+    """
 
     type: str
     model: str
@@ -80,10 +90,15 @@ _UNITS_PER_HOUR = {"second": 3600.0, "minute": 60.0, "hour": 1.0, "day": 1 / 24}
 
 @dataclass(frozen=True)
 class HardwareFlavor:
-    """An entry of the Hub's own price list, ``GET /api/spaces/hardware``.
+    """An entry of the Hub's price list: ``GET /api/spaces/hardware``.
 
-    :ivar unit_cost_usd: USD per unit; ``None`` where the Hub lists no price.
-    :ivar unit_label: the unit, which so far has always been ``minute``.
+    :ivar name: the flavor, such as ``t4-small``.
+    :ivar pretty_name: the flavor's name for people, such as ``Nvidia T4 - small``.
+    :ivar cpu: such as ``4 vCPU``.
+    :ivar ram: such as ``15 GB``.
+    :ivar accelerator: the accelerator; ``None`` for a CPU flavor.
+    :ivar unit_cost_usd: USD per unit; ``None`` if the Hub lists no price.
+    :ivar unit_label: the unit: ``minute`` in all known entries.
     """
 
     name: str
@@ -110,10 +125,10 @@ class HardwareFlavor:
 
     @property
     def hourly_cost(self) -> float | None:
-        """USD per hour and replica, to the tenth of a cent; ``None`` if the Hub lists no price.
+        """USD per hour and replica, rounded to a tenth of a cent; ``None`` if the Hub lists no price.
 
-        The Hub lists prices by the minute in rounded millionths of a dollar; rounding back gives
-        the price that it advertises (6,667 a minute is $0.40 an hour, not $0.40002).
+        The Hub lists rounded prices per minute, such as $0.006667. Rounding the hourly price gives the
+        advertised $0.40 instead of $0.40002.
         """
         units = _UNITS_PER_HOUR.get(self.unit_label)
         if units is None or self.unit_cost_usd is None:

@@ -1,7 +1,7 @@
-"""The search for hardware that is available: a list of flavors, one tried after the other.
+"""HardwareSearch: try a list of flavors one after the other until one is available.
 
-Come here to change which errors move a search on to the next flavor, and what follows after each event. The
-search does no I/O and has no clock. Its caller sends the requests, waits, and says what happened::
+Come here to change which errors move a search on to the next flavor, and which step follows each event. The
+search does no I/O and has no clock. Its caller sends the requests, waits, and reports each event::
 
     search = HardwareSearch(("l4x1", "a10g-small"), began=now, until=now + 1800)
     search.next_step()                                # Request("l4x1")
@@ -42,15 +42,17 @@ __all__ = [
 ]
 
 CAPACITY_ERRORS = ("not enough hardware capacity", "reached your hardware quota limit")
-"""Parts of what the Hub reports of a Space that it cannot start because it has no such hardware left."""
+"""Parts of the Hub's error messages for a Space that cannot start because its hardware is used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """A flavor that was tried and is not available, and why.
+    """A flavor that the search has tried and that is not available.
 
-    :ivar requested_at: when it was requested, in seconds since 1970; ``None`` if it was skipped.
-    :ivar ended_at: when the search continued, in seconds since 1970.
+    :ivar hardware: the flavor.
+    :ivar reason: why the flavor is not available.
+    :ivar requested_at: when the flavor was requested, in seconds since 1970; ``None`` if it was skipped.
+    :ivar ended_at: when the search moved on, in seconds since 1970.
     """
 
     hardware: str
@@ -64,44 +66,48 @@ class Setback:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Request this flavor, or continue with the request for it that is under way."""
+    """Step: request this flavor, or continue with its request if it was already sent."""
 
     hardware: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Restore the Space, and start the list again at this moment, in seconds since 1970."""
+    """Step: restore the Space, and start the list again later.
+
+    :ivar until: when to start the list again, in seconds since 1970.
+    """
 
     until: float
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Restore the Space: no flavor of the list is available."""
+    """Step: restore the Space, because no flavor of the list is available."""
 
 
 @dataclass(frozen=True)
 class HardwareSearch:
-    """How far the search for available hardware has come. Each event returns the search after it.
+    """The state of a search for available hardware. Each event returns the state after the event.
 
     At most one flavor is requested at a time: :meth:`next_step` names the next one only after
     :meth:`unavailable` has ended the one before it.
 
-    :ivar flavors: in order of preference.
+    :ivar flavors: the flavors in order of preference.
     :ivar began: when the search began, in seconds since 1970.
-    :ivar until: when no new pass through the list begins any more, in seconds since 1970.
-    :ivar retry_after: seconds after the last flavor until the list is started again; ``None`` for never.
-    :ivar hourly: for each flavor, its price in USD per hour and replica; ``None`` if the Hub lists none.
-    :ivar position: the flavor that is tried now; the length of the list after the last one.
-    :ivar limits: for each flavor, USD per hour for all replicas together; ``None`` for no limit.
-    :ivar requested_at: when the request for it was sent, or may have been; ``None`` before that.
-    :ivar setbacks: the flavors that this pass tried and that are not available.
-    :ivar passes: how often the list was started.
-    :ivar pass_began: when it was started last, in seconds since 1970; ``None`` for :attr:`began`.
-    :ivar resumes_at: when the list is started again, in seconds since 1970; ``None`` during a pass.
-    :ivar key: what the search belongs to, such as the moment of a snapshot; a kept search with another key
-        is out of date.
+    :ivar until: when the last pass through the list may begin, in seconds since 1970.
+    :ivar retry_after: seconds between two passes through the list; ``None`` for one pass only.
+    :ivar limits: for each flavor, the highest USD per hour for all replicas together; ``None`` for no limit.
+    :ivar hourly: for each flavor, the price in USD per hour and replica; ``None`` if the Hub lists no price.
+    :ivar position: index of the flavor that is tried now; the length of the list after the last flavor.
+    :ivar requested_at: when the request for this flavor was sent, or may have been sent, in seconds since
+        1970; ``None`` before the request.
+    :ivar setbacks: the flavors that were not available in this pass.
+    :ivar passes: number of passes, including this one.
+    :ivar pass_began: when this pass began, in seconds since 1970; ``None`` for :attr:`began`.
+    :ivar resumes_at: when the next pass begins, in seconds since 1970; ``None`` during a pass.
+    :ivar key: identifies the purpose of the search, such as the time of a snapshot. A stored search with
+        another key is out of date.
     """
 
     flavors: tuple[str, ...]
@@ -125,17 +131,17 @@ class HardwareSearch:
 
     @property
     def limit(self) -> float | None:
-        """USD per hour that the current flavor may cost; ``None`` for no limit."""
+        """USD per hour that the current flavor may cost, for all replicas together; ``None`` for no limit."""
         return self.limits[self.position] if self.position < len(self.limits) else None
 
     @property
     def hourly_cost(self) -> float | None:
-        """USD per hour and replica of the current flavor; ``None`` if it is not known."""
+        """USD per hour and replica of the current flavor; ``None`` if the price is unknown."""
         return self.hourly[self.position] if self.position < len(self.hourly) else None
 
     @property
     def price(self) -> str | None:
-        """The price of the current flavor as text, such as ``$0.40/h``; ``None`` if it is not known."""
+        """The price of the current flavor as text, such as ``$0.40/h``; ``None`` if it is unknown."""
         cost = self.hourly_cost
         return None if cost is None else "free" if not cost else f"${cost:.2f}/h"
 
@@ -145,32 +151,32 @@ class HardwareSearch:
         return self.requested_at is not None
 
     def with_prices(self, flavors: Iterable[HardwareFlavor]) -> HardwareSearch:
-        """The search with the prices of the Hub's list."""
+        """Return the search with the prices of the Hub's list."""
         prices = PriceList.from_flavors(flavors)
         return replace(self, hourly=tuple(prices.hourly(name) for name in self.flavors))
 
     def next_step(self) -> Request | Pause | GiveUp:
-        """Returns what to do next."""
+        """Return the next step for the caller."""
         if self.resumes_at is not None:
             return Pause(self.resumes_at)
         hardware = self.hardware
         return GiveUp() if hardware is None else Request(hardware)
 
     def requested(self, now: float) -> HardwareSearch:
-        """The search after the request for the current flavor. Keep it before the request is sent.
+        """Return the search after the request for the current flavor. Store it before you send the request.
 
-        :param now: in seconds since 1970.
-        :raises ValueError: if no flavor is to be requested now.
+        :param now: the current time, in seconds since 1970.
+        :raises ValueError: if no flavor is left.
         """
         self._require_flavor("requested")
         return replace(self, requested_at=now if self.requested_at is None else self.requested_at)
 
     def unavailable(self, reason: str, now: float) -> HardwareSearch:
-        """The search after the current flavor was refused, skipped, or could not start the Space.
+        """Return the search after the current flavor was rejected or skipped, or did not start the Space.
 
-        :param reason: why, for the error that lists what was tried.
-        :param now: in seconds since 1970.
-        :raises ValueError: if no flavor is tried now.
+        :param reason: why the flavor is not available, for the final error.
+        :param now: the current time, in seconds since 1970.
+        :raises ValueError: if no flavor is left.
         """
         hardware = self._require_flavor("unavailable")
         after = replace(
@@ -185,12 +191,12 @@ class HardwareSearch:
         return after
 
     def taken_back(self) -> HardwareSearch:
-        """The search without its last setback: the Space runs on that flavor after all.
+        """Return the search without its last setback, because the Space runs on its flavor after all.
 
         :raises ValueError: without a setback.
         """
         if not self.setbacks:
-            raise ValueError("The search for hardware has no setback to take back.")
+            raise ValueError("The hardware search has no setback to take back.")
         last = self.setbacks[-1]
         return replace(
             self,
@@ -201,13 +207,13 @@ class HardwareSearch:
         )
 
     def resumed(self, now: float) -> HardwareSearch:
-        """The search after a pause: the list is started again.
+        """Return the search after a pause, at the beginning of a new pass.
 
-        :param now: in seconds since 1970.
+        :param now: the current time, in seconds since 1970.
         :raises ValueError: if the search is not paused.
         """
         if self.resumes_at is None:
-            raise ValueError("The search for hardware is not paused.")
+            raise ValueError("The hardware search is not paused.")
         return replace(self, position=0, setbacks=(), passes=self.passes + 1, pass_began=now, resumes_at=None)
 
     @property
@@ -218,16 +224,16 @@ class HardwareSearch:
         return f"no {listed} available"
 
     def tried(self) -> list[dict[str, Any]]:
-        """Returns the flavors that this pass has tried, as plain JSON, with the requested one at the end."""
+        """Return the flavors that this pass has tried as plain JSON, the one requested now at the end."""
         tried = [asdict(each) for each in self.setbacks]
         if self.hardware is not None and self.is_requested:
             tried.append(asdict(Setback(self.hardware, "", self.requested_at)) | {"reason": None})
         return tried
 
     def failure(self, repo_id: str, remedy: str) -> HardwareUnavailable:
-        """Returns the error after the last flavor. It is permanent if nothing was requested.
+        """Return the error for a search without success. It is permanent if no flavor was requested.
 
-        :param remedy: what became of the Space and what to do, as sentences.
+        :param remedy: sentences with the state of the Space and what the user can do.
         """
         tried = ", ".join(map(str, self.setbacks))
         passes = f", in {self.passes} passes through the list" if self.passes > 1 else ""
@@ -239,7 +245,7 @@ class HardwareSearch:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the search as plain JSON."""
+        """Return the search as plain JSON."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {
             **values,
@@ -251,7 +257,7 @@ class HardwareSearch:
 
     @classmethod
     def from_dict(cls, payload: Any) -> HardwareSearch:
-        """Returns the search that :meth:`to_dict` wrote.
+        """Return the search from its :meth:`to_dict`.
 
         :raises InvalidInput: for anything else.
         """
@@ -262,22 +268,25 @@ class HardwareSearch:
             values["setbacks"] = tuple(Setback(**each) for each in values["setbacks"])
             return cls(**values)
         except (KeyError, TypeError, ValueError):
-            raise InvalidInput(f"This is not a search for hardware: {payload!r:.200}.") from None
+            raise InvalidInput(
+                f"hardware search must be the JSON of to_dict(); got {payload!r:.200}."
+            ) from None
 
     def _require_flavor(self, event: str) -> str:
         hardware = self.hardware
         if hardware is None:
-            raise ValueError(f"The search for hardware tries no flavor that could be {event}.")
+            raise ValueError(f"The hardware search has no flavor left that could be {event}.")
         return hardware
 
 
 def capacity_error(
     runtime: SpaceRuntime | None, hardware: str, texts: Iterable[str] = CAPACITY_ERRORS
 ) -> str | None:
-    """Returns the Hub's report that it has no such hardware left for the Space; ``None`` if it reports none.
+    """Return the Hub's message that a flavor is used up; ``None`` if the runtime has no such message.
 
-    :param hardware: the flavor. A report about other hardware, as right after a request, does not count.
-    :param texts: parts of the reports that count, in any case of letters.
+    :param runtime: the runtime of the Space.
+    :param hardware: the flavor. A message about other hardware, as right after a request, does not count.
+    :param texts: parts of the messages that count. Case does not matter.
     """
     if runtime is None or runtime.requested_hardware not in (None, hardware):
         return None
@@ -287,13 +296,15 @@ def capacity_error(
 
 
 def why_unavailable(error: Exception, hardware: str, texts: Iterable[str] = CAPACITY_ERRORS) -> str | None:
-    """Returns why an error means that a flavor is not available; ``None`` for an error of another kind.
+    """Return the reason if an error means that a flavor is not available; ``None`` for other errors.
 
-    The Hub has no capacity, refuses the flavor, or does not start the Space on it in time. A crash of the
-    app, a failed build and a missing payment are errors that other hardware does not fix.
+    A flavor is not available if the Hub has no capacity, rejects the flavor, or does not start the Space on
+    it in time. A crash of the app, a failed build and a missing payment do not count, because other hardware
+    does not fix them.
 
+    :param error: the error of the request or of the wait.
     :param hardware: the flavor that was requested.
-    :param texts: parts of the Hub's reports that count as missing capacity, in any case of letters.
+    :param texts: parts of the Hub's messages that count as missing capacity. Case does not matter.
     """
     if isinstance(error, SpaceNotStarted):
         return error.reason
@@ -321,7 +332,7 @@ def _matching(message: str | None, texts: Iterable[str]) -> str | None:
 
 
 def _names(hardware: str, message: str) -> bool:
-    """Whether a refusal is about the flavor and not about the Space: it names the flavor or its family."""
+    """Return True if a rejection names the flavor or its family, so that it is not about the Space."""
     lowered = message.lower()
     family = hardware.lower().partition("-")[0]
     names = {hardware.lower(), family, *({"zerogpu"} if family == "zero" else ())} - {"zero", "cpu"}

@@ -1,4 +1,4 @@
-"""Packages that offer names from their modules, and import a module only when one of its names is used."""
+"""Lazy names of a package: import a module only when one of its names is used."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["lazy_names"]
 def lazy_names(
     package: str, modules: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the functions ``__getattr__`` and ``__dir__`` of a package.
+    """Return the functions ``__getattr__`` and ``__dir__`` of a package with lazy names.
 
     ::
 
         __getattr__, __dir__ = lazy_names(__name__, {"HubClient": "http.client"})
 
-    :param package: the name of the package.
-    :param modules: for each public name the module that defines it, relative to the package.
+    :param package: name of the package.
+    :param modules: each public name, with the module that defines it, relative to the package.
     """
 
     def load(name: str) -> Any:

@@ -1,6 +1,7 @@
-"""Keeps tokens and secrets out of every text that a person or a log may see.
+"""Mask tokens and secrets in every text that a person or a log may see.
 
-Use :func:`scrub` on text that came from elsewhere before it is cut, shown or logged.
+Use :func:`scrub` on text from outside before you shorten, show or log it. For one line of a message, use
+:func:`brief`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MASK = "***"
 _TOKEN = re.compile(
     r"(?<![A-Za-z0-9])"
     r"(?:(?P<kind>hf_oauth_|hf_jwt_)[\w.\-]{6,}"
-    # A word of lower-case letters, such as hf_transfer, is a token only if it is as long as one.
+    # A lower-case word such as hf_transfer is a token only if 16 letters or more follow the prefix.
     r"|(?P<prefix>hf_|api_org_)(?:(?=[A-Za-z]*[A-Z0-9])[A-Za-z0-9]{6,}|[a-z]{16,}))"
 )
 
@@ -31,7 +32,10 @@ def mask_tokens(text: str) -> str:
 
 
 def scrub(text: str, secrets: Iterable[str | None] = ()) -> str:
-    """Mask the secrets in ``text``, in every form in which they may be written, and all tokens."""
+    """Mask all tokens in ``text``, and the given secrets in every form of :func:`written_forms`.
+
+    :param secrets: values to mask; ``None`` and empty values are ignored.
+    """
     forms = {form for secret in secrets if secret for form in written_forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
@@ -39,12 +43,15 @@ def scrub(text: str, secrets: Iterable[str | None] = ()) -> str:
 
 
 def brief(text: str, secrets: Iterable[str | None] = (), *, longest: int) -> str:
-    """``text`` from elsewhere, fit for one line of a message: scrubbed, printable and then cut."""
+    """Return text from outside in a form for one line of a message: scrubbed, printable, then shortened.
+
+    :param longest: characters to keep at most.
+    """
     return scrub(" ".join(printable(scrub(text, secrets)).split()), secrets)[:longest]
 
 
 def written_forms(secret: str) -> set[str]:
-    """Return a secret as it may stand in a text: plain, in JSON, in HTML, in a repr, in a URL."""
+    """Return the forms in which a text may contain a secret: plain, JSON, HTML, repr and URL."""
     plain = {secret, " ".join(secret.split())}
     escaped = {
         json.dumps(secret)[1:-1],

@@ -1,8 +1,8 @@
-"""What the Hub answers about Spaces, as plain frozen dataclasses.
+"""The Hub's answers about Spaces, as frozen dataclasses without I/O.
 
-Nothing here talks to the network. A stage or a flavor that this version does not know is kept, and so is
-an answer with unknown fields. Whatever decides about money (stage, hardware, sleep time) is never guessed:
-if it cannot be read, the answer raises an error. A malformed value anywhere else is dropped.
+Come here to read another field of an answer. Stages and flavors that this version does not know are kept, and
+unknown fields are ignored. A stage, hardware or sleep time that cannot be read raises an error, because cost
+depends on these fields. Any other malformed value is dropped.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class SpaceStorage(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class SpaceReplicas:
-    """How many copies of a Space run and how many are requested (``"auto"`` if the Hub scales them)."""
+    """Numbers of running and requested replicas of a Space. Autoscaled Spaces request ``"auto"``."""
 
     current: int | None = None
     requested: int | str | None = None
@@ -76,13 +76,13 @@ class SpaceReplicas:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {"current": self.current, "requested": self.requested}
 
 
 @dataclass(frozen=True, slots=True)
 class SpaceDomain:
-    """A host name under which a Space answers."""
+    """A host name of a Space, such as ``acme-whisper.hf.space``, with the Hub's state of the host name."""
 
     domain: str
     stage: str | None = None
@@ -97,20 +97,21 @@ class SpaceDomain:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {"domain": self.domain, "stage": self.stage, "is_custom": self.is_custom}
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A bucket or a repository mounted into a Space.
+    """A bucket or a repository that is mounted into a Space.
 
     :param type: ``bucket``, ``model``, ``dataset`` or ``space``.
-    :param source: what is mounted, as ``owner/name``.
-    :param mount_path: where, as an absolute path in the container.
-    :param revision: of a repository; the Hub's default is ``main``.
-    :param read_only: whether the container cannot write. Repositories are always read-only.
-    :param path: mount only this folder of the source.
+    :param source: the bucket or repository, as ``owner/name``.
+    :param mount_path: absolute path in the container.
+    :param revision: revision of a repository; by default the Hub uses ``main``.
+    :param read_only: whether the container may only read; by default the Hub decides. Repositories are always
+        read-only.
+    :param path: folder of the source to mount; by default the whole source.
     """
 
     type: str
@@ -122,7 +123,7 @@ class Volume:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Volume:
-        """Read a volume in the Hub's spelling (``mountPath``) or in ours (``mount_path``)."""
+        """Return the volume for a mapping with keys such as ``mountPath`` or ``mount_path``."""
         return cls(
             type=payload.get("type", ""),
             source=payload.get("source", ""),
@@ -133,7 +134,7 @@ class Volume:
         )
 
     def to_payload(self) -> dict[str, Any]:
-        """Return the volume as the Hub spells it (``mountPath``), without the fields that are not set."""
+        """Return the volume as plain JSON with the Hub's keys (``mountPath``), without unset fields."""
         fields = {
             "type": self.type,
             "source": self.source,
@@ -145,7 +146,7 @@ class Volume:
         return {name: value for name, value in fields.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the volume as plain JSON, without the fields that are not set."""
+        """Return the volume as plain JSON with Python's keys (``mount_path``), without unset fields."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -153,12 +154,11 @@ class Volume:
 class SpaceRuntime:
     """The live state of a Space: ``GET /api/spaces/{owner}/{name}/runtime``.
 
-    :ivar stage: compare with :class:`SpaceStage`; an unknown stage is kept unchanged.
-    :ivar hardware: the flavor that the Space runs on now; ``None`` while nothing runs.
+    :ivar stage: the stage, to compare with :class:`SpaceStage`. An unknown stage is kept unchanged.
+    :ivar hardware: the flavor on which the Space runs now; ``None`` while nothing runs.
     :ivar requested_hardware: the flavor that was requested last; ``None`` for a static Space.
     :ivar sleep_time: seconds without a visitor until the Space sleeps; ``None`` means never.
-    :ivar storage: a retired storage tier, if the Space still has one.
-    :ivar error_message: the Hub's own message, in an error stage.
+    :ivar error_message: the Hub's message in an error stage; ``None`` without one.
     :ivar sha: the commit that runs; ``None`` if the Hub does not report it.
     :ivar raw: the Hub's answer, unchanged.
     """
@@ -178,11 +178,11 @@ class SpaceRuntime:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> SpaceRuntime:
-        """Read the Hub's answer, in which only ``stage`` is required.
+        """Return the runtime in the Hub's answer. Only ``stage`` is required.
 
         :raises KeyError: without a stage.
-        :raises TypeError: for a stage, a hardware or a sleep time that cannot be read.
-        :raises ValueError: for a sleep time that is not a number.
+        :raises TypeError: for a stage, hardware or sleep time of the wrong type.
+        :raises ValueError: for a sleep time that is not a valid number of seconds.
         """
         stage = payload.get("stage")
         if not stage:
@@ -209,7 +209,7 @@ class SpaceRuntime:
 
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any]) -> SpaceRuntime:
-        """The runtime that :meth:`to_dict` described, without :attr:`raw`."""
+        """Return the runtime from its :meth:`to_dict`. :attr:`raw` is empty."""
         return cls(
             **{
                 **payload,
@@ -221,26 +221,23 @@ class SpaceRuntime:
 
     @property
     def configured_hardware(self) -> str | None:
-        """The flavor that the Space is set to: the requested one, or the current one without a request."""
+        """The flavor that the Space is set to: the requested flavor, or the current one without a request."""
         return self.requested_hardware or self.hardware
 
     @property
     def is_static(self) -> bool:
-        """Whether this is a static Space: it always runs, on no hardware at all.
-
-        If the Hub's answer has no ``hardware`` object, the Space does not count as static.
-        """
+        """Whether the Space is static: it always runs, and its ``hardware`` names no flavor."""
         silent = bool(self.raw) and not isinstance(self.raw.get("hardware"), Mapping)
         return self.stage == SpaceStage.RUNNING and self.configured_hardware is None and not silent
 
     @property
     def is_billed(self) -> bool:
-        """Whether the Hub bills this moment: starting or running, on hardware that costs."""
+        """Whether the Hub bills the Space now: it starts or runs, on paid hardware."""
         hardware = self.hardware or self.requested_hardware
         return self.stage in BILLED_STAGES and hardware is not None and hardware not in FREE_HARDWARE
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {
             "stage": self.stage,
             "hardware": self.hardware,
@@ -257,7 +254,7 @@ class SpaceRuntime:
 
 
 def _sleep_time(value: Any) -> int | None:
-    """The sleep time in seconds. The Hub reports "never" as null, as -1, or by leaving the field out."""
+    """Return the sleep time in seconds; ``None`` for never, which the Hub reports as null, -1 or no field."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
@@ -279,7 +276,7 @@ def _text(value: Any) -> str | None:
 
 
 def _words(value: Any) -> str | None:
-    """Text that the Space's app has written, on one line and without any token that the app has printed."""
+    """Return text of the Space's app on one line, with tokens masked."""
     return mask_tokens(printable(mask_tokens(value))) if isinstance(value, str) else None
 
 
@@ -300,11 +297,17 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
 
 @dataclass(frozen=True)
 class SpaceInfo:
-    """A Space as ``GET /api/spaces/{owner}/{name}`` and the list endpoint describe it.
+    """A Space, as ``GET /api/spaces/{owner}/{name}`` and ``GET /api/spaces`` describe it.
 
-    Only :attr:`id` is always set: the Hub sends the properties that ``expand`` names. A runtime that
-    cannot be read is ``None``, so that one malformed entry does not fail a whole list; the error is
-    raised by :func:`calls.get_runtime` for that Space.
+    Only :attr:`id` is always set: the Hub sends the properties that ``expand`` names, and the others are
+    ``None`` or empty. A runtime that cannot be read is ``None`` too, so that one malformed entry does not
+    fail a whole list. :func:`calls.get_runtime` raises the error for this Space.
+
+    :ivar id: the Space, as ``owner/name``.
+    :ivar host: address of the app.
+    :ivar sha: the newest commit of the repository.
+    :ivar created_at: when the Space was created, as ISO 8601.
+    :ivar last_modified: when the repository was last changed, as ISO 8601.
     """
 
     id: str
@@ -341,7 +344,7 @@ class SpaceInfo:
 
 @dataclass(frozen=True)
 class SpaceVariable:
-    """A public environment variable of a Space."""
+    """A public environment variable of a Space. ``updated_at`` is ISO 8601."""
 
     key: str
     value: str
@@ -358,7 +361,7 @@ class SpaceVariable:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {
             "key": self.key,
             "value": self.value,
@@ -369,7 +372,7 @@ class SpaceVariable:
 
 @dataclass(frozen=True)
 class SpaceSecret:
-    """A secret of a Space. The Hub never returns its value."""
+    """A secret of a Space, without its value, which the Hub never sends. ``updated_at`` is ISO 8601."""
 
     key: str
     description: str | None = None
@@ -384,9 +387,10 @@ class SpaceSecret:
 
 @dataclass(frozen=True)
 class DuplicatedSpace:
-    """The answer to a duplication.
+    """A copy of a Space: ``POST /api/spaces/{owner}/{name}/duplicate``.
 
-    :ivar url: the page of the new Space; ``None`` if the Hub did not report it.
+    :ivar repo_id: the copy, as ``owner/name``.
+    :ivar url: URL of the copy's page; ``None`` if the Hub does not say.
     :ivar files_copy_pending: whether the Hub still copies files in the background.
     """
 

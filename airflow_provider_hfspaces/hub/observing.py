@@ -1,4 +1,4 @@
-"""Report requests and waits to observers, such as one that sends metrics.
+"""Report requests and waits to observers, for example to send metrics.
 
 ::
 
@@ -8,8 +8,9 @@
 
     add_observer(Printer())
 
-Observers belong to the process: they get the events of all clients, from any thread and event loop, and must
-return fast. An error in an observer does not reach the request or the wait.
+An observer belongs to the process: it receives the events of all clients, in their threads and event loops,
+so its methods must be thread-safe and return fast. An exception in an observer is logged at level DEBUG, and
+the request or wait continues.
 """
 
 from __future__ import annotations
@@ -23,40 +24,42 @@ __all__ = ["OUTCOMES", "WAIT_OUTCOMES", "Observer", "add_observer", "notify", "o
 log = logging.getLogger(__name__)
 
 OUTCOMES = ("ok", "not_found", "rejected", "rate_limited", "server_error", "no_answer")
-"""How a request may end."""
+"""The outcomes of a request."""
 
 WAIT_OUTCOMES = ("reached", "failed", "timeout", "stopped")
-"""How a wait for a Space may end."""
+"""The outcomes of a wait for a Space."""
 
 
 class Observer:
     """Receives events of requests and waits. A subclass overrides the methods of the events it needs."""
 
     def request_answered(self, method: str, outcome: str, seconds: float) -> None:
-        """One try of a request has ended.
+        """Called at the end of each try of a request.
 
         :param method: the HTTP method.
         :param outcome: one of :data:`OUTCOMES`.
-        :param seconds: from sending the request to its answer.
+        :param seconds: time from sending the request to the end of the try.
         """
 
     def quota_reported(self, remaining: int, quota: int | None) -> None:
-        """The Hub has reported how many requests the token may still send in this window.
+        """Called when the Hub reports the rate limit.
 
-        :param quota: requests per window; ``None`` if the Hub has not said.
+        :param remaining: requests that the token may still send in this window.
+        :param quota: requests per window; ``None`` if the Hub has not reported them.
         """
 
     def request_delayed(self, reason: str, seconds: float) -> None:
-        """A request is going to wait before it is sent.
+        """Called before a request waits.
 
-        :param reason: ``quota`` for a quota that is used up, ``retry`` for another try.
+        :param reason: ``quota`` if the quota is used up, ``retry`` between two tries.
+        :param seconds: how long the request waits.
         """
 
     def wait_ended(self, outcome: str, seconds: float) -> None:
-        """A wait for a Space has ended.
+        """Called at the end of a wait for a Space.
 
         :param outcome: one of :data:`WAIT_OUTCOMES`.
-        :param seconds: from its beginning.
+        :param seconds: time since the wait began.
         """
 
 
@@ -64,13 +67,13 @@ _observers: list[Observer] = []
 
 
 def add_observer(observer: Observer) -> None:
-    """Report to this observer from now on. Adding it twice has no effect."""
+    """Report all further events to this observer. Adding an observer twice has no effect."""
     if observer not in _observers:
         _observers.append(observer)
 
 
 def remove_observer(observer: Observer) -> None:
-    """Report to this observer no longer."""
+    """Stop reporting to this observer. Removing an unknown observer has no effect."""
     if observer in _observers:
         _observers.remove(observer)
 
@@ -78,8 +81,8 @@ def remove_observer(observer: Observer) -> None:
 def notify(event: Callable[..., None], *details: Any) -> None:
     """Report an event to all observers.
 
-    :param event: the method of :class:`Observer`.
-    :param details: its arguments.
+    :param event: the method of :class:`Observer` to call.
+    :param details: the arguments of the method.
     """
     for observer in tuple(_observers):
         _report(observer, event.__name__, details)
@@ -89,11 +92,11 @@ def _report(observer: Observer, event: str, details: tuple[Any, ...]) -> None:
     try:
         getattr(observer, event)(*details)
     except Exception as error:
-        log.debug("An observer failed: %s: %s", type(error).__name__, error)
+        log.debug("Observer %r failed: %s: %s", observer, type(error).__name__, error)
 
 
 def outcome_of(status: int) -> str:
-    """Return the outcome that an HTTP status stands for, one of :data:`OUTCOMES`."""
+    """Return the outcome for an HTTP status, one of :data:`OUTCOMES`."""
     if status < 400:
         return "ok"
     if status >= 500:

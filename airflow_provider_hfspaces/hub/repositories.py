@@ -1,4 +1,4 @@
-"""What the Hub answers about repositories of Spaces: new Spaces, commits, templates and search results."""
+"""The Hub's answers about repositories of Spaces: new Spaces, commits, templates and search results."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["CreatedSpace", "SpaceCommit", "SpaceSearchResult", "SpaceTemplate"]
 
 @dataclass(frozen=True)
 class CreatedSpace:
-    """A Space that was created.
+    """A new Space: ``POST /api/repos/create``.
 
     :ivar repo_id: the Space, as ``owner/name``.
-    :ivar url: the address of its page.
+    :ivar url: URL of the Space's page.
     """
 
     repo_id: str
@@ -28,10 +28,10 @@ class CreatedSpace:
 class SpaceCommit:
     """A commit of a Space's repository.
 
-    :ivar sha: its id, 40 hexadecimal digits.
-    :ivar title: the first line of its message.
-    :ivar message: the rest of its message.
-    :ivar date: when it was made, as ISO 8601.
+    :ivar sha: id of the commit, 40 hexadecimal digits.
+    :ivar title: first line of the commit message.
+    :ivar message: rest of the commit message.
+    :ivar date: when the commit was made, as ISO 8601; ``None`` if the Hub does not say.
     """
 
     sha: str
@@ -41,7 +41,10 @@ class SpaceCommit:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> SpaceCommit:
-        """Return a commit as the Hub lists it."""
+        """Return the commit for an entry of the Hub's list.
+
+        :raises KeyError: without an id.
+        """
         date = payload.get("date")
         return cls(
             sha=printable(str(payload["id"])),
@@ -53,12 +56,13 @@ class SpaceCommit:
 
 @dataclass(frozen=True)
 class SpaceTemplate:
-    """A Space that the Hub offers as the template of new Spaces.
+    """A Space that the Hub offers as a template for new Spaces.
 
-    :ivar name: its title, such as ``JupyterLab``.
-    :ivar repo_id: what :func:`~airflow_provider_hfspaces.hub.calls.create_space` takes as ``template``.
+    :ivar name: title of the template, such as ``JupyterLab``.
+    :ivar repo_id: id of the template, for ``template`` of
+        :func:`~airflow_provider_hfspaces.hub.calls.create_space`.
     :ivar sdk: the SDK of a Space from this template: ``gradio``, ``docker`` or ``static``.
-    :ivar preferred_private: whether the Hub recommends to keep Spaces from this template private.
+    :ivar preferred_private: whether the Hub recommends private Spaces for this template.
     """
 
     name: str
@@ -68,7 +72,10 @@ class SpaceTemplate:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> SpaceTemplate:
-        """Return a template as the Hub describes it."""
+        """Return the template for an entry of the Hub's list.
+
+        :raises KeyError: without a name, id or SDK.
+        """
         return cls(
             name=printable(str(payload["name"])),
             repo_id=printable(str(payload["repoId"])),
@@ -79,13 +86,14 @@ class SpaceTemplate:
 
 @dataclass(frozen=True)
 class SpaceSearchResult:
-    """A Space that fits a description.
+    """A result of a semantic search for Spaces.
 
     :ivar id: the Space, as ``owner/name``.
-    :ivar description: what the Space does, in a sentence that a model wrote.
-    :ivar category: what kind of app it is, such as ``Image Generation``.
-    :ivar score: how well it fits, between 0 and 1.
-    :ivar raw: the result as the Hub sent it.
+    :ivar description: a generated sentence about what the Space does.
+    :ivar category: the category of the app, such as ``Image Generation``.
+    :ivar score: relevance, between 0 and 1; ``None`` if the Hub does not say.
+    :ivar runtime: the runtime of the Space; ``None`` if it is missing or cannot be read.
+    :ivar raw: the Hub's answer, unchanged.
     """
 
     id: str
@@ -100,7 +108,10 @@ class SpaceSearchResult:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> SpaceSearchResult:
-        """Return a result as the Hub describes it. Only its id has to be readable."""
+        """Return the result for an entry of the Hub's list. Only the id is required.
+
+        :raises KeyError: without an id.
+        """
         likes, score = payload.get("likes"), payload.get("semanticRelevancyScore")
         try:
             runtime = SpaceRuntime.from_payload(payload["runtime"])

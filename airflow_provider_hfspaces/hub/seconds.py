@@ -1,4 +1,4 @@
-"""Durations as users write them: a number, numeric text or a timedelta, read as seconds."""
+"""Validate durations, which users write as a number, as numeric text or as a timedelta."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _LONGEST_SECONDS = 10 * 365 * 24 * 3600.0
 
 
 def checked_seconds(value: Any, name: str, *, zero: bool = False) -> float:
-    """Returns a duration in seconds.
+    """Return a duration in seconds.
 
     >>> checked_seconds("1.5", "poll_interval")
     1.5
 
     :param value: a number of seconds, a number as text such as ``"10"``, or a ``timedelta``.
-    :param name: the parameter, with which the error begins.
-    :param zero: whether 0 is valid.
-    :raises InvalidNumber: for any other value, for a negative one, and for more than ten years.
+    :param name: name of the parameter, for the error.
+    :param zero: whether 0 is valid; by default not.
+    :raises InvalidNumber: for a value of another kind, a negative value, and more than ten years.
     """
     seconds = _seconds(value)
     if seconds is None or not (0 < seconds <= _LONGEST_SECONDS or (zero and seconds == 0)):
@@ -36,7 +36,7 @@ def checked_seconds(value: Any, name: str, *, zero: bool = False) -> float:
 
 
 def checked_interval(value: Any, name: str) -> float | None:
-    """Returns the seconds between two looks at a Space; ``None``, for as few as the quota allows, as it is.
+    """Return the seconds between two polls of a Space; ``None`` leaves the interval to the quota.
 
     :raises InvalidNumber: as :func:`checked_seconds`.
     """
@@ -44,7 +44,7 @@ def checked_interval(value: Any, name: str) -> float | None:
 
 
 def _seconds(value: Any) -> float | None:
-    """Returns seconds, or ``None`` for a value that is not a number; NaN fails every comparison."""
+    """Return a value in seconds; ``None`` if it is not a duration. NaN fails the caller's comparisons."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, str):

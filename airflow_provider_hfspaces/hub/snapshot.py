@@ -1,4 +1,7 @@
-"""The states of a Space: as recorded at one moment, and as desired."""
+"""SpaceSnapshot, the recorded state of a Space, and DesiredState, the state to which a plan moves it.
+
+Come here to change what is recorded before a hardware request, or which state a restore aims at.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,28 @@ from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, NEEDS_RESTART_ST
 __all__ = ["NEVER_SLEEP", "Activity", "DesiredState", "SpaceSnapshot", "restored_state"]
 
 NEVER_SLEEP = -1
-"""The sleep time with which the Hub never puts a Space to sleep."""
+"""The sleep time in requests with which the Hub never puts the Space to sleep."""
 
 _AUTOSCALED = "auto"
 
 
 @dataclass(frozen=True)
 class SpaceSnapshot:
-    """Hardware, sleep time, replicas and stage of a Space at one moment.
+    """Hardware, sleep time, replicas and stage of a Space at one point in time.
 
-    ``plan_restore(restored_state(snapshot))`` of :mod:`~airflow_provider_hfspaces.hub.desired` restores it.
+    ::
 
-    :ivar hardware: the flavor that the Space was set to, running or not; ``None`` if unknown.
-    :ivar sleep_time: seconds; ``None`` means never.
-    :ivar replicas: how many were requested, ``"auto"`` if autoscaled; ``None`` if unknown, as in
+        snapshot = SpaceSnapshot.from_runtime("acme/whisper", client.send(calls.get_runtime("acme/whisper")))
+        ...
+        execute(plan_restore(restored_state(snapshot)), client.send)
+
+    :ivar repo_id: the Space, as ``owner/name``.
+    :ivar stage: the stage of the Space.
+    :ivar hardware: the flavor that the Space was set to, running or not; ``None`` for a static Space.
+    :ivar sleep_time: seconds without a visitor until the Space sleeps; ``None`` means never.
+    :ivar replicas: number of requested replicas, ``"auto"`` if autoscaled; ``None`` if unknown, as in
         snapshots of version 0.1.
-    :ivar taken_at: when the snapshot was taken, in UTC, as ISO 8601.
+    :ivar taken_at: when the snapshot was taken, in UTC, as ISO 8601; ``None`` if unknown.
     """
 
     repo_id: str
@@ -43,16 +52,15 @@ class SpaceSnapshot:
 
     @classmethod
     def from_runtime(cls, repo_id: str, runtime: SpaceRuntime, at: datetime | None = None) -> SpaceSnapshot:
-        """The Space as the Hub reports it now.
+        """Return a snapshot of a runtime.
 
-        :param at: when the Hub reported it, in UTC; by default now.
-        :raises HubProtocolError: if the Hub does not report the hardware, without which nothing
-            could be restored.
+        :param at: when the Hub reported the runtime, in UTC; by default now.
+        :raises HubProtocolError: if the runtime has no hardware, without which a restore is impossible.
         """
         if runtime.configured_hardware is None and not runtime.is_static:
             raise HubProtocolError(
-                f"Space {repo_id} cannot be recorded: the Hub reports stage {runtime.stage}, but not on "
-                f"which hardware. Try again later.",
+                f"Space {repo_id} cannot be recorded: the Hub reports stage {runtime.stage}, but no "
+                f"hardware. Try again later.",
                 repo_id=repo_id,
             )
         return cls(
@@ -66,12 +74,12 @@ class SpaceSnapshot:
 
     @classmethod
     def from_dict(cls, payload: Any) -> SpaceSnapshot:
-        """The snapshot that :meth:`to_dict` described; snapshots of version 0.1 have no replicas.
+        """Return the snapshot from its :meth:`to_dict`. Snapshots of version 0.1 have no replicas.
 
-        :raises InvalidInput: if a field is missing or of the wrong type.
+        :raises InvalidInput: if a field is missing or has the wrong type.
         """
         if not isinstance(payload, Mapping):
-            raise InvalidInput(f"A snapshot of a Space is a mapping; got {payload!r:.200}.")
+            raise InvalidInput(f"snapshot must be a mapping; got {payload!r:.200}.")
         values: dict[str, Any] = {name: payload.get(name) for name in cls.__dataclass_fields__}
         for name, value in values.items():
             required = name in ("repo_id", "stage") or (name == "hardware" and name not in payload)
@@ -79,16 +87,16 @@ class SpaceSnapshot:
                 continue
             if not _is_valid(name, value):
                 raise InvalidInput(
-                    f"The snapshot of a Space has no valid {name}: got {value!r:.80} in {payload!r:.200}."
+                    f"snapshot has a {name} that is not valid: got {value!r:.80} in {payload!r:.200}."
                 )
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """The snapshot as plain JSON."""
+        """Return the snapshot as plain JSON."""
         return asdict(self)
 
     def is_of(self, repo_id: str) -> bool:
-        """Whether the snapshot is of this Space. The Hub ignores case in names."""
+        """Return True if the snapshot is of this Space. Case does not matter, as in the Hub's ids."""
         return self.repo_id.casefold() == repo_id.casefold()
 
     @property
@@ -98,12 +106,12 @@ class SpaceSnapshot:
 
     @property
     def was_asleep(self) -> bool:
-        """Whether the Space slept: it cost nothing, and a visitor would have woken it."""
+        """Whether the Space was asleep: it cost nothing, and a visitor would have woken it."""
         return self.stage in ASLEEP_STAGES
 
     @property
     def cost_nothing(self) -> bool:
-        """Whether the Space was asleep or had failed, and so cost nothing though it was not paused."""
+        """Whether the Space was asleep or had failed, so that it cost nothing without being paused."""
         return self.stage in ASLEEP_STAGES | NEEDS_RESTART_STAGES
 
 
@@ -111,28 +119,29 @@ class Activity(str, Enum):
     """Whether a Space should run."""
 
     UNCHANGED = "unchanged"
-    """Do not start and do not stop it. A Space that somebody paused stays paused."""
+    """Neither start nor stop the Space. A paused Space stays paused."""
 
     RUNNING = "running"
-    """Start it if it is paused, asleep or failed."""
+    """Start the Space if it is paused, asleep or failed."""
 
     PAUSED = "paused"
-    """Pause it. It costs nothing until its owner restarts it."""
+    """Pause the Space. It costs nothing until its owner restarts it."""
 
     ASLEEP = "asleep"
-    """Let it fall asleep. It costs nothing until a visitor wakes it."""
+    """Put the Space to sleep. It costs nothing until a visitor wakes it."""
 
 
 @dataclass(frozen=True)
 class DesiredState:
-    """The state that a Space should be in. ``None`` leaves a property unchanged.
+    """The state to which a plan moves a Space. ``None`` leaves a property unchanged.
 
-    :ivar hardware: a flavor that a check has accepted or that the Hub itself has reported.
+    :ivar repo_id: the Space, as ``owner/name``.
+    :ivar hardware: a valid flavor: plans do not validate it again.
     :ivar sleep_time: seconds without a visitor until the Space sleeps; :data:`NEVER_SLEEP` for never.
-    :ivar replicas: how many copies run. Free hardware always runs one.
-    :ivar activity: whether the Space should run.
-    :ivar cost_nothing: whether the Space was asleep or had failed when it was recorded. A way back that
-        would start it on paid hardware pauses it instead.
+    :ivar replicas: number of replicas. Free hardware always runs one.
+    :ivar activity: whether the Space should run; by default unchanged.
+    :ivar cost_nothing: whether the Space was asleep or had failed when its snapshot was taken. If a restore
+        would start such a Space on paid hardware, the plan pauses the Space instead.
     """
 
     repo_id: str
@@ -143,17 +152,18 @@ class DesiredState:
     cost_nothing: bool = False
 
     def on(self, hardware: str) -> DesiredState:
-        """This state on other hardware: the Hub fixes sleep time and replicas of free hardware."""
+        """Return this state with other hardware. On free hardware, the Hub fixes sleep time and replicas."""
         if hardware in FREE_HARDWARE:
             return replace(self, hardware=hardware, sleep_time=None, replicas=None)
         return replace(self, hardware=hardware)
 
 
 def restored_state(snapshot: SpaceSnapshot, activity: Activity | None = None) -> DesiredState:
-    """The state that restores a snapshot.
+    """Return the state that restores a snapshot.
 
-    :param activity: by default paused if the Space was paused, or if it cost nothing and would cost
-        something after the restore; unchanged otherwise.
+    :param activity: by default paused if the Space was paused, and unchanged otherwise. With the default,
+        :func:`~airflow_provider_hfspaces.hub.desired.plan_restore` also pauses a Space that cost nothing and
+        would start on paid hardware.
     """
     cost_nothing = activity is None and snapshot.cost_nothing
     if activity is None:
@@ -165,7 +175,7 @@ def restored_state(snapshot: SpaceSnapshot, activity: Activity | None = None) ->
         activity=activity,
         cost_nothing=cost_nothing,
     )
-    # Without hardware nothing is known of the sleep time that belongs to it.
+    # A sleep time belongs to its hardware, so it is unknown too without hardware.
     return state.on(snapshot.hardware) if snapshot.hardware else replace(state, sleep_time=None)
 
 

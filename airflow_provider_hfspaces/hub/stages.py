@@ -1,7 +1,7 @@
-"""The stages of a Space and every set of stages that a decision goes by.
+"""The stages of a Space, and the sets of stages on which decisions depend.
 
-Come here to add a stage, or to see what the package concludes from one. The emulator's state machine is
-the only other module that spells stages.
+Come here to add a stage, or to see what a stage means for waits, restores and cost. The emulator's state
+machine is the only other module that spells stages.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ __all__ = [
 
 
 class SpaceStage(str, Enum):
-    """The stages of a Space, as the Hub names them (all 13 of its own schema).
+    """The 13 stages of a Space in the Hub's schema.
 
-    A member equals its plain string and prints as it, so ``runtime.stage == SpaceStage.RUNNING`` works
-    although :attr:`SpaceRuntime.stage` is a string: the Hub may report a stage that is not in this list.
+    A member equals its plain string: ``runtime.stage == SpaceStage.RUNNING`` works although
+    :attr:`SpaceRuntime.stage` is a string. It is a string because the Hub may report a stage that this
+    version does not know.
     """
 
     NO_APP_FILE = "NO_APP_FILE"
@@ -57,7 +58,7 @@ def _plain(*stages: SpaceStage) -> frozenset[str]:
 
 
 KNOWN_STAGES = _plain(*SpaceStage)
-"""Every stage that this version knows."""
+"""All stages that this version knows."""
 
 BUILD_STAGES = _plain(SpaceStage.BUILDING, SpaceStage.RUNNING_BUILDING)
 """The image is being built."""
@@ -75,7 +76,7 @@ ACTIVE_STAGES = SERVING_STAGES | STARTING_STAGES
 """The app runs, or a build or start is under way that ends with it running."""
 
 ASLEEP_STAGES = _plain(SpaceStage.STOPPED, SpaceStage.SLEEPING)
-"""The two names that the Hub has for a Space that sleeps until a visitor or a restart wakes it."""
+"""The Hub's two names for a Space that sleeps until a visitor or a restart wakes it."""
 
 DORMANT_STAGES = ASLEEP_STAGES | _plain(SpaceStage.PAUSED)
 """Nothing runs and nothing is wrong."""
@@ -87,13 +88,13 @@ NEEDS_COMMIT_STAGES = _plain(SpaceStage.CONFIG_ERROR, SpaceStage.NO_APP_FILE)
 """The repository has to change before the Space can start."""
 
 ERROR_STAGES = NEEDS_RESTART_STAGES | NEEDS_COMMIT_STAGES
-"""Stages that somebody has to repair."""
+"""Stages that need a restart, other hardware or a commit."""
 
 FAILED_STAGES = ERROR_STAGES | DORMANT_STAGES | _plain(SpaceStage.DELETING)
 """Stages that a Space does not leave for RUNNING by itself."""
 
 BILLED_STAGES = SERVING_STAGES | _plain(SpaceStage.APP_STARTING)
-"""Stages that the Hub bills by the minute, on hardware that costs: starting and running."""
+"""Stages that the Hub bills by the minute on paid hardware: the app is starting or running."""
 
 WILL_BE_BILLED_STAGES = BILLED_STAGES | _plain(SpaceStage.BUILDING)
-"""Billed stages, and the build of a Space that becomes billed when the build is done."""
+"""The billed stages, and BUILDING, after which the Hub starts to bill."""

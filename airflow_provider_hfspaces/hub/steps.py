@@ -1,7 +1,7 @@
-"""The single steps of a plan: one change with its lost answer, and one property of a Space after the other.
+"""The steps of which plans consist: send one change safely, and move one property of a Space.
 
-Come here to change how a request is sent and settled. Which steps make an upgrade or a way back is in
-:mod:`~airflow_provider_hfspaces.hub.desired`.
+Come here to change what a plan does when an answer is lost, or how it changes hardware, settings or
+activity. The plans of upgrades and restores are in :mod:`~airflow_provider_hfspaces.hub.desired`.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ module_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SHORT_SLEEP_TIME_SECONDS = 60
-"""Sleep time of a Space that is to fall asleep as soon as nobody visits it."""
+"""Sleep time that puts a Space to sleep as soon as nobody visits it."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a plan looks at a Space before it draws a conclusion.
+    """How often, and after which delays, a plan reads the runtime before it decides.
 
-    :ivar lost_answer_delays: seconds before each look for the effect of a request whose answer is lost.
-    :ivar stuck_delays: seconds before each look at a Space that reports the requested hardware but does
-        not move to it.
-    :ivar asleep_delays: seconds before each look at a Space that is to fall asleep.
+    :ivar lost_answer_delays: seconds before each read for the effect of a request whose answer is lost.
+    :ivar stuck_delays: seconds before each read of a Space that reports the requested hardware but does not
+        move to it.
+    :ivar asleep_delays: seconds before each read of a Space that should fall asleep.
     """
 
     lost_answer_delays: Sequence[float] = (0.0, 1.0, 2.0, 4.0)
@@ -61,16 +61,19 @@ class Patience:
 
 
 PATIENT = Patience()
-"""For a caller that has minutes."""
+"""For a caller that can wait for minutes."""
 
 HURRIED = Patience(lost_answer_delays=(0.0, 0.5), stuck_delays=(), asleep_delays=())
-"""For a signal handler, which has five seconds in all."""
+"""For a signal handler, which has five seconds in total."""
 
 
 def plan_pause(repo_id: str, runtime: SpaceRuntime | None = None) -> Steps[SpaceRuntime]:
-    """The steps that pause a Space; none if it is paused already or static.
+    """The steps that pause a Space; returns the runtime after them.
 
-    :raises HubError: if the Hub rejects it and the Space is not paused.
+    A paused or static Space takes no request.
+
+    :param runtime: the current runtime; by default the first step reads it.
+    :raises HubError: if the Hub rejects the pause and the Space is not paused.
     """
     if runtime is None:
         runtime = yield calls.get_runtime(repo_id)
@@ -86,13 +89,16 @@ def plan_change(
     patience: Patience = PATIENT,
     log: Any = module_log,
 ) -> Steps[T | SpaceRuntime]:
-    """Send one change; if its answer is lost, the runtime tells whether it took effect.
+    """Send one change; if its answer is lost, read the runtime to see whether the change took effect.
 
-    A change that left no trace is sent once more, unless the client has repeated it already. An error
-    after several tries is checked too: the first try may have taken effect, and the second may have
-    been rejected because of that.
+    A change without effect is sent once more, unless the client has already repeated it. An error after
+    several tries is checked too: the first try may have taken effect, and a later try may have been rejected
+    for this reason.
 
-    :param has_taken_effect: whether a runtime shows the change.
+    :param call: the change.
+    :param has_taken_effect: returns True if a runtime shows the change.
+    :returns: the answer to the call, or the runtime that shows the change.
+    :raises HubError: if the change did not take effect, or its effect is unknown.
     """
     answer: T
     runtime: SpaceRuntime
@@ -105,7 +111,9 @@ def plan_change(
         lost = error
     assert call.repo_id is not None
     if lost.outcome_unknown:
-        log.warning("%s Reading the runtime of Space %s to find out.", lost, call.repo_id)
+        log.warning(
+            "%s Reading the runtime of Space %s to see whether the change took effect.", lost, call.repo_id
+        )
     for seconds in patience.lost_answer_delays:
         yield Delay(seconds)
         try:
@@ -118,13 +126,13 @@ def plan_change(
             raise lost
     if not lost.outcome_unknown:
         raise lost
-    log.warning("Space %s shows no trace of the request: sending it again.", call.repo_id)
+    log.warning("Space %s does not show the change: sending the request again.", call.repo_id)
     answer = yield call
     return answer
 
 
 def describe(runtime: SpaceRuntime) -> str:
-    """A runtime in a few words, for logs: ``RUNNING_BUILDING on cpu-basic, t4-small requested``."""
+    """Return a runtime in a few words, for logs: ``RUNNING_BUILDING on cpu-basic, t4-small requested``."""
     text = runtime.stage
     if runtime.hardware:
         text += f" on {runtime.hardware}"
@@ -138,14 +146,16 @@ def describe(runtime: SpaceRuntime) -> str:
 def move_hardware(
     desired: DesiredState, runtime: SpaceRuntime, patience: Patience, log: Any
 ) -> Steps[SpaceRuntime]:
-    """Request the hardware, with its sleep time in the same request."""
+    """The steps that request the desired hardware and its sleep time, in one request."""
     hardware = desired.hardware
     if hardware is None:
         return runtime
     if _is_stuck(runtime, hardware):
         runtime = yield from _poll_while_stuck(desired.repo_id, runtime, hardware, patience)
         if _is_stuck(runtime, hardware) and patience.stuck_delays:
-            log.warning("Space %s does not move to %s: requesting it again.", desired.repo_id, hardware)
+            log.warning(
+                "Space %s does not move to %s: requesting the hardware again.", desired.repo_id, hardware
+            )
             return (yield from _request_hardware(desired, hardware, patience, log))
     if runtime.configured_hardware == hardware:
         return runtime
@@ -175,7 +185,7 @@ def _poll_while_stuck(
 
 
 def _is_stuck(runtime: SpaceRuntime, hardware: str) -> bool:
-    """Whether the hardware is requested, but the Space runs on other hardware and does not restart."""
+    """Return True if the hardware is requested, but the Space still runs on other hardware."""
     return (
         runtime.stage == SpaceStage.RUNNING
         and runtime.requested_hardware == hardware
@@ -187,7 +197,7 @@ def _is_stuck(runtime: SpaceRuntime, hardware: str) -> bool:
 def move_settings(
     desired: DesiredState, runtime: SpaceRuntime, patience: Patience, log: Any
 ) -> Steps[SpaceRuntime]:
-    """Set the sleep time and the replicas where they differ."""
+    """The steps that set the sleep time and the replicas, each only if it differs."""
     seconds = desired.sleep_time
     if seconds is not None and runtime.sleep_time != _as_reported(seconds):
         log.info("Setting the sleep time of Space %s to %s seconds.", desired.repo_id, seconds)
@@ -214,7 +224,7 @@ def move_settings(
 def move_activity(
     desired: DesiredState, runtime: SpaceRuntime, patience: Patience, log: Any
 ) -> Steps[SpaceRuntime]:
-    """Start, pause or put the Space to sleep where that is desired."""
+    """The steps that start the Space, pause it or put it to sleep, as the desired activity says."""
     if desired.activity is Activity.RUNNING and runtime.stage in DORMANT_STAGES | NEEDS_RESTART_STAGES:
         log.info("Space %s is %s: starting it.", desired.repo_id, runtime.stage)
         started = STARTING_STAGES | {SpaceStage.RUNNING.value}
@@ -236,7 +246,7 @@ def move_activity(
 def _put_to_sleep(
     desired: DesiredState, runtime: SpaceRuntime, patience: Patience, log: Any
 ) -> Steps[SpaceRuntime]:
-    """Set a short sleep time until the Space sleeps; the Hub has no request for it."""
+    """Set a short sleep time until the Space sleeps, because the Hub has no request that puts it to sleep."""
     if runtime.stage in DORMANT_STAGES or runtime.configured_hardware in FREE_HARDWARE:
         return runtime
     seconds = desired.sleep_time or runtime.sleep_time or NEVER_SLEEP
@@ -259,7 +269,7 @@ def _put_to_sleep(
 
 
 def _as_reported(seconds: int) -> int | None:
-    """A sleep time as a runtime reports it."""
+    """Return a sleep time as a runtime reports it: ``None`` for never."""
     return None if seconds < 0 else seconds
 
 

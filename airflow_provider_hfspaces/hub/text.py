@@ -1,4 +1,4 @@
-"""Text for logs and terminals: foreign text made safe for one line, and plain tables."""
+"""Text for logs and terminals: make text from outside safe for one line, and format plain tables."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _ESCAPE = re.compile(
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # color, movement of the cursor
     r"|\x1b[ -/]*[0-~]?"
 )
-"""What terminals take for commands."""
+"""Escape sequences, which terminals interpret as commands."""
 
 
 def printable(text: str) -> str:
-    """Return text from elsewhere without line breaks, escape sequences and changes of direction."""
+    """Return text from outside with a space for each line break, escape and other unprintable character."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def plain_lines(text: str) -> list[str]:
-    """Return the lines of what a program has written to a terminal, as the terminal shows them in the end.
+    """Return the output of a program as the lines that a terminal shows in the end.
 
-    Without colors and other commands to the terminal. Of a progress bar, which overwrites its line again and
-    again, the last state remains.
+    Colors and other escape sequences are removed. A progress bar, which overwrites its line, becomes its last
+    state.
 
     >>> plain_lines("\\x1b[32mdone\\x1b[0m 10%\\rdone 100%\\n")
     ['done 100%']
@@ -40,12 +40,12 @@ def plain_lines(text: str) -> list[str]:
 def text_table(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = (), indent: str = "  "
 ) -> str:
-    """Return a table whose columns are as wide as their widest cell, under a header and a line.
+    """Return a table with a header, whose columns are as wide as their widest cell.
 
-    :param right: indexes of the columns that are aligned to the right.
-    :param indent: the beginning of each line.
+    :param right: indexes of the columns that are aligned to the right; by default none.
+    :param indent: text at the beginning of each line; by default two spaces.
     """
-    # A cell may come from the Hub: a line break in it would start a forged line of the log.
+    # A cell may come from the Hub, and a line break in a cell would forge a line of the log.
     printed = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [header, *printed]) for column in range(len(header))]
     to_the_right = frozenset(right)

@@ -1,4 +1,4 @@
-"""The owner of a token: its permissions and its quota of ZeroGPU time."""
+"""The Hub's answers about the owner of a token: identity, permissions and ZeroGPU quota."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ __all__ = ["Organization", "TokenScope", "WhoAmI", "ZeroGpuQuota"]
 
 @dataclass(frozen=True)
 class Organization:
-    """An organization that a token's owner belongs to."""
+    """An organization that the owner of a token belongs to.
+
+    :ivar name: name of the organization on the Hub.
+    :ivar role: the owner's role in it, such as ``admin`` or ``write``; ``None`` if the Hub does not say.
+    :ivar plan: the plan of the organization; ``None`` if the Hub does not say.
+    """
 
     name: str
     role: str | None = None
@@ -20,7 +25,12 @@ class Organization:
 
 @dataclass(frozen=True)
 class TokenScope:
-    """The permissions of a fine-grained token on one user, organization or repository."""
+    """The permissions of a fine-grained token on one user, organization or repository.
+
+    :ivar entity: name of the user, organization or repository.
+    :ivar entity_type: kind of the entity, such as ``user``, ``org`` or ``space``.
+    :ivar permissions: the Hub's names of the permissions, such as ``repo.write``.
+    """
 
     entity: str
     entity_type: str
@@ -29,7 +39,20 @@ class TokenScope:
 
 @dataclass(frozen=True)
 class WhoAmI:
-    """The owner of a token and its permissions: ``GET /api/whoami-v2``."""
+    """The owner of a token, and the permissions of the token: ``GET /api/whoami-v2``.
+
+    :ivar name: name of the user or organization.
+    :ivar type: ``user`` or ``org``.
+    :ivar organizations: the organizations that the owner belongs to.
+    :ivar token_name: name of the token in the owner's settings; ``None`` if the Hub does not say.
+    :ivar token_role: role of the token, such as ``write`` or ``fineGrained``; ``None`` if the Hub does not
+        say.
+    :ivar auth_type: how the request was authenticated, such as ``access_token``.
+    :ivar scopes: permissions of a fine-grained token; empty for other tokens.
+    :ivar can_pay: whether the owner has a valid payment method; ``None`` if the Hub does not say.
+    :ivar is_pro: whether the owner has a PRO subscription; ``None`` if the Hub does not say.
+    :ivar raw: the Hub's answer, unchanged.
+    """
 
     name: str
     type: str = "user"
@@ -44,6 +67,10 @@ class WhoAmI:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> WhoAmI:
+        """Return the owner that the Hub's answer describes.
+
+        :raises KeyError: without a name.
+        """
         auth = payload.get("auth") or {}
         token = auth.get("accessToken") or {}
         scoped = (token.get("fineGrained") or {}).get("scoped") or ()
@@ -74,13 +101,13 @@ class WhoAmI:
 
 @dataclass(frozen=True)
 class ZeroGpuQuota:
-    """The time on ZeroGPU hardware that a token's owner has today.
+    """The owner's quota of ZeroGPU time for today: ``GET /api/spaces/zero-gpu/quota``.
 
     :ivar base_seconds: the daily quota.
-    :ivar remaining_seconds: what is left of it.
-    :ivar resets_at: when the quota is full again, as ISO 8601; ``None`` if nothing of it is used.
-    :ivar overquota_seconds: what was used, and paid for, beyond the quota.
-    :ivar raw: the answer as the Hub sent it.
+    :ivar remaining_seconds: unused part of the daily quota.
+    :ivar resets_at: when the quota is full again, as ISO 8601; ``None`` if none of the quota is used.
+    :ivar overquota_seconds: paid time beyond the quota.
+    :ivar raw: the Hub's answer, unchanged.
     """
 
     base_seconds: float
@@ -91,7 +118,10 @@ class ZeroGpuQuota:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> ZeroGpuQuota:
-        """Return the quota as the Hub describes it."""
+        """Return the quota that the Hub's answer describes.
+
+        :raises KeyError: without the daily quota or its remaining part.
+        """
         resets_at = payload.get("resetsAt")
         return cls(
             base_seconds=float(payload["base"]),

@@ -12,7 +12,7 @@ _STATIC = "static"
 
 
 def app_address(space: SpaceInfo) -> str:
-    """Returns the address of the app of a Space, such as ``https://acme-whisper.hf.space``.
+    """Return the address of the app of a Space, such as ``https://acme-whisper.hf.space``.
 
     It is the ``host`` of the Hub's description of the Space, because the name does not determine it.
 

@@ -75,7 +75,7 @@ class AppHandover(AppCoroutines):
 
         The parameters are those of :meth:`request`.
 
-        :return: the whole answer if the app has worked at once.
+        :returns: the whole answer if the app has worked at once.
         """
         if answer not in ANSWERS:
             raise InvalidInput(f"answer must be one of {', '.join(ANSWERS)}; got {answer!r:.50}.")

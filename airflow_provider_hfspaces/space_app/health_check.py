@@ -80,7 +80,7 @@ class HealthCheck:
 
     @classmethod
     def from_value(cls, value: Any) -> HealthCheck | None:
-        """Returns the check that a value describes, as users write it.
+        """Return the check that a value describes, as users write it.
 
         :param value: ``True`` for the app's start page, a path such as ``"/health"``, or a mapping with
             ``path``, ``status``, ``json`` and ``text``. ``None`` and ``False`` mean no check.
@@ -103,7 +103,7 @@ class HealthCheck:
 
     @classmethod
     def from_expected(cls, path: str, expected: Any) -> HealthCheck:
-        """Returns the check of a path.
+        """Return the check of a path.
 
         :param expected: the expected status, text that the answer contains, or a mapping with ``status``,
             ``json`` and ``text``; ``None`` for any status below 400.
@@ -123,12 +123,12 @@ class HealthCheck:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the check as plain JSON, for :meth:`from_value`."""
+        """Return the check as plain JSON, for :meth:`from_value`."""
         status = list(self.status) if isinstance(self.status, tuple) else self.status
         return {"path": self.path, "status": status, "json": self.json, "text": self.text}
 
     def judge(self, status: int, body: bytes) -> str | None:
-        """Returns what is wrong with an answer; ``None`` if it shows that the app works.
+        """Return what is wrong with an answer; ``None`` if it shows that the app works.
 
         :param body: the body of the answer, decompressed.
         """
@@ -149,7 +149,7 @@ class HealthCheck:
         return f"{answer}, in which {difference}" if difference else None
 
     def describe(self, repo_id: str, reason: str) -> str:
-        """Returns a line for a log: the Space runs, and its app does not answer as expected yet."""
+        """Return a line for a log: the Space runs, and its app does not answer as expected yet."""
         return f"Space {repo_id} runs. Its app does not answer {self} as expected yet: {reason}."
 
     def __str__(self) -> str:
@@ -168,7 +168,7 @@ def not_healthy(
     runtime: SpaceRuntime | None,
     endpoint: str,
 ) -> AppNotHealthy:
-    """Returns the error for a Space whose app has not answered its health check in time.
+    """Return the error for a Space whose app has not answered its health check in time.
 
     :param reason: what was wrong with the last answer; ``None`` if there was no time for a request.
     :param timeout: seconds that the whole wait took.
@@ -184,7 +184,7 @@ def not_healthy(
 
 
 def _difference(expected: Any, actual: Any, place: str) -> str | None:
-    """Returns where ``actual`` lacks something of ``expected``; ``None`` if it contains all of it."""
+    """Return where ``actual`` lacks something of ``expected``; ``None`` if it contains all of it."""
     name = place or "the value"
     if isinstance(expected, Mapping):
         if not isinstance(actual, Mapping):

@@ -164,7 +164,7 @@ class HealthWatch:
     async def _wait_for_answer(
         self, runtime: SpaceRuntime, key: tuple[str, HealthCheck], waiter: _Waiter, remaining: float
     ) -> bool:
-        """Returns True if the app has answered, False if the Space has changed before.
+        """Return True if the app has answered, False if the Space has changed before.
 
         :param runtime: with which the Space has reached the goal.
 
@@ -215,7 +215,7 @@ class HealthWatch:
             del self._probing[key]
 
     async def _until(self, changed: asyncio.Task[None], work: Awaitable[Any]) -> Any:
-        """Returns the result of ``work``; ``None`` if the Space changes before."""
+        """Return the result of ``work``; ``None`` if the Space changes before."""
         working = asyncio.ensure_future(work)
         try:
             await asyncio.wait({working, changed}, return_when=asyncio.FIRST_COMPLETED)
@@ -224,7 +224,7 @@ class HealthWatch:
             working.cancel()
 
     async def _wait_for_change(self, repo_id: str, runtime: SpaceRuntime, poll_interval: float) -> None:
-        """Returns as soon as the Space is in another state than in ``runtime``."""
+        """Return as soon as the Space is in another state than in ``runtime``."""
         with suppress(HubError, SpaceWaitFailed):
             # The wait itself, which begins again then, reports an error of the Hub.
             async for before, now in self._watch.changes(repo_id, poll_interval=poll_interval):

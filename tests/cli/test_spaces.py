@@ -42,7 +42,7 @@ def test_named_spaces_are_listed_and_a_missing_one_is_an_error(run: Run) -> None
     listed = run("list", "acme/whisper", "acme/missing", "-o", "json")
     assert [each["space"] for each in listed.rows] == ["acme/whisper"]
     assert listed.code == 1
-    assert "The Hub does not find Space acme/missing" in listed.err
+    assert "Space acme/missing was not found" in listed.err
 
 
 def test_without_an_owner_the_spaces_of_the_tokens_owner_are_listed(run: Run, fleet: HubEmulator) -> None:
@@ -140,7 +140,7 @@ def test_a_space_that_the_hub_does_not_pause_fails_the_command_and_stops_no_othe
         (["pause"], "No Space is selected. Name Spaces, or select them with --author."),
         (["pause", "acme/demo", "--author", "acme"], "not both"),
         (["restart", "acme/demo", "--report-from", "lunch"], "not several of them"),
-        (["list", "--stage", "ASLEEP"], "A Space has no stage 'ASLEEP'"),
+        (["list", "--stage", "ASLEEP"], "stage 'ASLEEP' is not valid"),
         (["list", "acme/whi sper"], "'acme/whi sper' is not a valid repo_id"),
         (
             ["list", "--conn-id", "missing"],

@@ -89,7 +89,7 @@ def test_nothing_fits_is_one_sentence() -> None:
         flavors(vram_gb=1000, max_hourly_cost=2)
     assert str(raised.value) == (
         "hardware: the Hub offers no flavor with 1 GPU and 1000 GB of GPU memory and a price of at most "
-        "$2.00 an hour. Nothing was requested. Ask for less, or raise max_hourly_cost."
+        "$2.00 an hour. Nothing was requested. Lower vram_gb or gpus, or raise max_hourly_cost."
     )
 
 

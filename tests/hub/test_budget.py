@@ -109,7 +109,7 @@ def test_the_billed_amount_has_all_spaces_and_the_period_of_the_hub() -> None:
     assert (billed.usd, billed.source) == (2.5, "billing")
     assert (billed.since.day, billed.until.month) == (7, 12)
     assert "the Hub's billing since 2026-11-07" in billed.in_words()
-    with pytest.raises(HubProtocolError, match=r"until 2026-12-07, and not yet that of the present period"):
+    with pytest.raises(HubProtocolError, match=r"until 2026-12-07, and not yet that of the current period"):
         MonthSpend.from_billing("acme", payload, 1.0, DECEMBER + timedelta(days=6))
     for broken in ({}, {"usage": 3}, {**payload, "period": {"periodStart": "soon"}}):
         with pytest.raises(HubProtocolError):

@@ -56,22 +56,22 @@ def test_entries_are_those_of_the_whole_list_however_it_is_written(stub: StubHub
     [
         ("", "JSON"),
         ("{", "JSON"),
-        ('{"id": "acme/x"}', "other JSON"),
-        ("null", "other JSON"),
+        ('{"id": "acme/x"}', "JSON of the expected form"),
+        ("null", "JSON of the expected form"),
         ('[{"id": "acme/x"}', "JSON"),
         ('[{"id": "acme/x"},', "JSON"),
         ('[{"id": "acme/x"},]', "JSON"),
         ('[{"id": "acme/x"} {"id": "acme/y"}]', "JSON"),
         ('[{"id": "acme/x"}] and more', "JSON"),
         ('[{"name": "x"}]', "JSON with 'id'"),
-        ("[3]", "other JSON"),
-        ("[" * 100_000, "other JSON"),
+        ("[3]", "JSON of the expected form"),
+        ("[" * 100_000, "JSON of the expected form"),
     ],
 )
 def test_a_list_that_cannot_be_read_is_an_error_that_shows_its_beginning(
     stub: StubHub, body: str, problem: str
 ) -> None:
-    with pytest.raises(HubProtocolError, match=f"where {problem} was expected, beginning with"):
+    with pytest.raises(HubProtocolError, match=f"instead of {problem}\\. The answer begins with"):
         listed(stub, body)
 
 

@@ -104,8 +104,14 @@ def refusal(status: int, error: str, **headers: str) -> Say:
         (REQUEST, Say(200, "<html>Login</html>"), errors.HubProtocolError, "<html>Login", False),
         (REQUEST, Say(200, '{"stage": "RUN'), errors.HubProtocolError, '"stage"', False),
         (REQUEST, Say(200, {"ok": True}), errors.HubProtocolError, "'stage'", False),
-        (REQUEST, Say(200, ["list"]), errors.HubProtocolError, "other JSON", False),
-        (calls.list_hardware(), Say(200, {"not": "a list"}), errors.HubProtocolError, "other JSON", False),
+        (REQUEST, Say(200, ["list"]), errors.HubProtocolError, "JSON of the expected form", False),
+        (
+            calls.list_hardware(),
+            Say(200, {"not": "a list"}),
+            errors.HubProtocolError,
+            "JSON of the expected form",
+            False,
+        ),
         (calls.get_runtime(SPACE), HTML, errors.HubProtocolError, "does not look like a Hub", False),
         (
             calls.add_secret(SPACE, "K", "v"),

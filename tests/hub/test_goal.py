@@ -45,13 +45,13 @@ def test_serving_the_old_version_does_not_reach_running(stage: str, hardware: st
     ("stage", "reason", "remedy", "permanent"),
     [
         ("BUILD_ERROR", "its build failed (BUILD_ERROR)", "build log", False),
-        ("RUNTIME_ERROR", "its app failed (RUNTIME_ERROR)", "Read its log", False),
+        ("RUNTIME_ERROR", "its app failed (RUNTIME_ERROR)", "Read the log", False),
         ("CONFIG_ERROR", "its configuration is not valid (CONFIG_ERROR)", "README.md", True),
         ("NO_APP_FILE", "it has no app file (NO_APP_FILE)", "Add an app file", True),
         ("DELETING", "it is being deleted (DELETING)", "", True),
-        ("PAUSED", "it is paused (PAUSED)", "Restart it", False),
-        ("STOPPED", "it sleeps (STOPPED)", "Restart it", False),
-        ("SLEEPING", "it sleeps (SLEEPING)", "Restart it", False),
+        ("PAUSED", "it is paused (PAUSED)", "Restart the Space", False),
+        ("STOPPED", "it sleeps (STOPPED)", "Restart the Space", False),
+        ("SLEEPING", "it sleeps (SLEEPING)", "Restart the Space", False),
     ],
 )
 def test_a_stage_that_a_space_does_not_leave_by_itself_fails_with_a_remedy(

@@ -123,7 +123,7 @@ def test_a_report_of_a_space_that_starts_again_does_not_count() -> None:
 
 def test_a_search_that_is_not_one_is_refused() -> None:
     for payload in (None, {}, {"flavors": 3}, [], "text"):
-        with pytest.raises(InvalidInput, match="not a search for hardware"):
+        with pytest.raises(InvalidInput, match="hardware search must be"):
             HardwareSearch.from_dict(payload)
 
 

@@ -75,7 +75,7 @@ class TestPace:
         assert self.taken(pace, clock, 0.001) >= 150
         assert not pace.has_room(10)
         self.taken(pace, clock, 300)
-        assert caplog.text.count("slowed down to one request in 0.9 seconds, to stay within 50 %") == 1
+        assert caplog.text.count("one request every 0.9 seconds, to stay within 50 %") == 1
 
     def test_requests_of_other_clients_slow_the_watch_down(self) -> None:
         clock = Clock()

@@ -468,7 +468,7 @@ class TestRestore:
         failed = Failed().recorded("snapshot", hardware="retired-gpu")
         send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
         assert space.requested_hardware == "cpu-basic"
-        assert "Putting Space acme/whisper on cpu-basic instead" in task_log.text
+        assert "Moving Space acme/whisper to cpu-basic instead" in task_log.text
 
     @pytest.mark.parametrize("status", [402, 403, pytest.param(503, marks=pytest.mark.slow)])
     def test_the_space_is_paused_if_the_hub_rejects_every_way_back(

@@ -276,7 +276,7 @@ def test_an_app_with_a_login_of_its_own_is_called(
         ({"inputs": ["a", "b"]}, "2|two"),
         ({"repo_id": "acme/page"}, "static"),
         ({"repo_id": "acme/docker"}, "Gradio"),
-        ({"repo_id": "acme/nothing"}, "does not find Space acme/nothing"),
+        ({"repo_id": "acme/nothing"}, "Space acme/nothing was not found"),
         ({"output": "/proc/nothing/here"}, "output .* cannot be written"),
         ({"files": ["image"]}, "files .* 'image', which is not one of the inputs"),
     ],
@@ -321,7 +321,7 @@ def test_a_private_space_of_somebody_else_is_refused(
 ) -> None:
     space = hub.add_space(SPACE, private=True)
     monkeypatch.setenv("AIRFLOW_CONN_STRANGER", connection(hub, hub.add_token("stranger")))
-    with pytest.raises(AirflowFailException, match="does not find Space acme/caption"):
+    with pytest.raises(AirflowFailException, match="Space acme/caption was not found"):
         Try().run(call(hf_spaces_conn_id="stranger", deferrable=deferrable))
     assert space.app_requests == []
 

@@ -98,7 +98,7 @@ class TestList:
         assert not hub.requests
 
     def test_checks_a_new_flavor_against_the_price_list(self, hub: HubEmulator) -> None:
-        with pytest.raises(AirflowFailException, match="The Hub has no hardware 't4-smal'"):
+        with pytest.raises(AirflowFailException, match="hardware 't4-smal' is not a flavor"):
             Try().run(ListSpacesOperator(task_id="list", author="acme", hardware="t4-smal"))
         assert [request.path for request in hub.requests] == ["/api/spaces/hardware"]
 

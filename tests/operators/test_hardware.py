@@ -196,7 +196,7 @@ class TestRequest:
         ("options", "message"),
         [
             ({"hardware": "t4-smal"}, r"Did you mean 't4-small'.*t4-small \(\$0\.40/h\)"),
-            ({"hardware": "gpu"}, "The Hub has no hardware 'gpu'"),
+            ({"hardware": "gpu"}, "hardware 'gpu' is not a flavor"),
             ({"sleep_time": 0}, "sleep_time must not be 0"),
             ({"sleep_time": -5}, "got -5"),
             ({"sleep_time": 1.5}, "whole number"),
@@ -324,7 +324,7 @@ class TestRequest:
         Try().run(upgrade(sleep_time=360000))
         assert (space.stage, space.hardware) == ("RUNNING", "t4-small")
         assert changes(hub) == [("hardware", {"flavor": "t4-small", "sleepTimeSeconds": 360000})]
-        assert "does not move to t4-small: requesting it again" in task_log.text
+        assert "does not move to t4-small: requesting the hardware again" in task_log.text
 
     @pytest.mark.parametrize("limit", ["one", True, -1, float("nan")])
     def test_refuses_a_limit_that_is_not_a_valid_amount(self, hub: HubEmulator, limit: Any) -> None:

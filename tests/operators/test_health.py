@@ -166,7 +166,7 @@ def test_a_static_space_and_a_private_space_of_somebody_else_fail_at_once(
     monkeypatch.setenv("AIRFLOW_CONN_STRANGER", connection(hub, hub.add_token("stranger")))
     for repo_id, message in (
         ("acme/page", "is static: .* no app"),
-        ("acme/secret", "does not find Space acme/secret"),
+        ("acme/secret", "Space acme/secret was not found"),
     ):
         sensor = SpaceHealthySensor(
             task_id="sense", repo_id=repo_id, hf_spaces_conn_id="stranger", deferrable=deferrable

@@ -77,7 +77,7 @@ def test_a_look_is_one_request(hub: HubEmulator) -> None:
 
 
 def test_a_missing_space_fails_the_sensor_at_once(hub: HubEmulator) -> None:
-    with pytest.raises(AirflowFailException, match="does not find Space acme/whisper"):
+    with pytest.raises(AirflowFailException, match="Space acme/whisper was not found"):
         SpaceRunningSensor(task_id="sense", repo_id=SPACE).poke(context())
 
 
@@ -85,7 +85,7 @@ def test_a_missing_space_fails_the_sensor_at_once(hub: HubEmulator) -> None:
     ("options", "message"),
     [
         ({"stages": ["RUNING"]}, "no stage 'RUNING'. Did you mean 'RUNNING'"),
-        ({"stages": []}, "At least one stage is needed"),
+        ({"stages": []}, "stages must not be empty"),
         ({"stages": "running"}, "Did you mean 'RUNNING'"),
         ({"stages": ["RUNNING"], "hardware": "t4-smal"}, "Did you mean 't4-small'"),
         ({"stages": ["RUNNING"], "failed_stages": "PAUSD"}, "Did you mean 'PAUSED'"),
@@ -154,7 +154,7 @@ class TestSoftFail:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"repo_id": "acme/misspelt"}, "does not find Space acme/misspelt"),
+            ({"repo_id": "acme/misspelt"}, "Space acme/misspelt was not found"),
             ({"repo_id": "no owner"}, "names no owner"),
             ({"hardware": "t5-small"}, "no hardware 't5-small'"),
             ({"hf_spaces_conn_id": "nowhere"}, "Connection 'nowhere' does not exist"),

@@ -224,7 +224,7 @@ def test_equal_triggers_are_stored_once() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stages": []}, "At least one stage"),
+        ({"stages": []}, "stages must not be empty"),
         ({"stages": "BROKEN"}, "no stage 'BROKEN'"),
         ({"stages": "PAUSED", "repo_id": "whisper"}, "names no owner"),
     ],

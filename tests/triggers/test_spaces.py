@@ -125,7 +125,7 @@ class TestOperators:
         hub.world.delete_space(SPACE)
         event = fired(stored(deferred.trigger))
         assert event["status"] == "failed"
-        with pytest.raises(AirflowFailException, match="does not find Space acme/whisper"):
+        with pytest.raises(AirflowFailException, match="Space acme/whisper was not found"):
             operator.execute_complete({}, event)
 
     def test_the_deadline_respects_the_execution_timeout(self, hub: HubEmulator) -> None:
@@ -179,9 +179,9 @@ class TestSensors:
     ) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
-        with pytest.raises(AirflowFailException, match="does not find Space"):
+        with pytest.raises(AirflowFailException, match="was not found"):
             Try().run(self.sensor(repo_id="acme/misspelt", soft_fail=soft))
-        with pytest.raises(AirflowFailException, match="does not find Space"):
+        with pytest.raises(AirflowFailException, match="was not found"):
             Try().run_deferred(self.sensor(soft_fail=soft), lambda: hub.world.delete_space(SPACE))
 
     def test_airflow_does_not_skip_errors_that_no_wait_can_fix(self, hub: HubEmulator) -> None:
@@ -191,7 +191,7 @@ class TestSensors:
         deferred = Try().deferral(sensor)
         hub.world.delete_space(SPACE)
         event = fired(stored(deferred.trigger))
-        with pytest.raises(AirflowFailException, match="does not find Space"):
+        with pytest.raises(AirflowFailException, match="was not found"):
             sensor.resume_execution("execute_complete", {"event": event}, {})
 
     @pytest.mark.parametrize("soft", [True, False])

@@ -1,4 +1,4 @@
-"""Select Spaces by name patterns."""
+"""NameGlobs: select Spaces by globs on their names."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["NameGlobs", "texts"]
 
 @dataclass(frozen=True)
 class NameGlobs:
-    """Globs such as ``acme/demo-*`` or ``demo-*``, matched case-insensitively, as the Hub's ids are.
+    """Globs such as ``acme/demo-*`` or ``demo-*``. Case does not matter, as in the Hub's ids.
 
-    :ivar include: only Spaces that match one of these; empty matches every Space.
-    :ivar exclude: no Spaces that match one of these.
+    :ivar include: globs of which a Space must match at least one; empty matches every Space.
+    :ivar exclude: globs of which a Space must match none.
     """
 
     include: tuple[str, ...] = ()
@@ -26,14 +26,16 @@ class NameGlobs:
     def from_options(
         cls, include: str | Iterable[str] | None, exclude: str | Iterable[str] | None
     ) -> NameGlobs:
-        """Validate globs: one or several of each kind.
+        """Return validated globs.
 
-        :raises InvalidInput: if one is not a non-empty string.
+        :param include: one glob or several; ``None`` for none.
+        :param exclude: one glob or several; ``None`` for none.
+        :raises InvalidInput: for a glob that is not a string, or is empty.
         """
         return cls(tuple(texts(include, "include")), tuple(texts(exclude, "exclude")))
 
     def matches(self, repo_id: str) -> bool:
-        """Whether a Space is selected, by its id or by its name alone."""
+        """Return True if the id or the name of a Space matches an included glob and no excluded glob."""
         included = not self.include or any(_matches(repo_id, glob) for glob in self.include)
         return included and not any(_matches(repo_id, glob) for glob in self.exclude)
 
@@ -47,20 +49,20 @@ class NameGlobs:
 
 
 def texts(value: str | Iterable[str] | None, name: str) -> list[str]:
-    """The value as a list of strings; a single string becomes a list of one.
+    """Return one string or several strings as a list, without surrounding spaces; ``None`` as an empty list.
 
-    :param name: the parameter's name, for the error.
-    :raises InvalidInput: for anything else, including empty strings.
+    :param name: name of the parameter, for the error.
+    :raises InvalidInput: for another type, and for an empty string.
     """
     if value is None:
         return []
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, Iterable):
-        raise InvalidInput(f"{name} is a string or a list of strings; got {value!r:.200}.")
+        raise InvalidInput(f"{name} must be a string or a list of strings; got {value!r:.200}.")
     items = list(items)
     for each in items:
         if not isinstance(each, str) or not each.strip():
-            raise InvalidInput(f"{name} is a string or a list of strings; got {each!r:.200} in it.")
+            raise InvalidInput(f"{name} must be a list of non-empty strings; got {each!r:.200} in the list.")
     return [each.strip() for each in items]
 
 

@@ -15,9 +15,9 @@ from airflow_provider_hfspaces.hub.models import SpaceRuntime
 __all__ = ["read_runtimes"]
 
 _MAX_SINGLE_REQUESTS = 3
-"""Up to this number of Spaces of an owner are read one by one, more of them from a list."""
+"""Number of Spaces of one owner up to which each is read on its own; more are read from the owner's list."""
 
-_PAGE_SIZE = 500
+_PAGE_SPACES = 500
 
 
 def read_runtimes(
@@ -28,16 +28,16 @@ def read_runtimes(
     parallel: int = 8,
     doubtful: Callable[[str, SpaceRuntime], bool] = lambda repo_id, runtime: False,
 ) -> dict[str, SpaceRuntime | Exception]:
-    """Return the current runtime of each Space, or the error that reading it raised.
+    """Return the current runtime of each Space, or the exception for a Space that cannot be read.
 
-    Many Spaces of one owner are read from the owner's list, which takes at most as many pages as there
-    are Spaces to find. Spaces that the list does not contain are read one by one.
+    Many Spaces of one owner are read from the owner's list, with at most one page for each Space. Spaces that
+    are not in these pages are read one by one.
 
-    :param stop: an event that ends the reading. Spaces that were not read by then are missing in the
-        result.
-    :param parallel: number of requests at a time.
-    :param doubtful: returns True for a Space that has to be read on its own as well, because the list may
-        be out of date.
+    :param repo_ids: the Spaces, as ``owner/name``.
+    :param stop: an event that ends the reading. Spaces that were not read by then are missing in the result.
+    :param parallel: number of requests at a time; by default 8.
+    :param doubtful: returns True for a runtime in a list that may be out of date, so that the Space is read
+        on its own; by default lists are trusted.
     """
     wanted = list(dict.fromkeys(repo_ids))
     runtimes: dict[str, SpaceRuntime | Exception] = {}
@@ -66,7 +66,7 @@ def read_runtimes(
 def _read_list(client: HubClient, owner: str, repo_ids: list[str]) -> dict[str, SpaceRuntime]:
     remaining = {repo_id.casefold(): repo_id for repo_id in repo_ids}
     runtimes: dict[str, SpaceRuntime] = {}
-    pages = client.pages(calls.list_runtimes(author=owner, limit=_PAGE_SIZE))
+    pages = client.pages(calls.list_runtimes(author=owner, limit=_PAGE_SPACES))
     try:
         for _, page in zip(range(len(repo_ids)), pages, strict=False):
             for entry in page:
@@ -78,6 +78,6 @@ def _read_list(client: HubClient, owner: str, repo_ids: list[str]) -> dict[str, 
             if not remaining:
                 break
     except HubError:
-        # A token that may not list the owner's Spaces may still read some of them one by one.
+        # A token that may not list the owner's Spaces may still read some of the Spaces one by one.
         return runtimes
     return runtimes

@@ -1,4 +1,4 @@
-"""Report the progress of long work from time to time."""
+"""Progress: report how far a bulk operation has come, without flooding the log."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ _MIN_SHARE = 0.05
 
 
 class Progress:
-    """A counter that reports lines such as ``Paused 120 of 1,000 Spaces (2 failed), about 3 min left.``
+    """Counts Spaces, and reports lines such as ``Paused 120 of 1,000 Spaces (2 failed), about 3 min left.``
 
-    It reports at most every ten seconds, and then after every 5 % of the work or every minute.
+    A line is reported for each 5 % of the Spaces and at least every minute, but never twice within 10
+    seconds.
 
     :param verb: the action in the past tense, such as ``Paused``.
     :param total: number of Spaces.
     :param report: called with each line.
-    :param waits: returns the seconds that a number of further requests have to wait for the rate limit.
+    :param waits: returns the seconds that a number of further requests have to wait for the rate limit; by
+        default 0.
     :param clock: returns the current time in seconds.
     """
 
@@ -40,7 +42,7 @@ class Progress:
         self._reported = 0
 
     def count(self, *, failed: bool = False) -> None:
-        """Count one more Space, and report if it is time to."""
+        """Count one more Space, and report a line if one is due."""
         self.done += not failed
         self.failed += failed
         over, since = self.done + self.failed, self._clock() - self._reported_at
@@ -51,7 +53,7 @@ class Progress:
             self._report(f"{self}, about {duration(self.seconds_left())} left.")
 
     def seconds_left(self) -> float:
-        """An estimate from the speed so far and from the rate limit."""
+        """Return the estimated seconds until the end, from the speed so far and the rate limit."""
         over = self.done + self.failed
         remaining = self.total - over
         pace = (self._clock() - self._started) / over if over else 0.0
@@ -63,7 +65,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """A duration as one number: ``40 s``, ``3 min``, ``2.5 h``."""
+    """Return a duration as text: ``40 s``, ``3 min``, ``2.5 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,7 +1,8 @@
 """Run one call for many Spaces in parallel, within the Hub's rate limit.
 
-The queue waits for the rate limit, not the calls in it: no call waits for two windows, no call is refused
-because others were faster, and stopping the queue ends it between two requests.
+Come here to change how fast bulk operations send, or how they stop. The queue waits for the rate limit, and
+not each call on its own. So no call waits for two windows, parallel calls do not exceed the limit together,
+and a stop takes effect between two requests.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ _TICK_SECONDS = 0.2
 _STOP_GRACE_SECONDS = 3.0
 """Time for requests that are under way when the queue is stopped.
 
-A process that is told to stop is often killed after five seconds."""
+A process that gets a signal to stop is often killed after five seconds."""
 
 _LONG_WAIT_SECONDS = 30.0
-"""A wait after which the rest of a batch is prepared again."""
+"""Wait for the rate limit after which the rest of a batch is prepared again."""
 
 _MAX_REFUSALS = 20
-"""Number of times that one call is sent again because of the Hub's rate limit."""
+"""Number of times that one item is sent again after a 429."""
 
 
 class Stopped(Exception):
@@ -44,12 +45,12 @@ class Stopped(Exception):
 
 
 class Quota:
-    """Decides when the next of several parallel requests may be sent, from the Hub's rate-limit headers.
+    """Decides from the Hub's rate-limit headers when the next of several parallel items may start.
 
-    Requests without an answer yet are counted, so that a window is never exceeded.
+    Items in flight count too, so that parallel requests never exceed a window.
 
-    :param budget: the rate limit as the Hub's last answers reported it.
-    :param per_item: number of requests that each item of the queue sends.
+    :param budget: the rate limit, as the Hub's last answers reported it.
+    :param per_item: number of requests that each item sends; by default 1.
     :param clock: returns the current time in seconds.
     """
 
@@ -60,9 +61,9 @@ class Quota:
         self._until = self._probed = 0.0
 
     def wait(self, under_way: int) -> float:
-        """Seconds until another item may start; 0 for at once.
+        """Return the seconds until another item may start; 0 if it may start now.
 
-        :param under_way: number of items that are not done yet.
+        :param under_way: number of items in flight.
         """
         now = self._clock()
         if now < self._until:
@@ -76,7 +77,7 @@ class Quota:
         if remaining is None:
             return 0.0
         if not reset:
-            # A new window, about which nothing is known until the first answer.
+            # A new window: until its first answer, send only one item a second.
             if under_way and now - self._probed < 1:
                 return _TICK_SECONDS
             self._probed = now
@@ -88,7 +89,7 @@ class Quota:
         self._until = max(self._until, self._clock() + seconds)
 
     def seconds_for(self, items: int) -> float:
-        """Seconds that a number of items have to wait for new windows; 0 if they fit into this one."""
+        """Return the seconds that these items have to wait for new windows; 0 if this window has room."""
         budget, requests = self._budget, items * self._per_item
         if budget.remaining is None or not (budget.quota and budget.window):
             return 0.0
@@ -102,8 +103,9 @@ class Quota:
 class Result(Generic[T, R]):
     """The result of one item.
 
-    :ivar value: what the call returned; ``None`` if it failed.
-    :ivar error: the exception that the call raised.
+    :ivar item: the item.
+    :ivar value: the return value of the function; ``None`` if it raised an exception.
+    :ivar error: the exception that the function raised; ``None`` if it returned.
     """
 
     item: T
@@ -112,7 +114,11 @@ class Result(Generic[T, R]):
 
 
 def queue_client(client: HubClient, stop: threading.Event, parallel: int) -> HubClient:
-    """A client for :func:`in_parallel`: it leaves rate limits to the queue and stops waiting with it."""
+    """Return a client for :func:`in_parallel`, which does not wait for rate limits itself.
+
+    :param stop: an event that stops the queue. It also ends the client's waits between two tries.
+    :param parallel: number of items at a time.
+    """
 
     def sleep(seconds: float) -> None:
         if stop.wait(seconds):
@@ -131,17 +137,31 @@ def in_parallel(
     prepare: Callable[[Sequence[T]], Iterable[T]] = lambda batch: batch,
     batch: int = 100,
 ) -> Iterator[Result[T, R]]:
-    """Call a function for each item, several at a time, and yield each result when it is known.
+    """Call a function for each item, several at a time, and yield the results in the order in which they end.
 
-    An item that the Hub's rate limit refuses is tried again later. When the queue is stopped, nothing new
-    is sent. Requests that were already sent are yielded if they end soon.
+    An item that fails with a 429 is called again later. After a stop, no new item starts, and items in flight
+    are yielded if they end within 3 seconds.
 
-    :param act: called in threads with an item; sends its requests with a :func:`queue_client`.
+    ::
+
+        sender = queue_client(client, stop, 8)
+        for result in in_parallel(
+            repo_ids,
+            lambda repo_id: sender.send(calls.pause(repo_id)),
+            quota=Quota(client.budget),
+            parallel=8,
+            stop=stop,
+        ):
+            print(result.item, result.error or "paused")
+
+    :param act: called with an item, in a thread. It sends its requests with a :func:`queue_client`.
+    :param quota: decides when the next item may start.
     :param parallel: number of items at a time.
     :param stop: an event that stops the queue.
-    :param prepare: called in this thread with the items of a batch before the first of them starts, and
-        again with items that waited long for the rate limit. Returns the items to continue with.
-    :param batch: number of items in a batch.
+    :param prepare: called in this thread with the items of a batch before the first item starts, and again
+        for items that waited long for the rate limit. It returns the items to continue with; by default all.
+    :param batch: number of items in a batch; by default 100.
+    :raises BaseException: of ``act``, if it is not an ``Exception``.
     """
     rest, ready = deque(items), deque[tuple[T, int]]()
     running: dict[Future[R], tuple[T, int]] = {}
@@ -169,7 +189,7 @@ def in_parallel(
                 item, refusals = ready.popleft()
                 running[pool.submit(begin, item)] = item, refusals
             if not running:
-                # Not stop.wait: the signal handler that sets the event runs in this thread too.
+                # Not stop.wait(): the signal handler that sets the event may run in this thread.
                 time.sleep(min(held, _TICK_SECONDS))
                 continue
             for future in wait(running, _TICK_SECONDS, FIRST_COMPLETED).done:
@@ -187,7 +207,7 @@ def in_parallel(
 
 
 def _refusals_if_retried(future: Future[R], refusals: int, quota: Quota) -> int | None:
-    """The number of refusals so far if the item is tried again; otherwise ``None``."""
+    """Return the number of 429s so far if the item is called again; otherwise ``None``."""
     error = future.exception()
     if not isinstance(error, HubRateLimited) or refusals >= _MAX_REFUSALS:
         return None

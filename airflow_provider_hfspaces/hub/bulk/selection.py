@@ -1,4 +1,4 @@
-"""Select some of an owner's Spaces by stage, hardware, cost, name and tags."""
+"""SpaceSelection: select Spaces of an owner by stage, hardware, cost, name and tags."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, WILL_BE_BILLED_S
 __all__ = ["SELECTED_BY", "OwnerWithoutSpaces", "SpaceSelection", "owned_spaces"]
 
 SELECTED_BY = ("runtime", "tags")
-"""The properties that a listed Space needs for a selection: the values of ``expand``."""
+"""The properties that a selection needs of each Space. Pass them as ``expand`` to ``list_spaces``."""
 
 
 class OwnerWithoutSpaces(InvalidInput):
@@ -26,11 +26,14 @@ class OwnerWithoutSpaces(InvalidInput):
 
 
 def owned_spaces(author: str, listed: Sequence[SpaceInfo], *, allow_empty: bool) -> list[SpaceInfo]:
-    """The listed Spaces of an owner, whose name may be misspelt or out of date.
+    """Return the Spaces in a list that belong to the owner.
 
+    The list may have Spaces of another owner if ``author`` is a former name.
+
+    :param author: user or organization.
     :param listed: the Hub's list for this author.
-    :param allow_empty: accept an owner without Spaces.
-    :raises OwnerWithoutSpaces: if the owner has no Spaces.
+    :param allow_empty: whether an owner without Spaces is valid.
+    :raises OwnerWithoutSpaces: if the owner has no Spaces and ``allow_empty`` is False.
     """
     owned = [space for space in listed if _owner(space.id).casefold() == author.casefold()]
     if owned or allow_empty:
@@ -49,16 +52,22 @@ def owned_spaces(author: str, listed: Sequence[SpaceInfo], *, allow_empty: bool)
 
 @dataclass(frozen=True)
 class SpaceSelection:
-    """Criteria for an owner's Spaces. A criterion that is not set matches every Space.
+    """Selects Spaces of an owner that match all criteria. A criterion that is not set matches every Space.
+
+    ::
+
+        idle = SpaceSelection("acme", stages="RUNNING", include="demo-*")
+        page = client.send(calls.list_spaces(author="acme", expand=SELECTED_BY))
+        selected = idle.select(page)
 
     :param author: user or organization.
-    :param stages: in any of these stages; STOPPED and SLEEPING stand for each other.
-    :param hardware: running on, or set to, any of these flavors.
-    :param billed_only: billed now, or as soon as a build that is under way is done.
-    :param include: id or name matches any of these globs, such as ``"acme/demo-*"`` or ``"demo-*"``,
-        case-insensitively.
-    :param exclude: id and name match none of these globs.
-    :param tags: has all of these tags.
+    :param stages: match Spaces in one of these stages. STOPPED and SLEEPING count as one stage.
+    :param hardware: match Spaces that run on, or are set to, one of these flavors.
+    :param billed_only: match Spaces that are billed now, or will be when their build is done.
+    :param include: match Spaces whose id or name matches one of these globs, such as ``"acme/demo-*"`` or
+        ``"demo-*"``; case does not matter.
+    :param exclude: match Spaces whose id and name match none of these globs.
+    :param tags: match Spaces that have all of these tags.
     :param offered: the Hub's price list, to accept flavors that are newer than this version.
     :raises InvalidInput: for an invalid owner, or an unknown stage or flavor.
     """
@@ -74,7 +83,7 @@ class SpaceSelection:
 
     def __post_init__(self, offered: Iterable[HardwareFlavor] | None) -> None:
         if not isinstance(self.billed_only, bool):
-            raise InvalidInput(f"billed_only is True or False; got {self.billed_only!r}.")
+            raise InvalidInput(f"billed_only must be True or False; got {self.billed_only!r}.")
         stages = frozenset[str]() if self.stages is None else checked_stages(self.stages)
         listed = list(offered or ()) or None
         hardware = (checked_hardware(each, listed) for each in texts(self.hardware, "hardware"))
@@ -91,18 +100,19 @@ class SpaceSelection:
 
     @property
     def needs_runtime(self) -> bool:
-        """Whether a criterion depends on the runtime of a Space."""
+        """Whether a criterion depends on the runtime of Spaces."""
         return bool(self.stages or self.hardware or self.billed_only)
 
     def matches(self, space: SpaceInfo) -> bool:
-        """Whether a Space is selected. It needs the properties in :data:`SELECTED_BY`.
+        """Return True if a Space matches all criteria.
 
-        A Space without a readable runtime matches only if no criterion needs one.
+        :param space: a Space with the properties in :data:`SELECTED_BY`. If its runtime is missing, it
+            matches only if no criterion depends on the runtime.
         """
         return self.matches_name(space) and self.matches_runtime(space.runtime)
 
     def matches_name(self, space: SpaceInfo) -> bool:
-        """Whether the owner, the name and the tags of a Space match."""
+        """Return True if the owner, the name and the tags of a Space match."""
         return (
             _owner(space.id).casefold() == self.author.casefold()
             and NameGlobs.from_options(self.include, self.exclude).matches(space.id)
@@ -110,7 +120,7 @@ class SpaceSelection:
         )
 
     def matches_runtime(self, runtime: SpaceRuntime | None) -> bool:
-        """Whether the stage, the hardware and the cost of a Space match."""
+        """Return True if the stage, the hardware and the cost of a Space match."""
         if not self.needs_runtime:
             return True
         if runtime is None:
@@ -122,7 +132,7 @@ class SpaceSelection:
         return not self.billed_only or _costs(runtime)
 
     def select(self, spaces: Iterable[SpaceInfo]) -> list[SpaceInfo]:
-        """The Spaces that match, in the same order."""
+        """Return the Spaces that match, in the order of the argument."""
         return [space for space in spaces if self.matches(space)]
 
 

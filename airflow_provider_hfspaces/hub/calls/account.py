@@ -1,4 +1,4 @@
-"""The token's owner: who it is, what it may do and what it was billed."""
+"""Calls about the owner of the token: identity, write access, billing and ZeroGPU quota."""
 
 from __future__ import annotations
 
@@ -12,19 +12,25 @@ __all__ = ["can_write", "get_billing_usage", "whoami", "zero_gpu_quota"]
 
 
 def whoami() -> Call[WhoAmI]:
-    """``GET /api/whoami-v2``: the token's owner. The Hub has a low rate limit on this endpoint."""
+    """``GET /api/whoami-v2``: the token's owner. This endpoint has a low rate limit of its own."""
     return Call("GET", "/api/whoami-v2", WhoAmI.from_payload, repeatable=True, needs_token=True)
 
 
 def can_write(repo_id: str) -> Call[bool]:
-    """``GET /api/spaces/{repo_id}/auth-check/write``: True, or the error for a 401, 403 or 404."""
+    """``GET /api/spaces/{repo_id}/auth-check/write``: True if the token may write to the Space.
+
+    Without write access, the client raises the error for the Hub's 401, 403 or 404.
+    """
     return get_call(repo_id, "/auth-check/write", read_true, needs_token=True, answer="any")
 
 
 def get_billing_usage(*, organization: str | None = None) -> Call[dict[str, Any]]:
-    """``GET /api/settings/billing/usage``, or an organization's: what the Hub itself billed.
+    """``GET /api/settings/billing/usage``: what the Hub billed in the current period.
 
-    :param organization: its name; ``None`` for the token's owner.
+    For an organization, the endpoint is ``GET /api/organizations/{organization}/billing/usage``.
+
+    :param organization: name of the organization; ``None`` for the token's owner.
+    :raises InvalidInput: for a name that is not valid.
     """
     path = "/api/settings/billing/usage"
     if organization is not None:

@@ -1,4 +1,7 @@
-"""The description of a request, :class:`Call`, and the helpers with which the other modules build one."""
+""":class:`Call`, the description of a request, and the helpers that build calls.
+
+Come here to change what a call can describe. The modules beside this one have one function per endpoint.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +27,27 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request, described but not sent.
+    """Describes one request without sending it.
+
+    The functions of :mod:`~airflow_provider_hfspaces.hub.calls` build calls, and a client sends them::
+
+        call = calls.get_runtime("acme/whisper")
+        runtime = client.send(call)
 
     :ivar method: HTTP method.
     :ivar path: quoted path on the Hub.
     :ivar read: returns the result from the decoded answer; raises ``KeyError``, ``TypeError`` or
         ``ValueError`` if the answer has another form.
-    :ivar query: pairs of the query string, in order; a name may come more than once.
-    :ivar body: sent as JSON; ``None`` sends no body at all.
-    :ivar lines: sent as lines of JSON, one after the other, instead of a body.
-    :ivar repeatable: True if sending it twice has the same effect as sending it once.
+    :ivar query: pairs of the query string, in order; a name may occur more than once.
+    :ivar body: the JSON body; ``None`` for a request without a body.
+    :ivar lines: the body as JSON Lines, instead of ``body``.
+    :ivar repeatable: True if sending the request twice has the same effect as sending it once.
     :ivar repo_id: the Space or repository of the request, for messages.
-    :ivar needs_token: True if the Hub refuses it without a token.
-    :ivar answer: ``json``, ``entries`` (a JSON list; ``read`` gets an iterator that decodes one entry after
-        the other), ``events`` (server-sent) or ``any`` (the body does not matter).
+    :ivar needs_token: True if the Hub rejects the request without a token.
+    :ivar answer: the form of the answer: ``json``, ``entries`` (a JSON list that ``read`` gets as an iterator
+        of decoded entries), ``events`` (server-sent events) or ``any`` (the body does not matter).
     :ivar confidential: values in the body that no message may show.
-    :ivar instead: a sentence on what replaces an endpoint that the Hub is retiring.
+    :ivar instead: for an endpoint that the Hub is retiring, a sentence that names the replacement.
     :ivar creates: the Space that the request creates, as ``owner/name``.
     """
 
@@ -67,7 +75,11 @@ def get_call(
     needs_token: bool = False,
     answer: str = "json",
 ) -> Call[T]:
-    """A call that reads from ``/api/spaces/{repo_id}``."""
+    """Return a repeatable call that reads from ``/api/spaces/{repo_id}``.
+
+    :param suffix: the rest of the path, such as ``/runtime``.
+    :raises InvalidRepoId: if ``repo_id`` is not valid.
+    """
     repo_id = checked_repo_id(repo_id)
     return Call(
         "GET",
@@ -95,7 +107,11 @@ def change_call(
     instead: str | None = None,
     creates: str | None = None,
 ) -> Call[T]:
-    """A call that changes something under ``/api/spaces/{repo_id}``, which needs a token."""
+    """Return a call that changes something under ``/api/spaces/{repo_id}``, and needs a token.
+
+    :param suffix: the rest of the path, such as ``/pause``.
+    :raises InvalidRepoId: if ``repo_id`` is not valid.
+    """
     repo_id = checked_repo_id(repo_id)
     return Call(
         method,
@@ -120,17 +136,17 @@ def post_call(
     body: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Call[T]:
-    """A :func:`change_call` with the method ``POST``."""
+    """Return a :func:`change_call` with the method ``POST``."""
     return change_call("POST", repo_id, suffix, read, body, **options)
 
 
 def as_names(names: str | Iterable[str]) -> list[str]:
-    """A list of names from one name or several."""
+    """Return one name or several names as a list."""
     return [names] if isinstance(names, str) else list(names)
 
 
 def list_of(read: Callable[[Mapping[str, Any]], T]) -> Callable[[Any], list[T]]:
-    """A reader of JSON lists, from a reader of their entries."""
+    """Return a function that reads a JSON list by reading each entry with ``read``."""
 
     def read_list(payload: Any) -> list[T]:
         if not isinstance(payload, list):
@@ -141,11 +157,14 @@ def list_of(read: Callable[[Mapping[str, Any]], T]) -> Callable[[Any], list[T]]:
 
 
 def read_mapping(payload: Any) -> dict[str, Any]:
-    """The answer itself, which has to be a JSON object."""
+    """Return the answer itself.
+
+    :raises TypeError: if it is not a JSON object.
+    """
     if not isinstance(payload, dict):
         raise TypeError("an object")
     return payload
 
 
 def read_nothing(payload: Any) -> None:
-    """``None``, for answers whose body does not matter."""
+    """Return ``None``, for an answer whose body does not matter."""

@@ -1,4 +1,4 @@
-"""The logs of a Space."""
+"""Calls for the build log and the run log of a Space."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ __all__ = ["get_log_events", "get_logs"]
 
 
 def get_logs(repo_id: str, *, build: bool = False, lines: int | None = None) -> Call[str]:
-    """``GET /api/spaces/{repo_id}/logs/run`` or ``/build``: a stream of server-sent events.
+    """``GET /api/spaces/{repo_id}/logs/run`` or ``/build``: the text of a log, as server-sent events.
 
+    Send it with ``client.lines(call)``. Needs a token, also for a public Space.
     :param build: whether to read the build's log instead of the app's.
     :param lines: the number of lines to return, from the end of the log; by default all.
     """
@@ -25,8 +26,9 @@ def get_logs(repo_id: str, *, build: bool = False, lines: int | None = None) -> 
 
 
 def get_log_events(repo_id: str, *, build: bool = False) -> Call[LogEvent]:
-    """``GET /api/spaces/{repo_id}/logs/run`` or ``/build``: the whole log, each event with its time.
+    """``GET /api/spaces/{repo_id}/logs/run`` or ``/build``: the whole log as events with timestamps.
 
+    Send it with ``client.events(call)``. Needs a token, also for a public Space.
     :param build: whether to read the build's log instead of the app's.
     """
     return get_call(repo_id, _suffix(build), LogEvent.from_payload, needs_token=True, answer="events")

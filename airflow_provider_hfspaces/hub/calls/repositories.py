@@ -1,4 +1,4 @@
-"""The repository of a Space: creating, deleting and moving it, and who can see it."""
+"""Calls for the repository of a Space: create, delete and move it, set its visibility, list its commits."""
 
 from __future__ import annotations
 
@@ -52,19 +52,21 @@ def create_space(
 ) -> Call[CreatedSpace]:
     """``POST /api/repos/create``: create a Space in one request. Not repeatable.
 
-    The Hub answers 409 if the Space exists.
+    The Hub answers 409 if the Space already exists.
 
     :param sdk: ``gradio``, ``docker`` or ``static``.
     :param visibility: ``private``, ``public`` or ``protected``; private by default, so that nothing is
         published by accident.
     :param hardware: a flavor; ``None`` for the Hub's default, free CPU.
     :param sleep_time: seconds without a visitor until the Space sleeps, or -1 for never.
-    :param secrets: as a mapping of keys to values, or a list of ``{"key", "value", "description"}``.
-    :param variables: in the same two forms as ``secrets``.
-    :param volumes: what to mount into the Space.
-    :param template: the ``repo_id`` of a template of :func:`list_space_templates`, which has to have this
+    :param secrets: a mapping of keys to values, or a list of mappings with ``key``, ``value`` and, if needed,
+        ``description``.
+    :param variables: the public variables, in one of the forms of ``secrets``.
+    :param volumes: the volumes to mount into the Space.
+    :param template: ``repo_id`` of a template from :func:`list_space_templates`. The template must have this
         ``sdk``.
     :param offered: the Hub's price list, to accept flavors that are newer than this version.
+    :raises InvalidInput: for an argument that is not valid.
     """
     repo_id = checked_repo_id(repo_id)
     owner, _, name = repo_id.partition("/")
@@ -104,7 +106,7 @@ def create_space(
 def delete_space(repo_id: str) -> Call[None]:
     """``DELETE /api/repos/delete``: delete a Space with its files, its settings and its history.
 
-    Not repeatable: the second request would report that the Space does not exist.
+    Not repeatable: a second request would fail with 404.
     """
     repo_id = checked_repo_id(repo_id)
     owner, _, name = repo_id.partition("/")
@@ -149,12 +151,12 @@ def set_visibility(repo_id: str, visibility: str) -> Call[None]:
 
 
 def list_commits(repo_id: str) -> Call[list[SpaceCommit]]:
-    """``GET /api/spaces/{repo_id}/commits/main``: one page of the commits, newest first."""
+    """``GET /api/spaces/{repo_id}/commits/main``: one page of the Space's commits, newest first."""
     return get_call(repo_id, "/commits/main", list_of(SpaceCommit.from_payload))
 
 
 def list_space_templates() -> Call[list[SpaceTemplate]]:
-    """``GET /api/spaces/templates``: the Spaces that the Hub offers as templates of new ones."""
+    """``GET /api/spaces/templates``: the Spaces that the Hub offers as templates for new Spaces."""
     read = list_of(SpaceTemplate.from_payload)
     return Call("GET", "/api/spaces/templates", lambda payload: read(payload["templates"]), repeatable=True)
 
@@ -168,8 +170,7 @@ def checked_sdk(sdk: str) -> str:
 
 
 def checked_visibility(visibility: str) -> str:
-    """Return who can see a Space: ``private``, ``public`` or ``protected``.
-
+    """Return the visibility of a Space: ``private``, ``public`` or ``protected``.
     :raises InvalidInput: for anything else.
     """
     return _one_of(visibility, "visibility", VISIBILITIES)

@@ -1,4 +1,4 @@
-"""The variables and secrets of a Space."""
+"""Calls for the variables and secrets of a Space, and the validation of their keys and values."""
 
 from __future__ import annotations
 
@@ -29,31 +29,42 @@ __all__ = [
 
 
 def get_variables(repo_id: str) -> Call[dict[str, SpaceVariable]]:
-    """``GET /api/spaces/{repo_id}/variables``."""
+    """``GET /api/spaces/{repo_id}/variables``: the public environment variables of a Space, by name."""
     return get_call(repo_id, "/variables", read_variables, needs_token=True)
 
 
 def add_variable(
     repo_id: str, key: str, value: str, *, description: str | None = None
 ) -> Call[dict[str, SpaceVariable]]:
-    """``POST /api/spaces/{repo_id}/variables``: add or change one; the answer lists all variables."""
+    """``POST /api/spaces/{repo_id}/variables``: add or change one variable, which restarts the Space.
+
+    The answer lists all variables. Variables are public: use :func:`add_secret` for confidential values.
+
+    :raises InvalidInput: for a key or a value that is not valid.
+    """
     body = checked_setting(key, value, description, "variable")
     return post_call(repo_id, "/variables", read_variables, body, repeatable=True)
 
 
 def delete_variable(repo_id: str, key: str) -> Call[dict[str, SpaceVariable]]:
-    """``DELETE /api/spaces/{repo_id}/variables``: the answer lists the remaining variables."""
+    """``DELETE /api/spaces/{repo_id}/variables``: delete one variable. The answer lists the remaining ones.
+
+    :raises InvalidKey: for a key that is not valid.
+    """
     body = {"key": checked_key(key, "variable")}
     return change_call("DELETE", repo_id, "/variables", read_variables, body, repeatable=True)
 
 
 def get_secrets(repo_id: str) -> Call[dict[str, SpaceSecret]]:
-    """``GET /api/spaces/{repo_id}/secrets``: their names; the Hub never gives their values."""
+    """``GET /api/spaces/{repo_id}/secrets``: the secrets of a Space, by name. The Hub never sends values."""
     return get_call(repo_id, "/secrets", read_secrets, needs_token=True)
 
 
 def add_secret(repo_id: str, key: str, value: str, *, description: str | None = None) -> Call[None]:
-    """``POST /api/spaces/{repo_id}/secrets``: add or change one."""
+    """``POST /api/spaces/{repo_id}/secrets``: add or change one secret, which restarts the Space.
+
+    :raises InvalidInput: for a key or a value that is not valid.
+    """
     body = checked_setting(key, value, description, "secret")
     return post_call(
         repo_id, "/secrets", read_nothing, body, repeatable=True, answer="any", confidential=(body["value"],)
@@ -61,19 +72,21 @@ def add_secret(repo_id: str, key: str, value: str, *, description: str | None = 
 
 
 def delete_secret(repo_id: str, key: str) -> Call[None]:
-    """``DELETE /api/spaces/{repo_id}/secrets``: no error if it does not exist."""
+    """``DELETE /api/spaces/{repo_id}/secrets``: delete one secret. A missing secret is not an error.
+
+    :raises InvalidKey: for a key that is not valid.
+    """
     body = {"key": checked_key(key, "secret")}
     return change_call("DELETE", repo_id, "/secrets", read_nothing, body, repeatable=True, answer="any")
 
 
 def checked_setting(key: str, value: str, description: str | None, kind: str) -> dict[str, str]:
-    """The body of a request that sets a secret or a variable.
-
+    """Return the body of a request that sets a secret or a variable.
     :param kind: ``secret`` or ``variable``, for the error.
     :raises InvalidInput: if the key or the value is not valid.
     """
     if not isinstance(value, str):
-        raise InvalidInput(f"The value of the {kind} {key!r} is a string; got {type(value).__name__}.")
+        raise InvalidInput(f"value of the {kind} {key!r} must be a string; got {type(value).__name__}.")
     setting = {"key": checked_key(key, kind), "value": value}
     if description is not None:
         setting["description"] = description
@@ -83,8 +96,10 @@ def checked_setting(key: str, value: str, description: str | None, kind: str) ->
 def checked_settings(
     settings: Sequence[Mapping[str, str]] | Mapping[str, str], kind: str
 ) -> list[dict[str, str]]:
-    """Secrets or variables as a request lists them, from a mapping of keys to values or from such a list.
+    """Return secrets or variables in the form in which a request lists them.
 
+    :param settings: a mapping of keys to values, or a list of mappings with ``key``, ``value`` and, if
+        needed, ``description``.
     :param kind: ``secret`` or ``variable``, for the error.
     :raises InvalidInput: if an entry is not valid.
     """
@@ -93,7 +108,10 @@ def checked_settings(
     checked = []
     for each in settings:
         if not isinstance(each, Mapping) or not {"key", "value"} <= set(each):
-            raise InvalidInput(f"Each {kind} is a mapping with 'key', 'value' and perhaps 'description'.")
+            raise InvalidInput(
+                f"each {kind} must be a mapping with 'key', 'value' and, if needed, 'description'; got "
+                f"{type(each).__name__}."
+            )
         checked.append(checked_setting(each["key"], each["value"], each.get("description"), kind))
     return checked
 

@@ -1,4 +1,4 @@
-"""Spaces themselves: reading, listing and copying them."""
+"""Calls that read, list, search and duplicate Spaces."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ __all__ = ["ListedRuntime", "duplicate", "get_space", "list_runtimes", "list_spa
 
 
 def get_space(repo_id: str, *, expand: str | Iterable[str] = ()) -> Call[SpaceInfo]:
-    """``GET /api/spaces/{repo_id}``: a Space's description.
+    """``GET /api/spaces/{repo_id}``: the description of a Space.
 
-    :param expand: names of the properties to send, such as ``runtime``, ``sdk`` or ``createdAt``;
+    :param expand: names of the properties in the answer, such as ``runtime``, ``sdk`` or ``createdAt``;
         by default the Hub chooses.
     """
     return get_call(
@@ -50,14 +50,15 @@ def list_spaces(
     limit: int | None = None,
     expand: str | Iterable[str] = (),
 ) -> Call[list[SpaceInfo]]:
-    """``GET /api/spaces``: one page of the Spaces that the token may see; ``Link`` names the next one.
+    """``GET /api/spaces``: one page of the Spaces that the token may see.
 
+    ``client.pages(call)`` follows the ``Link`` header to the next pages.
     :param author: only Spaces of this user or organization.
     :param search: only Spaces whose id contains this text.
     :param filter: only Spaces with all of these tags.
     :param sort: ``lastModified``, ``createdAt``, ``likes`` or ``trendingScore``.
-    :param limit: how many Spaces make a page.
-    :param expand: names of the properties to send, such as ``runtime``.
+    :param limit: number of Spaces in a page; by default the Hub chooses.
+    :param expand: names of the properties in the answer, such as ``runtime``.
     """
     query: list[tuple[str, str]] = []
     if author is not None:
@@ -75,7 +76,7 @@ def list_spaces(
 
 @dataclass(frozen=True)
 class ListedRuntime:
-    """An entry of :func:`list_runtimes`. Its runtime is parsed only when :meth:`runtime` is called."""
+    """An entry of :func:`list_runtimes`, whose runtime is parsed only when :meth:`runtime` is called."""
 
     repo_id: str
     payload: Mapping[str, Any] = field(repr=False)
@@ -83,7 +84,7 @@ class ListedRuntime:
     def runtime(self) -> SpaceRuntime | None:
         """Return the runtime of this entry; ``None`` if it is missing or cannot be read."""
         try:
-            # Waits keep thousands of runtimes in memory, so that raw is dropped.
+            # Waits keep thousands of runtimes in memory, so this one drops its raw payload.
             return replace(SpaceRuntime.from_payload(self.payload["runtime"]), raw={})
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             return None
@@ -92,11 +93,11 @@ class ListedRuntime:
 def list_runtimes(*, author: str, limit: int) -> Call[Iterator[ListedRuntime]]:
     """``GET /api/spaces?author=…&expand=runtime``: one page of an owner's Spaces with their runtimes.
 
-    The entries of a page are decoded one by one while they are read, so that a caller who reads
-    thousands of them can do other work in between.
+    The entries of a page are decoded lazily, one by one, so that a caller can do other work between two of
+    thousands of entries.
 
     :param author: user or organization.
-    :param limit: how many Spaces make a page.
+    :param limit: number of Spaces in a page.
     """
     query = (("author", checked_owner(author)), ("limit", str(limit)), ("expand", "runtime"))
     return Call("GET", "/api/spaces", _listed_runtimes, query, repeatable=True, answer="entries")
@@ -119,7 +120,7 @@ def search_spaces(
     :param query: what the Space should do, such as ``transcribe speech``.
     :param filter: only Spaces with all of these tags.
     :param sdk: only Spaces with one of these SDKs.
-    :param include_non_running: whether Spaces that do not run are in the results.
+    :param include_non_running: whether the results contain Spaces that are not running; by default not.
     """
     if not isinstance(query, str) or not query.strip():
         raise InvalidInput(f"query must be the text to search for; got {query!r}.")
@@ -149,15 +150,17 @@ def duplicate(
 
     The Hub copies the variables of the original, but never its secrets.
 
-    :param to_id: the new Space, as ``owner/name``; the Hub has no default for the owner.
-    :param private: True by default, so that a copy publishes nothing by accident.
+    :param to_id: the new Space, as ``owner/name``. The owner is required.
+    :param private: whether the copy is private; by default it is, so that nothing is published by accident.
     :param hardware: a flavor; ``None`` for the Hub's default, free CPU.
-    :param storage: a storage tier, which the Hub is retiring.
-    :param sleep_time: seconds, or -1 for never.
-    :param secrets: as a mapping of keys to values, or a list of ``{"key", "value", "description"}``.
-    :param variables: in the same two forms as ``secrets``.
-    :param volumes: what to mount into the copy.
+    :param storage: a storage tier. The Hub is retiring storage tiers in favour of volumes.
+    :param sleep_time: seconds without a visitor until the copy sleeps, or -1 for never.
+    :param secrets: a mapping of keys to values, or a list of mappings with ``key``, ``value`` and, if needed,
+        ``description``.
+    :param variables: the public variables, in one of the forms of ``secrets``.
+    :param volumes: the volumes to mount into the copy.
     :param offered: the Hub's price list, to accept flavors that are newer than this version.
+    :raises InvalidInput: for an argument that is not valid.
     """
     to_id = checked_repo_id(to_id)
     body: dict[str, Any] = {"repository": to_id, "visibility": "private" if private else "public"}

@@ -1,4 +1,4 @@
-"""The volumes of a Space, and the storage tiers that the Hub is retiring."""
+"""Calls for the volumes of a Space, and for the storage tiers that the Hub is retiring."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ _VOLUMES_INSTEAD = (
 
 
 def request_storage(repo_id: str, storage: str) -> Call[SpaceRuntime]:
-    """``POST /api/spaces/{repo_id}/storage``: a persistent disk, which the Hub is retiring.
-
+    """``POST /api/spaces/{repo_id}/storage``: request a persistent disk. The Hub is retiring this endpoint.
     :param storage: ``small``, ``medium`` or ``large``.
     """
     body = {"tier": checked_storage(storage)}
@@ -37,5 +36,8 @@ def set_volumes(repo_id: str, volumes: Sequence[Volume | Mapping[str, Any]]) -> 
 
 
 def delete_volumes(repo_id: str) -> Call[None]:
-    """``DELETE /api/spaces/{repo_id}/volumes``. Not repeatable: without volumes it is an error."""
+    """``DELETE /api/spaces/{repo_id}/volumes``: unmount all volumes.
+
+    Not repeatable: the Hub rejects the request if the Space has no volumes.
+    """
     return change_call("DELETE", repo_id, "/volumes", read_nothing, answer="any")

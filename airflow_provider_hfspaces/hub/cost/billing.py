@@ -1,4 +1,4 @@
-"""The usage that the Hub billed for Spaces, compared with its price list for the same minutes."""
+"""BilledUsage: what the Hub billed for Spaces, compared with list prices for the billed minutes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _PRODUCT = re.compile(r"spaces/(?!storage-)([^/]+)/minutes")
 
 @dataclass(frozen=True)
 class BilledSpace:
-    """What the Hub billed for a Space on one flavor in a billing period.
+    """What the Hub billed for one Space on one flavor in a billing period.
 
     :ivar repo_id: the Space, or the Hub's internal id if the Hub gives no name.
+    :ivar hardware: the flavor.
     :ivar minutes: billed minutes of all replicas together.
     :ivar usd: USD that the Hub billed for these minutes.
-    :ivar estimate: USD for these minutes by the price list; ``None`` if it lists no price.
-    :ivar active_minutes: minutes of the period of use that is still running; ``None`` if none is.
+    :ivar estimate: USD for these minutes at list prices; ``None`` if the Hub lists no price.
+    :ivar active_minutes: minutes of the usage that is still running; ``None`` if no usage is running.
     """
 
     repo_id: str
@@ -36,11 +37,11 @@ class BilledSpace:
 
     @property
     def difference(self) -> float | None:
-        """USD that the Hub billed beyond the estimate; negative if it billed less."""
+        """USD that the Hub billed beyond the estimate, negative if less; ``None`` without an estimate."""
         return None if self.estimate is None else round(self.usd - self.estimate, 6)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {
             "repo_id": self.repo_id,
             "hardware": self.hardware,
@@ -53,12 +54,18 @@ class BilledSpace:
 
 @dataclass(frozen=True)
 class BilledUsage:
-    """The part about Spaces of ``GET /api/settings/billing/usage``, or of an organization's usage.
+    """The usage of Spaces in ``GET /api/settings/billing/usage``, or in the usage of an organization.
 
-    :ivar spaces: the most expensive first.
-    :ivar period_start: start of the billing period, as ISO 8601; ``None`` if the answer has none.
-    :ivar period_end: end of the billing period, as ISO 8601; ``None`` if the answer has none.
-    :ivar other: USD for anything but minutes, such as a retired storage tier.
+    ::
+
+        prices = PriceList.from_flavors(client.send(calls.list_hardware()))
+        usage = BilledUsage.from_payload(client.send(calls.get_billing_usage()), prices)
+        print(usage.usd, usage.estimate, usage.difference)
+
+    :ivar spaces: the billed Spaces, the most expensive first.
+    :ivar period_start: start of the billing period, as ISO 8601; ``None`` if the Hub does not say.
+    :ivar period_end: end of the billing period, as ISO 8601; ``None`` if the Hub does not say.
+    :ivar other: USD for products other than minutes, such as a retired storage tier.
     """
 
     spaces: tuple[BilledSpace, ...]
@@ -75,16 +82,20 @@ class BilledUsage:
         names: Mapping[str, str] | None = None,
         wanted: Callable[[str], bool] = lambda repo_id: True,
     ) -> BilledUsage:
-        """Read the Hub's answer.
+        """Return the usage in the Hub's answer.
 
-        :param names: the current names of Spaces by the Hub's internal ids, which survive a rename.
-        :param wanted: returns True for the Spaces to include. Default: all of them.
+        :param prices: the price list for the estimates.
+        :param names: the current name of each Space by the Hub's internal id, which survives a rename.
+        :param wanted: returns True for the Spaces to include; by default all.
         :raises HubProtocolError: if the answer cannot be read.
         """
         try:
             return cls._read(payload, prices, names or {}, wanted)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise HubProtocolError(f"The Hub's billing usage cannot be read: {error!r:.200}.") from error
+            raise HubProtocolError(
+                f"The Hub's billing usage cannot be read: {error!r:.200}. Check whether a newer version of "
+                f"this package can read it."
+            ) from error
 
     @classmethod
     def _read(
@@ -137,7 +148,7 @@ class BilledUsage:
 
     @property
     def estimate(self) -> float | None:
-        """USD for the same minutes by the price list; ``None`` if a price is missing."""
+        """USD for these minutes at list prices; ``None`` if a price is missing."""
         known = [each.estimate for each in self.spaces if each.estimate is not None]
         return round(math.fsum(known), 6) if len(known) == len(self.spaces) else None
 
@@ -147,11 +158,11 @@ class BilledUsage:
         return None if self.estimate is None else round(self.usd - self.estimate, 6)
 
     def active(self, repo_id: str) -> BilledSpace | None:
-        """The entry of a Space whose usage is still running."""
+        """Return the entry of a Space whose usage is still running; ``None`` if there is no such entry."""
         return next((x for x in self.spaces if x.repo_id == repo_id and x.active_minutes is not None), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {
             "billed": self.usd,
             "estimate": self.estimate,

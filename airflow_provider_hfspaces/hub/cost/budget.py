@@ -1,7 +1,7 @@
-"""What an owner has spent on Spaces in the current month, and how that compares with a budget.
+"""MonthSpend: what an owner has spent on Spaces in the current month.
 
-Come here to change where the amount comes from: the Hub's billing, or an estimate that adds up list prices
-from look to look.
+Come here to change where the amount comes from: the Hub's billing, or an estimate from the list prices of the
+Spaces that run at each check.
 """
 
 from __future__ import annotations
@@ -21,26 +21,28 @@ from airflow_provider_hfspaces.hub.http.sequence import Steps
 __all__ = ["BILLING", "ESTIMATE", "MonthSpend", "month_of", "read_billing"]
 
 BILLING, ESTIMATE = "billing", "estimate"
-"""Where an amount comes from: the Hub's billing, or list prices."""
+"""The sources of an amount: the Hub's billing, or an estimate from list prices."""
 
 _REFUSED = frozenset({403, 404})
+"""Statuses with which the Hub refuses the billing of an organization."""
 
 _LONGEST_GAP = timedelta(days=7)
-"""How old a look may be at most to say what the beginning of a month cost."""
+"""Age of the last check in an earlier month up to which the estimate of the new month continues from it."""
 
 _CLOCK_SKEW = timedelta(hours=1)
-"""How far the clocks of two hosts may be apart."""
+"""Longest difference between the clocks of two hosts."""
 
 
 def read_billing(owner: str, *, is_user: bool | None = None) -> Steps[dict[str, Any]]:
-    """The billing usage of an owner.
+    """The steps that read the billing usage of a user or an organization.
 
-    Endpoints: ``GET /api/organizations/{owner}/billing/usage``. If the Hub knows no organization of that name
-    or shows it to nobody, ``GET /api/settings/billing/usage``, which counts if it is about this owner.
+    Endpoints: ``GET /api/organizations/{owner}/billing/usage``, and if the Hub answers 403 or 404,
+    ``GET /api/settings/billing/usage``, which is used if it belongs to this owner.
 
-    :param is_user: whether the owner is the user of the token, if that is known: one request then.
+    :param is_user: True if the owner is the user of the token, False if it is an organization: this saves one
+        of the requests. By default both are tried.
     :raises HubPermissionError: if the token may not read the billing of this owner.
-    :raises HubError: if the Hub does not answer.
+    :raises HubError: if the Hub rejects a request or does not answer.
     """
     refused: HubError | None = None
     if not is_user:
@@ -55,7 +57,10 @@ def read_billing(owner: str, *, is_user: bool | None = None) -> Steps[dict[str, 
     name = _period(payload).get("entityName")
     if isinstance(name, str) and name.casefold() == owner.casefold():
         return payload
-    raise refused or HubPermissionError(f"The token belongs to {name}, whose billing is not that of {owner}.")
+    raise refused or HubPermissionError(
+        f"Owner {owner!r}: the token belongs to {name!r} and cannot read the billing of this owner. Use a "
+        f"token of {owner!r}."
+    )
 
 
 def _period(payload: Any) -> Mapping[str, Any]:
@@ -65,13 +70,14 @@ def _period(payload: Any) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class MonthSpend:
-    """What an owner has spent on Spaces in the current month, or billing period.
+    """What an owner has spent on Spaces in the current month or billing period.
 
+    :ivar owner: user or organization.
     :ivar usd: USD spent since :attr:`since`.
     :ivar source: ``billing`` or ``estimate``.
-    :ivar since: the beginning of the period; of an estimate, the first look at the Spaces in it.
-    :ivar until: the end of the period.
-    :ivar as_of: when the amount was read.
+    :ivar since: beginning of the period, in UTC. An estimate begins at the first check in the period.
+    :ivar until: end of the period, in UTC.
+    :ivar as_of: when the amount was read, in UTC.
     :ivar hourly: USD per hour that the Spaces cost at :attr:`as_of`; ``None`` if no price is known.
     """
 
@@ -85,19 +91,20 @@ class MonthSpend:
 
     @classmethod
     def from_billing(cls, owner: str, payload: Any, hourly: float | None, now: datetime) -> MonthSpend:
-        """The amount that the Hub has billed.
+        """Return the amount that the Hub has billed.
 
         :param payload: the Hub's answer, from :func:`read_billing`.
-        :param hourly: USD per hour that the Spaces cost now; ``None`` if it is not known.
-        :raises HubProtocolError: if the answer cannot be read, or is about a period that has ended.
+        :param hourly: USD per hour that the Spaces cost now; ``None`` if no price is known.
+        :param now: the current time, in UTC.
+        :raises HubProtocolError: if the answer cannot be read, or its period has ended.
         """
         usage = BilledUsage.from_payload(payload, PriceList.from_flavors(()))
         start, end = month_of(now)
         until = _moment(usage.period_end, end)
         if until <= now:
             raise HubProtocolError(
-                f"The Hub reports the billing of {owner} until {until:%Y-%m-%d}, and not yet that of the "
-                f"present period."
+                f"Owner {owner!r}: the Hub reports the billing until {until:%Y-%m-%d}, and not yet that of "
+                f"the current period. Try again later."
             )
         return cls(
             owner=owner,
@@ -111,13 +118,14 @@ class MonthSpend:
 
     @classmethod
     def estimated(cls, owner: str, earlier: MonthSpend | None, hourly: float, now: datetime) -> MonthSpend:
-        """The amount since an earlier look, at the mean of the prices then and now.
+        """Return the amount of the last check plus the cost since then, at the mean of both hourly costs.
 
-        Without an earlier look in this month or the week before it, the estimate begins at 0. What ran only
-        between two looks, and so was never seen, is not in it.
+        Without a check in this month or in the week before this one, the estimate begins at 0. It misses
+        Spaces that ran only between two checks.
 
-        :param earlier: the amount at the last look, of either source.
+        :param earlier: the amount at the last check, from either source; ``None`` without one.
         :param hourly: USD per hour that the Spaces cost now.
+        :param now: the current time, in UTC.
         """
         start, end = month_of(now)
         is_new = earlier is not None and earlier.until <= now
@@ -127,10 +135,10 @@ class MonthSpend:
             or (is_new and now - earlier.as_of > _LONGEST_GAP)
         ):
             return cls(owner, 0.0, ESTIMATE, now, end, now, hourly)
-        # The clock of the host that looked last may be ahead: its amount stays, and no time is added.
+        # The clock of the host of the last check may be ahead: keep its amount, and add no time.
         now = max(now, earlier.as_of)
         if is_new:
-            # The last look was in an earlier period: only the time since the beginning of the month counts.
+            # The last check was in an earlier period: only the time since the beginning of the month counts.
             begin = max(start, earlier.as_of)
             usd, since = 0.0, begin
         else:
@@ -148,7 +156,10 @@ class MonthSpend:
         return round(self.usd + self.hourly * hours, 2)
 
     def spent_at(self, budget: float) -> datetime | None:
-        """When a budget is spent if nothing changes; ``None`` if that is not before the end of the period."""
+        """Return when a budget will be spent if nothing changes; ``None`` if it lasts for the whole period.
+
+        :param budget: USD.
+        """
         if self.usd >= budget:
             return self.as_of
         if not self.hourly or (self.projected or 0.0) < budget:
@@ -156,20 +167,20 @@ class MonthSpend:
         return self.as_of + timedelta(hours=(budget - self.usd) / self.hourly)
 
     def in_words(self) -> str:
-        """The source of the amount, for logs and errors."""
+        """Return the source of the amount in words, for logs and errors."""
         since = f"{self.since:%Y-%m-%d}"
         if self.source == BILLING:
             return f"the Hub's billing since {since}"
         return f"estimate from list prices since {self.since:%Y-%m-%d %H:%M} UTC"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         moments = {name: getattr(self, name).isoformat() for name in ("since", "until", "as_of")}
         return {**asdict(self), **moments}
 
     @classmethod
     def from_dict(cls, payload: Any) -> MonthSpend | None:
-        """Read :meth:`to_dict`; ``None`` for anything else."""
+        """Return the amount from its :meth:`to_dict`; ``None`` for anything else."""
         try:
             moments = {name: _utc(payload[name]) for name in ("since", "until", "as_of")}
             hourly = payload["hourly"]
@@ -185,7 +196,7 @@ class MonthSpend:
 
 
 def month_of(now: datetime) -> tuple[datetime, datetime]:
-    """The beginning of the month and that of the next one, in UTC."""
+    """Return the beginning of the month and the beginning of the next month, in UTC."""
     start = now.astimezone(timezone.utc).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return start, start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
 
@@ -198,9 +209,9 @@ def _moment(text: str | None, default: datetime) -> datetime:
 
 
 def _amount(value: Any) -> float:
-    """An amount in USD.
+    """Return an amount in USD.
 
-    :raises ValueError: for a number that no budget could be compared with.
+    :raises ValueError: for NaN and infinity, which cannot be compared with a budget.
     """
     number = float(value)
     if not math.isfinite(number):

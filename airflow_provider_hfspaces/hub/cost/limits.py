@@ -1,4 +1,4 @@
-"""Budgets: which values are valid, and how an amount compares with one."""
+"""Validate budgets, and compare an amount with a budget."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from airflow_provider_hfspaces.hub.checks import InvalidNumber
 __all__ = ["EXCEEDED", "WARNING", "WITHIN", "budget_status", "checked_budget"]
 
 WITHIN, WARNING, EXCEEDED = "within", "warning", "exceeded"
-"""How an amount compares with a budget."""
+"""The values of :func:`budget_status`."""
 
 
 def checked_budget(value: Any, what: str, *, unlimited: bool = False) -> float:
-    """Return a budget in USD a month.
+    """Return a valid budget in USD a month.
 
-    :param what: the name of the parameter, for the error.
-    :param unlimited: accept infinity, for no limit.
+    :param what: name of the parameter, for the error.
+    :param unlimited: whether infinity is valid, which stands for no limit; by default not.
     :raises InvalidNumber: for anything but a number above 0.
     """
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -27,11 +27,12 @@ def checked_budget(value: Any, what: str, *, unlimited: bool = False) -> float:
 
 
 def budget_status(usd: float, budget: float, warn_at: float | None = None) -> str:
-    """How an amount compares with a budget: ``within``, ``warning`` or ``exceeded``.
+    """Return how an amount compares with a budget: ``within``, ``warning`` or ``exceeded``.
 
     :param usd: USD spent.
-    :param budget: USD that may be spent. A budget is exceeded as soon as it is spent.
-    :param warn_at: the part of the budget from which on the status is ``warning``; ``None`` for never.
+    :param budget: USD that may be spent. The budget counts as exceeded when all of it is spent.
+    :param warn_at: the part of the budget, such as 0.8, at which the status becomes ``warning``; ``None`` for
+        no warning.
     """
     if usd >= budget:
         return EXCEEDED

@@ -1,8 +1,9 @@
-"""Estimates of what Spaces cost, in USD, from the Hub's price list and by the Hub's billing rules.
+"""Estimate what Spaces cost in USD, from the Hub's price list and its billing rules.
 
-The Hub bills each replica by the begun minute, from the moment the app starts, on paid hardware. A build
-is not billed, but the Space is as soon as the build is done: amounts "when started" count such Spaces.
-An unknown price is ``None``, never 0.
+Come here to change an estimate. On paid hardware, the Hub bills each replica by the minute from the moment
+the app starts, and a started minute counts as a whole minute. Builds are not billed, but their Spaces are
+billed as soon as they start: amounts "when started" include these Spaces. An unknown price is ``None``, never
+0.
 """
 
 from __future__ import annotations
@@ -30,37 +31,37 @@ __all__ = [
 ]
 
 HOURS_PER_MONTH = 730
-"""A twelfth of a year."""
+"""Hours in a twelfth of a year."""
 
 
 def billed_minutes(seconds: float) -> int:
-    """Minutes that the Hub bills for a continuous period: every begun minute counts."""
+    """Return the minutes that the Hub bills for a continuous period: each started minute counts."""
     return math.ceil(round(max(seconds, 0) / 60, 6))
 
 
 def cost_of(hourly: float, seconds: float) -> float:
-    """USD for a continuous period on paid hardware, such as the length of a lease.
+    """Return the USD for a continuous period on paid hardware.
 
     :param hourly: USD per hour, for all replicas together.
-    :param seconds: length of the period; every begun minute counts.
+    :param seconds: length of the period. Each started minute counts.
     """
     return round(hourly / 60 * billed_minutes(seconds), 6)
 
 
 def saved_by_pause(hourly: float, seconds: float) -> float:
-    """USD that a pause saves until the restart: what the Space would have cost in that time.
+    """Return the USD that a pause saves: what the Space would have cost until the restart.
 
-    This is an upper bound, because a Space with a sleep time may have slept for part of the period.
+    The amount is an upper bound, because a Space with a sleep time may have slept for part of the time.
 
     :param hourly: USD per hour while the Space runs, for all replicas together.
-    :param seconds: from the pause to the restart. Only whole minutes count, because the Hub bills the
+    :param seconds: time from the pause to the restart. Only whole minutes count, because the Hub bills the
         minute in which the pause begins.
     """
     return round(hourly / 60 * math.floor(round(max(seconds, 0) / 60, 6)), 6)
 
 
 def replicas_of(runtime: SpaceRuntime) -> int:
-    """Number of billed replicas: the current or the requested number, whichever is larger."""
+    """Return the number of billed replicas: the current or the requested number, whichever is larger."""
     counts = (runtime.replicas.requested, runtime.replicas.current, 1)
     return max(each for each in counts if isinstance(each, int))
 
@@ -83,23 +84,28 @@ class PriceList:
 
     @classmethod
     def from_flavors(cls, flavors: Iterable[HardwareFlavor], as_of: datetime | None = None) -> PriceList:
-        """A price list from the answer of ``GET /api/spaces/hardware``.
+        """Return a price list from the answer to ``GET /api/spaces/hardware``.
 
-        :param as_of: when the list was read, in UTC. Default: now.
+        :param as_of: when the list was read, in UTC; by default now.
         """
         return cls({flavor.name: flavor for flavor in flavors}, as_of or datetime.now(timezone.utc))
 
     def hourly(self, hardware: str, replicas: int = 1) -> float | None:
-        """USD per hour: 0 for a free flavor, ``None`` if the Hub lists no price."""
+        """Return the USD per hour for all replicas: 0 for a free flavor, ``None`` if the Hub lists no price.
+
+        :param replicas: number of replicas; by default 1.
+        """
         flavor = self.flavors.get(hardware)
         hourly = 0.0 if hardware in FREE_HARDWARE else flavor.hourly_cost if flavor else None
         return None if hourly is None else round(hourly * replicas, 3)
 
     def of_minutes(self, hardware: str, minutes: float) -> float | None:
-        """USD for billed minutes of all replicas together, at the listed price per minute.
+        """Return the USD for billed minutes at the listed price per minute; ``None`` without a price.
 
-        This is closer to the Hub's bill than the hourly price: the Hub lists $0.006667 a minute for
-        hardware at $0.40 an hour.
+        The price per minute is closer to the Hub's bill than the hourly price: for hardware at $0.40 an hour,
+        the Hub lists $0.006667 a minute.
+
+        :param minutes: billed minutes of all replicas together.
         """
         if hardware in FREE_HARDWARE:
             return 0.0
@@ -111,7 +117,10 @@ class PriceList:
         return round(minute * minutes, 6)
 
     def of_space(self, runtime: SpaceRuntime) -> float | None:
-        """USD per hour that a Space costs now, with all its replicas: 0 while it is not billed."""
+        """Return the USD per hour that a Space costs now, with all its replicas.
+
+        :returns: 0 while the Space is not billed, ``None`` if the hardware or its price is unknown.
+        """
         hardware = runtime.hardware or runtime.requested_hardware
         if hardware is None and runtime.stage in BILLED_STAGES and not runtime.is_static:
             return None
@@ -120,16 +129,20 @@ class PriceList:
         return self.hourly(hardware, replicas_of(runtime))
 
     def when_started(self, runtime: SpaceRuntime) -> float | None:
-        """USD per hour that a Space costs once its build or start is done.
+        """Return the USD per hour that a Space costs when its build or start is done.
 
-        For a Space that is not building or starting, this is what it costs now.
+        :returns: for a Space that is neither building nor starting, the cost now; ``None`` if the hardware or
+            its price is unknown.
         """
         if runtime.stage in STARTING_STAGES:
             return self.if_running(runtime)
         return self.of_space(runtime)
 
     def if_running(self, runtime: SpaceRuntime) -> float | None:
-        """USD per hour that a Space costs while it runs on the hardware that it is set to."""
+        """Return the USD per hour that a Space costs while it runs on the hardware that it is set to.
+
+        :returns: 0 for a static Space, ``None`` if the hardware or its price is unknown.
+        """
         hardware = runtime.configured_hardware
         if hardware is None:
             return 0.0 if runtime.is_static else None
@@ -138,16 +151,18 @@ class PriceList:
 
 @dataclass(frozen=True)
 class SpaceCost:
-    """One Space of a fleet and what it costs.
+    """The cost of one Space.
 
-    :ivar stage: ``None`` if the Hub's answer does not say.
+    :ivar repo_id: the Space, as ``owner/name``.
+    :ivar stage: the stage; ``None`` if the Hub's answer has no runtime.
     :ivar hardware: the flavor that the Space runs on, or is set to while it does not run.
-    :ivar hourly: USD per hour now, with all replicas; ``None`` if no price is known.
-    :ivar when_started: USD per hour once the build or start that is under way is done; otherwise
-        :attr:`hourly`.
-    :ivar if_running: USD per hour while it runs; ``None`` if no price is known.
+    :ivar replicas: number of billed replicas.
+    :ivar hourly: USD per hour now, with all replicas; ``None`` if the price is unknown.
+    :ivar when_started: USD per hour when the current build or start is done, or :attr:`hourly` for other
+        Spaces; ``None`` if the price is unknown.
+    :ivar if_running: USD per hour while the Space runs; ``None`` if the price is unknown.
     :ivar is_billed: whether the Hub bills the Space now.
-    :ivar will_be_billed: whether the Space is not billed now and will be when its build is done.
+    :ivar will_be_billed: whether the Hub starts to bill the Space when its build is done.
     """
 
     repo_id: str
@@ -162,7 +177,7 @@ class SpaceCost:
 
     @classmethod
     def from_runtime(cls, repo_id: str, runtime: SpaceRuntime | None, prices: PriceList) -> SpaceCost:
-        """Estimate what a Space costs. Without a runtime, everything is unknown."""
+        """Return the estimated cost of a Space. Without a runtime, the cost is unknown."""
         if runtime is None:
             return cls(repo_id, None, None, 1, None, None, None, False, False)
         when_started = prices.when_started(runtime)
@@ -180,11 +195,11 @@ class SpaceCost:
 
     @property
     def costs_something(self) -> bool:
-        """Whether the Space costs money now or when it has started, or at an unknown price."""
+        """Whether the Space costs money now or when it has started, or may cost an unknown price."""
         return self.hourly != 0 or self.when_started != 0
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {
             "repo_id": self.repo_id,
             "stage": self.stage,
@@ -200,14 +215,14 @@ class SpaceCost:
 
 @dataclass(frozen=True)
 class SubtotalCost:
-    """The sum over a group of Spaces.
+    """The cost of a group of Spaces.
 
     :ivar spaces: number of Spaces in the group.
     :ivar billed: number of Spaces that the Hub bills now.
-    :ivar starting: number of Spaces that are not billed now and will be when their build is done.
-    :ivar unknown: number of Spaces at an unknown price. The sums leave them out.
+    :ivar starting: number of Spaces that the Hub starts to bill when their build is done.
+    :ivar unknown: number of Spaces with an unknown price, which the sums leave out.
     :ivar hourly: USD per hour now.
-    :ivar when_started: USD per hour once every build and start that is under way is done.
+    :ivar when_started: USD per hour when all current builds and starts are done.
     """
 
     spaces: int
@@ -219,7 +234,7 @@ class SubtotalCost:
 
     @classmethod
     def from_spaces(cls, spaces: Iterable[SpaceCost]) -> SubtotalCost:
-        """Add up these Spaces."""
+        """Return the sum of these Spaces."""
         listed = list(spaces)
         return cls(
             spaces=len(listed),
@@ -231,7 +246,7 @@ class SubtotalCost:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {
             "spaces": self.spaces,
             "billed": self.billed,
@@ -248,7 +263,7 @@ def _sum_of_known(amounts: Iterable[float | None]) -> float:
 
 @dataclass(frozen=True)
 class FleetCost:
-    """What a list of Spaces costs.
+    """The cost of a list of Spaces, with subtotals and a table.
 
     ::
 
@@ -256,8 +271,10 @@ class FleetCost:
         fleet = FleetCost.from_spaces([("acme/whisper", runtime)], prices)
         print(fleet.in_words(), fleet.table(), sep="\\n")
 
-    :ivar spaces: the most expensive first, Spaces at an unknown price before those that cost nothing.
+    :ivar spaces: the Spaces, the most expensive first, then those with an unknown price, then those that cost
+        nothing.
     :ivar prices_as_of: when the price list was read, in UTC.
+    :ivar total: the sum of all Spaces.
     """
 
     spaces: tuple[SpaceCost, ...]
@@ -271,10 +288,10 @@ class FleetCost:
     def from_spaces(
         cls, fleet: Iterable[SpaceInfo | tuple[str, SpaceRuntime | None]], prices: PriceList
     ) -> FleetCost:
-        """Estimate what these Spaces cost.
+        """Return the estimated cost of these Spaces.
 
-        :param fleet: Spaces as ``list_spaces(expand="runtime")`` yields them, or pairs of a Space's id
-            and its runtime.
+        :param fleet: Spaces from ``calls.list_spaces(expand="runtime")``, or pairs of an id and a runtime.
+        :param prices: the Hub's price list.
         """
         pairs = ((each.id, each.runtime) if isinstance(each, SpaceInfo) else each for each in fleet)
         spaces = [SpaceCost.from_runtime(repo_id, runtime, prices) for repo_id, runtime in pairs]
@@ -282,35 +299,35 @@ class FleetCost:
 
     @property
     def hourly(self) -> float:
-        """USD per hour now, of all Spaces whose price is known."""
+        """USD per hour now. Spaces with an unknown price are left out."""
         return self.total.hourly
 
     @property
     def when_started(self) -> float:
-        """USD per hour once every build and start that is under way is done."""
+        """USD per hour when all current builds and starts are done."""
         return self.total.when_started
 
     @property
     def monthly(self) -> float:
-        """USD per month if nothing changes once every build and start is done."""
+        """USD per month at :attr:`when_started`, if nothing else changes."""
         return round(self.when_started * HOURS_PER_MONTH, 2)
 
     @property
     def unknown(self) -> tuple[SpaceCost, ...]:
-        """The Spaces at an unknown price."""
+        """The Spaces with an unknown price."""
         return tuple(each for each in self.spaces if each.hourly is None or each.when_started is None)
 
     @property
     def costing(self) -> tuple[SpaceCost, ...]:
-        """The Spaces that cost money now or when they have started, or at an unknown price."""
+        """The Spaces that cost money now or when they have started, or may cost an unknown price."""
         return tuple(each for each in self.spaces if each.costs_something)
 
     def by_hardware(self) -> dict[str, SubtotalCost]:
-        """Subtotals by the flavor that a Space runs on or is set to, the most expensive first."""
+        """Return the subtotals by flavor, the most expensive first."""
         return self._by("hardware")
 
     def by_stage(self) -> dict[str, SubtotalCost]:
-        """Subtotals by stage, the most expensive first."""
+        """Return the subtotals by stage, the most expensive first."""
         return self._by("stage")
 
     def _by(self, name: str) -> dict[str, SubtotalCost]:
@@ -321,14 +338,14 @@ class FleetCost:
         return dict(sorted(sums.items(), key=lambda item: (-item[1].when_started, item[0])))
 
     def in_words(self) -> str:
-        """The totals as part of a sentence: ``$0.40 an hour, $3.53 an hour when the builds are done``."""
+        """Return the totals as text, such as ``$0.40 an hour, $3.53 an hour when the builds are done``."""
         now = f"${self.hourly:,.2f} an hour"
         if self.when_started == self.hourly:
             return now
         return f"{now}, ${self.when_started:,.2f} an hour when the builds are done"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON: the totals, and the Spaces that cost money or may do so."""
+        """Return plain JSON: the totals, and the Spaces that cost money or may cost an unknown price."""
         return {
             **self.total.to_dict(),
             "monthly_cost": self.monthly,
@@ -339,9 +356,9 @@ class FleetCost:
         }
 
     def table(self, max_rows: int = 50) -> str:
-        """The Spaces that cost money, as a table for a log.
+        """Return the Spaces in :attr:`costing` as a table for a log.
 
-        :param max_rows: how many Spaces to show; the others share the last row.
+        :param max_rows: number of Spaces to show; by default 50. The other Spaces share one row.
         """
         costing = self.costing
         building = self.total.starting > 0 or self.hourly != self.when_started

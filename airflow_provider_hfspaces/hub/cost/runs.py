@@ -1,6 +1,6 @@
-"""What a run cost: the billed times of a Space, from what was seen of it at single moments.
+"""RunCost: what the hardware of a run cost, from the states of the Space at a few points in time.
 
-Come here to change how the time between two looks at a Space is counted. Nothing here does I/O::
+Come here to change how the time between two sightings of a Space is counted. Nothing here does I/O::
 
     sightings = [Sighting.from_runtime(runtime, at) for at, runtime in looks]
     cost = RunCost.from_sightings(sightings, {"t4-small"}, prices)
@@ -28,14 +28,14 @@ _LONGEST_IN_MINUTES = 180
 
 @dataclass(frozen=True)
 class Sighting:
-    """What was seen of a Space at one moment, as far as its bill is concerned.
+    """The billing state of a Space at one point in time.
 
-    :ivar at: the moment, in UTC.
-    :ivar hardware: the flavor that the Hub bills at this moment, free ones included; ``None`` while nothing
-        runs, as in a build, a pause or a sleep.
+    :ivar at: when the Space was in this state, in UTC.
+    :ivar hardware: the flavor on which the Space runs, free or paid; ``None`` while nothing is billed, as
+        during a build, a pause or a sleep.
     :ivar replicas: number of billed replicas.
-    :ivar destination: the flavor that the Space is on its way to; ``None`` if it is not on its way.
-    :ivar since: since when the Space has been in this state, in UTC; ``None`` if that is not known.
+    :ivar destination: the flavor to which the Space is moving; ``None`` if it is not moving.
+    :ivar since: when the Space entered this state, in UTC; ``None`` if unknown.
     """
 
     at: datetime
@@ -48,9 +48,10 @@ class Sighting:
     def from_runtime(
         cls, runtime: SpaceRuntime, at: datetime | None = None, *, since: datetime | None = None
     ) -> Sighting:
-        """What a runtime says about the bill.
+        """Return the sighting for a runtime.
 
-        :param at: when the Hub reported it, in UTC; by default now.
+        :param at: when the Hub reported the runtime, in UTC; by default now.
+        :param since: when the Space entered this state, in UTC; by default unknown.
         """
         hardware, configured = None, runtime.configured_hardware
         if runtime.stage in BILLED_STAGES:
@@ -66,7 +67,7 @@ class Sighting:
 
     @classmethod
     def from_snapshot(cls, snapshot: SpaceSnapshot) -> Sighting | None:
-        """What a recorded state says about the bill; ``None`` if it does not say when it was recorded."""
+        """Return the sighting for a snapshot; ``None`` if the time of the snapshot is unknown."""
         if snapshot.taken_at is None:
             return None
         is_billed = snapshot.stage in BILLED_STAGES
@@ -76,12 +77,12 @@ class Sighting:
 
     @classmethod
     def from_dict(cls, payload: Any) -> Sighting:
-        """Read :meth:`to_dict`.
+        """Return the sighting from its :meth:`to_dict`.
 
-        :raises InvalidInput: naming the field that is not valid.
+        :raises InvalidInput: with the field that is not valid.
         """
         if not isinstance(payload, Mapping):
-            raise InvalidInput(f"A sighting of a Space must be a mapping; got {payload!r:.100}.")
+            raise InvalidInput(f"sighting must be a mapping; got {payload!r:.100}.")
         replicas = payload.get("replicas", 1)
         if isinstance(replicas, bool) or not isinstance(replicas, int) or not 1 <= replicas <= 1000:
             raise InvalidInput(f"replicas of a sighting must be from 1 to 1000; got {replicas!r:.100}.")
@@ -95,7 +96,7 @@ class Sighting:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {
             "at": self.at.isoformat(),
             "hardware": self.hardware,
@@ -106,21 +107,23 @@ class Sighting:
 
     @property
     def billing(self) -> tuple[str | None, int]:
-        """What the bill depends on: the flavor and the number of replicas."""
+        """The flavor and the number of replicas, on which the cost depends."""
         return self.hardware, self.replicas if self.hardware else 0
 
 
 def sightings_from(payload: Any) -> list[Sighting]:
-    """The valid sightings of a list of :meth:`Sighting.to_dict`; an empty list for anything else."""
+    """Return the valid sightings in a list of :meth:`Sighting.to_dict`; an empty list for anything else."""
     read = (_valid(each) for each in (payload if isinstance(payload, (list, tuple)) else ()))
     return [each for each in read if each is not None]
 
 
 @dataclass(frozen=True)
 class BilledTime:
-    """An unbroken time on one flavor.
+    """A continuous period on one flavor.
 
-    :ivar seconds: its length.
+    :ivar hardware: the flavor.
+    :ivar replicas: number of billed replicas.
+    :ivar seconds: length of the period.
     """
 
     hardware: str
@@ -129,16 +132,16 @@ class BilledTime:
 
     @property
     def minutes(self) -> int:
-        """Billed minutes of all replicas together: every begun minute counts."""
+        """Billed minutes of all replicas together: each started minute counts."""
         return billed_minutes(self.seconds) * self.replicas
 
 
 @dataclass(frozen=True)
 class RunCost:
-    """What the hardware of a run cost, as an estimate from list prices.
+    """The estimated cost of the hardware of a run, at list prices.
 
-    :ivar times: the billed times on paid hardware, in order.
-    :ivar amounts: USD of each of them; ``None`` if the Hub lists no price for its hardware.
+    :ivar times: the billed periods on paid hardware, in order.
+    :ivar amounts: USD for each period; ``None`` if the Hub lists no price for its flavor.
     """
 
     times: tuple[BilledTime, ...]
@@ -146,7 +149,7 @@ class RunCost:
 
     @classmethod
     def from_times(cls, times: Iterable[BilledTime], prices: PriceList) -> RunCost:
-        """The cost of known times. Times on free hardware do not count."""
+        """Return the cost of known periods. Periods on free hardware do not count."""
         paid = tuple(each for each in times if each.hardware not in FREE_HARDWARE and each.seconds > 0)
         return cls(paid, tuple(prices.of_minutes(each.hardware, each.minutes) for each in paid))
 
@@ -154,16 +157,19 @@ class RunCost:
     def from_sightings(
         cls, sightings: Iterable[Sighting], requested: Collection[str], prices: PriceList
     ) -> RunCost:
-        """The cost of the time between the first and the last sighting.
+        """Return the cost of the time between the first and the last sighting.
 
-        Between two sightings in different states the Space changed at :attr:`Sighting.since` of the second
-        one. If that is not known, the state that costs more counts for the whole time between them: the
-        amount is then an upper bound.
+        Between two sightings in different states, the Space changed its state at :attr:`Sighting.since` of
+        the second one. If this time is unknown, the more expensive state counts for the whole time between
+        them, and the amount is an upper bound.
 
-        After the last sighting, a Space on its way back is billed until it arrives. That time is estimated
-        by the time that it took to the requested hardware; without such a sighting it does not count.
+        After the last sighting, a Space that is still moving is billed until it arrives. This time is
+        estimated as the time that the move to the requested hardware took; if that move was not seen, the
+        time does not count.
 
-        :param requested: the flavors that the run requested. Other hardware is not a cost of the run.
+        :param sightings: in any order.
+        :param requested: the flavors that the run requested. Other flavors are not a cost of the run.
+        :param prices: the Hub's price list.
         """
         seen = sorted(sightings, key=lambda each: each.at)
         paid = frozenset(requested) - FREE_HARDWARE
@@ -182,7 +188,7 @@ class RunCost:
 
     @property
     def billed_seconds(self) -> int:
-        """Billed seconds of all replicas together: every begun minute counts."""
+        """Billed seconds of all replicas together: each started minute counts."""
         return 60 * self.minutes
 
     @property
@@ -191,7 +197,7 @@ class RunCost:
         return self.times[-1].hardware if self.times else None
 
     def by_hardware(self) -> dict[str, tuple[int, float | None]]:
-        """Billed minutes of all replicas together, and USD or ``None``, by flavor."""
+        """Return the billed minutes of all replicas together, and the USD or ``None``, by flavor."""
         parts: dict[str, list[tuple[int, float | None]]] = {}
         for each, amount in zip(self.times, self.amounts, strict=True):
             parts.setdefault(each.hardware, []).append((each.minutes, amount))
@@ -201,7 +207,7 @@ class RunCost:
         }
 
     def in_words(self) -> str:
-        """``13 min of t4-small, about $0.09``."""
+        """Return the cost as text, such as ``13 min of t4-small, about $0.09``."""
         if not self.times:
             return "no billed minute"
         parts = []
@@ -212,7 +218,7 @@ class RunCost:
         return f"{' and '.join(parts)}, {_about(self.usd)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON: ``cost_usd``, ``billed_seconds``, ``hardware``, and ``billed`` by flavor."""
+        """Return plain JSON: ``cost_usd``, ``billed_seconds``, ``hardware``, and ``billed`` by flavor."""
         return {
             "cost_usd": self.usd,
             "billed_seconds": self.billed_seconds,
@@ -225,7 +231,7 @@ class RunCost:
 
 
 def way_there_seconds(sightings: Iterable[Sighting]) -> float | None:
-    """Seconds that a Space took to the hardware that it was on its way to; ``None`` if that was not seen."""
+    """Return the seconds that the first complete move to other hardware took; ``None`` if none was seen."""
     started: Sighting | None = None
     for each in sorted(sightings, key=lambda sighting: sighting.at):
         if started is None and each.destination is not None and each.destination != each.hardware:
@@ -245,7 +251,7 @@ def _valid(payload: Any) -> Sighting | None:
 
 
 def _times(seen: list[Sighting], paid: Collection[str], prices: PriceList) -> Iterator[BilledTime]:
-    """The times between the sightings, and the estimated way back after the last one."""
+    """Yield the periods between the sightings, and the estimated rest of the last move."""
     states = [
         (each.billing, _began(before, each, paid, prices))
         for before, each in zip([None, *seen], seen, strict=False)
@@ -265,7 +271,7 @@ def _times(seen: list[Sighting], paid: Collection[str], prices: PriceList) -> It
 
 
 def _began(before: Sighting | None, sighting: Sighting, paid: Collection[str], prices: PriceList) -> datetime:
-    """When the state of a sighting began."""
+    """Return when the state of a sighting began."""
     if before is None:
         return sighting.at
     if sighting.since is not None:
@@ -274,7 +280,7 @@ def _began(before: Sighting | None, sighting: Sighting, paid: Collection[str], p
 
 
 def _costs_more(one: Sighting, other: Sighting, paid: Collection[str], prices: PriceList) -> bool:
-    """Whether a state costs the run more than another one, as far as prices are known."""
+    """Return True if one state costs the run more than the other, as far as prices are known."""
     if one.hardware is None or one.hardware not in paid:
         return False
     if other.hardware is None or other.hardware not in paid:

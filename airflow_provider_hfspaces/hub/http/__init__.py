@@ -1,1 +1,5 @@
-"""The transport: from a call to an HTTP request and back, sync and async."""
+"""The HTTP clients of the Hub.
+
+:mod:`.client` and :mod:`.aio` do the I/O, blocking and asynchronously. :mod:`.core` and the other modules
+decide without I/O: retries, rate limits, redirects, pagination and size limits.
+"""

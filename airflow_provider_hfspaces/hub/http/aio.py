@@ -27,29 +27,32 @@ T = TypeVar("T")
 
 
 class AsyncHubClient(ClientBase, AsyncClosing):
-    """Sends calls to the Hub, tries again where a retry can help, and reads the answers.
+    """Sends calls to the Hub from coroutines, retries them where a retry can help, and returns the results.
 
     .. code-block:: python
 
         async with AsyncHubClient(token) as client:
             runtime = await client.send(calls.get_runtime("acme/whisper"))
 
-    The counterpart of :class:`~airflow_provider_hfspaces.hub.http.client.HubClient` for the coroutines
-    of one event loop; one pool of connections. Close it, or use it as an asynchronous context manager.
+    The counterpart of :class:`~airflow_provider_hfspaces.hub.http.client.HubClient` for the coroutines of one
+    event loop, which share one connection pool. Close the client, or use it as an asynchronous context
+    manager. Proxies and certificates come from the environment (``HTTPS_PROXY``, ``NO_PROXY``,
+    ``REQUESTS_CA_BUNDLE``, …).
 
     :param token: a User Access Token; ``None`` reads public Spaces only.
-    :param endpoint: the Hub's address.
+    :param endpoint: the address of the Hub; by default ``https://huggingface.co``.
     :param timeout: seconds to connect, and seconds without a byte after which an answer counts as lost;
         by default 5 and 30.
-    :param retry: when to try again; by default for 120 seconds, and for 360 within rate limits.
-    :param user_agent: sent with each request.
+    :param retry: how long to retry a call; by default 120 seconds, or 360 after a 429.
+    :param user_agent: the ``User-Agent`` of requests; by default one that names this client.
     :param allow_http: whether to accept a plain ``http`` endpoint on another host; by default not.
-    :param limits: how large, slow and long an answer may be.
-    :param connections: number of connections at a time; by default 8. More requests wait.
-    :param clock: seconds, counted against the retry policy and the limits.
-    :param sleep: waits for a number of seconds. An exception from it ends the call.
-    :raises InvalidEndpoint: for an endpoint that would send the token in the clear.
-    :raises InvalidProxy: for an environment that names a proxy which is not a URL.
+    :param limits: limits on the size and duration of an answer; see :class:`AnswerLimits`.
+    :param connections: number of open connections; by default 8. Further requests wait for a connection.
+    :param clock: returns the time in seconds, for the retry policy and the limits.
+    :param sleep: waits for a number of seconds. If ``sleep`` raises an exception, the call ends with it.
+    :raises InvalidEndpoint: for an endpoint that is not valid or would get the token unencrypted.
+    :raises InvalidToken: for a token that an HTTP header cannot carry.
+    :raises InvalidProxy: if an environment variable names a proxy that is not a valid URL.
     """
 
     def __init__(
@@ -94,17 +97,17 @@ class AsyncHubClient(ClientBase, AsyncClosing):
         return self._core.endpoint.startswith("https:") or bool(self._core.proxy)
 
     async def send(self, call: Call[T], *, retry: RetryPolicy | None = None) -> T:
-        """Send a call and return what the Hub answered.
+        """Send a call and return its result.
 
-        :param retry: when to try this call again, instead of the client's policy.
+        :param retry: the retry policy for this call; by default the client's.
         :raises HubError: a subclass for each cause; see :mod:`~airflow_provider_hfspaces.hub.errors`.
         """
         return await self._run(self._core.send(call, retry))
 
     async def pages(self, call: Call[T], *, retry: RetryPolicy | None = None) -> AsyncIterator[T]:
-        """Send a call for a list and yield page after page.
+        """Send a call for a list, and yield the result of each page.
 
-        :param retry: when to try a page again, instead of the client's policy.
+        :param retry: the retry policy for each page; by default the client's.
         :raises HubError: as :meth:`send`, and for a list beyond the client's limits.
         """
         walk = self._core.pages(call)
@@ -114,11 +117,11 @@ class AsyncHubClient(ClientBase, AsyncClosing):
     async def lines(
         self, call: Call[str], *, follow: bool = False, retry: RetryPolicy | None = None
     ) -> AsyncIterator[str]:
-        """Send a call for a log and yield its lines.
+        """Send a call for a log, and yield its lines.
 
-        :param follow: continue at the end of the log, until the Hub closes it.
-        :param retry: when to try this call again, instead of the client's policy.
-        :raises HubError: as :meth:`send`. A log that stops sending ends without an error.
+        :param follow: wait for new lines at the end of the log, until the Hub closes it; by default not.
+        :param retry: the retry policy for this call; by default the client's.
+        :raises HubError: as :meth:`send`. If the connection breaks later, the lines end without an error.
         """
         async with aclosing(self.events(call, follow=follow, retry=retry)) as events:
             async for text in events:
@@ -134,12 +137,12 @@ class AsyncHubClient(ClientBase, AsyncClosing):
         strict: bool = False,
         retry: RetryPolicy | None = None,
     ) -> AsyncGenerator[T, None]:
-        """Send a call for a log and yield its events.
+        """Send a call for a log, and yield its events.
 
-        :param follow: continue at the end of the log, until the Hub closes it.
-        :param silence: seconds without a byte after which a log that is followed ends; by default no limit.
-        :param strict: raise an error if the connection breaks; by default the log ends without one.
-        :param retry: when to try this call again, instead of the client's policy.
+        :param follow: wait for new events at the end of the log, until the Hub closes it; by default not.
+        :param silence: seconds without a byte after which a followed log ends; by default no limit.
+        :param strict: raise an error if the connection breaks; by default the events end without an error.
+        :param retry: the retry policy for this call; by default the client's.
         :raises HubError: as :meth:`send`.
         """
         answer = await self._run(self._core.open_log(call, follow, retry, silence))

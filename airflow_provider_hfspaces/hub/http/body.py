@@ -1,4 +1,4 @@
-"""BodyReader: reads the body of an answer, chunk by chunk and within the limits."""
+"""BodyReader: reads the body of an answer chunk by chunk, and enforces the limits on its size and time."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
 
 class BodyReader:
-    """Takes the raw chunks of an answer and returns its text.
+    """Reads the raw chunks of an answer and returns its text.
 
-    It decompresses the chunks itself, so that a small body that unpacks to gigabytes is refused.
+    The reader decompresses the chunks itself, so it can reject a small body that unpacks to gigabytes.
 
-    :param limits: bytes and seconds that the answer may take.
+    :param call: the call, for errors.
+    :param status: HTTP status of the answer.
+    :param headers: headers of the answer, with case-insensitive names.
+    :param limits: limits on the bytes and seconds of the answer.
+    :param clock: returns the time in seconds.
+    :param token: the token of the request, which errors mask.
     :raises HubProtocolError: for a content encoding that the request did not accept.
     """
 
@@ -46,14 +51,14 @@ class BodyReader:
         self._size = 0
         encoding = (headers.get("content-encoding") or "identity").strip().lower()
         if encoding not in ("identity", "gzip", "x-gzip"):
-            raise self._unexpected_error(f"no content encoding but gzip, and not {encoding[:40]!r},")
+            raise self._unexpected_error(f"gzip or no compression (content encoding {encoding[:40]!r})")
         self._gzip = zlib.decompressobj(_GZIP_WINDOW_BITS) if "gzip" in encoding else None
         self._has_content = False
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next chunk.
+        """Read the next chunk.
 
-        :raises HubProtocolError: if the answer is too large, too slow or not what its encoding says.
+        :raises HubProtocolError: if the answer is too large, too slow, or does not match its encoding.
         """
         if self._clock() > self._ends:
             raise answer_too_slow(self._call, self._status, self._limits.max_seconds)
@@ -69,9 +74,9 @@ class BodyReader:
         self._chunks.append(chunk)
 
     def text(self) -> str:
-        """Return the whole text. The Hub sends UTF-8, whatever else a header may claim.
+        """Return the whole text, decoded as UTF-8 whatever charset a header names.
 
-        :raises HubUnavailable: if the answer ended too early.
+        :raises HubUnavailable: if the compressed body ended too early.
         """
         if self._gzip is not None and self._has_content and not self._gzip.eof:
             raise unavailable(self._call, "the answer ended too early", sent=True, token=self._token)

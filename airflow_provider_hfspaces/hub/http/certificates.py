@@ -1,4 +1,4 @@
-"""Certificates for ``httpx``, read once per process, because reading takes longer than many requests."""
+"""Load the trusted certificates for ``httpx`` once per process, because loading them is slow."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ __all__ = ["prepare", "trusted_certificates"]
 
 
 def trusted_certificates() -> ssl.SSLContext:
-    """Return the certificates that the environment names, or the default ones."""
+    """Return an SSL context with the certificates that the environment names, or the default certificates."""
     return _certificates(certificates_from_environment())
 
 
 async def prepare(endpoint: str) -> None:
-    """Load the certificates and the event loop's backend in a thread, once: it would block the event loop."""
+    """Load the certificates and the backend of ``httpx`` once, in a thread, to not block the event loop.
+
+    :param endpoint: the address that a client is about to use. Plain ``http`` needs no certificates.
+    """
     await asyncio.to_thread(_load, endpoint.startswith("https:"))
 
 
 @lru_cache(maxsize=2)
 def _load(secure: bool) -> None:
-    import anyio  # comes with httpx, which loads the rest of it for its first connection
+    import anyio  # comes with httpx, which loads the backend of anyio at its first connection
 
     anyio.run(anyio.sleep, 0)
     if secure:

@@ -28,29 +28,31 @@ T = TypeVar("T")
 
 
 class HubClient(ClientBase, Closing):
-    """Sends calls to the Hub, tries again where a retry can help, and reads the answers.
+    """Sends calls to the Hub, retries them where a retry can help, and returns the results.
 
     .. code-block:: python
 
         with HubClient(token) as client:
             runtime = client.send(calls.get_runtime("acme/whisper"))
 
-    Safe for threads; one pool of connections. Close it, or use it as a context manager. Proxies and
-    certificates come from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``, …).
+    Threads may share a client and its connection pool. Close the client, or use it as a context manager.
+    Proxies and certificates come from the environment (``HTTPS_PROXY``, ``NO_PROXY``,
+    ``REQUESTS_CA_BUNDLE``, …).
 
     :param token: a User Access Token; ``None`` reads public Spaces only.
-    :param endpoint: the Hub's address.
+    :param endpoint: the address of the Hub; by default ``https://huggingface.co``.
     :param timeout: seconds to connect, and seconds without a byte after which an answer counts as lost;
         by default 5 and 30.
-    :param retry: when to try again; by default for 120 seconds, and for 360 within rate limits.
-    :param user_agent: sent with each request.
+    :param retry: how long to retry a call; by default 120 seconds, or 360 after a 429.
+    :param user_agent: the ``User-Agent`` of requests; by default one that names this client.
     :param allow_http: whether to accept a plain ``http`` endpoint on another host; by default not.
-    :param limits: how large, slow and long an answer may be.
+    :param limits: limits on the size and duration of an answer; see :class:`AnswerLimits`.
     :param connections: number of connections to keep open, one per thread; by default 16.
-    :param clock: seconds, counted against the retry policy and the limits.
-    :param sleep: waits for a number of seconds. An exception from it ends the call.
-    :raises InvalidEndpoint: for an endpoint that would send the token in the clear.
-    :raises InvalidProxy: for an environment that names a proxy which is not a URL.
+    :param clock: returns the time in seconds, for the retry policy and the limits.
+    :param sleep: waits for a number of seconds. If ``sleep`` raises an exception, the call ends with it.
+    :raises InvalidEndpoint: for an endpoint that is not valid or would get the token unencrypted.
+    :raises InvalidToken: for a token that an HTTP header cannot carry.
+    :raises InvalidProxy: if an environment variable names a proxy that is not a valid URL.
     """
 
     def __init__(
@@ -81,15 +83,15 @@ class HubClient(ClientBase, Closing):
         self._session = PlainSession(proxy=self._core.proxy, connections=connections)
 
     def send(self, call: Call[T], *, retry: RetryPolicy | None = None) -> T:
-        """Send a call and return what the Hub answered.
+        """Send a call and return its result.
 
-        :param retry: when to try this call again, instead of the client's policy.
+        :param retry: the retry policy for this call; by default the client's.
         :raises HubError: a subclass for each cause; see :mod:`~airflow_provider_hfspaces.hub.errors`.
         """
         return self._run(self._core.send(call, retry))
 
     def pages(self, call: Call[T]) -> Iterator[T]:
-        """Send a call for a list and yield page after page.
+        """Send a call for a list, and yield the result of each page.
 
         :raises HubError: as :meth:`send`, and for a list beyond the client's limits.
         """
@@ -100,11 +102,11 @@ class HubClient(ClientBase, Closing):
     def lines(
         self, call: Call[str], *, follow: bool = False, retry: RetryPolicy | None = None
     ) -> Iterator[str]:
-        """Send a call for a log and yield its lines.
+        """Send a call for a log, and yield its lines.
 
-        :param follow: continue at the end of the log, until the Hub closes it.
-        :param retry: when to try this call again, instead of the client's policy.
-        :raises HubError: as :meth:`send`. A log that stops sending ends without an error.
+        :param follow: wait for new lines at the end of the log, until the Hub closes it; by default not.
+        :param retry: the retry policy for this call; by default the client's.
+        :raises HubError: as :meth:`send`. If the connection breaks later, the lines end without an error.
         """
         for text in self.events(call, follow=follow, retry=retry):
             yield from text.splitlines()
@@ -118,12 +120,12 @@ class HubClient(ClientBase, Closing):
         strict: bool = False,
         retry: RetryPolicy | None = None,
     ) -> Iterator[T]:
-        """Send a call for a log and yield its events.
+        """Send a call for a log, and yield its events.
 
-        :param follow: continue at the end of the log, until the Hub closes it.
-        :param silence: seconds without a byte after which a log that is followed ends; by default no limit.
-        :param strict: raise an error if the connection breaks; by default the log ends without one.
-        :param retry: when to try this call again, instead of the client's policy.
+        :param follow: wait for new events at the end of the log, until the Hub closes it; by default not.
+        :param silence: seconds without a byte after which a followed log ends; by default no limit.
+        :param strict: raise an error if the connection breaks; by default the events end without an error.
+        :param retry: the retry policy for this call; by default the client's.
         :raises HubError: as :meth:`send`.
         """
         answer = self._run(self._core.open_log(call, follow, retry, silence))
@@ -137,22 +139,24 @@ class HubClient(ClientBase, Closing):
                     return
 
     def fresh(self, *, retry: RetryPolicy | None = None) -> HubClient:
-        """Return a second client with the same token, and with connections and a budget of its own.
+        """Return another client for the token, with its own connections and rate-limit budget.
 
-        For a signal handler, which may interrupt this client in the middle of a request, and has no
-        time to wait for a new window of the rate limit.
+        It is for a signal handler, which may interrupt this client in the middle of a request and has no time
+        to wait for a new rate-limit window.
+
+        :param retry: the retry policy; by default this client's.
         """
         client = self._copy(retry=retry or self.retry)
         client._core.budget = RateBudget(self._core.clock)
         return client
 
     def queued(self, *, retry: RetryPolicy, sleep: Callable[[float], None], connections: int) -> HubClient:
-        """Return a second client with the same token and the same budget.
+        """Return another client for the token, which shares this client's rate-limit budget.
 
-        For a queue of calls, which itself waits for the rate limit.
+        It is for a queue of calls that waits for the rate limit itself.
 
-        :param retry: when a call is tried again.
-        :param sleep: waits for a number of seconds. An exception from it ends the call.
+        :param retry: the retry policy.
+        :param sleep: waits for a number of seconds. If ``sleep`` raises an exception, the call ends with it.
         :param connections: number of connections to keep open, one per thread.
         """
         return self._copy(retry=retry, sleep=sleep, connections=connections)

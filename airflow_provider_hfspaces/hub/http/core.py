@@ -1,8 +1,8 @@
-"""Everything that the two clients share: the way of one call through tries, redirects and limits.
+"""ClientCore: the tries, redirects, rate limit and size limits of a call, shared by both clients.
 
-It does no I/O. Each step is a generator that yields a :class:`Fetch` or a
-:class:`~airflow_provider_hfspaces.hub.http.sequence.Delay`, which a client carries out in its own colour,
-and is sent the answer or thrown the error.
+Nothing here does I/O. Each method for a call is a generator that yields :class:`Fetch` and
+:class:`~airflow_provider_hfspaces.hub.http.sequence.Delay`. A client carries out each of them, blocking or
+asynchronously, and sends the answer or throws the error into the generator.
 """
 
 from __future__ import annotations
@@ -39,21 +39,23 @@ __all__ = ["ClientBase", "ClientCore", "Fetch"]
 T = TypeVar("T")
 
 LOG_SILENCE_SECONDS = 5.0
-"""A log without a new line for this long counts as read to its end."""
+"""Time without a byte after which a log that is not followed counts as read to its end."""
 
 LOOK_AFTER_TRIES = 3
-"""Number of 503 answers to an action after which the Space's runtime is read for a reason."""
+"""Number of 503 answers to an action after which the client reads the runtime for the reason."""
 
 REFUSED_TRIES = 5
-"""How often an action is sent if the Hub refuses it with 503 while it answers other requests."""
+"""Tries of an action that the Hub refuses with 503 while it answers other requests."""
 
 
 @dataclass(frozen=True)
 class Fetch:
-    """Asks a transport to send a request and to return the :class:`~.wire.Answer`.
+    """A step that sends a request and returns the :class:`~.wire.Answer`.
 
-    :ivar stream: leave the body of a good answer to be read later.
-    :ivar timeout: seconds to connect, and seconds of silence, ``None`` without end.
+    :ivar call: the call, for errors.
+    :ivar request: the request to send.
+    :ivar timeout: seconds to connect, and seconds without a byte; ``None`` for no limit.
+    :ivar stream: True to leave the body of a successful answer unread.
     """
 
     call: Call[Any]
@@ -63,7 +65,7 @@ class Fetch:
 
 
 class ClientBase:
-    """The part of both clients that does no I/O: what they show of their core."""
+    """The properties of both clients."""
 
     _core: ClientCore
 
@@ -73,7 +75,7 @@ class ClientBase:
 
     @property
     def endpoint(self) -> str:
-        """The Hub's address."""
+        """The address of the Hub."""
         return self._core.endpoint
 
     @property
@@ -83,17 +85,20 @@ class ClientBase:
 
     @property
     def budget(self) -> RateBudget:
-        """The rest of the Hub's rate limit."""
+        """The Hub's rate limit for the token, shared with the other clients of the token in this process."""
         return self._core.budget
 
     @property
     def hub_time(self) -> float | None:
-        """When the Hub sent its last answer, in seconds since 1970 by its clock; ``None`` before."""
+        """When the Hub sent its last answer, in seconds since 1970 by its own clock.
+
+        ``None`` before the first answer.
+        """
         return self._core.hub_time
 
     @property
     def retry(self) -> RetryPolicy:
-        """When a call is tried again, unless the call itself has another policy."""
+        """The retry policy for calls that are sent without a ``retry`` of their own."""
         return self._core.retry
 
     @retry.setter
@@ -102,7 +107,7 @@ class ClientBase:
 
 
 class ClientCore:
-    """The settings and decisions that both clients share. The parameters are those of the clients."""
+    """The settings of a client, and the steps of its calls. The parameters are those of the clients."""
 
     def __init__(
         self,
@@ -129,27 +134,27 @@ class ClientCore:
         self.hub_time: float | None = None
 
     def send(self, call: Call[T], retry: RetryPolicy | None = None) -> Steps[T]:
-        """The steps of one call, to its result."""
+        """The steps that send a call and return its result."""
         answer, _ = yield from self.tries(call, self.request(call), retry)
         return wire.read(call, answer, token=self.token)
 
     def pages(self, call: Call[T]) -> PageWalk[T]:
-        """The way through the pages of a list; each page is fetched with :meth:`tries`."""
+        """Return the walk through the pages of a list. Fetch each page with :meth:`tries`."""
         return PageWalk(call, self.request(call), self.limits, token=self.token)
 
     def open_log(
         self, call: Call[Any], follow: bool, retry: RetryPolicy | None, silence: float | None
     ) -> Steps[Answer]:
-        """The steps up to the first byte of a log."""
+        """The steps that open a log and return the answer with its unread stream."""
         connect, usual = self.timeout
         timeout = (connect, silence if follow else min(usual, LOG_SILENCE_SECONDS))
         answer, _ = yield from self.tries(call, self.request(call), retry, timeout=timeout, stream=True)
         return answer
 
     def not_a_log(self, call: Call[Any], answer: Answer, start: bytes) -> HubProtocolError:
-        """The error for an answer that is not a stream of events.
+        """Return the error for an answer that is not a stream of events.
 
-        :param start: the beginning of its body.
+        :param start: the beginning of the body.
         """
         text = start.decode("utf-8", errors="replace")
         return protocol_error(
@@ -157,19 +162,19 @@ class ClientCore:
         )
 
     def log_reader(self, call: Call[T], answer: Answer, follow: bool) -> LogReader[T]:
-        """What makes events of the chunks of a log."""
+        """Return the reader that turns the chunks of a log into events."""
         return LogReader(call, answer.headers, self.limits, follow=follow, clock=self.clock)
 
     def body_reader(self, call: Call[Any], answer: Answer) -> BodyReader:
-        """What makes text of the chunks of an answer."""
+        """Return the reader that turns the chunks of an answer into text."""
         return BodyReader(
             call, answer.status, answer.headers, self.limits, clock=self.clock, token=self.token
         )
 
     def request(self, call: Call[Any]) -> Request:
-        """The request for a call.
+        """Return the request for a call.
 
-        :raises HubAuthError: for a call that needs a token if the client has no token.
+        :raises HubAuthError: if the call needs a token and the client has none.
         """
         if call.needs_token and not self.token:
             raise missing_token(call)
@@ -184,9 +189,13 @@ class ClientCore:
         timeout: tuple[float, float | None] | None = None,
         stream: bool = False,
     ) -> Steps[tuple[Answer, Request]]:
-        """The steps of all tries of one request; returns the answer and the request that it answers."""
+        """The steps of all tries of one request.
+
+        They return the answer and the request to which it belongs: the last one after redirects.
+        """
         refusals = _Refusals()
-        # A watch passes a policy of one try and waits for windows by itself; a log is not worth a wait.
+        # A watch passes a policy of one try, and its requests still wait for a new window. Only a stream
+        # obeys the policy here, because a log is not worth a long wait.
         longest_wait = (retry if retry and stream else self.retry).total_rate_limited
 
         def attempt() -> Steps[tuple[Answer, Request]]:
@@ -209,7 +218,7 @@ class ClientCore:
         stream: bool,
         longest_wait: float,
     ) -> Steps[tuple[Answer, Request]]:
-        """One try, with the redirects that belong to it."""
+        """The steps of one try, including its redirects."""
         for _ in range(wire.MOST_REDIRECTS + 1):
             wait = self.budget.wait()
             if wait > longest_wait:
@@ -230,11 +239,11 @@ class ClientCore:
                 return answer, request
             request = further
         raise protocol_error(
-            call, answer.status, answer.headers, "", expected="an end of redirects", token=self.token
+            call, answer.status, answer.headers, "", expected="a final answer", token=self.token
         )
 
     def _fetch_and_notify(self, fetch: Fetch) -> Steps[Answer]:
-        """The answer to one request, of which the observers hear."""
+        """Fetch the answer to one request, and notify the observers."""
         began, outcome = self.clock(), "no_answer"
         try:
             answer: Answer = yield fetch
@@ -244,17 +253,17 @@ class ClientCore:
             notify(Observer.request_answered, fetch.call.method, outcome, self.clock() - began)
 
     def _reason(self, repo_id: str) -> Steps[str]:
-        """Why a Space is not in order, in its runtime's own words; empty if the runtime gives no reason."""
+        """The steps that read the error message in a Space's runtime; empty if there is none."""
         call = calls.get_runtime(repo_id)
         answer, _ = yield from self._attempt(call, self.request(call), self.timeout, False, 0.0)
         return wire.read(call, answer, token=self.token).error_message or ""
 
 
 class _Refusals:
-    """The refusals of one action with 503, which end sooner than an outage of the Hub.
+    """Counts the 503 answers to one action, to stop the retries early if the Hub itself is up.
 
-    The Hub answers 503 to the restart of a Space that it has flagged or that is over a quota, as it does
-    when it is down. Only the Space's runtime tells the two apart.
+    The Hub answers 503 when it is down, but also to the restart of a Space that it has flagged or that
+    exceeds a quota. Only the runtime of the Space tells the two apart.
     """
 
     def __init__(self) -> None:
@@ -262,7 +271,7 @@ class _Refusals:
         self._hub_is_up = False
 
     def count(self, error: HubUnavailable, reason: Steps[str]) -> Steps[None]:
-        """Take in one more refusal, and ask for the reason once."""
+        """Count one more 503 answer, and read the reason once."""
         self._number += 1
         if self._number == LOOK_AFTER_TRIES:
             try:

@@ -1,4 +1,4 @@
-"""The Hub's clock, as the ``Date`` of its answers shows it."""
+"""The time of the Hub's clock, from the ``Date`` header of its answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ __all__ = ["date_of"]
 
 
 def date_of(headers: Mapping[str, str]) -> float | None:
-    """Returns when an answer was sent, in seconds since 1970; ``None`` without a date that can be read."""
+    """Return when an answer was sent, in seconds since 1970; ``None`` without a valid ``Date``.
+
+    :param headers: headers of the answer, with case-insensitive names.
+    """
     try:
         sent = parsedate_to_datetime(headers.get("date") or "")
         if sent.tzinfo is None:

@@ -1,7 +1,7 @@
-"""The proxy and the certificates that the environment names, for both clients.
+"""Read the proxy and the trusted certificates from environment variables, for both clients.
 
-``requests`` and ``httpx`` read the environment in different ways, and ``httpx`` rejects values of
-``NO_PROXY`` that every other program accepts.
+``requests`` and ``httpx`` read these variables in different ways, and ``httpx`` rejects values of
+``NO_PROXY`` that other programs accept. Reading them here gives both clients one behaviour.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def proxy_from_environment(endpoint: str) -> str | None:
-    """Return the URL of the proxy for an endpoint, ``None`` to connect directly.
+    """Return the URL of the proxy for an endpoint; ``None`` to connect directly.
 
-    ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` count, in either case. An entry of
-    ``NO_PROXY`` is a host, a domain, ``host:port``, an address or a network such as ``fd00::/8``. A
-    loopback address never has a proxy, because no proxy can reach it.
+    The variables are ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in upper or lower case.
+    An entry of ``NO_PROXY`` is a host, a domain, ``host:port``, an address or a network such as ``fd00::/8``.
+    A loopback address never has a proxy, because a proxy cannot reach it.
 
-    :raises InvalidProxy: naming the variable, without the proxy's password.
+    :param endpoint: the address of the Hub or of an app.
+    :raises InvalidProxy: for a proxy that is not a valid URL. The error names the variable, and does not show
+        the proxy's password.
     """
     parts = urlsplit(endpoint)
     host = parts.hostname or ""
@@ -54,7 +56,11 @@ def proxy_from_environment(endpoint: str) -> str | None:
 
 
 def certificates_from_environment() -> str | None:
-    """Return the file or folder of trusted certificates, ``None`` for the default ones."""
+    """Return the path of a file or folder of trusted certificates; ``None`` for the default certificates.
+
+    The first existing path in ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE`` and
+    ``SSL_CERT_DIR`` counts.
+    """
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         path = os.environ.get(name)
         if path and os.path.exists(path):

@@ -1,4 +1,4 @@
-"""AnswerLimits: how many bytes, seconds, pages and entries one answer may have."""
+"""AnswerLimits: how many bytes, seconds, pages and entries a client accepts in one answer."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _MEBIBYTE = 2**20
 
 @dataclass(frozen=True)
 class AnswerLimits:
-    """What a client accepts of one answer; beyond it, the call fails with a ``HubProtocolError``.
+    """Limits on one answer of the Hub. Beyond a limit, the call fails with a ``HubProtocolError``.
 
     .. code-block:: python
 
         HubClient(token, limits=AnswerLimits(max_bytes=8 * 2**20, max_entries=5_000))
 
     :param max_bytes: bytes of one answer, after decompression; by default 64 MiB.
-    :param max_seconds: seconds from the first byte of an answer to its last; by default 120.
+    :param max_seconds: seconds from the headers of an answer to its last byte; by default 120.
     :param max_pages: pages of one list; by default 1,000.
-    :param max_entries: entries of one list, over all its pages; by default 100,000.
-    :param max_line: characters of one line of a log; by default 1,048,576. A longer line of a log that is
-        followed is left out.
+    :param max_entries: entries of all pages of one list together; by default 100,000.
+    :param max_line: characters of one line of a log; by default 1,048,576. While a log is followed, a longer
+        line is skipped instead.
     :raises InvalidNumber: for a limit that is not above 0.
     """
 
@@ -38,4 +38,4 @@ class AnswerLimits:
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                raise InvalidNumber(f"{each.name} is a number above 0; got {value!r}.")
+                raise InvalidNumber(f"{each.name} must be a number above 0; got {value!r}.")

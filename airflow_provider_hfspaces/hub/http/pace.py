@@ -1,4 +1,4 @@
-"""Pace: how fast waits may look at Spaces within their share of the Hub's quota."""
+"""Pace: limits how fast waits poll Spaces, to stay within a share of the Hub's rate limit."""
 
 from __future__ import annotations
 
@@ -15,31 +15,40 @@ __all__ = ["LEAST_PERIOD_SECONDS", "Pace"]
 log = logging.getLogger(__name__)
 
 BURST_SHARE = 0.3
-"""How much of its share a watch may use at once; the rest is spread evenly, so that no window ever sees
-more than the share."""
+"""Part of its share that a watch may use at once. The rest is spread evenly over the window, so that no
+window ever sees more than the share."""
 
 RESERVE_SHARE = 0.1
-"""How much of the quota all waits of all processes leave to other programs and people. It also covers what
-other processes send between two answers."""
+"""Part of the quota that the waits of all processes leave to other programs and people. It also covers
+requests of other processes between two answers."""
 
 LEAST_PERIOD_SECONDS = 2.0
-"""Least time between two looks of a wait without an interval of its own."""
+"""Shortest time between two polls of a wait without a ``poll_interval``."""
 
 _EXTRA_PART = 0.01
-"""What every process adds to its part of what remains. Small parts gain by it and large ones lose, until all
-parts are equal."""
+"""Addition to the part of the remaining requests that each process claims. It favours processes with a small
+part, until all parts are equal."""
 
 
 class Pace:
-    """Lets requests go one after the other, in the order of their callers, within a share of the quota.
+    """Admits requests one by one, in the order of their callers, within a share of the quota.
 
-    Other processes with the same token keep a pace of their own. None knows of the others, but the Hub
-    reports how many requests remain: what is missing, and was not sent by this process, was sent by others.
-    If all of them together would use up the quota before the window ends, each becomes slower in proportion
-    to what it sends, so that together they last until the next window.
+    ::
 
-    :param budget: the quota, as the Hub has reported it.
-    :param share: the share of the quota, above 0 and at most 1; by default a half.
+        pace = Pace(client.budget, share=0.25)
+        await pace.turn()
+        runtime = await client.send(calls.get_runtime("acme/whisper"))
+
+    Each process with the token has its own pace. The processes do not communicate: each one estimates the
+    requests of the others from the remaining requests that the Hub reports. If all of them together would use
+    up the quota before the window ends, each slows down in proportion to its own rate, so that the quota
+    lasts until the next window.
+
+    :param budget: the rate limit, as the Hub has reported it.
+    :param share: share of the quota, above 0 and at most 1; by default 0.5.
+    :param clock: returns the time in seconds.
+    :param sleep: waits for a number of seconds.
+    :raises ValueError: for a share that is not valid.
     """
 
     def __init__(
@@ -51,7 +60,7 @@ class Pace:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         if not 0 < share <= 1:
-            raise ValueError(f"The share of the quota is above 0 and at most 1; got {share!r}.")
+            raise ValueError(f"share must be above 0 and at most 1; got {share!r}.")
         self.budget, self.share = budget, share
         self._clock, self._sleep = clock, sleep
         self._turn = asyncio.Lock()
@@ -62,31 +71,31 @@ class Pace:
 
     @property
     def spacing(self) -> float:
-        """Seconds between two requests in the long run."""
+        """Seconds between two requests in the long run, at the current rates."""
         return self._rate()[0]
 
     def period(self, requests: float = 1.0, *, besides: float = 0.0) -> float:
-        """Return the seconds between two rounds of looks, as short as the share allows.
+        """Return the shortest time between two rounds of polls that the share allows.
 
-        :param requests: requests that make a round.
-        :param besides: requests per second that are sent in any case.
-        :return: at least 2 seconds, and at most the length of a window.
+        :param requests: number of requests in a round; by default 1.
+        :param besides: requests per second that are sent in addition to the rounds; by default 0.
+        :returns: seconds: at least 2, and at most the length of a window.
         """
         reset, new = self.budget.seconds_to_reset(), self._new_window()
         seconds = requests / max(new - besides, new / 10)
         if reset > 0:
             now = 1 / self._rate()[0]
-            # In the next window there may be more room than in this one.
+            # The next window may allow more requests than this one.
             seconds = min(requests / max(now - besides, now / 10), reset + self._phase * seconds)
         return min(max(seconds, LEAST_PERIOD_SECONDS), float(self._policy()[1]))
 
     def has_room(self, requests: int = 1) -> bool:
-        """Whether this number of requests may go without waiting."""
+        """Return True if this number of requests may be sent without waiting."""
         self._refill()
         return self._left >= requests
 
     async def turn(self) -> None:
-        """Wait until one more request may go."""
+        """Wait until one more request may be sent."""
         async with self._turn:
             spacing = self._refill()
             if self._left < 1:
@@ -96,39 +105,39 @@ class Pace:
             self._left -= 1
 
     def _rate(self) -> tuple[float, float]:
-        """Seconds between two requests, and how many may go at once."""
+        """Return the seconds between two requests, and how many requests may be sent at once."""
         budget = self.budget
         quota, window = self._policy()
         own = quota * self.share
         spacing, burst = window / max(own * (1 - BURST_SHARE), 1), own * BURST_SHARE
         remaining, reset = budget.remaining, budget.seconds_to_reset()
         if remaining is None or reset <= 0:
-            # A new window, of which nothing is known yet.
+            # A new window: nothing of its quota is used, as far as this process knows.
             remaining, reset = quota, float(window)
         free = remaining - quota * RESERVE_SHARE
         if free < 1:
             return max(spacing, reset + self._phase / self._new_window()), 1.0
         lasting = free / reset
         part = self._part(lasting)
-        # In the next window there may be more room than in this one.
+        # The next window may allow more requests than this one.
         lasting_spacing = min(1 / (lasting * part), reset + self._phase / self._new_window())
         return max(spacing, lasting_spacing), max(min(burst, free * BURST_SHARE) * part, 1.0)
 
     def _new_window(self) -> float:
-        """Requests per second of this process at the beginning of a window."""
+        """Return the requests per second of this process at the beginning of a window."""
         quota, window = self._policy()
         lasting = quota * (1 - RESERVE_SHARE) / window
         own = quota * self.share * (1 - BURST_SHARE) / window
         return min(own, lasting * self._part(lasting))
 
     def _policy(self) -> tuple[int, int]:
-        """Requests per window, and its seconds."""
+        """Return the requests per window, and the seconds of a window."""
         if self.budget.quota and self.budget.window:
             return self.budget.quota, self.budget.window
         return DEFAULT_QUOTA, DEFAULT_WINDOW_SECONDS
 
     def _part(self, lasting: float) -> float:
-        """The part of the requests that remain which is this process's own.
+        """Return the part of the remaining requests that this process may send.
 
         :param lasting: requests per second with which the quota lasts until the next window.
         """
@@ -137,7 +146,7 @@ class Pace:
         return max(1 - others, own / (own + others))
 
     def _refill(self) -> float:
-        """Count what the time since the last request allows; returns the seconds between two."""
+        """Add the requests that the elapsed time allows, and return the seconds between two requests."""
         now = self._clock()
         spacing, burst = self._rate()
         if self._left >= burst:
@@ -152,8 +161,8 @@ class Pace:
         if not self._is_slow:
             self._is_slow = True
             log.warning(
-                "Waiting for Spaces is slowed down to one request in %.1f seconds, to stay within %d %% of "
-                "the Hub's quota of %s requests in %s seconds.",
+                "Waits poll more slowly, with one request every %.1f seconds, to stay within %d %% of the "
+                "Hub's quota of %s requests in %s seconds.",
                 spacing,
                 self.share * 100,
                 self.budget.quota or DEFAULT_QUOTA,

@@ -1,4 +1,4 @@
-"""What every client over ``requests`` shares: a session that only sends, and raw bodies."""
+"""PlainSession, and helpers for raw bodies and errors, which all clients over ``requests`` share."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ _CHUNK_BYTES = 65_536
 
 
 class PlainSession(requests.Session):
-    """A session that reads neither the environment nor redirects.
+    """A ``requests`` session that ignores redirects and the environment.
 
-    Even with ``allow_redirects=False``, ``requests`` parses the redirect's address, which may raise any
-    exception, and reads its body without a limit. With ``trust_env``, ``~/.netrc`` would replace the token.
+    Even with ``allow_redirects=False``, ``requests`` parses the address of a redirect, which may raise any
+    exception, and reads the body of the redirect without a limit. With ``trust_env``, ``~/.netrc`` would
+    replace the token.
 
-    :param proxy: URL of the proxy for every request; ``None`` to connect directly.
+    :param proxy: URL of the proxy for all requests; ``None`` to connect directly.
     :param connections: number of connections to keep open.
     """
 
@@ -40,7 +41,10 @@ class PlainSession(requests.Session):
 
 
 def raw_chunks(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body as it arrives, still compressed. Reading it to its end frees the connection."""
+    """Yield the chunks of a body as they arrive, still compressed.
+
+    Reading the body to its end frees the connection.
+    """
     # Without read1 (urllib3 1.26), read() blocks until a whole chunk has arrived.
     read = getattr(response.raw, "read1", response.raw.read)
     while chunk := read(_CHUNK_BYTES, decode_content=False):
@@ -48,7 +52,7 @@ def raw_chunks(response: requests.Response) -> Iterator[bytes]:
 
 
 def never_connected(problem: BaseException) -> bool:
-    """Return True if a connection error of ``requests`` occurred before anything was sent."""
+    """Return True if a connection error of ``requests`` occurred before the request was sent."""
     cause: Any = problem.args[0] if problem.args else None
     if isinstance(cause, urllib3.exceptions.MaxRetryError):
         cause = cause.reason

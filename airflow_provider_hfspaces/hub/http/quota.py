@@ -1,4 +1,7 @@
-"""The Hub's rate limit: how many requests a token may still send, and how many others are sending."""
+"""RateBudget: the Hub's rate limit of a token, read from the headers of its answers.
+
+Come here to change how a client waits for the rate limit, or how the share of other processes is estimated.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +20,28 @@ __all__ = ["RateBudget", "limits_one_route", "retry_after"]
 log = logging.getLogger(__name__)
 
 DEFAULT_QUOTA = 500
-"""Requests per window until the Hub has sent its policy: the smallest quota that it is known to have."""
+"""Requests per window until the Hub has sent its policy: the smallest known quota."""
 
 DEFAULT_WINDOW_SECONDS = 300
-"""Length of a window until the Hub has sent its policy."""
+"""Length of a rate-limit window until the Hub has sent its policy."""
 
 LONGEST_WINDOW_SECONDS = 3600
-"""No answer closes a token's budget for longer. A policy with a longer window is ignored."""
+"""Longest window in a policy of the Hub. A policy with a longer window is ignored."""
 
 LONGEST_RETRY_AFTER_SECONDS = 86_400
-"""A longer ``Retry-After`` is shortened to this."""
+"""Longest ``Retry-After``. A longer one is shortened to a day."""
 
 JITTER_SECONDS = 2.0
-"""Clients that have waited for a new window spread their next requests over this time."""
+"""Time over which clients that waited for a new window spread their next requests."""
 
 MEASURING_SECONDS = 5.0
-"""Shortest time over which the requests of other clients are counted."""
+"""Shortest time between two measurements of the request rates."""
 
 MEMORY_SECONDS = 20.0
-"""Time after which a measurement does not depend on the one before it, so that rounds even out."""
+"""Length of a measurement that replaces the previous one. A shorter measurement is averaged with it."""
 
 _OTHER_QUOTAS = ("resolvers", "pages")
-"""What the Hub counts apart from requests to its API: files, and pages for people."""
+"""Names of the Hub's separate quotas for files and for web pages, which do not limit API requests."""
 
 _NUMBER = r"[0-9]{1,9}(?![0-9])"
 _RATE_LIMIT = re.compile(rf'"(?P<name>\w+)"\s*;\s*r=(?P<remaining>{_NUMBER})\s*;\s*t=(?P<reset>{_NUMBER})')
@@ -46,7 +49,12 @@ _RATE_POLICY = re.compile(rf'"\w+"\s*;\s*q=(?P<quota>{_NUMBER})\s*;\s*w=(?P<wind
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the Hub asks to wait: ``RateLimit`` first, then ``Retry-After``."""
+    """Return the seconds after which the Hub accepts the request; ``None`` if the headers do not say.
+
+    A ``RateLimit`` header with no remaining requests takes precedence over ``Retry-After``.
+
+    :param headers: headers of the answer, with case-insensitive names.
+    """
     state = _RATE_LIMIT.search(headers.get("ratelimit") or "")
     if state and int(state["remaining"]) == 0:
         return float(min(int(state["reset"]), LONGEST_WINDOW_SECONDS))
@@ -64,23 +72,32 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def limits_one_route(headers: Mapping[str, str]) -> bool:
-    """Return True if a 429 comes from a limit on one kind of request.
+    """Return True if a 429 comes from a limit on one kind of request, such as creating Spaces.
 
-    The token's quota has room left, or the answer names neither a quota nor a time to come back.
+    Such an answer shows requests remaining in the token's quota, or has neither a quota nor ``Retry-After``.
+
+    :param headers: headers of the answer, with case-insensitive names.
     """
     state = _RATE_LIMIT.search(headers.get("ratelimit") or "")
     return retry_after(headers) is None if state is None else int(state["remaining"]) > 0
 
 
 class RateBudget:
-    """The requests that a token may still send, learnt from the Hub's answers, shared within the process.
+    """Tracks how many requests a token may still send, from the headers of the Hub's answers.
+
+    All clients with one token share a budget within the process, see :meth:`shared`::
+
+        budget = client.budget
+        print(budget.remaining, "of", budget.quota, "requests,", budget.seconds_to_reset(), "seconds left")
 
     :ivar quota: requests per window; ``None`` until the Hub has sent its policy.
-    :ivar window: seconds.
-    :ivar remaining: requests left in this window, the least that any answer has reported.
-    :ivar own_rate: requests per second that this process has sent lately; 0 until that is known.
-    :ivar others_rate: requests per second that other processes, and people, have sent lately with the same
-        token. The Hub does not report them: they are what is missing from the quota apart from one's own.
+    :ivar window: length of a window in seconds; ``None`` until the Hub has sent its policy.
+    :ivar remaining: requests left in this window, the smallest number in any answer; ``None`` before the
+        first answer.
+    :ivar own_rate: requests per second that this process sent recently; 0 before the first measurement.
+    :ivar others_rate: requests per second that other processes and people sent recently with the token; 0
+        before the first measurement. It is estimated from the requests that are missing from the quota and
+        that this process did not send.
     """
 
     _budgets: dict[str, RateBudget] = {}
@@ -104,27 +121,35 @@ class RateBudget:
     def shared(
         cls, endpoint: str, token: str | None, clock: Callable[[], float] = time.monotonic
     ) -> RateBudget:
-        """Return the budget that all clients of a token share. Without a token the Hub counts by address."""
+        """Return the budget that all clients of a token share in this process.
+
+        :param endpoint: the Hub's address.
+        :param token: the token; ``None`` for clients without a token, which the Hub limits by IP address.
+        :param clock: returns the time in seconds, for a new budget.
+        """
         key = hashlib.sha256(f"{endpoint}\n{token or ''}".encode()).hexdigest()
         with cls._registry_lock:
             return cls._budgets.setdefault(key, cls(clock))
 
     @classmethod
     def forget_all(cls) -> None:
-        """Forget every budget, as between two tests. Existing clients keep theirs."""
+        """Forget all shared budgets, for example between two tests. Existing clients keep their budget."""
         with cls._registry_lock:
             cls._budgets.clear()
 
     def count(self) -> None:
-        """Count a request that is about to be sent, to tell one's own requests from those of others."""
+        """Count a request that this process is about to send."""
         with self._lock:
             self._sent += 1
 
     def learn(self, headers: Mapping[str, str], status: int) -> None:
-        """Read the quota from the headers of an answer.
+        """Read the rate limit from the headers of an answer.
 
-        One answer never closes the budget for longer than a window lasts. Answers that the Hub counts in
-        another quota, such as files, say nothing about this one.
+        An answer makes requests wait for one window at most. Headers of a separate quota, such as the one for
+        files, are ignored.
+
+        :param headers: headers of the answer, with case-insensitive names.
+        :param status: HTTP status of the answer.
         """
         state = _RATE_LIMIT.search(headers.get("ratelimit") or "")
         if state and state["name"] in _OTHER_QUOTAS:
@@ -140,7 +165,7 @@ class RateBudget:
                 remaining, resets_at = int(state["remaining"]), self._clock() + reset
                 is_first = self.remaining is None
                 if self.remaining is not None and self._is_this_window(resets_at):
-                    # Parallel answers may arrive in another order than the Hub counted their requests.
+                    # Answers to parallel requests may arrive in another order than the Hub counted them.
                     remaining = min(remaining, self.remaining)
                 else:
                     self._begin_window(resets_at)
@@ -155,7 +180,7 @@ class RateBudget:
         return min(seconds, self.window or DEFAULT_WINDOW_SECONDS)
 
     def wait(self) -> float:
-        """Return the seconds to wait before the next request, 0 if it may go now."""
+        """Return the seconds to wait before the next request; 0 if it may be sent now."""
         with self._lock:
             rest = self._closed_until - self._clock()
             if rest > 1 and self._logged_until != self._closed_until:
@@ -168,7 +193,7 @@ class RateBudget:
         return rest + random.uniform(0, JITTER_SECONDS) if rest > 0 else 0.0
 
     def seconds_to_reset(self) -> float:
-        """Return the seconds until the present window ends, 0 if it is over."""
+        """Return the seconds until the current window ends; 0 if it has ended or is unknown."""
         with self._lock:
             return max(0.0, self._resets_at - self._clock())
 
@@ -177,15 +202,16 @@ class RateBudget:
         return same and self._clock() < self._resets_at
 
     def _begin_window(self, resets_at: float) -> None:
-        """Count from the beginning of the window: what was sent since then is missing from its quota."""
+        """Start to count at the beginning of a window, since which its quota shrinks."""
         self._sent = 1
         self._own_before = self._others_before = 0.0
         self._measured_at = min(resets_at - (self.window or DEFAULT_WINDOW_SECONDS), self._clock())
 
     def _measure(self, *, begin: bool) -> None:
-        """Measure how fast this process and others send, from what is missing from the quota.
+        """Measure the request rates of this process and of others, from the used part of the quota.
 
-        :param begin: only begin: how fast others were before this process began says little about now.
+        :param begin: start a measurement without a rate, because earlier requests of others say little about
+            their current rate.
         """
         seconds = self._clock() - self._measured_at
         if self.quota is None or self.remaining is None or not (begin or seconds >= MEASURING_SECONDS):

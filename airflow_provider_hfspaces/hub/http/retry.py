@@ -1,16 +1,16 @@
-"""When a request is sent again, and how long to wait before it: one policy for both clients.
+"""RetryPolicy: when a client retries a request, and how long it waits between two tries.
 
-What may be sent again depends on what went wrong:
+Which calls are retried depends on the error:
 
-- 429: every call, once the Hub takes requests again. It says when, in ``RateLimit`` or ``Retry-After``,
-  and every client of the same token in this process waits for it. A limit on one kind of request (the
-  token's quota has room left, or the answer does not say when to come back) is tried a few times only,
-  and delays no other client.
-- 502, 503, 504, no connection, an unknown host: every call, since the Hub did not take the request.
-- 500, or an answer that was lost after the request went out: repeatable calls only.
-- a refusal that is not the Hub's, such as a proxy's page: every call, a few times, since the Hub did not
-  take the request.
-- everything else: never.
+- 429 for the whole token: every call, at the time in ``RateLimit`` or ``Retry-After``. All clients with the
+  token in this process wait until then.
+- 429 for one kind of request (the token's quota has requests left, or the answer names no time): every call,
+  at most four times. Other clients do not wait.
+- 502, 503, 504, no connection, unknown host: every call, because the Hub did not process the request.
+- 500, or an answer that was lost after the request was sent: repeatable calls only.
+- an error response that is not the Hub's, such as the page of a proxy: every call, at most three times,
+  because the Hub did not process the request.
+- all other errors: never.
 """
 
 from __future__ import annotations
@@ -39,24 +39,29 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ROUTE_LIMIT_TRIES = 4
-"""How often a call is sent if it meets a limit on one kind of request. Such limits last for hours."""
+"""Tries of a call that meets a limit on one kind of request. Few, because such limits last for hours."""
 
 ROUTE_LIMIT_FIRST_WAIT_SECONDS = 15.0
+"""Time before the second of these tries. It doubles with each further try."""
 
 FOREIGN_REFUSAL_TRIES = 3
-"""How often a call is sent if a proxy or a gateway refuses it, not the Hub itself."""
+"""Tries of a call that a proxy or a gateway refuses instead of the Hub."""
 
 _GATEWAY = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long a client tries, and how long it waits between two tries.
+    """How long a client retries a call, and how long it waits between two tries.
 
-    :param total: seconds that a call may take with all its tries, by default 120.
-    :param total_rate_limited: seconds that it may take if the Hub's rate limit makes it wait, by default 360.
-    :param first_wait: seconds before the second try, at most; it doubles from try to try.
-    :param longest_wait: seconds between two tries, at most.
+    ::
+
+        HubClient(token, retry=RetryPolicy(total=30))
+
+    :param total: seconds that a call may take with all its tries; by default 120.
+    :param total_rate_limited: seconds that a call may take after a 429; by default 360.
+    :param first_wait: longest wait before the second try, in seconds; by default 1. It doubles with each try.
+    :param longest_wait: longest wait between two tries, in seconds; by default 20.
     """
 
     total: float = 120.0
@@ -70,10 +75,12 @@ class RetryPolicy:
         attempt: Callable[[], Generator[Any, Any, T]],
         clock: Callable[[], float] = time.monotonic,
     ) -> Generator[Any, Any, T]:
-        """Run one attempt after the other, without I/O: yields what an attempt yields, and :class:`.Delay`.
+        """Yield the steps of each attempt, and a :class:`.Delay` between attempts, until one succeeds.
 
-        :param attempt: makes the generator of one attempt.
-        :raises HubError: of the last attempt.
+        :param call: the call, whose properties decide whether it may be sent again.
+        :param attempt: returns the generator of one attempt.
+        :param clock: returns the time in seconds.
+        :raises HubError: the error of the last attempt.
         """
         attempts = _Attempts(self, call, clock)
         retrying = _StepRetrying(
@@ -89,7 +96,11 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class RetryDeadline(RetryPolicy):
-    """One deadline for all calls of a client, after which no call is tried again.
+    """A policy with one deadline for all calls of a client, after which no call is retried.
+
+    ::
+
+        HubClient(token, retry=RetryDeadline.within(5))
 
     :param ends: the deadline, on the clock of :func:`time.monotonic`.
     """
@@ -98,7 +109,7 @@ class RetryDeadline(RetryPolicy):
 
     @classmethod
     def within(cls, seconds: float) -> RetryDeadline:
-        """Return the policy with a deadline that is this number of seconds away."""
+        """Return a policy whose deadline is this number of seconds away."""
         return cls(seconds, seconds, ends=time.monotonic() + seconds)
 
     def tries(
@@ -112,7 +123,7 @@ class RetryDeadline(RetryPolicy):
 
 
 class _StepRetrying(tenacity.BaseRetrying):
-    """Tenacity's loop as a generator, so that the transport does the waiting."""
+    """Tenacity's loop as a generator, so that the client does the waiting."""
 
     def __call__(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         self.begin()
@@ -134,7 +145,7 @@ class _StepRetrying(tenacity.BaseRetrying):
 
 
 class _Attempts:
-    """One call's attempts, in tenacity's terms."""
+    """The state of one call's attempts, with the callbacks that tenacity expects."""
 
     def __init__(self, policy: RetryPolicy, call: Call[Any], clock: Callable[[], float]) -> None:
         self._policy = policy
@@ -175,7 +186,7 @@ class _Attempts:
     def log_wait(self, state: tenacity.RetryCallState) -> None:
         notify(Observer.request_delayed, "retry", state.upcoming_sleep)
         problem = str(_error(state)).replace(TRY_LATER, "")
-        log.warning("%s Trying again in %.1f seconds.", problem, state.upcoming_sleep)
+        log.warning("%s Retrying in %.1f seconds.", problem, state.upcoming_sleep)
 
     def give_up(self, state: tenacity.RetryCallState) -> Any:
         raise _error(state)
@@ -188,7 +199,7 @@ def _error(state: tenacity.RetryCallState) -> HubError:
 
 
 def may_repeat(call: Call[Any], error: HubError) -> bool:
-    """Return True if a call may be sent again after this error."""
+    """Return True if the client may send a call again after this error."""
     if error.tried_enough:
         return False
     if isinstance(error, HubRateLimited):

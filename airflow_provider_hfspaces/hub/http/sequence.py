@@ -1,7 +1,7 @@
-"""Several calls that belong together, written once and executed by either client.
+"""Execute a plan, which is a sequence of calls, with the blocking or the asynchronous client.
 
 A plan such as :func:`~airflow_provider_hfspaces.hub.desired.plan_move` is a generator: it yields calls
-and delays, receives what the Hub answered, and returns a result. It sends nothing itself::
+and delays, receives the Hub's answers, and returns a result. The plan itself sends nothing::
 
     runtime = execute(plan_move(desired), client.send)
     runtime = await aexecute(plan_move(desired), async_client.send)
@@ -22,26 +22,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Delay:
-    """A step that waits before the next one.
+    """A step that waits.
 
-    :ivar seconds: how long.
+    :ivar seconds: how long to wait before the next step.
     """
 
     seconds: float
 
 
 Steps = Generator[Any, Any, T]
-"""Yields calls (or other objects that ``send`` accepts) and delays, and returns a result.
+"""A plan: yields calls (or other objects that ``send`` accepts) and delays, and returns a result.
 
-Each call returns the answer or raises the error of the request."""
+``yield call`` returns the answer, or raises the exception of the request."""
 
 
 def execute(steps: Steps[T], send: Callable[[Any], Any], *, sleep: Callable[[float], Any] = time.sleep) -> T:
-    """Execute the steps with a blocking client.
+    """Execute a plan with a blocking client, and return its result.
 
-    :param send: usually :meth:`HubClient.send <airflow_provider_hfspaces.hub.http.client.HubClient.send>`.
-    :param sleep: waits for the seconds of a :class:`Delay`. An exception from it ends the steps.
-    :raises Exception: of ``send``, if the steps do not handle it.
+    :param send: sends a call and returns the answer, usually :meth:`HubClient.send
+        <airflow_provider_hfspaces.hub.http.client.HubClient.send>`.
+    :param sleep: waits for the seconds of a :class:`Delay`. If ``sleep`` raises an exception, the plan ends
+        with it.
+    :raises Exception: an exception of ``send`` that the plan does not handle.
     """
     try:
         step = next(steps)
@@ -67,10 +69,12 @@ async def aexecute(
     *,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
 ) -> T:
-    """Execute the steps on an event loop, see :func:`execute`.
+    """Execute a plan on an event loop, see :func:`execute`.
 
-    :param send: usually :meth:`AsyncHubClient.send
+    :param send: sends a call and returns the answer, usually :meth:`AsyncHubClient.send
         <airflow_provider_hfspaces.hub.http.aio.AsyncHubClient.send>`.
+    :param sleep: waits for the seconds of a :class:`Delay`. If ``sleep`` raises an exception, the plan ends
+        with it.
     """
     try:
         step = next(steps)

@@ -1,4 +1,4 @@
-"""LogReader: reads a Space's log, which the Hub sends as server-sent events."""
+"""LogReader: parses the log of a Space, which the Hub sends as server-sent events."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ T = TypeVar("T")
 
 
 class LogReader(Generic[T]):
-    """Takes the raw chunks of a log's event stream and returns its events, as the call reads them.
+    """Reads the raw chunks of a log's event stream and returns its events.
 
-    :param follow: continue after the end of what the log held when the request was sent. A line beyond the
-        limit is then left out, with an event that says so: each new connection would meet it again.
+    :param call: the call, whose ``read`` returns the result for each event.
+    :param headers: headers of the answer, with case-insensitive names.
+    :param limits: limits on the bytes, seconds and lines of the log.
+    :param follow: continue after the events that existed when the request was sent. A line beyond the limit
+        is then replaced by a note instead of an error, because a new connection would receive it again.
+    :param clock: returns the time in seconds.
     :ivar done: True once the log has been read to its end.
     """
 
@@ -44,7 +48,7 @@ class LogReader(Generic[T]):
         self._size = 0
 
     def feed(self, chunk: bytes) -> list[T]:
-        """Take the next chunk and return the events that are complete.
+        """Read the next chunk, and return the events that are complete.
 
         :raises HubProtocolError: for a line or a log beyond the limits, unless the log is followed.
         """
@@ -85,7 +89,7 @@ class LogReader(Generic[T]):
 
 
 def _event(field: str) -> dict[str, Any] | None:
-    """The JSON object of an event; ``None`` for a comment, a blank line or another field."""
+    """Return the JSON object of an event; ``None`` for a comment, a blank line or another field."""
     name, _, value = field.partition(":")
     if name != "data":
         return None
@@ -97,9 +101,9 @@ def _event(field: str) -> dict[str, Any] | None:
 
 
 def _is_newer_than_request(event: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
-    """Whether an event is newer than the request, so that everything older has been read.
+    """Return True if an event is newer than the request: all older events have been read then.
 
-    :param headers: those of the answer, whose ``Date`` is by the Hub's own clock.
+    :param headers: headers of the answer. Its ``Date`` and the event both have the time of the Hub's clock.
     """
     sent, written = date_of(headers), seconds_of(event.get("timestamp"))
     return sent is not None and written is not None and written - sent > 1

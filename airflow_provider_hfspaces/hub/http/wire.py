@@ -1,4 +1,7 @@
-"""How a call becomes a request, and an answer becomes a result, without any I/O."""
+"""Turn a call into a request, and an answer into a result or an error, without any I/O.
+
+Come here to change the headers of requests, redirects, pagination or the parsing of answers.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.error_responses import (
+    bad_next_page,
     error_from_response,
     moved_host,
     protocol_error,
+    redirect_without_body,
     too_many_pages,
 )
 from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubRateLimited
@@ -41,7 +46,7 @@ MOST_REDIRECTS = 5
 T = TypeVar("T")
 
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What reading an answer of an unexpected form may raise."""
+"""Exceptions of a call's ``read`` function for an answer of an unexpected form."""
 
 
 _JSON_SPACE = frozenset(" \t\n\r")
@@ -50,7 +55,7 @@ _JSON_SPACE = frozenset(" \t\n\r")
 
 @dataclass(frozen=True)
 class Request:
-    """What a transport sends, unchanged."""
+    """A request that a transport sends unchanged."""
 
     method: str
     url: str
@@ -60,9 +65,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a transport received.
+    """A response that a transport received.
 
-    :ivar headers: with case-insensitive names.
+    :ivar status: HTTP status.
+    :ivar headers: headers with case-insensitive names.
     :ivar text: the body; empty for a stream, whose body the transport reads later.
     :ivar stream: the transport's open response, for a stream.
     """
@@ -97,10 +103,10 @@ def request_for(call: Call[Any], *, endpoint: str, token: str | None, user_agent
 
 
 def redirected(call: Call[Any], request: Request, answer: Answer, *, token: str | None) -> Request | None:
-    """Return the request that follows a redirect, ``None`` if the answer is not one.
+    """Return the request to the target of a redirect; ``None`` if the answer is not a redirect.
 
-    :raises HubProtocolError: for a redirect to another host, which would get the token or would get a
-        request without one, and for a redirect that would lose the body.
+    :raises HubProtocolError: for a redirect to another host, because that host would get the token; and for
+        a redirect that would lose the body.
     """
     if answer.status not in (301, 302, 303, 307, 308):
         return None
@@ -118,12 +124,7 @@ def redirected(call: Call[Any], request: Request, answer: Answer, *, token: str 
     if not stays:
         raise moved_host(call, answer.status, target, token=token)
     if request.method != "GET" and answer.status not in (307, 308):
-        raise HubProtocolError.from_call(
-            call,
-            f"{call.method} {call.path} was redirected with {answer.status}, which would lose what was "
-            f"sent. Check the endpoint.",
-            status=answer.status,
-        )
+        raise redirect_without_body(call, answer.status)
     return replace(request, url=target)
 
 
@@ -133,7 +134,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def refusal(call: Call[Any], answer: Answer, *, token: str | None) -> HubError:
-    """Return the error that an answer of 4xx or 5xx stands for."""
+    """Return the error for an answer with status 400 or higher."""
     error = error_from_response(call, answer.status, answer.headers, answer.text, token=token)
     if isinstance(error, HubRateLimited):
         error.retry_after = retry_after(answer.headers)
@@ -144,7 +145,7 @@ def refusal(call: Call[Any], answer: Answer, *, token: str | None) -> HubError:
 def read(call: Call[T], answer: Answer, *, token: str | None) -> T:
     """Return the result of a call.
 
-    :raises HubError: of the kind that the answer stands for.
+    :raises HubError: a subclass for each cause, for an error response or an answer that cannot be read.
     """
     if answer.status >= 400:
         raise refusal(call, answer, token=token)
@@ -161,8 +162,8 @@ def read(call: Call[T], answer: Answer, *, token: str | None) -> T:
             raise unexpected()
         return call.read(answer.text)
     if call.answer == "entries":
-        # One entry after the other: thousands at once would hold up an event loop, and Python's garbage
-        # collector would look through all objects of the process again and again.
+        # Decodes lazily: thousands of entries at once would block the event loop and trigger full garbage
+        # collections.
         entries: Any = _read_entries(call, answer.text, unexpected)
         return cast(T, entries)
     try:
@@ -174,13 +175,13 @@ def read(call: Call[T], answer: Answer, *, token: str | None) -> T:
     except KeyError as missing:
         raise unexpected(f"JSON with {missing}") from None
     except _UNREADABLE:
-        raise unexpected("other JSON") from None
+        raise unexpected("JSON of the expected form") from None
 
 
 def _read_entries(call: Call[Any], text: str, unexpected: Callable[[str], HubProtocolError]) -> Iterator[Any]:
-    """Yield what a call reads from the entries of a JSON list, one by one.
+    """Yield the result of a call for a JSON list, entry by entry.
 
-    :raises HubProtocolError: when it meets an entry that cannot be read.
+    :raises HubProtocolError: at the first entry that cannot be read.
     """
     try:
         yield from call.read(_decode_entries(text))
@@ -189,7 +190,7 @@ def _read_entries(call: Call[Any], text: str, unexpected: Callable[[str], HubPro
     except KeyError as missing:
         raise unexpected(f"JSON with {missing}") from None
     except _UNREADABLE:
-        raise unexpected("other JSON") from None
+        raise unexpected("JSON of the expected form") from None
 
 
 def _decode_entries(text: str) -> Iterator[Any]:
@@ -219,9 +220,9 @@ def _skip_space(text: str, position: int) -> int:
 
 
 class PageWalk(Generic[T]):
-    """The way through the pages of a list, by the ``Link`` header of each.
+    """Follows the ``Link`` headers from page to page of a list.
 
-    :ivar request: for the next page; ``None`` after the last one.
+    :ivar request: the request for the next page; ``None`` after the last page.
     """
 
     def __init__(self, call: Call[T], request: Request, limits: AnswerLimits, *, token: str | None) -> None:
@@ -231,9 +232,10 @@ class PageWalk(Generic[T]):
         self._seen = {request.url}
 
     def page(self, answer: Answer, sent: Request) -> T:
-        """Return the page that an answer holds, and find the next one.
+        """Return the page in an answer, and set :attr:`request` to the next page.
 
-        :raises HubProtocolError: for a list beyond the limits, or a link that leads back or elsewhere.
+        :raises HubProtocolError: for a list beyond the limits, and for a link to another host or to a page
+            that was already read.
         """
         page = read(self._call, answer, token=self._token)
         self._pages += 1
@@ -259,11 +261,6 @@ class PageWalk(Generic[T]):
             if not stays:
                 raise moved_host(self._call, answer.status, url, token=self._token)
             if not url or not url.isprintable() or url in self._seen:
-                raise HubProtocolError.from_call(
-                    self._call,
-                    f"The next page of {self._call.path} cannot be read: its link leads back to a page "
-                    f"that was read before, or is not a URL. Check the endpoint.",
-                    status=answer.status,
-                )
+                raise bad_next_page(self._call, answer.status)
             return replace(sent, url=url)
         return None

@@ -1,6 +1,7 @@
-"""What a holder does with a lease, in steps for either client.
+"""The actions of a lease holder: take, use, give back and take over, as steps for either client.
 
-Each change is one compare-and-set. A window without errors makes three: take, announce a request, give back.
+Come here to change what a holder writes into the record, and when. Each change is one compare-and-set. The
+usual sequence has three of them: take the lease, announce a hardware request, give the lease back.
 """
 
 from __future__ import annotations
@@ -51,20 +52,20 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DURATION_SECONDS = 24 * 3600.0
-"""How long a lease lasts unless the holder says otherwise."""
+"""Default duration of a lease."""
 
 _MOST_RACES = 20
-"""Compare-and-sets in a row that other writers win, after which a holder gives up."""
+"""Number of compare-and-sets in a row that a holder loses to other writers before it gives up."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """The result of taking a lease: the caller holds it now.
+    """The result of :meth:`SpaceLease.take` if the caller now holds the lease.
 
     :ivar holder: the caller's entry in the record.
     :ivar previous: the state to restore.
     :ivar runtime: the runtime of the Space when the lease was taken.
-    :ivar inherited: whether an earlier holder recorded that state, and has not restored it.
+    :ivar inherited: whether ``previous`` comes from an earlier holder that did not restore it.
     """
 
     holder: LeaseHolder
@@ -74,8 +75,7 @@ class Taken:
 
 
 class SpaceLease:
-    """The lease of one Space, as one holder uses it.
-
+    """Takes, uses and gives back the lease of one Space, for one holder.
     ::
 
         lease = SpaceLease(LeaseStore("acme/whisper"), holder_id)
@@ -84,10 +84,10 @@ class SpaceLease:
         ...
         execute(lease.give_back(), client.send)
 
-    :param store: where the record is kept.
-    :param holder_id: a random hexadecimal id of the holder.
-    :param duration: seconds until the lease expires, from the latest hardware request; by default 24 hours.
-    :param clock: the present moment, in UTC.
+    :param store: reads and writes the record.
+    :param holder_id: a random hexadecimal id of the holder, 8 to 64 digits.
+    :param duration: seconds from the latest hardware request until the lease expires; by default 24 hours.
+    :param clock: returns the current time, in UTC.
     """
 
     def __init__(
@@ -105,18 +105,18 @@ class SpaceLease:
         self._clock = clock
 
     def record(self) -> Steps[LeaseRecord]:
-        """The record as it is now: one request if nobody has written since the last look."""
+        """The steps that read the record: one request if the record has not changed since the last read."""
         record, _ = yield from self.store.read()
         return record
 
     def take(self, judge: Judge) -> Steps[Taken | LeaseHolder]:
-        """Try to take the lease, and record the state to restore with it.
+        """Try to take the lease, and record the state to restore.
 
-        A holder that has the lease already continues with it. What an earlier holder did not restore is
-        taken over, unless somebody has changed the hardware since.
+        A holder that already has the lease keeps it. If an earlier holder did not restore the Space, the
+        caller takes over the state to restore, unless the hardware was changed in the meantime.
 
-        :param judge: what the caller knows about another holder. The caller's own id counts as own.
-        :returns: the lease, or the holder to wait for.
+        :param judge: returns the standing of another holder. The caller's own id always is ``Standing.OWN``.
+        :returns: the lease, or the holder that the caller has to wait for.
         :raises InvalidLease: if the record is not valid.
         :raises LeaseDenied: if the token may not write the record.
         """
@@ -141,9 +141,13 @@ class SpaceLease:
         return (yield from self._change(attempt, "Take the lease"))
 
     def announce(self, hardware: str, sleep_time: int | None = None) -> Steps[LeaseHolder]:
-        """Write down which hardware is going to be requested. Its success proves that the lease is held.
+        """Record the hardware that the holder is about to request, and extend the lease.
 
-        :raises LeaseLost: if the lease is not the holder's.
+        Send the hardware request only after this step: its success proves that the holder has the lease.
+
+        :param hardware: the flavor.
+        :param sleep_time: seconds, as in the request.
+        :raises LeaseLost: if the holder no longer has the lease.
         """
 
         def attempt(record: LeaseRecord) -> Steps[tuple[LeaseRecord | None, LeaseHolder]]:
@@ -162,11 +166,12 @@ class SpaceLease:
         return (yield from self._change(attempt, f"Request {hardware}"))
 
     def abandon(self, hardware: str | None = None) -> Steps[None]:
-        """Leave a Space that could not be restored to the next holder.
+        """Mark the lease as abandoned, so that the next holder restores the Space.
 
-        A lease under which nothing was requested ends instead. Nothing happens if the lease is lost already.
+        If nothing was requested under the lease, the lease ends instead. If the lease is already lost,
+        nothing happens.
 
-        :param hardware: where the Space was left instead of its previous hardware.
+        :param hardware: the flavor on which the Space stays instead of its previous hardware.
         """
 
         def attempt(record: LeaseRecord) -> Steps[tuple[LeaseRecord | None, None]]:
@@ -184,7 +189,7 @@ class SpaceLease:
     def give_back(self) -> Steps[LeaseHolder | None]:
         """End the lease after the Space has been restored.
 
-        :returns: the holder that took the lease over before that, if there is one.
+        :returns: the current holder if the lease was already lost; otherwise ``None``.
         """
 
         def attempt(record: LeaseRecord) -> Steps[tuple[LeaseRecord | None, LeaseHolder | None]]:
@@ -196,9 +201,9 @@ class SpaceLease:
         return (yield from self._change(attempt, "Give the lease back"))
 
     def confirm(self) -> Steps[None]:
-        """Check that the lease still is the holder's.
+        """Check that the holder still has the lease.
 
-        :raises LeaseLost: if it is not.
+        :raises LeaseLost: if the lease is lost.
         """
         record = yield from self.record()
         self._own(record)
@@ -212,7 +217,7 @@ class SpaceLease:
     def _state_to_restore(self, decision: Grant, runtime: SpaceRuntime) -> tuple[SpaceSnapshot, bool]:
         known, now = decision.state_of(runtime.configured_hardware), self._clock()
         if known is not None:
-            # What an ended holder used before is a cost of its own run.
+            # Costs until now belong to the run of the ended holder.
             known = {**known, "taken_at": now.isoformat()} if decision.ended else known
             return SpaceSnapshot.from_dict({**known, "repo_id": self.repo_id}), True
         present = SpaceSnapshot.from_runtime(self.repo_id, runtime, now)
@@ -241,7 +246,7 @@ class SpaceLease:
     def _change(
         self, attempt: Callable[[LeaseRecord], Steps[tuple[LeaseRecord | None, T]]], summary: str
     ) -> Steps[T]:
-        """Read, decide and write, again and again while other writers are faster."""
+        """Read the record, decide and write, and start again while other writers are faster."""
         for _ in range(_MOST_RACES):
             record, version = yield from self.store.read()
             changed, result = yield from attempt(record)
@@ -260,31 +265,34 @@ class SpaceLease:
 
 
 def check_free(store: LeaseStore, judge: Judge, now: datetime) -> Steps[LeaseRecord]:
-    """Check that no other holder is at work on a Space.
+    """Check that no other holder uses the Space, and return the record.
 
-    A record that cannot be read does not keep a Space from being restored: an unreadable one is logged.
+    A record that cannot be read must not prevent a restore: the error is logged, and an empty record is
+    returned.
 
-    :raises SpaceLeased: if another holder is.
-    :raises HubError: if the Hub may answer later.
+    :param judge: returns the standing of a holder.
+    :param now: the current time, in UTC.
+    :raises SpaceLeased: if another holder uses the Space.
+    :raises HubError: for an error that a retry may fix.
     """
     try:
         record, _ = yield from store.read()
     except HubError as error:
         if not error.permanent:
             raise
-        log.warning("Space %s: its lease cannot be read and does not count. %s", store.repo_id, error)
+        log.warning("Space %s: the lease cannot be read and is ignored. %s", store.repo_id, error)
         return LeaseRecord(store.repo_id)
     except InvalidLease as error:
-        log.error("%s It does not keep the Space from being restored.", error)
+        log.error("%s The restore continues without the lease.", error)
         return LeaseRecord(store.repo_id)
     refuse_other_holder(store.repo_id, record, judge, now)
     return record
 
 
 def refuse_other_holder(repo_id: str, record: LeaseRecord, judge: Judge, now: datetime) -> None:
-    """Check that no other holder in a record is at work on a Space.
+    """Check that no other holder in the record uses the Space.
 
-    :raises SpaceLeased: if another holder is.
+    :raises SpaceLeased: if another holder uses the Space.
     """
     current = record.current
     if current is not None:
@@ -296,7 +304,7 @@ def refuse_other_holder(repo_id: str, record: LeaseRecord, judge: Judge, now: da
 def guarded(steps: Steps[T], check: Callable[[], Steps[Any]]) -> Steps[T]:
     """Run a check immediately before each call of a plan that changes something.
 
-    :param check: raises to stop the plan.
+    :param check: the steps of the check; an exception from them stops the plan.
     """
     error: HubError | None = None
     answer: Any = None
@@ -318,9 +326,10 @@ def guarded(steps: Steps[T], check: Callable[[], Steps[Any]]) -> Steps[T]:
 
 
 def repair(store: LeaseStore, holder: LeaseHolder) -> Steps[bool]:
-    """Request the hardware of another holder again, after it was taken away from it.
+    """Request the hardware of another holder again, if a restore of the caller removed it.
 
-    :returns: whether that was necessary.
+    :param holder: the other holder, as the caller last read it.
+    :returns: True if the hardware was requested.
     """
     if not holder.requested:
         return False
@@ -330,7 +339,7 @@ def repair(store: LeaseStore, holder: LeaseHolder) -> Steps[bool]:
     record, _ = yield from store.read()
     present = record.find(holder.holder_id)
     if present is None or present.abandoned:
-        # Nobody would take the hardware away again.
+        # No holder is left that would restore the Space later, so the hardware would stay on.
         return False
     hardware, sleep_time = present.requested[-1], present.sleep_time
     desired = DesiredState(store.repo_id, hardware, sleep_time, activity=Activity.RUNNING)
@@ -339,9 +348,9 @@ def repair(store: LeaseStore, holder: LeaseHolder) -> Steps[bool]:
 
 
 def repaired(store: LeaseStore, check: Callable[[], Steps[Any]], log: Any) -> Steps[None]:
-    """Look at the lease once more after a restore, and repair what the restore took from a new holder.
+    """Check the lease once more after a restore, and :func:`repair` the hardware of a new holder.
 
-    :param check: the check before each request of the restore.
+    :param check: the check that ran before each request of the restore.
     """
     try:
         yield from check()
@@ -352,8 +361,8 @@ def repaired(store: LeaseStore, check: Callable[[], Steps[Any]], log: Any) -> St
         other = lost.current
     if other is not None and (yield from repair(store, other)):
         log.error(
-            "Space %s was leased by holder %s during the restore, which took its hardware away. %s is "
-            "requested again.",
+            "Space %s: holder %s took the lease during the restore, and the restore removed the hardware of "
+            "this holder. %s is requested again.",
             store.repo_id,
             other.holder_id,
             other.requested[-1],
@@ -363,7 +372,7 @@ def repaired(store: LeaseStore, check: Callable[[], Steps[Any]], log: Any) -> St
 def guarded_and_repaired(
     store: LeaseStore, steps: Steps[T], check: Callable[[], Steps[Any]], log: Any
 ) -> Steps[T]:
-    """:func:`guarded`, and :func:`repaired` if something was sent."""
+    """Run a plan under :func:`guarded`, and :func:`repaired` if the plan sent a change."""
     sent = False
 
     def noted() -> Steps[Any]:

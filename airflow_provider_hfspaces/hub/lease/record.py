@@ -1,4 +1,7 @@
-"""What a lease record says, and who may have the lease next: values and rules without I/O."""
+"""The lease record of a Space, and the rules that decide who gets the lease next, without I/O.
+
+Come here to change the fields of the record, or when a holder may take the lease over from another.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,10 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 1
-"""The version of the record's layout."""
+"""Version of the record's format."""
 
 LATE_REQUEST_SECONDS = 600.0
-"""How long after the end of a lease a hardware request of its holder may still take effect."""
+"""Time after the end of a lease in which a hardware request of its holder may still take effect."""
 
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _FLAVOR = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -36,7 +39,7 @@ _MOST_REQUESTED = 64
 
 
 class InvalidLease(InvalidInput):
-    """A lease record that does not have the form of one."""
+    """A lease record that cannot be read or is not valid."""
 
 
 class Standing(str, Enum):
@@ -46,16 +49,16 @@ class Standing(str, Enum):
     """The caller is this holder."""
 
     OUTER = "outer"
-    """The holder's work includes the caller's work, so that the caller may use the Space within it."""
+    """The holder's work includes the caller's work, so the caller may use the Space under this lease."""
 
     AT_WORK = "at work"
     """The holder is alive and will restore the Space itself."""
 
     OVER = "over"
-    """The holder has ended and will not restore the Space any more."""
+    """The holder has ended and will no longer restore the Space."""
 
     UNKNOWN = "unknown"
-    """The caller cannot tell. The holder counts as alive until its lease expires."""
+    """The caller does not know. The holder counts as alive until its lease expires."""
 
 
 Judge = Callable[["LeaseHolder"], Standing]
@@ -65,17 +68,18 @@ Judge = Callable[["LeaseHolder"], Standing]
 class LeaseHolder:
     """One holder of the lease of a Space.
 
-    :ivar holder_id: a random id. It names nobody: the record of a public Space is public.
-    :ivar fence: grows by one with each holder, so that a later holder has a higher number.
+    :ivar holder_id: a random hexadecimal id, without a name, because the record of a public Space is public.
+    :ivar fence: number of the holder. Each new holder gets the next higher number.
     :ivar since: when the lease began, in UTC.
-    :ivar until: when it expires, in UTC.
+    :ivar until: when the lease expires, in UTC.
     :ivar previous: the state to restore, as ``SpaceSnapshot.to_dict()`` describes it; ``None`` before
-        the holder has recorded one.
-    :ivar requested: the hardware that this holder, and those from which it took over, has requested.
+        the holder has recorded a state.
+    :ivar requested: the flavors that this holder has requested, and those of the holders from which it took
+        over; the latest one last.
     :ivar sleep_time: seconds, as sent with the latest request.
-    :ivar requested_at: when the latest request was announced, in UTC; ``None`` before the first one, and in
-        records of version 0.1.
-    :ivar abandoned: whether the holder could not restore the Space and leaves that to the next one.
+    :ivar requested_at: when the latest request was announced, in UTC; ``None`` before the first request, and
+        in records of version 0.1.
+    :ivar abandoned: whether the holder could not restore the Space and leaves the restore to the next holder.
     """
 
     holder_id: str
@@ -89,11 +93,11 @@ class LeaseHolder:
     requested_at: datetime | None = None
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether the lease has expired."""
+        """Return True if the lease has expired."""
         return now >= self.until
 
     def to_payload(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {
             "id": self.holder_id,
             "fence": self.fence,
@@ -108,9 +112,9 @@ class LeaseHolder:
 
     @classmethod
     def from_payload(cls, payload: Any) -> LeaseHolder:
-        """Read :meth:`to_payload`.
+        """Return the holder from its :meth:`to_payload`.
 
-        :raises InvalidLease: naming the entry that does not have the right form.
+        :raises InvalidLease: with the entry that is not valid.
         """
         _require(isinstance(payload, Mapping), "each holder must be an object")
         holder_id, fence = payload.get("id"), payload.get("fence")
@@ -142,9 +146,9 @@ class LeaseHolder:
 
 
 class SpaceLeased(Exception):
-    """Another holder has the Space, and restores it itself.
+    """Another holder has the lease of the Space, and will restore the Space itself.
 
-    :ivar holder: that holder.
+    :ivar holder: the other holder.
     """
 
     def __init__(self, repo_id: str, holder: LeaseHolder) -> None:
@@ -154,13 +158,13 @@ class SpaceLeased(Exception):
 
 
 class LeaseLost(Exception):
-    """The caller no longer holds the lease.
+    """The caller no longer has the lease.
 
-    :ivar current: the holder that has it; ``None`` if nobody has.
+    :ivar current: the holder that has the lease now; ``None`` if no holder has it.
     """
 
     def __init__(self, repo_id: str, current: LeaseHolder | None) -> None:
-        super().__init__(f"The lease of Space {repo_id} is lost")
+        super().__init__(f"Space {repo_id}: the lease is lost")
         self.repo_id = repo_id
         self.current = current
 
@@ -170,10 +174,10 @@ class LeaseRecord:
     """The lease of one Space.
 
     :ivar repo_id: the Space, as ``owner/name``, under the name that the latest holder used.
-    :ivar fence: the fence of the latest holder; it stays when the lease is given back.
-    :ivar holders: who has the lease. The last one uses the Space; each one before it includes the work
-        of the next.
-    :ivar ended: the latest holder that ended its lease, as long as a request of it may be late.
+    :ivar fence: the fence of the latest holder. It stays when the lease is given back.
+    :ivar holders: the holders of the lease, nested: the work of each holder includes the work of the next
+        one. The last holder uses the Space.
+    :ivar ended: the latest holder that ended its lease, kept while its last request may still take effect.
     """
 
     repo_id: str
@@ -183,30 +187,31 @@ class LeaseRecord:
 
     @property
     def current(self) -> LeaseHolder | None:
-        """The holder that uses the Space."""
+        """The holder that uses the Space; ``None`` if the lease is free."""
         return self.holders[-1] if self.holders else None
 
     def find(self, holder_id: str) -> LeaseHolder | None:
-        """The holder with this id."""
+        """Return the holder with this id; ``None`` if the record has no such holder."""
         return next((each for each in self.holders if each.holder_id == holder_id), None)
 
     def with_changes(self, holder_id: str, **changes: Any) -> LeaseRecord:
-        """The record with one holder changed."""
+        """Return the record with other values in the fields of one holder."""
         changed = (replace(each, **changes) if each.holder_id == holder_id else each for each in self.holders)
         return replace(self, holders=tuple(changed))
 
     def with_request(
         self, holder_id: str, hardware: str, sleep_time: int | None, at: datetime, until: datetime
     ) -> LeaseRecord:
-        """The record after a holder has announced a hardware request.
+        """Return the record after a holder has announced a hardware request.
 
-        :param at: the present moment, in UTC. A request that repeats the latest one keeps its moment.
-        :param until: when the lease expires, unless it expires later already.
+        :param at: the current time, in UTC. A request that repeats the latest request keeps the earlier time.
+        :param until: when the lease expires; a later expiry in the record stays.
         """
         holder = self.find(holder_id)
         if holder is None:
             return self
-        # The latest request stands last; those before it may still be what the Space is on.
+        # The latest request is last. The earlier ones stay, because the Space may still run on their
+        # hardware.
         requested = (*(each for each in holder.requested if each != hardware), hardware)
         is_repeated = holder.requested[-1:] == (hardware,) and holder.requested_at is not None
         return self.with_changes(
@@ -218,7 +223,7 @@ class LeaseRecord:
         )
 
     def without(self, holder_id: str, now: datetime) -> LeaseRecord:
-        """The record after a holder, and all within it, has ended its lease."""
+        """Return the record after a holder, and all holders nested in it, have ended the lease."""
         position = next((i for i, each in enumerate(self.holders) if each.holder_id == holder_id), None)
         if position is None:
             return self
@@ -232,7 +237,7 @@ class LeaseRecord:
         return replace(self, holders=(*kept[:-1], outer))
 
     def to_text(self) -> str:
-        """As the text of a file."""
+        """Return this record as the text of a file."""
         payload = {
             "format": FORMAT_VERSION,
             "repo_id": self.repo_id,
@@ -244,15 +249,15 @@ class LeaseRecord:
 
     @classmethod
     def from_text(cls, text: str) -> LeaseRecord:
-        """Read :meth:`to_text`.
+        """Return the record from its :meth:`to_text`.
 
-        :raises InvalidLease: naming the entry that does not have the right form.
+        :raises InvalidLease: with the entry that is not valid.
         """
         try:
             payload = json.loads(text)
         except (ValueError, RecursionError):
-            raise InvalidLease("it must be JSON") from None
-        _require(isinstance(payload, Mapping), "it must be a JSON object")
+            raise InvalidLease("the file must be JSON") from None
+        _require(isinstance(payload, Mapping), "the file must be a JSON object")
         _require(payload.get("format") == FORMAT_VERSION, f"format must be {FORMAT_VERSION}")
         repo_id, fence, holders = payload.get("repo_id"), payload.get("fence"), payload.get("holders")
         _require(isinstance(repo_id, str) and repo_id.count("/") == 1, "repo_id must be 'owner/name'")
@@ -269,13 +274,12 @@ class LeaseRecord:
 
 @dataclass(frozen=True)
 class Grant:
-    """The lease goes to a new holder, or back to one that has it already.
+    """The decision that the caller gets the lease, or keeps the lease that it already has.
 
-    :ivar kept: the holders around the new one.
-    :ivar own: the holder's entry if it has the lease already.
-    :ivar inherited: holders that ended without restoring the Space; the first one knows the state to
-        restore.
-    :ivar ended: a holder that restored the Space a short time ago, and whose request may still be late.
+    :ivar kept: the outer holders, whose work includes the caller's work.
+    :ivar own: the caller's entry if it already has the lease.
+    :ivar inherited: holders that ended without restoring the Space. The first one has the state to restore.
+    :ivar ended: a holder that restored the Space, but whose last request may still take effect.
     """
 
     kept: tuple[LeaseHolder, ...] = ()
@@ -284,9 +288,10 @@ class Grant:
     ended: LeaseHolder | None = None
 
     def state_of(self, hardware: str | None) -> Mapping[str, Any] | None:
-        """The recorded state to restore, if the holders before are why the Space is on this hardware.
+        """Return the recorded state to restore, if earlier holders moved the Space to this hardware.
 
-        The hardware of that state counts as well: a way back may have failed after it, before the pause.
+        The hardware of the recorded state counts too: a restore may have failed after its hardware request
+        and before its pause.
         """
         known = self._recorded_state
         if known is None or hardware is None or not self.requested:
@@ -297,12 +302,12 @@ class Grant:
 
     @property
     def requested_at(self) -> datetime | None:
-        """When the latest of these requests was announced."""
+        """When the latest request of these holders was announced, in UTC; ``None`` if unknown."""
         return max((each.requested_at for each in self._sources if each.requested_at), default=None)
 
     @property
     def requested(self) -> tuple[str, ...]:
-        """All hardware that these holders requested."""
+        """All flavors that these holders requested."""
         return tuple(dict.fromkeys(hardware for each in self._sources for hardware in each.requested))
 
     @property
@@ -317,16 +322,18 @@ class Grant:
 
 
 def is_free(holder: LeaseHolder, standing: Standing, now: datetime) -> bool:
-    """Whether anybody may take the lease over from this holder."""
+    """Return True if another holder may take the lease over from this holder."""
     if holder.abandoned or standing is Standing.OVER:
         return True
     return standing is Standing.UNKNOWN and holder.is_expired(now)
 
 
 def grant(record: LeaseRecord, judge: Judge, now: datetime) -> Grant | LeaseHolder:
-    """Decide who has the lease next: the caller, or the holder that the caller has to wait for.
+    """Decide whether the caller gets the lease.
 
-    :param judge: what the caller knows about a holder.
+    :param judge: returns the standing of a holder.
+    :param now: the current time, in UTC.
+    :returns: the grant, or the holder that the caller has to wait for.
     """
     holders = list(record.holders)
     standings = [judge(each) for each in holders]

@@ -1,7 +1,7 @@
-"""Where a lease record is kept: one file on a branch of a repository on the Hub.
+"""LeaseStore: keeps a lease record in a file on a branch of a repository on the Hub.
 
-The Hub accepts a commit only if the branch is still at the commit's parent, which makes writing the record
-a compare-and-set that any number of writers share.
+Come here to change where records are stored, and how writers are kept apart. The Hub accepts a commit only if
+the branch is still at the commit's parent, so a write is a compare-and-set, however many writers there are.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["BRANCH", "LeaseDenied", "LeaseStore", "ListedLease", "StaleLease", "
 log = logging.getLogger(__name__)
 
 BRANCH = "airflow-lease"
-"""The branch in the Space's own repository."""
+"""Name of the branch in the Space's own repository, and the end of its name in another repository."""
 
 FILE = "lease.json"
-"""The file on the branch."""
+"""Name of the file on the branch."""
 
 _NOT_FOUND = 404
 _EXISTS = 409
@@ -32,7 +32,7 @@ _DENIED = frozenset({401, 403})
 
 
 class StaleLease(Exception):
-    """Another writer changed the record first. The caller reads it again."""
+    """Another writer changed the record first. Read the record again, and decide anew."""
 
 
 class LeaseDenied(HubPermissionError):
@@ -40,27 +40,33 @@ class LeaseDenied(HubPermissionError):
 
 
 def lease_branch(repo_id: str, repository: str | None = None) -> Branch:
-    """The branch that keeps the lease of a Space.
+    """Return the branch that keeps the lease of a Space.
 
     :param repo_id: the Space, as ``owner/name``.
-    :param repository: a repository for the leases of many Spaces, such as
-        ``datasets/acme/airflow-leases``, with one branch for each Space; ``None`` for the Space's own.
+    :param repository: a repository for the leases of many Spaces, such as ``datasets/acme/leases``, with one
+        branch for each Space; by default the Space's own repository.
     :raises InvalidRepoId: for a repository that is not valid.
     """
     if not repository:
         return Branch("spaces", repo_id, BRANCH)
     kind, name = parse_repository(repository)
-    # A repo_id never contains "--", so that no two Spaces share a branch.
+    # A repo_id never contains "--", so two Spaces never share a branch.
     return Branch(kind, name, f"{repo_id.casefold().replace('/', '--')}--{BRANCH}")
 
 
 class LeaseStore:
-    """The record of one Space's lease, in steps for either client.
+    """Reads and writes the lease record of one Space, as steps for either client.
 
-    Remembers the record with its version, so that a look at a branch that has not moved is one request.
+    ::
+
+        store = LeaseStore("acme/whisper")
+        record, version = execute(store.read(), client.send)
+        version = execute(store.compare_and_set(changed, version, "Take the lease"), client.send)
+
+    The store caches the record with its version: reading an unchanged branch again takes one request.
 
     :param repo_id: the Space, as ``owner/name``.
-    :param branch: see :func:`lease_branch`.
+    :param branch: by default the branch in the Space's own repository, see :func:`lease_branch`.
     """
 
     def __init__(self, repo_id: str, branch: Branch | None = None) -> None:
@@ -70,10 +76,12 @@ class LeaseStore:
         self._record: LeaseRecord | None = None
 
     def read(self) -> Steps[tuple[LeaseRecord, str | None]]:
-        """The record and its version; an empty record and ``None`` if there is no branch yet.
+        """The steps that read the record and its version, which is the head commit of the branch.
+
+        Without a branch, they return an empty record and ``None``.
 
         :raises InvalidLease: if the file is not a lease record.
-        :raises HubError: if the Hub does not say.
+        :raises HubError: if the Hub rejects a request or does not answer.
         """
         try:
             head: str = yield branches.get_head(self.branch)
@@ -84,10 +92,11 @@ class LeaseStore:
         return (yield from self.read_at(head))
 
     def read_at(self, head: str) -> Steps[tuple[LeaseRecord, str | None]]:
-        """The record at a commit of the branch that the caller knows already: one request at most.
+        """The steps that read the record at a known commit of the branch: none if the record is cached.
 
+        :param head: the head commit of the branch, 40 hexadecimal digits.
         :raises InvalidLease: if the file is not a lease record.
-        :raises HubError: if the Hub does not say.
+        :raises HubError: if the Hub rejects a request or does not answer.
         """
         if head != self._version or self._record is None:
             self._record = yield from self._record_at(head)
@@ -95,13 +104,16 @@ class LeaseStore:
         return self._record, head
 
     def compare_and_set(self, record: LeaseRecord, version: str | None, summary: str) -> Steps[str]:
-        """Write the record if nobody has written since ``version``, and return the new version.
+        """Write the record if the branch is still at ``version``, and return the new version.
 
-        A lost answer is settled by reading: each record that a holder writes differs from all others.
+        After a lost answer, the store reads the record to see whether the write took effect.
 
-        :param summary: what happens, for the history of the branch.
-        :raises StaleLease: if another writer was first.
-        :raises LeaseDenied: if the token may not write.
+        :param version: the version that :meth:`read` returned with the previous record; ``None`` creates the
+            branch.
+        :param summary: the first line of the commit message.
+        :raises StaleLease: if another writer changed the record first.
+        :raises LeaseDenied: if the token may not write to the repository.
+        :raises HubError: if the Hub rejects a request or does not answer.
         """
         if version is None:
             version = yield from self._new_branch()
@@ -148,12 +160,12 @@ class LeaseStore:
             record = LeaseRecord.from_text(text)
         except InvalidLease as problem:
             raise InvalidLease(
-                f"Space {self.repo_id} has a lease record that is not valid: {problem}. Nobody gets the "
+                f"Space {self.repo_id} has a lease record that is not valid: {problem}. No holder gets the "
                 f"lease until you delete the {self.branch}."
             ) from None
         if (yield from self._is_of_another_space(record)):
             log.warning(
-                "Space %s has a copy of the lease record of Space %s, which is ignored.",
+                "Space %s: ignoring its lease record, which is a copy of the record of Space %s.",
                 self.repo_id,
                 record.repo_id,
             )
@@ -161,7 +173,7 @@ class LeaseStore:
         return record
 
     def _is_of_another_space(self, record: LeaseRecord) -> Steps[bool]:
-        """A renamed Space keeps its lease; a copy of a Space does not get its original's."""
+        """Return True if the record belongs to another Space. A renamed Space keeps its record."""
         if record.repo_id.casefold() == self.repo_id.casefold():
             return False
         names = []
@@ -187,9 +199,9 @@ class LeaseStore:
     def _missing_error(self, error: HubError) -> LeaseDenied:
         return self._write_error(
             error,
-            f"Space {self.repo_id}: its lease cannot be written to the {self.branch}, because the Hub does "
-            f"not find that repository: it does not exist, or the token may not see it. Create it, give the "
-            f"token write access to it, or keep the leases in another repository.",
+            f"Space {self.repo_id}: the lease cannot be written to the {self.branch}, because this "
+            f"repository was not found: it does not exist, or the token may not see it. Create the "
+            f"repository, give the token write access to it, or keep the leases in another repository.",
         )
 
     def _write_error(self, error: HubError, problem: str) -> LeaseDenied:
@@ -205,9 +217,9 @@ class LeaseStore:
 
 
 class ListedLease(LeaseStore):
-    """A lease whose branch was listed together with those of many Spaces, and is not asked about again.
+    """Reads the lease record of a Space whose branch the caller has already listed.
 
-    :param head: the commit of the branch; ``None`` if there is no branch, so that nobody ever had the lease.
+    :param head: the head commit of the branch; ``None`` if the Space has no branch, and so no lease.
     """
 
     def __init__(self, repo_id: str, branch: Branch, head: str | None) -> None:
@@ -215,7 +227,7 @@ class ListedLease(LeaseStore):
         self._head = head
 
     def read(self) -> Steps[tuple[LeaseRecord, str | None]]:
-        """The record when the branches were listed; no request for a Space that was never leased."""
+        """The steps that read the record at the listed commit: no request for a Space without a branch."""
         if self._head is None:
             return LeaseRecord(self.repo_id), None
         return (yield from self.read_at(self._head))

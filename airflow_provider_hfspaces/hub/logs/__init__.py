@@ -1,1 +1,5 @@
-"""The logs of Spaces: their events, how far a reader has got, and streams that many readers share."""
+"""The logs of Spaces.
+
+:mod:`.event` parses the events of a log, :mod:`.position` remembers how far a reader has read, and
+:mod:`.streams` lets many readers share one connection for each log.
+"""

@@ -1,4 +1,4 @@
-"""LogEvent: what a Space has written into its log in one go."""
+"""LogEvent: one event in the log of a Space, with its time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_hfspaces.hub.masking import mask_tokens
 __all__ = ["KINDS", "LogEvent", "seconds_of"]
 
 KINDS = ("build", "run")
-"""The logs of a Space: that of its last build, and that of its app."""
+"""The kinds of logs: the log of the last build, and the log of the running app."""
 
 _TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
@@ -22,10 +22,11 @@ _TIMESTAMP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """What a Space has written in one go, usually one line.
+    """One event in the log of a Space, usually one line.
 
     :ivar text: the text with its line breaks. Tokens are masked.
-    :ivar time: seconds since 1970 by the Hub's clock; ``None`` if the Hub does not say.
+    :ivar time: when the Space wrote the text, in seconds since 1970 by the Hub's clock; ``None`` without a
+        valid timestamp.
     """
 
     text: str
@@ -33,12 +34,17 @@ class LogEvent:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> LogEvent:
-        """Returns the event that the Hub has sent."""
+        """Return the event that the Hub sent.
+
+        :raises KeyError: without a text.
+        """
         return cls(mask_tokens(str(payload["data"])), seconds_of(payload.get("timestamp")))
 
 
 def seconds_of(timestamp: Any) -> float | None:
-    """Returns seconds since 1970 for an ISO 8601 timestamp of any precision; ``None`` for anything else.
+    """Return the seconds since 1970 for an ISO 8601 timestamp of any precision; ``None`` for anything else.
+
+    A timestamp without a time zone counts as UTC. Digits beyond microseconds are ignored.
 
     >>> seconds_of("2026-06-20T01:09:43.123456789Z")
     1781917783.123456
@@ -47,7 +53,7 @@ def seconds_of(timestamp: Any) -> float | None:
     if match is None:
         return None
     day, time, fraction, zone = match.groups()
-    # Python 3.10 reads neither a Z nor more than six digits of a second.
+    # datetime.fromisoformat() of Python 3.10 accepts neither "Z" nor more than six digits of a second.
     zone = "+00:00" if zone in (None, "Z", "z") else zone
     zone = zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
     try:

@@ -1,7 +1,8 @@
-"""LogPosition: how far a reader has got in a log, so that another connection or process continues from there.
+"""LogPosition: how far a reader has read a log, so that another connection or process can continue there.
 
-Each connection to a log begins with its first event again. A log begins anew with each build or start of the
-app, and the Hub may keep only its end.
+Come here to change how repeated events are recognized. Each new connection to a log sends the log from its
+beginning. Each build, and each start of the app, begins a new log, and the Hub may keep only the end of a
+log.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ __all__ = ["LogPosition", "LogReplay"]
 
 @dataclass(frozen=True)
 class LogPosition:
-    """How far a reader has got in a log.
+    """How far a reader has read a log.
 
-    :ivar since: the time of the newest event that was read, in seconds since 1970 by the Hub's clock. Before
-        the first one, the time from which on events are read.
-    :ivar seen: how many events with exactly this time were read.
-    :ivar log: identifies the log by its first event; ``None`` before the first event is read.
-    :ivar index: how many events the log has up to the last one that was read.
+    :ivar since: time of the newest event that was read, in seconds since 1970 by the Hub's clock. Before the
+        first event, the time from which on events are read; by default all.
+    :ivar seen: number of events with exactly this time that were read.
+    :ivar log: id of the log, made from its first event; ``None`` before the first event is read.
+    :ivar index: number of events in the log up to the last event that was read.
     """
 
     since: float = 0.0
@@ -33,25 +34,28 @@ class LogPosition:
     index: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the position as plain JSON."""
+        """Return the position as plain JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LogPosition:
-        """Returns the position from its :meth:`to_dict`."""
+        """Return the position from its :meth:`to_dict`.
+
+        :raises TypeError: for an unknown field.
+        """
         return cls(**values)
 
 
 class LogReplay:
     """Tells which events of one connection a reader has not read yet.
 
-    If the log still begins with the first event that the reader knows, events are counted. If not, the log is
-    a new one, of which every event is new, or one that has lost its beginning. Then times decide, and the
-    number of events with the newest time.
+    If the connection begins with the first event that the reader knows, the replay skips as many events as
+    the reader has read. Otherwise, the log is new, or its beginning was dropped: then the times of the events
+    decide, and for the newest time the number of events.
 
-    :param position: how far the reader has got on earlier connections.
+    :param position: how far the reader has read on earlier connections.
     :param first: the first event of this connection.
-    :ivar position: how far the reader has got.
+    :ivar position: how far the reader has read, including this connection.
     """
 
     def __init__(self, position: LogPosition, first: LogEvent) -> None:
@@ -71,14 +75,14 @@ class LogReplay:
         self._at_since = 0
 
     def is_new(self, event: LogEvent) -> bool:
-        """Take the next event into account. Returns whether the reader has not read it yet."""
+        """Pass the next event of the connection, and return True if the reader has not read it yet."""
         self._passed += 1
         if self._passed <= self._known:
             return False
         if not (self._is_caught_up or self._is_later(event)):
             return False
-        # Once a reader has caught up, events with an earlier time are late, and not known. Only of another
-        # log each event is compared: its first event may be one that the Hub writes for each connection.
+        # After the reader has caught up, an event with an earlier time is late, not repeated. In another log,
+        # each event is compared, because the Hub may write its first event anew for each connection.
         self._is_caught_up = not self._is_another_log
         position = replace(self.position, log=self._log, index=self._passed)
         if event.time is not None and event.time > position.since:

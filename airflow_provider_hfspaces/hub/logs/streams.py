@@ -1,4 +1,7 @@
-"""LogStreams: many readers of the logs of Spaces share one connection for each log."""
+"""LogStreams: reads the logs of Spaces, with one connection for each log that many readers share.
+
+Come here to change how connections are opened again, or what happens to a reader that is too slow.
+"""
 
 from __future__ import annotations
 
@@ -28,19 +31,25 @@ _SILENCE_SECONDS = 120.0
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
+"""First and longest pause between two connections to a log."""
+
 _HURRIED_PAUSE_SECONDS = 0.3
+"""Longest pause between two connections after :meth:`LogReading.hurry`."""
+
 _RESTART_SECONDS = 1.0
-"""Time in which readers that need the beginning of a log gather before it is read again for all of them."""
+"""Time for which readers that need the beginning of a log gather before the log is read again for all."""
 
 _KEPT_EVENTS = 1_000
-"""Events of a connection that are kept for readers that join."""
+"""Number of events of a connection that are kept for readers that join later."""
 
 _PENDING_EVENTS = 2_000
-"""Events that are kept for a reader that does not fetch them."""
+"""Number of events that are kept for a reader that does not fetch them."""
 
 _FAILURES_BEFORE_TROUBLE = 3
+"""Number of failed connections in a row after which readers learn of the error."""
+
 _EVENTS_IN_A_ROW = 100
-"""Events after which other coroutines get a turn."""
+"""Number of events after which other coroutines run."""
 
 _ONE_TRY = RetryPolicy(total=0, total_rate_limited=0)
 
@@ -48,10 +57,10 @@ _ONE_TRY = RetryPolicy(total=0, total_rate_limited=0)
 class LogReading:
     """One reader of a log, from :meth:`LogStreams.read`. Use it as an asynchronous context manager.
 
-    :ivar position: how far the events go that :meth:`events` has returned.
-    :ivar trouble: why the log cannot be read, once the Hub has refused it or has failed several times. Unless
-        the error is permanent, further tries follow.
-    :ivar left_out: how many events were dropped because the reader did not fetch them.
+    :ivar position: the position after the events that :meth:`events` has returned.
+    :ivar trouble: the error, after the Hub has rejected the log or three connections in a row have failed.
+        ``None`` before. The stream keeps trying to connect.
+    :ivar left_out: number of events that were dropped because the reader did not fetch them.
     """
 
     def __init__(self, streams: LogStreams, repo_id: str, kind: str, position: LogPosition) -> None:
@@ -66,13 +75,13 @@ class LogReading:
 
     @property
     def is_queued(self) -> bool:
-        """Whether the log is not read yet, because as many others are read as the process may read."""
+        """Whether the log is not read yet because all slots for connections are taken."""
         return self._streams.stream_of(self).is_queued
 
     async def events(self, *, within: float) -> list[LogEvent]:
-        """Returns the events that have arrived since the last call; waits for at least one of them.
+        """Wait for at least one event, and return all events since the last call.
 
-        :param within: seconds after which the list may be empty.
+        :param within: seconds after which the method returns an empty list.
         """
         with suppress(asyncio.TimeoutError, TimeoutError):
             await asyncio.wait_for(self._arrived.wait(), within)
@@ -82,22 +91,26 @@ class LogReading:
         return events
 
     def hurry(self) -> Callable[[], bool]:
-        """Connect at once if the log is not connected, and soon again if the connection breaks.
+        """Connect at once if the log is not connected, and reconnect fast from now on.
 
-        Returns a function that tells whether the end of the log has been read, or cannot be read.
+        :returns: a function that returns True once the log was read to its end after this call, or cannot be
+            read.
         """
         stream = self._streams.stream_of(self)
         has_reached_end = stream.hurry()
         return lambda: has_reached_end() or (self.trouble is not None and self.trouble.permanent)
 
     def begin(self, first: LogEvent) -> None:
-        """Take note of a new connection and its first event."""
+        """Start to compare a new connection with the reader's position.
+
+        :param first: the first event of the connection.
+        """
         self._replay = LogReplay(self._reached, first)
 
     def offer(self, event: LogEvent) -> bool:
-        """Take the next event of the connection. Returns whether it is new to this reader."""
+        """Pass the next event of the connection, and return True if it is new to this reader."""
         if self._replay is None or not self._replay.is_new(event):
-            return False  # Without a replay, the reader waits for the beginning of the log.
+            return False  # The reader joined late, and waits until the log is read from its beginning.
         self._reached = self._replay.position
         if len(self._pending) < _PENDING_EVENTS:
             self._pending.append(event)
@@ -107,7 +120,7 @@ class LogReading:
         return True
 
     def fail(self, error: HubError) -> None:
-        """Take note of trouble."""
+        """Store the error as :attr:`trouble`, and wake the reader."""
         self.trouble = error
         self._arrived.set()
 
@@ -125,7 +138,7 @@ class LogReading:
 
 
 class LogStreams:
-    """Reads the logs of Spaces in one event loop, with one connection for each log that has readers.
+    """Reads the logs of Spaces on one event loop, with one connection for each log that has readers.
 
     ::
 
@@ -136,11 +149,13 @@ class LogStreams:
                     print(event.text, end="")
             await streams.close()
 
-    A connection that breaks or ends is opened again, after a pause that grows while nothing new comes.
+    A connection that breaks or ends is opened again, after a pause that doubles up to 30 seconds while no new
+    events arrive.
 
-    :param client: opens the connections. The caller closes it, after :meth:`close`.
-    :param slots: as many logs are read at a time; further ones wait until another one has no readers left.
-    :param pause: seconds to the second try; by default 1.
+    :param client: opens the connections. Close it after :meth:`close`.
+    :param slots: limits the number of logs that are read at a time. A further log waits until the last reader
+        of another log has left.
+    :param pause: seconds before the second connection to a log; by default 1.
     """
 
     def __init__(
@@ -150,10 +165,11 @@ class LogStreams:
         self._streams: dict[tuple[str, str], _Stream] = {}
 
     def read(self, repo_id: str, kind: str, position: LogPosition) -> LogReading:
-        """Returns a reader of a log.
+        """Return a reader of a log.
 
+        :param repo_id: the Space, as ``owner/name``.
         :param kind: ``build`` or ``run``.
-        :param position: how far the reader has got.
+        :param position: how far the reader has read before; ``LogPosition()`` for the whole log.
         """
         return LogReading(self, repo_id, kind, position)
 
@@ -172,7 +188,7 @@ class LogStreams:
             del self._streams[key]
 
     def stream_of(self, reading: LogReading) -> _Stream:
-        """Returns the stream of a reader that has joined."""
+        """Return the stream of a reader that has joined."""
         return self._streams[reading.repo_id.lower(), reading.kind]
 
     async def close(self) -> None:
@@ -183,7 +199,7 @@ class LogStreams:
 
 
 class _Stream:
-    """One log, its connection and its readers."""
+    """One log with its connection and its readers."""
 
     def __init__(
         self, client: AsyncHubClient, slots: asyncio.Semaphore, call: Call[LogEvent], pause: float
@@ -198,7 +214,7 @@ class _Stream:
         self._restart: asyncio.TimerHandle | None = None
         self._connection: asyncio.Task[None] | None = None
         self._hurried = asyncio.Event()
-        # In an empty context: what is logged on the way belongs to no single reader.
+        # In an empty context, because its log lines belong to no single reader.
         self._task = contextvars.Context().run(asyncio.create_task, self._run(), name=call.path)
 
     def join(self, reading: LogReading) -> None:
@@ -213,14 +229,21 @@ class _Stream:
                 reading.offer(event)
 
     def leave(self, reading: LogReading) -> bool:
-        """Remove a reader. Returns whether it was the last one, whose connection is closed."""
+        """Remove a reader, and close the connection after the last one.
+
+        :returns: True if no reader remains.
+        """
         self._readings.remove(reading)
         if not self._readings:
             self._task.cancel()
         return not self._readings
 
     def hurry(self) -> Callable[[], bool]:
-        """Shorten pauses between connections. The function says whether the end of the log was read since."""
+        """Shorten the pauses between connections.
+
+        :returns: a function that returns True once the log is connected, or was read to its end after this
+            call.
+        """
         self._is_hurried = True
         self._hurried.set()
         ends = self._ends
@@ -250,7 +273,7 @@ class _Stream:
             if self._has_to_restart:
                 self._has_to_restart = False
                 continue
-            # A connection that breaks after some events is opened again without a word.
+            # A connection that breaks after some events is opened again silently.
             failures = failures + 1 if error is not None and not self._number else 0
             if error is not None and (error.permanent or failures == _FAILURES_BEFORE_TROUBLE):
                 for reading in self._readings:
@@ -269,7 +292,7 @@ class _Stream:
             await asyncio.wait_for(self._hurried.wait(), seconds)
 
     async def _read_connection(self) -> HubError | None:
-        """Read one connection to its end. Returns why it could not be opened."""
+        """Read one connection to its end, and return its error; ``None`` if it ended without one."""
         self._kept.clear()
         self._number, self._has_news = 0, False
         self._connection = asyncio.ensure_future(self._read())
@@ -287,7 +310,7 @@ class _Stream:
         return None
 
     def _begin_again(self) -> None:
-        """Read the log from its beginning, for readers that have joined late."""
+        """Read the log from its beginning again, for readers that joined late."""
         self._restart = None
         if self._connection is not None and not self._connection.done():
             self._has_to_restart = True

@@ -1,4 +1,4 @@
-"""What a wait is for, and whether a Space has reached it: decided here and nowhere else."""
+"""Goal: the state that a wait is for, and the only place that decides whether a Space has reached it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,25 @@ log = logging.getLogger(__name__)
 _SHORT_SHA_DIGITS = 7
 _PERMANENT_STAGES = NEEDS_COMMIT_STAGES | {SpaceStage.DELETING.value}
 
-_WAKE = "Restart it, or visit it to wake it."
+_WAKE = "Restart the Space, or visit its page to wake it."
 
 _FAILURES = {
-    SpaceStage.BUILD_ERROR.value: ("its build failed", "Read its build log, fix the build and restart it."),
-    SpaceStage.RUNTIME_ERROR.value: ("its app failed", "Read its log, fix the app and restart it."),
-    SpaceStage.CONFIG_ERROR.value: ("its configuration is not valid", "Fix the metadata in its README.md."),
-    SpaceStage.NO_APP_FILE.value: ("it has no app file", "Add an app file to its repository."),
-    SpaceStage.PAUSED.value: ("it is paused", "Restart it: a paused Space does not start by itself."),
+    SpaceStage.BUILD_ERROR.value: (
+        "its build failed",
+        "Read the build log, fix the build and restart the Space.",
+    ),
+    SpaceStage.RUNTIME_ERROR.value: ("its app failed", "Read the log, fix the app and restart the Space."),
+    SpaceStage.CONFIG_ERROR.value: (
+        "its configuration is not valid",
+        "Fix the metadata in the Space's README.md.",
+    ),
+    SpaceStage.NO_APP_FILE.value: ("it has no app file", "Add an app file to the Space's repository."),
+    SpaceStage.PAUSED.value: ("it is paused", "Restart the Space: it does not start by itself."),
     SpaceStage.STOPPED.value: ("it sleeps", _WAKE),
     SpaceStage.SLEEPING.value: ("it sleeps", _WAKE),
     SpaceStage.DELETING.value: ("it is being deleted", ""),
 }
-"""What is wrong in a stage, and what to do about it."""
+"""For each stage in which a wait fails, the cause and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Reached:
 class Pending:
     """The Space has not reached the goal yet and still can.
 
-    :ivar reason: what is missing.
+    :ivar reason: what is missing, in a few words.
     """
 
     reason: str
@@ -55,11 +61,11 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The Space does not reach the goal by itself any more.
+    """The Space can no longer reach the goal by itself.
 
     :ivar reason: the cause, in a few words.
     :ivar permanent: True if a retry of the wait cannot succeed.
-    :ivar remedy: what to do about it, as a sentence.
+    :ivar remedy: what the user can do, as a sentence.
     """
 
     reason: str
@@ -72,19 +78,19 @@ Verdict = Reached | Pending | Failed
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a wait is for.
-
+    """The state of a Space that a wait is for.
     >>> Goal(hardware="t4-small").judge(SpaceRuntime("RUNNING", "cpu-basic", "t4-small"))
     Pending(reason='RUNNING, still on cpu-basic')
 
-    :param stages: any of these stages; STOPPED and SLEEPING count as one.
-    :param hardware: the flavor that the Space must run on. A request that the Hub has only accepted does
-        not count.
-    :param sha: the commit that must run, in full or its first characters. While the Hub does not report
-        which commit runs, the goal is not reached.
-    :param failed_stages: stages that end the wait with an error; by default the stages that a Space does
-        not leave by itself, except those in ``stages``.
-    :raises ValueError: without any stage.
+    :param stages: the Space must be in one of these stages; by default RUNNING. STOPPED and SLEEPING count as
+        one stage.
+    :param hardware: the flavor on which the Space must run; by default any. A request that the Hub has only
+        accepted is not enough.
+    :param sha: the commit that must run, in full or its first digits; by default any. While the Hub does not
+        report which commit runs, the goal is not reached.
+    :param failed_stages: stages that end the wait with an error; by default the stages that a Space does not
+        leave by itself, except those in ``stages``.
+    :raises ValueError: if ``stages`` is empty.
     """
 
     stages: frozenset[str] = frozenset({SpaceStage.RUNNING.value})
@@ -95,14 +101,14 @@ class Goal:
     def __post_init__(self) -> None:
         stages = _stage_set(self.stages)
         if not stages:
-            raise ValueError("A goal needs at least one stage.")
+            raise ValueError("stages must not be empty: a goal needs at least one stage.")
         object.__setattr__(self, "stages", stages)
         if self.failed_stages is not None:
             object.__setattr__(self, "failed_stages", _stage_set(self.failed_stages) - stages)
 
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any]) -> Goal:
-        """Returns the goal that :meth:`to_dict` wrote."""
+        """Return the goal from its :meth:`to_dict`."""
         failed = payload.get("failed_stages")
         return cls(
             stages=frozenset(payload["stages"]),
@@ -112,7 +118,7 @@ class Goal:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the goal as plain JSON."""
+        """Return the goal as plain JSON."""
         return {
             "stages": sorted(self.stages),
             "hardware": self.hardware,
@@ -121,7 +127,7 @@ class Goal:
         }
 
     def judge(self, runtime: SpaceRuntime) -> Verdict:
-        """Returns whether a Space with this runtime has reached the goal, still can, or has failed."""
+        """Return the verdict for a Space with this runtime: reached, pending or failed."""
         stage = runtime.stage
         if self.hardware is not None and runtime.is_static:
             return Failed(
@@ -137,11 +143,11 @@ class Goal:
         return Pending(f"stage {stage}")
 
     def may_be_reached(self, runtime: SpaceRuntime) -> bool:
-        """Returns True if only the commit is unknown: an answer about this Space alone may report it."""
+        """Return True if only the commit is unknown: an answer about the Space alone may report it."""
         return self.sha is not None and runtime.sha is None and runtime.stage in self.stages
 
     def _judge_version(self, runtime: SpaceRuntime) -> Verdict:
-        """Judge hardware and commit: right after a request, the Hub still reports RUNNING on the old ones."""
+        """Judge hardware and commit: after a request, the Hub still reports RUNNING with the old ones."""
         if self.hardware is not None and runtime.stage == SpaceStage.RUNNING:
             if runtime.hardware != self.hardware:
                 return Pending(f"{runtime.stage}, still on {runtime.hardware}")

@@ -1,4 +1,4 @@
-"""How often waits look at a Space, and what a look is worth."""
+"""Interval, which says how often a Space is polled, and Source, which says how far to trust a runtime."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Interval", "Source"]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """How often to look at a Space: at least every so many seconds, as often as the quota allows, or both.
+    """How often to poll a Space: at a fixed interval, as often as the quota allows, or the shorter of both.
 
-    :ivar seconds: the shortest interval that a wait has asked for; without one, infinite.
+    :ivar seconds: the shortest ``poll_interval`` of the waits for the Space; infinite if no wait has one.
     :ivar automatic: whether a wait leaves the interval to the quota.
     """
 
@@ -22,20 +22,23 @@ class Interval:
 
     @classmethod
     def shortest(cls, intervals: Iterable[float | None]) -> Interval:
-        """Returns the interval that satisfies several waits; ``None`` leaves it to the quota."""
+        """Return the interval for several waits.
+
+        :param intervals: the ``poll_interval`` of each wait in seconds; ``None`` leaves it to the quota.
+        """
         known = list(intervals)
         return cls(min((each for each in known if each is not None), default=float("inf")), None in known)
 
     def limit(self, period: float) -> float:
-        """Returns the seconds between two looks.
+        """Return the seconds between two polls.
 
-        :param period: the seconds between two looks that the quota allows.
+        :param period: the seconds between two polls that the quota allows.
         """
         return min(self.seconds, period) if self.automatic else self.seconds
 
 
 class Source(Enum):
-    """Where a runtime comes from."""
+    """The kind of answer that a runtime comes from."""
 
     SPACE = "an answer about the Space alone, which is certain"
     LIST = "a list of the owner's Spaces, which may be some seconds behind"

@@ -1,8 +1,7 @@
-"""The Spaces of one owner that are followed: when to look at them, and with which request.
+"""FollowedOwner: decides when to poll the followed Spaces of one owner, and with which requests.
 
-A few Spaces are looked at one by one. Many are read from one list of the owner's Spaces. A list may lag
-behind. When it shows something that might end a wait, one request about that Space alone decides, unless the
-wait has followed the Space in the list for longer than lists lag, see
+Few Spaces are polled one by one; many are read from the list of the owner's Spaces. A list may lag behind: if
+it shows a runtime that might end a wait, a request about the Space alone decides. For the exception, see
 :class:`~airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch`.
 """
 
@@ -30,39 +29,42 @@ __all__ = ["Failed", "FollowedOwner", "Seen", "SharedByOwners"]
 log = logging.getLogger(__name__)
 
 _MAX_SINGLE_SPACES = 3
-"""Up to this many Spaces of an owner are looked at one by one."""
+"""Number of Spaces of one owner up to which they are polled one by one."""
 
 _FEWEST_PAGES = 5
-"""Pages into which a list is split, as far as the sizes below allow."""
+"""Number of pages into which a list is split, within the page sizes below."""
 
 _LEAST_PAGE_SPACES, _MOST_PAGE_SPACES = 200, 500
-"""Spaces in a page of a list. Small pages need little memory and are decoded without holding up the event
-loop; large pages keep the lists of large fleets short."""
+"""Smallest and largest page of a list. Small pages need little memory and do not block the event loop for
+long; large pages need fewer requests for many Spaces."""
 
 _JOIN_SECONDS = 0.05
-"""Time for which a new wait lets others join, so that many begin with one list."""
+"""Time between the beginning of a wait and its first poll, so that waits that begin together share a list."""
 
 _CHUNK_SPACES = 25
-"""Spaces that are handled before the event loop gets its turn."""
+"""Number of Spaces that are handled before other coroutines run."""
 
 _LIST_GAP_SECONDS = 2.0
-"""Least time between two lists if new waits need one."""
+"""Shortest time between two lists that are read early for new waits."""
 
 _LIST_REPEAT_SECONDS = 30.0
-"""Time after which a list's entry is passed on although it has not changed."""
+"""Time after which an unchanged entry of a list is passed on again."""
 
 _PATIENCE_SECONDS = 120.0
-"""Time for which the Hub may fail before a wait ends with the error. Rate limits do not count."""
+"""Time for which requests may fail before a wait ends with the error. Rate limits do not count."""
 
 _LONGEST_PAUSE_SECONDS = 60.0
+"""Longest pause after errors."""
+
 _LEAST_BUILDS = 3
-"""Builds that have to be seen before their durations count."""
+"""Number of observed builds before their durations are used."""
 
 _MAX_PARALLEL_REQUESTS = 6
+"""Number of requests of a watch in flight."""
 _NO_RETRY = RetryPolicy(total=0, total_rate_limited=0)
 
 Seen = Callable[[str, SpaceRuntime, Source], bool]
-"""Called with a Space, its runtime, and where the runtime comes from."""
+"""Called with a Space, its runtime, and the kind of answer that the runtime comes from."""
 
 Failed = Callable[[str, Exception, bool], None]
 """Called with a Space, the error of the request about it, and whether the error is final."""
@@ -70,17 +72,16 @@ Failed = Callable[[str, Exception, bool], None]
 
 @dataclass(eq=False)
 class SharedByOwners:
-    """What the owners of a watch share.
+    """The objects that all owners of a watch share.
 
-    :ivar client: sends the requests.
-    :ivar seen: called with each look; returns True if a certain look is needed.
-    :ivar failed: called when the requests about a Space begin to fail, and when they have failed for good.
-    :ivar pace: how fast requests may be sent.
+    :ivar seen: called with each runtime; returns True if a request about the Space alone has to confirm it.
+    :ivar failed: called when the requests about a Space begin to fail, and when they have finally failed.
+    :ivar pace: limits how fast requests are sent.
     :ivar clock: returns the time in seconds.
     :ivar sleep: waits for a number of seconds.
-    :ivar period: returns the seconds between two looks at Spaces without an interval of their own.
-    :ivar slots: limits the requests that are under way.
-    :ivar builds: seconds of the builds seen last.
+    :ivar period: returns the seconds between two polls of Spaces without an interval.
+    :ivar slots: limits the requests in flight.
+    :ivar builds: durations of the last 50 builds, in seconds.
     """
 
     client: AsyncHubClient
@@ -94,20 +95,21 @@ class SharedByOwners:
     builds: deque[float] = field(default_factory=lambda: deque(maxlen=50))
 
     def shortest_build(self) -> float | None:
-        """Returns the seconds of the shortest build seen so far, ``None`` before there are enough."""
+        """Return the duration of the shortest recent build in seconds; ``None`` after fewer than 3 builds."""
         return min(self.builds) if len(self.builds) >= _LEAST_BUILDS else None
 
 
 @dataclass(eq=False, slots=True)
 class _Space:
-    """A Space that is followed.
+    """A followed Space. Times are on the clock of the watch.
 
-    :ivar interval: how often to look at it.
-    :ivar due: when to look at it next.
-    :ivar requested: whether a look at it alone is under way.
-    :ivar listed: what a list has shown that the Space itself has to confirm.
-    :ivar digest: of the last entry in a list, which was passed on at ``passed_on_at``.
-    :ivar failing_since: when the requests began to fail.
+    :ivar interval: how often to poll the Space.
+    :ivar due: when to poll the Space next.
+    :ivar stage: the last known stage, since ``stage_since``; ``None`` before the first poll.
+    :ivar requested: whether a request about the Space alone is in flight.
+    :ivar listed: the runtime in a list that the request in flight has to confirm.
+    :ivar digest: hash of the last entry in a list, which was passed on at ``passed_on_at``.
+    :ivar failing_since: when requests began to fail; ``None`` after a success.
     """
 
     repo_id: str
@@ -124,7 +126,7 @@ class _Space:
 
 
 class FollowedOwner:
-    """The followed Spaces of one owner."""
+    """Polls the followed Spaces of one owner, whose name is in lower case."""
 
     def __init__(self, shared: SharedByOwners, name: str) -> None:
         self._shared, self._name = shared, name
@@ -141,7 +143,7 @@ class FollowedOwner:
         self._task = _start(self._run(), name=f"watch {name}")
 
     def follow(self, repo_id: str, interval: Interval) -> None:
-        """Look at this Space at once, and at least at this interval from now on."""
+        """Poll this Space at once, and at least at this interval from now on."""
         key, now = repo_id.lower(), self._clock()
         space = self._spaces.get(key)
         if space is None:
@@ -151,18 +153,18 @@ class FollowedOwner:
         self._woken.set()
 
     def slow_down(self, repo_id: str, interval: Interval) -> None:
-        """Look at this Space only at this interval."""
+        """Poll this Space at this longer interval."""
         space = self._spaces.get(repo_id.lower())
         if space is not None:
             space.interval = interval
 
     def leave(self, repo_id: str) -> bool:
-        """Look at this Space no more. Returns True if other Spaces are still followed."""
+        """Stop polling this Space; return True if other Spaces are still followed."""
         self._spaces.pop(repo_id.lower(), None)
         return bool(self._spaces)
 
     def load(self) -> tuple[float, float]:
-        """Returns the requests of a round of automatic looks, and the requests per second of all others."""
+        """Return the requests in a round of automatic polls, and the requests per second of other polls."""
         is_listed = self._uses_lists(self._clock())
         intervals = [space.interval for space in self._spaces.values()]
         automatic = sum(interval.automatic for interval in intervals)
@@ -173,7 +175,7 @@ class FollowedOwner:
         return float(automatic), sum(1 / each.seconds for each in intervals if not each.automatic)
 
     def cancel(self) -> list[asyncio.Task[None]]:
-        """Stop, and return the coroutines that end then."""
+        """Cancel the coroutines of this owner, and return them."""
         tasks = [self._task, *self._looks]
         for task in tasks:
             task.cancel()
@@ -187,8 +189,8 @@ class FollowedOwner:
         try:
             await self._look_at_due()
             await self._pause()
-        except Exception:  # a bug here must not end the polling, or every wait would run into its timeout
-            log.exception("Looking at the Spaces of %s failed. The next look is later.", self._name)
+        except Exception:  # a bug here must not end the polling, because every wait would then time out
+            log.exception("Polling the Spaces of %s failed. The next poll comes later.", self._name)
             await self._shared.sleep(_LONGEST_PAUSE_SECONDS)
 
     async def _look_at_due(self) -> None:
@@ -200,7 +202,7 @@ class FollowedOwner:
         new = [space for space in due if space.stage is None]
         many = len(new) + self._single_requests > max(_MAX_SINGLE_SPACES, self._pages)
         if many or (new and not self._shared.pace.has_room(len(new))):
-            # One list covers all of them, but new waits that arrive one by one must not cause a list each.
+            # One list covers all new waits, but waits that begin one by one must not cause a list each.
             self._list_due = min(self._list_due, self._listed_at + _LIST_GAP_SECONDS)
             new = []
         if self._list_due <= now:
@@ -210,11 +212,11 @@ class FollowedOwner:
             self._single_requests += len(new)
 
     def _uses_lists(self, now: float) -> bool:
-        """Returns True if lists cost less than a request for each Space, and the Hub's lists can be read."""
+        """Return True if a list needs fewer requests than polling each Space, and lists can be read."""
         return len(self._spaces) > max(_MAX_SINGLE_SPACES, self._pages + 1) and self._list_usable_at <= now
 
     async def _pause(self) -> None:
-        """Sleep until something is due or a new wait begins."""
+        """Sleep until a poll is due or a new wait begins."""
         now = self._clock()
         lists = self._uses_lists(now)
         due = [
@@ -227,7 +229,7 @@ class FollowedOwner:
         seconds = min(due) - now if due else None
         self._woken.clear()
         if seconds is None or seconds > 0:
-            # Not wait_for: until Python 3.12 it loses a cancellation that comes with the wake-up.
+            # Not wait_for(): before Python 3.12 it loses a cancellation that coincides with the wake-up.
             sleepers: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._woken.wait())}
             if seconds is not None:
                 sleepers.add(asyncio.ensure_future(self._shared.sleep(seconds)))
@@ -238,7 +240,7 @@ class FollowedOwner:
                     sleeper.cancel()
             if not self._woken.is_set():
                 return
-            # Waits that begin together are looked at together.
+            # Let waits that begin together share one poll.
             await self._shared.sleep(_JOIN_SECONDS)
 
     def _look_at_each(self, spaces: Iterable[_Space]) -> None:
@@ -250,7 +252,7 @@ class FollowedOwner:
 
     async def _look_at(self, space: _Space) -> None:
         try:
-            # Counts from when the look was due, so that looks do not drift away from the interval.
+            # Count from when the poll was due, so that polls do not drift away from the interval.
             began = space.due
             await self._shared.pace.turn()
             async with self._shared.slots:
@@ -265,9 +267,9 @@ class FollowedOwner:
             self._woken.set()
 
     def _confirm(self, space: _Space, runtime: SpaceRuntime) -> None:
-        """Look at a Space alone because of what a list shows, if the quota has room or no such look waits.
+        """Request the runtime of a Space to confirm what a list shows, if the quota has room.
 
-        The rest waits for the next list: hundreds of looks would delay it, and it may make them unnecessary.
+        Other Spaces wait for the next list, which hundreds of requests would delay.
         """
         waiting = len(self._looks)
         if not waiting or self._shared.pace.has_room(waiting + 1):
@@ -277,13 +279,13 @@ class FollowedOwner:
             space.digest = None
 
     def _compare(self, space: _Space, runtime: SpaceRuntime) -> None:
-        """Believe the lists of this owner no more if the Space itself does not confirm what a list showed."""
+        """Distrust the lists of this owner from now on if the Space does not confirm what a list showed."""
         listed, space.listed = space.listed, None
         if listed is not None and (listed.stage, listed.hardware) != (runtime.stage, runtime.hardware):
             self._source = Source.DOUBTFUL_LIST
 
     async def _look_at_list(self) -> None:
-        """Read the owner's list, then look alone at the Spaces that are not in it."""
+        """Read the owner's list, then poll the Spaces that are not in it one by one."""
         looked: set[str] = set()
         followed = list(self._spaces.items())
         began = self._listed_at = self._clock()
@@ -306,8 +308,7 @@ class FollowedOwner:
             self._list_due = max(self._list_due, min((space.due for space in missed), default=0.0))
             return
         except Exception as error:
-            # A list that cannot be read says nothing about any single Space: look at each alone for a while.
-            log.warning("%s The Spaces of %s are looked at one by one.", error, self._name)
+            log.warning("%s The Spaces of %s are polled one by one.", error, self._name)
             self._list_usable_at = began + _LONGEST_PAUSE_SECONDS
         self._pages = max(pages, 1)
         now = self._clock()
@@ -357,7 +358,7 @@ class FollowedOwner:
         return min(space.interval.limit(period) for space in self._spaces.values())
 
     def _stretch(self, interval: float, space: _Space, now: float) -> float:
-        """Returns twice the interval in the first half of a build, in which no build has ever ended."""
+        """Return twice the interval in the first half of the shortest known build, otherwise the interval."""
         shortest = self._shared.shortest_build()
         if shortest is None or space.stage not in BUILD_STAGES or not space.stage_since:
             return interval
@@ -365,7 +366,7 @@ class FollowedOwner:
         return 2 * interval if early else interval
 
     async def _back_off(self, spaces: list[_Space], error: HubError) -> None:
-        """Look at these Spaces later, twice as late with each failure, and say so the first time."""
+        """Double the interval of these Spaces with each failure; report the first and the final failure."""
         now = self._clock()
         for number, space in enumerate(spaces):
             if number % _CHUNK_SPACES == _CHUNK_SPACES - 1:
@@ -386,7 +387,7 @@ class FollowedOwner:
 
 
 def _start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Start a coroutine in an empty context: what it logs belongs to no single wait."""
+    """Start a coroutine in an empty context, because its log lines belong to no single wait."""
     return contextvars.Context().run(asyncio.create_task, coroutine, name=name)
 
 

@@ -1,6 +1,7 @@
-"""Polling: follows Spaces, one coroutine for each owner, and decides how often waits look.
+"""Polling: reads the runtimes of followed Spaces, with one coroutine for each owner.
 
-A wait either has an interval of its own, or looks as often as its part of the quota allows.
+Come here to change how often Spaces are polled. A wait either has an interval of its own, or its Space is
+polled as often as the share of the quota allows.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from airflow_provider_hfspaces.hub.waiting.owner import Failed, FollowedOwner, S
 __all__ = ["Polling"]
 
 _PERIOD_SECONDS = 0.5
-"""Time for which a period that was worked out is used: with many Spaces that takes a while."""
+"""Time for which a calculated period is reused, because the calculation is slow with many Spaces."""
 
 
 class Polling:
-    """Reads the runtimes of Spaces at their intervals and passes them on.
+    """Polls Spaces at their intervals, and passes each runtime on.
 
-    One coroutine per owner polls that owner's Spaces, so that errors with one owner do not delay the
-    others. All of them share the pace.
+    One coroutine per owner polls the Spaces of this owner, so that errors of one owner do not delay the
+    others. All coroutines share the pace.
 
     :param client: sends the requests.
-    :param seen: called with each look; returns True if a certain look is needed.
-    :param failed: called when the requests about a Space begin to fail, and when they have failed for good.
-    :param pace: how fast requests may be sent.
+    :param seen: called with each runtime; returns True if a request about the Space alone has to confirm it.
+    :param failed: called when the requests about a Space begin to fail, and when they have finally failed.
+    :param pace: limits how fast requests are sent.
     :param clock: returns the time in seconds.
     :param sleep: waits for a number of seconds.
     """
@@ -51,20 +52,20 @@ class Polling:
         self._last_period, self._period_until = 0.0, float("-inf")
 
     def follow(self, repo_id: str, interval: Interval) -> None:
-        """Look at this Space at once, and at least at this interval from now on."""
+        """Poll this Space at once, and at least at this interval from now on."""
         name = _owner_of(repo_id)
         if name not in self._owners:
             self._owners[name] = FollowedOwner(self._shared, name)
         self._owners[name].follow(repo_id, interval)
 
     def slow_down(self, repo_id: str, interval: Interval) -> None:
-        """Look at this Space only at this interval: a wait with a shorter interval has ended."""
+        """Poll this Space at this longer interval: a wait with a shorter interval has ended."""
         owner = self._owners.get(_owner_of(repo_id))
         if owner is not None:
             owner.slow_down(repo_id, interval)
 
     def leave(self, repo_id: str) -> None:
-        """Look at this Space no more."""
+        """Stop polling this Space."""
         name = _owner_of(repo_id)
         owner = self._owners.get(name)
         if owner is not None and not owner.leave(repo_id):
@@ -72,13 +73,13 @@ class Polling:
             del self._owners[name]
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop polling all Spaces."""
         owners, self._owners = list(self._owners.values()), {}
         tasks = [task for owner in owners for task in owner.cancel()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _period(self) -> float:
-        """The seconds between two looks at the Spaces without an interval of their own, of all owners."""
+        """Return the seconds between two polls of the Spaces without an interval, of all owners."""
         now = self._clock()
         if now >= self._period_until:
             requests = besides = 0.0

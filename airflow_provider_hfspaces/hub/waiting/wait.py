@@ -1,7 +1,7 @@
-"""One wait for one Space, without I/O and without a clock: what each look at the Space means for it.
+"""Wait: decides what each runtime of a Space means for one wait, without I/O and without a clock.
 
-Blocking waits, deferred waits and waits in an event loop all go through :class:`Wait`, so that they end at
-the same moment and with the same error.
+Come here to change when a wait ends, or the text of its error. Blocking waits and waits on an event loop both
+use :class:`Wait`, so that they end at the same time and with the same error.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Re
 __all__ = ["GRACE_SECONDS", "Changes", "OnChange", "Wait", "wait_failed"]
 
 GRACE_SECONDS = 30.0
-"""Time after a request during which the Hub may still report the state before it."""
+"""Time after a request for which the Hub may still report the state before the request."""
 
-_STOPPED_AGAIN = "It was stopped after the request: its page on the Hub may say why."
+_STOPPED_AGAIN = "The Space was stopped after the request: its page on the Hub may say why."
 
 OnChange = Callable[[SpaceRuntime, float], None]
 """Called with each new state and the seconds since the wait began."""
 
 
 class Wait:
-    """One wait for one Space.
+    """Judges the runtimes of one Space for one wait. The caller polls the Space and passes each runtime.
 
     >>> wait = Wait("acme/whisper", Goal(hardware="t4-small"), timeout=1800)
     >>> wait.observe(SpaceRuntime(SpaceStage.BUILDING, "cpu-basic", "t4-small"), elapsed=12)
@@ -37,15 +37,15 @@ class Wait:
     't4-small'
 
     :param repo_id: the Space, as ``owner/name``.
-    :param goal: what the Space has to reach.
-    :param timeout: seconds from the beginning of the wait to its end.
-    :param before: the runtime when a request was sent to the Space; ``None`` if the wait follows no
-        request. While the Space still reports this state, the wait continues for up to ``grace`` seconds.
-    :param answer: the runtime with which the Hub answered that request.
-    :param grace: seconds after the request, by default 30; at most half of ``timeout`` is used.
-    :param on_change: called with each new state.
-    :param start_timeout: seconds that the Space may take to start once it is built; by default no limit.
-    :raises InvalidInput: for a duration that is not valid.
+    :param goal: the state to wait for.
+    :param timeout: seconds after which the wait ends, for the error. The caller measures the time.
+    :param before: for a wait after a request, the runtime before the request; otherwise ``None``. While the
+        Space still reports this state, the wait continues for up to ``grace`` seconds.
+    :param answer: for a wait after a request, the runtime in the Hub's answer.
+    :param grace: seconds after the request; by default 30, and at most half of ``timeout``.
+    :param on_change: called with each new state and the seconds since the wait began.
+    :param start_timeout: seconds that the Space may take to start after its build; by default no limit.
+    :raises InvalidInput: for a goal or a duration that is not valid.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Wait:
         self._elapsed = 0.0
 
     def observe(self, runtime: SpaceRuntime, elapsed: float) -> SpaceRuntime | None:
-        """Take one look into account.
+        """Judge a current runtime of the Space.
 
         :param elapsed: seconds since the wait began.
-        :return: the runtime if the goal is reached, ``None`` while the wait continues.
-        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
+        :returns: the runtime if the goal is reached, ``None`` while the wait continues.
+        :raises SpaceWaitFailed: if the Space can no longer reach the goal by itself.
         """
         self._note(runtime, elapsed)
         verdict = self.judge(runtime, elapsed)
@@ -104,9 +104,10 @@ class Wait:
         return runtime
 
     def glance(self, runtime: SpaceRuntime, elapsed: float) -> bool:
-        """Take a look into account that may be out of date, such as an entry of a list.
+        """Judge a runtime that may be out of date, such as an entry of a list.
 
-        :return: True if this look might end the wait, so that the caller has to make a certain one.
+        :param elapsed: seconds since the wait began.
+        :returns: True if the runtime might end the wait, so that the caller has to read a current one.
         """
         verdict = self.goal.judge(runtime)
         is_slow = runtime.stage not in BUILD_STAGES and self._starts_too_slowly(elapsed)
@@ -119,7 +120,10 @@ class Wait:
         return False
 
     def judge(self, runtime: SpaceRuntime, elapsed: float) -> Verdict:
-        """Judge a runtime that is certain, with what earlier looks have shown."""
+        """Return the verdict for a current runtime, with what earlier runtimes have shown.
+
+        :param elapsed: seconds since the wait began.
+        """
         verdict = self.goal.judge(runtime)
         if self._before is None:
             return verdict
@@ -127,7 +131,7 @@ class Wait:
             return verdict
         self._has_moved = self._has_moved or _place(self._before) != _place(runtime)
         if self._awaits_commit and isinstance(verdict, Reached):
-            self._has_moved = True  # The state before the request ran another commit.
+            self._has_moved = True  # Before the request, the Space ran another commit.
         self._is_accepted = self._is_accepted or runtime.requested_hardware == self.goal.hardware
         if not self._has_moved and elapsed < self._grace:
             return Pending(f"{runtime.stage}, as before the request")
@@ -138,11 +142,11 @@ class Wait:
         return verdict
 
     def not_answered(self, error: Exception) -> None:
-        """Take into account that a request about the Space failed, for the message of a timeout."""
+        """Remember that a request about the Space failed, for the text of a timeout."""
         self._missing = f"the last request failed: {error}".rstrip(".")
 
     def timed_out(self, endpoint: str) -> SpaceWaitTimeout:
-        """Returns the error for a Space that has not reached the goal in time.
+        """Return the error for a Space that did not reach the goal in time.
 
         :param endpoint: the address of the Hub, for the link to the Space's log.
         """
@@ -157,7 +161,7 @@ class Wait:
         )
 
     def stopped(self) -> SpaceWaitFailed:
-        """Returns the error for a wait that was stopped from outside before the Space reached the goal."""
+        """Return the error for a wait whose watch was closed before the Space reached the goal."""
         self._end("stopped", self._elapsed)
         return SpaceWaitFailed(
             f"The wait for Space {self.repo_id} to reach {self.goal} was stopped.",
@@ -166,7 +170,7 @@ class Wait:
         )
 
     def _note(self, runtime: SpaceRuntime, elapsed: float) -> None:
-        """Remember a look, and report its state if it is new."""
+        """Remember a runtime, and report its state if the state is new."""
         self.runtime, self._elapsed = runtime, elapsed
         if runtime.stage in BUILD_STAGES:
             self._built_at = None
@@ -189,8 +193,8 @@ class Wait:
     def _not_started(self, runtime: SpaceRuntime) -> SpaceNotStarted:
         reason = f"it did not start within {self._start_timeout:.0f} seconds: {self._missing}"
         error = SpaceNotStarted(
-            f"Space {self.repo_id} did not reach {self.goal}: {reason}. Allow its start more time, or choose "
-            f"other hardware.",
+            f"Space {self.repo_id} did not reach {self.goal}: {reason}. Allow more time for its start, or "
+            f"choose other hardware.",
             repo_id=self.repo_id,
             runtime=runtime,
         )
@@ -198,13 +202,13 @@ class Wait:
         return error
 
     def _might_end(self, runtime: SpaceRuntime, elapsed: float) -> bool:
-        """Returns True if a pending runtime may hide a commit, or another request, that ends the wait."""
+        """Return True if a runtime in a list may lack the commit or the request that would end the wait."""
         wanted, requested = self.goal.hardware, runtime.requested_hardware
         superseded = elapsed >= self._grace and wanted is not None and requested not in (None, wanted)
         return superseded or self.goal.may_be_reached(runtime)
 
     def _superseded(self, runtime: SpaceRuntime) -> Failed | None:
-        """Returns a failure if another request has set other hardware since ours was accepted."""
+        """Return a failure if another request has set other hardware after this one was accepted."""
         wanted, requested = self.goal.hardware, runtime.requested_hardware
         if not self._is_accepted or wanted is None or requested in (None, wanted):
             return None
@@ -215,9 +219,11 @@ class Wait:
 
 
 class Changes:
-    """Reports every change of one Space, for ever.
+    """Reports each change of one Space, without end.
 
-    :param report: called with the runtime before the change, ``None`` at first, and the runtime after it.
+    :param repo_id: the Space, as ``owner/name``.
+    :param report: called with the runtimes before and after the change; first with ``None`` and the current
+        runtime.
     """
 
     def __init__(self, repo_id: str, report: Callable[[SpaceRuntime | None, SpaceRuntime], None]) -> None:
@@ -226,20 +232,20 @@ class Changes:
         self._last: SpaceRuntime | None = None
 
     def observe(self, runtime: SpaceRuntime, elapsed: float) -> None:
-        """Take one look into account."""
+        """Report a current runtime if its state is new."""
         if self.glance(runtime, elapsed):
             self._last, before = runtime, self._last
             self._report(before, runtime)
 
     def glance(self, runtime: SpaceRuntime, elapsed: float) -> bool:
-        """Returns True if a look that may be out of date shows a change."""
+        """Return True if a runtime that may be out of date shows a change."""
         return self._last is None or _state(self._last) != _state(runtime)
 
     def not_answered(self, error: Exception) -> None:
-        """Nothing to report: a request that failed is no change."""
+        """Do nothing, because a failed request is not a change of the Space."""
 
     def stopped(self) -> SpaceWaitFailed:
-        """Returns the error for a watch that was stopped from outside."""
+        """Return the error for changes whose watch was closed."""
         return SpaceWaitFailed(
             f"The watch for changes of Space {self.repo_id} was stopped.",
             repo_id=self.repo_id,
@@ -248,7 +254,7 @@ class Changes:
 
 
 def wait_failed(repo_id: str, goal: Goal, failure: Failed, runtime: SpaceRuntime) -> SpaceWaitFailed:
-    """Returns the error for a Space that does not reach a goal any more: cause, remedy, the Hub's words."""
+    """Return the error for a Space that can no longer reach a goal: cause, remedy and the Hub's message."""
     parts = [f"Space {repo_id} did not reach {goal}: {failure.reason}.", failure.remedy]
     if runtime.error_message:
         parts.append(f"The Hub reports: {runtime.error_message.rstrip('.')}.")
@@ -267,7 +273,7 @@ def _state(runtime: SpaceRuntime) -> tuple[str | None, ...]:
 
 
 def _runs_another_commit(runtime: SpaceRuntime, goal: Goal) -> bool:
-    """Whether the runtime reports a commit, and not the one that the goal is for."""
+    """Return True if the runtime reports a commit other than the goal's."""
     if goal.sha is None or runtime.sha is None:
         return False
     return not runtime.sha.lower().startswith(goal.sha.lower())

@@ -1,4 +1,4 @@
-"""Many waits, few requests: all waits for Spaces of one Hub and one token share a :class:`SpaceWatch`."""
+"""SpaceWatch: waits for many Spaces with few requests, which all waits on one event loop share."""
 
 from __future__ import annotations
 
@@ -25,19 +25,22 @@ __all__ = ["SpaceWatch"]
 log = logging.getLogger(__name__)
 
 LIST_LAG_SECONDS = 30.0
-"""Time by which a list may be behind. An arrival that a list shows later than this after a wait began, if it
-has shown the Space on its way before, has happened during the wait."""
+"""Time by which a list may lag behind. If a list has shown the Space on its way, and shows it at the goal
+later than this after the wait began, the Space has reached the goal during the wait."""
 
-_LAST_LOOK_SECONDS = 5.0
-"""Time for one last look if the timeout is over before the wait begins, as after a restart of a process."""
+_LAST_POLL_SECONDS = 5.0
+"""Time for one last poll if the timeout passed before the wait began, as after a restart of the process."""
 
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """One wait for a Space.
+    """One wait for a Space. Times are on the clock of the watch.
 
-    :ivar joined: when this watch began to follow the Space for it.
-    :ivar was_pending: whether a list has shown the Space on its way since then.
+    :ivar interval: seconds between two polls; ``None`` leaves them to the quota.
+    :ivar began: when the wait began, possibly in another process.
+    :ivar joined: when the wait joined this watch.
+    :ivar done: the result of the wait.
+    :ivar was_pending: whether a list has shown the Space on its way since the wait joined.
     :ivar context: the context in which the wait began, to which its log lines belong.
     """
 
@@ -50,9 +53,11 @@ class _Waiter:
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
     def observe(self, runtime: SpaceRuntime, now: float, source: Source) -> bool:
-        """Pass one look on. Returns True if only a certain look can tell whether the wait is over.
+        """Pass one runtime to the wait.
 
-        An exception in here ends this wait and no other.
+        An exception ends this wait only.
+
+        :returns: True if a request about the Space alone has to confirm that the wait is over.
         """
         elapsed = now - self.began
         try:
@@ -63,7 +68,7 @@ class _Waiter:
                 if not (might_end and believes and self._has_arrived(runtime, now)):
                     return might_end
             reached = self.context.run(self.wait.observe, runtime, elapsed)
-        except StopIteration as error:  # a future does not accept this exception
+        except StopIteration as error:  # a future does not accept a StopIteration
             self.done.set_exception(RuntimeError(f"on_change raised {error!r}"))
         except Exception as error:
             self.done.set_exception(error)
@@ -75,24 +80,24 @@ class _Waiter:
         return False
 
     def _has_arrived(self, runtime: SpaceRuntime, now: float) -> bool:
-        """Returns True if a list shows an arrival that cannot be older than this wait."""
+        """Return True if a list shows that the Space reached the goal during the wait."""
         is_recent = now - self.joined >= LIST_LAG_SECONDS
         return (
             is_recent and isinstance(self.wait, Wait) and isinstance(self.wait.goal.judge(runtime), Reached)
         )
 
     def fail(self, error: Exception, final: bool) -> None:
-        """Pass a failed request on, which ends the wait if it is final."""
+        """Pass a failed request to the wait. A final error ends the wait."""
         self.wait.not_answered(error)
         if final:
             self.done.set_exception(copy.copy(error))
         else:
-            self.context.run(log.warning, "%s The wait continues; the next look is later than usual.", error)
+            self.context.run(log.warning, "%s The wait continues; the next poll comes later.", error)
 
 
 @dataclass(eq=False, slots=True)
 class _Watched:
-    """One Space and all waits for it."""
+    """One Space, and all waits for it."""
 
     repo_id: str
     waiters: list[_Waiter] = field(default_factory=list)
@@ -106,11 +111,7 @@ class _Watched:
 
 
 class SpaceWatch:
-    """Waits for any number of Spaces with as few requests as possible, in one event loop.
-
-    A list of an owner's Spaces may be seconds behind. What it shows ends a wait only if it is an arrival,
-    if the wait is older than 30 seconds and if the list has shown the Space on its way before. In every other
-    case, and for owners whose lists have been wrong, a request about the Space alone decides.
+    """Waits for any number of Spaces with as few requests as possible, on one event loop.
 
     ::
 
@@ -118,8 +119,13 @@ class SpaceWatch:
         runtime = await watch.wait_for("acme/whisper", Goal(hardware="t4-small"), timeout=1800)
         await watch.close()
 
-    :param client: sends the requests. The caller closes it, after the watch.
-    :param pace: how fast the watch may send requests; by default half of the token's quota.
+    Waits for many Spaces of an owner share a list of the owner's Spaces, which may lag behind by seconds. A
+    list ends a wait only if the list shows that the Space reached the goal, has shown the Space on its way
+    before, and the wait is older than 30 seconds. In all other cases, and for owners whose lists have been
+    wrong, a request about the Space alone decides.
+
+    :param client: sends the requests. Close it after the watch.
+    :param pace: limits how fast the watch sends requests; by default to half of the token's quota.
     :param clock: returns the time in seconds.
     :param sleep: waits for a number of seconds.
     """
@@ -141,7 +147,7 @@ class SpaceWatch:
 
     @property
     def waits(self) -> int:
-        """The number of waits that are under way."""
+        """The number of waits in progress."""
         return sum(len(watched.waiters) for watched in self._spaces.values())
 
     async def wait_for(
@@ -160,19 +166,21 @@ class SpaceWatch:
     ) -> SpaceRuntime:
         """Wait until a Space reaches a goal, and return its runtime.
 
-        :param timeout: seconds from the beginning of the wait to its end.
-        :param poll_interval: seconds between two looks at the Space, at least; by default as few as the share
-            of the quota allows, and no fewer than 2.
-        :param before: the runtime when a request was sent to the Space.
-        :param answer: the runtime with which the Hub answered that request.
-        :param grace: seconds during which the Hub may still report the state before the request.
-        :param elapsed: seconds since the wait began, if it began earlier or in another process.
-        :param on_change: called with each new state and the seconds since the wait began, in the context
-            of the caller.
-        :param start_timeout: seconds that the Space may take to start once it is built; by default no limit.
-        :raises InvalidInput: for a duration that is not valid; nothing is sent then.
-        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
-        :raises SpaceWaitTimeout: if the Space has not reached the goal in time.
+        :param repo_id: the Space, as ``owner/name``.
+        :param goal: the state to wait for.
+        :param timeout: seconds after which the wait ends with an error.
+        :param poll_interval: seconds between two polls of the Space; by default as few as the share of the
+            quota allows, but at least 2.
+        :param before: for a wait after a request, the runtime before the request.
+        :param answer: for a wait after a request, the runtime in the Hub's answer.
+        :param grace: seconds for which the Hub may still report the state before the request; by default 30.
+        :param elapsed: seconds since the wait began, if it began earlier or in another process; by default 0.
+        :param on_change: called with each new state and the seconds since the wait began, in the context of
+            the caller.
+        :param start_timeout: seconds that the Space may take to start after its build; by default no limit.
+        :raises InvalidInput: for a duration that is not valid. Nothing was sent.
+        :raises SpaceWaitFailed: if the Space can no longer reach the goal by itself.
+        :raises SpaceWaitTimeout: if the Space did not reach the goal in time.
         :raises HubError: if the Hub rejects the requests, or has not answered for two minutes.
         """
         wait = Wait(
@@ -189,7 +197,7 @@ class SpaceWatch:
         waiter = self._join(wait, poll_interval, elapsed)
         try:
             remaining = wait.timeout - elapsed
-            return await asyncio.wait_for(waiter.done, remaining if remaining > 0 else _LAST_LOOK_SECONDS)
+            return await asyncio.wait_for(waiter.done, remaining if remaining > 0 else _LAST_POLL_SECONDS)
         except (asyncio.TimeoutError, TimeoutError):
             raise wait.timed_out(self._endpoint) from None
         finally:
@@ -198,10 +206,14 @@ class SpaceWatch:
     async def changes(
         self, repo_id: str, *, poll_interval: float | None = 30.0
     ) -> AsyncIterator[tuple[SpaceRuntime | None, SpaceRuntime]]:
-        """Yield every change of a Space, for ever: the runtime before it (``None`` at first) and after it.
+        """Yield each change of a Space, without end: the runtimes before and after the change.
 
-        :param poll_interval: seconds between two looks at the Space, at least, by default 30; ``None`` for as
-            few as the share of the quota allows.
+        The first pair has ``None`` and the current runtime.
+
+        :param repo_id: the Space, as ``owner/name``.
+        :param poll_interval: seconds between two polls of the Space; by default 30. ``None`` stands for as
+            few as the share of the quota allows, but at least 2.
+        :raises SpaceWaitFailed: if the watch is closed.
         :raises HubError: if the Hub rejects the requests, or has not answered for two minutes.
         """
         news: asyncio.Queue[tuple[SpaceRuntime | None, SpaceRuntime]] = asyncio.Queue()
@@ -223,15 +235,15 @@ class SpaceWatch:
             self._leave(waiter)
 
     async def close(self) -> None:
-        """Stop. Waits that are under way end with :class:`SpaceWaitFailed`."""
+        """Stop the watch. Waits in progress end with :class:`SpaceWaitFailed`."""
         for watched in list(self._spaces.values()):
             for waiter in watched.open_waiters():
                 waiter.done.set_exception(waiter.wait.stopped())
         await self._polling.close()
 
     def _join(self, wait: Wait | Changes, poll_interval: float | None, elapsed: float = 0.0) -> _Waiter:
-        # Everything that can fail comes before the waiter is registered: a waiter that nobody removes would
-        # spoil the Space for all others.
+        # Register the waiter last: after an exception, nothing would remove it, and the Space would be polled
+        # for ever.
         interval = checked_interval(poll_interval, "poll_interval")
         done: asyncio.Future[SpaceRuntime] = asyncio.get_running_loop().create_future()
         now = self._clock()
@@ -244,7 +256,7 @@ class SpaceWatch:
 
     def _leave(self, waiter: _Waiter) -> None:
         if waiter.done.done() and not waiter.done.cancelled():
-            waiter.done.exception()  # marks it as retrieved: nobody is left to receive it
+            waiter.done.exception()  # marks the exception as retrieved, so that asyncio does not log it
         waiter.done.cancel()
         key = waiter.wait.repo_id.lower()
         watched = self._spaces[key]
@@ -256,7 +268,7 @@ class SpaceWatch:
             self._polling.leave(watched.repo_id)
 
     def _seen(self, repo_id: str, runtime: SpaceRuntime, source: Source) -> bool:
-        """Pass a look on to everybody who waits for the Space. Returns True if a certain look is needed."""
+        """Pass a runtime to all waits for the Space, and return True if one of them needs a confirmation."""
         watched = self._spaces.get(repo_id.lower())
         now = self._clock()
         needed = False
@@ -265,7 +277,7 @@ class SpaceWatch:
         return needed
 
     def _failed(self, repo_id: str, error: Exception, final: bool) -> None:
-        """Pass a failed request on to everybody who waits for the Space."""
+        """Pass a failed request to all waits for the Space."""
         watched = self._spaces.get(repo_id.lower())
         for waiter in watched.open_waiters() if watched else ():
             waiter.fail(error, final)

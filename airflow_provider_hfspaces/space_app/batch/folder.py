@@ -82,7 +82,7 @@ class BatchFolder:
         return size
 
     def read(self, name: str) -> bytes | None:
-        """Returns the content of a file; ``None`` if it does not exist."""
+        """Return the content of a file; ``None`` if it does not exist."""
         try:
             with self._at(name).open("rb") as file:
                 content: bytes = file.read()
@@ -96,14 +96,14 @@ class BatchFolder:
             self._at(name).unlink()
 
     def at(self, name: str) -> Any:
-        """Returns the path-like object of a file in the folder, after creating its parents on a disk."""
+        """Return the path-like object of a file in the folder, after creating its parents on a disk."""
         target = self._at(name)
         if is_local(target):
             target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
     def parts(self) -> list[str]:
-        """Returns the names of the files of the journal, in the order in which they were written."""
+        """Return the names of the files of the journal, in the order in which they were written."""
         folder = self._folder / JOURNAL
         _forget_listing(folder)
         try:
@@ -113,7 +113,7 @@ class BatchFolder:
         return sorted(f"{JOURNAL}/{name}" for name in names if name.startswith("part-"))
 
     def read_parts(self) -> Iterator[tuple[str, bytes]]:
-        """Yields the name and the content of each file of the journal, in order."""
+        """Yield the name and the content of each file of the journal, in order."""
         names = self.parts()
         with ThreadPoolExecutor(_READERS) as pool:
             for start in range(0, len(names), 4 * _READERS):
@@ -141,7 +141,7 @@ class BatchFolder:
 
 
 def is_local(path: Any) -> bool:
-    """Whether a path-like object is a plain path of this machine.
+    """Return True if a path-like object is a plain path on this machine.
 
     Older versions of fsspec's paths are subclasses of ``pathlib.Path`` for every storage.
     """

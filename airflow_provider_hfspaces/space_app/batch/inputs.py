@@ -45,7 +45,7 @@ class InputMapping:
         return {"inputs": dict(self.constants), "fields": dict(self.fields) if self.fields else None}
 
     def inputs(self, item: Item, parameters: Sequence[str | None] = ()) -> dict[str, Any] | list[Any]:
-        """Returns the inputs of a call: by name for a mapping, by position for any other item.
+        """Return the inputs of a call: by name for a mapping, by position for any other item.
 
         :param parameters: names of the endpoint's parameters in their order, to join values by position with
             constants.

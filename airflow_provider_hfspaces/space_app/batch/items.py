@@ -47,7 +47,7 @@ class ItemSource(Protocol):
 
 
 def items_from(source: Any) -> ItemSource:
-    """Returns the items of a list or of a JSON Lines file.
+    """Return the items of a list or of a JSON Lines file.
 
     :param source: a list of JSON values, or a path-like object with ``open``, such as ``pathlib.Path`` or an
         fsspec path. A file whose name ends with ``.gz`` is decompressed.

@@ -30,7 +30,7 @@ _PENDING, _FAILED, _DONE = 0, 1, 2
 
 
 def fingerprint_of(request: Mapping[str, Any]) -> str:
-    """Returns a short text that stands for the endpoint of a batch and the inputs that its items share."""
+    """Return a short text that stands for the endpoint of a batch and the inputs that its items share."""
     text = json.dumps(request, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -47,7 +47,7 @@ class Segment:
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {"machine": self.machine, "seconds": round(self.seconds, 3)}
 
 
@@ -65,7 +65,7 @@ class JournalState:
     repeated: int = 0
 
     def is_done(self, index: int) -> bool:
-        """Whether the app has answered the item with a result."""
+        """Return True if the app has answered the item with a result."""
         return self.states[index] == _DONE
 
     @property
@@ -111,7 +111,7 @@ class Journal:
         return state
 
     def lines(self) -> Iterator[tuple[int, bool, bytes]]:
-        """Yields index, whether it is a result, and line of each record, oldest first."""
+        """Yield index, whether it is a result, and line of each record, oldest first."""
         for _, _, records in self._parts():
             for record, line in records:
                 yield record["index"], record["status"] == DONE, line
@@ -181,7 +181,7 @@ def record_of(
     tries: int,
     seconds: float,
 ) -> bytes:
-    """Returns one line of the journal and of the results, without its line feed.
+    """Return one line of the journal and of the results, without its line feed.
 
     :param key: what identifies the item for the user; left out if it is ``None``.
     :param output: the app's answer, unless there is an error.

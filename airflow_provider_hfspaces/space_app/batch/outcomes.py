@@ -56,5 +56,5 @@ _OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
 
 
 def outcome_of(error: Exception) -> Outcome:
-    """Returns what an error of a call means for its item. Errors of other kinds end the batch."""
+    """Return what an error of a call means for its item. Errors of other kinds end the batch."""
     return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), Outcome.FATAL)

@@ -85,7 +85,7 @@ class BatchReport:
         ]
 
     def cost_from(self, prices: PriceList) -> float | None:
-        """Returns the estimated cost in USD; ``None`` if the Hub lists no price for some hardware.
+        """Return the estimated cost in USD; ``None`` if the Hub lists no price for some hardware.
 
         :param prices: the Hub's price list.
         """
@@ -125,7 +125,7 @@ class BatchReport:
         return f"{text}.{again} Results: {self.results}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return this object as plain JSON."""
         return {
             "repo_id": self.repo_id,
             "output": self.output,

@@ -32,7 +32,7 @@ def write_results(folder: BatchFolder, journal: Journal, items: int, manifest: d
 
 
 def read_manifest(folder: BatchFolder) -> dict[str, Any] | None:
-    """Returns the manifest; ``None`` if it is missing or not complete."""
+    """Return the manifest; ``None`` if it is missing or not complete."""
     try:
         content = json.loads(folder.read(MANIFEST) or b"null")
     except ValueError:

@@ -250,7 +250,7 @@ def _safe_name(file: Mapping[str, Any]) -> str:
 
 
 def _with_paths(value: Any, paths: Any) -> Any:
-    """Returns an answer with a stored file in the place of each of the app's files, in their order."""
+    """Return an answer with a stored file in the place of each of the app's files, in their order."""
     if is_file(value):
         return next(paths)
     if isinstance(value, Mapping):

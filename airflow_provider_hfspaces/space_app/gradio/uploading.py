@@ -24,7 +24,7 @@ def upload(
     """The steps of uploading files in one request.
 
     :param sources: path-like objects.
-    :return: a file for each source, and the replica that has them.
+    :returns: a file for each source, and the replica that has them.
     :raises InvalidAppInput: for a file that cannot be read.
     :raises AppInputTooLarge: for a file above the app's limit, before anything is sent.
     """

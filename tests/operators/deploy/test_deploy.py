@@ -603,7 +603,7 @@ class TestRetry:
         hub.faults.add(Fault("reset", method="POST", path="/commit/main$", after=after, times=1))
         run = Try()
         if not after:
-            with pytest.raises(HubError, match="No answer from the Hub"):
+            with pytest.raises(HubError, match="no answer from the Hub"):
                 run.run(deploy(folder))
         result = run.run(deploy(folder))
         assert (result["committed"], len(commits_of(hub))) == (True, 2)
