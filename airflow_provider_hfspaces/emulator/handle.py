@@ -1,4 +1,7 @@
-"""SpaceHandle: one emulated Space, as tests see it and change it."""
+"""SpaceHandle, by which a test reads one emulated Space, changes it and injects failures.
+
+Each method that injects a failure also has a route in the control API; see ``routes/control.py``.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ __all__ = ["SpaceHandle"]
 
 
 class SpaceHandle:
-    """An emulated Space in a test: its state, and failures that can be arranged for it.
+    """An emulated Space in a test: its state, and the failures that a test injects.
 
         space = hub.add_space("acme/whisper", hardware="t4-small")
         space.fail_next_build("exit code: 1")
         assert space.stage == "RUNNING"
 
-    Properties show the state itself, without the lag of the API; :meth:`runtime` shows what the Hub says.
+    Properties return the actual state. :meth:`runtime` returns what the Hub's API reports, which may lag.
     """
 
     def __init__(self, world: World, space: Space) -> None:
@@ -40,12 +43,12 @@ class SpaceHandle:
 
     @property
     def stage(self) -> str:
-        """The stage, without any lag."""
+        """The actual stage, without the lag of the API."""
         return self._current().stage
 
     @property
     def hardware(self) -> str | None:
-        """The hardware that it runs on; ``None`` while nothing runs."""
+        """The hardware that the Space runs on; ``None`` while nothing runs."""
         return self._current().hardware
 
     @property
@@ -55,7 +58,7 @@ class SpaceHandle:
 
     @property
     def sleep_time(self) -> int | None:
-        """Seconds without a visitor until it sleeps; ``None`` for never."""
+        """Seconds without a visitor until the Space sleeps; ``None`` for never."""
         return self._current().sleep_time
 
     @property
@@ -65,7 +68,7 @@ class SpaceHandle:
 
     @property
     def private(self) -> bool:
-        """Whether only members of its owner can see it."""
+        """Whether only members of the owner can see the Space."""
         return self._current().private
 
     @property
@@ -100,48 +103,48 @@ class SpaceHandle:
 
     @property
     def history(self) -> list[Moment]:
-        """Every state that it has been in, oldest first."""
+        """The states that the Space has been in, oldest first. The last 10,000 are kept."""
         return list(self._current().history)
 
     @property
     def visits(self) -> int:
-        """Number of visits to its app."""
+        """Number of visits to the app. A visit keeps a Space awake or wakes it."""
         return self._current().visits
 
     @property
     def app_url(self) -> str:
-        """The address of its app, such as ``http://127.0.0.1:43122``; empty while the emulator is stopped."""
+        """The address of the app, such as ``http://127.0.0.1:43122``; empty before the emulator starts."""
         with self._world.lock:
             return self._world.app_url(self._space, self._world.endpoint)
 
     @property
     def app_requests(self) -> list[AppRequest]:
-        """The requests that reached its app, as the app saw them, oldest first. The last 20,000 are kept."""
+        """The requests that reached the app, as the app saw them, oldest first. The last 20,000 are kept."""
         with self._world.lock:
             return list(self._space.app.requests)
 
     def app_saw(self, text: str) -> bool:
-        """Whether a text reached its app: in an address, a header or the first 64 KiB of a body.
+        """Whether a text reached the app: in an address, a header or the first 64 KiB of a body.
 
-        assert not space.app_saw(hub.token)
+            assert not space.app_saw(hub.token)
         """
         return any(request.contains(text) for request in self.app_requests)
 
     def runtime(self) -> SpaceRuntime:
-        """The runtime as the Hub shows it, which may lag behind."""
+        """The runtime as the Hub's API reports it, which may lag behind the actual state."""
         with self._world.lock:
             return SpaceRuntime.from_payload(runtime_payload(self._space.catch_up()))
 
     def logs(self, *, build: bool = False) -> list[str]:
-        """The lines of the app's log, or of the last build's with ``build=True``."""
+        """The lines of the app's log, or of the last build's log with ``build=True``."""
         space = self._current()
         log = space.logs.build if build else space.logs.run
         return [line.text for line in log.until(space.now())]
 
     def write_log(self, *lines: str, build: bool = False) -> None:
-        """Write lines to the app's log, or to the last build's with ``build=True``.
+        """Write lines to the app's log, or to the last build's log with ``build=True``.
 
-        space.write_log("step 1 of 100")
+            space.write_log("step 1 of 100")
         """
         with self._world.lock:
             space = self._current()
@@ -155,13 +158,15 @@ class SpaceHandle:
     def commit(
         self, files: Mapping[str, str | bytes | None], *, branch: str = "main", title: str = "Change files"
     ) -> str:
-        """Commit as another person would, and return the id of the commit. On ``main``, a build follows.
+        """Commit files as another person would, and return the id of the commit.
+
+        A commit to ``main`` starts a build, unless the Space is paused or static.
 
             space.commit({"app.py": "import gradio", "old.py": None})
 
         :param files: new content by path; ``None`` deletes a file.
         :param branch: an existing branch.
-        :raises ValueError: without files, for content of another type, and for a missing branch.
+        :raises ValueError: if ``files`` is empty or has content of another type, and for a missing branch.
         """
         if not isinstance(files, Mapping) or not files:
             raise ValueError(f"files must map paths to their content; got {files!r}.")
@@ -170,10 +175,10 @@ class SpaceHandle:
         }
         wrong = [path for path, each in changes.items() if not isinstance(each, (bytes, type(None)))]
         if wrong:
-            raise ValueError(f"The content of {', '.join(wrong)} must be text, bytes or None.")
+            raise ValueError(f"files: the content of {', '.join(wrong)} must be text, bytes or None.")
         with self._world.lock:
             if self._space.git.branch(branch) is None:
-                raise ValueError(f"{self.repo_id} has no branch {branch!r}.")
+                raise ValueError(f"Space {self.repo_id} has no branch {branch!r}. Create the branch first.")
             return self._space.commit(changes, branch, title=title).oid
 
     def visit(self) -> None:
@@ -182,7 +187,7 @@ class SpaceHandle:
             self._space.visit()
 
     def serve(self, app: Any) -> None:
-        """Let it serve another app, from a new process on.
+        """Serve another app. A running Space starts it at once, in a new process.
 
         :param app: as in :meth:`HubEmulator.add_space`.
         :raises ValueError: for an invalid app.
@@ -194,7 +199,7 @@ class SpaceHandle:
                 space.app.start(space.now())
 
     def kill_app(self) -> None:
-        """Kill the app's process while the Space stays RUNNING. A new process, without its memory, starts.
+        """Kill the app's process. The Space stays RUNNING, and a new process starts with an empty memory.
 
         :raises ValueError: if no app is running.
         """
@@ -202,25 +207,30 @@ class SpaceHandle:
             space = self._current()
             if space.app.process is None:
                 raise ValueError(
-                    f"{self.repo_id} has no running app that could be killed: it is {space.stage}."
+                    f"Space {self.repo_id} has no running app to kill: its stage is {space.stage}. "
+                    "Wait until the Space is RUNNING."
                 )
             space.app.start(space.now(), self._world.settings.timings.boot)
 
     def crash(self, message: str = "Exit code: 1. Reason: application crashed") -> None:
-        """Let the app crash: the Space enters RUNTIME_ERROR.
+        """Crash the app: the Space enters RUNTIME_ERROR.
+
+        :param message: error message of the Space, also written to the app's log.
 
         :raises ValueError: if no app is running.
         """
         with self._world.lock:
             if not self._space.crash(message):
                 raise ValueError(
-                    f"{self.repo_id} has no running app that could crash: it is {self._space.stage}."
+                    f"Space {self.repo_id} has no running app to crash: its stage is {self._space.stage}. "
+                    "Wait until the Space is RUNNING."
                 )
 
     def fail_next_build(self, message: str = "Job failed with exit code: 1", log: Iterable[str] = ()) -> None:
-        """Let the current or next build end in BUILD_ERROR.
+        """Make the current or next build fail: the Space enters BUILD_ERROR.
 
-        :param log: last lines of the build log.
+        :param message: error message of the Space.
+        :param log: last lines of the build log; by default the message.
         """
         with self._world.lock:
             self._current().luck.build = (message, tuple(log))
@@ -229,25 +239,30 @@ class SpaceHandle:
     def fail_next_start(
         self, message: str = "Exit code: 1. Reason: application crashed", log: Iterable[str] = ()
     ) -> None:
-        """Let the current or next start end in RUNTIME_ERROR.
+        """Make the current or next start fail: the Space enters RUNTIME_ERROR.
 
-        :param log: last lines of the app's log.
+        :param message: error message of the Space.
+        :param log: last lines of the app's log; by default the message.
         """
         with self._world.lock:
             self._current().luck.start = (message, tuple(log))
             self._space.replan()
 
     def hang_next_start(self) -> None:
-        """Let the current or next start hang, until the Hub gives up."""
+        """Make the current or next start hang.
+
+        After ``timings.launch_timeout`` emulated seconds (1,800), the Space enters RUNTIME_ERROR.
+        """
         with self._world.lock:
             self._current().luck.hang = True
             self._space.replan()
 
     def crash_loop(self, after: float = 5.0, times: int | None = None) -> None:
-        """Let the app crash after each start.
+        """Make the app crash after each start.
 
         :param after: emulated seconds from RUNNING to the crash.
-        :param times: number of crashes; ``None`` for no end, 0 to stop them.
+        :param times: number of crashes; ``None`` for no limit, 0 to stop the crashes.
+        :raises ValueError: for negative numbers.
         """
         if after < 0 or (times is not None and times < 0):
             raise ValueError(f"after and times must be 0 or more; got after={after!r}, times={times!r}.")
@@ -256,11 +271,13 @@ class SpaceHandle:
             self._space.replan()
 
     def no_capacity(self, *hardware: str, times: int | None = None, waits: bool = False) -> None:
-        """Let starts on this hardware end in RUNTIME_ERROR, because the Hub has no machines left.
+        """Make starts on this hardware fail with RUNTIME_ERROR, because the Hub has no machines left.
 
-        :param hardware: flavors; without any, all of them are available again.
-        :param times: how many starts fail in all; ``None`` for every one.
-        :param waits: let such a start wait until machines are available, instead of failing.
+        :param hardware: flavors without machines; pass none to make all flavors available again.
+        :param times: number of starts that fail; ``None`` for all.
+        :param waits: whether such a start waits for machines instead of failing. After
+            ``timings.launch_timeout`` emulated seconds, it fails.
+        :raises ValueError: if ``times`` is less than 1.
         """
         if times is not None and (isinstance(times, bool) or times < 1):
             raise ValueError(f"times must be 1 or more; got {times!r}.")
@@ -270,9 +287,9 @@ class SpaceHandle:
             self._space.replan()
 
     def over_quota(self, *hardware: str) -> None:
-        """Let the Hub pause the Space when it starts on this hardware, because the quota is used up.
+        """Make the Hub pause the Space at its next start on this hardware, because the quota is used up.
 
-        :param hardware: flavors; without any, all of them are available again.
+        :param hardware: flavors whose quota is used up; pass none to make all flavors available again.
         """
         with self._world.lock:
             self._current().luck.over_quota = set(hardware)

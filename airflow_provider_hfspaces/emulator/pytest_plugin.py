@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker ``hub_emulator``."""
     config.addinivalue_line(
         "markers",
         "hub_emulator(**options): parameters of HubEmulator for the fixture hub_emulator, e.g. speed=0",
@@ -24,10 +24,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def hub_emulator(request: pytest.FixtureRequest) -> Iterator[HubEmulator]:
-    """An emulated Hub for one test, 600 times as fast as real time.
+    """A running :class:`HubEmulator` for one test, by default 600 times as fast as real time.
 
-    ``@pytest.mark.hub_emulator(speed=0, storage="gone")`` sets parameters of ``HubEmulator``. The marker
-    closest to the test wins.
+    ``@pytest.mark.hub_emulator(speed=0, storage="gone")`` sets its parameters. A marker on the test
+    overrides one on the class or the module.
     """
     from airflow_provider_hfspaces.emulator import HubEmulator
 

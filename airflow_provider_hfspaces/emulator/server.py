@@ -31,7 +31,7 @@ from airflow_provider_hfspaces.hub.stages import SpaceStage
 __all__ = ["HubEmulator"]
 
 _POLL_SECONDS = 0.2
-"""Real seconds between two checks whether the emulator still runs."""
+"""How often :meth:`HubEmulator.wait` checks whether the emulator still runs, in real seconds."""
 
 
 class HubEmulator:
@@ -45,19 +45,21 @@ class HubEmulator:
     :param speed: emulated seconds per real second. With 0, time moves only by :meth:`advance`.
     :param port: 0 for any free port.
     :param app_port: port of the first app; each further app gets the next free one. 0 for any free ports.
-    :param host: the address to listen on. Every program that reaches it can read and change everything.
+    :param host: the address to listen on. Every program that reaches this address can read and change the
+        whole state, tokens and secrets included.
     :param user: owner of :attr:`token`, with a PRO account and a payment method.
-    :param token: value of :attr:`token`, for connections that outlive the emulator; by default a random
-        one.
+    :param token: value of :attr:`token`; random by default. Set it for a connection that outlives the
+        emulator.
     :param allowed_hosts: host names, besides addresses and ``localhost``, under which clients may use the
         control API.
     :param fleet: the Spaces to start with: ``empty`` or ``demo``.
-    :param seed: determines which requests are struck by faults.
-    :param faults: faults from the start.
-    :param timings: how long things take.
-    :param settings: how the Hub behaves.
-    :param choices: single settings, by the names in :class:`Settings`.
-    :raises ValueError: for an unknown fleet and for invalid settings.
+    :param seed: seed of the faults: with equal seeds, faults strike equal requests.
+    :param faults: faults that apply from the start.
+    :param timings: durations, such as that of a build.
+    :param settings: the Hub's behaviour.
+    :param choices: single settings by their names in :class:`Settings`, such as ``storage="gone"``. They
+        override ``settings``.
+    :raises ValueError: for an unknown fleet, an invalid token and invalid settings.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class HubEmulator:
         **choices: Any,
     ) -> None:
         if fleet not in FLEETS:
-            raise ValueError(f"The fleet must be one of {', '.join(FLEETS)}; got {fleet!r}.")
+            raise ValueError(f"fleet must be one of {', '.join(FLEETS)}; got {fleet!r}.")
         behaviour = dataclasses.replace(settings or Settings())
         behaviour.change({**({"timings": timings} if timings else {}), **choices})
         self._first_settings = dataclasses.replace(behaviour)
@@ -90,7 +92,7 @@ class HubEmulator:
         self.world.on_reset = self._populate
         self.user = user
         if token is not None and not re.fullmatch(r"[!-~]+", token):
-            raise ValueError("The token must be one or more printable ASCII characters, without spaces.")
+            raise ValueError("token must be one or more printable ASCII characters, without spaces.")
         self._chosen_token = token
         self.token = token or ""
         self.world.allowed_hosts = frozenset(name.lower() for name in (host, *allowed_hosts))
@@ -123,12 +125,13 @@ class HubEmulator:
     # Starting and stopping
 
     def start(self) -> None:
-        """Start to listen. Returns when the emulator answers.
+        """Start the server. Returns when the emulator accepts requests.
 
         :raises OSError: if the address is in use.
+        :raises RuntimeError: if the emulator is already running.
         """
         if self._listener is not None:
-            raise RuntimeError("The emulator is already running.")
+            raise RuntimeError(f"The emulator is already running at {self.url}. Call stop() first.")
         self._listener = Listener(HubApp(self.world), self._host, self._port)
         self.world.endpoint = self._listener.url
         self.world.closing = False
@@ -152,31 +155,42 @@ class HubEmulator:
         return self.world.faults
 
     def bad_day(self, seed: int = 0, *, quota: int | None = None, window: int | None = None) -> None:
-        """Let a tenth of all requests end in a 5xx, lose 3 % of the answers, and set a low quota.
+        """Make a tenth of all requests end in a 5xx, lose 3 % of the answers, and set a low quota.
 
-        :param seed: determines which requests fail.
-        :param quota: API requests per window and account; a tenth of a free account's by default.
-        :param window: real seconds; the Hub's 300 by default.
+        Removes all other faults.
+
+        :param seed: seed of the faults: with equal seeds, equal requests fail.
+        :param quota: API requests per window and account; 100 by default, a tenth of a free account's quota.
+        :param window: real seconds; by default the current window, which is 300 on the Hub.
         """
         with self.world.lock:
             self.world.bad_day(seed, quota, window)
 
     def set_quota(self, quota: int, window: int = WINDOW_SECONDS) -> None:
-        """Set the API requests that each account may send within a window of real seconds."""
+        """Set the API requests that each account may send within a window of real seconds.
+
+        :raises ValueError: for less than one request or one second.
+        """
         with self.world.lock:
             self.world.limits.tighten(quota, window)
 
     # Saving and loading
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save everything to a JSON file, tokens and secrets included."""
+        """Save accounts, repositories, settings and the emulated time to a JSON file.
+
+        The file contains tokens and secrets, and only its owner can read it. Large files are saved in a folder
+        beside it. Faults, quotas and recorded requests are not saved.
+        """
         with self.world.lock:
             state_file.save(self.world, path)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Replace everything, the emulated time included, by a file that :meth:`save` has written.
+        """Replace the whole state, the emulated time included, by a file that :meth:`save` wrote.
 
-        :raises ValueError: if the file is not valid. Nothing is changed then.
+        Removes all faults, changed quotas and recorded requests.
+
+        :raises ValueError: if the file is not valid. The emulator keeps its accounts and repositories then.
         """
         with self.world.lock:
             state_file.load(self.world, state_file.read(path))
@@ -199,11 +213,12 @@ class HubEmulator:
     def add_user(
         self, name: str, *, is_pro: bool = False, can_pay: bool = True, plan: str | None = None
     ) -> User:
-        """Add a user.
+        """Add a user, or replace the user of this name.
 
         :param can_pay: whether the user has a payment method. Without one, the Hub refuses paid hardware.
         :param plan: sets the request quota: ``free``, ``pro``, ``team``, ``enterprise``, ``plus`` or
-            ``academia``.
+            ``academia``. By default ``pro`` for a PRO user, else ``free``.
+        :raises ValueError: for an unknown plan, and for the name of an organization.
         """
         with self.world.lock:
             return self.world.accounts.add_user(name, is_pro=is_pro, can_pay=can_pay, plan=plan)
@@ -216,10 +231,13 @@ class HubEmulator:
         members: Mapping[str, str] | None = None,
         can_pay: bool = True,
     ) -> Organization:
-        """Add an organization.
+        """Add an organization, or replace the organization of this name. Unknown members are added as users.
 
-        :param plan: ``team``, ``enterprise``, ``plus``, ``academia`` or ``None``.
-        :param members: users with their role: ``admin``, ``write``, ``contributor``, ``read``, ``no_access``.
+        :param plan: ``team``, ``enterprise``, ``plus`` or ``academia``; ``None`` for a free organization.
+        :param members: role of each member by user name: ``admin``, ``write``, ``contributor``, ``read`` or
+            ``no_access``.
+        :param can_pay: whether the organization has a payment method.
+        :raises ValueError: for an unknown plan or role, and for the name of a user.
         """
         with self.world.lock:
             return self.world.accounts.add_organization(name, plan=plan, members=members, can_pay=can_pay)
@@ -239,7 +257,8 @@ class HubEmulator:
         :param scopes: permissions of a fine-grained token, such as ``repo.write``, by the name of a user, an
             organization or a Space, or by ``datasets/owner/name``.
         :param kind: ``access_token`` or ``oauth``.
-        :param name: the name with which its requests are recorded.
+        :param name: name of the token in :attr:`requests`; ``user-role`` by default.
+        :raises ValueError: for an unknown role or kind.
         """
         with self.world.lock:
             return self.world.accounts.add_token(user, role, scopes=scopes, kind=kind, name=name)
@@ -263,21 +282,23 @@ class HubEmulator:
         creator: str | None = None,
         app: Any = None,
     ) -> SpaceHandle:
-        """Add a Space. An unknown owner becomes an organization with :attr:`user` as its admin.
+        """Add a Space. A missing owner is added as an organization with :attr:`user` as its admin.
 
-        :param hardware: the hardware that it runs on, or will run on.
+        :param hardware: the requested hardware. A serving Space runs on it from the start.
         :param sdk: ``gradio``, ``docker`` or ``static``.
         :param stage: the first stage. A static Space is always RUNNING.
-        :param sleep_time: seconds without a visitor until it sleeps; ``None`` for never. Free hardware
-            ignores it and sleeps after 48 hours.
+        :param sleep_time: seconds without a visitor until the Space sleeps; ``None`` for never. On free
+            hardware a Space always sleeps after 48 hours.
         :param secrets: values by key, or for each key ``{"value": …, "description": …}``.
         :param variables: values by key, or for each key ``{"value": …, "description": …}``.
-        :param error_message: error message of the first stage.
-        :param creator: the user who created it; contributors may change only their own Spaces.
-        :param app: what it serves: the address of a real server, an ASGI application, a function without
-            parameters that returns a new one at each start, or a :class:`GradioApp` or :class:`DockerApp`,
-            by name or with options; by default the built-in app of the sdk.
-        :raises ValueError: if the id is taken or not valid, and for unknown hardware, sdk, stage or app.
+        :param error_message: error message of the first stage; by default a usual one for error stages.
+        :param creator: the user who created the Space. Contributors may change only their own Spaces.
+        :param app: what the Space serves: the address of a real server, an ASGI application, a function
+            without parameters that returns a new ASGI application at each start, a :class:`GradioApp` or
+            :class:`DockerApp`, or one of these as text or options, such as
+            ``{"kind": "gradio", "queue_size": 3}``. By default the built-in app of the sdk.
+        :raises ValueError: if the id is already taken or not valid, and for unknown hardware, sdk, stage or
+            app.
         """
         with self.world.lock:
             space = make_space(
@@ -301,7 +322,7 @@ class HubEmulator:
         return SpaceHandle(self.world, space)
 
     def add_repository(self, repo_id: str, repo_type: str = "dataset", *, private: bool = False) -> None:
-        """Add a dataset or a model, for files alone.
+        """Add a dataset or a model, which has files and no app.
 
         :raises ValueError: if the id is already taken or is not ``owner/name``.
         """
@@ -326,18 +347,18 @@ class HubEmulator:
         with self.world.lock:
             commit = self._repository(repo_id, repo_type).git.find(revision)
         if commit is None:
-            raise KeyError(revision)
+            raise KeyError(f"{repo_id} has no branch, tag or commit {revision!r}.")
         return {path: self.world.large_files.content(content) for path, content in commit.files.items()}
 
     def _repository(self, repo_id: str, repo_type: str) -> Repository:
         self.world.catch_up()
         repository = self.world.find_repository(repo_type, repo_id)
         if repository is None:
-            raise KeyError(repo_id)
+            raise KeyError(f"The {repo_type} {repo_id!r} does not exist.")
         return repository
 
     def space(self, repo_id: str) -> SpaceHandle:
-        """A Space by its current id or a former one.
+        """Return a Space by its current id or a former one.
 
         :raises KeyError: if the Space does not exist.
         """
@@ -346,7 +367,7 @@ class HubEmulator:
             return SpaceHandle(self.world, self.world.space(repo_id))
 
     def has_space(self, repo_id: str) -> bool:
-        """Whether there is a Space with this id now."""
+        """Whether a Space has this id now. Former ids of renamed Spaces do not count."""
         with self.world.lock:
             return repo_id.lower() in self.world.spaces
 
@@ -377,14 +398,18 @@ class HubEmulator:
         return self.world.clock.now()
 
     def advance(self, seconds: float) -> float:
-        """Move the emulated time forward, and return it."""
+        """Move the emulated time forward, and return the new time.
+
+        :param seconds: emulated seconds.
+        :raises ValueError: for a negative number, and for a time after the year 9998.
+        """
         with self.world.lock:
             self.world.clock.advance(seconds)
             self.world.catch_up()
             return self.world.clock.now()
 
     def reset(self) -> None:
-        """Restore the initial accounts, Spaces and settings. :attr:`token` and the time stay."""
+        """Restore the initial accounts, Spaces, settings and faults. Keeps :attr:`token` and the time."""
         with self.world.lock:
             self.world.reset()
 

@@ -1,4 +1,8 @@
-"""The behaviour of an emulated Hub: how long things take, and answers where the real Hub's are unknown."""
+"""The settings of an emulated Hub: durations, and its behaviour where the real Hub's is unknown.
+
+To add a setting with a fixed set of values, give it a field in :class:`Settings` and an entry in
+:data:`CHOICES`.
+"""
 
 from __future__ import annotations
 
@@ -27,24 +31,24 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "page_status": (503, 404, 200),
     "waking_visit": ("page", "wait"),
 }
+"""The valid values of each setting that has a fixed set of them."""
 
 
 @dataclass(frozen=True)
 class Timings:
     """Durations in emulated seconds.
 
-    :ivar build: from BUILDING or RUNNING_BUILDING until the image is ready.
-    :ivar start: from the image to RUNNING.
+    :ivar build: from BUILDING or RUNNING_BUILDING until the image is built.
+    :ivar start: from the built image to RUNNING.
     :ivar wake: from the first visit to a sleeping Space to RUNNING.
-    :ivar boot: from RUNNING until the app answers. RUNNING alone does not mean that it serves.
-    :ivar answer: how long the edge waits for the first byte of an app's answer before it answers 504: in
-        emulated seconds for built-in apps, in real seconds for all others, which do not know the emulated
-        time.
-    :ivar lag: how long the runtime still shows the previous state after a request.
+    :ivar boot: from RUNNING until the app answers; until then, requests to the app get a 502.
+    :ivar answer: how long the edge waits for the first byte of an app's answer before it answers 504. For
+        all but built-in apps, real seconds: other apps do not know the emulated time.
+    :ivar lag: how long the runtime still shows the previous state after a restart or a hardware request.
     :ivar scheduling: how long the Hub looks for hardware before the start fails.
     :ivar launch_timeout: how long an app may take to become healthy before the start fails.
-    :ivar list_lag: how far the runtimes in lists are behind.
-    :ivar branch_lag: how far a file that is read by branch name may be behind the branch.
+    :ivar list_lag: how far the runtimes in lists lag behind.
+    :ivar branch_lag: how far a file that is read by branch name lags behind the branch.
     :ivar sha_lag: how long the runtime still reports the previous commit after a new one has reached RUNNING.
     :ivar deleting: how long a deleted Space remains in DELETING.
     """
@@ -66,7 +70,9 @@ class Timings:
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LATEST:
-                raise ValueError(f"timings.{each.name} must be 0 or more seconds; got {value!r}.")
+                raise ValueError(
+                    f"timings.{each.name} must be a number of seconds, 0 or more; got {value!r}."
+                )
 
 
 @dataclass
@@ -76,7 +82,7 @@ class Settings:
     Defaults follow the real Hub where its behaviour is known, and the likeliest behaviour elsewhere. Clients
     should work with every choice.
 
-    :ivar timings: how long things take.
+    :ivar timings: durations, such as that of a build.
     :ivar storage: how ``/storage`` answers: ``retired`` (404), ``gone`` (410), ``bad_request`` (400) or
         ``works``.
     :ivar asleep: the stage of a sleeping Space: ``SLEEPING`` or ``STOPPED``.
@@ -106,28 +112,29 @@ class Settings:
     :ivar keep_alive: real seconds between the comments that keep a quiet stream open.
     :ivar oauth_refused: whether OAuth tokens get a 401 for hardware, sleep time and restart.
     :ivar repo_not_found_on_401: whether a 401 on a repository has ``X-Error-Code: RepoNotFound``. The Hub
-        sends none, and the official client does without it on ``https`` addresses; on the emulator's
-        ``http`` address, it needs the code to raise the same exception.
+        sends no such header. The official client raises ``RepositoryNotFoundError`` for a 401 without the
+        header only on ``https`` addresses, and the emulator's address is ``http``.
     :ivar paywall: whether accounts without a subscription get a 402 for apps on free hardware.
-    :ivar prices: USD per hour of flavors, in place of the list prices of November 2026. They hold for the
-        price list and for the bill.
-    :ivar zero_gpu_spaces: ZeroGPU Spaces that a free account may have. PRO accounts and organizations may
+    :ivar prices: USD per hour by flavor, in place of the list prices of November 2026, both in the price
+        list and on the bill.
+    :ivar zero_gpu_spaces: ZeroGPU Spaces that an account without a subscription may have. All others may
         have ten.
     :ivar files_copy_pending: emulated seconds that a duplicate waits for its files, in NO_APP_FILE. The
         answer to the duplication then has ``filesCopyPending``.
-    :ivar seconds_per_request: emulated seconds by which each request to the API moves the time. With
-        ``speed=0``, tests then do not depend on the speed of the computer.
+    :ivar seconds_per_request: emulated seconds by which each request to the API moves the time. Together
+        with ``speed=0``, it makes tests independent of the speed of the computer.
     :ivar page_size: entries on a page of a list, unless the client sets ``limit``.
     :ivar largest_page: highest ``limit`` that a client can set.
     :ivar commits_per_hour: commits that one repository accepts within an emulated hour, on all its branches
         together. The next one gets a 429.
-    :ivar lfs_part_bytes: size of the parts in which larger files are uploaded, if the client can do that.
+    :ivar lfs_part_bytes: clients that support multipart uploads send larger files in parts of this size.
     :ivar page_status: status of the page at the address of a Space that is asleep or starts.
     :ivar waking_visit: whether a visit to a sleeping Space gets a ``page``, or has to ``wait`` for the app.
     :ivar post_wakes: whether any request wakes a sleeping Space, or only a ``GET``.
     :ivar streams_keep_awake: whether an open stream counts as a visit for as long as it is open.
     :ivar sticky_replicas: whether all requests from one address reach the same replica.
-    :ivar enforce: whether rate limits are enforced. They are announced in any case.
+    :ivar enforce: whether requests over the quota get a 429. Answers have the ``RateLimit`` headers in any
+        case.
     """
 
     timings: Timings = field(default_factory=Timings)
@@ -169,8 +176,8 @@ class Settings:
     enforce: bool = True
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in _names():
-            raise ValueError(f"{name!r} is not a setting; the settings are {', '.join(sorted(_names()))}.")
+        if name not in _setting_names():
+            raise ValueError(f"{name!r} is not a setting; the settings are {', '.join(sorted(_setting_names()))}.")
         _check(name, value)
         super().__setattr__(name, value)
 
@@ -198,11 +205,12 @@ class Settings:
             raise ValueError(f"timings must map names to seconds; got {value!r}.")
         unknown = set(value) - {each.name for each in fields(Timings)}
         if unknown:
-            raise ValueError(f"timings has no {', '.join(sorted(unknown))}.")
+            known = ", ".join(each.name for each in fields(Timings))
+            raise ValueError(f"timings has no {', '.join(sorted(unknown))}; its durations are {known}.")
         return Timings(**{**asdict(self.timings), **value})
 
 
-_NUMBERS = frozenset(
+_NUMBER_SETTINGS = frozenset(
     {
         "page_size",
         "largest_page",
@@ -216,12 +224,12 @@ _NUMBERS = frozenset(
 )
 
 
-def _names() -> list[str]:
+def _setting_names() -> list[str]:
     return [each.name for each in fields(Settings)]
 
 
 def _check(name: str, value: Any) -> None:
-    if name in _NUMBERS:
+    if name in _NUMBER_SETTINGS:
         least = 1 if name in ("page_size", "largest_page", "lfs_part_bytes") else 0
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
             raise ValueError(f"{name} must be a number of at least {least}; got {value!r}.")

@@ -1,4 +1,7 @@
-"""Save an emulated Hub to a JSON file, and load it."""
+"""The state file of an emulated Hub: the whole state as JSON, saved, read and loaded.
+
+An attribute of a Space or another repository is saved if it is listed here.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from airflow_provider_hfspaces.hub.stages import SpaceStage
 __all__ = ["large_files_of", "load", "read", "save", "state_of"]
 
 _FORMAT_VERSION = 2
-_PLAIN = (
+_SPACE_FIELDS = (
     "sdk",
     "visibility",
     "creator",
@@ -44,11 +47,11 @@ _PLAIN = (
     "visits",
     "remarks",
 )
-_PLAIN_REPOSITORY = ("visibility", "creator", "created", "modified", "object_id", "remarks")
+_REPOSITORY_FIELDS = ("visibility", "creator", "created", "modified", "object_id", "remarks")
 
 
 def state_of(world: World) -> dict[str, Any]:
-    """The whole state as plain JSON, with tokens and secrets."""
+    """The state as plain JSON: accounts with their tokens, repositories with secrets, settings and time."""
     return {
         "format": _FORMAT_VERSION,
         "now": world.clock.now(),
@@ -71,25 +74,34 @@ def state_of(world: World) -> dict[str, Any]:
 
 
 def load(world: World, state: Any) -> None:
-    """Replace the state of a world.
+    """Replace the state of a world by one that :func:`state_of` returned.
 
     :raises ValueError: for an invalid state. The world keeps its own state then.
     """
     if not isinstance(state, dict) or state.get("format") != _FORMAT_VERSION:
-        raise ValueError(f"This is not the state of an emulated Hub in format {_FORMAT_VERSION}.")
+        raise ValueError(
+            f"This is not the state of an emulated Hub in format {_FORMAT_VERSION}. Load a state that this "
+            "version of the emulator saved."
+        )
     before = state_of(world)
     try:
-        _fill(world, state)
+        _replace_state(world, state)
     except (KeyError, TypeError, AttributeError) as problem:
-        _fill(world, before)
-        raise ValueError(f"This state of an emulated Hub is not valid: {problem!r}.") from None
+        _replace_state(world, before)
+        raise ValueError(
+            f"The state of the emulated Hub is not valid: {problem!r}. Load a state that this version of the "
+            "emulator saved."
+        ) from None
     except ValueError:
-        _fill(world, before)
+        _replace_state(world, before)
         raise
 
 
 def save(world: World, path: str | os.PathLike[str]) -> None:
-    """Write a state file as a whole, readable only by its owner, and large files into a folder beside it."""
+    """Write a state file, and copy large files into a folder beside it.
+
+    The file replaces an earlier one only when it is complete, and only its owner can read it.
+    """
     target = Path(path)
     # mkstemp chooses a name that nobody can guess, fails if the file exists, and lets only the owner read it.
     descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -105,7 +117,7 @@ def save(world: World, path: str | os.PathLike[str]) -> None:
 
 
 def large_files_of(path: str | os.PathLike[str]) -> Path:
-    """The folder beside a state file that has the large files of its repositories."""
+    """The folder beside a state file for the large files of its repositories."""
     return Path(f"{os.fspath(path)}.large-files")
 
 
@@ -117,7 +129,9 @@ def read(path: str | os.PathLike[str]) -> Any:
     try:
         return json.loads(Path(path).read_text())
     except ValueError as problem:
-        raise ValueError(f"{path} is not a state file: {problem}.") from None
+        raise ValueError(
+            f"{path} is not a state file: {problem}. Load a file that the emulator saved."
+        ) from None
 
 
 def _repository(repository: Repository) -> dict[str, Any]:
@@ -125,7 +139,7 @@ def _repository(repository: Repository) -> dict[str, Any]:
         "owner": repository.owner,
         "name": repository.name,
         "repo_type": repository.repo_type,
-        **{name: getattr(repository, name) for name in _PLAIN_REPOSITORY},
+        **{name: getattr(repository, name) for name in _REPOSITORY_FIELDS},
         "git": repository.git.to_dict(),
     }
 
@@ -136,7 +150,7 @@ def _space(space: Space) -> dict[str, Any]:
         "name": space.name,
         "tags": list(space.tags),
         "built_sha": space.built_sha,
-        **{name: getattr(space, name) for name in _PLAIN},
+        **{name: getattr(space, name) for name in _SPACE_FIELDS},
         "secrets": {key: asdict(entry) for key, entry in space.secrets.items()},
         "variables": {key: asdict(entry) for key, entry in space.variables.items()},
         "git": space.git.to_dict(),
@@ -148,7 +162,7 @@ def _space(space: Space) -> dict[str, Any]:
     }
 
 
-def _fill(world: World, state: dict[str, Any]) -> None:
+def _replace_state(world: World, state: dict[str, Any]) -> None:
     world.clear()
     world.settings.change(state["settings"])
     world.clock.go_to(float(state["now"]))
@@ -161,18 +175,18 @@ def _fill(world: World, state: dict[str, Any]) -> None:
         scopes = {name: tuple(permissions) for name, permissions in each["scopes"].items()}
         world.accounts.tokens[each["value"]] = Token(**{**each, "scopes": scopes})
     for each in state["spaces"]:
-        space = _restored(world, each)
+        space = _restore_space(world, each)
         world.spaces[space.repo_id.lower()] = space
     for each in state["repositories"]:
         repository = world.add_repository(f"{each['owner']}/{each['name']}", each["repo_type"])
-        for name in _PLAIN_REPOSITORY:
+        for name in _REPOSITORY_FIELDS:
             setattr(repository, name, each[name])
         repository.git = GitRepository.from_dict(each["git"])
-    world.deleted = [_restored(world, each) for each in state["deleted"]]
+    world.deleted = [_restore_space(world, each) for each in state["deleted"]]
     world.moved = dict(state["moved"])
 
 
-def _restored(world: World, state: dict[str, Any]) -> Space:
+def _restore_space(world: World, state: dict[str, Any]) -> Space:
     space = Space(
         state["owner"],
         state["name"],
@@ -183,7 +197,7 @@ def _restored(world: World, state: dict[str, Any]) -> Space:
         stage=SpaceStage.RUNNING.value,
         app=state.get("app"),
     )
-    for name in _PLAIN:
+    for name in _SPACE_FIELDS:
         setattr(space, name, state[name])
     space.git = GitRepository.from_dict(state["git"])
     space.built_sha = str(state.get("built_sha") or state["running_sha"] or space.sha)

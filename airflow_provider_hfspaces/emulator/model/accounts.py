@@ -1,4 +1,4 @@
-"""The users, organizations and tokens of an emulated Hub, and what each may do."""
+"""The users, organizations and tokens of an emulated Hub, and the permissions of each token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_hfspaces.emulator.model.repository import Repository
 __all__ = ["Accounts", "Organization", "Token", "User"]
 
 PLANS = ("team", "enterprise", "plus", "academia")
-"""The plans of an organization; ``None`` is a free one."""
+"""The paid plans of an organization; ``None`` stands for a free organization."""
 
 ROLES = ("admin", "write", "contributor", "read", "no_access")
 TOKEN_ROLES = ("read", "write", "god", "fineGrained")
@@ -40,9 +40,9 @@ class User:
 class Organization:
     """An organization.
 
-    :ivar plan: ``None`` is a free organization.
+    :ivar plan: one of :data:`PLANS`; ``None`` for a free organization.
     :ivar members: role of each member by user name.
-    :ivar can_pay: whether it has a payment method.
+    :ivar can_pay: whether the organization has a payment method.
     """
 
     name: str
@@ -54,12 +54,15 @@ class Organization:
 
 @dataclass(frozen=True)
 class Token:
-    """A token, with which a client authenticates.
+    """An access token.
 
+    :ivar user: name of the owner.
+    :ivar name: display name, which the request log shows in place of the value.
+    :ivar created: emulated seconds since 1970.
     :ivar role: ``read``, ``write``, ``god`` or ``fineGrained``.
     :ivar kind: ``access_token`` or ``oauth``.
-    :ivar scopes: of a fine-grained token: permissions such as ``repo.write``, by the name of a user,
-        an organization or a Space.
+    :ivar scopes: for a fine-grained token, permissions such as ``repo.write`` by the name of a user, an
+        organization or a Space, or by ``datasets/owner/name``.
     """
 
     value: str
@@ -83,28 +86,28 @@ class Accounts:
         self.clear()
 
     def clear(self) -> None:
-        """Remove all of them."""
+        """Remove all users, organizations and tokens."""
         self.users: dict[str, User] = {}
         self.organizations: dict[str, Organization] = {}
         self.tokens: dict[str, Token] = {}
 
     def ensure(self, owner: str) -> None:
-        """Add an organization of the default user if there is no account of this name."""
+        """Add an organization of the default user, unless an account with this name exists."""
         if owner not in self.users and owner not in self.organizations:
             self.add_organization(owner, members={self.default_user: "admin"})
 
     def add_user(
         self, name: str, *, is_pro: bool = False, can_pay: bool = True, plan: str | None = None
     ) -> User:
-        """Add a user, or replace one.
+        """Add a user, or replace the user of this name.
 
         :raises ValueError: for an unknown plan, and for the name of an organization.
         """
         plan = plan or ("pro" if is_pro else "free")
         if plan not in QUOTAS:
-            raise ValueError(f"The plan must be one of {', '.join(QUOTAS)}; got {plan!r}.")
+            raise ValueError(f"plan must be one of {', '.join(QUOTAS)}; got {plan!r}.")
         if name in self.organizations:
-            raise ValueError(f"The name {name!r} is already taken by an organization.")
+            raise ValueError(f"name {name!r} is already taken by an organization. Choose another name.")
         user = User(name, _object_id("user", name), is_pro, can_pay, plan)
         self.users[name] = user
         return user
@@ -117,17 +120,17 @@ class Accounts:
         members: Mapping[str, str] | None = None,
         can_pay: bool = True,
     ) -> Organization:
-        """Add an organization, or replace one. Unknown members become users.
+        """Add an organization, or replace the organization of this name. Unknown members are added as users.
 
         :raises ValueError: for an unknown plan or role, and for the name of a user.
         """
         if plan is not None and plan not in PLANS:
-            raise ValueError(f"The plan of an organization must be one of {', '.join(PLANS)}; got {plan!r}.")
+            raise ValueError(f"plan must be None or one of {', '.join(PLANS)}; got {plan!r}.")
         if name in self.users:
-            raise ValueError(f"The name {name!r} is already taken by a user.")
+            raise ValueError(f"name {name!r} is already taken by a user. Choose another name.")
         for user, role in (members or {}).items():
             if role not in ROLES:
-                raise ValueError(f"The role of a member must be one of {', '.join(ROLES)}; got {role!r}.")
+                raise ValueError(f"members[{user!r}] must be one of {', '.join(ROLES)}; got {role!r}.")
             if user not in self.users:
                 self.add_user(user)
         organization = Organization(name, _object_id("org", name), plan, dict(members or {}), can_pay)
@@ -146,13 +149,13 @@ class Accounts:
     ) -> str:
         """Add a token and return its value. An unknown user is added.
 
-        :param value: by default, a random one.
+        :param value: a random value by default.
         :raises ValueError: for an unknown role or kind.
         """
         if role not in TOKEN_ROLES:
-            raise ValueError(f"The role of a token must be one of {', '.join(TOKEN_ROLES)}; got {role!r}.")
+            raise ValueError(f"role must be one of {', '.join(TOKEN_ROLES)}; got {role!r}.")
         if kind not in TOKEN_KINDS:
-            raise ValueError(f"The kind of a token must be one of {', '.join(TOKEN_KINDS)}; got {kind!r}.")
+            raise ValueError(f"kind must be one of {', '.join(TOKEN_KINDS)}; got {kind!r}.")
         if user not in self.users:
             self.add_user(user)
         value = value or f"hf_{secrets.token_hex(17)}"
@@ -166,7 +169,7 @@ class Accounts:
         return {each.name: each.members[user] for each in self.organizations.values() if user in each.members}
 
     def role_at(self, user: str, owner: str) -> str | None:
-        """The role of a user at an owner of repositories; ``None`` for a stranger."""
+        """The role of a user at an owner of repositories; ``None`` for a user who is not a member."""
         if user == owner:
             return "admin"
         organization = self.organizations.get(owner)
@@ -185,7 +188,7 @@ class Accounts:
         return token.role != "fineGrained" or bool(_permissions(token, repository.owner, repository.scope))
 
     def may_write(self, token: Token, owner: str, repository: Repository | None = None) -> bool:
-        """Whether a token may change a repository, or create one for this owner."""
+        """Whether a token may change a repository, or without one, create repositories of this owner."""
         role = self.role_at(token.user, owner)
         allowed = role in ("admin", "write") or (
             role == "contributor" and (repository is None or repository.creator == token.user)
@@ -198,7 +201,7 @@ class Accounts:
         return "repo.write" in _permissions(token, *names)
 
     def may_read_billing(self, token: Token, owner: str) -> bool:
-        """Whether a token may see the bill of an owner of Spaces."""
+        """Whether a token may read the bill of an owner of Spaces."""
         if owner != token.user and self.role_at(token.user, owner) != "admin":
             return False
         # The Hub shows this permission as "Read billing usage"; its id is not documented.
@@ -220,9 +223,11 @@ class Accounts:
         return organization is not None and organization.plan is not None
 
     def quota_key(self, token: Token | None, address: str, quota: Callable[[str], int]) -> tuple[str, str]:
-        """The account that a request counts for, and the plan that sets its quota.
+        """The key of the account whose quota a request counts against, and the plan that sets this quota.
 
-        :param quota: returns the requests per window on a plan; the plan with the most applies.
+        :param address: IP address of the client, which stands for the account of an anonymous request.
+        :param quota: returns the requests per window on a plan. Of the plans of the user and of the user's
+            organizations, the one with the highest quota applies.
         """
         if token is None:
             return f"ip:{address}", "anonymous"

@@ -1,4 +1,4 @@
-"""The fleets that an emulator can start with."""
+"""The fleets that an emulator can start with: ``demo`` for demonstrations, ``empty`` for tests."""
 
 from __future__ import annotations
 
@@ -67,4 +67,4 @@ def _empty(world: World) -> None:
 
 
 FLEETS = {"demo": _demo, "empty": _empty}
-"""Functions that create the fleets, by name. ``demo`` has a Space of every sort."""
+"""Functions that add the Spaces of a fleet to a world, by name. ``demo`` has a Space of every kind."""

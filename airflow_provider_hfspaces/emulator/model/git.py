@@ -1,4 +1,4 @@
-"""Branches and commits of a repository, kept in memory."""
+"""The git history of a repository, in memory: branches, tags, commits and the files at each commit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMMIT_WINDOW_SECONDS = 3600
 LARGEST_FILE_BYTES = 10 * 1024 * 1024
 """The Hub keeps larger files outside git."""
 
-_SHORTEST_OID = 5
+_MIN_OID_LENGTH = 5
 _SHORT_OID = re.compile(r"[0-9a-f]{5,39}")
 
 
@@ -37,16 +37,20 @@ class ReferenceExists(Exception):
 
 
 class StaleParent(Exception):
-    """The last commit of the branch is not the one that the writer expected."""
+    """The branch's last commit is not the parent that a commit names. Its argument is the last commit's id."""
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit and the complete content of the repository at it.
+    """A commit, with all files of the repository at this commit.
 
-    :ivar parent: id of the commit before it; ``None`` for the first one.
+    :ivar oid: id of the commit, 40 hexadecimal digits.
+    :ivar parent: id of the previous commit; ``None`` for the first one.
     :ivar time: emulated seconds since 1970.
-    :ivar author: name of the user who made it.
+    :ivar files: content by path.
+    :ivar title: first line of the commit message.
+    :ivar message: further lines of the commit message.
+    :ivar author: name of the user who made the commit; ``None`` for the owner of the repository.
     """
 
     oid: str
@@ -81,13 +85,15 @@ class GitRepository:
         return {name: self.commits[moves[-1][1]] for name, moves in self._branches.items()}
 
     def branch(self, name: str) -> Commit | None:
-        """The last commit of a branch, named with or without ``refs/heads/``; ``None`` if it does not
-        exist."""
+        """The last commit of a branch; ``None`` if the branch does not exist.
+
+        :param name: with or without ``refs/heads/``.
+        """
         moves = self._branches.get(name.removeprefix("refs/heads/"))
         return self.commits[moves[-1][1]] if moves else None
 
     def find(self, revision: str, *, branches_at: float | None = None) -> Commit | None:
-        """The commit that a branch, a tag or a commit id stands for; ``None`` if none of them exists.
+        """The commit of a branch, a tag or a commit id; ``None`` if the revision does not exist.
 
         :param branches_at: resolve branch names at this emulated time instead of now.
         """
@@ -114,7 +120,7 @@ class GitRepository:
             current = self.commits[current.parent] if current.parent else None
 
     def last_changes(self, commit: Commit) -> dict[str, Commit]:
-        """For each file and folder at a commit, the commit that changed it last."""
+        """The commit that last changed each file and folder at a commit, by path."""
         missing = set(commit.files)
         for path in commit.files:
             missing.update(folders_of(path))
@@ -134,9 +140,9 @@ class GitRepository:
         return {name: self.commits[oid] for name, oid in self._tags.items()}
 
     def create_tag(self, name: str, commit: Commit) -> None:
-        """Give a commit a name that does not move.
+        """Create a tag at a commit.
 
-        :raises ReferenceExists: if the name is taken.
+        :raises ReferenceExists: if the tag exists already.
         """
         if name in self._tags:
             raise ReferenceExists(name)
@@ -152,7 +158,7 @@ class GitRepository:
     def create_branch(self, name: str, start: Commit, time: float, *, overwrite: bool = False) -> None:
         """Create a branch at a commit.
 
-        :raises ReferenceExists: if the name is taken and ``overwrite`` is not set.
+        :raises ReferenceExists: if the branch exists already and ``overwrite`` is not set.
         """
         if name in self._branches and not overwrite:
             raise ReferenceExists(name)
@@ -161,7 +167,7 @@ class GitRepository:
     def create_empty_branch(self, name: str, time: float, *, overwrite: bool = False) -> None:
         """Create a branch without files, whose first commit has no parent.
 
-        :raises ReferenceExists: if the name is taken and ``overwrite`` is not set.
+        :raises ReferenceExists: if the branch exists already and ``overwrite`` is not set.
         """
         oid = digest("empty branch", name, time, len(self.commits))[:40]
         first = Commit(oid, None, time, {}, "initial commit")
@@ -186,10 +192,11 @@ class GitRepository:
         message: str = "",
         author: str | None = None,
     ) -> Commit:
-        """Write files to a branch (``None`` deletes one).
+        """Commit files to a branch.
 
-        :param parent: id, or the first five or more digits of it, of the commit that must be the
-            branch's last one.
+        :param changes: new content by path; ``None`` deletes a file.
+        :param time: emulated seconds since 1970.
+        :param parent: id that the branch's last commit must have, or at least its first five digits.
         :raises KeyError: if the branch does not exist.
         :raises StaleParent: if the branch's last commit is not ``parent``.
         """
@@ -217,7 +224,7 @@ class GitRepository:
         return commit
 
     def seconds_until_allowed(self, most_per_hour: int, now: float) -> float:
-        """Emulated seconds until another commit is within the Hub's limit for one repository; 0 if it is."""
+        """Emulated seconds until the repository accepts another commit; 0 if it accepts one now."""
         times = self._commit_times
         while times and times[0] <= now - COMMIT_WINDOW_SECONDS:
             times.popleft()
@@ -226,7 +233,7 @@ class GitRepository:
         return times[len(times) - most_per_hour] + COMMIT_WINDOW_SECONDS - now
 
     def to_dict(self) -> dict[str, Any]:
-        """The repository as plain JSON. Each distinct content is in it once."""
+        """The repository as plain JSON. Equal file contents are stored once."""
         blobs: dict[str, str] = {}
         commits = []
         for each in self.commits.values():
@@ -245,7 +252,10 @@ class GitRepository:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> GitRepository:
-        """The repository that :meth:`to_dict` described."""
+        """The repository from the dictionary that :meth:`to_dict` returned.
+
+        :raises ValueError: if it has no branch ``main``.
+        """
         blobs = {oid: base64.b64decode(content) for oid, content in state["blobs"].items()}
         repository = cls.__new__(cls)
         repository.commits = {
@@ -261,7 +271,7 @@ class GitRepository:
         repository._tags = {name: repository.commits[oid].oid for name, oid in state.get("tags", {}).items()}
         repository._commit_times = deque(state["commit_times"])
         if not repository._branches.get(MAIN):
-            raise ValueError("A repository has a branch main.")
+            raise ValueError(f"branches must contain {MAIN!r}: every repository has this branch.")
         return repository
 
 
@@ -271,7 +281,11 @@ def blob_oid(content: bytes) -> str:
 
 
 def folders_of(path: str) -> list[str]:
-    """The folders that a path is in, the innermost first."""
+    """The folders that contain a path, the innermost first.
+
+    >>> folders_of("a/b/c.txt")
+    ['a/b', 'a']
+    """
     folders = []
     while "/" in path:
         path = path.rpartition("/")[0]
@@ -280,9 +294,9 @@ def folders_of(path: str) -> list[str]:
 
 
 def digest(*parts: object) -> str:
-    """64 hexadecimal digits that stand for these values."""
+    """The SHA-256 of these values, as 64 hexadecimal digits."""
     return hashlib.sha256("/".join(str(part) for part in parts).encode()).hexdigest()
 
 
 def _abbreviates(prefix: str, oid: str) -> bool:
-    return len(prefix) >= _SHORTEST_OID and oid.startswith(prefix.lower())
+    return len(prefix) >= _MIN_OID_LENGTH and oid.startswith(prefix.lower())

@@ -1,4 +1,4 @@
-"""The state machine of a Space: which stage follows which, after which event."""
+"""The state machine of a Space: the stage that follows each stage after each event."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["ASLEEP", "MACHINE", "NEXT", "STILL_SERVING", "Transition", "as_markd
 class Transition:
     """A Space in ``stage`` enters ``then`` after ``event``.
 
-    :ivar takes: name of the duration after which the event comes by itself; ``None`` for an event that
-        somebody causes.
+    :ivar takes: the duration in :class:`Timings` after which time causes the event; ``None`` for an event
+        that the owner, a visitor or the app causes.
     """
 
     stage: str
@@ -22,7 +22,7 @@ class Transition:
 
 
 ASLEEP = "SLEEPING"
-"""Also stands for STOPPED: the setting ``asleep`` chooses which of the two the Hub shows."""
+"""The stage of a sleeping Space. With the setting ``asleep="STOPPED"``, the Hub shows STOPPED instead."""
 
 _RESTED = ("PAUSED", ASLEEP, "BUILD_ERROR", "RUNTIME_ERROR", "CONFIG_ERROR", "STOPPED")
 _SERVING = ("RUNNING", "RUNNING_BUILDING", "RUNNING_APP_STARTING")
@@ -30,7 +30,7 @@ _STARTING = ("BUILDING", "APP_STARTING")
 _ALL = ("NO_APP_FILE", *_RESTED, *_SERVING, *_STARTING)
 
 MACHINE: tuple[Transition, ...] = (
-    # events that come by themselves
+    # events that time causes
     Transition("BUILDING", "built", "APP_STARTING", "build"),
     Transition("BUILDING", "build failed", "BUILD_ERROR", "build"),
     Transition("APP_STARTING", "started", "RUNNING", "start"),
@@ -69,16 +69,18 @@ MACHINE: tuple[Transition, ...] = (
     *(Transition(stage, "pause", "PAUSED") for stage in _ALL if stage != "PAUSED"),
     *(Transition(stage, "delete", "DELETING") for stage in _ALL),
 )
-"""``change`` is a change of hardware, secrets, variables or volumes. It does not start a dormant Space.
+"""The transitions of a Space.
 
-``invalid card`` and ``no app file`` replace an event that begins a build, if the files on ``main`` cannot be
-built.
+``change`` is a change of hardware, secrets, variables or volumes, which does not start a paused or sleeping
+Space. ``invalid card`` and ``no app file`` replace an event that starts a build if the files on ``main``
+cannot be built.
 """
 
 NEXT = {(each.stage, each.event): each.then for each in MACHINE}
+"""The following stage, by stage and event. An event that is missing here does nothing in that stage."""
 
 STILL_SERVING = {"BUILDING": "RUNNING_BUILDING"}
-"""What a build is called while an older version of the app serves."""
+"""The stage of a build while an older version of the app serves, by the stage of a build without one."""
 
 
 def as_markdown() -> str:

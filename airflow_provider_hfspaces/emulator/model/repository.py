@@ -1,4 +1,4 @@
-"""A repository on the emulated Hub: what Spaces, datasets and models have in common."""
+"""Repository, the base of Spaces, datasets and models on the emulated Hub."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ REPO_TYPES = ("space", "dataset", "model")
 
 
 class Repository:
-    """A repository of any type. Datasets and models are nothing more; :class:`Space` adds an app.
+    """A repository: a dataset, a model, or the files and settings of a :class:`Space`.
 
     :param owner: user or organization.
     :param repo_type: ``space``, ``dataset`` or ``model``.
-    :param visibility: ``public``, ``private`` or ``protected``.
-    :param creator: name of the user who created it.
-    :param files: content of its first commit.
+    :param visibility: ``public``, ``private`` or, for Spaces, ``protected``.
+    :param creator: name of the user who created the repository.
+    :param files: content of the first commit by path; by default only ``.gitattributes``.
+    :ivar created: emulated seconds since 1970.
+    :ivar modified: time of the last commit to ``main``, in emulated seconds since 1970.
+    :ivar object_id: the Hub's id of the repository, which a rename does not change.
+    :ivar remarks: further settings by the Hub's names, such as ``gated``.
     """
 
     def __init__(
@@ -55,22 +59,22 @@ class Repository:
 
     @property
     def route(self) -> str:
-        """The first part of its paths in the API: ``spaces``, ``datasets`` or ``models``."""
+        """The first part of the repository's paths in the API: ``spaces``, ``datasets`` or ``models``."""
         return f"{self.repo_type}s"
 
     @property
     def page(self) -> str:
-        """The path of its page."""
+        """The path of the repository's web page."""
         return f"/{self.repo_id}" if self.repo_type == "model" else f"/{self.route}/{self.repo_id}"
 
     @property
     def scope(self) -> str:
-        """The name by which the scope of a fine-grained token names it."""
+        """The repository's name in the scopes of a fine-grained token."""
         return self.repo_id if self.repo_type == "space" else f"{self.route}/{self.repo_id}"
 
     @property
     def private(self) -> bool:
-        """Whether only members of its owner can see it."""
+        """Whether only members of the owner can see the repository."""
         return self.visibility == "private"
 
     @property
@@ -88,7 +92,7 @@ class Repository:
         return self._clock.now()
 
     def commit(self, changes: Mapping[str, bytes | None], branch: str = MAIN, **details: Any) -> Commit:
-        """Write files to a branch; see :meth:`GitRepository.commit`."""
+        """Commit files to a branch; see :meth:`GitRepository.commit`."""
         commit = self.git.commit(branch, changes, self.now(), **details)
         self._on_commit(commit)
         return commit

@@ -1,7 +1,7 @@
-"""An emulated Space: its state, its past, and what happens to it next.
+"""An emulated Space: its state, its history and its next event.
 
-Nothing runs in the background. A Space knows when its next event is due and catches up when a request or a
-test reads it. That is exact at any speed, and costs nothing in between.
+Nothing runs in the background. A Space knows when its next event is due, and applies all events that are due
+when a request or a test reads the Space. So events are exact at any speed of the clock.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ class Space(Repository):
 
     :param owner: user or organization.
     :param sdk: ``gradio``, ``docker`` or ``static``.
-    :param stage: the stage that it is created in. A static Space is always RUNNING.
-    :param sleep_time: seconds; ``None`` for never. Free hardware ignores it and sleeps after 48 hours.
-    :param creator: name of the user who created it.
-    :param app: what it serves; see :func:`checked_app`.
+    :param stage: the first stage, one of :data:`FIRST_STAGES`. A static Space is always RUNNING.
+    :param sleep_time: seconds without a visitor until the Space sleeps; ``None`` for never. On free
+        hardware a Space always sleeps after 48 hours.
+    :param creator: name of the user who created the Space.
+    :param app: what the Space serves; see :func:`checked_app`.
     :raises ValueError: for an unknown sdk or stage, and for an invalid app.
     """
 
@@ -78,9 +79,9 @@ class Space(Repository):
         app: Any = None,
     ) -> None:
         if sdk not in SDKS:
-            raise ValueError(f"The sdk must be one of {', '.join(SDKS)}; got {sdk!r}.")
+            raise ValueError(f"sdk must be one of {', '.join(SDKS)}; got {sdk!r}.")
         if stage not in FIRST_STAGES:
-            raise ValueError(f"The stage must be one of {', '.join(FIRST_STAGES)}; got {stage!r}.")
+            raise ValueError(f"stage must be one of {', '.join(FIRST_STAGES)}; got {stage!r}.")
         super().__init__(
             owner,
             name,
@@ -128,38 +129,38 @@ class Space(Repository):
 
     @property
     def subdomain(self) -> str:
-        """The first label of its host name."""
+        """The first label of the host name that the Space has on the Hub: ``acme-whisper``."""
         label = f"{self.owner}-{self.name}".lower()
         return "".join(letter if letter.isalnum() else "-" for letter in label)
 
     @property
     def is_static(self) -> bool:
-        """Whether it only serves files."""
+        """Whether the Space serves only files."""
         return self.sdk == "static"
 
     @property
     def is_serving(self) -> bool:
-        """Whether some version of its app answers visitors."""
+        """Whether a version of the app answers visitors."""
         return self.is_static or self.hardware is not None
 
     @property
     def card(self) -> Card:
-        """What the README on ``main`` configures."""
+        """The card in the README on ``main``."""
         return card_of(self.files)
 
     @property
     def on_free_hardware(self) -> bool:
-        """Whether its requested hardware costs nothing."""
+        """Whether the requested hardware is free."""
         return self.requested is None or self.requested in FREE_HARDWARE
 
     @property
     def sleep_time(self) -> int | None:
-        """Seconds without a visitor until it sleeps, ``None`` for never."""
+        """Seconds without a visitor until the Space sleeps; ``None`` for never."""
         if self.is_static:
             return None
         return FREE_SLEEP_SECONDS if self.on_free_hardware else self.own_sleep_time
 
-    # What it shows
+    # What the runtime shows
 
     def view(self) -> View:
         """What the runtime shows now."""
@@ -175,32 +176,32 @@ class Space(Repository):
         return View(self.stage, self.hardware, self.requested, self.error_message, sha)
 
     def view_at(self, time: float) -> View:
-        """What the runtime showed earlier, without the error message."""
+        """What the runtime showed at an emulated time, without the error message if that is in the past."""
         if time >= self.now():
             return self.view()
         return next((moment.view() for moment in reversed(self.history) if moment.time <= time), self.view())
 
     @property
     def due(self) -> Due | None:
-        """Time and name of the next event that happens by itself."""
+        """Emulated time and name of the next event that time causes; ``None`` if there is none."""
         return self._due
 
     def resume(self, history: Iterable[Moment], meter: Mapping[str, Any], due: Any) -> None:
-        """Continue a Space that was saved: from its history, its meter and its next event."""
+        """Restore the history, the meter and the next event of a saved Space."""
         self.history = deque(history, maxlen=_MOST_MOMENTS)
         self.meter.resume(meter)
         self._lagging = None
         self._due = (due[0], due[1]) if due else None
 
     def sessions(self) -> list[Session]:
-        """The times on billed hardware, up to now."""
+        """The sessions on billed hardware, up to now."""
         self.catch_up()
         return self.meter.sessions(self.now())
 
-    # What happens to it
+    # Events
 
     def catch_up(self) -> Space:
-        """Apply every event that is due."""
+        """Apply every event that is due, and return the Space."""
         now = self.now()
         while self._due is not None and self._due[0] <= now:
             time, event = self._due
@@ -224,7 +225,7 @@ class Space(Repository):
         return True
 
     def visit(self) -> None:
-        """Open the Space, which keeps it awake or wakes it."""
+        """Count a visitor, who keeps the Space awake or wakes it."""
         self.catch_up()
         self.visits += 1
         self.last_visit = self.now()
@@ -257,13 +258,13 @@ class Space(Repository):
             self._plan(self.now())
 
     def set_replicas(self, replicas: int) -> None:
-        """Run this number of replicas. Each of them is billed."""
+        """Set the number of replicas. Each replica is billed."""
         self.catch_up()
         self.replicas = replicas
         self._record(self.now())
 
     def crash(self, message: str) -> bool:
-        """Let the app crash. Returns False if none is running."""
+        """Crash the app: the Space enters RUNTIME_ERROR. Returns False if no app is running."""
         self.catch_up()
         if (self.stage, "crash") not in NEXT or self.is_static:
             return False
@@ -273,7 +274,7 @@ class Space(Repository):
         return True
 
     def _on_commit(self, commit: Commit) -> None:
-        """Build the Space anew after a commit to ``main``."""
+        """Rebuild the Space after a commit to ``main``."""
         super()._on_commit(commit)
         if commit is self.git.main:
             self.catch_up()
@@ -282,7 +283,7 @@ class Space(Repository):
                 self.do("commit")
 
     def _change_sdk(self, sdk: Any) -> None:
-        """Become a Space of another sdk, if the README names a valid one."""
+        """Change the sdk to the one in the README, if that is a valid other sdk."""
         if sdk not in SDKS or sdk == self.sdk:
             return
         was_static, self.sdk = self.is_static, sdk
@@ -298,7 +299,7 @@ class Space(Repository):
             self.app.end()
 
     def await_files(self, seconds: float) -> None:
-        """Build the Space after this number of emulated seconds, when its files have been copied."""
+        """Build the Space after this number of emulated seconds, which copying its files takes."""
         self._due = (self.now() + seconds, "commit")
 
     def end(self, seconds: float) -> bool:
@@ -309,11 +310,11 @@ class Space(Repository):
 
     @property
     def is_gone(self) -> bool:
-        """Whether its time in DELETING is over."""
+        """Whether the Space's time in DELETING is over."""
         return self._gone_at is not None and self.now() >= self._gone_at
 
     def replan(self) -> None:
-        """Reconsider the next event after :attr:`luck` has changed."""
+        """Compute the next event again after :attr:`luck` has changed."""
         self.catch_up()
         if self.stage == SpaceStage.RUNNING:
             self._plan(self.now())
@@ -322,7 +323,7 @@ class Space(Repository):
             self._due = revised(self.stage, self._due, self.now(), self.requested, self.luck, timings)
 
     def _show(self, view: View) -> None:
-        """Let the runtime show this view until the lag is over."""
+        """Show this view in the runtime until the lag is over."""
         seconds = self.settings.timings.lag
         if seconds and (view.stage in SERVING_STAGES or self.settings.lag_from == "anything"):
             if not self.settings.lag_hides_request:

@@ -1,4 +1,4 @@
-"""The state of an emulated Hub: its accounts, Spaces and other repositories, and the request log."""
+"""World, the state of an emulated Hub: accounts, Spaces and other repositories, faults and request log."""
 
 from __future__ import annotations
 
@@ -24,16 +24,21 @@ _R = TypeVar("_R", bound=Repository)
 
 
 class World:
-    """Everything on an emulated Hub.
+    """The state of an emulated Hub.
 
-    Hold :attr:`lock` while you use it: the server's thread and a test's threads share it.
+    Hold :attr:`lock` while you use a world: the server's thread and a test's threads share it.
 
     :param clock: the emulated time.
-    :param settings: how the Hub behaves.
-    :param user: the user who becomes the admin of organizations that are created together with a Space.
-    :ivar app_url: the address of a Space's app, for a client that knows the Hub by an address such as
-        ``http://127.0.0.1:8900``; empty while nothing serves apps.
-    :ivar open_app_url: the address if a client has asked for it before; otherwise empty.
+    :param settings: the Hub's behaviour.
+    :param user: the default user, who becomes the admin of organizations that are added with a repository.
+    :ivar endpoint: address of the server, such as ``http://127.0.0.1:8900``; empty before it starts.
+    :ivar closing: whether the server stops, which ends all streams.
+    :ivar allowed_hosts: host names under which clients may use the control API.
+    :ivar on_reset: adds the initial accounts and Spaces; :meth:`reset` calls it.
+    :ivar app_url: returns the address of a Space's app for a client that knows the Hub by an address such
+        as ``http://127.0.0.1:8900``; empty while no server for apps runs.
+    :ivar open_app_url: returns the address if a client has requested it before; otherwise an empty text.
+    :ivar ending: Spaces in DELETING.
     :ivar moved: current keys of renamed repositories by their former keys.
     :ivar deleted: deleted Spaces, which stay on the bill.
     """
@@ -54,7 +59,7 @@ class World:
         self.clear()
 
     def reset(self) -> None:
-        """Start again, with the accounts and Spaces of the beginning."""
+        """Restore the initial accounts and Spaces."""
         self.clear()
         self.large_files.clear()
         self.on_reset()
@@ -74,11 +79,7 @@ class World:
         self.faults.clear()
 
     def bad_day(self, seed: int = 0, quota: int | None = None, window: int | None = None) -> None:
-        """Let a tenth of all requests end in a 5xx, lose 3 % of the answers, and set a low quota.
-
-        :param quota: API requests per window and account; a tenth of a free account's by default.
-        :param window: seconds; the Hub's 300 by default.
-        """
+        """Replace all faults and quotas by those of a bad day; see :meth:`HubEmulator.bad_day`."""
         self.faults.clear()
         self.faults.seed = seed
         for fault in bad_day():
@@ -88,13 +89,15 @@ class World:
     # Spaces
 
     def add_space(self, repo_id: str, **options: Any) -> Space:
-        """Add a Space. An unknown owner becomes an organization of the default user.
+        """Add a Space. A missing owner is added as an organization of the default user.
+
+        :param options: parameters of :class:`Space`.
 
         :raises ValueError: if the id is already taken or is not ``owner/name``.
         """
         owner, name = _split(repo_id)
         if repo_id.lower() in self.spaces:
-            raise ValueError(f"The Space {repo_id!r} already exists.")
+            raise ValueError(f"repo_id {repo_id!r} is already taken. Choose another name.")
         self.accounts.ensure(owner)
         space = Space(owner, name, clock=self.clock, settings=self.settings, **options)
         self.spaces[repo_id.lower()] = space
@@ -102,12 +105,12 @@ class World:
         return space
 
     def find_space(self, repo_id: str) -> Space | None:
-        """A Space by its current id or a former one, in any case; ``None`` if the Space does not exist."""
+        """A Space by its current id or a former one; ``None`` if it does not exist. Ignores case."""
         space = _follow(repo_id.lower(), self.spaces, self.moved)
         return space.catch_up() if space else None
 
     def space(self, repo_id: str) -> Space:
-        """A Space by its current id or a former one, in any case.
+        """A Space by its current id or a former one. Ignores case.
 
         :raises KeyError: if the Space does not exist.
         """
@@ -117,10 +120,10 @@ class World:
         return space
 
     def rename_space(self, old: str, new: str) -> Space:
-        """Move a Space; the old id redirects to the new one from now on.
+        """Rename a Space. Its old id redirects to the new one.
 
         :raises KeyError: if no Space has the old id.
-        :raises ValueError: if the new id is taken or is not ``owner/name``.
+        :raises ValueError: if the new id is already taken or is not ``owner/name``.
         """
         space = self.spaces[old.lower()]
         self._move(self.spaces, space, new)
@@ -129,7 +132,7 @@ class World:
     def delete_space(self, repo_id: str, *, after: float = 0) -> None:
         """Delete a Space. Its costs stay on the bill.
 
-        :param after: emulated seconds for which it still exists, in DELETING.
+        :param after: emulated seconds that the Space stays in DELETING.
         :raises KeyError: if the Space does not exist.
         """
         space = self.spaces[repo_id.lower()]
@@ -139,11 +142,14 @@ class World:
             self.ending.append(space)
 
     def act_later(self, seconds: float, action: Callable[[], object]) -> None:
-        """Run ``action`` after so many emulated seconds, before the first request that comes later."""
+        """Run ``action`` after some emulated seconds, before the first request that arrives then.
+
+        :param seconds: emulated seconds.
+        """
         self._later.append((self.clock.now() + seconds, action))
 
     def catch_up(self) -> None:
-        """Apply everything that is due: requests that take effect late, and the end of Spaces in DELETING."""
+        """Run the actions of :meth:`act_later` that are due, and remove Spaces whose DELETING is over."""
         if not (self._later or self.ending):
             return
         now = self.clock.now()
@@ -163,16 +169,17 @@ class World:
     # Repositories of other types
 
     def add_repository(self, repo_id: str, repo_type: str, **options: Any) -> Repository:
-        """Add a dataset or a model. An unknown owner becomes an organization of the default user.
+        """Add a dataset or a model. A missing owner is added as an organization of the default user.
 
-        :raises ValueError: if the id is taken or is not ``owner/name``.
+        :param options: parameters of :class:`Repository`.
+        :raises ValueError: if the id is already taken or is not ``owner/name``, and for another type.
         """
         if repo_type not in REPO_TYPES or repo_type == "space":
-            raise ValueError(f"The repo_type is 'dataset' or 'model'; got {repo_type!r}.")
+            raise ValueError(f"repo_type must be 'dataset' or 'model'; got {repo_type!r}.")
         owner, name = _split(repo_id)
         key = f"{repo_type}s/{repo_id}".lower()
         if key in self.repositories:
-            raise ValueError(f"The {repo_type} {repo_id!r} already exists.")
+            raise ValueError(f"repo_id {repo_id!r} is already taken by a {repo_type}. Choose another name.")
         self.accounts.ensure(owner)
         repository = Repository(owner, name, repo_type=repo_type, clock=self.clock, **options)
         self.repositories[key] = repository
@@ -180,15 +187,15 @@ class World:
         return repository
 
     def find_repository(self, repo_type: str, repo_id: str) -> Repository | None:
-        """A repository by its current id or a former one, in any case."""
+        """A repository by its current id or a former one; ``None`` if it does not exist. Ignores case."""
         if repo_type == "space":
             return self.find_space(repo_id)
         return _follow(f"{repo_type}s/{repo_id}".lower(), self.repositories, self.moved)
 
     def rename_repository(self, repository: Repository, new: str) -> None:
-        """Move a repository of any type; the old id redirects to the new one from now on.
+        """Rename a repository of any type. Its old id redirects to the new one.
 
-        :raises ValueError: if the new id is taken or is not ``owner/name``.
+        :raises ValueError: if the new id is already taken or is not ``owner/name``.
         """
         self._move(self._registry(repository), repository, new)
 
@@ -205,7 +212,7 @@ class World:
         yield from self.repositories.values()
 
     def is_taken(self, repo_type: str, repo_id: str) -> bool:
-        """Whether there is a repository with this id now."""
+        """Whether a repository has this id now. Former ids of renamed repositories do not count."""
         return _key(repo_type, repo_id) in (self.spaces if repo_type == "space" else self.repositories)
 
     def _registry(self, repository: Repository) -> dict[str, Any]:
@@ -215,7 +222,7 @@ class World:
         owner, name = _split(new)
         before, after = _key(repository.repo_type, repository.repo_id), _key(repository.repo_type, new)
         if after in registry and after != before:
-            raise ValueError(f"The new id {new!r} is already taken.")
+            raise ValueError(f"The new id {new!r} is already taken. Choose another name.")
         del registry[before]
         repository.owner, repository.name = owner, name
         registry[after] = repository
@@ -242,7 +249,7 @@ class World:
 def _split(repo_id: str) -> tuple[str, str]:
     owner, slash, name = repo_id.partition("/")
     if not (slash and owner and name) or "/" in name:
-        raise ValueError(f"A repository's id is 'owner/name'; got {repo_id!r}.")
+        raise ValueError(f"{repo_id!r} is not a valid repo_id: expected 'owner/name'.")
     return owner, name
 
 
