@@ -126,7 +126,7 @@ class SpaceHandle:
     def app_saw(self, text: str) -> bool:
         """Whether a text reached the app: in an address, a header or the first 64 KiB of a body.
 
-            assert not space.app_saw(hub.token)
+        assert not space.app_saw(hub.token)
         """
         return any(request.contains(text) for request in self.app_requests)
 
@@ -144,7 +144,7 @@ class SpaceHandle:
     def write_log(self, *lines: str, build: bool = False) -> None:
         """Write lines to the app's log, or to the last build's log with ``build=True``.
 
-            space.write_log("step 1 of 100")
+        space.write_log("step 1 of 100")
         """
         with self._world.lock:
             space = self._current()

@@ -177,7 +177,9 @@ class Settings:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _setting_names():
-            raise ValueError(f"{name!r} is not a setting; the settings are {', '.join(sorted(_setting_names()))}.")
+            raise ValueError(
+                f"{name!r} is not a setting; the settings are {', '.join(sorted(_setting_names()))}."
+            )
         _check(name, value)
         super().__setattr__(name, value)
 

@@ -1,1 +1,1 @@
-"""The apps of emulated Spaces: what answers at a Space's own address, and the edge of the Hub before it."""
+"""The apps of emulated Spaces, each at an address of its own, and the edge of the Hub in front of them."""

@@ -1,4 +1,4 @@
-"""One request to an app, on its way through the edge of the Hub."""
+"""AppCall, one request on its way through the edge of the Hub to an app and back."""
 
 from __future__ import annotations
 
@@ -19,18 +19,24 @@ from airflow_provider_hfspaces.emulator.model.request_log import AppRequest
 
 __all__ = ["AppCall"]
 
-_MOST_RECORDED_BYTES = 65_536
+_MAX_RECORDED_BYTES = 65_536
+"""Bytes of a request's body that are recorded."""
+
 _CLOSE_SECONDS = 1.0
+"""Real seconds that a closed connection has to send its last bytes, before it is aborted."""
 
 
 class AppCall:
-    """A request, its app, and the connection to the client. Faults decide what happens to them.
+    """A request, its app, and the connection to the client.
 
-    :param record: what is written down of the request.
+    Without a fault, the edge calls :meth:`forward`. Each fault calls another method.
+
+    :param record: the request's entry in the log of the app's requests.
     :param on_arrival: called when the request reaches the app.
-    :param headers: headers of the edge, which every answer of the app has.
-    :param limit: seconds until an unanswered request gets a 504.
-    :param kill: ends the app's process.
+    :param headers: headers that the edge adds to every answer of the app.
+    :param limit: seconds until an unanswered request gets a 504: emulated seconds for built-in apps, real
+        seconds for all others.
+    :param kill: kills the app's process; the Space starts another one.
     :param log: writes a line to the log of the Space.
     """
 
@@ -62,7 +68,7 @@ class AppCall:
         self._after_frames: Callable[[], Awaitable[None]] | None = None
 
     async def forward(self) -> None:
-        """Let the app answer."""
+        """Send the request to the app, and the app's answer to the client."""
         try:
             server = await self._process.server(self._replica)
         except asyncio.CancelledError:
@@ -89,19 +95,20 @@ class AppCall:
         finally:
             limit.cancel()
             self._process.calls.discard(cut)
-            # Work that continues without its caller ends with the process.
+            # Work goes on for a caller who got a 504 or no answer. It ends with the process.
             if not work.done() and (self._heard or cut.done()):
                 work.cancel()
 
     async def forward_unheard(self) -> None:
-        """Let the app act, and keep its answer from the client."""
+        """Send the request to the app, and drop the app's answer."""
         self._heard = False
         await self.forward()
 
     async def forward_frames(self, frames: int, then: Callable[[], Awaitable[None]]) -> None:
-        """Let the app answer; do something else after so many pieces of its body.
+        """Forward only some pieces of the body of the app's answer.
 
-        :param then: for example :meth:`break_off`.
+        :param frames: number of pieces.
+        :param then: called after the last of these pieces, for example :meth:`break_off`.
         """
         self._frames_left, self._after_frames = frames, then
         await self.forward()
@@ -111,7 +118,7 @@ class AppCall:
         await response(self._scope, self._client_receive, self._client_send)
 
     async def break_off(self) -> None:
-        """Close the connection, after what has been sent."""
+        """Close the connection after the bytes that have been sent, without an end of the answer."""
         self._heard = False
         self._transport.close()
         try:
@@ -126,7 +133,7 @@ class AppCall:
         await self._until_gone()
 
     async def keep_silent(self) -> None:
-        """Answer nothing until the client gives up, or the process ends."""
+        """Answer nothing until the client disconnects or the process ends."""
         cut = asyncio.get_running_loop().create_future()
         gone = asyncio.ensure_future(self._until_gone())
         self._process.calls.add(cut)
@@ -154,7 +161,7 @@ class AppCall:
             await asyncio.sleep(self._limit)
 
     async def _give_up(self, work: asyncio.Task[None]) -> None:
-        """Answer 504. The app continues, and its answer is dropped."""
+        """Answer 504. The app continues to work, and its answer is dropped."""
         self._process.work.add(work)
         work.add_done_callback(self._process.work.discard)
         if self._heard:
@@ -179,7 +186,7 @@ class AppCall:
     async def _receive(self) -> Message:
         message = await self._client_receive()
         if message["type"] == "http.request":
-            room = _MOST_RECORDED_BYTES - len(self.record.body)
+            room = _MAX_RECORDED_BYTES - len(self.record.body)
             self.record.body += message.get("body", b"")[: max(room, 0)]
         return message
 

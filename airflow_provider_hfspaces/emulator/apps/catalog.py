@@ -1,4 +1,4 @@
-"""Which server runs which choice of app."""
+"""make_server, which creates the server for the app that a Space serves. Add new kinds of apps here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["make_server"]
 
 
 def make_server(world: World, space: Space, replica: str, time: AppTime) -> AppServer:
-    """The app of one replica of a Space, not started yet."""
+    """Create the app of one replica of a Space, without starting it."""
     choice = space.app.choice or usual_app(space.sdk)
 
     def log(text: str) -> None:

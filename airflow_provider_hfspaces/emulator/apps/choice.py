@@ -1,4 +1,4 @@
-"""Which app a Space serves: a miniature Gradio, a plain HTTP app, a real server, or an ASGI application."""
+"""The kinds of apps that a Space can serve, and the values of ``app=`` that choose them."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ __all__ = [
 ]
 
 GRADIO_VERSIONS = {4: "4.44.1", 5: "5.50.0", 6: "6.31.0"}
-"""The release that a miniature Gradio of each major version behaves like."""
+"""The Gradio release that the miniature Gradio imitates, by major version."""
 
 
 @dataclass(frozen=True)
 class GradioApp:
-    """A miniature Gradio, which speaks the protocol of a real one.
+    """A miniature Gradio, which speaks the protocol of a real Gradio app.
 
         hub.add_space("acme/caption", app=GradioApp(version=5, queue_size=3))
 
-    :ivar version: the major version of Gradio that it behaves like: 4, 5 or 6.
+    :ivar version: the major version of Gradio that the app imitates: 4, 5 or 6.
     :ivar endpoints: functions by the names of their endpoints, such as ``{"caption": make_caption}``; by
         default the built-in endpoints.
     :ivar seconds: emulated seconds that each call takes in addition to its own work.
-    :ivar concurrency: calls of one endpoint that run at once. Gradio's default is 1.
-    :ivar queue_size: calls that may wait, over all endpoints; the next one gets a 503. ``None`` for no limit.
+    :ivar concurrency: calls of one endpoint that run at once; 1 by default, as in Gradio.
+    :ivar queue_size: calls that may wait, over all endpoints together; further calls get a 503. ``None`` for
+        no limit.
     :ivar show_error: whether callers see the text of exceptions other than ``gr.Error``.
-    :ivar login: passwords by user name, for an app with a login of its own.
-    :ivar max_file_size: bytes of the largest upload; ``None`` for no limit.
-    :ivar zero_gpu: whether its functions declare that they run on ZeroGPU.
-    :raises ValueError: for values that make no valid app.
+    :ivar login: passwords by user name, for an app that asks for a login; ``None`` for an app without one.
+    :ivar max_file_size: maximum size of an upload in bytes; ``None`` for no limit.
+    :ivar zero_gpu: whether the functions declare that they run on ZeroGPU.
+    :raises ValueError: for invalid values.
     """
 
     version: int = 6
@@ -73,9 +74,11 @@ class GradioApp:
 
 @dataclass(frozen=True)
 class DockerApp:
-    """A plain HTTP app, as a Docker Space serves it, with work that is polled for.
+    """A plain HTTP app, as a Docker Space may serve it, with jobs that callers poll.
 
-    :ivar seconds: emulated seconds that each job takes in addition to what its request says.
+        hub.add_space("acme/jobs", sdk="docker", app=DockerApp(seconds=60))
+
+    :ivar seconds: emulated seconds that each job takes in addition to the ``seconds`` in its request.
     :raises ValueError: for a negative number.
     """
 
@@ -87,15 +90,15 @@ class DockerApp:
 
 @dataclass(frozen=True)
 class StaticApp:
-    """The files of the Space's repository, as a static Space serves them."""
+    """The files on ``main`` of the Space's repository, as a static Space serves them."""
 
 
 @dataclass(frozen=True)
 class ServerApp:
-    """A real server, which the Space's address forwards to.
+    """A real server. Requests to the app's address are forwarded to it.
 
-    :ivar url: such as ``http://127.0.0.1:7860``.
-    :raises ValueError: for anything but an ``http`` or ``https`` address.
+    :ivar url: address of the server, such as ``http://127.0.0.1:7860``.
+    :raises ValueError: if ``url`` is not an ``http`` or ``https`` address.
     """
 
     url: str
@@ -103,11 +106,11 @@ class ServerApp:
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"The app must be an address such as http://127.0.0.1:7860; got {self.url!r}.")
+            raise ValueError(f"app must be an address such as http://127.0.0.1:7860; got {self.url!r}.")
 
 
 AppChoice: TypeAlias = "GradioApp | DockerApp | StaticApp | ServerApp | Callable[..., Any]"
-"""What a Space serves. A callable is an ASGI application, or a function without parameters that makes one."""
+"""The app of a Space. A callable is an ASGI application, or a function without parameters that returns one."""
 
 _KINDS: dict[str, type[GradioApp] | type[DockerApp] | type[StaticApp]] = {
     "gradio": GradioApp,
@@ -122,7 +125,7 @@ def usual_app(sdk: str) -> AppChoice:
 
 
 def checked_app(app: Any) -> AppChoice | None:
-    """The app that a value chooses; ``None`` for the built-in app of the Space's sdk.
+    """Return the app that a value of ``app=`` chooses; ``None`` for the built-in app of the Space's sdk.
 
     :param app: the address of a real server; ``"gradio"`` or ``"docker"``; options such as
         ``{"kind": "gradio", "queue_size": 3}``; a :class:`GradioApp` or :class:`DockerApp`; an ASGI
@@ -139,13 +142,13 @@ def checked_app(app: Any) -> AppChoice | None:
         checked: AppChoice = app
         return checked
     raise ValueError(
-        f"The app must be an address, {', '.join(map(repr, _KINDS))}, options with a 'kind', or an ASGI "
+        f"app must be an address, {', '.join(map(repr, _KINDS))}, options with a 'kind', or an ASGI "
         f"application; got {app!r}."
     )
 
 
 def saved_app(choice: AppChoice | None) -> Any:
-    """The choice as plain JSON; ``None`` for the built-in app, and for code, which a file cannot keep."""
+    """The choice as plain JSON; ``None`` for the built-in app, and for code, which JSON cannot hold."""
     if isinstance(choice, ServerApp):
         return choice.url
     for kind, made in _KINDS.items():
@@ -157,7 +160,7 @@ def saved_app(choice: AppChoice | None) -> Any:
 
 
 def described_app(choice: AppChoice | None, sdk: str) -> str:
-    """What a Space serves, in a few words: ``Gradio 6``, ``http://127.0.0.1:7860``."""
+    """A short description of a Space's app: ``Gradio 6``, ``http://127.0.0.1:7860``."""
     choice = usual_app(sdk) if choice is None else choice
     if isinstance(choice, GradioApp):
         return f"Gradio {choice.version}"
@@ -169,12 +172,15 @@ def described_app(choice: AppChoice | None, sdk: str) -> str:
 def _from_options(options: Mapping[str, Any]) -> AppChoice:
     kind = options.get("kind")
     if kind not in _KINDS:
-        raise ValueError(f"The kind of an app must be one of {', '.join(_KINDS)}; got {kind!r}.")
+        raise ValueError(f"app: kind must be one of {', '.join(_KINDS)}; got {kind!r}.")
     made = _KINDS[kind]
     names = {each.name for each in fields(made)} - {"endpoints"}
     unknown = set(options) - names - {"kind"}
     if unknown:
-        raise ValueError(f"A {kind} app has no option {', '.join(sorted(unknown))}; it has {sorted(names)}.")
+        raise ValueError(
+            f"app: a {kind} app has no option {', '.join(sorted(unknown))}; its options are "
+            f"{', '.join(sorted(names))}."
+        )
     return made(**{name: value for name, value in options.items() if name != "kind"})
 
 

@@ -1,4 +1,4 @@
-"""A plain HTTP app, as a Docker Space serves it: JSON in and out, and jobs that a caller polls."""
+"""PlainApp, the built-in app of Docker Spaces: JSON in and out, and jobs that callers poll."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class _Job:
 
 
 class PlainApp:
-    """A plain HTTP app.
+    """The plain HTTP app of one replica. docs/emulator.md lists its routes.
 
-    :param app: its options.
-    :param time: the time in which its jobs live.
-    :param host: where it runs.
+    :param app: the options.
+    :param time: the time in which jobs run.
+    :param host: the Space and the replica.
     """
 
     lives_in_emulated_time = True
@@ -44,10 +44,10 @@ class PlainApp:
         self._jobs: dict[str, _Job] = {}
 
     async def start(self) -> None:
-        """It serves at once."""
+        """Do nothing: the app serves at once."""
 
     async def stop(self) -> None:
-        """End and forget all jobs."""
+        """Cancel and forget all jobs."""
         tasks = [job.work for job in self._jobs.values() if job.work is not None]
         for task in tasks:
             task.cancel()

@@ -1,4 +1,7 @@
-"""The edge of the Hub: what stands between a client and the app of a Space."""
+"""Edge, the proxy of the Hub between clients and the apps of Spaces.
+
+It decides which requests reach an app, adds the Hub's headers, and cuts calls off when a Space stops.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +28,21 @@ from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, STARTING_STAGES,
 
 __all__ = ["Edge"]
 
-_LOOK_SECONDS = 0.05
-"""Real seconds between two looks at the Spaces whose apps have open calls."""
+_POLL_SECONDS = 0.05
+"""How often the edge checks the Spaces whose apps have processes, in real seconds."""
 
-_WAKING_LOOK_SECONDS = 1.0
-"""Emulated seconds between two looks of a visitor who waits for a sleeping Space."""
+_WAKING_POLL_SECONDS = 1.0
+"""How often a request that waits for a sleeping Space checks whether the app serves, in emulated seconds."""
 
 _REPLICAS = "/--replicas/"
 
 
 @dataclass
 class _Admission:
-    """A request that may reach the app."""
+    """A request that may reach the app.
+
+    :ivar limit: seconds until an unanswered request gets a 504.
+    """
 
     space: Space
     process: AppProcess
@@ -51,7 +57,7 @@ class Edge:
     """An ASGI application that serves the apps of all Spaces, each on a port of its own.
 
     :param world: the state of the emulated Hub.
-    :param repo_ids: the Space of each port.
+    :param repo_ids: lower-case id of the Space by port.
     """
 
     def __init__(self, world: World, repo_ids: dict[int, str]) -> None:
@@ -63,7 +69,7 @@ class Edge:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request to an app, or refuse it."""
+        """Forward a request to the app, or answer it with a page of the edge."""
         assert scope["type"] == "http"
         began, waited = self._time.now(), 0.0
         while True:
@@ -71,7 +77,7 @@ class Edge:
                 admitted = self._admit(scope, waited)
             if admitted is not None:
                 break
-            await self._time.sleep(_WAKING_LOOK_SECONDS)
+            await self._time.sleep(_WAKING_POLL_SECONDS)
             waited = self._time.now() - began
         if isinstance(admitted, Response):
             await admitted(scope, receive, send)
@@ -92,10 +98,13 @@ class Edge:
             self._watch.cancel()
         await asyncio.gather(*(process.end() for process in self._processes.values()), *self._ending)
 
-    # Who may reach the app
+    # Which requests reach the app
 
     def _admit(self, scope: Scope, waited: float) -> _Admission | Response | None:
-        """What happens to a request; ``None`` if it has to wait for a Space that wakes up."""
+        """Admit a request, or return the page that answers it; ``None`` if it must wait for a waking Space.
+
+        :param waited: emulated seconds that the request has waited.
+        """
         world, settings = self._world, self._world.settings
         world.catch_up()
         space = world.spaces.get(self._repo_ids.get(scope["server"][1], ""))
@@ -136,9 +145,9 @@ class Edge:
         process = self._current_process(space)
         names = space.app.replica_names(space.replicas)
         caller = scope["client"][0] if scope.get("client") else "127.0.0.1"
-        scope, wanted = _without_replica(scope)
+        scope, requested = _without_replica(scope)
         sticky = caller if self._world.settings.sticky_replicas else None
-        replica = process.choose(names, sticky) if wanted is None else _named(names, wanted)
+        replica = process.choose(names, sticky) if requested is None else _find_replica(names, requested)
         if replica is None:
             return not_found_page()
         inner = [(name, value) for name, value in scope["headers"] if name not in _REMOVED]
@@ -226,16 +235,16 @@ class Edge:
     async def _watch_processes(self) -> None:
         while self._processes and not self._world.closing:
             self._end_old_processes()
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
         for process in self._processes.values():
             self._end(process)
 
     async def _after_jump(self) -> None:
-        """Cut off the calls whose Space has stopped or restarted during the jump, before they can end."""
+        """Cut calls off whose Space stopped or restarted during the jump, before these calls can end."""
         await asyncio.gather(*self._end_old_processes())
 
     def _end_old_processes(self) -> list[asyncio.Task[None]]:
-        """Cut calls off whose Space restarts, pauses or falls asleep while they are open."""
+        """Cut calls off whose Space restarted, paused or fell asleep while they were open."""
         ending = []
         with self._world.lock:
             self._world.catch_up()
@@ -257,11 +266,11 @@ _REMOVED = {
     b"x-forwarded-proto",
     b"x-request-id",
 }
-"""Headers of a request that the app does not get from the caller."""
+"""Headers of the caller that the edge removes or replaces."""
 
 
 def _without_replica(scope: Scope) -> tuple[dict[str, Any], str | None]:
-    """The request without ``/--replicas/…``, and the replica that it names."""
+    """The scope of a request without ``/--replicas/{replica}`` in its path, and this replica."""
     path: str = scope["path"]
     if not path.startswith(_REPLICAS):
         return dict(scope), None
@@ -270,8 +279,8 @@ def _without_replica(scope: Scope) -> tuple[dict[str, Any], str | None]:
     return {**scope, "path": f"/{rest}", "raw_path": f"/{raw_rest}".encode("latin-1")}, replica
 
 
-def _named(names: list[str], wanted: str) -> str | None:
-    return next((name for name in names if wanted in (name, name.rpartition("-")[2])), None)
+def _find_replica(names: list[str], requested: str) -> str | None:
+    return next((name for name in names if requested in (name, name.rpartition("-")[2])), None)
 
 
 def _address_of(replica: str) -> str:

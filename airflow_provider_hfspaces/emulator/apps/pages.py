@@ -1,4 +1,4 @@
-"""What the address of a Space answers when its app does not: the pages of the Hub's edge."""
+"""The pages by which the Hub's edge answers in place of an app."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _IN_ERROR = "Your space is in error, check its status on hf.co"
 
 
 def error_page(status: int) -> Response:
-    """A page of the edge for an app that did not answer as it should."""
+    """The error page of the edge, such as the 502 for an app that does not serve."""
     title = _TITLES.get(status, f"{status} Error")
     body = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
     return HTMLResponse(body, status)
 
 
 def not_found_page() -> Response:
-    """The page for an address without a Space, and for a private Space without a right token."""
+    """The 404 for an address without a Space, and for a private Space without a token that may read it."""
     return HTMLResponse(
         "<!doctype html><html><head><title>404 - Hugging Face</title></head>"
         "<body><h1>404</h1><p>Sorry, we can't find the page you are looking for.</p></body></html>",
@@ -40,7 +40,7 @@ def not_found_page() -> Response:
 def placeholder_page(space: Space, status: int) -> Response:
     """The page of a Space whose app does not run.
 
-    :param status: status for a Space that is asleep or starts.
+    :param status: status for a sleeping or starting Space; all others get a 503.
     """
     if space.stage in ERROR_STAGES:
         return PlainTextResponse(_IN_ERROR, 503)

@@ -1,8 +1,8 @@
-"""The addresses of apps: each Space has a port of its own.
+"""AppPorts, which gives each Space a port of its own and serves its app there.
 
-A port works with every client, without any change to the computer: host names below ``localhost`` do not
-resolve on many systems, and a path below the Hub's own address breaks apps that use absolute paths. A port is
-also an origin of its own, so that no client sends an app what it would send to the Hub.
+Ports work with every client without set-up: host names below ``localhost`` do not resolve on many systems, and
+apps that use absolute paths break below a path of the Hub's address. A port is also an origin of its own, so
+clients do not send the app the cookies and credentials of the Hub.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from airflow_provider_hfspaces.emulator.model.world import World
 __all__ = ["AppPorts"]
 
 _STOP_SECONDS = 10.0
+"""Real seconds that the thread may take to stop."""
 
 
 class _GrowingServer(PromptServer):
-    """A server that begins to listen on further sockets while it runs."""
+    """A server that can start to listen on further sockets while it runs."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -35,7 +36,7 @@ class _GrowingServer(PromptServer):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections on sockets."""
         await super().startup(sockets=sockets)
-        # startup() forgets the servers that it has started before, and shutdown() closes all it knows.
+        # startup() replaces ``servers`` by the new ones, and shutdown() must close the earlier ones too.
         self._all += self.servers
         self.servers = list(self._all)
         self._ready.set()
@@ -47,9 +48,9 @@ class _GrowingServer(PromptServer):
 
 
 class AppPorts:
-    """Serves the apps of a world from one thread, which starts with the first address that is asked for.
+    """Serves the apps of a world from one thread, which starts when the first address is requested.
 
-    The world asks it for the addresses from then on.
+    Sets ``app_url`` and ``open_app_url`` of the world.
 
     :param host: the address to listen on.
     :param first_port: port of the first app; each further app gets the next free one. 0 for any free ports.
@@ -66,7 +67,7 @@ class AppPorts:
             ws="none",
             log_level="warning",
             access_log=False,
-            # The edge itself says who the caller is.
+            # The edge sets the X-Forwarded headers itself.
             proxy_headers=False,
             server_header=False,
             date_header=False,
@@ -85,12 +86,12 @@ class AppPorts:
         return _address(origin, self._port(space))
 
     def open_url(self, space: Space, origin: str) -> str:
-        """The address of a Space's app if a client has asked for it before; otherwise an empty text."""
+        """The address of a Space's app if a client has requested it before; otherwise an empty text."""
         port = self._ports.get(space.repo_id.lower())
         return "" if port is None else _address(origin, port)
 
     def stop(self) -> None:
-        """Stop serving, and end all apps."""
+        """Stop the server, and end the processes of all apps."""
         self._server.end()
         if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
@@ -116,7 +117,7 @@ class AppPorts:
                     raise
 
     def _serve(self, listener: socket.socket) -> None:
-        """Accept connections. Those that come before the thread is ready wait in the socket."""
+        """Accept connections. Connections that arrive before the thread is ready wait in the socket."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(
@@ -136,7 +137,7 @@ class AppPorts:
             self._loop.close()
 
     async def _end(self) -> None:
-        """End everything that still runs in the thread."""
+        """End the processes of apps, and all tasks of the thread."""
         await self._edge.close()
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:

@@ -1,4 +1,4 @@
-"""The process of an emulated app: its replicas, and the calls that are open in it."""
+"""AppProcess, the process of an emulated app, with its replicas and open calls."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["AppProcess"]
 
 
 class AppProcess:
-    """The process of an app, from its start to its end.
+    """The process of an app, from its start to its end. Nothing runs in an operating system's process.
 
-    :param number: its number in the state of the Space.
-    :param make_server: makes the app of a replica, by its name. Replicas share nothing.
-    :ivar calls: for each open call a future; setting it cuts the call off.
-    :ivar work: tasks whose callers have got a 504; they end with the process.
+    :param number: the process's number in :class:`AppState`.
+    :param make_server: returns the app of a replica by its name. Replicas share no memory.
+    :ivar calls: a future for each open call; setting its result cuts the call off.
+    :ivar work: tasks whose callers got a 504. They end with the process.
     """
 
     def __init__(self, number: int, make_server: Callable[[str], AppServer]) -> None:
@@ -30,10 +30,10 @@ class AppProcess:
         self.ended = False
 
     def choose(self, replicas: Sequence[str], caller: str | None) -> str:
-        """The replica for a request that names none.
+        """Choose the replica for a request that names no replica.
 
-        :param caller: address of the caller if each caller always reaches one replica; otherwise
-            ``None``, and replicas take turns.
+        :param caller: address of the caller, which always reaches the same replica; ``None`` if replicas
+            take turns.
         """
         if caller is not None:
             return replicas[sum(caller.encode()) % len(replicas)]
@@ -41,7 +41,7 @@ class AppProcess:
         return replicas[self._turn % len(replicas)]
 
     async def server(self, replica: str) -> AppServer:
-        """The app of a replica, started."""
+        """Return the app of a replica. The first call starts the app."""
         if replica not in self._servers:
             server = self._servers[replica] = self._make_server(replica)
             self._starting[replica] = asyncio.ensure_future(server.start())
@@ -49,7 +49,7 @@ class AppProcess:
         return self._servers[replica]
 
     async def end(self) -> None:
-        """Cut all open calls off, and forget everything."""
+        """Cut all open calls off, and stop the apps of all replicas."""
         self.ended = True
         for cut in self.calls:
             if not cut.done():

@@ -1,4 +1,4 @@
-"""What runs in the process of an emulated app, seen as an ASGI application: code, a real server, or files."""
+"""The servers that answer requests to apps: ASGI applications, proxies of real servers, and static files."""
 
 from __future__ import annotations
 
@@ -23,22 +23,26 @@ if TYPE_CHECKING:
 __all__ = ["AppServer", "CodeServer", "FileServer", "ForwardingServer"]
 
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+"""Headers of one connection, which a proxy does not forward."""
+
 _CONNECT_SECONDS = 5.0
+"""Real seconds to connect to a real server."""
 
 
 class AppServer(Protocol):
-    """An app in one process.
+    """The app of one replica, as an ASGI application with a start and a stop.
 
-    :ivar lives_in_emulated_time: whether its work takes emulated seconds. A real app's takes real ones.
+    :ivar lives_in_emulated_time: whether the app's work takes emulated seconds, as in built-in apps, or real
+        seconds.
     """
 
     lives_in_emulated_time: bool
 
     async def start(self) -> None:
-        """Begin to serve."""
+        """Start to serve."""
 
     async def stop(self) -> None:
-        """End, with everything that the process remembers."""
+        """Stop, and forget the memory of the process."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -48,7 +52,7 @@ class CodeServer:
     """An ASGI application, with its lifespan.
 
     :param app: the application, or a function without parameters that returns a new one for each process.
-    :raises ValueError: if the function returns no ASGI application.
+    :raises ValueError: if the function does not return an ASGI application.
     """
 
     lives_in_emulated_time = False
@@ -56,11 +60,11 @@ class CodeServer:
     def __init__(self, app: Any) -> None:
         self._app: ASGIApp = app() if _takes_no_arguments(app) else app
         if not callable(self._app):
-            raise ValueError(f"The function of an app must return an ASGI application; got {self._app!r}.")
+            raise ValueError(f"app: the function must return an ASGI application; got {self._app!r}.")
         self._lifespan: LifespanOn | None = None
 
     async def start(self) -> None:
-        """Run the startup of its lifespan, if it has one.
+        """Run the startup of the application's lifespan, if it has one.
 
         :raises RuntimeError: if the startup fails.
         """
@@ -75,7 +79,7 @@ class CodeServer:
             raise RuntimeError("the startup of its lifespan failed")
 
     async def stop(self) -> None:
-        """Run the shutdown of its lifespan."""
+        """Run the shutdown of the application's lifespan."""
         if self._lifespan is not None:
             await self._lifespan.shutdown()
 
@@ -86,9 +90,9 @@ class CodeServer:
 
 
 class ForwardingServer:
-    """A real server behind a streaming proxy.
+    """A streaming proxy of a real server.
 
-    :param url: its address.
+    :param url: address of the server, such as ``http://127.0.0.1:7860``.
     """
 
     lives_in_emulated_time = False
@@ -98,7 +102,7 @@ class ForwardingServer:
         self._client: httpx.AsyncClient | None = None
 
     async def start(self) -> None:
-        """Prepare the connections."""
+        """Create the HTTP client."""
         import httpx
 
         self._client = httpx.AsyncClient(
@@ -113,7 +117,7 @@ class ForwardingServer:
             await self._client.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward a request, and its answer as it comes."""
+        """Forward a request to the server, and stream the answer back."""
         import httpx
 
         assert self._client is not None
@@ -122,7 +126,7 @@ class ForwardingServer:
         headers = [(name, value) for name, value in scope["headers"] if name not in _HOP_BY_HOP]
         names = {name for name, _ in scope["headers"]}
         has_body = bool(names & {b"content-length", b"transfer-encoding"})
-        # Not build_request(), which adds headers that the caller has not sent.
+        # build_request() would add headers that the caller did not send.
         request = httpx.Request(
             scope["method"],
             target.decode("latin-1"),
@@ -162,13 +166,13 @@ class FileServer:
         self._space = space
 
     async def start(self) -> None:
-        """Nothing runs for files."""
+        """Do nothing: a static Space has no process."""
 
     async def stop(self) -> None:
-        """Nothing runs for files."""
+        """Do nothing: a static Space has no process."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send a file of the repository."""
+        """Send a file on ``main``; ``index.html`` for ``/``, and a 404 for a missing file."""
         path = unquote(scope["path"]).lstrip("/") or "index.html"
         content = self._space.files.get(path)
         response: Response = PlainTextResponse("Entry not found", 404)

@@ -1,4 +1,4 @@
-"""Answers that come in pieces: until the client leaves, or until the stream breaks."""
+"""Streamed answers, which end when the client disconnects or the stream breaks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["BrokenStreamError", "send_stream", "until_disconnect"]
 
 
 class BrokenStreamError(Exception):
-    """The server stops in the middle of an answer, without its end."""
+    """The server closes the connection in the middle of a stream, without an end of the answer."""
 
 
 async def until_disconnect(receive: Receive, work: Coroutine[Any, Any, None]) -> bool:
-    """Run work until it ends or the client leaves. Returns whether the client stayed.
+    """Run work until it ends or the client disconnects. Returns whether the work ended first.
 
-    Call it only after the whole body of the request has been received.
+    Call this function only after the whole body of the request has been received.
     """
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnect(receive))
@@ -38,9 +38,9 @@ async def until_disconnect(receive: Receive, work: Coroutine[Any, Any, None]) ->
 async def send_stream(
     receive: Receive, send: Send, frames: AsyncIterator[bytes], headers: Mapping[str, str]
 ) -> bool:
-    """Send a stream of frames, each as soon as it is there. Returns whether the client stayed to its end.
+    """Send each frame of a stream as soon as it exists. Returns whether the stream ended before the client.
 
-    :raises BrokenStreamError: if the frames end with it.
+    :raises BrokenStreamError: if the iterator of frames raises it.
     """
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": 200, "headers": raw})

@@ -1,4 +1,4 @@
-"""The time in which built-in apps live: the emulated one."""
+"""The time in which apps sleep: emulated time in an emulator, real time outside one."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from airflow_provider_hfspaces.emulator.model.world import World
 
 __all__ = ["AppTime", "EmulatedTime", "RealTime"]
 
-_LOOK_SECONDS = 0.02
-"""Real seconds between two looks at the clock, which tests move by hand."""
+_POLL_SECONDS = 0.02
+"""How often sleepers check the clock, which tests move by hand, in real seconds."""
 
 _JUMP_SECONDS = 0.002
-"""Real seconds in which whatever is ready may run, before the time jumps to the next sleeper."""
+"""Real seconds for other tasks to run before the time jumps to the end of the next sleep."""
 
 _ROUNDING_SECONDS = 1e-6
+"""A sleep that would end within this many emulated seconds ends now."""
 
 
 class AppTime(Protocol):
-    """What an app needs to know about time."""
+    """The time of an app: a clock and a sleep."""
 
     def now(self) -> float:
         """Seconds since 1970."""
 
     async def sleep(self, seconds: float, *, passive: bool = False) -> None:
-        """Let seconds pass.
+        """Sleep.
 
-        :param passive: whether this sleep only follows the time, as a heartbeat or a deadline does.
+        :param passive: whether the time must not jump for this sleep, as for a heartbeat or a deadline.
         """
 
 
@@ -43,16 +44,16 @@ class RealTime:
         return time.time()
 
     async def sleep(self, seconds: float, *, passive: bool = False) -> None:
-        """Let real seconds pass."""
+        """Sleep for real seconds."""
         await asyncio.sleep(seconds)
 
 
 class EmulatedTime:
-    """The time of an emulated Hub, for everything that sleeps in one event loop.
+    """The time of an emulated Hub, for all sleeps in one event loop.
 
-    At a speed above 0, a sleep ends when its emulated seconds have passed. At speed 0 it ends when a test has
-    moved the time far enough. If requests move the time (``seconds_per_request``), it does not wait for
-    further requests, of which a waiting caller sends none: the time jumps to the end of the next sleep.
+    At a speed above 0, a sleep ends when its emulated seconds have passed. At speed 0, a sleep ends when a
+    test has moved the time far enough. If requests move the time (``seconds_per_request``), the time jumps to
+    the end of the next sleep, because a caller who waits for an answer sends no further requests.
 
     :param world: the state of the emulated Hub.
     :param after_jump: called after each jump, before the sleep ends.
@@ -70,14 +71,14 @@ class EmulatedTime:
         return self._world.clock.now()
 
     def close(self) -> None:
-        """Wake no more sleepers."""
+        """Stop waking sleepers."""
         if self._alarm is not None:
             self._alarm.cancel()
 
     async def sleep(self, seconds: float, *, passive: bool = False) -> None:
-        """Let emulated seconds pass.
+        """Sleep for emulated seconds.
 
-        :param passive: whether the time never jumps on account of this sleep.
+        :param passive: whether the time must not jump for this sleep.
         """
         if seconds <= 0:
             await asyncio.sleep(0)
@@ -107,7 +108,7 @@ class EmulatedTime:
                 awake.set_result(None)
 
     def _forget_cancelled(self) -> None:
-        """Drop cancelled sleeps: each answered request leaves one, of the deadline that it has met."""
+        """Drop cancelled sleeps. Each answered request leaves one: the sleep of its deadline."""
         awake = [sleeper for sleeper in self._sleepers if not sleeper[3].done()]
         if len(awake) < len(self._sleepers) / 2:
             heapq.heapify(awake)
@@ -116,7 +117,7 @@ class EmulatedTime:
     async def _pause(self) -> None:
         speed, remaining = self._world.clock.speed, self._sleepers[0][0] - self.now()
         if speed:
-            await asyncio.sleep(min(remaining / speed, _LOOK_SECONDS))
+            await asyncio.sleep(min(remaining / speed, _POLL_SECONDS))
         elif self._jumps and any(not passive and not awake.done() for _, _, passive, awake in self._sleepers):
             await asyncio.sleep(_JUMP_SECONDS)
             self._wake_due()
@@ -126,7 +127,7 @@ class EmulatedTime:
                     self._world.catch_up()
                 await self._after_jump()
         else:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     @property
     def _jumps(self) -> bool:

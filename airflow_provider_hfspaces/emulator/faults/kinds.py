@@ -1,4 +1,7 @@
-"""The kinds of faults. To add one, write its function here and give it an entry in :data:`KINDS`."""
+"""The kinds of faults that strike requests to the Hub.
+
+To add a kind, write its function here and add an entry to :data:`KINDS` and to the table in docs/emulator.md.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Delivery", "Kind", "deliver", "replacement", "reset_connection"]
 
 _POLL_SECONDS = 0.05
-"""Real seconds between two checks whether the emulator stops."""
+"""How often a silent answer checks whether the emulator stops, in real seconds."""
 
 _PROXY_PAGE = (
     "<!DOCTYPE html><html><head><title>{status} Bad gateway</title></head>"
@@ -95,9 +98,9 @@ def _error(fault: Fault, status: int, headers: dict[str, str]) -> Response:
 
 
 def reset_connection(transport: Any) -> None:
-    """Reset a connection instead of closing it."""
+    """Reset a TCP connection instead of closing it."""
     connection = transport.get_extra_info("socket")
-    # Without lingering, closing sends a reset instead of an end.
+    # With SO_LINGER at 0 seconds, the kernel sends RST instead of FIN.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
@@ -143,7 +146,7 @@ async def _truncate(delivery: Delivery) -> None:
 
 
 async def _frames(delivery: Delivery) -> AsyncGenerator[bytes, None]:
-    """The events of a stream one by one, or the body of another response in one piece."""
+    """The events of a stream one by one, or the whole body of a response that is not a stream."""
     if not isinstance(delivery.response, StreamingResponse):
         yield bytes(delivery.response.body)
         return
@@ -199,15 +202,15 @@ async def _clock_skew(delivery: Delivery) -> None:
 
 @dataclass(frozen=True)
 class Kind:
-    """What one kind of fault does.
+    """One kind of fault.
 
     :ivar description: one line for the documentation.
     :ivar send: sends the response with the fault's effect.
-    :ivar replace: returns a response in place of the Hub's; ``None`` keeps the Hub's.
+    :ivar replace: returns a response that replaces the Hub's; ``None`` keeps the Hub's.
     :ivar needs_seconds: whether ``seconds`` is required.
-    :ivar skips: whether the Hub does not act, unless the fault says ``after=True``.
-    :ivar defers: whether the Hub acts later, after the fault's seconds.
-    :ivar mute: whether the client gets no answer at all.
+    :ivar skips: whether the Hub does not act on the request, unless the fault has ``after=True``.
+    :ivar defers: whether the Hub acts on the request only after the fault's ``seconds``.
+    :ivar mute: whether the client gets no answer.
     """
 
     description: str
@@ -225,29 +228,32 @@ KINDS: dict[str, Kind] = {
     ),
     "reset": Kind("the connection is reset", _reset, skips=True, mute=True),
     "silence": Kind("the answer never comes", _silence, skips=True, mute=True),
-    "delay": Kind("the answer comes so many seconds late", _delay, needs_seconds=True),
+    "delay": Kind("the answer comes late, by `seconds` in real time", _delay, needs_seconds=True),
     "late": Kind(
-        "the connection is reset, or a status returned, at once; the Hub acts so many emulated seconds later",
+        "the connection is reset at once, or `status` returned; the Hub acts later, by `seconds` in emulated "
+        "time",
         _late,
         _late_status,
         needs_seconds=True,
         defers=True,
     ),
-    "drip": Kind("the answer comes byte by byte, over so many seconds", _drip, needs_seconds=True),
-    "truncate": Kind("the answer ends in the middle", _truncate),
-    "cut": Kind("the connection closes in the middle of a body, or of a stream after so many frames", _cut),
-    "slow": Kind(
-        "each frame of a stream comes in two halves, over so many seconds", _slow, needs_seconds=True
+    "drip": Kind("the answer comes byte by byte, over `seconds`", _drip, needs_seconds=True),
+    "truncate": Kind("the connection closes in the middle of the body", _truncate),
+    "cut": Kind(
+        "the connection closes in the middle of the body; in a stream, in the frame after `frames` whole "
+        "ones",
+        _cut,
     ),
+    "slow": Kind("each frame of a stream comes in two halves, over `seconds`", _slow, needs_seconds=True),
     "html": Kind("an HTML page of a proxy, with status 200 by default", replace=_html, skips=True),
-    "content_type": Kind("the right answer with a wrong content type", _content_type),
-    "clock_skew": Kind("the Date of the answer is off by so many seconds", _clock_skew, needs_seconds=True),
+    "content_type": Kind("the right answer with the content type text/plain", _content_type),
+    "clock_skew": Kind("the Date header is off by `seconds`", _clock_skew, needs_seconds=True),
 }
 """All kinds of faults, by name."""
 
 
 def replacement(fault: Fault) -> Response | None:
-    """The response that a fault puts in place of the Hub's; ``None`` keeps the Hub's."""
+    """The response by which a fault replaces the Hub's; ``None`` keeps the Hub's."""
     return KINDS[fault.kind].replace(fault)
 
 

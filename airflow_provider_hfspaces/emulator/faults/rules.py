@@ -1,7 +1,7 @@
-"""Faults: which requests go wrong, how often, and how.
+"""Fault and Faults: the rules by which requests fail.
 
-Whether a fault strikes a request depends only on the seed, on the request, and on how often that request has
-come before. The same requests therefore meet the same faults, however threads and processes take turns.
+Whether a fault strikes a request depends only on the seed, on the request, and on how often an equal request
+came before. So a test meets equal faults in each run, in whatever order its threads and processes send.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Fault", "Faults", "bad_day"]
 
 @dataclass(frozen=True)
 class Fault:
-    """A rule by which requests go wrong.
+    """A rule by which requests fail.
 
         hub.faults.add(Fault("reset", method="POST", path="/restart$", after=True, times=1))
         hub.faults.add(Fault("cut", app="acme/caption", path="/queue/data", frames=2))
@@ -29,17 +29,17 @@ class Fault:
     :ivar kind: one of :data:`KINDS`, or with ``app`` one of :data:`APP_KINDS`.
     :ivar app: strike requests to the app of this Space, or of all Spaces that match a pattern such as
         ``acme/*``. ``None`` strikes requests to the Hub.
-    :ivar share: share of the matching requests that it strikes, 0 to 1.
-    :ivar times: how many requests it strikes at most; ``None`` for any number.
-    :ivar method: strike only requests with this method.
+    :ivar share: share of the matching requests that the fault strikes, 0 to 1.
+    :ivar times: maximum number of requests that the fault strikes; ``None`` for no limit.
+    :ivar method: strike only requests with this method; ``None`` for all methods.
     :ivar path: strike only requests whose path contains a match of this regular expression.
     :ivar status: status of the answer, for ``status``, ``html`` and ``late``.
     :ivar seconds: duration for ``delay``, ``drip``, ``slow``, ``clock_skew`` and ``late``; value of
-        ``Retry-After`` for ``status``.
-    :ivar after: whether the Hub or the app acts on the request before it goes wrong.
+        ``Retry-After`` for ``status``. Real seconds, except for ``late`` and for the ``delay`` of an app.
+    :ivar after: whether the Hub or the app acts on the request before the fault strikes.
     :ivar frames: pieces of the answer that still reach the client, for ``cut`` and ``kill``.
-    :ivar message: message of the error response.
-    :raises ValueError: for values that make no valid fault.
+    :ivar message: message of the error response; the page itself for ``html``.
+    :raises ValueError: for invalid values.
     """
 
     kind: str
@@ -71,12 +71,12 @@ class Fault:
         if isinstance(self.frames, bool) or not isinstance(self.frames, int) or self.frames < 0:
             raise ValueError(f"The frames of a fault must be a whole number; got {self.frames!r}.")
         if kinds[self.kind].needs_seconds and self.seconds is None:
-            raise ValueError(f"A fault of the kind {self.kind!r} needs seconds.")
+            raise ValueError(f"seconds is required for a fault of the kind {self.kind!r}.")
         if self.after and not kinds[self.kind].skips:
             skipping = ", ".join(name for name, kind in kinds.items() if kind.skips)
             actor = "Hub" if self.app is None else "app"
             raise ValueError(
-                f"after is valid for {skipping}; with {self.kind!r} the {actor} acts in any case."
+                f"after is valid only for {skipping}; with {self.kind!r} the {actor} acts in any case."
             )
         try:
             object.__setattr__(self, "pattern", re.compile(self.path))
@@ -87,7 +87,7 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """A fault in the notation of the command line: ``kind=reset,path=/restart,share=0.5,after=true``.
+        """Read a fault in the notation of the command line: ``kind=reset,path=/restart,share=0.5``.
 
         :raises ValueError: if the text does not describe a valid fault.
         """
@@ -98,16 +98,18 @@ class Fault:
             if not equals:
                 name, value = "kind", part.strip()
             if name not in names:
-                raise ValueError(f"A fault has no {name!r}; it has {', '.join(sorted(names))}.")
+                raise ValueError(
+                    f"{name!r} is not an option of a fault; the options are {', '.join(sorted(names))}."
+                )
             values[name] = _value(name, value)
         if "kind" not in values:
             raise ValueError(
-                f"{text!r} names no kind of fault; the kinds are {', '.join({**KINDS, **APP_KINDS})}."
+                f"kind is missing in the fault {text!r}; the kinds are {', '.join({**KINDS, **APP_KINDS})}."
             )
         return cls(**values)
 
     def matches(self, method: str, path: str, app: str | None = None) -> bool:
-        """Whether it can strike such a request.
+        """Whether the fault can strike a request with this method and path.
 
         :param app: the Space whose app the request is for; ``None`` for a request to the Hub.
         """
@@ -119,18 +121,18 @@ class Fault:
 
     @property
     def acts_at_once(self) -> bool:
-        """Whether the Hub acts on the request when it comes."""
+        """Whether the Hub acts on the request at once."""
         kind = KINDS[self.kind]
         return not kind.defers and (self.after or not kind.skips)
 
     @property
     def acts_later(self) -> bool:
-        """Whether the Hub acts on the request after :attr:`seconds`."""
+        """Whether the Hub acts on the request only after :attr:`seconds`."""
         return KINDS[self.kind].defers
 
     @property
     def is_mute(self) -> bool:
-        """Whether the client gets no answer at all."""
+        """Whether the client gets no answer."""
         kind = KINDS[self.kind]
         return kind.mute or (kind.defers and self.status is None)
 
@@ -140,9 +142,9 @@ class Fault:
 
 
 class Faults:
-    """The faults of an emulated Hub, and how often each has struck.
+    """The faults of an emulated Hub, and the number of requests that each has struck.
 
-    :param seed: determines which requests are struck.
+    :param seed: with equal seeds, faults strike equal requests.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -152,13 +154,17 @@ class Faults:
     def clear(self) -> None:
         """Remove all faults."""
         self._faults: list[Fault] = []
-        self._struck: list[int] = []
-        self._seen: dict[str, int] = {}
+        self._strike_counts: list[int] = []
+        self._request_counts: dict[str, int] = {}
 
     def add(self, fault: Fault | Mapping[str, Any] | None = None, **options: Any) -> Fault:
-        """Add a fault, as a :class:`Fault` or by its fields. The first fault that strikes a request applies.
+        """Add a fault, as a :class:`Fault` or by its fields, and return it.
 
-        :raises ValueError: for values that make no valid fault.
+            hub.faults.add(kind="status", status=503, share=0.1, path="/hardware")
+
+        If several faults match a request, the first one that strikes applies.
+
+        :raises ValueError: for unknown fields and invalid values.
         """
         try:
             if not isinstance(fault, Fault):
@@ -166,25 +172,25 @@ class Faults:
         except TypeError as problem:
             raise ValueError(str(problem)) from None
         self._faults.append(fault)
-        self._struck.append(0)
+        self._strike_counts.append(0)
         return fault
 
     def strike(self, method: str, path: str, app: str | None = None) -> Fault | None:
-        """The fault that strikes a request which has just come, if one does.
+        """Count a request, and return the fault that strikes it; ``None`` if no fault strikes.
 
         :param app: the Space whose app the request is for; ``None`` for a request to the Hub.
         """
         if not self._faults:
             return None
         request = f"{method} {path}" if app is None else f"{app} {method} {path}"
-        number = self._seen[request] = self._seen.get(request, 0) + 1
+        number = self._request_counts[request] = self._request_counts.get(request, 0) + 1
         for index, fault in enumerate(self._faults):
             if not fault.matches(method, path, app):
                 continue
-            if fault.times is not None and self._struck[index] >= fault.times:
+            if fault.times is not None and self._strike_counts[index] >= fault.times:
                 continue
             if random.Random(f"{self.seed}/{index}/{request}/{number}").random() < fault.share:
-                self._struck[index] += 1
+                self._strike_counts[index] += 1
                 return fault
         return None
 
@@ -195,20 +201,20 @@ class Faults:
         return len(self._faults)
 
     def to_dict(self) -> dict[str, Any]:
-        """The faults as plain JSON, with how often each has struck."""
+        """The faults as plain JSON, each with ``struck``, the number of requests that it has struck."""
         return {
             "seed": self.seed,
             "faults": [
                 {**fault.to_dict(), "struck": struck}
-                for fault, struck in zip(self._faults, self._struck, strict=True)
+                for fault, struck in zip(self._faults, self._strike_counts, strict=True)
             ],
         }
 
 
 def bad_day() -> Iterable[Fault]:
-    """Faults that let 10 % of all requests end in a 5xx and lose the answers of 3 %.
+    """Faults that make 10 % of all requests end in a 5xx and lose 3 % of the answers.
 
-    After a 502, 503 or 504 the Hub has not acted; after a 500 or a reset it may have.
+    The Hub does not act on requests that get a 502, 503 or 504. After a 500 or a reset it may have acted.
     """
     for status, share in ((503, 0.04), (502, 0.02), (504, 0.02)):
         yield Fault("status", share=share, status=status)

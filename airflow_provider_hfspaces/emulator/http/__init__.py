@@ -1,1 +1,1 @@
-"""HTTP as the Hub speaks it: the application that serves requests, routing, checks, payloads, errors."""
+"""HTTP as the Hub speaks it: the ASGI application, routing, checks, payloads and error responses."""

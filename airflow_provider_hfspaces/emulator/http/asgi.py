@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from airflow_provider_hfspaces.emulator.faults.kinds import Delivery, deliver, replacement
 from airflow_provider_hfspaces.emulator.faults.rules import Fault
 from airflow_provider_hfspaces.emulator.http.request import HubRequest, Moved
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, plain, unknown_route
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, text_response, unknown_route
 from airflow_provider_hfspaces.emulator.http.routing import Router
 from airflow_provider_hfspaces.emulator.http.storage import STORAGE, Storage
 from airflow_provider_hfspaces.emulator.model.limits import Allowance, bucket_of
@@ -24,7 +24,7 @@ from airflow_provider_hfspaces.emulator.routes import ROUTES, control
 
 __all__ = ["HubApp"]
 
-_ALWAYS = {
+_COMMON_HEADERS = {
     "X-Powered-By": "huggingface-moon",
     "Access-Control-Allow-Origin": "https://huggingface.co",
     "Access-Control-Expose-Headers": (
@@ -38,11 +38,12 @@ _ALWAYS = {
 
 
 class HubApp:
-    """Serves a world.
+    """The ASGI application that serves the Hub of a world.
 
     A request to the Hub's API or for a file passes through these steps: the quota, the request log, faults,
-    the check of its token, its route, and the headers that every answer has. Other requests go to their
-    route directly, and those for large files to the storage.
+    the check of the token, the handler of the route, and the headers that every answer has. Requests for web
+    pages count only against the quota. Requests for large files go to the storage, and all others to their
+    handler at once.
     """
 
     def __init__(self, world: World) -> None:
@@ -79,13 +80,13 @@ class HubApp:
         key, plan = world.accounts.quota_key(request.token, address, world.limits.quota)
         allowance = world.limits.take(key, plan, bucket=bucket, enforced=world.settings.enforce)
         if bucket == "pages":
-            response = self._route(request) if allowance.allowed else _too_many(allowance).response()
+            response = self._route(request) if allowance.allowed else _rate_limited(allowance).response()
             response.headers.update(allowance.headers())
             return response, None
         record = self._record(request)
         fault = world.faults.strike(request.method, request.path) if allowance.allowed else None
         if not allowance.allowed:
-            response = _too_many(allowance).response()
+            response = _rate_limited(allowance).response()
         elif _credentials(received) is not None and request.token is None:
             response = Refusal(401, "Invalid credentials in Authorization header").response()
         else:
@@ -93,7 +94,7 @@ class HubApp:
         if fault is not None:
             record.fault = fault.kind
         record.status = 0 if fault is not None and fault.is_mute else response.status_code
-        response.headers.update(_ALWAYS)
+        response.headers.update(_COMMON_HEADERS)
         response.headers.update(allowance.headers())
         # The emulated time, because clients compare it with the times in logs.
         response.headers["Date"] = formatdate(world.clock.now(), usegmt=True)
@@ -101,7 +102,7 @@ class HubApp:
         return response, fault
 
     def _answer_outside(self, request: HubRequest) -> Response:
-        """Answer a request that is not for the Hub: to an app, the start page or the control API."""
+        """Answer a request that counts against no quota: to an app, the start page or the control API."""
         if request.path.startswith("/_emulator"):
             try:
                 control.check_caller(request)
@@ -110,7 +111,7 @@ class HubApp:
         return self._route(request)
 
     def _act(self, request: HubRequest, record: RecordedRequest, fault: Fault | None) -> Response:
-        """Do what the request says, now, later or not at all, and return the answer that the client gets."""
+        """Run the handler of a request at once, later or never, as the fault says, and return the answer."""
 
         def act() -> Response:
             response = self._route(request)
@@ -135,7 +136,7 @@ class HubApp:
             return refusal.response()
         except Moved as moved:
             text = f"Temporary Redirect. Redirecting to {moved.location}"
-            return plain(text, status=307, headers={"Location": moved.location})
+            return text_response(text, status=307, headers={"Location": moved.location})
 
     def _record(self, request: HubRequest) -> RecordedRequest:
         world = self._world
@@ -158,7 +159,7 @@ class HubApp:
 
 def _hub_request(world: World, received: Request, content: bytes) -> HubRequest:
     credentials = _credentials(received)
-    # The client's name for this server: links in answers then work through containers and forwarded ports.
+    # Links use the Host header, so that they work from containers and through forwarded ports.
     host = received.headers.get("host")
     return HubRequest(
         world=world,
@@ -182,7 +183,7 @@ def _credentials(received: Request) -> str | None:
     return value.strip() if scheme.lower() == "bearer" else header
 
 
-def _too_many(allowance: Allowance) -> Refusal:
+def _rate_limited(allowance: Allowance) -> Refusal:
     return Refusal(
         429,
         f"We had to rate limit you: you hit the quota of {allowance.quota} {allowance.bucket} requests per "

@@ -1,4 +1,4 @@
-"""Checks of request bodies. Each raises the error response that the Hub would send."""
+"""Checks of requests. Each check raises the error response that the Hub would send, as a :class:`Refusal`."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ _CPU_BASIC_QUOTA = (
     "You have reached your CPU-basic quota limit across all your Spaces. To use more, pause your previous "
     "Spaces or upgrade their hardware."
 )
-_LARGEST_SECONDS = 2**53 - 1
-_NO_FILE_NAMES = frozenset({"", ".", "..", ".git"})
+_MAX_SLEEP_SECONDS = 2**53 - 1
+_FORBIDDEN_FILE_NAMES = frozenset({"", ".", "..", ".git"})
 _REFERENCE = re.compile(r"(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)))(?![./])[^\x00-\x20\x7f~^:?*\[\\]+(?<![./])")
 
 
 def check_revision(repository: Repository, revision: str) -> Commit:
-    """The commit of a revision: 404 for anything but a branch or the id of a commit."""
+    """Return the commit of a branch, a tag or a commit id; raise a 404 if it does not exist."""
     return _existing(repository.git.find(revision), revision)
 
 
 def check_branch(repository: Repository, branch: str) -> Commit:
-    """The last commit of a branch: 404 for anything else."""
+    """Return the last commit of a branch; raise a 404 if the branch does not exist."""
     return _existing(repository.git.branch(branch), branch)
 
 
@@ -80,30 +80,36 @@ def _existing(commit: Commit | None, revision: str) -> Commit:
 
 
 def check_reference(name: Any, kind: str) -> str:
-    """400 for a name that git does not allow for a branch or a tag."""
+    """Return the name of a branch or a tag; raise a 400 if git does not allow it.
+
+    :param kind: ``branch`` or ``tag``, for the message.
+    """
     if not isinstance(name, str) or not _REFERENCE.fullmatch(name) or name.startswith("refs/"):
         raise Refusal(400, f"Invalid reference for a {kind}: {name}")
     return name
 
 
 def check_path(path: Any) -> str:
-    """422 for a path that no file of a repository may have.
+    """Return the path of a file; raise a 422 if no file of a repository may have this path.
 
-    As on the Hub, a backslash separates only at the beginning: ``..\\x`` is refused.
+    As on the Hub, a backslash separates folders only at the beginning: ``..\\x`` is refused.
     """
     parts = str(path).split("/")
     beginning = parts[0].partition("\\")[0]
     if (
         not isinstance(path, str)
         or not path.isprintable()
-        or _NO_FILE_NAMES.intersection((*parts, beginning))
+        or _FORBIDDEN_FILE_NAMES.intersection((*parts, beginning))
     ):
         raise Refusal(422, f"Invalid path in the repository: {path!r}")
     return path
 
 
 def check_zero_gpu(world: World, owner: str, sdk: str, hardware: str, besides: Space | None = None) -> None:
-    """400 for ZeroGPU on a Space that is not a Gradio Space, 402 for more of them than the plan includes."""
+    """Raise a 400 for ZeroGPU on a Space without Gradio, and a 402 for more ZeroGPU Spaces than the plan has.
+
+    :param besides: the Space that requests the hardware, which does not count.
+    """
     if hardware != "zero-a10g":
         return
     if sdk != "gradio":
@@ -119,64 +125,76 @@ def check_zero_gpu(world: World, owner: str, sdk: str, hardware: str, besides: S
 
 
 def refuse_static(space: Space, what: str) -> None:
-    """400 for an action that static Spaces do not have."""
+    """Raise a 400 if the Space is static.
+
+    :param what: the action that static Spaces do not have, such as ``"pause"``.
+    """
     if space.is_static:
         raise Refusal(400, f"Can't {what} a static Space")
 
 
 def check_flavor(flavor: Any, name: str) -> str:
-    """400 for hardware that the Hub does not offer."""
+    """Return a flavor; raise a 400 if the Hub does not offer it.
+
+    :param name: name of the parameter, for the message.
+    """
     if not isinstance(flavor, str) or not is_offered(flavor):
         raise Refusal(400, f'"{name}" is not a valid hardware flavor')
     return flavor
 
 
 def check_payment(world: World, owner: str, flavor: str) -> None:
-    """403 (402 by a setting) for paid hardware without a payment method."""
+    """Raise a 403 (or the setting ``payment_status``) for paid hardware without a payment method."""
     if flavor not in FREE_HARDWARE and not world.accounts.can_pay(owner):
         raise Refusal(world.settings.payment_status, _NO_PAYMENT)
 
 
 def check_cpu_basic(world: World, flavor: str) -> None:
-    """402 or 403 for cpu-basic, if the settings say that the account's quota of it is used up."""
+    """Raise a 402 or 403 for cpu-basic if the setting ``cpu_basic`` says so."""
     status = world.settings.cpu_basic
     if flavor == "cpu-basic" and isinstance(status, int):
         raise Refusal(status, _CPU_BASIC_QUOTA)
 
 
 def check_paywall(world: World, owner: str, sdk: str, flavor: str) -> None:
-    """402, if the paywall is on, for an app on free hardware of an account without a subscription."""
+    """Raise a 402 for an app on free hardware without a subscription, if the setting ``paywall`` is on."""
     free = sdk != "static" and flavor == "cpu-basic" and not world.accounts.subscribed(owner)
     if world.settings.paywall and free:
         raise Refusal(402, _PAYWALL)
 
 
 def check_dev_mode(world: World, owner: str, token: Token, enabled: bool) -> None:
-    """402 for dev mode without a subscription of the owner or the caller. Anybody may end it."""
+    """Raise a 402 for enabling dev mode if neither the owner nor the caller has a subscription."""
     if enabled and not (world.accounts.subscribed(owner) or world.accounts.subscribed(token.user)):
         raise Refusal(402, "Dev mode requires a PRO, Team or Enterprise subscription")
 
 
 def check_seconds(seconds: Any, name: str) -> int:
-    """400 unless it is a valid sleep time: a positive integer, or -1 for never."""
+    """Return a sleep time in seconds; raise a 400 unless it is a positive integer, or -1 for never.
+
+    :param name: name of the parameter, for the message.
+    """
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, int)
-        or not (seconds == -1 or 0 < seconds <= _LARGEST_SECONDS)
+        or not (seconds == -1 or 0 < seconds <= _MAX_SLEEP_SECONDS)
     ):
         raise Refusal(400, f'"{name}" must be a positive integer or -1')
     return seconds
 
 
 def check_key(key: Any) -> str:
-    """400 unless it is a valid name of a secret or a variable."""
+    """Return the name of a secret or a variable; raise a 400 if it is not valid."""
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise Refusal(400, '"key" must match the pattern ^[a-zA-Z][_a-zA-Z0-9]*$')
     return key
 
 
 def check_repo_id(repo_id: Any, name: str) -> tuple[str, str]:
-    """400 unless it is a valid ``owner/name``."""
+    """Return owner and name of a repository; raise a 400 unless ``repo_id`` is a valid ``owner/name``.
+
+    :param name: name of the parameter, for the message.
+    """
     owner, _, rest = repo_id.partition("/") if isinstance(repo_id, str) else ("", "", "")
     if not (_NAME.fullmatch(owner) and _NAME.fullmatch(rest)):
         raise Refusal(400, f'"{name}" must be a repository\'s full name: owner/name')
@@ -184,9 +202,10 @@ def check_repo_id(repo_id: Any, name: str) -> tuple[str, str]:
 
 
 def check_visibility(body: Mapping[str, Any], default: str, *, spaces: bool = True) -> str:
-    """The visibility in a body; 400 for an invalid one. Older clients send ``private`` instead.
+    """Return the visibility in a body, or that of ``private``, which older clients send.
 
-    :param spaces: whether it is that of a Space, which alone may be ``protected``.
+    :param default: the visibility for a body without one.
+    :param spaces: whether the repository is a Space. Only Spaces may be ``protected``.
     """
     visibility = body.get("visibility")
     if visibility is not None and body.get("private") is not None:
@@ -202,7 +221,7 @@ def check_visibility(body: Mapping[str, Any], default: str, *, spaces: bool = Tr
 
 
 def entry(body: Mapping[str, Any], now: float) -> Entry:
-    """The secret or the variable in a body; 400 for an invalid value or description."""
+    """Return the secret or the variable in a body; raise a 400 for an invalid value or description."""
     value, description = body.get("value", ""), body.get("description")
     if not isinstance(value, str):
         raise Refusal(400, '"value" must be a string')
@@ -212,7 +231,7 @@ def entry(body: Mapping[str, Any], now: float) -> Entry:
 
 
 def change_entry(entries: dict[str, Entry], body: Mapping[str, Any], now: float, *, delete: bool) -> bool:
-    """Set or delete a secret or a variable. Returns False for the deletion of a missing one.
+    """Set or delete a secret or a variable. Returns False if the one to delete does not exist.
 
     :raises Refusal: 400 for an invalid key, value or description.
     """
@@ -224,7 +243,7 @@ def change_entry(entries: dict[str, Entry], body: Mapping[str, Any], now: float,
 
 
 def checked_entries(values: Any, name: str, now: float) -> dict[str, Entry]:
-    """The secrets or variables in a list; 400 for an invalid list."""
+    """Return the secrets or variables in a list, by key; raise a 400 for an invalid list."""
     if values is None:
         return {}
     if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
@@ -233,7 +252,7 @@ def checked_entries(values: Any, name: str, now: float) -> dict[str, Entry]:
 
 
 def checked_files(values: Any) -> dict[str, bytes]:
-    """The files in a list, as text or in base64; 400 for an invalid list, 422 for an invalid path."""
+    """Return the files in a list, by path; raise a 400 for an invalid list, and a 422 for an invalid path."""
     if values is None:
         return {}
     if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
@@ -252,7 +271,7 @@ def checked_files(values: Any) -> dict[str, bytes]:
 
 
 def checked_volumes(values: Any) -> list[dict[str, Any]]:
-    """The volumes in a list; 400 for an invalid list.
+    """Return the volumes in a list; raise a 400 for an invalid list.
 
     Buckets are writable by default; repositories are always read-only.
     """

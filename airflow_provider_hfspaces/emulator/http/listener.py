@@ -1,4 +1,4 @@
-"""A web server in a thread of its own."""
+"""Listener, a web server in a thread of its own, which starts and stops within milliseconds."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from starlette.types import ASGIApp
 __all__ = ["Listener", "PromptServer", "listening_socket"]
 
 _START_SECONDS = _STOP_SECONDS = 10.0
+"""Real seconds that the thread may take to start and to stop."""
+
 _CLOSE_SECONDS = 0.05
-"""How long a stop waits for connections to close before uvicorn's own, slower way to wait for them."""
+"""Real seconds that a stop waits for connections to close before it runs uvicorn's slower shutdown."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, whose connections send each part of an answer at once.
+    """Return a listening socket whose connections have TCP_NODELAY set.
 
-    asyncio sets this only for sockets that name their protocol. Without it, the body of an answer waits 40 ms
-    until the client has acknowledged the headers. Connections inherit it.
+    Without TCP_NODELAY, the body of an answer waits 40 ms until the client has acknowledged the headers.
+    Connections inherit the option from the socket; asyncio sets it only for sockets that name their protocol.
 
     :param port: 0 for any free port.
     :raises OSError: if the address is in use.
@@ -36,8 +38,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
 class PromptServer(uvicorn.Server):
     """A server that stops within milliseconds.
 
-    uvicorn looks ten times a second whether it has to stop, and then waits another tenth. A suite with a
-    thousand tests would spend minutes on that.
+    uvicorn checks ten times a second whether to stop, and then waits another 0.1 seconds. A suite with a
+    thousand tests would spend minutes on these waits.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -45,7 +47,7 @@ class PromptServer(uvicorn.Server):
         self._end: Future[None] = Future()
 
     def end(self) -> None:
-        """Let the server stop. Any thread may call this, more than once."""
+        """Stop the server soon. Any thread may call this method, also repeatedly."""
         self.should_exit = True
         if not self._end.done():
             self._end.set_result(None)
@@ -101,7 +103,10 @@ class Listener:
         deadline = time.monotonic() + _START_SECONDS
         while not self._server.started:
             if time.monotonic() > deadline or not self._thread.is_alive():
-                raise RuntimeError(f"The emulator did not start within {_START_SECONDS:.0f} seconds.")
+                raise RuntimeError(
+                    f"The emulator at {self.url} did not start within {_START_SECONDS:.0f} seconds. Look for "
+                    "the reason in the log of uvicorn."
+                )
             time.sleep(0.002)
 
     def stop(self) -> None:
@@ -110,7 +115,7 @@ class Listener:
         self._thread.join(_STOP_SECONDS)
 
     def join(self, seconds: float) -> bool:
-        """Wait so many seconds for the server to stop. Returns whether it is still running."""
+        """Wait up to ``seconds`` real seconds for the server to stop. Returns whether it is still running."""
         self._thread.join(seconds)
         return self._thread.is_alive()
 

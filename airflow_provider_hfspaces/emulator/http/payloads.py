@@ -1,4 +1,4 @@
-"""The JSON bodies of the Hub's answers, key by key."""
+"""The JSON bodies of the Hub's answers, key by key. Compare this file with recordings of the real Hub."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 def runtime_payload(space: Space, view: View | None = None, *, with_storage: bool = False) -> dict[str, Any]:
     """The body of ``/runtime``.
 
-    :param view: what to show; by default, what the Hub shows now.
+    :param view: the view to show; by default the current one.
     :param with_storage: whether to include ``storage``, the retired tiers.
     """
     storage = {"storage": space.storage} if with_storage else {}
@@ -68,14 +68,14 @@ def runtime_payload(space: Space, view: View | None = None, *, with_storage: boo
 
 
 def variables_payload(space: Space) -> dict[str, Any]:
-    """The body of every answer about variables: all of them."""
+    """The body of every answer about variables: all variables of the Space, with their values."""
     return {
         key: {"key": key, "value": entry.value, **_remarks(entry)} for key, entry in space.variables.items()
     }
 
 
 def secrets_payload(space: Space) -> dict[str, Any]:
-    """The body of a list of secrets, without values."""
+    """The body of the list of secrets: all secrets of the Space, without their values."""
     return {key: {"key": key, **_remarks(entry)} for key, entry in space.secrets.items()}
 
 
@@ -85,7 +85,7 @@ def _remarks(entry: Entry) -> dict[str, Any]:
 
 
 def file_payload(path: str, content: bytes) -> dict[str, Any]:
-    """A file in a list of files."""
+    """An entry for a file in a list of files."""
     pointer, oid = read_pointer(content), blob_oid(content)
     if pointer is None:
         return {"type": "file", "oid": oid, "size": len(content), "path": path}
@@ -140,6 +140,9 @@ _PROPERTIES: dict[str, Callable[[Space], Any]] = {
 EXPANDABLE = (*_PROPERTIES, "gitalyUid", "xetEnabled")
 """Valid values of ``expand``. The last two are internal to the Hub."""
 
+_OAUTH_SECONDS = 8 * 3600
+"""Lifetime of an OAuth token."""
+
 _NOT_IN_INFO = {"datasets", "resourceGroup", "trendingScore"}
 _IN_LIST = ("author", "likes", "trendingScore", "private", "sdk", "tags", "createdAt", "lastModified")
 _IN_FULL_LIST = (*_IN_LIST, "sha", "cardData", "siblings", "subdomain")
@@ -151,6 +154,7 @@ def info_payload(
     """The body of ``/api/spaces/{id}``, or of ``/api/spaces/{id}/revision/{revision}`` with a commit.
 
     :param host: address of the app.
+    :param commit: the commit to show; by default the last one on ``main``.
     :param blobs: whether the list of files has sizes and ids.
     """
     return {
@@ -198,7 +202,7 @@ def owned_payload(repository: Repository, total: int) -> dict[str, Any]:
 
 
 def used_storage(repository: Repository) -> int:
-    """Bytes of the files on ``main``."""
+    """Total size of the files on ``main`` in bytes, large files included."""
     pointers = ((read_pointer(content), content) for content in repository.files.values())
     return sum(pointer.size if pointer else len(content) for pointer, content in pointers)
 
@@ -213,14 +217,14 @@ def expanded_payload(
     """The body of a Space with ``expand``: only the named properties.
 
     :param lag: emulated seconds by which the runtime is behind.
-    :param commit: take the commit's ``sha`` and ``siblings`` instead of those of ``main``.
+    :param commit: the commit of ``sha`` and ``siblings``; by default the last one on ``main``.
     """
-    wanted = {name: _PROPERTIES[name](space) for name in names if name in _PROPERTIES}
-    if lag and "runtime" in wanted:
-        wanted["runtime"] = runtime_payload(space, space.view_at(space.now() - lag))
+    properties = {name: _PROPERTIES[name](space) for name in names if name in _PROPERTIES}
+    if lag and "runtime" in properties:
+        properties["runtime"] = runtime_payload(space, space.view_at(space.now() - lag))
     if commit:
-        wanted.update({name: value for name, value in _at(commit).items() if name in wanted})
-    return {"_id": space.object_id, "id": space.repo_id, **wanted}
+        properties.update({name: value for name, value in _at(commit).items() if name in properties})
+    return {"_id": space.object_id, "id": space.repo_id, **properties}
 
 
 def listed_payload(space: Space, *, full: bool) -> dict[str, Any]:
@@ -283,7 +287,7 @@ def _membership(organization: Organization, role: str) -> dict[str, Any]:
 
 def _auth(world: World, token: Token) -> dict[str, Any]:
     if token.kind == "oauth":
-        return {"type": "oauth", "expiresAt": iso(token.created + 8 * 3600)}
+        return {"type": "oauth", "expiresAt": iso(token.created + _OAUTH_SECONDS)}
     access: dict[str, Any] = {
         "displayName": token.name,
         "role": token.role,

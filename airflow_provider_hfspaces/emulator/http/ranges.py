@@ -1,4 +1,4 @@
-"""Answers with a part of a file: ``Range`` requests."""
+"""Responses to ``Range`` requests: a part of a file, or of content in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READ_BYTES = 1024 * 1024
 
 
 def content_response(content: bytes, requested: str | None, headers: Mapping[str, str]) -> Response:
-    """Content, or the requested range of it.
+    """Respond with content in memory, or with the requested range of it.
 
     :param requested: the ``Range`` header of the request.
     :raises Refusal: 416 for a range outside the content.
@@ -32,9 +32,10 @@ def content_response(content: bytes, requested: str | None, headers: Mapping[str
 def file_response(
     path: Path, requested: str | None, headers: Mapping[str, str], *, head: bool = False
 ) -> Response:
-    """A file, or the requested range of it, read while it is sent.
+    """Respond with a file on disk, or with the requested range of it. The file is read while it is sent.
 
-    :param head: whether only the headers are wanted.
+    :param requested: the ``Range`` header of the request.
+    :param head: whether to send only the headers.
     :raises Refusal: 416 for a range outside the file.
     """
     size = path.stat().st_size
@@ -48,7 +49,7 @@ def file_response(
 
 
 def _part(requested: str | None, size: int) -> tuple[int, int] | None:
-    """First byte and the one after the last of a range; ``None`` for the whole content."""
+    """Start and stop of the requested range; ``None`` for the whole content."""
     match = _RANGE.fullmatch((requested or "").strip())
     if match is None or match["first"] == match["last"] == "":
         return None

@@ -1,4 +1,4 @@
-"""A request as the routes see it: its token, its repository and its body."""
+"""HubRequest, the request that the handlers of routes receive, with its token, repository and body."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
 
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, missing, rights, unknown_route
+from airflow_provider_hfspaces.emulator.http.responses import (
+    Refusal,
+    forbidden,
+    repository_not_found,
+    unknown_route,
+)
 from airflow_provider_hfspaces.emulator.model.accounts import Token
 from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.space import Space
@@ -20,7 +25,7 @@ _NO_OAUTH = ("hardware", "sleeptime", "restart")
 
 
 class Moved(Exception):
-    """The repository has another id, or its id is spelled in another case."""
+    """The repository has another id now, or the path spells its id in another case; answered by a 307."""
 
     def __init__(self, location: str) -> None:
         super().__init__(location)
@@ -31,9 +36,9 @@ class Moved(Exception):
 class HubRequest:
     """A request to the emulated Hub.
 
-    :ivar path: with ``%xx`` resolved.
+    :ivar path: the path with ``%xx`` decoded.
     :ivar raw_path: the path as the client sent it.
-    :ivar token: ``None`` for an anonymous request.
+    :ivar token: the valid token of the request; ``None`` without one.
     :ivar origin: address by which the client knows this server, such as ``http://127.0.0.1:8900``.
     :ivar parts: values of the placeholders in the route's path.
     """
@@ -58,7 +63,7 @@ class HubRequest:
         return self._query
 
     def body(self) -> dict[str, Any]:
-        """The JSON object in the body; an empty one for an empty body.
+        """The JSON object in the body; an empty object for an empty body.
 
         :raises Refusal: 400 for any other body.
         """
@@ -86,7 +91,7 @@ class HubRequest:
         return self.token
 
     def unauthorized(self) -> Refusal:
-        """The 401 for anonymous requests. It does not tell whether the repository exists."""
+        """The 401 for anonymous requests, which does not reveal whether the repository exists."""
         on_repository = "name" in self.parts and self.world.settings.repo_not_found_on_401
         return Refusal(
             401,
@@ -105,15 +110,14 @@ class HubRequest:
     def repository(self) -> Repository:
         """The repository of the path, a Space unless the path says ``datasets`` or ``models``.
 
-        :raises Refusal: 401 or 404, both for a repository that does not exist and for one that the token
-            may not see.
+        :raises Refusal: 401 or 404 for a repository that does not exist or that the token may not see.
         :raises Moved: if the repository has another id now, or the path spells it in another case.
         """
         repo_id = f"{self.parts['owner']}/{self.parts['name']}"
         repo_type = self.parts.get("route", "spaces").removesuffix("s")
         repository = self.world.find_repository(repo_type, repo_id)
         if repository is None or not self.world.accounts.may_read(self.token, repository):
-            raise self.unauthorized() if self.token is None else missing()
+            raise self.unauthorized() if self.token is None else repository_not_found()
         if repository.repo_id != repo_id:
             path = self.raw_path.replace(f"/{repo_id}", f"/{repository.repo_id}", 1)
             raise Moved(f"{path}?{self.query_string}" if self.query_string else path)
@@ -122,14 +126,14 @@ class HubRequest:
     def readable_repository(self) -> Repository:
         """The repository of the path, for a caller who reads its files.
 
-        Of a protected Space, everybody may use the app, and only members may read the files.
+        Everybody may use the app of a protected Space, but only members of its owner may read its files.
 
-        :raises Refusal: 401 or 403 if it is gated and the caller has no access; otherwise as
-            :meth:`repository`.
+        :raises Refusal: 401 or 403 if the repository is gated and the caller has no access, 401 or 404 if
+            the Space is protected; other errors as in :meth:`repository`.
         """
         repository = self.repository()
         if repository.visibility == "protected" and not self._is_member(repository):
-            raise self.unauthorized() if self.token is None else missing()
+            raise self.unauthorized() if self.token is None else repository_not_found()
         gated = repository.remarks.get("gated") not in (None, False)
         if gated and not self._is_member(repository):
             label = "Space" if repository.repo_type == "space" else repository.repo_type
@@ -149,23 +153,24 @@ class HubRequest:
         """The repository of the path, for a caller who changes it.
 
         :param what: the action, for the message of a 403.
-        :raises Refusal: 401 or 403 if the token may not; otherwise as :meth:`repository`.
+        :raises Refusal: 401 or 403 if the token may not change the repository; other errors as in
+            :meth:`repository`.
         """
         repository = self.repository()
         if not self.world.accounts.may_write(self.require_token(), repository.owner, repository):
-            raise rights(what)
+            raise forbidden(what)
         return repository
 
     def own_space(self, what: str) -> Space:
         """The Space of the path, for a caller who changes it.
 
         :param what: the action, for the message of a 403: ``"pause this Space"``.
-        :raises Refusal: 401 or 403 if the token may not; otherwise as :meth:`space`.
+        :raises Refusal: 401 or 403 if the token may not change the Space; other errors as in :meth:`space`.
         """
         space = self.space()
         token = self.require_token()
         if token.kind == "oauth" and self.world.settings.oauth_refused and self.path.endswith(_NO_OAUTH):
             raise self.unauthorized()
         if not self.world.accounts.may_write(token, space.owner, space):
-            raise rights(f"{what}: only its owner can do that")
+            raise forbidden(f"{what}: only its owner can do that")
         return space

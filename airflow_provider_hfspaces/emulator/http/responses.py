@@ -1,4 +1,4 @@
-"""Responses in the form that the Hub gives them, error responses above all."""
+"""Responses in the form of the Hub's: JSON, plain text, and the error responses that handlers raise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.hub.text import printable
 
-__all__ = ["Refusal", "answer", "missing", "not_emulated", "plain", "rights", "unknown_route"]
+__all__ = [
+    "Refusal",
+    "forbidden",
+    "json_response",
+    "not_emulated",
+    "repository_not_found",
+    "text_response",
+    "unknown_route",
+]
 
 
 class Refusal(Exception):
@@ -41,38 +49,41 @@ class Refusal(Exception):
         headers = {**self.headers, "X-Error-Message": message}
         if self.code:
             headers["X-Error-Code"] = self.code
-        return answer(self.body, status=self.status, headers=headers)
+        return json_response(self.body, status=self.status, headers=headers)
 
 
-def answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response."""
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(content, status, {**(headers or {}), "Content-Type": "application/json; charset=utf-8"})
 
 
-def plain(body: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def text_response(body: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A plain text response."""
     return Response(body, status, {**(headers or {}), "Content-Type": "text/plain; charset=utf-8"})
 
 
 def unknown_route() -> Refusal:
-    """The 404 for an address that the Hub does not serve."""
+    """The 404 for a path that the Hub does not serve."""
     return Refusal(404, "Sorry, we can't find the page you are looking for.")
 
 
 def not_emulated(what: str) -> Refusal:
-    """The 501 for what the Hub can do and the emulator cannot.
+    """The 501 for a feature that the Hub has and the emulator does not have.
 
-    :param what: in the plural: ``"pull requests"``.
+    :param what: the feature, and what to do instead: ``"pull requests: commit to a branch instead"``.
     """
     return Refusal(501, f"This emulated Hub has no {what}. Its documentation lists what it emulates.")
 
 
-def missing() -> Refusal:
+def repository_not_found() -> Refusal:
     """The 404 for a repository that does not exist or that the token may not see."""
     return Refusal(404, "Repository not found", code="RepoNotFound")
 
 
-def rights(what: str) -> Refusal:
-    """The 403 for a token that may see a repository but lacks this right."""
+def forbidden(what: str) -> Refusal:
+    """The 403 for a token that may see a repository but not do this.
+
+    :param what: the action that is refused: ``"pause this Space"``.
+    """
     return Refusal(403, f"You don't have the rights to {what}")

@@ -1,4 +1,4 @@
-"""Routes: which handler answers which request."""
+"""Route and Router, which find the handler of a request by its method and path."""
 
 from __future__ import annotations
 

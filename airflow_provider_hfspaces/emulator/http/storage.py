@@ -1,7 +1,7 @@
 """The storage behind the Hub: uploads and downloads of large files, which never pass through memory.
 
-On the Hub these are hosts of their own. Requests need a signed address instead of a token, count against no
-quota, and are not in the request log. Faults strike them as they strike requests to the Hub.
+The real Hub stores large files on other hosts. Requests to the storage need a signed address instead of a
+token, count against no quota, and are not in the request log. Faults strike them like requests to the Hub.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from airflow_provider_hfspaces.emulator.faults.kinds import Delivery, deliver, replacement
 from airflow_provider_hfspaces.emulator.http.ranges import file_response
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.model.large_files import Draft, LargeFiles, WrongContent
 from airflow_provider_hfspaces.emulator.model.world import World
 from airflow_provider_hfspaces.emulator.model.xet import read_shard, rebuild, xorb_name
@@ -26,11 +26,11 @@ from airflow_provider_hfspaces.emulator.model.xet import read_shard, rebuild, xo
 __all__ = ["STORAGE", "Storage", "download_path", "part_path", "upload_path", "xet_path"]
 
 STORAGE = "/_storage/"
-"""Where the paths of the storage begin."""
+"""The prefix of the storage's paths."""
 
 _OID = "(?P<oid>[0-9a-f]{64})"
 _XET = "xet/(?P<instance>[0-9a-f]+)/v1"
-_LARGEST_PART = 10_000
+_MAX_PARTS = 10_000
 
 
 def download_path(files: LargeFiles, oid: str) -> str:
@@ -39,7 +39,7 @@ def download_path(files: LargeFiles, oid: str) -> str:
 
 
 def upload_path(files: LargeFiles, oid: str, size: int) -> str:
-    """The signed path to which a large file is uploaded, or the list of its parts after them."""
+    """The signed path for the upload of a large file, and for completing an upload in parts."""
     return f"{STORAGE}lfs/{oid}?size={size}&signature={files.sign('put', oid, size)}"
 
 
@@ -51,7 +51,7 @@ def part_path(files: LargeFiles, oid: str, number: int) -> str:
 def xet_path(files: LargeFiles) -> str:
     """The path of the Xet storage.
 
-    It is another one after each start: clients remember which chunks a storage has.
+    The path is another one after each start, because clients remember by it which chunks a storage has.
     """
     return f"{STORAGE}xet/{files.instance}"
 
@@ -84,8 +84,8 @@ class Storage:
         if fault is None:
             await response(scope, receive, send)
         else:
-            struck = replacement(fault) or response
-            await deliver(Delivery(fault, struck, self._world, scope, receive, send))
+            response = replacement(fault) or response
+            await deliver(Delivery(fault, response, self._world, scope, receive, send))
 
     async def _answer(self, request: Request) -> Response:
         try:
@@ -93,7 +93,7 @@ class Storage:
         except Refusal as refusal:
             return refusal.response()
         except WrongContent as problem:
-            return Refusal(400, f"The storage cannot keep this: {problem}").response()
+            return Refusal(400, f"The storage rejects the upload: {problem}").response()
 
     async def _route(self, request: Request) -> Response:
         path = request.url.path.removeprefix(STORAGE)
@@ -104,7 +104,7 @@ class Storage:
                 if "instance" in parts:
                     self._check_xet_token(request, parts["instance"])
                 return await handler(request, parts)
-        # Clients then do without: they ask for chunks that need no upload, and for newer ways to upload.
+        # Clients query known chunks, and probe newer ways to upload. After a 404 they upload without either.
         raise Refusal(404, f"This storage does not know {request.method} {request.url.path}")
 
     def _check(self, request: Request, *parts: object) -> None:
@@ -145,7 +145,7 @@ class Storage:
         self._check(request, "put", oid, size)
         body = await self._json(request)
         listed = body.get("parts")
-        if not isinstance(listed, list) or not 0 < len(listed) <= _LARGEST_PART:
+        if not isinstance(listed, list) or not 0 < len(listed) <= _MAX_PARTS:
             raise Refusal(400, '"parts" must be an array')
         paths = [self._files.path(f"part-{oid}-{number}") for number in range(1, len(listed) + 1)]
         if not all(path.exists() for path in paths):
@@ -153,7 +153,7 @@ class Storage:
         await run_in_threadpool(self._files.join, paths, oid=oid, size=size)
         for path in paths:
             path.unlink(missing_ok=True)
-        return answer({"oid": oid})
+        return json_response({"oid": oid})
 
     async def _upload_xorb(self, request: Request, parts: dict[str, str]) -> Response:
         path = self._files.path(xorb_name(parts["xorb"]))
@@ -161,12 +161,12 @@ class Storage:
         draft = await self._receive(request)
         draft.close()
         draft.path.replace(path)
-        return answer({"was_inserted": inserted})
+        return json_response({"was_inserted": inserted})
 
     async def _upload_shard(self, request: Request, parts: dict[str, str]) -> Response:
         for file in read_shard(await request.body()):
             await run_in_threadpool(rebuild, file, self._files)
-        return answer({"result": 1})
+        return json_response({"result": 1})
 
     async def _receive(self, request: Request) -> Draft:
         draft = self._files.draft()

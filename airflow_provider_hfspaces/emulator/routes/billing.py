@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, rights
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, forbidden, json_response
 from airflow_provider_hfspaces.emulator.http.routing import Route
 from airflow_provider_hfspaces.emulator.model.bill import BillItem
 from airflow_provider_hfspaces.emulator.model.clock import iso
@@ -22,8 +22,8 @@ def _own_billing(request: HubRequest) -> Response:
     token = request.require_token()
     user = request.world.accounts.users[token.user]
     if not request.world.accounts.may_read_billing(token, user.name):
-        raise rights("see your billing with this token")
-    return answer(_usage(request.world, user.name, user.object_id, "user"))
+        raise forbidden("see your billing with this token")
+    return json_response(_usage(request.world, user.name, user.object_id, "user"))
 
 
 def _organization_billing(request: HubRequest) -> Response:
@@ -32,8 +32,8 @@ def _organization_billing(request: HubRequest) -> Response:
     if organization is None:
         raise Refusal(404, "Organization not found")
     if not request.world.accounts.may_read_billing(token, organization.name):
-        raise rights("see the billing of this organization")
-    return answer(_usage(request.world, organization.name, organization.object_id, "org"))
+        raise forbidden("see the billing of this organization")
+    return json_response(_usage(request.world, organization.name, organization.object_id, "org"))
 
 
 def _usage(world: World, owner: str, object_id: str, kind: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.checks import check_branch, check_reference, check_revision
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.git import MAIN, Commit, ReferenceExists
 
@@ -27,7 +27,7 @@ def _create_branch(request: HubRequest) -> Response:
             repository.git.create_branch(name, start, repository.now(), overwrite=overwrite)
     except ReferenceExists:
         raise Refusal(409, f"Reference refs/heads/{name} already exists") from None
-    return answer({})
+    return json_response({})
 
 
 def _delete_branch(request: HubRequest) -> Response:
@@ -36,7 +36,7 @@ def _delete_branch(request: HubRequest) -> Response:
     if name == MAIN:
         raise Refusal(403, "Cannot delete refs/heads/main")
     repository.git.delete_branch(name)
-    return answer({})
+    return json_response({})
 
 
 def _create_tag(request: HubRequest) -> Response:
@@ -47,7 +47,7 @@ def _create_tag(request: HubRequest) -> Response:
         repository.git.create_tag(name, commit)
     except ReferenceExists:
         raise Refusal(409, f"Reference refs/tags/{name} already exists") from None
-    return answer({})
+    return json_response({})
 
 
 def _delete_tag(request: HubRequest) -> Response:
@@ -56,7 +56,7 @@ def _delete_tag(request: HubRequest) -> Response:
         repository.git.delete_tag(name)
     except KeyError:
         raise Refusal(404, f"Invalid rev id: {name}", code="RevisionNotFound") from None
-    return answer({})
+    return json_response({})
 
 
 def _refs(request: HubRequest) -> Response:
@@ -68,7 +68,7 @@ def _refs(request: HubRequest) -> Response:
     }
     if "include_prs" in request.query:
         refs["pullRequests"] = []
-    return answer(refs)
+    return json_response(refs)
 
 
 def _listed(commits: Mapping[str, Commit], kind: str) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import Route
 from airflow_provider_hfspaces.emulator.model.card import read_card
 from airflow_provider_hfspaces.emulator.model.repository import REPO_TYPES
@@ -27,8 +27,8 @@ def _validate(request: HubRequest) -> Response:
         "warnings": [{"message": each} for each in card.warnings],
     }
     if card.errors:
-        return answer({"error": card.errors[0], **findings}, status=400)
-    return answer(findings)
+        return json_response({"error": card.errors[0], **findings}, status=400)
+    return json_response(findings)
 
 
 ROUTES = [Route("POST", "/api/validate-yaml", _validate)]

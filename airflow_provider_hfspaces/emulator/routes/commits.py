@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.checks import check_branch, check_path, check_revision
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, not_emulated
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response, not_emulated
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.git import LARGEST_FILE_BYTES, Commit, StaleParent
@@ -65,7 +65,7 @@ def _commit(request: HubRequest) -> Response:
         )
     except StaleParent:
         raise Refusal(412, _STALE) from None
-    return answer(
+    return json_response(
         {
             "success": True,
             "commitOid": commit.oid,
@@ -182,7 +182,7 @@ def _list_commits(request: HubRequest) -> Response:
         query = [(name, value) for name, value in request.query.multi_items() if name != "cursor"]
         following = urlencode([*query, ("cursor", rest[0].oid)])
         headers["Link"] = f'<{request.origin}{request.raw_path}?{following}>; rel="next"'
-    return answer([_listed(each, repository, formatted) for each in page], headers=headers)
+    return json_response([_listed(each, repository, formatted) for each in page], headers=headers)
 
 
 def _listed(commit: Commit, repository: Repository, formatted: bool) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def _squash(request: HubRequest) -> Response:
     check_branch(repository, branch)
     title = str(request.body().get("message") or "Super-squash branch")
     commit = repository.squash(branch, title=title, author=request.require_token().user)
-    return answer({"commitOid": commit.oid})
+    return json_response({"commitOid": commit.oid})
 
 
 ROUTES = [

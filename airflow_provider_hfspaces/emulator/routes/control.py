@@ -18,7 +18,7 @@ from airflow_provider_hfspaces.emulator.apps.choice import saved_app
 from airflow_provider_hfspaces.emulator.handle import SpaceHandle
 from airflow_provider_hfspaces.emulator.http.payloads import runtime_payload
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import Route
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.creation import make_space
@@ -267,7 +267,7 @@ def _described(request: HubRequest, space: Space) -> dict[str, Any]:
 def _route(methods: str, path: str, handler: Callable[[HubRequest], Any]) -> Route:
     def answered(request: HubRequest) -> Response:
         try:
-            return answer(handler(request))
+            return json_response(handler(request))
         except KeyError as missing:
             raise Refusal(404, f"{missing} was not found") from None
         except (TypeError, ValueError, AttributeError, OverflowError) as problem:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.checks import check_dev_mode, refuse_static
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 from airflow_provider_hfspaces.emulator.routes.runtime import visible_runtime
 
@@ -23,7 +23,7 @@ def _set_dev_mode(request: HubRequest) -> Response:
     if enabled != space.dev_mode:
         space.dev_mode = enabled
         space.do("change")
-    return answer(visible_runtime(request, space))
+    return json_response(visible_runtime(request, space))
 
 
 ROUTES = [Route("POST", f"{SPACE}/dev-mode", _set_dev_mode)]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from airflow_provider_hfspaces.emulator.http.checks import check_branch, check_path, check_revision
 from airflow_provider_hfspaces.emulator.http.ranges import content_response, file_response
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, missing
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response, repository_not_found
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.git import LARGEST_FILE_BYTES, blob_oid
 from airflow_provider_hfspaces.emulator.model.large_files import read_pointer
@@ -45,7 +45,7 @@ def _preupload(request: HubRequest) -> Response:
                 **_known(last.files.get(path)),
             }
         )
-    return answer({"files": modes, "commitOid": last.oid})
+    return json_response({"files": modes, "commitOid": last.oid})
 
 
 def _known(content: bytes | None) -> dict[str, str]:
@@ -102,7 +102,7 @@ def _resolve_model(request: HubRequest) -> Response:
 
 
 def _no_owner(request: HubRequest) -> Response:
-    raise request.unauthorized() if request.token is None else missing()
+    raise request.unauthorized() if request.token is None else repository_not_found()
 
 
 _RESOLVE = "resolve/{revision}/{path:rest}"

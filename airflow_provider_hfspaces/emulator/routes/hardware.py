@@ -13,7 +13,7 @@ from airflow_provider_hfspaces.emulator.http.checks import (
     refuse_static,
 )
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import answer
+from airflow_provider_hfspaces.emulator.http.responses import json_response
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 from airflow_provider_hfspaces.emulator.model.prices import price_list
 from airflow_provider_hfspaces.emulator.routes.runtime import visible_runtime
@@ -24,7 +24,7 @@ _FREE_MINUTES, _PAYING_MINUTES, _ENTERPRISE_MINUTES = 5, 40, 60
 
 
 def _list_hardware(request: HubRequest) -> Response:
-    return answer(price_list(request.world.settings.prices))
+    return json_response(price_list(request.world.settings.prices))
 
 
 def _request_hardware(request: HubRequest) -> Response:
@@ -42,7 +42,7 @@ def _request_hardware(request: HubRequest) -> Response:
     after = space.actual_view()
     if request.world.settings.hardware_answer == "before":
         after = before._replace(requested=flavor)
-    return answer(visible_runtime(request, space, after))
+    return json_response(visible_runtime(request, space, after))
 
 
 def _zero_gpu_quota(request: HubRequest) -> Response:
@@ -58,7 +58,7 @@ def _zero_gpu_quota(request: HubRequest) -> Response:
         minutes = _FREE_MINUTES
     runs = {"used": 0, "limit": 50, "remaining": 50, "resetsAt": None}
     base = 60 * minutes
-    return answer({"base": base, "current": base, "resetsAt": None, "overquotaUsed": 0, "runs": runs})
+    return json_response({"base": base, "current": base, "resetsAt": None, "overquotaUsed": 0, "runs": runs})
 
 
 ROUTES = [

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.checks import check_revision
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.http.storage import download_path, part_path, upload_path, xet_path
 
@@ -42,7 +42,7 @@ def _batch(request: HubRequest) -> Response:
         else _download(request, *_checked(each))
         for each in objects
     ]
-    return answer({"transfer": "multipart" if may_split else "basic", "objects": entries})
+    return json_response({"transfer": "multipart" if may_split else "basic", "objects": entries})
 
 
 def _checked(each: Any) -> tuple[str, int]:
@@ -95,7 +95,7 @@ def _verify(request: HubRequest) -> Response:
     files = request.world.large_files
     if oid not in files or files.size(oid) != size:
         raise Refusal(404, f"The object {oid} has not been uploaded")
-    return answer({})
+    return json_response({})
 
 
 def _xet_write_token(request: HubRequest) -> Response:
@@ -118,7 +118,7 @@ def _xet_token(request: HubRequest, oid: str) -> Response:
         "X-Xet-Access-Token": token,
         "X-Xet-Token-Expiration": str(expires),
     }
-    return answer({"accessToken": token, "exp": expires, "casUrl": url}, headers=headers)
+    return json_response({"accessToken": token, "exp": expires, "casUrl": url}, headers=headers)
 
 
 def _batch_of_a_model(request: HubRequest) -> Response:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.checks import refuse_static
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 from airflow_provider_hfspaces.emulator.routes.runtime import visible_runtime
 from airflow_provider_hfspaces.hub.stages import SpaceStage
@@ -21,7 +21,7 @@ def _pause(request: HubRequest) -> Response:
     if space.stage == SpaceStage.PAUSED and status != 200:
         raise Refusal(status, "This Space is already paused")
     space.do("pause")
-    return answer(visible_runtime(request, space))
+    return json_response(visible_runtime(request, space))
 
 
 def _restart(request: HubRequest) -> Response:
@@ -31,7 +31,7 @@ def _restart(request: HubRequest) -> Response:
     factory = request.query.get("factory") == "true"
     cold = space.is_serving and (factory or not request.world.settings.restart_serves)
     space.do("cold restart" if cold else "restart", lag=True)
-    return answer(visible_runtime(request, space, space.actual_view()))
+    return json_response(visible_runtime(request, space, space.actual_view()))
 
 
 ROUTES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 from airflow_provider_hfspaces.emulator.routes.runtime import visible_runtime
 
@@ -21,7 +21,7 @@ def _set_replicas(request: HubRequest) -> Response:
         raise Refusal(400, "Replicas are only available on upgraded hardware")
     space.set_replicas(replicas)
     empty = request.world.settings.replicas_body == "empty"
-    return answer({} if empty else visible_runtime(request, space))
+    return json_response({} if empty else visible_runtime(request, space))
 
 
 ROUTES = [Route("POST", f"{SPACE}/replicas", _set_replicas)]

@@ -24,11 +24,11 @@ from airflow_provider_hfspaces.emulator.http.payloads import owned_payload, used
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
 from airflow_provider_hfspaces.emulator.http.responses import (
     Refusal,
-    answer,
-    missing,
+    forbidden,
+    json_response,
     not_emulated,
-    plain,
-    rights,
+    repository_not_found,
+    text_response,
 )
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.card import SDKS, obstacle
@@ -66,7 +66,7 @@ def _duplicate(request: HubRequest) -> Response:
     source, token, body = request.space(), request.require_token(), request.body()
     owner, name = check_repo_id(body.get("repository"), "repository")
     if not request.world.accounts.may_write(token, owner):
-        raise rights(f'create a space under the namespace "{owner}"')
+        raise forbidden(f'create a space under the namespace "{owner}"')
     url = f"{request.origin}/spaces/{owner}/{name}"
     if f"{owner}/{name}".lower() in request.world.spaces:
         more = {"url": url} if request.world.settings.duplicate_conflict_url else {}
@@ -85,7 +85,7 @@ def _duplicate(request: HubRequest) -> Response:
     )
     if pending:
         copy.await_files(pending)
-    return answer({"url": url, **({"filesCopyPending": True} if pending else {})})
+    return json_response({"url": url, **({"filesCopyPending": True} if pending else {})})
 
 
 def _create(request: HubRequest) -> Response:
@@ -99,7 +99,7 @@ def _create(request: HubRequest) -> Response:
     if body.get("region") not in (None, "us", "eu"):
         raise Refusal(400, '"region" must be one of [us, eu]')
     if not request.world.accounts.may_write(token, owner):
-        raise rights(f'create a {repo_type} under the namespace "{owner}"')
+        raise forbidden(f'create a {repo_type} under the namespace "{owner}"')
     if repo_type != "space":
         return _create_plain(request, repo_type, f"{owner}/{name}")
     sdk = body.get("sdk")
@@ -121,7 +121,7 @@ def _create(request: HubRequest) -> Response:
         f"{owner}/{name}", creator=token.user, files=files, **_first_stage(files), **options
     )
     space.dev_mode = dev_mode
-    return answer({"url": url, "name": space.repo_id, "id": space.object_id})
+    return json_response({"url": url, "name": space.repo_id, "id": space.object_id})
 
 
 def _first_stage(files: Mapping[str, bytes]) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def _create_plain(request: HubRequest, repo_type: str, repo_id: str) -> Response
         visibility=check_visibility(request.body(), "public", spaces=False),
         files={".gitattributes": GITATTRIBUTES, **checked_files(request.body().get("files"))},
     )
-    return answer({"url": url, "name": repo_id, "id": repository.object_id})
+    return json_response({"url": url, "name": repo_id, "id": repository.object_id})
 
 
 def _options(
@@ -202,9 +202,9 @@ def _delete(request: HubRequest) -> Response:
     token, body = request.require_token(), request.body()
     repository = _named(request, body, f"{body.get('organization') or token.user}/{body.get('name')}")
     if not request.world.accounts.may_write(token, repository.owner, repository):
-        raise rights("delete this repository")
+        raise forbidden("delete this repository")
     request.world.delete_repository(repository)
-    return plain("OK")
+    return text_response("OK")
 
 
 def _move(request: HubRequest) -> Response:
@@ -215,11 +215,11 @@ def _move(request: HubRequest) -> Response:
         request.world.accounts.may_write(token, repository.owner, repository)
         and request.world.accounts.may_write(token, owner)
     ):
-        raise rights("move this repository")
+        raise forbidden("move this repository")
     if request.world.is_taken(repository.repo_type, f"{owner}/{name}"):
         raise Refusal(409, f"A {repository.repo_type} repository called {owner}/{name} already exists")
     request.world.rename_repository(repository, f"{owner}/{name}")
-    return answer({})
+    return json_response({})
 
 
 def _settings(request: HubRequest) -> Response:
@@ -231,11 +231,11 @@ def _settings(request: HubRequest) -> Response:
         raise Refusal(400, '"gated" must be one of [false, auto, manual]')
     remarks: dict[str, Any] = {name: body[name] for name in _REMARKS if name in body}
     repository.remarks.update(remarks)
-    return answer({"private": repository.private, "visibility": repository.visibility, **remarks})
+    return json_response({"private": repository.private, "visibility": repository.visibility, **remarks})
 
 
 def _templates(request: HubRequest) -> Response:
-    return answer({"templates": TEMPLATES})
+    return json_response({"templates": TEMPLATES})
 
 
 def _list_own(request: HubRequest) -> Response:
@@ -243,11 +243,11 @@ def _list_own(request: HubRequest) -> Response:
     token = request.require_token()
     owner = request.parts.get("organization", token.user)
     if owner != token.user and not request.world.accounts.role_at(token.user, owner):
-        raise rights(f'list the repositories of "{owner}"')
+        raise forbidden(f'list the repositories of "{owner}"')
     own = [each for each in request.world.all_repositories() if each.owner == owner]
     own.sort(key=lambda each: each.modified, reverse=True)
     total = sum(used_storage(each) for each in own)
-    return answer([owned_payload(each, total) for each in own])
+    return json_response([owned_payload(each, total) for each in own])
 
 
 def _named(request: HubRequest, body: dict[str, Any], repo_id: str) -> Repository:
@@ -257,7 +257,7 @@ def _named(request: HubRequest, body: dict[str, Any], repo_id: str) -> Repositor
         or repository.repo_id.lower() != repo_id.lower()
         or not request.world.accounts.may_read(request.token, repository)
     ):
-        raise missing()
+        raise repository_not_found()
     return repository
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.payloads import runtime_payload
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import answer
+from airflow_provider_hfspaces.emulator.http.responses import json_response
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 from airflow_provider_hfspaces.emulator.model.moments import View
 from airflow_provider_hfspaces.emulator.model.space import Space
@@ -27,7 +27,7 @@ def visible_runtime(request: HubRequest, space: Space, view: View | None = None)
 
 
 def _get_runtime(request: HubRequest) -> Response:
-    return answer(visible_runtime(request, request.space()))
+    return json_response(visible_runtime(request, request.space()))
 
 
 ROUTES = [Route("GET", f"{SPACE}/runtime", _get_runtime)]

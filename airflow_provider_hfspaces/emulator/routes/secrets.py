@@ -7,7 +7,7 @@ from starlette.responses import Response
 from airflow_provider_hfspaces.emulator.http.checks import change_entry
 from airflow_provider_hfspaces.emulator.http.payloads import secrets_payload
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import answer
+from airflow_provider_hfspaces.emulator.http.responses import json_response
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 
 __all__ = ["ROUTES"]
@@ -17,10 +17,10 @@ def _secrets(request: HubRequest) -> Response:
     """List, set or delete secrets. No answer contains a value; a change restarts the app."""
     space = request.own_space("manage the secrets of this Space")
     if request.method == "GET":
-        return answer(secrets_payload(space))
+        return json_response(secrets_payload(space))
     if change_entry(space.secrets, request.body(), space.now(), delete=request.method == "DELETE"):
         space.do("change")
-    return answer({})
+    return json_response({})
 
 
 ROUTES = [Route("GET POST DELETE", f"{SPACE}/secrets", _secrets)]

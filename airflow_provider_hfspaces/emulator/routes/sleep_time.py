@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.checks import check_seconds, refuse_static
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 from airflow_provider_hfspaces.emulator.routes.runtime import visible_runtime
 
@@ -21,7 +21,7 @@ def _set_sleep_time(request: HubRequest) -> Response:
     if space.on_free_hardware and status != 200:
         raise Refusal(status, "The sleep time can't be configured on free hardware")
     space.set_sleep_time(seconds)
-    return answer(visible_runtime(request, space))
+    return json_response(visible_runtime(request, space))
 
 
 ROUTES = [Route("POST", f"{SPACE}/sleeptime", _set_sleep_time)]

@@ -20,7 +20,7 @@ from airflow_provider_hfspaces.emulator.http.payloads import (
     searched_payload,
 )
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, missing
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response, repository_not_found
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.git import Commit
 from airflow_provider_hfspaces.emulator.model.space import Space
@@ -40,7 +40,7 @@ def _info(request: HubRequest) -> Response:
     commit = check_revision(repository, request.parts.get("revision", "main"))
     if isinstance(repository, Space):
         return _described(request, repository, commit)
-    return answer(repository_payload(repository, commit, blobs=_blobs(request)))
+    return json_response(repository_payload(repository, commit, blobs=_blobs(request)))
 
 
 def _by_subdomain(request: HubRequest) -> Response:
@@ -48,19 +48,19 @@ def _by_subdomain(request: HubRequest) -> Response:
     for space in request.world.spaces.values():
         if space.subdomain == request.parts["subdomain"] and may_read(request.token, space):
             return _described(request, space.catch_up())
-    raise missing()
+    raise repository_not_found()
 
 
 def _no_owner(request: HubRequest) -> Response:
-    raise request.unauthorized() if request.token is None else missing()
+    raise request.unauthorized() if request.token is None else repository_not_found()
 
 
 def _described(request: HubRequest, space: Space, commit: Commit | None = None) -> Response:
     names = _expand(request)
     if names:
-        return answer(expanded_payload(space, names, commit=commit))
+        return json_response(expanded_payload(space, names, commit=commit))
     host = request.world.app_url(space, request.origin)
-    return answer(info_payload(space, host, commit, blobs=_blobs(request)))
+    return json_response(info_payload(space, host, commit, blobs=_blobs(request)))
 
 
 def _blobs(request: HubRequest) -> bool:
@@ -98,7 +98,7 @@ def _list(request: HubRequest) -> Response:
     entries = [
         expanded_payload(each, names, lag=lag) if names else listed_payload(each, full=full) for each in page
     ]
-    return answer(entries, headers=headers)
+    return json_response(entries, headers=headers)
 
 
 def _search(request: HubRequest) -> Response:
@@ -115,7 +115,7 @@ def _search(request: HubRequest) -> Response:
         if score and (everything or space.catch_up().is_serving) and (not sdks or space.sdk in sdks):
             results.append((score, space))
     results.sort(key=lambda pair: (-pair[0], pair[1].object_id))
-    return answer([searched_payload(space, score) for score, space in results[:20]])
+    return json_response([searched_payload(space, score) for score, space in results[:20]])
 
 
 def _matching(request: HubRequest) -> list[Space]:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.checks import refuse_static
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer, unknown_route
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response, unknown_route
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 from airflow_provider_hfspaces.emulator.routes.runtime import visible_runtime
 from airflow_provider_hfspaces.hub.models import SpaceStorage
@@ -30,7 +30,7 @@ def _change_storage(request: HubRequest) -> Response:
         raise Refusal(400, f'"tier" must be one of [{", ".join(tiers)}]')
     space.storage = tier
     space.do("change")
-    return answer(visible_runtime(request, space))
+    return json_response(visible_runtime(request, space))
 
 
 ROUTES = [Route("POST DELETE", f"{SPACE}/storage", _change_storage)]

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from airflow_provider_hfspaces.emulator.http.checks import check_revision
 from airflow_provider_hfspaces.emulator.http.payloads import file_payload
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, Route
 from airflow_provider_hfspaces.emulator.model.clock import iso
 from airflow_provider_hfspaces.emulator.model.git import Commit, blob_oid, digest, folders_of
@@ -39,7 +39,7 @@ def _tree(request: HubRequest) -> Response:
         following = urlencode([*query, ("cursor", page[-1])])
         headers["Link"] = f'<{request.origin}{request.raw_path}?{following}>; rel="next"'
     changes = repository.git.last_changes(commit) if expand else None
-    return answer([_entry(path, commit, changes) for path in page], headers=headers)
+    return json_response([_entry(path, commit, changes) for path in page], headers=headers)
 
 
 def _paths_info(request: HubRequest) -> Response:
@@ -55,7 +55,9 @@ def _paths_info(request: HubRequest) -> Response:
     existing = {*commit.files, *(folder for path in commit.files for folder in folders_of(path))}
     changes = repository.git.last_changes(commit) if _is_true(expand) else None
     wanted = (str(path).strip("/") for path in (paths if isinstance(paths, list) else [paths]))
-    return answer([_entry(path, commit, changes) for path in dict.fromkeys(wanted) if path in existing])
+    return json_response(
+        [_entry(path, commit, changes) for path in dict.fromkeys(wanted) if path in existing]
+    )
 
 
 def _inside(paths: Iterable[str], folder: str, *, recursive: bool) -> set[str]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.checks import checked_volumes, refuse_static
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import SPACE, Route
 from airflow_provider_hfspaces.emulator.routes.runtime import visible_runtime
 
@@ -31,7 +31,7 @@ def _change_volumes(request: HubRequest) -> Response:
         "empty": {},
         "runtime": visible_runtime(request, space),
     }
-    return answer(bodies[request.world.settings.volumes_body])
+    return json_response(bodies[request.world.settings.volumes_body])
 
 
 ROUTES = [Route("PUT DELETE", f"{SPACE}/volumes", _change_volumes)]

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from airflow_provider_hfspaces.emulator.http.payloads import whoami_payload
 from airflow_provider_hfspaces.emulator.http.request import HubRequest
-from airflow_provider_hfspaces.emulator.http.responses import Refusal, answer
+from airflow_provider_hfspaces.emulator.http.responses import Refusal, json_response
 from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, SPACE, Route
 
 __all__ = ["ROUTES"]
@@ -15,17 +15,17 @@ _READ_SECONDS, _WRITE_SECONDS = 86_400, 600
 
 
 def _whoami(request: HubRequest) -> Response:
-    return answer(whoami_payload(request.world, request.require_token()))
+    return json_response(whoami_payload(request.world, request.require_token()))
 
 
 def _can_read(request: HubRequest) -> Response:
     request.readable_repository()
-    return answer({})
+    return json_response({})
 
 
 def _can_write(request: HubRequest) -> Response:
     request.writable_repository("change this repository")
-    return answer({})
+    return json_response({})
 
 
 def _jwt(request: HubRequest) -> Response:
@@ -38,7 +38,7 @@ def _jwt(request: HubRequest) -> Response:
     if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 10):
         raise Refusal(400, '"expires_in" must be a positive number')
     token = f"eyJ-emulated.{space.object_id}.{int(now)}"
-    return answer({"accessToken": token, "token": token, "exp": int(now) + int(seconds)})
+    return json_response({"accessToken": token, "token": token, "exp": int(now) + int(seconds)})
 
 
 ROUTES = [

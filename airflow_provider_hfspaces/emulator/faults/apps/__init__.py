@@ -1,4 +1,8 @@
-"""Faults of apps. To add one, write a file with its :class:`AppKind` and give it an entry here."""
+"""The kinds of faults that strike requests to apps.
+
+To add a kind, write a file with its :class:`AppKind`, and add an entry to :data:`APP_KINDS` and to the table
+in docs/emulator.md.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ APP_KINDS: dict[str, AppKind] = {
     "kill": KILL,
     "queue_full": QUEUE_FULL,
 }
-"""All kinds of faults of apps, by name."""
+"""All kinds of faults that strike requests to apps, by name."""
 
 
 async def strike_app(fault: Fault, call: AppCall) -> None:

@@ -1,4 +1,4 @@
-"""A stream that breaks off, while the app continues."""
+"""The fault ``cut``: the connection closes in the middle of an answer, and the app continues."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ async def _cut(fault: Fault, call: AppCall) -> None:
     await call.forward_frames(fault.frames, call.break_off)
 
 
-CUT = AppKind("the connection closes after so many frames of the answer, and the app continues", _cut)
+CUT = AppKind("the connection closes after `frames` frames of the answer, and the app continues", _cut)

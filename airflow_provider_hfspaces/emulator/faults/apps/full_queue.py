@@ -1,4 +1,4 @@
-"""A queue without room, as a busy Gradio app answers."""
+"""The fault ``queue_full``: the 503 of a Gradio app whose queue is full."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ async def _queue_full(fault: Fault, call: AppCall) -> None:
     await call.respond(JSONResponse({"detail": fault.message or _DETAIL}, 503))
 
 
-QUEUE_FULL = AppKind("503 with the JSON by which Gradio says that its queue is full", _queue_full)
+QUEUE_FULL = AppKind("a 503 with the JSON of a Gradio app whose queue is full", _queue_full)

@@ -1,4 +1,4 @@
-"""A process that is killed in the middle of a call."""
+"""The fault ``kill``: the app's process is killed in the middle of a call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def _kill(fault: Fault, call: AppCall) -> None:
 
 
 KILL = AppKind(
-    "the app's process is killed after so many frames of the answer, and a new one, without its memory, "
-    "takes its place; the Space stays RUNNING",
+    "the app's process is killed after `frames` frames of the answer, and a new process with an empty memory "
+    "starts; the Space stays RUNNING",
     _kill,
 )

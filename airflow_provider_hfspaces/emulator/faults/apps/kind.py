@@ -1,4 +1,4 @@
-"""What a kind of fault of an app consists of."""
+"""AppKind, the type of each kind of fault that strikes requests to apps."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["AppKind"]
 
 @dataclass(frozen=True)
 class AppKind:
-    """What one kind of fault does to a request to an app.
+    """One kind of fault that strikes requests to apps.
 
     :ivar description: one line for the documentation.
-    :ivar strike: answers the request, or does not.
+    :ivar strike: handles the request with the fault's effect.
     :ivar needs_seconds: whether ``seconds`` is required.
-    :ivar skips: whether the app does not see the request, unless the fault says ``after=True``.
+    :ivar skips: whether the request does not reach the app, unless the fault has ``after=True``.
     """
 
     description: str

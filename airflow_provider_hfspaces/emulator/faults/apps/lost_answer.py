@@ -1,4 +1,4 @@
-"""No answer at all: the connection is reset, or nothing comes."""
+"""The faults ``reset`` and ``silence``: the connection is reset, or the answer never comes."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ async def _silence(fault: Fault, call: AppCall) -> None:
     await call.keep_silent()
 
 
-RESET = AppKind("the connection is reset; with after=True the app has acted", _reset, skips=True)
-SILENCE = AppKind("the answer never comes; with after=True the app has acted", _silence, skips=True)
+RESET = AppKind("the connection is reset; with after=True the app acts first", _reset, skips=True)
+SILENCE = AppKind("the answer never comes; with after=True the app acts first", _silence, skips=True)

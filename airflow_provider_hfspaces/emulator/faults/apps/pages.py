@@ -1,4 +1,4 @@
-"""Pages in place of the app's answer: an error of the edge, or a placeholder with status 200."""
+"""The faults ``status`` and ``html``: an error page of the edge, or a placeholder page with status 200."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def _html(fault: Fault, call: AppCall) -> None:
 
 
 STATUS = AppKind(
-    "a page of the edge, 502 by default, as for an app that is RUNNING but does not serve",
+    "an error page of the edge, 502 by default, as for a Space that is RUNNING while its app does not serve",
     _status,
     skips=True,
 )

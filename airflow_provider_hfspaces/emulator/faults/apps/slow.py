@@ -1,4 +1,4 @@
-"""An answer that comes late."""
+"""The fault ``delay``: the request reaches the app late."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ async def _delay(fault: Fault, call: AppCall) -> None:
     await call.forward()
 
 
-DELAY = AppKind("the request reaches the app so many emulated seconds late", _delay, needs_seconds=True)
+DELAY = AppKind("the request reaches the app late, by `seconds` in emulated time", _delay, needs_seconds=True)
