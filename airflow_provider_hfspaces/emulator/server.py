@@ -6,7 +6,6 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import Any
 
 from airflow_provider_hfspaces.emulator import state_file
@@ -45,11 +44,9 @@ class HubEmulator:
     :param speed: emulated seconds per real second. With 0, time moves only by :meth:`advance`.
     :param port: 0 for any free port.
     :param app_port: port of the first app; each further app gets the next free one. 0 for any free ports.
-    :param host: the address to listen on. Every program that reaches this address can read and change the
-        whole state, tokens and secrets included.
+    :param host: the address to listen on. Programs that reach this address can read and change everything.
     :param user: owner of :attr:`token`, with a PRO account and a payment method.
-    :param token: value of :attr:`token`; random by default. Set it for a connection that outlives the
-        emulator.
+    :param token: value of :attr:`token`, for a connection that outlives the emulator; random by default.
     :param allowed_hosts: host names, besides addresses and ``localhost``, under which clients may use the
         control API.
     :param fleet: the Spaces to start with: ``empty`` or ``demo``.
@@ -84,8 +81,7 @@ class HubEmulator:
         behaviour = dataclasses.replace(settings or Settings())
         behaviour.change({**({"timings": timings} if timings else {}), **choices})
         self._first_settings = dataclasses.replace(behaviour)
-        self._host, self._port, self._fleet = host, port, fleet
-        self._app_port = app_port
+        self._host, self._port, self._app_port, self._fleet = host, port, app_port, fleet
         self._listener: Listener | None = None
         self._apps: AppPorts | None = None
         self.world = World(clock=Clock(speed), settings=behaviour, user=user)
@@ -93,8 +89,7 @@ class HubEmulator:
         self.user = user
         if token is not None and not re.fullmatch(r"[!-~]+", token):
             raise ValueError("token must be one or more printable ASCII characters, without spaces.")
-        self._chosen_token = token
-        self.token = token or ""
+        self._chosen_token, self.token = token, token or ""
         self.world.allowed_hosts = frozenset(name.lower() for name in (host, *allowed_hosts))
         self._first_faults = tuple(faults)
         self.world.faults.seed = seed
@@ -104,12 +99,7 @@ class HubEmulator:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.stop()
 
     @property
@@ -155,53 +145,44 @@ class HubEmulator:
         return self.world.faults
 
     def bad_day(self, seed: int = 0, *, quota: int | None = None, window: int | None = None) -> None:
-        """Make a tenth of all requests end in a 5xx, lose 3 % of the answers, and set a low quota.
-
-        Removes all other faults.
+        """Replace all faults: a tenth of all requests end in a 5xx, and 3 % of the answers are lost.
 
         :param seed: seed of the faults: with equal seeds, equal requests fail.
-        :param quota: API requests per window and account; 100 by default, a tenth of a free account's quota.
+        :param quota: API requests per window and account; by default 100, a tenth of a free account's quota.
         :param window: real seconds; by default the current window, which is 300 on the Hub.
         """
         with self.world.lock:
             self.world.bad_day(seed, quota, window)
 
     def set_quota(self, quota: int, window: int = WINDOW_SECONDS) -> None:
-        """Set the API requests that each account may send within a window of real seconds.
-
-        :raises ValueError: for less than one request or one second.
-        """
+        """Set the API requests, 1 or more, that each account may send within a window of real seconds."""
         with self.world.lock:
             self.world.limits.tighten(quota, window)
 
     # Saving and loading
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save accounts, repositories, settings and the emulated time to a JSON file.
+        """Save accounts, repositories, settings and the time to a JSON file, with tokens and secrets.
 
-        The file contains tokens and secrets, and only its owner can read it. Large files are saved in a folder
-        beside it. Faults, quotas and recorded requests are not saved.
+        Large files go into a folder beside the file. Faults, quotas and recorded requests are not saved.
         """
         with self.world.lock:
             state_file.save(self.world, path)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Replace the whole state, the emulated time included, by a file that :meth:`save` wrote.
-
-        Removes all faults, changed quotas and recorded requests.
+        """Replace the whole state by a file of :meth:`save`. Removes faults, quotas and recorded requests.
 
         :raises ValueError: if the file is not valid. The emulator keeps its accounts and repositories then.
         """
         with self.world.lock:
             state_file.load(self.world, state_file.read(path))
             self.world.large_files.load(state_file.large_files_of(path))
+            accounts = self.world.accounts
             if self._chosen_token is None:
-                tokens = (
-                    each.value for each in self.world.accounts.tokens.values() if each.user == self.user
-                )
+                tokens = (each.value for each in accounts.tokens.values() if each.user == self.user)
                 self.token = next(tokens, self.token)
-            elif self._chosen_token not in self.world.accounts.tokens:
-                self.world.accounts.add_token(self.user, name="emulator", value=self._chosen_token)
+            elif self._chosen_token not in accounts.tokens:
+                accounts.add_token(self.user, name="emulator", value=self._chosen_token)
 
     def wait(self) -> None:
         """Wait until the emulator stops."""
@@ -294,11 +275,9 @@ class HubEmulator:
         :param error_message: error message of the first stage; by default a usual one for error stages.
         :param creator: the user who created the Space. Contributors may change only their own Spaces.
         :param app: what the Space serves: the address of a real server, an ASGI application, a function
-            without parameters that returns a new ASGI application at each start, a :class:`GradioApp` or
-            :class:`DockerApp`, or one of these as text or options, such as
-            ``{"kind": "gradio", "queue_size": 3}``. By default the built-in app of the sdk.
-        :raises ValueError: if the id is already taken or not valid, and for unknown hardware, sdk, stage or
-            app.
+            without parameters that returns a new application at each start, a :class:`GradioApp` or
+            :class:`DockerApp`, or ``{"kind": "gradio", "queue_size": 3}``. By default the sdk's built-in app.
+        :raises ValueError: if the id is taken or not valid, and for unknown hardware, sdk, stage or app.
         """
         with self.world.lock:
             space = make_space(
@@ -398,9 +377,8 @@ class HubEmulator:
         return self.world.clock.now()
 
     def advance(self, seconds: float) -> float:
-        """Move the emulated time forward, and return the new time.
+        """Move the emulated time forward by emulated seconds, and return the new time.
 
-        :param seconds: emulated seconds.
         :raises ValueError: for a negative number, and for a time after the year 9998.
         """
         with self.world.lock:

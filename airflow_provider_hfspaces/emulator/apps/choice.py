@@ -110,7 +110,7 @@ class ServerApp:
 
 
 AppChoice: TypeAlias = "GradioApp | DockerApp | StaticApp | ServerApp | Callable[..., Any]"
-"""The app of a Space. A callable is an ASGI application, or a function without parameters that returns one."""
+"""The app of a Space. A callable is an ASGI application, or a function without parameters that makes one."""
 
 _KINDS: dict[str, type[GradioApp] | type[DockerApp] | type[StaticApp]] = {
     "gradio": GradioApp,

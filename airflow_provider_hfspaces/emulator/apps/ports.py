@@ -1,8 +1,8 @@
 """AppPorts, which gives each Space a port of its own and serves its app there.
 
-Ports work with every client without set-up: host names below ``localhost`` do not resolve on many systems, and
-apps that use absolute paths break below a path of the Hub's address. A port is also an origin of its own, so
-clients do not send the app the cookies and credentials of the Hub.
+Ports work with every client without set-up: host names below ``localhost`` do not resolve on many systems,
+and apps that use absolute paths break below a path of the Hub's address. A port is also an origin of its own,
+so clients do not send the app their credentials for the Hub.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a Space remembers about its app: which one it is, which process runs, and who has called it."""
+"""AppState, the part of a Space's state that concerns its app: the choice, the process and the requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any
 
 from airflow_provider_hfspaces.emulator.apps.choice import AppChoice, checked_app
-from airflow_provider_hfspaces.emulator.model.request_log import MOST_APP_REQUESTS, AppRequest
+from airflow_provider_hfspaces.emulator.model.request_log import MAX_APP_REQUESTS, AppRequest
 
 __all__ = ["AppState"]
 
@@ -18,24 +18,24 @@ _PROCESSES = itertools.count(1)
 class AppState:
     """The app of a Space.
 
-    :param app: what it serves, as :func:`checked_app` takes it.
-    :ivar choice: what it serves; ``None`` for the built-in app of the sdk.
-    :ivar process: number of the process that runs, which no other process in this program has; ``None``
-        while nothing runs.
-    :ivar serves_from: emulated time from which the process answers.
-    :ivar requests: the requests that reached it, oldest first.
+    :param app: the value of ``app=``, as for :func:`checked_app`.
+    :ivar choice: the app to serve; ``None`` for the built-in app of the sdk.
+    :ivar process: number of the running process, which is unique in this program; ``None`` while nothing
+        runs.
+    :ivar serves_from: time from which the process answers, in emulated seconds since 1970.
+    :ivar requests: the requests that reached the app, oldest first.
     """
 
     def __init__(self, app: Any) -> None:
         self.choice: AppChoice | None = checked_app(app)
         self.process: int | None = None
         self.serves_from = 0.0
-        self.requests: deque[AppRequest] = deque(maxlen=MOST_APP_REQUESTS)
+        self.requests: deque[AppRequest] = deque(maxlen=MAX_APP_REQUESTS)
 
     def start(self, time: float, silent_seconds: float = 0.0) -> None:
-        """Replace the process by a new one.
+        """Start a process, in place of the one that runs.
 
-        :param silent_seconds: emulated seconds in which it does not answer yet.
+        :param silent_seconds: emulated seconds until the new process answers.
         """
         self.process = next(_PROCESSES)
         self.serves_from = time + silent_seconds

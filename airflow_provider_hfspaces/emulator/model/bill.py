@@ -15,7 +15,7 @@ __all__ = ["Bill", "BillItem", "Charge", "bill"]
 
 @dataclass(frozen=True)
 class BillItem:
-    """One unbroken time of a Space on billed hardware.
+    """A period of a Space on billed hardware without a change.
 
     :ivar minutes: billed minutes of all replicas together.
     :ivar started: emulated seconds since 1970.
@@ -64,7 +64,7 @@ class Charge:
 class Bill:
     """Everything that has been billed so far.
 
-    :ivar items: in the order of their beginnings.
+    :ivar items: by the time of their start.
     :ivar total_usd: total cost in USD.
     :ivar minutes: total billed minutes.
     :ivar hardware: one :class:`Charge` for each flavor.
@@ -91,7 +91,7 @@ class Bill:
 
     @property
     def running(self) -> bool:
-        """Whether the meter of some Space is running."""
+        """Whether the meter of a Space is running."""
         return any(item.stopped is None for item in self.items)
 
     def by_hardware(self) -> dict[str, int]:

@@ -17,16 +17,16 @@ _FRONT_MATTER = re.compile(r"\ufeff?\s*---[ \t]*\r?\n(?P<yaml>.*?)(?:^|\r?\n)---
 _VERSION = re.compile(r"\d+(\.\d+)*([abc]|rc|\.post|\.dev)?\d*")
 _COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 _USUAL_APP_FILE = {"gradio": "app.py", "docker": "Dockerfile", "static": "index.html"}
-_LARGEST_PORT = 65535
+_MAX_PORT = 65535
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the front matter of a README says.
+    """The front matter of a README.
 
-    :ivar data: its values; empty if it cannot be read.
-    :ivar errors: why the Hub does not accept it; empty for a valid card.
-    :ivar warnings: what the Hub advises to add.
+    :ivar data: the values; empty if the front matter cannot be read.
+    :ivar errors: the reasons for which the Hub rejects the card; empty for a valid card.
+    :ivar warnings: the Hub's advice.
     """
 
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -48,8 +48,8 @@ def read_card(text: str, repo_type: str = "space", *, strict: bool = True) -> Ca
 
     :param repo_type: ``space``, whose card must configure the Space, or ``dataset`` or ``model``, for which
         only the syntax counts.
-    :param strict: whether the front matter of a Space must exist, as for a build. A README without one may
-        be uploaded.
+    :param strict: whether a Space's README must have front matter, as for a build. Without it, a README may
+        still be uploaded.
     """
     import yaml  # here, because most emulators never read a card
 
@@ -77,7 +77,7 @@ def read_card(text: str, repo_type: str = "space", *, strict: bool = True) -> Ca
 
 
 def app_file(data: Mapping[str, Any]) -> str:
-    """The file without which a Space with this card has no app."""
+    """The name of the file that a Space with this card needs to have an app."""
     sdk = data.get("sdk", SDKS[0])
     if sdk != "docker" and isinstance(data.get("app_file"), str):
         return str(data["app_file"])
@@ -85,9 +85,9 @@ def app_file(data: Mapping[str, Any]) -> str:
 
 
 def obstacle(files: Mapping[str, bytes]) -> tuple[str, str | None] | None:
-    """Why a Space with these files cannot be built: the event in the state machine and an error message.
+    """The reason for which a Space with these files cannot be built.
 
-    :return: ``None`` if it can be built.
+    :return: the event in the state machine and the error message; ``None`` if the Space can be built.
     """
     card = card_of(files)
     if card.errors:
@@ -119,7 +119,7 @@ def _space_errors(data: Mapping[str, Any]) -> list[str]:
     )
     port = data.get("app_port")
     if port is not None and (
-        isinstance(port, bool) or not isinstance(port, int) or not 0 < port <= _LARGEST_PORT
+        isinstance(port, bool) or not isinstance(port, int) or not 0 < port <= _MAX_PORT
     ):
         errors.append('"app_port" must be a valid port')
     errors.extend(

@@ -1,4 +1,4 @@
-"""The emulated time, which can run faster than real time and be moved forward."""
+"""Clock, the emulated time, which can run faster than real time and can be moved forward."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 __all__ = ["LATEST", "Clock", "iso"]
 
 LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc).timestamp()
-"""The emulated time ends here, in seconds since 1970: later years have no ISO date."""
+"""The end of the emulated time, in seconds since 1970. Python has no dates after the year 9999."""
 
-_HIGHEST_SPEED = 1_000_000_000
+_MAX_SPEED = 1_000_000_000
 
 
 class Clock:
@@ -31,30 +31,30 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Move the emulated time forward.
 
-        :raises ValueError: for a negative number, and for one that leads past the year 9998.
+        :raises ValueError: for a negative number, and for a time after the year 9998.
         """
         if not 0 <= seconds <= LATEST:
             raise ValueError(f"seconds must be a number from 0 to {LATEST:.0f}; got {seconds!r}.")
         if self.now() + seconds > LATEST:
-            raise ValueError(f"seconds leads past the year 9998; got {seconds!r}.")
+            raise ValueError(f"seconds must not move the time past the year 9998; got {seconds!r}.")
         self._base += seconds
 
     def pass_time(self, seconds: float) -> None:
-        """Move the emulated time forward, at most to its end."""
+        """Move the emulated time forward, at most to :data:`LATEST`."""
         self._base += max(min(seconds, LATEST - self.now()), 0)
 
     def go_to(self, moment: float) -> None:
-        """Continue at another time, in seconds since 1970.
+        """Set the emulated time, in seconds since 1970.
 
         :raises ValueError: for a time before 1970 or after the year 9998.
         """
         if not 0 <= moment <= LATEST:
-            raise ValueError(f"The time must be from 0 to {LATEST:.0f} seconds; got {moment!r}.")
+            raise ValueError(f"The emulated time must be from 0 to {LATEST:.0f} seconds; got {moment!r}.")
         self._base, self._since = moment, time.monotonic()
 
     @property
     def speed(self) -> float:
-        """Emulated seconds per real second. Setting it takes effect from now on."""
+        """Emulated seconds per real second. A new speed applies from now on."""
         return self._speed
 
     @speed.setter
@@ -71,6 +71,6 @@ def iso(seconds: float) -> str:
 
 
 def _checked(speed: float) -> float:
-    if not 0 <= speed <= _HIGHEST_SPEED:
-        raise ValueError(f"The speed must be a number from 0 to {_HIGHEST_SPEED}; got {speed!r}.")
+    if not 0 <= speed <= _MAX_SPEED:
+        raise ValueError(f"speed must be a number from 0 to {_MAX_SPEED}; got {speed!r}.")
     return speed

@@ -1,4 +1,4 @@
-"""Creating a Space from plain values: for tests, fleets and the control API."""
+"""make_space, which adds a Space from plain values for tests, fleets and the control API."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make_space(
         an invalid app.
     """
     if not is_offered(hardware):
-        raise ValueError(f"The Hub offers no hardware {hardware!r}.")
+        raise ValueError(f"hardware must be a flavor of the Hub, such as 't4-small'; got {hardware!r}.")
     now = world.clock.now()
     return world.add_space(
         repo_id,

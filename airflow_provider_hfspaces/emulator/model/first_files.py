@@ -1,4 +1,4 @@
-"""The files of repositories that nobody has written to yet."""
+"""The files in the first commit of a new repository."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LFS_PATTERNS = (
 )
 
 GITATTRIBUTES = "".join(f"{each} filter=lfs diff=lfs merge=lfs -text\n" for each in _LFS_PATTERNS).encode()
-"""Content of ``.gitattributes`` in a new repository: which files the Hub keeps outside git."""
+"""Content of ``.gitattributes`` in a new repository, which selects the files to keep outside git."""
 
 _README = """---
 title: {title}
@@ -52,8 +52,8 @@ def first_files(
 ) -> Mapping[str, bytes]:
     """The files of a new Space.
 
-    :param with_app: whether somebody has added an app already. A static Space has its page in any case.
-    :param card: further values of the front matter.
+    :param with_app: whether to add an empty app file. Static Spaces always get an ``index.html``.
+    :param card: further values of the front matter, by key.
     """
     more = {"sdk_version": _GRADIO_VERSION} if sdk == "gradio" else {}
     lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in {**more, **(card or {})}.items())

@@ -37,7 +37,7 @@ class ReferenceExists(Exception):
 
 
 class StaleParent(Exception):
-    """The branch's last commit is not the parent that a commit names. Its argument is the last commit's id."""
+    """The branch's last commit, whose id is the argument, is not the parent that a commit names."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Files that the Hub keeps outside git because they are large or binary: on disk, not in memory."""
+"""LargeFiles, the files that the Hub keeps outside git because they are large or binary: on disk."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = ["Draft", "LargeFiles", "Pointer", "WrongContent", "pointer_to", "read
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:(?P<oid>[0-9a-f]{64})\nsize (?P<size>\d+)\n"
 )
-_LONGEST_POINTER_BYTES = 200
+_MAX_POINTER_BYTES = 200
 _OID = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES = 1024 * 1024
 
 
 class WrongContent(Exception):
-    """The content that was sent is not the announced one."""
+    """Uploaded content does not have the announced size or SHA-256, or cannot be read."""
 
 
 class Pointer(NamedTuple):
-    """What git keeps in the place of a large file.
+    """A Git LFS pointer, which git keeps in place of a large file.
 
-    :ivar oid: SHA-256 of the file.
-    :ivar size: bytes.
+    :ivar oid: SHA-256 of the large file.
+    :ivar size: size of the large file in bytes.
     """
 
     oid: str
@@ -40,20 +40,20 @@ class Pointer(NamedTuple):
 
 
 def pointer_to(oid: str, size: int) -> bytes:
-    """The content that git keeps in the place of a large file."""
+    """The content of the Git LFS pointer to a large file."""
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n".encode()
 
 
 def read_pointer(content: bytes) -> Pointer | None:
-    """The pointer that a file in git is; ``None`` for any other file."""
-    match = _POINTER.fullmatch(content) if len(content) < _LONGEST_POINTER_BYTES else None
+    """Read a Git LFS pointer; ``None`` if the content is not a pointer."""
+    match = _POINTER.fullmatch(content) if len(content) < _MAX_POINTER_BYTES else None
     return Pointer(match["oid"].decode(), int(match["size"])) if match else None
 
 
 class Draft:
-    """A file that is being received.
+    """A temporary file for an upload.
 
-    :ivar size: bytes so far.
+    :ivar size: bytes received so far.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -64,13 +64,13 @@ class Draft:
         self._sha256 = hashlib.sha256()
 
     def write(self, content: bytes) -> None:
-        """Add content."""
+        """Append content."""
         self._file.write(content)
         self._sha256.update(content)
         self.size += len(content)
 
     def close(self) -> str:
-        """End the file, and return its SHA-256."""
+        """Close the file, and return its SHA-256."""
         self._file.close()
         return self._sha256.hexdigest()
 
@@ -96,7 +96,7 @@ class LargeFiles:
         return isinstance(oid, str) and bool(_OID.fullmatch(oid)) and self.path(oid).exists()
 
     def path(self, name: str) -> Path:
-        """Where a large file is, or would be."""
+        """The path of a large file, whether it exists or not."""
         return self._root() / name
 
     def size(self, oid: str) -> int:
@@ -104,12 +104,12 @@ class LargeFiles:
         return self.path(oid).stat().st_size
 
     def content(self, content: bytes) -> bytes:
-        """The content that a file in git stands for: that of the large file if it is a pointer."""
+        """The content of a file in git, or of the large file that it points to."""
         pointer = read_pointer(content)
         return self.path(pointer.oid).read_bytes() if pointer and pointer.oid in self else content
 
     def draft(self) -> Draft:
-        """A new file to write to."""
+        """Create a temporary file for an upload."""
         return Draft(self._root())
 
     def keep(self, draft: Draft, *, oid: str | None = None, size: int | None = None) -> str:
@@ -117,7 +117,7 @@ class LargeFiles:
 
         :param oid: the expected SHA-256.
         :param size: the expected number of bytes.
-        :raises WrongContent: for other content. The draft is deleted then.
+        :raises WrongContent: if the SHA-256 or the size is another one. The draft is deleted then.
         """
         received = draft.close()
         if oid not in (None, received) or size not in (None, draft.size):
@@ -136,33 +136,36 @@ class LargeFiles:
         return self.keep(draft, oid=oid, size=size)
 
     def sign(self, *parts: object) -> str:
-        """The signature that makes an address valid."""
+        """The signature of the parts of an address."""
         text = "/".join(str(part) for part in parts)
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 
     def is_signed(self, signature: str | None, *parts: object) -> bool:
-        """Whether a signature is that of these parts."""
+        """Whether a signature is valid for the parts of an address."""
         return hmac.compare_digest(signature or "", self.sign(*parts))
 
     def clear(self) -> None:
-        """Delete all large files, and forget what clients may remember of them."""
+        """Delete all large files, and change :attr:`instance`, by which clients remember uploaded chunks."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(mode=0o700)
         self.instance = secrets.token_hex(8)
 
     def save(self, folder: Path, files: Iterable[Mapping[str, bytes]]) -> None:
-        """Copy the large files that these files of repositories point to into a folder."""
+        """Copy large files to a folder.
+
+        :param files: files in git by path, whose pointers select the large files.
+        """
         pointers = {read_pointer(content) for each in files for content in each.values()}
-        wanted = {each.oid for each in pointers if each and each.oid in self}
-        if wanted:
+        oids = {each.oid for each in pointers if each and each.oid in self}
+        if oids:
             folder.mkdir(mode=0o700, exist_ok=True)
-        for oid in wanted:
+        for oid in oids:
             if not (folder / oid).exists():
                 shutil.copyfile(self.path(oid), folder / oid)
 
     def load(self, folder: Path) -> None:
-        """Take over the large files that :meth:`save` has copied."""
+        """Copy the large files from a folder that :meth:`save` wrote."""
         for path in folder.iterdir() if folder.is_dir() else ():
             if _OID.fullmatch(path.name) and path.name not in self:
                 self.join([path], oid=path.name)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 __all__ = ["BUCKETS", "QUOTAS", "WINDOW_SECONDS", "Allowance", "Limits", "bucket_of"]
 
 WINDOW_SECONDS = 300
-"""Length of a window."""
+"""Length of a window on the Hub, in real seconds."""
 
 BUCKETS = ("api", "resolvers", "pages")
+"""The kinds of requests with a quota of their own: to the API, for files, for web pages."""
 
 QUOTAS = {
     "anonymous": (500, 3_000, 100),
@@ -24,7 +25,7 @@ QUOTAS = {
     "plus": (10_000, 100_000, 1_000),
     "plus-higher": (100_000, 500_000, 10_000),
 }
-"""Requests per window by plan: to the API, for files, for pages."""
+"""Requests per window by plan, in the order of :data:`BUCKETS`."""
 
 
 _FILE = re.compile(r"/(?!apps/|_emulator/)((spaces|datasets)/)?[^/]+(/[^/]+)?/resolve/")
@@ -33,7 +34,7 @@ _LARGE_FILES = re.compile(r"\.git/info/lfs/objects/(batch|verify)$")
 
 
 def bucket_of(path: str) -> str | None:
-    """The quota that a request counts against; ``None`` for requests that are not for the Hub."""
+    """The bucket of a request; ``None`` for requests that count against no quota."""
     if path.startswith("/api/") or _LARGE_FILES.search(path):
         return "api"
     if _FILE.match(path):
@@ -43,7 +44,13 @@ def bucket_of(path: str) -> str | None:
 
 @dataclass(frozen=True)
 class Allowance:
-    """The state of a quota after a request."""
+    """The state of a quota after a request.
+
+    :ivar remaining: requests that are left in the window.
+    :ivar reset: seconds until the next window.
+    :ivar quota: requests per window.
+    :ivar window: length of the window in seconds.
+    """
 
     bucket: str
     allowed: bool
@@ -53,7 +60,7 @@ class Allowance:
     window: int
 
     def headers(self) -> dict[str, str]:
-        """The headers with which every answer of the Hub announces it."""
+        """The ``RateLimit`` headers, which every answer of the Hub has."""
         return {
             "RateLimit": f'"{self.bucket}";r={self.remaining};t={self.reset}',
             "RateLimit-Policy": f'"fixed window";"{self.bucket}";q={self.quota};w={self.window}',
@@ -62,9 +69,9 @@ class Allowance:
 
 @dataclass
 class Limits:
-    """Counts requests by account. Windows run in real time, because clients wait for them in real time.
+    """Counts requests by account. Windows are in real time, because clients wait for them in real time.
 
-    :ivar window: seconds.
+    :ivar window: length of a window in real seconds.
     :ivar quotas: API requests per window, by plan.
     """
 
@@ -80,19 +87,23 @@ class Limits:
         return QUOTAS.get(plan, QUOTAS["free"])[BUCKETS.index(bucket)]
 
     def tighten(self, quota: int, window: int = WINDOW_SECONDS) -> None:
-        """Set the same API quota for every plan.
+        """Set one API quota for all plans, and start to count anew.
 
         :raises ValueError: for less than one request or one second.
         """
         for name, value in (("quota", quota), ("window", window)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"The {name} must be an integer of at least 1; got {value!r}.")
+                raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
         self.quotas = dict.fromkeys(QUOTAS, quota)
         self.window = window
         self._counts.clear()
 
     def take(self, key: str, plan: str, *, bucket: str = "api", enforced: bool = True) -> Allowance:
-        """Count a request."""
+        """Count a request, and return the state of the quota.
+
+        :param key: key of the account.
+        :param enforced: whether a request over the quota is refused.
+        """
         now = self.clock()
         number = int(now // self.window)
         started, used = self._counts.get((key, bucket), (number, 0))

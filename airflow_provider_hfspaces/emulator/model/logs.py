@@ -1,4 +1,4 @@
-"""The logs of a Space: what its builds and its app write, and when."""
+"""The build log and the app log of a Space."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ from airflow_provider_hfspaces.hub.stages import APP_START_STAGES, BUILD_STAGES,
 
 __all__ = ["Log", "LogLine", "SpaceLogs"]
 
-_MOST_LINES = 5_000
+_MAX_LINES = 5_000
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """A line, with the emulated time at which it is written."""
+    """A line of a log.
+
+    :ivar time: the time of the line, in emulated seconds since 1970.
+    """
 
     time: float
     text: str
 
 
 class Log:
-    """The log of one build, or of one run of the app, until the next one begins.
+    """The log of the current build, or of the current run of the app.
 
-    Lines may be written ahead of time. They show when their time has come, unless another event comes first.
+    Lines may be written ahead of time. A reader sees each line when its time has come. An event that comes
+    before removes the lines that are still ahead.
 
-    :ivar number: number of the build or the run, by which a reader notices that a new one has begun.
-    :ivar dropped: how many of the oldest lines are no longer kept.
+    :ivar number: number of the build or the run, by which readers notice that a new one has begun.
+    :ivar dropped: number of old lines that are no longer kept.
     """
 
     def __init__(self) -> None:
@@ -37,22 +41,25 @@ class Log:
         self.lines: list[LogLine] = []
 
     def begin(self, time: float, lines: Iterable[tuple[float, str]]) -> None:
-        """Start a new log; each line comes so many seconds after ``time``."""
+        """Start a new log.
+
+        :param lines: the lines, each with its seconds after ``time``.
+        """
         self.number += 1
         self.dropped = 0
         self.lines = [LogLine(time + after, text) for after, text in lines]
 
     def write(self, time: float, *texts: str) -> None:
-        """Write lines at ``time``, in the place of lines that were written ahead for later."""
+        """Write lines at ``time``, and remove lines that were written ahead for a later time."""
         self.lines = [line for line in self.lines if line.time <= time] if self._ahead(time) else self.lines
         self.lines.extend(LogLine(time, text) for text in texts)
-        excess = len(self.lines) - _MOST_LINES
+        excess = len(self.lines) - _MAX_LINES
         if excess > 0:
             del self.lines[:excess]
             self.dropped += excess
 
     def until(self, now: float) -> list[LogLine]:
-        """The lines whose time has come."""
+        """The lines up to an emulated time."""
         return [line for line in self.lines if line.time <= now] if self._ahead(now) else list(self.lines)
 
     def _ahead(self, time: float) -> bool:
@@ -62,8 +69,8 @@ class Log:
 class SpaceLogs:
     """The two logs of a Space.
 
-    :ivar build: of its last build.
-    :ivar run: of its app.
+    :ivar build: the log of the last build.
+    :ivar run: the log of the app.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -71,7 +78,7 @@ class SpaceLogs:
         self.build, self.run = Log(), Log()
 
     def on_creation(self, stage: str, time: float, sha: str, sdk: str, error_message: str | None) -> None:
-        """Write what a Space that is created in this stage has logged before."""
+        """Write the log lines that led to the first stage of a new Space."""
         if stage in (SpaceStage.NO_APP_FILE, SpaceStage.CONFIG_ERROR):
             return
         if stage in BUILD_STAGES:
@@ -89,7 +96,7 @@ class SpaceLogs:
             self.run.write(time, error_message)
 
     def on_stage(self, stage: str, event: str, time: float, sha: str, sdk: str) -> None:
-        """Write what a Space logs when it enters a stage after an event."""
+        """Write the log lines of a Space that enters a stage after an event."""
         if stage in BUILD_STAGES:
             self.build.begin(time, _build_lines(time, sha, sdk, self._settings.timings.build))
         elif stage in APP_START_STAGES:
@@ -105,7 +112,10 @@ class SpaceLogs:
 
 
 def _build_lines(time: float, sha: str, sdk: str, seconds: float) -> list[tuple[float, str]]:
-    """The log of a build that takes so many seconds."""
+    """The lines of a build log, each with its seconds after the start of the build.
+
+    :param seconds: duration of the build.
+    """
     steps = [
         (0.0, f"===== Build Queued at {_spaced(time)} / Commit SHA: {sha[:7]} ====="),
         (0.02, "--> FROM docker.io/library/python:3.10"),

@@ -1,4 +1,4 @@
-"""Luck: the failures that are arranged for a Space: of builds, starts, hardware and the app."""
+"""Luck, the failures that a test injects into a Space: of builds, starts, hardware and the app."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ USUAL_ERRORS = {
     SpaceStage.RUNTIME_ERROR.value: CRASH_MESSAGE,
     SpaceStage.CONFIG_ERROR.value: "ConfigError: Gradio version does not exist",
 }
-"""The error messages of Spaces that are created in an error stage."""
+"""The default error message of a Space that is created in an error stage, by stage."""
 
 NO_HARDWARE = {
     "no capacity": "Scheduling failure: not enough hardware capacity",
     "over quota": "You've reached your hardware quota limit across all your Spaces!",
 }
-"""The events that end a start because there is no hardware for it, with the error message of each."""
+"""The error messages of the events that end a start because the hardware is not available."""
 
 
 @dataclass
 class Luck:
-    """The failures that are arranged for a Space.
+    """The failures that a test has injected into a Space.
 
-    :ivar build: message and last log lines of the next build, which fails.
-    :ivar start: message and last log lines of the next start, which fails.
-    :ivar no_capacity: flavors that the Hub has no machines left of.
-    :ivar capacity_failures: how many starts still fail for want of machines; ``None`` for all.
-    :ivar capacity_waits: whether such a start waits for machines instead of failing.
+    :ivar build: message and last log lines of the next build if it fails; otherwise ``None``.
+    :ivar start: message and last log lines of the next start if it fails; otherwise ``None``.
+    :ivar no_capacity: flavors without machines.
+    :ivar capacity_failures: number of starts that still fail without machines; ``None`` for all.
+    :ivar capacity_waits: whether a start without machines waits for them instead of failing.
     :ivar over_quota: flavors whose quota the account has used up.
     :ivar hang: whether the next start never becomes healthy.
-    :ivar crash_after: emulated seconds after which the app crashes, each time that it has started.
-    :ivar crashes: how often it still crashes; ``None`` for always.
+    :ivar crash_after: emulated seconds from each start of the app to its crash; ``None`` for no crash.
+    :ivar crashes: number of crashes that remain; ``None`` for no limit.
     """
 
     build: tuple[str, tuple[str, ...]] | None = None
@@ -53,7 +53,7 @@ class Luck:
     crashes: int | None = None
 
     def refuses(self, hardware: str | None) -> str | None:
-        """The event of :data:`NO_HARDWARE` that ends a start on this hardware, if one does."""
+        """The event of :data:`NO_HARDWARE` that ends a start on this hardware; ``None`` if it can start."""
         if hardware in self.no_capacity and not self.capacity_waits:
             return "no capacity"
         return "over quota" if hardware in self.over_quota else None
@@ -63,9 +63,9 @@ class Luck:
         return self.capacity_waits and hardware in self.no_capacity
 
     def strike(self, event: str, logs: SpaceLogs, time: float) -> str | None:
-        """Let a failure happen that is due, and write it to the logs.
+        """Use up the failure that an event stands for, and write it to the logs.
 
-        :param event: what is due, by its name in the state machine.
+        :param event: name of the event that is due, as in the state machine.
         :return: the error message of the failure; ``None`` if the event is not a failure.
         """
         if event in NO_HARDWARE:
@@ -93,13 +93,13 @@ class Luck:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """The arranged failures as plain JSON."""
+        """The failures as plain JSON."""
         sets = {"no_capacity": sorted(self.no_capacity), "over_quota": sorted(self.over_quota)}
         return {**asdict(self), **sets}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Luck:
-        """The arranged failures that :meth:`to_dict` described."""
+        """The failures from the dictionary that :meth:`to_dict` returned."""
         failures = {
             name: state[name] and (state[name][0], tuple(state[name][1])) for name in ("build", "start")
         }

@@ -1,4 +1,4 @@
-"""The meter of a Space, which measures the times for which it is billed."""
+"""Meter, which measures the sessions of a Space on billed hardware."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Meter", "Session"]
 
 @dataclass(frozen=True)
 class Session:
-    """An unbroken time on billed hardware. Each replica is billed for each begun minute.
+    """A period on billed hardware without a change. Minutes are rounded up, and each replica is billed.
 
     :ivar started: emulated seconds since 1970.
     :ivar stopped: emulated seconds since 1970; the current time while the session is ``active``.
@@ -31,14 +31,14 @@ class Session:
 
 
 class Meter:
-    """The meter of one Space. It runs while the Space is billed."""
+    """The meter of one Space, which runs while the Space is billed."""
 
     def __init__(self) -> None:
         self._ended: list[Session] = []
         self._running: tuple[str, int, float] | None = None
 
     def switch(self, time: float, hardware: str | None, replicas: int) -> None:
-        """Bill this hardware from ``time`` on; ``None`` stops the meter."""
+        """Bill this hardware and these replicas from ``time`` on; ``None`` stops the meter."""
         if self._running is not None:
             if self._running[:2] == (hardware, replicas):
                 return
@@ -53,7 +53,7 @@ class Meter:
         return {"ended": [asdict(each) for each in self._ended], "running": self._running}
 
     def resume(self, state: Mapping[str, Any]) -> None:
-        """Continue from the state that :meth:`to_dict` returned."""
+        """Restore the state from the dictionary that :meth:`to_dict` returned."""
         self._ended = [Session(**each) for each in state["ended"]]
         running = state["running"]
         self._running = (running[0], running[1], running[2]) if running else None

@@ -1,4 +1,4 @@
-"""A Space at a point in time: what it is, what its runtime shows, and what is stored in it."""
+"""View, Moment and Entry: the runtime of a Space, its state in the past, and its secrets and variables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Entry", "Moment", "View"]
 
 
 class View(NamedTuple):
-    """What the runtime shows of a Space. It may lag behind the Space's state.
+    """The values that the runtime of a Space shows, which may lag behind the actual state.
 
     :ivar sha: the commit that answers visitors; ``None`` while nothing runs.
     """
@@ -22,11 +22,12 @@ class View(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """The state of a Space from an emulated time (seconds since 1970) on.
+    """The state of a Space from ``time`` on.
 
-    :ivar hardware: the hardware that it runs on; ``None`` while nothing runs.
-    :ivar billed: the hardware that it is billed for; ``None`` while it costs nothing.
-    :ivar sha: the commit that it runs; ``None`` while nothing runs.
+    :ivar time: emulated seconds since 1970.
+    :ivar hardware: the hardware that the Space runs on; ``None`` while nothing runs.
+    :ivar billed: the hardware for which the Space is billed; ``None`` while it is free.
+    :ivar sha: the commit that runs; ``None`` while nothing runs.
     """
 
     time: float
@@ -37,7 +38,7 @@ class Moment(NamedTuple):
     sha: str | None = None
 
     def view(self) -> View:
-        """What the runtime showed then, without the error message."""
+        """What the runtime showed at this time, without the error message."""
         return View(self.stage, self.hardware, self.requested, None, self.sha)
 
 
@@ -45,7 +46,7 @@ class Moment(NamedTuple):
 class Entry:
     """A secret or a variable.
 
-    :ivar updated: emulated seconds since 1970.
+    :ivar updated: time of the last change, in emulated seconds since 1970.
     """
 
     value: str

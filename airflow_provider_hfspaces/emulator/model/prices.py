@@ -8,6 +8,7 @@ from typing import Any
 __all__ = ["FLAVORS", "PRICES_DATE", "is_offered", "pretty_name", "price_list", "price_per_minute"]
 
 PRICES_DATE = "2026-11"
+"""Month of the list prices."""
 
 # name, display name, CPU, RAM, micro-USD per minute, GPU (model, quantity, GB of memory)
 _OFFERED: tuple[tuple[str, str, str, str, int, tuple[str, int, int] | None], ...] = (
@@ -92,7 +93,7 @@ def price_per_minute(hardware: str | None, prices: Mapping[str, float] | None = 
 
 
 def price_list(prices: Mapping[str, float]) -> list[dict[str, Any]]:
-    """What the Hub lists.
+    """The Hub's list of hardware, with prices.
 
     :param prices: USD per hour of flavors that have another price than the listed one.
     """

@@ -1,4 +1,4 @@
-"""The log of the requests to an emulated Hub."""
+"""RecordedRequest and AppRequest, the entries in the logs of requests to the Hub and to apps."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import parse_qs
 
 from airflow_provider_hfspaces.emulator.model.clock import iso
 
-__all__ = ["MOST_APP_REQUESTS", "MOST_REQUESTS", "AppRequest", "RecordedRequest", "redacted"]
+__all__ = ["MAX_APP_REQUESTS", "MAX_REQUESTS", "AppRequest", "RecordedRequest", "redacted"]
 
-MOST_REQUESTS = 100_000
-"""The log keeps this many requests and forgets older ones."""
+MAX_REQUESTS = 100_000
+"""Number of requests to the Hub that are kept."""
 
-MOST_APP_REQUESTS = 20_000
-"""The requests to one app that are kept."""
+MAX_APP_REQUESTS = 20_000
+"""Number of requests to one app that are kept."""
 
 
 @dataclass
@@ -31,8 +31,8 @@ class RecordedRequest:
     :ivar user: owner of the token; ``None`` without a valid token.
     :ivar token_name: name of the token.
     :ivar status: status of the answer; 0 if the client got no answer.
-    :ivar took_effect: whether the Hub acted on the request, whatever it answered.
-    :ivar fault: kind of the fault that struck it; ``None`` if none did.
+    :ivar took_effect: whether the Hub acted on the request, even if the client got another answer.
+    :ivar fault: kind of the fault that struck the request; ``None`` without a fault.
     """
 
     number: int
@@ -68,16 +68,16 @@ def redacted(headers: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass
 class AppRequest:
-    """A request to the app of a Space, as the app saw it. Credentials are kept: tests look for them.
+    """A request to the app of a Space, as the app saw it. Credentials are kept, so that tests can find them.
 
     :ivar time: emulated seconds since 1970.
     :ivar path: as the caller sent it, without ``/--replicas/…``.
     :ivar query: the query string, without the question mark.
     :ivar headers: by name, in lower case.
-    :ivar body: its first 64 KiB.
-    :ivar replica: name of the replica that it reached.
-    :ivar status: status of the answer; 0 while the app has not answered, and if it never does.
-    :ivar fault: kind of the fault that struck it; ``None`` if none did.
+    :ivar body: the first 64 KiB of the body.
+    :ivar replica: name of the replica that the request reached.
+    :ivar status: status of the app's answer; 0 if the app has not answered.
+    :ivar fault: kind of the fault that struck the request; ``None`` without a fault.
     """
 
     time: float
@@ -92,14 +92,14 @@ class AppRequest:
 
     @property
     def json(self) -> Any:
-        """The JSON body; ``None`` for any other body, and for one that is longer than 64 KiB."""
+        """The JSON body; ``None`` for any other body, and for a body of more than 64 KiB."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
     def contains(self, text: str) -> bool:
-        """Whether a text is in its address, in a header or in :attr:`body`."""
+        """Whether a text is in the address, in a header or in :attr:`body`."""
         places = (self.path, self.query, *self.headers.values())
         return text.encode() in self.body or any(text in place for place in places)
 

@@ -1,4 +1,4 @@
-"""When the next event of a Space is due, and which event that is."""
+"""The schedule of a Space: which event time causes next, and when."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider_hfspaces.hub.stages import APP_START_STAGES, BUILD_STAGES,
 __all__ = ["FREE_SLEEP_SECONDS", "Due", "next_event", "revised"]
 
 FREE_SLEEP_SECONDS = 172_800
-"""After which free hardware sleeps, whatever sleep time is requested."""
+"""Seconds without a visitor after which a Space on free hardware sleeps, whatever sleep time is set."""
 
 Due = tuple[float, str]
 """The emulated time of an event, and its name in :data:`MACHINE`."""
@@ -26,10 +26,10 @@ def next_event(
     luck: Luck,
     timings: Timings,
 ) -> Due | None:
-    """The event that ends a stage by itself; ``None`` if only somebody's action ends it.
+    """The event by which time ends a stage; ``None`` if only an action of a caller or the app ends it.
 
-    :param time: when the stage began.
-    :param cause: the event that led to the stage.
+    :param time: start of the stage, in emulated seconds since 1970.
+    :param cause: the event that started the stage.
     """
     if stage in BUILD_STAGES:
         return time + timings.build, "build failed" if luck.build else "built"
@@ -40,7 +40,7 @@ def next_event(
     if luck.crash_after is not None and luck.crashes != 0:
         return time + luck.crash_after, "crash"
     if sleep_time is not None:
-        # Not in the past: a new sleep time does not change what has happened.
+        # Never in the past: a shorter sleep time does not put the Space to sleep before the change.
         return max(time, last_visit + sleep_time), "idle"
     return None
 
@@ -58,7 +58,7 @@ def _end_of_start(time: float, cause: str, hardware: str | None, luck: Luck, tim
 
 
 def revised(stage: str, due: Due, now: float, hardware: str | None, luck: Luck, timings: Timings) -> Due:
-    """The event that ends a build or a start, after failures were arranged or taken back during it."""
+    """The event that ends a build or a start, recomputed after a test injected or removed failures."""
     time, event = due
     if stage in BUILD_STAGES:
         return time, "build failed" if luck.build else "built"

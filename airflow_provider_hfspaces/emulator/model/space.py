@@ -38,7 +38,7 @@ __all__ = ["FIRST_STAGES", "SDKS", "Space"]
 FIRST_STAGES = tuple(sorted({stage for stage, _ in NEXT} | ASLEEP_STAGES))
 """The stages that a Space may be created in."""
 
-_MOST_MOMENTS = 10_000
+_MAX_MOMENTS = 10_000
 _UNBUILT = ("build failed", "invalid card", "no app file")
 
 
@@ -106,7 +106,7 @@ class Space(Repository):
         self.visits = 0
         self.app = AppState(app)
         self.luck = Luck()
-        self.history: deque[Moment] = deque(maxlen=_MOST_MOMENTS)
+        self.history: deque[Moment] = deque(maxlen=_MAX_MOMENTS)
         self.meter = Meter()
         self._due: Due | None = None
         self._lagging: tuple[float, View] | None = None
@@ -188,7 +188,7 @@ class Space(Repository):
 
     def resume(self, history: Iterable[Moment], meter: Mapping[str, Any], due: Any) -> None:
         """Restore the history, the meter and the next event of a saved Space."""
-        self.history = deque(history, maxlen=_MOST_MOMENTS)
+        self.history = deque(history, maxlen=_MAX_MOMENTS)
         self.meter.resume(meter)
         self._lagging = None
         self._due = (due[0], due[1]) if due else None

@@ -14,7 +14,7 @@ from airflow_provider_hfspaces.emulator.model.clock import Clock
 from airflow_provider_hfspaces.emulator.model.large_files import LargeFiles
 from airflow_provider_hfspaces.emulator.model.limits import QUOTAS, Limits
 from airflow_provider_hfspaces.emulator.model.repository import REPO_TYPES, Repository
-from airflow_provider_hfspaces.emulator.model.request_log import MOST_REQUESTS, RecordedRequest
+from airflow_provider_hfspaces.emulator.model.request_log import MAX_REQUESTS, RecordedRequest
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.settings import Settings
 
@@ -73,7 +73,7 @@ class World:
         self.deleted: list[Space] = []
         self.ending: list[Space] = []
         self._later: list[tuple[float, Callable[[], object]]] = []
-        self.requests: deque[RecordedRequest] = deque(maxlen=MOST_REQUESTS)
+        self.requests: deque[RecordedRequest] = deque(maxlen=MAX_REQUESTS)
         self.requests_seen = 0
         self.limits = Limits()
         self.faults.clear()

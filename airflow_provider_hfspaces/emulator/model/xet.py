@@ -1,7 +1,7 @@
-"""Uploads in the format of Xet, with which recent official clients send every large file.
+"""The formats of Xet, in which recent official clients upload all large files.
 
-A client cuts files into chunks, packs chunks into *xorbs*, uploads the xorbs, and then a *shard* that says
-which chunks make up which file. The formats are documented at https://huggingface.co/docs/xet.
+A client cuts files into chunks, packs chunks into *xorbs*, uploads the xorbs, and then uploads a *shard*,
+which lists the chunks of each file. The formats are documented at https://huggingface.co/docs/xet.
 """
 
 from __future__ import annotations
@@ -15,18 +15,23 @@ from airflow_provider_hfspaces.emulator.model.large_files import LargeFiles, Wro
 
 __all__ = ["XetFile", "read_shard", "rebuild", "xorb_name"]
 
-_HEADER, _ENTRY = 48, 48
+_HEADER_BYTES, _ENTRY_BYTES = 48, 48
 _SHARD_TAG = b"HFRepoMetaData"
 _END_OF_SECTION = b"\xff" * 32
 _HAS_VERIFICATION, _HAS_METADATA = 1 << 31, 1 << 30
-_CHUNK_HEADER = 8
+_CHUNK_HEADER_BYTES = 8
 _STORED, _LZ4, _GROUPED_LZ4 = range(3)
 _GROUPS = 4
 _LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 
 class Segment(NamedTuple):
-    """A range of the chunks of a xorb."""
+    """A range of chunks in a xorb.
+
+    :ivar xorb: hash of the xorb.
+    :ivar first: number of the first chunk.
+    :ivar after_last: number of the last chunk plus 1.
+    """
 
     xorb: str
     first: int
@@ -36,7 +41,8 @@ class Segment(NamedTuple):
 class XetFile(NamedTuple):
     """A file as a shard describes it.
 
-    :ivar sha256: ``None`` if the shard does not say it.
+    :ivar segments: the parts of the file, in order.
+    :ivar sha256: SHA-256 of the file; ``None`` if the shard does not contain it.
     """
 
     segments: list[Segment]
@@ -51,26 +57,26 @@ def xorb_name(xorb: str) -> str:
 def read_shard(shard: bytes) -> list[XetFile]:
     """The files that a shard describes.
 
-    :raises WrongContent: if it is not a shard.
+    :raises WrongContent: if the content is not a complete shard.
     """
     if not shard.startswith(_SHARD_TAG):
         raise WrongContent("this is not a shard")
-    files, position = [], _HEADER
+    files, position = [], _HEADER_BYTES
     try:
         while shard[position : position + 32] != _END_OF_SECTION:
             flags, count = struct.unpack_from("<II", shard, position + 32)
-            position += _HEADER
+            position += _HEADER_BYTES
             segments = []
             for _ in range(count):
                 _, _, first, after_last = struct.unpack_from("<IIII", shard, position + 32)
                 segments.append(Segment(_hex(shard[position : position + 32]), first, after_last))
-                position += _ENTRY
+                position += _ENTRY_BYTES
             if flags & _HAS_VERIFICATION:
-                position += count * _ENTRY
+                position += count * _ENTRY_BYTES
             sha256 = None
             if flags & _HAS_METADATA:
                 sha256 = _hex(shard[position : position + 32])
-                position += _ENTRY
+                position += _ENTRY_BYTES
             files.append(XetFile(segments, sha256))
     except struct.error:
         raise WrongContent("the shard ends too early") from None
@@ -78,7 +84,7 @@ def read_shard(shard: bytes) -> list[XetFile]:
 
 
 def rebuild(file: XetFile, large_files: LargeFiles) -> str:
-    """Put a file together from the xorbs that have been uploaded, and keep it. Returns its SHA-256.
+    """Assemble a file from uploaded xorbs, and keep it as a large file. Returns its SHA-256.
 
     :raises WrongContent: if a xorb is missing or cannot be read, or the result has another SHA-256.
     """
@@ -99,15 +105,15 @@ def rebuild(file: XetFile, large_files: LargeFiles) -> str:
 
 
 def _hex(digest: bytes) -> str:
-    """A hash in the notation of Xet: groups of eight bytes, each with the last byte first."""
+    """A hash in the notation of Xet: groups of eight bytes, each in reverse order."""
     return "".join(digest[start : start + 8][::-1].hex() for start in range(0, 32, 8))
 
 
 def _chunks(path: Path, first: int, after_last: int) -> Iterator[bytes]:
     with path.open("rb") as xorb:
         for number in range(after_last):
-            header = xorb.read(_CHUNK_HEADER)
-            if len(header) < _CHUNK_HEADER or header[0] != 0:
+            header = xorb.read(_CHUNK_HEADER_BYTES)
+            if len(header) < _CHUNK_HEADER_BYTES or header[0] != 0:
                 raise WrongContent(f"the xorb has {number} chunks, not {after_last}")
             stored = int.from_bytes(header[1:4], "little")
             if number < first:
@@ -130,7 +136,7 @@ def _decoded(content: bytes, scheme: int) -> bytes:
 
 
 def _ungrouped(content: bytearray) -> bytes:
-    """Undo the grouping that puts every fourth byte side by side."""
+    """Undo the byte grouping, which stores every fourth byte side by side."""
     result, start = bytearray(len(content)), 0
     for group in range(_GROUPS):
         size = len(range(group, len(content), _GROUPS))
@@ -163,7 +169,7 @@ def _lz4_frame(frame: bytes) -> bytearray:
 
 
 def _lz4_block(block: bytes, content: bytearray) -> None:
-    """Add the content of a block, which may repeat what is in ``content`` already."""
+    """Decompress a block and append it to ``content``, whose earlier bytes the block may repeat."""
     position, end = 0, len(block)
     while position < end:
         token = block[position]
@@ -183,7 +189,7 @@ def _lz4_block(block: bytes, content: bytearray) -> None:
 
 
 def _length(block: bytes, position: int, length: int) -> tuple[int, int]:
-    """A length of 15 or more continues in the following bytes."""
+    """Read a length: 15 means that the following bytes add to it. Returns the next position too."""
     if length == 0x0F:
         while True:
             more = block[position]

@@ -1,4 +1,7 @@
-"""The routes of the emulated Hub: one file for each noun of its API, named as in ``hub/calls``."""
+"""The routes of the emulated Hub: one file for each noun of its API, named as in ``hub/calls``.
+
+To add a route, write its handler in the file of its noun; a new file also needs an entry in :data:`ROUTES`.
+"""
 
 from __future__ import annotations
 

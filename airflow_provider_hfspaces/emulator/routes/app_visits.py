@@ -1,4 +1,4 @@
-"""The way from the Hub's address to the apps of Spaces, each of which has an address of its own."""
+"""``/apps/owner/name``, which redirects from the Hub's address to the address of a Space's app."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ROUTES"]
 
 
 def _go_to_app(request: HubRequest) -> Response:
-    """Redirect to the app. Unlike the Hub's answers about a Space, this needs no token."""
+    """Redirect to the app. Needs no token, also for private Spaces: the edge checks tokens."""
     space = request.world.find_space(f"{request.parts['owner']}/{request.parts['name']}")
     if space is None:
         return Response("Sorry, we can't find the page you are looking for.", 404)

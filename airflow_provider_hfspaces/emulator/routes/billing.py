@@ -1,4 +1,4 @@
-"""Billing: what a user or an organization has spent this month."""
+"""Billing: the usage of a user or an organization in the current month."""
 
 from __future__ import annotations
 

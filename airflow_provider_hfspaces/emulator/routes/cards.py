@@ -14,7 +14,7 @@ __all__ = ["ROUTES"]
 
 
 def _validate(request: HubRequest) -> Response:
-    """Errors and warnings about a README. The official client asks before each commit with one."""
+    """Check a README. The official client sends each README here before it commits the file."""
     body = request.body()
     content, repo_type = body.get("content"), body.get("repoType") or "model"
     if not isinstance(content, str):

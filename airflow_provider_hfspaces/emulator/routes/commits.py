@@ -1,4 +1,4 @@
-"""The commits of a repository."""
+"""Commits: committing files to a branch, listing commits, and squashing the history of a branch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["ROUTES", "refuse_pull_requests"]
 
 _COMMITS_ON_A_PAGE = 50
 
-# The first sentence is the Hub's since 2026, the second one its earlier text; clients look for either.
+# The Hub has sent the first sentence since 2026, and the one in parentheses before. Clients match either.
 _STALE = (
     "The branch was updated since you opened this page. Please refresh and try again. "
     "(A commit has happened since. Please refresh and try again.)"
@@ -34,17 +34,14 @@ _STALE = (
 
 
 def refuse_pull_requests(request: HubRequest, revision: str) -> None:
-    """501 for requests that would open a pull request or change one."""
+    """Raise a 501 for a request that would open a pull request or change one."""
     is_pull_request = request.query.get("create_pr", "").lower() in ("1", "true")
     if is_pull_request or revision.startswith("refs/pr/"):
         raise not_emulated("pull requests and discussions: commit to a branch instead")
 
 
 def _commit(request: HubRequest) -> Response:
-    """Commit to a branch.
-
-    With ``parentCommit`` in the header line, only if that commit is still the branch's last one.
-    """
+    """Commit to a branch. Answers 412 if ``parentCommit`` is not the branch's last commit any more."""
     repository, branch = request.writable_repository(), request.parts["revision"]
     refuse_pull_requests(request, branch)
     if request.query.get("hot_reload"):
@@ -76,7 +73,7 @@ def _commit(request: HubRequest) -> Response:
 
 
 def _check_commit_limit(request: HubRequest, repository: Repository) -> None:
-    """429 if the repository has had as many commits within an hour as the settings allow."""
+    """Raise a 429 if the repository got ``commits_per_hour`` commits within the last emulated hour."""
     most, clock = request.world.settings.commits_per_hour, request.world.clock
     seconds = repository.git.seconds_until_allowed(most, clock.now())
     if seconds > 0:
@@ -89,9 +86,10 @@ def _check_commit_limit(request: HubRequest, repository: Repository) -> None:
 
 
 class _Operations:
-    """The lines of a commit, applied one after the other.
+    """Reads the lines of a commit request, and collects the changes to files.
 
-    :ivar header: the line with the summary.
+    :param last: the last commit of the branch, to whose files the changes apply.
+    :ivar header: values of the header line, such as ``summary``.
     :ivar changes: new content by path; ``None`` for a deleted file.
     """
 
@@ -109,9 +107,9 @@ class _Operations:
         }
 
     def read(self, content: bytes) -> None:
-        """Apply all lines.
+        """Read all lines. The repository does not change.
 
-        :raises Refusal: for the first line that is not valid. Nothing has been changed then.
+        :raises Refusal: 400, 404 or 422 for the first line that is not valid.
         """
         for line in content.split(b"\n"):
             if not line.strip():

@@ -1,7 +1,7 @@
 """The emulator's control API, under ``/_emulator``: for tests and demos in other processes.
 
-It asks for no token. Every program that reaches the emulator may use it; a web page in a browser may not,
-see :func:`check_caller`.
+The control API asks for no token. Every program that reaches the emulator may use it, but web pages of other
+sites may not; see :func:`check_caller`. docs/emulator.md lists the routes.
 """
 
 from __future__ import annotations
@@ -44,26 +44,33 @@ _ARRANGEMENTS = (
 
 
 def check_caller(request: HubRequest) -> None:
-    """Refuse requests that a web page of another site has made a browser send.
+    """Refuse requests from web pages of other sites, which run in a browser on this computer.
 
-    A page of another site sends its ``Origin``. A page whose own host name has been made to resolve to
-    this computer sends that name as ``Host``: only addresses, ``localhost`` and the names that the
-    emulator was started with are accepted.
+    Such a page sends its own ``Origin``. A page whose host name resolves to this computer (DNS rebinding)
+    sends this name as ``Host``. So only IP addresses, ``localhost`` and the host names that the emulator was
+    started with are accepted as ``Host``.
 
-    :raises Refusal: 403.
+    :raises Refusal: 403 for such a request.
     """
     host = _host_name(request.headers.get("host", ""))
     if not (_is_local_or_address(host) or host in request.world.allowed_hosts):
         raise Refusal(
             403,
-            f"The control API does not answer to the host name {host!r}: use an IP address, or start the "
-            f"emulator with --allow-host {host}",
+            f"The control API does not accept the host name {host!r}. Use an IP address, or start the "
+            f"emulator with --allow-host {host}.",
         )
     origin = request.headers.get("origin")
     if origin is not None and origin != request.origin:
-        raise Refusal(403, f"The control API does not answer to web pages of {origin}")
+        raise Refusal(
+            403,
+            f"The control API does not accept requests from web pages of {origin}. Send no Origin header.",
+        )
     if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        raise Refusal(403, "The control API does not answer to web pages of other sites")
+        raise Refusal(
+            403,
+            "The control API does not accept requests from web pages of other sites. Call it from a program "
+            "outside the browser.",
+        )
 
 
 def _host_name(host: str) -> str:
@@ -108,8 +115,11 @@ def _bill(request: HubRequest) -> Any:
 
 
 def _requests(request: HubRequest) -> Any:
-    """The recorded requests. The query can filter by ``since`` (a number), ``method`` and ``path`` (a part of
-    it), and keep the last ``limit`` ones."""
+    """The recorded requests.
+
+    Query parameters: ``since`` (only requests with a higher number), ``method``, ``path`` (a part of the
+    path) and ``limit`` (only the last ones).
+    """
     query = request.query
     since, method, path = int(query.get("since", "0")), query.get("method"), query.get("path", "")
     matching = [
@@ -182,7 +192,7 @@ def _values(request: HubRequest) -> Any:
 
 
 def _app_requests(request: HubRequest) -> Any:
-    """The requests that reached the app. The query can filter by ``method`` and ``path`` (a part of it)."""
+    """The requests that reached the app. Query parameters: ``method`` and ``path`` (a part of the path)."""
     method, path = request.query.get("method"), request.query.get("path", "")
     requests = _named_space(request).app.requests
     return {
@@ -199,7 +209,7 @@ def _rename(request: HubRequest) -> Any:
 
 
 def _arrangement(name: str) -> Callable[[HubRequest], Any]:
-    """A handler that calls one method of :class:`SpaceHandle`, with the body as its arguments."""
+    """Return a handler that calls a method of :class:`SpaceHandle` with the body as keyword arguments."""
 
     def arrange(request: HubRequest) -> Any:
         space, body = SpaceHandle(request.world, _named_space(request)), request.body()
@@ -214,7 +224,7 @@ def _arrangement(name: str) -> Callable[[HubRequest], Any]:
 
 
 def _faults(request: HubRequest) -> Any:
-    """List the faults. ``POST`` adds one, ``DELETE`` removes all of them."""
+    """Add a fault (``POST``) or remove all faults (``DELETE``), and list the faults."""
     faults = request.world.faults
     if request.method == "POST":
         body = request.body()

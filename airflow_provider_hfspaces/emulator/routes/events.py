@@ -1,4 +1,4 @@
-"""The stages and the load of a Space, as server-sent events."""
+"""The events and the metrics of a Space, as server-sent events."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from airflow_provider_hfspaces.emulator.model.world import World
 __all__ = ["ROUTES"]
 
 _POLL_SECONDS = 0.05
-"""Real seconds between two looks at a Space whose events a client follows."""
+"""How often a stream checks its Space for a new stage, in real seconds."""
 
 
 def _stream_stages(request: HubRequest) -> Response:
-    """Every change of stage. The Hub documents no frames for this; these are those of its older host."""
+    """Stream changes of the stage. The Hub documents no frames; these are the frames of its former host."""
     space = request.space()
     return StreamingResponse(
         _stages(request.world, space), headers={"Content-Type": "text/event-stream; charset=utf-8"}
@@ -53,7 +53,7 @@ async def _stages(world: World, space: Space) -> AsyncIterator[bytes]:
 
 
 def _stream_metrics(request: HubRequest) -> Response:
-    """The load, once a second while the app runs."""
+    """Stream the load, which is always the same here, once a real second while the app runs."""
     space = request.space()
     return StreamingResponse(
         _loads(request.world, space), headers={"Content-Type": "text/event-stream; charset=utf-8"}

@@ -1,4 +1,4 @@
-"""The web pages of the files and commits of a Space, to which the official client prints links."""
+"""The web pages of a Space's files and commits. The official client prints links to these pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a repository."""
+"""The files of a repository: how to upload them (``preupload``), and their content (``resolve``)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["ROUTES"]
 
 
 def _preupload(request: HubRequest) -> Response:
-    """How each file is to be uploaded, and whether ``.gitignore`` excludes it."""
+    """Tell the client how to upload each file, and whether ``.gitignore`` excludes the file."""
     repository, branch = request.writable_repository(), request.parts["revision"]
     refuse_pull_requests(request, branch)
     last = check_branch(repository, branch)
@@ -49,7 +49,7 @@ def _preupload(request: HubRequest) -> Response:
 
 
 def _known(content: bytes | None) -> dict[str, str]:
-    """The id of a file as it is now, by which clients notice that it has not changed."""
+    """The current id of a file, by which clients notice that the file has not changed."""
     if content is None:
         return {}
     pointer = read_pointer(content)
@@ -57,9 +57,9 @@ def _known(content: bytes | None) -> dict[str, str]:
 
 
 def _resolve(request: HubRequest) -> Response:
-    """A file at a branch, a tag or a commit. A branch may be behind by ``timings.branch_lag``.
+    """Send a file at a branch, a tag or a commit. A branch lags behind by ``timings.branch_lag`` seconds.
 
-    A large file is read from the storage.
+    Large files are read from the storage.
     """
     repository, revision = request.readable_repository(), request.parts["revision"]
     check_revision(repository, revision)
@@ -79,8 +79,9 @@ def _resolve(request: HubRequest) -> Response:
     pointer, requested = read_pointer(content), request.headers.get("range")
     large_files = request.world.large_files
     if pointer is not None and pointer.oid in large_files:
-        # The Hub redirects to its storage, on another host, and names that host's size and id here. The
-        # official client follows a redirect to the same host and then misses the id of the commit.
+        # The Hub redirects to its storage on another host, and sends the size and the id of the file there in
+        # these headers. The emulator does not redirect: the official client would follow a redirect to the
+        # same host, and then miss the commit id.
         headers["X-Linked-Size"], headers["X-Linked-ETag"] = str(pointer.size), f'"{pointer.oid}"'
         headers["ETag"], headers["Content-Type"] = f'"{pointer.oid}"', "application/octet-stream"
         path_on_disk = large_files.path(pointer.oid)
@@ -91,7 +92,7 @@ def _resolve(request: HubRequest) -> Response:
 
 
 def _disposition(name: str) -> str:
-    """A header with a file's name, which may have letters that headers cannot have."""
+    """The Content-Disposition of a file, whose name may contain characters that headers cannot."""
     plain = re.sub(r"[^ !#-\[\]-~]", "_", name)
     return f"inline; filename*=UTF-8''{quote(name)}; filename=\"{plain}\""
 

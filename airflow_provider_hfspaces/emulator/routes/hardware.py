@@ -1,4 +1,4 @@
-"""Hardware: what the Hub offers, at which price, and requests for it."""
+"""Hardware: the list with prices, requests for hardware, and the ZeroGPU quota."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _request_hardware(request: HubRequest) -> Response:
 
 
 def _zero_gpu_quota(request: HubRequest) -> Response:
-    """Seconds of ZeroGPU a day, by plan. The emulator never uses any of them."""
+    """The seconds of ZeroGPU per day, by plan. The emulator never uses up any of them."""
     accounts = request.world.accounts
     user = accounts.users[request.require_token().user]
     plans = {accounts.organizations[name].plan for name in accounts.roles(user.name)}

@@ -1,4 +1,4 @@
-"""Where large files are uploaded to and downloaded from: the batch API of Git LFS, and the tokens of Xet."""
+"""The addresses for uploads and downloads of large files: the batch API of Git LFS, and the tokens of Xet."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ __all__ = ["ROUTES"]
 
 _OID = re.compile(r"[0-9a-f]{64}")
 _TOKEN_SECONDS = 3600
-_LARGEST_SIZE = 2**53
+"""Lifetime of a Xet token."""
+
+_MAX_BYTES = 2**53
+"""Maximum size of a large file."""
 
 
 def _batch(request: HubRequest) -> Response:
-    """Where to upload or download each object."""
+    """The address for the upload or download of each object."""
     body = request.body()
     operation, objects = body.get("operation"), body.get("objects")
     if operation not in ("upload", "download"):
@@ -46,10 +49,10 @@ def _batch(request: HubRequest) -> Response:
 
 
 def _checked(each: Any) -> tuple[str, int]:
-    """The id and the size of an object; 422 for anything else."""
+    """Return the SHA-256 and the size in bytes of an object; raise a 422 if they are not valid."""
     oid, size = (each.get("oid"), each.get("size")) if isinstance(each, dict) else (None, None)
     valid = isinstance(oid, str) and isinstance(size, int) and not isinstance(size, bool)
-    if not valid or not _OID.fullmatch(str(oid)) or not 0 <= int(size or 0) <= _LARGEST_SIZE:
+    if not valid or not _OID.fullmatch(str(oid)) or not 0 <= int(size or 0) <= _MAX_BYTES:
         raise Refusal(422, "Each object must have an oid, which is a SHA-256, and a size")
     return str(oid), int(size or 0)
 
@@ -89,7 +92,7 @@ def _download(request: HubRequest, oid: str, size: int) -> dict[str, Any]:
 
 
 def _verify(request: HubRequest) -> Response:
-    """Whether an object has arrived."""
+    """Answer 200 if an object has been uploaded completely, 404 if not."""
     request.writable_repository()
     oid, size = _checked(request.body())
     files = request.world.large_files
@@ -111,7 +114,7 @@ def _xet_read_token(request: HubRequest) -> Response:
 def _xet_token(request: HubRequest, oid: str) -> Response:
     files = request.world.large_files
     token, url = files.sign("xet", files.instance), f"{request.origin}{xet_path(files)}"
-    expires = int(time.time()) + _TOKEN_SECONDS  # real time, which clients compare it with
+    expires = int(time.time()) + _TOKEN_SECONDS  # in real time, because clients compare it with their clock
     headers = {
         "X-Repo-Commit": oid,
         "X-Xet-Cas-Url": url,

@@ -25,7 +25,7 @@ def _pause(request: HubRequest) -> Response:
 
 
 def _restart(request: HubRequest) -> Response:
-    """Restart. A factory reboot, and any restart with ``restart_serves=False``, stops the app first."""
+    """Restart a Space. A factory reboot stops the app first, and so does ``restart_serves=False``."""
     space = request.own_space("restart this Space")
     refuse_static(space, "restart")
     factory = request.query.get("factory") == "true"

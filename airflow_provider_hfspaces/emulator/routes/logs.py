@@ -21,7 +21,7 @@ from airflow_provider_hfspaces.hub.stages import BUILD_STAGES, SpaceStage
 __all__ = ["ROUTES"]
 
 _POLL_SECONDS = 0.05
-"""Real seconds between two checks of a log that a client follows."""
+"""How often a stream checks its log for new lines, in real seconds."""
 
 
 def _logs(request: HubRequest) -> Response:
@@ -37,7 +37,7 @@ def _logs(request: HubRequest) -> Response:
 
 
 async def _events(world: World, space: Space, kind: str, tail: int | None) -> AsyncIterator[bytes]:
-    """All lines of the current build or run, then each new line, until it is over."""
+    """All lines of the current build or run, then each new line, until the build or run is over."""
     number: int | None = None
     sent, last_sent = 0, time.monotonic()
     while not world.closing:

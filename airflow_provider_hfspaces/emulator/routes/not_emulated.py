@@ -1,4 +1,4 @@
-"""What the Hub can do and the emulator cannot: refused with 501 and a sentence, never accepted silently."""
+"""Routes of the Hub that the emulator does not have, which answer 501 with a reason and change nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _git(request: HubRequest) -> Response:
 
 
 def _of_a_repository(request: HubRequest) -> Response:
-    """501, or 404 if the repository does not exist at all."""
+    """Raise a 501, or a 404 if the repository does not exist."""
     request.repository()
     return _anything(request)
 
@@ -40,7 +40,7 @@ def _anything(request: HubRequest) -> Response:
 
 _METHODS = "GET HEAD POST PUT PATCH DELETE"
 ROUTES = [
-    # The official client looks for it in the background and does without it.
+    # The official client requests this list in the background, and ignores a 404.
     Route("GET", "/api/agent-harnesses", _unknown),
     Route("GET", "/{repository:rest}/info/refs", _git),
     Route("POST", "/{repository:rest}/{service:git-upload-pack|git-receive-pack}", _git),

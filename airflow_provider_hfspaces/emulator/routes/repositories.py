@@ -1,4 +1,4 @@
-"""Creating, duplicating, moving and deleting repositories, and their settings."""
+"""Creating, duplicating, renaming and deleting repositories, their settings, and the caller's own ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 _ALIASES = {"zerogpu": "zero-a10g"}
 _IN_CARD = {"sdkVersion": "sdk_version", "short_description": "short_description", "license": "license"}
-_LONGEST_IN_CARD = 60
+_MAX_CARD_CHARACTERS = 60
 _REMARKS = (
     "discussionsDisabled",
     "discussionsSorting",
@@ -134,13 +134,13 @@ def _first_stage(files: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def _card(body: dict[str, Any]) -> dict[str, str]:
-    """The values of a body that go into the README of a new Space."""
+    """The values of a request that go into the front matter of a new Space's README."""
     card = {}
     for name, key in _IN_CARD.items():
         value = body.get(name)
         if value is not None:
-            if not isinstance(value, str) or len(value) > _LONGEST_IN_CARD:
-                raise Refusal(400, f'"{name}" must be a string of at most {_LONGEST_IN_CARD} characters')
+            if not isinstance(value, str) or len(value) > _MAX_CARD_CHARACTERS:
+                raise Refusal(400, f'"{name}" must be a string of at most {_MAX_CARD_CHARACTERS} characters')
             card[key] = value
     return card
 
@@ -173,14 +173,14 @@ def _create_plain(request: HubRequest, repo_type: str, repo_id: str) -> Response
 def _options(
     request: HubRequest, owner: str, body: dict[str, Any], *, sdk: str, visibility: str
 ) -> dict[str, Any]:
-    """The options that creating and duplicating a Space share.
+    """Check and return the options that creating and duplicating a Space have in common.
 
-    As on the Hub, a paywall is checked before whether the Space exists: the official client expects a 402
-    for an existing Space.
+    The paywall is checked before the existence of the Space, as on the Hub: the official client expects a
+    402, not a 409, for an existing Space.
     """
     now = request.world.clock.now()
-    wanted = body.get("hardware") or "cpu-basic"
-    hardware = check_flavor(_ALIASES.get(wanted, wanted) if isinstance(wanted, str) else wanted, "hardware")
+    name = body.get("hardware") or "cpu-basic"
+    hardware = check_flavor(_ALIASES.get(name, name) if isinstance(name, str) else name, "hardware")
     check_paywall(request.world, owner, sdk, hardware)
     check_payment(request.world, owner, hardware)
     check_zero_gpu(request.world, owner, sdk, hardware)

@@ -17,7 +17,7 @@ __all__ = ["ROUTES", "visible_runtime"]
 
 
 def visible_runtime(request: HubRequest, space: Space, view: View | None = None) -> dict[str, Any]:
-    """The runtime as the caller may see it: without write access, the sources of volumes are masked."""
+    """The runtime as the caller may see it. Callers without write access get masked sources of volumes."""
     world = request.world
     payload = runtime_payload(space, view, with_storage=world.settings.storage == "works")
     may_write = request.token and world.accounts.may_write(request.token, space.owner, space)

@@ -14,7 +14,7 @@ __all__ = ["ROUTES"]
 
 
 def _secrets(request: HubRequest) -> Response:
-    """List, set or delete secrets. No answer contains a value; a change restarts the app."""
+    """List, set or delete secrets. No answer contains a value, and each change rebuilds a running Space."""
     space = request.own_space("manage the secrets of this Space")
     if request.method == "GET":
         return json_response(secrets_payload(space))

@@ -1,4 +1,4 @@
-"""Descriptions of Spaces and other repositories, lists of Spaces, and the search."""
+"""The description of a Space or another repository, the list of Spaces, and the semantic search."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ def _blobs(request: HubRequest) -> bool:
 
 
 def _list(request: HubRequest) -> Response:
-    """The Spaces that the token may see, page by page.
+    """List the Spaces that the token may see, page by page.
 
-    A page begins after the last Space of the previous page, not at a number: Spaces that are created or
-    deleted in between do not shift the pages.
+    The cursor names the last Space of the previous page, not an offset, so that Spaces that are created or
+    deleted meanwhile do not shift the pages.
     """
     names, limit = _expand(request), _limit(request)
     sort = request.query.get("sort") or "trendingScore"
@@ -102,7 +102,7 @@ def _list(request: HubRequest) -> Response:
 
 
 def _search(request: HubRequest) -> Response:
-    """The semantic search. The emulator ranks by the share of words in a Space's id and tags."""
+    """Search Spaces. The score is the share of the query's words that a Space's id and tags contain."""
     words = request.query.get("q", "").lower().split()
     sdks, everything = (
         request.query.getlist("sdk"),
@@ -142,7 +142,7 @@ def _links(space: Space, kind: str) -> list[str]:
 
 
 def _expand(request: HubRequest) -> list[str]:
-    """The properties in ``expand``, in either spelling of the parameter."""
+    """The properties that the query requests with ``expand`` or ``expand[]``."""
     names = request.query.getlist("expand") + request.query.getlist("expand[]")
     if any(name not in EXPANDABLE for name in names):
         raise Refusal(400, f'"expand" must be one of [{", ".join(sorted(EXPANDABLE))}]')

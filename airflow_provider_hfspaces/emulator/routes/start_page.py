@@ -18,12 +18,12 @@ from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, ERROR_STAGES, ST
 
 __all__ = ["ROUTES", "fleet"]
 
-_MOST_SPACES = 200
+_MAX_SPACES = 200
 _LAST_REQUESTS = 20
 
 
 def fleet(request: HubRequest) -> dict[str, Any]:
-    """The data of the page. With ``?q=``, only Spaces whose id, stage or hardware contains it."""
+    """The data of the start page. With ``?q=``, only Spaces whose id, stage or hardware contains the text."""
     world, query = request.world, request.query.get("q", "").strip()
     spaces = [space.catch_up() for space in world.spaces.values()]
     matching = [space for space in spaces if query.lower() in _text(space)]
@@ -39,7 +39,7 @@ def fleet(request: HubRequest) -> dict[str, Any]:
         "usd_so_far": round(bill.total_usd, 4),
         "requests_seen": world.requests_seen,
         "faults": len(world.faults),
-        "rows": [_row(request, space) for space in rows[:_MOST_SPACES]],
+        "rows": [_row(request, space) for space in rows[:_MAX_SPACES]],
         "requests": [
             {
                 "at": iso(each.time),
@@ -56,11 +56,11 @@ def fleet(request: HubRequest) -> dict[str, Any]:
 
 def _summary(spaces: int, matching: int, query: str) -> str:
     if not spaces:
-        return "There are no Spaces yet."
+        return "No Spaces yet."
     if not matching:
         return f"No Space matches '{query}'."
-    if matching > _MOST_SPACES:
-        return f"The {_MOST_SPACES} most expensive of {matching} Spaces."
+    if matching > _MAX_SPACES:
+        return f"The {_MAX_SPACES} most expensive of {matching} Spaces."
     noun = "Space" if spaces == 1 else "Spaces"
     return f"{matching} of {spaces} {noun}" if query else f"{spaces} {noun}"
 

@@ -1,4 +1,4 @@
-"""The storage tiers, which the Hub has retired."""
+"""The storage tiers of a Space, which the Hub has retired. The setting ``storage`` chooses the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ROUTES"]
 
 
 def _change_storage(request: HubRequest) -> Response:
-    """Request or delete storage, or refuse it as the setting ``storage`` says."""
+    """Set or remove the storage tier, or refuse, as the setting ``storage`` says."""
     space = request.own_space("change the storage of this Space")
     behaviour = request.world.settings.storage
     if behaviour == "retired":

@@ -1,4 +1,4 @@
-"""The files and folders of a repository, as lists."""
+"""Lists of the files and folders of a repository."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ON_A_PAGE, _ON_AN_EXPANDED_PAGE = 1000, 50
 
 
 def _tree(request: HubRequest) -> Response:
-    """The content of a folder, page by page; with ``recursive``, of its folders too."""
+    """List a folder, page by page. With ``recursive``, also the content of its subfolders."""
     repository = request.readable_repository()
     commit = check_revision(repository, request.parts["revision"])
     folder, expand = request.parts.get("path", "").strip("/"), _is_true(request.query.get("expand"))
@@ -43,7 +43,7 @@ def _tree(request: HubRequest) -> Response:
 
 
 def _paths_info(request: HubRequest) -> Response:
-    """The named files and folders; paths that do not exist are left out."""
+    """List the requested files and folders. Paths that do not exist are left out."""
     repository = request.readable_repository()
     commit = check_revision(repository, request.parts["revision"])
     if "json" in request.headers.get("content-type", ""):
@@ -54,14 +54,14 @@ def _paths_info(request: HubRequest) -> Response:
         paths, expand = form.getlist("paths"), form.get("expand")
     existing = {*commit.files, *(folder for path in commit.files for folder in folders_of(path))}
     changes = repository.git.last_changes(commit) if _is_true(expand) else None
-    wanted = (str(path).strip("/") for path in (paths if isinstance(paths, list) else [paths]))
+    requested = (str(path).strip("/") for path in (paths if isinstance(paths, list) else [paths]))
     return json_response(
-        [_entry(path, commit, changes) for path in dict.fromkeys(wanted) if path in existing]
+        [_entry(path, commit, changes) for path in dict.fromkeys(requested) if path in existing]
     )
 
 
 def _inside(paths: Iterable[str], folder: str, *, recursive: bool) -> set[str]:
-    """The files and folders in a folder, which is the whole repository if its name is empty."""
+    """The paths in a folder. An empty name stands for the whole repository."""
     prefix = f"{folder}/" if folder else ""
     inside = {
         each

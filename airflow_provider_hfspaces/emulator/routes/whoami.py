@@ -1,4 +1,4 @@
-"""Tokens: whose they are and what they may do."""
+"""Tokens: the account of a token, its permissions on a repository, and tokens for a single Space."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from airflow_provider_hfspaces.emulator.http.routing import REPOSITORY, SPACE, R
 __all__ = ["ROUTES"]
 
 _READ_SECONDS, _WRITE_SECONDS = 86_400, 600
+"""Default lifetimes of tokens for a single Space."""
 
 
 def _whoami(request: HubRequest) -> Response:
@@ -29,7 +30,7 @@ def _can_write(request: HubRequest) -> Response:
 
 
 def _jwt(request: HubRequest) -> Response:
-    """A token for one Space. The emulator accepts it nowhere."""
+    """A token for one Space, which no route of the emulator accepts."""
     space, now = request.space(), request.world.clock.now()
     request.require_token()
     seconds = request.query.get("expires_in") or str(

@@ -1,4 +1,4 @@
-"""The HTML pages of the emulator: the start page and the page of a Space."""
+"""The HTML templates of the emulator's web pages: the start page, and the pages of Spaces and their files."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ def _text(name: str) -> str:
 
 
 def start_page() -> str:
-    """The start page, which asks the control API for what it shows."""
+    """The start page, which reads its data from the control API's ``/_emulator/fleet``."""
     return _text("start.html")
 
 
 def render(name: str, *, title: str, body: str) -> str:
-    """A page from a template file.
+    """Render a template file.
 
-    :param title: plain text.
-    :param body: HTML.
+    :param name: file name, such as ``space.html``.
+    :param title: plain text, which is escaped.
+    :param body: HTML, which is inserted as it is.
     """
     return Template(_text(name)).substitute(title=escape(title), body=body)
 
 
 def sleeps_after(seconds: float | None) -> str:
-    """A sleep time for people.
+    """Format a sleep time.
+
+    :param seconds: ``None`` for never.
 
     >>> sleeps_after(172800), sleeps_after(5400), sleeps_after(None)
     ('2 d', '1 h 30 min', 'never')

@@ -1,1 +1,1 @@
-"""A miniature Gradio: the protocol of a real Gradio app, of versions 4, 5 and 6, without its weight."""
+"""A miniature Gradio, which speaks the protocol of Gradio 4, 5 and 6 without requiring gradio."""

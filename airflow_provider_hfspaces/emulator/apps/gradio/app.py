@@ -1,4 +1,4 @@
-"""The ASGI application of a miniature Gradio: its routes."""
+"""MiniGradio, the ASGI application of a miniature Gradio, with all its routes."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class _NoSuchFunctionError(Exception):
 
 
 class MiniGradio:
-    """A miniature Gradio.
+    """The miniature Gradio of one replica.
 
-    :param app: its options.
-    :param time: the time in which its functions and heartbeats live.
-    :param host: where it runs.
+    :param app: the options.
+    :param time: the time in which functions and heartbeats sleep; real time by default.
+    :param host: the Space and the replica.
     """
 
     lives_in_emulated_time = True
@@ -61,7 +61,7 @@ class MiniGradio:
         self._prefix = "" if app.version == 4 else "/gradio_api"
 
     async def start(self) -> None:
-        """It serves at once."""
+        """Do nothing: the app serves at once."""
 
     async def stop(self) -> None:
         """End all calls, and forget sessions, results, logins and files."""
@@ -112,7 +112,7 @@ class MiniGradio:
             ("POST", "api"): self._run,
         }
 
-    # What it says of itself
+    # The description of the app
 
     def _config(self, request: Request) -> Response:
         payload = config_payload(
@@ -143,7 +143,8 @@ class MiniGradio:
 
     async def _simple_stream(self, request: Request, rest: list[str]) -> Response | None:
         event_id = rest[-1]
-        # Versions 4 and 5 take the event for its session, so that a call with a session of its own is lost.
+        # Versions 4 and 5 use the event's id as the session, so the result of a call with its own session is
+        # lost.
         session = self._queue.session_of(event_id) if self._app.version >= 6 else event_id
         frames = simple_frames(
             self._sessions, session or event_id, event_id, version=self._app.version, time=self._time
@@ -239,7 +240,7 @@ class MiniGradio:
     async def _file(self, request: Request, rest: list[str]) -> Response:
         path = self._files.allowed(rest[0])
         if path is None:
-            # Version 4 tells a missing file from a forbidden one.
+            # Version 4 answers 404 for a missing file and 403 for a forbidden one; later versions always 403.
             is_missing = self._app.version == 4 and self._files.is_inside(rest[0])
             return JSONResponse({"detail": f"File not allowed: {rest[0]}."}, 404 if is_missing else 403)
         return FileResponse(path)
@@ -269,7 +270,7 @@ class MiniGradio:
         return None
 
     def _locked(self, request: Request) -> Response | None:
-        """The 401 for a caller who is not logged in."""
+        """The 401 for a caller who is not logged in; ``None`` if the caller may go on."""
         if self._app.login is None or self._user(request) is not None:
             return None
         detail: Any = "Not authenticated"
@@ -293,7 +294,7 @@ class MiniGradio:
 
 
 def _positional(endpoint: Endpoint, body: dict[str, Any]) -> list[Any]:
-    """The values of named arguments in the order of the inputs, with the defaults of missing ones."""
+    """The values of named arguments in the order of the inputs, with defaults for missing arguments."""
     names = {parameter.name for parameter in endpoint.inputs}
     unknown = set(body) - names - {"session_hash", "oauth_token"}
     if unknown:
@@ -302,7 +303,7 @@ def _positional(endpoint: Endpoint, body: dict[str, Any]) -> list[Any]:
 
 
 def _root(request: Request) -> str:
-    """The app's address, from the headers of the caller or of the proxy before it."""
+    """The app's address as the caller knows it, from the headers of the proxy or of the request."""
     host = request.headers.get("x-forwarded-host") or request.headers.get("host", "localhost")
     return f"{request.headers.get('x-forwarded-proto', request.url.scheme)}://{host}"
 

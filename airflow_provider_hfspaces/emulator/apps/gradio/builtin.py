@@ -1,4 +1,7 @@
-"""The built-in endpoints of a miniature Gradio: one for each thing that an app can do to its caller."""
+"""The built-in endpoints of a miniature Gradio, one for each behaviour that callers must handle.
+
+Their docstrings are the descriptions in ``/info``. docs/emulator.md lists them.
+"""
 
 from __future__ import annotations
 

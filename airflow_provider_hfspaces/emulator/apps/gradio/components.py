@@ -1,4 +1,4 @@
-"""The components of a miniature Gradio, and which annotation of a Python function stands for which."""
+"""The components of a miniature Gradio, and the annotations of Python functions that stand for them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ class Gallery(list[Any]):
 
 @dataclass(frozen=True)
 class Component:
-    """A kind of component.
+    """A component, such as a textbox.
 
-    :ivar kind: as in ``/config``, such as ``textbox``.
-    :ivar schema: JSON schema of its value.
-    :ivar python: its value in the words of Python.
+    :ivar kind: type of the component in ``/config``, such as ``textbox``.
+    :ivar schema: JSON schema of the value.
+    :ivar python: Python type of the value, as ``/info`` shows it.
+    :ivar example: example of a value.
+    :ivar props: further properties in ``/config``.
     """
 
     kind: str
@@ -37,12 +39,12 @@ class Component:
 
     @property
     def is_state(self) -> bool:
-        """Whether callers neither send nor receive its value."""
+        """Whether the session keeps the value. Callers neither send nor receive it."""
         return self.kind == "state"
 
     @property
     def has_files(self) -> bool:
-        """Whether its value holds files."""
+        """Whether the value contains files."""
         return self.kind in ("file", "gallery")
 
 
@@ -121,7 +123,7 @@ _BY_TYPE = {
 
 
 def component_of(annotation: Any) -> Component:
-    """The component for a parameter or a result of this type; JSON for types without one of their own."""
+    """The component for a parameter or a result of this type; JSON for all types without a component."""
     if get_origin(annotation) in (Union, types.UnionType):
         alternatives = [each for each in get_args(annotation) if each is not type(None)]
         return component_of(alternatives[0]) if len(alternatives) == 1 else JSON

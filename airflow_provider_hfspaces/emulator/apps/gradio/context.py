@@ -1,4 +1,4 @@
-"""What the functions of a miniature Gradio can ask for, and how they fail and report."""
+"""CallContext and GradioError, by which the functions of a miniature Gradio sleep, report and fail."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ __all__ = ["CallContext", "GradioError", "Host"]
 
 
 class GradioError(Exception):
-    """An error whose text callers see, as ``gr.Error``.
+    """An error whose message callers see, like ``gr.Error``.
 
-    :param title: its title, which callers of some versions see too.
+        raise GradioError("not a WAV file")
+
+    :param duration: seconds for which a user interface shows the error.
+    :param visible: whether a user interface shows the error.
+    :param title: title of the error, which Gradio 5 and 6 send.
     """
 
     def __init__(
@@ -26,9 +30,9 @@ class GradioError(Exception):
 
 @dataclass(frozen=True)
 class Host:
-    """Where an app runs.
+    """The Space and the replica in which an app runs.
 
-    :ivar hardware: tells the hardware, which can change while the app runs.
+    :ivar hardware: returns the hardware of the Space, which can change while the app runs.
     :ivar log: writes a line to the log of the Space.
     """
 
@@ -40,7 +44,7 @@ class Host:
 
 @dataclass
 class CallContext:
-    """One call of a function. A function gets it for a parameter that is annotated with this class.
+    """One call of a function. A function receives it in a parameter with this class as annotation.
 
         async def caption(image: Path, call: CallContext) -> str:
             await call.sleep(20)
@@ -56,13 +60,17 @@ class CallContext:
     _report: Callable[[dict[str, Any]], None] = field(repr=False)
 
     async def sleep(self, seconds: float) -> None:
-        """Work for so many emulated seconds."""
+        """Work for some time, in emulated seconds."""
         await self.time.sleep(seconds)
 
     def progress(
         self, index: int, length: int | None = None, desc: str | None = None, unit: str = "steps"
     ) -> None:
-        """Show how far the call is."""
+        """Report the progress of the call, as ``gr.Progress`` does.
+
+        :param index: number of the current step.
+        :param length: number of all steps; ``None`` if it is not known.
+        """
         state = {"index": index, "length": length, "unit": unit, "progress": None, "desc": desc}
         self._report({"msg": "progress", "progress_data": [state]})
 

@@ -1,4 +1,4 @@
-"""The changes from one value to the next, as Gradio sends them while a generator runs."""
+"""The edits between two values, which Gradio sends in place of whole values while a generator runs."""
 
 from __future__ import annotations
 

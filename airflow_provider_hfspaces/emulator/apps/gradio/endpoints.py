@@ -1,4 +1,4 @@
-"""The endpoints of a miniature Gradio, made from Python functions."""
+"""Endpoint, and how a miniature Gradio makes endpoints from Python functions and their annotations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OPTIONS = "_hfspaces_endpoint"
 class Parameter:
     """An input of an endpoint.
 
-    :ivar default: start value of its component; ``None`` for none.
+    :ivar default: initial value of the component; ``None`` for an input without a default.
     """
 
     name: str
@@ -28,18 +28,18 @@ class Parameter:
 
     @property
     def label(self) -> str:
-        """Its label in the user interface."""
+        """The label that a user interface would show."""
         return self.name.replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint.
+    """An endpoint of a miniature Gradio.
 
-    :ivar index: its number in ``/config``.
+    :ivar index: the endpoint's number in ``/config``.
     :ivar inputs: in the order of the function's parameters, state included.
     :ivar context: name of the parameter that gets the :class:`CallContext`; ``None`` without one.
-    :ivar kind: ``plain`` (runs to its end even if it is cancelled), ``async`` or ``generator``.
+    :ivar kind: ``plain`` (a cancelled call runs to its end), ``async`` or ``generator``.
     :ivar queue: whether calls wait in the queue.
     :ivar batch: whether the function takes lists of inputs and returns lists of outputs.
     :ivar visibility: ``public``, ``undocumented`` (not listed) or ``private`` (not listed, and refused by
@@ -61,7 +61,7 @@ class Endpoint:
 
 
 def endpoint(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Set fields of the :class:`Endpoint` that a function becomes, such as ``queue=False``."""
+    """Decorate a function to set fields of its :class:`Endpoint`, such as ``queue=False``."""
 
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
         setattr(function, _OPTIONS, options)
@@ -84,20 +84,20 @@ def endpoints_of(functions: Mapping[str, Callable[..., Any]]) -> list[Endpoint]:
 def _endpoint(index: int, name: str, function: Callable[..., Any]) -> Endpoint:
     signature = inspect.signature(function, eval_str=True)
     options: dict[str, Any] = getattr(function, _OPTIONS, {})
-    one = _item if options.get("batch") else _itself
+    item_type = _item if options.get("batch") else _itself
     context, inputs = None, []
     for parameter in signature.parameters.values():
         if parameter.annotation is CallContext:
             context = parameter.name
         else:
             default = None if parameter.default is inspect.Parameter.empty else parameter.default
-            inputs.append(Parameter(parameter.name, component_of(one(parameter.annotation)), default))
+            inputs.append(Parameter(parameter.name, component_of(item_type(parameter.annotation)), default))
     made = Endpoint(
         index=index,
         name=name,
         function=function,
         inputs=tuple(inputs),
-        outputs=outputs_of(one(signature.return_annotation)),
+        outputs=outputs_of(item_type(signature.return_annotation)),
         context=context,
         kind=_kind(function),
     )
@@ -109,7 +109,7 @@ def _itself(annotation: Any) -> Any:
 
 
 def _item(annotation: Any) -> Any:
-    """The type of one call's value, where a batch has a list of them."""
+    """The type of one item: the annotations of a batch function are lists of it."""
     if get_origin(annotation) is tuple:
         return tuple[tuple(_item(each) for each in get_args(annotation))]  # type: ignore[misc]
     return get_args(annotation)[0]

@@ -1,4 +1,4 @@
-"""The queue of a miniature Gradio: events wait, run, and end."""
+"""EventQueue, the queue of a miniature Gradio, in which events wait, run and end."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ from airflow_provider_hfspaces.emulator.apps.gradio.context import CallContext, 
 from airflow_provider_hfspaces.emulator.apps.gradio.diffs import changes
 from airflow_provider_hfspaces.emulator.apps.gradio.endpoints import Endpoint
 from airflow_provider_hfspaces.emulator.apps.gradio.files import FileStore
-from airflow_provider_hfspaces.emulator.apps.gradio.sessions import MOST_SESSIONS, Sessions
+from airflow_provider_hfspaces.emulator.apps.gradio.sessions import MAX_SESSIONS, Sessions
 from airflow_provider_hfspaces.emulator.apps.timing import AppTime
 
 __all__ = ["Event", "EventQueue", "QueueFullError"]
 
-_MOST_RUNNING = 40
-_MOST_IN_BATCH = 4
-_MOST_ESTIMATES = 100
-"""Waiting events that hear of their place, so that a long queue does not fill the memory with messages."""
+_MAX_RUNNING = 40
+"""Events of all endpoints that run at once, as many as Gradio has threads by default."""
+
+_MAX_IN_BATCH = 4
+"""Calls in one batch, Gradio's default."""
+
+_MAX_ESTIMATES = 100
+"""Waiting events that get messages about their place. More would fill the memory in a long queue."""
 
 
 class QueueFullError(Exception):
@@ -33,13 +37,14 @@ class QueueFullError(Exception):
 
 @dataclass(eq=False)
 class Event:
-    """A call, from its arrival to its end.
+    """A call of an endpoint, from its arrival to its end.
 
-    :ivar simple: whether it came by the simple route, whose messages never hold diffs.
+    :ivar simple: whether the call came by ``/call``, whose messages never contain diffs.
+    :ivar headers: headers of the request, by name in lower case.
     :ivar base: address of the app's API as the caller knows it, for addresses of files.
-    :ivar alive: False once its reader is lost.
-    :ivar has_values: whether its generator has yielded something.
-    :ivar run: what runs it, alone or with the other events of its batch.
+    :ivar alive: False after the reader of its session disconnected.
+    :ivar has_values: whether the generator has yielded a value.
+    :ivar run: the task that runs the event, alone or in a batch; ``None`` while the event waits.
     """
 
     endpoint: Endpoint
@@ -55,9 +60,9 @@ class Event:
 
 
 class EventQueue:
-    """Runs the events of one process.
+    """The queue of the app of one replica.
 
-    :param host: where the app runs.
+    :param host: the Space and the replica.
     """
 
     def __init__(
@@ -76,9 +81,9 @@ class EventQueue:
         return len(self._waiting)
 
     def join(self, event: Event) -> None:
-        """Let an event wait for its turn.
+        """Add an event to the queue.
 
-        :raises QueueFullError: if the queue is full. Running events do not count.
+        :raises QueueFullError: if the queue is full. Only waiting events count.
         """
         size = self._app.queue_size
         if event.endpoint.queue and size is not None and len(self._waiting) >= size:
@@ -86,25 +91,25 @@ class EventQueue:
         self._sessions.open(event.session)
         self._sessions.pending.setdefault(event.session, set()).add(event.id)
         self._session_by_event[event.id] = event.session
-        if len(self._session_by_event) > MOST_SESSIONS:
+        if len(self._session_by_event) > MAX_SESSIONS:
             self._session_by_event.popitem(last=False)
         self._waiting.append(event)
         self._estimate()
         self._start_ready()
 
     async def answer(self, event: Event) -> dict[str, Any]:
-        """The output of an event that runs at once, past the queue.
+        """Run an event at once, without the queue, and return its output.
 
-        :raises Exception: whatever the function raises.
+        :raises Exception: any exception of the function.
         """
         return self._output(await self._call(event), is_generating=False)
 
     def session_of(self, event_id: str) -> str | None:
-        """The session of an event; ``None`` for an unknown one."""
+        """The session of an event; ``None`` for an unknown event."""
         return self._session_by_event.get(event_id)
 
     def lose(self, session: str) -> None:
-        """Forget the events of a session whose reader is gone. The results of those that run are dropped."""
+        """Drop a session whose reader disconnected: its waiting events, and the results of running ones."""
         self._sessions.forget(session)
         self._waiting = [event for event in self._waiting if event.session != session]
         for event in self._running:
@@ -114,7 +119,7 @@ class EventQueue:
     def cancel(self, event_id: str, session: str, index: int) -> None:
         """Cancel an event.
 
-        As in Gradio, all running events of the same function and session end with it, without a message.
+        As in Gradio, all running events of this function in this session end too, without a message.
         """
         for event in [
             each for each in self._running if (each.session, each.endpoint.index) == (session, index)
@@ -130,7 +135,7 @@ class EventQueue:
             self._sessions.send(session, self._completed(event_id, {}, success=True))
 
     async def stop(self) -> None:
-        """End everything that runs."""
+        """Cancel all running events, and drop all waiting ones."""
         tasks = list(self._background)
         self._waiting.clear()
         for task in tasks:
@@ -159,12 +164,12 @@ class EventQueue:
             return True
         limit = self._app.concurrency if endpoint.concurrency == -1 else endpoint.concurrency
         free = limit is None or self._slots[endpoint.name] < limit
-        return free and self._slots.total() < max(_MOST_RUNNING, self._app.concurrency)
+        return free and self._slots.total() < max(_MAX_RUNNING, self._app.concurrency)
 
     def _batch(self, first: Event) -> list[Event]:
         if not first.endpoint.batch:
             return [first]
-        return [each for each in self._waiting if each.endpoint is first.endpoint][:_MOST_IN_BATCH]
+        return [each for each in self._waiting if each.endpoint is first.endpoint][:_MAX_IN_BATCH]
 
     def _free(self, event: Event) -> None:
         if event in self._running:
@@ -173,9 +178,9 @@ class EventQueue:
                 self._slots[event.endpoint.name] -= 1
 
     def _estimate(self) -> None:
-        for rank, event in enumerate(self._waiting[:_MOST_ESTIMATES]):
+        for rank, event in enumerate(self._waiting[:_MAX_ESTIMATES]):
             if event.session == event.id:
-                # The simple route leaves such messages out.
+                # Calls by /call without a session get no estimates.
                 continue
             seconds = self._last_seconds.get(event.endpoint.name)
             eta = None if seconds is None else seconds * (rank + 1)
@@ -213,7 +218,7 @@ class EventQueue:
         else:
             work = asyncio.ensure_future(asyncio.to_thread(function, **arguments))
         if event.endpoint.kind == "plain":
-            # A thread cannot be stopped: a cancelled function runs on, and its result is dropped.
+            # A thread cannot be cancelled: the function runs to its end, and its result is dropped.
             self._background.add(work)
             work.add_done_callback(self._background.discard)
             result = await asyncio.shield(work)
@@ -255,7 +260,7 @@ class EventQueue:
     async def _arguments(self, event: Event) -> dict[str, Any]:
         """The arguments of the function, by name.
 
-        :raises ValueError: if the caller sent too few values. Gradio drops those that are too many.
+        :raises ValueError: if the caller sent too few values. As in Gradio, excess values are ignored.
         """
         inputs, data = event.endpoint.inputs, list(event.data)
         stateless = [parameter for parameter in inputs if not parameter.component.is_state]
@@ -291,7 +296,7 @@ class EventQueue:
                 outputs.append(_as_json(self._files.write_output(component, value, event.base)))
         return outputs
 
-    # What its reader gets
+    # Messages to the reader of a session
 
     def _send(self, event: Event, message: dict[str, Any]) -> None:
         if self._app.version == 4 and message["msg"] == "log":
@@ -299,7 +304,7 @@ class EventQueue:
         self._tell(event, {"msg": message["msg"], "event_id": event.id, **message})
 
     def _tell(self, event: Event, message: dict[str, Any]) -> None:
-        # The session of a lost reader may have a new one, who gets nothing of the events before.
+        # A session may get a new reader, which receives no messages of events before it.
         if event.alive:
             self._sessions.send(event.session, message)
 
@@ -316,7 +321,7 @@ class EventQueue:
         self._tell(event, self._completed(event.id, output, success=False, title=title))
 
     def shown_error(self, problem: Exception) -> dict[str, Any]:
-        """What a caller sees of an error."""
+        """The output of a failed event, with only as much of the error as callers may see."""
         if isinstance(problem, GradioError):
             text = repr(problem.message) if self._app.version == 4 else problem.message
             shown: dict[str, Any] = {"error": text, "duration": problem.duration, "visible": problem.visible}
@@ -363,7 +368,7 @@ async def _iterate(generator: Any) -> AsyncIterator[Any]:
 
 
 def _as_json(value: Any) -> Any:
-    """The value without numbers that JSON does not have."""
+    """The value with ``None`` in place of NaN and infinities, which JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The files of a miniature Gradio: uploads, inputs, results and downloads."""
+"""FileStore, the files of a miniature Gradio: uploads, inputs, results and downloads."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ __all__ = ["FileStore", "TooLargeError", "parts_of"]
 
 _MARK = "gradio.FileData"
 _DOWNLOAD_SECONDS = 30.0
+"""Real seconds for the download of an input that is an address."""
+
 _FIELD = re.compile(r"""([\w*]+)=("[^"]*"|[^;\s]+)""")
 
 
@@ -26,10 +28,10 @@ class TooLargeError(Exception):
 
 
 class FileStore:
-    """The files of one process. They vanish with it.
+    """The files of one process, which are deleted when it ends.
 
     :param version: the major version of Gradio.
-    :param max_bytes: size of the largest upload; ``None`` for no limit.
+    :param max_bytes: maximum size of an upload in bytes; ``None`` for no limit.
     """
 
     def __init__(self, version: int, max_bytes: int | None) -> None:
@@ -43,9 +45,9 @@ class FileStore:
             self._folder = None
 
     def upload(self, name: str, content: bytes) -> str:
-        """Keep an uploaded file. Returns its path on the server.
+        """Store an uploaded file, and return its path on the server.
 
-        :raises TooLargeError: if it is larger than the app allows.
+        :raises TooLargeError: if the file is larger than the app allows.
         """
         if self._max_bytes is not None and len(content) > self._max_bytes:
             raise TooLargeError(f"File size exceeded maximum allowed size of {self._max_bytes} bytes.")
@@ -54,22 +56,22 @@ class FileStore:
         return str(path)
 
     def allowed(self, path: str) -> Path | None:
-        """The file at a path of the server, if it may be downloaded."""
+        """The file at a path of the server; ``None`` if callers may not download it."""
         if self._folder is None:
             return None
         root, file = Path(self._folder.name).resolve(), Path(path).resolve()
         return file if root in file.parents and file.is_file() else None
 
     def is_inside(self, path: str) -> bool:
-        """Whether a path is one of the app's own, even if nothing has this name."""
+        """Whether a path is in the app's folder, even if the file does not exist."""
         return self._folder is not None and Path(self._folder.name).resolve() in Path(path).resolve().parents
 
     # Inputs
 
     async def read_input(self, component: Component, value: Any) -> Any:
-        """The value that a function gets for an input.
+        """The value that a function receives for an input.
 
-        :raises ValueError: for anything but files that have been uploaded, and addresses.
+        :raises ValueError: if a file is neither an uploaded one nor an address.
         """
         if not component.has_files or value is None:
             return value
@@ -101,7 +103,7 @@ class FileStore:
     # Outputs
 
     def write_output(self, component: Component, value: Any, base: str) -> Any:
-        """The value that a caller gets for an output.
+        """The value that a caller receives for an output.
 
         :param base: address of the app's API, for the ``url`` of files.
         """
@@ -113,7 +115,7 @@ class FileStore:
         return self._replaced(value, base)
 
     def _replaced(self, value: Any, base: str) -> Any:
-        """The value with all files in it described, at any depth."""
+        """The value with a JSON description in place of each path, at any depth."""
         if isinstance(value, Path):
             return self._written(value, base)
         if isinstance(value, dict):
@@ -156,7 +158,7 @@ def parts_of(content_type: str, body: bytes) -> list[tuple[str | None, str, byte
 
 
 def _part(part: Message) -> tuple[str | None, str, bytes]:
-    # Clients send file names as UTF-8, which the parser of e-mails keeps only in the raw header.
+    # Clients send file names in UTF-8, and the parser of the email package keeps them only in the raw header.
     raw = next((value for name, value in part.raw_items() if name.lower() == "content-disposition"), "")
     header = str(raw).encode("ascii", "surrogateescape").decode("utf-8", "replace")
     fields = {name.lower(): value for name, value in _FIELD.findall(header)}

@@ -1,4 +1,4 @@
-"""The frames of the two streams of a miniature Gradio: of one simple call, and of the queue of a session."""
+"""The frames of a miniature Gradio's streams: of one call, of the queue of a session, and the heartbeat."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from airflow_provider_hfspaces.emulator.apps.timing import AppTime
 __all__ = ["HEARTBEAT_SECONDS", "alive_frames", "queue_frames", "simple_frames"]
 
 HEARTBEAT_SECONDS = 15.0
+"""Emulated seconds of silence after which a stream sends a heartbeat."""
+
 _SIMPLE_EVENTS = {"process_generating": "generating", "process_completed": "complete"}
 
 
@@ -22,7 +24,7 @@ async def simple_frames(
 ) -> AsyncIterator[bytes]:
     """The frames of ``GET /call/{api}/{event_id}``.
 
-    :raises BrokenStreamError: after the error frame for an event that is unknown, or whose reader was lost.
+    :raises BrokenStreamError: after the error frame for an unknown event, or one whose reader disconnected.
     """
     async for message in _messages(sessions, session, time):
         if message is None:
@@ -51,7 +53,7 @@ async def queue_frames(
 ) -> AsyncIterator[bytes]:
     """The frames of ``GET /queue/data``: the messages of all events of a session.
 
-    :raises BrokenStreamError: after the message for a session that is unknown, or whose reader was lost.
+    :raises BrokenStreamError: after the message for an unknown session, or one whose reader disconnected.
     """
     async for message in _messages(sessions, session, time):
         if message is None:
@@ -79,7 +81,7 @@ async def alive_frames(time: AppTime) -> AsyncIterator[bytes]:
 
 
 async def _messages(sessions: Sessions, session: str, time: AppTime) -> AsyncIterator[dict[str, Any] | None]:
-    """The messages of a session as they come, with heartbeats in silence; ``None`` for a missing session."""
+    """The messages of a session, with heartbeats between them; ``None`` if the session does not exist."""
     heartbeat: asyncio.Future[None] | None = None
     waiting: asyncio.Future[dict[str, Any]] | None = None
     try:

@@ -1,4 +1,4 @@
-"""What a miniature Gradio says of itself: ``/config`` and ``/info``, in the form of each version."""
+"""The bodies of ``/config`` and ``/info`` of a miniature Gradio, in the form of each version."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def config_payload(
     """The body of ``/config``.
 
     :param root: address of the app as the caller knows it.
-    :param app_id: number of the process.
+    :param app_id: random number of the process, by which clients notice a restart.
+    :param username: the user who is logged in; ``None`` without a login.
     """
     components: list[dict[str, Any]] = []
 
@@ -77,7 +78,7 @@ def config_payload(
 
 
 def info_payload(app: GradioApp, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """The body of ``/info``: what callers may call, and with what."""
+    """The body of ``/info``: the endpoints that callers may call, with their parameters and results."""
     named = {}
     for each in visible(list(endpoints)):
         described: dict[str, Any] = {
