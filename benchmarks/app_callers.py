@@ -1,6 +1,6 @@
-"""Wait for many calls of a Gradio app in one process, in one of several ways, and print the cost.
+"""Call a Gradio app many times at once in one process, in one of several ways, and print the cost.
 
-``benchmarks.app_calls`` starts it: ``python app_callers.py WAY COUNT SECONDS URL``.
+``benchmarks.app_calls`` starts this script: ``python app_callers.py WAY COUNT SECONDS URL``.
 
 - ``ours``: ``SpaceApp.acall``, a session and a connection for each call. Full garbage collections are as rare
   as in a triggerer with as many deferred calls.
@@ -21,10 +21,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 BLOCK_SECONDS = 0.002
+"""How long a task sleeps between two measurements of the event loop's delay."""
 
 
 class Meter:
-    """Measures time and CPU of this process. ``benchmarks.app_calls`` watches the rest from outside."""
+    """Measures time and CPU of this process. ``benchmarks.app_calls`` measures the rest from outside."""
 
     def __init__(self) -> None:
         gc.collect()
@@ -35,7 +36,7 @@ class Meter:
         self.prepared = self.blocked = 0.0
 
     def ready(self) -> None:
-        """Note how long it took until the calls could begin."""
+        """Record the time until the calls could start."""
         self.prepared = time.perf_counter() - self._began
 
     def result(self, right: int) -> dict[str, Any]:
@@ -59,7 +60,7 @@ async def coroutines(way: str, count: int, seconds: float, url: str) -> dict[str
             began, cpu = time.perf_counter(), time.thread_time()
             await asyncio.sleep(BLOCK_SECONDS)
             late = time.perf_counter() - began - BLOCK_SECONDS
-            # Other processes make a wake-up late too: the loop was busy no longer than the CPU it has used.
+            # Other processes delay wake-ups too. The CPU time is an upper limit for the loop's own work.
             meter.blocked = max(meter.blocked, min(late, time.thread_time() - cpu))
 
     async with SpaceApp("acme/app", url, connections=count) as app:
@@ -117,7 +118,7 @@ def main() -> None:
 
         result = official(way, count, seconds, url)
     print(json.dumps(result), flush=True)
-    # The threads of the official client would hold up the end of the process.
+    # The threads of the official client would keep the process alive.
     os._exit(0)
 
 

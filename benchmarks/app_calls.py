@@ -1,9 +1,9 @@
-"""Compare many calls of an app at once with the official client, against a real Gradio app on this machine.
+"""Compare many calls at once by SpaceApp and by the official client, against a real Gradio app.
 
 ``python -m benchmarks.app_calls [--counts 100,1000] [--seconds 30]`` prints one table for each number of
-calls in flight: right answers, wall time, CPU, threads, added memory, connections, the longest block of the
-event loop and the time of the import. Every way runs in a process of its own against one app, one after the
-other.
+calls in flight: correct answers, wall time, CPU, threads, added memory, connections, the longest block of the
+event loop and the time of the import. The ways in :data:`WAYS` run one after the other, each in a process of
+its own with an app of its own.
 
 Requires the environment that ``make apps`` creates.
 """
@@ -26,6 +26,8 @@ from typing import Any
 SAMPLE_SECONDS = 0.5
 IMPORT_ROUNDS = 5
 ESTABLISHED = "01"
+"""The state of an open connection in ``/proc/net/tcp``."""
+
 CACHE = Path(tempfile.gettempdir()) / f"space-app-import-benchmark-{os.getuid()}"
 HERE = Path(__file__).resolve().parent
 GRADIO = HERE.parent / ".venv" / "apps" / "6" / "bin" / "python"
@@ -48,7 +50,7 @@ COLUMNS = {
 HEADER = "calls right|wall s|CPU s|threads|memory MiB|connections|loop blocked ms|import CPU ms"
 
 
-def served(python: Path, app: str = "app_server.py") -> tuple[subprocess.Popen[bytes], str]:
+def start_app(python: Path, app: str = "app_server.py") -> tuple[subprocess.Popen[bytes], str]:
     """Start an app and return its process and address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -70,8 +72,8 @@ def served(python: Path, app: str = "app_server.py") -> tuple[subprocess.Popen[b
     raise SystemExit("The app did not start.")
 
 
-def measured(way: str, count: int, seconds: float, url: str) -> dict[str, Any] | None:
-    """Run one way in a process of its own, and watch it from outside."""
+def measure(way: str, count: int, seconds: float, url: str) -> dict[str, Any] | None:
+    """Run one way in a process of its own, and measure this process from outside."""
     own = way in ("ours", "shared")
     python = sys.executable if own else str(GRADIO)
     settings = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -92,7 +94,7 @@ def measured(way: str, count: int, seconds: float, url: str) -> dict[str, Any] |
     before = json.loads(first)["resident"]
     most = {"memory": 0.0, "threads": 0.0, "connections": 0.0}
     while process.poll() is None:
-        for key, value in watched(process.pid).items():
+        for key, value in usage(process.pid).items():
             most[key] = max(most[key], value)
         time.sleep(SAMPLE_SECONDS)
     out, err = process.communicate()
@@ -102,12 +104,12 @@ def measured(way: str, count: int, seconds: float, url: str) -> dict[str, Any] |
     result: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
     result |= {**most, "memory": most["memory"] - before}
     result["blocked"] *= 1000
-    result["imported"] = imported(own)
+    result["imported"] = import_milliseconds(own)
     return result
 
 
-def imported(own: bool) -> float:
-    """CPU milliseconds to import a client and all that a call needs, the best of several new processes."""
+def import_milliseconds(own: bool) -> float:
+    """CPU milliseconds to import a client with all modules of a call, the lowest of several processes."""
     lines = {
         True: "from airflow_provider_hfspaces.space_app.app import SpaceApp\n"
         "import airflow_provider_hfspaces.space_app.http.aio",
@@ -115,7 +117,7 @@ def imported(own: bool) -> float:
     }
     code = f"import time\nbegan = time.process_time()\n{lines[own]}\nprint(time.process_time() - began)"
     python = sys.executable if own else str(GRADIO)
-    # The first round writes the compiled files, which every installation has.
+    # Every installation has compiled files. The first process writes them here, and is the slowest.
     settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     settings["PYTHONPYCACHEPREFIX"] = str(CACHE)
     if own:
@@ -127,7 +129,7 @@ def imported(own: bool) -> float:
     return min(taken) * 1000
 
 
-def watched(pid: int) -> dict[str, float]:
+def usage(pid: int) -> dict[str, float]:
     """Resident memory in MiB, threads and TCP connections of a process."""
     place = Path("/proc") / str(pid)
     try:
@@ -159,9 +161,9 @@ def main() -> None:
         print(f"{'':<40}" + "".join(f"{each:>17}" for each in HEADER.split("|")))
         results: dict[str, dict[str, Any]] = {}
         for way in options.ways.split(","):
-            process, url = served(GRADIO)
+            process, url = start_app(GRADIO)
             try:
-                result = measured(way, count, options.seconds, url)
+                result = measure(way, count, options.seconds, url)
             finally:
                 process.terminate()
                 process.wait(30)
@@ -173,7 +175,7 @@ def main() -> None:
 
 
 def compare(results: dict[str, dict[str, Any]]) -> None:
-    """Print how many times as much the official client takes."""
+    """Print the ratios of the official client's cost to the cost of SpaceApp."""
     for own in ("ours", "shared"):
         for other in ("one client", "clients"):
             if own in results and other in results:

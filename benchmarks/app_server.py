@@ -1,6 +1,6 @@
-"""A Gradio app for ``benchmarks.app_calls``, run with the Python of an environment that has gradio.
+"""The app of ``benchmarks.app_calls``. Requires an environment with gradio.
 
-``python app_server.py PORT`` serves ``/nap(text, seconds)``, which many callers may wait in at once.
+``python app_server.py PORT`` serves ``/nap(text, seconds)``, which runs any number of calls at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import gradio
 
 
 async def nap(text: str, seconds: float) -> str:
-    """Wait, and return the text with a mark."""
+    """Wait, and return the text with an exclamation mark."""
     await asyncio.sleep(float(seconds))
     return f"{text}!"
 

@@ -1,9 +1,9 @@
-"""Compare a batch with the official client, and both with the limit of the app.
+"""Compare SpaceBatch with the official client, and both with the highest rate of the app.
 
-``python -m benchmarks.batch [--items 5000] [--in-flight 4]`` sends items through a real Gradio app on this
-machine, whose function takes 20 ms and works on one call at a time, as Gradio does by default. The limit of
-the app is its rate with a full queue, which the bare requests of each call keep filled. Each side runs in a
-process of its own against an app of its own, one after the other.
+``python -m benchmarks.batch [--items 5000] [--in-flight 4]`` sends items to a real Gradio app on this
+computer. Its function takes 20 ms and runs one call at a time, Gradio's default. Bare HTTP requests that
+keep the app's queue filled measure its highest rate. The three ways run one after the other, each in a
+process of its own with an app of its own.
 
 Requires the environment that ``make apps`` creates.
 """
@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 
-from benchmarks.app_calls import GRADIO, HERE, served
+from benchmarks.app_calls import GRADIO, HERE, start_app
 
 WAYS = {
     "limit": "the app with a full queue",
@@ -26,7 +26,7 @@ WAYS = {
 
 
 def rate(way: str, url: str, items: int, in_flight: int) -> float:
-    """Items per second of one way, which must answer all items right."""
+    """Measure the items per second of one way. Prints a message if answers are wrong or missing."""
     own = way != "client"
     settings = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}
     if own:
@@ -49,7 +49,7 @@ def rate(way: str, url: str, items: int, in_flight: int) -> float:
         raise SystemExit(f"{WAYS[way]}: {done.stderr[-500:]}")
     result = json.loads(done.stdout.strip().splitlines()[-1])
     if result["right"] != items:
-        print(f"{WAYS[way]}: only {result['right']:,} of {items:,} answers are right")
+        print(f"{WAYS[way]}: only {result['right']:,} of {items:,} answers are correct")
     return items / float(result["seconds"])
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     print(f"{options.items:,} items, {options.in_flight} in flight, through a function of 20 ms\n")
     rates: dict[str, float] = {}
     for way, name in WAYS.items():
-        process, url = served(GRADIO, "batch_app.py")
+        process, url = start_app(GRADIO, "batch_app.py")
         try:
             rates[way] = rate(way, url, options.items, options.in_flight)
         finally:

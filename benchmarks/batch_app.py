@@ -1,4 +1,7 @@
-"""The app of ``benchmarks.batch``: a Gradio function that takes 20 ms. Runs in an environment with gradio."""
+"""The app of ``benchmarks.batch``, whose function takes 20 ms. Requires an environment with gradio.
+
+``python batch_app.py PORT`` serves ``/predict(text)``.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ import time
 
 import gradio as gr
 
-SECONDS = 0.02
+CALL_SECONDS = 0.02
 
 
 def predict(text: str) -> str:
-    """The text in capital letters, after 20 ms."""
-    time.sleep(SECONDS)
+    """Return the text in capital letters, after 20 ms."""
+    time.sleep(CALL_SECONDS)
     return text.upper()
 
 

@@ -1,7 +1,8 @@
-"""The sides of ``benchmarks.batch``, each in a process of its own.
+"""The callers of ``benchmarks.batch``, which starts each of them in a process of its own.
 
-``python batch_callers.py WAY URL ITEMS IN_FLIGHT`` prints the seconds and the number of right answers as
-JSON. One call before the clock starts leaves out the time to connect and to read what the app declares.
+``python batch_callers.py WAY URL ITEMS IN_FLIGHT`` prints the seconds and the number of correct answers as
+JSON. ``batch`` and ``client`` call the app once before the clock starts, so that connecting and reading the
+app's description do not count.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ FULL_QUEUE = 16
 
 
 def limit(url: str, items: int, in_flight: int) -> dict[str, Any]:
-    """The app with a full queue: nothing but the two requests of each call."""
+    """Keep the app's queue full with the two bare requests of each call."""
     import httpx
 
     async def run() -> tuple[float, int]:
@@ -44,7 +45,7 @@ def limit(url: str, items: int, in_flight: int) -> dict[str, Any]:
 
 
 def batch(url: str, items: int, in_flight: int) -> dict[str, Any]:
-    """Our batch, with its journal and its results on the disk."""
+    """Run a SpaceBatch, which writes its journal and its results to disk."""
     from airflow_provider_hfspaces.space_app import SpaceApp
     from airflow_provider_hfspaces.space_app.batch import BatchLimits, SpaceBatch
     from airflow_provider_hfspaces.space_app.batch.senders import GradioSender
@@ -67,7 +68,7 @@ def batch(url: str, items: int, in_flight: int) -> dict[str, Any]:
 
 
 def client(url: str, items: int, in_flight: int) -> dict[str, Any]:
-    """The official client, with a thread for each call in flight."""
+    """Use the official client, with a thread for each call in flight."""
     from gradio_client import Client
 
     app = Client(url, verbose=False)
@@ -76,7 +77,7 @@ def client(url: str, items: int, in_flight: int) -> dict[str, Any]:
     def call(number: int) -> bool:
         try:
             return bool(app.predict(f"item {number}", api_name="/predict") == f"ITEM {number}")
-        except BaseException:  # it raises CancelledError for a stream that ends early
+        except BaseException:  # the client raises CancelledError for a stream that ends early
             return False
 
     with ThreadPoolExecutor(in_flight) as threads:

@@ -1,7 +1,7 @@
-"""Compare the speed of the emulator with a bare starlette application, on one core and in one run.
+"""Compare the speed of the emulator with that of a bare starlette application, on one core in one run.
 
-``python -m benchmarks.emulator`` prints how long the emulator takes to start, the time and the memory for
-10,000 Spaces, and the number of runtime requests that it answers in a second.
+``python -m benchmarks.emulator`` prints the start time of the emulator, the time and the memory for 10,000
+Spaces, and the number of runtime requests that the emulator answers per second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from benchmarks.load import Load, load
 
 SPACES = 10_000
-SECONDS = 3.0
+LOAD_SECONDS = 3.0
 ROUNDS = 3
 
 _HELLO = """
@@ -63,9 +63,9 @@ def main() -> None:
         runtimes = [f"/api/spaces/acme/s{number}/runtime" for number in range(SPACES)]
         page = ["/api/spaces?author=acme&expand=runtime&limit=1000"]
         for number in range(1, ROUNDS + 1):
-            bare = load("http://127.0.0.1:8982", ["/hello"], seconds=SECONDS)
-            hub = load("http://127.0.0.1:8983", runtimes, token=token, seconds=SECONDS)
-            lists = load("http://127.0.0.1:8983", page, token=token, seconds=SECONDS, connections=2)
+            bare = load("http://127.0.0.1:8982", ["/hello"], seconds=LOAD_SECONDS)
+            hub = load("http://127.0.0.1:8983", runtimes, token=token, seconds=LOAD_SECONDS)
+            lists = load("http://127.0.0.1:8983", page, token=token, seconds=LOAD_SECONDS, connections=2)
             print(f"round {number}")
             show("bare starlette, hello", bare)
             show("the emulator, runtimes", hub)
@@ -82,9 +82,10 @@ def show(what: str, done: Load) -> None:
 
 @contextmanager
 def server(arguments: list[str], port: int) -> Iterator[tuple[float, subprocess.Popen[str]]]:
-    """Run a server on the first core, and yield the seconds until its first answer and its process.
+    """Run a server on the first core, and the load on the others.
 
-    The load runs on the other cores."""
+    :returns: the seconds until the first answer, and the process of the server.
+    """
     cores = sorted(os.sched_getaffinity(0))
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)

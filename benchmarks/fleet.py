@@ -1,13 +1,13 @@
-"""Compare how PauseSpacesOperator and a loop over the official client pause a fleet.
+"""Compare PauseSpacesOperator with a loop over the official client that pauses each Space of a fleet.
 
 ``python -m benchmarks.fleet [--spaces 1000] [--latency 50]`` prints two tables, each from one run against
 an emulated Hub that answers every request after 50 ms and enforces its quota:
 
-1. with a PRO account's quota, which suffices for all requests: the cost of the latency;
-2. with 300 requests in 30 seconds, which do not suffice: the cost of the quota. The Hub's own windows
-   last five minutes; shorter windows give the ratio sooner.
+1. The cost of the latency, with a PRO account's quota, which suffices for all requests.
+2. The cost of the quota, with 300 requests in 30 seconds, which do not suffice. The Hub's own windows last
+   five minutes; with shorter windows, the benchmark ends sooner and the ratios are the same.
 
-Requires ``huggingface_hub``. Each way to pause runs in a process of its own.
+Requires ``huggingface_hub``. The ways in :data:`WAYS` run one after the other, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ from benchmarks.waiting import table
 
 WAYS = {
     "ours": "PauseSpacesOperator",
-    "leased too": "the same with respect_leases=False",
+    "leased too": "PauseSpacesOperator, respect_leases=False",
     "loop": "a loop over HfApi.pause_space",
     "patient": "the loop, with retries after 429s",
 }
+"""Ways to pause a fleet, with the names that the tables show."""
+
 OWNER = "acme"
-PATIENCE = 0.2
-"""The part of a window that the patient loop sleeps after a 429: one of the Hub's five minutes."""
+RETRY_SHARE = 0.2
+"""The part of a window that the loop with retries sleeps after a 429: one of the Hub's five minutes."""
 
 
 def ours(*, respect_leases: bool = True) -> int:
-    """By default, the operator asks for the lease of each Space first, which the other ways do not."""
+    """Pause the fleet by the operator, which by default reads the lease of each Space first. No loop does."""
     from airflow_provider_hfspaces.operators.fleet import PauseSpacesOperator
 
     operator = PauseSpacesOperator(
@@ -47,8 +49,11 @@ def ours(*, respect_leases: bool = True) -> int:
     return sum(each["outcome"] == "paused" for each in report["spaces"])
 
 
-def loop(patience: float = 0.0) -> int:
-    """The loop that a user of the official client writes, which raises an error at a 429."""
+def loop(retry_seconds: float = 0.0) -> int:
+    """Pause the fleet by a loop over the official client, which raises an error for a 429.
+
+    :param retry_seconds: seconds to sleep after a 429; 0 skips the Space instead.
+    """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -60,14 +65,14 @@ def loop(patience: float = 0.0) -> int:
                 paused += 1
                 break
             except HfHubHTTPError as error:
-                if not patience or error.response is None or error.response.status_code != 429:
+                if not retry_seconds or error.response is None or error.response.status_code != 429:
                     break
-                time.sleep(patience)
+                time.sleep(retry_seconds)
     return paused
 
 
 class Store:
-    """Keeps values for a retry, for as long as the process runs."""
+    """A task state store in memory."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -94,19 +99,19 @@ def run(way: str, window: float) -> None:
         "ours": ours,
         "leased too": partial(ours, respect_leases=False),
         "loop": loop,
-        "patient": partial(loop, PATIENCE * window),
+        "patient": partial(loop, RETRY_SHARE * window),
     }
     paused = pause[way]()
     print(json.dumps({"seconds": time.perf_counter() - began, "paused": paused}))
 
 
-def measured(way: str, spaces: int, latency: float, quota: int, window: int) -> dict[str, Any]:
+def measure(way: str, spaces: int, latency: float, quota: int, window: int) -> dict[str, Any]:
     with HubEmulator(speed=1) as hub:
         for number in range(spaces):
             hub.add_space(f"{OWNER}/s{number}", hardware="t4-small")
         hub.set_quota(quota, window)
         hub.faults.add(kind="delay", seconds=latency)
-        # Begin each way with a full window.
+        # Start each run at the start of a window, so that all runs have the whole quota.
         time.sleep(window - time.monotonic() % window if window < 60 else 0)
         connection = {"conn_type": "hf_spaces", "host": hub.url, "password": hub.token}
         process = subprocess.run(
@@ -126,10 +131,10 @@ def measured(way: str, spaces: int, latency: float, quota: int, window: int) -> 
             },
         )
         result: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
-        asleep = sum(hub.space(f"{OWNER}/s{number}").stage == "PAUSED" for number in range(spaces))
-        if asleep != result["paused"]:
+        paused = sum(hub.space(f"{OWNER}/s{number}").stage == "PAUSED" for number in range(spaces))
+        if paused != result["paused"]:
             raise RuntimeError(
-                f"{way} reports that it paused {result['paused']} Spaces, but {asleep} are PAUSED."
+                f"{WAYS[way]} reports {result['paused']} paused Spaces, but {paused} are PAUSED."
             )
         requests = hub.requests
         return {
@@ -142,7 +147,7 @@ def measured(way: str, spaces: int, latency: float, quota: int, window: int) -> 
 def compare(title: str, ways: list[str], spaces: int, latency: float, quota: int, window: int) -> None:
     rows, own = [], 0.0
     for way in ways:
-        done = measured(way, spaces, latency, quota, window)
+        done = measure(way, spaces, latency, quota, window)
         own = own or done["seconds"]
         running = spaces - done["paused"]
         rows.append(
@@ -160,10 +165,16 @@ def compare(title: str, ways: list[str], spaces: int, latency: float, quota: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet")
-    parser.add_argument("--spaces", type=int, default=1000)
-    parser.add_argument("--latency", type=float, default=50.0, help="milliseconds")
-    parser.add_argument("--only", choices=("latency", "quota"))
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.fleet",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--spaces", type=int, default=1000, help="size of the fleet, by default 1000")
+    parser.add_argument(
+        "--latency", type=float, default=50.0, help="milliseconds until each answer, by default 50"
+    )
+    parser.add_argument("--only", choices=("latency", "quota"), help="print only this table")
     parser.add_argument("--run", choices=tuple(WAYS), help=argparse.SUPPRESS)
     parser.add_argument("--window", type=float, default=300.0, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,9 +1,11 @@
 """Compare the cost of the fleet page with one request for each Space's runtime.
 
-``python -m benchmarks.fleet_page [--spaces 1000] [--delay 0.05]`` reads one fleet in each way, from an
+``python -m benchmarks.fleet_page [--spaces 1000] [--delay 0.05]`` reads one fleet in several ways, from an
 emulated Hub that delays every answer by ``--delay`` seconds, like a network. For each way it prints the
-requests to the Hub, the seconds until the data is complete, and the ratios. "the page" is the work of the
-page's server; "8 at a time" sends the requests of "one by one" in eight threads.
+requests to the Hub, the seconds until the data is complete, and their ratios to the page's first read.
+
+"the page" does the work of the page's server. "one by one" sends a request for each Space's runtime, and "8
+at a time" sends these requests in eight threads.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from airflow_provider_hfspaces.plugins.leases import LeaseReader
 
 HARDWARE = ("cpu-basic", "cpu-upgrade", "t4-small", "a10g-small")
 AMPLE_REQUESTS = 100_000
+"""Requests in 300 seconds, the highest quota that the Hub sells."""
 
 
 def main() -> None:
@@ -40,14 +43,14 @@ def main() -> None:
             hub.faults.add(kind="delay", seconds=choices.delay)
         fleets, readers = FleetReader(), LeaseReader()
         ways: dict[str, Callable[[], int]] = {
-            "the page, first look": lambda: page(fleets, hub),
-            "the page, later looks": lambda: page(fleets, hub),
+            "the page, first read": lambda: page(fleets, hub),
+            "the page, later reads": lambda: page(fleets, hub),
             "the page, its leases": lambda: leases(fleets, readers, hub),
             "one by one": lambda: one_by_one(hub, 1),
             "8 at a time": lambda: one_by_one(hub, 8),
         }
-        results = {name: measured(hub, read, choices.spaces) for name, read in ways.items()}
-    requests, seconds = results["the page, first look"]
+        results = {name: measure(hub, read, choices.spaces) for name, read in ways.items()}
+    requests, seconds = results["the page, first read"]
     print(f"{choices.spaces:,} Spaces, {choices.delay * 1000:.0f} ms delay of each answer\n")
     print(f"  {'':<22}  {'requests':>8}  {'':>7}  {'seconds':>8}  {'':>7}")
     for name, (sent, took) in results.items():
@@ -55,7 +58,7 @@ def main() -> None:
 
 
 def leases(fleets: FleetReader, readers: LeaseReader, hub: HubEmulator) -> int:
-    """Also read who has leased the Spaces on paid hardware, which the page asks for afterwards."""
+    """Read the fleet, and then the leases of the Spaces on paid hardware, as the page does."""
     connection = connection_to(hub)
     fleet = fleets.read(connection)
     readers.read(connection, fleet)
@@ -68,7 +71,7 @@ def page(fleets: FleetReader, hub: HubEmulator) -> int:
 
 
 def connection_to(hub: HubEmulator) -> Any:
-    """The connection that the page reads."""
+    """The Airflow connection of the page."""
     return SimpleNamespace(
         conn_id="hub",
         conn_type="hf_spaces",
@@ -90,13 +93,13 @@ def one_by_one(hub: HubEmulator, threads: int) -> int:
         return len(list(pool.map(lambda name: client.send(calls.get_runtime(name)), names)))
 
 
-def measured(hub: HubEmulator, read: Callable[[], int], spaces: int) -> tuple[int, float]:
+def measure(hub: HubEmulator, read: Callable[[], int], spaces: int) -> tuple[int, float]:
     """The number of requests and the seconds for reading the whole fleet once."""
     before, began = len(hub.requests), time.perf_counter()
     count = read()
     took = time.perf_counter() - began
     if count != spaces:
-        raise RuntimeError(f"{count} Spaces were read instead of {spaces}.")
+        raise RuntimeError(f"The fleet has {spaces} Spaces, but {count} were read.")
     return len(hub.requests) - before, took
 
 

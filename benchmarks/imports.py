@@ -1,8 +1,8 @@
-"""Compare the cost of importing this provider's modules with other providers, after ``airflow.sdk``.
+"""Compare the cost of importing this provider with that of other providers, after ``airflow.sdk``.
 
-``python -m benchmarks.imports`` prints milliseconds of CPU and modules, each the best of several new
-processes. It imports every public class by name, as a DAG file does, because some packages load their modules
-only then.
+``python -m benchmarks.imports`` prints CPU milliseconds and the number of modules, each the lowest of several
+new processes. Every public class is imported by name, as in a DAG file, because some packages load their
+modules only then.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ THEIRS = {
     "httpx alone": ["httpx"],
 }
 ROUNDS = 10
+"""Measured processes for each row, after one that compiles the modules."""
+
 CACHE = Path(tempfile.gettempdir()) / f"hf-spaces-import-benchmark-{os.getuid()}"
 
 _CODE = """
@@ -54,13 +56,14 @@ print(json.dumps([took, len(new), "requests" in new]))
 """
 
 
-def measured(modules: list[str]) -> tuple[float, int, bool] | None:
-    """The milliseconds of CPU, the number of modules, and whether ``requests`` is one of them.
+def measure(modules: list[str]) -> tuple[float, int, bool] | None:
+    """Measure the import of some modules.
 
-    :returns: ``None`` if a module is not installed.
+    :returns: CPU milliseconds, number of loaded modules, and whether ``requests`` is one of them; ``None`` if
+        a module is not installed.
     """
     best: tuple[float, int, bool] | None = None
-    # The first round writes the compiled files, which every installation has.
+    # Every installation has compiled files. The first process writes them here, and is the slowest.
     settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     settings |= {"PYTHONPYCACHEPREFIX": str(CACHE), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
     for _ in range(ROUNDS + 1):
@@ -81,7 +84,7 @@ def measured(modules: list[str]) -> tuple[float, int, bool] | None:
 def main() -> None:
     print(f"{'':<31}{'CPU ms':>8}{'modules':>10}   imports requests")
     for name, modules in {**OURS, **THEIRS}.items():
-        result = measured(modules)
+        result = measure(modules)
         if result is None:
             print(f"{name:<31}{'not installed':>18}")
         else:

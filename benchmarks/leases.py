@@ -1,6 +1,7 @@
-"""Measure what a lease costs: requests and commits of an undisturbed window, and of a look while waiting.
+"""Measure the cost of a lease: requests and commits of a GPU window without contention, and of one poll.
 
-Run with ``python -m benchmarks.leases``. Prints the number with a lease beside the number without one.
+``python -m benchmarks.leases`` prints the requests with a lease next to the requests without one. A poll is
+one check by a run that waits for the lease.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from airflow_provider_hfspaces.hub.lease.store import LeaseStore
 SPACE = "acme/whisper"
 
 
-def counted(hub: HubEmulator, part: Callable[[], object]) -> tuple[int, int]:
-    """The requests and the commits that a part of the work sends."""
+def count_sent(hub: HubEmulator, part: Callable[[], object]) -> tuple[int, int]:
+    """Count the requests and the commits that a part of the work sends."""
     before = len(hub.requests)
     part()
     sent = hub.requests[before:]
@@ -49,8 +50,8 @@ def main() -> None:
             execute(mine.give_back(), client.send)
 
         window()  # creates the branch
-        without, _ = counted(hub, bare)
-        with_lease, commits = counted(hub, window)
+        without, _ = count_sent(hub, bare)
+        with_lease, commits = count_sent(hub, window)
         print(
             f"a window: {with_lease} requests with a lease, {without} without ({with_lease / without:.1f}x)"
         )
@@ -58,8 +59,8 @@ def main() -> None:
         holder, waiting = lease(), lease()
         execute(holder.take(lambda each: Standing.AT_WORK), client.send)
         execute(waiting.take(lambda each: Standing.AT_WORK), client.send)
-        look, _ = counted(hub, lambda: execute(waiting.take(lambda each: Standing.AT_WORK), client.send))
-        print(f"a look while waiting: {look} request")
+        poll, _ = count_sent(hub, lambda: execute(waiting.take(lambda each: Standing.AT_WORK), client.send))
+        print(f"a poll while waiting: {poll} request")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Send requests over a few keep-alive connections without pause, and count the answers."""
+"""load, which sends requests without pause over a few keep-alive connections, and measures the answers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ __all__ = ["Load", "load"]
 
 @dataclass(frozen=True)
 class Load:
-    """The answers of a server.
+    """The result of a load.
 
-    :ivar seconds: the duration of the load.
-    :ivar latencies: of each request, in seconds, sorted.
+    :ivar requests: number of answered requests.
+    :ivar seconds: duration of the load.
+    :ivar latencies: latency of each request in seconds, sorted.
     """
 
     requests: int
@@ -28,13 +29,15 @@ class Load:
         return self.requests / self.seconds
 
     def quantile(self, share: float) -> float:
-        """The latency in seconds below which this share of the requests stays."""
+        """The latency in seconds that this share of the requests does not exceed."""
         return self.latencies[min(int(share * len(self.latencies)), len(self.latencies) - 1)]
 
 
 def load(url: str, paths: list[str], *, token: str = "", seconds: float, connections: int = 16) -> Load:
-    """Request these paths in turn, on each connection one request after the other.
+    """Request paths in turn, one request at a time on each connection.
 
+    :param seconds: duration of the load.
+    :param connections: number of connections.
     :raises RuntimeError: for any status other than 200.
     """
     return asyncio.run(_load(url, paths, token, seconds, connections))

@@ -1,10 +1,11 @@
 """Wait for many Spaces in one process, in one of several ways, and print the cost.
 
-``benchmarks.waiting`` starts it: ``python -m benchmarks.waiters WAY COUNT INTERVAL SECONDS URL``. An interval
-of 0 leaves it to the quota.
+``benchmarks.waiting`` starts this module: ``python -m benchmarks.waiters WAY COUNT INTERVAL SECONDS URL``,
+with the Spaces as a JSON list on the standard input. With an interval of 0, SpaceTrigger chooses how often
+to poll.
 
 - ``ours``: :class:`~airflow_provider_hfspaces.triggers.spaces.SpaceTrigger`.
-- ``polling``: a trigger that polls its Space on its own, over one client for all.
+- ``polling``: a trigger that polls its Space at the interval. All triggers share one client.
 - ``dbt``: the trigger of the dbt Cloud provider, unmodified except for the address of its service.
 - ``official``: ``wait_for_space`` of the official client, each wait in a thread.
 """
@@ -36,11 +37,11 @@ class Meter:
         self._idle = 0.0
 
     def restart_cpu(self) -> None:
-        """Begin the measurement here, so that the start does not count."""
+        """Start to measure the CPU now, so that the start of the waits does not count."""
         self._cpu, self._began = time.process_time(), time.perf_counter()
 
-    async def weigh_itself(self) -> None:
-        """Measure the CPU that the meter itself uses, to subtract it."""
+    async def calibrate(self) -> None:
+        """Measure the CPU of the meter itself, which :meth:`read` subtracts."""
         self.restart_cpu()
         watching = asyncio.create_task(self.watch_loop())
         await asyncio.sleep(5)
@@ -48,25 +49,25 @@ class Meter:
         self._idle = self.read()["cpu_per_minute"]
         self.blocked = self.blocked_cpu = 0.0
 
-    def look(self) -> None:
+    def sample(self) -> None:
         self.memory = max(self.memory, resident() - self._memory)
         self.connections = max(self.connections, sockets())
 
     async def watch_loop(self) -> None:
-        """Measure how late the event loop wakes this task, and how much of that is its own work.
+        """Measure how late the event loop wakes this task, and how long the process worked meanwhile.
 
-        On a machine with other work, the difference is the time that others had the processor.
+        The difference of the two is the time in which other processes had the CPU.
         """
-        looked = 0.0
+        sampled_at = 0.0
         while True:
             began, worked = time.perf_counter(), time.thread_time()
             await asyncio.sleep(0.025)
             late = time.perf_counter() - began - 0.025
             self.blocked = max(self.blocked, late)
             self.blocked_cpu = max(self.blocked_cpu, min(late, time.thread_time() - worked))
-            if began - looked > 5:
-                looked = began
-                self.look()
+            if began - sampled_at > 5:
+                sampled_at = began
+                self.sample()
 
     def read(self) -> dict[str, float]:
         minutes = (time.perf_counter() - self._began) / 60
@@ -116,7 +117,7 @@ def main() -> None:
 
 
 async def in_one_loop(waits: list[Callable[[], Awaitable[None]]], seconds: float, meter: Meter) -> None:
-    await meter.weigh_itself()
+    await meter.calibrate()
     print("ready", flush=True)
     watching = asyncio.create_task(meter.watch_loop())
     tasks = []
@@ -128,7 +129,7 @@ async def in_one_loop(waits: list[Callable[[], Awaitable[None]]], seconds: float
     await asyncio.wait(tasks, timeout=settle)
     meter.restart_cpu()
     await asyncio.wait(tasks, timeout=seconds - settle)
-    meter.look()
+    meter.sample()
     watching.cancel()
 
 
@@ -140,7 +141,7 @@ def in_threads(waits: list[Callable[[], Any]], seconds: float, meter: Meter) -> 
         thread.start()
     meter.restart_cpu()
     while time.monotonic() < end and any(thread.is_alive() for thread in threads):
-        meter.look()
+        meter.sample()
         time.sleep(5)
 
 

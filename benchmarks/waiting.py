@@ -1,17 +1,17 @@
-"""Compare waiting with a trigger that polls on its own and with the official client's wait.
+"""Compare SpaceTrigger with three other ways to wait for Spaces: cost, delays, behaviour at the quota.
 
-``python -m benchmarks.waiting [--seconds 60] [--counts 10,100,1000,5000]`` prints three tables. Each compares
-SpaceTrigger, which by default looks as often as the quota allows, with ways that poll at an interval (a
-plain trigger, that of another provider, and the official client), in runs
-against an emulated Hub with quotas:
+``python -m benchmarks.waiting [--seconds 60] [--counts 10,100,1000,5000]`` prints three tables, from runs
+against an emulated Hub with quotas. By default SpaceTrigger polls as often as the quota allows. The other
+ways poll at an interval: a plain trigger, the trigger of the dbt Cloud provider, and ``wait_for_space`` of
+the official client in threads. :data:`WAYS` lists all four.
 
-1. the cost of these numbers of waits for one owner, beside polling every 30 s, and how long the event loop is
-   blocked;
-2. the delay from RUNNING to the event, beside polling every 10 s: 50 waits of one owner;
-3. the behaviour at the quota, beside polling every 10 s: 1,000 waits on a free account, also of 1,000
-   owners.
+1. Costs: CPU, memory, requests and the blocking of the event loop for these numbers of waits for one owner,
+   compared with polling every 30 s.
+2. Delays from RUNNING to the event: 50 waits of one owner, compared with polling every 10 s.
+3. Behaviour at the quota of a free account: 1,000 waits of one owner and of 1,000 owners, compared with
+   polling every 10 s.
 
-Requires ``apache-airflow-providers-dbt-cloud`` and ``huggingface_hub``; a way whose package is missing is
+Requires ``apache-airflow-providers-dbt-cloud`` and ``huggingface_hub``. A way whose package is missing is
 left out with a message.
 """
 
@@ -48,20 +48,38 @@ WAYS = {
     "dbt": "dbt Cloud's trigger",
     "official": "wait_for_space in threads",
 }
-AUTOMATIC = 0.0  # the interval that leaves it to the quota
-NEEDS = {
+"""Ways to wait for a Space, with the names that the tables show."""
+
+AUTOMATIC = 0.0
+"""The interval that lets SpaceTrigger choose how often to poll, by the quota."""
+
+PACKAGES = {
     "ours": "httpx",
     "polling": "httpx",
     "dbt": "airflow.providers.dbt.cloud",
     "official": "huggingface_hub",
 }
+"""The package that each way requires."""
+
 CACHE = Path(tempfile.gettempdir()) / f"hf-spaces-waiting-benchmark-{os.getuid()}"
-AMPLE_REQUESTS = 100_000  # in 300 s, the highest quota that the Hub sells
+"""Folder for compiled Python files."""
+
+AMPLE_REQUESTS = 100_000
+"""Requests in 300 seconds, the highest quota that the Hub sells."""
 
 
 @dataclass
 class Outcome:
-    """The cost and the events of one way of waiting."""
+    """The cost and the events of one run.
+
+    :ivar cpu: CPU seconds per minute.
+    :ivar memory: added memory in MB.
+    :ivar blocked: longest delay of the event loop in seconds.
+    :ivar blocked_cpu: the part of this delay that the process itself worked, in seconds.
+    :ivar refused: requests that got a 429.
+    :ivar delays: seconds from RUNNING to each event, sorted.
+    :ivar fired: number of events by status.
+    """
 
     cpu: float
     memory: float
@@ -77,9 +95,9 @@ class Outcome:
 
 
 class JobService:
-    """Serves jobs to the dbt Cloud trigger: one for each Space, done when the Space runs.
+    """Imitates dbt Cloud: serves one job for each Space, which is done when the Space is RUNNING.
 
-    Counts requests against a quota like that of the Hub.
+    Counts requests against a quota like the Hub's.
     """
 
     def __init__(self, hub: HubEmulator, names: list[str]) -> None:
@@ -112,7 +130,7 @@ class JobService:
         self._thread.join(10)
 
 
-def measured(
+def measure(
     way: str,
     count: int,
     *,
@@ -122,9 +140,14 @@ def measured(
     owners: int = 1,
     finish_within: tuple[float, float] | None = None,
 ) -> Outcome:
-    """Run a number of waits for some seconds.
+    """Run waits in one way, and measure them.
 
-    :param finish_within: the seconds between which the Spaces reach their goal; if ``None``, none does.
+    :param count: number of waits, each for another Space.
+    :param interval: seconds between two polls of a wait; :data:`AUTOMATIC` for SpaceTrigger's own choice.
+    :param seconds: duration of the run.
+    :param quota: API requests in 300 seconds.
+    :param owners: number of owners of the Spaces.
+    :param finish_within: first and last second at which Spaces become RUNNING; ``None`` if none does.
     """
     with HubEmulator(speed=0) as hub:
         hub.set_quota(quota)
@@ -175,7 +198,7 @@ def _wait(
         text=True,
         env={
             **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-            # Use compiled files, which every installation has.
+            # Every installation has compiled files, so the benchmark uses them too.
             "PYTHONPYCACHEPREFIX": str(CACHE),
             "AIRFLOW_CONN_HF_SPACES_DEFAULT": json.dumps(connection),
             "AIRFLOW_CONN_DBT_CLOUD_DEFAULT": json.dumps(job_connection),
@@ -192,7 +215,9 @@ def _wait(
     process.stdin.flush()
     while process.stdout.readline().strip() != "ready":
         if process.poll() is not None:
-            raise RuntimeError(f"{way} did not start")
+            raise RuntimeError(
+                f"{WAYS[way]} did not start: benchmarks.waiters exited with the code {process.returncode}."
+            )
     began = time.time()
     moments = random.Random(7)
     due = sorted(
@@ -226,26 +251,26 @@ def quantile(values: list[float], share: float) -> str:
 
 
 def median_delay(delays: list[float]) -> str:
-    """The median of the delays, without events before the Space ran, which are failures."""
+    """The median of the delays, without events before RUNNING, which are failures."""
     return quantile([delay for delay in delays if delay >= 0], 0.5)
 
 
-def times(theirs: float, ours: float) -> str:
+def ratio(theirs: float, ours: float) -> str:
     return f"{theirs / ours:,.1f} x" if ours > 0 else "—"
 
 
-def blocked(done: Outcome) -> str:
-    """How long the loop was blocked, and how much of it by the way's own work."""
-    return f"{done.blocked * 1000:.0f} ms ({done.blocked_cpu * 1000:.0f} ms own)"
+def loop_blocked(outcome: Outcome) -> str:
+    """The longest delay of the event loop, and the part of it that the process itself worked."""
+    return f"{outcome.blocked * 1000:.0f} ms ({outcome.blocked_cpu * 1000:.0f} ms own)"
 
 
-def named(way: str, interval: float) -> str:
+def label(way: str, interval: float) -> str:
     return f"{WAYS[way]}, {f'every {interval:.0f} s' if interval else 'no interval'}"
 
 
-def installed(way: str) -> bool:
+def is_installed(way: str) -> bool:
     try:
-        return importlib.util.find_spec(NEEDS[way]) is not None
+        return importlib.util.find_spec(PACKAGES[way]) is not None
     except ModuleNotFoundError:
         return False
 
@@ -256,29 +281,29 @@ def costs(counts: list[int], seconds: float, ways: list[str]) -> None:
         for way in ways:
             for interval in (AUTOMATIC, 30.0) if way == "ours" else (30.0,):
                 if way == "official" and count > 1000:
-                    rows.append([named(way, interval), "not run", "", "", "", "", ""])
+                    rows.append([label(way, interval), "not run", "", "", "", "", ""])
                     continue
-                done = measured(way, count, interval=interval, seconds=seconds, quota=AMPLE_REQUESTS)
-                own = own or done
+                outcome = measure(way, count, interval=interval, seconds=seconds, quota=AMPLE_REQUESTS)
+                own = own or outcome
                 rows.append(
                     [
-                        named(way, interval),
-                        f"{done.requests_per_minute:,.0f}",
-                        times(done.requests_per_minute, own.requests_per_minute),
-                        f"{done.cpu:.2f} s",
-                        f"{done.memory:.1f} MB",
-                        f"{done.connections:,}",
-                        blocked(done) if way != "official" else "no loop",
+                        label(way, interval),
+                        f"{outcome.requests_per_minute:,.0f}",
+                        ratio(outcome.requests_per_minute, own.requests_per_minute),
+                        f"{outcome.cpu:.2f} s",
+                        f"{outcome.memory:.1f} MB",
+                        f"{outcome.connections:,}",
+                        loop_blocked(outcome) if way != "official" else "no loop",
                     ]
                 )
-        head = ["", "requests/min", "of the first", "CPU/min", "memory", "connections", "loop blocked"]
+        head = ["", "requests/min", "of the first row", "CPU/min", "memory", "connections", "loop blocked"]
         table(f"{count:,} waits of one owner, for {seconds:.0f} s", head, rows)
 
 
 def delays(seconds: float, ways: list[str]) -> None:
     rows = []
     outcomes = {
-        way: measured(
+        way: measure(
             way,
             50,
             interval=AUTOMATIC if way == "ours" else 10.0,
@@ -289,16 +314,16 @@ def delays(seconds: float, ways: list[str]) -> None:
         for way in ways
     }
     polling = outcomes["polling"]
-    for way, done in outcomes.items():
+    for way, outcome in outcomes.items():
         rows.append(
             [
-                named(way, AUTOMATIC if way == "ours" else 10.0),
-                quantile(done.delays, 0.5),
-                quantile(done.delays, 0.99),
-                f"{done.requests:,}",
-                f"{done.requests / polling.requests:.2f}",
-                f"{done.refused:,}",
-                blocked(done) if way != "official" else "no loop",
+                label(way, AUTOMATIC if way == "ours" else 10.0),
+                quantile(outcome.delays, 0.5),
+                quantile(outcome.delays, 0.99),
+                f"{outcome.requests:,}",
+                f"{outcome.requests / polling.requests:.2f}",
+                f"{outcome.refused:,}",
+                loop_blocked(outcome) if way != "official" else "no loop",
             ]
         )
     table(
@@ -313,7 +338,7 @@ def at_the_quota(seconds: float, ways: list[str]) -> None:
     for way in ways:
         for owners in (1, 1000) if way == "ours" else (1,):
             interval = AUTOMATIC if way == "ours" else 10.0
-            done = measured(
+            outcome = measure(
                 way,
                 1000,
                 interval=interval,
@@ -322,18 +347,18 @@ def at_the_quota(seconds: float, ways: list[str]) -> None:
                 owners=owners,
                 finish_within=(10.0, seconds) if owners == 1 else None,
             )
-            failed = sum(number for status, number in done.fired.items() if status == "failed")
-            unfinished = done.waits - sum(done.fired.values())
-            late = sum(delay > 20 for delay in done.delays) + unfinished
+            failed = sum(number for status, number in outcome.fired.items() if status == "failed")
+            unfinished = outcome.waits - sum(outcome.fired.values())
+            late = sum(delay > 20 for delay in outcome.delays) + unfinished
             rows.append(
                 [
-                    named(way, interval) + (f", {owners:,} owners" if owners > 1 else ""),
-                    f"{done.requests_per_minute:,.0f}",
-                    f"{done.refused:,}",
+                    label(way, interval) + (f", {owners:,} owners" if owners > 1 else ""),
+                    f"{outcome.requests_per_minute:,.0f}",
+                    f"{outcome.refused:,}",
                     f"{failed:,}",
                     f"{late:,}" if owners == 1 else "none ends",
-                    median_delay(done.delays) if owners == 1 else "",
-                    blocked(done) if way != "official" else "no loop",
+                    median_delay(outcome.delays) if owners == 1 else "",
+                    loop_blocked(outcome) if way != "official" else "no loop",
                 ]
             )
     table(
@@ -344,15 +369,21 @@ def at_the_quota(seconds: float, ways: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting")
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--counts", default="10,100,1000,5000")
-    parser.add_argument("--only", choices=("costs", "delays", "quota"))
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.waiting",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of a run, by default 60")
+    parser.add_argument(
+        "--counts", default="10,100,1000,5000", help="numbers of waits, by default 10,100,1000,5000"
+    )
+    parser.add_argument("--only", choices=("costs", "delays", "quota"), help="print only this table")
     options = parser.parse_args()
-    ways = [way for way in WAYS if installed(way)]
+    ways = [way for way in WAYS if is_installed(way)]
     for way in WAYS:
         if way not in ways:
-            print(f"Left out, because {NEEDS[way]} is not installed: {WAYS[way]}")
+            print(f"{WAYS[way]} is left out, because {PACKAGES[way]} is not installed.")
     if options.only in (None, "costs"):
         costs([int(each) for each in options.counts.split(",")], options.seconds, ways)
     if options.only in (None, "delays"):

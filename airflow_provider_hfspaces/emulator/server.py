@@ -377,10 +377,7 @@ class HubEmulator:
         return self.world.clock.now()
 
     def advance(self, seconds: float) -> float:
-        """Move the emulated time forward by emulated seconds, and return the new time.
-
-        :raises ValueError: for a negative number, and for a time after the year 9998.
-        """
+        """Move the emulated time forward by 0 or more emulated seconds, and return the new time."""
         with self.world.lock:
             self.world.clock.advance(seconds)
             self.world.catch_up()

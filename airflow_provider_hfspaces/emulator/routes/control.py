@@ -63,7 +63,8 @@ def check_caller(request: HubRequest) -> None:
     if origin is not None and origin != request.origin:
         raise Refusal(
             403,
-            f"The control API does not accept requests from web pages of {origin}. Send no Origin header.",
+            f"The control API does not accept requests from web pages of {origin}. Call it from a program "
+            "outside the browser.",
         )
     if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         raise Refusal(
