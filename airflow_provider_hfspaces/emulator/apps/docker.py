@@ -75,10 +75,10 @@ class PlainApp:
         if parts[:2] == ["v1", "jobs"] and len(parts) == 3:
             return self._job(method, parts[2])
         if method == "POST" and len(parts) == 2 and parts[0] == "v1":
-            return await self._posted(request, parts[1])
+            return await self._answer_post(request, parts[1])
         return JSONResponse({"error": "not found"}, 404)
 
-    async def _posted(self, request: Request, what: str) -> Response:
+    async def _answer_post(self, request: Request, what: str) -> Response:
         content = await request.body()
         if what == "files":
             return JSONResponse({"size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
@@ -105,7 +105,7 @@ class PlainApp:
         )
         job.work = asyncio.ensure_future(self._work(job))
         self._jobs[job_id] = job
-        return self._described(job_id, job)
+        return self._job_response(job_id, job)
 
     async def _work(self, job: _Job) -> None:
         job.status = "running"
@@ -121,9 +121,9 @@ class PlainApp:
                 job.work.cancel()
             job.status = "cancelled"
             return Response(status_code=204)
-        return self._described(job_id, job)
+        return self._job_response(job_id, job)
 
-    def _described(self, job_id: str, job: _Job) -> Response:
+    def _job_response(self, job_id: str, job: _Job) -> Response:
         address = f"/v1/jobs/{job_id}"
         body: dict[str, Any] = {"id": job_id, "status": job.status, "status_url": address}
         if job.status in ("queued", "running"):

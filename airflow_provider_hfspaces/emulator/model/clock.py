@@ -20,7 +20,7 @@ class Clock:
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        self._speed = _checked(speed)
+        self._speed = _check_speed(speed)
         self._base = time.time()
         self._since = time.monotonic()
 
@@ -59,7 +59,7 @@ class Clock:
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        checked = _checked(speed)
+        checked = _check_speed(speed)
         self._base, self._since = self.now(), time.monotonic()
         self._speed = checked
 
@@ -70,7 +70,7 @@ def iso(seconds: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def _checked(speed: float) -> float:
+def _check_speed(speed: float) -> float:
     if not 0 <= speed <= _MAX_SPEED:
         raise ValueError(f"speed must be a number from 0 to {_MAX_SPEED}; got {speed!r}.")
     return speed

@@ -100,12 +100,12 @@ class GitRepository:
         moves = self._branches.get(revision.removeprefix("refs/heads/"))
         if moves is None:
             oid = self._tags.get(revision.removeprefix("refs/tags/"), revision)
-            return self.commits.get(oid) or self._abbreviated(oid)
+            return self.commits.get(oid) or self._find_by_prefix(oid)
         if branches_at is None:
             return self.commits[moves[-1][1]]
         return self.commits[next((oid for time, oid in reversed(moves) if time <= branches_at), moves[0][1])]
 
-    def _abbreviated(self, oid: str) -> Commit | None:
+    def _find_by_prefix(self, oid: str) -> Commit | None:
         """The only commit whose id begins with these digits."""
         if not _SHORT_OID.fullmatch(oid):
             return None

@@ -102,7 +102,7 @@ class SpaceLogs:
         elif stage in APP_START_STAGES:
             if event == "built":
                 self.build.write(time, "DONE 4.2s")
-            self.run.begin(time, [(0.0, f"===== Application Startup at {_spaced(time)} =====")])
+            self.run.begin(time, [(0.0, f"===== Application Startup at {_log_time(time)} =====")])
         elif stage == SpaceStage.RUNNING:
             self.run.write(time, "Running on local URL:  http://0.0.0.0:7860")
         else:
@@ -117,7 +117,7 @@ def _build_lines(time: float, sha: str, sdk: str, seconds: float) -> list[tuple[
     :param seconds: duration of the build.
     """
     steps = [
-        (0.0, f"===== Build Queued at {_spaced(time)} / Commit SHA: {sha[:7]} ====="),
+        (0.0, f"===== Build Queued at {_log_time(time)} / Commit SHA: {sha[:7]} ====="),
         (0.02, "--> FROM docker.io/library/python:3.10"),
         (0.1, "DONE 0.0s"),
         (0.15, "--> RUN pip install --no-cache-dir pip -U"),
@@ -131,5 +131,5 @@ def _build_lines(time: float, sha: str, sdk: str, seconds: float) -> list[tuple[
     return [(share * seconds, text) for share, text in steps]
 
 
-def _spaced(time: float) -> str:
+def _log_time(time: float) -> str:
     return iso(time)[:19].replace("T", " ")

@@ -119,23 +119,23 @@ def _chunks(path: Path, first: int, after_last: int) -> Iterator[bytes]:
             if number < first:
                 xorb.seek(stored, 1)
                 continue
-            content = _decoded(xorb.read(stored), header[4])
+            content = _decompress(xorb.read(stored), header[4])
             if len(content) != int.from_bytes(header[5:8], "little"):
                 raise WrongContent(f"chunk {number} of the xorb is damaged")
             yield content
 
 
-def _decoded(content: bytes, scheme: int) -> bytes:
+def _decompress(content: bytes, scheme: int) -> bytes:
     if scheme == _STORED:
         return content
     if scheme == _LZ4:
         return bytes(_lz4_frame(content))
     if scheme == _GROUPED_LZ4:
-        return _ungrouped(_lz4_frame(content))
+        return _ungroup(_lz4_frame(content))
     raise WrongContent(f"the xorb is compressed in an unknown way ({scheme})")
 
 
-def _ungrouped(content: bytearray) -> bytes:
+def _ungroup(content: bytearray) -> bytes:
     """Undo the byte grouping, which stores every fourth byte side by side."""
     result, start = bytearray(len(content)), 0
     for group in range(_GROUPS):

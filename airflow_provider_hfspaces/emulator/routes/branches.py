@@ -62,16 +62,16 @@ def _delete_tag(request: HubRequest) -> Response:
 def _refs(request: HubRequest) -> Response:
     git = request.readable_repository().git
     refs = {
-        "branches": _listed(git.branches(), "heads"),
+        "branches": _ref_payloads(git.branches(), "heads"),
         "converts": [],
-        "tags": _listed(git.tags(), "tags"),
+        "tags": _ref_payloads(git.tags(), "tags"),
     }
     if "include_prs" in request.query:
         refs["pullRequests"] = []
     return json_response(refs)
 
 
-def _listed(commits: Mapping[str, Commit], kind: str) -> list[dict[str, str]]:
+def _ref_payloads(commits: Mapping[str, Commit], kind: str) -> list[dict[str, str]]:
     return [
         {"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": commit.oid}
         for name, commit in commits.items()

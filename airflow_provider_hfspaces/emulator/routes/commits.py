@@ -180,10 +180,10 @@ def _list_commits(request: HubRequest) -> Response:
         query = [(name, value) for name, value in request.query.multi_items() if name != "cursor"]
         following = urlencode([*query, ("cursor", rest[0].oid)])
         headers["Link"] = f'<{request.origin}{request.raw_path}?{following}>; rel="next"'
-    return json_response([_listed(each, repository, formatted) for each in page], headers=headers)
+    return json_response([_commit_payload(each, repository, formatted) for each in page], headers=headers)
 
 
-def _listed(commit: Commit, repository: Repository, formatted: bool) -> dict[str, Any]:
+def _commit_payload(commit: Commit, repository: Repository, formatted: bool) -> dict[str, Any]:
     html = {"title": escape(commit.title), "message": f"<p>{escape(commit.message)}</p>\n"}
     return {
         "id": commit.oid,

@@ -170,32 +170,32 @@ def _add_repository(request: HubRequest) -> Any:
 
 def _spaces(request: HubRequest) -> Any:
     if request.method == "POST":
-        return _described(request, make_space(request.world, **request.body()))
-    return {"spaces": [_described(request, space.catch_up()) for space in request.world.spaces.values()]}
+        return _space_payload(request, make_space(request.world, **request.body()))
+    return {"spaces": [_space_payload(request, space.catch_up()) for space in request.world.spaces.values()]}
 
 
 def _space(request: HubRequest) -> Any:
-    space = _named_space(request)
+    space = _requested_space(request)
     if request.method == "DELETE":
         request.world.delete_space(space.repo_id)
-    return _described(request, space)
+    return _space_payload(request, space)
 
 
 def _history(request: HubRequest) -> Any:
-    moments = [{"at": iso(moment.time), **moment._asdict()} for moment in _named_space(request).history]
-    return {"repo_id": _named_space(request).repo_id, "history": moments}
+    moments = [{"at": iso(moment.time), **moment._asdict()} for moment in _requested_space(request).history]
+    return {"repo_id": _requested_space(request).repo_id, "history": moments}
 
 
 def _values(request: HubRequest) -> Any:
     """Variables, volumes, and secrets with their values, which the Hub's own API does not show."""
-    space = SpaceHandle(request.world, _named_space(request))
+    space = SpaceHandle(request.world, _requested_space(request))
     return {"secrets": space.secrets, "variables": space.variables, "volumes": space.volumes}
 
 
 def _app_requests(request: HubRequest) -> Any:
     """The requests that reached the app. Query parameters: ``method`` and ``path`` (a part of the path)."""
     method, path = request.query.get("method"), request.query.get("path", "")
-    requests = _named_space(request).app.requests
+    requests = _requested_space(request).app.requests
     return {
         "requests": [
             each.to_dict() for each in requests if method in (None, each.method) and path in each.path
@@ -204,8 +204,8 @@ def _app_requests(request: HubRequest) -> Any:
 
 
 def _rename(request: HubRequest) -> Any:
-    return _described(
-        request, request.world.rename_space(_named_space(request).repo_id, request.body()["to"])
+    return _space_payload(
+        request, request.world.rename_space(_requested_space(request).repo_id, request.body()["to"])
     )
 
 
@@ -213,13 +213,13 @@ def _arrangement(name: str) -> Callable[[HubRequest], Any]:
     """Return a handler that calls a method of :class:`SpaceHandle` with the body as keyword arguments."""
 
     def arrange(request: HubRequest) -> Any:
-        space, body = SpaceHandle(request.world, _named_space(request)), request.body()
+        space, body = SpaceHandle(request.world, _requested_space(request)), request.body()
         if name in ("no_capacity", "over_quota"):
             hardware = body.pop("hardware", [])
             getattr(space, name)(*([hardware] if isinstance(hardware, str) else hardware), **body)
         else:
             getattr(space, name)(**body)
-        return _described(request, _named_space(request))
+        return _space_payload(request, _requested_space(request))
 
     return arrange
 
@@ -254,11 +254,11 @@ def _state(request: HubRequest) -> Any:
     return state_file.state_of(request.world)
 
 
-def _named_space(request: HubRequest) -> Space:
+def _requested_space(request: HubRequest) -> Space:
     return request.world.space(f"{request.parts['owner']}/{request.parts['name']}")
 
 
-def _described(request: HubRequest, space: Space) -> dict[str, Any]:
+def _space_payload(request: HubRequest, space: Space) -> dict[str, Any]:
     return {
         "repo_id": space.repo_id,
         "sdk": space.sdk,

@@ -42,13 +42,13 @@ def _preupload(request: HubRequest) -> Response:
                 "path": path,
                 "uploadMode": "lfs" if is_large or outside_git.match_file(path) else "regular",
                 "shouldIgnore": ignored.match_file(path),
-                **_known(last.files.get(path)),
+                **_current_id(last.files.get(path)),
             }
         )
     return json_response({"files": modes, "commitOid": last.oid})
 
 
-def _known(content: bytes | None) -> dict[str, str]:
+def _current_id(content: bytes | None) -> dict[str, str]:
     """The current id of a file, by which clients notice that the file has not changed."""
     if content is None:
         return {}

@@ -40,15 +40,15 @@ def _batch(request: HubRequest) -> Response:
     transfers = body.get("transfers")
     may_split = isinstance(transfers, list) and "multipart" in transfers
     entries = [
-        _upload(request, *_checked(each), may_split=may_split)
+        _upload(request, *_check_object(each), may_split=may_split)
         if operation == "upload"
-        else _download(request, *_checked(each))
+        else _download(request, *_check_object(each))
         for each in objects
     ]
     return json_response({"transfer": "multipart" if may_split else "basic", "objects": entries})
 
 
-def _checked(each: Any) -> tuple[str, int]:
+def _check_object(each: Any) -> tuple[str, int]:
     """Return the SHA-256 and the size in bytes of an object; raise a 422 if they are not valid."""
     oid, size = (each.get("oid"), each.get("size")) if isinstance(each, dict) else (None, None)
     valid = isinstance(oid, str) and isinstance(size, int) and not isinstance(size, bool)
@@ -94,7 +94,7 @@ def _download(request: HubRequest, oid: str, size: int) -> dict[str, Any]:
 def _verify(request: HubRequest) -> Response:
     """Answer 200 if an object has been uploaded completely, 404 if not."""
     request.writable_repository()
-    oid, size = _checked(request.body())
+    oid, size = _check_object(request.body())
     files = request.world.large_files
     if oid not in files or files.size(oid) != size:
         raise Refusal(404, f"The object {oid} has not been uploaded")

@@ -200,7 +200,9 @@ def _options(
 
 def _delete(request: HubRequest) -> Response:
     token, body = request.require_token(), request.body()
-    repository = _named(request, body, f"{body.get('organization') or token.user}/{body.get('name')}")
+    repository = _find_repository(
+        request, body, f"{body.get('organization') or token.user}/{body.get('name')}"
+    )
     if not request.world.accounts.may_write(token, repository.owner, repository):
         raise forbidden("delete this repository")
     request.world.delete_repository(repository)
@@ -209,7 +211,7 @@ def _delete(request: HubRequest) -> Response:
 
 def _move(request: HubRequest) -> Response:
     token, body = request.require_token(), request.body()
-    repository = _named(request, body, str(body.get("fromRepo")))
+    repository = _find_repository(request, body, str(body.get("fromRepo")))
     owner, name = check_repo_id(body.get("toRepo"), "toRepo")
     if not (
         request.world.accounts.may_write(token, repository.owner, repository)
@@ -250,7 +252,7 @@ def _list_own(request: HubRequest) -> Response:
     return json_response([owned_payload(each, total) for each in own])
 
 
-def _named(request: HubRequest, body: dict[str, Any], repo_id: str) -> Repository:
+def _find_repository(request: HubRequest, body: dict[str, Any], repo_id: str) -> Repository:
     repository = request.world.find_repository(str(body.get("type") or "model"), repo_id)
     if (
         repository is None

@@ -39,7 +39,7 @@ def _info(request: HubRequest) -> Response:
     repository = request.repository()
     commit = check_revision(repository, request.parts.get("revision", "main"))
     if isinstance(repository, Space):
-        return _described(request, repository, commit)
+        return _info_response(request, repository, commit)
     return json_response(repository_payload(repository, commit, blobs=_blobs(request)))
 
 
@@ -47,7 +47,7 @@ def _by_subdomain(request: HubRequest) -> Response:
     may_read = request.world.accounts.may_read
     for space in request.world.spaces.values():
         if space.subdomain == request.parts["subdomain"] and may_read(request.token, space):
-            return _described(request, space.catch_up())
+            return _info_response(request, space.catch_up())
     raise repository_not_found()
 
 
@@ -55,7 +55,7 @@ def _no_owner(request: HubRequest) -> Response:
     raise request.unauthorized() if request.token is None else repository_not_found()
 
 
-def _described(request: HubRequest, space: Space, commit: Commit | None = None) -> Response:
+def _info_response(request: HubRequest, space: Space, commit: Commit | None = None) -> Response:
     names = _expand(request)
     if names:
         return json_response(expanded_payload(space, names, commit=commit))
@@ -85,13 +85,13 @@ def _list(request: HubRequest) -> Response:
     matching = sorted(_matching(request), key=place)
     cursor = request.query.get("cursor")
     if cursor is not None:
-        after = _decoded(cursor)
+        after = _decode_cursor(cursor)
         matching = [space for space in matching if place(space) > after]
     page = [space.catch_up() for space in matching[:limit]]
     headers = {}
     if len(matching) > limit:
         rest = [(name, value) for name, value in request.query.multi_items() if name != "cursor"]
-        following = urlencode([*rest, ("cursor", _encoded(place(page[-1])))])
+        following = urlencode([*rest, ("cursor", _encode_cursor(place(page[-1])))])
         headers["Link"] = f'<{request.origin}/api/spaces?{following}>; rel="next"'
     full = request.query.get("full", "").lower() == "true"
     lag = request.world.settings.timings.list_lag
@@ -158,11 +158,11 @@ def _limit(request: HubRequest) -> int:
     return min(int(limit), request.world.settings.largest_page)
 
 
-def _encoded(place: tuple[float, str]) -> str:
+def _encode_cursor(place: tuple[float, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
-def _decoded(cursor: str) -> tuple[float, str]:
+def _decode_cursor(cursor: str) -> tuple[float, str]:
     try:
         place: Any = json.loads(base64.urlsafe_b64decode(cursor))
         return float(place[0]), str(place[1])

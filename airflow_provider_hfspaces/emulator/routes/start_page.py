@@ -56,7 +56,7 @@ def fleet(request: HubRequest) -> dict[str, Any]:
 
 def _summary(spaces: int, matching: int, query: str) -> str:
     if not spaces:
-        return "No Spaces yet."
+        return "There are no Spaces yet."
     if not matching:
         return f"No Space matches '{query}'."
     if matching > _MAX_SPACES:

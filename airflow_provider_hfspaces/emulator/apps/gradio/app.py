@@ -86,7 +86,7 @@ class MiniGradio:
         if (method, path) == ("POST", "/login"):
             return await self._login(request)
         if path == "/config":
-            return self._locked(request) or self._config(request)
+            return self._refuse_without_login(request) or self._config(request)
         inner = path.removeprefix(self._prefix) if path.startswith(f"{self._prefix}/") else path
         name, *rest = inner.strip("/").split("/")
         if name.startswith("file="):
@@ -94,7 +94,9 @@ class MiniGradio:
         handler = self._handlers().get(("GET" if method == "HEAD" else method, name))
         if handler is None:
             return JSONResponse({"detail": "Not Found"}, 404)
-        return (None if name in _OPEN_PATHS else self._locked(request)) or await handler(request, rest)
+        return (None if name in _OPEN_PATHS else self._refuse_without_login(request)) or await handler(
+            request, rest
+        )
 
     def _handlers(self) -> dict[tuple[str, str], _Handler]:
         return {
@@ -137,7 +139,7 @@ class MiniGradio:
             return JSONResponse({"detail": "Method Not Allowed"}, 405)
         if not isinstance(body, dict) or not (named or "data" in body):
             return _missing("data")
-        endpoint = self._named("/".join(rest[1:] if named else rest))
+        endpoint = self._endpoint_by_name("/".join(rest[1:] if named else rest))
         data = _positional(endpoint, body) if named else list(body["data"])
         return self._enter(self._event(request, endpoint, data, body.get("session_hash"), simple=True))
 
@@ -163,7 +165,7 @@ class MiniGradio:
             return _missing("data")
         if not body.get("session_hash"):
             return JSONResponse({"detail": "Session hash not found."}, 400)
-        endpoint = self._numbered(body.get("fn_index"))
+        endpoint = self._endpoint_by_index(body.get("fn_index"))
         return self._enter(self._event(request, endpoint, list(body["data"]), body["session_hash"]))
 
     async def _queue_stream(self, request: Request, rest: list[str]) -> Response | None:
@@ -214,7 +216,7 @@ class MiniGradio:
         return None
 
     async def _run(self, request: Request, rest: list[str]) -> Response:
-        endpoint, body = self._named("/".join(rest)), await _json(request)
+        endpoint, body = self._endpoint_by_name("/".join(rest)), await _json(request)
         if endpoint.queue:
             return JSONResponse({"detail": _NO_DIRECT_POST}, 404)
         if not isinstance(body, dict) or "data" not in body:
@@ -269,7 +271,7 @@ class MiniGradio:
                 return user
         return None
 
-    def _locked(self, request: Request) -> Response | None:
+    def _refuse_without_login(self, request: Request) -> Response | None:
         """The 401 for a caller who is not logged in; ``None`` if the caller may go on."""
         if self._app.login is None or self._user(request) is not None:
             return None
@@ -280,13 +282,13 @@ class MiniGradio:
 
     # Endpoints
 
-    def _named(self, name: str) -> Endpoint:
+    def _endpoint_by_name(self, name: str) -> Endpoint:
         for each in self._endpoints:
             if each.name == name and (self._app.version >= 6 or each.visibility != "private"):
                 return each
         raise _NoSuchFunctionError(name)
 
-    def _numbered(self, index: Any) -> Endpoint:
+    def _endpoint_by_index(self, index: Any) -> Endpoint:
         for each in self._endpoints:
             if each.index == index:
                 return each

@@ -132,7 +132,7 @@ class EventQueue:
         if self._app.version >= 6:
             self._waiting = [event for event in self._waiting if event.id != event_id]
         if event_id in self._sessions.pending.get(session, ()):
-            self._sessions.send(session, self._completed(event_id, {}, success=True))
+            self._sessions.send(session, self._completed_message(event_id, {}, success=True))
 
     async def stop(self) -> None:
         """Cancel all running events, and drop all waiting ones."""
@@ -301,16 +301,16 @@ class EventQueue:
     def _send(self, event: Event, message: dict[str, Any]) -> None:
         if self._app.version == 4 and message["msg"] == "log":
             message = {name: value for name, value in message.items() if name != "title"}
-        self._tell(event, {"msg": message["msg"], "event_id": event.id, **message})
+        self._deliver(event, {"msg": message["msg"], "event_id": event.id, **message})
 
-    def _tell(self, event: Event, message: dict[str, Any]) -> None:
+    def _deliver(self, event: Event, message: dict[str, Any]) -> None:
         # A session may get a new reader, which receives no messages of events before it.
         if event.alive:
             self._sessions.send(event.session, message)
 
     def _complete(self, event: Event, outputs: list[Any]) -> None:
         output = self._output(outputs, is_generating=None if event.endpoint.batch else False)
-        self._tell(event, self._completed(event.id, output, success=True))
+        self._deliver(event, self._completed_message(event.id, output, success=True))
 
     def _fail(self, event: Event, problem: Exception) -> None:
         # A generator that fails after its first value gives no title.
@@ -318,7 +318,7 @@ class EventQueue:
         if isinstance(problem, GradioError):
             title = problem.title
         output = self.shown_error(problem)
-        self._tell(event, self._completed(event.id, output, success=False, title=title))
+        self._deliver(event, self._completed_message(event.id, output, success=False, title=title))
 
     def shown_error(self, problem: Exception) -> dict[str, Any]:
         """The output of a failed event, with only as much of the error as callers may see."""
@@ -330,7 +330,7 @@ class EventQueue:
             return {"error": None}
         return {"error": str(problem), **({"visible": True} if self._app.version >= 6 else {})}
 
-    def _completed(
+    def _completed_message(
         self, event_id: str, output: dict[str, Any], *, success: bool, title: str | None = None
     ) -> dict[str, Any]:
         message = {"msg": "process_completed", "event_id": event_id, "output": output, "success": success}

@@ -86,13 +86,13 @@ class FileStore:
             raise ValueError("The 'meta' field must be explicitly provided in the input data")
         path = value["path"]
         if path.startswith(("http://", "https://")):
-            return await self._downloaded(path)
+            return await self._download(path)
         file = self.allowed(path)
         if file is None:
             raise ValueError(f"File {path} is not in the cache folder and cannot be accessed.")
         return file
 
-    async def _downloaded(self, address: str) -> Path:
+    async def _download(self, address: str) -> Path:
         import httpx
 
         async with httpx.AsyncClient(trust_env=False, timeout=_DOWNLOAD_SECONDS) as client:
@@ -109,22 +109,22 @@ class FileStore:
         """
         if component.kind == "gallery" and isinstance(value, list):
             return [
-                {"image": self._written(picture, base), "caption": caption}
+                {"image": self._file_payload(picture, base), "caption": caption}
                 for picture, caption in Gallery(value)
             ]
-        return self._replaced(value, base)
+        return self._replace_paths(value, base)
 
-    def _replaced(self, value: Any, base: str) -> Any:
+    def _replace_paths(self, value: Any, base: str) -> Any:
         """The value with a JSON description in place of each path, at any depth."""
         if isinstance(value, Path):
-            return self._written(value, base)
+            return self._file_payload(value, base)
         if isinstance(value, dict):
-            return {name: self._replaced(each, base) for name, each in value.items()}
+            return {name: self._replace_paths(each, base) for name, each in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self._replaced(each, base) for each in value]
+            return [self._replace_paths(each, base) for each in value]
         return value
 
-    def _written(self, file: Path, base: str) -> dict[str, Any]:
+    def _file_payload(self, file: Path, base: str) -> dict[str, Any]:
         kept = self.allowed(str(file))
         if kept is None:
             kept = self._place(hashlib.sha256(file.read_bytes()).hexdigest(), file.name)

@@ -86,7 +86,7 @@ def info_payload(app: GradioApp, endpoints: Iterable[Endpoint]) -> dict[str, Any
                 _parameter(parameter) for parameter in each.inputs if not parameter.component.is_state
             ],
             "returns": [
-                {"label": f"Output {number}", **_described(output)}
+                {"label": f"Output {number}", **_value_payload(output)}
                 for number, output in enumerate(each.outputs, 1)
                 if not output.is_state
             ],
@@ -168,12 +168,12 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "parameter_name": parameter.name,
         "parameter_has_default": parameter.default is not None,
         "parameter_default": parameter.default,
-        **_described(parameter.component),
+        **_value_payload(parameter.component),
         "example_input": parameter.component.example,
     }
 
 
-def _described(component: Component) -> dict[str, Any]:
+def _value_payload(component: Component) -> dict[str, Any]:
     return {
         "type": component.schema,
         "python_type": {"type": component.python, "description": component.description},
