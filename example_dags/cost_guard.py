@@ -38,7 +38,9 @@ with DAG(
     tags=["hugging face", "spaces"],
     doc_md=__doc__,
 ) as dag:
+    # [START howto_operator_restore_abandoned_leases]
     RestoreAbandonedLeasesOperator(task_id="leases", author="{{ params.owner }}")
+    # [END howto_operator_restore_abandoned_leases]
     DeleteCopiesOperator(task_id="copies", author="{{ params.owner }}")
     EnforceSleepTimeOperator(
         task_id="sleep_times",

@@ -100,11 +100,18 @@ def completed(text: str, code: str) -> str:
     own = {name for node in tree.body for name in defined_names(node)}
     own |= {name for node in imports(tree) for name in imported_names(node)}
     used = [node for node in [*others, *tasks] if node in used and not own & set(defined_names(node))]
-    lines = sorted(
-        (line for node in imports(module) for line in import_lines(node, names - own)),
-        key=lambda line: "airflow_provider_hfspaces" in line,
+    lines = [line for node in imports(module) for line in import_lines(node, names - own)]
+    if not any(isinstance(node, ast.Try) for node in tree.body):
+        lines += [line for node in imports(tree) for line in import_lines(node, own)]
+        code = without_imports(code, tree)
+    head = "\n\n".join(
+        "\n".join(group)
+        for group in (
+            [line for line in lines if is_standard(line)],
+            sorted((line for line in lines if not is_standard(line)), key=lambda line: "_hfspaces" in line),
+        )
+        if group
     )
-    head = "\n".join(lines)
     if block is not None:
         assert isinstance(block, ast.With)
         strings = (each.value for each in ast.walk(block.items[0]) if isinstance(each, ast.Constant))
@@ -173,6 +180,18 @@ def imported_names(node: ast.AST) -> list[str]:
     return []
 
 
+def without_imports(code: str, tree: ast.Module) -> str:
+    """Code without the imports at its top level."""
+    gone = {number for node in imports(tree) for number in range(node.lineno, (node.end_lineno or 0) + 1)}
+    lines = (line for number, line in enumerate(code.splitlines(), 1) if number not in gone)
+    return "\n".join(lines).strip("\n")
+
+
+def is_standard(line: str) -> bool:
+    """Whether an import is of Python's standard library."""
+    return line.split()[1].partition(".")[0] in sys.stdlib_module_names
+
+
 def import_lines(node: ast.Import | ast.ImportFrom, names: set[str]) -> list[str]:
     """An import with only the names that are used, wrapped as the formatter does it."""
     used = [alias for alias in node.names if (alias.asname or alias.name).split(".")[0] in names]
@@ -197,7 +216,9 @@ def described(path: str, page: Path) -> str:
         for parameter, default, templated, meaning in parameters(cls)
         if parameter not in ALWAYS
     ]
-    table = ["| parameter | meaning | default | templated |", "|---|---|---|---|", *rows] if rows else []
+    table = ["| parameter | meaning | default | templated |", "|---|---|---|---|", *rows]
+    if not rows:
+        table = ["No parameters besides `repo_id` and `hf_spaces_conn_id`."]
     return "\n".join([f"Import from `{module}`; [source]({link}).", "", *table, "", "<!-- end -->", ""])
 
 
@@ -234,7 +255,9 @@ def parameters(cls: type[Any]) -> Iterator[tuple[str, str, bool, str]]:
             default = "required" if required else f"`{parameter.default!r}`"
             # The table has a column for the default, which the sentence need not repeat.
             meaning = re.sub(
-                rf" \(default `?[\"']?{re.escape(str(parameter.default))}[\"']?`?\)", "", meaning
+                rf" \(default `?[\"']?{re.escape(str(parameter.default).removesuffix('.0'))}[\"']?`?\)",
+                "",
+                meaning,
             )
             field = getattr(cls, "renamed_arguments", {}).get(parameter.name, parameter.name)
             yield parameter.name, default, field in templates, meaning
@@ -255,13 +278,20 @@ def signature_of(cls: type[Any]) -> inspect.Signature:
 def passed_on(cls: type[Any]) -> set[str]:
     """The parameters of its base that a class sets itself, so that its callers cannot."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(vars(cls)["__init__"])))
-    return {
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    passed = {
         keyword.arg
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__"
-        for keyword in node.keywords
+        for call in calls
+        if ast.unparse(call.func) == "super().__init__"
+        for keyword in call.keywords
         if keyword.arg
     }
+    replaced = {
+        str(ast.literal_eval(call.args[0]))
+        for call in calls
+        if ast.unparse(call.func) in ("kwargs.setdefault", "kwargs.pop")
+    }
+    return passed | replaced
 
 
 def sentence(doc: str, parameter: str) -> str:

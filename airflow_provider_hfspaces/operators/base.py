@@ -244,13 +244,13 @@ class WaitingOperator(SpaceOperator):
     :param health: the answer of the app that the task waits for as well, after the Space runs: ``True`` for
         its start page, a path such as ``"/health"``, or a mapping with ``path``, ``status``, ``json`` and
         ``text`` (default: none). Templated.
-    :param timeout: seconds from the beginning of the wait to its end; by default 1800.
+    :param timeout: seconds from the beginning of the wait to its end (default 1800).
     :param poll_interval: seconds between two looks at the Space (default: as few as the share of the Hub's
         quota that ``[hf_spaces] quota_share`` sets allows, and no fewer than 2).
     :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
         ``"run"`` or ``"both"`` (default: none).
-    :param deferrable: wait in the triggerer, without a worker; by default Airflow's
-        ``[operators] default_deferrable``.
+    :param deferrable: wait in the triggerer, without a worker (default: Airflow's
+        ``[operators] default_deferrable``).
     :raises InvalidInput: for a duration, a health check or ``stream_logs`` that is not valid.
     """
 

@@ -40,6 +40,7 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
 
     :param dry_run: change nothing and report what would be restored (default False).
     :param fallback: the hardware to move to if the Hub rejects the recorded one (default ``cpu-basic``).
+        Templated.
     """
 
     template_fields: Sequence[str] = (*SelectingOperator.template_fields, "fallback")

@@ -79,19 +79,19 @@ class RestartSpaceOperator(WaitingOperator):
 
     :param factory_reboot: build from scratch, without caches.
     :param only_if_stopped: leave a Space alone that runs or is starting.
-    :param wait: wait until the Space runs; by default True.
+    :param wait: wait until the Space runs (default True).
     :param health: the answer of the app to wait for as well: ``True`` for its start page, a path, or a
-        mapping with ``path``, ``status``, ``json`` and ``text``; by default none. Templated.
+        mapping with ``path``, ``status``, ``json`` and ``text`` (default: none). Templated.
     :param sha: the commit that must run before the task succeeds, in full or its first seven characters or
         more; needs ``wait=True``. The task does not restart a Space that would run another commit.
         Templated.
-    :param timeout: seconds from the restart to the end of the wait; by default 1800.
+    :param timeout: seconds from the restart to the end of the wait (default 1800).
     :param poll_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
         and no fewer than 2).
     :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
         ``"run"`` or ``"both"`` (default: none).
-    :param deferrable: wait in the triggerer, without a worker; by default Airflow's
-        ``[operators] default_deferrable``.
+    :param deferrable: wait in the triggerer, without a worker (default: Airflow's
+        ``[operators] default_deferrable``).
     """
 
     template_fields: Sequence[str] = (*WaitingOperator.template_fields, "sha")

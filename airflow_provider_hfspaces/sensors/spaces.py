@@ -56,16 +56,16 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         of another task, and text such as ``"['PAUSED']"``. Templated.
     :param hardware: the flavor that the Space must run on as well. Templated.
     :param sha: the commit that must run as well, in full or its first seven characters or more. Templated.
-    :param failed_stages: stages that fail the task; by default the stages that a Space does not leave by
-        itself (errors, paused, sleeping, being deleted), except those in ``stages``. With an empty list
-        the sensor waits through all stages. Templated.
+    :param failed_stages: stages that fail the task (default: the stages that a Space does not leave by
+        itself, which are errors, paused, sleeping and being deleted, except those in ``stages``). With an
+        empty list the sensor waits through all stages. Templated.
     :param poke_interval: seconds between two looks at the Space (default: as few as the Hub's quota allows,
         and no fewer than 2). With ``mode="reschedule"`` or ``exponential_backoff``, Airflow's 60 by default.
     :param stream_logs: show the Space's own log in the task's log while the sensor waits: ``"build"``,
         ``"run"`` or ``"both"`` (default: none). Needs ``mode="poke"`` or ``deferrable=True``.
     :param hf_spaces_conn_id: the connection to the Hub. Templated.
-    :param deferrable: wait in the triggerer, without a worker; by default Airflow's
-        ``[operators] default_deferrable``.
+    :param deferrable: wait in the triggerer, without a worker (default: Airflow's
+        ``[operators] default_deferrable``).
     """
 
     template_fields: Sequence[str] = (
@@ -348,10 +348,10 @@ class SpaceHealthySensor(SpaceRunningSensor):
     header that the app does not see.
 
     :param repo_id: the Space, as ``owner/name``. Templated.
-    :param path: the path to request, by default the app's start page. Gradio apps answer ``/config``.
+    :param path: the path to request (default: the app's start page). Gradio apps answer ``/config``.
         Templated.
     :param expect: the answer: an HTTP status, text that it contains, or a mapping with ``status``, ``json``
-        (values that its JSON contains) and ``text``; by default any status below 400. Templated.
+        (values that its JSON contains) and ``text`` (default: any status below 400). Templated.
     :param hardware: the flavor that the Space must run on as well; ``None`` for any. Templated.
     :param sha: the commit that must run as well; ``None`` for any. Templated.
     """

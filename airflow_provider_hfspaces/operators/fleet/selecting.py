@@ -19,24 +19,24 @@ __all__ = ["ListSpacesOperator", "SelectingOperator"]
 class SelectingOperator(HubTask, BaseOperator):
     """Base of the operators that select Spaces.
 
-    The selection is templated. Lists may also be the text that a template renders.
+    Lists may also be the text that a template renders.
 
-    :param author: the user or organization whose Spaces are selected.
-    :param repo_ids: exactly these Spaces, instead of a selection.
-    :param stages: only Spaces in one of these stages; STOPPED and SLEEPING stand for each other.
-    :param hardware: only Spaces on, or set to, one of these flavors.
+    :param author: the user or organization whose Spaces are selected. Templated.
+    :param repo_ids: exactly these Spaces, instead of a selection. Templated.
+    :param stages: only Spaces in one of these stages; STOPPED and SLEEPING stand for each other. Templated.
+    :param hardware: only Spaces on, or set to, one of these flavors. Templated.
     :param billed_only: only Spaces that are billed now, or as soon as their build is done.
     :param include: only Spaces whose ``owner/name`` or name matches one of these globs,
-        case-insensitively.
-    :param exclude: no Spaces that match one of these globs.
-    :param tags: only Spaces with all of these tags.
+        case-insensitively. Templated.
+    :param exclude: no Spaces that match one of these globs. Templated.
+    :param tags: only Spaces with all of these tags. Templated.
     :param allow_empty: accept an owner for whom the Hub lists no Spaces at all. Default: False, so that
         a misspelt or renamed owner fails the task.
     :param max_lateness: skip the task if its scheduled run starts this much later than it was due, in
         seconds or as a ``timedelta``. Use it for DAGs that act at a time of day: when such a DAG is
         unpaused, Airflow runs its last interval at once, even with ``catchup=False``. Runs that users or
         assets trigger are never late. Default: no limit.
-    :param hf_spaces_conn_id: the connection to the Hub. Default: ``hf_spaces_default``.
+    :param hf_spaces_conn_id: the connection to the Hub. Default: ``hf_spaces_default``. Templated.
     """
 
     template_fields: Sequence[str] = (

@@ -87,8 +87,8 @@ class RequestHardwareOperator(SearchingOperator):
         would restore the Space.
     :param stream_logs: show the Space's own log in the task's log while the task waits: ``"build"``,
         ``"run"`` or ``"both"`` (default: none).
-    :param deferrable: wait in the triggerer, without a worker; by default Airflow's
-        ``[operators] default_deferrable``.
+    :param deferrable: wait in the triggerer, without a worker (default: Airflow's
+        ``[operators] default_deferrable``).
     """
 
     template_fields: Sequence[str] = (

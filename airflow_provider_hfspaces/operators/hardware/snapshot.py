@@ -43,8 +43,8 @@ class SnapshotSpaceOperator(SpaceOperator):
     :param lease_poll_interval: seconds between two looks at the lease, on average (default 30).
     :param lease_duration: seconds after which the lease expires for those who cannot see whether this run
         is over, such as another Airflow (default 24 hours). Choose more than your longest run takes.
-    :param deferrable: wait for the lease in the triggerer, without a worker; by default Airflow's
-        ``[operators] default_deferrable``.
+    :param deferrable: wait for the lease in the triggerer, without a worker (default: Airflow's
+        ``[operators] default_deferrable``).
     """
 
     needs_token = False
