@@ -53,5 +53,6 @@ html_css_files = ["extra.css"]
 html_copy_source = False
 html_show_sphinx = False
 highlight_language = "none"
-pygments_style = "friendly"
+# A style whose colours are readable on its background; most have pale comments and numbers.
+pygments_style = "a11y-light"
 pygments_dark_style = "native"

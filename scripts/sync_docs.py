@@ -9,7 +9,9 @@ A page names its generated parts in comments:
   file between ``# [START first_space]`` and ``# [END first_space]``; ``*`` stands for the whole file.
   A part of an example DAG comes with the imports, constants and functions that it uses.
 - ``<!-- class: airflow_provider_hfspaces.operators.hardware.SetSleepTimeOperator -->``, followed by a
-  link to the source and a table of parameters, up to ``<!-- end -->``.
+  line with the import path and a link to the source.
+- ``<!-- parameters: airflow_provider_hfspaces.operators.hardware.SetSleepTimeOperator -->``, followed by a
+  table of parameters, up to ``<!-- end -->``.
 
 A row of a table that begins with the linked name of a module gets the path of the module and the first
 paragraph of its docstring.
@@ -34,9 +36,8 @@ EXAMPLE = re.compile(
     r"(?P<head><!-- example: (?P<file>\S+) (?P<mark>\S+) -->\n)\n*(?:```python\n.*?^```\n*)?",
     re.MULTILINE | re.DOTALL,
 )
-CLASS = re.compile(
-    r"(?P<head><!-- class: (?P<path>\S+) -->\n)(?:.*?<!-- end -->\n?)?", re.MULTILINE | re.DOTALL
-)
+CLASS = re.compile(r"(?P<head><!-- class: (?P<path>\S+) -->\n)(?:Import from .*\n)?")
+PARAMETERS = re.compile(r"(?P<head><!-- parameters: (?P<path>\S+) -->\n)(?:.*?<!-- end -->\n?)?", re.DOTALL)
 MODULE = re.compile(r"^\| \[`(?P<module>airflow_provider_hfspaces[\w.]*)`\]\([^)]*\) \|.*$", re.MULTILINE)
 MARK = re.compile(r"\s*# \[(START|END) (\w+)\]\s*")
 LONGEST_LINE = 110
@@ -48,7 +49,8 @@ def synced(page: Path) -> str:
     """The text of a page with its generated parts up to date."""
     text = page.read_text("utf-8")
     text = EXAMPLE.sub(lambda match: match["head"] + example(match["file"], match["mark"]), text)
-    text = CLASS.sub(lambda match: match["head"] + described(match["path"], page), text)
+    text = CLASS.sub(lambda match: match["head"] + imported_from(match["path"], page), text)
+    text = PARAMETERS.sub(lambda match: match["head"] + table_of_parameters(match["path"]), text)
     return MODULE.sub(lambda match: module_row(match["module"], page), text)
 
 
@@ -206,20 +208,30 @@ def import_lines(node: ast.Import | ast.ImportFrom, names: set[str]) -> list[str
     return [f"from {node.module} import (\n{names_below})"]
 
 
-def described(path: str, page: Path) -> str:
-    """Where a class comes from, and its parameters."""
+def class_at(path: str) -> type[Any]:
+    """The class with this import path."""
     module, _, name = path.rpartition(".")
-    cls = getattr(import_module(module), name)
-    link = link_to(Path(inspect.getsourcefile(cls) or ""), page)
+    cls: type[Any] = getattr(import_module(module), name)
+    return cls
+
+
+def imported_from(path: str, page: Path) -> str:
+    """A line that says where to import a class from, with a link to its source."""
+    link = link_to(Path(inspect.getsourcefile(class_at(path)) or ""), page)
+    return f"Import from `{path.rpartition('.')[0]}`; [source]({link}).\n"
+
+
+def table_of_parameters(path: str) -> str:
+    """The parameters of a class."""
     rows = [
         f"| `{parameter}` | {meaning} | {default} | {'yes' if templated else ''} |"
-        for parameter, default, templated, meaning in parameters(cls)
+        for parameter, default, templated, meaning in parameters(class_at(path))
         if parameter not in ALWAYS
     ]
     table = ["| parameter | meaning | default | templated |", "|---|---|---|---|", *rows]
     if not rows:
         table = ["No parameters besides `repo_id` and `hf_spaces_conn_id`."]
-    return "\n".join([f"Import from `{module}`; [source]({link}).", "", *table, "", "<!-- end -->", ""])
+    return "\n".join(["", *table, "", "<!-- end -->", ""])
 
 
 def module_row(module: str, page: Path) -> str:
@@ -238,7 +250,7 @@ def link_to(source: Path, page: Path) -> str:
 
 def parameters(cls: type[Any]) -> Iterator[tuple[str, str, bool, str]]:
     """Name, default, whether it is a template field, and the first sentence of the docstring on it."""
-    templates = set(getattr(cls, "template_fields", ()))
+    templates = getattr(cls, "template_fields", ())
     described_in = [inspect.getdoc(each) or "" for each in ours(cls)]
     seen: set[str] = set()
     for each in ours(cls):
@@ -252,7 +264,7 @@ def parameters(cls: type[Any]) -> Iterator[tuple[str, str, bool, str]]:
             seen.add(parameter.name)
             required = parameter.default is parameter.empty
             meaning = next(filter(None, (sentence(doc, parameter.name) for doc in described_in)), "")
-            default = "required" if required else f"`{parameter.default!r}`"
+            default = "required" if required else f"`{parameter.default!r}`".replace("datetime.", "")
             # The table has a column for the default, which the sentence need not repeat.
             meaning = re.sub(
                 rf" \(default `?[\"']?{re.escape(str(parameter.default).removesuffix('.0'))}[\"']?`?\)",
@@ -260,7 +272,9 @@ def parameters(cls: type[Any]) -> Iterator[tuple[str, str, bool, str]]:
                 meaning,
             )
             field = getattr(cls, "renamed_arguments", {}).get(parameter.name, parameter.name)
-            yield parameter.name, default, field in templates, meaning
+            # Secrets and task groups render templates without template fields: their docstrings say so.
+            templated = field in templates or any(has_template(doc, parameter.name) for doc in described_in)
+            yield parameter.name, default, templated, meaning
         seen |= passed_on(each)
 
 
@@ -294,12 +308,21 @@ def passed_on(cls: type[Any]) -> set[str]:
     return passed | replaced
 
 
+def has_template(doc: str, parameter: str) -> bool:
+    """Whether a docstring says that a parameter may be or have a template."""
+    return re.search(r"(?i)\btemplate[sd]?\b|rendered when", text_on(doc, parameter)) is not None
+
+
 def sentence(doc: str, parameter: str) -> str:
     """The first sentence of ``:param parameter:``, as Markdown."""
+    text = as_markdown(text_on(doc, parameter))
+    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0].rstrip(".").replace("|", "\\|")
+
+
+def text_on(doc: str, parameter: str) -> str:
+    """What a docstring says about a parameter; empty if it says nothing."""
     match = re.search(rf"^:param {parameter}: (.*?)(?=^:|\Z)", doc, re.MULTILINE | re.DOTALL)
-    if match is None:
-        return ""
-    return re.split(r"(?<=\.)\s", as_markdown(match[1]), maxsplit=1)[0].rstrip(".").replace("|", "\\|")
+    return match[1] if match else ""
 
 
 def as_markdown(text: str) -> str:

@@ -6,6 +6,7 @@ adds what only the site can show.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -41,12 +42,22 @@ NAVIGATION = {
 INHERITED = {"HfSpacesHook": "BaseHook, LoggingMixin"}
 """Classes shown with the members that they inherit, up to the bases with these names."""
 
+FUNCTIONS_IN = {f"airflow_provider_hfspaces.{name}" for name in ("assets", "hardware", "require")}
+"""Modules whose functions pages link to the reference, as they do all classes."""
+
+ONLY = {"airflow_provider_hfspaces.state.run_costs": ("DailyCost", "run_costs")}
+"""Modules of which users import only some names."""
+
 REPOSITORY_PAGES = {"changelog": "CHANGELOG.md", "contributing": "CONTRIBUTING.md"}
 """Pages of the site whose text is a file at the top of the repository."""
 
 _CLASS = re.compile(
     r"<!-- class: (?P<path>\S+) -->\nImport from `(?P<module>[\w.]+)`; \[source\]\([^)]*\)\.", re.MULTILINE
 )
+_REFERENCE = re.compile(r"\[`(?P<name>\w+)`\]\((?P<page>operators\.md#\w+)\) \(\[source\]\([^)]*\)\)")
+_FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^(?=#+ )", re.MULTILINE)
+_NAME = re.compile(r"(?<![\[`])`(?P<name>[A-Za-z_]+)(?:\(\))?`(?![\]`])")
 _MODULE = re.compile(r"^\| \[`(?P<module>airflow_provider_hfspaces[\w.]*)`\]\([^)]*\) \|", re.MULTILINE)
 
 
@@ -60,6 +71,8 @@ def expand(app: Sphinx, docname: str, source: list[str]) -> None:
     elif docname == "reference":
         source[0] += reference(_MODULE.findall(source[0]))
     source[0] = _CLASS.sub(r"{py:class}`~\g<path>`, from `\g<module>`.", source[0])
+    if docname not in REPOSITORY_PAGES and "/" not in docname:
+        source[0] = with_links(source[0], public_names())
 
 
 def navigation() -> str:
@@ -74,6 +87,47 @@ def reference(modules: list[str]) -> str:
     """The table of contents of the modules that the page lists."""
     pages = "\n".join(f"reference/{module}" for module in modules)
     return f"\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
+
+
+@functools.cache
+def public_names() -> dict[str, str]:
+    """The import path of each class in the reference, and of each function that DAGs use, by its name."""
+    modules = _MODULE.findall((ROOT / "docs" / "reference.md").read_text("utf-8"))
+    return {
+        name: f"{home_of(name, value, module, modules)}.{name}"
+        for module in modules
+        for name in getattr(import_module(module), "__all__", ())
+        if isinstance(value := getattr(import_module(module), name), type) or module in FUNCTIONS_IN
+    }
+
+
+def with_links(text: str, paths: dict[str, str]) -> str:
+    """Let the first mention of each name in each section lead to the reference."""
+    code: list[str] = []
+
+    def keep(block: re.Match[str]) -> str:
+        code.append(block[0])
+        return f"\0{len(code) - 1}\0"
+
+    text = _REFERENCE.sub(r"`\g<name>` ([parameters](\g<page>))", _FENCED.sub(keep, text))
+    text = "".join(_with_links(section, paths) for section in _SECTION.split(text))
+    return re.sub(r"\0(\d+)\0", lambda match: code[int(match[1])], text)
+
+
+def _with_links(section: str, paths: dict[str, str]) -> str:
+    """Let the first mention of each name in a section lead to the reference."""
+    linked = set(re.findall(r"\{py:class\}`~[\w.]*?(\w+)`", section))
+    heading, newline, body = section.partition("\n")
+    if not heading.startswith("#"):
+        heading, newline, body = "", "", section
+
+    def link(match: re.Match[str]) -> str:
+        if match["name"] in linked or match["name"] not in paths:
+            return match[0]
+        linked.add(match["name"])
+        return f"{{py:obj}}`~{paths[match['name']]}`"
+
+    return heading + newline + _NAME.sub(link, body)
 
 
 def write_module_pages(app: Sphinx, config: Any) -> None:
@@ -92,7 +146,7 @@ def documented(module: str, modules: list[str]) -> Iterator[str]:
     """The directives for the public names of a module, and links to those that another page documents."""
     loaded = import_module(module)
     elsewhere: list[str] = []
-    for name in getattr(loaded, "__all__", ()):
+    for name in ONLY.get(module, getattr(loaded, "__all__", ())):
         value = getattr(loaded, name)
         home = home_of(name, value, module, modules)
         if home != module:
