@@ -57,11 +57,11 @@ class AirflowRuns:
         if task_ids is None:
             states = {**self.restored, **({"batch": "running"} if self.working else {})}
         else:
-            done = [each for each in task_ids if each.rpartition(".")[2] in self.succeeded]
-            states = {**dict.fromkeys(done, "success"), **self.restored}
+            successes = [each for each in task_ids if each.rpartition(".")[2] in self.succeeded]
+            states = {**dict.fromkeys(successes, "success"), **self.restored}
         suffix = "" if map_index is None else f"_{map_index}"
-        named = {f"{task_id}{suffix}": state for task_id, state in states.items()}
-        return {run_id: dict(named) for run_id in run_ids}
+        state_of = {f"{task_id}{suffix}": state for task_id, state in states.items()}
+        return {run_id: dict(state_of) for run_id in run_ids}
 
     def get_dag(self, dag_id: str) -> SimpleNamespace:
         """A DAG, as ``RuntimeTaskInstance`` returns it."""
@@ -77,21 +77,21 @@ class _Query:
 
     def __init__(self, runs: AirflowRuns, columns: tuple[Any, ...]) -> None:
         self._runs, self._columns = runs, columns
-        self._wanted: dict[str, Any] = {}
+        self._conditions: dict[str, Any] = {}
 
     def filter(self, *conditions: Any) -> _Query:
         for each in conditions:
-            self._wanted[each.left.key] = each.right.value
+            self._conditions[each.left.key] = each.right.value
         return self
 
     def scalar(self) -> str:
-        return self._runs.get_dagrun_state(self._wanted["dag_id"], self._wanted["run_id"])
+        return self._runs.get_dagrun_state(self._conditions["dag_id"], self._conditions["run_id"])
 
     def first(self) -> tuple[bool, bool]:
-        return bool(self._runs.get_dag(self._wanted["dag_id"]).is_paused), True
+        return bool(self._runs.get_dag(self._conditions["dag_id"]).is_paused), True
 
     def __iter__(self) -> Iterator[tuple[str, ...]]:
-        run_id, task_ids = self._wanted["run_id"], self._wanted.get("task_id")
-        states = self._runs.get_task_states(self._wanted["dag_id"], [run_id], task_ids)[run_id]
+        run_id, task_ids = self._conditions["run_id"], self._conditions.get("task_id")
+        states = self._runs.get_task_states(self._conditions["dag_id"], [run_id], task_ids)[run_id]
         for task_id, state in states.items():
             yield (task_id, state)[-len(self._columns) :]

@@ -97,7 +97,7 @@ class Try:
         """
         deferred = self.deferral(operator)
         meanwhile()
-        event = fired(stored(deferred.trigger))
+        event = first_event(reload_trigger(deferred.trigger))
         fresh = in_another_process(operator)
         method = getattr(fresh, deferred.method_name)
         context = self.context(operator)
@@ -125,7 +125,7 @@ class Try:
                 return result
             assert not deferred.kwargs, "dag.test() passes only the event"
             meanwhile()
-            event = fired(stored(deferred.trigger))
+            event = first_event(reload_trigger(deferred.trigger))
             operator = make()
             action = partial(getattr(operator, deferred.method_name), self.context(operator), event)
 
@@ -150,13 +150,13 @@ class Try:
         return self.ti.xcoms.get((task_id, key))
 
 
-def stored(trigger: Any) -> Any:
+def reload_trigger(trigger: Any) -> Any:
     """A trigger that is created, as in another process, from its serialized arguments."""
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
-    made = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
-    assert made.serialize() == (path, arguments)
-    return made
+    copy = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
+    assert copy.serialize() == (path, arguments)
+    return copy
 
 
 class OutletEvents:
@@ -169,7 +169,7 @@ class OutletEvents:
         return self.events.setdefault(asset.uri, SimpleNamespace(extra={}))
 
 
-def fired(trigger: Any) -> Any:
+def first_event(trigger: Any) -> Any:
     """The payload of the first event of a trigger, as the task receives it."""
 
     async def first() -> Any:
@@ -211,10 +211,10 @@ def run(dag: Any, conf: dict[str, Any] | None = None) -> dict[str, str]:
                         setattr(holder, name, 0.05)
                     except AttributeError:
                         continue
-    finished = dag.test(run_conf=conf) if conf else dag.test()
+    dag_run = dag.test(run_conf=conf) if conf else dag.test()
     states = {}
-    for ti in finished.get_task_instances():
+    for ti in dag_run.get_task_instances():
         name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
         states[name] = str(getattr(ti.state, "value", ti.state))
-    states["dag"] = str(getattr(finished.state, "value", finished.state))
+    states["dag"] = str(getattr(dag_run.state, "value", dag_run.state))
     return states

@@ -161,14 +161,14 @@ class TaskLog:
 
     def __init__(self, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
         self._caplog, self._capsys = caplog, capsys
-        self._printed = ""
+        self._output = ""
         caplog.set_level("INFO")
 
     @property
     def text(self) -> str:
         out, err = self._capsys.readouterr()
-        self._printed += out + err
-        return self._printed + self._caplog.text
+        self._output += out + err
+        return self._output + self._caplog.text
 
 
 @pytest.fixture

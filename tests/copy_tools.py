@@ -67,7 +67,7 @@ def copies(hub: HubEmulator) -> list[str]:
     return [each.repo_id for each in hub.world.spaces.values() if COPY_OF in each.variables]
 
 
-def marked(hub: HubEmulator, *, hours_left: float = 24, **options: Any) -> CopyMark:
+def add_marked_copy(hub: HubEmulator, *, hours_left: float = 24, **options: Any) -> CopyMark:
     """Add a copy that this Airflow did not make.
 
     :param hours_left: hours until its mark expires.
@@ -84,31 +84,31 @@ def foreign_spaces(hub: HubEmulator, chance: random.Random) -> list[str]:
     digits = f"{chance.getrandbits(48):012x}"
     other = CopyMark.new(SPACE, "acme/other", 1)
     of_other_owner = CopyMark.new(SPACE, "lab/whisper", 1)
-    published = CopyMark.new(SPACE, SPACE, 1)
-    moved = CopyMark.new(SPACE, SPACE, 1)
+    published_mark = CopyMark.new(SPACE, SPACE, 1)
+    moved_mark = CopyMark.new(SPACE, SPACE, 1)
     older = CopyMark.new(SPACE, SPACE, 1)
-    unnamed = CopyMark.new(SPACE, SPACE, 1)
+    unnamed_mark = CopyMark.new(SPACE, SPACE, 1)
     longer = f"acme/{'x' * chance.randrange(1, 70)}-copy-{digits}"
-    wanted: list[tuple[str, Any, bool]] = [
+    spaces: list[tuple[str, Any, bool]] = [
         (longer, None, True),
         (f"acme/text-copy-{digits}", "no mark", True),
         (f"acme/json-copy-{digits}", '{"copy": 1}', True),
         (f"acme/other-copy-{digits}", other.to_variable(), True),
         (f"acme/holder-copy-{digits}", other.to_variable().replace(other.holder_id, digits), True),
         (of_other_owner.copy_id, of_other_owner.to_variable(), True),
-        (published.copy_id, published.to_variable(), False),
-        (f"acme/kept-copy-{moved.holder_id[:12]}", moved.to_variable(), True),
+        (published_mark.copy_id, published_mark.to_variable(), False),
+        (f"acme/kept-copy-{moved_mark.holder_id[:12]}", moved_mark.to_variable(), True),
         (
             f"acme/plain-{digits}",
-            unnamed.to_variable().replace(unnamed.copy_id, f"acme/plain-{digits}"),
+            unnamed_mark.to_variable().replace(unnamed_mark.copy_id, f"acme/plain-{digits}"),
             True,
         ),
         (older.copy_id, older.to_variable(), True),
     ]
-    for repo_id, mark, private in wanted:
+    for repo_id, mark, private in spaces:
         hub.add_space(repo_id, private=private, variables={COPY_OF: mark} if mark else {})
     hub.world.spaces[older.copy_id].created -= 24 * 3600
-    return [repo_id for repo_id, _, _ in wanted]
+    return [repo_id for repo_id, _, _ in spaces]
 
 
 def remember(variables: Any, mark: CopyMark, run_id: str) -> None:

@@ -101,8 +101,8 @@ def hold(
         abandoned=abandoned,
         requested_at=requested_at,
     )
-    changed = LeaseRecord(repo_id, holder.fence, (*record.holders, holder))
-    hook.execute(store.compare_and_set(changed, version, "Hold the lease"))
+    new_record = LeaseRecord(repo_id, holder.fence, (*record.holders, holder))
+    hook.execute(store.compare_and_set(new_record, version, "Hold the lease"))
     return holder
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Seen:
+class StubRequest:
     """A recorded request."""
 
     method: str
@@ -62,7 +62,7 @@ class StubHub:
     def __init__(self, *script: Say | str, otherwise: Say | None = None) -> None:
         self.script = list(script)
         self.otherwise = otherwise or Say()
-        self.seen: list[Seen] = []
+        self.requests: list[StubRequest] = []
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -71,7 +71,7 @@ class StubHub:
             def handle_any(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                stub.seen.append(Seen(self.command, self.path, headers, self.rfile.read(length)))
+                stub.requests.append(StubRequest(self.command, self.path, headers, self.rfile.read(length)))
                 say = stub.script.pop(0) if stub.script else stub.otherwise
                 if say == RESET:
                     linger = struct.pack("ii", 1, 0)

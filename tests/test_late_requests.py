@@ -207,6 +207,6 @@ def test_a_request_in_time_costs_one_look_at_the_lease(hub: HubEmulator) -> None
     hub.add_space(SPACE)
     window = Window()
     window.run("snapshot", "upgrade")
-    sent = [(each.method, each.path.rpartition("/")[2]) for each in hub.requests]
-    request = sent.index(("POST", "hardware"))
-    assert sent[request + 1 :][:1] == [("GET", "airflow-lease")]
+    calls = [(each.method, each.path.rpartition("/")[2]) for each in hub.requests]
+    request = calls.index(("POST", "hardware"))
+    assert calls[request + 1 :][:1] == [("GET", "airflow-lease")]

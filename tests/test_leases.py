@@ -112,8 +112,8 @@ def test_a_wait_says_who_has_the_lease_and_that_the_holders_dag_is_paused(
     window = Window()
     window.snapshot.lease_timeout = 600
     window.run("snapshot")
-    named = r"leased by .*other_dag.*whose DAG is paused\. Waiting for \d+ seconds so far"
-    assert re.search(named, task_log.text)
+    message = r"leased by .*other_dag.*whose DAG is paused\. Waiting for \d+ seconds so far"
+    assert re.search(message, task_log.text)
 
 
 def test_the_log_of_a_wait_names_the_holder_again_every_ten_minutes(
@@ -130,8 +130,8 @@ def test_the_log_of_a_wait_names_the_holder_again_every_ten_minutes(
         now += 60
     messages = [record.getMessage() for record in caplog.records if record.name == "waits"]
     assert [message.partition(", and")[0] for message in messages] == [
-        f"Space acme/whisper is leased by a run. Waiting for {waited} seconds so far"
-        for waited in (0, 600, 1200)
+        f"Space acme/whisper is leased by a run. Waiting for {seconds} seconds so far"
+        for seconds in (0, 600, 1200)
     ]
 
 
@@ -382,8 +382,8 @@ def test_the_leases_of_many_spaces_can_be_kept_in_one_repository(
     monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", extra)
     Window().run("snapshot", "upgrade", "restore")
     assert space.requested_hardware == "cpu-basic"
-    written = {each.path for each in hub.requests if "/commit/" in each.path}
-    assert written == {"/api/datasets/acme/airflow-leases/commit/acme--whisper--airflow-lease"}
+    commit_paths = {each.path for each in hub.requests if "/commit/" in each.path}
+    assert commit_paths == {"/api/datasets/acme/airflow-leases/commit/acme--whisper--airflow-lease"}
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def constants(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-def dotted(path: Path) -> str:
+def dotted_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -152,7 +152,7 @@ def imports(path: Path, *, everywhere: bool = False) -> set[str]:
     return imported
 
 
-KNOWN = {dotted(path) for path in MODULES}
+KNOWN = {dotted_name(path) for path in MODULES}
 
 
 def layer(module: str) -> int | None:
@@ -164,8 +164,8 @@ def layer(module: str) -> int | None:
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_stage_names_appear_only_in_the_modules_that_own_them(path: Path) -> None:
     stages = {stage.value for stage in SpaceStage}
-    spelled = [(line, text) for line, text in constants(path) if text in stages]
-    assert bool(spelled) == (name(path) in STAGE_OWNERS), spelled
+    stage_names = [(line, text) for line, text in constants(path) if text in stages]
+    assert bool(stage_names) == (name(path) in STAGE_OWNERS), stage_names
 
 
 @pytest.mark.parametrize("path", PLAIN_PYTHON, ids=name)
@@ -176,7 +176,7 @@ def test_plain_python_modules_neither_import_nor_mention_airflow(path: Path) -> 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_no_module_imports_from_a_layer_above_its_own(path: Path) -> None:
-    own = layer(dotted(path))
+    own = layer(dotted_name(path))
     if own is None:
         assert name(path) == "__init__.py"
         return
@@ -194,28 +194,28 @@ def test_every_part_of_the_package_belongs_to_a_layer() -> None:
 
 
 def test_there_are_no_import_cycles() -> None:
-    graph = {dotted(path): imports(path) & KNOWN - {dotted(path)} for path in MODULES}
+    graph = {dotted_name(path): imports(path) & KNOWN - {dotted_name(path)} for path in MODULES}
     while free := [module for module, needed in graph.items() if not needed & graph.keys()]:
         for module in free:
             del graph[module]
     assert graph == {}
 
 
-PATHS = {dotted(path): path for path in MODULES}
+PATHS = {dotted_name(path): path for path in MODULES}
 
 
-def loaded(modules: set[str]) -> set[str]:
+def loaded_modules(modules: set[str]) -> set[str]:
     """The modules that importing these modules loads: of this package, with their parents, and of others."""
-    seen: set[str] = set()
+    modules_seen: set[str] = set()
     waiting = set(modules)
     while waiting:
         module = waiting.pop()
-        if module in seen:
+        if module in modules_seen:
             continue
-        seen.add(module)
+        modules_seen.add(module)
         if module in PATHS:
             waiting |= imports(PATHS[module]) | {module.rpartition(".")[0]} - {""}
-    return seen
+    return modules_seen
 
 
 def homes(kind: str) -> set[str]:
@@ -227,13 +227,13 @@ def homes(kind: str) -> set[str]:
 
 def test_a_dag_file_that_uses_all_operators_loads_little_besides_them() -> None:
     classes = homes("operators")
-    ours = {module for module in loaded(classes) if module.split(".")[0] == NAME}
+    ours = {module for module in loaded_modules(classes) if module.split(".")[0] == NAME}
     assert ours - classes == {NAME, *(f"{NAME}.{each}" for each in CHEAP)}
 
 
 @pytest.mark.parametrize("kind", ["operators", "sensors", "triggers"])
 def test_no_client_of_any_service_is_loaded_with(kind: str) -> None:
-    assert {module.split(".")[0] for module in loaded(homes(kind))} & CLIENTS == set()
+    assert {module.split(".")[0] for module in loaded_modules(homes(kind))} & CLIENTS == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

@@ -132,8 +132,8 @@ def dag_of_everything() -> Any:
             over = "repo_id" if "repo_id" in arguments else "from_id"
             if over in arguments:
                 rest = {name: value for name, value in arguments.items() if name not in ("repo_id", over)}
-                mapped: Any = kind
-                mapped.partial(
+                operator: Any = kind
+                operator.partial(
                     task_id=f"mapped-{kind.__name__}", map_index_template="{{ task.repo_id }}", **rest
                 ).expand(**{over: ["acme/a", "acme/b"]})
     return dag

@@ -116,7 +116,7 @@ def test_the_serialized_dag_holds_no_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    "mapped",
+    "operator",
     [
         lambda: AddSecretOperator.partial(task_id="add", key="KEY", value="written"),
         lambda: AddSecretOperator.partial(task_id="add", key="KEY").expand(value=["written"]),
@@ -128,9 +128,9 @@ def test_the_serialized_dag_holds_no_secret() -> None:
     ],
     ids=["partial", "expand", "expand_kwargs", "a mapping", "a list"],
 )
-def test_a_mapped_secret_that_is_written_out_is_refused_without_showing_it(mapped: Any) -> None:
+def test_a_mapped_secret_that_is_written_out_is_refused_without_showing_it(operator: Any) -> None:
     with dag_of("named_copies"), pytest.raises(ValueError, match="'add' is written out in") as refusal:
-        mapped()
+        operator()
     assert "'written'" not in str(refusal.value)
 
 
@@ -204,13 +204,13 @@ def own_parameters(kind: type) -> set[str]:
 @pytest.mark.parametrize("kind", operator_classes(), ids=lambda kind: kind.__name__)
 def test_every_argument_accepts_the_output_of_a_task_or_refuses_it_at_parse_time(kind: Any) -> None:
     arguments = plain_arguments(kind)
-    taken = set(kind.template_fields) | set(getattr(kind, "secret_fields", ())) | {"from_task"}
-    taken |= set(getattr(kind, "renamed_arguments", ()))
+    argument_names = set(kind.template_fields) | set(getattr(kind, "secret_fields", ())) | {"from_task"}
+    argument_names |= set(getattr(kind, "renamed_arguments", ()))
     with dag_of("secret_of_a_task") as dag:
         output = dag.get_task("make_secret").output
         for number, name in enumerate(sorted(own_parameters(kind))):
             options = {**arguments, **NEEDED.get(name, {}), name: output, "task_id": f"task_{number}"}
-            if name in taken:
+            if name in argument_names:
                 assert "make_secret" in kind(**options).upstream_task_ids, name
             else:
                 with pytest.raises((ValueError, TypeError)):

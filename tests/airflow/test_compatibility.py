@@ -84,8 +84,8 @@ def form(hub: HubEmulator) -> str:
         from airflow.providers_manager import ProvidersManager
 
         return YES if "extra__hf_spaces__namespace" in ProvidersManager().connection_form_widgets else NO
-    printed = subprocess.run([sys.executable, "-c", FORM], check=True, capture_output=True, text=True).stdout
-    fields = set(printed.splitlines()[-1].split()) if printed.strip() else set()
+    output = subprocess.run([sys.executable, "-c", FORM], check=True, capture_output=True, text=True).stdout
+    fields = set(output.splitlines()[-1].split()) if output.strip() else set()
     complete = {"namespace", "timeout", "allow_http"} <= fields
     if AIRFLOW_VERSION == (3, 0):
         return "with FAB" if complete is (find_spec("flask_appbuilder") is not None) else NO
@@ -99,9 +99,9 @@ def links(hub: HubEmulator) -> str:
     if not AIRFLOW_3:
         from airflow.providers_manager import ProvidersManager
 
-        known = ProvidersManager().extra_links_class_names
-        names &= {name.rpartition(".")[2].replace("SpaceLink", "Open Space") for name in known} | names
-        return YES if "airflow_provider_hfspaces.links.SpaceLink" in known and len(names) == 2 else NO
+        class_names = ProvidersManager().extra_links_class_names
+        names &= {name.rpartition(".")[2].replace("SpaceLink", "Open Space") for name in class_names} | names
+        return YES if "airflow_provider_hfspaces.links.SpaceLink" in class_names and len(names) == 2 else NO
     return YES if names == {"Open Space", "Space logs"} else NO
 
 
@@ -198,6 +198,6 @@ def test_readme_shows_the_same_table() -> None:
     def rows(text: str) -> list[str]:
         return [line for line in text.splitlines() if line.startswith("| ") and line.count("|") == 7]
 
-    shown: Any = rows((ROOT / "README.md").read_text("utf-8"))
-    assert shown == rows((DOCS / "compatibility.md").read_text("utf-8"))
-    assert len(shown) == 1 + len(PROBES)
+    readme_rows: Any = rows((ROOT / "README.md").read_text("utf-8"))
+    assert readme_rows == rows((DOCS / "compatibility.md").read_text("utf-8"))
+    assert len(readme_rows) == 1 + len(PROBES)

@@ -93,14 +93,14 @@ def test_statsd_receives_every_metric_under_its_documented_name(fleet: HubEmulat
     pytest.importorskip("statsd", reason="Airflow sends StatsD metrics with its extra 'statsd'")
     with statsd_server() as (port, lines):
         run_script(statsd_on="True", statsd_host="127.0.0.1", statsd_port=str(port))
-    received = {line.partition(":")[0].removeprefix("airflow."): line for line in lines}
-    ours = {name for name in received if name.startswith("hf_spaces")}
+    line_of = {line.partition(":")[0].removeprefix("airflow."): line for line in lines}
+    ours = {name for name in line_of if name.startswith("hf_spaces")}
     assert ours >= SENT
     assert ours <= NAMES
-    assert received["hf_spaces.billed_seconds"].endswith(":60|c")
+    assert line_of["hf_spaces.billed_seconds"].endswith(":60|c")
     assert any(line.endswith(":120|c") for line in lines)
-    assert re.search(r":0\.01333\d*\|c$", received["hf_spaces.cost_usd"])
-    assert received["hf_spaces.lease_wait_duration.taken"].endswith(":12000.000000|ms")
+    assert re.search(r":0\.01333\d*\|c$", line_of["hf_spaces.cost_usd"])
+    assert line_of["hf_spaces.lease_wait_duration.taken"].endswith(":12000.000000|ms")
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ def otlp_server() -> Iterator[tuple[int, dict[str, dict[str, Any]]]]:
     """Receives OpenTelemetry's metrics over HTTP: its port, and the last value of each metric by its tags."""
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-    received: dict[str, dict[str, Any]] = {}
+    metrics: dict[str, dict[str, Any]] = {}
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -140,7 +140,7 @@ def otlp_server() -> Iterator[tuple[int, dict[str, dict[str, Any]]]]:
                                 f"{each.key}={each.value.string_value}" for each in point.attributes
                             )
                             value = getattr(point, "as_double", None) or getattr(point, "as_int", None)
-                            received.setdefault(metric.name, {})[tags] = value
+                            metrics.setdefault(metric.name, {})[tags] = value
             self.send_response(200)
             self.end_headers()
 
@@ -151,7 +151,7 @@ def otlp_server() -> Iterator[tuple[int, dict[str, dict[str, Any]]]]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield server.server_port, received
+            yield server.server_port, metrics
         finally:
             server.shutdown()
             thread.join()
@@ -159,9 +159,9 @@ def otlp_server() -> Iterator[tuple[int, dict[str, dict[str, Any]]]]:
 
 def test_opentelemetry_receives_every_metric_with_its_tags(fleet: HubEmulator) -> None:
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="Airflow's extra 'otel'")
-    with otlp_server() as (port, received):
+    with otlp_server() as (port, metrics):
         run_script(otel_on="True", otel_host="127.0.0.1", otel_port=str(port))
-    names = {name.removeprefix("airflow."): tagged for name, tagged in received.items()}
+    names = {name.removeprefix("airflow."): tags for name, tags in metrics.items()}
     ours = {name for name in names if name.startswith("hf_spaces")}
     assert ours >= SENT
     assert ours <= NAMES

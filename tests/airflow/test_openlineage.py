@@ -24,7 +24,7 @@ def upper(text: str) -> str:
     return text.upper()
 
 
-def extracted(operator: Any, ti: Any) -> Any:
+def extract(operator: Any, ti: Any) -> Any:
     """What the provider extracts from a task that has ended."""
     from airflow.providers.openlineage.extractors.base import DefaultExtractor
 
@@ -50,7 +50,7 @@ def test_a_deployment_leads_from_the_folder_to_the_commit_of_the_space(
     operator = DeploySpaceOperator(task_id="deploy", repo_id=SPACE, source=tmp_path, poll_interval=0.02)
     task = Try(operator)
     result = task.run(operator)
-    lineage = extracted(operator, task.ti)
+    lineage = extract(operator, task.ti)
     assert names(lineage.inputs) == [("file", str(tmp_path))]
     assert names(lineage.outputs) == [(f"hf-space://{urlsplit(hub.url).netloc}", SPACE)]
     assert lineage.outputs[0].facets["version"].datasetVersion == result["sha"]
@@ -62,7 +62,7 @@ def test_a_deployment_that_failed_names_its_data_without_a_version(hub: HubEmula
     task = Try(operator)
     with pytest.raises(Exception, match="missing"):
         task.run(operator)
-    lineage = extracted(operator, task.ti)
+    lineage = extract(operator, task.ti)
     assert names(lineage.inputs) == [("file", str(tmp_path / "missing"))]
     assert lineage.outputs[0].facets == {}
     assert lineage.run_facets == {}
@@ -77,7 +77,7 @@ def test_a_batch_leads_from_items_and_space_to_results(hub: HubEmulator, tmp_pat
     )
     task = Try(operator)
     result = task.run(operator)
-    lineage = extracted(operator, task.ti)
+    lineage = extract(operator, task.ti)
     space = (f"hf-space://{urlsplit(hub.url).netloc}", SPACE)
     assert names(lineage.inputs) == [space, ("file", str(items))]
     assert names(lineage.outputs) == [("file", result["results"])]

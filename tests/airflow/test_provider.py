@@ -12,17 +12,17 @@ from tests.airflow.everything import operator_classes
 
 @pytest.mark.parametrize("command", [["list"], ["get", "airflow-provider-hfspaces"]])
 def test_airflow_lists_the_provider_without_warnings(command: list[str]) -> None:
-    shown = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "airflow", "providers", *command],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
-    assert "airflow-provider-hfspaces" in shown.stdout
+    assert "airflow-provider-hfspaces" in result.stdout
     complaints = ("airflow_provider_hfspaces", "hf_spaces", "HfSpaces")
-    printed = (shown.stdout + shown.stderr).splitlines()
-    assert [line for line in printed if any(word in line for word in complaints)] == []
+    lines = (result.stdout + result.stderr).splitlines()
+    assert [line for line in lines if any(word in line for word in complaints)] == []
 
 
 @pytest.mark.parametrize("operator", operator_classes(), ids=lambda each: each.__name__)

@@ -23,7 +23,7 @@ LINKS = {link.name for link in (SpaceLink, SpaceLogsLink)}
 
 
 @pytest.fixture(scope="module")
-def stored() -> dict[str, Any]:
+def deserialized_tasks() -> dict[str, Any]:
     """The tasks of a DAG with every operator, as the scheduler and the API server read them, by task id."""
     read = _serializer().from_dict(serialized_dag(dag_of_everything()))
     return {task.task_id: task for task in read.tasks}
@@ -39,11 +39,11 @@ def _serializer() -> Any:
     return getattr(objects, "DagSerialization", None) or objects.SerializedDAG
 
 
-def _task(stored: dict[str, Any], kind: type, how: str) -> Any:
-    return stored[f"{how}-{kind.__name__}"]
+def _task(deserialized_tasks: dict[str, Any], kind: type, how: str) -> Any:
+    return deserialized_tasks[f"{how}-{kind.__name__}"]
 
 
-def _listed(value: Any) -> Any:
+def _without_tuples(value: Any) -> Any:
     """A tuple as a list, since JSON has no tuples."""
     return list(value) if isinstance(value, tuple) else value
 
@@ -53,14 +53,16 @@ def _is_mapped(task: Any) -> bool:
 
 
 @pytest.mark.parametrize("kind", operator_classes(), ids=lambda kind: kind.__name__)
-def test_a_deserialized_operator_has_its_fields_links_and_colour(kind: Any, stored: dict[str, Any]) -> None:
-    task = _task(stored, kind, "plain")
+def test_a_deserialized_operator_has_its_fields_links_and_colour(
+    kind: Any, deserialized_tasks: dict[str, Any]
+) -> None:
+    task = _task(deserialized_tasks, kind, "plain")
     assert task.task_type == kind.__name__
     assert tuple(task.template_fields) == tuple(kind.template_fields)
     assert (task.ui_color, task.ui_fgcolor) == (kind.ui_color, kind.ui_fgcolor)
     original = kind(task_id="original", **plain_arguments(kind))
     for field in kind.template_fields:
-        assert _listed(getattr(task, field)) == _listed(getattr(original, field)), field
+        assert _without_tuples(getattr(task, field)) == _without_tuples(getattr(original, field)), field
     assert set(task.extra_links) == {link.name for link in kind.operator_extra_links}
     assert not _is_mapped(task)
 
@@ -71,9 +73,9 @@ def test_a_deserialized_operator_has_its_fields_links_and_colour(kind: Any, stor
     ids=lambda kind: kind.__name__,
 )
 def test_a_deserialized_mapped_operator_is_mapped_and_has_its_links(
-    kind: Any, stored: dict[str, Any]
+    kind: Any, deserialized_tasks: dict[str, Any]
 ) -> None:
-    task = _task(stored, kind, "mapped")
+    task = _task(deserialized_tasks, kind, "mapped")
     assert _is_mapped(task)
     assert tuple(task.template_fields) == tuple(kind.template_fields)
     assert set(task.extra_links) == {link.name for link in kind.operator_extra_links} >= LINKS
@@ -104,8 +106,8 @@ def test_a_deserialized_asset_has_its_watcher_and_trigger() -> None:
     trigger = SpaceEventTrigger(repo_id="acme/whisper", stages=["RUNTIME_ERROR"])
     asset = space_asset("acme/whisper", watchers=[AssetWatcher(name="broken", trigger=trigger)])
     dag = DAG(dag_id="watched", schedule=[asset], start_date=datetime(2026, 1, 1))
-    kept = json.dumps(_serializer().to_dict(dag))
-    read = _serializer().from_dict(json.loads(kept))
+    text = json.dumps(_serializer().to_dict(dag))
+    read = _serializer().from_dict(json.loads(text))
     (condition,) = [each for _, each in read.timetable.asset_condition.iter_assets()]
     assert condition.uri == "hf-space://acme/whisper"
     (watcher,) = condition.watchers

@@ -43,9 +43,9 @@ def test_all_modules_are_imported_without_a_warning() -> None:
     script = _IMPORTS.format(
         forms=_FORMS if AIRFLOW_VERSION < (3, 0) else "", has_page=AIRFLOW_VERSION >= (3, 1)
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout.split()[-2]) > 50
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert int(result.stdout.split()[-2]) > 50
 
 
 def test_airflow_parses_the_dags_without_warnings(airflow_db: None) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_records import airflow_records  # noqa: F401
-from tests.cli.forking import Commands, Ended
+from tests.cli.forking import CommandResult, Commands
 
-Run = Callable[..., Ended]
+Run = Callable[..., CommandResult]
 
 
 @pytest.fixture(scope="session")
@@ -43,11 +43,11 @@ def fleet(hub: HubEmulator) -> HubEmulator:
 
 
 def _runner(commands: Commands, hub: HubEmulator) -> Run:
-    def run(*arguments: str, **options: Any) -> Ended:
-        ended = commands.run(*arguments, **{"HF_TOKEN": hub.token, "HF_ENDPOINT": hub.url, **options})
-        assert hub.token not in ended.out + ended.err
-        assert "Traceback" not in ended.err
-        return ended
+    def run(*arguments: str, **options: Any) -> CommandResult:
+        result = commands.run(*arguments, **{"HF_TOKEN": hub.token, "HF_ENDPOINT": hub.url, **options})
+        assert hub.token not in result.out + result.err
+        assert "Traceback" not in result.err
+        return result
 
     return run
 

@@ -30,7 +30,7 @@ _LOADED = (
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandResult:
     """A command that has ended.
 
     :ivar code: its exit code.
@@ -68,18 +68,18 @@ class Commands:
             },
         )
 
-    def run(self, *arguments: str, typed: str | None = None, **environment: str) -> Ended:
+    def run(self, *arguments: str, keystrokes: str | None = None, **environment: str) -> CommandResult:
         """Run one command to its end.
 
-        :param typed: what the user types; ``None`` for a command without a terminal.
+        :param keystrokes: what the user types; ``None`` for a command without a terminal.
         :param environment: variables of the environment.
         """
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        request = {"arguments": arguments, "environment": environment, "typed": typed}
+        request = {"arguments": arguments, "environment": environment, "keystrokes": keystrokes}
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
-        return Ended(**json.loads(self._server.stdout.readline()))
+        return CommandResult(**json.loads(self._server.stdout.readline()))
 
     def close(self) -> None:
         """End the process that forks."""
@@ -91,10 +91,10 @@ class Commands:
 def _run(request: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         master, slave = (
-            os.openpty() if request["typed"] is not None else (None, os.open(os.devnull, os.O_RDONLY))
+            os.openpty() if request["keystrokes"] is not None else (None, os.open(os.devnull, os.O_RDONLY))
         )
         if master is not None:
-            os.write(master, request["typed"].encode())
+            os.write(master, request["keystrokes"].encode())
         child = os.fork()
         if child == 0:
             for source, target in ((slave, 0), (out.fileno(), 1), (err.fileno(), 2)):

@@ -23,7 +23,7 @@ def test_the_provider_declares_its_commands() -> None:
 
 @pytest.mark.skipif(not HAS_COMMANDS, reason="Airflow 3.2 and newer load commands of providers")
 def test_airflow_runs_the_commands(fleet: HubEmulator, airflow_db: None) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "airflow", "hf-spaces", "list", "--author", "acme", "-o", "json"],
         capture_output=True,
         text=True,
@@ -35,13 +35,13 @@ def test_airflow_runs_the_commands(fleet: HubEmulator, airflow_db: None) -> None
             "HF_ENDPOINT": fleet.url,
         },
     )
-    assert done.returncode == 0, done.stderr
-    assert [each["space"] for each in json.loads(done.stdout)] == [
+    assert result.returncode == 0, result.stderr
+    assert [each["space"] for each in json.loads(result.stdout)] == [
         "acme/demo",
         "acme/night-owl",
         "acme/whisper",
     ]
-    assert fleet.token not in done.stdout + done.stderr
+    assert fleet.token not in result.stdout + result.stderr
 
 
 @pytest.mark.skipif(not HAS_COMMANDS, reason="Airflow 3.2 and newer load commands of providers")
@@ -57,9 +57,9 @@ def test_airflows_parser_accepts_every_command_and_option() -> None:
                 arguments += [flag, settings.get("choices", ["value"])[0]]
             elif flag.startswith("-"):
                 arguments.append(flag)
-        parsed = parser.parse_args([*arguments, "acme/whisper"])
-        assert parsed.repo_ids == ["acme/whisper"]
-        assert parsed.verbose
+        options = parser.parse_args([*arguments, "acme/whisper"])
+        assert options.repo_ids == ["acme/whisper"]
+        assert options.verbose
 
 
 def test_the_definition_loads_no_operator_and_no_client() -> None:
@@ -70,11 +70,11 @@ def test_the_definition_loads_no_operator_and_no_client() -> None:
         "from airflow_provider_hfspaces.cli.definition import get_commands\n"
         "print(*sorted(set(sys.modules) - before))\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
-    loaded = {each for each in done.stdout.split() if each.startswith("airflow_provider_hfspaces")}
-    assert loaded - {"airflow_provider_hfspaces"} == {
+    modules = {each for each in result.stdout.split() if each.startswith("airflow_provider_hfspaces")}
+    assert modules - {"airflow_provider_hfspaces"} == {
         "airflow_provider_hfspaces.cli",
         "airflow_provider_hfspaces.cli.definition",
         "airflow_provider_hfspaces.cli.options",

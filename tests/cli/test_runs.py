@@ -19,31 +19,31 @@ AT = datetime(2026, 11, 7, 12, tzinfo=timezone.utc)
 
 
 @pytest.fixture
-def recorded(fleet: HubEmulator, airflow_records: AirflowRecords, as_server: None) -> None:
+def recorded_costs(fleet: HubEmulator, airflow_records: AirflowRecords, as_server: None) -> None:
     """Two runs of one DAG, and one of another DAG a day later."""
     prices = HfSpacesHook().price_list()
 
-    def ended(dag_id: str, repo_id: str, run_id: str, hardware: str, seconds: float, at: datetime) -> None:
+    def record(dag_id: str, repo_id: str, run_id: str, hardware: str, seconds: float, at: datetime) -> None:
         cost = RunCost.from_times([BilledTime(hardware, 1, seconds)], prices)
         assert record_run_cost(repo_id, cost, ("", run_id), dag_id=dag_id, at=at)
 
-    ended("nightly_batch", "acme/whisper", "1", "t4-small", 13 * 60, AT)
-    ended("nightly_batch", "acme/whisper", "2", "t4-small", 13 * 60, AT)
-    ended("reports", "other/space", "1", "a100-large", 5 * 60, AT.replace(day=8))
+    record("nightly_batch", "acme/whisper", "1", "t4-small", 13 * 60, AT)
+    record("nightly_batch", "acme/whisper", "2", "t4-small", 13 * 60, AT)
+    record("reports", "other/space", "1", "a100-large", 5 * 60, AT.replace(day=8))
 
 
 def test_the_cost_of_runs_is_shown_by_dag_and_by_day_without_a_request(
-    run: Run, fleet: HubEmulator, recorded: None
+    run: Run, fleet: HubEmulator, recorded_costs: None
 ) -> None:
     before = len(fleet.requests)
-    shown = run("cost", "--by", "dag", "--since", "2026-11-01", "-o", "json")
-    assert shown.code == 0, shown.err
-    assert [(each["dag_id"], each["runs"], each["billed_minutes"]) for each in shown.rows] == [
+    result = run("cost", "--by", "dag", "--since", "2026-11-01", "-o", "json")
+    assert result.code == 0, result.err
+    assert [(each["dag_id"], each["runs"], each["billed_minutes"]) for each in result.rows] == [
         ("reports", 1, 5),
         ("nightly_batch", 2, 26),
     ]
-    assert shown.rows[1]["usd"] == pytest.approx(0.173342, abs=1e-4)
-    assert "3 runs since 2026-11-01 cost about $0.38" in shown.err
+    assert result.rows[1]["usd"] == pytest.approx(0.173342, abs=1e-4)
+    assert "3 runs since 2026-11-01 cost about $0.38" in result.err
     by_day = run("cost", "--by", "day", "--since", "2026-11-08", "-o", "json").rows
     assert [each["day"] for each in by_day] == ["2026-11-08"]
     of_acme = run("cost", "--by", "dag", "--since", "2026-11-01", "--author", "acme", "-o", "json").rows
@@ -59,6 +59,6 @@ def test_the_cost_of_runs_is_shown_by_dag_and_by_day_without_a_request(
     ],
 )
 def test_wrong_use_is_explained(run: Run, arguments: list[str], message: str) -> None:
-    ended = run("cost", *arguments)
-    assert ended.code == 2
-    assert message in ended.err
+    result = run("cost", *arguments)
+    assert result.code == 2
+    assert message in result.err

@@ -18,31 +18,31 @@ def changes(hub: HubEmulator) -> list[str]:
 
 
 def test_list_shows_each_space_with_stage_hardware_and_cost(run: Run) -> None:
-    listed = run("list", "--author", "acme", "-o", "json")
-    assert listed.code == 0, listed.err
+    result = run("list", "--author", "acme", "-o", "json")
+    assert result.code == 0, result.err
     assert [
-        (each["space"], each["stage"], each["hardware"], each["usd_per_hour"]) for each in listed.rows
+        (each["space"], each["stage"], each["hardware"], each["usd_per_hour"]) for each in result.rows
     ] == [
         ("acme/demo", "RUNNING", "cpu-basic", 0.0),
         ("acme/night-owl", "PAUSED", "t4-medium", 0.0),
         ("acme/whisper", "RUNNING", "t4-small", 0.4),
     ]
-    assert listed.rows[2]["sleep_time"] == 3600
+    assert result.rows[2]["sleep_time"] == 3600
 
 
 @pytest.mark.parametrize("form", ["table", "plain", "yaml"])
 def test_each_output_format_names_the_selected_spaces_only(run: Run, form: str) -> None:
-    listed = run("list", "--author", "acme", "--stage", "PAUSED", "--output", form)
-    assert listed.code == 0, listed.err
-    assert "acme/night-owl" in listed.out
-    assert "acme/whisper" not in listed.out
+    result = run("list", "--author", "acme", "--stage", "PAUSED", "--output", form)
+    assert result.code == 0, result.err
+    assert "acme/night-owl" in result.out
+    assert "acme/whisper" not in result.out
 
 
 def test_named_spaces_are_listed_and_a_missing_one_is_an_error(run: Run) -> None:
-    listed = run("list", "acme/whisper", "acme/missing", "-o", "json")
-    assert [each["space"] for each in listed.rows] == ["acme/whisper"]
-    assert listed.code == 1
-    assert "Space acme/missing was not found" in listed.err
+    result = run("list", "acme/whisper", "acme/missing", "-o", "json")
+    assert [each["space"] for each in result.rows] == ["acme/whisper"]
+    assert result.code == 1
+    assert "Space acme/missing was not found" in result.err
 
 
 def test_without_an_owner_the_spaces_of_the_tokens_owner_are_listed(run: Run, fleet: HubEmulator) -> None:
@@ -51,9 +51,9 @@ def test_without_an_owner_the_spaces_of_the_tokens_owner_are_listed(run: Run, fl
 
 
 def test_cost_shows_what_costs_money_and_the_sum(run: Run) -> None:
-    shown = run("cost", "--author", "acme", "-o", "json")
-    assert [(each["space"], each["usd_per_hour"]) for each in shown.rows] == [("acme/whisper", 0.4)]
-    assert "3 Spaces cost $0.40 an hour, $292.00 a month" in shown.err
+    result = run("cost", "--author", "acme", "-o", "json")
+    assert [(each["space"], each["usd_per_hour"]) for each in result.rows] == [("acme/whisper", 0.4)]
+    assert "3 Spaces cost $0.40 an hour, $292.00 a month" in result.err
     by_hardware = run("cost", "--author", "acme", "--by", "hardware", "-o", "json").rows
     assert by_hardware[0] == {
         "hardware": "t4-small",
@@ -66,23 +66,23 @@ def test_cost_shows_what_costs_money_and_the_sum(run: Run) -> None:
 
 
 def test_pause_needs_confirmation(run: Run, fleet: HubEmulator) -> None:
-    refused = run("pause", "acme/whisper")
-    assert refused.code == 2
-    assert "there is no terminal to confirm on. Add --yes, or --dry-run." in refused.err
-    declined = run("pause", "acme/whisper", typed="n\n")
-    assert declined.code == 1
-    assert "Pause 1 Space? (y/n)" in declined.err
+    refusal = run("pause", "acme/whisper")
+    assert refusal.code == 2
+    assert "there is no terminal to confirm on. Add --yes, or --dry-run." in refusal.err
+    after_no = run("pause", "acme/whisper", keystrokes="n\n")
+    assert after_no.code == 1
+    assert "Pause 1 Space? (y/n)" in after_no.err
     assert changes(fleet) == []
 
 
 def test_a_confirmed_pause_changes_exactly_the_spaces_that_were_shown(run: Run, fleet: HubEmulator) -> None:
-    paused = run("pause", "--author", "acme", "-o", "json", typed="y\n")
-    assert paused.code == 0, paused.err
-    assert {each["space"]: each["outcome"] for each in paused.rows} == {
+    result = run("pause", "--author", "acme", "-o", "json", keystrokes="y\n")
+    assert result.code == 0, result.err
+    assert {each["space"]: each["outcome"] for each in result.rows} == {
         "acme/demo": "paused",
         "acme/whisper": "paused",
     }
-    assert "already paused" in paused.err
+    assert "already paused" in result.err
     assert sorted(changes(fleet)) == [
         "POST /api/spaces/acme/demo/pause",
         "POST /api/spaces/acme/whisper/pause",
@@ -90,11 +90,11 @@ def test_a_confirmed_pause_changes_exactly_the_spaces_that_were_shown(run: Run, 
 
 
 def test_a_dry_run_shows_the_same_and_changes_nothing(run: Run, fleet: HubEmulator) -> None:
-    shown = run("restart", "--author", "acme", "--dry-run", "-o", "json")
-    assert [each["space"] for each in shown.rows if each["outcome"] == "would be restarted"] == [
+    result = run("restart", "--author", "acme", "--dry-run", "-o", "json")
+    assert [each["space"] for each in result.rows if each["outcome"] == "would be restarted"] == [
         "acme/night-owl"
     ]
-    assert shown.code == 0
+    assert result.code == 0
     assert changes(fleet) == []
 
 
@@ -103,18 +103,18 @@ def test_restart_starts_what_a_recorded_pause_has_stopped(
 ) -> None:
     assert run("pause", "acme/whisper", "--report-to", "lunch", "--yes").code == 0
     assert fleet.space("acme/whisper").stage == "PAUSED"
-    restarted = run("restart", "--report-from", "lunch", "--yes", "-o", "json")
-    assert restarted.code == 0, restarted.err
-    assert [(each["space"], each["outcome"]) for each in restarted.rows] == [("acme/whisper", "restarted")]
+    result = run("restart", "--report-from", "lunch", "--yes", "-o", "json")
+    assert result.code == 0, result.err
+    assert [(each["space"], each["outcome"]) for each in result.rows] == [("acme/whisper", "restarted")]
     assert fleet.space("acme/night-owl").stage == "PAUSED"
 
 
 def test_a_leased_space_is_left_alone_unless_leases_are_ignored(run: Run, fleet: HubEmulator) -> None:
     hold("acme/whisper")
     before = len(changes(fleet))
-    refused = run("pause", "acme/whisper", "--yes", "-o", "json")
-    assert refused.code == 1
-    assert refused.rows[0]["reason"].startswith("leased by another Airflow or script")
+    refusal = run("pause", "acme/whisper", "--yes", "-o", "json")
+    assert refusal.code == 1
+    assert refusal.rows[0]["reason"].startswith("leased by another Airflow or script")
     assert len(changes(fleet)) == before
     assert run("pause", "acme/whisper", "--yes", "--ignore-leases").code == 0
     assert fleet.space("acme/whisper").stage == "PAUSED"
@@ -124,14 +124,14 @@ def test_a_space_that_the_hub_does_not_pause_fails_the_command_and_stops_no_othe
     run: Run, fleet: HubEmulator
 ) -> None:
     fleet.faults.add(kind="status", status=403, method="POST", path="/whisper/pause")
-    ended = run("pause", "--author", "acme", "--yes", "-o", "json")
-    assert ended.code == 1
-    assert {each["space"]: each["outcome"] for each in ended.rows} == {
+    result = run("pause", "--author", "acme", "--yes", "-o", "json")
+    assert result.code == 1
+    assert {each["space"]: each["outcome"] for each in result.rows} == {
         "acme/demo": "paused",
         "acme/night-owl": "left alone",
         "acme/whisper": "failed",
     }
-    assert "Space acme/whisper:" in ended.err
+    assert "Space acme/whisper:" in result.err
 
 
 @pytest.mark.parametrize(
@@ -153,19 +153,19 @@ def test_a_space_that_the_hub_does_not_pause_fails_the_command_and_stops_no_othe
 def test_wrong_use_is_explained_and_sends_nothing_that_changes_a_space(
     run: Run, fleet: HubEmulator, arguments: list[str], message: str
 ) -> None:
-    ended = run(*arguments)
-    assert ended.code == 2
-    assert message in ended.err
-    assert ended.out == ""
+    result = run(*arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert result.out == ""
     assert changes(fleet) == []
 
 
 def test_an_error_of_the_hub_is_one_sentence(run: Run, fleet: HubEmulator) -> None:
-    refused = run("list", "--author", "acme", HF_TOKEN="hf_notAvalidTOKEN12345")
-    assert refused.code == 1
-    assert refused.out == ""
-    assert "hf_notAvalidTOKEN12345" not in refused.err
-    assert len(refused.err.splitlines()) == 1
+    refusal = run("list", "--author", "acme", HF_TOKEN="hf_notAvalidTOKEN12345")
+    assert refusal.code == 1
+    assert refusal.out == ""
+    assert "hf_notAvalidTOKEN12345" not in refusal.err
+    assert len(refusal.err.splitlines()) == 1
     misspelt = run("list", "--author", "acmee")
     assert misspelt.code == 1
     assert "author='acmee': the Hub lists no Spaces" in misspelt.err
@@ -181,13 +181,13 @@ def test_a_connection_of_airflow_is_used_by_its_id_and_has_a_default_owner(
         "extra": {"namespace": "acme"},
     }
     settings = {"HF_TOKEN": "", "AIRFLOW_CONN_OTHER": json.dumps(connection)}
-    listed = run("list", "whisper", "--conn-id", "other", "-o", "json", **settings)
-    assert [each["space"] for each in listed.rows] == ["acme/whisper"], listed.err
+    result = run("list", "whisper", "--conn-id", "other", "-o", "json", **settings)
+    assert [each["space"] for each in result.rows] == ["acme/whisper"], result.err
     assert len(run("list", "--conn-id", "other", "-o", "json", **settings).rows) == 3
 
 
 @pytest.mark.slow
 def test_commands_that_need_only_the_token_work_without_a_database(run_without_database: Run) -> None:
     for command in (["list"], ["cost"], ["pause", "--yes"], ["restart", "--yes"]):
-        ended = run_without_database(*command, "--author", "acme")
-        assert ended.code == 0, ended.err
+        result = run_without_database(*command, "--author", "acme")
+        assert result.code == 0, result.err

@@ -32,15 +32,15 @@ def shell(hub: HubEmulator, command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_command_needs_neither_open_streams_nor_a_reader(fleet: HubEmulator) -> None:
-    ended = shell(fleet, "$CLI pause acme/whisper --yes >&- 2>&-")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    result = shell(fleet, "$CLI pause acme/whisper --yes >&- 2>&-")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert fleet.space("acme/whisper").stage == "PAUSED"
-    ended = shell(fleet, "$CLI list --author acme | true")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    result = shell(fleet, "$CLI list --author acme | true")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 def test_a_full_disk_is_one_sentence(fleet: HubEmulator) -> None:
-    ended = shell(fleet, "$CLI list --author acme > /dev/full")
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("The command failed: OSError: [Errno 28] No space left on device\n")
-    assert "Traceback" not in ended.stderr
+    result = shell(fleet, "$CLI list --author acme > /dev/full")
+    assert result.returncode == 1
+    assert result.stderr.startswith("The command failed: OSError: [Errno 28] No space left on device\n")
+    assert "Traceback" not in result.stderr

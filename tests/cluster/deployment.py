@@ -84,7 +84,7 @@ class Deployment(AirflowProcesses):
         if AIRFLOW_3 or self.kind == "celery":
             self.until(self.answers, 60)
         if self.kind == "celery":
-            self.until(lambda: all(b"ready." in self.printed(name) for name in WORKERS), 120)
+            self.until(lambda: all(b"ready." in self.output_of(name) for name in WORKERS), 120)
 
     def answers(self) -> bool:
         """Returns True if the API server responds, or the web server of Airflow 2.11."""
@@ -149,14 +149,14 @@ class Deployment(AirflowProcesses):
         run = self.query(f"SELECT state FROM dag_run WHERE {this_run}")
         return {**states, "dag": run[0][0] if run else "none"}
 
-    def finished(self, dag_id: str, seconds: float) -> dict[str, str]:
+    def wait_for_runs(self, dag_id: str, seconds: float) -> dict[str, str]:
         """Wait until all runs of a DAG have ended, scheduled runs included. Returns :meth:`by_task`."""
-        unfinished = (
+        running_runs = (
             f"SELECT count(*) FROM dag_run WHERE dag_id = '{dag_id}' AND state IN ('queued', 'running')"
         )
         self.until(
             lambda: (
-                self.by_task(dag_id)["dag"] in ("success", "failed") and self.query(unfinished)[0][0] == 0
+                self.by_task(dag_id)["dag"] in ("success", "failed") and self.query(running_runs)[0][0] == 0
             ),
             seconds,
         )
@@ -174,7 +174,7 @@ class Deployment(AirflowProcesses):
         lines = (line for path in paths for line in path.read_text(errors="replace").splitlines())
         return [line for line in lines if "Warning" in line and any(place in line for place in places)]
 
-    def printed(self, name: str) -> bytes:
+    def output_of(self, name: str) -> bytes:
         """The complete output of a component."""
         return (self.home / f"{name}.out").read_bytes()
 

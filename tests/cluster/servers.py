@@ -26,7 +26,7 @@ def postgres() -> Iterator[str]:
     """Run a PostgreSQL with one empty database, and yield its address for SQLAlchemy."""
     # Not in the folder of the test: root starts PostgreSQL as another user, who cannot enter that folder.
     folder = Path(tempfile.mkdtemp(prefix="hfspaces-postgres-"))
-    password, port, user = secrets.token_hex(16), free_port(), _unprivileged()
+    password, port, user = secrets.token_hex(16), free_port(), _unprivileged_user()
     try:
         pwfile, data = folder / "password", folder / "data"
         pwfile.write_text(password)
@@ -36,7 +36,7 @@ def postgres() -> Iterator[str]:
                 shutil.chown(path, user["user"], user["group"])
         _run(
             [
-                _needed("initdb"),
+                _required_program("initdb"),
                 f"--pgdata={data}",
                 "--username=airflow",
                 "--auth=scram-sha-256",
@@ -54,7 +54,7 @@ def postgres() -> Iterator[str]:
             "fsync": "off",
         }
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-        command = [_needed("postgres"), "-D", str(data), "-p", str(port), *settings]
+        command = [_required_program("postgres"), "-D", str(data), "-p", str(port), *settings]
         with _server(command, folder / "postgres.out", user):
             address = f"postgresql://airflow:{password}@127.0.0.1:{port}"
             _until_it_answers(lambda: _make_database(address))
@@ -68,7 +68,15 @@ def redis(folder: Path) -> Iterator[str]:
     """Run a Redis without persistence, and yield its address."""
     password, port = secrets.token_hex(16), free_port()
     command = [
-        *(_needed("redis-server"), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)),
+        *(
+            _required_program("redis-server"),
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--dir",
+            str(folder),
+        ),
         *("--save", "", "--appendonly", "no", "--requirepass", password),
     ]
     address = f"redis://:{password}@127.0.0.1:{port}"
@@ -91,7 +99,7 @@ def _make_database(address: str) -> None:
         connection.close()
 
 
-def _unprivileged() -> dict[str, Any]:
+def _unprivileged_user() -> dict[str, Any]:
     """The user that runs PostgreSQL, since PostgreSQL refuses to run as root; empty for any other user."""
     if os.geteuid() != 0:
         return {}
@@ -106,7 +114,7 @@ def _unprivileged() -> dict[str, Any]:
     )
 
 
-def _needed(name: str) -> str:
+def _required_program(name: str) -> str:
     path = program(name)
     if path is None:
         raise RuntimeError(message())
@@ -114,8 +122,8 @@ def _needed(name: str) -> str:
 
 
 def _run(command: list[str], folder: Path, user: dict[str, Any]) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, **user)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, **user)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @contextmanager

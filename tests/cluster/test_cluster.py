@@ -45,7 +45,7 @@ def test_every_operator_works_without_access_to_the_database(
 ) -> None:
     space = hub.add_space("acme/all")
     airflow.run("everything")
-    states = airflow.finished("everything", 900)
+    states = airflow.wait_for_runs("everything", 900)
     assert set(states.values()) == {"success"}, airflow.log_of("everything")
     assert len(states) == 30
     assert (space.stage, space.requested_hardware, space.secrets) == ("PAUSED", "cpu-basic", {})
@@ -55,7 +55,7 @@ def test_every_operator_works_without_access_to_the_database(
     if kind == "celery" and AIRFLOW_3:
         # Airflow's command tries to record in the database that a worker was started.
         for worker in WORKERS:
-            assert b"port 9 failed: Connection refused" in airflow.printed(worker)
+            assert b"port 9 failed: Connection refused" in airflow.output_of(worker)
     assert "sk-5f4dcc3b5aa765d6" not in airflow.log_of("everything")
     assert hub.token not in airflow.log_of("everything")
     keys = airflow.query("SELECT key FROM xcom WHERE dag_id = 'everything' AND key LIKE 'hf_space%link'")
@@ -71,10 +71,10 @@ def test_groups_batches_and_operators_for_fleets_work_without_access_to_the_data
     hub: HubEmulator, airflow: Deployment
 ) -> None:
     space = hub.add_space("works/one")
-    upgraded = hub.add_space("works/upgraded", hardware="cpu-upgrade")
+    upgraded_space = hub.add_space("works/upgraded", hardware="cpu-upgrade")
     space.no_capacity("l4x1")
     airflow.run("groups")
-    states = airflow.finished("groups", 900)
+    states = airflow.wait_for_runs("groups", 900)
     assert set(states.values()) == {"success"}, airflow.log_of("groups")
 
     flavors = {moment.hardware for moment in space.history}
@@ -90,8 +90,8 @@ def test_groups_batches_and_operators_for_fleets_work_without_access_to_the_data
         assert len((airflow.home / folder / "results.jsonl").read_text().splitlines()) == 2
     for task in ("lease.restore", "copy.delete"):
         assert "min of t4-small, about $" in airflow.log_of("groups", f"run_id=run/task_id={task}")
-    assert upgraded.sleep_time == 1800
-    airflow.until(lambda: (upgraded.stage, upgraded.hardware) == ("RUNNING", "cpu-upgrade"), 60)
+    assert upgraded_space.sleep_time == 1800
+    airflow.until(lambda: (upgraded_space.stage, upgraded_space.hardware) == ("RUNNING", "cpu-upgrade"), 60)
     assert "works/upgraded" in (airflow.home / "works.html").read_text()
     assert hub.token not in airflow.log_of("groups")
     assert airflow.warnings() == []
@@ -105,13 +105,15 @@ def test_connections_come_from_the_environment_the_database_and_a_secrets_backen
         hub.add_space(f"acme/{place}", stage="PAUSED")
     before = len(hub.requests)
     airflow.run("connections")
-    states = airflow.finished("connections", 300)
+    states = airflow.wait_for_runs("connections", 300)
     assert set(states.values()) == {"success"}, airflow.log_of("connections")
     for place in places:
         restarts = [request for request in hub.requests[before:] if f"acme/{place}/restart" in request.path]
         assert [request.token_name for request in restarts] == [place]
-    waited = {request.token_name for request in hub.requests[before:] if request.path.endswith("/runtime")}
-    assert waited >= set(places)
+    token_names = {
+        request.token_name for request in hub.requests[before:] if request.path.endswith("/runtime")
+    }
+    assert token_names >= set(places)
 
 
 def test_each_wait_runs_in_a_triggerer_of_its_queue(hub: HubEmulator, airflow: Deployment) -> None:
@@ -132,7 +134,7 @@ def test_each_wait_runs_in_a_triggerer_of_its_queue(hub: HubEmulator, airflow: D
     airflow.until(both_wait, 120)
     hub.settings.change({"timings": {"build": 4}})
     assert triggerers["default"] != triggerers["gpu"]
-    states = airflow.finished("queued", 120)
+    states = airflow.wait_for_runs("queued", 120)
     assert set(states.values()) == {"success"}, airflow.log_of("queued")
 
 
@@ -165,8 +167,8 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
         airflow.again("scheduler")
     airflow.until(lambda: airflow.states("crowd") == {"deferred": size}, 900)
     hub.settings.change({"timings": {"build": 20}})
-    taken = "SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL"
-    airflow.until(lambda: (airflow.query(taken)[0][0] or 0) >= size, 60)
+    assigned_triggers = "SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL"
+    airflow.until(lambda: (airflow.query(assigned_triggers)[0][0] or 0) >= size, 60)
     assert hub.token not in str(airflow.query("SELECT * FROM trigger"))
 
     # A worker dies in the middle of an upgrade: only the DAG itself can restore the Space. The answer to its
@@ -177,7 +179,7 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     airflow.kill_task("gpu_batch_window", "upgrade")
     airflow.again("triggerer")
     airflow.again("scheduler")
-    states = airflow.finished("gpu_batch_window", 300)
+    states = airflow.wait_for_runs("gpu_batch_window", 300)
     assert states == {
         "snapshot": "success",
         "items": "success",
@@ -193,11 +195,11 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
 
     hub.settings.change({"timings": {"build": 4}})
     airflow.run("clone_and_scale")
-    states = airflow.finished("clone_and_scale", 300)
+    states = airflow.wait_for_runs("clone_and_scale", 300)
     assert set(states.values()) == {"success"}, airflow.log_of("clone_and_scale")
     assert hub.space("acme/whisper-customer-a").stage == "PAUSED"
     airflow.run("hardware_lease")
-    states = airflow.finished("hardware_lease", 600)
+    states = airflow.wait_for_runs("hardware_lease", 600)
     assert set(states.values()) == {"success"}, airflow.log_of("hardware_lease")
     for space in (whisper, diffusion):
         assert "t4-small" in {moment.hardware for moment in space.history}
@@ -205,15 +207,15 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     night = [hub.add_space(f"night/s{number}", hardware="t4-small") for number in range(3)]
     # Unpausing the DAG starts the run of last night first, which does nothing if it is too late for it.
     airflow.unpause("nightly_pause")
-    ended = {"success", "skipped"}
-    airflow.until(lambda: sum(airflow.states("nightly_pause")[state] for state in ended) == 1, 300)
+    end_states = {"success", "skipped"}
+    airflow.until(lambda: sum(airflow.states("nightly_pause")[state] for state in end_states) == 1, 300)
     airflow.run("nightly_pause", {"owner": "night"})
-    assert set(airflow.finished("nightly_pause", 300).values()) == {"success"}
+    assert set(airflow.wait_for_runs("nightly_pause", 300).values()) == {"success"}
     assert {space.stage for space in night} == {"PAUSED"}
     assert not any(hub.bill(space.repo_id).running for space in night)
     airflow.unpause("morning_restart")
     airflow.run("morning_restart", {"owner": "night"})
-    assert set(airflow.finished("morning_restart", 300).values()) == {"success"}
+    assert set(airflow.wait_for_runs("morning_restart", 300).values()) == {"success"}
     airflow.until(lambda: {(space.stage, space.hardware) for space in night} == {("RUNNING", "t4-small")}, 60)
     assert "night/s1" in (airflow.home / "reports" / "spaces.html").read_text()
 
@@ -221,13 +223,13 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     assert airflow.states("crowd") == {"deferred": size}
     hub.advance(100_060)
     airflow.until(lambda: airflow.states("crowd") == {"success": size}, 900)
-    assert airflow.finished("crowd", 60)["dag"] == "success"
+    assert airflow.wait_for_runs("crowd", 60)["dag"] == "success"
     assert restarts(hub, "crowd") == {f"s{number}": 1 for number in range(size)}
     for number in range(size):
         space = hub.space(f"crowd/s{number}")
         assert (space.stage, space.hardware) == ("RUNNING", "cpu-upgrade")
-    billed = [item for item in hub.bill().items if item.repo_id.startswith("crowd/")]
-    assert Counter(item.repo_id for item in billed) == {f"crowd/s{number}": 1 for number in range(size)}
+    bill_items = [item for item in hub.bill().items if item.repo_id.startswith("crowd/")]
+    assert Counter(item.repo_id for item in bill_items) == {f"crowd/s{number}": 1 for number in range(size)}
     assert airflow.query("SELECT count(*) FROM task_instance WHERE state IN ('running', 'queued')")[0][0] == 0
     assert hub.token not in airflow.log_of("crowd")
     assert airflow.warnings() == []

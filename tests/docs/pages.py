@@ -52,16 +52,18 @@ def _without_numbers(text: str) -> str:
 
 def undefined_names(path: Path) -> list[str]:
     """The names that a Python block of a page uses, and that neither it nor an earlier block defines."""
-    defined, undefined = set(dir(builtins)), []
+    defined_names, undefined_uses = set(dir(builtins)), []
     for kind, body in blocks(path):
         if kind == "python":
             nodes = list(ast.walk(ast.parse(body)))
-            defined |= {name for node in nodes for name in _defined(node)}
-            undefined += [node.id for node in nodes if isinstance(node, ast.Name) and node.id not in defined]
-    return undefined
+            defined_names |= {name for node in nodes for name in _definitions(node)}
+            undefined_uses += [
+                node.id for node in nodes if isinstance(node, ast.Name) and node.id not in defined_names
+            ]
+    return undefined_uses
 
 
-def _defined(node: ast.AST) -> Iterator[str]:
+def _definitions(node: ast.AST) -> Iterator[str]:
     """The names that a node of the syntax tree defines."""
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         yield node.id
@@ -101,14 +103,14 @@ def extension(module: str) -> ModuleType:
     """The constants of one of the documentation's own Sphinx extensions, read without Sphinx."""
     tree = ast.parse((DOCS / "_ext" / f"{module}.py").read_text("utf-8"))
     constants = [node for node in tree.body if isinstance(node, ast.Assign)]
-    loaded = ModuleType(module)
+    extension = ModuleType(module)
     for node in constants:
         try:
             value = ast.literal_eval(node.value)
         except ValueError:
             continue
-        setattr(loaded, ast.unparse(node.targets[0]), value)
-    return loaded
+        setattr(extension, ast.unparse(node.targets[0]), value)
+    return extension
 
 
 def table(path: Path, heading: str) -> list[list[str]]:

@@ -22,11 +22,11 @@ def test_every_command_and_every_option_is_on_the_page_and_no_other() -> None:
 
 
 def test_every_state_of_a_lease_is_explained() -> None:
-    explained = {
-        state.strip("`"): released.startswith("yes")
-        for state, _, released in table(PAGE, "See and release leases")
+    explanations = {
+        state.strip("`"): release.startswith("yes")
+        for state, _, release in table(PAGE, "See and release leases")
     }
-    assert explained == {state.value: state.is_left_behind for state in LeaseState}
+    assert explanations == {state.value: state.is_left_behind for state in LeaseState}
 
 
 def test_the_exit_codes_are_those_of_the_commands() -> None:

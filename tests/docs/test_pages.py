@@ -130,14 +130,14 @@ def test_every_name_that_a_python_block_imports_from_the_package_exists(path: Pa
 
 def test_every_error_on_the_troubleshooting_page_exists_in_the_code() -> None:
     texts = texts_in_code()
-    quoted = [
+    quotes = [
         line
         for kind, body in blocks(DOCS / "troubleshooting.md")
         if kind == "text"
         for line in body.strip().splitlines()
     ]
-    assert len(quoted) > 40
-    assert [text for text in quoted if not any(matches(parts, text) for parts in texts)] == []
+    assert len(quotes) > 40
+    assert [text for text in quotes if not any(matches(parts, text) for parts in texts)] == []
 
 
 def test_an_error_that_the_code_does_not_contain_is_detected() -> None:
@@ -153,8 +153,10 @@ def test_every_kind_of_error_is_explained() -> None:
         for each, kind in vars(errors).items()
         if each in errors.__all__ and isinstance(kind, type) and not issubclass(kind, errors.InvalidInput)
     } - {"HubError", "SpaceWaitError"}
-    explained = {WORDS.findall(row[0])[0] for row in table(DOCS / "troubleshooting.md", "Which exception")}
-    assert explained == kinds | {"InvalidInput"}
+    explained_errors = {
+        WORDS.findall(row[0])[0] for row in table(DOCS / "troubleshooting.md", "Which exception")
+    }
+    assert explained_errors == kinds | {"InvalidInput"}
 
 
 def matches(parts: list[str], text: str) -> bool:
@@ -170,7 +172,7 @@ def matches(parts: list[str], text: str) -> bool:
     return bool(fragments)
 
 
-def declared(*kinds: str) -> set[str]:
+def declared_modules(*kinds: str) -> set[str]:
     """The modules of these kinds in the provider info."""
     info = airflow_provider_hfspaces.get_provider_info()
     return {
@@ -186,7 +188,7 @@ def operators() -> set[str]:
     """The class names of all operators and sensors."""
     return {
         each
-        for module in map(import_module, declared("operators", "sensors"))
+        for module in map(import_module, declared_modules("operators", "sensors"))
         for each in module.__all__
         if issubclass(getattr(module, each), BaseOperator)
     }
@@ -207,12 +209,14 @@ def test_every_operator_and_sensor_is_in_some_example_dag() -> None:
 
 
 def test_every_public_module_is_in_the_reference() -> None:
-    listed = set(re.findall(r"airflow_provider_hfspaces[.\w]+", (DOCS / "reference.md").read_text("utf-8")))
-    wanted = declared("operators", "sensors", "triggers", "hooks")
-    wanted |= {
+    reference = set(
+        re.findall(r"airflow_provider_hfspaces[.\w]+", (DOCS / "reference.md").read_text("utf-8"))
+    )
+    public_modules = declared_modules("operators", "sensors", "triggers", "hooks")
+    public_modules |= {
         each.rpartition(".")[0] for each in airflow_provider_hfspaces.get_provider_info()["notifications"]
     }
-    wanted |= {
+    public_modules |= {
         f"airflow_provider_hfspaces.{each}"
         for each in (
             "assets",
@@ -225,20 +229,24 @@ def test_every_public_module_is_in_the_reference() -> None:
             "task_groups.hardware",
         )
     }
-    assert sorted(wanted - listed) == []
-    assert [each for each in listed if importlib.util.find_spec(each.removesuffix(".Moment")) is None] == []
+    assert sorted(public_modules - reference) == []
+    assert [
+        each for each in reference if importlib.util.find_spec(each.removesuffix(".Moment")) is None
+    ] == []
 
 
 def test_the_calls_of_the_migration_page_exist_on_both_sides() -> None:
-    named = set()
+    method_names = set()
     for theirs, ours, operator in table(DOCS / "migration.md", "Call by call"):
         for call in WORDS.findall(theirs):
-            named.add(call)
+            method_names.add(call)
             assert hasattr(HfApi, call) or "before 2.0" in theirs, call
         for method in WORDS.findall(ours):
             assert hasattr(HfSpacesHook, method), method
         assert {each for each in WORDS.findall(operator) if each not in operators()} == set()
-    assert {each for each in vars(HfApi) if "space" in each and not each.startswith("_")} - named == set()
+    assert {
+        each for each in vars(HfApi) if "space" in each and not each.startswith("_")
+    } - method_names == set()
 
 
 def test_the_readme_fits_on_one_page() -> None:

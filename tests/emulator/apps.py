@@ -52,7 +52,7 @@ class GradioCaller:
         """Call by the simple route. Returns its frames."""
         return self.read(f"/call/{api}/{self.call(api, *data)}")
 
-    def queued(self, api: str, *data: Any, session: str) -> list[dict[str, Any]]:
+    def call_in_session(self, api: str, *data: Any, session: str) -> list[dict[str, Any]]:
         """Call by name, and read the messages of the session."""
         self.call(api, *data, session=session)
         return self.messages(session)

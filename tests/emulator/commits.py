@@ -26,7 +26,7 @@ def commit(
     hub: HubEmulator,
     files: Mapping[str, bytes] | None = None,
     *more: Mapping[str, Any],
-    deleted: Iterable[str] = (),
+    deletions: Iterable[str] = (),
     parent: str | None = None,
     space: str = "acme/whisper",
     branch: str = "main",
@@ -38,7 +38,7 @@ def commit(
         header["parentCommit"] = parent
     lines: list[Mapping[str, Any]] = [{"key": "header", "value": header}]
     lines += [file_line(path, content) for path, content in (files or {}).items()]
-    lines += [{"key": "deletedFile", "value": {"path": path}} for path in deleted]
+    lines += [{"key": "deletedFile", "value": {"path": path}} for path in deletions]
     return requests.post(
         f"{hub.url}/api/spaces/{space}/commit/{branch}{query}",
         data="\n".join(json.dumps(line) for line in (*lines, *more)),

@@ -24,29 +24,29 @@ def version(url: str) -> str:
 
 def test_the_control_api_adds_a_space_with_an_app(hub: HubEmulator, ask: Ask) -> None:
     options = {"kind": "gradio", "version": 4, "queue_size": 3}
-    described = ask("POST", "/_emulator/spaces", {"repo_id": SPACE, "app": options}).json()
-    assert described["app"]["queue_size"] == 3
-    assert version(described["app_url"]) == "4.44.1"
-    assert described["app_url"] == hub.space(SPACE).app_url
+    description = ask("POST", "/_emulator/spaces", {"repo_id": SPACE, "app": options}).json()
+    assert description["app"]["queue_size"] == 3
+    assert version(description["app_url"]) == "4.44.1"
+    assert description["app_url"] == hub.space(SPACE).app_url
     assert ask("POST", "/_emulator/spaces", {"repo_id": "acme/x", "app": "nonsense"}).status_code == 400
 
 
 def test_the_control_api_changes_and_kills_an_app_and_lists_its_requests(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE, private=True)
-    served = ask("POST", f"/_emulator/spaces/{SPACE}/serve", {"app": "docker"}).json()
-    assert served["app"] == {"kind": "docker", "seconds": 0.0}
+    description = ask("POST", f"/_emulator/spaces/{SPACE}/serve", {"app": "docker"}).json()
+    assert description["app"] == {"kind": "docker", "seconds": 0.0}
     headers = {"X-HF-Authorization": f"Bearer {hub.token}"}
     requests.post(f"{space.app_url}/v1/echo", json={"a": 1}, headers=headers, timeout=5)
     requests.get(f"{space.app_url}/health?x=1", headers=headers, timeout=5)
     path = f"/_emulator/spaces/{SPACE}/app-requests"
-    seen = ask("GET", path).json()["requests"]
-    assert [(each["method"], each["path"], each["query"], each["json"]) for each in seen] == [
+    app_requests = ask("GET", path).json()["requests"]
+    assert [(each["method"], each["path"], each["query"], each["json"]) for each in app_requests] == [
         ("POST", "/v1/echo", "", {"a": 1}),
         ("GET", "/health", "x=1", None),
     ]
-    assert hub.token not in str(seen)
+    assert hub.token not in str(app_requests)
     assert len(ask("GET", f"{path}?path=echo&method=POST").json()["requests"]) == 1
-    replica = seen[-1]["replica"]
+    replica = app_requests[-1]["replica"]
     assert ask("POST", f"/_emulator/spaces/{SPACE}/kill-app").status_code == 200
     answer = requests.get(f"{space.app_url}/health", headers=headers, timeout=5)
     assert answer.headers["x-proxied-replica"] != replica
@@ -63,8 +63,8 @@ def test_a_state_file_keeps_the_apps(hub: HubEmulator, tmp_path: Path) -> None:
     hub.save(tmp_path / "state.json")
     with HubEmulator(speed=0) as other:
         other.load(tmp_path / "state.json")
-        restored = {name: space.app.choice for name, space in other.world.spaces.items()}
-        assert restored == {**apps, "acme/code": None}
+        choices = {name: space.app.choice for name, space in other.world.spaces.items()}
+        assert choices == {**apps, "acme/code": None}
         assert requests.get(f"{other.space('acme/jobs').app_url}/health", timeout=5).json() == {"ok": True}
         assert requests.get(other.space("acme/paused").app_url, timeout=5).status_code == 503
 
@@ -124,11 +124,11 @@ def test_the_command_line_chooses_apps() -> None:
     ]
     with emulator(*arguments) as process:
         assert process.stdout is not None
-        printed = ""
-        while "Press Ctrl-C" not in printed:
-            printed += process.stdout.readline()
-        url = re.search(r"HF_ENDPOINT=(\S+)", printed).group(1)  # type: ignore[union-attr]
-        assert "/apps/owner/name" in printed
+        output = ""
+        while "Press Ctrl-C" not in output:
+            output += process.stdout.readline()
+        url = re.search(r"HF_ENDPOINT=(\S+)", output).group(1)  # type: ignore[union-attr]
+        assert "/apps/owner/name" in output
         assert requests.get(f"{url}/apps/acme/jobs/health", timeout=5).json() == {"ok": True}
         assert version(f"{url}/apps/{SPACE}") == "6.31.0"
 

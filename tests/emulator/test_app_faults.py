@@ -39,9 +39,9 @@ def space(hub: HubEmulator) -> SpaceHandle:
 
 @pytest.fixture
 def gradio(hub: HubEmulator, space: SpaceHandle) -> Iterator[GradioCaller]:
-    made = caller(hub, space)
-    with made.http:
-        yield made
+    gradio = caller(hub, space)
+    with gradio.http:
+        yield gradio
 
 
 def test_a_running_app_may_not_serve_for_some_requests(hub: HubEmulator, gradio: GradioCaller) -> None:
@@ -128,7 +128,7 @@ def test_the_process_dies_in_the_middle_of_a_call(
 
 
 def test_an_app_of_code_dies_in_the_middle_of_its_answer(hub: HubEmulator) -> None:
-    ended: list[str] = []
+    ends: list[str] = []
 
     async def endless(request: Request) -> Response:
         async def lines() -> AsyncIterator[str]:
@@ -137,7 +137,7 @@ def test_an_app_of_code_dies_in_the_middle_of_its_answer(hub: HubEmulator) -> No
                     yield f"{number}\n"
                     await asyncio.sleep(0.001)
             finally:
-                ended.append("the process")
+                ends.append("the process")
 
         return StreamingResponse(lines())
 
@@ -150,7 +150,7 @@ def test_an_app_of_code_dies_in_the_middle_of_its_answer(hub: HubEmulator) -> No
             next(lines)
     with httpx.stream("GET", space.app_url) as answer:
         assert next(answer.iter_lines()) == "0"
-    wait_until(lambda: ended)
+    wait_until(lambda: ends)
 
 
 def test_the_process_dies_before_it_answers_a_post(hub: HubEmulator, gradio: GradioCaller) -> None:

@@ -31,13 +31,13 @@ def serve(hub: HubEmulator) -> Iterator[Serve]:
     """Serve a miniature Gradio on a private Space."""
     with ExitStack() as callers:
 
-        def made(version: int = 6, **options: Any) -> GradioCaller:
+        def serve_app(version: int = 6, **options: Any) -> GradioCaller:
             space = hub.add_space(SPACE, private=True, app=GradioApp(version=version, **options))
             gradio = caller(hub, space, version)
             callers.enter_context(gradio.http)
             return gradio
 
-        yield made
+        yield serve_app
 
 
 def stop_time(hub: HubEmulator) -> None:
@@ -141,7 +141,9 @@ def test_a_call_without_its_state_works_in_gradio_6_only(serve: Serve, version: 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_session_keeps_its_state_and_a_call_without_one_starts_anew(serve: Serve, version: int) -> None:
     gradio = serve(version)
-    outputs = [last(gradio.queued("remember", "x", None, session="s"))["output"]["data"] for _ in range(2)]
+    outputs = [
+        last(gradio.call_in_session("remember", "x", None, session="s"))["output"]["data"] for _ in range(2)
+    ]
     assert outputs == [["x:1", None], ["x:2", None]]
     assert gradio.simple("remember", "x", None) == [("complete", ["x:1", None])]
 
@@ -160,8 +162,8 @@ def test_a_direct_request_works_past_the_queue_only(serve: Serve) -> None:
     gradio = serve(show_error=True)
     assert gradio.post("/run/echo", data=["x"]).status_code == 404
     assert gradio.post("/run/unqueued", data=["x"]).json()["data"] == ["x"]
-    failed = gradio.post("/run/unqueued", data=[])
-    assert (failed.status_code, "enough input values" in failed.json()["error"]) == (500, True)
+    failure = gradio.post("/run/unqueued", data=[])
+    assert (failure.status_code, "enough input values" in failure.json()["error"]) == (500, True)
     assert gradio.post("/run/unqueued").status_code == 422
 
 
@@ -210,7 +212,7 @@ def test_the_queue_tells_what_happens_to_a_call(serve: Serve, version: int) -> N
 
 
 def test_the_mixed_form_names_an_endpoint_and_gets_all_messages(serve: Serve) -> None:
-    messages = serve().queued("echo", "x", session="s")
+    messages = serve().call_in_session("echo", "x", session="s")
     assert [each["msg"] for each in messages][-2:] == ["process_completed", "close_stream"]
     assert last(messages)["output"]["data"] == ["x"]
 
@@ -411,34 +413,34 @@ def test_cancelling_one_call_ends_its_neighbour_in_the_session_without_a_word(
     hub.advance(100)
     with time_passes(hub), gradio.http.stream("GET", "/gradio_api/queue/data?session_hash=s") as stream:
         lines = stream.iter_lines()
-        seen = [next(lines)]
-        while "heartbeat" not in seen[-1]:
-            seen.append(next(lines))
-    completed = [line for line in seen if "process_completed" in line]
-    assert len(completed) == 1
-    assert first in completed[0]
-    assert second not in completed[0]
+        lines_read = [next(lines)]
+        while "heartbeat" not in lines_read[-1]:
+            lines_read.append(next(lines))
+    completions = [line for line in lines_read if "process_completed" in line]
+    assert len(completions) == 1
+    assert first in completions[0]
+    assert second not in completions[0]
 
 
 # Errors
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("shown", [False, True])
-def test_errors_have_the_shape_of_each_version(serve: Serve, version: int, shown: bool) -> None:
-    gradio = serve(version, show_error=shown)
+@pytest.mark.parametrize("shows_errors", [False, True])
+def test_errors_have_the_shape_of_each_version(serve: Serve, version: int, shows_errors: bool) -> None:
+    gradio = serve(version, show_error=shows_errors)
     full = {"error": "bad input: z", "duration": 10, "visible": True, "title": "Error"}
     assert gradio.simple("gr_error", "z") == [("error", full if version == 6 else None)]
-    hidden = {"error": "secret detail z", "visible": True} if shown else {"error": None}
-    assert gradio.simple("value_error", "z") == [("error", hidden if version == 6 else None)]
-    message = last(gradio.queued("gr_error", "z", session="a"))
+    hidden_error = {"error": "secret detail z", "visible": True} if shows_errors else {"error": None}
+    assert gradio.simple("value_error", "z") == [("error", hidden_error if version == 6 else None)]
+    message = last(gradio.call_in_session("gr_error", "z", session="a"))
     assert (message["success"], message["output"]["error"]) == (
         False,
         "'bad input: z'" if version == 4 else "bad input: z",
     )
     assert ("title" in message) == ("title" in message["output"]) == (version != 4)
-    message = last(gradio.queued("value_error", "z", session="b"))
-    assert message["output"]["error"] == ("secret detail z" if shown else None)
+    message = last(gradio.call_in_session("value_error", "z", session="b"))
+    assert message["output"]["error"] == ("secret detail z" if shows_errors else None)
 
 
 def test_a_generator_can_fail_after_its_first_values(serve: Serve) -> None:
@@ -575,8 +577,8 @@ def test_calls_take_the_seconds_that_the_app_is_given(serve: Serve, hub: HubEmul
 
 
 def test_the_app_sees_no_token_of_the_edge(serve: Serve, hub: HubEmulator) -> None:
-    ((_, (seen,)),) = serve().simple("headers")
-    assert hub.token not in str(seen)
+    ((_, (headers,)),) = serve().simple("headers")
+    assert hub.token not in str(headers)
     space: SpaceHandle = hub.space(SPACE)
     assert len(space.app_requests) == 2
     assert not space.app_saw(hub.token)

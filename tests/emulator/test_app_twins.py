@@ -114,7 +114,7 @@ UNEQUAL = {
 }
 
 
-def described(gradio: GradioCaller) -> Any:
+def describe(gradio: GradioCaller) -> Any:
     config, info = gradio.http.get("/config").json(), gradio.get("/info").json()["named_endpoints"]
     names = [each["api_name"] for each in config["dependencies"]]
     dependencies = {
@@ -137,16 +137,15 @@ def described(gradio: GradioCaller) -> Any:
                         "component",
                     )
                 }
-                for each in described["parameters"]
+                for each in endpoint["parameters"]
             ],
-            [each["component"] for each in described["returns"]],
-            sorted(set(described) - {"code_snippets"}),
+            [each["component"] for each in endpoint["returns"]],
+            sorted(set(endpoint) - {"code_snippets"}),
         )
-        for name, described in info.items()
+        for name, endpoint in info.items()
     }
     types = {
-        name: [each["type"].get("type") for each in described["parameters"]]
-        for name, described in info.items()
+        name: [each["type"].get("type") for each in endpoint["parameters"]] for name, endpoint in info.items()
     }
     return {key: config.get(key) for key in SAME_IN_ALL}, names, dependencies, endpoints, types
 
@@ -169,7 +168,7 @@ def values(gradio: GradioCaller) -> Any:
 
 def messages(gradio: GradioCaller) -> Any:
     return [
-        general(gradio.queued(api, *data, session=uuid4().hex))
+        general(gradio.call_in_session(api, *data, session=uuid4().hex))
         for api, data in {
             "echo": ["x"],
             "count": [2],
@@ -204,10 +203,10 @@ def refusals(gradio: GradioCaller) -> Any:
         return httpx.request(method, url, json=body, headers=headers, timeout=20, trust_env=False)
 
     no_session = ask("POST", "/queue/join", {"data": ["x"], "fn_index": index})
-    cancelled = ask("POST", "/cancel", {"event_id": "e", "session_hash": "s", "fn_index": index})
+    answer_to_cancel = ask("POST", "/cancel", {"event_id": "e", "session_hash": "s", "fn_index": index})
     return (
         (no_session.status_code, no_session.json()),
-        (cancelled.status_code, cancelled.json()),
+        (answer_to_cancel.status_code, answer_to_cancel.json()),
         [
             ask(method, path, body).status_code
             for method, path, body in (
@@ -233,7 +232,7 @@ def missing(gradio: GradioCaller) -> Any:
     ]
 
 
-def lost(gradio: GradioCaller) -> Any:
+def lose_readers(gradio: GradioCaller) -> Any:
     """Calls whose reader leaves: one that runs, one that waits, and one of a session."""
     wait_until_idle(gradio)
     running = gradio.call("slow", "x", 2)
@@ -254,7 +253,7 @@ def lost(gradio: GradioCaller) -> Any:
     return [general(gradio.read(path)) for path in paths]
 
 
-def cancelled(gradio: GradioCaller) -> Any:
+def cancel_calls(gradio: GradioCaller) -> Any:
     wait_until(lambda: gradio.get("/queue/status").json()["queue_size"] == 0)
     event = gradio.call("nap", "x", 30)
     answer = gradio.cancel(event, gradio.index("nap"))
@@ -262,8 +261,8 @@ def cancelled(gradio: GradioCaller) -> Any:
     session = uuid4().hex
     event = gradio.call("nap", "x", 30, session=session)
     gradio.cancel(event, gradio.index("nap"), session)
-    ended = [message for message in gradio.messages(session) if message["msg"] != "estimation"]
-    return answer, simple, general(ended[-2:])
+    messages = [message for message in gradio.messages(session) if message["msg"] != "estimation"]
+    return answer, simple, general(messages[-2:])
 
 
 def wait_until_idle(gradio: GradioCaller) -> None:
@@ -284,29 +283,29 @@ def full(gradio: GradioCaller) -> Any:
 
 def files(gradio: GradioCaller) -> Any:
     parts = [("files", ("a b é.txt", "straße".encode())), ("files", ("../../etc/x.bin", b"\r\n\x00"))]
-    uploaded = gradio.http.post(f"{gradio.prefix}/upload", files=parts).json()
+    upload_paths = gradio.http.post(f"{gradio.prefix}/upload", files=parts).json()
     wrong = gradio.http.post(f"{gradio.prefix}/upload", files={"file": b"x"})
-    marked = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in uploaded]
-    output = gradio.simple("upper_file", marked[0])
+    file_data = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in upload_paths]
+    output = gradio.simple("upper_file", file_data[0])
     path = output[-1][1][0]["path"]
     download = gradio.http.get(f"{gradio.prefix}/file={httpx.URL(path=path).raw_path.decode()}")
-    ranged = gradio.http.get(
+    part = gradio.http.get(
         f"{gradio.prefix}/file={httpx.URL(path=path).raw_path.decode()}", headers={"Range": "bytes=0-2"}
     )
     return [
-        [Path(each).name for each in uploaded],
+        [Path(each).name for each in upload_paths],
         (wrong.status_code, wrong.json()),
         general(output),
         (download.status_code, download.text),
-        (ranged.status_code, ranged.text),
-        gradio.simple("describe_files", marked),
-        gradio.simple("upper_file", {"path": uploaded[0]})[-1][0],
+        (part.status_code, part.text),
+        gradio.simple("describe_files", file_data),
+        gradio.simple("upper_file", {"path": upload_paths[0]})[-1][0],
         gradio.simple("upper_file", {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}),
     ]
 
 
 @pytest.mark.parametrize(
-    "story", [described, values, messages, errors, refusals, missing, lost, cancelled, full, files]
+    "story", [describe, values, messages, errors, refusals, missing, lose_readers, cancel_calls, full, files]
 )
 def test_the_miniature_gradio_answers_as_the_real_one(
     twins: tuple[GradioCaller, GradioCaller], story: Any
@@ -315,16 +314,16 @@ def test_the_miniature_gradio_answers_as_the_real_one(
     assert story(mini) == story(real)
 
 
-@pytest.mark.parametrize("story", [values, messages, refusals, lost, cancelled, full, files])
+@pytest.mark.parametrize("story", [values, messages, refusals, lose_readers, cancel_calls, full, files])
 def test_a_real_app_answers_through_the_edge_as_directly(
     twins: tuple[GradioCaller, GradioCaller], story: Any
 ) -> None:
     real, _ = twins
     with HubEmulator(speed=0) as hub:
         space = hub.add_space("acme/real", private=True, app=str(real.http.base_url))
-        proxied = GradioCaller(space, hub.token, real.prefix)
-        with proxied.http:
-            assert story(proxied) == story(real)
+        proxy = GradioCaller(space, hub.token, real.prefix)
+        with proxy.http:
+            assert story(proxy) == story(real)
 
 
 @pytest.mark.parametrize("version", [4, 5, 6])
@@ -332,7 +331,7 @@ def test_the_official_client_works_with_a_private_emulated_space(version: int) -
     with HubEmulator(speed=60) as hub:
         space = hub.add_space(SPACE, private=True, app=GradioApp(version=version))
         source = SPACE if version == 6 else space.app_url
-        done = subprocess.run(
+        result = subprocess.run(
             [str(python(version)), str(CLIENTS / "gradio_calls.py"), source, hub.token],
             capture_output=True,
             text=True,
@@ -345,9 +344,9 @@ def test_the_official_client_works_with_a_private_emulated_space(version: int) -
                 "GRADIO_ANALYTICS_ENABLED": "False",
             },
         )
-        assert done.returncode == 0, done.stderr
-        answers = json.loads(done.stdout)
-        seen = space.app_saw(hub.token)
+        assert result.returncode == 0, result.stderr
+        answers = json.loads(result.stdout)
+        headers_of_app = space.app_saw(hub.token)
     assert answers == {
         "echo": "é😀",
         "two": ["abc", 3],
@@ -365,4 +364,4 @@ def test_the_official_client_works_with_a_private_emulated_space(version: int) -
         "two without its input": "TypeError",
     }
     # From version 5 on, the client sends its token only in the header that the edge removes.
-    assert seen == (version == 4)
+    assert headers_of_app == (version == 4)

@@ -81,10 +81,10 @@ def assert_breaks(space: SpaceHandle, act: Callable[[], object]) -> None:
 
 def test_the_answer_of_the_hub_names_the_address_of_the_app(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE, app=app)
-    described = ask("GET", f"/api/spaces/{SPACE}").json()
-    assert described["host"] == space.app_url != hub.url
-    assert described["subdomain"] == "acme-caption"
-    assert requests.get(f"{described['host']}/a%20b?c=d", timeout=5).json()["path"] == "/a b"
+    description = ask("GET", f"/api/spaces/{SPACE}").json()
+    assert description["host"] == space.app_url != hub.url
+    assert description["subdomain"] == "acme-caption"
+    assert requests.get(f"{description['host']}/a%20b?c=d", timeout=5).json()["path"] == "/a b"
 
 
 def test_each_space_has_an_address_of_its_own_and_keeps_it(hub: HubEmulator) -> None:
@@ -132,11 +132,11 @@ def test_a_protected_space_answers_everybody(hub: HubEmulator, ask: Ask) -> None
 
 def test_the_app_never_sees_the_header_that_the_edge_removes(hub: HubEmulator, owner: dict[str, str]) -> None:
     space = hub.add_space(SPACE, private=True, app=app)
-    seen = get(space, headers={**owner, "Authorization": "Bearer of-the-app"}).json()["headers"]
-    assert "x-hf-authorization" not in seen
-    assert seen["authorization"] == "Bearer of-the-app"
+    app_headers = get(space, headers={**owner, "Authorization": "Bearer of-the-app"}).json()["headers"]
+    assert "x-hf-authorization" not in app_headers
+    assert app_headers["authorization"] == "Bearer of-the-app"
     (request,) = space.app_requests
-    assert request.headers == seen
+    assert request.headers == app_headers
     assert not space.app_saw(hub.token)
 
 
@@ -192,11 +192,11 @@ def test_answers_of_the_app_carry_the_headers_of_the_edge(hub: HubEmulator) -> N
 
 def test_the_app_learns_the_public_address_and_the_caller(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, app=app)
-    forged = {"X-Forwarded-Host": "evil.test", "X-Forwarded-For": "192.0.2.1"}
-    seen = get(space, headers=forged).json()["headers"]
-    assert seen["x-forwarded-host"] == seen["host"] == space.app_url.removeprefix("http://")
-    assert seen["x-forwarded-proto"] == "http"
-    assert seen["x-forwarded-for"] == "192.0.2.1, 127.0.0.1"
+    forged_headers = {"X-Forwarded-Host": "evil.test", "X-Forwarded-For": "192.0.2.1"}
+    app_headers = get(space, headers=forged_headers).json()["headers"]
+    assert app_headers["x-forwarded-host"] == app_headers["host"] == space.app_url.removeprefix("http://")
+    assert app_headers["x-forwarded-proto"] == "http"
+    assert app_headers["x-forwarded-for"] == "192.0.2.1, 127.0.0.1"
 
 
 def test_replicas_take_turns_and_share_nothing(hub: HubEmulator) -> None:
@@ -209,9 +209,9 @@ def test_replicas_take_turns_and_share_nothing(hub: HubEmulator) -> None:
 def test_a_replica_can_be_addressed(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, hardware="cpu-upgrade", replicas=3, app=app)
     replica = get(space).headers["x-proxied-replica"]
-    pinned = [get(space, f"/--replicas/{replica.rpartition('-')[2]}/x/y?z=1") for _ in range(3)]
-    assert {answer.headers["x-proxied-replica"] for answer in pinned} == {replica}
-    assert {(answer.json()["path"], answer.json()["query"]) for answer in pinned} == {("/x/y", "z=1")}
+    answers = [get(space, f"/--replicas/{replica.rpartition('-')[2]}/x/y?z=1") for _ in range(3)]
+    assert {answer.headers["x-proxied-replica"] for answer in answers} == {replica}
+    assert {(answer.json()["path"], answer.json()["query"]) for answer in answers} == {("/x/y", "z=1")}
     assert get(space, "/--replicas/00000/x").status_code == 404
 
 
@@ -312,10 +312,10 @@ def test_a_real_server_answers_through_a_streaming_proxy(hub: HubEmulator, owner
     with real_server(app()) as url:
         space = hub.add_space(SPACE, private=True, app=url)
         answer = requests.post(f"{space.app_url}/a/b?c=d", data=b"content", headers=owner, timeout=5)
-        seen = answer.json()
-        assert (seen["path"], seen["query"], seen["body"]) == ("/a/b", "c=d", "content")
-        assert seen["headers"]["host"] == space.app_url.removeprefix("http://")
-        assert "x-hf-authorization" not in seen["headers"]
+        echo = answer.json()
+        assert (echo["path"], echo["query"], echo["body"]) == ("/a/b", "c=d", "content")
+        assert echo["headers"]["host"] == space.app_url.removeprefix("http://")
+        assert "x-hf-authorization" not in echo["headers"]
         assert get(space, "/fails", headers=owner).status_code == 500
         with httpx.stream("GET", f"{space.app_url}/endless", headers=owner) as stream:
             assert next(stream.iter_lines()) == "first"
@@ -470,11 +470,11 @@ def fails_in_lifespan() -> Starlette:
     return Starlette(lifespan=lifespan)
 
 
-@pytest.mark.parametrize("broken", [fails_to_start, fails_in_lifespan])
+@pytest.mark.parametrize("make_app", [fails_to_start, fails_in_lifespan])
 def test_an_app_that_does_not_start_is_a_502_and_a_line_in_the_log(
-    hub: HubEmulator, broken: Callable[[], Starlette]
+    hub: HubEmulator, make_app: Callable[[], Starlette]
 ) -> None:
-    space = hub.add_space(SPACE, app=broken)
+    space = hub.add_space(SPACE, app=make_app)
     assert [get(space).status_code for _ in range(2)] == [502, 502]
     assert space.logs()[-1].startswith("The app did not start: RuntimeError:")
 
@@ -486,19 +486,19 @@ def test_an_exception_of_an_app_is_a_500_and_a_line_in_the_log(hub: HubEmulator)
 
 
 def test_an_app_that_blocks_holds_up_apps_only(hub: HubEmulator, ask: Ask) -> None:
-    entered, released = threading.Event(), threading.Event()
+    has_entered, may_continue = threading.Event(), threading.Event()
 
     async def blocks(request: Request) -> Response:
-        entered.set()
-        released.wait(20)
+        has_entered.set()
+        may_continue.wait(20)
         return PlainTextResponse("done")
 
     space = hub.add_space(SPACE, app=Starlette(routes=[Route("/", blocks)]))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(get, space)
-        assert entered.wait(10)
+        assert has_entered.wait(10)
         assert ask("GET", f"/api/spaces/{SPACE}/runtime").json()["stage"] == "RUNNING"
-        released.set()
+        may_continue.set()
         assert answer.result(10).text == "done"
 
 
@@ -523,9 +523,9 @@ def test_a_duplicate_serves_the_app_of_its_source(hub: HubEmulator, ask: Ask) ->
 
 def test_a_plain_app_answers_202_until_its_job_is_done(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, sdk="docker")
-    accepted = requests.post(f"{space.app_url}/v1/jobs", json={"value": [1, 2], "seconds": 30}, timeout=5)
-    address = accepted.headers["Location"]
-    assert (accepted.status_code, accepted.json()["status_url"]) == (202, address)
+    acceptance = requests.post(f"{space.app_url}/v1/jobs", json={"value": [1, 2], "seconds": 30}, timeout=5)
+    address = acceptance.headers["Location"]
+    assert (acceptance.status_code, acceptance.json()["status_url"]) == (202, address)
     assert (get(space, address).status_code, get(space, address).json()["status"]) == (202, "running")
     hub.advance(31)
     wait_until(lambda: get(space, address).status_code == 200)

@@ -46,13 +46,13 @@ def test_a_commit_during_a_build_starts_the_build_again(hub: HubEmulator, ask: A
 
 def test_a_space_that_wakes_runs_the_commit_that_was_built_last(hub: HubEmulator, ask: Ask) -> None:
     space = hub.add_space(SPACE, hardware="t4-small", sleep_time=600)
-    built = hub.branches(SPACE)["main"]
+    built_commit = hub.branches(SPACE)["main"]
     ask("POST", f"{API}/pause")
     waiting = commit(hub, {"app.py": b"1"}).json()["commitOid"]
     assert runtime(ask) == ("PAUSED", None), "a commit does not start a paused Space"
     ask("POST", f"{API}/restart")
     hub.advance(150)
-    assert runtime(ask) == ("RUNNING", waiting) != ("RUNNING", built)
+    assert runtime(ask) == ("RUNNING", waiting) != ("RUNNING", built_commit)
     hub.advance(600)
     assert runtime(ask) == ("SLEEPING", None)
     space.visit()
@@ -80,8 +80,8 @@ def test_a_list_that_lags_shows_the_commit_of_its_time(hub: HubEmulator, ask: As
     old = hub.branches(SPACE)["main"]
     commit(hub, {"app.py": b"1"})
     hub.advance(150)
-    (listed,) = ask("GET", "/api/spaces?expand=runtime").json()
-    assert (listed["runtime"]["stage"], listed["runtime"]["sha"]) == ("RUNNING", old)
+    (entry,) = ask("GET", "/api/spaces?expand=runtime").json()
+    assert (entry["runtime"]["stage"], entry["runtime"]["sha"]) == ("RUNNING", old)
 
 
 @pytest.mark.parametrize("serves", [False, True], ids=["the old app ends", "the old app serves"])
@@ -98,10 +98,10 @@ def test_a_failed_build_ends_in_build_error_and_a_setting_keeps_the_old_app(
     assert requests.get(space.app_url, timeout=5).status_code == (200 if serves else 503)
     assert bool(hub.bill().running) is serves
     assert space.hardware == ("t4-small" if serves else None)
-    mended = commit(hub, {"app.py": b"2"}).json()["commitOid"]
+    fix = commit(hub, {"app.py": b"2"}).json()["commitOid"]
     assert runtime(ask)[0] == ("RUNNING_BUILDING" if serves else "BUILDING")
     hub.advance(150)
-    assert runtime(ask) == ("RUNNING", mended)
+    assert runtime(ask) == ("RUNNING", fix)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_space_without_its_app_file_has_nothing_to_build(hub: HubEmulator, ask
     commit(hub, {"src/main.py": b""})
     hub.advance(150)
     assert space.stage == "RUNNING"
-    commit(hub, deleted=["src/main.py"])
+    commit(hub, deletions=["src/main.py"])
     assert space.stage == "NO_APP_FILE"
 
 

@@ -55,26 +55,26 @@ def test_every_reported_result_agrees_with_the_state_of_the_spaces(
     ]
     reported: dict[str, dict[str, str]] = {}
     for worker in workers:
-        printed, _ = worker.communicate(timeout=240)
+        output, _ = worker.communicate(timeout=240)
         assert worker.returncode == 0
-        reported.update(json.loads(printed.splitlines()[-1]))
-    done: Counter[tuple[str, str]] = Counter()
+        reported.update(json.loads(output.splitlines()[-1]))
+    results: Counter[tuple[str, str]] = Counter()
     for request in hub.requests:
         if request.took_effect and request.method == "POST":
             repo_id, _, what = request.path.removeprefix("/api/spaces/").rpartition("/")
-            done[repo_id, what] += 1
+            results[repo_id, what] += 1
     outcomes: Counter[tuple[str, str]] = Counter()
     for repo_id in (f"acme/s{number}" for number in range(spaces)):
         for what, outcome in reported[repo_id].items():
             outcomes[what, outcome.partition(":")[0]] += 1
-            times = done[repo_id, what]
+            times = results[repo_id, what]
             if outcome == "done":
                 assert times >= 1, f"{what} of {repo_id} was lost"
             elif outcome != "unknown":
                 assert times == 0, f"{what} of {repo_id} was done, but reported as {outcome}"
             if what != "pause":
                 assert times <= 1, f"{what} of {repo_id} was done {times} times"
-        assert hub.has_space(f"{repo_id}-copy") == (done[repo_id, "duplicate"] == 1)
+        assert hub.has_space(f"{repo_id}-copy") == (results[repo_id, "duplicate"] == 1)
         if reported[repo_id]["pause"] == "done":
             assert hub.space(repo_id).stage == "PAUSED"
         if reported[repo_id]["hardware"] == "done":

@@ -35,24 +35,24 @@ def greeting(process: subprocess.Popen[str]) -> str:
     """What the emulator prints when it is ready, with its address and token."""
     assert process.stdout is not None
     assert process.stderr is not None
-    printed = ""
-    while "HF_TOKEN=" not in printed:
+    output = ""
+    while "HF_TOKEN=" not in output:
         line = process.stdout.readline()
         assert line, f"the emulator ended: {process.stderr.read()}"
-        printed += line
-    return printed
+        output += line
+    return output
 
 
 def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return str(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as other_server:
+        return str(other_server.getsockname()[1])
 
 
 def test_it_serves_a_fleet_until_it_is_interrupted() -> None:
     with emulator("--port", free_port()) as process:
-        printed = greeting(process)
-        url, token = re.search(r"HF_ENDPOINT=(\S+) HF_TOKEN=(\S+)", printed).groups()  # type: ignore[union-attr]
-        assert "AIRFLOW_CONN_HF_SPACES_DEFAULT=" in printed
+        output = greeting(process)
+        url, token = re.search(r"HF_ENDPOINT=(\S+) HF_TOKEN=(\S+)", output).groups()  # type: ignore[union-attr]
+        assert "AIRFLOW_CONN_HF_SPACES_DEFAULT=" in output
         headers = {"Authorization": f"Bearer {token}"}
         spaces = requests.get(f"{url}/api/spaces", headers=headers, timeout=5).json()
         assert "acme/whisper" in {space["id"] for space in spaces}
@@ -70,8 +70,8 @@ def test_an_address_that_others_can_reach_needs_confirmation(host: str) -> None:
 
 
 def test_the_error_names_a_port_that_is_in_use() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as other_server:
+        port = str(other_server.getsockname()[1])
         with emulator("--port", port) as process:
             _, message = process.communicate(timeout=20)
     assert process.returncode != 0
@@ -80,11 +80,11 @@ def test_the_error_names_a_port_that_is_in_use() -> None:
 
 
 def test_a_token_can_be_chosen_so_that_a_connection_stays_valid(tmp_path: Path) -> None:
-    chosen = ["--token", "hf_demo", "--state", str(tmp_path / "hub.json")]
+    options = ["--token", "hf_demo", "--state", str(tmp_path / "hub.json")]
     for _ in range(2):
-        with emulator("--port", free_port(), *chosen) as process:
-            printed = greeting(process)
-            url, token = re.search(r"HF_ENDPOINT=(\S+) HF_TOKEN=(\S+)", printed).groups()  # type: ignore[union-attr]
+        with emulator("--port", free_port(), *options) as process:
+            output = greeting(process)
+            url, token = re.search(r"HF_ENDPOINT=(\S+) HF_TOKEN=(\S+)", output).groups()  # type: ignore[union-attr]
             assert token == "hf_demo"
             headers = {"Authorization": f"Bearer {token}"}
             assert requests.get(f"{url}/api/whoami-v2", headers=headers, timeout=5).json()["name"] == "alice"
@@ -94,9 +94,9 @@ def test_a_token_can_be_chosen_so_that_a_connection_stays_valid(tmp_path: Path) 
 
 def test_a_token_with_a_space_in_it_is_refused() -> None:
     with emulator("--port", "0", "--token", "two words") as process:
-        _, printed = process.communicate(timeout=20)
+        _, output = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert "without spaces" in printed
+    assert "without spaces" in output
 
 
 def test_an_unknown_fleet_is_answered_with_the_valid_names() -> None:
@@ -108,9 +108,9 @@ def test_an_unknown_fleet_is_answered_with_the_valid_names() -> None:
 
 def test_it_prints_the_state_machine() -> None:
     with emulator("--print-state-machine") as process:
-        printed, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert "| RUNNING | yes | pause | PAUSED | at once |" in printed
+    assert "| RUNNING | yes | pause | PAUSED | at once |" in output
 
 
 def test_a_state_file_and_faults_work_together(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_a_state_file_and_faults_work_together(tmp_path: Path) -> None:
     bad = ["--bad-day", "--seed", "5", "--fault", "status,status=418,path=/whisper/", "--state", str(file)]
     for spaces in (13, 14):
         with emulator("--port", free_port(), *bad) as process:
-            printed = greeting(process)
-            url = re.search(r"HF_ENDPOINT=(\S+)", printed).group(1)  # type: ignore[union-attr]
+            output = greeting(process)
+            url = re.search(r"HF_ENDPOINT=(\S+)", output).group(1)  # type: ignore[union-attr]
             assert requests.get(f"{url}/_emulator/faults", timeout=5).json()["seed"] == 5
             assert requests.get(f"{url}/_emulator", timeout=5).json()["spaces"] == spaces
             requests.post(f"{url}/_emulator/spaces", json={"repo_id": "acme/one-more"}, timeout=5)
@@ -135,6 +135,6 @@ def test_a_state_file_and_faults_work_together(tmp_path: Path) -> None:
 )
 def test_invalid_options_are_explained(arguments: list[str], message: str) -> None:
     with emulator("--port", "0", *arguments) as process:
-        _, printed = process.communicate(timeout=20)
+        _, output = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert message in printed
+    assert message in output

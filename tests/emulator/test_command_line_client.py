@@ -27,7 +27,7 @@ Hf = Callable[..., subprocess.CompletedProcess[str]]
 def hf(hub: HubEmulator) -> Hf:
     def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         hf_variables = {"HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_TELEMETRY": "1"}
-        done = subprocess.run(
+        result = subprocess.run(
             [PROGRAM, "spaces", *arguments],
             env={
                 "PATH": os.environ["PATH"],
@@ -40,14 +40,14 @@ def hf(hub: HubEmulator) -> Hf:
             timeout=60,
         )
         if check:
-            assert done.returncode == 0, done.stderr
-        return done
+            assert result.returncode == 0, result.stderr
+        return result
 
     return run
 
 
-def parsed(done: subprocess.CompletedProcess[str]) -> Any:
-    return json.loads(done.stdout)
+def json_of(result: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(result.stdout)
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_the_command_line_changes_hardware_pauses_and_restarts(hub: HubEmulator,
     hf("restart", SPACE, "--factory-reboot")
     hf("wait", SPACE)
     assert space.stage == "RUNNING"
-    assert parsed(hf("info", SPACE, "--json"))["id"] == SPACE
+    assert json_of(hf("info", SPACE, "--json"))["id"] == SPACE
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_the_command_line_manages_variables_secrets_and_volumes(hub: HubEmulator
 def test_the_command_line_lists_spaces_and_hardware(hub: HubEmulator, hf: Hf) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     hub.settings.logs_end = "at_once"
-    assert [each["id"] for each in parsed(hf("ls", "--author", "acme", "--json"))] == [SPACE]
+    assert [each["id"] for each in json_of(hf("ls", "--author", "acme", "--json"))] == [SPACE]
     assert "t4-small" in hf("hardware").stdout
     assert "Application Startup" in hf("logs", SPACE).stdout
     assert "JupyterLab" in hf("templates").stdout
@@ -92,6 +92,6 @@ def test_the_command_line_lists_spaces_and_hardware(hub: HubEmulator, hf: Hf) ->
 
 
 def test_the_command_line_reports_a_missing_space(hub: HubEmulator, hf: Hf) -> None:
-    done = hf("pause", "acme/nowhere", check=False)
-    assert done.returncode != 0
-    assert "not found" in done.stderr.lower()
+    result = hf("pause", "acme/nowhere", check=False)
+    assert result.returncode != 0
+    assert "not found" in result.stderr.lower()

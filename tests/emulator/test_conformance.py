@@ -22,10 +22,10 @@ def only(client: OfficialClient, *versions: str) -> None:
         pytest.skip(f"huggingface_hub {client.kind}.x has no such function")
 
 
-def refused(call: Any, *arguments: Any, **options: Any) -> Refused:
-    with pytest.raises(Refused) as caught:
+def refusal_of(call: Any, *arguments: Any, **options: Any) -> Refused:
+    with pytest.raises(Refused) as excinfo:
         call(*arguments, **options)
-    return caught.value
+    return excinfo.value
 
 
 def test_the_environment_has_the_expected_version(client: OfficialClient) -> None:
@@ -84,8 +84,8 @@ class TestLifecycle:
 
     def test_a_space_can_be_paused_and_restarted(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE, hardware="t4-small")
-        paused = client.pause_space(SPACE)
-        assert (paused["stage"], paused["hardware"], paused["requested_hardware"]) == (
+        runtime = client.pause_space(SPACE)
+        assert (runtime["stage"], runtime["hardware"], runtime["requested_hardware"]) == (
             "PAUSED",
             None,
             "t4-small",
@@ -119,9 +119,9 @@ class TestLifecycle:
         self, hub: HubEmulator, client: OfficialClient
     ) -> None:
         """The official client's own kind of test."""
-        created = client.create_repo(NEW, repo_type="space", space_sdk="gradio", private=True)
-        assert created["repo_id"] == NEW
-        assert created["url"] == f"{hub.url}/spaces/{NEW}"
+        url = client.create_repo(NEW, repo_type="space", space_sdk="gradio", private=True)
+        assert url["repo_id"] == NEW
+        assert url["url"] == f"{hub.url}/spaces/{NEW}"
         assert client.get_space_runtime(NEW)["stage"] == "NO_APP_FILE"
         commit = client.upload_file(
             path_or_fileobj=file_of(APP), path_in_repo="app.py", repo_id=NEW, repo_type="space"
@@ -133,7 +133,7 @@ class TestLifecycle:
         assert client.pause_space(NEW)["stage"] == "PAUSED"
         assert client.restart_space(NEW)["stage"] == "BUILDING"
         client.delete_repo(NEW, repo_type="space")
-        assert "RepositoryNotFoundError" in refused(client.get_space_runtime, NEW).kinds
+        assert "RepositoryNotFoundError" in refusal_of(client.get_space_runtime, NEW).kinds
         client.delete_repo(NEW, repo_type="space", missing_ok=True)
 
 
@@ -156,7 +156,7 @@ class TestCreatingAndDuplicating:
         self, hub: HubEmulator, client: OfficialClient
     ) -> None:
         hub.add_space(NEW)
-        error = refused(client.create_repo, NEW, repo_type="space", space_sdk="gradio")
+        error = refusal_of(client.create_repo, NEW, repo_type="space", space_sdk="gradio")
         assert error.status == 409
         assert "You already created this space repo" in error.message
         again = client.create_repo(NEW, repo_type="space", space_sdk="gradio", exist_ok=True)
@@ -168,7 +168,7 @@ class TestCreatingAndDuplicating:
         hub.settings.paywall = True
         hub.add_user("bob")
         client.token = hub.add_token("bob")
-        error = refused(client.create_repo, "bob/new", repo_type="space", space_sdk="gradio")
+        error = refusal_of(client.create_repo, "bob/new", repo_type="space", space_sdk="gradio")
         assert error.status == 402
         assert "requires a PRO subscription" in error.message
         client.create_repo("bob/page", repo_type="space", space_sdk="static")
@@ -208,7 +208,7 @@ class TestCreatingAndDuplicating:
         options = {"repo_type": "space"} if client.kind != "0" else {}
         duplicate = client.duplicate_repo if options else client.duplicate_space
         assert duplicate(SPACE, **options)["repo_id"] == "alice/whisper"
-        assert refused(duplicate, SPACE, **options).status == 409
+        assert refusal_of(duplicate, SPACE, **options).status == 409
         assert duplicate(SPACE, exist_ok=True, **options)["repo_id"] == "alice/whisper"
 
     def test_a_moved_space_redirects(self, hub: HubEmulator, client: OfficialClient) -> None:
@@ -246,9 +246,9 @@ class TestSettingsAndFiles:
     def test_every_answer_about_variables_lists_all(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.add_space_variable(SPACE, "A", "1")
-        added = client.add_space_variable(SPACE, "B", "2", description="second")
-        assert {key: each["value"] for key, each in added.items()} == {"A": "1", "B": "2"}
-        assert added["B"]["description"] == "second"
+        variables = client.add_space_variable(SPACE, "B", "2", description="second")
+        assert {key: each["value"] for key, each in variables.items()} == {"A": "1", "B": "2"}
+        assert variables["B"]["description"] == "second"
         assert list(client.delete_space_variable(SPACE, "A")) == ["B"]
         assert list(client.get_space_variables(SPACE)) == ["B"]
 
@@ -259,7 +259,7 @@ class TestSettingsAndFiles:
         assert space.volumes[0]["source"] == "acme/data"
         assert client.get_space_runtime(SPACE)["volumes"][0]["mount_path"] == "/data"
         client.delete_space_volumes(SPACE)
-        assert "BadRequestError" in refused(client.delete_space_volumes, SPACE).kinds
+        assert "BadRequestError" in refusal_of(client.delete_space_volumes, SPACE).kinds
 
     def test_storage_works_or_is_retired(self, hub: HubEmulator, client: OfficialClient) -> None:
         only(client, "0")
@@ -268,7 +268,7 @@ class TestSettingsAndFiles:
         assert client.request_space_storage(SPACE, "small")["storage"] == "small"
         assert client.delete_space_storage(SPACE)["storage"] is None
         hub.settings.storage = "retired"
-        assert refused(client.request_space_storage, SPACE, "small").status == 404
+        assert refusal_of(client.request_space_storage, SPACE, "small").status == 404
 
     def test_files_can_be_uploaded_listed_and_deleted(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
@@ -285,7 +285,7 @@ class TestSettingsAndFiles:
         assert "lib/app.py" not in client.list_repo_files(SPACE, repo_type="space")
         info = client.space_info(SPACE, revision=hub.world.space(SPACE).sha)
         assert info["sha"] == hub.world.space(SPACE).sha
-        assert "RevisionNotFoundError" in refused(client.space_info, SPACE, revision="nowhere").kinds
+        assert "RevisionNotFoundError" in refusal_of(client.space_info, SPACE, revision="nowhere").kinds
         (branch,) = client.list_repo_refs(SPACE, repo_type="space")["branches"]
         assert branch["target_commit"] == info["sha"]
         assert client.list_repo_commits(SPACE, repo_type="space")[0]["commit_id"] == info["sha"]
@@ -297,7 +297,7 @@ class TestBranchesAndCommits:
     LEASE = "airflow-lease"
 
     def commit(self, client: OfficialClient, content: bytes, repo_type: str = "space", **options: Any) -> str:
-        made = client.create_commit(
+        commit_info = client.create_commit(
             SPACE,
             operations=[addition("lease.json", content)],
             commit_message="Take the lease",
@@ -305,7 +305,7 @@ class TestBranchesAndCommits:
             revision=self.LEASE,
             **options,
         )
-        return made["oid"]
+        return commit_info["oid"]
 
     @pytest.mark.parametrize("repo_type", ["space", "dataset", "model"])
     def test_a_commit_on_a_branch_must_follow_the_commit_that_its_writer_read(
@@ -319,7 +319,7 @@ class TestBranchesAndCommits:
         client.create_branch(SPACE, branch=self.LEASE, repo_type=repo_type)
         start = hub.branches(SPACE, repo_type)[self.LEASE]
         first = self.commit(client, b"one", repo_type, parent_commit=start)
-        error = refused(self.commit, client, b"two", repo_type, parent_commit=start)
+        error = refusal_of(self.commit, client, b"two", repo_type, parent_commit=start)
         assert error.status == 412
         assert "A commit has happened since. Please refresh and try again." in error.message
         assert "The branch was updated since you opened this page." in error.message
@@ -339,24 +339,24 @@ class TestBranchesAndCommits:
     def test_a_branch_can_be_created_once_and_deleted(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.create_branch(SPACE, branch="a/b", repo_type="space")
-        assert refused(client.create_branch, SPACE, branch="a/b", repo_type="space").status == 409
+        assert refusal_of(client.create_branch, SPACE, branch="a/b", repo_type="space").status == 409
         client.create_branch(SPACE, branch="a/b", repo_type="space", exist_ok=True)
         client.delete_branch(SPACE, branch="a/b", repo_type="space")
         assert list(hub.branches(SPACE)) == ["main"]
-        error = refused(client.create_branch, SPACE, branch="x", revision="nowhere", repo_type="space")
+        error = refusal_of(client.create_branch, SPACE, branch="x", revision="nowhere", repo_type="space")
         assert error.status == 404
-        assert refused(self.commit, client, b"x").status == 404
+        assert refusal_of(self.commit, client, b"x").status == 404
 
     def test_the_description_at_a_branch_has_its_commit_and_files(
         self, hub: HubEmulator, client: OfficialClient
     ) -> None:
         hub.add_space(SPACE)
         client.create_branch(SPACE, branch=self.LEASE, repo_type="space")
-        made = self.commit(client, b"one")
+        oid = self.commit(client, b"one")
         info = client.space_info(SPACE, revision=self.LEASE)
-        assert info["sha"] == made
+        assert info["sha"] == oid
         assert {each["rfilename"] for each in info["siblings"]} >= {"lease.json", "app.py"}
-        assert client.space_info(SPACE)["sha"] != made
+        assert client.space_info(SPACE)["sha"] != oid
 
 
 class TestLogs:
@@ -390,10 +390,10 @@ class TestListsAndInfo:
         assert (info["id"], info["author"], info["sdk"], info["private"]) == (SPACE, "acme", "gradio", False)
         assert info["runtime"]["stage"] == "RUNNING"
         assert info["subdomain"] == "acme-whisper"
-        expanded = client.space_info(SPACE, expand=["runtime", "sdk"])
-        assert expanded["runtime"]["hardware"] == "t4-small"
-        assert expanded.get("author") is None
-        error = refused(client.space_info, SPACE, expand=["everything"])
+        space_info = client.space_info(SPACE, expand=["runtime", "sdk"])
+        assert space_info["runtime"]["hardware"] == "t4-small"
+        assert space_info.get("author") is None
+        error = refusal_of(client.space_info, SPACE, expand=["everything"])
         assert "BadRequestError" in error.kinds
         assert '"expand" must be one of' in error.message
 
@@ -442,7 +442,7 @@ class TestErrors:
         self, hub: HubEmulator, client: OfficialClient, token: str | None
     ) -> None:
         client.token = hub.token if token else None
-        error = refused(client.get_space_runtime, "acme/nowhere")
+        error = refusal_of(client.get_space_runtime, "acme/nowhere")
         assert error.status == (404 if token else 401)
         assert "RepositoryNotFoundError" in error.kinds
 
@@ -451,19 +451,19 @@ class TestErrors:
     ) -> None:
         hub.add_space(SPACE, private=True)
         client.token = hub.add_token("mallory")
-        assert "RepositoryNotFoundError" in refused(client.space_info, SPACE).kinds
-        assert "RepositoryNotFoundError" in refused(client.auth_check, SPACE, repo_type="space").kinds
+        assert "RepositoryNotFoundError" in refusal_of(client.space_info, SPACE).kinds
+        assert "RepositoryNotFoundError" in refusal_of(client.auth_check, SPACE, repo_type="space").kinds
 
     def test_a_gated_space_is_restricted(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.update_repo_settings(SPACE, gated="manual", repo_type="space")
         client.token = hub.add_token("mallory")
-        assert "GatedRepoError" in refused(client.auth_check, SPACE, repo_type="space").kinds
+        assert "GatedRepoError" in refusal_of(client.auth_check, SPACE, repo_type="space").kinds
 
     def test_an_invalid_token_is_not_a_missing_space(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.token = "hf_wrong"
-        error = refused(client.pause_space, SPACE)
+        error = refusal_of(client.pause_space, SPACE)
         assert error.status == 401
         assert "RepositoryNotFoundError" not in error.kinds
         assert "Invalid credentials in Authorization header" in error.message
@@ -471,13 +471,13 @@ class TestErrors:
     def test_a_space_of_another_owner_is_forbidden(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space(SPACE)
         client.token = hub.add_token("mallory")
-        error = refused(client.pause_space, SPACE)
+        error = refusal_of(client.pause_space, SPACE)
         assert error.status == 403
         assert "only its owner can do that" in error.message
 
     def test_a_static_space_cannot_be_restarted(self, hub: HubEmulator, client: OfficialClient) -> None:
         hub.add_space("acme/page", sdk="static")
-        error = refused(client.restart_space, "acme/page")
+        error = refusal_of(client.restart_space, "acme/page")
         assert "BadRequestError" in error.kinds
         assert "Can't restart a static Space" in error.message
 
@@ -485,7 +485,7 @@ class TestErrors:
         hub.add_user("bob", can_pay=False)
         hub.add_space("bob/x")
         client.token = hub.add_token("bob")
-        error = refused(client.request_space_hardware, "bob/x", "t4-small")
+        error = refusal_of(client.request_space_hardware, "bob/x", "t4-small")
         assert error.status == 403
         assert "You must add a payment method" in error.message
 
@@ -493,4 +493,4 @@ class TestErrors:
         hub.add_space(SPACE)
         hub.set_quota(1)
         client.get_space_runtime(SPACE)
-        assert refused(client.restart_space, SPACE).status == 429
+        assert refusal_of(client.restart_space, SPACE).status == 429

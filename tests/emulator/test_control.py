@@ -40,8 +40,8 @@ def test_a_web_page_of_another_site_can_neither_read_nor_plant_a_token(
     hub: HubEmulator, headers: dict[str, str]
 ) -> None:
     state = control(hub, "GET", "/state", **headers)
-    planted = control(hub, "POST", "/tokens", {"user": "alice", "value": "hf_planted"}, **headers)
-    assert (state.status_code, planted.status_code) == (403, 403)
+    answer = control(hub, "POST", "/tokens", {"user": "alice", "value": "hf_planted"}, **headers)
+    assert (state.status_code, answer.status_code) == (403, 403)
     assert hub.token not in state.text
     assert "hf_planted" not in hub.world.accounts.tokens
 
@@ -101,9 +101,9 @@ def test_no_odd_value_breaks_a_control_route(hub: HubEmulator, odd: Any) -> None
 
 
 def test_the_documentation_lists_every_control_route() -> None:
-    listed = {
+    documented_routes = {
         (method, path)
         for methods, path in re.findall(r"^\| `([A-Z ]+)` \| `(/_emulator[^`]*)` \|", PAGE.read_text(), re.M)
         for method in methods.split()
     }
-    assert listed == {(method, route.path) for route in ROUTES for method in route.methods.split()}
+    assert documented_routes == {(method, route.path) for route in ROUTES for method in route.methods.split()}

@@ -62,8 +62,8 @@ class TestCreating:
     def test_a_new_space_without_an_app_has_nothing_to_build(self, acme: HubEmulator, ask: Ask) -> None:
         create(ask)
         assert acme.space("acme/new").stage == "NO_APP_FILE"
-        broken = [{"path": "README.md", "content": "# no card"}]
-        create(ask, name="broken", files=broken)
+        broken_files = [{"path": "README.md", "content": "# no card"}]
+        create(ask, name="broken", files=broken_files)
         assert acme.space("acme/broken").stage == "CONFIG_ERROR"
         assert "Missing configuration" in str(acme.space("acme/broken").error_message)
         copy = ask("POST", "/api/spaces/acme/broken/duplicate", {"repository": "acme/copy"})

@@ -102,11 +102,11 @@ class TestEachKind:
         hub.add_space(SPACE)
         hub.advance(60)
         ask("POST", PAUSE)
-        listed = "/api/spaces?author=acme&expand=runtime"
+        list_path = "/api/spaces?author=acme&expand=runtime"
         assert ask("GET", RUNTIME).json()["stage"] == "PAUSED"
-        assert ask("GET", listed).json()[0]["runtime"]["stage"] == "RUNNING"
+        assert ask("GET", list_path).json()[0]["runtime"]["stage"] == "RUNNING"
         hub.advance(31)
-        assert ask("GET", listed).json()[0]["runtime"]["stage"] == "PAUSED"
+        assert ask("GET", list_path).json()[0]["runtime"]["stage"] == "PAUSED"
 
     def test_pages_and_files_have_their_own_quotas(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
@@ -127,11 +127,11 @@ class TestBySeed:
         return [fault.kind if fault else None for fault in struck]
 
     def test_a_seed_strikes_the_same_requests_in_any_order(self) -> None:
-        sent = [("GET", f"/api/spaces/acme/s{number}/runtime") for number in range(200)]
-        forwards = dict(zip(sent, self.struck(7, sent), strict=True))
-        backwards = dict(zip(sent[::-1], self.struck(7, sent[::-1]), strict=True))
+        calls = [("GET", f"/api/spaces/acme/s{number}/runtime") for number in range(200)]
+        forwards = dict(zip(calls, self.struck(7, calls), strict=True))
+        backwards = dict(zip(calls[::-1], self.struck(7, calls[::-1]), strict=True))
         assert forwards == backwards
-        assert forwards != dict(zip(sent, self.struck(8, sent), strict=True))
+        assert forwards != dict(zip(calls, self.struck(8, calls), strict=True))
         assert 30 < sum(kind == "status" for kind in forwards.values()) < 90
 
     def test_times_and_path_limit_a_fault(self, hub: HubEmulator, ask: Ask) -> None:
@@ -147,10 +147,10 @@ class TestBySeed:
         for number in range(1000):
             with contextlib.suppress(requests.ConnectionError):
                 ask("GET", f"/api/spaces/acme/s{number}/runtime")
-        lost = sum(record.status == 0 for record in hub.requests)
-        failed = sum(record.status >= 500 for record in hub.requests)
-        assert 15 <= lost <= 50
-        assert 70 <= failed <= 135
+        lost_count = sum(record.status == 0 for record in hub.requests)
+        failure_count = sum(record.status >= 500 for record in hub.requests)
+        assert 15 <= lost_count <= 50
+        assert 70 <= failure_count <= 135
         assert ask("GET", "/_emulator/faults").json()["seed"] == 3
 
     @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ class TestBySeed:
 
     def test_the_control_api_does_the_same(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
-        added = ask("POST", "/_emulator/faults", {"kind": "status", "status": 500, "seed": 4}).json()
-        assert (added["seed"], added["faults"][0]["status"]) == (4, 500)
+        fault = ask("POST", "/_emulator/faults", {"kind": "status", "status": 500, "seed": 4}).json()
+        assert (fault["seed"], fault["faults"][0]["status"]) == (4, 500)
         assert ask("GET", RUNTIME).status_code == 500
         assert ask("GET", "/_emulator/faults").json()["faults"][0]["struck"] == 1
         assert ask("DELETE", "/_emulator/faults").json()["faults"] == []
@@ -241,24 +241,24 @@ class TestOurClient:
         self, hub: HubEmulator, client: HubClient, fault: dict[str, Any]
     ) -> None:
         hub.faults.add(fault, times=1)
-        with pytest.raises(HubUnavailable) as caught:
+        with pytest.raises(HubUnavailable) as excinfo:
             client.send(calls.restart(SPACE))
-        assert caught.value.outcome_unknown
+        assert excinfo.value.outcome_unknown
         assert len([each for each in hub.requests if each.method == "POST"]) == 1
 
     @pytest.mark.parametrize("status", [200, 404, 502])
     def test_a_proxys_page_is_reported_as_one(self, hub: HubEmulator, client: HubClient, status: int) -> None:
         hub.faults.add(kind="html", status=status)
-        with pytest.raises(HubError) as caught:
+        with pytest.raises(HubError) as excinfo:
             client.send(calls.get_runtime(SPACE))
-        assert not caught.value.permanent
+        assert not excinfo.value.permanent
         if status != 502:
-            assert isinstance(caught.value, HubProtocolError)
-            assert "does not look like a Hub" in str(caught.value)
+            assert isinstance(excinfo.value, HubProtocolError)
+            assert "does not look like a Hub" in str(excinfo.value)
 
     def test_every_kind_is_covered(self) -> None:
-        covered = {fault["kind"] for fault in self.RECOVERS} | {"html"}
-        assert covered == set(KINDS)
+        covered_kinds = {fault["kind"] for fault in self.RECOVERS} | {"html"}
+        assert covered_kinds == set(KINDS)
 
 
 def test_the_documentation_describes_every_kind() -> None:

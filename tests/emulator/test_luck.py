@@ -107,8 +107,8 @@ def test_zero_gpu_is_free_for_a_few_gradio_spaces(hub: HubEmulator, ask: Ask) ->
     hub.advance(3600)
     assert hub.bill().total_usd == 0
     hub.add_space("bob/docker", sdk="docker")
-    refused = ask("POST", "/api/spaces/bob/docker/hardware", {"flavor": "zero-a10g"}, token=token)
-    assert (refused.status_code, refused.json()["error"]) == (
+    refusal = ask("POST", "/api/spaces/bob/docker/hardware", {"flavor": "zero-a10g"}, token=token)
+    assert (refusal.status_code, refusal.json()["error"]) == (
         400,
         "ZeroGPU is only available for Gradio Spaces",
     )
@@ -128,8 +128,8 @@ def test_a_deleted_space_remains_in_deleting_for_a_moment(hub: HubEmulator, ask:
 def test_a_duplicate_is_empty_until_its_files_are_copied(hub: HubEmulator, ask: Ask) -> None:
     hub.settings.files_copy_pending = 60
     hub.add_space(SPACE)
-    copied = ask("POST", f"/api/spaces/{SPACE}/duplicate", {"repository": "acme/copy"}).json()
-    assert copied["filesCopyPending"] is True
+    answer = ask("POST", f"/api/spaces/{SPACE}/duplicate", {"repository": "acme/copy"}).json()
+    assert answer["filesCopyPending"] is True
     assert hub.space("acme/copy").stage == "NO_APP_FILE"
     hub.advance(61)
     assert hub.space("acme/copy").stage == "BUILDING"
@@ -168,8 +168,8 @@ def test_pytest_imports_no_server_before_a_test_uses_it() -> None:
         "import pytest, sys; before = set(sys.modules); "
         "import airflow_provider_hfspaces.emulator.pytest_plugin; print(sorted(set(sys.modules) - before))"
     )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert eval(printed) == [
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert eval(output) == [
         "airflow_provider_hfspaces",
         "airflow_provider_hfspaces.emulator",
         "airflow_provider_hfspaces.emulator.pytest_plugin",

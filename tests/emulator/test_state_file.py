@@ -49,12 +49,12 @@ def test_a_draft_cannot_be_guessed_and_follows_no_link(
     drafts: list[str] = []
     replace = os.replace
 
-    def watched(draft: str, target: Path) -> None:
+    def replace_and_record(draft: str, target: Path) -> None:
         drafts.append(Path(draft).name)
         assert Path(draft).stat().st_mode & 0o777 == 0o600
         replace(draft, target)
 
-    monkeypatch.setattr(os, "replace", watched)
+    monkeypatch.setattr(os, "replace", replace_and_record)
     (tmp_path / f".hub.json.{os.getpid()}").symlink_to(victim)
     (tmp_path / "hub.json").symlink_to(victim)
     for _ in range(2):

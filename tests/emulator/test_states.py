@@ -169,8 +169,8 @@ def test_a_new_secret_restarts_a_running_app_but_wakes_no_sleeping_one(hub: HubE
 
 
 def test_the_machine_leads_from_known_stages_to_known_stages() -> None:
-    known = {stage.value for stage in SpaceStage}
-    assert {row.stage for row in MACHINE} | {row.then for row in MACHINE} <= known
+    known_stages = {stage.value for stage in SpaceStage}
+    assert {row.stage for row in MACHINE} | {row.then for row in MACHINE} <= known_stages
     pairs = [(row.stage, row.event) for row in MACHINE]
     assert len(pairs) == len(set(pairs))
     assert as_markdown().count("\n") == len(MACHINE) + 1

@@ -58,10 +58,10 @@ def read(folder: str) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 
-def refused(call: Any, *arguments: Any, **options: Any) -> Refused:
-    with pytest.raises(Refused) as caught:
+def refusal_of(call: Any, *arguments: Any, **options: Any) -> Refused:
+    with pytest.raises(Refused) as excinfo:
         call(*arguments, **options)
-    return caught.value
+    return excinfo.value
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def space(hub: HubEmulator) -> HubEmulator:
 
 
 def commit(client: OfficialClient, *operations: Any, **options: Any) -> str:
-    made = client.create_commit(
+    commit_info = client.create_commit(
         SPACE, operations=list(operations), commit_message="Change", **REPO, **options
     )
-    return str(made["oid"])
+    return str(commit_info["oid"])
 
 
 class TestFolders:
@@ -84,17 +84,17 @@ class TestFolders:
         client.create_repo(SPACE, space_sdk="gradio", **REPO)
         files = {**SOURCE, "large.txt": LARGE}
         source = write(tmp_path / "source", files)
-        made = client.upload_folder(folder_path=source, repo_id=SPACE, **REPO)
+        commit_info = client.upload_folder(folder_path=source, repo_id=SPACE, **REPO)
         hub.advance(600)
-        assert client.get_space_runtime(SPACE)["raw"]["sha"] == made["oid"]
+        assert client.get_space_runtime(SPACE)["raw"]["sha"] == commit_info["oid"]
         assert {path: hub.files(SPACE)[path] for path in files} == files
-        downloaded = client.snapshot_download(SPACE, cache_dir=str(tmp_path / "cache"), **REPO)
-        copy = read(downloaded)
+        folder = client.snapshot_download(SPACE, cache_dir=str(tmp_path / "cache"), **REPO)
+        copy = read(folder)
         assert copy.pop(".gitattributes")
         assert copy == files
         again = client.upload_folder(folder_path=source, repo_id=SPACE, **REPO)
         if client.kind != "0":
-            assert again["oid"] == made["oid"], "an unchanged folder makes no commit"
+            assert again["oid"] == commit_info["oid"], "an unchanged folder makes no commit"
 
     def test_ignored_files_stay_at_home(
         self, space: HubEmulator, client: OfficialClient, tmp_path: Path
@@ -143,7 +143,7 @@ class TestHistory:
     def test_a_stale_parent_commit_is_refused(self, space: HubEmulator, client: OfficialClient) -> None:
         parent = space.branches(SPACE)["main"]
         commit(client, addition("a.txt", b"1"), parent_commit=parent)
-        assert refused(commit, client, addition("a.txt", b"2"), parent_commit=parent).status == 412
+        assert refusal_of(commit, client, addition("a.txt", b"2"), parent_commit=parent).status == 412
         assert space.files(SPACE)["a.txt"] == b"1"
 
     def test_lists_of_files_have_folders_and_last_commits(
@@ -154,23 +154,23 @@ class TestHistory:
         tree = {each["path"]: each for each in client.list_repo_tree(SPACE, recursive=True, **REPO)}
         assert {"1", "1/2", "1/2/deep.txt", "1/w.bin", "top.txt"} <= set(tree)
         assert tree["1/w.bin"]["lfs"]["size"] == 5
-        expanded = {each["path"]: each for each in client.list_repo_tree(SPACE, "1", expand=True, **REPO)}
-        assert set(expanded) == {"1/2", "1/w.bin"}
-        assert expanded["1/2"]["last_commit"]["oid"] == first
+        entries = {each["path"]: each for each in client.list_repo_tree(SPACE, "1", expand=True, **REPO)}
+        assert set(entries) == {"1/2", "1/w.bin"}
+        assert entries["1/2"]["last_commit"]["oid"] == first
         infos = client.get_paths_info(SPACE, ["1", "top.txt", "nowhere"], expand=True, **REPO)
         assert [each["path"] for each in infos] == ["1", "top.txt"]
         siblings = client.space_info(SPACE, files_metadata=True)["siblings"]
         assert {each["rfilename"]: each["size"] for each in siblings}["1/w.bin"] == 5
-        assert "EntryNotFoundError" in refused(client.list_repo_tree, SPACE, "nowhere", **REPO).kinds
+        assert "EntryNotFoundError" in refusal_of(client.list_repo_tree, SPACE, "nowhere", **REPO).kinds
 
     def test_tags_can_be_created_listed_and_deleted(self, space: HubEmulator, client: OfficialClient) -> None:
         client.create_tag(SPACE, tag="v1", tag_message="First", **REPO)
-        assert refused(client.create_tag, SPACE, tag="v1", **REPO).status == 409
+        assert refusal_of(client.create_tag, SPACE, tag="v1", **REPO).status == 409
         client.create_tag(SPACE, tag="v1", exist_ok=True, **REPO)
         assert [each["name"] for each in client.list_repo_refs(SPACE, **REPO)["tags"]] == ["v1"]
         client.delete_tag(SPACE, tag="v1", **REPO)
-        assert "RevisionNotFoundError" in refused(client.delete_tag, SPACE, tag="v1", **REPO).kinds
-        assert "RevisionNotFoundError" in refused(client.space_info, SPACE, revision="v1").kinds
+        assert "RevisionNotFoundError" in refusal_of(client.delete_tag, SPACE, tag="v1", **REPO).kinds
+        assert "RevisionNotFoundError" in refusal_of(client.space_info, SPACE, revision="v1").kinds
 
     def test_existence_can_be_asked_for(self, space: HubEmulator, client: OfficialClient) -> None:
         assert client.file_exists(SPACE, "app.py", **REPO)
@@ -185,7 +185,7 @@ class TestRefusals:
         self, space: HubEmulator, client: OfficialClient
     ) -> None:
         before = space.branches(SPACE)
-        error = refused(commit, client, addition("README.md", b"---\nsdk: pygame\n---\n"))
+        error = refusal_of(commit, client, addition("README.md", b"---\nsdk: pygame\n---\n"))
         assert "Invalid metadata in README.md" in error.message
         assert '"sdk" must be one of' in error.message
         assert space.branches(SPACE) == before
@@ -193,7 +193,7 @@ class TestRefusals:
     def test_a_path_that_leaves_the_repository_is_refused(
         self, space: HubEmulator, client: OfficialClient
     ) -> None:
-        assert refused(commit, client, addition("..\\ddd", b"x")).status == 422
+        assert refusal_of(commit, client, addition("..\\ddd", b"x")).status == 422
 
     @pytest.mark.parametrize("what", ["commit", "discussion"])
     def test_pull_requests_are_refused_and_nothing_is_committed(
@@ -201,9 +201,9 @@ class TestRefusals:
     ) -> None:
         before = space.branches(SPACE)
         if what == "commit":
-            error = refused(commit, client, addition("a.txt", b"x"), create_pr=True)
+            error = refusal_of(commit, client, addition("a.txt", b"x"), create_pr=True)
         else:
-            error = refused(client.create_discussion, SPACE, title="Question", **REPO)
+            error = refusal_of(client.create_discussion, SPACE, title="Question", **REPO)
         assert error.status == 501
         assert "pull requests and discussions" in error.message
         assert space.branches(SPACE) == before
@@ -242,15 +242,15 @@ class TestLists:
 
 def hf(version: str, hub: HubEmulator, *arguments: str) -> str:
     variables = {"HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_TELEMETRY": "1"}
-    done = subprocess.run(
+    result = subprocess.run(
         [environment(version) / "hf", *arguments],
         env={"PATH": os.environ["PATH"], "HOME": os.environ["AIRFLOW_HOME"], "NO_COLOR": "1", **variables},
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 @pytest.mark.parametrize(

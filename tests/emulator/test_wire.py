@@ -163,17 +163,17 @@ def test_lists_have_pages_and_only_visible_spaces(hub: HubEmulator, ask: Ask) ->
     link = first.headers["Link"]
     assert link.startswith(f"<{hub.url}/api/spaces?")
     assert link.endswith('>; rel="next"')
-    seen = [each["id"] for each in first.json()]
+    ids = [each["id"] for each in first.json()]
     while link:
         page = ask("GET", link[1:].partition(">")[0].removeprefix(hub.url))
-        seen += [each["id"] for each in page.json()]
+        ids += [each["id"] for each in page.json()]
         link = page.headers.get("Link", "")
-    assert sorted(seen) == [f"acme/s{number}" for number in range(5)]
+    assert sorted(ids) == [f"acme/s{number}" for number in range(5)]
     assert len(ask("GET", "/api/spaces?author=acme", token=None).json()) == 4
     assert ask("GET", "/api/spaces?expand[]=sdk").json()[0].keys() == {"_id", "id", "sdk"}
-    refused = ask("GET", f"{API.replace('whisper', 's1')}?expand=nonsense")
-    assert refused.status_code == 400
-    assert '"expand" must be one of [' in refused.json()["error"]
+    refusal = ask("GET", f"{API.replace('whisper', 's1')}?expand=nonsense")
+    assert refusal.status_code == 400
+    assert '"expand" must be one of [' in refusal.json()["error"]
 
 
 def test_requests_are_recorded_without_the_token(hub: HubEmulator, ask: Ask) -> None:
@@ -191,9 +191,9 @@ def test_an_exhausted_quota_announces_its_reset(hub: HubEmulator, ask: Ask) -> N
     free = hub.add_token("bob")
     statuses = [ask("GET", f"{API}/runtime", token=free).status_code for _ in range(1001)]
     assert statuses.count(200) == 1000
-    refused = ask("GET", f"{API}/runtime", token=free)
-    assert refused.status_code == 429
-    assert refused.headers["RateLimit"].startswith('"api";r=0;t=')
+    refusal = ask("GET", f"{API}/runtime", token=free)
+    assert refusal.status_code == 429
+    assert refusal.headers["RateLimit"].startswith('"api";r=0;t=')
     assert ask("GET", f"{API}/runtime").status_code == 200
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_hfspaces.emulator import GradioApp, HubEmulator, SpaceHandle
 from tests.airflow_tools import dag_file, run
-from tests.copy_tools import copies, marked
+from tests.copy_tools import add_marked_copy, copies
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -38,7 +38,7 @@ def conf(tmp_path: Path) -> dict[str, Any]:
 def test_a_file_goes_through_a_copy_and_the_space_is_not_disturbed(
     hub: HubEmulator, space: SpaceHandle, conf: dict[str, Any]
 ) -> None:
-    another = marked(hub, hours_left=-1)
+    another = add_marked_copy(hub, hours_left=-1)
     states = run(dag_file("batch_on_a_copy").dag, conf)
     assert set(states.values()) == {"success"}
     results = (Path(conf["output"]) / "results.jsonl").read_text().splitlines()

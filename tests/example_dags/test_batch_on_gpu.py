@@ -49,9 +49,9 @@ def ends_on_free_cpu(hub: HubEmulator) -> bool:
 
 def dag() -> Any:
     """The example, without the wait before a retry."""
-    loaded = dag_file("batch_on_gpu").dag
-    loaded.get_task("gpu.batch").retries = 0
-    return loaded
+    dag = dag_file("batch_on_gpu").dag
+    dag.get_task("gpu.batch").retries = 0
+    return dag
 
 
 def test_a_file_goes_through_the_gpu_and_the_report_has_the_price(
@@ -76,11 +76,11 @@ def test_a_new_run_continues_a_batch_that_failed(
     states = run(failing, conf)
     assert (states["gpu.batch"], states["gpu.restore"], states["dag"]) == ("failed", "success", "failed")
     assert ends_on_free_cpu(hub)
-    sent = len([each for each in space.app_requests if each.path.endswith("/call/predict")])
+    call_count = len([each for each in space.app_requests if each.path.endswith("/call/predict")])
     hub.faults.clear()
     states = run(dag(), conf)
     assert set(states.values()) == {"success"}
     assert outputs(conf) == [f"ITEM {number}" for number in range(20)]
     total = len([each for each in space.app_requests if each.path.endswith("/call/predict")])
-    assert (sent > 1, total) == (True, 21)
+    assert (call_count > 1, total) == (True, 21)
     assert ends_on_free_cpu(hub)

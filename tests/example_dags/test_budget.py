@@ -14,12 +14,12 @@ def test_spaces_of_the_owner_whose_budget_is_spent_fall_asleep(hub: HubEmulator)
     hub.add_organization("acme-research", members={"alice": "admin"})
     thrifty = hub.add_space("acme/gpu", hardware="t4-small")
     costly = hub.add_space("acme-research/gpu", hardware="a100-large")
-    kept = hub.add_space("acme-research/api-production", hardware="t4-small")
+    production = hub.add_space("acme-research/api-production", hardware="t4-small")
     hub.advance(100 * 3600)
     assert run(dag_file("budget").dag)["dag"] == "success"
-    assert [thrifty.sleep_time, costly.sleep_time, kept.sleep_time] == [None, 300, None]
+    assert [thrifty.sleep_time, costly.sleep_time, production.sleep_time] == [None, 300, None]
     hub.advance(400)
-    assert [thrifty.stage, costly.stage, kept.stage] == ["RUNNING", "SLEEPING", "RUNNING"]
+    assert [thrifty.stage, costly.stage, production.stage] == ["RUNNING", "SLEEPING", "RUNNING"]
 
 
 def test_what_to_do_is_a_parameter_of_the_dag(hub: HubEmulator) -> None:

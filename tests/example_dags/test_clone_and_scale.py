@@ -48,11 +48,11 @@ def test_the_copy_is_configured_and_paused_and_its_secret_is_never_shown(
 
     # At the debug level Airflow 3.0 prints what it is asked to mask.
     lines = "".join(capfd.readouterr()).splitlines()
-    printed = "\n".join(line for line in lines if "[debug" not in line)
-    kept = everything_in_the_database()
-    assert "whisper-customer-a" in kept
-    assert "OPENAI_API_KEY" in kept
-    for place in (printed, kept, all_log_files()):
+    output = "\n".join(line for line in lines if "[debug" not in line)
+    database_text = everything_in_the_database()
+    assert "whisper-customer-a" in database_text
+    assert "OPENAI_API_KEY" in database_text
+    for place in (output, database_text, all_log_files()):
         assert SECRET not in place
         assert hub.token not in place
     assert os.environ["AIRFLOW_CONN_OPENAI_DEFAULT"]

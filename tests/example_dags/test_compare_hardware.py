@@ -16,8 +16,8 @@ def test_both_gpus_are_measured_and_the_space_is_restored(hub: HubEmulator) -> N
     space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=600000)
     states = run(dag_file("compare_hardware").dag)
     assert set(states.values()) == {"success"}
-    seen = list(dict.fromkeys(moment.hardware for moment in space.history))
-    assert seen[:3] == ["cpu-upgrade", "t4-small", "t4-medium"]
+    flavors = list(dict.fromkeys(moment.hardware for moment in space.history))
+    assert flavors[:3] == ["cpu-upgrade", "t4-small", "t4-medium"]
     hub.advance(600)
     assert (space.stage, space.hardware, space.sleep_time) == ("RUNNING", "cpu-upgrade", 600000)
 

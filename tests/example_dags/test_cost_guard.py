@@ -21,9 +21,9 @@ def test_a_space_that_was_forgotten_on_a_gpu_falls_asleep(hub: HubEmulator) -> N
     assert [forgotten.stage, lazy.stage, awake.stage] == ["SLEEPING", "SLEEPING", "RUNNING"]
     assert not hub.bill("acme/forgotten").running
 
-    sent = len(hub.requests)
+    request_count = len(hub.requests)
     assert run(dag)["dag"] == "success"
-    assert {request.method for request in hub.requests[sent:]} == {"GET"}
+    assert {request.method for request in hub.requests[request_count:]} == {"GET"}
 
 
 def test_the_sleep_time_is_a_parameter_of_the_dag(hub: HubEmulator) -> None:

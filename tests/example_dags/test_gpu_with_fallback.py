@@ -53,10 +53,10 @@ def test_the_space_is_restored_if_no_gpu_is_available(
     hub: HubEmulator, space: SpaceHandle, conf: dict[str, Any], task_log: TaskLog
 ) -> None:
     space.no_capacity("l4x1", "a10g-small", "t4-small", "t4-medium", "a10g-large")
-    loaded = dag_file("gpu_with_fallback").dag
-    upgrade = loaded.get_task("gpu.upgrade")
+    dag = dag_file("gpu_with_fallback").dag
+    upgrade = dag.get_task("gpu.upgrade")
     upgrade.retries, upgrade.retry_capacity_after, upgrade.retry_capacity_until = 0, None, None
-    states = run(loaded, conf)
+    states = run(dag, conf)
     assert (states["gpu.upgrade"], states["gpu.batch"], states["gpu.restore"], states["dag"]) == (
         "failed",
         "upstream_failed",

@@ -43,18 +43,18 @@ def test_paid_spaces_are_paused_at_night_and_restarted_in_the_morning(
     assert "3 of 3 Spaces paused." in task_log.text
 
     HfSpacesHook().restart("acme/by-hand")
-    sent = posts(hub)
+    posts_before = posts(hub)
     assert run(module.morning, page) == {"restart": "success", "report": "success", "dag": "success"}
-    shown = Path(page["page"]).read_text()
-    assert "acme/whisper" in shown
-    assert hub.token not in shown
-    assert sorted(posts(hub)[len(sent) :]) == ["acme/diffusion/restart", "acme/whisper/restart"]
+    page_text = Path(page["page"]).read_text()
+    assert "acme/whisper" in page_text
+    assert hub.token not in page_text
+    assert sorted(posts(hub)[len(posts_before) :]) == ["acme/diffusion/restart", "acme/whisper/restart"]
     assert before.stage == "PAUSED"
     assert {whisper.hardware, whisper.requested_hardware} <= {None, "t4-small"}
 
-    sent = posts(hub)
+    posts_before = posts(hub)
     assert run(module.morning, page)["dag"] == "success"
-    assert posts(hub) == sent
+    assert posts(hub) == posts_before
 
 
 def test_the_next_morning_restarts_spaces_that_a_missed_morning_did_not(

@@ -36,10 +36,10 @@ def space(hub: HubEmulator) -> SpaceHandle:
 
 def dag() -> Any:
     """The example, without waits before retries."""
-    loaded = dag_file("ship_and_batch").dag
-    for task in loaded.tasks:
+    dag = dag_file("ship_and_batch").dag
+    for task in dag.tasks:
         task.retries = 0
-    return loaded
+    return dag
 
 
 def test_the_batch_runs_on_a_gpu_at_the_commit_that_was_shipped(
@@ -47,16 +47,16 @@ def test_the_batch_runs_on_a_gpu_at_the_commit_that_was_shipped(
 ) -> None:
     before = hub.branches(SPACE)["main"]
     assert set(run(dag(), conf).values()) == {"success"}
-    shipped = hub.branches(SPACE)["main"]
-    assert shipped != before
+    shipped_commit = hub.branches(SPACE)["main"]
+    assert shipped_commit != before
     on_gpu = {each.sha for each in space.history if (each.hardware, each.stage) == ("t4-small", "RUNNING")}
-    assert on_gpu == {shipped}
+    assert on_gpu == {shipped_commit}
     results = (Path(conf["output"]) / "results.jsonl").read_text().splitlines()
     assert [json.loads(line)["output"] for line in results] == ["ONE", "TWO", "THREE"]
     hub.advance(600)
-    assert (space.stage, space.hardware, space.runtime().sha) == ("RUNNING", "cpu-basic", shipped)
+    assert (space.stage, space.hardware, space.runtime().sha) == ("RUNNING", "cpu-basic", shipped_commit)
     assert set(run(dag(), conf).values()) == {"success"}
-    assert hub.branches(SPACE)["main"] == shipped, "an unchanged app makes no commit"
+    assert hub.branches(SPACE)["main"] == shipped_commit, "an unchanged app makes no commit"
 
 
 def test_a_version_that_does_not_build_is_rolled_back_and_no_gpu_is_requested(

@@ -148,13 +148,13 @@ class TestConnection:
 
     @pytest.mark.parametrize("extra", ["[1]", '"acme"', "namespace=acme"])
     def test_an_extra_that_is_not_an_object_is_refused(self, extra: str) -> None:
-        stored = SimpleNamespace(conn_id="hub", conn_type="hf_spaces", host="", schema="", extra=extra)
+        record = SimpleNamespace(conn_id="hub", conn_type="hf_spaces", host="", schema="", extra=extra)
         with pytest.raises(InvalidConnection, match="not a JSON object"):
-            ConnectionSettings.from_connection(stored)
+            ConnectionSettings.from_connection(record)
 
     def test_allow_http_accepts_plain_http_to_another_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        stored = connection("http://hub.acme.test", "hf_x", allow_http="true", timeout="7")
-        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", stored)
+        allowed_connection = connection("http://hub.acme.test", "hf_x", allow_http="true", timeout="7")
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", allowed_connection)
         hook = HfSpacesHook()
         assert hook.client.endpoint == "http://hub.acme.test"
         assert hook.settings.timeout == 7
@@ -177,9 +177,9 @@ class TestConnection:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", uri)
         with pytest.raises(
             InvalidConnection, match="Write 'hf-spaces://' with a hyphen, or use JSON"
-        ) as raised:
+        ) as excinfo:
             HfSpacesHook().get_runtime(SPACE)
-        assert "hf_its" not in str(raised.value)
+        assert "hf_its" not in str(excinfo.value)
         with pytest.raises(InvalidConnection, match="hf-spaces"):
             _ = HfSpacesHook().settings
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", uri.replace("hf_spaces:", "hf-spaces:"))
@@ -199,12 +199,12 @@ class TestConnection:
     def test_a_token_in_another_field_is_named_with_its_field(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], field: str
     ) -> None:
-        stored = {"conn_type": "hf_spaces", "host": hub.url, **fields}
-        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", json.dumps(stored))
-        with pytest.raises(InvalidConnection, match="Move it to the password") as raised:
+        fields_of_connection = {"conn_type": "hf_spaces", "host": hub.url, **fields}
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", json.dumps(fields_of_connection))
+        with pytest.raises(InvalidConnection, match="Move it to the password") as excinfo:
             HfSpacesHook().get_runtime(SPACE)
-        assert field in str(raised.value)
-        assert "itsToken" not in str(raised.value)
+        assert field in str(excinfo.value)
+        assert "itsToken" not in str(excinfo.value)
         assert not hub.requests
         works, message = HfSpacesHook().test_connection()
         assert not works
@@ -213,8 +213,8 @@ class TestConnection:
     def test_a_token_in_the_login_does_not_matter_to_a_hook_with_its_own_token(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        stored = {"conn_type": "hf_spaces", "host": hub.url, "login": "hf_itsTokenItsToken"}
-        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", json.dumps(stored))
+        connection_fields = {"conn_type": "hf_spaces", "host": hub.url, "login": "hf_itsTokenItsToken"}
+        monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", json.dumps(connection_fields))
         assert HfSpacesHook(token=hub.token).whoami().name == "alice"
 
     @pytest.mark.parametrize(
@@ -233,10 +233,10 @@ class TestConnection:
         self, monkeypatch: pytest.MonkeyPatch, host: str
     ) -> None:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(host, "hf_x"))
-        with pytest.raises(InvalidEndpoint, match="is not a valid endpoint") as raised:
+        with pytest.raises(InvalidEndpoint, match="is not a valid endpoint") as excinfo:
             _ = HfSpacesHook().client
-        assert "confid" not in str(raised.value)
-        assert "ential" not in str(raised.value)
+        assert "confid" not in str(excinfo.value)
+        assert "ential" not in str(excinfo.value)
 
     def test_requests_name_the_provider_and_airflow_as_user_agent(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)

@@ -18,7 +18,7 @@ class TriggererComms:
     """Talks to the supervisor as Airflow's triggerer does: over the event loop that runs the triggers."""
 
     def __init__(self) -> None:
-        self.masked: list[Any] = []
+        self.secrets: list[Any] = []
 
     def send(self, message: Any) -> Any:
         from asgiref.sync import async_to_sync
@@ -26,7 +26,7 @@ class TriggererComms:
         return async_to_sync(self.asend)(message)
 
     async def asend(self, message: Any) -> Any:
-        self.masked.append(getattr(message, "value", None))
+        self.secrets.append(getattr(message, "value", None))
 
 
 def test_a_client_in_the_triggerer_has_the_supervisor_mask_the_token(
@@ -42,4 +42,4 @@ def test_a_client_in_the_triggerer_has_the_supervisor_mask_the_token(
         await client.aclose()
 
     asyncio.run(build_a_client())
-    assert hub.token in comms.masked
+    assert hub.token in comms.secrets

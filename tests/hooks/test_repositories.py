@@ -19,8 +19,8 @@ SPACE = "acme/whisper"
 def test_a_space_lives_from_its_creation_to_its_end(hub: HubEmulator) -> None:
     hub.add_space("acme/base")
     hook = HfSpacesHook()
-    created = hook.create_space(SPACE, sdk="docker", variables={"A": "1"})
-    assert (created.repo_id, created.url) == (SPACE, f"{hub.url}/spaces/{SPACE}")
+    url = hook.create_space(SPACE, sdk="docker", variables={"A": "1"})
+    assert (url.repo_id, url.url) == (SPACE, f"{hub.url}/spaces/{SPACE}")
     assert hub.space(SPACE).private
     with pytest.raises(HubConflict, match="already created"):
         hook.create_space(SPACE, sdk="docker")
@@ -39,9 +39,9 @@ def test_a_secret_of_a_new_space_is_in_no_error(hub: HubEmulator) -> None:
     hub.faults.add(
         kind="status", path="/repos/create", status=400, message="very-s3cr3t is not a valid value"
     )
-    with pytest.raises(HubError) as caught:
+    with pytest.raises(HubError) as excinfo:
         HfSpacesHook().create_space(SPACE, sdk="docker", secrets={"KEY": "very-s3cr3t"})
-    assert "very-s3cr3t" not in str(caught.value)
+    assert "very-s3cr3t" not in str(excinfo.value)
 
 
 def test_templates_search_results_and_quota_are_read(hub: HubEmulator) -> None:

@@ -57,7 +57,7 @@ def test_both_clients_send_identical_requests(call: calls.Call[Any]) -> None:
         with HubClient(TOKEN, stub.url) as client:
             sync_result = client.send(call)
         async_result = with_client(lambda client: client.send(call), stub.url)
-        first, second = stub.seen
+        first, second = stub.requests
     assert async_result == sync_result
     assert (first.content, first.body) == (second.content, second.body)
     for name in ("authorization", "user-agent", "accept", "content-type"):
@@ -68,16 +68,16 @@ def test_both_clients_send_identical_requests(call: calls.Call[Any]) -> None:
 def test_after_a_lost_answer_a_safe_call_is_retried(say: Any) -> None:
     with StubHub(say, otherwise=Say(body=RUNTIME)) as stub:
         runtime = with_client(lambda client: client.send(calls.get_runtime(SPACE)), stub.url)
-        assert (runtime.stage, len(stub.seen)) == ("RUNNING", 2)
+        assert (runtime.stage, len(stub.requests)) == ("RUNNING", 2)
 
 
 @pytest.mark.parametrize("say", [RESET, CUT, Say(500)], ids=str)
 def test_never_tries_again_where_that_does_harm(say: Any) -> None:
     with StubHub(say, otherwise=Say(body=RUNTIME)) as stub:
-        with pytest.raises(HubUnavailable) as caught:
+        with pytest.raises(HubUnavailable) as excinfo:
             with_client(lambda client: client.send(calls.restart(SPACE)), stub.url)
-        assert caught.value.outcome_unknown
-        assert len(stub.seen) == 1
+        assert excinfo.value.outcome_unknown
+        assert len(stub.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -91,29 +91,29 @@ def test_never_tries_again_where_that_does_harm(say: Any) -> None:
 )
 def test_reports_a_refusal_in_the_same_words_as_the_sync_client(say: Say, kind: type[HubError]) -> None:
     with StubHub(otherwise=say) as stub:
-        with pytest.raises(kind) as raised:
+        with pytest.raises(kind) as excinfo:
             with_client(lambda client: client.send(calls.get_runtime(SPACE)), stub.url)
         with HubClient(TOKEN, stub.url) as client, pytest.raises(kind) as raised_too:
             client.send(calls.get_runtime(SPACE))
-    assert raised.value.message == raised_too.value.message
-    assert TOKEN not in str(raised.value)
+    assert excinfo.value.message == raised_too.value.message
+    assert TOKEN not in str(excinfo.value)
 
 
 def test_a_refused_connection_is_tried_again_and_changes_nothing() -> None:
-    with pytest.raises(HubUnavailable, match="Nothing was changed") as caught:
+    with pytest.raises(HubUnavailable, match="Nothing was changed") as excinfo:
         with_client(
             lambda client: client.send(calls.pause(SPACE)),
             "http://127.0.0.1:9",
             retry=RetryPolicy(total=2, first_wait=0.01, longest_wait=0.02),
         )
-    assert caught.value.tries > 1
+    assert excinfo.value.tries > 1
 
 
 def test_a_call_that_needs_a_token_is_not_sent_without_one() -> None:
     with StubHub() as stub:
         with pytest.raises(HubAuthError):
             with_client(lambda client: client.send(calls.pause(SPACE)), stub.url, token=None)
-        assert stub.seen == []
+        assert stub.requests == []
     assert TOKEN not in repr(AsyncHubClient(TOKEN))
 
 
@@ -124,9 +124,9 @@ def test_a_redirect_is_followed_on_the_same_host_only() -> None:
         with StubHub(at_home, elsewhere) as stub:
             with pytest.raises(HubProtocolError, match=f"set the endpoint to {other.url}"):
                 with_client(lambda client: client.send(calls.get_runtime(SPACE)), stub.url)
-            assert [seen.path for seen in stub.seen][1] == "/api/spaces/acme/speech/runtime"
-            assert "authorization" in stub.seen[1].headers
-        assert other.seen == []
+            assert [request.path for request in stub.requests][1] == "/api/spaces/acme/speech/runtime"
+            assert "authorization" in stub.requests[1].headers
+        assert other.requests == []
 
 
 def test_pages_and_logs_are_read_from_an_emulated_hub(hub: HubEmulator) -> None:
@@ -135,13 +135,13 @@ def test_pages_and_logs_are_read_from_an_emulated_hub(hub: HubEmulator) -> None:
         hub.add_space(f"acme/s{number}")
 
     async def use(client: AsyncHubClient) -> tuple[list[str], list[str]]:
-        listed = [
+        entries = [
             entry.repo_id
             async for page in client.pages(calls.list_runtimes(author="acme", limit=3))
             for entry in page
         ]
-        return listed, [line async for line in client.lines(calls.get_logs("acme/s0"))]
+        return entries, [line async for line in client.lines(calls.get_logs("acme/s0"))]
 
-    listed, lines = with_client(use, hub.url, token=hub.token)
-    assert sorted(listed) == [f"acme/s{number}" for number in range(7)]
+    entries, lines = with_client(use, hub.url, token=hub.token)
+    assert sorted(entries) == [f"acme/s{number}" for number in range(7)]
     assert lines == hub.space("acme/s0").logs()

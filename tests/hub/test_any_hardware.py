@@ -25,7 +25,7 @@ def flavors(**options: Any) -> list[str]:
     return AnyHardware(**options).flavors(OFFERED)
 
 
-def listed(value: Any, replicas: int = 1) -> list[tuple[str, float | None]]:
+def flavors_with_prices(value: Any, replicas: int = 1) -> list[tuple[str, float | None]]:
     return listed_flavors(value, lambda: OFFERED, replicas)
 
 
@@ -52,42 +52,44 @@ def test_the_flavors_that_fit_come_by_price(options: dict[str, Any], expected: l
 
 
 def test_flavors_at_one_price_come_by_memory() -> None:
-    def offered(name: str, vram: str) -> HardwareFlavor:
+    def flavor(name: str, vram: str) -> HardwareFlavor:
         accelerator = {"type": "gpu", "model": "X", "quantity": "1", "vram": vram, "manufacturer": "Y"}
         return HardwareFlavor.from_payload(
             {"name": name, "accelerator": accelerator, "unitCostMicroUSD": 1000}
         )
 
     names = [("small", "16 GB"), ("large", "1 TB"), ("middle", "80GB"), ("unknown", "much")]
-    assert AnyHardware().flavors([offered(*each) for each in names]) == [
+    assert AnyHardware().flavors([flavor(*each) for each in names]) == [
         "large",
         "middle",
         "small",
         "unknown",
     ]
-    assert AnyHardware(vram_gb=40).flavors([offered(*each) for each in names]) == ["large", "middle"]
+    assert AnyHardware(vram_gb=40).flavors([flavor(*each) for each in names]) == ["large", "middle"]
 
 
 def test_hardware_without_a_gpu_or_without_a_price_under_a_limit_does_not_fit() -> None:
     neuron = {"type": "neuron", "model": "inf2", "quantity": "1", "vram": "32 GB", "manufacturer": "AWS"}
     gpu = {"type": "gpu", "model": "X", "quantity": "1", "vram": "32 GB", "manufacturer": "Y"}
-    offered = [
+    offers = [
         HardwareFlavor.from_payload({"name": "inf2", "accelerator": neuron, "unitCostMicroUSD": 1}),
         HardwareFlavor.from_payload({"name": "new", "accelerator": gpu}),
     ]
-    assert AnyHardware().flavors(offered) == ["new"]
+    assert AnyHardware().flavors(offers) == ["new"]
     with pytest.raises(InvalidHardware, match="offers no flavor with 1 GPU and a price of at most"):
-        AnyHardware(max_hourly_cost=100).flavors(offered)
+        AnyHardware(max_hourly_cost=100).flavors(offers)
 
 
 def test_the_limit_holds_for_all_replicas_together() -> None:
-    assert [name for name, _ in listed(any_hardware(max_hourly_cost=0.80), replicas=2)] == ["t4-small"]
+    assert [name for name, _ in flavors_with_prices(any_hardware(max_hourly_cost=0.80), replicas=2)] == [
+        "t4-small"
+    ]
 
 
 def test_nothing_fits_is_one_sentence() -> None:
-    with pytest.raises(InvalidHardware) as raised:
+    with pytest.raises(InvalidHardware) as excinfo:
         flavors(vram_gb=1000, max_hourly_cost=2)
-    assert str(raised.value) == (
+    assert str(excinfo.value) == (
         "hardware: the Hub offers no flavor with 1 GPU and 1000 GB of GPU memory and a price of at most "
         "$2.00 an hour. Nothing was requested. Lower vram_gb or gpus, or raise max_hourly_cost."
     )
@@ -95,15 +97,15 @@ def test_nothing_fits_is_one_sentence() -> None:
 
 def test_a_description_is_plain_json_and_stands_alone_or_in_a_list() -> None:
     description = json.loads(json.dumps(any_hardware(vram_gb=40, max_hourly_cost=2)))
-    assert listed(description) == [("l40sx1", 2)]
-    assert listed(["t4-small", description, "l40sx1"]) == [("t4-small", None), ("l40sx1", 2)]
-    assert listed(json.dumps(["t4-small", description])) == [("t4-small", None), ("l40sx1", 2)]
-    assert listed(str(["t4-small", description])) == [("t4-small", None), ("l40sx1", 2)]
+    assert flavors_with_prices(description) == [("l40sx1", 2)]
+    assert flavors_with_prices(["t4-small", description, "l40sx1"]) == [("t4-small", None), ("l40sx1", 2)]
+    assert flavors_with_prices(json.dumps(["t4-small", description])) == [("t4-small", None), ("l40sx1", 2)]
+    assert flavors_with_prices(str(["t4-small", description])) == [("t4-small", None), ("l40sx1", 2)]
 
 
 def test_numbers_may_be_text_as_templates_render_them() -> None:
-    rendered = any_hardware(vram_gb="40", gpus="1", max_hourly_cost="2.0")
-    assert listed(rendered) == [("l40sx1", 2.0)]
+    description = any_hardware(vram_gb="40", gpus="1", max_hourly_cost="2.0")
+    assert flavors_with_prices(description) == [("l40sx1", 2.0)]
     assert (
         any_hardware(vram_gb="{{ params.vram }}", gpus="None")["any_hardware"]["vram_gb"]
         == "{{ params.vram }}"
@@ -141,17 +143,17 @@ def test_hardware_of_another_form_is_refused_when_the_dag_is_parsed(value: Any) 
     with pytest.raises(InvalidHardware, match="Task 'upgrade': hardware must be a flavor"):
         refuse_bad_hardware(value, "Task 'upgrade'")
     with pytest.raises(InvalidHardware, match="hardware must be a flavor"):
-        listed(value)
+        flavors_with_prices(value)
 
 
 def test_an_unknown_parameter_of_a_written_description_is_named() -> None:
     with pytest.raises(InvalidHardware, match="no parameter 'vram'; it has vram_gb, gpus"):
-        listed({"any_hardware": {"vram": 24}})
+        flavors_with_prices({"any_hardware": {"vram": 24}})
 
 
 def test_a_flavor_that_neither_this_version_nor_the_hub_knows_is_refused() -> None:
     with pytest.raises(InvalidHardware, match="Did you mean 't4-small'"):
-        listed(["l4x1", "t4-smal"])
+        flavors_with_prices(["l4x1", "t4-smal"])
 
 
 def test_hardware_in_words_names_flavors_and_what_is_asked_for() -> None:

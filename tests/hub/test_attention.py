@@ -108,7 +108,9 @@ class TimedClient(AsyncHubClient):
             yield page
 
 
-def watched(hub: HubEmulator, use: Callable[[SpaceWatch, Timeline], Awaitable[T]], *, quota: int = 1000) -> T:
+def use_watch(
+    hub: HubEmulator, use: Callable[[SpaceWatch, Timeline], Awaitable[T]], *, quota: int = 1000
+) -> T:
     """Use a watch in virtual time, with the quota of a free account."""
     timeline = Timeline()
     hub.set_quota(quota)
@@ -140,7 +142,7 @@ async def start_app(hub: HubEmulator, timeline: Timeline, name: str, after: floa
     return timeline.now
 
 
-async def reached(watch: SpaceWatch, timeline: Timeline, name: str, **options: Any) -> float:
+async def moment_of_arrival(watch: SpaceWatch, timeline: Timeline, name: str, **options: Any) -> float:
     """Wait for a Space. Returns the moment at which the wait ends."""
     await watch.wait_for(name, GPU, timeout=86_400, **options)
     return timeline.now
@@ -164,15 +166,15 @@ def test_fifty_waits_of_one_owner_end_within_seconds_and_cost_a_third_of_polling
     lasting = [draw.uniform(10, 60) for _ in names]
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> list[float]:
-        waits = [asyncio.ensure_future(reached(watch, timeline, name)) for name in names]
+        waits = [asyncio.ensure_future(moment_of_arrival(watch, timeline, name)) for name in names]
         starts = [
             asyncio.ensure_future(start_app(hub, timeline, name, seconds))
             for name, seconds in zip(names, lasting, strict=True)
         ]
-        ended, began = await asyncio.gather(*waits), await asyncio.gather(*starts)
-        return [end - begin for end, begin in zip(ended, began, strict=True)]
+        ends, began = await asyncio.gather(*waits), await asyncio.gather(*starts)
+        return [end - begin for end, begin in zip(ends, began, strict=True)]
 
-    delays = sorted(watched(hub, use, quota=quota))
+    delays = sorted(use_watch(hub, use, quota=quota))
     assert delays[0] >= 0
     assert delays[25] <= 1.5
     assert delays[-1] <= 4
@@ -186,17 +188,17 @@ def test_a_thousand_waits_of_one_owner_stay_within_the_share_of_a_free_account(h
     building(hub, names)
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> list[float]:
-        waits = [asyncio.ensure_future(reached(watch, timeline, name)) for name in names]
+        waits = [asyncio.ensure_future(moment_of_arrival(watch, timeline, name)) for name in names]
         starts = [
             asyncio.ensure_future(start_app(hub, timeline, name, 5.0 * number))
             for number, name in enumerate(names[:12])
         ]
-        began, ended = await asyncio.gather(*starts), await asyncio.gather(*waits[:12])
+        began, ends = await asyncio.gather(*starts), await asyncio.gather(*waits[:12])
         for wait in waits:
             wait.cancel()
-        return [end - begin for end, begin in zip(ended, began, strict=True)]
+        return [end - begin for end, begin in zip(ends, began, strict=True)]
 
-    delays = sorted(watched(hub, use))
+    delays = sorted(use_watch(hub, use))
     # A list of a thousand Spaces has five pages, for which the share of the quota lasts every 4.3 seconds.
     assert delays[len(delays) // 2] <= 4.3
     assert delays[-1] <= 8.6
@@ -211,14 +213,14 @@ def test_arrivals_that_the_quota_cannot_confirm_one_by_one_end_with_the_lists(hu
     draw = random.Random(7)
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> list[float]:
-        waits = [asyncio.ensure_future(reached(watch, timeline, name)) for name in names]
+        waits = [asyncio.ensure_future(moment_of_arrival(watch, timeline, name)) for name in names]
         starts = [
             asyncio.ensure_future(start_app(hub, timeline, name, draw.uniform(10, 60))) for name in names
         ]
-        began, ended = await asyncio.gather(*starts), await asyncio.gather(*waits)
-        return [end - begin for end, begin in zip(ended, began, strict=True)]
+        began, ends = await asyncio.gather(*starts), await asyncio.gather(*waits)
+        return [end - begin for end, begin in zip(ends, began, strict=True)]
 
-    delays = sorted(watched(hub, use))
+    delays = sorted(use_watch(hub, use))
     assert delays[len(delays) // 2] < 6
     assert delays[-1] < 25
     assert statuses(hub) == {200}
@@ -230,12 +232,12 @@ def test_waits_of_many_owners_are_looked_at_evenly_within_the_share(hub: HubEmul
     building(hub, names)
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> None:
-        waits = [asyncio.ensure_future(reached(watch, timeline, name)) for name in names]
+        waits = [asyncio.ensure_future(moment_of_arrival(watch, timeline, name)) for name in names]
         await timeline.sleep(WINDOW - 1)
         for wait in waits:
             wait.cancel()
 
-    watched(hub, use)
+    use_watch(hub, use)
     assert statuses(hub) == {200}
     assert len(hub.requests) <= 500
     looks = Counter(request.path for request in hub.requests)
@@ -247,7 +249,7 @@ class TestLists:
 
     names = [f"acme/s{number}" for number in range(8)]
 
-    def confirmed(
+    def count_confirmations(
         self, hub: HubEmulator, after: float, end: Callable[[str], None], **options: Any
     ) -> tuple[list[Any], int]:
         """Returns how waits of eight Spaces end that change after some seconds, and the requests for each."""
@@ -264,7 +266,7 @@ class TestLists:
                     end(name)
             return await asyncio.gather(*waits, return_exceptions=True)
 
-        outcomes = watched(hub, use)
+        outcomes = use_watch(hub, use)
         return outcomes, sum(request.path.endswith("/runtime") for request in hub.requests)
 
     def run_app(self, hub: HubEmulator) -> Callable[[str], None]:
@@ -278,14 +280,16 @@ class TestLists:
     def test_an_arrival_is_believed_when_the_wait_is_older_than_lists_lag(
         self, hub: HubEmulator, after: float, requests: int
     ) -> None:
-        outcomes, confirmed = self.confirmed(hub, after, self.run_app(hub))
+        outcomes, confirmations = self.count_confirmations(hub, after, self.run_app(hub))
         assert {outcome.hardware for outcome in outcomes} == {"t4-small"}
-        assert confirmed == requests
+        assert confirmations == requests
 
     def test_a_failure_is_always_confirmed(self, hub: HubEmulator) -> None:
-        outcomes, confirmed = self.confirmed(hub, 45, lambda name: hub.world.space(name).do("pause"))
+        outcomes, confirmations = self.count_confirmations(
+            hub, 45, lambda name: hub.world.space(name).do("pause")
+        )
         assert {type(outcome) for outcome in outcomes} == {SpaceWaitFailed}
-        assert confirmed == 8
+        assert confirmations == 8
 
     def test_lists_that_were_wrong_once_are_believed_no_more(self, hub: HubEmulator) -> None:
         # The list is 100 seconds behind: it still shows these Spaces on the GPU, from which they are moved.
@@ -307,11 +311,11 @@ class TestLists:
                     self.run_app(hub)(name)
             hub.advance(200)
             before = len(hub.requests)
-            ended = await asyncio.gather(*waits)
+            ends = await asyncio.gather(*waits)
             assert sum(each.path.endswith("/runtime") for each in hub.requests[before:]) >= len(self.names)
-            return ended
+            return ends
 
-        assert {runtime.stage for runtime in watched(hub, use)} == {"RUNNING"}
+        assert {runtime.stage for runtime in use_watch(hub, use)} == {"RUNNING"}
 
     def test_a_list_that_has_not_shown_the_space_on_its_way_is_confirmed_however_old_the_wait(
         self, hub: HubEmulator
@@ -323,7 +327,7 @@ class TestLists:
         async def use(watch: SpaceWatch, timeline: Timeline) -> None:
             await asyncio.gather(*(watch.wait_for(name, GPU, timeout=600, elapsed=300) for name in names))
 
-        watched(hub, use)
+        use_watch(hub, use)
         assert sum(request.path.endswith("/runtime") for request in hub.requests) == len(names)
 
 
@@ -333,7 +337,7 @@ def test_the_interval_grows_with_the_number_of_owners(hub: HubEmulator, owners: 
     building(hub, names)
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> int:
-        waits = [asyncio.ensure_future(reached(watch, timeline, name)) for name in names]
+        waits = [asyncio.ensure_future(moment_of_arrival(watch, timeline, name)) for name in names]
         await timeline.sleep(seconds)
         before = len(timeline.looks)
         await timeline.sleep(10 * seconds)
@@ -341,7 +345,7 @@ def test_the_interval_grows_with_the_number_of_owners(hub: HubEmulator, owners: 
             wait.cancel()
         return len(timeline.looks) - before
 
-    assert watched(hub, use) == pytest.approx(10 * owners, abs=owners)
+    assert use_watch(hub, use) == pytest.approx(10 * owners, abs=owners)
 
 
 def test_a_number_still_means_what_it_says(hub: HubEmulator) -> None:
@@ -351,12 +355,12 @@ def test_a_number_still_means_what_it_says(hub: HubEmulator) -> None:
         return sum(path.endswith("acme/x/runtime") and begin <= at < end for path, at in timeline.looks)
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> tuple[int, int, int]:
-        patient = asyncio.ensure_future(reached(watch, timeline, "acme/x", poll_interval=20))
-        other = asyncio.ensure_future(reached(watch, timeline, "other/y"))
+        patient = asyncio.ensure_future(moment_of_arrival(watch, timeline, "acme/x", poll_interval=20))
+        other = asyncio.ensure_future(moment_of_arrival(watch, timeline, "other/y"))
         began = timeline.now
         await timeline.sleep(101)
         # A second wait for the same Space, without an interval, makes the looks more frequent while it lasts.
-        hasty = asyncio.ensure_future(reached(watch, timeline, "acme/x"))
+        hasty = asyncio.ensure_future(moment_of_arrival(watch, timeline, "acme/x"))
         await timeline.sleep(20)
         hasty.cancel()
         await timeline.sleep(104)
@@ -369,7 +373,7 @@ def test_a_number_still_means_what_it_says(hub: HubEmulator) -> None:
             of_x(timeline, began + 124, began + 224),
         )
 
-    alone, together, afterwards = watched(hub, use)
+    alone, together, afterwards = use_watch(hub, use)
     assert alone == 6
     assert together == pytest.approx(10, abs=1)
     assert afterwards == 5
@@ -402,5 +406,5 @@ def test_no_turn_of_the_event_loop_handles_more_than_a_few_spaces(hub: HubEmulat
             wait.cancel()
         counting.cancel()
 
-    watched(hub, use)
+    use_watch(hub, use)
     assert max(turns.values()) <= 25

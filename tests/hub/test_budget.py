@@ -66,7 +66,7 @@ def test_the_projection_and_the_end_of_the_budget_assume_that_nothing_changes() 
 
 def test_an_amount_survives_its_way_through_json() -> None:
     assert MonthSpend.from_dict(spend().to_dict()) == spend()
-    broken: list[Any] = [
+    invalid_records: list[Any] = [
         None,
         [],
         {},
@@ -75,7 +75,7 @@ def test_an_amount_survives_its_way_through_json() -> None:
         {**spend().to_dict(), "hourly": float("inf")},
         {**spend().to_dict(), "as_of": 3},
     ]
-    assert [MonthSpend.from_dict(each) for each in broken] == [None] * 7
+    assert [MonthSpend.from_dict(each) for each in invalid_records] == [None] * 7
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_the_billed_amount_has_all_spaces_and_the_period_of_the_hub() -> None:
         },
         "period": {"periodStart": "2026-11-07T00:00:00.000Z", "periodEnd": "2026-12-07T00:00:00.000Z"},
     }
-    billed = MonthSpend.from_billing("acme", payload, 1.0, NOON)
-    assert (billed.usd, billed.source) == (2.5, "billing")
-    assert (billed.since.day, billed.until.month) == (7, 12)
-    assert "the Hub's billing since 2026-11-07" in billed.in_words()
+    spend = MonthSpend.from_billing("acme", payload, 1.0, NOON)
+    assert (spend.usd, spend.source) == (2.5, "billing")
+    assert (spend.since.day, spend.until.month) == (7, 12)
+    assert "the Hub's billing since 2026-11-07" in spend.in_words()
     with pytest.raises(HubProtocolError, match=r"until 2026-12-07, and not yet that of the current period"):
         MonthSpend.from_billing("acme", payload, 1.0, DECEMBER + timedelta(days=6))
-    for broken in ({}, {"usage": 3}, {**payload, "period": {"periodStart": "soon"}}):
+    for invalid_payload in ({}, {"usage": 3}, {**payload, "period": {"periodStart": "soon"}}):
         with pytest.raises(HubProtocolError):
-            MonthSpend.from_billing("acme", broken, 1.0, NOON)
+            MonthSpend.from_billing("acme", invalid_payload, 1.0, NOON)

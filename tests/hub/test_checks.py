@@ -108,18 +108,18 @@ def test_an_unknown_flavor_is_refused_with_the_nearest_name_and_all_prices() -> 
 def test_the_name_of_a_family_suggests_its_cheapest_flavor(family: str, cheapest: str) -> None:
     with pytest.raises(checks.InvalidHardware, match=f"Did you mean '{cheapest}'"):
         calls.request_hardware(SPACE, family)
-    offered = [flavor("a100x8", 333333), flavor("l4x4", 63333), flavor("t4-medium", 10000)]
-    offered += [flavor("a100-large", 41667), flavor("l4x1", 13333), flavor("t4-small", 6667)]
-    offered += [flavor("a10g-small", 16667)]
+    offers = [flavor("a100x8", 333333), flavor("l4x4", 63333), flavor("t4-medium", 10000)]
+    offers += [flavor("a100-large", 41667), flavor("l4x1", 13333), flavor("t4-small", 6667)]
+    offers += [flavor("a10g-small", 16667)]
     with pytest.raises(checks.InvalidHardware, match=f"Did you mean '{cheapest}'"):
-        calls.request_hardware(SPACE, family, offered=offered)
+        calls.request_hardware(SPACE, family, offered=offers)
 
 
 @pytest.mark.parametrize("hardware", ["h100", "v100", "v100x8", "gpu", "large"])
 def test_no_flavor_of_another_family_is_suggested(hardware: str) -> None:
-    with pytest.raises(checks.InvalidHardware) as caught:
+    with pytest.raises(checks.InvalidHardware) as excinfo:
         calls.request_hardware(SPACE, hardware)
-    assert "Did you mean" not in str(caught.value)
+    assert "Did you mean" not in str(excinfo.value)
 
 
 def test_a_flavor_that_the_hub_offers_is_accepted_though_this_version_does_not_know_it() -> None:

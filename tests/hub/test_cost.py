@@ -77,7 +77,7 @@ def test_a_price_list_knows_its_time_and_can_be_pickled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "now", "running"),
+    ("space_runtime", "now", "running"),
     [
         (runtime(), 0.4, 0.4),
         (runtime("APP_STARTING"), 0.4, 0.4),
@@ -95,13 +95,13 @@ def test_a_price_list_knows_its_time_and_can_be_pickled() -> None:
     ],
 )
 def test_a_space_costs_the_price_of_its_running_replicas(
-    seen: SpaceRuntime, now: float | None, running: float | None
+    space_runtime: SpaceRuntime, now: float | None, running: float | None
 ) -> None:
-    assert (PRICES.of_space(seen), PRICES.if_running(seen)) == (now, running)
+    assert (PRICES.of_space(space_runtime), PRICES.if_running(space_runtime)) == (now, running)
 
 
 @pytest.mark.parametrize(
-    ("seen", "now", "when_started"),
+    ("space_runtime", "now", "when_started"),
     [
         (runtime("RUNNING"), 0.4, 0.4),
         (runtime("PAUSED"), 0, 0),
@@ -112,10 +112,10 @@ def test_a_space_costs_the_price_of_its_running_replicas(
     ],
 )
 def test_a_build_costs_nothing_now_and_the_price_of_its_hardware_when_done(
-    seen: SpaceRuntime, now: float, when_started: float | None
+    space_runtime: SpaceRuntime, now: float, when_started: float | None
 ) -> None:
-    fleet = FleetCost.from_spaces([("acme/a", seen)], PRICES)
-    assert (PRICES.of_space(seen), PRICES.when_started(seen)) == (now, when_started)
+    fleet = FleetCost.from_spaces([("acme/a", space_runtime)], PRICES)
+    assert (PRICES.of_space(space_runtime), PRICES.when_started(space_runtime)) == (now, when_started)
     assert (fleet.hourly, fleet.when_started) == (now, when_started or 0)
     assert fleet.total.unknown == (when_started is None)
     assert fleet.total.starting == (now == 0 and when_started != 0)
@@ -135,20 +135,20 @@ def test_the_cost_of_a_fleet_includes_what_its_builds_will_cost_when_done() -> N
 
 
 def test_a_space_that_changes_hardware_costs_the_old_price_until_then() -> None:
-    seen = SpaceRuntime.from_payload(
+    runtime = SpaceRuntime.from_payload(
         {"stage": "RUNNING_BUILDING", "hardware": {"current": "t4-small", "requested": "a10g-large"}}
     )
-    assert (PRICES.of_space(seen), PRICES.if_running(seen)) == (0.4, 1.5)
+    assert (PRICES.of_space(runtime), PRICES.if_running(runtime)) == (0.4, 1.5)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "cost", "saved"),
+    ("seconds", "cost", "savings"),
     [(0, 0, 0), (-5, 0, 0), (1, 0.01, 0), (60, 0.01, 0.01), (61, 0.02, 0.01), (39_600, 6.6, 6.6)],
 )
 def test_costs_count_begun_minutes_and_savings_count_whole_minutes(
-    seconds: float, cost: float, saved: float
+    seconds: float, cost: float, savings: float
 ) -> None:
-    assert (cost_of(0.6, seconds), saved_by_pause(0.6, seconds)) == (cost, saved)
+    assert (cost_of(0.6, seconds), saved_by_pause(0.6, seconds)) == (cost, savings)
 
 
 @pytest.mark.parametrize("seconds", [1, 60, 61, 3601])
@@ -174,8 +174,8 @@ def test_a_pause_saves_at_most_the_difference_in_the_bill(hub: HubEmulator) -> N
     hub.advance(11 * 3600)
     hook.restart("acme/paused")
     hub.advance(3600)
-    billed = {repo_id: charges["t4-small"].usd for repo_id, charges in hub.bill().spaces.items()}
-    short = billed["acme/running"] - billed["acme/paused"]
+    usd_by_space = {repo_id: charges["t4-small"].usd for repo_id, charges in hub.bill().spaces.items()}
+    short = usd_by_space["acme/running"] - usd_by_space["acme/paused"]
     assert saved_by_pause(0.4, 11 * 3600) == 4.4
     # The build after a restart is not billed either, which nobody counts as saved by the pause.
     assert 4.4 <= short <= 4.4 + 0.4 / 60 * 5

@@ -73,7 +73,9 @@ def changes(hub: HubEmulator) -> list[tuple[str, Any]]:
     ]
 
 
-def reported(stage: str = "RUNNING", current: str | None = "cpu-basic", requested: str = "cpu-basic") -> Say:
+def runtime_answer(
+    stage: str = "RUNNING", current: str | None = "cpu-basic", requested: str = "cpu-basic"
+) -> Say:
     return Say(200, {**RUNTIME, "stage": stage, "hardware": {"current": current, "requested": requested}})
 
 
@@ -112,11 +114,13 @@ class TestMove:
         assert space.sleep_time == 172800
 
     def test_pauses_a_space_that_does_not_fall_asleep(self, run: Executor) -> None:
-        awake = reported(current="t4-small", requested="t4-small")
-        paused = reported("PAUSED", None, "t4-small")
-        with StubHub(*[awake] * 123, otherwise=paused) as stub:
+        awake = runtime_answer(current="t4-small", requested="t4-small")
+        answer = runtime_answer("PAUSED", None, "t4-small")
+        with StubHub(*[awake] * 123, otherwise=answer) as stub:
             run(plan_move(DesiredState(SPACE, activity=Activity.ASLEEP)), stub.url)
-            assert [seen.path.rpartition("/")[2] for seen in stub.seen if seen.method == "POST"] == [
+            assert [
+                request.path.rpartition("/")[2] for request in stub.requests if request.method == "POST"
+            ] == [
                 "sleeptime",
                 "sleeptime",
                 "pause",
@@ -150,10 +154,10 @@ class TestLostAnswers:
         assert run.delays == ([0.0] if took_effect else [0.0, 1.0, 2.0, 4.0])
 
     def test_a_request_that_the_hub_reports_late_is_not_sent_again(self, run: Executor) -> None:
-        script = [reported(), RESET, reported(), reported()]
-        with StubHub(*script, otherwise=reported(requested="t4-small")) as stub:
+        script = [runtime_answer(), RESET, runtime_answer(), runtime_answer()]
+        with StubHub(*script, otherwise=runtime_answer(requested="t4-small")) as stub:
             run(plan_move(DesiredState(SPACE, "t4-small")), stub.url)
-            assert [seen.method for seen in stub.seen] == ["GET", "POST", "GET", "GET", "GET"]
+            assert [request.method for request in stub.requests] == ["GET", "POST", "GET", "GET", "GET"]
 
     def test_a_pause_that_worked_is_a_success(self, hub: HubEmulator, run: Executor) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
@@ -211,10 +215,10 @@ class TestRestore:
         space = hub.add_space(SPACE, hardware="t4-small")
         hub.faults.add(kind="status", status=403, path="/hardware")
         for stage in ("RUNNING", "PAUSED"):
-            desired = restored_state(SpaceSnapshot(SPACE, stage, "cpu-basic"))
-            with pytest.raises(HubError) as caught:
-                on(hub, run)(plan_restore(desired, retried=frozenset({401, 403})))
-            assert not caught.value.permanent
+            goal = restored_state(SpaceSnapshot(SPACE, stage, "cpu-basic"))
+            with pytest.raises(HubError) as excinfo:
+                on(hub, run)(plan_restore(goal, retried=frozenset({401, 403})))
+            assert not excinfo.value.permanent
             assert space.stage == stage
 
     @pytest.mark.parametrize("status", [400, 401, 402, 403])
@@ -223,16 +227,16 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         hub.faults.add(kind="status", status=status, path="/hardware", message=QUOTA)
-        with pytest.raises(RestoreRejected) as caught:
+        with pytest.raises(RestoreRejected) as excinfo:
             on(hub, run)(plan_restore(restored_state(SNAPSHOT)))
         assert space.stage == "PAUSED"
         assert not hub.bill().running
-        assert caught.value.permanent
-        assert caught.value.runtime is not None
-        assert str(caught.value).startswith(
+        assert excinfo.value.permanent
+        assert excinfo.value.runtime is not None
+        assert str(excinfo.value).startswith(
             "Space acme/whisper is paused and costs nothing, because the Hub rejected cpu-basic"
         )
-        assert QUOTA in str(caught.value)
+        assert QUOTA in str(excinfo.value)
 
     def test_the_fallback_comes_before_the_pause(self, hub: HubEmulator, run: Executor) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")

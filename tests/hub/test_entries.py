@@ -23,7 +23,7 @@ def stub() -> Iterator[StubHub]:
         yield stub
 
 
-def listed(stub: StubHub, body: str) -> list[tuple[str, Any]]:
+def read_entries(stub: StubHub, body: str) -> list[tuple[str, Any]]:
     """Returns the entries of a list with this body."""
     stub.otherwise = Say(200, body, JSON)
     with HubClient("hf_stubstubstub", stub.url) as client:
@@ -48,7 +48,7 @@ def test_entries_are_those_of_the_whole_list_however_it_is_written(stub: StubHub
         separators = draw.choice([(",", ":"), (", ", ": "), (" ,\n\t", " :\r\n ")])
         body = json.dumps(entries, separators=separators, ensure_ascii=draw.random() < 0.5)
         space = draw.choice(["", " ", "\r\n\t "])
-        assert listed(stub, f"{space}{body}{space}") == [(entry["id"], entry) for entry in entries]
+        assert read_entries(stub, f"{space}{body}{space}") == [(entry["id"], entry) for entry in entries]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_list_that_cannot_be_read_is_an_error_that_shows_its_beginning(
     stub: StubHub, body: str, problem: str
 ) -> None:
     with pytest.raises(HubProtocolError, match=f"instead of {problem}\\. The answer begins with"):
-        listed(stub, body)
+        read_entries(stub, body)
 
 
 def test_an_entry_is_decoded_only_when_it_is_read(stub: StubHub) -> None:

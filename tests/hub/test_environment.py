@@ -89,9 +89,9 @@ def test_a_proxy_that_is_not_a_url_is_refused_without_its_password(
     client: Any, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(InvalidProxy, match="HTTPS_PROXY in the environment is not a valid proxy") as caught:
+    with pytest.raises(InvalidProxy, match="HTTPS_PROXY in the environment is not a valid proxy") as excinfo:
         client(TOKEN, HUB)
-    assert "s3cr3t" not in str(caught.value)
+    assert "s3cr3t" not in str(excinfo.value)
 
 
 def test_both_clients_go_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_both_clients_go_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> N
         client = HubClient(TOKEN, "http://hub.acme.test", allow_http=True, retry=once)
         assert client.send(calls.get_runtime("acme/a")).stage == "RUNNING"
         assert asyncio.run(use()) == "RUNNING"
-        paths = {seen.path for seen in proxy.seen}
+        paths = {request.path for request in proxy.requests}
     assert paths == {"http://hub.acme.test/api/spaces/acme/a/runtime"}
 
 

@@ -29,10 +29,10 @@ def failing(call: calls.Call[Any], say: Say | str, *, token: str | None = TOKEN)
     with (
         StubHub(say, otherwise=say if isinstance(say, Say) else None) as stub,
         HubClient(token, stub.url, retry=ONCE) as client,
-        pytest.raises(errors.HubError) as caught,
+        pytest.raises(errors.HubError) as excinfo,
     ):
         client.send(call)
-    return caught.value
+    return excinfo.value
 
 
 def refusal(status: int, error: str, **headers: str) -> Say:
@@ -148,7 +148,7 @@ def test_a_call_that_needs_a_token_is_not_sent_without_one(call: calls.Call[Any]
     with StubHub() as stub, HubClient(None, stub.url) as client:
         with pytest.raises(errors.HubAuthError, match="needs a token, but no token is set"):
             client.send(call) if call.answer != "events" else list(client.lines(call))
-        assert stub.seen == []
+        assert stub.requests == []
 
 
 def test_an_error_contains_the_hubs_message_the_request_id_and_the_number_of_tries() -> None:
@@ -271,7 +271,7 @@ def test_the_host_of_a_redirect_shows_no_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "masked"),
+    ("text", "masked_text"),
     [
         ("token hf_AbCdEfGhIjKl0123 is bad", "token hf_*** is bad"),
         ("xhf_ hf_oauth_eyJhbGciOi.J9_x-y end", "xhf_ hf_oauth_*** end"),
@@ -281,25 +281,29 @@ def test_the_host_of_a_redirect_shows_no_secret() -> None:
         ("HF_TOKEN=hf_abcdefghijklmnopqrst", "HF_TOKEN=hf_***"),
     ],
 )
-def test_tokens_of_others_are_masked_in_runtimes_and_logs(text: str, masked: str) -> None:
+def test_tokens_of_others_are_masked_in_runtimes_and_logs(text: str, masked_text: str) -> None:
     frames = f"data: {json.dumps({'data': text})}\n\n"
     stream = Say(body=frames, headers={"Content-Type": "text/event-stream"})
-    failed = Say(body={**RUNTIME, "stage": "RUNTIME_ERROR", "errorMessage": text})
-    with StubHub(stream, failed) as stub, HubClient(TOKEN, stub.url) as client:
-        assert list(client.lines(calls.get_logs(SPACE))) == [masked]
-        assert client.send(calls.get_runtime(SPACE)).error_message == masked
+    failure = Say(body={**RUNTIME, "stage": "RUNTIME_ERROR", "errorMessage": text})
+    with StubHub(stream, failure) as stub, HubClient(TOKEN, stub.url) as client:
+        assert list(client.lines(calls.get_logs(SPACE))) == [masked_text]
+        assert client.send(calls.get_runtime(SPACE)).error_message == masked_text
 
 
 def test_nothing_in_a_runtime_breaks_a_line_of_the_log_or_moves_its_cursor() -> None:
-    forged = "x\n\x1b[31m2026-01-01 INFO forged\u202e"
+    forged_text = "x\n\x1b[31m2026-01-01 INFO forged\u202e"
     runtime = SpaceRuntime.from_payload(
-        {"stage": forged, "hardware": {"current": forged, "requested": forged}, "errorMessage": forged}
+        {
+            "stage": forged_text,
+            "hardware": {"current": forged_text, "requested": forged_text},
+            "errorMessage": forged_text,
+        }
     )
     assert describe(runtime).isprintable()
-    listed = SpaceInfo.from_payload({"id": forged, "runtime": {"stage": forged}})
-    assert listed.id.isprintable()
-    assert listed.runtime is not None
-    assert listed.runtime.stage.isprintable()
+    entry = SpaceInfo.from_payload({"id": forged_text, "runtime": {"stage": forged_text}})
+    assert entry.id.isprintable()
+    assert entry.runtime is not None
+    assert entry.runtime.stage.isprintable()
 
 
 def test_every_error_survives_json() -> None:

@@ -49,7 +49,7 @@ class History:
         self.before = self.runtime()
         if not self.is_calm and self.luck.random() < 0.3:
             self.push("before")
-        self.wanted = self.push("wanted")
+        self.commit = self.push("wanted")
         if self.hardware is not None:
             self.client.send(calls.request_hardware(SPACE, self.hardware))
 
@@ -82,12 +82,12 @@ class History:
         moments = self.space.history
         ends = [moment.time for moment in moments[1:]] + [self.hub.now() + 1]
         return any(
-            moment.sha == self.wanted and end >= since for moment, end in zip(moments, ends, strict=True)
+            moment.sha == self.commit and end >= since for moment, end in zip(moments, ends, strict=True)
         )
 
     def play(self) -> bool | None:
         """Wait for the commit. Returns whether the wait was right to end, ``None`` if it found no end."""
-        goal = Goal(sha=self.luck.choice([self.wanted, self.wanted[:7]]), hardware=self.hardware)
+        goal = Goal(sha=self.luck.choice([self.commit, self.commit[:7]]), hardware=self.hardware)
         wait = Wait(SPACE, goal, timeout=3600, before=self.before)
         began = self.hub.now()
         for _ in range(LOOKS):

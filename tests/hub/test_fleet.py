@@ -25,7 +25,7 @@ class Clock:
         return self.now
 
 
-def heard(budget: RateBudget, remaining: int, reset: int = 100, status: int = 200) -> None:
+def learn(budget: RateBudget, remaining: int, reset: int = 100, status: int = 200) -> None:
     headers = {
         "ratelimit": f'"api";r={remaining};t={reset}',
         "ratelimit-policy": '"fixed window";"api";q=500;w=300',
@@ -39,7 +39,7 @@ class TestTheQuota:
         budget = RateBudget(clock)
         quota = Quota(budget, clock=clock)
         assert quota.wait(7) == 0
-        heard(budget, 3)
+        learn(budget, 3)
         assert quota.wait(2) == 0
         assert 0 < quota.wait(3) < 1
 
@@ -47,7 +47,7 @@ class TestTheQuota:
         clock = Clock()
         budget = RateBudget(clock)
         quota = Quota(budget, per_item=2, clock=clock)
-        heard(budget, 5)
+        learn(budget, 5)
         assert quota.wait(1) == 0
         assert 0 < quota.wait(2) < 1
         assert quota.seconds_for(2) == 0
@@ -57,23 +57,23 @@ class TestTheQuota:
         clock = Clock()
         budget = RateBudget(clock)
         quota = Quota(budget, clock=clock)
-        heard(budget, 0)
+        learn(budget, 0)
         wait = quota.wait(0)
         assert 101 <= wait <= 104
         clock.now += wait
         assert quota.wait(0) == 0
         assert quota.wait(1) > 0
-        heard(budget, 499, reset=298)
+        learn(budget, 499, reset=298)
         assert quota.wait(1) == 0
 
     def test_does_not_grow_by_an_older_answer_that_arrives_later(self) -> None:
         clock = Clock()
         budget = RateBudget(clock)
-        heard(budget, 4)
-        heard(budget, 9)
+        learn(budget, 4)
+        learn(budget, 9)
         assert budget.remaining == 4
         clock.now += 101
-        heard(budget, 499, reset=299)
+        learn(budget, 499, reset=299)
         assert budget.remaining == 499
 
     def test_estimates_how_long_a_number_of_requests_has_to_wait(self) -> None:
@@ -81,25 +81,27 @@ class TestTheQuota:
         budget = RateBudget(clock)
         quota = Quota(budget, clock=clock)
         assert quota.seconds_for(10_000) == 0
-        heard(budget, 100)
+        learn(budget, 100)
         assert [quota.seconds_for(number) for number in (100, 101, 600, 601)] == [0, 100, 100, 400]
 
 
-def doubled(number: int) -> int:
+def double(number: int) -> int:
     if number == 3:
         raise ValueError("three")
     return number * 2
 
 
 def test_each_item_ends_with_a_result_or_its_error() -> None:
-    done = list(in_parallel(range(5), doubled, quota=Quota(RateBudget()), parallel=3, stop=threading.Event()))
-    assert sorted(each.value for each in done if each.error is None and each.value is not None) == [
+    outcomes = list(
+        in_parallel(range(5), double, quota=Quota(RateBudget()), parallel=3, stop=threading.Event())
+    )
+    assert sorted(each.value for each in outcomes if each.error is None and each.value is not None) == [
         0,
         2,
         4,
         8,
     ]
-    assert [str(each.error) for each in done if each.error] == ["three"]
+    assert [str(each.error) for each in outcomes if each.error] == ["three"]
 
 
 def test_an_item_that_the_rate_limit_refuses_is_retried() -> None:
@@ -113,8 +115,8 @@ def test_an_item_that_the_rate_limit_refuses_is_retried() -> None:
             raise error
         return number
 
-    done = in_parallel(range(3), act, quota=Quota(RateBudget()), parallel=2, stop=threading.Event())
-    assert sorted(each.value for each in done if each.value is not None) == [0, 1, 2]
+    outcomes = in_parallel(range(3), act, quota=Quota(RateBudget()), parallel=2, stop=threading.Event())
+    assert sorted(each.value for each in outcomes if each.value is not None) == [0, 1, 2]
     assert refusals == [0]
 
 
@@ -129,16 +131,16 @@ def test_a_batch_is_prepared_before_its_first_item_starts() -> None:
         events.append(("act", (number,)))
 
     stop, quota = threading.Event(), Quota(RateBudget())
-    done = list(in_parallel(range(5), act, quota=quota, parallel=1, stop=stop, prepare=prepare, batch=2))
-    assert [each.item for each in done] == [0, 1, 3, 4]
+    outcomes = list(in_parallel(range(5), act, quota=quota, parallel=1, stop=stop, prepare=prepare, batch=2))
+    assert [each.item for each in outcomes] == [0, 1, 3, 4]
     assert events[0] == ("prepare", (0, 1))
     for number in (0, 1, 3, 4):
-        prepared = next(at for at, (what, of) in enumerate(events) if what == "prepare" and number in of)
-        assert prepared < events.index(("act", (number,)))
+        preparation = next(at for at, (what, of) in enumerate(events) if what == "prepare" and number in of)
+        assert preparation < events.index(("act", (number,)))
 
 
 def test_items_that_waited_long_are_prepared_again() -> None:
-    prepared: list[list[int]] = []
+    preparations: list[list[int]] = []
 
     class TightQuota(Quota):
         waits = [0.0, 0.0, 0.0, 31.0]
@@ -147,28 +149,28 @@ def test_items_that_waited_long_are_prepared_again() -> None:
             return self.waits.pop(0) if self.waits else 0.0
 
     def prepare(batch: Sequence[int]) -> Sequence[int]:
-        prepared.append(list(batch))
+        preparations.append(list(batch))
         return batch
 
     stop, quota = threading.Event(), TightQuota(RateBudget())
-    done = list(in_parallel(range(4), abs, quota=quota, parallel=2, stop=stop, prepare=prepare))
-    assert sorted(each.item for each in done) == [0, 1, 2, 3]
-    assert prepared == [[0, 1, 2, 3], [2, 3]]
+    outcomes = list(in_parallel(range(4), abs, quota=quota, parallel=2, stop=stop, prepare=prepare))
+    assert sorted(each.item for each in outcomes) == [0, 1, 2, 3]
+    assert preparations == [[0, 1, 2, 3], [2, 3]]
 
 
 def test_a_stopped_queue_yields_the_items_in_progress_and_starts_no_others() -> None:
-    stop, begun = threading.Event(), []
+    stop, starts = threading.Event(), []
 
     def act(number: int) -> int:
-        begun.append(number)
+        starts.append(number)
         if number == 2:
             stop.set()
         time.sleep(0.01)
         return number
 
-    done = list(in_parallel(range(100), act, quota=Quota(RateBudget()), parallel=2, stop=stop))
-    assert len(begun) < 6
-    assert {each.item for each in done} == set(begun)
+    outcomes = list(in_parallel(range(100), act, quota=Quota(RateBudget()), parallel=2, stop=stop))
+    assert len(starts) < 6
+    assert {each.item for each in outcomes} == set(starts)
 
 
 class TestReadRuntimes:
@@ -183,10 +185,10 @@ class TestReadRuntimes:
         hub.settings.change({"largest_page": 1})
         for number in range(20):
             hub.add_space(f"acme/s{number:02}")
-        wanted = ["acme/s00", "acme/s01", "acme/s18", "acme/s19"]
-        runtimes = read_runtimes(HfSpacesHook().client, wanted, stop=threading.Event())
-        assert set(runtimes) == set(wanted)
-        assert len(hub.requests) <= 2 * len(wanted)
+        repo_ids = ["acme/s00", "acme/s01", "acme/s18", "acme/s19"]
+        runtimes = read_runtimes(HfSpacesHook().client, repo_ids, stop=threading.Event())
+        assert set(runtimes) == set(repo_ids)
+        assert len(hub.requests) <= 2 * len(repo_ids)
 
     def test_returns_an_error_for_a_missing_space_and_follows_a_rename(self, hub: HubEmulator) -> None:
         for number in range(4):

@@ -68,11 +68,11 @@ def test_a_failing_stage_does_not_fail_the_wait_for_that_stage(stage: str) -> No
     assert Goal(stages=frozenset({stage})).judge(runtime(stage)) == Reached()
 
 
-@pytest.mark.parametrize("wanted", ["STOPPED", "SLEEPING"])
+@pytest.mark.parametrize("stage", ["STOPPED", "SLEEPING"])
 @pytest.mark.parametrize("reported", ["STOPPED", "SLEEPING"])
-def test_stopped_and_sleeping_count_as_one_stage(wanted: str, reported: str) -> None:
-    assert Goal(stages=frozenset({wanted})).judge(runtime(reported)) == Reached()
-    assert isinstance(Goal(failed_stages=frozenset({wanted})).judge(runtime(reported)), Failed)
+def test_stopped_and_sleeping_count_as_one_stage(stage: str, reported: str) -> None:
+    assert Goal(stages=frozenset({stage})).judge(runtime(reported)) == Reached()
+    assert isinstance(Goal(failed_stages=frozenset({stage})).judge(runtime(reported)), Failed)
 
 
 def test_the_stages_that_fail_can_be_chosen() -> None:
@@ -89,9 +89,9 @@ def test_a_static_space_never_reaches_hardware() -> None:
     assert Goal().judge(runtime("RUNNING", None, None)) == Reached()
 
 
-@pytest.mark.parametrize("wanted", ["a" * 40, "a" * 7, "A" * 10])
-def test_a_commit_is_reached_only_when_the_hub_reports_it(wanted: str) -> None:
-    goal = Goal(sha=wanted)
+@pytest.mark.parametrize("commit", ["a" * 40, "a" * 7, "A" * 10])
+def test_a_commit_is_reached_only_when_the_hub_reports_it(commit: str) -> None:
+    goal = Goal(sha=commit)
     assert goal.judge(runtime("RUNNING", sha="b" * 40)) == Pending("RUNNING, still at commit bbbbbbb")
     assert goal.judge(runtime("RUNNING", sha="a" * 40)) == Reached()
     unknown = runtime("RUNNING", sha=None)

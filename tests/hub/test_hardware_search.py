@@ -37,19 +37,19 @@ NO_CAPACITY = "Scheduling failure: not enough hardware capacity"
 OVER_QUOTA = "You've reached your hardware quota limit across all your Spaces!"
 
 
-def stored(search: HardwareSearch) -> HardwareSearch:
+def round_trip(search: HardwareSearch) -> HardwareSearch:
     """The search as the next process reads it."""
     return HardwareSearch.from_dict(json.loads(json.dumps(search.to_dict())))
 
 
-def failed(
+def failure(
     message: str | None, stage: SpaceStage = SpaceStage.RUNTIME_ERROR, requested: str = "l4x1"
 ) -> SpaceWaitFailed:
     runtime = SpaceRuntime(stage.value, None, requested, error_message=message)
     return SpaceWaitFailed("It failed.", repo_id=SPACE, runtime=runtime)
 
 
-def refused(kind: type[HubError], status: int, message: str, path: str = "/hardware") -> HubError:
+def rejection(kind: type[HubError], status: int, message: str, path: str = "/hardware") -> HubError:
     return kind(
         "The Hub refused it.",
         method="POST",
@@ -68,17 +68,17 @@ def not_started() -> SpaceNotStarted:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (failed(NO_CAPACITY), NO_CAPACITY),
-        (failed(NO_CAPACITY.upper()), NO_CAPACITY.upper()),
-        (failed(OVER_QUOTA, SpaceStage.PAUSED), OVER_QUOTA),
+        (failure(NO_CAPACITY), NO_CAPACITY),
+        (failure(NO_CAPACITY.upper()), NO_CAPACITY.upper()),
+        (failure(OVER_QUOTA, SpaceStage.PAUSED), OVER_QUOTA),
         (not_started(), "it did not start within 600 seconds"),
-        (refused(HubBadRequest, 400, "not a valid flavor"), "the Hub answered 400: not a valid flavor"),
-        (refused(HubBadRequest, 400, "not offered", "/duplicate"), "the Hub answered 400: not offered"),
+        (rejection(HubBadRequest, 400, "not a valid flavor"), "the Hub answered 400: not a valid flavor"),
+        (rejection(HubBadRequest, 400, "not offered", "/duplicate"), "the Hub answered 400: not offered"),
         (
-            refused(HubPermissionError, 403, "l4x1 is for PRO users"),
+            rejection(HubPermissionError, 403, "l4x1 is for PRO users"),
             "the Hub answered 403: l4x1 is for PRO users",
         ),
-        (refused(HubUnavailable, 503, NO_CAPACITY), NO_CAPACITY),
+        (rejection(HubUnavailable, 503, NO_CAPACITY), NO_CAPACITY),
     ],
 )
 def test_a_flavor_is_not_available_without_capacity_if_refused_or_if_it_does_not_start(
@@ -90,18 +90,18 @@ def test_a_flavor_is_not_available_without_capacity_if_refused_or_if_it_does_not
 @pytest.mark.parametrize(
     "error",
     [
-        failed("Exit code: 1. Reason: application crashed"),
-        failed("Job failed with exit code: 137", SpaceStage.BUILD_ERROR),
-        failed("launch timed out, space was not healthy after 30 min"),
-        failed("Flagged as abusive", SpaceStage.PAUSED),
-        failed(None),
-        failed(NO_CAPACITY, requested="a10g-small"),
+        failure("Exit code: 1. Reason: application crashed"),
+        failure("Job failed with exit code: 137", SpaceStage.BUILD_ERROR),
+        failure("launch timed out, space was not healthy after 30 min"),
+        failure("Flagged as abusive", SpaceStage.PAUSED),
+        failure(None),
+        failure(NO_CAPACITY, requested="a10g-small"),
         SpaceWaitTimeout("It took too long.", repo_id=SPACE, runtime=None),
-        refused(HubPaymentRequired, 402, "l4x1 needs a payment method"),
-        refused(HubPermissionError, 403, "You may not change this Space"),
-        refused(HubBadRequest, 400, "no such key", "/secrets"),
-        refused(HubUnavailable, 503, "Service Temporarily Unavailable"),
-        refused(HubError, 404, "Repository not found"),
+        rejection(HubPaymentRequired, 402, "l4x1 needs a payment method"),
+        rejection(HubPermissionError, 403, "You may not change this Space"),
+        rejection(HubBadRequest, 400, "no such key", "/secrets"),
+        rejection(HubUnavailable, 503, "Service Temporarily Unavailable"),
+        rejection(HubError, 404, "Repository not found"),
         RuntimeError(NO_CAPACITY),
     ],
     ids=lambda error: str(getattr(error, "hub_message", None) or getattr(error, "runtime", error))[:40],
@@ -111,8 +111,8 @@ def test_an_error_of_another_kind_is_no_reason_to_try_other_hardware(error: Exce
 
 
 def test_further_texts_count_as_missing_capacity() -> None:
-    assert why_unavailable(failed("No nodes left in us-east"), "l4x1", ["no nodes", " "]) is not None
-    assert why_unavailable(failed("The app crashed"), "l4x1", ["no nodes", " "]) is None
+    assert why_unavailable(failure("No nodes left in us-east"), "l4x1", ["no nodes", " "]) is not None
+    assert why_unavailable(failure("The app crashed"), "l4x1", ["no nodes", " "]) is None
 
 
 def test_a_report_of_a_space_that_starts_again_does_not_count() -> None:
@@ -128,11 +128,11 @@ def test_a_search_that_is_not_one_is_refused() -> None:
 
 
 def test_the_prices_of_the_list_are_those_of_the_flavors() -> None:
-    listed = [
+    flavors = [
         HardwareFlavor(name, name, "", "", None, cost / 60, "minute")
         for name, cost in (("l4x1", 0.8), ("cpu-basic", 0.0))
     ]
-    search = HardwareSearch(("l4x1", "cpu-basic", "h200"), began=0, until=1).with_prices(listed)
+    search = HardwareSearch(("l4x1", "cpu-basic", "h200"), began=0, until=1).with_prices(flavors)
     assert search.hourly == (0.8, 0.0, None)
     prices = []
     while isinstance(search.next_step(), Request):
@@ -148,8 +148,8 @@ def test_events_that_cannot_be_are_refused() -> None:
         search.resumed(1)
     with pytest.raises(ValueError, match="no setback"):
         search.taken_back()
-    ended = search.unavailable("gone", 1)
-    for event in (lambda: ended.requested(1), lambda: ended.unavailable("gone", 1)):
+    failure_at_end = search.unavailable("gone", 1)
+    for event in (lambda: failure_at_end.requested(1), lambda: failure_at_end.unavailable("gone", 1)):
         with pytest.raises(ValueError, match="tries no flavor"):
             event()
 
@@ -178,7 +178,7 @@ class Story:
         while True:
             self.now += self.chance.random() * 10
             if self.happens(0.3):
-                self.search = stored(self.search)  # The process died, and another one continues.
+                self.search = round_trip(self.search)  # The process died, and another one continues.
             step = self.search.next_step()
             if isinstance(step, GiveUp):
                 return None
@@ -188,8 +188,8 @@ class Story:
                 self.search = self.search.unavailable("it costs too much", self.now)
             else:
                 self.request(step.hardware)
-                if (used := self.outcome(step.hardware)) is not None:
-                    return used
+                if (flavor := self.outcome(step.hardware)) is not None:
+                    return flavor
 
     def pause(self, until: float) -> None:
         assert self.in_flight is None, "the Space is restored before the pause"
@@ -205,7 +205,7 @@ class Story:
             assert self.in_flight is None, "the request before has ended"
         self.search = self.search.requested(self.now)
         if self.happens(0.2):
-            self.search = stored(self.search)  # The process died before the request was sent.
+            self.search = round_trip(self.search)  # The process died before the request was sent.
             return
         if self.in_flight is None:
             self.requests[-1].append(hardware)
@@ -228,17 +228,17 @@ class Story:
 def test_each_random_search_requests_one_flavor_after_the_other_and_ends() -> None:
     for seed in range(2000):
         story = Story(seed)
-        used, search = story.run(), story.search
+        flavor, search = story.run(), story.search
         assert search.passes == len(story.requests)
         for requested in story.requests:
             in_order = [name for name in search.flavors if name in requested]
             assert requested == in_order, f"seed {seed}: in order, and each one once"
-        tried = [each.hardware for each in search.setbacks]
-        if used is not None:
-            assert (search.hardware, tried) == (used, list(search.flavors[: search.position])), seed
-            assert [each["hardware"] for each in search.tried()] == [*tried, used]
+        attempts = [each.hardware for each in search.setbacks]
+        if flavor is not None:
+            assert (search.hardware, attempts) == (flavor, list(search.flavors[: search.position])), seed
+            assert [each["hardware"] for each in search.tried()] == [*attempts, flavor]
             continue
-        assert tried == list(search.flavors), seed
+        assert attempts == list(search.flavors), seed
         error = search.failure(SPACE, "It is restored.")
         assert all(name in str(error) for name in search.flavors)
         assert error.permanent == (story.requests == [[]])

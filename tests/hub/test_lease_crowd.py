@@ -27,7 +27,7 @@ class Crowd:
     def __init__(self, hub: HubEmulator) -> None:
         self.hub = hub
         self.at_work: set[int] = set()
-        self.worked: list[int] = []
+        self.workers: list[int] = []
         self.overlaps: list[set[int]] = []
 
     def work(self, number: int) -> None:
@@ -46,7 +46,7 @@ class Crowd:
                 self.overlaps.append(set(self.at_work))
             execute(_requested("t4-small"), client.send)
             execute(_requested("cpu-basic"), client.send)
-            self.worked.append(number)
+            self.workers.append(number)
             self.at_work.discard(number)
             execute(lease.give_back(), client.send)
 
@@ -71,5 +71,5 @@ def test_each_of_a_crowd_has_the_space_to_itself_and_none_fails(hub: HubEmulator
     for thread in threads:
         thread.join(120)
     assert crowd.overlaps == []
-    assert sorted(crowd.worked) == list(range(HOLDERS))
+    assert sorted(crowd.workers) == list(range(HOLDERS))
     assert space.requested_hardware == "cpu-basic"

@@ -37,7 +37,7 @@ class SimulatedHub:
         self.hardware = FREE
         self.commits: dict[str, str | None] = {}
         self.head: str | None = None
-        self.accepted = 0
+        self.commit_count = 0
 
     def answer(self, call: Call[Any]) -> Any:
         path = call.path
@@ -81,7 +81,7 @@ class SimulatedHub:
         header, file = call.lines
         if header["value"]["parentCommit"] != self._must_exist():
             raise HubBadRequest("a commit has happened since", status=412)
-        self.accepted += 1
+        self.commit_count += 1
         return self._move_to(base64.b64decode(file["value"]["content"]).decode())
 
     def _move_to(self, text: str | None) -> str:
@@ -98,7 +98,7 @@ class Run:
     dice: random.Random
     over: bool = False
     at_work: bool = False
-    worked: bool = False
+    has_worked: bool = False
     steps: Any = field(default=None, repr=False)
 
     @property
@@ -135,19 +135,19 @@ class World:
 
     def life(self, run: Run) -> Iterator[Any]:
         """The steps of a run: calls, and ``None`` where time passes."""
-        taken = yield from self.tried(lambda: self.taking(run), 40)
-        if taken:
-            upgraded = yield from self.tried(lambda: self.upgrading(run), 3)
-            if upgraded:
+        has_lease = yield from self.retry(lambda: self.taking(run), 40)
+        if has_lease:
+            has_hardware = yield from self.retry(lambda: self.upgrading(run), 3)
+            if has_hardware:
                 run.at_work = True
                 self.check_alone(run)
                 for _ in range(self.dice.randint(1, 5)):
                     yield None
-                run.at_work, run.worked = False, True
-            yield from self.tried(lambda: self.restoring(run), 4)
+                run.at_work, run.has_worked = False, True
+            yield from self.retry(lambda: self.restoring(run), 4)
         run.over = True
 
-    def tried(self, part: Callable[[], Any], tries: int) -> Iterator[Any]:
+    def retry(self, part: Callable[[], Any], tries: int) -> Iterator[Any]:
         """A task with retries: whether one of its tries succeeded."""
         for _ in range(tries):
             try:
@@ -225,11 +225,11 @@ class World:
             yield
             if isinstance(step, Call):
                 try:
-                    answer = self.sent(step)
+                    answer = self.send(step)
                 except HubError as problem:
                     error = problem
 
-    def sent(self, call: Call[Any]) -> Any:
+    def send(self, call: Call[Any]) -> Any:
         luck = self.dice.random()
         changes = call.method != "GET"
         if luck < self.trouble / 4:
@@ -259,8 +259,8 @@ class World:
             assert self.hub.hardware == FREE, "nobody has leased the Space"
             return
         record = json.loads(text)
-        known = [each["previous"] for each in record["holders"]] or [record["ended"]["previous"]]
-        assert known[0]["hardware"] == FREE
+        previous_states = [each["previous"] for each in record["holders"]] or [record["ended"]["previous"]]
+        assert previous_states[0]["hardware"] == FREE
 
     def settle(self) -> None:
         """All messages arrive, then one last run comes, on a Hub that works again."""
@@ -272,7 +272,7 @@ class World:
         self.runs.append(last)
         for _ in self.driver(last):
             pass
-        assert last.worked, "a lease of runs that are over is free"
+        assert last.has_worked, "a lease of runs that are over is free"
         assert self.hub.hardware == FREE, "the Space is still on a GPU after all runs"
 
 
@@ -316,5 +316,5 @@ def test_a_window_in_which_nothing_goes_wrong_makes_three_commits() -> None:
     world.runs.append(run)
     for _ in world.driver(run):
         pass
-    assert run.worked
-    assert world.hub.accepted == 3
+    assert run.has_worked
+    assert world.hub.commit_count == 3

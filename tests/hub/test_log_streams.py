@@ -35,21 +35,21 @@ def hub_time() -> dict[str, Any]:
 @asynccontextmanager
 async def streams(hub: HubEmulator, slots: int = 8) -> AsyncIterator[LogStreams]:
     async with AsyncHubClient(hub.token, hub.url, connections=slots) as client:
-        opened = LogStreams(client, asyncio.Semaphore(slots), pause=0.001)
+        log_streams = LogStreams(client, asyncio.Semaphore(slots), pause=0.001)
         try:
-            yield opened
+            yield log_streams
         finally:
-            await opened.close()
+            await log_streams.close()
 
 
 async def lines(reading: LogReading, number: int) -> list[str]:
     """The next lines, and all that come with them."""
-    shown: list[str] = []
+    texts: list[str] = []
     ends = time.monotonic() + LONG_SECONDS
-    while len(shown) < number:
-        assert time.monotonic() < ends, f"{number - len(shown)} of {number} lines are missing after {shown}"
-        shown += [event.text.rstrip("\n") for event in await reading.events(within=1)]
-    return shown
+    while len(texts) < number:
+        assert time.monotonic() < ends, f"{number - len(texts)} of {number} lines are missing after {texts}"
+        texts += [event.text.rstrip("\n") for event in await reading.events(within=1)]
+    return texts
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -72,31 +72,31 @@ def test_each_line_is_read_once_and_in_order_whatever_breaks_or_starts_again(
     for _ in range(12):
         kind = chance.choice(["cut", "cut", "cut", "reset", "status", "truncate"])
         hub.faults.add(kind=kind, path="/logs/run$", frames=chance.randrange(12), times=1)
-    written: list[str] = []
+    expected: list[str] = []
 
     def write(number: int) -> int:
-        texts = [f"line {len(written) + each} äöü" for each in range(number)]
+        texts = [f"line {len(expected) + each} äöü" for each in range(number)]
         space.write_log(*texts)
-        written.extend(texts)
+        expected.extend(texts)
         return number
 
     async def read() -> list[str]:
-        position, shown = now(hub), []
+        position, lines_read = now(hub), []
         for _ in range(4):  # Each round is a process that continues where the one before has stopped.
-            async with streams(hub) as opened, opened.read(SPACE, "run", position) as reading:
+            async with streams(hub) as log_streams, log_streams.read(SPACE, "run", position) as reading:
                 for _ in range(3):
                     hub.advance(chance.choice([0, 0, 1]))
-                    shown += await lines(reading, write(chance.randrange(1, 6)))
+                    lines_read += await lines(reading, write(chance.randrange(1, 6)))
                 position = LogPosition.from_dict(json.loads(json.dumps(reading.position.to_dict())))
             write(chance.randrange(3))
             if chance.random() < 0.5:
                 hub.advance(1)
-        async with streams(hub) as opened, opened.read(SPACE, "run", position) as reading:
+        async with streams(hub) as log_streams, log_streams.read(SPACE, "run", position) as reading:
             write(1)
-            return [*shown, *await lines(reading, len(written) - len(shown))]
+            return [*lines_read, *await lines(reading, len(expected) - len(lines_read))]
 
     hub.advance(1)
-    assert run(read()) == written
+    assert run(read()) == expected
 
 
 @pytest.mark.parametrize("first", range(0, 400, 100))
@@ -110,17 +110,17 @@ def follow_a_log(seed: int) -> None:
     is_orderly = chance.random() < 0.5
     log: list[LogEvent] = []
     moment, number, position = 100.0, 0, LogPosition(since=100.0)
-    shown: list[str] = []
-    written: list[str] = []
+    output: list[str] = []
+    expected: list[str] = []
 
     def write() -> None:
         nonlocal moment, number
         moment += chance.choice([0, 0, 0, 1])
-        shown = (
+        output = (
             moment if is_orderly or not log else max(moment - chance.choice([0, 0, 1]), log[0].time or 0.0)
         )
-        log.append(LogEvent(f"line {number}", shown))
-        written.append(f"line {number}")
+        log.append(LogEvent(f"line {number}", output))
+        expected.append(f"line {number}")
         number += 1
 
     for _ in range(30):
@@ -128,21 +128,21 @@ def follow_a_log(seed: int) -> None:
             write()
         if chance.random() < 0.1 and position.log is not None:
             # The next connection only sees the new log: nothing of the old one may be outstanding.
-            texts, position = connected(log, position, len(log))
-            shown += texts
+            texts, position = read_connection(log, position, len(log))
+            output += texts
             log.clear()
             write()
         if is_orderly and chance.random() < 0.2 and len(log) > 3 and log[1].time != log[-1].time:
-            texts, position = connected(log, position, len(log))
-            shown += texts
+            texts, position = read_connection(log, position, len(log))
+            output += texts
             del log[0]
-        texts, position = connected(log, position, chance.randrange(len(log) + 1))
-        shown += texts
-    shown += connected(log, position, len(log))[0]
-    assert shown == written, f"with seed {seed}"
+        texts, position = read_connection(log, position, chance.randrange(len(log) + 1))
+        output += texts
+    output += read_connection(log, position, len(log))[0]
+    assert output == expected, f"with seed {seed}"
 
 
-def connected(log: list[LogEvent], position: LogPosition, length: int) -> tuple[list[str], LogPosition]:
+def read_connection(log: list[LogEvent], position: LogPosition, length: int) -> tuple[list[str], LogPosition]:
     """What a reader finds new on a connection that breaks after so many events, and how far it is then."""
     if not log:
         return [], position
@@ -153,12 +153,12 @@ def connected(log: list[LogEvent], position: LogPosition, length: int) -> tuple[
 
 def test_a_first_event_that_differs_on_each_connection_does_not_repeat_the_log() -> None:
     log = [LogEvent(f"line {number}", 100.0 + number) for number in range(5)]
-    texts, position = connected(log, LogPosition(since=100.0), 5)
+    texts, position = read_connection(log, LogPosition(since=100.0), 5)
     for moment in (200.0, 300.0):
         greeting = LogEvent(f"connected at {moment}", moment)
         log.append(LogEvent(f"line at {moment}", moment + 1))
-        shown, position = connected([greeting, *log], position, len(log) + 1)
-        texts += shown
+        new_texts, position = read_connection([greeting, *log], position, len(log) + 1)
+        texts += new_texts
     lines_read = [text for text in texts if text.startswith("line")]
     assert list(dict.fromkeys(lines_read)) == [event.text for event in log]
     assert len(lines_read) <= len(log) + 2  # the newest line of each earlier connection
@@ -170,7 +170,7 @@ def test_reading_begins_at_the_given_moment_and_not_with_the_whole_log(hub: HubE
     hub.advance(5)
 
     async def read() -> list[str]:
-        async with streams(hub) as opened, opened.read(SPACE, "run", now(hub)) as reading:
+        async with streams(hub) as log_streams, log_streams.read(SPACE, "run", now(hub)) as reading:
             space.write_log("new")
             return await lines(reading, 1)
 
@@ -182,9 +182,9 @@ def test_all_readers_of_a_log_share_one_connection(hub: HubEmulator) -> None:
     hub.advance(5)
 
     async def read() -> list[list[str]]:
-        async with streams(hub) as opened:
+        async with streams(hub) as log_streams:
             begin = now(hub)
-            readings = [opened.read(SPACE, "run", begin) for _ in range(50)]
+            readings = [log_streams.read(SPACE, "run", begin) for _ in range(50)]
             for reading in readings[:25]:
                 await reading.__aenter__()
             space.write_log("first")
@@ -192,11 +192,11 @@ def test_all_readers_of_a_log_share_one_connection(hub: HubEmulator) -> None:
             for reading in readings[25:]:
                 await reading.__aenter__()
             space.write_log("second")
-            shown = [["first", *await lines(readings[0], 1)]]
-            shown += [await lines(reading, 2) for reading in readings[1:]]
+            texts = [["first", *await lines(readings[0], 1)]]
+            texts += [await lines(reading, 2) for reading in readings[1:]]
             for reading in readings:
                 await reading.__aexit__(None, None, None)
-            return shown
+            return texts
 
     assert run(read()) == [["first", "second"]] * 50
     assert sum("/logs/" in request.path for request in hub.requests) == 1
@@ -208,16 +208,16 @@ def test_a_reader_that_joins_a_long_log_late_gets_all_of_it(hub: HubEmulator) ->
     texts = [f"line {number}" for number in range(1_500)]
 
     async def read() -> list[str]:
-        async with streams(hub) as opened:
+        async with streams(hub) as log_streams:
             begin = now(hub)
             space.write_log(*texts)
-            async with opened.read(SPACE, "run", begin) as first:
+            async with log_streams.read(SPACE, "run", begin) as first:
                 assert await lines(first, 1_500) == texts
-                async with opened.read(SPACE, "run", begin) as second:
-                    shown = await lines(second, 1_500)
+                async with log_streams.read(SPACE, "run", begin) as second:
+                    lines_read = await lines(second, 1_500)
                     space.write_log("last")
                     assert await lines(first, 1) == ["last"]
-                    return [*shown, *await lines(second, 1)]
+                    return [*lines_read, *await lines(second, 1)]
 
     assert run(read()) == [*texts, "last"]
 
@@ -227,20 +227,20 @@ def test_a_log_beyond_the_bound_is_read_when_another_one_has_no_readers_left(hub
     hub.advance(5)
 
     async def read() -> list[str]:
-        async with streams(hub, slots=1) as opened:
+        async with streams(hub, slots=1) as log_streams:
             begin = now(hub)
-            async with opened.read(SPACE, "run", begin) as reading:
+            async with log_streams.read(SPACE, "run", begin) as reading:
                 space.write_log("a")
                 assert await lines(reading, 1) == ["a"]
-                waiting = opened.read("acme/other", "run", begin)
+                waiting = log_streams.read("acme/other", "run", begin)
                 await waiting.__aenter__()
                 other.write_log("b")
                 assert waiting.is_queued
                 assert await waiting.events(within=0.1) == []
-            shown = await lines(waiting, 1)
+            texts = await lines(waiting, 1)
             assert not waiting.is_queued
             await waiting.__aexit__(None, None, None)
-            return shown
+            return texts
 
     assert run(read()) == ["b"]
 
@@ -256,13 +256,13 @@ def test_a_line_beyond_the_limit_is_left_out_and_the_others_are_read_once(
     async def read() -> list[str]:
         limits = AnswerLimits(max_line=50_000)
         async with AsyncHubClient(hub.token, hub.url, limits=limits) as client:
-            opened = LogStreams(client, asyncio.Semaphore(1), pause=0.001)
-            async with opened.read(SPACE, "run", now(hub)) as reading:
+            log_streams = LogStreams(client, asyncio.Semaphore(1), pause=0.001)
+            async with log_streams.read(SPACE, "run", now(hub)) as reading:
                 for text in ("before", "x" * 300_000, "after", "last"):
                     space.write_log(text)
-                shown = await lines(reading, 4)
-            await opened.close()
-            return shown
+                texts = await lines(reading, 4)
+            await log_streams.close()
+            return texts
 
     left_out = "… A line of more than 50,000 characters is left out."
     assert run(read()) == ["before", left_out, "after", "last"]
@@ -274,7 +274,7 @@ def test_an_outage_is_reported_once_and_survived(hub: HubEmulator) -> None:
     hub.faults.add(kind="status", status=503, path="/logs/", times=4)
 
     async def read() -> list[str]:
-        async with streams(hub) as opened, opened.read(SPACE, "run", now(hub)) as reading:
+        async with streams(hub) as log_streams, log_streams.read(SPACE, "run", now(hub)) as reading:
             space.write_log("after the outage")
             while not (events := await reading.events(within=LONG_SECONDS)):
                 assert isinstance(reading.trouble, HubUnavailable)
@@ -288,7 +288,7 @@ def test_a_log_that_the_token_may_not_read_is_reported_at_once(hub: HubEmulator)
     hub.faults.add(kind="status", status=403, path="/logs/", message="no access")
 
     async def read() -> Any:
-        async with streams(hub) as opened, opened.read(SPACE, "run", now(hub)) as reading:
+        async with streams(hub) as log_streams, log_streams.read(SPACE, "run", now(hub)) as reading:
             assert await reading.events(within=LONG_SECONDS) == []
             return reading.trouble
 
@@ -303,15 +303,18 @@ def test_a_reader_that_fetches_nothing_costs_little_memory_and_learns_of_its_los
     hub.advance(5)
 
     async def read() -> tuple[int, int]:
-        async with streams(hub) as opened:
+        async with streams(hub) as log_streams:
             begin = now(hub)
-            async with opened.read(SPACE, "run", begin) as slow, opened.read(SPACE, "run", begin) as quick:
+            async with (
+                log_streams.read(SPACE, "run", begin) as slow,
+                log_streams.read(SPACE, "run", begin) as quick,
+            ):
                 space.write_log(*[f"line {number}" for number in range(3_000)])
                 await lines(quick, 3_000)
                 return len(await slow.events(within=1)), slow.left_out
 
-    kept, left_out = run(read())
-    assert kept + left_out == 3_000
+    memory, left_out = run(read())
+    assert memory + left_out == 3_000
     assert left_out >= 1_000
 
 

@@ -169,9 +169,9 @@ def test_random_malformed_answers_raise_nothing_but_hub_errors(use: Any, seed: i
     ids=lambda say: f"{say.status} {str(say.headers or say.body)[:40]}",
 )
 def test_a_malformed_answer_is_a_protocol_error_of_its_call(use: Any, say: Say) -> None:
-    with StubHub(otherwise=say) as stub, pytest.raises(HubProtocolError, match=SPACE) as caught:
+    with StubHub(otherwise=say) as stub, pytest.raises(HubProtocolError, match=SPACE) as excinfo:
         use(calls.get_runtime(SPACE), stub.url)
-    assert not caught.value.permanent
+    assert not excinfo.value.permanent
 
 
 @BOTH
@@ -193,11 +193,11 @@ def test_a_header_that_cannot_be_read_does_not_spoil_a_good_answer(use: Any, hea
 def test_a_proxys_page_is_never_the_hubs_final_word(use: Any, status: int, call: calls.Call[Any]) -> None:
     with (
         StubHub(otherwise=Say(status, PAGE, {"Content-Type": "text/html"})) as stub,
-        pytest.raises(HubProtocolError, match="Access denied by the proxy") as caught,
+        pytest.raises(HubProtocolError, match="Access denied by the proxy") as excinfo,
     ):
         use(call, stub.url)
-    assert not caught.value.permanent
-    assert caught.value.status == status
+    assert not excinfo.value.permanent
+    assert excinfo.value.status == status
 
 
 @pytest.mark.parametrize("status", [400, 403, 407, 451])
@@ -213,7 +213,7 @@ def test_a_proxys_error_is_retried_a_few_times_since_the_hub_did_not_get_the_req
         HubClient(TOKEN, stub.url, sleep=lambda seconds: None) as client,
     ):
         assert client.send(call).stage == "RUNNING"
-    assert len(stub.seen) == 3
+    assert len(stub.requests) == 3
 
 
 class TestLimits:
@@ -229,8 +229,8 @@ class TestLimits:
 
     @BOTH
     def test_a_gzip_bomb_is_not_unpacked(self, use: Any) -> None:
-        packed = zlib.compressobj(9, wbits=31)
-        bomb = packed.compress(b" " * 200_000_000) + packed.flush()
+        compressor = zlib.compressobj(9, wbits=31)
+        bomb = compressor.compress(b" " * 200_000_000) + compressor.flush()
         with (
             StubHub(otherwise=Raw(body=bomb, headers={"Content-Encoding": "gzip"})) as stub,
             pytest.raises(HubProtocolError, match="max_bytes"),
@@ -239,10 +239,10 @@ class TestLimits:
 
     @BOTH
     def test_a_gzip_answer_is_read(self, use: Any) -> None:
-        packed = gzip.compress(json.dumps(RUNTIME).encode())
-        with StubHub(otherwise=Raw(body=packed, headers={"Content-Encoding": "gzip"})) as stub:
+        body = gzip.compress(json.dumps(RUNTIME).encode())
+        with StubHub(otherwise=Raw(body=body, headers={"Content-Encoding": "gzip"})) as stub:
             assert use(calls.get_runtime(SPACE), stub.url).stage == "RUNNING"
-            assert stub.seen[0].headers["accept-encoding"] == "gzip"
+            assert stub.requests[0].headers["accept-encoding"] == "gzip"
 
     @BOTH
     def test_an_answer_that_arrives_too_slowly_times_out(self, use: Any) -> None:
@@ -264,7 +264,7 @@ class TestLimits:
         with StubHub(otherwise=Say(body=[], headers=link)) as stub:
             with pytest.raises(HubProtocolError, match="leads back"):
                 use(calls.list_spaces(author="acme"), stub.url, limits=self.SMALL)
-            assert len(stub.seen) == 1
+            assert len(stub.requests) == 1
 
     @BOTH
     def test_the_numbers_of_pages_and_entries_are_limited(self, use: Any) -> None:
@@ -275,7 +275,7 @@ class TestLimits:
             ]
             with pytest.raises(HubProtocolError, match=r"more than 3 pages.*max_pages"):
                 use(calls.list_spaces(author="acme"), stub.url, limits=self.SMALL)
-            assert len(stub.seen) == 3
+            assert len(stub.requests) == 3
             stub.script = [Say(body=[{"id": f"acme/s{number}"} for number in range(101)])]
             with pytest.raises(HubProtocolError, match=r"more than 100 entries.*max_entries"):
                 use(calls.list_spaces(author="acme"), stub.url, limits=self.SMALL)
@@ -306,12 +306,12 @@ class Raw(Say):
 
 
 def test_one_unreadable_runtime_in_a_list_fails_alone() -> None:
-    listed = [
+    entries = [
         {"id": "acme/good", "runtime": RUNTIME},
         {"id": "acme/odd", "runtime": {"stage": None}},
         {"id": "acme/odder", "runtime": {**RUNTIME, "hardware": "t4-small"}},
     ]
-    with StubHub(otherwise=Say(body=listed)) as stub, HubClient(TOKEN, stub.url) as client:
+    with StubHub(otherwise=Say(body=entries)) as stub, HubClient(TOKEN, stub.url) as client:
         spaces = client.send(calls.list_spaces(author="acme", expand=["runtime"]))
     assert [(space.id, space.runtime is not None) for space in spaces] == [
         ("acme/good", True),

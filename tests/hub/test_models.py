@@ -64,7 +64,7 @@ def test_a_missing_sleep_time_means_never(never: dict[str, int | None]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "current", "requested", "billed"),
+    ("stage", "current", "requested", "is_billed"),
     [
         ("RUNNING", "t4-small", "t4-small", True),
         ("RUNNING", "cpu-basic", "t4-small", False),
@@ -80,12 +80,12 @@ def test_a_missing_sleep_time_means_never(never: dict[str, int | None]) -> None:
     ],
 )
 def test_paid_hardware_is_billed_while_it_starts_or_runs(
-    stage: str, current: str | None, requested: str, billed: bool
+    stage: str, current: str | None, requested: str, is_billed: bool
 ) -> None:
     runtime = SpaceRuntime.from_payload(
         {"stage": stage, "hardware": {"current": current, "requested": requested}}
     )
-    assert runtime.is_billed is billed
+    assert runtime.is_billed is is_billed
 
 
 @pytest.mark.parametrize(

@@ -20,18 +20,18 @@ class Recorder(Observer):
     """Remembers what it hears."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[Any, ...]] = []
+        self.events: list[tuple[Any, ...]] = []
 
     def request_answered(self, method: str, outcome: str, seconds: float) -> None:
         assert seconds >= 0
-        self.heard.append((method, outcome))
+        self.events.append((method, outcome))
 
     def quota_reported(self, remaining: int, quota: int | None) -> None:
-        self.heard.append(("quota", remaining, quota))
+        self.events.append(("quota", remaining, quota))
 
     def request_delayed(self, reason: str, seconds: float) -> None:
         assert seconds > 0
-        self.heard.append(("delay", reason))
+        self.events.append(("delay", reason))
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_each_try_of_a_request_is_reported_once_with_its_outcome(
             sender.send(calls.get_runtime("acme/whisper"))
         except HubError:
             sender.send(calls.get_runtime("acme/whisper"))
-    tries = [each for each in recorder.heard if each[0] == "GET"]
+    tries = [each for each in recorder.events if each[0] == "GET"]
     assert tries == [("GET", outcome), ("GET", "ok")]
     assert outcome in OUTCOMES
 
@@ -72,8 +72,8 @@ def test_a_request_without_an_answer_and_the_delay_before_the_next_try_are_repor
     hub.faults.add(kind="reset", times=1)
     with client(hub) as sender:
         sender.send(calls.get_runtime("acme/whisper"))
-    heard = [each for each in recorder.heard if each[0] != "quota"]
-    assert heard == [("GET", "no_answer"), ("delay", "retry"), ("GET", "ok")]
+    events = [each for each in recorder.events if each[0] != "quota"]
+    assert events == [("GET", "no_answer"), ("delay", "retry"), ("GET", "ok")]
 
 
 def test_the_quota_and_waits_for_it_are_reported(hub: HubEmulator, recorder: Recorder) -> None:
@@ -82,10 +82,10 @@ def test_the_quota_and_waits_for_it_are_reported(hub: HubEmulator, recorder: Rec
     with client(hub) as sender:
         for _ in range(3):
             sender.send(calls.get_runtime("acme/whisper"))
-        assert [each for each in recorder.heard if each[0] == "quota"][-1] == ("quota", 0, 3)
+        assert [each for each in recorder.events if each[0] == "quota"][-1] == ("quota", 0, 3)
         hub.set_quota(100)
         sender.send(calls.get_runtime("acme/whisper"))
-    assert ("delay", "quota") in recorder.heard
+    assert ("delay", "quota") in recorder.events
 
 
 def test_requests_on_an_event_loop_are_reported_too(hub: HubEmulator, recorder: Recorder) -> None:
@@ -96,7 +96,7 @@ def test_requests_on_an_event_loop_are_reported_too(hub: HubEmulator, recorder: 
             await sender.send(calls.get_runtime("acme/whisper"))
 
     asyncio.run(read())
-    assert ("GET", "ok") in recorder.heard
+    assert ("GET", "ok") in recorder.events
 
 
 def test_an_error_in_an_observer_does_not_reach_the_request(hub: HubEmulator) -> None:
@@ -104,10 +104,10 @@ def test_an_error_in_an_observer_does_not_reach_the_request(hub: HubEmulator) ->
         def request_answered(self, method: str, outcome: str, seconds: float) -> None:
             raise HubUnavailable("not of this request")
 
-    broken = Broken()
-    add_observer(broken)
+    broken_observer = Broken()
+    add_observer(broken_observer)
     try:
         with client(hub) as sender:
             assert sender.send(calls.whoami()).name == "alice"
     finally:
-        remove_observer(broken)
+        remove_observer(broken_observer)

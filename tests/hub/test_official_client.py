@@ -232,22 +232,24 @@ PAIRS: dict[str, tuple[Any, calls.Call[Any], Callable[[HfApi], Any]]] = {
 def sent_by_us(call: calls.Call[Any], answer: Any) -> Any:
     with StubHub(otherwise=Say(body=answer)) as stub, HubClient(TOKEN, stub.url) as client:
         client.send(call)
-    return stub.seen
+    return stub.requests
 
 
 def sent_by_official_client(ask: Callable[[HfApi], Any], answer: Any) -> Any:
     with StubHub(otherwise=Say(body=answer)) as stub:
         ask(HfApi(endpoint=stub.url, token=TOKEN))
-    return [seen for seen in stub.seen if "agent-harnesses" not in seen.path]
+    return [request for request in stub.requests if "agent-harnesses" not in request.path]
 
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_each_call_sends_the_request_of_the_official_client(name: str) -> None:
     answer, call, ask = PAIRS[name]
     ours, theirs = sent_by_us(call, answer), sent_by_official_client(ask, answer)
-    assert [seen.content for seen in ours] == [seen.content for seen in theirs]
+    assert [request.content for request in ours] == [request.content for request in theirs]
     for header in ("authorization", "content-type"):
-        assert [seen.headers.get(header) for seen in ours] == [seen.headers.get(header) for seen in theirs]
+        assert [request.headers.get(header) for request in ours] == [
+            request.headers.get(header) for request in theirs
+        ]
 
 
 def test_a_space_from_a_template_is_requested_as_by_the_official_client() -> None:
@@ -257,8 +259,8 @@ def test_a_space_from_a_template_is_requested_as_by_the_official_client() -> Non
         HfApi(endpoint=stub.url, token=TOKEN).create_repo(
             SPACE, repo_type="space", space_template="JupyterLab", visibility="private"
         )
-    theirs = [seen for seen in stub.seen if seen.path == "/api/repos/create"]
-    assert [ours.content] == [seen.content for seen in theirs]
+    theirs = [request for request in stub.requests if request.path == "/api/repos/create"]
+    assert [ours.content] == [request.content for request in theirs]
 
 
 def test_lists_spaces_like_the_official_client() -> None:
@@ -274,7 +276,9 @@ def test_lists_spaces_like_the_official_client() -> None:
             )
         )
     ours, theirs = (
-        sorted(seen.path.partition("?")[2].split("&")) for seen in stub.seen if "agent" not in seen.path
+        sorted(request.path.partition("?")[2].split("&"))
+        for request in stub.requests
+        if "agent" not in request.path
     )
     assert ours == theirs
 
@@ -289,7 +293,7 @@ def test_reads_logs_like_the_official_client() -> None:
             line.strip() for line in HfApi(endpoint=stub.url, token=TOKEN).fetch_space_logs(SPACE, build=True)
         ]
     assert ours == theirs == ["one", "two"]
-    assert len({seen.content for seen in stub.seen if "agent" not in seen.path}) == 1
+    assert len({request.content for request in stub.requests if "agent" not in request.path}) == 1
 
 
 @pytest.mark.parametrize(
@@ -312,16 +316,16 @@ def test_calls_that_the_official_client_lacks_send_the_documented_requests(
         else:
             client.send(call)
     method, suffix, body = expected
-    assert [seen.content for seen in stub.seen] == [(method, f"/api/spaces/{SPACE}{suffix}", body)]
+    assert [request.content for request in stub.requests] == [(method, f"/api/spaces/{SPACE}{suffix}", body)]
 
 
 def test_a_copy_requests_a_storage_tier_as_older_official_clients_did() -> None:
-    (seen,) = sent_by_us(calls.duplicate(SPACE, "alice/copy", storage="large"), DUPLICATED)
-    assert seen.json == {"repository": "alice/copy", "visibility": "private", "storageTier": "large"}
+    (request,) = sent_by_us(calls.duplicate(SPACE, "alice/copy", storage="large"), DUPLICATED)
+    assert request.json == {"repository": "alice/copy", "visibility": "private", "storageTier": "large"}
 
 
 @pytest.mark.parametrize("organization", [None, "acme"])
 def test_billing_is_read_from_the_documented_endpoint(organization: str | None) -> None:
-    (seen,) = sent_by_us(calls.get_billing_usage(organization=organization), {"usage": {}, "period": {}})
+    (request,) = sent_by_us(calls.get_billing_usage(organization=organization), {"usage": {}, "period": {}})
     owner = f"organizations/{organization}" if organization else "settings"
-    assert seen.content == ("GET", f"/api/{owner}/billing/usage", None)
+    assert request.content == ("GET", f"/api/{owner}/billing/usage", None)

@@ -46,14 +46,14 @@ class TestPace:
         )
         return Pace(budget, clock=clock, sleep=clock.sleep, **options)
 
-    def taken(self, pace: Pace, clock: Clock, seconds: float) -> int:
+    def count_turns(self, pace: Pace, clock: Clock, seconds: float) -> int:
         async def take() -> int:
-            end, taken = clock.now + seconds, 0
+            end, turns = clock.now + seconds, 0
             while True:
                 await pace.turn()
                 if clock.now > end:
-                    return taken
-                taken += 1
+                    return turns
+                turns += 1
 
         return asyncio.run(take())
 
@@ -63,7 +63,7 @@ class TestPace:
         clock = Clock()
         pace = self.pace(clock, quota, share=share)
         for _ in range(3):
-            assert share * quota * 0.6 < self.taken(pace, clock, 300) <= share * quota + 1
+            assert share * quota * 0.6 < self.count_turns(pace, clock, 300) <= share * quota + 1
 
     def test_a_burst_is_allowed_and_a_slow_down_is_logged_once(
         self, caplog: pytest.LogCaptureFixture
@@ -72,9 +72,9 @@ class TestPace:
         clock = Clock()
         pace = self.pace(clock)
         assert pace.has_room(100)
-        assert self.taken(pace, clock, 0.001) >= 150
+        assert self.count_turns(pace, clock, 0.001) >= 150
         assert not pace.has_room(10)
-        self.taken(pace, clock, 300)
+        self.count_turns(pace, clock, 300)
         assert caplog.text.count("one request every 0.9 seconds, to stay within 50 %") == 1
 
     def test_requests_of_other_clients_slow_the_watch_down(self) -> None:
@@ -116,7 +116,7 @@ class Traffic:
 
     quota: int
     clock: Clock = field(default_factory=lambda: Clock(4 * WINDOW))
-    refused: int = 0
+    refusals: int = 0
     windows: Counter[int] = field(default_factory=Counter)
     looks: dict[int, list[float]] = field(default_factory=dict)
 
@@ -131,7 +131,7 @@ class Traffic:
         if budget is not None:
             budget.count()
         allowance = self._limits.take("token", "free")
-        self.refused += not allowance.allowed
+        self.refusals += not allowance.allowed
         self.windows[int(self.clock.now // WINDOW)] += 1
         if budget is not None:
             headers = {name.lower(): value for name, value in allowance.headers().items()}
@@ -186,7 +186,7 @@ class Traffic:
 def test_a_process_alone_looks_every_two_seconds() -> None:
     traffic = Traffic(1000).run(1)
     assert len(traffic.looks[0]) == pytest.approx(600, abs=2)
-    assert traffic.refused == 0
+    assert traffic.refusals == 0
 
 
 def test_before_the_first_answer_the_smallest_quota_is_assumed() -> None:
@@ -202,24 +202,24 @@ def test_processes_that_do_not_know_of_each_other_share_the_quota_without_a_429(
     processes: int, quota: int
 ) -> None:
     traffic = Traffic(quota).run(processes)
-    assert traffic.refused == 0
+    assert traffic.refusals == 0
     assert max(traffic.windows.values()) <= quota
     # They use what they may, and nobody is forgotten.
-    wanted = min(processes * WINDOW / 2, 0.9 * quota)
-    assert min(list(traffic.windows.values())[:4]) > 0.8 * wanted
+    demand = min(processes * WINDOW / 2, 0.9 * quota)
+    assert min(list(traffic.windows.values())[:4]) > 0.8 * demand
     assert traffic.longest_gap() <= max(15 * processes * WINDOW / (0.9 * quota), 3)
 
 
 @pytest.mark.parametrize("requests", [5, 25])
 def test_processes_with_many_owners_look_less_often(requests: int) -> None:
     traffic = Traffic(1000).run(3, requests=requests, windows=8)
-    assert traffic.refused == 0
+    assert traffic.refusals == 0
     assert sum(map(len, traffic.looks.values())) * requests > 8 * 0.75 * 900
 
 
 def test_processes_that_begin_later_get_their_part() -> None:
     traffic = Traffic(1000).run(20, late=400, windows=8)
-    assert traffic.refused == 0
+    assert traffic.refusals == 0
     last = [sum(at > traffic.clock.now - 2 * WINDOW for at in looks) for looks in traffic.looks.values()]
     assert min(last) > 2 * 900 / 20 / 5
 
@@ -227,7 +227,7 @@ def test_processes_that_begin_later_get_their_part() -> None:
 @pytest.mark.parametrize("people", [1.0, 2.0, 2.6])
 def test_waits_leave_the_quota_to_requests_of_people_who_do_not_adapt(people: float) -> None:
     traffic = Traffic(1000).run(5, people=people, windows=8)
-    assert traffic.refused == 0
+    assert traffic.refusals == 0
     assert sum(map(len, traffic.looks.values())) > 8 * 0.7 * (900 - people * WINDOW)
 
 

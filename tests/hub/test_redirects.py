@@ -24,8 +24,8 @@ def test_a_renamed_space_is_followed_with_method_body_and_token() -> None:
         HubClient(TOKEN, stub.url) as client,
     ):
         client.send(call)
-    assert stub.seen[1].content == ("DELETE", "/api/spaces/acme/new/variables", {"key": "K"})
-    assert stub.seen[1].headers["authorization"] == f"Bearer {TOKEN}"
+    assert stub.requests[1].content == ("DELETE", "/api/spaces/acme/new/variables", {"key": "K"})
+    assert stub.requests[1].headers["authorization"] == f"Bearer {TOKEN}"
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -42,11 +42,11 @@ def test_a_redirect_to_another_host_names_the_host_for_the_connection(
     call: calls.Call[Any], status: int
 ) -> None:
     with StubHub(otherwise=Say(body=[])) as other, StubHub(otherwise=to(f"{other.url}/x?y", status)) as stub:
-        with pytest.raises(errors.HubProtocolError, match=f"set the endpoint to {other.url}") as caught:
+        with pytest.raises(errors.HubProtocolError, match=f"set the endpoint to {other.url}") as excinfo:
             HubClient(TOKEN, stub.url).send(call)
-        assert caught.value.permanent
-        assert other.seen == []
-        assert len(stub.seen) == 1
+        assert excinfo.value.permanent
+        assert other.requests == []
+        assert len(stub.requests) == 1
 
 
 def test_an_owner_on_a_mirror_that_redirects_is_not_an_empty_fleet() -> None:
@@ -62,14 +62,14 @@ def test_a_redirect_that_would_turn_a_change_into_a_read_is_refused() -> None:
     with StubHub(to("/login", 302)) as stub:
         with pytest.raises(errors.HubProtocolError, match="would lose"):
             HubClient(TOKEN, stub.url).send(calls.pause("acme/a"))
-        assert len(stub.seen) == 1
+        assert len(stub.requests) == 1
 
 
 def test_a_loop_of_redirects_ends() -> None:
     with StubHub(otherwise=to("/again")) as stub:
         with pytest.raises(errors.HubProtocolError, match="instead of a final answer"):
             HubClient(TOKEN, stub.url).send(calls.get_runtime("acme/a"))
-        assert len(stub.seen) == 6
+        assert len(stub.requests) == 6
 
 
 def test_the_next_page_is_requested_from_the_same_host_only() -> None:
@@ -80,7 +80,7 @@ def test_the_next_page_is_requested_from_the_same_host_only() -> None:
         ]
         pages = list(HubClient(TOKEN, stub.url).pages(calls.list_spaces(author="acme")))
         assert [space.id for page in pages for space in page] == ["acme/a", "acme/b"]
-        assert stub.seen[1].path == "/api/spaces?cursor=2"
+        assert stub.requests[1].path == "/api/spaces?cursor=2"
 
         stub.script = [Say(body=[], headers={"Link": '<https://elsewhere.test/x>; rel="next"'})]
         with pytest.raises(errors.HubProtocolError, match=r"elsewhere\.test"):
@@ -93,4 +93,4 @@ def test_netrc_does_not_replace_the_token(tmp_path: object, monkeypatch: pytest.
     monkeypatch.setenv("NETRC", str(netrc))
     with StubHub(otherwise=Say(body=RUNTIME)) as stub:
         HubClient(TOKEN, stub.url).send(calls.get_runtime("acme/a"))
-    assert stub.seen[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert stub.requests[0].headers["authorization"] == f"Bearer {TOKEN}"

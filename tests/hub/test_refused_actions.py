@@ -31,9 +31,9 @@ def test_a_refused_restart_says_why_and_is_sent_three_times(hub: HubEmulator, cl
     hub.faults.add(kind="status", path="/restart", status=503, message="Something went wrong")
     with pytest.raises(
         HubUnavailable, match=r"Something went wrong.*own reason: 'Flagged as abusive'"
-    ) as caught:
+    ) as excinfo:
         client.send(calls.restart(SPACE))
-    assert caught.value.tries == requests(hub, "/restart") == 3
+    assert excinfo.value.tries == requests(hub, "/restart") == 3
     assert requests(hub, "/runtime") == 1
 
 

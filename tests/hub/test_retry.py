@@ -49,10 +49,10 @@ class Sleeper:
 
     def clock(self) -> float:
         """Seconds since the test began, and those that it slept."""
-        return time.monotonic() + self.slept
+        return time.monotonic() + self.seconds_slept
 
     @property
-    def slept(self) -> float:
+    def seconds_slept(self) -> float:
         return sum(self.naps)
 
     def client(self, url: str, token: str = TOKEN, **options: Any) -> HubClient:
@@ -73,7 +73,7 @@ def outcome(sleeper: Sleeper, call: calls.Call[Any], *script: Say | str) -> tupl
             result: Any = client.send(call)
         except errors.HubError as error:
             result = error
-        return result, len(stub.seen)
+        return result, len(stub.requests)
 
 
 def name(value: Any) -> str:
@@ -91,22 +91,22 @@ def test_a_gateway_error_is_retried_for_every_call(
     assert len(sleeper.naps) == 2
 
 
-@pytest.mark.parametrize("lost", [RESET, CUT, Say(500)], ids=["reset", "cut off", "500"])
+@pytest.mark.parametrize("failure", [RESET, CUT, Say(500)], ids=["reset", "cut off", "500"])
 @pytest.mark.parametrize("call", [*READS, *REPEATABLE], ids=name)
 def test_after_a_lost_answer_a_safe_call_is_retried(
-    call: calls.Call[Any], lost: Say | str, sleeper: Sleeper
+    call: calls.Call[Any], failure: Say | str, sleeper: Sleeper
 ) -> None:
-    result, requests = outcome(sleeper, call, lost)
+    result, requests = outcome(sleeper, call, failure)
     assert not isinstance(result, errors.HubError)
     assert requests == 2
 
 
-@pytest.mark.parametrize("lost", [RESET, CUT, Say(500)], ids=["reset", "cut off", "500"])
+@pytest.mark.parametrize("failure", [RESET, CUT, Say(500)], ids=["reset", "cut off", "500"])
 @pytest.mark.parametrize("call", NEVER_REPEATED, ids=name)
 def test_a_lost_answer_is_never_asked_for_again_where_that_does_harm(
-    call: calls.Call[Any], lost: Say | str, sleeper: Sleeper
+    call: calls.Call[Any], failure: Say | str, sleeper: Sleeper
 ) -> None:
-    result, requests = outcome(sleeper, call, lost)
+    result, requests = outcome(sleeper, call, failure)
     assert isinstance(result, errors.HubUnavailable)
     assert result.outcome_unknown
     assert requests == 1
@@ -132,18 +132,18 @@ def test_a_connection_error_is_retried_for_every_call(sleeper: Sleeper) -> None:
     with StubHub() as stub:
         url = stub.url
     client = sleeper.client(url, retry=RetryPolicy(total=30))
-    with pytest.raises(errors.HubUnavailable, match="Nothing was changed") as caught:
+    with pytest.raises(errors.HubUnavailable, match="Nothing was changed") as excinfo:
         client.send(calls.restart(SPACE))
-    assert caught.value.tries > 2
-    assert not caught.value.outcome_unknown
-    assert f"{caught.value.tries} tries" in str(caught.value)
+    assert excinfo.value.tries > 2
+    assert not excinfo.value.outcome_unknown
+    assert f"{excinfo.value.tries} tries" in str(excinfo.value)
 
 
 def test_an_unknown_host_is_retried(sleeper: Sleeper) -> None:
     client = sleeper.client("https://no-such-hub.invalid", retry=RetryPolicy(total=5))
-    with pytest.raises(errors.HubUnavailable) as caught:
+    with pytest.raises(errors.HubUnavailable) as excinfo:
         client.send(calls.restart(SPACE))
-    assert not caught.value.outcome_unknown
+    assert not excinfo.value.outcome_unknown
 
 
 def test_a_refused_certificate_is_not_tried_again(tmp_path: Path, sleeper: Sleeper) -> None:
@@ -154,21 +154,21 @@ def test_a_refused_certificate_is_not_tried_again(tmp_path: Path, sleeper: Sleep
         port = listening.getsockname()[1]
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self_signed(tmp_path))
-        accepted = []
+        connections = []
 
         def serve() -> None:
             connection, _ = listening.accept()
-            accepted.append(connection)
+            connections.append(connection)
             with contextlib.suppress(ssl.SSLError, OSError):
                 context.wrap_socket(connection, server_side=True)
 
         threading.Thread(target=serve, daemon=True).start()
         client = HubClient("hf_token", f"https://127.0.0.1:{port}", sleep=sleeper)
-        with pytest.raises(HubUnavailable, match="Nothing was changed") as caught:
+        with pytest.raises(HubUnavailable, match="Nothing was changed") as excinfo:
             client.send(calls.pause("acme/whisper"))
-    assert caught.value.permanent
-    assert caught.value.tries == 1
-    assert len(accepted) == 1
+    assert excinfo.value.permanent
+    assert excinfo.value.tries == 1
+    assert len(connections) == 1
 
 
 def self_signed(folder: Path) -> Path:
@@ -199,18 +199,18 @@ def test_a_hub_that_does_not_answer_is_given_up_after_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         client = HubClient(TOKEN, url, timeout=(1, 0.1), retry=RetryPolicy(total=0))
-        with pytest.raises(errors.HubUnavailable, match=r"took too long.*not known") as caught:
+        with pytest.raises(errors.HubUnavailable, match=r"took too long.*not known") as excinfo:
             client.send(calls.restart(SPACE))
-    assert caught.value.outcome_unknown
+    assert excinfo.value.outcome_unknown
 
 
 class TestRateLimits:
     def test_after_a_429_the_client_waits_as_long_as_the_hub_says(self, sleeper: Sleeper) -> None:
-        limited = Say(429, {"error": "slow"}, {"RateLimit": '"api";r=0;t=55'})
+        answer = Say(429, {"error": "slow"}, {"RateLimit": '"api";r=0;t=55'})
         for call in (*READS, *NEVER_REPEATED):
             sleeper.naps.clear()
             RateBudget.forget_all()
-            result, requests = outcome(sleeper, call, limited)
+            result, requests = outcome(sleeper, call, answer)
             assert not isinstance(result, errors.HubError)
             assert requests == 2
             assert 55 <= sleeper.naps[0] <= 55 + 2
@@ -229,16 +229,16 @@ class TestRateLimits:
     def test_a_limit_on_one_kind_of_request_is_retried_a_few_times_and_delays_no_other_kind(
         self, sleeper: Sleeper, headers: dict[str, str]
     ) -> None:
-        limited = Say(429, {"error": "too many Spaces created"}, headers)
-        with StubHub(*[limited] * 40, otherwise=FINE) as stub, sleeper.client(stub.url) as client:
-            with pytest.raises(errors.HubRateLimited, match="too many Spaces created") as caught:
+        answer = Say(429, {"error": "too many Spaces created"}, headers)
+        with StubHub(*[answer] * 40, otherwise=FINE) as stub, sleeper.client(stub.url) as client:
+            with pytest.raises(errors.HubRateLimited, match="too many Spaces created") as excinfo:
                 client.send(calls.duplicate(SPACE, "acme/copy"))
-            assert caught.value.tries == len(stub.seen) == 4
-            assert caught.value.one_route
+            assert excinfo.value.tries == len(stub.requests) == 4
+            assert excinfo.value.one_route
             stub.script.clear()
-            slept = sleeper.slept
+            seconds_slept = sleeper.seconds_slept
             client.send(calls.get_runtime(SPACE))
-            assert sleeper.slept == slept
+            assert sleeper.seconds_slept == seconds_slept
 
     @pytest.mark.parametrize(
         ("status", "headers"),
@@ -262,7 +262,7 @@ class TestRateLimits:
             with contextlib.suppress(errors.HubRateLimited):
                 sleeper.client(stub.url, retry=once).send(calls.get_runtime(SPACE))
             sleeper.client(stub.url).send(calls.get_runtime(SPACE))
-        assert sleeper.slept <= 302
+        assert sleeper.seconds_slept <= 302
 
     def test_all_clients_of_a_token_know_that_the_quota_is_used_up(self, sleeper: Sleeper) -> None:
         last = Say(
@@ -288,24 +288,24 @@ class TestRateLimits:
             client.send(calls.get_runtime(SPACE))
             with pytest.raises(errors.HubRateLimited, match=r"was not sent.*another 1[12]\d seconds"):
                 client.send(calls.pause(SPACE))
-            assert len(stub.seen) == 1
+            assert len(stub.requests) == 1
             client.fresh().send(calls.pause(SPACE))
-            assert len(stub.seen) == 2
+            assert len(stub.requests) == 2
         assert sleeper.naps == []
 
     def test_the_last_error_is_raised_when_the_time_is_up(self, sleeper: Sleeper) -> None:
         with StubHub(otherwise=Say(429, {"error": "slow"}, {"Retry-After": "100"})) as stub:
-            with pytest.raises(errors.HubRateLimited) as caught:
+            with pytest.raises(errors.HubRateLimited) as excinfo:
                 sleeper.client(stub.url).send(calls.get_runtime(SPACE))
-            assert caught.value.tries == len(stub.seen) > 2
-        assert 200 < sleeper.slept <= 360
+            assert excinfo.value.tries == len(stub.requests) > 2
+        assert 200 < sleeper.seconds_slept <= 360
 
     def test_without_rate_limits_the_time_is_up_sooner(self, sleeper: Sleeper) -> None:
         with StubHub(otherwise=Say(503, {"error": "down"})) as stub:
-            with pytest.raises(errors.HubUnavailable) as caught:
+            with pytest.raises(errors.HubUnavailable) as excinfo:
                 sleeper.client(stub.url).send(calls.get_runtime(SPACE))
-            assert f"{len(stub.seen)} tries" in str(caught.value)
-        assert 90 < sleeper.slept <= 120
+            assert f"{len(stub.requests)} tries" in str(excinfo.value)
+        assert 90 < sleeper.seconds_slept <= 120
 
 
 def test_a_wait_for_the_next_window_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

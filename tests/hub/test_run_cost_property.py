@@ -92,7 +92,7 @@ class Story:
         hub.advance(5000)
 
     @property
-    def billed(self) -> int:
+    def billed_minutes(self) -> int:
         """The minutes of all replicas on the requested hardware, as the Hub bills them."""
         return sum(self.hub.bill().by_hardware().get(each, 0) for each in HARDWARE)
 
@@ -126,7 +126,9 @@ class Story:
         self.reported.append(cost["billed_seconds"] // 60 if cost else 0)
         # The next run comes after the Space is back.
         self.hub.advance(1000)
-        self.events.append(f"{run_id} reports {self.reported[-1]} min, billed so far {self.billed} min")
+        self.events.append(
+            f"{run_id} reports {self.reported[-1]} min, billed so far {self.billed_minutes} min"
+        )
 
     def _pass(self, seconds: float) -> None:
         """Let time pass. Somebody uses the app now and then, so that the Space does not fall asleep."""
@@ -159,7 +161,7 @@ def compare(hub: HubEmulator, airflow: AirflowWithoutServer, seeds: range) -> No
     for seed in seeds:
         story = Story(hub, airflow, seed)
         story.run()
-        difference = sum(story.reported) - story.billed
+        difference = sum(story.reported) - story.billed_minutes
         begun_minutes = max(len(story.reported), 1) * story.replicas * story.flavors
         if abs(difference) > begun_minutes:
             wrong.append((seed, difference, story.events))

@@ -31,7 +31,7 @@ FLEET = [
 ]
 
 
-def selected(**options: Any) -> list[str]:
+def select(**options: Any) -> list[str]:
     return [each.id for each in SpaceSelection("acme", **options).select(FLEET)]
 
 
@@ -52,12 +52,12 @@ def selected(**options: Any) -> list[str]:
     ],
 )
 def test_each_criterion_narrows_the_selection(options: dict[str, Any], names: str) -> None:
-    assert selected(**options) == [f"acme/{name}" for name in names.split()]
+    assert select(**options) == [f"acme/{name}" for name in names.split()]
 
 
 def test_a_string_is_one_glob() -> None:
     assert SpaceSelection("acme", include="site").include == ("site",)
-    assert selected(include="e") == []
+    assert select(include="e") == []
 
 
 def test_owners_match_case_insensitively() -> None:
@@ -81,8 +81,8 @@ def test_invalid_criteria_are_refused(options: dict[str, Any], error: type[Excep
 
 
 def test_a_new_flavor_is_accepted_if_the_hub_offers_it() -> None:
-    offered = [HardwareFlavor("z9", "Z9", "", "", None, 1.0, "minute")]
-    assert SpaceSelection("acme", hardware="z9", offered=offered).hardware == {"z9"}
+    offers = [HardwareFlavor("z9", "Z9", "", "", None, 1.0, "minute")]
+    assert SpaceSelection("acme", hardware="z9", offered=offers).hardware == {"z9"}
 
 
 def test_a_space_without_a_runtime_matches_only_if_no_criterion_needs_one() -> None:
@@ -93,7 +93,7 @@ def test_a_space_without_a_runtime_matches_only_if_no_criterion_needs_one() -> N
 
 def test_a_list_contains_everything_that_a_selection_needs(hub: HubEmulator) -> None:
     hub.add_space("acme/whisper", hardware="t4-small", tags=("speech",))
-    listed = HfSpacesHook().list_spaces(author="acme", expand=SELECTED_BY)
-    wanted = SpaceSelection("acme", tags="speech", billed_only=True, hardware="t4-small")
-    assert [each.id for each in wanted.select(listed)] == ["acme/whisper"]
+    entries = HfSpacesHook().list_spaces(author="acme", expand=SELECTED_BY)
+    selection = SpaceSelection("acme", tags="speech", billed_only=True, hardware="t4-small")
+    assert [each.id for each in selection.select(entries)] == ["acme/whisper"]
     assert len(hub.requests) == 1

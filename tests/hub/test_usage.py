@@ -35,33 +35,39 @@ def usage(*items: Any, **options: Any) -> BilledUsage:
 
 
 def test_usage_is_compared_with_the_list_price_of_the_same_minutes() -> None:
-    billed = usage(item(), item(quantity=3, totalCostMicroUSD=10_000, active=True))
-    (space,) = billed.spaces
+    usage_of_space = usage(item(), item(quantity=3, totalCostMicroUSD=10_000, active=True))
+    (space,) = usage_of_space.spaces
     assert (space.repo_id, space.hardware, space.minutes) == ("acme/whisper", "t4-small", 15)
     assert (space.usd, space.estimate, space.difference) == (0.090004, 0.100005, -0.010001)
-    assert (billed.usd, billed.estimate, billed.difference) == (0.090004, 0.100005, -0.010001)
-    assert billed.active("acme/whisper") == space
+    assert (usage_of_space.usd, usage_of_space.estimate, usage_of_space.difference) == (
+        0.090004,
+        0.100005,
+        -0.010001,
+    )
+    assert usage_of_space.active("acme/whisper") == space
     assert space.active_minutes == 3
-    assert json.loads(json.dumps(billed.to_dict())) == billed.to_dict()
+    assert json.loads(json.dumps(usage_of_space.to_dict())) == usage_of_space.to_dict()
 
 
 def test_hardware_without_a_list_price_has_no_difference() -> None:
-    billed = usage(item(), item("spaces/h200/minutes", label="acme/big", totalCostMicroUSD=5_000_000))
-    assert [(each.repo_id, each.estimate) for each in billed.spaces] == [
+    usage_of_space = usage(item(), item("spaces/h200/minutes", label="acme/big", totalCostMicroUSD=5_000_000))
+    assert [(each.repo_id, each.estimate) for each in usage_of_space.spaces] == [
         ("acme/big", None),
         ("acme/whisper", 0.080004),
     ]
-    assert (billed.usd, billed.estimate, billed.difference) == (5.080004, None, None)
+    assert (usage_of_space.usd, usage_of_space.estimate, usage_of_space.difference) == (5.080004, None, None)
 
 
 def test_storage_does_not_count_as_minutes() -> None:
-    billed = usage(item("spaces/storage-small/minutes", totalCostMicroUSD=7))
-    assert (billed.spaces, billed.other) == ((), 0.000007)
+    usage_of_space = usage(item("spaces/storage-small/minutes", totalCostMicroUSD=7))
+    assert (usage_of_space.spaces, usage_of_space.other) == ((), 0.000007)
 
 
 def test_a_renamed_space_has_its_current_name() -> None:
-    billed = usage(item(label="acme/old"), item(entityId="b" * 24, label=None), names={"a" * 24: "acme/new"})
-    assert [each.repo_id for each in billed.spaces] == ["acme/new", "b" * 24]
+    usage_of_space = usage(
+        item(label="acme/old"), item(entityId="b" * 24, label=None), names={"a" * 24: "acme/new"}
+    )
+    assert [each.repo_id for each in usage_of_space.spaces] == ["acme/new", "b" * 24]
     only = usage(item(), item(label="acme/x"), wanted=lambda repo_id: repo_id == "acme/x")
     assert [each.repo_id for each in only.spaces] == ["acme/x"]
 
@@ -75,10 +81,15 @@ def test_an_unreadable_answer_raises_a_protocol_error(payload: dict[str, Any]) -
 
 
 def test_a_period_without_spaces_has_no_usage() -> None:
-    billed = BilledUsage.from_payload(
+    usage_of_space = BilledUsage.from_payload(
         {"usage": {}, "period": {"periodStart": "2026-11-01T00:00:00.000Z"}}, PRICES
     )
-    assert (billed.spaces, billed.usd, billed.estimate, billed.period_start) == (
+    assert (
+        usage_of_space.spaces,
+        usage_of_space.usd,
+        usage_of_space.estimate,
+        usage_of_space.period_start,
+    ) == (
         (),
         0,
         0,

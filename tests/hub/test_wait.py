@@ -43,9 +43,9 @@ class TestAfterARequest:
         assert isinstance(wait(before=runtime("PAUSED")).judge(runtime("BUILD_ERROR"), 1), Failed)
 
     def test_the_old_failing_stage_counts_after_another_stage_was_seen(self) -> None:
-        broken = wait(before=runtime("RUNTIME_ERROR"))
-        assert isinstance(broken.judge(runtime("BUILDING"), 1), Pending)
-        assert isinstance(broken.judge(runtime("RUNTIME_ERROR"), 2), Failed)
+        restart = wait(before=runtime("RUNTIME_ERROR"))
+        assert isinstance(restart.judge(runtime("BUILDING"), 1), Pending)
+        assert isinstance(restart.judge(runtime("RUNTIME_ERROR"), 2), Failed)
 
     def test_running_as_before_does_not_prove_that_a_restart_is_done(self) -> None:
         before = runtime("RUNNING", "t4-small")
@@ -87,9 +87,9 @@ def test_without_a_request_there_is_no_grace_time() -> None:
 
 
 def test_an_error_begins_with_space_and_cause_then_says_the_remedy_then_the_hubs_words() -> None:
-    with pytest.raises(SpaceWaitFailed) as caught:
+    with pytest.raises(SpaceWaitFailed) as excinfo:
         wait(GPU).observe(runtime("BUILD_ERROR", error="Job failed with exit code: 137. Reason: …"), 9)
-    assert str(caught.value) == (
+    assert str(excinfo.value) == (
         "Space acme/whisper did not reach RUNNING on t4-small: its build failed (BUILD_ERROR). Read its "
         "build log, fix the build and restart it. The Hub reports: Job failed with exit code: 137. Reason: …."
     )
@@ -129,9 +129,9 @@ def test_the_error_for_a_space_that_stopped_after_the_request_does_not_suggest_a
     restart = wait(before=runtime("RUNNING", "t4-small"))
     with pytest.raises(
         SpaceWaitFailed, match=r"It was stopped after the request.*Flagged as abusive"
-    ) as caught:
+    ) as excinfo:
         restart.observe(runtime("PAUSED", error="Flagged as abusive"), 9)
-    assert "Restart it" not in str(caught.value)
+    assert "Restart it" not in str(excinfo.value)
 
 
 class TestStartTimeout:
@@ -144,10 +144,10 @@ class TestStartTimeout:
         assert start.observe(runtime("APP_STARTING"), 569) is None
         with pytest.raises(
             SpaceNotStarted, match="did not reach RUNNING on t4-small: it did not start"
-        ) as caught:
+        ) as excinfo:
             start.observe(runtime("APP_STARTING"), 570)
-        assert caught.value.reason == "it did not start within 60 seconds: stage APP_STARTING"
-        assert not caught.value.permanent
+        assert excinfo.value.reason == "it did not start within 60 seconds: stage APP_STARTING"
+        assert not excinfo.value.permanent
 
     def test_a_space_that_stays_on_its_old_hardware_has_not_started(self) -> None:
         start = wait(GPU, start_timeout=60)
@@ -170,11 +170,11 @@ class TestStartTimeout:
     def test_the_error_survives_the_way_from_the_triggerer(self) -> None:
         start = wait(GPU, start_timeout=1)
         start.observe(runtime("APP_STARTING"), 0)
-        with pytest.raises(SpaceNotStarted) as caught:
+        with pytest.raises(SpaceNotStarted) as excinfo:
             start.observe(runtime("APP_STARTING"), 2)
-        again = error_from_dict(json.loads(json.dumps(error_to_dict(caught.value))))
+        again = error_from_dict(json.loads(json.dumps(error_to_dict(excinfo.value))))
         assert isinstance(again, SpaceNotStarted)
-        assert (again.reason, str(again)) == (caught.value.reason, str(caught.value))
+        assert (again.reason, str(again)) == (excinfo.value.reason, str(excinfo.value))
 
     @pytest.mark.parametrize("value", [0, -1, "soon"])
     def test_a_value_that_is_not_valid_is_refused(self, value: Any) -> None:

@@ -53,7 +53,7 @@ def hub_time() -> dict[str, float]:
     return {"speed": 0}
 
 
-def watched(
+def use_watch(
     hub: HubEmulator | StubHub, use: Callable[[SpaceWatch], Awaitable[Any]], clock: Clock | None = None
 ) -> Any:
     """Use a watch, in virtual time if there is a clock."""
@@ -102,7 +102,7 @@ def test_waits_until_a_space_runs_on_the_requested_hardware(hub: HubEmulator) ->
 
         return await watch.wait_for(SPACE, GPU, timeout=10, poll_interval=0.02, on_change=tell)
 
-    assert watched(hub, use).hardware == "t4-small"
+    assert use_watch(hub, use).hardware == "t4-small"
     assert states[0] == ("RUNNING", "cpu-basic")
     assert states[-1] == ("RUNNING", "t4-small")
 
@@ -115,7 +115,7 @@ def test_the_first_look_is_at_once_and_shared_by_all_waits_for_the_space(hub: Hu
             *(watch.wait_for(SPACE, GPU, timeout=10, poll_interval=3600) for _ in range(20))
         )
 
-    assert len(watched(hub, use)) == 20
+    assert len(use_watch(hub, use)) == 20
     assert requests_of(hub) == {"runtime": 1}
 
 
@@ -127,7 +127,7 @@ def test_a_few_spaces_are_looked_at_one_by_one(hub: HubEmulator) -> None:
     async def use(watch: SpaceWatch) -> None:
         await asyncio.gather(*(watch.wait_for(name, GPU, timeout=10) for name in names))
 
-    watched(hub, use)
+    use_watch(hub, use)
     assert requests_of(hub) == {"runtime": 3}
 
 
@@ -146,7 +146,7 @@ def test_many_spaces_of_an_owner_are_read_from_one_list(hub: HubEmulator) -> Non
         hub.advance(600)
         await asyncio.gather(*waits)
 
-    watched(hub, use)
+    use_watch(hub, use)
     # One list after the other, and one look at each Space to make sure.
     assert 200 <= requests_of(hub)["runtime"] <= 220
     assert requests_of(hub)["list"] < 50
@@ -167,7 +167,7 @@ def test_a_list_that_lags_behind_delays_a_wait_but_does_not_mislead_it(hub: HubE
             return_exceptions=True,
         )
 
-    for outcome in watched(hub, use):
+    for outcome in use_watch(hub, use):
         assert isinstance(outcome, SpaceWaitFailed)
         assert "is paused" in str(outcome)
 
@@ -185,7 +185,7 @@ def test_a_space_that_is_not_in_the_list_is_looked_at_alone(hub: HubEmulator) ->
             return_exceptions=True,
         )
 
-    outcomes = watched(hub, use)
+    outcomes = use_watch(hub, use)
     assert outcomes[0].hardware == "t4-small"
     assert isinstance(outcomes[1], SpaceNotFound)
     assert {type(outcome) for outcome in outcomes[2:]} == {SpaceRuntime}
@@ -206,7 +206,7 @@ def test_an_owner_with_more_pages_than_waits_is_not_listed(hub: HubEmulator) -> 
         hub.advance(600)
         await asyncio.gather(*waits)
 
-    watched(hub, use)
+    use_watch(hub, use)
 
 
 def test_a_watch_raises_the_errors_of_the_hooks_wait(hub: HubEmulator) -> None:
@@ -226,18 +226,18 @@ def test_a_watch_raises_the_errors_of_the_hooks_wait(hub: HubEmulator) -> None:
             await watch.wait_for("acme/nowhere", Goal(), timeout=10)
         assert watch.waits == 0
 
-    watched(hub, use)
+    use_watch(hub, use)
 
 
 def test_a_wait_that_is_over_when_it_begins_gets_one_look(hub: HubEmulator) -> None:
     hub.add_space(SPACE, hardware="t4-small")
-    assert watched(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=30, elapsed=60)).stage == "RUNNING"
+    assert use_watch(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=30, elapsed=60)).stage == "RUNNING"
 
 
 def test_an_outage_is_waited_out(hub: HubEmulator, caplog: pytest.LogCaptureFixture) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     hub.faults.add(kind="status", status=503, times=3)
-    assert watched(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=10, poll_interval=0.05))
+    assert use_watch(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=10, poll_interval=0.05))
     assert caplog.text.count("The wait continues") == 1
 
 
@@ -248,12 +248,12 @@ def test_errors_for_one_owner_delay_no_other_owner(hub: HubEmulator) -> None:
         hub.add_space(f"owner{number}/x", hardware="t4-small")
 
     async def use(watch: SpaceWatch) -> None:
-        stuck = asyncio.ensure_future(watch.wait_for("broken/x", GPU, timeout=20))
+        other_wait = asyncio.ensure_future(watch.wait_for("broken/x", GPU, timeout=20))
         await asyncio.gather(*(watch.wait_for(f"owner{number}/x", GPU, timeout=10) for number in range(30)))
-        assert not stuck.done()
-        stuck.cancel()
+        assert not other_wait.done()
+        other_wait.cancel()
 
-    watched(hub, use)
+    use_watch(hub, use)
 
 
 def test_a_build_is_looked_at_half_as_often_in_its_first_half() -> None:
@@ -268,7 +268,7 @@ def test_a_build_is_looked_at_half_as_often_in_its_first_half() -> None:
         seconds.append(elapsed)
 
     with StubHub(*earlier_builds, *[say("BUILDING")] * 3, otherwise=say("RUNNING", "t4-small")) as stub:
-        watched(
+        use_watch(
             stub,
             lambda watch: watch.wait_for(SPACE, GPU, timeout=20, poll_interval=10, on_change=note),
             clock,
@@ -281,15 +281,15 @@ def test_every_change_is_reported(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
 
     async def use(watch: SpaceWatch) -> list[tuple[str | None, str]]:
-        seen = []
+        changes = []
         async for before, now in watch.changes(SPACE, poll_interval=0.02):
-            seen.append((before.stage if before else None, now.stage))
-            if len(seen) == 3:
-                return seen
+            changes.append((before.stage if before else None, now.stage))
+            if len(changes) == 3:
+                return changes
             hub.space(SPACE).crash() if now.stage == "RUNNING" else hub.world.space(SPACE).do("pause")
         raise AssertionError
 
-    assert watched(hub, use) == [
+    assert use_watch(hub, use) == [
         (None, "RUNNING"),
         ("RUNNING", "RUNTIME_ERROR"),
         ("RUNTIME_ERROR", "PAUSED"),
@@ -310,7 +310,7 @@ def test_owners_beyond_the_quota_are_served_evenly_within_the_share(hub: HubEmul
         for wait in waits:
             wait.cancel()
 
-    watched(hub, use)
+    use_watch(hub, use)
     looks = Counter(request.path for request in hub.requests)
     average = looks.total() / len(names)
     # A late answer delays only the waits of its own owner.
@@ -333,7 +333,7 @@ def test_a_cancelled_wait_leaves_nothing_running(hub: HubEmulator) -> None:
         await asyncio.sleep(0.05)
         return {task.get_name() for task in asyncio.all_tasks() if "acme" in task.get_name()}
 
-    assert watched(hub, use) == set()
+    assert use_watch(hub, use) == set()
 
 
 def test_a_wait_with_a_short_interval_speeds_up_the_others_only_while_it_lasts() -> None:
@@ -354,7 +354,7 @@ def test_a_wait_with_a_short_interval_speeds_up_the_others_only_while_it_lasts()
     with StubHub(
         say("BUILDING"), say("BUILDING"), say("RUNNING"), say("RUNNING"), otherwise=say("PAUSED")
     ) as hub:
-        assert watched(hub, use, clock) > 100
+        assert use_watch(hub, use, clock) > 100
 
 
 class TestWhateverOneWaitDoes:
@@ -383,7 +383,7 @@ class TestWhateverOneWaitDoes:
             await asyncio.gather(*good)
             assert await watch.wait_for(names[0], GPU, timeout=10, poll_interval="0.05")  # type: ignore[arg-type]
 
-        watched(hub, use)
+        use_watch(hub, use)
 
     @pytest.mark.parametrize("spaces", [1, 12], ids=["looked at one by one", "read from a list"])
     @pytest.mark.parametrize("error", [TypeError("broken"), StopIteration("broken")], ids=["type", "stop"])
@@ -408,7 +408,7 @@ class TestWhateverOneWaitDoes:
             hub.advance(600)
             await asyncio.gather(*good)
 
-        watched(hub, use)
+        use_watch(hub, use)
 
 
 def test_a_timeout_beside_many_waits_names_the_stage_from_the_list(hub: HubEmulator) -> None:
@@ -421,7 +421,7 @@ def test_a_timeout_beside_many_waits_names_the_stage_from_the_list(hub: HubEmula
         waits = [watch.wait_for(name, Goal(), timeout=3, poll_interval=0.05) for name in names]
         return await asyncio.gather(*waits, return_exceptions=True)
 
-    for outcome in watched(hub, use):
+    for outcome in use_watch(hub, use):
         assert isinstance(outcome, SpaceWaitTimeout)
         assert "seconds: stage BUILDING." in str(outcome)
         assert outcome.runtime is not None
@@ -440,7 +440,7 @@ def test_a_commit_that_only_the_space_itself_reports_is_reached_beside_many_wait
         ]
         await asyncio.gather(*waits)
 
-    watched(hub, use)
+    use_watch(hub, use)
 
 
 wait_name: contextvars.ContextVar[str] = contextvars.ContextVar("wait_name", default="no wait")
@@ -452,24 +452,24 @@ def test_a_wait_logs_in_its_own_context(hub: HubEmulator) -> None:
     for name in names:
         hub.add_space(name)
     upgrade(hub, *names)
-    logged: list[tuple[str, str, str]] = []
-    warned: list[str] = []
+    records: list[tuple[str, str, str]] = []
+    warnings: list[str] = []
 
     class Warned(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            warned.append(wait_name.get())
+            warnings.append(wait_name.get())
 
     async def wait(watch: SpaceWatch, name: str) -> None:
         wait_name.set(f"wait for {name}")
 
         def note(runtime: SpaceRuntime, elapsed: float) -> None:
-            logged.append((wait_name.get(), name, f"{runtime.stage} on {runtime.hardware}"))
+            records.append((wait_name.get(), name, f"{runtime.stage} on {runtime.hardware}"))
 
         await watch.wait_for(name, GPU, timeout=20, poll_interval=0.05, on_change=note)
 
     async def use(watch: SpaceWatch) -> None:
         waits = [asyncio.ensure_future(wait(watch, name)) for name in names]
-        await until(lambda: len(logged) >= len(names))
+        await until(lambda: len(records) >= len(names))
         hub.advance(600)
         await asyncio.gather(*waits)
 
@@ -477,12 +477,12 @@ def test_a_wait_logs_in_its_own_context(hub: HubEmulator) -> None:
     logger = logging.getLogger("airflow_provider_hfspaces.hub.waiting")
     logger.addHandler(handler)
     try:
-        watched(hub, use)
+        use_watch(hub, use)
     finally:
         logger.removeHandler(handler)
-    assert {context for context, name, _ in logged if context != f"wait for {name}"} == set()
-    assert len(logged) == len(set(logged))
-    assert sorted(warned) == sorted(f"wait for {name}" for name in names)
+    assert {context for context, name, _ in records if context != f"wait for {name}"} == set()
+    assert len(records) == len(set(records))
+    assert sorted(warnings) == sorted(f"wait for {name}" for name in names)
 
 
 def a_malformed_answer(draw: random.Random) -> Say:
@@ -521,11 +521,11 @@ class TestAnswersThatCannotBeRead:
     )
     def test_a_malformed_answer_is_followed_by_a_pause_and_the_wait_continues(self, body: str) -> None:
         clock = Clock()
-        malformed = Say(200, body, {"Content-Type": "application/json"})
-        with StubHub(*[malformed] * 3, otherwise=self.runtime()) as stub:
+        malformed_answer = Say(200, body, {"Content-Type": "application/json"})
+        with StubHub(*[malformed_answer] * 3, otherwise=self.runtime()) as stub:
             wait = lambda watch: watch.wait_for(SPACE, GPU, timeout=20, poll_interval=10)  # noqa: E731
-            assert watched(stub, wait, clock).stage == "RUNNING"
-            assert len(stub.seen) == 4
+            assert use_watch(stub, wait, clock).stage == "RUNNING"
+            assert len(stub.requests) == 4
         assert clock.now >= 1000 + 10 + 20 + 40
 
     @pytest.mark.parametrize("answers", [20, pytest.param(200, marks=pytest.mark.slow)])
@@ -536,20 +536,20 @@ class TestAnswersThatCannotBeRead:
         async def use(watch: SpaceWatch) -> None:
             for number in range(answers):
                 stub.script[:] = [a_malformed_answer(draw)]
-                looks = len(stub.seen)
+                looks = len(stub.requests)
                 name = f"owner{number % 7}/s{number}"
                 await watch.wait_for(name, GPU, timeout=20, poll_interval=10)
-                assert len(stub.seen) - looks <= 2, stub.script
+                assert len(stub.requests) - looks <= 2, stub.script
 
         with StubHub(otherwise=self.runtime()) as stub:
-            watched(stub, use, clock)
+            use_watch(stub, use, clock)
 
     def test_answers_that_stay_malformed_end_the_wait_after_two_minutes(self) -> None:
         clock = Clock()
         with StubHub(otherwise=Say(200, "{", {"Content-Type": "application/json"})) as stub:
             with pytest.raises(HubProtocolError):
-                watched(stub, lambda watch: watch.wait_for(SPACE, GPU, timeout=25), clock)
-            assert len(stub.seen) < 12
+                use_watch(stub, lambda watch: watch.wait_for(SPACE, GPU, timeout=25), clock)
+            assert len(stub.requests) < 12
         assert clock.now > 1000 + 120
 
     def test_a_malformed_list_leaves_every_space_looked_at_alone(self, hub: HubEmulator) -> None:
@@ -563,7 +563,7 @@ class TestAnswersThatCannotBeRead:
                 *(watch.wait_for(name, GPU, timeout=10, poll_interval=0.05) for name in names)
             )
 
-        watched(hub, use)
+        use_watch(hub, use)
         assert requests_of(hub)["list"] == 1
 
 
@@ -571,4 +571,4 @@ def test_an_outage_of_more_than_two_minutes_ends_the_wait_with_its_error(hub: Hu
     hub.add_space(SPACE)
     hub.faults.add(kind="status", status=503, message="down for maintenance")
     with pytest.raises(HubUnavailable, match="down for maintenance"):
-        watched(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=20), Clock())
+        use_watch(hub, lambda watch: watch.wait_for(SPACE, GPU, timeout=20), Clock())

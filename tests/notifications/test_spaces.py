@@ -47,11 +47,11 @@ SNAPSHOT = {
 Send = Callable[[SpaceNotifier, Mapping[str, Any]], None]
 
 
-def called(notifier: SpaceNotifier, context: Mapping[str, Any]) -> None:
+def call(notifier: SpaceNotifier, context: Mapping[str, Any]) -> None:
     notifier(context)
 
 
-def awaited(notifier: SpaceNotifier, context: Mapping[str, Any]) -> None:
+def await_notifier(notifier: SpaceNotifier, context: Mapping[str, Any]) -> None:
     async def wait() -> None:
         notifier.context = context
         await notifier
@@ -61,9 +61,9 @@ def awaited(notifier: SpaceNotifier, context: Mapping[str, Any]) -> None:
 
 @pytest.fixture(
     params=[
-        called,
+        call,
         pytest.param(
-            awaited,
+            await_notifier,
             marks=needs_deadlines,
         ),
     ]
@@ -93,14 +93,14 @@ def lease(
     AirflowRuns(monkeypatch).over = {run_id} if over else set()
 
 
-class Failed:
+class TaskFailure:
     """The context of the failure callback of a task."""
 
     def __init__(self) -> None:
         self.ti = FakeTaskInstance("batch")
         self.dag = window()
 
-    def recorded(self, task_id: str, **snapshot: Any) -> Failed:
+    def with_record(self, task_id: str, **snapshot: Any) -> TaskFailure:
         self.ti.xcoms[task_id, "previous"] = {**SNAPSHOT, **snapshot}
         return self
 
@@ -137,7 +137,7 @@ class TestPause:
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        send(PauseSpaceNotifier(SPACE), Failed().context)
+        send(PauseSpaceNotifier(SPACE), TaskFailure().context)
         assert space.stage == "PAUSED"
         assert not hub.bill().running
         message = (
@@ -148,7 +148,7 @@ class TestPause:
 
     def test_a_paused_space_is_left_alone(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
         hub.add_space(SPACE, stage="PAUSED")
-        send(PauseSpaceNotifier(SPACE), Failed().context)
+        send(PauseSpaceNotifier(SPACE), TaskFailure().context)
         assert changes(hub) == []
         assert "Space acme/whisper is already paused." in task_log.text
 
@@ -156,12 +156,12 @@ class TestPause:
         hub.add_space(SPACE, hardware="t4-small")
         notifier = PauseSpaceNotifier(SPACE)
         for _ in range(2):
-            send(notifier, Failed().context)
+            send(notifier, TaskFailure().context)
         assert [name for name, _ in changes(hub)] == ["pause"]
 
     def test_a_static_space_is_not_paused(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
         hub.add_space(SPACE, sdk="static")
-        send(PauseSpaceNotifier(SPACE), Failed().context)
+        send(PauseSpaceNotifier(SPACE), TaskFailure().context)
         assert changes(hub) == []
         assert "is static and costs nothing" in task_log.text
         assert "ERROR" not in task_log.text
@@ -171,20 +171,20 @@ class TestPause:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         hub.faults.add(kind="reset", path="/pause", times=1, after=True)
-        send(PauseSpaceNotifier(SPACE), Failed().context)
+        send(PauseSpaceNotifier(SPACE), TaskFailure().context)
         assert space.stage == "PAUSED"
         assert "is PAUSED now" in task_log.text
 
     def test_the_space_may_be_a_template(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        send(PauseSpaceNotifier("acme/{{ params.name }}"), Failed().context)
+        send(PauseSpaceNotifier("acme/{{ params.name }}"), TaskFailure().context)
         assert space.stage == "PAUSED"
 
     def test_one_notifier_serves_many_tasks(self, hub: HubEmulator, send: Send) -> None:
         spaces = [hub.add_space(f"acme/s{number}", hardware="t4-small") for number in range(2)]
         notifier = PauseSpaceNotifier("acme/{{ params.name }}")
         for number in range(2):
-            send(notifier, {**Failed().context, "params": {"name": f"s{number}"}})
+            send(notifier, {**TaskFailure().context, "params": {"name": f"s{number}"}})
         assert [space.stage for space in spaces] == ["PAUSED", "PAUSED"]
 
     @needs_deadlines
@@ -210,7 +210,7 @@ class TestTrouble:
         hub.add_space(SPACE, hardware="t4-small")
         token = "hf_" + "WrongWrongWrongWrongWrongWrongWron"
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, token))
-        send(kind(SPACE), Failed().context)
+        send(kind(SPACE), TaskFailure().context)
         log = task_log.text
         assert "may keep costing money" in log
         assert f"{hub.url}/spaces/{SPACE}/settings" in log
@@ -223,7 +223,7 @@ class TestTrouble:
         hub.add_space(SPACE, hardware="t4-small")
         value = json.dumps({"conn_type": "hf_spaces", "host": hub.url})
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", value)
-        send(PauseSpaceNotifier(SPACE), Failed().context)
+        send(PauseSpaceNotifier(SPACE), TaskFailure().context)
         assert "token" in task_log.text
         assert changes(hub) == []
 
@@ -234,7 +234,7 @@ class TestTrouble:
         with StubHub() as stub:
             url = stub.url
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(url, "hf_abcdefghij"))
-        send(PauseSpaceNotifier(SPACE, timeout=0.2), Failed().context)
+        send(PauseSpaceNotifier(SPACE, timeout=0.2), TaskFailure().context)
         assert "was not paused and may keep costing money: pause it at" in task_log.text
 
     def test_a_quota_that_is_used_up_is_not_waited_for(
@@ -242,12 +242,12 @@ class TestTrouble:
     ) -> None:
         hub.add_space(SPACE, hardware="t4-small")
         hub.faults.add(kind="status", status=429, seconds=280)
-        send(PauseSpaceNotifier(SPACE), Failed().context)
+        send(PauseSpaceNotifier(SPACE), TaskFailure().context)
         assert len(hub.requests) == len({each.path for each in hub.requests})
         assert "may keep costing money" in task_log.text
 
     def test_a_missing_connection_is_reported(self, send: Send, task_log: TaskLog) -> None:
-        send(PauseSpaceNotifier(SPACE, hf_spaces_conn_id="nowhere", timeout=0.2), Failed().context)
+        send(PauseSpaceNotifier(SPACE, hf_spaces_conn_id="nowhere", timeout=0.2), TaskFailure().context)
         assert "Connection 'nowhere' does not exist" in task_log.text
         assert "was not paused" in task_log.text
 
@@ -257,23 +257,23 @@ class TestTrouble:
     ) -> None:
         notifier = PauseSpaceNotifier(SPACE, hf_spaces_conn_id="nowhere")
         with pytest.raises(ValueError, match="nowhere"):
-            called(notifier, LATE)
+            call(notifier, LATE)
         assert "use an AsyncCallback" in task_log.text
         with pytest.raises(ValueError, match="nowhere"):
-            awaited(notifier, LATE)
+            await_notifier(notifier, LATE)
         assert task_log.text.count("use an AsyncCallback") == 1
 
     def test_an_invalid_repo_id_is_refused_before_anything_is_sent(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
-        send(PauseSpaceNotifier("acme/whis per"), Failed().context)
+        send(PauseSpaceNotifier("acme/whis per"), TaskFailure().context)
         assert not hub.requests
         assert "was not paused" in task_log.text
 
     def test_a_template_that_fails_does_not_hide_the_failure_of_the_task(
         self, hub: HubEmulator, task_log: TaskLog
     ) -> None:
-        PauseSpaceNotifier("acme/{{ nothing.at.all }}")(Failed().context)
+        PauseSpaceNotifier("acme/{{ nothing.at.all }}")(TaskFailure().context)
         assert not hub.requests
         assert (
             "'nothing' is undefined. Therefore Space acme/{{ nothing.at.all }} was not paused"
@@ -291,8 +291,8 @@ class TestRestore:
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
-        failed = Failed().recorded("snapshot")
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
+        failure = TaskFailure().with_record("snapshot")
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failure.context)
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
         assert (
             "was restored to cpu-upgrade (according to task 'snapshot'), because task 'batch'"
@@ -302,60 +302,66 @@ class TestRestore:
 
     def test_a_space_that_slept_before_costs_nothing_afterwards(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
-        send(RestoreHardwareNotifier(SPACE), Failed().recorded("snapshot", stage="SLEEPING").context)
+        send(RestoreHardwareNotifier(SPACE), TaskFailure().with_record("snapshot", stage="SLEEPING").context)
         assert (space.requested_hardware, space.stage) == ("cpu-upgrade", "PAUSED")
 
     def test_restores_the_earliest_record_of_the_run(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        failed = Failed()
-        failed.recorded("upgrade", hardware="t4-small", taken_at="2026-11-01T10:05:00+00:00")
-        failed.recorded("snapshot", hardware="cpu-upgrade", taken_at="2026-11-01T10:00:00+00:00")
-        send(RestoreHardwareNotifier(SPACE), failed.context)
+        failure = TaskFailure()
+        failure.with_record("upgrade", hardware="t4-small", taken_at="2026-11-01T10:05:00+00:00")
+        failure.with_record("snapshot", hardware="cpu-upgrade", taken_at="2026-11-01T10:00:00+00:00")
+        send(RestoreHardwareNotifier(SPACE), failure.context)
         assert space.requested_hardware == "cpu-upgrade"
 
     def test_restores_the_record_of_any_task_if_the_named_one_does_not_exist(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshoot"), Failed().recorded("snapshot").context)
+        send(
+            RestoreHardwareNotifier(SPACE, from_task="snapshoot"),
+            TaskFailure().with_record("snapshot").context,
+        )
         assert space.requested_hardware == "cpu-upgrade"
         assert "This DAG has no task 'snapshoot'" in task_log.text
 
     def test_restores_what_a_task_inside_a_group_recorded(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        failed = Failed().recorded("gpu.look")
-        send(RestoreHardwareNotifier(SPACE, from_task="look"), failed.context)
+        failure = TaskFailure().with_record("gpu.look")
+        send(RestoreHardwareNotifier(SPACE, from_task="look"), failure.context)
         assert space.requested_hardware == "cpu-upgrade"
 
     def test_restores_what_one_of_many_mapped_tasks_recorded(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        failed = Failed()
-        mapped = {1: {**SNAPSHOT, "repo_id": "acme/other"}, 3: SNAPSHOT}
+        failure = TaskFailure()
+        snapshots = {1: {**SNAPSHOT, "repo_id": "acme/other"}, 3: SNAPSHOT}
 
         def pull(task_ids: str, key: str, map_indexes: int) -> Any:
-            return mapped.get(map_indexes) if task_ids == "mapped" else None
+            return snapshots.get(map_indexes) if task_ids == "mapped" else None
 
-        failed.ti.xcom_pull = pull  # type: ignore[method-assign,assignment]
-        send(RestoreHardwareNotifier(SPACE), failed.context)
+        failure.ti.xcom_pull = pull  # type: ignore[method-assign,assignment]
+        send(RestoreHardwareNotifier(SPACE), failure.context)
         assert space.requested_hardware == "cpu-upgrade"
 
     def test_a_space_that_was_paused_is_paused_again(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        failed = Failed().recorded("snapshot", stage="PAUSED")
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
+        failure = TaskFailure().with_record("snapshot", stage="PAUSED")
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failure.context)
         assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-upgrade")
 
     def test_a_space_that_somebody_paused_stays_paused(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", stage="PAUSED")
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        send(
+            RestoreHardwareNotifier(SPACE, from_task="snapshot"),
+            TaskFailure().with_record("snapshot").context,
+        )
         assert (space.stage, space.requested_hardware) == ("PAUSED", "cpu-upgrade")
 
     def test_a_second_call_changes_nothing(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
         hub.add_space(SPACE, hardware="t4-small", sleep_time=7200)
-        failed = Failed().recorded("snapshot")
+        failure = TaskFailure().with_record("snapshot")
         notifier = RestoreHardwareNotifier(SPACE, from_task="snapshot")
         for _ in range(2):
-            send(notifier, failed.context)
+            send(notifier, failure.context)
         assert [name for name, _ in changes(hub)] == ["hardware"]
         assert "as before the run. There is nothing to restore" in task_log.text
 
@@ -364,7 +370,7 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         lease(monkeypatch, "run")
-        send(RestoreHardwareNotifier(SPACE), Failed().context)
+        send(RestoreHardwareNotifier(SPACE), TaskFailure().context)
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
         assert "according to the lease of this run" in task_log.text
 
@@ -373,7 +379,10 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         lease(monkeypatch, "run", hardware="l4x1")
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        send(
+            RestoreHardwareNotifier(SPACE, from_task="snapshot"),
+            TaskFailure().with_record("snapshot").context,
+        )
         assert space.requested_hardware == "l4x1"
 
     def test_a_space_that_another_run_has_leased_is_left_alone(
@@ -381,7 +390,10 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         lease(monkeypatch, "tomorrow")
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        send(
+            RestoreHardwareNotifier(SPACE, from_task="snapshot"),
+            TaskFailure().with_record("snapshot").context,
+        )
         assert space.requested_hardware == "t4-small"
         assert "leased by task snapshot of run tomorrow of DAG dag since" in task_log.text
 
@@ -390,7 +402,7 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         lease(monkeypatch, "tomorrow")
-        send(PauseSpaceNotifier(SPACE), Failed().context)
+        send(PauseSpaceNotifier(SPACE), TaskFailure().context)
         assert space.stage == "RUNNING"
         assert "leased by task snapshot of run tomorrow of DAG dag since" in task_log.text
 
@@ -399,7 +411,7 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         lease(monkeypatch, "run")
-        send(PauseSpaceNotifier(SPACE), Failed().context)
+        send(PauseSpaceNotifier(SPACE), TaskFailure().context)
         assert space.stage == "PAUSED"
 
     def test_an_abandoned_lease_of_another_run_is_ignored(
@@ -407,7 +419,10 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         lease(monkeypatch, "yesterday", abandoned=True)
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        send(
+            RestoreHardwareNotifier(SPACE, from_task="snapshot"),
+            TaskFailure().with_record("snapshot").context,
+        )
         assert space.requested_hardware == "cpu-upgrade"
 
     def test_restores_the_state_in_the_lease_of_a_run_that_is_over(
@@ -415,7 +430,7 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         lease(monkeypatch, "yesterday", over=True)
-        send(RestoreHardwareNotifier(SPACE), Failed().context)
+        send(RestoreHardwareNotifier(SPACE), TaskFailure().context)
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
         assert "according to the lease of a run that is over" in task_log.text
 
@@ -425,7 +440,10 @@ class TestRestore:
         space = hub.add_space(SPACE, hardware="t4-small")
         hold(SPACE, previous=SNAPSHOT)
         AirflowVariables(monkeypatch).error = RuntimeError("This process reads no Variables")
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        send(
+            RestoreHardwareNotifier(SPACE, from_task="snapshot"),
+            TaskFailure().with_record("snapshot").context,
+        )
         assert space.requested_hardware == "t4-small"
         assert not {name for name, _ in changes(hub)} & {"hardware", "sleeptime", "pause"}
         assert "leased by a run that Airflow does not name here" in task_log.text
@@ -435,21 +453,27 @@ class TestRestore:
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         hold(SPACE, previous=SNAPSHOT, hours_left=-1)
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        send(
+            RestoreHardwareNotifier(SPACE, from_task="snapshot"),
+            TaskFailure().with_record("snapshot").context,
+        )
         assert space.requested_hardware == "cpu-upgrade"
 
     @pytest.mark.parametrize("record", ["no json", '{"format": 1, "holders": "none"}', "[1]", "[" * 5000])
     def test_an_unreadable_lease_does_not_prevent_the_restore(self, hub: HubEmulator, record: str) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         write_lease(record)
-        called(RestoreHardwareNotifier(SPACE, from_task="snapshot"), Failed().recorded("snapshot").context)
+        call(
+            RestoreHardwareNotifier(SPACE, from_task="snapshot"),
+            TaskFailure().with_record("snapshot").context,
+        )
         assert space.requested_hardware == "cpu-upgrade"
 
     def test_falls_back_if_nothing_was_recorded(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
-        send(RestoreHardwareNotifier(SPACE), Failed().context)
+        send(RestoreHardwareNotifier(SPACE), TaskFailure().context)
         assert space.requested_hardware == "cpu-basic"
         assert "according to the fallback, because no task of this run recorded the Space" in task_log.text
 
@@ -457,7 +481,7 @@ class TestRestore:
         space = hub.add_space(SPACE, hardware="t4-small", sleep_time=3600)
         send(
             RestoreHardwareNotifier(SPACE, fallback="{{ params.back }}"),
-            {**Failed().context, "params": {"back": "cpu-upgrade"}},
+            {**TaskFailure().context, "params": {"back": "cpu-upgrade"}},
         )
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 3600)
 
@@ -465,8 +489,8 @@ class TestRestore:
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        failed = Failed().recorded("snapshot", hardware="retired-gpu")
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
+        failure = TaskFailure().with_record("snapshot", hardware="retired-gpu")
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failure.context)
         assert space.requested_hardware == "cpu-basic"
         assert "Moving Space acme/whisper to cpu-basic instead" in task_log.text
 
@@ -477,37 +501,37 @@ class TestRestore:
         space = hub.add_space(SPACE, hardware="t4-small")
         hub.faults.add(kind="status", status=status, path="/hardware", message="CPU-basic quota limit")
         notifier = RestoreHardwareNotifier(SPACE, from_task="snapshot", timeout=0.5)
-        send(notifier, Failed().recorded("snapshot").context)
+        send(notifier, TaskFailure().with_record("snapshot").context)
         assert space.stage == "PAUSED"
         assert "Space acme/whisper is paused and costs nothing, because the Hub" in task_log.text
         assert "may keep costing money" not in task_log.text
 
     def test_replicas_are_restored(self, hub: HubEmulator, send: Send) -> None:
         space = hub.add_space(SPACE)
-        failed = Failed().recorded("snapshot", hardware="t4-small", replicas=3)
-        failed.ti.xcoms["upgrade", "requested"] = "cpu-basic"
-        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failed.context)
+        failure = TaskFailure().with_record("snapshot", hardware="t4-small", replicas=3)
+        failure.ti.xcoms["upgrade", "requested"] = "cpu-basic"
+        send(RestoreHardwareNotifier(SPACE, from_task="snapshot"), failure.context)
         assert (space.requested_hardware, space.replicas) == ("t4-small", 3)
 
     def test_a_fallback_that_the_hub_does_not_offer_is_never_requested(
         self, hub: HubEmulator, send: Send, task_log: TaskLog
     ) -> None:
         hub.add_space(SPACE, hardware="t4-small")
-        send(RestoreHardwareNotifier(SPACE, fallback="cpu-bassic"), Failed().context)
+        send(RestoreHardwareNotifier(SPACE, fallback="cpu-bassic"), TaskFailure().context)
         assert changes(hub) == []
         assert "cpu-bassic" in task_log.text
         assert "was not restored" in task_log.text
 
     def test_a_static_space_has_no_hardware(self, hub: HubEmulator, send: Send, task_log: TaskLog) -> None:
         hub.add_space(SPACE, sdk="static")
-        send(RestoreHardwareNotifier(SPACE), Failed().context)
+        send(RestoreHardwareNotifier(SPACE), TaskFailure().context)
         assert changes(hub) == []
         assert "is static: there is no hardware to restore" in task_log.text
 
     @needs_deadlines
     def test_a_synchronous_deadline_reads_no_xcoms(self, hub: HubEmulator, task_log: TaskLog) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
-        called(RestoreHardwareNotifier(SPACE, from_task="snapshot"), LATE)
+        call(RestoreHardwareNotifier(SPACE, from_task="snapshot"), LATE)
         assert space.requested_hardware == "cpu-basic"
         assert "no XComs: the record of task 'snapshot' is not read" in task_log.text
 

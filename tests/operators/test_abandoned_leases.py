@@ -75,9 +75,9 @@ def test_the_janitor_reports_what_the_leases_cost(hub: HubEmulator, airflow: Air
 def test_the_janitor_leaves_a_space_on_its_own_paid_hardware_alone(hub: HubEmulator) -> None:
     hub.add_space(SPACE, hardware="cpu-upgrade")
     Window().run("snapshot", "upgrade", "restore")
-    sent = len([each for each in hub.requests if each.method != "GET"])
+    change_count = len([each for each in hub.requests if each.method != "GET"])
     assert janitor() == janitor(dry_run=True) == []
-    assert len([each for each in hub.requests if each.method != "GET"]) == sent
+    assert len([each for each in hub.requests if each.method != "GET"]) == change_count
 
 
 def test_the_janitor_changes_nothing_in_a_dry_run(hub: HubEmulator) -> None:
@@ -145,16 +145,16 @@ def test_one_request_answers_for_all_spaces_if_one_repository_keeps_the_leases(
     before = len(hub.requests)
     if kind == "janitor":
         (entry,) = janitor(dry_run=True)
-        leased = entry["repo_id"]
+        leased_id = entry["repo_id"]
     else:
         report = Try().run(PauseSpacesOperator(task_id="fleet", author="acme", dry_run=kind == "dry run"))
-        (leased,) = [each["repo_id"] for each in report["spaces"] if each["outcome"] == "left alone"]
-    assert leased == "acme/s7"
+        (leased_id,) = [each["repo_id"] for each in report["spaces"] if each["outcome"] == "left alone"]
+    assert leased_id == "acme/s7"
     looks = [each.path for each in hub.requests[before:] if "airflow-leases" in each.path]
     assert looks[0] == "/api/datasets/acme/airflow-leases/refs"
     assert [path.split("/resolve/")[0] for path in looks[1:]] == ["/datasets/acme/airflow-leases"]
-    paused = [space.repo_id for space in spaces if space.stage == "PAUSED"]
-    assert len(paused) == (19 if kind == "pause" else 0)
+    paused_ids = [space.repo_id for space in spaces if space.stage == "PAUSED"]
+    assert len(paused_ids) == (19 if kind == "pause" else 0)
 
 
 def test_a_fleet_operator_asks_each_space_about_its_lease_if_the_leases_cannot_be_listed(
@@ -164,11 +164,11 @@ def test_a_fleet_operator_asks_each_space_about_its_lease_if_the_leases_cannot_b
     monkeypatch.setenv(
         "AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub, lease_repo="datasets/acme/airflow-leases")
     )
-    leased, free = (hub.add_space(name, hardware="t4-small") for name in ("acme/leased", "acme/free"))
+    leased_space, free = (hub.add_space(name, hardware="t4-small") for name in ("acme/leased", "acme/free"))
     airflow.remember(hold("acme/leased"), OTHER)
     hub.faults.add(kind="status", status=403, path="/refs")
     Try().run(PauseSpacesOperator(task_id="fleet", author="acme"))
-    assert (leased.stage, free.stage) == ("RUNNING", "PAUSED")
+    assert (leased_space.stage, free.stage) == ("RUNNING", "PAUSED")
 
 
 def test_a_fleet_operator_changes_a_space_whose_lease_is_over(

@@ -315,11 +315,11 @@ def test_visits_keep_the_space_awake_during_a_long_call(tmp_path: Path, keep_awa
 
 def moving_to(hardware: str) -> Callable[..., Any]:
     """An endpoint that has its own Space move to other hardware in the middle of a call."""
-    moved: list[str] = []
+    moves: list[str] = []
 
     async def upper(text: str, call: CallContext) -> str:
-        if text == "item 5" and not moved:
-            moved.append(hardware)
+        if text == "item 5" and not moves:
+            moves.append(hardware)
             await asyncio.to_thread(HfSpacesHook().request_hardware, SPACE, hardware)
             await call.sleep(600)
         return text.upper()
@@ -505,7 +505,7 @@ class Hanging:
         # Otherwise the time would jump to the end of the call that hangs.
         hub.settings.seconds_per_request = 0
         self.space = hub.add_space(SPACE, app=GradioApp(endpoints={"upper": self._upper}))
-        self._act, self._reached = act, threading.Event()
+        self._act, self._is_at_sixth_item = act, threading.Event()
         self._thread = threading.Thread(target=self._wait)
 
     def __enter__(self) -> SpaceHandle:
@@ -517,12 +517,12 @@ class Hanging:
 
     async def _upper(self, text: str, call: CallContext) -> str:
         if int(text.rpartition(" ")[2]) >= 5:
-            self._reached.set()
+            self._is_at_sixth_item.set()
             await call.sleep(10_000_000)
         return text.upper()
 
     def _wait(self) -> None:
-        self._reached.wait(60)
+        self._is_at_sixth_item.wait(60)
         # From here on the task knows the call's id, without which it could not cancel it.
         while len([each for each in self.space.app_requests if each.path.endswith("/queue/data")]) < 6:
             time.sleep(0.01)
@@ -539,10 +539,10 @@ def continues(space: SpaceHandle, folder: Path) -> None:
 
 
 def test_a_killed_task_cancels_its_calls_and_keeps_its_answers(hub: HubEmulator, tmp_path: Path) -> None:
-    killed = batch(tmp_path, max_in_flight=1)
-    stopped = pytest.raises(BatchStopped, match=r"the batch was stopped: the task was killed")
-    with Hanging(hub, killed.on_kill) as space, stopped:
-        Try().run(killed)
+    task = batch(tmp_path, max_in_flight=1)
+    raises_stop = pytest.raises(BatchStopped, match=r"the batch was stopped: the task was killed")
+    with Hanging(hub, task.on_kill) as space, raises_stop:
+        Try().run(task)
     continues(space, tmp_path)
 
 
@@ -565,8 +565,8 @@ def test_an_exception_that_airflow_raises_in_the_task_ends_the_batch_in_order(
 
 
 def test_a_batch_ends_at_its_execution_timeout(hub: HubEmulator, tmp_path: Path) -> None:
-    ended = pytest.raises(BatchTimeout, match=r"did not end within 3 seconds; .*items done")
-    with Hanging(hub, lambda: None) as space, ended:
+    raises_timeout = pytest.raises(BatchTimeout, match=r"did not end within 3 seconds; .*items done")
+    with Hanging(hub, lambda: None) as space, raises_timeout:
         Try().run(batch(tmp_path, max_in_flight=1, execution_timeout=timedelta(seconds=3)))
     space.serve(GradioApp(endpoints={"upper": upper}))
     Try().run(batch(tmp_path))
@@ -596,8 +596,8 @@ def test_an_answer_that_is_not_the_json_it_claims_to_be_fails_its_item_alone(
     hub.add_space(SPACE, sdk="docker", app=app)
     report = Try().run(batch(tmp_path, api=None, path="/any", items=["broken", "lines", "nan"]))
     assert (report["done"], report["failed"]) == (2, 1)
-    broken, lines, nan = results(tmp_path)
-    assert broken["error"]["type"] == "AppProtocolError"
+    broken_item, lines, nan = results(tmp_path)
+    assert broken_item["error"]["type"] == "AppProtocolError"
     assert (tmp_path / lines["output"]["path"]).read_bytes() == b'{"a": 1}\n{"a": 2}'
     assert nan["output"] == {"a": None}
 
@@ -623,9 +623,9 @@ def test_files_are_uploaded_from_the_folder_of_the_items_and_downloaded_to_the_o
     (tmp_path / "a.txt").write_text("first")
     (tmp_path / "b.txt").write_text("second")
     Try().run(batch(output, items=str(items), files="file"))
-    stored = [line["path"] for line in outputs(output)]
-    assert stored == ["files/000000/0-loud.txt", "files/000001/0-loud.txt"]
-    assert [(output / path).read_text() for path in stored] == ["FIRST", "SECOND"]
+    paths = [line["path"] for line in outputs(output)]
+    assert paths == ["files/000000/0-loud.txt", "files/000001/0-loud.txt"]
+    assert [(output / path).read_text() for path in paths] == ["FIRST", "SECOND"]
 
 
 def test_every_file_of_an_answer_is_stored(hub: HubEmulator, tmp_path: Path) -> None:
@@ -684,7 +684,7 @@ def test_a_batch_inside_a_group_leaves_the_record_of_its_cost_to_the_group(
 
     AirflowVariables(monkeypatch)
 
-    def recorded() -> int:
+    def count_recorded_runs() -> int:
         return sum(each.runs for each in run_costs(since=date(2026, 1, 1)))
 
     in_group = batch(tmp_path / "in a group")
@@ -692,9 +692,9 @@ def test_a_batch_inside_a_group_leaves_the_record_of_its_cost_to_the_group(
     tries = Try()
     tries.run(in_group)
     assert tries.xcom("batch", "cost")["billed_seconds"] == 60
-    assert recorded() == 0
+    assert count_recorded_runs() == 0
     Try().run(batch(tmp_path / "alone"))
-    assert recorded() == 1
+    assert count_recorded_runs() == 1
 
 
 @pytest.mark.parametrize(("requested_for", "runs"), [(SPACE.upper(), 0), ("acme/other", 1)])

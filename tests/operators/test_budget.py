@@ -33,7 +33,7 @@ def hub(still_hub: HubEmulator) -> HubEmulator:
 
 
 @pytest.fixture
-def spent(hub: HubEmulator) -> HubEmulator:
+def hub_with_spend(hub: HubEmulator) -> HubEmulator:
     """An organization whose Space has cost $4.00, in the Hub's billing: ten hours of a T4."""
     hub.add_space("acme/gpu", hardware="t4-small")
     hub.advance(10 * HOUR)
@@ -41,10 +41,10 @@ def spent(hub: HubEmulator) -> HubEmulator:
 
 
 @pytest.fixture
-def unreadable(spent: HubEmulator) -> HubEmulator:
+def unreadable(hub_with_spend: HubEmulator) -> HubEmulator:
     """The same organization, whose billing the token may not read."""
-    spent.faults.add(kind="status", status=403, path="/billing/usage")
-    return spent
+    hub_with_spend.faults.add(kind="status", status=403, path="/billing/usage")
+    return hub_with_spend
 
 
 def enforce(monthly_usd: Any = 100, **options: Any) -> Any:
@@ -76,9 +76,9 @@ def changes(hub: HubEmulator) -> list[str]:
 # Where the amount comes from
 
 
-def test_the_amount_is_what_the_hub_has_billed(spent: HubEmulator, task_log: TaskLog) -> None:
+def test_the_amount_is_what_the_hub_has_billed(hub_with_spend: HubEmulator, task_log: TaskLog) -> None:
     report = enforce(100)
-    assert report["spent_usd"] == pytest.approx(spent.bill().total_usd)
+    assert report["spent_usd"] == pytest.approx(hub_with_spend.bill().total_usd)
     assert (report["status"], report["source"], report["spaces"]) == ("within", "billing", [])
     assert "acme has spent $4.00 on Spaces this month, 4% of the budget of $100.00" in task_log.text
     assert "the Hub's billing since" in task_log.text
@@ -90,11 +90,13 @@ def test_the_billing_of_a_user_is_read_where_it_is_the_users_own(hub: HubEmulato
     hub.advance(5 * HOUR)
     report = enforce(100, author="alice")
     assert (report["source"], round(report["spent_usd"], 2)) == ("billing", 2.0)
-    sent = [each.path for each in hub.requests if "billing" in each.path]
-    assert sent == ["/api/organizations/alice/billing/usage", "/api/settings/billing/usage"]
+    billing_paths = [each.path for each in hub.requests if "billing" in each.path]
+    assert billing_paths == ["/api/organizations/alice/billing/usage", "/api/settings/billing/usage"]
     enforce(100, author="alice")
-    sent = [each.path for each in hub.requests if "billing" in each.path]
-    assert sent[2:] == ["/api/settings/billing/usage"], "the kind of the owner is known from the first time"
+    billing_paths = [each.path for each in hub.requests if "billing" in each.path]
+    assert billing_paths[2:] == ["/api/settings/billing/usage"], (
+        "the kind of the owner is known from the first time"
+    )
 
 
 def test_the_billing_of_another_user_is_not_taken_for_that_of_the_owner(
@@ -134,10 +136,10 @@ def test_an_estimate_is_at_least_what_the_runs_of_this_airflow_cost(
 
 
 def test_an_estimate_continues_where_the_billing_could_be_read_last(
-    spent: HubEmulator, airflow: AirflowWithoutServer
+    hub_with_spend: HubEmulator, airflow: AirflowWithoutServer
 ) -> None:
     enforce(100)
-    spent.faults.add(kind="status", status=403, path="/billing/usage")
+    hub_with_spend.faults.add(kind="status", status=403, path="/billing/usage")
     report = enforce(100)
     assert (report["source"], report["spent_usd"]) == ("estimate", pytest.approx(4.0, abs=0.1))
 
@@ -153,95 +155,101 @@ def test_an_owner_whose_prices_and_billing_cannot_be_read_fails_the_task(unreada
 
 @pytest.mark.parametrize(("budget", "status"), [(100, "within"), (4.5, "warning"), (4, "exceeded")])
 def test_the_status_compares_the_amount_with_the_budget(
-    spent: HubEmulator, task_log: TaskLog, budget: float, status: str
+    hub_with_spend: HubEmulator, task_log: TaskLog, budget: float, status: str
 ) -> None:
     assert enforce(budget)["status"] == status
     lines = [line.lower() for line in task_log.text.splitlines() if "has spent" in line]
     assert any("warning" in line for line in lines) == (status != "within")
 
 
-def test_a_budget_that_is_spent_is_only_reported_by_default(spent: HubEmulator, task_log: TaskLog) -> None:
+def test_a_budget_that_is_spent_is_only_reported_by_default(
+    hub_with_spend: HubEmulator, task_log: TaskLog
+) -> None:
     report = enforce(1)
     assert (report["status"], report["action"], report["spaces"]) == ("exceeded", "report", [])
-    assert changes(spent) == []
+    assert changes(hub_with_spend) == []
     assert "The budget is spent." in task_log.text
 
 
-def test_the_task_fails_when_told_to_and_names_amount_budget_source_and_remedy(spent: HubEmulator) -> None:
-    with pytest.raises(AirflowFailException) as failed:
+def test_the_task_fails_when_told_to_and_names_amount_budget_source_and_remedy(
+    hub_with_spend: HubEmulator,
+) -> None:
+    with pytest.raises(AirflowFailException) as excinfo:
         enforce(1, fail_when_exceeded=True)
-    assert str(failed.value).startswith(
+    assert str(excinfo.value).startswith(
         "acme has spent $4.00 on Spaces this month, 400% of the budget of $1.00"
     )
-    assert "the Hub's billing" in str(failed.value)
-    assert str(failed.value).endswith("Pause Spaces, or raise monthly_usd.")
+    assert "the Hub's billing" in str(excinfo.value)
+    assert str(excinfo.value).endswith("Pause Spaces, or raise monthly_usd.")
     enforce(100, fail_when_exceeded=True)
 
 
-def test_sleep_gives_the_billed_spaces_a_short_sleep_time(spent: HubEmulator) -> None:
-    lazy = spent.add_space("acme/lazy", hardware="t4-small", sleep_time=86400)
-    short = spent.add_space("acme/short", hardware="t4-small", sleep_time=60)
-    off = spent.add_space("acme/off", hardware="t4-small", stage="PAUSED")
-    free = spent.add_space("acme/free")
+def test_sleep_gives_the_billed_spaces_a_short_sleep_time(hub_with_spend: HubEmulator) -> None:
+    lazy = hub_with_spend.add_space("acme/lazy", hardware="t4-small", sleep_time=86400)
+    short = hub_with_spend.add_space("acme/short", hardware="t4-small", sleep_time=60)
+    off = hub_with_spend.add_space("acme/off", hardware="t4-small", stage="PAUSED")
+    free = hub_with_spend.add_space("acme/free")
     report = enforce(1, action="sleep")
     assert [lazy.sleep_time, short.sleep_time, off.sleep_time] == [300, 60, None]
-    assert spent.space("acme/gpu").sleep_time == 300
+    assert hub_with_spend.space("acme/gpu").sleep_time == 300
     assert {each["repo_id"]: each["outcome"] for each in report["spaces"]} == {
         "acme/gpu": "set",
         "acme/lazy": "set",
         "acme/short": "left alone",
     }
     assert free.stage == "RUNNING"
-    spent.advance(400)
-    assert spent.space("acme/gpu").stage == "SLEEPING"
+    hub_with_spend.advance(400)
+    assert hub_with_spend.space("acme/gpu").stage == "SLEEPING"
 
 
-def test_pause_pauses_the_billed_spaces_that_the_globs_leave(spent: HubEmulator) -> None:
-    spent.add_space("acme/api-production", hardware="t4-small")
-    free = spent.add_space("acme/free")
+def test_pause_pauses_the_billed_spaces_that_the_globs_leave(hub_with_spend: HubEmulator) -> None:
+    hub_with_spend.add_space("acme/api-production", hardware="t4-small")
+    free = hub_with_spend.add_space("acme/free")
     report = enforce(1, action="pause", exclude=["*-production"])
     assert [each["repo_id"] for each in report["spaces"]] == ["acme/gpu"]
     assert report["hourly_cost_saved"] == 0.4
-    assert spent.space("acme/gpu").stage == "PAUSED"
-    assert spent.space("acme/api-production").stage == free.stage == "RUNNING"
+    assert hub_with_spend.space("acme/gpu").stage == "PAUSED"
+    assert hub_with_spend.space("acme/api-production").stage == free.stage == "RUNNING"
 
 
-def test_only_named_spaces_change_if_some_are_named(spent: HubEmulator) -> None:
-    named = spent.add_space("acme/named", hardware="t4-small")
+def test_only_named_spaces_change_if_some_are_named(hub_with_spend: HubEmulator) -> None:
+    named_space = hub_with_spend.add_space("acme/named", hardware="t4-small")
     report = enforce(1, action="pause", repo_ids=["acme/named"])
     assert [each["repo_id"] for each in report["spaces"]] == ["acme/named"]
-    assert (named.stage, spent.space("acme/gpu").stage) == ("PAUSED", "RUNNING")
+    assert (named_space.stage, hub_with_spend.space("acme/gpu").stage) == ("PAUSED", "RUNNING")
     assert round(report["spent_usd"], 2) == 4.0
 
 
-def test_what_a_budget_has_paused_can_be_restarted_from_its_report(spent: HubEmulator) -> None:
+def test_what_a_budget_has_paused_can_be_restarted_from_its_report(hub_with_spend: HubEmulator) -> None:
     report = enforce(1, action="pause")
     Try().run(RestartSpacesOperator(task_id="restart", report=report))
-    assert spent.space("acme/gpu").stage != "PAUSED"
+    assert hub_with_spend.space("acme/gpu").stage != "PAUSED"
 
 
-def test_a_dry_run_changes_nothing(spent: HubEmulator) -> None:
+def test_a_dry_run_changes_nothing(hub_with_spend: HubEmulator) -> None:
     report = enforce(1, action="pause", dry_run=True)
     assert report["spaces"][0]["outcome"] == "would be paused"
-    assert changes(spent) == []
+    assert changes(hub_with_spend) == []
 
 
-def test_leased_spaces_are_left_to_their_run(spent: HubEmulator, airflow: AirflowWithoutServer) -> None:
-    spent.add_space("acme/other", hardware="t4-small")
+def test_leased_spaces_are_left_to_their_run(
+    hub_with_spend: HubEmulator, airflow: AirflowWithoutServer
+) -> None:
+    hub_with_spend.add_space("acme/other", hardware="t4-small")
     airflow.remember(hold("acme/gpu"), LeaseOwner("nightly", "run", "gpu.snapshot"))
     report = enforce(1, action="pause")
     outcomes = {each["repo_id"]: each["outcome"] for each in report["spaces"]}
     assert outcomes == {"acme/gpu": "left alone", "acme/other": "paused"}
-    assert spent.space("acme/gpu").stage == "RUNNING"
+    assert hub_with_spend.space("acme/gpu").stage == "RUNNING"
 
 
-def test_nothing_is_changed_while_the_budget_is_not_spent(spent: HubEmulator) -> None:
+def test_nothing_is_changed_while_the_budget_is_not_spent(hub_with_spend: HubEmulator) -> None:
     assert enforce(4.5, action="pause")["spaces"] == []
-    assert changes(spent) == []
-    assert spent.space("acme/gpu").stage == "RUNNING"
+    assert changes(hub_with_spend) == []
+    assert hub_with_spend.space("acme/gpu").stage == "RUNNING"
 
 
-def test_the_report_says_when_the_budget_will_be_spent(spent: HubEmulator) -> None:
+def test_the_report_says_when_the_budget_will_be_spent(hub_with_spend: HubEmulator) -> None:
     report = enforce(4.4)
     ends = datetime.fromisoformat(report["spent_at"]) - datetime.now(timezone.utc)
     assert ends.total_seconds() == pytest.approx(HOUR, abs=300)
@@ -267,7 +275,7 @@ def test_bad_values_are_refused_when_the_dag_is_parsed(options: dict[str, Any], 
         EnforceBudgetOperator(task_id="budget", **{"author": "acme", "monthly_usd": 1, **options})
 
 
-def test_templates_are_checked_when_they_are_rendered(spent: HubEmulator) -> None:
+def test_templates_are_checked_when_they_are_rendered(hub_with_spend: HubEmulator) -> None:
     operator = EnforceBudgetOperator(
         task_id="budget",
         author="{{ params.owner }}",
@@ -283,7 +291,7 @@ def test_templates_are_checked_when_they_are_rendered(spent: HubEmulator) -> Non
 
 
 def test_the_configuration_has_the_budget_of_each_owner(
-    spent: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    hub_with_spend: HubEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(AirflowFailException, match="monthly_usd of task 'budget' is missing"):
         enforce(None)

@@ -17,7 +17,7 @@ from airflow_provider_hfspaces.emulator import DockerApp, GradioApp, HubEmulator
 from airflow_provider_hfspaces.hub.errors import SpaceWaitError
 from airflow_provider_hfspaces.operators.app import CallSpaceOperator
 from airflow_provider_hfspaces.space_app import AppCallCancelled, AppCallLost, AppFailed, AppTimeout
-from tests.airflow_tools import Try, connection, fired, stored
+from tests.airflow_tools import Try, connection, first_event, reload_trigger
 from tests.conftest import TaskLog
 
 SPACE = "acme/caption"
@@ -46,7 +46,7 @@ def result(operator: CallSpaceOperator, *, map_index: int = -1) -> Any:
         except BaseException as raised:
             if type(raised).__name__ != "TaskDeferred":
                 raise
-            event = fired(stored(raised.trigger))  # type: ignore[attr-defined]
+            event = first_event(reload_trigger(raised.trigger))  # type: ignore[attr-defined]
         fresh = CallSpaceOperator(**arguments_of(operator))
         step = partial(fresh.execute_complete, run.context(fresh), event)
 
@@ -289,9 +289,9 @@ def test_bad_input_is_refused_before_a_call_is_sent(
         hub.add_space("acme/page", sdk="static"),
         hub.add_space("acme/docker", sdk="docker"),
     ]
-    with pytest.raises(AirflowFailException, match=message) as caught:
+    with pytest.raises(AirflowFailException, match=message) as excinfo:
         result(call(**options, deferrable=deferrable))
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(excinfo.value)
     assert all(request.method == "GET" for space in spaces for request in space.app_requests)
 
 
@@ -356,19 +356,19 @@ def test_arguments_that_cannot_be_valid_are_refused_when_the_dag_is_parsed(
 def test_a_stored_call_has_neither_token_nor_inputs(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     deferred = Try().deferral(call(inputs={"text": "my private text"}, deferrable=True))
-    written = json.dumps(deferred.trigger.serialize())
-    assert hub.token not in written
-    assert "private text" not in written
+    serialized = json.dumps(deferred.trigger.serialize())
+    assert hub.token not in serialized
+    assert "private text" not in serialized
 
 
 def test_a_killed_task_cancels_its_call_in_the_app(hub: HubEmulator) -> None:
     hub.settings.seconds_per_request = 0  # the call does not end by itself
     space = hub.add_space(SPACE)
     operator = call(api="/nap", inputs=["x", 10**6])
-    ended = threading.Event()
+    has_ended = threading.Event()
 
     def kill() -> None:
-        while not ended.is_set() and not any(
+        while not has_ended.is_set() and not any(
             request.path.endswith("/queue/data") for request in space.app_requests
         ):
             time.sleep(0.01)
@@ -381,7 +381,7 @@ def test_a_killed_task_cancels_its_call_in_the_app(hub: HubEmulator) -> None:
         with pytest.raises(AppCallCancelled):
             Try().run(operator)
     finally:
-        ended.set()
+        has_ended.set()
         killer.join()
     assert sum(request.path.endswith("/cancel") for request in space.app_requests) == 1
 

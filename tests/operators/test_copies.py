@@ -18,9 +18,9 @@ from airflow_provider_hfspaces.operators.copies import DeleteCopiesOperator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
 from airflow_provider_hfspaces.state.run_costs import run_costs
-from tests.airflow_tools import Try, stored
+from tests.airflow_tools import Try, reload_trigger
 from tests.conftest import TaskLog
-from tests.copy_tools import SPACE, CopyWindow, copies, marked, remember, sweep
+from tests.copy_tools import SPACE, CopyWindow, add_marked_copy, copies, remember, sweep
 from tests.lease_tools import AirflowWithoutServer
 from tests.operators.test_hardware import changes, lose_next_answer
 
@@ -32,7 +32,7 @@ def source(hub: HubEmulator) -> Any:
     return hub.add_space(SPACE)
 
 
-def sent(hub: HubEmulator, name: str) -> int:
+def count_changes(hub: HubEmulator, name: str) -> int:
     return [each for each, _ in changes(hub)].count(name)
 
 
@@ -78,7 +78,7 @@ class TestReserve:
         window.run("reserve", "create")
         first = window.copy_id
         window.run("reserve", "create")
-        assert (window.copy_id, sent(hub, "duplicate")) == (first, 1)
+        assert (window.copy_id, count_changes(hub, "duplicate")) == (first, 1)
 
     def test_takes_a_new_name_when_the_copy_is_deleted(self, hub: HubEmulator) -> None:
         window = CopyWindow()
@@ -89,20 +89,20 @@ class TestReserve:
 
 
 class TestCreate:
-    @pytest.mark.parametrize("lost", ["answer", "request"])
+    @pytest.mark.parametrize("lost_message", ["answer", "request"])
     def test_makes_one_copy_although_the_answer_or_the_request_is_lost(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, lost: str
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, lost_message: str
     ) -> None:
         window = CopyWindow()
         window.run("reserve")
-        lose_next_answer(monkeypatch, "/duplicate", took_effect=lost == "answer")
-        if lost == "request":
+        lose_next_answer(monkeypatch, "/duplicate", took_effect=lost_message == "answer")
+        if lost_message == "request":
             with pytest.raises(HubError, match="not known whether it took effect"):
                 window.run("create")
         (result,) = window.run("create")
         assert (result["created"], result["hardware"]) == (True, "t4-small")
         assert copies(hub) == [window.copy_id]
-        assert sent(hub, "duplicate") == 1
+        assert count_changes(hub, "duplicate") == 1
 
     def test_attaches_to_the_copy_of_a_worker_that_died_after_the_request(self, hub: HubEmulator) -> None:
         window = CopyWindow()
@@ -112,7 +112,7 @@ class TestCreate:
         variables = {COPY_OF: mark.to_variable()}
         HfSpacesHook().duplicate(SPACE, to_id=mark.copy_id, hardware="t4-small", variables=variables)
         window.run("create")
-        assert sent(hub, "duplicate") == 1
+        assert count_changes(hub, "duplicate") == 1
 
     @pytest.mark.parametrize("variables", [{}, {COPY_OF: "another"}], ids=["no mark", "another mark"])
     def test_does_not_take_a_foreign_space_for_its_copy(
@@ -140,7 +140,7 @@ class TestCreate:
         window.run("create")
         copy = hub.space(window.copy_id)
         assert (copy.stage, copy.hardware) == ("RUNNING", window.create.hardware)
-        assert (sent(hub, "duplicate"), sent(hub, "delete")) == (2, 1)
+        assert (count_changes(hub, "duplicate"), count_changes(hub, "delete")) == (2, 1)
 
     def test_waits_for_the_files_and_for_the_answer_of_the_app(self, hub: HubEmulator) -> None:
         hub.settings.files_copy_pending = 300
@@ -164,7 +164,7 @@ class TestCreate:
         airflow.restored = {"delete": "success"}
         with pytest.raises(AirflowFailException, match="'delete' has already ended, so that no task would"):
             window.run("create")
-        assert sent(hub, "duplicate") == 1
+        assert count_changes(hub, "duplicate") == 1
         assert copies(hub) == []
 
     def test_deletes_a_copy_at_once_that_was_requested_too_late(
@@ -183,7 +183,7 @@ class TestCreate:
         monkeypatch.setattr(requests.Session, "request", freeze)
         with pytest.raises(AirflowFailException, match="has already ended"):
             window.run("create")
-        assert sent(hub, "duplicate") == 1
+        assert count_changes(hub, "duplicate") == 1
         assert copies(hub) == []
 
     def test_refuses_to_copy_without_a_reservation(self, hub: HubEmulator) -> None:
@@ -201,7 +201,7 @@ class TestCreate:
         assert changes(hub) == []
         window.create.monthly_budget = 300
         window.run("create")
-        assert sent(hub, "duplicate") == 1
+        assert count_changes(hub, "duplicate") == 1
 
     @pytest.mark.parametrize(("missing", "deferrable"), [(0, False), (1, True), (2, False), (3, True)])
     def test_takes_the_first_hardware_of_a_list_that_is_available(
@@ -229,7 +229,7 @@ class TestCreate:
             assert not hub.bill().running
         else:
             assert window.tasks.run_to_end(create)["hardware"] == hardware[missing]
-        assert sent(hub, "duplicate") == 1
+        assert count_changes(hub, "duplicate") == 1
         window.run("delete")
         assert copies(hub) == []
         assert not hub.bill().running
@@ -256,9 +256,9 @@ class TestDelete:
     ) -> None:
         window = CopyWindow()
         window.run("reserve", "create")
-        reserved, running = window.tasks.xcom("create", "sightings")
+        reservation, running = window.tasks.xcom("create", "sightings")
         now = datetime.fromisoformat(running["at"])
-        reserved["at"] = (now - timedelta(minutes=30)).isoformat()
+        reservation["at"] = (now - timedelta(minutes=30)).isoformat()
         running["since"] = (now - timedelta(minutes=12.5)).isoformat()
         (result,) = window.run("delete")
         assert (result["billed_seconds"], result["billed_hardware"]) == (13 * 60, "t4-small")
@@ -407,7 +407,7 @@ class TestLimit:
         window = CopyWindow(max_run_cost="5")
         window.run("reserve", "create")
         deferred = window.tasks.deferral(window.limit)
-        trigger = stored(deferred.trigger)
+        trigger = reload_trigger(deferred.trigger)
         assert (trigger.repo_id, trigger.max_run_cost) == (window.copy_id, 5)
         assert (trigger.requested, trigger.closing_task) == (["t4-small"], "delete")
         # $5 are 750 minutes of a t4-small. Without a triggerer, Airflow itself ends the wait soon after that.
@@ -446,16 +446,16 @@ class TestLimit:
 
 
 class TestSweep:
-    @pytest.mark.parametrize("ended", [True, False])
+    @pytest.mark.parametrize("has_ended", [True, False])
     def test_deletes_the_copy_of_a_run_that_is_over_and_no_other(
-        self, hub: HubEmulator, airflow: AirflowWithoutServer, ended: bool, task_log: TaskLog
+        self, hub: HubEmulator, airflow: AirflowWithoutServer, has_ended: bool, task_log: TaskLog
     ) -> None:
         window = CopyWindow("crashed")
         window.run("reserve", "create")
-        airflow.over |= {"crashed"} if ended else set()
+        airflow.over |= {"crashed"} if has_ended else set()
         (entry,) = sweep()
         assert (entry["repo_id"], entry["source"]) == (window.copy_id, SPACE)
-        if ended:
+        if has_ended:
             assert entry["outcome"] == "deleted"
             assert copies(hub) == []
             assert users(airflow) == []
@@ -469,7 +469,7 @@ class TestSweep:
     def test_reports_and_records_what_the_copy_cost(
         self, hub: HubEmulator, airflow: AirflowWithoutServer, stage: str
     ) -> None:
-        mark = marked(hub, sleep_time=1700 if stage == "SLEEPING" else None)
+        mark = add_marked_copy(hub, sleep_time=1700 if stage == "SLEEPING" else None)
         remember(airflow.variables, mark, "ended")
         airflow.over.add("ended")
         hub.advance(1800)
@@ -483,7 +483,7 @@ class TestSweep:
         assert recorded_costs() == [("dag", entry["billed_seconds"] // 60)]
 
     def test_deletes_nothing_in_a_dry_run(self, hub: HubEmulator, airflow: AirflowWithoutServer) -> None:
-        remember(airflow.variables, marked(hub), "ended")
+        remember(airflow.variables, add_marked_copy(hub), "ended")
         airflow.over.add("ended")
         (entry,) = sweep(dry_run=True)
         assert entry["outcome"] == "would be deleted"
@@ -493,7 +493,7 @@ class TestSweep:
     def test_deletes_a_copy_of_another_airflow_only_when_its_mark_has_expired(
         self, hub: HubEmulator, hours_left: float, outcome: str
     ) -> None:
-        mark = marked(hub, hours_left=hours_left)
+        mark = add_marked_copy(hub, hours_left=hours_left)
         (entry,) = sweep()
         assert entry["outcome"] == outcome
         assert "another Airflow" in entry["reason"]
@@ -503,7 +503,7 @@ class TestSweep:
     def test_deletes_a_copy_whose_run_never_ends_when_its_mark_has_expired_and_no_task_works(
         self, hub: HubEmulator, airflow: AirflowWithoutServer, working: bool
     ) -> None:
-        remember(airflow.variables, marked(hub, hours_left=-1), "stays running")
+        remember(airflow.variables, add_marked_copy(hub, hours_left=-1), "stays running")
         airflow.working = working
         (entry,) = sweep()
         assert entry["outcome"] == ("left alone" if working else "deleted")
@@ -511,7 +511,7 @@ class TestSweep:
     def test_leaves_a_copy_alone_if_airflow_does_not_answer(
         self, hub: HubEmulator, airflow: AirflowWithoutServer
     ) -> None:
-        remember(airflow.variables, marked(hub, hours_left=-1), "run")
+        remember(airflow.variables, add_marked_copy(hub, hours_left=-1), "run")
 
         def refuse(run_id: str) -> None:
             raise ConnectionError("Airflow does not answer")
@@ -528,18 +528,18 @@ class TestSweep:
     def test_leaves_a_space_alone_that_is_not_the_copy_of_its_mark(
         self, hub: HubEmulator, airflow: AirflowWithoutServer, change: str
     ) -> None:
-        hook, kept = HfSpacesHook(), None
-        mark = marked(hub, hours_left=-1, private=change != "published")
+        hook, copy_id = HfSpacesHook(), None
+        mark = add_marked_copy(hub, hours_left=-1, private=change != "published")
         if change == "renamed":
-            hook.move_space(mark.copy_id, kept := "acme/kept-copy-0123456789ab")
+            hook.move_space(mark.copy_id, copy_id := "acme/kept-copy-0123456789ab")
         elif change == "unmarked":
             hook.delete_variable(mark.copy_id, COPY_OF)
         elif change == "copied by hand":
-            hook.duplicate(mark.copy_id, to_id=(kept := "acme/mine-copy-0123456789ab"))
+            hook.duplicate(mark.copy_id, to_id=(copy_id := "acme/mine-copy-0123456789ab"))
         elif change == "older":
             hub.world.spaces[mark.copy_id].created -= 3600
         report = sweep()
-        assert hub.has_space(kept or mark.copy_id)
+        assert hub.has_space(copy_id or mark.copy_id)
         assert [each["repo_id"] for each in report if each["outcome"] == "deleted"] == (
             [mark.copy_id] if change == "copied by hand" else []
         )
@@ -553,14 +553,14 @@ class TestSweep:
     def test_fails_for_a_copy_that_the_hub_does_not_delete_and_deletes_the_others(
         self, hub: HubEmulator
     ) -> None:
-        first, second = (marked(hub, hours_left=-1).copy_id for _ in range(2))
+        first, second = (add_marked_copy(hub, hours_left=-1).copy_id for _ in range(2))
         hub.faults.add(kind="status", status=403, path="/api/repos/delete", times=1)
         with pytest.raises(RuntimeError, match=f"^Space ({first}|{second}) could not be deleted: "):
             sweep()
         assert len(copies(hub)) == 1
 
     def test_leaves_out_what_is_excluded(self, hub: HubEmulator) -> None:
-        mark = marked(hub, hours_left=-1)
+        mark = add_marked_copy(hub, hours_left=-1)
         assert sweep(exclude=["whisper-copy-*"]) == []
         assert sweep(repo_ids=[SPACE]) == []
         assert sweep(author=None, repo_ids=[mark.copy_id])[0]["outcome"] == "deleted"

@@ -62,10 +62,10 @@ def run_with_copy(hub: HubEmulator, seed: int) -> tuple[dict[str, Any], list[str
         hub.advance(chance.uniform(0, 300))
         events.append("the Hub rejects the token of a try of the deletion")
     (result,) = window.run("delete")
-    pushed = window.tasks.xcom("delete", "cost")
-    if pushed is not None:
-        assert pushed["billed_seconds"] == result["billed_seconds"]
-        assert pushed["cost_usd"] == result["cost_usd"]
+    cost = window.tasks.xcom("delete", "cost")
+    if cost is not None:
+        assert cost["billed_seconds"] == result["billed_seconds"]
+        assert cost["cost_usd"] == result["cost_usd"]
     hub.advance(100_000)
     return result, events
 
@@ -81,11 +81,13 @@ def test_a_run_reports_what_the_hub_bills_for_its_copy(
         result, events = run_with_copy(hub, seed)
         bill = hub.bill()
         assert not bill.running
-        billed = bill.by_hardware().get(HARDWARE, 0)
+        billed_minutes = bill.by_hardware().get(HARDWARE, 0)
         reported = result.get("billed_seconds", 0) // 60
         price = result.get("cost_usd", 0) / reported if reported else None
-        if abs(reported - billed) > 1 or (price and abs(price - bill.total_usd / billed) > 1e-4):
-            wrong.append((seed, reported, billed, events))
-        billed_in_all += billed
+        if abs(reported - billed_minutes) > 1 or (
+            price and abs(price - bill.total_usd / billed_minutes) > 1e-4
+        ):
+            wrong.append((seed, reported, billed_minutes, events))
+        billed_in_all += billed_minutes
     assert wrong == []
     assert billed_in_all > 60, "the runs cost something"

@@ -18,7 +18,7 @@ import requests
 
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.state.copies import CopyMark
-from tests.copy_tools import SPACE, CopyWindow, copies, foreign_spaces, marked, sweep
+from tests.copy_tools import SPACE, CopyWindow, add_marked_copy, copies, foreign_spaces, sweep
 from tests.lease_tools import AirflowWithoutServer
 
 FAST_KILLS, SLOW_KILLS = 30, 500
@@ -53,7 +53,7 @@ class Killer:
         monkeypatch.setattr(requests.Session, "request", request)
 
     @contextmanager
-    def armed(self, chance: random.Random) -> Iterator[None]:
+    def perhaps_kill(self, chance: random.Random) -> Iterator[None]:
         """Perhaps kill what runs in this block."""
         self._remaining = chance.randrange(8) if chance.random() < 0.6 else None
         self._is_received = chance.random() < 0.5
@@ -65,7 +65,7 @@ class Killer:
 
 def sweep_perhaps_dies(killer: Killer, chance: random.Random) -> None:
     try:
-        with killer.armed(chance):
+        with killer.perhaps_kill(chance):
             sweep()
     except Died:
         pass
@@ -79,12 +79,12 @@ def one_run(
     to_id = chance.choice([SPACE, "acme/nightly", f"acme/{'y' * 96}"])
     window = CopyWindow(run_id, to_id=to_id, poll_interval=0.001)
     for task in ("reserve", "create", "delete"):
-        succeeded = False
+        has_succeeded = False
         for _ in range(MOST_TRIES):
             try:
-                with killer.armed(chance):
+                with killer.perhaps_kill(chance):
                     window.run(task)
-                succeeded = True
+                has_succeeded = True
                 break
             except Died:
                 if chance.random() < 0.3:
@@ -95,7 +95,7 @@ def one_run(
             sweep_perhaps_dies(killer, chance)
             if task != "reserve":
                 assert before & {window.copy_id} <= set(copies(hub)), "a copy in use was deleted"
-        if task == "reserve" and not succeeded:
+        if task == "reserve" and not has_succeeded:
             break
     airflow.over.add(run_id)
 
@@ -107,7 +107,7 @@ def test_no_crash_leaves_an_orphan_and_no_foreign_space_is_deleted(
     airflow, killer, chance = AirflowWithoutServer(monkeypatch), Killer(monkeypatch), random.Random(kills)
     hub.add_space(SPACE)
     foreign = [SPACE, *foreign_spaces(hub, chance)]
-    in_use = marked(hub, hours_left=24)
+    in_use = add_marked_copy(hub, hours_left=24)
     number = 0
     while killer.kills < kills:
         number += 1
@@ -118,8 +118,8 @@ def test_no_crash_leaves_an_orphan_and_no_foreign_space_is_deleted(
     assert [each for each, mark in marks.items() if mark is not None and each not in foreign] == [
         in_use.copy_id
     ]
-    billed = [item.repo_id for item in hub.bill().items if item.stopped is None]
-    assert billed == [in_use.copy_id], "only the copy of another Airflow may still cost money"
-    deleted = [each.json["name"] for each in hub.requests if each.path == "/api/repos/delete"]
-    assert len(deleted) > number / 2
-    assert not set(deleted) & {repo_id.partition("/")[2] for repo_id in foreign}
+    billed_ids = [item.repo_id for item in hub.bill().items if item.stopped is None]
+    assert billed_ids == [in_use.copy_id], "only the copy of another Airflow may still cost money"
+    deletions = [each.json["name"] for each in hub.requests if each.path == "/api/repos/delete"]
+    assert len(deletions) > number / 2
+    assert not set(deletions) & {repo_id.partition("/")[2] for repo_id in foreign}

@@ -77,15 +77,15 @@ class Page(HTMLParser):
         return [attributes["href"] for _, attributes in self.elements if "href" in attributes]
 
 
-def restart(at: str, saved: float | None = 4.4, **fields: Any) -> dict[str, Any]:
-    space = {"repo_id": "acme/a", "outcome": "restarted", "hourly_cost": 0.4, "saved": saved}
+def restart(at: str, savings: float | None = 4.4, **fields: Any) -> dict[str, Any]:
+    space = {"repo_id": "acme/a", "outcome": "restarted", "hourly_cost": 0.4, "saved": savings}
     return {
         "action": "restart",
         "dry_run": False,
         "at": at,
         "owner": "acme",
         "spaces": [space, {"repo_id": "acme/b", "outcome": "failed", "saved": None}],
-        "saved": saved,
+        "saved": savings,
         "prices_as_of": at,
         **fields,
     }
@@ -117,14 +117,14 @@ def test_the_totals_are_what_the_hub_bills(
     assert (billing["estimate"], billing["difference"]) == (billing["billed"], 0)
     assert json.loads(json.dumps(result)) == result
     assert (result["owner"], result["path"]) == ("acme", str(page))
-    shown = Page(page.read_text())
-    assert "$2.03 an hour now, estimated" in shown.text
-    assert "$1,481.90 a month (730 h) if nothing changes, estimated" in shown.text
-    assert "a10g-small, 1 Space $2.00 an hour" in shown.text
-    assert "All 180 $2.03 $2.03 $0.00" in shown.text
-    assert f"{hub.url}/spaces/acme/owl" in shown.links
-    assert "other/gpu" not in shown.text
-    assert fleet["prices_as_of"][:10] in shown.text
+    shown_page = Page(page.read_text())
+    assert "$2.03 an hour now, estimated" in shown_page.text
+    assert "$1,481.90 a month (730 h) if nothing changes, estimated" in shown_page.text
+    assert "a10g-small, 1 Space $2.00 an hour" in shown_page.text
+    assert "All 180 $2.03 $2.03 $0.00" in shown_page.text
+    assert f"{hub.url}/spaces/acme/owl" in shown_page.links
+    assert "other/gpu" not in shown_page.text
+    assert fleet["prices_as_of"][:10] in shown_page.text
     log = task_log.text
     assert "cost $2.03 an hour" in log
     assert "acme/gpu" in log
@@ -136,20 +136,24 @@ def test_everything_is_in_one_file_for_light_and_dark(hub: HubEmulator, report: 
     report(savings=[restart("2026-11-21T07:00:00+00:00"), restart("2026-11-22T07:00:00+00:00")])
     report()
     text = page.read_text()
-    shown = Page(text)
-    names = [name for name, _ in shown.elements]
+    shown_page = Page(text)
+    names = [name for name, _ in shown_page.elements]
     assert "@media (prefers-color-scheme: dark)" in text
-    assert {"name": "color-scheme", "content": "light dark"} in [each for _, each in shown.elements]
+    assert {"name": "color-scheme", "content": "light dark"} in [each for _, each in shown_page.elements]
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in [
-        each for _, each in shown.elements
+        each for _, each in shown_page.elements
     ]
-    assert sum("chart" in (each.get("class") or "") for _, each in shown.elements) == 3
+    assert sum("chart" in (each.get("class") or "") for _, each in shown_page.elements) == 3
     assert not {"img", "link", "iframe", "object", "form", "base"} & set(names)
-    assert [each.get("type") for name, each in shown.elements if name == "script"] == ["application/json"]
-    assert not [each for _, each in shown.elements if "src" in each or any(key[:2] == "on" for key in each)]
+    assert [each.get("type") for name, each in shown_page.elements if name == "script"] == [
+        "application/json"
+    ]
+    assert not [
+        each for _, each in shown_page.elements if "src" in each or any(key[:2] == "on" for key in each)
+    ]
     assert "url(" not in text
     assert "@import" not in text
-    assert all(str(link).startswith(f"{hub.url}/spaces/acme/") for link in shown.links)
+    assert all(str(link).startswith(f"{hub.url}/spaces/acme/") for link in shown_page.links)
 
 
 def test_an_owner_may_be_allowed_to_have_no_spaces(hub: HubEmulator, report: Report, page: Path) -> None:
@@ -173,7 +177,7 @@ def test_an_unknown_price_does_not_count_as_zero(hub: HubEmulator, report: Repor
 
 
 @pytest.mark.parametrize(
-    ("include", "exclude", "seen"),
+    ("include", "exclude", "repo_ids"),
     [
         ("*-gpu", None, {"acme/big-gpu", "acme/old-gpu"}),
         (["ACME/*"], ["old-*", ""], {"acme/big-gpu", "acme/cpu"}),
@@ -182,14 +186,14 @@ def test_an_unknown_price_does_not_count_as_zero(hub: HubEmulator, report: Repor
     ],
 )
 def test_globs_select_spaces(
-    hub: HubEmulator, report: Report, page: Path, include: Any, exclude: Any, seen: set[str]
+    hub: HubEmulator, report: Report, page: Path, include: Any, exclude: Any, repo_ids: set[str]
 ) -> None:
     for name in ("big-gpu", "old-gpu", "cpu"):
         hub.add_space(f"acme/{name}", hardware="cpu-upgrade")
     hub.advance(60)
     result = report(include=include, exclude=exclude)
-    assert {each["repo_id"] for each in result["fleet"]["costing"]} == seen
-    assert {each["repo_id"] for each in result["billing"]["spaces"]} == seen
+    assert {each["repo_id"] for each in result["fleet"]["costing"]} == repo_ids
+    assert {each["repo_id"] for each in result["billing"]["spaces"]} == repo_ids
     assert "Spaces that match" in Page(page.read_text()).text
 
 
@@ -209,10 +213,10 @@ def test_a_space_that_is_building_counts_with_its_cost_when_built(
     assert result["findings"] == [
         {"repo_id": "acme/owl", "reasons": ["has no sleep time and never sleeps"], "hourly_cost": 2.5}
     ]
-    shown = Page(page.read_text()).text
-    assert "$3.33 an hour when the builds are done, estimated" in shown
-    assert "2 are building, and billed when the build is done" in shown
-    assert "a100-large, 1 Space $2.50 an hour when built, $0.00 now" in shown
+    page_text = Page(page.read_text()).text
+    assert "$3.33 an hour when the builds are done, estimated" in page_text
+    assert "2 are building, and billed when the build is done" in page_text
+    assert "a100-large, 1 Space $2.50 an hour when built, $0.00 now" in page_text
     assert "cost $0.03 an hour, $3.33 an hour when the builds are done" in task_log.text
     hub.advance(HOUR / 2)
     assert report()["fleet"]["hourly_cost"] == 3.33
@@ -259,8 +263,8 @@ def test_a_gpu_in_every_report_since_yesterday_is_named(hub: HubEmulator, report
     report(billing=False)
     on = vars(history(page).on["acme/gpu"])
     text = page.read_text()
-    moved = json.dumps({"acme/gpu": {**on, "since": "2020-01-01T00:00:00+00:00"}})
-    page.write_text(text.replace(json.dumps({"acme/gpu": on})[1:-1], moved[1:-1]))
+    record = json.dumps({"acme/gpu": {**on, "since": "2020-01-01T00:00:00+00:00"}})
+    page.write_text(text.replace(json.dumps({"acme/gpu": on})[1:-1], record[1:-1]))
     (finding,) = report(billing=False)["findings"]
     assert finding["repo_id"] == "acme/gpu"
     assert "on a GPU for" in finding["reasons"][0]
@@ -293,8 +297,8 @@ def test_a_start_that_takes_hours_is_named(hub: HubEmulator, report: Report, pag
     hub.add_space("acme/slow", hardware="t4-small", stage="APP_STARTING", sleep_time=HOUR)
     report()
     on = vars(history(page).on["acme/slow"])
-    moved = {**on, "stage_since": "2020-01-01T00:00:00+00:00"}
-    page.write_text(page.read_text().replace(json.dumps(on), json.dumps(moved)))
+    entry = {**on, "stage_since": "2020-01-01T00:00:00+00:00"}
+    page.write_text(page.read_text().replace(json.dumps(on), json.dumps(entry)))
     (finding,) = report()["findings"]
     assert finding["reasons"][-1].startswith("starting for ")
 
@@ -303,7 +307,7 @@ def test_a_space_that_is_billed_although_it_is_off_is_named(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead = {"stage": "RUNTIME_ERROR", "hardware": {"current": None, "requested": "t4-small"}}
-    billed = {
+    usage = {
         "label": "acme/gpu",
         "product": "spaces/t4-small/minutes",
         "quantity": 5,
@@ -314,7 +318,7 @@ def test_a_space_that_is_billed_although_it_is_off_is_named(
         Say(body=[{"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}]),
         Say(body=[{"id": "acme/gpu", "runtime": dead}]),
         Say(body={"name": "acme"}),
-        Say(body={"usage": {"Spaces": [billed]}}),
+        Say(body={"usage": {"Spaces": [usage]}}),
     ]
     with StubHub(*answers) as hub:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
@@ -394,13 +398,13 @@ def test_a_report_continues_the_history_of_the_last_one(hub: HubEmulator, report
     assert (first["savings_total"], first["savings_new"]) == (4.4, 4.4)
     again = report(savings=[monday, tuesday])
     assert (again["savings_total"], again["savings_new"]) == (7.0, 2.6)
-    kept = history(page)
-    assert [each["at"] for each in kept.fleet] == [first["at"], again["at"]]
-    assert [each["saved"] for each in kept.savings] == [4.4, 2.6]
-    assert kept.savings[0] == {"at": monday["at"], "saved": 4.4, "restarted": 1, "failed": 1}
-    shown = Page(page.read_text()).text
-    assert "$7.00 saved by 2 pauses, estimated" in shown
-    assert "2 reports." in shown
+    page_history = history(page)
+    assert [each["at"] for each in page_history.fleet] == [first["at"], again["at"]]
+    assert [each["saved"] for each in page_history.savings] == [4.4, 2.6]
+    assert page_history.savings[0] == {"at": monday["at"], "saved": 4.4, "restarted": 1, "failed": 1}
+    page_text = Page(page.read_text()).text
+    assert "$7.00 saved by 2 pauses, estimated" in page_text
+    assert "2 reports." in page_text
 
 
 def test_dry_runs_and_other_owners_save_nothing(
@@ -444,9 +448,9 @@ def test_a_history_has_a_maximum_length(hub: HubEmulator, report: Report, page: 
         for half in (1, 2)
     ]
     report(savings=reports)
-    kept = history(page)
-    assert len(kept.savings) == MAX_ENTRIES
-    assert kept.savings[-1]["at"] == reports[-1]["at"]
+    page_history = history(page)
+    assert len(page_history.savings) == MAX_ENTRIES
+    assert page_history.savings[-1]["at"] == reports[-1]["at"]
 
 
 @pytest.mark.parametrize(
@@ -510,9 +514,9 @@ def test_entries_with_impossible_numbers_and_years_are_dropped(
         {"at": "2026-11-26T07:00:00+00:00", "saved": 1e308, **impossible},
     ]
     on = {"hardware": "t4-small", "since": "0001-01-01T00:00:00", "stage": "RUNNING", "stage_since": "x"}
-    stored = {"owner": "acme", "fleet": [], "savings": savings, "on": {"acme/gpu": on}}
+    record = {"owner": "acme", "fleet": [], "savings": savings, "on": {"acme/gpu": on}}
     page.parent.mkdir()
-    page.write_text(f"{ELEMENT}{json.dumps(stored)}</script>")
+    page.write_text(f"{ELEMENT}{json.dumps(record)}</script>")
     assert report()["savings_total"] == 4.4
     assert "6 entries of its history cannot be read" in task_log.text
     assert "$4.40 saved by 1 pause, estimated" in Page(page.read_text()).text
@@ -545,40 +549,46 @@ def test_nothing_in_the_hubs_answers_becomes_markup(
         "gcTimeout": 60,
         "errorMessage": "<svg onload=alert(3)>",
     }
-    billed = {
+    usage = {
         "label": "<script>alert(4)</script>/x",
         "product": "spaces/<u>/minutes",
         "quantity": 1,
         "totalCostMicroUSD": 1,
     }
-    paid = {"stage": "RUNNING", "hardware": {"current": "t4-small", "requested": "t4-small"}, "gcTimeout": 60}
+    paid_runtime = {
+        "stage": "RUNNING",
+        "hardware": {"current": "t4-small", "requested": "t4-small"},
+        "gcTimeout": 60,
+    }
     price = {"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}
     answers = [
         Say(body=[price]),
         Say(
             body=[
-                {"id": HOSTILE, "runtime": paid, "lastModified": "<script>"},
+                {"id": HOSTILE, "runtime": paid_runtime, "lastModified": "<script>"},
                 {"id": "acme/b", "runtime": {**runtime, "hardware": None}},
                 {"id": "acme/c", "runtime": runtime},
             ]
         ),
         Say(body={"name": "acme"}),
-        Say(body={"usage": {"Spaces": [billed]}, "period": {"periodStart": "<b>"}}),
+        Say(body={"usage": {"Spaces": [usage]}, "period": {"periodStart": "<b>"}}),
     ]
     with StubHub(*answers * 2) as hub:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
         for _ in range(2):
             Try().run(SpacesCostReportOperator(task_id="report", author="acme", path=str(page)))
-    shown = Page(page.read_text())
+    shown_page = Page(page.read_text())
     plain = {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "div", "b", "span"}
     plain |= {"section", "ul", "li", "br", "a", "small", "details", "summary", "footer", "script"}
     plain |= {"table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td"}
     plain |= {"svg", "text", "rect", "line", "path"}
-    assert {name for name, _ in shown.elements} <= plain
-    assert [each.get("type") for name, each in shown.elements if name == "script"] == ["application/json"]
-    assert not [each for _, each in shown.elements if {"src", "onerror", "onload"} & set(each)]
-    assert all(str(link).startswith(f"{hub.url}/spaces/") for link in shown.links)
-    assert "<script>alert(1)" in shown.text
+    assert {name for name, _ in shown_page.elements} <= plain
+    assert [each.get("type") for name, each in shown_page.elements if name == "script"] == [
+        "application/json"
+    ]
+    assert not [each for _, each in shown_page.elements if {"src", "onerror", "onload"} & set(each)]
+    assert all(str(link).startswith(f"{hub.url}/spaces/") for link in shown_page.links)
+    assert "<script>alert(1)" in shown_page.text
     assert "\u202e" not in page.read_text()
     assert "alert(1)" in task_log.text
     assert not [line for line in task_log.text.splitlines() if line.startswith("[INFO]")]
@@ -606,7 +616,7 @@ def test_a_sleep_time_that_is_missing_in_the_list_is_read_from_the_space(
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
         operator = SpacesCostReportOperator(task_id="report", author="acme", path=str(page), billing=False)
         assert Try().run(operator)["findings"] == []
-        assert [each.path for each in hub.seen][2:] == ["/api/spaces/acme/a/runtime"]
+        assert [each.path for each in hub.requests][2:] == ["/api/spaces/acme/a/runtime"]
 
 
 def test_one_space_with_an_unreadable_runtime_is_named_and_the_others_are_reported(
@@ -614,12 +624,12 @@ def test_one_space_with_an_unreadable_runtime_is_named_and_the_others_are_report
 ) -> None:
     running = {"stage": "RUNNING", "hardware": {"current": "t4-small", "requested": "t4-small"}}
     price = {"name": "t4-small", "unitCostMicroUSD": 6667, "unitLabel": "minute"}
-    listed = [
+    entries = [
         {"id": "acme/good", "runtime": {**running, "gcTimeout": 60}},
         {"id": "acme/odd", "runtime": {"stage": None}},
         {"id": "acme/text", "runtime": {"stage": "RUNNING", "hardware": "t4-small"}},
     ]
-    with StubHub(Say(body=[price]), Say(body=listed)) as hub:
+    with StubHub(Say(body=[price]), Say(body=entries)) as hub:
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
         operator = SpacesCostReportOperator(task_id="report", author="acme", path=str(page), billing=False)
         result = Try().run(operator)

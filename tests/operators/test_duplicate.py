@@ -82,14 +82,14 @@ def test_an_existing_target_fails_the_task_unless_exist_ok_is_set(hub: HubEmulat
     assert changes(hub) == []
 
 
-@pytest.mark.parametrize("lost", ["answer", "request"])
+@pytest.mark.parametrize("lost_message", ["answer", "request"])
 def test_after_a_lost_answer_the_task_finds_out_whether_the_copy_was_made(
-    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, lost: str
+    hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, lost_message: str
 ) -> None:
     hub.add_space(SPACE)
-    lose_next_answer(monkeypatch, "/duplicate", took_effect=lost == "answer")
+    lose_next_answer(monkeypatch, "/duplicate", took_effect=lost_message == "answer")
     run = Try()
-    if lost == "answer":
+    if lost_message == "answer":
         assert run.run(duplicate())["created"] is True
     else:
         with pytest.raises(HubError, match="not known whether it took effect"):

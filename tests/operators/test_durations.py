@@ -68,24 +68,24 @@ def test_every_random_duration_is_valid_or_refused_before_any_request(
 ) -> None:
     draw = random.Random(f"{name} {deferrable}")
     hub.add_space(SPACE, hardware="cpu-basic")
-    understood = refused = 0
+    valid_count = refusal_count = 0
     for _ in range(ROUNDS):
         (interval, interval_seconds), (timeout, timeout_seconds) = a_duration(draw), a_duration(draw)
         arguments = {"poll_interval": interval, "timeout": timeout, "deferrable": deferrable}
         if interval_seconds is None or timeout_seconds is None:
-            refused += 1
+            refusal_count += 1
             with pytest.raises(
                 InvalidNumber, match=rf"^(poll_interval|poke_interval|timeout) of task '{name}'"
             ):
                 OPERATORS[name](task_id=name, **arguments)
             assert hub.requests == []
             continue
-        understood += 1
+        valid_count += 1
         task = OPERATORS[name](task_id=name, **arguments)
         read = task.poke_interval if name == "sensor" else task.poll_interval
         assert (read, task.timeout) == pytest.approx((interval_seconds, timeout_seconds), abs=1e-5)
-    assert understood
-    assert refused
+    assert valid_count
+    assert refusal_count
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -129,8 +129,8 @@ def test_a_wait_for_a_lease_refuses_a_duration_before_any_request(
 ) -> None:
     with pytest.raises(InvalidNumber, match=f"^{name} of task 'snapshot' must be a number of seconds"):
         SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True, **{name: value})
-    understood = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True, **{name: "90"})
-    assert getattr(understood, name) == 90.0
+    operator = SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE, lease=True, **{name: "90"})
+    assert getattr(operator, name) == 90.0
     assert hub.requests == []
 
 

@@ -226,7 +226,7 @@ class TestPause:
         report = attempt.run(pause(report_to="nightly"))
         assert Counter(outcomes(report).values()) == {"paused": 9}
         assert len(changes(hub)) == 9
-        assert len(kept(variables)) == 9
+        assert len(recorded_spaces(variables)) == 9
 
     def test_a_selected_space_that_was_deleted_meanwhile_does_not_fail(self, hub: HubEmulator) -> None:
         a_fleet(hub, 2)
@@ -359,10 +359,10 @@ class TestAnUnreadableRuntime:
     def test_fails_its_space_alone_by_name(
         self, odd: dict[str, Any], monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
     ) -> None:
-        listed = [{"id": "acme/good", "runtime": self.GOOD}, {"id": "acme/odd", "runtime": odd}]
+        entries = [{"id": "acme/good", "runtime": self.GOOD}, {"id": "acme/odd", "runtime": odd}]
         no_lease = Say(404, {"error": "Invalid rev id"}, {"X-Error-Code": "RevisionNotFound"})
-        paused = Say(body={**self.GOOD, "stage": "PAUSED"})
-        answers = [Say(body=listed), Say(body=odd), Say(body=[]), no_lease, paused]
+        answer = Say(body={**self.GOOD, "stage": "PAUSED"})
+        answers = [Say(body=entries), Say(body=odd), Say(body=[]), no_lease, answer]
         attempt = Try()
         with StubHub(*answers) as hub:
             monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
@@ -370,7 +370,7 @@ class TestAnUnreadableRuntime:
                 (AirflowFailException, FleetIncomplete), match=r"1 of 2 Spaces failed.*acme/odd"
             ):
                 attempt.run(pause(billed_only=True))
-            assert [each.path for each in hub.seen if each.method == "POST"] == [
+            assert [each.path for each in hub.requests if each.method == "POST"] == [
                 "/api/spaces/acme/good/pause"
             ]
         assert outcomes(attempt.xcom("pause")) == {"acme/good": "paused", "acme/odd": "failed"}
@@ -380,8 +380,8 @@ class TestAnUnreadableRuntime:
         self, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
     ) -> None:
         odd = self.ODD[0]
-        listed = [{"id": "acme/good", "runtime": self.GOOD}, {"id": "acme/odd", "runtime": odd}]
-        with StubHub(Say(body=listed), Say(body=odd), Say(body=listed)) as hub:
+        entries = [{"id": "acme/good", "runtime": self.GOOD}, {"id": "acme/odd", "runtime": odd}]
+        with StubHub(Say(body=entries), Say(body=odd), Say(body=entries)) as hub:
             monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, "hf_x"))
             operator = ListSpacesOperator(task_id="list", author="acme", stages="RUNNING")
             assert Try().run(operator) == ["acme/good"]
@@ -475,15 +475,15 @@ class TestAKill:
         threading.Thread(target=kill, daemon=True).start()
         with pytest.raises(FleetIncomplete, match="was stopped"):
             attempt.run(operator)
-        paused = {space.repo_id for space in spaces if space.stage == "PAUSED"}
-        assert 5 <= len(paused) < 60
+        paused_ids = {space.repo_id for space in spaces if space.stage == "PAUSED"}
+        assert 5 <= len(paused_ids) < 60
         report = attempt.xcom("pause")
-        assert {repo_id for repo_id, outcome in outcomes(report).items() if outcome == "paused"} == paused
-        assert paused <= {each["repo_id"] for each in kept(variables)}
-        sent = len(changes(hub))
+        assert {repo_id for repo_id, outcome in outcomes(report).items() if outcome == "paused"} == paused_ids
+        assert paused_ids <= {each["repo_id"] for each in recorded_spaces(variables)}
+        change_count = len(changes(hub))
         hub.faults.clear()
         assert Counter(outcomes(attempt.run(pause(report_to="nightly"))).values()) == {"paused": 60}
-        assert len(changes(hub)) - sent == 60 - len(paused)
+        assert len(changes(hub)) - change_count == 60 - len(paused_ids)
 
     def test_ends_a_wait_for_the_quota(self, hub: HubEmulator) -> None:
         a_fleet(hub, 60)
@@ -518,7 +518,7 @@ class TestRestart:
         delete(hub, "acme/s002")
         hook.request_hardware("acme/s003", "l4x1")
         hub.rename_space("acme/s004", "acme/renamed")
-        sent = len(changes(hub))
+        change_count = len(changes(hub))
         hours_ago(report, 11)
         morning = Try().run(restart(report=report))
         assert outcomes(morning) == {
@@ -531,7 +531,7 @@ class TestRestart:
         }
         assert reasons(morning)["acme/s002"] == "it no longer exists"
         assert reasons(morning)["acme/s003"] == "it is set to l4x1 now and was on t4-small when it was paused"
-        posts = [path for path in changes(hub)[sent:] if path.endswith("/restart")]
+        posts = [path for path in changes(hub)[change_count:] if path.endswith("/restart")]
         assert len([path for path in posts if "renamed" not in path]) == 3
         assert (before.stage, night[3].stage) == ("PAUSED", "PAUSED")
         first = morning["spaces"][0]
@@ -543,10 +543,10 @@ class TestRestart:
         a_fleet(hub, 5)
         report = Try().run(pause())
         Try().run(restart(report=report))
-        sent = len(changes(hub))
+        change_count = len(changes(hub))
         again = Try().run(restart(report=json.dumps(report)))
         assert set(outcomes(again).values()) == {"left alone"}
-        assert len(changes(hub)) == sent == 10
+        assert len(changes(hub)) == change_count == 10
 
     def test_a_dry_run_sends_nothing(self, hub: HubEmulator) -> None:
         (space,) = a_fleet(hub, 1)
@@ -605,10 +605,10 @@ class TestFromTheEveningToTheMorning:
     def test_the_record_tells_what_to_restart(self, hub: HubEmulator, variables: AirflowVariables) -> None:
         spaces = a_fleet(hub, 5)
         Try().run(pause(report_to="nightly"))
-        assert len(kept(variables)) == 5
+        assert len(recorded_spaces(variables)) == 5
         morning = Try().run(restart(report_from="nightly"))
         assert set(outcomes(morning).values()) == {"restarted"}
-        assert not kept(variables)
+        assert not recorded_spaces(variables)
         assert outcomes(Try().run(restart(report_from="nightly"))) == {}
         hub.advance(600)
         assert {space.stage for space in spaces} == {"RUNNING"}
@@ -618,7 +618,7 @@ class TestFromTheEveningToTheMorning:
     ) -> None:
         a_fleet(hub, 2)
         Try().run(pause(report_to="nightly"))
-        first = {each["repo_id"]: each["at"] for each in kept(variables)}
+        first = {each["repo_id"]: each["at"] for each in recorded_spaces(variables)}
         hub.add_space("acme/new", hardware="t4-small")
         report = Try().run(pause(report_to="nightly"))
         assert outcomes(report) == {
@@ -626,7 +626,7 @@ class TestFromTheEveningToTheMorning:
             "acme/s000": "left alone",
             "acme/s001": "left alone",
         }
-        assert {each["repo_id"] for each in kept(variables)} == {*first, "acme/new"}
+        assert {each["repo_id"] for each in recorded_spaces(variables)} == {*first, "acme/new"}
 
     def test_a_space_that_fails_to_restart_stays_recorded(
         self, hub: HubEmulator, variables: AirflowVariables
@@ -636,10 +636,10 @@ class TestFromTheEveningToTheMorning:
         hub.faults.add(kind="status", status=402, path="/s001/restart", message="No credits are left.")
         with pytest.raises(AirflowFailException, match="No credits are left"):
             Try().run(restart(report_from="nightly"))
-        assert [each["repo_id"] for each in kept(variables)] == ["acme/s001"]
+        assert [each["repo_id"] for each in recorded_spaces(variables)] == ["acme/s001"]
         hub.faults.clear()
         assert outcomes(Try().run(restart(report_from="nightly"))) == {"acme/s001": "restarted"}
-        assert not kept(variables)
+        assert not recorded_spaces(variables)
 
     def test_a_retry_completes_a_restart_that_was_killed(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, variables: AirflowVariables
@@ -650,11 +650,11 @@ class TestFromTheEveningToTheMorning:
         attempt = Try()
         with dying_before_batch(1, attempt, variables):
             attempt.run(restart(report_from="nightly"))
-        assert len(kept(variables)) == 9
+        assert len(recorded_spaces(variables)) == 9
         morning = attempt.run(restart(report_from="nightly"))
         assert Counter(outcomes(morning).values()) == {"restarted": 9}
         assert len([path for path in changes(hub) if path.endswith("/restart")]) == 9
-        assert not kept(variables)
+        assert not recorded_spaces(variables)
 
     def test_a_space_that_was_not_paused_is_not_recorded(
         self, hub: HubEmulator, variables: AirflowVariables
@@ -663,7 +663,7 @@ class TestFromTheEveningToTheMorning:
         hub.faults.add(kind="status", status=403, path="/s001/pause")
         with pytest.raises(AirflowFailException):
             Try().run(pause(report_to="nightly"))
-        assert [each["repo_id"] for each in kept(variables)] == ["acme/s000"]
+        assert [each["repo_id"] for each in recorded_spaces(variables)] == ["acme/s000"]
 
     def test_a_variable_with_other_content_is_refused(
         self, hub: HubEmulator, variables: AirflowVariables
@@ -681,7 +681,7 @@ class TestTheSleepTime:
         never = hub.add_space("acme/never", hardware="t4-small")
         late = hub.add_space("acme/late", hardware="t4-small", sleep_time=7200)
         soon = hub.add_space("acme/soon", hardware="t4-small", sleep_time=600)
-        paused = hub.add_space("acme/paused", hardware="l4x1", stage="PAUSED")
+        paused_space = hub.add_space("acme/paused", hardware="l4x1", stage="PAUSED")
         free = hub.add_space("acme/free")
         hub.add_space("acme/site", sdk="static")
         report = Try().run(enforce(max_sleep_time="3600"))
@@ -690,13 +690,13 @@ class TestTheSleepTime:
             "acme/late",
             "acme/paused",
         }
-        assert [never.sleep_time, late.sleep_time, paused.sleep_time] == [3600] * 3
+        assert [never.sleep_time, late.sleep_time, paused_space.sleep_time] == [3600] * 3
         assert (soon.sleep_time, free.sleep_time) == (600, 172800)
         assert (report["max_sleep_time"], report["hourly_cost_limited"]) == (3600, pytest.approx(1.6))
         assert "3 of 6 Spaces got a sleep time of 3,600 seconds" in task_log.text
-        sent = len(changes(hub))
+        change_count = len(changes(hub))
         assert "set" not in outcomes(Try().run(enforce())).values()
-        assert len(changes(hub)) == sent == 3
+        assert len(changes(hub)) == change_count == 3
 
     def test_a_dry_run_sends_nothing(self, hub: HubEmulator) -> None:
         a_fleet(hub, 1)
@@ -714,7 +714,7 @@ class TestALeasedSpace:
     """A run has the Space to itself, and restores it when its work is done."""
 
     @pytest.fixture
-    def leased(self, hub: HubEmulator) -> Callable[[str], SpaceLease]:
+    def take_lease(self, hub: HubEmulator) -> Callable[[str], SpaceLease]:
         """Take the lease of a Space, as a run of another Airflow does."""
 
         def take(repo_id: str) -> SpaceLease:
@@ -725,20 +725,20 @@ class TestALeasedSpace:
         return take
 
     def test_is_neither_paused_nor_recorded(
-        self, hub: HubEmulator, variables: AirflowVariables, leased: Callable[[str], SpaceLease]
+        self, hub: HubEmulator, variables: AirflowVariables, take_lease: Callable[[str], SpaceLease]
     ) -> None:
         first, second = a_fleet(hub, 2)
-        leased("acme/s000")
+        take_lease("acme/s000")
         for dry_run in (True, False):
             report = Try().run(pause(report_to="nightly", dry_run=dry_run))
             assert report["spaces"][0]["reason"].startswith("leased by another Airflow or script")
         assert (first.stage, second.stage) == ("RUNNING", "PAUSED")
-        assert [each["repo_id"] for each in kept(variables)] == ["acme/s001"]
+        assert [each["repo_id"] for each in recorded_spaces(variables)] == ["acme/s001"]
         assert (report["failed"], report["hourly_cost_saved"]) == (0, 0.4)
 
-    def test_keeps_its_sleep_time(self, hub: HubEmulator, leased: Callable[[str], SpaceLease]) -> None:
+    def test_keeps_its_sleep_time(self, hub: HubEmulator, take_lease: Callable[[str], SpaceLease]) -> None:
         first, second = a_fleet(hub, 2)
-        leased("acme/s000")
+        take_lease("acme/s000")
         Try().run(enforce(max_sleep_time=600))
         assert (first.sleep_time, second.sleep_time) == (None, 600)
 
@@ -747,38 +747,38 @@ class TestALeasedSpace:
         self,
         hub: HubEmulator,
         variables: AirflowVariables,
-        leased: Callable[[str], SpaceLease],
+        take_lease: Callable[[str], SpaceLease],
         running: bool,
     ) -> None:
         a_fleet(hub, 2)
         Try().run(pause(report_to="nightly"))
-        lease = leased("acme/s000")
+        lease = take_lease("acme/s000")
         if running:
             HfSpacesHook().restart("acme/s000")
-        sent = len(changes(hub))
+        change_count = len(changes(hub))
         morning = Try().run(restart(report_from="nightly"))
         assert outcomes(morning) == {"acme/s000": "left alone", "acme/s001": "restarted"}
-        assert changes(hub)[sent:] == ["acme/s001/restart"]
-        assert [each["repo_id"] for each in kept(variables)] == ["acme/s000"]
+        assert changes(hub)[change_count:] == ["acme/s001/restart"]
+        assert [each["repo_id"] for each in recorded_spaces(variables)] == ["acme/s000"]
         if running:
             HfSpacesHook().pause("acme/s000")  # the state in which the lease began
         execute(lease.give_back(), HfSpacesHook().client.send)
         assert outcomes(Try().run(restart(report_from="nightly"))) == {"acme/s000": "restarted"}
-        assert kept(variables) == []
+        assert recorded_spaces(variables) == []
 
     def test_is_changed_all_the_same_if_leases_are_not_respected(
-        self, hub: HubEmulator, leased: Callable[[str], SpaceLease]
+        self, hub: HubEmulator, take_lease: Callable[[str], SpaceLease]
     ) -> None:
         (space,) = a_fleet(hub, 1)
-        leased("acme/s000")
+        take_lease("acme/s000")
         Try().run(pause(respect_leases=False))
         assert space.stage == "PAUSED"
 
     def test_whose_lease_was_given_back_is_changed(
-        self, hub: HubEmulator, leased: Callable[[str], SpaceLease]
+        self, hub: HubEmulator, take_lease: Callable[[str], SpaceLease]
     ) -> None:
         (space,) = a_fleet(hub, 1)
-        execute(leased("acme/s000").give_back(), HfSpacesHook().client.send)
+        execute(take_lease("acme/s000").give_back(), HfSpacesHook().client.send)
         Try().run(pause())
         assert space.stage == "PAUSED"
 
@@ -825,7 +825,7 @@ def dying_before_batch(number: int, attempt: Try, variables: AirflowVariables) -
     attempt.store, variables.error = survivor, None
 
 
-def kept(variables: AirflowVariables) -> list[dict[str, Any]]:
+def recorded_spaces(variables: AirflowVariables) -> list[dict[str, Any]]:
     """The record of the nightly pause."""
     spaces: list[dict[str, Any]] = json.loads(variables["hf_spaces_fleet-nightly"])["spaces"]
     return spaces

@@ -101,12 +101,12 @@ class TestRequest:
         asked_when_pushed = []
         push = run.ti.xcom_push
 
-        def watched(key: str, value: Any) -> None:
+        def push_and_record(key: str, value: Any) -> None:
             if key == "previous":
                 asked_when_pushed.append(changes(hub))
             push(key, value)
 
-        run.ti.xcom_push = watched  # type: ignore[method-assign]
+        run.ti.xcom_push = push_and_record  # type: ignore[method-assign]
         run.run(upgrade())
         assert asked_when_pushed == [[]]
         previous = run.xcom("upgrade", "previous")
@@ -228,8 +228,8 @@ class TestRequest:
 
         def kill_when_it_waits() -> None:
             for _ in range(1000):
-                seen = [request.method for request in hub.requests]
-                if "POST" in seen and "GET" in seen[seen.index("POST") :]:
+                methods = [request.method for request in hub.requests]
+                if "POST" in methods and "GET" in methods[methods.index("POST") :]:
                     operator.on_kill()
                     return
                 time.sleep(0.01)
@@ -287,8 +287,10 @@ class TestRequest:
     ) -> None:
         hub.add_space(SPACE)
         Try().run(upgrade(sleep_time=sleep_time, wait=False))
-        warned = "has no sleep time on t4-small: it is billed until somebody restores it" in task_log.text
-        assert warned is (sleep_time is None)
+        has_warning = (
+            "has no sleep time on t4-small: it is billed until somebody restores it" in task_log.text
+        )
+        assert has_warning is (sleep_time is None)
 
     def test_a_sleep_time_that_the_hub_keeps_needs_no_warning(
         self, hub: HubEmulator, task_log: TaskLog
@@ -345,7 +347,7 @@ class TestRequest:
         with StubHub(Say(200, runtime.raw), Say(200, prices)) as stub, env_connection(stub.url):
             with pytest.raises(AirflowFailException, match=message):
                 Try().run(upgrade(max_hourly_cost=1))
-            assert {seen.method for seen in stub.seen} == {"GET"}
+            assert {request.method for request in stub.requests} == {"GET"}
 
     @pytest.mark.parametrize(
         "flavor",
@@ -494,9 +496,9 @@ class TestClearedWork:
 
     def test_a_snapshot_needs_to_know_the_hardware(self) -> None:
         with StubHub(otherwise=Say(200, {"stage": "RUNNING"})) as stub, env_connection(stub.url):
-            with pytest.raises(HubProtocolError, match="not on which hardware") as caught:
+            with pytest.raises(HubProtocolError, match="not on which hardware") as excinfo:
                 Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
-            assert not caught.value.permanent
+            assert not excinfo.value.permanent
 
 
 class TestNamesOfTasks:
@@ -751,8 +753,8 @@ class TestRestore:
     def test_falls_back_if_the_hub_rejects_the_recorded_hardware(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         run = Try()
-        gone = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "h100", "sleep_time": None}
-        run.ti.xcoms["snapshot", "previous"] = gone
+        snapshot = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "h100", "sleep_time": None}
+        run.ti.xcoms["snapshot", "previous"] = snapshot
         with pytest.raises(AirflowFailException, match="is on cpu-basic, because the Hub rejected h100"):
             run.run(restore())
         assert space.requested_hardware == "cpu-basic"
@@ -777,10 +779,12 @@ class TestRestore:
                 run = Try()
                 run.ti.xcoms["snapshot", "previous"] = snapshot
                 run.run(restore())
-            assert [seen.json for seen in stub.seen if seen.method == "POST"] == [{"flavor": "cpu-basic"}]
+            assert [request.json for request in stub.requests if request.method == "POST"] == [
+                {"flavor": "cpu-basic"}
+            ]
 
     @pytest.mark.parametrize(
-        ("recorded", "message"),
+        ("record", "message"),
         [
             ("cpu-basic", "cannot be used"),
             ({"hardware": "t4-small"}, "cannot be used"),
@@ -788,11 +792,11 @@ class TestRestore:
         ],
     )
     def test_an_invalid_record_is_reported_and_not_used(
-        self, hub: HubEmulator, recorded: Any, message: str, task_log: TaskLog
+        self, hub: HubEmulator, record: Any, message: str, task_log: TaskLog
     ) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         run = Try()
-        run.ti.xcoms["snapshot", "previous"] = recorded
+        run.ti.xcoms["snapshot", "previous"] = record
         run.run(restore())
         assert message in task_log.text
         assert space.requested_hardware == "cpu-basic"
@@ -885,9 +889,9 @@ def test_a_transient_error_keeps_its_kind_so_that_the_task_is_retried(
     operator = upgrade()
     operator.hook.client.retry = RetryPolicy(total=0)
     hub.stop()
-    with pytest.raises(HubError) as caught:
+    with pytest.raises(HubError) as excinfo:
         Try().run(operator)
-    assert not caught.value.permanent
+    assert not excinfo.value.permanent
 
 
 @pytest.mark.parametrize("operator", [upgrade, restore])
@@ -898,12 +902,12 @@ def test_an_operator_can_be_copied_as_airflow_does(operator: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "warned"), [("RUNNING", True), ("BUILDING", True), ("PAUSED", False), ("SLEEPING", False)]
+    ("stage", "has_warning"), [("RUNNING", True), ("BUILDING", True), ("PAUSED", False), ("SLEEPING", False)]
 )
 def test_a_snapshot_warns_of_paid_hardware_only_if_it_is_billed(
-    hub: HubEmulator, task_log: TaskLog, stage: str, warned: bool
+    hub: HubEmulator, task_log: TaskLog, stage: str, has_warning: bool
 ) -> None:
     hub.add_space(SPACE, hardware="t4-small", stage=stage)
     Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
-    assert ("is on t4-small, is billed, and will be restored to that" in task_log.text) == warned
-    assert ("set lease=True" in task_log.text) == warned
+    assert ("is on t4-small, is billed, and will be restored to that" in task_log.text) == has_warning
+    assert ("set lease=True" in task_log.text) == has_warning

@@ -23,7 +23,7 @@ from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware import RequestHardwareOperator
 from airflow_provider_hfspaces.operators.hardware.moments import moment_after
 from airflow_provider_hfspaces.triggers.pauses import PauseTrigger
-from tests.airflow_tools import FakeStore, Try, fired, stored
+from tests.airflow_tools import FakeStore, Try, first_event, reload_trigger
 from tests.conftest import TaskLog
 
 SPACE = "acme/whisper"
@@ -40,11 +40,11 @@ def pushing(tries: Try, act: Callable[[str, Any], None]) -> Iterator[None]:
     """Call ``act`` before each XCom that the task pushes."""
     push = tries.ti.xcom_push
 
-    def watched(key: str, value: Any) -> None:
+    def act_and_push(key: str, value: Any) -> None:
         act(key, value)
         push(key, value)
 
-    tries.ti.xcom_push = watched  # type: ignore[method-assign]
+    tries.ti.xcom_push = act_and_push  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -99,9 +99,9 @@ def test_after_the_last_flavor_the_space_is_restored_and_the_error_lists_what_wa
     space = hub.add_space(SPACE)
     space.no_capacity(*LIST)
     tries = Try()
-    with pytest.raises(HardwareUnavailable) as raised:
+    with pytest.raises(HardwareUnavailable) as excinfo:
         run(tries, deferrable=deferrable)
-    message = str(raised.value)
+    message = str(excinfo.value)
     assert message.startswith(f"Space {SPACE}: none of its hardware is available: l4x1 (Scheduling failure")
     assert [name for name in LIST if f"{name} (Scheduling failure: not enough" in message] == LIST
     assert "The Space is restored to cpu-basic. Add flavors to hardware" in message
@@ -295,9 +295,9 @@ class TestCrashBetweenTwoFlavors:
         with pytest.raises(SpaceWaitFailed):
             run(tries)
         space.no_capacity()
-        kept = tries.store.values["hardware_search"]
+        search = tries.store.values["hardware_search"]
         tries.store = FakeStore()
-        tries.store.set("hardware_search", kept)
+        tries.store.set("hardware_search", search)
         assert run(tries)["hardware"] == "l4x1"
         assert requested(hub) == ["l4x1", "a10g-small", "l4x1"]
 
@@ -389,8 +389,8 @@ class TestRetryCapacity:
         tries = Try()
         waiting = tries.deferral(upgrade(**options))
         before = time.time()
-        event = fired(stored(waiting.trigger))
-        trigger = stored(tries.deferral_after(upgrade(**options), "execute_complete", event).trigger)
+        event = first_event(reload_trigger(waiting.trigger))
+        trigger = reload_trigger(tries.deferral_after(upgrade(**options), "execute_complete", event).trigger)
         assert isinstance(trigger, PauseTrigger)
         assert trigger.until >= before + 60
         assert requested(hub) == ["l4x1", "cpu-basic"]

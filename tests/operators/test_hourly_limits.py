@@ -40,12 +40,12 @@ def test_a_limit_that_is_no_amount_is_refused_when_the_dag_is_parsed(
         operator(task_id="name", max_hourly_cost=limit, **arguments)
 
 
-@pytest.mark.parametrize("rendered", ["much", "nan", -1])
+@pytest.mark.parametrize("limit", ["much", "nan", -1])
 def test_a_restore_ignores_what_a_template_rendered_if_it_is_no_limit(
-    hub: HubEmulator, rendered: Any, task_log: TaskLog
+    hub: HubEmulator, limit: Any, task_log: TaskLog
 ) -> None:
     window = work(hub)
-    window.restore.max_hourly_cost = rendered
+    window.restore.max_hourly_cost = limit
     window.run("restore")
     assert hub.space(SPACE).requested_hardware == "cpu-upgrade"
     assert "This restore has no limit." in task_log.text

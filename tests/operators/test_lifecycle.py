@@ -230,10 +230,10 @@ class TestCommit:
 
 
 def test_the_log_shows_one_traceback(hub: HubEmulator) -> None:
-    with pytest.raises(AirflowFailException) as caught:
+    with pytest.raises(AirflowFailException) as excinfo:
         Try().run(pause())
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert excinfo.value.__cause__ is None
+    assert excinfo.value.__suppress_context__
 
 
 class TestPermanentErrors:
@@ -259,9 +259,9 @@ class TestPermanentErrors:
         space = hub.add_space(SPACE)
         value = tokens[token]() if token in tokens else token
         monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub.url, value))
-        with pytest.raises(AirflowFailException, match=message) as caught:
+        with pytest.raises(AirflowFailException, match=message) as excinfo:
             Try().run(restart())
-        assert value not in str(caught.value)
+        assert value not in str(excinfo.value)
         assert len(space.history) == 1
 
     def test_a_missing_token_fails_the_task_before_any_request(
@@ -293,7 +293,7 @@ class TestPermanentErrors:
             monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(stub.url, "hf_abcdefgh"))
             with pytest.raises(Exception, match="does not look like a Hub"):
                 Try().run(pause())
-            assert {seen.method for seen in stub.seen} == {"GET"}
+            assert {request.method for request in stub.requests} == {"GET"}
 
     def test_plain_http_to_another_host_fails_the_task(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(

@@ -134,8 +134,8 @@ def test_operators_leave_the_interval_to_the_quota_unless_they_get_a_number(
 def test_triggers_store_what_they_got() -> None:
     wait = SpaceTrigger(repo_id=SPACE, goal=Goal(), deadline=time.time() + 60)
     assert wait.serialize()[1]["poll_interval"] is None
-    stored = SpaceTrigger(**{**wait.serialize()[1], "poll_interval": 10.0})
-    assert stored.serialize()[1]["poll_interval"] == 10.0
+    trigger = SpaceTrigger(**{**wait.serialize()[1], "poll_interval": 10.0})
+    assert trigger.serialize()[1]["poll_interval"] == 10.0
     # A trigger that never ends does not use the quota up for ever.
     event = SpaceEventTrigger(repo_id=SPACE, stages=["PAUSED"])
     assert event.serialize()[1]["poll_interval"] == 30.0
@@ -143,27 +143,27 @@ def test_triggers_store_what_they_got() -> None:
     assert hasty.serialize()[1]["poll_interval"] is None
 
 
-@pytest.mark.parametrize(("options", "stored"), [({}, None), ({"poll_interval": 30}, 30.0)])
+@pytest.mark.parametrize(("options", "interval"), [({}, None), ({"poll_interval": 30}, 30.0)])
 def test_a_deferred_operator_passes_its_interval_on(
-    hub: HubEmulator, options: dict[str, Any], stored: float | None
+    hub: HubEmulator, options: dict[str, Any], interval: float | None
 ) -> None:
     hub.add_space(SPACE, stage="BUILDING")
     task = RestartSpaceOperator(task_id="restart", repo_id=SPACE, deferrable=True, **options)
-    assert Try().deferral(task).trigger.serialize()[1]["poll_interval"] == stored
+    assert Try().deferral(task).trigger.serialize()[1]["poll_interval"] == interval
 
 
 class TestSensors:
     def sensor(self, kind: type[SpaceRunningSensor] = SpaceRunningSensor, **options: Any) -> Any:
         return kind(task_id="sense", repo_id=SPACE, **options)
 
-    @pytest.mark.parametrize(("options", "stored"), [({}, None), ({"poke_interval": 45}, 45.0)])
+    @pytest.mark.parametrize(("options", "interval"), [({}, None), ({"poke_interval": 45}, 45.0)])
     @pytest.mark.parametrize("kind", [SpaceRunningSensor, SpaceHealthySensor])
     def test_a_deferred_sensor_leaves_the_interval_to_the_quota_unless_it_has_one(
-        self, hub: HubEmulator, kind: Any, options: dict[str, Any], stored: float | None
+        self, hub: HubEmulator, kind: Any, options: dict[str, Any], interval: float | None
     ) -> None:
         hub.add_space(SPACE, stage="BUILDING")
         trigger = Try().deferral(self.sensor(kind, deferrable=True, **options)).trigger
-        assert trigger.serialize()[1]["poll_interval"] == stored
+        assert trigger.serialize()[1]["poll_interval"] == interval
 
     @pytest.mark.parametrize(
         ("options", "seconds"),

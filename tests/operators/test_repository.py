@@ -73,13 +73,13 @@ class TestCreate:
         assert Try().run(create(exist_ok=True))["created"] is False
         assert changes(hub) == []
 
-    @pytest.mark.parametrize("lost", ["answer", "request"])
+    @pytest.mark.parametrize("lost_message", ["answer", "request"])
     def test_finds_out_after_a_lost_answer_whether_the_space_was_made(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, lost: str
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, lost_message: str
     ) -> None:
-        lose_next_answer(monkeypatch, "/create", took_effect=lost == "answer")
+        lose_next_answer(monkeypatch, "/create", took_effect=lost_message == "answer")
         run = Try()
-        if lost == "request":
+        if lost_message == "request":
             with pytest.raises(HubError, match="not known whether it took effect"):
                 run.run(create())
         assert run.run(create())["created"] is True

@@ -224,8 +224,8 @@ def test_a_deferred_upgrade_carries_what_its_trigger_saw(
     window.upgrade.deferrable = True
     window.run("snapshot")
     window.tasks.run_deferred(window.upgrade)
-    pushed = window.tasks.xcom("upgrade", "sightings")
-    assert pushed["requested"] == ["t4-small"]
-    assert [each["hardware"] for each in pushed["sightings"]][-1] == "t4-small"
-    assert any(each["destination"] == "t4-small" for each in pushed["sightings"])
-    assert any(each["since"] for each in pushed["sightings"])
+    sightings = window.tasks.xcom("upgrade", "sightings")
+    assert sightings["requested"] == ["t4-small"]
+    assert [each["hardware"] for each in sightings["sightings"]][-1] == "t4-small"
+    assert any(each["destination"] == "t4-small" for each in sightings["sightings"])
+    assert any(each["since"] for each in sightings["sightings"])

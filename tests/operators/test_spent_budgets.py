@@ -48,9 +48,9 @@ def asked_for_billing(hub: HubEmulator) -> list[str]:
 
 
 def test_a_spent_budget_stops_an_upgrade_before_its_request_and_for_good(hub: HubEmulator) -> None:
-    with pytest.raises(AirflowFailException) as refused:
+    with pytest.raises(AirflowFailException) as excinfo:
         upgrade(monthly_budget=3.5)
-    text = str(refused.value)
+    text = str(excinfo.value)
     assert text.startswith(
         "Space acme/whisper: acme has spent $4.00 of its monthly budget of $3.50 (the Hub's"
     )
@@ -109,9 +109,9 @@ def test_the_recorded_estimate_counts_where_the_billing_cannot_be_read(
     unreadable(hub)
     Try().run(EnforceBudgetOperator(task_id="budget", author="acme", monthly_usd=100))
     upgrade(monthly_budget=5, require_budget=True)
-    recorded = airflow.variables.value(spend_variable("acme"))
-    recorded["spend"]["usd"] = 6.0
-    airflow.variables[spend_variable("acme")] = json.dumps(recorded)
+    record = airflow.variables.value(spend_variable("acme"))
+    record["spend"]["usd"] = 6.0
+    airflow.variables[spend_variable("acme")] = json.dumps(record)
     with pytest.raises(AirflowFailException, match=r"spent \$6\.00 .* \(estimate from list prices since"):
         upgrade("l4x1", monthly_budget=5)
 
@@ -142,7 +142,7 @@ def test_a_template_is_checked_when_it_is_rendered(hub: HubEmulator) -> None:
     operator.monthly_budget = "3.5"
     with pytest.raises(AirflowFailException, match="was not requested"):
         Try().run(operator)
-    operator.monthly_budget, sent = "much", len(hub.requests)
+    operator.monthly_budget, request_count = "much", len(hub.requests)
     with pytest.raises(AirflowFailException, match="monthly_budget must be a number of USD"):
         Try().run(operator)
-    assert len(hub.requests) == sent
+    assert len(hub.requests) == request_count

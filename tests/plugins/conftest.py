@@ -91,13 +91,13 @@ def page(airflow_db: None, as_server: None) -> Iterator[Page]:
 
 
 @pytest.fixture
-def stored(airflow_db: None) -> Iterator[Any]:
-    """Stores connections in Airflow's database: ``stored("id", hub, namespace="acme")``."""
+def store_connection(airflow_db: None) -> Iterator[Any]:
+    """Stores connections in Airflow's database: ``store_connection("id", hub, namespace="acme")``."""
     from airflow.models.connection import Connection
     from airflow.utils.session import create_session
     from sqlalchemy import delete
 
-    made = []
+    conn_ids = []
 
     def store(conn_id: str, hub: HubEmulator | str, token: str | None = None, **extra: Any) -> None:
         host, password = (hub, token) if isinstance(hub, str) else (hub.url, token or hub.token)
@@ -111,8 +111,8 @@ def stored(airflow_db: None) -> Iterator[Any]:
                     extra=json.dumps(extra) if extra else None,
                 )
             )
-        made.append(conn_id)
+        conn_ids.append(conn_id)
 
     yield store
     with create_session() as session:
-        session.execute(delete(Connection).where(Connection.conn_id.in_(made)))
+        session.execute(delete(Connection).where(Connection.conn_id.in_(conn_ids)))

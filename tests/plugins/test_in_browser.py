@@ -69,16 +69,16 @@ def in_browser(hub: HubEmulator, page: Page, tmp_path: Path) -> InBrowser:
         body = re.sub(r"<(script|link)[^>]*>(</script>)?", "", page.get("").text)
         document = tmp_path / "page.html"
         document.write_text(body.replace("</body>", FRAME % (json.dumps(answers), scripts, script)))
-        shown = subprocess.run(
+        html = subprocess.run(
             [str(CHROMIUM), *OPTIONS, f"--user-data-dir={tmp_path / 'profile'}", document.as_uri()],
             capture_output=True,
             text=True,
             timeout=120,
             check=True,
         ).stdout
-        noted = re.search(r'<pre id="seen">(.*?)</pre>', shown, re.DOTALL)
-        assert noted, shown[-2000:]
-        return dict(json.loads(noted[1]))
+        notes = re.search(r'<pre id="seen">(.*?)</pre>', html, re.DOTALL)
+        assert notes, html[-2000:]
+        return dict(json.loads(notes[1]))
 
     return show
 
@@ -98,54 +98,54 @@ def test_runs_show_their_time_and_a_click_shows_the_runs_that_did_not_fit(
     hub: HubEmulator, in_browser: InBrowser
 ) -> None:
     hub.add_space("alice/whisper")
-    seen = in_browser(
+    notes = in_browser(
         "note('before', '.runs a'); note('times', '.runs time'); note('more', 'button.link');"
         "document.querySelector('button.link').click();"
         "note('after', '.runs a'); note('no more', 'button.link');",
         runs=tuple(run_of(number) for number in range(5)),
     )
-    assert seen["before"] == ["dag_0 · success", "dag_1 · success"]
-    assert seen["more"] == ["and 3 more"]
-    assert seen["after"] == [f"dag_{number} · success" for number in range(5)]
-    assert seen["no more"] == []
-    assert len(seen["times"]) == 2
-    assert all(re.fullmatch(r"\d+ d ago|\d+ h ago|\d+ min ago|just now", each) for each in seen["times"])
+    assert notes["before"] == ["dag_0 · success", "dag_1 · success"]
+    assert notes["more"] == ["and 3 more"]
+    assert notes["after"] == [f"dag_{number} · success" for number in range(5)]
+    assert notes["no more"] == []
+    assert len(notes["times"]) == 2
+    assert all(re.fullmatch(r"\d+ d ago|\d+ h ago|\d+ min ago|just now", each) for each in notes["times"])
 
 
 def test_a_search_on_the_page_that_finds_no_space_says_so(hub: HubEmulator, in_browser: InBrowser) -> None:
     hub.add_space("alice/whisper")
-    seen = in_browser(
+    notes = in_browser(
         "note('all', 'td.name a');"
         "document.getElementById('search').value = 'nowhere';"
         "document.getElementById('search').dispatchEvent(new Event('input'));"
         "setTimeout(() => { note('rows', 'td.name a'); note('message', '.none'); }, 1000);",
     )
-    assert (seen["all"], seen["rows"]) == (["alice/whisper"], [])
-    assert seen["message"] == ["No Space of connection hf_spaces_default matches “nowhere”."]
+    assert (notes["all"], notes["rows"]) == (["alice/whisper"], [])
+    assert notes["message"] == ["No Space of connection hf_spaces_default matches “nowhere”."]
 
 
 @pytest.mark.parametrize("conn_id", ["../up", "..", "a/b#1!"])
 def test_the_page_shows_the_fleet_of_a_connection_with_any_id(
-    hub: HubEmulator, in_browser: InBrowser, stored: Any, conn_id: str
+    hub: HubEmulator, in_browser: InBrowser, store_connection: Any, conn_id: str
 ) -> None:
     hub.add_space("acme/whisper")
-    stored(conn_id, hub, namespace="acme")
-    seen = in_browser("note('Spaces', 'td.name a');", conn_id=conn_id)
-    assert "acme/whisper" in seen["Spaces"]
+    store_connection(conn_id, hub, namespace="acme")
+    notes = in_browser("note('Spaces', 'td.name a');", conn_id=conn_id)
+    assert "acme/whisper" in notes["Spaces"]
 
 
 def test_the_page_shows_budgets_and_leases_and_releases_a_dead_lease_after_a_confirmation(
     hub: HubEmulator,
     in_browser: InBrowser,
     airflow_records: AirflowRecords,
-    stored: Any,
+    store_connection: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
     monkeypatch.setattr(SimpleAuthManager, "get_authorized_dag_ids", lambda self, **details: {"nightly"})
     monkeypatch.setenv("AIRFLOW__HF_SPACES__MONTHLY_BUDGET", "6.5")
-    stored("acme_only", hub, namespace="acme")
+    store_connection("acme_only", hub, namespace="acme")
     airflow_records.dag("nightly")
     for name, state in (("alive", "running"), ("dead", "failed")):
         hub.add_space(f"acme/{name}", hardware="t4-small")
@@ -154,7 +154,7 @@ def test_the_page_shows_budgets_and_leases_and_releases_a_dead_lease_after_a_con
         owner = LeaseOwner("nightly", name, "gpu.snapshot")
         airflow_records.variable(variable_name(holder.holder_id), owner.to_dict())
     hub.advance(10 * 3600)
-    seen = in_browser(
+    notes = in_browser(
         "note('budget', '.budget p'); note('over', '.budget .over');"
         "const bar = document.querySelector('.bar');"
         "seen.bar = [bar.className, bar.getAttribute('aria-valuetext'), bar.firstChild.style.width];"
@@ -172,17 +172,17 @@ def test_the_page_shows_budgets_and_leases_and_releases_a_dead_lease_after_a_con
         conn_id="acme_only",
     )
     budget = r"acme: \$8\.\d\d of \$6\.50 this month, 12\d% \(the Hub's billing since .*"
-    assert re.fullmatch(budget, seen["budget"][0]), seen["budget"]
-    assert seen["over"] == ["The budget is spent."]
-    assert (seen["bar"][0], seen["bar"][2]) == ("bar exceeded", "100%")
-    assert re.fullmatch(r"\$8\.\d\d of \$6\.50, 12\d%", seen["bar"][1])
-    assert seen["spaces"] == ["acme/dead", "acme/alive"]
-    assert seen["runs"] == ["nightly · dead", "nightly · alive"]
-    assert [each[:3] for each in seen["cost"]] == ["$0.", "$0."]
-    assert seen["state"] == ["the run is over", "the run is at work"]
-    assert seen["buttons"] == ["Release"]
-    assert seen["title"] == ["Release acme/dead?"]
-    assert "the run is over. The Space is restored" in seen["text"][0]
-    assert seen["open"] == [True, False], "Cancel closes the question"
-    assert seen["status"][0] == "Releasing acme/dead …"
-    assert "The lease of acme/dead is released: the Space is set to cpu-basic." in seen["status"]
+    assert re.fullmatch(budget, notes["budget"][0]), notes["budget"]
+    assert notes["over"] == ["The budget is spent."]
+    assert (notes["bar"][0], notes["bar"][2]) == ("bar exceeded", "100%")
+    assert re.fullmatch(r"\$8\.\d\d of \$6\.50, 12\d%", notes["bar"][1])
+    assert notes["spaces"] == ["acme/dead", "acme/alive"]
+    assert notes["runs"] == ["nightly · dead", "nightly · alive"]
+    assert [each[:3] for each in notes["cost"]] == ["$0.", "$0."]
+    assert notes["state"] == ["the run is over", "the run is at work"]
+    assert notes["buttons"] == ["Release"]
+    assert notes["title"] == ["Release acme/dead?"]
+    assert "the run is over. The Space is restored" in notes["text"][0]
+    assert notes["open"] == [True, False], "Cancel closes the question"
+    assert notes["status"][0] == "Releasing acme/dead …"
+    assert "The lease of acme/dead is released: the Space is set to cpu-basic." in notes["status"]

@@ -56,12 +56,12 @@ def test_a_user_who_may_read_a_connection_sees_its_fleet(hub: HubEmulator, page:
 
 def test_a_row_shows_the_state_and_the_cost_of_a_space(hub: HubEmulator, page: Page) -> None:
     hub.add_space("alice/whisper", hardware="t4-small", sleep_time=3600, replicas=2, private=True)
-    shown = row(page.fleet(), "alice/whisper")
-    assert (shown["hardware"], shown["requested"]) == ("t4-small", "t4-small")
-    assert (shown["sleep_time"], shown["replicas"], shown["private"]) == (3600, 2, True)
-    assert (shown["cost"], shown["billed"]) == (0.8, True)
-    assert shown["url"] == f"{hub.url}/spaces/alice/whisper"
-    assert shown["modified"]
+    space_row = row(page.fleet(), "alice/whisper")
+    assert (space_row["hardware"], space_row["requested"]) == ("t4-small", "t4-small")
+    assert (space_row["sleep_time"], space_row["replicas"], space_row["private"]) == (3600, 2, True)
+    assert (space_row["cost"], space_row["billed"]) == (0.8, True)
+    assert space_row["url"] == f"{hub.url}/spaces/alice/whisper"
+    assert space_row["modified"]
 
 
 def test_a_space_that_does_not_run_costs_nothing_now(hub: HubEmulator, page: Page) -> None:
@@ -75,8 +75,8 @@ def test_a_space_that_does_not_run_costs_nothing_now(hub: HubEmulator, page: Pag
 
 def test_hardware_without_a_list_price_has_no_cost(hub: HubEmulator, page: Page) -> None:
     hub.add_space("alice/huge", hardware="h200x8")
-    shown = row(page.fleet(), "alice/huge")
-    assert (shown["cost"], shown["billed"]) == (None, True)
+    space_row = row(page.fleet(), "alice/huge")
+    assert (space_row["cost"], space_row["billed"]) == (None, True)
 
 
 def test_the_fleet_has_the_spaces_of_the_user_and_their_organizations(hub: HubEmulator, page: Page) -> None:
@@ -88,30 +88,32 @@ def test_the_fleet_has_the_spaces_of_the_user_and_their_organizations(hub: HubEm
     assert "stranger/one" not in {each["repo_id"] for each in fleet["spaces"]}
 
 
-def test_a_namespace_limits_the_fleet_to_one_owner(hub: HubEmulator, page: Page, stored: Any) -> None:
+def test_a_namespace_limits_the_fleet_to_one_owner(
+    hub: HubEmulator, page: Page, store_connection: Any
+) -> None:
     hub.add_space("alice/one")
     hub.add_space("acme/two")
-    stored("acme_only", hub, namespace="acme")
+    store_connection("acme_only", hub, namespace="acme")
     fleet = page.fleet("acme_only")
     assert [each["repo_id"] for each in fleet["spaces"]] == ["acme/two"]
     assert not [each for each in hub.requests if each.path == "/api/whoami-v2"]
 
 
 def test_a_thousand_spaces_take_three_requests_and_a_second_look_takes_none(
-    hub: HubEmulator, page: Page, stored: Any
+    hub: HubEmulator, page: Page, store_connection: Any
 ) -> None:
     for number in range(1000):
         hub.add_space(f"acme/s{number}")
-    stored("big", hub, namespace="acme")
+    store_connection("big", hub, namespace="acme")
     assert len(page.fleet("big")["spaces"]) == 1000
     assert len(hub.requests) == 3
     page.fleet("big")
     assert len(hub.requests) == 3
 
 
-def test_no_answer_has_a_token_in_it(hub: HubEmulator, page: Page, stored: Any) -> None:
+def test_no_answer_has_a_token_in_it(hub: HubEmulator, page: Page, store_connection: Any) -> None:
     hub.add_space("alice/whisper")
-    stored("wrong", hub, "hf_thisTokenIsNotOneOfTheHubsAtAllxxxx")
+    store_connection("wrong", hub, "hf_thisTokenIsNotOneOfTheHubsAtAllxxxx")
     for path in (*DATA, "api/fleet?connection_id=wrong", "", "static/fleet.js"):
         text = page.get(path).text
         assert hub.token not in text
@@ -119,16 +121,16 @@ def test_no_answer_has_a_token_in_it(hub: HubEmulator, page: Page, stored: Any) 
 
 
 def test_a_connection_with_a_problem_shows_it_beside_the_other_fleets(
-    hub: HubEmulator, page: Page, stored: Any
+    hub: HubEmulator, page: Page, store_connection: Any
 ) -> None:
     hub.add_space("alice/whisper")
-    stored("wrong", hub, "hf_thisTokenIsNotOneOfTheHubsAtAllxxxx")
-    stored("down", f"http://127.0.0.1:{_closed_port()}", "hf_x", namespace="acme")
-    stored("nobody", hub.url, "")
-    stored("bad", hub, timeout="soon")
-    known = page.connections()
-    assert {"wrong", "down", "nobody", "bad", "hf_spaces_default"} <= set(known)
-    assert "seconds above 0" in known["bad"]["problem"]
+    store_connection("wrong", hub, "hf_thisTokenIsNotOneOfTheHubsAtAllxxxx")
+    store_connection("down", f"http://127.0.0.1:{_closed_port()}", "hf_x", namespace="acme")
+    store_connection("nobody", hub.url, "")
+    store_connection("bad", hub, timeout="soon")
+    connections = page.connections()
+    assert {"wrong", "down", "nobody", "bad", "hf_spaces_default"} <= set(connections)
+    assert "seconds above 0" in connections["bad"]["problem"]
     assert "token" in page.fleet("wrong")["problem"]
     assert "spaces" not in page.fleet("wrong")
     assert page.fleet("down")["problem"]
@@ -154,8 +156,8 @@ def test_the_spaces_show_without_a_price_list(hub: HubEmulator, page: Page) -> N
 
 
 def _closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def test_only_connections_of_our_type_are_shown(
@@ -174,15 +176,17 @@ def test_connections_in_the_environment_and_in_the_configuration_are_shown(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_FROM_ENVIRONMENT", connection(hub))
     monkeypatch.setenv("AIRFLOW__HF_SPACES__FLEET_CONNECTIONS", "lost, hf_spaces_default")
-    known = page.connections()
-    assert known["from_environment"]["problem"] is None
-    assert "does not exist" in known["lost"]["problem"]
+    connections = page.connections()
+    assert connections["from_environment"]["problem"] is None
+    assert "does not exist" in connections["lost"]["problem"]
 
 
 @pytest.mark.parametrize("conn_id", ["../up", "..", "a/b", "a#1!"])
-def test_a_connection_may_have_any_id(hub: HubEmulator, page: Page, stored: Any, conn_id: str) -> None:
+def test_a_connection_may_have_any_id(
+    hub: HubEmulator, page: Page, store_connection: Any, conn_id: str
+) -> None:
     hub.add_space("acme/whisper")
-    stored(conn_id, hub, namespace="acme")
+    store_connection(conn_id, hub, namespace="acme")
     assert conn_id in page.connections()
     assert row(page.fleet(conn_id), "acme/whisper")
     assert page.pause("acme/whisper", conn_id).json()["space"]["stage"] == "PAUSED"
@@ -193,10 +197,10 @@ def test_a_connection_whose_uri_has_lost_its_type_is_shown_with_the_remedy(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_LOST_TYPE", "hf_spaces://:hf_abcdefghijkl@hub.acme.test")
     monkeypatch.setenv("AIRFLOW_CONN_IN_LOGIN", "hf-spaces://hf_abcdefghijkl@")
-    known = page.connections()
-    assert "Write 'hf-spaces://'" in known["lost_type"]["problem"]
-    assert "in the field 'login'" in known["in_login"]["problem"]
-    assert "hf_abc" not in str(known)
+    connections = page.connections()
+    assert "Write 'hf-spaces://'" in connections["lost_type"]["problem"]
+    assert "in the field 'login'" in connections["in_login"]["problem"]
+    assert "hf_abc" not in str(connections)
 
 
 ODD_SPACES = [
@@ -212,25 +216,25 @@ ODD_SPACES = [
 ]
 
 
-def test_odd_answers_of_the_hub_break_no_other_row(page: Page, stored: Any) -> None:
+def test_odd_answers_of_the_hub_break_no_other_row(page: Page, store_connection: Any) -> None:
     body = json.dumps(ODD_SPACES).replace("\\\\u", "\\u").replace('"@infinity"', "1e999")
-    listed = Say(200, body, {"Content-Type": "application/json"})
-    with StubHub(otherwise=listed) as stub:
-        stored("odd", stub.url, "hf_x", namespace="acme")
+    answer = Say(200, body, {"Content-Type": "application/json"})
+    with StubHub(otherwise=answer) as stub:
+        store_connection("odd", stub.url, "hf_x", namespace="acme")
         fleet = page.fleet("odd")
-    shown = {each["repo_id"]: each for each in fleet.get("spaces", ())}
-    assert set(shown) >= {"acme/b", "acme/c", "acme/e"}, fleet
-    assert {shown[name]["sdk"] for name in ("acme/b", "acme/e")} == {None}
+    rows = {each["repo_id"]: each for each in fleet.get("spaces", ())}
+    assert set(rows) >= {"acme/b", "acme/c", "acme/e"}, fleet
+    assert {rows[name]["sdk"] for name in ("acme/b", "acme/e")} == {None}
 
 
 @pytest.mark.parametrize(
     "body", ["[" * 100_000, '[{"id": "acme/a", "runtime": {"stage": "RUNNING", "gcTimeout": 1e999}}]', "{}"]
 )
 def test_an_answer_that_cannot_be_read_is_a_problem_and_not_an_error_page(
-    page: Page, stored: Any, body: str
+    page: Page, store_connection: Any, body: str
 ) -> None:
     with StubHub(otherwise=Say(200, body, {"Content-Type": "application/json"})) as stub:
-        stored("odd", stub.url, "hf_x", namespace="acme")
+        store_connection("odd", stub.url, "hf_x", namespace="acme")
         fleet = page.fleet("odd")
     assert fleet.get("problem") or fleet["problems"]
 
@@ -249,8 +253,8 @@ def test_the_page_gets_its_columns_from_the_server_and_every_row_has_their_field
         "Last change",
         "DAG runs",
     ]
-    shown = row(page.fleet(), "alice/whisper")
-    assert {each["key"] for each in columns} - set(shown) == {"runs"}, "the page adds the runs itself"
+    space_row = row(page.fleet(), "alice/whisper")
+    assert {each["key"] for each in columns} - set(space_row) == {"runs"}, "the page adds the runs itself"
     cells = page.get("static/cells.js").text
     assert all(f"  {each['kind']}: " in cells for each in columns)
 
@@ -269,10 +273,10 @@ def test_a_space_that_is_being_built_is_shown_with_what_it_is_going_to_cost(
 def test_the_page_loads_nothing_from_other_sites_and_runs_no_text_as_code(
     hub: HubEmulator, page: Page
 ) -> None:
-    shown = page.get("")
-    assert shown.headers["content-security-policy"].startswith("default-src 'none'")
-    assert "unsafe" not in shown.headers["content-security-policy"]
-    assert "http" not in shown.text
+    html = page.get("")
+    assert html.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "unsafe" not in html.headers["content-security-policy"]
+    assert "http" not in html.text
     for name in ("fleet.js", "leases.js", "actions.js", "cells.js", "theme.js", "fleet.css", "icon.svg"):
         answer = page.get(f"static/{name}")
         assert answer.status_code == 200
@@ -280,17 +284,21 @@ def test_the_page_loads_nothing_from_other_sites_and_runs_no_text_as_code(
         assert "innerHTML" not in answer.text
 
 
-def test_a_hub_that_hangs_does_not_delay_other_connections(hub: HubEmulator, page: Page, stored: Any) -> None:
+def test_a_hub_that_hangs_does_not_delay_other_connections(
+    hub: HubEmulator, page: Page, store_connection: Any
+) -> None:
     hub.add_space("alice/whisper")
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        stored("silent", f"http://127.0.0.1:{silent.getsockname()[1]}", "hf_x", namespace="acme", timeout=1)
+        store_connection(
+            "silent", f"http://127.0.0.1:{silent.getsockname()[1]}", "hf_x", namespace="acme", timeout=1
+        )
         answers: list[Any] = []
         asking = threading.Thread(target=lambda: answers.append(page.fleet("silent")))
         asking.start()
-        taken, _ = silent.accept()
+        connection, _ = silent.accept()
         assert row(page.fleet(), "alice/whisper")
         assert not answers
-        taken.close()
+        connection.close()
         silent.close()
         asking.join(30)
     assert "problem" in answers[0]

@@ -58,7 +58,7 @@ def test_a_user_who_may_only_read_the_connection_sees_the_fleet_but_cannot_pause
 
 
 def test_a_permission_for_one_connection_does_not_extend_to_another(
-    hub: HubEmulator, page: Page, stored: Any, monkeypatch: pytest.MonkeyPatch
+    hub: HubEmulator, page: Page, store_connection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
@@ -66,7 +66,7 @@ def test_a_permission_for_one_connection_does_not_extend_to_another(
         return details.conn_id in (None, "theirs")
 
     monkeypatch.setattr(SimpleAuthManager, "is_authorized_connection", only_one)
-    stored("theirs", hub, namespace="acme")
+    store_connection("theirs", hub, namespace="acme")
     hub.add_space("acme/one")
     hub.add_space("alice/whisper")
     assert set(page.connections()) == {"theirs"}
@@ -88,20 +88,22 @@ def test_a_request_from_another_site_is_refused(
 
 
 @pytest.mark.parametrize(
-    "sent", [{"data": {"repo_id": "alice/whisper"}}, {"json": {"repo_id": "alice/whisper"}}]
+    "request_options", [{"data": {"repo_id": "alice/whisper"}}, {"json": {"repo_id": "alice/whisper"}}]
 )
 def test_a_request_that_a_form_could_send_is_refused(
-    hub: HubEmulator, page: Page, sent: dict[str, Any]
+    hub: HubEmulator, page: Page, request_options: dict[str, Any]
 ) -> None:
     hub.add_space("alice/whisper")
-    answer = page.client.post("/hf_spaces/api/pause?connection_id=hf_spaces_default", **sent)
+    answer = page.client.post("/hf_spaces/api/pause?connection_id=hf_spaces_default", **request_options)
     assert answer.status_code == 403
     assert not changes(hub)
 
 
-def test_a_space_that_is_not_in_the_fleet_is_refused(hub: HubEmulator, page: Page, stored: Any) -> None:
+def test_a_space_that_is_not_in_the_fleet_is_refused(
+    hub: HubEmulator, page: Page, store_connection: Any
+) -> None:
     hub.add_space("alice/whisper")
-    stored("acme_only", hub, namespace="acme")
+    store_connection("acme_only", hub, namespace="acme")
     for repo_id in ("alice/whisper", "../../whoami-v2", ""):
         answer = page.pause(repo_id, "acme_only")
         assert answer.status_code == 404
@@ -111,10 +113,10 @@ def test_a_space_that_is_not_in_the_fleet_is_refused(hub: HubEmulator, page: Pag
 def test_a_pause_of_an_unknown_space_does_not_empty_the_cache(hub: HubEmulator, page: Page) -> None:
     hub.add_space("alice/whisper")
     page.fleet()
-    sent = len(hub.requests)
+    request_count = len(hub.requests)
     for number in range(40):
         assert page.pause(f"alice/guess-{number}").status_code == 404
-    assert len(hub.requests) == sent
+    assert len(hub.requests) == request_count
 
 
 def test_a_paused_space_gets_no_request(hub: HubEmulator, page: Page) -> None:
@@ -123,9 +125,11 @@ def test_a_paused_space_gets_no_request(hub: HubEmulator, page: Page) -> None:
     assert not changes(hub)
 
 
-def test_a_refusal_of_the_hub_is_reported_in_its_words(hub: HubEmulator, page: Page, stored: Any) -> None:
+def test_a_refusal_of_the_hub_is_reported_in_its_words(
+    hub: HubEmulator, page: Page, store_connection: Any
+) -> None:
     hub.add_space("acme/whisper")
-    stored("reader", hub, hub.add_token("alice", "read"))
+    store_connection("reader", hub, hub.add_token("alice", "read"))
     answer = page.pause("acme/whisper", "reader")
     assert answer.status_code == 502
     assert "acme/whisper" in answer.json()["detail"]

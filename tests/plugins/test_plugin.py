@@ -56,9 +56,9 @@ def test_loading_the_plugin_imports_nothing_that_only_the_page_needs() -> None:
         "from airflow_provider_hfspaces.plugins.plugin import HfSpacesPlugin as plugin; plugin(); "
         "print('\\n'.join(set(sys.modules) - before))"
     )
-    printed = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
     ).stdout.split()
-    own = {each for each in printed if each.startswith("airflow")} - {"airflow_provider_hfspaces"}
+    own = {each for each in output if each.startswith("airflow")} - {"airflow_provider_hfspaces"}
     assert own == {"airflow_provider_hfspaces.plugins", "airflow_provider_hfspaces.plugins.plugin"}
-    assert [each for each in printed if each.startswith(HEAVY)] == []
+    assert [each for each in output if each.startswith(HEAVY)] == []

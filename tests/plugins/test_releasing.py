@@ -53,13 +53,13 @@ def test_a_user_who_may_edit_the_connection_can_release_a_dead_lease(
 
 def test_a_second_release_says_that_the_lease_is_released_already(dead: HubEmulator, page: Page) -> None:
     assert page.release(SPACE).status_code == 200
-    sent = changes(dead)
+    change_count = changes(dead)
     answer = page.release(SPACE)
     assert answer.status_code == 409
     assert answer.json()["detail"].startswith(
         f"Space {SPACE} is not leased any more: its lease was given back at 20"
     )
-    assert changes(dead) == sent
+    assert changes(dead) == change_count
 
 
 @pytest.mark.parametrize(("role", "status"), [(None, 401), ("USER", 403)])
@@ -120,7 +120,7 @@ def test_the_lease_of_another_airflow_is_refused_until_it_expires(hub: HubEmulat
 
 
 def test_a_space_without_a_lease_or_outside_the_fleet_is_refused(
-    hub: HubEmulator, page: Page, stored: Any
+    hub: HubEmulator, page: Page, store_connection: Any
 ) -> None:
     hub.add_space(SPACE, hardware="t4-small")
     answer = page.release(SPACE)
@@ -128,7 +128,7 @@ def test_a_space_without_a_lease_or_outside_the_fleet_is_refused(
         409,
         f"Space {SPACE} is not leased. Nothing was changed.",
     )
-    stored("acme_only", hub, namespace="acme")
+    store_connection("acme_only", hub, namespace="acme")
     hub.add_space("acme/one")
     for repo_id in (SPACE, "../../whoami-v2", ""):
         assert page.release(repo_id, "acme_only").status_code == 404

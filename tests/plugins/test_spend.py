@@ -19,11 +19,11 @@ def hub_time() -> dict[str, float]:
 
 
 @pytest.fixture(autouse=True)
-def spent(hub: HubEmulator, airflow_records: AirflowRecords, stored: Any) -> HubEmulator:
+def hub_with_spend(hub: HubEmulator, airflow_records: AirflowRecords, store_connection: Any) -> HubEmulator:
     """An organization whose Space has cost $4.00, and a connection for it."""
     hub.add_space("acme/gpu", hardware="t4-small")
     hub.advance(10 * 3600)
-    stored("acme_only", hub, namespace="acme")
+    store_connection("acme_only", hub, namespace="acme")
     return hub
 
 
@@ -40,23 +40,23 @@ def test_the_billed_amount_is_compared_with_the_budget_of_the_configuration(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__HF_SPACES__MONTHLY_BUDGET", "acme=4.5")
-    shown = page.spend("acme_only")["acme"]
-    assert shown["usd"] == pytest.approx(4.0, abs=0.01)
-    assert (shown["budget"], shown["status"], shown["source"]) == (4.5, "warning", "billing")
-    assert "the Hub's billing since" in shown["in_words"]
+    spend = page.spend("acme_only")["acme"]
+    assert spend["usd"] == pytest.approx(4.0, abs=0.01)
+    assert (spend["budget"], spend["status"], spend["source"]) == (4.5, "warning", "billing")
+    assert "the Hub's billing since" in spend["in_words"]
 
 
 def test_the_budget_that_a_dag_has_recorded_counts_without_a_configured_one(
     page: Page, airflow_records: AirflowRecords
 ) -> None:
     record(airflow_records, 1.0, budget=2.0)
-    shown = page.spend("acme_only")["acme"]
-    assert (round(shown["usd"], 1), shown["budget"], shown["status"]) == (4.0, 2.0, "exceeded")
+    spend = page.spend("acme_only")["acme"]
+    assert (round(spend["usd"], 1), spend["budget"], spend["status"]) == (4.0, 2.0, "exceeded")
 
 
 def test_an_amount_shows_without_a_budget(page: Page) -> None:
-    shown = page.spend("acme_only")["acme"]
-    assert (round(shown["usd"], 1), shown["budget"], shown["status"]) == (4.0, None, None)
+    spend = page.spend("acme_only")["acme"]
+    assert (round(spend["usd"], 1), spend["budget"], spend["status"]) == (4.0, None, None)
 
 
 def test_the_recorded_estimate_shows_where_the_billing_cannot_be_read(
@@ -64,14 +64,14 @@ def test_the_recorded_estimate_shows_where_the_billing_cannot_be_read(
 ) -> None:
     hub.faults.add(kind="status", status=403, path="/billing/usage")
     record(airflow_records, 3.0, budget=2.0)
-    shown = page.spend("acme_only")["acme"]
-    assert (shown["usd"], shown["budget"], shown["status"], shown["source"]) == (
+    spend = page.spend("acme_only")["acme"]
+    assert (spend["usd"], spend["budget"], spend["status"], spend["source"]) == (
         3.0,
         2.0,
         "exceeded",
         "estimate",
     )
-    assert "may not read the billing" in shown["problem"]
+    assert "may not read the billing" in spend["problem"]
 
 
 def test_nothing_shows_for_an_owner_of_whom_nothing_is_known(hub: HubEmulator, page: Page) -> None:
@@ -82,8 +82,8 @@ def test_nothing_shows_for_an_owner_of_whom_nothing_is_known(hub: HubEmulator, p
 def test_the_billing_of_an_owner_is_read_once_in_ten_minutes(hub: HubEmulator, page: Page) -> None:
     for _ in range(3):
         page.spend("acme_only")
-    sent = [each.path for each in hub.requests if "billing" in each.path]
-    assert sent == ["/api/organizations/acme/billing/usage"]
+    billing_paths = [each.path for each in hub.requests if "billing" in each.path]
+    assert billing_paths == ["/api/organizations/acme/billing/usage"]
 
 
 @pytest.mark.parametrize(("role", "status"), [(None, 401), ("USER", 403)])
@@ -99,6 +99,6 @@ def test_an_option_that_is_not_valid_is_reported_beside_the_amount(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__HF_SPACES__MONTHLY_BUDGET", "acme=plenty")
-    shown = page.spend("acme_only")["acme"]
-    assert (shown["budget"], "monthly_budget='acme=plenty' is not valid" in shown["problem"]) == (None, True)
-    assert shown["usd"] > 3
+    spend = page.spend("acme_only")["acme"]
+    assert (spend["budget"], "monthly_budget='acme=plenty' is not valid" in spend["problem"]) == (None, True)
+    assert spend["usd"] > 3

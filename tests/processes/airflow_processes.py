@@ -112,8 +112,8 @@ class AirflowProcesses:
 
     def has_dags(self) -> bool:
         """Returns True if all DAGs can run."""
-        known = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
-        return known >= {
+        active_dag_ids = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        return active_dag_ids >= {
             "waiting",
             "logging",
             "killed",
@@ -164,24 +164,24 @@ class AirflowProcesses:
             return rows[0][0] if rows else None
 
         self.until(pid, 240)
-        known = pid()
+        first_pid = pid()
         for name, process in self.processes.items():
             with suppress(psutil.NoSuchProcess):
-                if known in {child.pid for child in psutil.Process(process.pid).children(recursive=True)}:
+                if first_pid in {child.pid for child in psutil.Process(process.pid).children(recursive=True)}:
                     return name
-        raise AssertionError(f"no process of this Airflow runs {dag_id}.{task_id}, whose pid is {known}")
+        raise AssertionError(f"no process of this Airflow runs {dag_id}.{task_id}, whose pid is {first_pid}")
 
     def airflow(self, *arguments: str) -> str:
         """Run a command of Airflow and return its output."""
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
             timeout=240,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def run(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str = "run") -> None:
         """Start a DAG run."""
@@ -261,5 +261,5 @@ def kill_tree(pid: int) -> None:
 
 def free_port() -> int:
     """A free port of this host."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -44,7 +44,7 @@ class CopiedAirflow(LeasedAirflow):
         beginning = f"acme/{dag_id.replace('_', '-')}-copy-"
         return [each.repo_id for each in self.hub.world.spaces.values() if each.repo_id.startswith(beginning)]
 
-    def made(self, dag_id: str) -> int:
+    def count_copies(self, dag_id: str) -> int:
         """How many copies the runs of a DAG have made so far."""
         beginning = f"acme/{dag_id.replace('_', '-')}-copy-"
         return sum(
@@ -96,9 +96,9 @@ class CopiedAirflow(LeasedAirflow):
             for each in report
         }
 
-    def process_of(self, dag_id: str, task: str, held: HeldRequest) -> psutil.Process:
+    def process_of(self, dag_id: str, task: str, held_request: HeldRequest) -> psutil.Process:
         """The process of a task of the group, as soon as the gate holds its request."""
-        self.until(held.has_arrived, 300)
+        self.until(held_request.has_arrived, 300)
         ((pid,),) = self.query(
             f"SELECT pid FROM task_instance WHERE dag_id = '{dag_id}' AND task_id = 'gpu.{task}' "
             f"AND state = 'running'"

@@ -37,25 +37,25 @@ class HeldRequest:
 
     def __init__(self, method: str, path: str) -> None:
         self.method, self.path = method, re.compile(path)
-        self._arrived, self._released, self._answered = (threading.Event() for _ in range(3))
+        self._arrival, self._release, self._answer = (threading.Event() for _ in range(3))
 
     def has_arrived(self) -> bool:
         """Whether the request is at the gate. The Hub has not received it yet."""
-        return self._arrived.is_set()
+        return self._arrival.is_set()
 
     def release(self) -> None:
         """Let the request pass, and wait until the Hub has answered it."""
-        self._released.set()
-        assert self._answered.wait(60), "the Hub does not answer"
+        self._release.set()
+        assert self._answer.wait(60), "the Hub does not answer"
 
     def pass_through(self, forward: Any) -> Any:
         """Hold the request, then forward it."""
-        self._arrived.set()
-        self._released.wait()
+        self._arrival.set()
+        self._release.wait()
         try:
             return forward()
         finally:
-            self._answered.set()
+            self._answer.set()
 
 
 class Gate:
@@ -70,8 +70,8 @@ class Gate:
     """
 
     def __init__(self, hub_url: str) -> None:
-        self._held: list[HeldRequest] = []
-        self._refused: list[tuple[str, re.Pattern[str], int]] = []
+        self._held_requests: list[HeldRequest] = []
+        self._refusals: list[tuple[str, re.Pattern[str], int]] = []
         self._lock = threading.Lock()
         gate = self
 
@@ -98,8 +98,8 @@ class Gate:
                 if (status := gate.refusal(self.command, self.path)) is not None:
                     self.send_error(status)
                     return
-                held = gate.matching(self.command, self.path)
-                with held.pass_through(forward) if held else forward() as answer:
+                held_request = gate.matching(self.command, self.path)
+                with held_request.pass_through(forward) if held_request else forward() as answer:
                     self.pass_back(answer)
 
             def pass_back(self, answer: requests.Response) -> None:
@@ -130,18 +130,18 @@ class Gate:
 
     def hold(self, method: str, path: str) -> HeldRequest:
         """Hold the next request with this method whose path contains a match of a regular expression."""
-        held = HeldRequest(method, path)
+        held_request = HeldRequest(method, path)
         with self._lock:
-            self._held.append(held)
-        return held
+            self._held_requests.append(held_request)
+        return held_request
 
     def matching(self, method: str, path: str) -> HeldRequest | None:
         """The hold that a request which has just come meets; it holds no other request after that."""
         with self._lock:
-            for held in self._held:
-                if held.method == method and held.path.search(path):
-                    self._held.remove(held)
-                    return held
+            for held_request in self._held_requests:
+                if held_request.method == method and held_request.path.search(path):
+                    self._held_requests.remove(held_request)
+                    return held_request
         return None
 
     @contextmanager
@@ -150,16 +150,16 @@ class Gate:
 
         :param path: a regular expression for the path.
         """
-        refused = (method, re.compile(path), status)
-        self._refused.append(refused)
+        refusal = (method, re.compile(path), status)
+        self._refusals.append(refusal)
         try:
             yield
         finally:
-            self._refused.remove(refused)
+            self._refusals.remove(refusal)
 
     def refusal(self, method: str, path: str) -> int | None:
         """The status with which a request is refused, if it is."""
-        for refused_method, pattern, status in list(self._refused):
+        for refused_method, pattern, status in list(self._refusals):
             if refused_method == method and pattern.search(path):
                 return status
         return None

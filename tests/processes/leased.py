@@ -240,7 +240,7 @@ TAKEOVERS: list[Takeover] = []
 
 
 @contextmanager
-def timed(event: str, until: str) -> Iterator[None]:
+def measure_takeover(event: str, until: str) -> Iterator[None]:
     """Measure how long a block takes, for the table that is printed at the end of the tests.
 
     :param event: what has just happened.

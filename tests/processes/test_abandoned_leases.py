@@ -22,7 +22,7 @@ from tests.processes.leased import (
     OtherAirflow,
     Takeover,
     leased_airflow,
-    timed,
+    measure_takeover,
 )
 
 pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
@@ -77,8 +77,8 @@ def rename(airflow: LeasedAirflow, dag_id: str, new_id: str) -> None:
     """Rename a DAG in its file, and wait until Airflow knows the new name only."""
     file = Path(airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"]) / f"{dag_id}.py"
     file.write_text(file.read_text().replace(f'DAG("{dag_id}"', f'DAG("{new_id}"'))
-    known = f"SELECT dag_id FROM dag WHERE dag_id IN ('{dag_id}', '{new_id}') AND NOT is_stale"
-    airflow.until(lambda: airflow.query(known) == [(new_id,)], 240)
+    active_dags = f"SELECT dag_id FROM dag WHERE dag_id IN ('{dag_id}', '{new_id}') AND NOT is_stale"
+    airflow.until(lambda: airflow.query(active_dags) == [(new_id,)], 240)
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +112,8 @@ def reports(airflow: LeasedAirflow) -> tuple[dict[str, Any], dict[str, Any]]:
     pause(airflow, "user_pauses_upgrade")
     pause(airflow, "deleted_during_upgrade")
     airflow.lease("failures_pause", "bad")
-    paused = "SELECT is_paused FROM dag WHERE dag_id = 'failures_pause'"
-    airflow.until(lambda: airflow.query(paused)[0][0], 240)
+    paused_flag = "SELECT is_paused FROM dag WHERE dag_id = 'failures_pause'"
+    airflow.until(lambda: airflow.query(paused_flag)[0][0], 240)
     # Airflow's scheduler dies on SQLite if a DAG is deleted whose run it is just looking at.
     airflow.call("DELETE", "deleted_during_upgrade", expected=204)
     airflow.hub.faults.add(kind="status", status=403, method="GET", path="snapshot_fails")
@@ -135,21 +135,23 @@ def reports(airflow: LeasedAirflow) -> tuple[dict[str, Any], dict[str, Any]]:
         airflow.until(lambda: airflow.has_expired(dag_id), 240)  # noqa: B023
     for dag_id in LEFT_BEHIND:
         assert airflow.hub.space(f"acme/{dag_id}").requested_hardware == "t4-small"
-    looked = run_janitor(airflow, "janitor_looks")
-    with timed(f"the janitor begins with {len(LEFT_BEHIND)} abandoned leases", "all Spaces are off the GPU"):
-        restored = run_janitor(airflow, "janitor")
+    dry_run = run_janitor(airflow, "janitor_looks")
+    with measure_takeover(
+        f"the janitor begins with {len(LEFT_BEHIND)} abandoned leases", "all Spaces are off the GPU"
+    ):
+        report = run_janitor(airflow, "janitor")
         airflow.until(lambda: all(map(airflow.is_restored, LEFT_BEHIND)), 120)
-    return looked, restored
+    return dry_run, report
 
 
 @pytest.mark.parametrize("dag_id", LEFT_BEHIND)
 def test_the_janitor_restores_a_space_that_airflow_does_not(
     airflow: LeasedAirflow, reports: tuple[dict[str, Any], dict[str, Any]], dag_id: str
 ) -> None:
-    looked, restored = reports
-    assert LEFT_BEHIND[dag_id] in looked[dag_id]["reason"]
-    assert looked[dag_id]["outcome"] == "would be restored"
-    assert restored[dag_id]["outcome"] == "restored"
+    dry_run, report = reports
+    assert LEFT_BEHIND[dag_id] in dry_run[dag_id]["reason"]
+    assert dry_run[dag_id]["outcome"] == "would be restored"
+    assert report[dag_id]["outcome"] == "restored"
     airflow.until(lambda: airflow.is_restored(dag_id), 60)
     assert airflow.holders(dag_id) == []
 
@@ -159,10 +161,10 @@ def test_the_janitor_leaves_a_lease_at_work_alone_and_a_second_run_restores_what
 ) -> None:
     assert "second_run_waits" not in {**reports[0], **reports[1]}
     assert airflow.run_state("second_run_waits", "a") == "failed"
-    failed = airflow.moment_of("second_run_waits", "restore", "end_date", "a")
+    failure_moment = airflow.moment_of("second_run_waits", "restore", "end_date", "a")
     works = airflow.moment_of("second_run_waits", "batch", "start_date", "b")
     event = "the last try of a restore fails, and another run waits"
-    TAKEOVERS.append(Takeover(event, NEXT_RUN_WORKS, (works - failed).total_seconds()))
+    TAKEOVERS.append(Takeover(event, NEXT_RUN_WORKS, (works - failure_moment).total_seconds()))
     assert airflow.hub.space("acme/second_run_waits").hardware == "t4-small"
     (holder,) = airflow.holders("second_run_waits")
     assert holder["previous"]["hardware"] == "cpu-basic"
@@ -187,7 +189,9 @@ def test_a_second_group_takes_over_after_the_first_was_marked_successful(airflow
     airflow.lease(dag_id)
     airflow.working(dag_id)
     airflow.call("PATCH", f"{dag_id}/dagRuns/run/taskGroupInstances/gpu", {"new_state": "success"})
-    with timed("the group is marked successful during the work", "the second group works on the GPU"):
+    with measure_takeover(
+        "the group is marked successful during the work", "the second group works on the GPU"
+    ):
         airflow.until(lambda: airflow.works("again"), 240)
     space = airflow.hub.space(f"acme/{dag_id}")
     assert space.hardware == "t4-small"
@@ -197,10 +201,10 @@ def test_a_second_group_takes_over_after_the_first_was_marked_successful(airflow
     airflow.ends(dag_id, "success")
 
 
-def kill_restore(airflow: LeasedAirflow, dag_id: str, killed: set[int]) -> set[int]:
+def kill_restore(airflow: LeasedAirflow, dag_id: str, killed_pids: set[int]) -> set[int]:
     """Kill a try of the first mapped restore while the Hub does not answer it; the pids killed so far."""
 
-    def unanswered() -> int:
+    def count_silences() -> int:
         return sum(each.fault == "silence" for each in airflow.hub.requests)
 
     def pid() -> int | None:
@@ -208,13 +212,13 @@ def kill_restore(airflow: LeasedAirflow, dag_id: str, killed: set[int]) -> set[i
             f"SELECT pid FROM task_instance WHERE dag_id = '{dag_id}' AND task_id = 'each.gpu.restore' "
             f"AND map_index = 0 AND state = 'running'"
         )
-        return rows[0][0] if rows and rows[0][0] not in killed else None
+        return rows[0][0] if rows and rows[0][0] not in killed_pids else None
 
-    airflow.until(lambda: pid() and unanswered() > len(killed), 240)
+    airflow.until(lambda: pid() and count_silences() > len(killed_pids), 240)
     restoring = pid()
     assert restoring is not None
     os.kill(restoring, signal.SIGKILL)
-    return {*killed, restoring}
+    return {*killed_pids, restoring}
 
 
 def test_the_next_run_takes_over_from_a_mapped_group_whose_restore_was_killed_on_all_tries(
@@ -228,9 +232,9 @@ def test_the_next_run_takes_over_from_a_mapped_group_whose_restore_was_killed_on
     airflow.hub.faults.add(kind="silence", method="POST", path=f"{dag_id}/hardware")
     airflow.tell_work(dag_id, "end")
 
-    killed = kill_restore(airflow, dag_id, set())
-    kill_restore(airflow, dag_id, killed)
-    with timed("the last try of a restore is killed", NEXT_RUN_WORKS):
+    killed_pids = kill_restore(airflow, dag_id, set())
+    kill_restore(airflow, dag_id, killed_pids)
+    with measure_takeover("the last try of a restore is killed", NEXT_RUN_WORKS):
         airflow.until(lambda: airflow.state_of(dag_id, "each.gpu.restore", map_index=0) == "failed", 240)
         airflow.hub.faults.clear()
         airflow.call("POST", f"{following}/dagRuns", {"dag_run_id": "run", "logical_date": None})
@@ -251,7 +255,7 @@ def test_restore_is_the_next_task_of_a_full_pool_and_waits_for_nobody_in_its_own
 ) -> None:
     fillers = "fills_the_pool"
 
-    def ended() -> int:
+    def count_successes() -> int:
         return airflow.states(fillers)["success"]
 
     for dag_id in ("waits_in_full_pool", "has_own_pool"):
@@ -265,10 +269,10 @@ def test_restore_is_the_next_task_of_a_full_pool_and_waits_for_nobody_in_its_own
     airflow.tell_work("waits_in_full_pool", "end")
     airflow.ends("has_own_pool", "success")
     airflow.until(lambda: airflow.task_state("waits_in_full_pool", "restore") == "scheduled", 240)
-    assert ended() == 0
+    assert count_successes() == 0
     (airflow.signals / "filler.next").touch()
     airflow.until(lambda: airflow.task_state("waits_in_full_pool", "restore") == "success", 240)
-    assert ended() == 1
+    assert count_successes() == 1
     airflow.ends("waits_in_full_pool", "success")
 
     def has_made_way() -> bool:
@@ -291,7 +295,7 @@ def test_a_run_under_the_new_dag_id_takes_the_lease_over_when_it_expires_and_res
 
     airflow.call("POST", f"{new_id}/dagRuns", {"dag_run_id": "run", "logical_date": None})
     airflow.until(lambda: datetime.now(timezone.utc) >= until, 240)
-    with timed("the lease of a renamed DAG expires", NEXT_RUN_WORKS):
+    with measure_takeover("the lease of a renamed DAG expires", NEXT_RUN_WORKS):
         airflow.until(lambda: airflow.works(new_id), 300)
     assert airflow.run_state(dag_id) == "running", "Airflow neither continues nor ends the run"
     (holder,) = airflow.holders(dag_id)
@@ -310,7 +314,9 @@ def test_a_group_that_is_renamed_during_the_run_takes_over_at_once_and_restores_
     airflow.working(dag_id)
     file = Path(airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"]) / f"{dag_id}.py"
     file.write_text(file.read_text().replace('"gpu"', '"renamed"'))
-    with timed("the group is renamed in the DAG file during the work", "the renamed group works on the GPU"):
+    with measure_takeover(
+        "the group is renamed in the DAG file during the work", "the renamed group works on the GPU"
+    ):
         airflow.until(lambda: airflow.works(dag_id), 300)
     (holder,) = airflow.holders(dag_id)
     assert holder["previous"]["hardware"] == "cpu-basic"
@@ -341,8 +347,8 @@ def test_a_run_waits_for_the_lease_of_another_airflow_and_nobody_restores_that(
     assert airflow.task_state(dag_id, "snapshot") == "deferred"
     if AIRFLOW_VERSION >= (3, 1):
         airflow.until(lambda: space.repo_id in shown_leases(airflow), 180)
-        shown = shown_leases(airflow)[space.repo_id]
-        assert (shown["dag_id"], shown["expired"], shown["abandoned"]) == (None, False, False)
+        lease = shown_leases(airflow)[space.repo_id]
+        assert (lease["dag_id"], lease["expired"], lease["abandoned"]) == (None, False, False)
 
     other.gives_back()
     airflow.working(dag_id)

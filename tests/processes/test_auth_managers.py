@@ -47,33 +47,35 @@ def api_client(airflow: AirflowProcesses, user: str) -> requests.Session:
 def check_page(airflow: AirflowProcesses, hub: HubEmulator, *, may: str, may_not: str) -> None:
     """Show and pause a Space as one user, and neither of them as the other."""
     space = hub.add_space("alice/whisper", hardware="t4-small")
-    allowed, refused, nobody = log_in(airflow, may), log_in(airflow, may_not), requests.Session()
+    session, other_session, nobody = log_in(airflow, may), log_in(airflow, may_not), requests.Session()
     page = f"{airflow.api}/hf_spaces"
     fleet = f"{page}/api/fleet?connection_id=hf_spaces_default"
     pause = f"{page}/api/pause?connection_id=hf_spaces_default"
     body = {"repo_id": "alice/whisper"}
 
-    plugins = allowed.get(f"{airflow.api}/api/v2/plugins", timeout=60).json()["plugins"]
+    plugins = session.get(f"{airflow.api}/api/v2/plugins", timeout=60).json()["plugins"]
     assert "/hf_spaces/" in [view["href"] for plugin in plugins for view in plugin["external_views"]]
-    assert "Hugging Face Spaces" in allowed.get(f"{page}/", timeout=60).text
-    shown = allowed.get(fleet, timeout=60).json()
-    assert [each["repo_id"] for each in shown["spaces"]] == ["alice/whisper"]
-    assert [each["may_pause"] for each in connections_of(allowed, page)] == [True]
+    assert "Hugging Face Spaces" in session.get(f"{page}/", timeout=60).text
+    fleet_data = session.get(fleet, timeout=60).json()
+    assert [each["repo_id"] for each in fleet_data["spaces"]] == ["alice/whisper"]
+    assert [each["may_pause"] for each in connections_of(session, page)] == [True]
 
-    assert refused.get(fleet, timeout=60).status_code == 403
-    assert refused.post(pause, json=body, headers=OWN_HEADER, timeout=60).status_code == 403
+    assert other_session.get(fleet, timeout=60).status_code == 403
+    assert other_session.post(pause, json=body, headers=OWN_HEADER, timeout=60).status_code == 403
     assert nobody.get(fleet, timeout=60).status_code == 401
     assert space.stage == "RUNNING"
 
-    assert allowed.post(pause, json=body, headers=OWN_HEADER, timeout=60).status_code == 200
+    assert session.post(pause, json=body, headers=OWN_HEADER, timeout=60).status_code == 200
     assert space.stage == "PAUSED"
     assert hub.token not in airflow.tail("api-server")
 
 
 def connections_of(session: requests.Session, page: str) -> list[dict[str, object]]:
     """The connections that the page shows to a user."""
-    shown: list[dict[str, object]] = session.get(f"{page}/api/connections", timeout=60).json()["connections"]
-    return shown
+    connections: list[dict[str, object]] = session.get(f"{page}/api/connections", timeout=60).json()[
+        "connections"
+    ]
+    return connections
 
 
 @pytest.fixture
@@ -127,18 +129,18 @@ def test_with_fab_a_connection_stored_in_its_form_serves_a_task_whose_links_lead
     forms = op.get(f"{fab_airflow.api}/ui/connections/hook_meta", timeout=60).json()
     (form,) = [each for each in forms if each["connection_type"] == "hf_spaces"]
     assert {"namespace", "timeout", "allow_http", "lease_repo"} <= set(form["extra_fields"])
-    stored = {
+    connection = {
         "connection_id": "hub_of_alice",
         "conn_type": "hf_spaces",
         "host": hub.url,
         "password": hub.token,
         "extra": json.dumps({"namespace": "alice"}),
     }
-    assert viewer.post(f"{api}/connections", json=stored, timeout=60).status_code == 403
-    assert op.post(f"{api}/connections", json=stored, timeout=60).status_code == 201
-    tested = op.post(f"{api}/connections/test", json=stored, timeout=60).json()
-    assert tested["status"] is True
-    assert hub.user in tested["message"]
+    assert viewer.post(f"{api}/connections", json=connection, timeout=60).status_code == 403
+    assert op.post(f"{api}/connections", json=connection, timeout=60).status_code == 201
+    test_result = op.post(f"{api}/connections/test", json=connection, timeout=60).json()
+    assert test_result["status"] is True
+    assert hub.user in test_result["message"]
 
     for name in ("dag-processor", "scheduler", "triggerer"):
         fab_airflow.spawn(name, name)
@@ -195,14 +197,14 @@ def team_airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[AirflowProcesses]
         processes.until(processes.answers, 240)
         admin = log_in(processes, "admin")
         for team in ("audio", "video"):
-            stored = {
+            connection = {
                 "connection_id": f"hub_of_{team}",
                 "conn_type": "hf_spaces",
                 "host": hub.url,
                 "password": hub.token,
                 "team_name": team,
             }
-            answer = admin.post(f"{processes.api}/api/v2/connections", json=stored, timeout=60)
+            answer = admin.post(f"{processes.api}/api/v2/connections", json=connection, timeout=60)
             assert answer.status_code == 201, answer.text
         yield processes
     finally:

@@ -36,8 +36,8 @@ class CallingAirflow(AirflowProcesses):
         )
 
     def has_dags(self) -> bool:
-        known = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
-        return known >= {"calls_fail", "calls_again", "jobs"}
+        active_dag_ids = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        return active_dag_ids >= {"calls_fail", "calls_again", "jobs"}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def airflow(hub: HubEmulator, tmp_path: Path) -> Iterator[CallingAirflow]:
         processes.stop()
 
 
-def sent(space: SpaceHandle) -> Counter[str]:
+def count_calls(space: SpaceHandle) -> Counter[str]:
     """How often the app has received each text."""
     return Counter(
         request.json["data"][0] for request in space.app_requests if request.path.endswith("/call/hold")
@@ -80,15 +80,15 @@ def test_a_triggerer_that_is_killed_loses_no_call_in_silence(
         return sum(request.path.endswith("/queue/data") for request in caption.app_requests)
 
     airflow.until(lambda: readers() == FAIL + AGAIN, 240)
-    assert set(sent(caption).values()) == {1}
-    assert len(sent(caption)) == FAIL + AGAIN
+    assert set(count_calls(caption).values()) == {1}
+    assert len(count_calls(caption)) == FAIL + AGAIN
 
     airflow.end("triggerer", signal.SIGKILL)
     airflow.spawn("second", "triggerer")
     airflow.until(lambda: airflow.states("calls_fail") == {"failed": FAIL}, 900)
-    airflow.until(lambda: sum(sent(caption).values()) == FAIL + 2 * AGAIN, 900)
+    airflow.until(lambda: sum(count_calls(caption).values()) == FAIL + 2 * AGAIN, 900)
     airflow.until(lambda: airflow.states("calls_again")["deferred"] == AGAIN, 900)
-    assert {text: count for text, count in sent(caption).items() if text.startswith("fail")} == {
+    assert {text: count for text, count in count_calls(caption).items() if text.startswith("fail")} == {
         f"fail {number}": 1 for number in range(FAIL)
     }
 

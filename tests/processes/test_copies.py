@@ -99,7 +99,7 @@ def test_cleared_work_gets_a_new_copy(airflow: CopiedAirflow) -> None:
     airflow.working("work_cleared")
     airflow.tell_work("work_cleared", "end")
     airflow.ends("work_cleared", "success")
-    assert airflow.made("work_cleared") == 2
+    assert airflow.count_copies("work_cleared") == 2
 
 
 def test_work_that_is_cleared_alone_fails_without_a_copy(airflow: CopiedAirflow) -> None:
@@ -112,4 +112,4 @@ def test_work_that_is_cleared_alone_fails_without_a_copy(airflow: CopiedAirflow)
     airflow.call("POST", f"{dag_id}/clearTaskInstances", clear)
     airflow.ends(dag_id, "failed")
     assert "the copy for this run, does not exist" in airflow.log_of(dag_id)
-    assert airflow.made(dag_id) == 1
+    assert airflow.count_copies(dag_id) == 1

@@ -24,20 +24,20 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CopiedAirflow]
 def test_one_copy_is_made_and_deleted_when_the_creation_dies(airflow: CopiedAirflow, moment: str) -> None:
     """The process dies before its request reaches the Hub, or after the Hub has made the copy."""
     dag_id = f"create_dies_{moment}"
-    held = (
+    held_request = (
         airflow.gate.hold("POST", "/duplicate$")
         if moment == "before"
         else airflow.gate.hold("GET", "/create-dies-after-copy-[0-9a-f]{12}/runtime$")
     )
     airflow.copy(dag_id)
-    airflow.process_of(dag_id, "create", held).kill()
-    assert airflow.made(dag_id) == (0 if moment == "before" else 1)
+    airflow.process_of(dag_id, "create", held_request).kill()
+    assert airflow.count_copies(dag_id) == (0 if moment == "before" else 1)
     if moment == "after":
-        held.release()
+        held_request.release()
     airflow.working(dag_id)
     airflow.tell_work(dag_id, "end")
     airflow.ends(dag_id, "success")
-    assert airflow.made(dag_id) == 1
+    assert airflow.count_copies(dag_id) == 1
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -46,14 +46,14 @@ def test_the_next_try_deletes_the_copy_when_the_deletion_dies(airflow: CopiedAir
     dag_id = f"delete_dies_{moment}"
     airflow.copy(dag_id)
     airflow.working(dag_id)
-    held = airflow.gate.hold("DELETE", "/api/repos/delete$")
+    held_request = airflow.gate.hold("DELETE", "/api/repos/delete$")
     airflow.tell_work(dag_id, "end")
-    process = airflow.process_of(dag_id, "delete", held)
+    process = airflow.process_of(dag_id, "delete", held_request)
     if moment == "before":
         process.kill()
     else:
         process.suspend()
-        held.release()
+        held_request.release()
         process.kill()
     airflow.ends(dag_id, "success")
 
@@ -78,7 +78,7 @@ def test_the_work_runs_although_the_scheduler_or_the_triggerer_dies_during_the_c
     airflow.working(dag_id)
     airflow.tell_work(dag_id, "end")
     airflow.ends(dag_id, "success")
-    assert airflow.made(dag_id) == 1
+    assert airflow.count_copies(dag_id) == 1
 
 
 def test_the_sleep_time_ends_the_bill_when_the_host_does_not_return(airflow: CopiedAirflow) -> None:

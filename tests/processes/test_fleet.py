@@ -96,11 +96,13 @@ def test_a_pause_task_that_is_killed_or_ended_reports_every_space_that_it_paused
     )
     assert answer.status_code == 200
     airflow.until(lambda: "The task was stopped" in airflow.log_of("night"), 240)
-    paused = {name for name in names("ended") if hub.space(name).stage == "PAUSED"}
-    assert 0 < len(paused) < COUNT
-    assert len(pauses(hub, "ended")) == len(paused)
+    paused_ids = {name for name in names("ended") if hub.space(name).stage == "PAUSED"}
+    assert 0 < len(paused_ids) < COUNT
+    assert len(pauses(hub, "ended")) == len(paused_ids)
     airflow.until(lambda: airflow.query("SELECT value FROM xcom WHERE run_id = 'ended'"), 30)
-    assert {name for name, outcome in report_of(airflow, "ended").items() if outcome == "paused"} == paused
+    assert {
+        name for name, outcome in report_of(airflow, "ended").items() if outcome == "paused"
+    } == paused_ids
     assert hub.token not in airflow.log_of("night")
 
 

@@ -66,8 +66,8 @@ def test_the_page_is_in_the_menu_and_shows_fleets_only_to_users_who_may_read_the
 
     assert "Hugging Face Spaces" in admin.get(f"{page}/", timeout=30).text
     assert admin.get(f"{page}/static/fleet.js", timeout=30).ok
-    shown = admin.get(f"{page}/api/fleet?connection_id=hf_spaces_default", timeout=60).json()
-    assert [(each["repo_id"], each["cost"]) for each in shown["spaces"]] == [("alice/whisper", 0.4)]
+    fleet_data = admin.get(f"{page}/api/fleet?connection_id=hf_spaces_default", timeout=60).json()
+    assert [(each["repo_id"], each["cost"]) for each in fleet_data["spaces"]] == [("alice/whisper", 0.4)]
     assert admin.get(f"{page}/api/runs", timeout=60).json() == {"runs": []}
 
     for path in ("api/connections", "api/fleet?connection_id=hf_spaces_default", "api/runs"):

@@ -13,7 +13,14 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from tests.airflow_tools import connection
 from tests.processes.airflow_processes import ON_AIRFLOW_3
 from tests.processes.gate import Gate, HeldRequest
-from tests.processes.leased import OFF_THE_GPU, SPEED, LeasedAirflow, OtherAirflow, leased_airflow, timed
+from tests.processes.leased import (
+    OFF_THE_GPU,
+    SPEED,
+    LeasedAirflow,
+    OtherAirflow,
+    leased_airflow,
+    measure_takeover,
+)
 
 pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
@@ -45,9 +52,9 @@ def airflow(
         yield airflow
 
 
-def process_of(airflow: LeasedAirflow, dag_id: str, task: str, held: HeldRequest) -> psutil.Process:
+def process_of(airflow: LeasedAirflow, dag_id: str, task: str, held_request: HeldRequest) -> psutil.Process:
     """The process of a task of the group, as soon as the gate holds its request."""
-    airflow.until(held.has_arrived, 240)
+    airflow.until(held_request.has_arrived, 240)
     ((pid,),) = airflow.query(
         f"SELECT pid FROM task_instance WHERE dag_id = '{dag_id}' AND task_id = 'gpu.{task}' "
         f"AND state = 'running'"
@@ -71,18 +78,18 @@ def test_an_upgrade_that_thaws_after_its_run_has_ended_takes_its_late_request_ba
     airflow: LeasedAirflow, gate: Gate
 ) -> None:
     dag_id = "upgrade_freezes"
-    held = gate.hold("POST", f"{dag_id}/hardware$")
+    held_request = gate.hold("POST", f"{dag_id}/hardware$")
     airflow.lease(dag_id)
-    task = process_of(airflow, dag_id, "upgrade", held)
+    task = process_of(airflow, dag_id, "upgrade", held_request)
     worker = worker_of(task)
     worker.suspend()
     task.suspend()
-    with timed("a worker freezes during the upgrade", "its run has ended"):
+    with measure_takeover("a worker freezes during the upgrade", "its run has ended"):
         airflow.ends(dag_id, "failed")
 
-    held.release()
+    held_request.release()
     assert requested(airflow, dag_id) == "t4-small", "the late request has turned the GPU on"
-    with timed("a frozen upgrade thaws after its run has ended", OFF_THE_GPU):
+    with measure_takeover("a frozen upgrade thaws after its run has ended", OFF_THE_GPU):
         task.resume()
         airflow.until(lambda: airflow.is_restored(dag_id), 180)
     worker.resume()
@@ -97,9 +104,9 @@ def test_a_restore_that_thaws_while_the_next_run_works_requests_the_hardware_of_
     dag_id = "restore_freezes"
     airflow.lease(dag_id, "a")
     airflow.working(dag_id, "a")
-    held = gate.hold("POST", f"{dag_id}/hardware$")
+    held_request = gate.hold("POST", f"{dag_id}/hardware$")
     airflow.tell_work(dag_id, "end", "a")
-    task = process_of(airflow, dag_id, "restore", held)
+    task = process_of(airflow, dag_id, "restore", held_request)
     worker = worker_of(task)
     worker.suspend()
     task.suspend()
@@ -107,15 +114,15 @@ def test_a_restore_that_thaws_while_the_next_run_works_requests_the_hardware_of_
     airflow.lease(dag_id, "b")
     airflow.working(dag_id, "b")
 
-    held.release()
+    held_request.release()
     assert requested(airflow, dag_id) == "cpu-basic", "the late request has taken the GPU of the next run"
     # Airflow ends a worker that it has given up, and leaves its task five seconds for the repair.
-    with timed("a frozen restore thaws while the next run works", "the GPU is requested again"):
+    with measure_takeover("a frozen restore thaws while the next run works", "the GPU is requested again"):
         task.resume()
         worker.resume()
         airflow.until(lambda: requested(airflow, dag_id) == "t4-small", 120)
-    repaired = "which took its hardware away. t4-small is requested again."
-    airflow.until(lambda: repaired in airflow.log_of(dag_id), 120)
+    repair_message = "which took its hardware away. t4-small is requested again."
+    airflow.until(lambda: repair_message in airflow.log_of(dag_id), 120)
     airflow.tell_work(dag_id, "end", "b")
     airflow.ends(dag_id, "success", "b")
 
@@ -124,16 +131,16 @@ def test_an_upgrade_that_thaws_after_its_lease_has_expired_requests_the_hardware
     airflow: LeasedAirflow, gate: Gate
 ) -> None:
     dag_id = "lease_expires"
-    held = gate.hold("POST", f"{dag_id}/hardware$")
+    held_request = gate.hold("POST", f"{dag_id}/hardware$")
     airflow.lease(dag_id)
-    task = process_of(airflow, dag_id, "upgrade", held)
+    task = process_of(airflow, dag_id, "upgrade", held_request)
     task.suspend()
     other = OtherAirflow(airflow.hub, f"acme/{dag_id}")
     airflow.until(lambda: other.takes("t4-medium"), 240)
     space = airflow.hub.space(f"acme/{dag_id}")
     airflow.until(lambda: space.hardware == "t4-medium", 120)
 
-    held.release()
+    held_request.release()
     assert requested(airflow, dag_id) == "t4-small"
     task.resume()
     airflow.until(lambda: requested(airflow, dag_id) == "t4-medium", 120)

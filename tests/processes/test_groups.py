@@ -29,8 +29,8 @@ class GroupAirflow(AirflowProcesses):
         )
 
     def has_dags(self) -> bool:
-        known = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
-        return known >= {"work_cleared_alone", "upgrade_marked_success", "run_marked_failed"}
+        active_dag_ids = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        return active_dag_ids >= {"work_cleared_alone", "upgrade_marked_success", "run_marked_failed"}
 
     def call(self, method: str, path: str, body: dict[str, Any]) -> None:
         """Send the API server a request, as the UI does."""

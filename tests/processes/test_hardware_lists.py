@@ -49,8 +49,8 @@ def test_a_worker_that_is_killed_between_two_flavors_is_followed_by_one_that_con
     hub, space = airflow.hub, airflow.hub.space(SPACE)
     space.no_capacity("l4x1", waits=True)
 
-    def kill_at(held: HeldRequest) -> None:
-        airflow.until(held.has_arrived, 240)
+    def kill_at(held_request: HeldRequest) -> None:
+        airflow.until(held_request.has_arrived, 240)
         ((pid,),) = airflow.query("SELECT pid FROM task_instance WHERE task_id = 'gpu.upgrade'")
         kill_tree(pid)
 

@@ -30,7 +30,7 @@ def run_states(airflow: LeasedAirflow) -> Counter[str]:
     return Counter(str(row[0]) for row in rows)
 
 
-def ended(airflow: LeasedAirflow) -> int:
+def count_ended_runs(airflow: LeasedAirflow) -> int:
     return run_states(airflow)["success"] + run_states(airflow)["failed"]
 
 
@@ -46,22 +46,22 @@ def test_each_of_twenty_runs_has_the_space_to_itself_and_none_fails_although_ans
     hub = airflow.hub
     hub.add_space("acme/crowded")
     # The lines that the work leaves in the log are not part of what is disturbed.
-    disturbed = "^(?!/api/whoami-v2)"
-    hub.faults.add(kind="reset", share=0.05, after=True, path=disturbed)
-    hub.faults.add(kind="delay", share=0.05, seconds=3, path=disturbed)
+    affected_paths = "^(?!/api/whoami-v2)"
+    hub.faults.add(kind="reset", share=0.05, after=True, path=affected_paths)
+    hub.faults.add(kind="delay", share=0.05, seconds=3, path=affected_paths)
     for run_id in RUN_IDS:
         for dag_id in DAG_IDS:
             airflow.call("POST", f"{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
-    wanted = len(DAG_IDS) * len(RUN_IDS)
+    run_count = len(DAG_IDS) * len(RUN_IDS)
     airflow.until(
-        lambda: sum(run_states(airflow)[each] for each in ("success", "failed")) == wanted, CROWD_SECONDS
+        lambda: sum(run_states(airflow)[each] for each in ("success", "failed")) == run_count, CROWD_SECONDS
     )
     requests = list(hub.requests)
     hub.faults.clear()
 
-    assert run_states(airflow) == {"success": wanted}
+    assert run_states(airflow) == {"success": run_count}
     at_work: str | None = None
-    worked: list[str] = []
+    workers: list[str] = []
     for request in requests:
         if request.path == "/api/whoami-v2" and "moment" in request.params:
             run = request.params["run"][0]
@@ -70,16 +70,16 @@ def test_each_of_twenty_runs_has_the_space_to_itself_and_none_fails_although_ans
                 at_work = run
             else:
                 assert at_work == run
-                worked.append(run)
+                workers.append(run)
                 at_work = None
         elif request.method == "POST" and request.path.endswith("/hardware") and request.took_effect:
             assert at_work is None, f"{request.json} is requested while {at_work} works"
-    assert sorted(worked) == sorted(f"{dag_id}.{run_id}" for dag_id in DAG_IDS for run_id in RUN_IDS)
+    assert sorted(workers) == sorted(f"{dag_id}.{run_id}" for dag_id in DAG_IDS for run_id in RUN_IDS)
     assert hub.space("acme/crowded").requested_hardware == "cpu-basic"
     airflow.until(lambda: not is_billed(airflow, "acme/crowded"), 120)
     faults = Counter(request.fault for request in requests)
     commits = sum("/commit/" in request.path for request in requests)
-    print(f"\n{wanted} runs, {len(requests)} requests, {commits} commits, faults: {dict(faults)}")
+    print(f"\n{run_count} runs, {len(requests)} requests, {commits} commits, faults: {dict(faults)}")
 
 
 def test_a_group_mapped_over_thirty_spaces_leaves_no_bill_when_one_is_deleted_paused_or_without_capacity(
@@ -89,7 +89,7 @@ def test_a_group_mapped_over_thirty_spaces_leaves_no_bill_when_one_is_deleted_pa
     healthy = [f"acme/many-{number:02}" for number in range(27)]
     for repo_id in (*healthy, "acme/many-deleted"):
         hub.add_space(repo_id)
-    paused = hub.add_space("acme/many-paused", stage="PAUSED")
+    paused_space = hub.add_space("acme/many-paused", stage="PAUSED")
     full = hub.add_space("acme/many-full")
     full.no_capacity("t4-small")
     airflow.call("POST", f"{dag_id}/dagRuns", {"dag_run_id": "run", "logical_date": None})
@@ -100,10 +100,10 @@ def test_a_group_mapped_over_thirty_spaces_leaves_no_bill_when_one_is_deleted_pa
     assert states == {"success": 29, "upstream_failed": 1}
     # The meter runs until the Hub has stopped the GPU of the last Space.
     airflow.until(lambda: not is_billed(airflow, "acme/many-"), 120)
-    used = {item.repo_id for item in hub.bill().items if item.hardware == "t4-small"}
-    assert used >= {*healthy, "acme/many-deleted", "acme/many-paused"}
+    billed_ids = {item.repo_id for item in hub.bill().items if item.hardware == "t4-small"}
+    assert billed_ids >= {*healthy, "acme/many-deleted", "acme/many-paused"}
     assert not hub.has_space("acme/many-deleted")
-    for repo_id in (*healthy, full.repo_id, paused.repo_id):
+    for repo_id in (*healthy, full.repo_id, paused_space.repo_id):
         assert hub.space(repo_id).requested_hardware == "cpu-basic"
         assert airflow.holders(repo_id.removeprefix("acme/")) == []
-    assert paused.stage == "PAUSED"
+    assert paused_space.stage == "PAUSED"

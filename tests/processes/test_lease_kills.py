@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.processes.airflow_processes import ON_AIRFLOW_3, kill_tree
-from tests.processes.leased import OFF_THE_GPU, LeasedAirflow, leased_airflow, timed
+from tests.processes.leased import OFF_THE_GPU, LeasedAirflow, leased_airflow, measure_takeover
 
 pytestmark = ON_AIRFLOW_3
 
@@ -39,7 +39,7 @@ def test_the_space_is_restored_when_the_worker_dies_during_the_work(airflow: Lea
     worker = psutil.Process(airflow.working("worker_dies")).parent()
     assert worker is not None
     kill_tree(worker.pid)
-    with timed("the worker is killed during the work", OFF_THE_GPU):
+    with measure_takeover("the worker is killed during the work", OFF_THE_GPU):
         airflow.until(lambda: airflow.is_restored("worker_dies"), 300)
     airflow.ends("worker_dies", "failed")
 
@@ -49,7 +49,9 @@ def test_the_work_runs_although_the_scheduler_dies_during_the_setup(airflow: Lea
     # A free lease takes less than a second, so that "running" may be over before it is seen.
     airflow.until(lambda: airflow.task_state("scheduler_dies", "snapshot") in ("running", "success"), 120)
     airflow.end("scheduler", signal.SIGKILL)
-    with timed("the scheduler is killed during the setup, and restarted at once", "the work runs on the GPU"):
+    with measure_takeover(
+        "the scheduler is killed during the setup, and restarted at once", "the work runs on the GPU"
+    ):
         restart_processes(airflow, "scheduler")
         airflow.working("scheduler_dies")
     airflow.tell_work("scheduler_dies", "end")
@@ -60,7 +62,7 @@ def test_the_work_runs_although_the_triggerer_dies_while_the_upgrade_waits(airfl
     airflow.lease("triggerer_dies")
     airflow.until(lambda: airflow.task_state("triggerer_dies", "upgrade") == "deferred", 240)
     airflow.end("triggerer", signal.SIGKILL)
-    with timed(
+    with measure_takeover(
         "the triggerer is killed during the upgrade, and restarted at once", "the work runs on the GPU"
     ):
         restart_processes(airflow, "triggerer")
@@ -77,7 +79,9 @@ def test_the_space_is_restored_when_the_host_dies_during_the_work_and_returns(ai
     assert airflow.hub.bill("acme/machine_dies").running
     # If Airflow runs the work again instead of failing it, the work ends at once.
     airflow.tell_work("machine_dies", "end")
-    with timed("all processes of the host are killed during the work, and restarted at once", OFF_THE_GPU):
+    with measure_takeover(
+        "all processes of the host are killed during the work, and restarted at once", OFF_THE_GPU
+    ):
         restart_processes(airflow, *PROCESSES)
         airflow.until(lambda: airflow.is_restored("machine_dies"), 300)
     airflow.ends("machine_dies", None)

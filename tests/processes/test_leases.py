@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.processes.airflow_processes import ON_AIRFLOW_3
-from tests.processes.leased import OFF_THE_GPU, LeasedAirflow, leased_airflow, timed
+from tests.processes.leased import OFF_THE_GPU, LeasedAirflow, leased_airflow, measure_takeover
 
 pytestmark = ON_AIRFLOW_3
 
@@ -38,7 +38,7 @@ def test_the_space_is_restored_after_work_that_raises(airflow: LeasedAirflow) ->
 def test_the_space_is_restored_when_the_process_of_the_work_is_killed(airflow: LeasedAirflow) -> None:
     airflow.lease("work_killed")
     os.kill(airflow.working("work_killed"), signal.SIGKILL)
-    with timed("the process of the work is killed", OFF_THE_GPU):
+    with measure_takeover("the process of the work is killed", OFF_THE_GPU):
         airflow.until(lambda: airflow.is_restored("work_killed"), 300)
     airflow.ends("work_killed", "failed")
 
@@ -56,7 +56,7 @@ def test_the_space_is_restored_when_a_working_run_is_marked_failed(airflow: Leas
     airflow.lease("run_marked_failed")
     airflow.working("run_marked_failed")
     airflow.call("PATCH", "run_marked_failed/dagRuns/run", {"state": "failed"})
-    with timed("the run is marked failed during the work", OFF_THE_GPU):
+    with measure_takeover("the run is marked failed during the work", OFF_THE_GPU):
         airflow.until(lambda: airflow.is_restored("run_marked_failed"), 300)
     airflow.ends("run_marked_failed", None)
     assert airflow.task_state("run_marked_failed", "restore") == "success"

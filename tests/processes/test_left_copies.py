@@ -49,16 +49,16 @@ def reports(airflow: CopiedAirflow) -> tuple[dict[str, Any], dict[str, Any]]:
     for dag_id in ("run_times_out", "delete_finds_no_hub"):
         airflow.until(lambda: airflow.run_state(dag_id) == "failed", 400)  # noqa: B023
     airflow.hub.faults.clear()
-    looked = airflow.sweep("sweeper_looks")
-    return looked, airflow.sweep("sweeper")
+    dry_run = airflow.sweep("sweeper_looks")
+    return dry_run, airflow.sweep("sweeper")
 
 
 @pytest.mark.parametrize("dag_id", LEFT_BEHIND)
 def test_the_sweeper_deletes_a_copy_that_airflow_does_not(
     airflow: CopiedAirflow, reports: tuple[dict[str, Any], dict[str, Any]], dag_id: str
 ) -> None:
-    looked, swept = reports
-    assert looked[dag_id]["outcome"] == "would be deleted"
+    dry_run, swept = reports
+    assert dry_run[dag_id]["outcome"] == "would be deleted"
     assert swept[dag_id]["outcome"] == "deleted"
     assert swept[dag_id]["source"] == SOURCE
     assert airflow.is_deleted(dag_id)
@@ -80,9 +80,9 @@ def test_the_sweeper_leaves_the_copy_of_a_paused_dag_alone_until_its_mark_expire
 
 def test_the_sweeper_deletes_a_copy_that_a_frozen_worker_makes_after_its_run(airflow: CopiedAirflow) -> None:
     dag_id = "create_freezes"
-    held = airflow.gate.hold("POST", "/duplicate$")
+    held_request = airflow.gate.hold("POST", "/duplicate$")
     airflow.copy(dag_id)
-    task = airflow.process_of(dag_id, "create", held)
+    task = airflow.process_of(dag_id, "create", held_request)
     worker = task.parent()
     assert worker is not None
     worker.suspend()
@@ -90,7 +90,7 @@ def test_the_sweeper_deletes_a_copy_that_a_frozen_worker_makes_after_its_run(air
     airflow.call("PATCH", f"{dag_id}/dagRuns/run", {"state": "failed"})
     airflow.until(lambda: airflow.task_state(dag_id, "delete") == "success", 300)
     airflow.until(lambda: airflow.has_ended(dag_id), 300)
-    held.release()
+    held_request.release()
     assert len(airflow.copies(dag_id)) == 1, "the late request has made a copy"
     worker.kill()
     task.kill()

@@ -31,10 +31,10 @@ class StreamingAirflow(AirflowProcesses):
         super().__init__(home, hub, dags=Path(__file__).with_name("log_dags"))
 
     def has_dags(self) -> bool:
-        known = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
-        return known >= {"streaming", "in_a_worker"}
+        active_dag_ids = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        return active_dag_ids >= {"streaming", "in_a_worker"}
 
-    def shown(self, number: int) -> list[tuple[str, str]]:
+    def shown_lines(self, number: int) -> list[tuple[str, str]]:
         """The lines that the log of a task instance shows: the Space and what a test wrote, oldest first."""
         log = self.log_of("streaming", f"run_id=run/task_id=restart/map_index={number}")
         return re.findall(r"(acme/\w+) build \| (line \d+)", log)
@@ -57,17 +57,17 @@ def test_each_task_shows_its_own_space_once_while_triggerers_are_restarted_and_k
     hub: HubEmulator, airflow: StreamingAirflow
 ) -> None:
     handles: dict[str, SpaceHandle] = {name: hub.space(name) for name in set(SPACES)}
-    written = 0
+    line_count = 0
 
     def write(lines: int) -> None:
-        nonlocal written
+        nonlocal line_count
         for _ in range(lines):
             for handle in handles.values():
-                handle.write_log(f"line {written}", build=True)
-            written += 1
+                handle.write_log(f"line {line_count}", build=True)
+            line_count += 1
 
     def is_shown() -> bool:
-        return all(len(airflow.shown(number)) >= written for number in range(len(SPACES)))
+        return all(len(airflow.shown_lines(number)) >= line_count for number in range(len(SPACES)))
 
     airflow.run("streaming")
     airflow.until(lambda: airflow.states("streaming")["deferred"] == len(SPACES), 240)
@@ -96,7 +96,9 @@ def test_each_task_shows_its_own_space_once_while_triggerers_are_restarted_and_k
     hub.advance(100_060)
     airflow.until(lambda: airflow.states("streaming") == {"success": len(SPACES)}, 240)
     for number, name in enumerate(SPACES):
-        assert sorted(airflow.shown(number)) == sorted((name, f"line {each}") for each in range(written))
+        assert sorted(airflow.shown_lines(number)) == sorted(
+            (name, f"line {each}") for each in range(line_count)
+        )
     airflow.until(lambda: airflow.states("in_a_worker") == {"success": 1}, 240)
     log = airflow.log_of("in_a_worker")
     assert log.count("acme/green build | a line for the worker") == 1

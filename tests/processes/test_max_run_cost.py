@@ -33,8 +33,8 @@ class CostAirflow(AirflowProcesses):
         )
 
     def has_dags(self) -> bool:
-        known = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
-        return known >= {"too_much", "enough"}
+        active_dag_ids = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        return active_dag_ids >= {"too_much", "enough"}
 
     def state(self, dag_id: str, task: str) -> str:
         """The state of a task of the group."""

@@ -45,8 +45,8 @@ class NotifyingAirflow(AirflowProcesses):
         super().__init__(home, hub, dags=folder, environment=environment)
 
     def has_dags(self) -> bool:
-        known = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
-        return known >= {*DAGS, *ASYNC_DAGS}
+        active_dag_ids = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        return active_dag_ids >= {*DAGS, *ASYNC_DAGS}
 
 
 @pytest.fixture
@@ -79,22 +79,22 @@ def everything_printed(airflow: AirflowProcesses) -> str:
 
 
 def test_failure_callbacks_pause_and_restore_spaces(hub: HubEmulator, airflow: AirflowProcesses) -> None:
-    paused = hub.add_space("acme/task-pauses", hardware="t4-small")
+    paused_space = hub.add_space("acme/task-pauses", hardware="t4-small")
     by_task = hub.add_space("acme/task-restores", hardware="cpu-upgrade", sleep_time=7200)
     by_dag = hub.add_space("acme/dag-restores", hardware="cpu-upgrade", sleep_time=7200)
-    leased = hub.add_space("acme/dag-restores-leased", hardware="t4-small")
+    leased_space = hub.add_space("acme/dag-restores-leased", hardware="t4-small")
     airflow.airflow(*lease(hub, "dag_restores_leased", "run", "acme/dag-restores-leased", "cpu-upgrade"))
     for dag_id in DAGS:
         airflow.run(dag_id)
     for dag_id in ("task_restores", "dag_restores"):
         airflow.until(lambda: airflow.states(dag_id)["failed"] == 1, 240)  # noqa: B023
-    airflow.until(lambda: paused.stage == "PAUSED", 240)
+    airflow.until(lambda: paused_space.stage == "PAUSED", 240)
     airflow.until(lambda: by_task.requested_hardware == "cpu-upgrade", 240)
     # The DAG processor of Airflow 3.0 cannot read XComs, and this run has no lease.
     back = "cpu-basic" if AIRFLOW == (3, 0) else "cpu-upgrade"
     airflow.until(lambda: by_dag.requested_hardware == back, 240)
-    airflow.until(lambda: leased.requested_hardware == "cpu-upgrade", 240)
-    assert (by_task.sleep_time, leased.sleep_time) == (7200, 7200)
+    airflow.until(lambda: leased_space.requested_hardware == "cpu-upgrade", 240)
+    assert (by_task.sleep_time, leased_space.sleep_time) == (7200, 7200)
     assert "t4-small" in {moment.requested for moment in by_dag.history}
     log = airflow.log_of("task_pauses")
     assert "this is what went wrong" in log
@@ -105,15 +105,15 @@ def test_failure_callbacks_pause_and_restore_spaces(hub: HubEmulator, airflow: A
 
 @pytest.mark.skipif(AIRFLOW < (3, 1), reason="deadline alerts need Airflow 3.1")
 def test_deadline_callbacks_pause_and_restore_spaces(hub: HubEmulator, airflow: AirflowProcesses) -> None:
-    restored = hub.add_space("acme/run-late-restores", hardware="cpu-upgrade", sleep_time=7200)
-    paused = hub.add_space("acme/late", hardware="t4-small")
+    restored_space = hub.add_space("acme/run-late-restores", hardware="cpu-upgrade", sleep_time=7200)
+    paused_space = hub.add_space("acme/late", hardware="t4-small")
     airflow.run("late_pauses", {"name": "late"})
     airflow.run("late_restores")
     airflow.until(lambda: airflow.states("late_restores")["running"] == 1, 240)
-    airflow.until(lambda: paused.stage == "PAUSED", 240)
-    airflow.until(lambda: restored.requested_hardware == "cpu-upgrade", 240)
-    assert restored.sleep_time == 7200
-    assert "t4-small" in {moment.requested for moment in restored.history}
+    airflow.until(lambda: paused_space.stage == "PAUSED", 240)
+    airflow.until(lambda: restored_space.requested_hardware == "cpu-upgrade", 240)
+    assert restored_space.sleep_time == 7200
+    assert "t4-small" in {moment.requested for moment in restored_space.history}
     # A missed deadline does not end the task.
     assert airflow.states("late_pauses") == {"running": 1}
     assert hub.token not in everything_printed(airflow)
@@ -123,14 +123,14 @@ def test_deadline_callbacks_pause_and_restore_spaces(hub: HubEmulator, airflow: 
 def test_a_synchronous_callback_reads_connections_from_the_environment_only(
     hub: HubEmulator, airflow: AirflowProcesses
 ) -> None:
-    paused = hub.add_space("acme/late-sync-pauses", hardware="t4-small")
-    restored = hub.add_space("acme/late-sync-restores", hardware="cpu-upgrade", sleep_time=7200)
-    refused = hub.add_space("acme/late-sync-refused", hardware="t4-small")
+    paused_space = hub.add_space("acme/late-sync-pauses", hardware="t4-small")
+    restored_space = hub.add_space("acme/late-sync-restores", hardware="cpu-upgrade", sleep_time=7200)
+    refused_space = hub.add_space("acme/late-sync-refused", hardware="t4-small")
     for dag_id in SYNC_DAGS:
         airflow.run(dag_id)
-    airflow.until(lambda: paused.stage == "PAUSED", 240)
-    airflow.until(lambda: restored.requested_hardware == "cpu-basic", 240)
-    assert "t4-small" in {moment.requested for moment in restored.history}
+    airflow.until(lambda: paused_space.stage == "PAUSED", 240)
+    airflow.until(lambda: restored_space.requested_hardware == "cpu-basic", 240)
+    assert "t4-small" in {moment.requested for moment in restored_space.history}
     airflow.until(lambda: "use an AsyncCallback" in everything_printed(airflow), 240)
-    assert refused.stage == "RUNNING"
+    assert refused_space.stage == "RUNNING"
     assert hub.token not in everything_printed(airflow)

@@ -15,7 +15,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
-from tests.copy_tools import foreign_spaces, marked
+from tests.copy_tools import add_marked_copy, foreign_spaces
 from tests.processes.airflow_processes import ON_AIRFLOW_3
 from tests.processes.copied import DAGS, CopiedAirflow
 from tests.processes.gate import Gate
@@ -69,10 +69,10 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedAirflow]:
         with airflow.api_gate:
             try:
                 airflow.start()
-                begun = ("too_much", "file_removed", "airflow_silent")
-                for dag_id in begun:
+                first_dag_ids = ("too_much", "file_removed", "airflow_silent")
+                for dag_id in first_dag_ids:
                     airflow.copy(dag_id)
-                for dag_id in begun:
+                for dag_id in first_dag_ids:
                     airflow.working(dag_id)
                 yield airflow
             finally:
@@ -87,7 +87,7 @@ def test_the_copy_of_a_creation_that_is_cleared_alone_is_deleted(airflow: GatedA
     airflow.ends(dag_id, "success")
     clear = {"dry_run": False, "dag_run_id": "run", "task_ids": ["gpu.create"], "only_failed": False}
     airflow.call("POST", f"{dag_id}/clearTaskInstances", clear)
-    airflow.until(lambda: airflow.made(dag_id) == 2, 300)
+    airflow.until(lambda: airflow.count_copies(dag_id) == 2, 300)
     airflow.ends(dag_id, "success")
 
 
@@ -102,16 +102,16 @@ def test_a_failed_creation_that_is_cleared_without_the_deletion_makes_no_copy(ai
     airflow.ends(dag_id, "failed")
     problem = "task 'gpu.delete' has already ended, so that no task would delete"
     assert problem in airflow.log_of(dag_id, "run_id=run/task_id=gpu.create")
-    assert airflow.made(dag_id) == 0
+    assert airflow.count_copies(dag_id) == 0
 
 
-@pytest.mark.parametrize("lost", ["answer", "request"])
+@pytest.mark.parametrize("lost_message", ["answer", "request"])
 def test_one_copy_is_made_and_deleted_when_the_answer_or_the_request_is_lost(
-    airflow: GatedAirflow, lost: str
+    airflow: GatedAirflow, lost_message: str
 ) -> None:
-    dag_id = f"{lost}_lost"
+    dag_id = f"{lost_message}_lost"
     fault = airflow.hub.faults.add(
-        kind="reset", method="POST", path="/duplicate$", times=1, after=lost == "answer"
+        kind="reset", method="POST", path="/duplicate$", times=1, after=lost_message == "answer"
     )
     airflow.copy(dag_id)
     airflow.working(dag_id)
@@ -119,13 +119,13 @@ def test_one_copy_is_made_and_deleted_when_the_answer_or_the_request_is_lost(
     airflow.ends(dag_id, "success")
     struck = [each for each in airflow.hub.requests if each.fault == fault.kind]
     assert [each.path for each in struck[-1:]] == ["/api/spaces/acme/whisper/duplicate"]
-    beginning = f"acme/{lost}-lost-copy-"
+    beginning = f"acme/{lost_message}-lost-copy-"
     requested = [
         each.json["repository"]
         for each in airflow.hub.requests
         if each.path.endswith("/duplicate") and each.json["repository"].startswith(beginning)
     ]
-    assert len(requested) == (1 if lost == "answer" else 2)
+    assert len(requested) == (1 if lost_message == "answer" else 2)
     assert len(set(requested)) == 1
 
 
@@ -133,9 +133,9 @@ def test_a_creation_that_thaws_after_its_run_has_ended_deletes_the_copy_of_its_l
     airflow: GatedAirflow,
 ) -> None:
     dag_id = "create_thaws"
-    held = airflow.gate.hold("POST", "/duplicate$")
+    held_request = airflow.gate.hold("POST", "/duplicate$")
     airflow.copy(dag_id)
-    task = airflow.process_of(dag_id, "create", held)
+    task = airflow.process_of(dag_id, "create", held_request)
     worker = task.parent()
     assert worker is not None
     worker.suspend()
@@ -143,7 +143,7 @@ def test_a_creation_that_thaws_after_its_run_has_ended_deletes_the_copy_of_its_l
     airflow.call("PATCH", f"{dag_id}/dagRuns/run", {"state": "failed"})
     airflow.until(lambda: airflow.task_state(dag_id, "delete") == "success", 300)
     airflow.until(lambda: airflow.has_ended(dag_id), 300)
-    held.release()
+    held_request.release()
     assert len(airflow.copies(dag_id)) == 1, "the late request has made a copy"
     worker.resume()
     task.resume()
@@ -253,11 +253,14 @@ def test_the_sweeper_deletes_the_copy_of_a_removed_file_when_its_mark_has_expire
 def test_the_sweeper_deletes_the_copy_of_another_airflow_only_when_its_mark_has_expired(
     airflow: GatedAirflow,
 ) -> None:
-    in_use, expired = marked(airflow.hub, hours_left=1), marked(airflow.hub, hours_left=-1)
+    valid_mark, expired_mark = (
+        add_marked_copy(airflow.hub, hours_left=1),
+        add_marked_copy(airflow.hub, hours_left=-1),
+    )
     airflow.sweep(run_id="other_airflow")
-    assert airflow.hub.has_space(in_use.copy_id)
-    assert not airflow.hub.has_space(expired.copy_id)
-    assert not airflow.hub.bill(expired.copy_id).running
+    assert airflow.hub.has_space(valid_mark.copy_id)
+    assert not airflow.hub.has_space(expired_mark.copy_id)
+    assert not airflow.hub.bill(expired_mark.copy_id).running
 
 
 @pytest.mark.parametrize("change", ["renamed", "published"])
@@ -283,7 +286,7 @@ def test_nothing_deletes_a_copy_that_somebody_keeps(airflow: GatedAirflow, chang
 
 def test_the_sweeper_deletes_no_space_that_only_looks_like_a_copy(airflow: GatedAirflow) -> None:
     alike = foreign_spaces(airflow.hub, random.Random(16))
-    mark = marked(airflow.hub, hours_left=-1)
+    mark = add_marked_copy(airflow.hub, hours_left=-1)
     by_hand = "acme/by-hand-copy-0123456789ab"
     with HubClient(airflow.hub.token, airflow.hub.url) as client:
         client.send(calls.duplicate(mark.copy_id, by_hand))

@@ -103,10 +103,10 @@ def test_each_wait_logs_its_changes_once_in_the_log_of_its_task(
         lambda: all(f"acme/s{instance[1]} is RUNNING" in log(*instance) for instance in instances), 400
     )
     for run_id, number in instances:
-        logged = changes(run_id, number)
-        assert {line.split()[0] for line in logged} == {f"acme/s{number}"}, run_id
-        assert len(logged) == len(set(logged))
-        assert logged[0] == f"acme/s{number} is PAUSED"
+        lines = changes(run_id, number)
+        assert {line.split()[0] for line in lines} == {f"acme/s{number}"}, run_id
+        assert len(lines) == len(set(lines))
+        assert lines[0] == f"acme/s{number} is PAUSED"
 
 
 @pytest.mark.skipif(not AIRFLOW_3, reason="the API call that marks a task needs Airflow 3")

@@ -196,13 +196,13 @@ class TestTemplates:
             )
         assert sensor.upstream_task_ids == {"choose"}
 
-    @pytest.mark.parametrize("rendered", ["['PAUSED', 'STOPPED']", '["PAUSED"]', ["PAUSED"], ("PAUSED",)])
+    @pytest.mark.parametrize("stages", ["['PAUSED', 'STOPPED']", '["PAUSED"]', ["PAUSED"], ("PAUSED",)])
     def test_stages_that_a_template_rendered_as_text_are_understood(
-        self, hub: HubEmulator, rendered: Any
+        self, hub: HubEmulator, stages: Any
     ) -> None:
         hub.add_space(SPACE, stage="PAUSED")
         sensor = SpaceStageSensor(task_id="sense", repo_id=SPACE, stages="{{ stages }}")
-        sensor.stages = rendered
+        sensor.stages = stages
         assert sensor.poke(context())
 
 

@@ -18,7 +18,7 @@ from airflow_provider_hfspaces.emulator.http.listener import listening_socket
 
 
 @dataclass(frozen=True)
-class Received:
+class AppRequest:
     """A request as the app sees it."""
 
     method: str
@@ -70,22 +70,22 @@ def stream(*frames: Any) -> Reply:
     return Reply(headers={"Content-Type": "text/event-stream; charset=utf-8"}, chunks=pieces)
 
 
-Handler = Callable[[Received], Any]
+Handler = Callable[[AppRequest], Any]
 
 
 class AppServer:
     """Serves what ``handler`` returns, on an event loop in a thread.
 
-    :ivar seen: every request.
-    :ivar scripted: replies that come first, by a request's name such as ``POST /call/echo``.
+    :ivar requests: every request.
+    :ivar replies: replies that come first, by a request's name such as ``POST /call/echo``.
     :ivar connections: number of connections that are open, and ``most_connections`` at any time.
     """
 
     def __init__(self, handler: Handler | None = None) -> None:
-        self.seen: list[Received] = []
-        self.scripted: dict[str, list[Any]] = defaultdict(list)
-        self.connections = self.most_connections = self.accepted = 0
-        self._handler = handler or (lambda received: Reply(404, {"detail": "Not Found"}))
+        self.requests: list[AppRequest] = []
+        self.replies: dict[str, list[Any]] = defaultdict(list)
+        self.connections = self.most_connections = self.connection_count = 0
+        self._handler = handler or (lambda request: Reply(404, {"detail": "Not Found"}))
         self._loop = asyncio.new_event_loop()
         self._socket = listening_socket("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -103,13 +103,13 @@ class AppServer:
         self._thread.join(10)
         self._loop.close()
 
-    def named(self, name: str) -> list[Received]:
+    def requests_named(self, name: str) -> list[AppRequest]:
         """Every request of a name."""
-        return [each for each in self.seen if each.name == name]
+        return [each for each in self.requests if each.name == name]
 
-    def respond(self, received: Received) -> Any:
+    def respond(self, request: AppRequest) -> Any:
         """Return the reply to a request."""
-        return self._handler(received)
+        return self._handler(request)
 
     async def _start(self) -> None:
         self._server = await asyncio.start_server(self._serve, sock=self._socket, limit=2**24)
@@ -124,7 +124,7 @@ class AppServer:
         task = asyncio.current_task()
         assert task is not None
         self._work.add(task)
-        self.accepted += 1
+        self.connection_count += 1
         self.connections += 1
         self.most_connections = max(self.most_connections, self.connections)
         try:
@@ -144,12 +144,12 @@ class AppServer:
         }
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         parts = urlsplit(target)
-        received = Received(method, unquote(parts.path), dict(parse_qsl(parts.query)), headers, body)
-        self.seen.append(received)
-        script = self.scripted[received.name]
-        reply = script.pop(0) if script else self.respond(received)
+        request = AppRequest(method, unquote(parts.path), dict(parse_qsl(parts.query)), headers, body)
+        self.requests.append(request)
+        replies = self.replies[request.name]
+        reply = replies.pop(0) if replies else self.respond(request)
         if callable(reply):
-            reply = reply(received)
+            reply = reply(request)
         if asyncio.iscoroutine(reply):
             reply = await reply
         return await self._send(reply, writer)
@@ -160,12 +160,12 @@ class AppServer:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             return False
         content = reply.body
-        sent = dict(reply.headers)
+        headers = dict(reply.headers)
         if not isinstance(content, (str, bytes)):
             content = json.dumps(content)
-            sent.setdefault("Content-Type", "application/json")
+            headers.setdefault("Content-Type", "application/json")
         content = content.encode() if isinstance(content, str) else content
-        lines = [f"HTTP/1.1 {reply.status} Reason", *(f"{name}: {value}" for name, value in sent.items())]
+        lines = [f"HTTP/1.1 {reply.status} Reason", *(f"{name}: {value}" for name, value in headers.items())]
         if reply.chunks is None:
             lines.append(f"Content-Length: {len(content)}")
             writer.write("\r\n".join([*lines, "", ""]).encode() + content)

@@ -20,13 +20,13 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1_000.0
-        self.slept: list[float] = []
+        self.sleeps: list[float] = []
 
     def __call__(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
+        self.sleeps.append(seconds)
         self.now += seconds
 
     async def async_sleep(self, seconds: float) -> None:
@@ -69,7 +69,7 @@ def client(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Callable[..
     loop = asyncio.new_event_loop() if request.param == "coroutines" else None
     callers: list[Caller] = []
 
-    def made(url: str, token: str | None = TOKEN, **options: Any) -> Caller:
+    def make(url: str, token: str | None = TOKEN, **options: Any) -> Caller:
         options = {
             "clock": clock,
             "sleep": clock.sleep,
@@ -79,7 +79,7 @@ def client(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Callable[..
         callers.append(Caller(SpaceApp(SPACE, url, token, **options), loop))
         return callers[-1]
 
-    yield made
+    yield make
     for caller in callers:
         caller.close()
     if loop is not None:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from tests.space_app.app_server import AppServer, Received, Reply, stream
+from tests.space_app.app_server import AppRequest, AppServer, Reply, stream
 
 VERSIONS = {4: ("4.44.1", ""), 5: ("5.50.0", "/gradio_api"), 6: ("6.31.0", "/gradio_api")}
 FILE = {"title": "FileData", "type": "object", "properties": {"path": {}, "url": {}, "orig_name": {}}}
@@ -113,30 +113,30 @@ class GradioApp(AppServer):
         self.files: dict[str, bytes] = {}
         self._waiting: dict[str, tuple[str, str, list[Any]]] = {}
 
-    def respond(self, received: Received) -> Any:
-        path = received.path.removeprefix("/--replicas/one").removeprefix("/--replicas/two")
-        if received.name == "GET /config":
+    def respond(self, request: AppRequest) -> Any:
+        path = request.path.removeprefix("/--replicas/one").removeprefix("/--replicas/two")
+        if request.name == "GET /config":
             return Reply(body=self.config)
-        if received.method == "GET" and path == f"{self.prefix}/info":
+        if request.method == "GET" and path == f"{self.prefix}/info":
             return Reply(body=self.info)
         if path.startswith(f"{self.prefix}/call/"):
-            return self._join(received, path.rpartition("/")[2])
+            return self._join(request, path.rpartition("/")[2])
         if path == f"{self.prefix}/queue/join":
-            return self._join(received, "function")
+            return self._join(request, "function")
         if path == f"{self.prefix}/queue/data":
-            return self._messages(received.query["session_hash"])
+            return self._messages(request.query["session_hash"])
         if path == f"{self.prefix}/cancel":
             return Reply(body={"success": True})
         if path == f"{self.prefix}/upload":
-            return self._upload(received)
+            return self._upload(request)
         if path.startswith(f"{self.prefix}/file="):
             content = self.files.get(path.partition("/file=")[2])
             return Reply(403, {"detail": "File not allowed"}) if content is None else Reply(body=content)
         return Reply(404, {"detail": "Not Found"})
 
-    def _join(self, received: Received, name: str) -> Reply:
+    def _join(self, request: AppRequest, name: str) -> Reply:
         event_id = uuid.uuid4().hex
-        body = received.json
+        body = request.json
         self._waiting[body["session_hash"]] = (event_id, name, body["data"])
         return Reply(body={"event_id": event_id})
 
@@ -151,15 +151,15 @@ class GradioApp(AppServer):
             return outcome
         frames = outcome if outcome and isinstance(outcome[0], dict) and "msg" in outcome[0] else None
         if frames is None:
-            frames = [completed(outcome), {"msg": "close_stream", "event_id": None}]
+            frames = [completion(outcome), {"msg": "close_stream", "event_id": None}]
         return stream(
             *({"event_id": event_id, **each} if isinstance(each, dict) else each for each in frames)
         )
 
-    def _upload(self, received: Received) -> Reply:
-        boundary = received.headers["content-type"].partition("boundary=")[2].encode()
+    def _upload(self, request: AppRequest) -> Reply:
+        boundary = request.headers["content-type"].partition("boundary=")[2].encode()
         paths = []
-        for part in received.body.split(b"--" + boundary)[1:-1]:
+        for part in request.body.split(b"--" + boundary)[1:-1]:
             head, _, content = part.partition(b"\r\n\r\n")
             if b'name="files"' in head:
                 name = head.decode().partition('filename="')[2].partition('"')[0]
@@ -169,13 +169,13 @@ class GradioApp(AppServer):
         return Reply(body=paths)
 
 
-def completed(outputs: list[Any], **more: Any) -> dict[str, Any]:
+def completion(outputs: list[Any], **more: Any) -> dict[str, Any]:
     """The last message of a good call."""
     output = {"data": outputs, "is_generating": False, "duration": 0.25}
     return {"msg": "process_completed", "output": output, "success": True, **more}
 
 
-def failed(error: str | None, **more: Any) -> dict[str, Any]:
+def failure(error: str | None, **more: Any) -> dict[str, Any]:
     """The last message of a call whose function raised."""
     return {"msg": "process_completed", "output": {"error": error}, "success": False, **more}
 

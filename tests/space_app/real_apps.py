@@ -106,7 +106,7 @@ class Oracle:
     def answer(self, api: str, inputs: Any, **options: Any) -> dict[str, Any]:
         """What a call returns, as ``value``, or raises, as ``error``."""
         assert self._process.stdin is not None
-        order = {"api": api, "inputs": ordered(inputs), **options}
+        order = {"api": api, "inputs": sort_keys(inputs), **options}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return self._read()
@@ -117,13 +117,13 @@ class Oracle:
         return answer
 
 
-def ordered(value: Any) -> Any:
+def sort_keys(value: Any) -> Any:
     """Inputs as the oracle reads them: a path becomes the name of a file."""
     if is_path_like(value):
         return {"file": str(value)}
     if isinstance(value, dict):
-        return {key: ordered(each) for key, each in value.items()}
-    return [ordered(each) for each in value] if isinstance(value, list) else value
+        return {key: sort_keys(each) for key, each in value.items()}
+    return [sort_keys(each) for each in value] if isinstance(value, list) else value
 
 
 def plain(app: SpaceApp, value: Any, folder: Path) -> Any:

@@ -20,30 +20,30 @@ Made = Callable[..., Caller]
 UPLOAD = "POST /gradio_api/upload"
 
 
-class Stored:
+class ObjectPath:
     """A file in an object store, as ``ObjectStoragePath`` shows it: a name, and ``open``."""
 
     name = "stored.bin"
 
     def __init__(self, content: bytes = b"") -> None:
         self.content = content
-        self.opened: list[str] = []
+        self.modes: list[str] = []
 
     def open(self, mode: str) -> Any:
-        self.opened.append(mode)
+        self.modes.append(mode)
         if mode == "rb":
             return io.BytesIO(self.content)
-        stored = self
+        file = self
 
         class Writing(io.BytesIO):
             def close(self) -> None:
-                stored.content = self.getvalue()
+                file.content = self.getvalue()
                 super().close()
 
         return Writing()
 
     def unlink(self, missing_ok: bool = False) -> None:
-        self.opened.append("unlink")
+        self.modes.append("unlink")
 
 
 def test_a_path_is_uploaded_and_its_place_in_the_app_is_sent(
@@ -54,53 +54,57 @@ def test_a_path_is_uploaded_and_its_place_in_the_app_is_sent(
     client(gradio.url).call("/upper", {"file": source})
     (path,) = gradio.files
     assert gradio.files[path] == b"\r\n--hello--\r\n"
-    (sent,) = gradio.named("POST /gradio_api/call/upper")[0].json["data"]
-    assert sent == {"path": path, "orig_name": 'ä "b" c.txt', "meta": {"_type": "gradio.FileData"}}
+    (file_data_of_call,) = gradio.requests_named("POST /gradio_api/call/upper")[0].json["data"]
+    assert file_data_of_call == {
+        "path": path,
+        "orig_name": 'ä "b" c.txt',
+        "meta": {"_type": "gradio.FileData"},
+    }
 
 
 def test_files_at_any_depth_are_uploaded_in_one_request(
     client: Made, gradio: GradioApp, tmp_path: Path
 ) -> None:
     (tmp_path / "a").write_bytes(b"1")
-    stored = Stored(b"22")
-    client(gradio.url).call("/anything", [{"chat": [{"files": [tmp_path / "a", stored]}, stored]}])
+    file = ObjectPath(b"22")
+    client(gradio.url).call("/anything", [{"chat": [{"files": [tmp_path / "a", file]}, file]}])
     assert list(gradio.files.values()) == [b"1", b"22", b"22"]
-    assert len(gradio.named(UPLOAD)) == 1
-    (sent,) = gradio.named("POST /gradio_api/call/anything")[0].json["data"]
-    assert [each["orig_name"] for each in sent["chat"][0]["files"]] == ["a", "stored.bin"]
+    assert len(gradio.requests_named(UPLOAD)) == 1
+    (payload,) = gradio.requests_named("POST /gradio_api/call/anything")[0].json["data"]
+    assert [each["orig_name"] for each in payload["chat"][0]["files"]] == ["a", "stored.bin"]
 
 
 def test_a_large_file_is_sent_in_pieces(client: Made, gradio: GradioApp) -> None:
     gradio.config["max_file_size"] = None
     content = bytes(range(256)) * 8_192
-    client(gradio.url).call("/upper", [Stored(content)])
+    client(gradio.url).call("/upper", [ObjectPath(content)])
     assert list(gradio.files.values()) == [content]
 
 
 def test_a_file_above_the_app_s_limit_is_refused_before_it_is_sent(client: Made, gradio: GradioApp) -> None:
     words = r"accepts files of at most 1,000 bytes; 'stored.bin' has 1,001"
     with pytest.raises(errors.AppInputTooLarge, match=words):
-        client(gradio.url).call("/upper", [Stored(b"x" * 1_001)])
-    assert gradio.named(UPLOAD) == []
+        client(gradio.url).call("/upper", [ObjectPath(b"x" * 1_001)])
+    assert gradio.requests_named(UPLOAD) == []
 
 
 def test_an_upload_that_returns_too_few_paths_is_an_error(client: Made, gradio: GradioApp) -> None:
-    gradio.scripted[UPLOAD] = [Reply(body=[])]
+    gradio.replies[UPLOAD] = [Reply(body=[])]
     with pytest.raises(errors.AppProtocolError, match="did not return 1 paths"):
-        client(gradio.url).call("/upper", [Stored(b"x")])
-    assert gradio.named("POST /gradio_api/call/upper") == []
+        client(gradio.url).call("/upper", [ObjectPath(b"x")])
+    assert gradio.requests_named("POST /gradio_api/call/upper") == []
 
 
 def test_an_upload_to_an_app_that_restarts_begins_again(client: Made, gradio: GradioApp) -> None:
-    gradio.scripted["POST /gradio_api/call/upper"] = [html(503)]
-    client(gradio.url).call("/upper", [Stored(b"x")], patience=60)
-    assert len(gradio.named(UPLOAD)) == 2
-    sent = gradio.named("POST /gradio_api/call/upper")[-1].json["data"][0]["path"]
-    assert sent == list(gradio.files)[-1]
+    gradio.replies["POST /gradio_api/call/upper"] = [html(503)]
+    client(gradio.url).call("/upper", [ObjectPath(b"x")], patience=60)
+    assert len(gradio.requests_named(UPLOAD)) == 2
+    upload_path = gradio.requests_named("POST /gradio_api/call/upper")[-1].json["data"][0]["path"]
+    assert upload_path == list(gradio.files)[-1]
 
 
 def test_a_file_that_changes_while_it_is_sent_is_not_sent_whole(client: Made, gradio: GradioApp) -> None:
-    class Shrinking(Stored):
+    class Shrinking(ObjectPath):
         def open(self, mode: str) -> Any:
             file = super().open(mode)
             self.content = self.content[:1]
@@ -112,7 +116,7 @@ def test_a_file_that_changes_while_it_is_sent_is_not_sent_whole(client: Made, gr
 
 
 def test_a_target_that_cannot_be_written_is_not_the_app_s_fault(client: Made, gradio: GradioApp) -> None:
-    class Full(Stored):
+    class Full(ObjectPath):
         def open(self, mode: str) -> Any:
             raise OSError("No space left on device")
 
@@ -138,10 +142,10 @@ def test_object_storage_paths_are_read_and_written(client: Made, gradio: GradioA
 
 def test_files_may_be_uploaded_once_for_many_calls(client: Made, gradio: GradioApp) -> None:
     app = client(gradio.url)
-    (uploaded,) = app.upload(Stored(b"once"))
-    app.call("/upper", [uploaded])
-    app.call("/upper", [uploaded])
-    assert len(gradio.named(UPLOAD)) == 1
+    (upload,) = app.upload(ObjectPath(b"once"))
+    app.call("/upper", [upload])
+    app.call("/upper", [upload])
+    assert len(gradio.requests_named(UPLOAD)) == 1
 
 
 def test_files_of_an_answer_are_found_at_any_depth_and_downloaded_from_the_space_itself(
@@ -161,7 +165,7 @@ def test_files_of_an_answer_are_found_at_any_depth_and_downloaded_from_the_space
     assert sizes == [5, 0]
     assert (tmp_path / "0").read_bytes() == b"hello"
     assert (tmp_path / "1").read_bytes() == b""
-    assert gradio.seen[-1].headers["x-hf-authorization"] == f"Bearer {TOKEN}"
+    assert gradio.requests[-1].headers["x-hf-authorization"] == f"Bearer {TOKEN}"
 
 
 def test_a_mapping_that_only_looks_like_a_file_is_none(client: Made, gradio: GradioApp) -> None:
@@ -171,9 +175,9 @@ def test_a_mapping_that_only_looks_like_a_file_is_none(client: Made, gradio: Gra
 
 def test_a_download_may_go_to_an_object_store(client: Made, gradio: GradioApp) -> None:
     gradio.files["/tmp/a"] = b"hello"
-    stored = Stored()
-    assert client(gradio.url).download(file_data("/tmp/a"), stored) == 5
-    assert (stored.content, stored.opened) == (b"hello", ["wb"])
+    target = ObjectPath()
+    assert client(gradio.url).download(file_data("/tmp/a"), target) == 5
+    assert (target.content, target.modes) == (b"hello", ["wb"])
 
 
 @pytest.mark.parametrize(
@@ -189,7 +193,7 @@ def test_a_download_may_go_to_an_object_store(client: Made, gradio: GradioApp) -
 def test_a_download_that_fails_leaves_no_file(
     client: Made, gradio: GradioApp, tmp_path: Path, reply: Reply, kind: type[Exception]
 ) -> None:
-    gradio.scripted["GET /gradio_api/file=/tmp/a"] = [reply]
+    gradio.replies["GET /gradio_api/file=/tmp/a"] = [reply]
     app = client(gradio.url, limits=AppLimits(answer_bytes=2**20, download_bytes=1_000))
     with pytest.raises(kind):
         app.download(file_data("/tmp/a"), tmp_path / "a")
@@ -205,4 +209,4 @@ def test_what_cannot_be_downloaded_is_refused(client: Made, gradio: GradioApp, f
 def test_a_text_is_no_file_to_upload(client: Made, gradio: GradioApp) -> None:
     with pytest.raises(InvalidInput, match="'file' must be a file"):
         client(gradio.url).call("/upper", {"file": "/etc/hostname"})
-    assert gradio.named(UPLOAD) == []
+    assert gradio.requests_named(UPLOAD) == []

@@ -27,10 +27,10 @@ def app_of(hub: HubEmulator, space: SpaceHandle) -> SpaceApp:
     return SpaceApp(SPACE, space.app_url, hub.token)
 
 
-def moved(started: Any) -> StartedCall:
+def in_another_process(call: Any) -> StartedCall:
     """The call as another process receives it."""
-    assert isinstance(started, StartedCall)
-    return StartedCall.from_dict(json.loads(json.dumps(started.to_dict())))
+    assert isinstance(call, StartedCall)
+    return StartedCall.from_dict(json.loads(json.dumps(call.to_dict())))
 
 
 def answer(result: AppResult | AppResponse) -> Any:
@@ -41,15 +41,15 @@ def answer(result: AppResult | AppResponse) -> Any:
 def test_another_client_reads_the_answer(hub: HubEmulator, version: int) -> None:
     space = hub.add_space(SPACE, private=True, app=GradioApp(version=version))
     with app_of(hub, space) as sender, app_of(hub, space) as reader:
-        started = moved(sender.start("/echo", {"text": "hé\u2028llo"}))
-        assert answer(reader.result(started, timeout=20)) == "hé\u2028llo"
-    assert hub.token not in json.dumps(started.to_dict())
+        call = in_another_process(sender.start("/echo", {"text": "hé\u2028llo"}))
+        assert answer(reader.result(call, timeout=20)) == "hé\u2028llo"
+    assert hub.token not in json.dumps(call.to_dict())
 
 
 def test_many_answers_are_read_on_one_loop(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     with app_of(hub, space) as sender:
-        calls = [moved(sender.start("/echo", [str(number)])) for number in range(20)]
+        calls = [in_another_process(sender.start("/echo", [str(number)])) for number in range(20)]
 
     async def read() -> list[Any]:
         async with app_of(hub, space) as reader:
@@ -61,11 +61,11 @@ def test_many_answers_are_read_on_one_loop(hub: HubEmulator) -> None:
 def test_an_answer_that_was_read_and_one_of_a_former_app_are_lost(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     with app_of(hub, space) as app:
-        started = moved(app.start("/echo", ["x"]))
+        call = in_another_process(app.start("/echo", ["x"]))
         space.kill_app()
-        with pytest.raises(AppCallLost) as caught:
-            app.result(started, timeout=20)
-    assert caught.value.may_have_run
+        with pytest.raises(AppCallLost) as excinfo:
+            app.result(call, timeout=20)
+    assert excinfo.value.may_have_run
 
 
 def test_a_refused_call_is_not_sent_again(hub: HubEmulator) -> None:
@@ -87,25 +87,25 @@ def test_a_refused_call_is_not_sent_again(hub: HubEmulator) -> None:
 def test_the_apps_own_error_reaches_the_reader(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE)
     with app_of(hub, space) as app, pytest.raises(AppFailed):
-        app.result(moved(app.start("/gr_error", ["x"])), timeout=20)
+        app.result(in_another_process(app.start("/gr_error", ["x"])), timeout=20)
 
 
 def test_the_status_of_a_plain_app_is_followed_from_another_process(hub: HubEmulator) -> None:
     space = hub.add_space(SPACE, sdk="docker", app=DockerApp(seconds=60))
     with app_of(hub, space) as sender, app_of(hub, space) as reader:
-        started = sender.start_request("POST", "/v1/jobs", json={"value": 7}, poll={"interval": 0.02})
+        call = sender.start_request("POST", "/v1/jobs", json={"value": 7}, poll={"interval": 0.02})
         for _ in range(2):  # the app keeps the answer
-            assert answer(reader.result(moved(started), timeout=20))["result"] == 7
+            assert answer(reader.result(in_another_process(call), timeout=20))["result"] == 7
 
 
 def test_the_work_of_a_former_plain_app_is_lost(hub: HubEmulator) -> None:
     hub.settings.seconds_per_request = 0  # the time does not jump to the end of the work
     space = hub.add_space(SPACE, sdk="docker", app=DockerApp(seconds=10**6))
     with app_of(hub, space) as app:
-        started = moved(app.start_request("POST", "/v1/jobs", json={}, poll=0.02))
+        call = in_another_process(app.start_request("POST", "/v1/jobs", json={}, poll=0.02))
         space.kill_app()
         with pytest.raises(AppCallLost, match="knows nothing of its work"):
-            app.result(started, timeout=20)
+            app.result(call, timeout=20)
 
 
 def test_a_status_on_another_host_is_not_read(hub: HubEmulator) -> None:

@@ -78,7 +78,7 @@ def test_a_wait_that_ends_early_ends_the_requests(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     app = App(after=10**9)
 
-    async def cancelled(health: HealthWatch) -> int:
+    async def cancel_early(health: HealthWatch) -> int:
         waiting = asyncio.create_task(wait(health))
         twice = asyncio.Event()
         app.on_request = lambda: twice.set() if len(app.requests) == 2 else None
@@ -89,7 +89,7 @@ def test_a_wait_that_ends_early_ends_the_requests(hub: HubEmulator) -> None:
         await asyncio.sleep(0.1)
         return len(app.requests) - count
 
-    assert with_watch(hub, app, cancelled) == 0
+    assert with_watch(hub, app, cancel_early) == 0
 
 
 def test_a_crash_before_the_answer_fails_the_wait_with_its_reason(hub: HubEmulator) -> None:
@@ -121,9 +121,9 @@ def test_an_app_that_does_not_answer_in_time_is_named_with_its_last_answer(hub: 
         AppNotHealthy,
         match=r"^Space acme/whisper runs, but its app did not answer GET /health as expected in 1 seconds: "
         r"HTTP 503\. Raise timeout, correct health, or read the app's log: .*logs=container$",
-    ) as caught:
+    ) as excinfo:
         with_watch(hub, App(after=10**9), lambda health: wait(health, timeout=1))
-    assert caught.value.runtime is not None
+    assert excinfo.value.runtime is not None
 
 
 def test_a_space_that_does_not_run_in_time_gets_no_request(hub: HubEmulator) -> None:

@@ -46,14 +46,14 @@ def test_inputs_that_do_not_fit_are_named_and_nothing_is_sent(
     client: Made, gradio: GradioApp, api: str, inputs: Any, words: str
 ) -> None:
     app = client(gradio.url)
-    with pytest.raises(InvalidAppInput, match=words) as caught:
+    with pytest.raises(InvalidAppInput, match=words) as excinfo:
         app.call(api, inputs)
-    assert isinstance(caught.value, ValueError)
-    assert isinstance(caught.value, InvalidInput)
-    assert (caught.value.permanent, caught.value.may_have_run) == (True, False)
+    assert isinstance(excinfo.value, ValueError)
+    assert isinstance(excinfo.value, InvalidInput)
+    assert (excinfo.value.permanent, excinfo.value.may_have_run) == (True, False)
     with pytest.raises(InvalidAppInput, match=words):
         app.check(api, inputs)
-    assert {each.method for each in gradio.seen} == {"GET"}
+    assert {each.method for each in gradio.requests} == {"GET"}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_an_unknown_endpoint_names_the_nearest_and_all_others(
 ) -> None:
     with pytest.raises(UnknownEndpoint, match=words):
         client(gradio.url).call(api, ["x"])
-    assert {each.method for each in gradio.seen} == {"GET"}
+    assert {each.method for each in gradio.requests} == {"GET"}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_call_that_cannot_be_right_sends_nothing_at_all(
 ) -> None:
     with pytest.raises(InvalidInput, match=words):
         client(gradio.url).call(**{"api": "/echo", "inputs": ["x"], **options})
-    assert gradio.seen == []
+    assert gradio.requests == []
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_a_client_that_could_not_work_or_would_leak_the_token_is_refused(
     options: dict[str, Any], words: str
 ) -> None:
     settings = {"repo_id": SPACE, "host": "https://acme-caption.hf.space", "token": TOKEN, **options}
-    with pytest.raises(InvalidInput, match=words) as caught:
+    with pytest.raises(InvalidInput, match=words) as excinfo:
         SpaceApp(**settings)
-    assert TOKEN not in str(caught.value)
+    assert TOKEN not in str(excinfo.value)
 
 
 def test_a_host_without_a_scheme_is_encrypted() -> None:
@@ -147,9 +147,9 @@ def test_a_public_address_is_given_to_the_app_as_a_file(client: Made, gradio: Gr
     app.call("/upper", {"file": address})
     app.call("/gallery", [[address]])
     expected = {"path": address, "orig_name": "cat.png", "meta": {"_type": "gradio.FileData"}}
-    assert gradio.named("POST /gradio_api/call/upper")[0].json["data"] == [expected]
-    assert gradio.named("POST /gradio_api/call/gallery")[0].json["data"] == [[expected]]
-    assert gradio.named("POST /gradio_api/upload") == []
+    assert gradio.requests_named("POST /gradio_api/call/upper")[0].json["data"] == [expected]
+    assert gradio.requests_named("POST /gradio_api/call/gallery")[0].json["data"] == [[expected]]
+    assert gradio.requests_named("POST /gradio_api/upload") == []
 
 
 def test_a_path_that_cannot_be_read_is_named_and_nothing_is_sent(
@@ -157,4 +157,4 @@ def test_a_path_that_cannot_be_read_is_named_and_nothing_is_sent(
 ) -> None:
     with pytest.raises(InvalidAppInput, match=r"input file cannot be read: .*missing\.wav"):
         client(gradio.url).call("/upper", [tmp_path / "missing.wav"])
-    assert {each.method for each in gradio.seen} == {"GET"}
+    assert {each.method for each in gradio.requests} == {"GET"}

@@ -13,9 +13,9 @@ import pytest
 from airflow_provider_hfspaces import space_app as errors
 from airflow_provider_hfspaces.hub.collector import MANY_WAITS
 from airflow_provider_hfspaces.space_app import AcceptedCall, AppListener, SpaceApp
-from tests.space_app.app_server import CUT, Received, Reply, html
+from tests.space_app.app_server import CUT, AppRequest, Reply, html
 from tests.space_app.conftest import SPACE, TOKEN
-from tests.space_app.gradio_app import GradioApp, as_bytes, completed
+from tests.space_app.gradio_app import GradioApp, as_bytes, completion
 
 CALL = "POST /gradio_api/call/echo"
 CANCEL = "POST /gradio_api/cancel"
@@ -25,27 +25,27 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(work, 60))
 
 
-class Held:
+class HeldFunction:
     """A function that works until the test lets it go, or the app gets a cancel."""
 
     def __init__(self, gradio: GradioApp) -> None:
         self.running = threading.Event()
         self._gradio = gradio
         gradio.functions["echo"] = self.work
-        gradio.scripted[CANCEL] = [self.cancelled] * 1_000
-        self._released: asyncio.Event | None = None
-        self.outcome: list[Any] = [completed(["released"])]
+        gradio.replies[CANCEL] = [self.cancel] * 1_000
+        self._may_end: asyncio.Event | None = None
+        self.outcome: list[Any] = [completion(["released"])]
 
     async def work(self, text: str) -> list[Any]:
-        self._released = self._released or asyncio.Event()
+        self._may_end = self._may_end or asyncio.Event()
         self.running.set()
-        await self._released.wait()
+        await self._may_end.wait()
         return self.outcome
 
-    def cancelled(self, received: Received) -> Reply:
+    def cancel(self, request: AppRequest) -> Reply:
         self.outcome = [{"msg": "process_completed", "output": {}, "success": True}]
-        assert self._released is not None
-        self._released.set()
+        assert self._may_end is not None
+        self._may_end.set()
         return Reply(body={"success": True})
 
 
@@ -57,8 +57,8 @@ def test_sixty_calls_share_eight_connections(gradio: GradioApp) -> None:
 
     assert run(work()) == [str(number) for number in range(60)]
     assert gradio.most_connections <= 12
-    assert len(gradio.named("GET /config")) == 1
-    sessions = [each.json["session_hash"] for each in gradio.named(CALL)]
+    assert len(gradio.requests_named("GET /config")) == 1
+    sessions = [each.json["session_hash"] for each in gradio.requests_named(CALL)]
     assert len(set(sessions)) == 60
 
 
@@ -102,7 +102,7 @@ def test_many_callers_of_an_app_that_is_away_ask_for_it_once(gradio: GradioApp) 
         await asyncio.sleep(1)
         return html(503)
 
-    gradio.scripted["GET /config"] = [answer_when_all_have_called] * 100
+    gradio.replies["GET /config"] = [answer_when_all_have_called] * 100
 
     async def work() -> list[Any]:
         async with SpaceApp(SPACE, gradio.url, TOKEN) as app:
@@ -110,7 +110,7 @@ def test_many_callers_of_an_app_that_is_away_ask_for_it_once(gradio: GradioApp) 
             return await asyncio.gather(*calls, return_exceptions=True)
 
     assert {type(each) for each in run(work())} == {errors.AppUnavailable}
-    assert len(gradio.named("GET /config")) == 1
+    assert len(gradio.requests_named("GET /config")) == 1
 
 
 def test_a_client_serves_one_event_loop_after_the_other(gradio: GradioApp) -> None:
@@ -122,21 +122,21 @@ def test_a_client_serves_one_event_loop_after_the_other(gradio: GradioApp) -> No
 
 
 def test_a_cancelled_coroutine_cancels_its_call_in_the_app(gradio: GradioApp) -> None:
-    held = Held(gradio)
+    function = HeldFunction(gradio)
 
     async def work() -> None:
         async with SpaceApp(SPACE, gradio.url, TOKEN) as app:
             call = asyncio.create_task(app.acall("/echo", ["x"]))
-            await asyncio.to_thread(held.running.wait, 30)
-            (accepted,) = app.in_flight
+            await asyncio.to_thread(function.running.wait, 30)
+            (call_in_flight,) = app.in_flight
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
             assert app.in_flight == []
-            (cancel,) = gradio.named(CANCEL)
+            (cancel,) = gradio.requests_named(CANCEL)
             assert cancel.json == {
-                "event_id": accepted.event_id,
-                "session_hash": accepted.session_hash,
+                "event_id": call_in_flight.event_id,
+                "session_hash": call_in_flight.session_hash,
                 "fn_index": 0,
             }
             assert cancel.headers["x-hf-authorization"] == f"Bearer {TOKEN}"
@@ -145,49 +145,49 @@ def test_a_cancelled_coroutine_cancels_its_call_in_the_app(gradio: GradioApp) ->
 
 
 def test_another_thread_may_cancel_the_calls_in_flight(gradio: GradioApp) -> None:
-    held = Held(gradio)
-    caught: list[BaseException] = []
+    function = HeldFunction(gradio)
+    errors_met: list[BaseException] = []
     with SpaceApp(SPACE, gradio.url, TOKEN) as app:
 
         def work() -> None:
             try:
                 app.call("/echo", ["x"])
             except errors.SpaceAppError as error:
-                caught.append(error)
+                errors_met.append(error)
 
         thread = threading.Thread(target=work)
         thread.start()
-        assert held.running.wait(30)
+        assert function.running.wait(30)
         assert app.cancel() == 1
         thread.join(30)
         assert app.cancel() == 0
-    assert [type(each) for each in caught] == [errors.AppCallCancelled]
+    assert [type(each) for each in errors_met] == [errors.AppCallCancelled]
 
 
 def test_a_cancel_that_the_app_does_not_hear_is_an_error(gradio: GradioApp) -> None:
-    gradio.scripted[CANCEL] = [html(503)]
+    gradio.replies[CANCEL] = [html(503)]
     with SpaceApp(SPACE, gradio.url, TOKEN) as app, pytest.raises(errors.AppUnavailable):
         app.cancel(AcceptedCall("/echo", "e", "s", 0, "/gradio_api"))
 
 
 def test_a_call_waits_for_its_turn_within_its_timeout(gradio: GradioApp) -> None:
-    held = Held(gradio)
+    function = HeldFunction(gradio)
 
     async def work() -> None:
         async with SpaceApp(SPACE, gradio.url, TOKEN, connections=1) as app:
             first = asyncio.create_task(app.acall("/echo", ["x"]))
-            await asyncio.to_thread(held.running.wait, 30)
+            await asyncio.to_thread(function.running.wait, 30)
             with pytest.raises(
                 errors.AppTimeout, match=r"1 other calls are in flight\. Nothing ran"
-            ) as caught:
+            ) as excinfo:
                 await app.acall("/echo", ["y"], timeout=0.05)
-            assert not caught.value.may_have_run
+            assert not excinfo.value.may_have_run
             await app.acancel()
             with pytest.raises(errors.AppCallCancelled):
                 await first
 
     run(work())
-    assert len(gradio.named(CALL)) == 1
+    assert len(gradio.requests_named(CALL)) == 1
 
 
 class SessionApp(GradioApp):
@@ -199,21 +199,21 @@ class SessionApp(GradioApp):
         self.events: list[str] = []
         self.on_join = self.answer_at_once
 
-    def respond(self, received: Received) -> Any:
-        if received.name == CALL:
+    def respond(self, request: AppRequest) -> Any:
+        if request.name == CALL:
             event_id = f"e{len(self.events)}"
             self.events.append(event_id)
-            self.on_join(self.queue(received.json["session_hash"]), event_id, received.json["data"][0])
+            self.on_join(self.queue(request.json["session_hash"]), event_id, request.json["data"][0])
             return Reply(body={"event_id": event_id})
-        if received.path == "/gradio_api/queue/data":
-            return self.stream(received.query["session_hash"])
-        return super().respond(received)
+        if request.path == "/gradio_api/queue/data":
+            return self.stream(request.query["session_hash"])
+        return super().respond(request)
 
     def queue(self, session_hash: str) -> asyncio.Queue[Any]:
         return self.queues.setdefault(session_hash, asyncio.Queue())
 
     def answer_at_once(self, queue: asyncio.Queue[Any], event_id: str, text: str) -> None:
-        queue.put_nowait({**completed([text]), "event_id": event_id})
+        queue.put_nowait({**completion([text]), "event_id": event_id})
         queue.put_nowait({"msg": "close_stream", "event_id": None})
 
     def stream(self, session_hash: str) -> Reply:
@@ -228,7 +228,7 @@ class SessionApp(GradioApp):
         return Reply(headers={"Content-Type": "text/event-stream"}, chunks=frames())
 
 
-def shared(app: SessionApp, work: Any) -> Any:
+def run_in_session(app: SessionApp, work: Any) -> Any:
     async def within() -> Any:
         async with SpaceApp(SPACE, app.url, TOKEN) as client, client.shared_session() as session:
             return await work(session)
@@ -243,8 +243,8 @@ def test_a_shared_session_answers_many_calls_over_few_connections() -> None:
             results = await asyncio.gather(*(session.call("/echo", [str(n)]) for n in range(40)))
             return [each.value for each in results]
 
-        assert shared(app, work) == [str(number) for number in range(40)]
-        assert len({each.json["session_hash"] for each in app.named(CALL)}) == 1
+        assert run_in_session(app, work) == [str(number) for number in range(40)]
+        assert len({each.json["session_hash"] for each in app.requests_named(CALL)}) == 1
         assert app.most_connections <= 6
 
 
@@ -257,7 +257,7 @@ def test_answers_of_a_shared_session_may_come_in_any_order_and_before_their_acce
             if len(waiting) == 3:
                 for each, value in reversed(waiting):
                     queue.put_nowait({"msg": "process_starts", "event_id": each})
-                    queue.put_nowait({**completed([value]), "event_id": each})
+                    queue.put_nowait({**completion([value]), "event_id": each})
                 queue.put_nowait({"msg": "close_stream", "event_id": None})
 
         app.on_join = at_the_third
@@ -268,7 +268,7 @@ def test_answers_of_a_shared_session_may_come_in_any_order_and_before_their_acce
             results.append(await session.call("/echo", ["later"]))
             return [each.value for each in results]
 
-        assert shared(app, work) == ["a", "b", "c", "later"]
+        assert run_in_session(app, work) == ["a", "b", "c", "later"]
 
 
 @pytest.mark.parametrize(
@@ -279,22 +279,22 @@ def test_a_broken_stream_loses_every_call_of_the_session_and_the_next_one_begins
 ) -> None:
     with SessionApp() as app:
 
-        def broken(queue: asyncio.Queue[Any], event_id: str, text: str) -> None:
+        def break_at_third(queue: asyncio.Queue[Any], event_id: str, text: str) -> None:
             if len(app.events) == 3:
                 queue.put_nowait(end)
 
-        app.on_join = broken
+        app.on_join = break_at_third
 
         async def work(session: Any) -> Any:
             calls = [session.call("/echo", [text]) for text in "abc"]
-            lost = await asyncio.gather(*calls, return_exceptions=True)
+            losses = await asyncio.gather(*calls, return_exceptions=True)
             app.on_join = app.answer_at_once
-            return lost, (await session.call("/echo", ["again"])).value
+            return losses, (await session.call("/echo", ["again"])).value
 
-        lost, again = shared(app, work)
-        assert {type(each) for each in lost} == {errors.AppCallLost}
+        losses, again = run_in_session(app, work)
+        assert {type(each) for each in losses} == {errors.AppCallLost}
         assert again == "again"
-        sessions = [each.json["session_hash"] for each in app.named(CALL)]
+        sessions = [each.json["session_hash"] for each in app.requests_named(CALL)]
         assert len(set(sessions[:3])) == 1
         assert sessions[3] != sessions[0]
 
@@ -304,7 +304,7 @@ def test_a_call_of_a_shared_session_that_times_out_leaves_the_others_alone() -> 
 
         def slow(queue: asyncio.Queue[Any], event_id: str, text: str) -> None:
             if text == "quick":
-                queue.put_nowait({**completed([text]), "event_id": event_id})
+                queue.put_nowait({**completion([text]), "event_id": event_id})
 
         app.on_join = slow
 
@@ -315,10 +315,10 @@ def test_a_call_of_a_shared_session_that_times_out_leaves_the_others_alone() -> 
                 return_exceptions=True,
             )
 
-        late, quick = shared(app, work)
+        late, quick = run_in_session(app, work)
         assert (type(late), late.may_have_run) == (errors.AppTimeout, True)
         assert quick.value == "quick"
-        assert app.named(CANCEL) == []
+        assert app.requests_named(CANCEL) == []
 
 
 def test_a_shared_session_refuses_endpoints_that_keep_a_state() -> None:
@@ -328,12 +328,12 @@ def test_a_shared_session_refuses_endpoints_that_keep_a_state() -> None:
             with pytest.raises(errors.InvalidAppInput, match="keeps a state in the session"):
                 await session.call("/stateful", ["x"])
 
-        shared(app, work)
-        assert app.named(CALL) == []
+        run_in_session(app, work)
+        assert app.requests_named(CALL) == []
 
 
 def test_a_shared_session_tells_each_listener_of_its_own_call() -> None:
-    class Heard(AppListener):
+    class CountingListener(AppListener):
         def __init__(self) -> None:
             self.started_calls = 0
 
@@ -342,18 +342,18 @@ def test_a_shared_session_tells_each_listener_of_its_own_call() -> None:
 
     with SessionApp() as app:
 
-        def started(queue: asyncio.Queue[Any], event_id: str, text: str) -> None:
+        def start_and_answer(queue: asyncio.Queue[Any], event_id: str, text: str) -> None:
             queue.put_nowait({"msg": "process_starts", "event_id": event_id})
             app.answer_at_once(queue, event_id, text)
 
-        app.on_join = started
-        listeners = [Heard(), Heard()]
+        app.on_join = start_and_answer
+        listeners = [CountingListener(), CountingListener()]
 
         async def work(session: Any) -> None:
             for each in listeners:
                 await session.call("/echo", ["x"], listener=each)
 
-        shared(app, work)
+        run_in_session(app, work)
         assert [each.started_calls for each in listeners] == [1, 1]
 
 
@@ -370,7 +370,7 @@ def test_the_error_of_one_listener_ends_its_own_call_only() -> None:
             if len(waiting) == 2:
                 for each, value in waiting:
                     queue.put_nowait({"msg": "process_starts", "event_id": each})
-                    queue.put_nowait({**completed([value]), "event_id": each})
+                    queue.put_nowait({**completion([value]), "event_id": each})
                 queue.put_nowait({"msg": "close_stream", "event_id": None})
 
         app.on_join = at_the_second
@@ -382,7 +382,7 @@ def test_the_error_of_one_listener_ends_its_own_call_only() -> None:
                 return_exceptions=True,
             )
 
-        bad, good = shared(app, work)
+        bad, good = run_in_session(app, work)
         assert (type(bad), good.value) == (RuntimeError, "good")
 
 
@@ -391,16 +391,16 @@ def test_a_session_that_is_closed_loses_its_calls() -> None:
         app.on_join = lambda queue, event_id, text: None
 
         async def work(session: Any) -> Any:
-            accepted = asyncio.Event()
+            is_accepted = asyncio.Event()
 
             class Waiting(AppListener):
-                def accepted(self, call: AcceptedCall) -> None:
-                    accepted.set()
+                def is_accepted(self, call: AcceptedCall) -> None:
+                    is_accepted.set()
 
             call = asyncio.create_task(session.call("/echo", ["x"], listener=Waiting()))
-            await accepted.wait()
+            await is_accepted.wait()
             await session.aclose()
             return await asyncio.gather(call, return_exceptions=True)
 
-        (lost,) = shared(app, work)
-        assert type(lost) is errors.AppCallLost
+        (loss,) = run_in_session(app, work)
+        assert type(loss) is errors.AppCallLost

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_hfspaces import space_app as errors
 from airflow_provider_hfspaces.hub import InvalidInput
 from airflow_provider_hfspaces.space_app import AppLimits, Poll, SpaceAppError
-from tests.space_app.app_server import CUT, RESET, AppServer, Received, Reply, html
+from tests.space_app.app_server import CUT, RESET, AppRequest, AppServer, Reply, html
 from tests.space_app.conftest import SPACE, TOKEN, Caller, Clock
 
 Made = Callable[..., Caller]
@@ -24,24 +24,24 @@ def docker() -> Iterator[AppServer]:
 
 
 def test_a_request_sends_json_and_returns_json(client: Made, docker: AppServer) -> None:
-    docker.scripted["POST /v1/embed"] = [Reply(201, {"vector": [1, 2]})]
+    docker.replies["POST /v1/embed"] = [Reply(201, {"vector": [1, 2]})]
     answer = client(docker.url).request("POST", "/v1/embed", json={"text": "é"}, query={"k": 3})
     assert (answer.status, answer.json()) == (201, {"vector": [1, 2]})
-    (seen,) = docker.seen
-    assert (seen.json, seen.query) == ({"text": "é"}, {"k": "3"})
-    assert seen.headers["content-type"] == "application/json"
-    assert seen.headers["x-hf-authorization"] == f"Bearer {TOKEN}"
+    (request,) = docker.requests
+    assert (request.json, request.query) == ({"text": "é"}, {"k": "3"})
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["x-hf-authorization"] == f"Bearer {TOKEN}"
 
 
 def test_a_request_may_send_and_receive_any_bytes(client: Made, docker: AppServer) -> None:
-    docker.scripted["PUT /blob"] = [Reply(200, b"\x00\xff", {"Content-Type": "application/octet-stream"})]
+    docker.replies["PUT /blob"] = [Reply(200, b"\x00\xff", {"Content-Type": "application/octet-stream"})]
     app = client(docker.url)
     options = {"content": b"\x01\x02", "headers": {"X-Kind": "raw"}, "answer": "bytes"}
     assert app.request("put", "/blob", **options).content == b"\x00\xff"
-    assert (docker.seen[0].body, docker.seen[0].headers["x-kind"]) == (b"\x01\x02", "raw")
-    docker.scripted["GET /page"] = [Reply(200, "<html>ours</html>", {"Content-Type": "text/html"})]
+    assert (docker.requests[0].body, docker.requests[0].headers["x-kind"]) == (b"\x01\x02", "raw")
+    docker.replies["GET /page"] = [Reply(200, "<html>ours</html>", {"Content-Type": "text/html"})]
     assert app.request("GET", "/page", answer="any").text == "<html>ours</html>"
-    docker.scripted["DELETE /x"] = [Reply(204)]
+    docker.replies["DELETE /x"] = [Reply(204)]
     assert app.request("DELETE", "/x").content == b""
 
 
@@ -70,10 +70,10 @@ def test_a_request_may_send_and_receive_any_bytes(client: Made, docker: AppServe
 def test_a_request_that_cannot_be_right_is_refused_before_it_is_sent(
     client: Made, docker: AppServer, options: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(InvalidInput, match=words) as caught:
+    with pytest.raises(InvalidInput, match=words) as excinfo:
         client(docker.url).request(**{"method": "POST", "path": "/v1", **options})
-    assert TOKEN not in str(caught.value)
-    assert docker.seen == []
+    assert TOKEN not in str(excinfo.value)
+    assert docker.requests == []
 
 
 @pytest.mark.parametrize(
@@ -102,23 +102,23 @@ def test_a_request_that_cannot_be_right_is_refused_before_it_is_sent(
 def test_every_failure_of_a_request_has_its_own_error_and_is_never_sent_again(
     client: Made, docker: AppServer, reply: Any, kind: type[SpaceAppError], may_have_run: bool, words: str
 ) -> None:
-    docker.scripted["POST /v1"] = [reply]
+    docker.replies["POST /v1"] = [reply]
     app = client(docker.url, limits=AppLimits(answer_bytes=2_000))
-    with pytest.raises(kind, match=words) as caught:
+    with pytest.raises(kind, match=words) as excinfo:
         app.request("POST", "/v1", json={})
-    assert type(caught.value) is kind
-    assert caught.value.may_have_run is may_have_run
-    assert str(caught.value).startswith(f"Space {SPACE} ")
-    assert caught.value.api == "POST /v1"
-    assert len(docker.seen) == 1
+    assert type(excinfo.value) is kind
+    assert excinfo.value.may_have_run is may_have_run
+    assert str(excinfo.value).startswith(f"Space {SPACE} ")
+    assert excinfo.value.api == "POST /v1"
+    assert len(docker.requests) == 1
 
 
 def test_reading_never_counts_as_work(client: Made, docker: AppServer) -> None:
     for reply in (html(502), html(504), RESET):
-        docker.scripted["GET /v1"] = [reply]
-        with pytest.raises(errors.AppUnavailable) as caught:
+        docker.replies["GET /v1"] = [reply]
+        with pytest.raises(errors.AppUnavailable) as excinfo:
             client(docker.url).request("GET", "/v1")
-        assert not caught.value.may_have_run
+        assert not excinfo.value.may_have_run
 
 
 class Jobs:
@@ -126,9 +126,9 @@ class Jobs:
 
     def __init__(self, server: AppServer, **first: Any) -> None:
         self.looks = 0
-        server.scripted["POST /jobs"] = [Reply(202, first.get("body", {}), first.get("headers", {}))]
+        server.replies["POST /jobs"] = [Reply(202, first.get("body", {}), first.get("headers", {}))]
 
-    def status(self, received: Received) -> Reply:
+    def status(self, request: AppRequest) -> Reply:
         self.looks += 1
         if self.looks < 3:
             return Reply(202, {"state": "running"}, {"Retry-After": "30"} if self.looks == 2 else {})
@@ -147,68 +147,68 @@ def test_an_app_that_answers_202_is_followed_to_its_answer(
     client: Made, docker: AppServer, clock: Clock, first: dict[str, Any]
 ) -> None:
     jobs = Jobs(docker, **first)
-    docker.scripted["GET /jobs/1"] = [jobs.status] * 3
+    docker.replies["GET /jobs/1"] = [jobs.status] * 3
     answer = client(docker.url).request("POST", "/jobs", json={}, poll=5, timeout=600)
     assert answer.json()["answer"] == 42
-    assert clock.slept == [5, 5, 30]
-    assert all(each.headers["x-hf-authorization"] == f"Bearer {TOKEN}" for each in docker.seen)
+    assert clock.sleeps == [5, 5, 30]
+    assert all(each.headers["x-hf-authorization"] == f"Bearer {TOKEN}" for each in docker.requests)
 
 
 def test_the_state_of_the_work_may_be_a_field_and_the_answer_an_address(
     client: Made, docker: AppServer
 ) -> None:
-    docker.scripted["POST /jobs"] = [Reply(200, {"links": {"status": "/jobs/1"}, "state": "queued"})]
-    docker.scripted["GET /jobs/1"] = [
+    docker.replies["POST /jobs"] = [Reply(200, {"links": {"status": "/jobs/1"}, "state": "queued"})]
+    docker.replies["GET /jobs/1"] = [
         Reply(200, {"state": "running"}),
         Reply(200, {"state": "Finished", "links": {"result": "/results/1"}}),
     ]
-    docker.scripted["GET /results/1"] = [Reply(200, {"answer": 42})]
+    docker.replies["GET /results/1"] = [Reply(200, {"answer": 42})]
     poll = {"url": "links.status", "field": "state", "done": "finished", "result": "links.result"}
     answer = client(docker.url).request("POST", "/jobs", json={}, poll=poll)
     assert answer.json() == {"answer": 42}
 
 
 def test_work_that_fails_shows_the_app_s_words(client: Made, docker: AppServer) -> None:
-    docker.scripted["POST /jobs"] = [Reply(202, {"url": "/jobs/1"})]
-    docker.scripted["GET /jobs/1"] = [Reply(200, {"state": "FAILED", "why": "no GPU"})]
+    docker.replies["POST /jobs"] = [Reply(202, {"url": "/jobs/1"})]
+    docker.replies["GET /jobs/1"] = [Reply(200, {"state": "FAILED", "why": "no GPU"})]
     with pytest.raises(errors.AppFailed, match="no GPU"):
         client(docker.url).request("POST", "/jobs", json={}, poll=Poll(field="state"))
 
 
 def test_a_status_that_does_not_answer_for_a_moment_is_read_again(client: Made, docker: AppServer) -> None:
-    docker.scripted["POST /jobs"] = [Reply(202, {"url": "/jobs/1"})]
-    docker.scripted["GET /jobs/1"] = [html(503), RESET, Reply(429, "slow"), Reply(200, {"answer": 42})]
+    docker.replies["POST /jobs"] = [Reply(202, {"url": "/jobs/1"})]
+    docker.replies["GET /jobs/1"] = [html(503), RESET, Reply(429, "slow"), Reply(200, {"answer": 42})]
     assert client(docker.url).request("POST", "/jobs", json={}, poll=True).json() == {"answer": 42}
 
 
 def test_a_status_that_stays_away_loses_the_work(client: Made, docker: AppServer) -> None:
-    docker.scripted["POST /jobs"] = [Reply(202, {"url": "/jobs/1"})]
-    docker.scripted["GET /jobs/1"] = [html(503)] * 1_000
+    docker.replies["POST /jobs"] = [Reply(202, {"url": "/jobs/1"})]
+    docker.replies["GET /jobs/1"] = [html(503)] * 1_000
     with pytest.raises(errors.AppCallLost, match="its status cannot be read"):
         client(docker.url).request("POST", "/jobs", json={}, poll=True, timeout=600)
 
 
 def test_work_that_does_not_end_is_left_at_the_deadline(client: Made, docker: AppServer) -> None:
-    docker.scripted["POST /jobs"] = [Reply(202, {"url": "/jobs/1"})]
-    docker.scripted["GET /jobs/1"] = [Reply(202, {})] * 1_000
-    with pytest.raises(errors.AppTimeout, match=r"within 60 seconds\. The app may have worked") as caught:
+    docker.replies["POST /jobs"] = [Reply(202, {"url": "/jobs/1"})]
+    docker.replies["GET /jobs/1"] = [Reply(202, {})] * 1_000
+    with pytest.raises(errors.AppTimeout, match=r"within 60 seconds\. The app may have worked") as excinfo:
         client(docker.url).request("POST", "/jobs", json={}, poll=True)
-    assert caught.value.may_have_run
+    assert excinfo.value.may_have_run
 
 
 @pytest.mark.parametrize("address", ["https://elsewhere.test/jobs/1", "not an address", 7, None])
 def test_a_status_elsewhere_is_never_asked(client: Made, docker: AppServer, address: Any) -> None:
-    docker.scripted["POST /jobs"] = [Reply(202, {"url": address})]
+    docker.replies["POST /jobs"] = [Reply(202, {"url": address})]
     with pytest.raises(errors.AppProtocolError, match="without the address of a status"):
         client(docker.url).request("POST", "/jobs", json={}, poll=True)
-    assert len(docker.seen) == 1
+    assert len(docker.requests) == 1
 
 
 def test_an_address_that_the_app_built_behind_the_proxy_is_upgraded_to_https(
     client: Made, docker: AppServer
 ) -> None:
-    docker.scripted["POST /jobs"] = [Reply(202, {"url": f"{docker.url}/jobs/1"})]
-    docker.scripted["GET /jobs/1"] = [Reply(200, {"answer": 42})]
+    docker.replies["POST /jobs"] = [Reply(202, {"url": f"{docker.url}/jobs/1"})]
+    docker.replies["GET /jobs/1"] = [Reply(200, {"answer": 42})]
     assert client(docker.url).request("POST", "/jobs", json={}, poll=True).json() == {"answer": 42}
 
 
@@ -233,12 +233,12 @@ def test_an_address_that_the_app_built_behind_the_proxy_is_upgraded_to_https(
 def test_a_probe_says_whether_the_app_answers_as_expected(
     client: Made, docker: AppServer, reply: Any, expect: Any, healthy: bool, words: str
 ) -> None:
-    docker.scripted["GET /health"] = [reply]
+    docker.replies["GET /health"] = [reply]
     health = client(docker.url).health("/health", expect=expect)
     assert (bool(health), health.is_healthy) == (healthy, healthy)
     assert words in health.reason
     assert bool(health.reason) is not healthy
-    assert len(docker.seen) == 1
+    assert len(docker.requests) == 1
 
 
 @pytest.mark.parametrize("expect", [True, 42, 3.5, b"x", {"answer": 1}, ""])
@@ -247,4 +247,4 @@ def test_an_expectation_that_no_answer_can_meet_is_refused(
 ) -> None:
     with pytest.raises(InvalidInput, match=r"expect must be|health: "):
         client(docker.url).health("/health", expect=expect)
-    assert docker.seen == []
+    assert docker.requests == []

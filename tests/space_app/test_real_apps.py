@@ -58,14 +58,14 @@ def app(real: RealApp) -> Iterator[SpaceApp]:
 @pytest.fixture
 def other(major: int, home: Path) -> Iterator[Callable[..., RealApp]]:
     """Starts an app that a test may kill."""
-    started: list[RealApp] = []
+    apps: list[RealApp] = []
 
     def start(**options: Any) -> RealApp:
-        started.append(RealApp(major, home, **options))
-        return started[-1]
+        apps.append(RealApp(major, home, **options))
+        return apps[-1]
 
     yield start
-    for each in started:
+    for each in apps:
         if each.process.poll() is None:
             each.kill()
 
@@ -148,7 +148,7 @@ def test_separators_that_break_lines_elsewhere_come_back(app: SpaceApp) -> None:
     assert app.call("/echo", [text]).value == text
 
 
-class Heard(AppListener):
+class RecordingListener(AppListener):
     def __init__(self) -> None:
         self.bars: list[str] = []
         self.logs: list[tuple[str, str]] = []
@@ -169,14 +169,14 @@ class Heard(AppListener):
 
 
 def test_progress_messages_and_partial_values_are_heard(app: SpaceApp) -> None:
-    heard = Heard()
-    assert app.call("/progress", ["x"], listener=heard).value == "x"
-    assert any(bar.startswith("steps: ") and bar.endswith(" of 4 steps") for bar in heard.bars)
-    assert heard.logs == [("info", "half way"), ("warning", "careful")]
-    app.call("/grow", [3], listener=heard)
+    listener = RecordingListener()
+    assert app.call("/progress", ["x"], listener=listener).value == "x"
+    assert any(bar.startswith("steps: ") and bar.endswith(" of 4 steps") for bar in listener.bars)
+    assert listener.logs == [("info", "half way"), ("warning", "careful")]
+    app.call("/grow", [3], listener=listener)
     whole = [{"items": list(range(number)), "last": number - 1} for number in (1, 2, 3)]
-    assert [values[0] for values in heard.partials if values[0] in whole] == [
-        values[0] for values in heard.partials
+    assert [values[0] for values in listener.partials if values[0] in whole] == [
+        values[0] for values in listener.partials
     ]
 
 
@@ -193,13 +193,13 @@ def test_errors_are_those_of_the_official_client(
 ) -> None:
     expected = oracle.answer(api, inputs)
     assert expected["error"] == "AppError"
-    with pytest.raises(errors.AppFailed) as caught:
+    with pytest.raises(errors.AppFailed) as excinfo:
         app.call(api, inputs)
-    assert caught.value.app_message == words
+    assert excinfo.value.app_message == words
     if words:
         assert words in expected["message"]
     else:
-        assert "whose reason the app hides" in str(caught.value)
+        assert "whose reason the app hides" in str(excinfo.value)
 
 
 @pytest.mark.parametrize(
@@ -244,9 +244,9 @@ def test_a_killed_app_is_a_lost_call_where_the_official_client_says_nothing(
             real.kill()
 
     with SpaceApp(SPACE, real.url, TOKEN) as app:
-        with pytest.raises(errors.AppCallLost) as caught:
+        with pytest.raises(errors.AppCallLost) as excinfo:
             app.call("/nap", ["x", 60], listener=Killing())
-        assert caught.value.may_have_run
+        assert excinfo.value.may_have_run
         with pytest.raises(errors.AppUnavailable, match="Nothing ran"):
             app.call("/echo", ["x"], patience=0)
         real.start()

@@ -79,7 +79,7 @@ async def show(hub: HubEmulator, store: Store, until: Callable[[], Any]) -> None
         await streams.close()
 
 
-def shown(caplog: pytest.LogCaptureFixture) -> Counter[str]:
+def shown_lines(caplog: pytest.LogCaptureFixture) -> Counter[str]:
     messages = [record.getMessage().removeprefix(f"{SPACE} ") for record in caplog.records]
     return Counter(message for message in messages if " | line " in message)
 
@@ -98,12 +98,12 @@ def test_no_line_is_lost_or_repeated_if_the_process_stops_during_a_save(
         store = Store(is_slow_before=is_slow_before)
         await show(hub, store, store.is_saving.wait)
         await store.has_saved.wait()
-        assert bool(shown(caplog)) is bool(store.values) is not is_slow_before
+        assert bool(shown_lines(caplog)) is bool(store.values) is not is_slow_before
         await show(hub, store, until_all_are_shown)
 
     async def until_all_are_shown() -> None:
-        while set(shown(caplog)) < set(LINES):  # noqa: ASYNC110
+        while set(shown_lines(caplog)) < set(LINES):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
     asyncio.run(asyncio.wait_for(stop_and_continue(), 60))
-    assert shown(caplog) == Counter(LINES)
+    assert shown_lines(caplog) == Counter(LINES)

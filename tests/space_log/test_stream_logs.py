@@ -23,7 +23,7 @@ from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
 from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor
 from airflow_provider_hfspaces.task_groups.copies import SpaceCopyTaskGroup
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
-from tests.airflow_tools import Try, fired, stored
+from tests.airflow_tools import Try, first_event, reload_trigger
 from tests.conftest import TaskLog
 
 SPACE = "acme/whisper"
@@ -56,7 +56,7 @@ def run(operator: Any, resume: Callable[[Any], Any] = lambda operator: operator)
     tries = Try()
     step: Callable[[], Any] = partial(tries.run, operator)
     while (deferred := deferral(step)) is not None:
-        event = fired(stored(deferred.trigger))
+        event = first_event(reload_trigger(deferred.trigger))
         fresh = resume(operator)
         step = partial(getattr(fresh, deferred.method_name), tries.context(fresh), event)
     return results.pop()
@@ -77,16 +77,16 @@ def deferral(step: Callable[[], Any]) -> Any:
     return None
 
 
-def logged(task_log: TaskLog) -> list[str]:
+def log_lines(task_log: TaskLog) -> list[str]:
     """The lines of the task's log. Some versions of Airflow log each line in two ways."""
     text = task_log.text
     return re.findall(r"^[A-Z]+ +airflow\S*:\w+\.py:\d+ (.*)$", text, re.MULTILINE) or text.splitlines()
 
 
-def shown(task_log: TaskLog, kind: str = "run") -> list[str]:
+def space_log_lines(task_log: TaskLog, kind: str = "run") -> list[str]:
     """The lines of the Space's log in the task's log, up to where the place in the code is logged."""
     pattern = re.compile(rf".*{SPACE} {kind} \| (?!…)(.*?)\s*(?:\[airflow\S*\].*)?$")
-    return [match[1] for line in logged(task_log) if (match := pattern.fullmatch(line))]
+    return [match[1] for line in log_lines(task_log) if (match := pattern.fullmatch(line))]
 
 
 @BOTH
@@ -97,16 +97,16 @@ def test_the_log_of_a_build_and_of_a_start_is_shown_once_and_in_order(
     space.write_log("an old line")
     hub.advance(60)
     run(restart(deferrable=deferrable))
-    assert shown(task_log, "build") == space.logs(build=True)
-    assert shown(task_log, "run") == space.logs()
+    assert space_log_lines(task_log, "build") == space.logs(build=True)
+    assert space_log_lines(task_log, "run") == space.logs()
 
 
 @TRIGGERER
 def test_only_the_chosen_log_is_read(hub: HubEmulator, deferrable: bool, task_log: TaskLog) -> None:
     hub.add_space(SPACE)
     run(restart(deferrable=deferrable, stream_logs="run"))
-    assert shown(task_log, "run")
-    assert not shown(task_log, "build")
+    assert space_log_lines(task_log, "run")
+    assert not space_log_lines(task_log, "build")
     assert not [request for request in hub.requests if request.path.endswith("/logs/build")]
 
 
@@ -114,7 +114,7 @@ def test_without_the_argument_no_log_is_read(hub: HubEmulator, task_log: TaskLog
     hub.add_space(SPACE)
     run(restart(stream_logs=None))
     assert not [request for request in hub.requests if "/logs/" in request.path]
-    assert not shown(task_log)
+    assert not space_log_lines(task_log)
 
 
 @WORKER
@@ -131,8 +131,8 @@ def test_a_copy_shows_all_that_it_has_logged(hub: HubEmulator, deferrable: bool,
         deferrable=deferrable,
     )
     run(copying)
-    assert shown(task_log, "build") == hub.space(SPACE).logs(build=True)
-    assert shown(task_log, "run") == hub.space(SPACE).logs()
+    assert space_log_lines(task_log, "build") == hub.space(SPACE).logs(build=True)
+    assert space_log_lines(task_log, "run") == hub.space(SPACE).logs()
 
 
 @TRIGGERER
@@ -143,8 +143,8 @@ def test_the_log_of_a_failed_build_is_shown_once(
     space.fail_next_build(log=["ERROR: No matching distribution lines_shown for torhc"])
     with pytest.raises(SpaceWaitFailed):
         run(restart(deferrable=deferrable))
-    assert shown(task_log, "build") == space.logs(build=True)
-    assert sum("No matching distribution lines_shown for torhc" in line for line in logged(task_log)) == 1
+    assert space_log_lines(task_log, "build") == space.logs(build=True)
+    assert sum("No matching distribution lines_shown for torhc" in line for line in log_lines(task_log)) == 1
     assert "The last lines of" not in task_log.text
 
 
@@ -172,7 +172,7 @@ def test_a_call_shows_what_the_app_logs_from_waking_up_to_the_answer(
     app = writing(lambda: hub.space(SPACE), "step 1", "step 2")
     space = hub.add_space(SPACE, stage="SLEEPING", app=app)
     assert run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable)) == "hello"
-    assert shown(task_log) == space.logs()
+    assert space_log_lines(task_log) == space.logs()
     assert space.logs()[-2:] == ["step 1", "step 2"]
 
 
@@ -188,7 +188,7 @@ def test_a_batch_shows_what_the_app_logs(hub: HubEmulator, tmp_path: Any, task_l
         stream_logs="run",
     )
     assert run(batch)["done"] == 2
-    assert shown(task_log) == ["an item", "an item"]
+    assert space_log_lines(task_log) == ["an item", "an item"]
     assert space.logs()[-2:] == ["an item", "an item"]
 
 
@@ -212,7 +212,7 @@ def test_secrets_are_masked_and_commands_to_the_terminal_are_removed(
     hub.advance(60)
     run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
     assert space.logs()[-len(lines) :] == lines
-    assert shown(task_log) == [
+    assert space_log_lines(task_log) == [
         "green",
         "bell  and  null",
         "100%",
@@ -235,7 +235,7 @@ def test_no_more_lines_are_shown_than_the_configuration_says(
     hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
     hub.advance(60)
     run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
-    assert shown(task_log) == lines[:20]
+    assert space_log_lines(task_log) == lines[:20]
     assert "the task shows 20 lines at most, as [hf_spaces] log_lines says" in task_log.text
     assert f"… 30 lines are left out here. The whole log: {hub.url}/spaces/{SPACE}?logs=container" in (
         task_log.text
@@ -251,9 +251,9 @@ def test_a_flood_of_lines_is_thinned_out(
     hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
     hub.advance(60)
     run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
-    lines_shown = shown(task_log)
+    lines_shown = space_log_lines(task_log)
     assert lines_shown[:10] == lines[:10]
-    left_out = re.findall(r"… ([\d,]+) lines are left out here", "\n".join(logged(task_log)))
+    left_out = re.findall(r"… ([\d,]+) lines are left out here", "\n".join(log_lines(task_log)))
     assert len(lines_shown) + sum(int(number) for number in left_out) == 500
 
 
@@ -275,8 +275,10 @@ def test_a_log_that_cannot_be_read_does_not_affect_the_wait(
     hub.add_space(SPACE)
     hub.faults.add(path="/logs/", **fault)
     assert run(restart(deferrable=deferrable, stream_logs="run"))["stage"] == "RUNNING"
-    assert not shown(task_log)
-    assert sum("log of Space acme/whisper cannot be shown" in line for line in logged(task_log)) in warnings
+    assert not space_log_lines(task_log)
+    assert (
+        sum("log of Space acme/whisper cannot be shown" in line for line in log_lines(task_log)) in warnings
+    )
 
 
 @BOTH
@@ -289,7 +291,7 @@ def test_cuts_in_the_middle_of_lines_lose_and_repeat_nothing(
     for frames in (1, 5):
         hub.faults.add(kind="cut", path="/logs/run", frames=frames, times=1)
     run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
-    assert shown(task_log) == space.logs()[-20:] == lines
+    assert space_log_lines(task_log) == space.logs()[-20:] == lines
 
 
 def test_values_that_are_not_valid_are_refused_when_the_dag_is_parsed(dag: Any) -> None:
@@ -347,8 +349,8 @@ def test_a_deployment_shows_the_build_of_its_commit_and_not_what_came_before(
         deferrable=deferrable,
     )
     assert run(deploy)["committed"]
-    assert shown(task_log, "build") == space.logs(build=True)
-    assert shown(task_log, "run") == space.logs()
+    assert space_log_lines(task_log, "build") == space.logs(build=True)
+    assert space_log_lines(task_log, "run") == space.logs()
 
 
 def test_a_kill_ends_the_logs_with_the_wait(hub: HubEmulator, task_log: TaskLog) -> None:
@@ -357,7 +359,7 @@ def test_a_kill_ends_the_logs_with_the_wait(hub: HubEmulator, task_log: TaskLog)
     operator = restart()
 
     def kill_when_shown() -> None:
-        while not shown(task_log, "build"):
+        while not space_log_lines(task_log, "build"):
             time.sleep(0.05)
         operator.on_kill()
 
@@ -381,7 +383,7 @@ def test_a_sensor_shows_the_log_from_its_beginning_on(
         task_id="running", repo_id=SPACE, poke_interval=0.05, stream_logs="run", deferrable=deferrable
     )
     run(sensor)
-    assert shown(task_log) == space.logs()
+    assert space_log_lines(task_log) == space.logs()
 
 
 def test_a_sensor_that_leaves_its_worker_between_two_looks_refuses_the_argument() -> None:
@@ -398,5 +400,5 @@ def test_an_upgrade_shows_what_the_space_logs_on_its_way(hub: HubEmulator, task_
         task_id="upgrade", repo_id=SPACE, hardware="t4-small", poll_interval=0.05, stream_logs="both"
     )
     run(operator)
-    assert shown(task_log, "build") == space.logs(build=True)
-    assert shown(task_log, "run") == space.logs()
+    assert space_log_lines(task_log, "build") == space.logs(build=True)
+    assert space_log_lines(task_log, "run") == space.logs()

@@ -27,7 +27,7 @@ OWNER = LeaseOwner("nightly", "scheduled__1", "gpu.snapshot", restore_tasks=("gp
 
 
 @pytest.fixture
-def leased(hub: HubEmulator, airflow_records: AirflowRecords) -> HubEmulator:
+def hub_with_lease(hub: HubEmulator, airflow_records: AirflowRecords) -> HubEmulator:
     """A Space on a T4 that a run of this Airflow has leased."""
     hub.add_space(SPACE, hardware="t4-small")
     airflow_records.variable(variable_name(hold().holder_id), OWNER.to_dict())
@@ -39,7 +39,7 @@ def emulated_time(hub: HubEmulator) -> datetime:
 
 
 @pytest.fixture
-def left_on_gpu(hub: HubEmulator, airflow_records: AirflowRecords) -> HubEmulator:
+def hub_after_failed_run(hub: HubEmulator, airflow_records: AirflowRecords) -> HubEmulator:
     """A failed run has moved the Space to a T4 ninety minutes ago, and has left it there."""
     requested_at = emulated_time(hub)
     hub.add_space(SPACE, hardware="t4-small")
@@ -50,7 +50,7 @@ def left_on_gpu(hub: HubEmulator, airflow_records: AirflowRecords) -> HubEmulato
     return hub
 
 
-def recorded() -> list[tuple[str, str, int]]:
+def recorded_costs() -> list[tuple[str, str, int]]:
     """What the cost page counts."""
     since = datetime.now(timezone.utc).date() - timedelta(days=1)
     return [(each.dag_id, each.hardware, each.minutes) for each in run_costs(since=since)]
@@ -63,67 +63,67 @@ def release(hub: HubEmulator | None = None, **options: Any) -> ReleasedLease:
 
 @pytest.mark.parametrize("state", ["failed", "success", "deleted"])
 def test_the_lease_of_a_run_that_is_over_is_released_and_forgotten(
-    leased: HubEmulator, airflow_records: AirflowRecords, state: str
+    hub_with_lease: HubEmulator, airflow_records: AirflowRecords, state: str
 ) -> None:
     if state != "deleted":
         airflow_records.run("nightly", "scheduled__1", state)
-    released = release()
-    assert released.hardware == leased.space(SPACE).requested_hardware == "cpu-basic"
-    assert "left behind by task gpu.snapshot of run scheduled__1 of DAG nightly" in released.reason
+    result = release()
+    assert result.hardware == hub_with_lease.space(SPACE).requested_hardware == "cpu-basic"
+    assert "left behind by task gpu.snapshot of run scheduled__1 of DAG nightly" in result.reason
     assert holders() == ()
     assert get_variable(variable_name("ab" * 16)) is None
 
 
 def test_the_lease_of_a_run_that_is_alive_is_kept_unless_forced(
-    leased: HubEmulator, airflow_records: AirflowRecords
+    hub_with_lease: HubEmulator, airflow_records: AirflowRecords
 ) -> None:
     airflow_records.dag("nightly")
     airflow_records.run("nightly", "scheduled__1", "running")
     with pytest.raises(SpaceLeased):
         release()
-    assert leased.space(SPACE).requested_hardware == "t4-small"
+    assert hub_with_lease.space(SPACE).requested_hardware == "t4-small"
     assert [each.holder_id for each in holders()] == ["ab" * 16]
     assert "taken from task gpu.snapshot" in release(force=True).reason
-    assert leased.space(SPACE).requested_hardware == "cpu-basic"
+    assert hub_with_lease.space(SPACE).requested_hardware == "cpu-basic"
 
 
 def test_a_run_of_a_dag_that_airflow_no_longer_knows_is_not_alive(
-    leased: HubEmulator, airflow_records: AirflowRecords
+    hub_with_lease: HubEmulator, airflow_records: AirflowRecords
 ) -> None:
     airflow_records.run("nightly", "scheduled__1", "running")
     assert "nothing of that run works" in release().reason
 
 
-def test_what_the_lease_cost_counts_for_the_dag_of_its_run(left_on_gpu: HubEmulator) -> None:
-    cost = release(left_on_gpu).cost
+def test_what_the_lease_cost_counts_for_the_dag_of_its_run(hub_after_failed_run: HubEmulator) -> None:
+    cost = release(hub_after_failed_run).cost
     assert cost is not None
     assert 90 <= cost.minutes <= 99
-    assert recorded() == [("nightly", "t4-small", cost.minutes)]
+    assert recorded_costs() == [("nightly", "t4-small", cost.minutes)]
 
 
-def test_a_cost_that_the_run_has_recorded_counts_once(left_on_gpu: HubEmulator) -> None:
+def test_a_cost_that_the_run_has_recorded_counts_once(hub_after_failed_run: HubEmulator) -> None:
     (holder,) = holders()
     assert holder.previous is not None
     began = datetime.fromisoformat(holder.previous["taken_at"])
     cost = RunCost.from_times([BilledTime("t4-small", 1, 60)], HfSpacesHook().price_list())
     record_run_cost(SPACE, cost, window_of_run(began, OWNER.run_id, SPACE, -1), dag_id=OWNER.dag_id)
-    assert release(left_on_gpu).cost is not None
-    assert recorded() == [("nightly", "t4-small", 1)]
+    assert release(hub_after_failed_run).cost is not None
+    assert recorded_costs() == [("nightly", "t4-small", 1)]
 
 
 def test_the_cost_of_a_lease_without_the_moment_of_its_request_is_not_known(
-    leased: HubEmulator,
+    hub_with_lease: HubEmulator,
 ) -> None:
     assert release().cost is None
-    assert recorded() == []
+    assert recorded_costs() == []
 
 
-def test_a_space_is_released_although_no_price_is_known(left_on_gpu: HubEmulator) -> None:
-    left_on_gpu.faults.add(kind="status", status=403, path="/api/spaces/hardware$")
-    released = release(left_on_gpu)
-    assert released.hardware == "cpu-basic"
-    assert released.cost is not None
-    assert released.cost.usd is None
+def test_a_space_is_released_although_no_price_is_known(hub_after_failed_run: HubEmulator) -> None:
+    hub_after_failed_run.faults.add(kind="status", status=403, path="/api/spaces/hardware$")
+    result = release(hub_after_failed_run)
+    assert result.hardware == "cpu-basic"
+    assert result.cost is not None
+    assert result.cost.usd is None
 
 
 @pytest.mark.parametrize("hardware", ["cpu-basic", "t4-small"])
@@ -146,10 +146,10 @@ def test_a_space_that_nobody_has_leased_is_left_as_it_is(hub: HubEmulator) -> No
     assert {each.method for each in hub.requests} == {"GET"}
 
 
-def test_a_space_that_the_hub_does_not_restore_stays_for_the_next_try(leased: HubEmulator) -> None:
-    leased.faults.add(kind="status", status=403, method="POST", path="/(hardware|pause)")
+def test_a_space_that_the_hub_does_not_restore_stays_for_the_next_try(hub_with_lease: HubEmulator) -> None:
+    hub_with_lease.faults.add(kind="status", status=403, method="POST", path="/(hardware|pause)")
     with pytest.raises(HubPermissionError):
         release()
     assert holders()[-1].abandoned
-    leased.faults.clear()
+    hub_with_lease.faults.clear()
     assert "abandoned by" in release().reason

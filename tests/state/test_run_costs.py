@@ -28,19 +28,19 @@ def record(run_id: str, of: RunCost, *, repo_id: str = "acme/whisper", at: datet
     return record_run_cost(repo_id, of, ("began", run_id, "restore", "-1"), dag_id="nightly", at=at)
 
 
-def recorded(owner: str | None = "acme") -> tuple[DailyCost, ...]:
+def recorded_costs(owner: str | None = "acme") -> tuple[DailyCost, ...]:
     return run_costs(owner, since=MONTH, until=date(2026, 11, 30))
 
 
 def test_runs_of_a_day_and_a_dag_are_added_up(variables: AirflowVariables) -> None:
     assert all(record(f"run {number}", cost()) for number in range(20))
-    assert recorded() == (DailyCost("2026-11-23", "acme", "nightly", "t4-small", 20, 260, 1.8),)
+    assert recorded_costs() == (DailyCost("2026-11-23", "acme", "nightly", "t4-small", 20, 260, 1.8),)
 
 
 def test_a_window_that_is_recorded_again_counts_once(variables: AirflowVariables) -> None:
     assert record("run", cost())
     assert record("run", cost())
-    assert [each.runs for each in recorded()] == [1]
+    assert [each.runs for each in recorded_costs()] == [1]
 
 
 def test_days_flavors_and_owners_are_kept_apart(variables: AirflowVariables) -> None:
@@ -48,17 +48,17 @@ def test_days_flavors_and_owners_are_kept_apart(variables: AirflowVariables) -> 
     record("b", cost(5, 0.07, "l4x1"))
     record("c", cost(), at=datetime(2026, 11, 24, 1, tzinfo=timezone.utc))
     record("d", cost(), repo_id="other/demo")
-    assert [(each.day, each.hardware) for each in recorded()] == [
+    assert [(each.day, each.hardware) for each in recorded_costs()] == [
         ("2026-11-23", "l4x1"),
         ("2026-11-23", "t4-small"),
         ("2026-11-24", "t4-small"),
     ]
-    assert {each.owner for each in recorded(None)} == {"acme", "other"}
+    assert {each.owner for each in recorded_costs(None)} == {"acme", "other"}
 
 
 def test_minutes_at_an_unknown_price_are_counted_apart(variables: AirflowVariables) -> None:
     record("a", cost(usd=None))
-    assert recorded() == (DailyCost("2026-11-23", "acme", "nightly", "t4-small", 1, 13, 0.0, 13),)
+    assert recorded_costs() == (DailyCost("2026-11-23", "acme", "nightly", "t4-small", 1, 13, 0.0, 13),)
 
 
 def test_a_run_without_billed_minutes_writes_nothing(variables: AirflowVariables) -> None:
@@ -79,7 +79,7 @@ def test_an_entry_that_another_task_has_overwritten_is_written_again(variables: 
         "acme/whisper", cost(), window, dag_id="nightly", at=NOON, in_crowd=True, sleep=other_task_writes
     )
     assert len(overwritten) == 1
-    assert [each.runs for each in recorded()] == [1]
+    assert [each.runs for each in recorded_costs()] == [1]
 
 
 def test_the_same_month_of_the_year_before_is_deleted_with_the_first_entry_after_it(
@@ -105,7 +105,7 @@ def test_a_variable_that_somebody_has_changed_is_read_as_far_as_it_is_valid(
 ) -> None:
     record("run", cost())
     (name,) = variables
-    stored = json.loads(variables[name])
-    stored["costs"] += [{"day": "today"}, 5, {**stored["costs"][0], "usd": -1}]
-    variables[name] = json.dumps(stored)
-    assert [each.runs for each in recorded()] == [1]
+    costs = json.loads(variables[name])
+    costs["costs"] += [{"day": "today"}, 5, {**costs["costs"][0], "usd": -1}]
+    variables[name] = json.dumps(costs)
+    assert [each.runs for each in recorded_costs()] == [1]

@@ -35,9 +35,9 @@ def record_cost(run_id: str) -> bool:
 
 
 def measure() -> float:
-    known = measure_spend(HfSpacesHook(), "acme", 12.0, 500.0)
-    assert known.spend is not None
-    return known.spend.usd
+    spend = measure_spend(HfSpacesHook(), "acme", 12.0, 500.0)
+    assert spend.spend is not None
+    return spend.spend.usd
 
 
 def of_retry() -> VariableStore:
@@ -45,7 +45,7 @@ def of_retry() -> VariableStore:
     return VariableStore(ti, "pause", -1)
 
 
-def kept(variables: AirflowVariables, write: Callable[[], object]) -> None:
+def assert_write_fails(variables: AirflowVariables, write: Callable[[], object]) -> None:
     """Assert that a write fails and leaves the Variables as they are, while Airflow does not answer."""
     before = dict(variables)
     assert before
@@ -57,7 +57,7 @@ def kept(variables: AirflowVariables, write: Callable[[], object]) -> None:
 
 def test_recorded_pauses_are_not_replaced(variables: AirflowVariables) -> None:
     record_pause("acme/whisper")
-    kept(variables, lambda: record_pause("acme/diffusion"))
+    assert_write_fails(variables, lambda: record_pause("acme/diffusion"))
 
 
 def test_recorded_costs_are_not_replaced(hub: HubEmulator, variables: AirflowVariables) -> None:
@@ -71,13 +71,13 @@ def test_recorded_costs_are_not_replaced(hub: HubEmulator, variables: AirflowVar
 def test_an_estimate_does_not_begin_again_at_zero(hub: HubEmulator, variables: AirflowVariables) -> None:
     hub.faults.add(kind="status", status=403, path="/billing/usage")
     measure()
-    kept(variables, measure)
+    assert_write_fails(variables, measure)
     assert recorded_spend("acme").spend is None, "an upgrade reads the amount too, and only warns"
 
 
 def test_a_retry_does_not_go_on_without_the_record_of_the_first_try(variables: AirflowVariables) -> None:
     of_retry().set("previous", {"hardware": "cpu-basic"})
-    kept(variables, lambda: of_retry().get("previous"))
+    assert_write_fails(variables, lambda: of_retry().get("previous"))
 
 
 def test_a_paused_space_is_not_recorded_as_the_state_to_restore(

@@ -166,8 +166,8 @@ def test_a_deletion_that_the_hub_refuses_pauses_the_copy_and_fails_the_run(
 
 def test_clearing_the_work_also_clears_the_tasks_around_it() -> None:
     dag = dag_file("copies").skipped
-    cleared = dag.partial_subset("gpu.work", include_upstream=False, include_downstream=False).task_ids
-    assert set(cleared) == {"gpu.reserve", "gpu.create", "gpu.work", "gpu.delete", "gpu.outcome"}
+    task_ids = dag.partial_subset("gpu.work", include_upstream=False, include_downstream=False).task_ids
+    assert set(task_ids) == {"gpu.reserve", "gpu.create", "gpu.work", "gpu.delete", "gpu.outcome"}
 
 
 @pytest.mark.parametrize("sleep_time", [None, -1, "-1"])

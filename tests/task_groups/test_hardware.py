@@ -232,10 +232,10 @@ def test_each_group_restores_its_own_record_although_another_group_has_tasks_of_
 def test_the_leased_space_is_restored_although_the_template_now_names_another_space(
     hub: HubEmulator,
 ) -> None:
-    leased, other = hub.add_space("acme/whisper"), hub.add_space("acme/other", hardware="cpu-upgrade")
+    leased_space, other = hub.add_space("acme/whisper"), hub.add_space("acme/other", hardware="cpu-upgrade")
     assert run(dag_file("leases").moving)["dag"] == "success"
-    assert "t4-small" in hardware_of(leased)
-    assert (leased.requested_hardware, other.requested_hardware) == ("cpu-basic", "cpu-upgrade")
+    assert "t4-small" in hardware_of(leased_space)
+    assert (leased_space.requested_hardware, other.requested_hardware) == ("cpu-basic", "cpu-upgrade")
     assert remaining_leases() == []
 
 

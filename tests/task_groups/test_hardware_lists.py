@@ -26,7 +26,7 @@ def list_dag(name: str) -> Any:
     return getattr(dag_file("hardware_lists"), name)
 
 
-def posted(hub: HubEmulator, path: str = f"{SPACE}/hardware") -> list[str]:
+def requested_flavors(hub: HubEmulator, path: str = f"{SPACE}/hardware") -> list[str]:
     return [each.json["flavor"] for each in hub.requests if each.path.endswith(path)]
 
 
@@ -36,7 +36,7 @@ def test_the_work_runs_on_the_flavor_that_was_taken_and_the_lease_names_it_last(
     space = hub.add_space(SPACE)
     space.no_capacity("l4x1")
     assert set(run(list_dag("listed")).values()) == {"success"}
-    assert posted(hub) == ["l4x1", "a10g-small", "cpu-basic"]
+    assert requested_flavors(hub) == ["l4x1", "a10g-small", "cpu-basic"]
     assert "Returned value was: ['l4x1', 'a10g-small']" in task_log.text
     assert space.requested_hardware == "cpu-basic"
     assert "none of its hardware" not in task_log.text
@@ -58,7 +58,7 @@ def test_work_does_not_run_on_another_flavor_of_the_list_than_the_one_that_was_t
 def test_a_mapped_task_takes_a_list_or_a_description_each(hub: HubEmulator) -> None:
     hub.add_space(SPACE).no_capacity("l4x1")
     assert set(run(list_dag("listed_and_mapped")).values()) == {"success"}
-    assert sorted(posted(hub)) == ["l40sx1", "l4x1", "t4-small"]
+    assert sorted(requested_flavors(hub)) == ["l40sx1", "l4x1", "t4-small"]
 
 
 def test_a_copy_takes_the_first_flavor_that_is_available(hub: HubEmulator, task_log: TaskLog) -> None:
@@ -73,8 +73,8 @@ def test_a_copy_takes_the_first_flavor_that_is_available(hub: HubEmulator, task_
 @pytest.mark.parametrize("group", [SpaceHardwareTaskGroup, SpaceCopyTaskGroup])
 @pytest.mark.parametrize("hardware", [[], [3], {"vram_gb": 24}], ids=str)
 def test_a_list_that_is_not_valid_is_refused_with_the_name_of_the_group(group: Any, hardware: Any) -> None:
-    refused = pytest.raises(ValueError, match="Task group 'gpu': hardware must be a flavor")
-    with dag_file("hardware_lists").DAG("refused"), refused:
+    raises_error = pytest.raises(ValueError, match="Task group 'gpu': hardware must be a flavor")
+    with dag_file("hardware_lists").DAG("refused"), raises_error:
         group("gpu", SPACE, hardware)
 
 

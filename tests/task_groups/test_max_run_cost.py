@@ -14,7 +14,7 @@ from airflow_provider_hfspaces.hub.cost.runs import Sighting
 from airflow_provider_hfspaces.operators.hardware.limit import LimitRunCostOperator
 from airflow_provider_hfspaces.triggers import costs
 from airflow_provider_hfspaces.triggers.costs import RunCostTrigger
-from tests.airflow_tools import Try, dag_file, fired, run, stored
+from tests.airflow_tools import Try, dag_file, first_event, reload_trigger, run
 from tests.conftest import TaskLog
 from tests.lease_tools import SPACE, Window, holders
 
@@ -63,13 +63,13 @@ class TestGroup:
 
     def test_clearing_the_work_clears_the_task_that_watches_its_cost(self) -> None:
         dag = dag_file("run_cost").enough
-        cleared = {
+        task_ids = {
             task.task_id for task in dag.get_task("gpu.work").get_upstreams_only_setups_and_teardowns()
         }
-        assert cleared >= {"gpu.upgrade", "gpu.limit", "gpu.restore"}
+        assert task_ids >= {"gpu.upgrade", "gpu.limit", "gpu.restore"}
 
 
-class Watched:
+class CostWatch:
     """A window whose run is watched by the task ``limit``."""
 
     def __init__(self, hub: HubEmulator, max_run_cost: Any) -> None:
@@ -97,89 +97,89 @@ class Watched:
 class TestTask:
     def test_waits_in_the_triggerer_while_the_run_costs_less(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
-        deferred = Watched(hub, 5).begin()
-        trigger = stored(deferred.trigger)
+        deferred = CostWatch(hub, 5).begin()
+        trigger = reload_trigger(deferred.trigger)
         assert (trigger.max_run_cost, trigger.requested, trigger.closing_task) == (5, ["t4-small"], "restore")
         # $5 are 750 minutes of a t4-small. Without a triggerer, Airflow itself ends the wait soon after that.
         assert 45_000 < deferred.timeout.total_seconds() < 47_000
 
     def test_restores_the_space_and_fails_for_good_when_the_limit_is_reached(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
-        watched = Watched(hub, 0.05)
-        watched.begin()
+        watch = CostWatch(hub, 0.05)
+        watch.begin()
         hub.advance(600)
-        with pytest.raises(Exception, match=r"reaches max_run_cost=0\.05") as failed:
-            watched.limit.look_again(
-                watched.window.tasks.context(watched.limit),
+        with pytest.raises(Exception, match=r"reaches max_run_cost=0\.05") as excinfo:
+            watch.limit.look_again(
+                watch.window.tasks.context(watch.limit),
                 {"status": "reached", "repo_id": SPACE, "cost_usd": 0.06, "changes": []},
             )
-        assert type(failed.value).__name__ == "AirflowFailException"
+        assert type(excinfo.value).__name__ == "AirflowFailException"
         assert space.requested_hardware == "cpu-basic"
         assert holders() == ()
-        assert watched.window.tasks.xcom("limit", "cost")["cost_usd"] >= 0.05
+        assert watch.window.tasks.xcom("limit", "cost")["cost_usd"] >= 0.05
 
     def test_the_restore_after_it_finds_the_space_restored(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
-        watched = Watched(hub, 0.001)
-        watched.window.run("snapshot", "upgrade")
+        watch = CostWatch(hub, 0.001)
+        watch.window.run("snapshot", "upgrade")
         with pytest.raises(Exception, match="reaches max_run_cost"):
-            watched.window.tasks.run(watched.limit)
+            watch.window.tasks.run(watch.limit)
         changes = len([request for request in hub.requests if request.method == "POST"])
-        watched.window.run("restore")
+        watch.window.run("restore")
         assert len([request for request in hub.requests if request.method == "POST"]) == changes
-        assert watched.window.tasks.xcom("restore", "cost") is None, "limit has reported the cost"
+        assert watch.window.tasks.xcom("restore", "cost") is None, "limit has reported the cost"
 
     def test_ends_with_the_run(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
-        watched = Watched(hub, 5)
-        watched.begin()
+        watch = CostWatch(hub, 5)
+        watch.begin()
         event = {"status": "over", "repo_id": SPACE, "cost_usd": 0.1, "changes": []}
-        assert watched.limit.look_again(watched.window.tasks.context(watched.limit), event) is None
+        assert watch.limit.look_again(watch.window.tasks.context(watch.limit), event) is None
 
     def test_looks_again_if_airflow_ends_the_wait_because_no_triggerer_watches(
         self, hub: HubEmulator
     ) -> None:
         space = hub.add_space(SPACE)
-        watched = Watched(hub, 0.05)
-        watched.begin()
+        watch = CostWatch(hub, 0.05)
+        watch.begin()
         hub.advance(600)
         with pytest.raises(Exception, match="reaches max_run_cost"):
-            watched.limit.resume_execution(
+            watch.limit.resume_execution(
                 "__fail__",
                 {"error": "Trigger timeout"},
-                watched.window.tasks.context(watched.limit),
+                watch.window.tasks.context(watch.limit),
             )
         assert space.requested_hardware == "cpu-basic"
 
-    @pytest.mark.parametrize("rendered", ["nan", "0", "-1", "inf", "five", [5], True])
+    @pytest.mark.parametrize("limit", ["nan", "0", "-1", "inf", "five", [5], True])
     def test_restores_the_space_if_what_a_template_rendered_is_no_limit(
-        self, hub: HubEmulator, rendered: Any
+        self, hub: HubEmulator, limit: Any
     ) -> None:
         space = hub.add_space(SPACE)
-        watched = Watched(hub, "{{ var.value.limit }}")
-        watched.window.run("snapshot", "upgrade")
-        watched.limit.max_run_cost = rendered
-        with pytest.raises(Exception, match="max_run_cost must be a positive number of USD; got") as failed:
-            watched.window.tasks.run(watched.limit)
-        assert type(failed.value).__name__ == "AirflowFailException"
+        watch = CostWatch(hub, "{{ var.value.limit }}")
+        watch.window.run("snapshot", "upgrade")
+        watch.limit.max_run_cost = limit
+        with pytest.raises(Exception, match="max_run_cost must be a positive number of USD; got") as excinfo:
+            watch.window.tasks.run(watch.limit)
+        assert type(excinfo.value).__name__ == "AirflowFailException"
         assert space.requested_hardware == "cpu-basic"
         assert holders() == ()
 
     def test_a_price_list_that_cannot_be_read_does_not_end_the_run(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
-        watched = Watched(hub, 5)
-        watched.window.run("snapshot", "upgrade")
+        watch = CostWatch(hub, 5)
+        watch.window.run("snapshot", "upgrade")
         hub.advance(60)
         hub.faults.add(kind="status", status=403, path="/api/spaces/hardware")
         with pytest.raises(Exception, match="GET /api/spaces/hardware; the Hub answered 403"):
-            watched.window.tasks.run(watched.limit)
+            watch.window.tasks.run(watch.limit)
         assert space.requested_hardware == "t4-small"
 
     def test_an_empty_limit_is_no_limit(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
-        watched = Watched(hub, " ")
-        watched.window.run("snapshot", "upgrade")
-        assert watched.window.tasks.run(watched.limit) is None
+        watch = CostWatch(hub, " ")
+        watch.window.run("snapshot", "upgrade")
+        assert watch.window.tasks.run(watch.limit) is None
 
 
 class TestTrigger:
@@ -212,7 +212,7 @@ class TestTrigger:
 
     def test_fires_when_the_cost_reaches_the_limit(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE, hardware="t4-small")
-        event = fired(self.trigger(minutes_ago=60, limit=0.3))
+        event = first_event(self.trigger(minutes_ago=60, limit=0.3))
         assert (event["status"], event["repo_id"]) == ("reached", SPACE)
         assert event["cost_usd"] == pytest.approx(0.4, abs=0.01)
         assert [each["hardware"] for each in event["changes"]] == ["t4-small"]
@@ -221,19 +221,19 @@ class TestTrigger:
         hub.add_space(SPACE, hardware="h200")
         trigger = self.trigger(minutes_ago=10, limit=500)
         trigger.requested = ["t4-small", "h200"]
-        event = fired(trigger)
+        event = first_event(trigger)
         assert (event["status"], event["cost_usd"]) == ("reached", None)
 
     def test_ends_when_the_space_has_been_given_back(self, hub: HubEmulator, restore_is: list[str]) -> None:
         hub.add_space(SPACE, hardware="t4-small")
         restore_is[:] = ["None", "running", "success"]
-        event = fired(self.trigger(minutes_ago=10, limit=0.3))
+        event = first_event(self.trigger(minutes_ago=10, limit=0.3))
         assert (event["status"], event["cost_usd"]) == ("over", pytest.approx(0.07, abs=0.01))
 
     def test_does_not_count_the_time_asleep(self, hub: HubEmulator, restore_is: list[str]) -> None:
         hub.add_space(SPACE, hardware="t4-small", stage="SLEEPING")
         restore_is[:] = ["None", "None", "success"]
-        event = fired(self.trigger(minutes_ago=10, limit=0.3))
+        event = first_event(self.trigger(minutes_ago=10, limit=0.3))
         assert event["status"] == "over"
         assert [each["hardware"] for each in event["changes"]] == [None, None]
 
@@ -243,12 +243,12 @@ class TestTrigger:
         hub.add_space(SPACE, hardware="t4-small")
         hub.faults.add(kind="status", status=403, path="/runtime", times=1)
         restore_is[:] = ["None"]
-        assert fired(self.trigger(minutes_ago=10, limit=0.05))["status"] == "reached"
+        assert first_event(self.trigger(minutes_ago=10, limit=0.05))["status"] == "reached"
         assert "The cost of this run is checked again later." in task_log.text
 
     def test_does_not_hold_up_dag_test_which_runs_triggers_one_after_the_other(
         self, hub: HubEmulator
     ) -> None:
         hub.add_space(SPACE, hardware="t4-small")
-        assert fired(self.trigger(minutes_ago=60, limit=0.3, trigger_id=None))["status"] == "unwatched"
+        assert first_event(self.trigger(minutes_ago=60, limit=0.3, trigger_id=None))["status"] == "unwatched"
         assert hub.requests == []

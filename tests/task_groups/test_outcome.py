@@ -91,8 +91,8 @@ def test_a_failed_restore_fails_the_run(hub: HubEmulator, name: str) -> None:
 
 def test_clearing_the_work_also_clears_the_tasks_that_decide_the_state_of_the_run(hub: HubEmulator) -> None:
     dag = dag_file("groups").required_by_default
-    cleared = dag.partial_subset("gpu.work", include_upstream=False, include_downstream=False).task_ids
-    assert set(cleared) == {"gpu.snapshot", "gpu.upgrade", "gpu.work", "gpu.restore", "gpu.outcome"}
+    task_ids = dag.partial_subset("gpu.work", include_upstream=False, include_downstream=False).task_ids
+    assert set(task_ids) == {"gpu.snapshot", "gpu.upgrade", "gpu.work", "gpu.restore", "gpu.outcome"}
 
 
 def test_a_restore_waits_for_work_that_a_skipped_task_would_have_followed(hub: HubEmulator) -> None:

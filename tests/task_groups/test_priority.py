@@ -37,8 +37,8 @@ def stored_tasks(dag: Any) -> dict[str, Any]:
     """The tasks as the scheduler reads them from the database."""
     objects = import_module("airflow.serialization.serialized_objects")
     serializer = getattr(objects, "DagSerialization", None) or objects.SerializedDAG
-    stored = serializer.from_dict(json.loads(json.dumps(serializer.to_dict(dag))))
-    return {task.task_id: task for task in stored.tasks}
+    stored_dag = serializer.from_dict(json.loads(json.dumps(serializer.to_dict(dag))))
+    return {task.task_id: task for task in stored_dag.tasks}
 
 
 @pytest.mark.usefixtures("airflow_db")

@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.operators.lifecycle import PauseSpaceOperator
 from airflow_provider_hfspaces.triggers.events import SpaceEventTrigger
-from tests.airflow_tools import OutletEvents, connection, stored
+from tests.airflow_tools import OutletEvents, connection, reload_trigger
 
 SPACE = "acme/whisper"
 
@@ -78,8 +78,8 @@ async def events(hub: HubEmulator, stream: Any, number: int, *actions: Any) -> l
 
     collecting = asyncio.create_task(collect())
     for action in actions:
-        seen = len(hub.requests) + 3
-        await until(lambda seen=seen: len(hub.requests) >= seen)
+        request_count = len(hub.requests) + 3
+        await until(lambda request_count=request_count: len(hub.requests) >= request_count)
         action()
     await collecting
     return payloads
@@ -132,24 +132,24 @@ def test_errors_of_the_hub_are_waited_out(hub: HubEmulator) -> None:
 
 
 def test_event_triggers_share_the_requests_and_the_pace_of_all_waits(hub: HubEmulator) -> None:
-    watched = [hub.add_space(f"acme/s{number}") for number in range(8)]
+    spaces = [hub.add_space(f"acme/s{number}") for number in range(8)]
     for number in range(60):
         hub.add_space(f"acme/other{number}")
-    triggers = [watching(repo_id=space.repo_id, stages="RUNTIME_ERROR") for space in watched]
+    triggers = [watching(repo_id=space.repo_id, stages="RUNTIME_ERROR") for space in spaces]
     stores = [with_store(trigger) for trigger in triggers]
 
     async def fire() -> list[Any]:
         firing = [asyncio.create_task(events(hub, running(trigger), 1)) for trigger in triggers]
         await until(lambda: all(store.values for store in stores))
         assert all("other" not in request.path for request in hub.requests)
-        for space in watched:
+        for space in spaces:
             space.crash()
-        return [event["repo_id"] for fired in await asyncio.gather(*firing) for event in fired]
+        return [event["repo_id"] for batch in await asyncio.gather(*firing) for event in batch]
 
-    assert asyncio.run(fire()) == [space.repo_id for space in watched]
+    assert asyncio.run(fire()) == [space.repo_id for space in spaces]
     assert all("other" not in request.path for request in hub.requests)
     alone = [request for request in hub.requests if request.path.endswith("/runtime")]
-    assert len(alone) <= 3 * len(watched)
+    assert len(alone) <= 3 * len(spaces)
 
 
 def test_one_watched_space_among_many_is_looked_at_alone(hub: HubEmulator) -> None:
@@ -218,7 +218,7 @@ def test_changes_while_no_triggerer_runs_are_not_missed(hub: HubEmulator) -> Non
 def test_equal_triggers_are_stored_once() -> None:
     one = watching(stages=["PAUSED", "RUNTIME_ERROR"])
     assert one.serialize() == watching(stages={"RUNTIME_ERROR", "PAUSED"}).serialize()
-    assert stored(one).repo_id == SPACE
+    assert reload_trigger(one).repo_id == SPACE
 
 
 @pytest.mark.parametrize(

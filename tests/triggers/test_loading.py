@@ -58,10 +58,10 @@ def test_the_first_trigger_imports_what_it_runs_on_in_a_thread(
 ) -> None:
     hub.add_space("acme/whisper")
     monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(hub))
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", FIRST_TRIGGER], capture_output=True, text=True, timeout=120, check=True
     )
-    status, in_main_thread = json.loads(done.stdout.splitlines()[-1])
+    status, in_main_thread = json.loads(result.stdout.splitlines()[-1])
     assert status == ["reached"]
     package = "airflow_provider_hfspaces"
     for module in ("triggers.watches", "hooks.hfspaces", "hub.http.aio", "space_app.health_check"):
@@ -130,13 +130,13 @@ class TestQuietCollector:
             await asyncio.gather(*(wait("hf_spaces_default") for _ in range(3)))
             with pytest.raises(InvalidInput):
                 await wait("nowhere")
-            cancelled = [asyncio.ensure_future(wait("hf_spaces_default")) for _ in range(MANY_WAITS)]
+            waits = [asyncio.ensure_future(wait("hf_spaces_default")) for _ in range(MANY_WAITS)]
             while gc.get_threshold()[2] == 10:  # noqa: ASYNC110 - the collector has no events
                 await asyncio.sleep(0)
             during = gc.get_threshold()
-            for each in cancelled:
+            for each in waits:
                 each.cancel()
-            await asyncio.wait(cancelled)
+            await asyncio.wait(waits)
             return during
 
         assert asyncio.run(asyncio.wait_for(run(), 60)) == (700, 10, 1000)

@@ -35,7 +35,7 @@ from airflow_provider_hfspaces.operators.hardware import (
 from airflow_provider_hfspaces.operators.lifecycle import RestartSpaceOperator
 from airflow_provider_hfspaces.sensors.spaces import SpaceRunningSensor, SpaceStageSensor
 from airflow_provider_hfspaces.triggers.spaces import SpaceTrigger
-from tests.airflow_tools import Try, connection, fired, stored
+from tests.airflow_tools import Try, connection, first_event, reload_trigger
 from tests.conftest import TaskLog
 from tests.operators.test_hardware import changes
 from tests.stub import Say, StubHub
@@ -97,9 +97,9 @@ class TestOperators:
             hub.add_space(name).fail_next_build("Job failed with exit code: 137", ["error: failed to solve"])
             run = Try()
             go = run.run_deferred if deferrable else run.run
-            with pytest.raises(SpaceWaitFailed) as caught:
+            with pytest.raises(SpaceWaitFailed) as excinfo:
                 go(upgrade(repo_id=name, deferrable=deferrable))
-            messages.append(str(caught.value).replace(name, SPACE))
+            messages.append(str(excinfo.value).replace(name, SPACE))
         assert messages[0] == messages[1]
         assert "Job failed with exit code: 137" in messages[0]
         assert task_log.text.count("error: failed to solve") >= 2
@@ -113,9 +113,9 @@ class TestOperators:
             hub.add_space(name)
             run = Try()
             go = run.run_deferred if deferrable else run.run
-            with pytest.raises(SpaceWaitTimeout) as caught:
+            with pytest.raises(SpaceWaitTimeout) as excinfo:
                 go(upgrade(repo_id=name, deferrable=deferrable, timeout=1.5))
-            messages.append(re.sub(r"in \d seconds", "in time", str(caught.value).replace(name, SPACE)))
+            messages.append(re.sub(r"in \d seconds", "in time", str(excinfo.value).replace(name, SPACE)))
         assert messages[0] == messages[1]
 
     def test_a_permanent_error_keeps_its_message_and_the_retries(self, hub: HubEmulator) -> None:
@@ -123,7 +123,7 @@ class TestOperators:
         operator = upgrade()
         deferred = Try().deferral(operator)
         hub.world.delete_space(SPACE)
-        event = fired(stored(deferred.trigger))
+        event = first_event(reload_trigger(deferred.trigger))
         assert event["status"] == "failed"
         with pytest.raises(AirflowFailException, match="Space acme/whisper was not found"):
             operator.execute_complete({}, event)
@@ -157,8 +157,8 @@ class TestSensors:
     def test_waits(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
-        ended = Try().run_deferred(self.sensor(), lambda: hub.advance(10**6 + 100))
-        assert ended["stage"] == "RUNNING"
+        result = Try().run_deferred(self.sensor(), lambda: hub.advance(10**6 + 100))
+        assert result["stage"] == "RUNNING"
 
     @pytest.mark.parametrize("soft", [True, False])
     def test_fails_or_skips_at_a_stage_that_a_space_does_not_leave_by_itself(
@@ -190,7 +190,7 @@ class TestSensors:
         sensor = self.sensor(soft_fail=True)
         deferred = Try().deferral(sensor)
         hub.world.delete_space(SPACE)
-        event = fired(stored(deferred.trigger))
+        event = first_event(reload_trigger(deferred.trigger))
         with pytest.raises(AirflowFailException, match="was not found"):
             sensor.resume_execution("execute_complete", {"event": event}, {})
 
@@ -209,26 +209,26 @@ class TestTrigger:
         goal = Goal(hardware="t4-small", sha="abc")
         whole = trigger(goal=goal, before=runtime, answer=runtime, put_back=snapshot)
         assert hub.token not in json.dumps(whole.serialize())
-        assert stored(whole).goal == goal
+        assert reload_trigger(whole).goal == goal
 
     def test_a_trigger_keeps_its_deadline_in_another_process(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
-        late = stored(trigger(started=time.time() - 3600, deadline=time.time() + 3))
-        event = fired(late)
+        late = reload_trigger(trigger(started=time.time() - 3600, deadline=time.time() + 3))
+        event = first_event(late)
         assert (event["status"], event["runtime"]["stage"]) == ("timeout", "BUILDING")
         assert re.search(r"in 36\d\d seconds", event["reason"])
 
     def test_a_deleted_connection_fails_the_task_with_the_reason(
         self, hub: HubEmulator, airflow_db: None
     ) -> None:
-        event = fired(trigger(hf_spaces_conn_id="nowhere"))
+        event = first_event(trigger(hf_spaces_conn_id="nowhere"))
         assert event["status"] == "failed"
         with pytest.raises(AirflowFailException, match="Connection 'nowhere' does not exist"):
             upgrade().execute_complete({}, event)
 
     @pytest.mark.parametrize(
-        ("broken", "message"),
+        ("fields", "message"),
         [
             # Airflow 3.0 itself takes such a connection for one that does not exist.
             ({"extra": "[1]"}, "extra of connection|'broken' does not exist"),
@@ -238,10 +238,10 @@ class TestTrigger:
         ],
     )
     def test_a_connection_that_is_not_valid_fails_the_task_with_the_reason(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, broken: dict[str, str], message: str
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, fields: dict[str, str], message: str
     ) -> None:
-        monkeypatch.setenv("AIRFLOW_CONN_BROKEN", json.dumps({"conn_type": "hf_spaces", **broken}))
-        event = fired(trigger(hf_spaces_conn_id="broken"))
+        monkeypatch.setenv("AIRFLOW_CONN_BROKEN", json.dumps({"conn_type": "hf_spaces", **fields}))
+        event = first_event(trigger(hf_spaces_conn_id="broken"))
         with pytest.raises(AirflowFailException, match=message):
             upgrade().execute_complete({}, event)
 
@@ -250,7 +250,7 @@ class TestTrigger:
     ) -> None:
         hub.add_space(SPACE)
         odd = trigger(before={"stage": "RUNNING"})
-        event = fired(odd)
+        event = first_event(odd)
         with pytest.raises(SpaceWaitFailed, match="The wait for Space acme/whisper failed: KeyError"):
             upgrade().execute_complete({}, event)
         assert "Traceback" in task_log.text
@@ -265,8 +265,8 @@ class TestTrigger:
         running = Say(200, {"stage": "RUNNING", "hardware": {"current": "t4-small", "requested": "t4-small"}})
         with StubHub(Say(200, "[" * 10**5, {"Content-Type": "application/json"}), otherwise=running) as stub:
             monkeypatch.setenv("AIRFLOW_CONN_HF_SPACES_DEFAULT", connection(stub.url, "hf_stubstubstub"))
-            assert fired(trigger())["status"] == "reached"
-            assert len(stub.seen) == 2
+            assert first_event(trigger())["status"] == "reached"
+            assert len(stub.requests) == 2
 
     def test_all_triggers_of_a_loop_share_one_watch(self, hub: HubEmulator) -> None:
         names = [f"acme/s{number}" for number in range(60)]
@@ -289,7 +289,7 @@ class TestTrigger:
     def test_an_error_of_the_hub_keeps_its_type(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         hub.faults.add(kind="status", status=402, message="credits are used up")
-        event = fired(trigger())
+        event = first_event(trigger())
         assert event["error"]["kind"] == "HubPaymentRequired"
         with pytest.raises(AirflowFailException, match="credits are used up"):
             upgrade().execute_complete({}, event)
@@ -328,7 +328,7 @@ class TestKill:
         waiting.task_instance = SimpleNamespace(dag_id="dag", run_id="run", task_id="upgrade", map_index=-1)
         return waiting
 
-    async def cancelled(self, hub: HubEmulator, waiting: SpaceTrigger) -> None:
+    async def cancel(self, hub: HubEmulator, waiting: SpaceTrigger) -> None:
         async def run() -> None:
             async for _ in waiting.run():
                 raise AssertionError
@@ -343,19 +343,19 @@ class TestKill:
         await waiting.cleanup()
 
     @pytest.mark.parametrize(
-        ("state", "restored"),
+        ("state", "is_restored"),
         [("failed", True), ("success", True), ("deferred", False), ("scheduled", False), (None, False)],
     )
     def test_the_space_is_restored_only_if_the_task_has_ended(
-        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, state: str | None, restored: bool
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, state: str | None, is_restored: bool
     ) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=600)
         hub.world.space(SPACE).request_hardware("t4-small", 3600)
         task_state(monkeypatch, state)
-        asyncio.run(self.cancelled(hub, self.waiting()))
+        asyncio.run(self.cancel(hub, self.waiting()))
         assert (space.requested_hardware, space.sleep_time) == (
-            ("cpu-upgrade", 600) if restored else ("t4-small", 3600)
+            ("cpu-upgrade", 600) if is_restored else ("t4-small", 3600)
         )
 
     def test_a_second_cancellation_does_not_stop_the_restore(
@@ -367,11 +367,11 @@ class TestKill:
         task_state(monkeypatch, "failed")
 
         async def cancelled_twice() -> None:
-            killed = asyncio.create_task(self.waiting().on_kill())
+            kill = asyncio.create_task(self.waiting().on_kill())
             await asyncio.sleep(0)
-            killed.cancel()
+            kill.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await killed
+                await kill
             await until(lambda: space.requested_hardware == "cpu-upgrade" and space.sleep_time == 600)
 
         asyncio.run(asyncio.wait_for(cancelled_twice(), 30))

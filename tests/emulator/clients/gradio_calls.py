@@ -26,8 +26,8 @@ def generator(api):
 
 
 def text_of(name):
-    with open(name) as opened:
-        return opened.read()
+    with open(name) as file:
+        return file.read()
 
 
 def failure(call):

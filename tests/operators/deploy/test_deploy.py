@@ -17,7 +17,7 @@ from airflow_provider_hfspaces.emulator import Fault, HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed, SpaceWaitTimeout
 from airflow_provider_hfspaces.operators.deploy import DeploySpaceOperator
-from tests.airflow_tools import Try, fired, in_another_process, stored
+from tests.airflow_tools import Try, first_event, in_another_process, reload_trigger
 from tests.conftest import TaskLog
 from tests.emulator.commits import commit
 from tests.lease_tools import AirflowWithoutServer, Window
@@ -149,8 +149,8 @@ class TestCreation:
         assert (space.private, space.hardware, space.sleep_time) == (True, "t4-small", 360000)
         assert (space.secrets, space.variables) == ({"TOKEN": "s3cr3t"}, {"MODEL": "large"})
         assert running(hub) == ("RUNNING", result["sha"])
-        posted = [request.path for request in hub.requests if request.method not in ("GET", "HEAD")]
-        assert len([path for path in posted if path.endswith(("/create", "/hardware", "/secrets"))]) == 1
+        posts = [request.path for request in hub.requests if request.method not in ("GET", "HEAD")]
+        assert len([path for path in posts if path.endswith(("/create", "/hardware", "/secrets"))]) == 1
 
     def test_settings_of_a_new_space_leave_an_existing_space_alone(
         self, hub: HubEmulator, folder: Path
@@ -218,8 +218,8 @@ class TestFiles:
             },
         )
         result = Try().run(deploy(folder, ignore=["data/", "*.md", "!README.md"]))
-        sent = {".gitignore", "assets/.gitignore", "assets/b.tmp", "keep.log", "src/build/y", *APP}
-        assert set(result["changed_files"]) == sent
+        shipped_paths = {".gitignore", "assets/.gitignore", "assets/b.tmp", "keep.log", "src/build/y", *APP}
+        assert set(result["changed_files"]) == shipped_paths
 
     @pytest.mark.parametrize(
         ("delete", "remaining"),
@@ -320,11 +320,11 @@ class TestSource:
     ) -> None:
         hub.add_space(SPACE)
         write(folder, {path: content})
-        with pytest.raises(AirflowFailException, match="files that look like secrets") as caught:
+        with pytest.raises(AirflowFailException, match="files that look like secrets") as excinfo:
             Try().run(deploy(folder))
-        assert path in str(caught.value)
-        assert reason in str(caught.value)
-        assert "hf_" not in str(caught.value)
+        assert path in str(excinfo.value)
+        assert reason in str(excinfo.value)
+        assert "hf_" not in str(excinfo.value)
         assert hub.requests == []
         assert path in Try().run(deploy(folder, allow_secrets=[path]))["changed_files"]
 
@@ -385,14 +385,14 @@ class TestConcurrentPushes:
         self, hub: HubEmulator, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hub.add_space(SPACE)
-        pushed = before_commit(monkeypatch, lambda: commit(hub, {"app.py": b"theirs"}))
+        pushes = before_commit(monkeypatch, lambda: commit(hub, {"app.py": b"theirs"}))
         run = Try()
         with pytest.raises(
             HubError, match=r"somebody has pushed since this task read it. Nothing was committed"
         ):
             run.run(deploy(folder))
         assert files_of(hub)["app.py"] == b"theirs"
-        assert len(pushed) == 1
+        assert len(pushes) == 1
         assert run.run(deploy(folder))["committed"] is True
 
     def test_a_push_after_an_earlier_try_has_committed_fails_the_task(
@@ -425,10 +425,10 @@ class TestFailure:
         play = resume if deferrable else Try.run
         with pytest.raises(
             AirflowFailException, match="The Space is rolled back: it runs the content"
-        ) as caught:
+        ) as excinfo:
             play(run, task)
-        assert "its build failed (BUILD_ERROR)" in str(caught.value)
-        assert "Job failed with exit code: 1" in str(caught.value)
+        assert "its build failed (BUILD_ERROR)" in str(excinfo.value)
+        assert "Job failed with exit code: 1" in str(excinfo.value)
         assert "ERROR: No module named missing" in task_log.text
         assert files_of(hub) == content
         assert running(hub) == ("RUNNING", hub.branches(SPACE)["main"])
@@ -509,11 +509,11 @@ class TestFailure:
         task = deploy(folder)
         wait_for = task.hook.wait_for
 
-        def killed(*args: Any, **options: Any) -> Any:
+        def wait_while_killed(*args: Any, **options: Any) -> Any:
             task.on_kill()
             return wait_for(*args, **options)
 
-        task.hook.wait_for = killed  # type: ignore[method-assign]
+        task.hook.wait_for = wait_while_killed  # type: ignore[method-assign]
         with pytest.raises(SpaceWaitFailed, match="was stopped"):
             Try().run(task)
         assert len(commits_of(hub)) == 2
@@ -706,7 +706,7 @@ def before_commit(monkeypatch: pytest.MonkeyPatch, push: Callable[[], Any], numb
 
 def finish(run: Try, task: Any, deferred: Any) -> Any:
     """Run the trigger of a deferral and the method that resumes the task."""
-    event = fired(stored(deferred.trigger))
+    event = first_event(reload_trigger(deferred.trigger))
     return getattr(task, deferred.method_name)(run.context(task), event)
 
 

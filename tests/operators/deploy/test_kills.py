@@ -113,11 +113,11 @@ class Worker:
         os._exit(code)
 
     def _count_requests(self, kill_at: int | None, after: bool, only: str) -> None:
-        seen = [0]
+        request_count = [0]
 
         def strikes(url: str) -> bool:
-            seen[0] += url.partition("?")[0].endswith(only)
-            return seen[0] == kill_at and url.partition("?")[0].endswith(only)
+            request_count[0] += url.partition("?")[0].endswith(only)
+            return request_count[0] == kill_at and url.partition("?")[0].endswith(only)
 
         def killing(original: Any, url_of: Any) -> Any:
             def send(*args: Any, **options: Any) -> Any:
@@ -143,12 +143,12 @@ def worker(tmp_path: Path, hub: HubEmulator, capfd: pytest.CaptureFixture[str]) 
     return Worker(write(tmp_path / "app", APP), capfd)
 
 
-def prepare(hub: HubEmulator, worker: Worker, *, broken: bool) -> dict[str, bytes]:
+def prepare(hub: HubEmulator, worker: Worker, *, is_broken: bool) -> dict[str, bytes]:
     """A Space with an app that the deployment replaces, perhaps by a broken one. Returns its files."""
     hub.reset()
     worker.store.path.unlink(missing_ok=True)
     space = hub.add_space(SPACE)
-    if broken:
+    if is_broken:
         space.fail_next_build()
     return files_of(hub)
 
@@ -192,17 +192,17 @@ def test_a_worker_killed_around_its_rollback_makes_one_rollback(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("broken", [False, True], ids=["a deployment", "a rollback"])
+@pytest.mark.parametrize("is_broken", [False, True], ids=["a deployment", "a rollback"])
 def test_a_worker_may_be_killed_at_each_request(
-    hub: HubEmulator, worker: Worker, broken: bool, after: bool
+    hub: HubEmulator, worker: Worker, is_broken: bool, after: bool
 ) -> None:
     for step in range(1, MOST_STEPS):
-        content = prepare(hub, worker, broken=broken)
+        content = prepare(hub, worker, broken=is_broken)
         code = worker.attempt(step, after=after)
         if code != -signal.SIGKILL:
             assert step > 10, "too few requests were counted"
             return
-        if broken:
+        if is_broken:
             check_rolled_back(hub, worker, worker.complete(), content)
         else:
             check_deployed(hub, worker, worker.complete())

@@ -38,10 +38,12 @@ def test_a_file_of_200_megabytes_is_shipped_once_and_needs_little_memory(
     assert sorted(first["changed_files"]) == ["app.py", "weights/model.bin"]
     assert peak_megabytes() - before < 150
     write(folder, {"app.py": "print(2)"})
-    sent = len(hub.requests)
+    request_count = len(hub.requests)
     second = Try().run(deploy(folder))
     assert second["changed_files"] == ["app.py"]
-    assert [each.path for each in list(hub.requests)[sent:] if "lfs" in each.path or "xet" in each.path] == []
+    assert [
+        each.path for each in list(hub.requests)[request_count:] if "lfs" in each.path or "xet" in each.path
+    ] == []
 
 
 def test_a_binary_file_is_compared_by_the_digest_that_the_hub_keeps(hub: HubEmulator, tmp_path: Path) -> None:

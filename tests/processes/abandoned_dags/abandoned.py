@@ -20,7 +20,7 @@ except ImportError:
 FILLERS = 8
 
 
-def leased(dag_id: str, dag_arguments: dict[str, Any] | None = None, **arguments: Any) -> DAG:
+def lease_dag(dag_id: str, dag_arguments: dict[str, Any] | None = None, **arguments: Any) -> DAG:
     with (
         DAG(dag_id, **COMMON, **{"max_active_runs": 1, **(dag_arguments or {})}) as dag,
         gpu_group(f"acme/{dag_id}", **arguments),
@@ -29,16 +29,16 @@ def leased(dag_id: str, dag_arguments: dict[str, Any] | None = None, **arguments
     return dag
 
 
-user_pauses_at_work = leased("user_pauses_at_work")
-user_pauses_upgrade = leased("user_pauses_upgrade")
-deleted_during_upgrade = leased("deleted_during_upgrade")
-snapshot_fails = leased("snapshot_fails")
-restore_finds_no_hub = leased("restore_finds_no_hub", restore_retries=0)
-second_run_waits = leased("second_run_waits", {"max_active_runs": 2}, restore_retries=0)
-other_airflow_works = leased("other_airflow_works")
-times_out_at_work = leased("times_out_at_work", {"dagrun_timeout": timedelta(seconds=90)})
-waits_in_full_pool = leased("waits_in_full_pool", restore_pool="crowded")
-has_own_pool = leased("has_own_pool", restore_pool="way_back")
+user_pauses_at_work = lease_dag("user_pauses_at_work")
+user_pauses_upgrade = lease_dag("user_pauses_upgrade")
+deleted_during_upgrade = lease_dag("deleted_during_upgrade")
+snapshot_fails = lease_dag("snapshot_fails")
+restore_finds_no_hub = lease_dag("restore_finds_no_hub", restore_retries=0)
+second_run_waits = lease_dag("second_run_waits", {"max_active_runs": 2}, restore_retries=0)
+other_airflow_works = lease_dag("other_airflow_works")
+times_out_at_work = lease_dag("times_out_at_work", {"dagrun_timeout": timedelta(seconds=90)})
+waits_in_full_pool = lease_dag("waits_in_full_pool", restore_pool="crowded")
+has_own_pool = lease_dag("has_own_pool", restore_pool="way_back")
 
 
 @task

@@ -41,7 +41,7 @@ def batch(repo_id: str) -> None:
         time.sleep(0.2)
 
 
-def copied(dag_id: str, dag_arguments: dict[str, Any] | None = None, **arguments: Any) -> DAG:
+def copy_dag(dag_id: str, dag_arguments: dict[str, Any] | None = None, **arguments: Any) -> DAG:
     """A DAG whose copies have names that begin with its own."""
     options = {
         "sleep_time": 360_000,

@@ -12,12 +12,12 @@ except ImportError:
     from airflow import DAG
 
 
-def leased(dag_id: str, **arguments: Any) -> DAG:
+def lease_dag(dag_id: str, **arguments: Any) -> DAG:
     with DAG(dag_id, max_active_runs=1, **COMMON) as dag, gpu_group(f"acme/{dag_id}", **arguments):
         batch()
     return dag
 
 
-restore_freezes = leased("restore_freezes")
-upgrade_freezes = leased("upgrade_freezes", retries=0)
-lease_expires = leased("lease_expires", retries=0, lease_duration=60)
+restore_freezes = lease_dag("restore_freezes")
+upgrade_freezes = lease_dag("upgrade_freezes", retries=0)
+lease_expires = lease_dag("lease_expires", retries=0, lease_duration=60)

@@ -37,7 +37,7 @@ def batch() -> None:
         time.sleep(0.2)
 
 
-def leased(
+def lease_dag(
     dag_id: str,
     *,
     sleep_time: int = 360_000,
@@ -65,27 +65,27 @@ def leased(
     return dag
 
 
-all_ok = leased("all_ok")
-work_raises = leased("work_raises")
-work_killed = leased("work_killed")
-work_marked_failed = leased("work_marked_failed")
-work_marked_success = leased("work_marked_success")
-work_cleared = leased("work_cleared")
-only_failed_cleared = leased("only_failed_cleared")
-run_marked_failed = leased("run_marked_failed")
-run_marked_success = leased("run_marked_success")
-run_deleted = leased("run_deleted")
-run_times_out = leased("run_times_out", sleep_time=600, dagrun_timeout=timedelta(seconds=60))
-upgrade_fails = leased("upgrade_fails")
-upgrade_killed = leased("upgrade_killed")
-run_marked_failed_while_upgrading = leased("run_marked_failed_while_upgrading")
-overlapping = leased("overlapping", max_active_runs=3)
-waiting_marked_success = leased("waiting_marked_success", max_active_runs=2)
-worker_dies = leased("worker_dies")
-scheduler_dies = leased("scheduler_dies")
-triggerer_dies = leased("triggerer_dies")
-machine_dies = leased("machine_dies")
-machine_stays_dead = leased("machine_stays_dead", sleep_time=3600)
-slept_before = leased("slept_before")
-failed_before = leased("failed_before")
-sleeps_again = leased("sleeps_again", restore_dormant="sleep")
+all_ok = lease_dag("all_ok")
+work_raises = lease_dag("work_raises")
+work_killed = lease_dag("work_killed")
+work_marked_failed = lease_dag("work_marked_failed")
+work_marked_success = lease_dag("work_marked_success")
+work_cleared = lease_dag("work_cleared")
+only_failed_cleared = lease_dag("only_failed_cleared")
+run_marked_failed = lease_dag("run_marked_failed")
+run_marked_success = lease_dag("run_marked_success")
+run_deleted = lease_dag("run_deleted")
+run_times_out = lease_dag("run_times_out", sleep_time=600, dagrun_timeout=timedelta(seconds=60))
+upgrade_fails = lease_dag("upgrade_fails")
+upgrade_killed = lease_dag("upgrade_killed")
+run_marked_failed_while_upgrading = lease_dag("run_marked_failed_while_upgrading")
+overlapping = lease_dag("overlapping", max_active_runs=3)
+waiting_marked_success = lease_dag("waiting_marked_success", max_active_runs=2)
+worker_dies = lease_dag("worker_dies")
+scheduler_dies = lease_dag("scheduler_dies")
+triggerer_dies = lease_dag("triggerer_dies")
+machine_dies = lease_dag("machine_dies")
+machine_stays_dead = lease_dag("machine_stays_dead", sleep_time=3600)
+slept_before = lease_dag("slept_before")
+failed_before = lease_dag("failed_before")
+sleeps_again = lease_dag("sleeps_again", restore_dormant="sleep")

@@ -61,7 +61,7 @@ class Upper:
     request = {"api": "/upper", "inputs": {}}
 
     def __init__(self, answer: Answer = upper) -> None:
-        self.sent: list[int] = []
+        self.sent_indexes: list[int] = []
         self.visits = 0
         self._answer = answer
 
@@ -73,7 +73,7 @@ class Upper:
             raise InvalidItems(f"{item.place}: text must be text.")
 
     async def send(self, item: Item) -> Any:
-        self.sent.append(item.index)
+        self.sent_indexes.append(item.index)
         return await self._answer(item)
 
     async def visit(self) -> None:
@@ -132,7 +132,7 @@ def test_each_item_is_in_the_results_in_the_order_of_the_items(tmp_path: Path) -
 def test_as_many_calls_are_open_as_allowed_and_no_more(tmp_path: Path) -> None:
     open_calls, most = 0, 0
 
-    async def counted(item: Item) -> Any:
+    async def upper_and_count(item: Item) -> Any:
         nonlocal open_calls, most
         open_calls += 1
         most = max(most, open_calls)
@@ -141,7 +141,7 @@ def test_as_many_calls_are_open_as_allowed_and_no_more(tmp_path: Path) -> None:
         open_calls -= 1
         return await upper(item)
 
-    run(Upper(counted), texts(40), tmp_path, limits={"max_in_flight": 7})
+    run(Upper(upper_and_count), texts(40), tmp_path, limits={"max_in_flight": 7})
     assert most == 7
 
 
@@ -149,7 +149,7 @@ def test_a_finished_batch_sends_nothing_again(tmp_path: Path, task_log: TaskLog)
     run(Upper(), texts(5), tmp_path)
     again = Upper()
     report = run(again, texts(5), tmp_path)
-    assert again.sent == []
+    assert again.sent_indexes == []
     assert (report.done, report.called) == (5, 0)
     assert "all 5 items are already done" in task_log.text
 
@@ -158,7 +158,7 @@ def test_new_items_at_the_end_are_sent_alone(tmp_path: Path) -> None:
     run(Upper(), texts(5), tmp_path)
     more = Upper()
     run(more, texts(8), tmp_path)
-    assert sorted(more.sent) == [5, 6, 7]
+    assert sorted(more.sent_indexes) == [5, 6, 7]
     assert outputs(tmp_path) == expected(8)
 
 
@@ -178,14 +178,14 @@ def test_an_item_without_the_key_is_refused_before_anything_is_sent(tmp_path: Pa
     sender = Upper()
     with pytest.raises(InvalidItems, match=r"^items\[1\] has no field 'id', which key names"):
         run(sender, [{"text": "a", "id": 1}, {"text": "b"}], tmp_path, key="id")
-    assert sender.sent == []
+    assert sender.sent_indexes == []
 
 
 def test_an_item_that_does_not_fit_the_endpoint_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     sender = Upper()
     with pytest.raises(InvalidItems, match=r"^items\[3\]: text must be text"):
         run(sender, [*texts(3), {"text": 4}], tmp_path)
-    assert sender.sent == []
+    assert sender.sent_indexes == []
 
 
 def test_a_file_that_changes_while_the_batch_runs_ends_it(tmp_path: Path) -> None:
@@ -206,11 +206,11 @@ def test_a_file_that_changes_while_the_batch_runs_ends_it(tmp_path: Path) -> Non
 
 
 def test_a_lost_call_is_sent_again(tmp_path: Path) -> None:
-    lost = {3, 4}
+    lost_indexes = {3, 4}
 
     async def losing(item: Item) -> Any:
-        if item.index in lost:
-            lost.remove(item.index)
+        if item.index in lost_indexes:
+            lost_indexes.remove(item.index)
             raise error(AppCallLost)
         return await upper(item)
 
@@ -228,7 +228,7 @@ def test_an_item_that_is_lost_each_time_fails(tmp_path: Path) -> None:
 
     sender = Upper(crashing)
     report = run(sender, texts(3), tmp_path, limits={"max_tries": 4})
-    assert sender.sent.count(1) == 4
+    assert sender.sent_indexes.count(1) == 4
     assert (report.done, report.failed) == (2, 1)
     assert results(tmp_path)[1]["error"] == {"type": "AppCallLost", "message": "the app died"}
 
@@ -248,24 +248,24 @@ def test_a_full_queue_is_no_try_of_the_item(tmp_path: Path) -> None:
 
 
 def test_an_app_that_is_gone_is_awaited_once_for_all_calls(tmp_path: Path) -> None:
-    awaited: list[str] = []
+    waits: list[str] = []
 
     async def unavailable(item: Item) -> Any:
         await asyncio.sleep(0)
-        if not awaited:
+        if not waits:
             raise error(AppUnavailable, "503")
         return await upper(item)
 
     async def recover(reason: Exception | None) -> dict[str, Any]:
         await asyncio.sleep(0)
         if reason is not None:
-            awaited.append(str(reason))
+            waits.append(str(reason))
         return {}
 
     sender = Upper(unavailable)
     run(sender, texts(10), tmp_path, recover=recover)
     assert outputs(tmp_path) == expected(10)
-    assert awaited == ["503"]
+    assert waits == ["503"]
 
 
 def test_a_space_that_does_not_come_back_ends_the_batch(tmp_path: Path) -> None:
@@ -274,16 +274,16 @@ def test_a_space_that_does_not_come_back_ends_the_batch(tmp_path: Path) -> None:
             raise error(AppUnavailable)
         return await upper(item)
 
-    async def paused(reason: Exception | None) -> dict[str, Any]:
+    async def raise_pause(reason: Exception | None) -> dict[str, Any]:
         if reason is not None:
             raise RuntimeError("Space acme/upper is PAUSED. Restart it.")
         return {}
 
     with pytest.raises(RuntimeError, match="is PAUSED"):
-        run(Upper(unavailable), texts(10), tmp_path, recover=paused)
+        run(Upper(unavailable), texts(10), tmp_path, recover=raise_pause)
     rest = Upper()
     run(rest, texts(10), tmp_path)
-    assert sorted(rest.sent) == [6, 7, 8, 9]
+    assert sorted(rest.sent_indexes) == [6, 7, 8, 9]
 
 
 def test_an_app_that_answers_nothing_for_too_long_ends_the_batch(tmp_path: Path) -> None:
@@ -297,11 +297,11 @@ def test_an_app_that_answers_nothing_for_too_long_ends_the_batch(tmp_path: Path)
 
 
 def test_an_error_that_concerns_every_item_ends_the_batch(tmp_path: Path) -> None:
-    async def locked(item: Item) -> Any:
+    async def raise_locked(item: Item) -> Any:
         raise error(AppLoginRequired, "log in first")
 
     with pytest.raises(AppLoginRequired, match="log in first"):
-        run(Upper(locked), texts(3), tmp_path)
+        run(Upper(raise_locked), texts(3), tmp_path)
 
 
 async def odd_ones_fail(item: Item) -> Any:
@@ -328,7 +328,7 @@ def test_failed_items_are_sent_again_by_the_next_run(tmp_path: Path) -> None:
     run(Upper(odd_ones_fail), texts(6), tmp_path)
     again = Upper()
     report = run(again, texts(6), tmp_path)
-    assert sorted(again.sent) == [1, 3, 5]
+    assert sorted(again.sent_indexes) == [1, 3, 5]
     assert outputs(tmp_path) == expected(6)
     assert (report.done, report.failed) == (6, 0)
 
@@ -339,14 +339,14 @@ def test_one_failed_item_ends_the_batch_if_that_is_wanted(tmp_path: Path) -> Non
         run(Upper(odd_ones_fail), texts(6), tmp_path, limits=limits)
     rest = Upper()
     run(rest, texts(6), tmp_path)
-    assert sorted(rest.sent) == [1, 2, 3, 4, 5]
+    assert sorted(rest.sent_indexes) == [1, 2, 3, 4, 5]
 
 
 def test_more_failed_items_than_allowed_end_the_batch(tmp_path: Path) -> None:
     sender = Upper(odd_ones_fail)
     with pytest.raises(TooManyFailures, match=r"3 items failed, and max_failures is 2.*cannot do 5"):
         run(sender, texts(99), tmp_path, limits={"max_failures": 2, "max_in_flight": 1})
-    assert max(sender.sent) == 5
+    assert max(sender.sent_indexes) == 5
 
 
 # The end before the end
@@ -360,49 +360,49 @@ def test_a_batch_ends_at_its_timeout_and_the_next_one_continues(tmp_path: Path) 
         run(Upper(hanging), texts(9), tmp_path, limits={"timeout": 0.2})
     rest = Upper()
     run(rest, texts(9), tmp_path)
-    assert sorted(rest.sent) == [5, 6, 7, 8]
+    assert sorted(rest.sent_indexes) == [5, 6, 7, 8]
 
 
 def test_a_batch_that_is_stopped_cancels_its_calls_and_keeps_its_answers(tmp_path: Path) -> None:
-    cancelled: list[int] = []
-    stuck = threading.Event()
+    cancellations: list[int] = []
+    is_stuck = threading.Event()
 
     async def hanging(item: Item) -> Any:
         if item.index < 5:
             return await upper(item)
         try:
-            stuck.set()
+            is_stuck.set()
             return await asyncio.sleep(3600)
         except asyncio.CancelledError:
-            cancelled.append(item.index)
+            cancellations.append(item.index)
             raise
 
-    stopped = Batch(Upper(hanging), texts(9), tmp_path)
+    batch = Batch(Upper(hanging), texts(9), tmp_path)
 
     def stop() -> None:
-        stuck.wait(60)
-        stopped.stop("the worker is shut down")
+        is_stuck.wait(60)
+        batch.stop("the worker is shut down")
 
     stopper = threading.Thread(target=stop)
     stopper.start()
     with pytest.raises(
         BatchStopped, match=r"^Space acme/upper: the batch was stopped: the worker is shut down"
     ):
-        asyncio.run(stopped.finish())
+        asyncio.run(batch.finish())
     stopper.join()
-    assert sorted(cancelled) == [5, 6, 7, 8]
+    assert sorted(cancellations) == [5, 6, 7, 8]
     rest = Upper()
     run(rest, texts(9), tmp_path)
-    assert sorted(rest.sent) == [5, 6, 7, 8]
+    assert sorted(rest.sent_indexes) == [5, 6, 7, 8]
 
 
 def test_a_batch_that_is_stopped_before_it_begins_sends_nothing(tmp_path: Path) -> None:
     sender = Upper()
-    stopped = Batch(sender, texts(9), tmp_path)
-    stopped.stop("killed")
+    batch = Batch(sender, texts(9), tmp_path)
+    batch.stop("killed")
     with pytest.raises(BatchStopped):
-        asyncio.run(stopped.finish())
-    assert sender.sent == []
+        asyncio.run(batch.finish())
+    assert sender.sent_indexes == []
 
 
 def test_answers_that_cannot_be_written_end_the_batch(tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_sent(tmp
     sender = Upper()
     with pytest.raises(InvalidOutput, match=r"^output .* cannot be written"):
         run(sender, texts(9), tmp_path / "file")
-    assert sender.sent == []
+    assert sender.sent_indexes == []
 
 
 def test_the_app_is_visited_while_a_long_call_is_open(tmp_path: Path) -> None:
@@ -448,15 +448,15 @@ def test_the_app_is_visited_while_a_long_call_is_open(tmp_path: Path) -> None:
 
 
 def progress_lines(
-    items: int, seconds_per_item: float, log: pytest.LogCaptureFixture, done: int = 0
+    items: int, seconds_per_item: float, log: pytest.LogCaptureFixture, done_count: int = 0
 ) -> list[str]:
     """What a batch logs that needs so long for each item."""
     seconds = 0.0
     log.set_level("INFO")
     progress = Progress(
-        "Space acme/upper", items, done, log=logging.getLogger("batch"), clock=lambda: seconds
+        "Space acme/upper", items, done_count, log=logging.getLogger("batch"), clock=lambda: seconds
     )
-    for _ in range(done, items):
+    for _ in range(done_count, items):
         seconds += seconds_per_item
         progress.note(is_result=True)
         progress.show_if_quiet()
@@ -535,6 +535,6 @@ def test_the_cost_is_that_of_each_machine_by_the_begun_minute_and_for_each_repli
     assert report(Segment(t4, 60), Segment(l4, 60)).cost_from(prices) == 0.05
     assert report(Segment({"hardware": "cpu-basic"}, 60)).cost_from(prices) == 0
     assert report(Segment({"hardware": "unknown"}, 60)).cost_from(prices) is None
-    priced = replace(report(Segment(t4, 61)), cost_usd=0.02)
-    assert priced.cost_per_thousand_items == 0.04
-    assert "estimated cost $0.0200, $0.0400 per thousand items" in priced.in_words()
+    report_with_price = replace(report(Segment(t4, 61)), cost_usd=0.02)
+    assert report_with_price.cost_per_thousand_items == 0.04
+    assert "estimated cost $0.0200, $0.0400 per thousand items" in report_with_price.in_words()

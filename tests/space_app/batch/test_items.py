@@ -21,12 +21,12 @@ Write = Callable[..., Path]
 def write(tmp_path: Path) -> Write:
     """Write a file with these bytes."""
 
-    def written(content: bytes | str, name: str = "items.jsonl") -> Path:
+    def write(content: bytes | str, name: str = "items.jsonl") -> Path:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    return written
+    return write
 
 
 def values(source: Any) -> list[Any]:
@@ -41,8 +41,8 @@ def test_the_items_of_a_file_are_those_of_the_list_with_its_lines(write: Write) 
 
 
 def test_empty_lines_are_no_items_but_count_as_lines(write: Write) -> None:
-    listed = list(items_from(write('\n{"a": 1}\r\n\n  \n{"a": 2}\n\n')))
-    assert [(item.index, item.value["a"], item.place) for item in listed] == [
+    items = list(items_from(write('\n{"a": 1}\r\n\n  \n{"a": 2}\n\n')))
+    assert [(item.index, item.value["a"], item.place) for item in items] == [
         (0, 1, "items.jsonl, line 2"),
         (1, 2, "items.jsonl, line 5"),
     ]

@@ -61,7 +61,7 @@ class Batch:
         faults = [self.kill_worker, self.kill_app, self.lose_hub, self.change_hardware]
         try:
             while True:
-                worker = self._worker = self._started()
+                worker = self._worker = self._start()
                 while self.struck.total() < self._kills and self._sends(self._luck.randint(2, 15)):
                     self._luck.choices(faults, weights=(4, 3, 2, 1))[0]()
                 _, errors = worker.communicate(timeout=120)
@@ -103,7 +103,7 @@ class Batch:
         assert [each["index"] for each in results] == list(range(len(self._texts)))
         assert [each.get("output") for each in results] == [text.upper() for text in self._texts]
 
-    def _started(self) -> subprocess.Popen[str]:
+    def _start(self) -> subprocess.Popen[str]:
         arguments: dict[str, Any] = {
             "repo_id": SPACE,
             "hub": self._hub.url,
@@ -117,15 +117,15 @@ class Batch:
     def _sends(self, calls: int) -> bool:
         """Wait until the worker has sent so many more calls. Returns False if it ends before."""
         assert self._worker is not None
-        target = self._called + calls
+        target = self._count_calls + calls
         while self._worker.poll() is None:
-            if self._called >= target:
+            if self._count_calls >= target:
                 return True
             time.sleep(0.005)
         return False
 
     @property
-    def _called(self) -> int:
+    def _count_calls(self) -> int:
         return sum(each.path.endswith("/call/upper") for each in self._space.app_requests)
 
 

@@ -42,9 +42,9 @@ def journal(folder: BatchFolder, items: list[Any], batch: str = BATCH) -> Journa
     return Journal(folder, batch, digests_of(items_from(items)))
 
 
-def records(items: list[Any], *indexes: int, failed: bool = False) -> list[bytes]:
+def records(items: list[Any], *indexes: int, are_failed: bool = False) -> list[bytes]:
     digests = digests_of(items_from(items))
-    outcome: dict[str, Any] = {"error": {"type": "AppFailed", "message": "no"}} if failed else {}
+    outcome: dict[str, Any] = {"error": {"type": "AppFailed", "message": "no"}} if are_failed else {}
     return [
         record_of(index, digests[index], tries=1, seconds=0.5, **(outcome or {"output": [f"out {index}"]}))
         for index in indexes
@@ -70,21 +70,21 @@ def test_the_journal_tells_what_earlier_workers_have_done(folder: BatchFolder) -
 
 
 def test_a_result_is_kept_if_the_item_fails_later(folder: BatchFolder, path: Any) -> None:
-    written = journal(folder, ITEMS[:1])
-    written.write("000001-aaaa", SEGMENTS, records(ITEMS, 0))
-    written.write("000002-bbbb", SEGMENTS, records(ITEMS, 0, failed=True))
-    write_results(folder, written, 1, {})
+    new_journal = journal(folder, ITEMS[:1])
+    new_journal.write("000001-aaaa", SEGMENTS, records(ITEMS, 0))
+    new_journal.write("000002-bbbb", SEGMENTS, records(ITEMS, 0, failed=True))
+    write_results(folder, new_journal, 1, {})
     assert [line["status"] for line in results(path)] == ["done"]
-    assert written.read().done == 1
+    assert new_journal.read().done == 1
 
 
 def test_a_later_result_replaces_an_error(folder: BatchFolder, path: Any) -> None:
-    written = journal(folder, ITEMS[:1])
-    written.write("000001-aaaa", SEGMENTS, records(ITEMS, 0, failed=True))
-    written.write("000002-bbbb", SEGMENTS, records(ITEMS, 0))
-    write_results(folder, written, 1, {})
+    new_journal = journal(folder, ITEMS[:1])
+    new_journal.write("000001-aaaa", SEGMENTS, records(ITEMS, 0, failed=True))
+    new_journal.write("000002-bbbb", SEGMENTS, records(ITEMS, 0))
+    write_results(folder, new_journal, 1, {})
     assert [line["output"] for line in results(path)] == [["out 0"]]
-    assert written.read().failed == 0
+    assert new_journal.read().failed == 0
 
 
 @pytest.mark.parametrize("cut", [1, 20, 400])
@@ -100,11 +100,11 @@ def test_a_file_that_was_cut_off_counts_up_to_its_last_complete_line(
 
 
 def test_results_have_each_item_once_in_the_order_of_the_items(folder: BatchFolder, path: Any) -> None:
-    written = journal(folder, ITEMS)
-    written.write("000001-aaaa", SEGMENTS, records(ITEMS, 4, 1))
-    written.write("000002-bbbb", SEGMENTS, records(ITEMS, 1, 3, 0))
-    written.write("000002-bbbb", SEGMENTS, records(ITEMS, 2, failed=True))
-    write_results(folder, written, 5, {"items": 5})
+    new_journal = journal(folder, ITEMS)
+    new_journal.write("000001-aaaa", SEGMENTS, records(ITEMS, 4, 1))
+    new_journal.write("000002-bbbb", SEGMENTS, records(ITEMS, 1, 3, 0))
+    new_journal.write("000002-bbbb", SEGMENTS, records(ITEMS, 2, failed=True))
+    write_results(folder, new_journal, 5, {"items": 5})
     assert [(line["index"], line["status"]) for line in results(path)] == [
         (0, "done"),
         (1, "done"),
@@ -118,9 +118,9 @@ def test_results_have_each_item_once_in_the_order_of_the_items(folder: BatchFold
 
 def test_changed_items_are_refused(folder: BatchFolder) -> None:
     journal(folder, ITEMS).write("000001-aaaa", SEGMENTS, records(ITEMS, 0, 1))
-    changed = [ITEMS[0], {"text": "other"}, *ITEMS[2:]]
+    changed_items = [ITEMS[0], {"text": "other"}, *ITEMS[2:]]
     with pytest.raises(InvalidOutput, match=r"^output .* holds the result of another item 1: the items have"):
-        journal(folder, changed).read()
+        journal(folder, changed_items).read()
 
 
 def test_fewer_items_are_refused_and_more_are_not(folder: BatchFolder) -> None:
@@ -182,11 +182,11 @@ def test_a_claim_that_is_renewed_is_refused_to_others(folder: BatchFolder) -> No
 
 
 def test_an_abandoned_claim_is_taken_over_after_a_watch(folder: BatchFolder) -> None:
-    abandoned, watch = Claim.take(folder, "run 1", sleep=Watch()), Watch()
+    other_claim, watch = Claim.take(folder, "run 1", sleep=Watch()), Watch()
     claim = Claim.take(folder, "run 2", sleep=watch)
     assert (claim.number, watch.seconds) == (2, 45)
     with pytest.raises(ClaimLost, match=r"has been taken over by run 2"):
-        abandoned.renew()
+        other_claim.renew()
     claim.renew()
 
 
@@ -212,9 +212,9 @@ def test_the_same_holder_takes_its_own_claim_over_at_once(folder: BatchFolder) -
 
 
 def test_a_worker_that_lost_its_claim_does_not_release_that_of_another(folder: BatchFolder) -> None:
-    abandoned = Claim.take(folder, "run 1", sleep=Watch())
+    earlier = Claim.take(folder, "run 1", sleep=Watch())
     claim = Claim.take(folder, "run 2", sleep=Watch())
-    abandoned.release()
+    earlier.release()
     claim.renew()
 
 

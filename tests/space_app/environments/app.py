@@ -162,8 +162,8 @@ def build():
         endpoint(two, text, [out, second])
         endpoint(choose, color, out)
         endpoint(headers, None, data)
-        hidden = {"api_visibility": "undocumented"} if MAJOR >= 6 else {"show_api": False}
-        endpoint(echo, text, out, "undocumented", **hidden)
+        unlisted_options = {"api_visibility": "undocumented"} if MAJOR >= 6 else {"show_api": False}
+        endpoint(echo, text, out, "undocumented", **unlisted_options)
     return app
 
 

@@ -29,12 +29,12 @@ def main():
 def carried_out(client, order):
     inputs = argument(order["inputs"])
     options = {"api_name": order["api"]}
-    given, named = (inputs, {}) if isinstance(inputs, list) else ([], inputs)
+    positional, keywords = (inputs, {}) if isinstance(inputs, list) else ([], inputs)
     if order.get("cancel_after"):
-        job = client.submit(*given, **named, **options)
+        job = client.submit(*positional, **keywords, **options)
         threading.Timer(order["cancel_after"], job.cancel).start()
         return job.result(timeout=order["timeout"])
-    return client.submit(*given, **named, **options).result(timeout=order.get("timeout", 120))
+    return client.submit(*positional, **keywords, **options).result(timeout=order.get("timeout", 120))
 
 
 def argument(value):
