@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlsplit
 
 from tests.conftest import ROOT
 
@@ -86,6 +87,22 @@ def links(path: Path) -> list[str]:
     """The targets of a page's links and images."""
     text = _BLOCK.sub("", path.read_text("utf-8"))
     return re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"<img[^>]* src=\"([^\"]+)\"", text)
+
+
+def broken_links(path: Path) -> list[str]:
+    """The links of a page that lead to no file, no heading, or out of the repository; and unusual schemes."""
+    broken = []
+    for link in links(path):
+        parts = urlsplit(link)
+        if parts.scheme:
+            is_right = parts.scheme in ("https", "http")
+        else:
+            target = (path.parent / parts.path).resolve() if parts.path else path
+            is_right = target.exists() and (not parts.fragment or parts.fragment in headings(target))
+            is_right = is_right and (not parts.path or ROOT in target.parents)
+        if not is_right:
+            broken.append(link)
+    return broken
 
 
 def headings(path: Path) -> set[str]:

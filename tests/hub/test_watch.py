@@ -330,7 +330,10 @@ def test_a_cancelled_wait_leaves_nothing_running(hub: HubEmulator) -> None:
                 await asyncio.sleep(0)
             wait.cancel()
             await asyncio.wait({wait})
-        await asyncio.sleep(0.05)
+        await until(lambda: not running())
+        return running()
+
+    def running() -> set[str]:
         return {task.get_name() for task in asyncio.all_tasks() if "acme" in task.get_name()}
 
     assert use_watch(hub, use) == set()

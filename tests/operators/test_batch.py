@@ -478,7 +478,7 @@ def test_arguments_that_cannot_be_valid_are_refused_when_the_dag_is_parsed(
 
 def test_templates_are_not_refused_when_the_dag_is_parsed() -> None:
     template = "{{ params.value }}"
-    SpaceBatchOperator(
+    operator = SpaceBatchOperator(
         task_id="batch",
         repo_id=template,
         api=template,
@@ -490,6 +490,7 @@ def test_templates_are_not_refused_when_the_dag_is_parsed() -> None:
         max_failures=template,
         hardware=template,
     )
+    assert (operator.repo_id, operator.items, operator.hardware) == (template, template, template)
 
 
 # Kills

@@ -176,7 +176,9 @@ def test_a_call_that_is_lost_because_the_space_broke_ends_with_the_reason(
     hub: HubEmulator, deferrable: bool
 ) -> None:
     async def die(text: str) -> str:
-        await asyncio.sleep(0.3)  # meanwhile the answer's stream opens
+        # The stream of the answer opens first; the emulator has no events to wait for.
+        while not any(request.path.endswith("/queue/data") for request in space.app_requests):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         space.crash("Exit code: 9")
         await asyncio.Event().wait()
         return text

@@ -44,13 +44,14 @@ class Store:
             await self.delay()
         if may_begin():
             self.values = values
-        if is_first:
+        if is_first and not self.is_slow_before:
             await self.delay()
         self.has_saved.set()
 
     async def delay(self) -> None:
+        """Wait until the process is cancelled."""
         with suppress(asyncio.CancelledError):  # A thread that saves is not cancelled either.
-            await asyncio.sleep(0.5)
+            await asyncio.Event().wait()
 
     def progress(self) -> LogProgress:
         if self.values is not None:

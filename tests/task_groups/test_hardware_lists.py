@@ -94,6 +94,7 @@ class TestRequireHardware:
     def test_any_flavor_of_a_list_will_do(self, hub: HubEmulator, hardware: Any) -> None:
         hub.add_space(SPACE, hardware="t4-small")
         require_hardware(SPACE, hardware)
+        assert {request.method for request in hub.requests} == {"GET"}
 
     def test_other_hardware_is_refused(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)

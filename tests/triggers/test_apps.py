@@ -112,12 +112,13 @@ class TestRestart:
         assert paths(space, "/call/nap") == 1
 
     def test_a_job_that_is_polled_continues(self, hub: HubEmulator) -> None:
-        hub.add_space(SPACE, sdk="docker", app=DockerApp(seconds=3000))
+        space = hub.add_space(SPACE, sdk="docker", app=DockerApp(seconds=3000))
         trigger = trigger_of_call(path="/v1/jobs", json={"value": 7}, poll=0.02)
+        request_count = len(space.app_requests)
 
         async def interrupt() -> None:
             task = asyncio.create_task(first(trigger))
-            await asyncio.sleep(0.1)
+            await until(lambda: len(space.app_requests) >= request_count + 2)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 

@@ -122,15 +122,17 @@ class TestQuietCollector:
     def test_waits_of_any_outcome_are_counted_once(self, hub: HubEmulator) -> None:
         gc.set_threshold(700, 10, 10)
 
-        async def wait(conn_id: str) -> None:
+        async def wait(conn_id: str, end: asyncio.Event | None = None) -> None:
             async with open_waits(conn_id):
-                await asyncio.sleep(0.05)
+                if end is not None:
+                    await end.wait()
 
         async def run() -> tuple[int, int, int]:
             await asyncio.gather(*(wait("hf_spaces_default") for _ in range(3)))
             with pytest.raises(InvalidInput):
                 await wait("nowhere")
-            waits = [asyncio.ensure_future(wait("hf_spaces_default")) for _ in range(MANY_WAITS)]
+            never = asyncio.Event()
+            waits = [asyncio.ensure_future(wait("hf_spaces_default", never)) for _ in range(MANY_WAITS)]
             while gc.get_threshold()[2] == 10:  # noqa: ASYNC110 - the collector has no events
                 await asyncio.sleep(0)
             during = gc.get_threshold()

@@ -174,7 +174,7 @@ def check_rolled_back(hub: HubEmulator, worker: Worker, codes: list[int], conten
 def test_a_worker_killed_around_its_commit_makes_one_commit(
     hub: HubEmulator, worker: Worker, after: bool
 ) -> None:
-    prepare(hub, worker, broken=False)
+    prepare(hub, worker, is_broken=False)
     assert worker.attempt(1, after=after, only="/commit/main") == -signal.SIGKILL
     check_deployed(hub, worker, worker.complete())
     assert ("was made by an earlier try" in worker.log) is after
@@ -184,7 +184,7 @@ def test_a_worker_killed_around_its_commit_makes_one_commit(
 def test_a_worker_killed_around_its_rollback_makes_one_rollback(
     hub: HubEmulator, worker: Worker, after: bool
 ) -> None:
-    content = prepare(hub, worker, broken=True)
+    content = prepare(hub, worker, is_broken=True)
     assert worker.attempt(2, after=after, only="/commit/main") == -signal.SIGKILL
     check_rolled_back(hub, worker, worker.complete(), content)
     assert "an earlier try has begun to roll it back" in worker.log
@@ -197,7 +197,7 @@ def test_a_worker_may_be_killed_at_each_request(
     hub: HubEmulator, worker: Worker, is_broken: bool, after: bool
 ) -> None:
     for step in range(1, MOST_STEPS):
-        content = prepare(hub, worker, broken=is_broken)
+        content = prepare(hub, worker, is_broken=is_broken)
         code = worker.attempt(step, after=after)
         if code != -signal.SIGKILL:
             assert step > 10, "too few requests were counted"

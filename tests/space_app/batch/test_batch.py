@@ -483,7 +483,7 @@ def test_the_log_of_a_fast_batch_has_a_line_in_five_seconds(caplog: pytest.LogCa
 def test_the_rate_counts_only_the_items_of_this_run(caplog: pytest.LogCaptureFixture) -> None:
     assert (
         "60 of 100 items done (60%), 1.0 items/s, about 40 s left."
-        in progress_lines(100, 1.0, caplog, done=50)[0]
+        in progress_lines(100, 1.0, caplog, done_count=50)[0]
     )
 
 

@@ -62,7 +62,7 @@ def test_the_journal_tells_what_earlier_workers_have_done(folder: BatchFolder) -
     first, second = journal(folder, ITEMS), journal(folder, ITEMS)
     first.write("000001-aaaa", [Segment({"hardware": "t4-small"}, 5)], records(ITEMS, 3))
     first.write("000001-aaaa", [Segment({"hardware": "t4-small"}, 9)], records(ITEMS, 0))
-    second.write("000002-bbbb", SEGMENTS, records(ITEMS, 4, failed=True))
+    second.write("000002-bbbb", SEGMENTS, records(ITEMS, 4, are_failed=True))
     state = journal(folder, ITEMS).read()
     assert [state.is_done(index) for index in range(5)] == [True, False, False, True, False]
     assert (state.done, state.failed) == (2, 1)
@@ -72,7 +72,7 @@ def test_the_journal_tells_what_earlier_workers_have_done(folder: BatchFolder) -
 def test_a_result_is_kept_if_the_item_fails_later(folder: BatchFolder, path: Any) -> None:
     new_journal = journal(folder, ITEMS[:1])
     new_journal.write("000001-aaaa", SEGMENTS, records(ITEMS, 0))
-    new_journal.write("000002-bbbb", SEGMENTS, records(ITEMS, 0, failed=True))
+    new_journal.write("000002-bbbb", SEGMENTS, records(ITEMS, 0, are_failed=True))
     write_results(folder, new_journal, 1, {})
     assert [line["status"] for line in results(path)] == ["done"]
     assert new_journal.read().done == 1
@@ -80,7 +80,7 @@ def test_a_result_is_kept_if_the_item_fails_later(folder: BatchFolder, path: Any
 
 def test_a_later_result_replaces_an_error(folder: BatchFolder, path: Any) -> None:
     new_journal = journal(folder, ITEMS[:1])
-    new_journal.write("000001-aaaa", SEGMENTS, records(ITEMS, 0, failed=True))
+    new_journal.write("000001-aaaa", SEGMENTS, records(ITEMS, 0, are_failed=True))
     new_journal.write("000002-bbbb", SEGMENTS, records(ITEMS, 0))
     write_results(folder, new_journal, 1, {})
     assert [line["output"] for line in results(path)] == [["out 0"]]
@@ -103,7 +103,7 @@ def test_results_have_each_item_once_in_the_order_of_the_items(folder: BatchFold
     new_journal = journal(folder, ITEMS)
     new_journal.write("000001-aaaa", SEGMENTS, records(ITEMS, 4, 1))
     new_journal.write("000002-bbbb", SEGMENTS, records(ITEMS, 1, 3, 0))
-    new_journal.write("000002-bbbb", SEGMENTS, records(ITEMS, 2, failed=True))
+    new_journal.write("000002-bbbb", SEGMENTS, records(ITEMS, 2, are_failed=True))
     write_results(folder, new_journal, 5, {"items": 5})
     assert [(line["index"], line["status"]) for line in results(path)] == [
         (0, "done"),
