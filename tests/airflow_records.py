@@ -23,7 +23,7 @@ class AirflowRecords:
     """Adds rows to the database of the tests."""
 
     def run(self, dag_id: str, run_id: str, state: str) -> None:
-        """A run of a DAG, in any state."""
+        """Add a run of a DAG, in any state."""
         from airflow.models.dagrun import DagRun
 
         now = datetime.now(timezone.utc)
@@ -35,7 +35,7 @@ class AirflowRecords:
         self._add(row)
 
     def dag(self, dag_id: str) -> None:
-        """A DAG that Airflow knows and that is not paused."""
+        """Add a DAG that Airflow knows and that is not paused."""
         from airflow.models.dag import DagModel
 
         model: Any = DagModel
@@ -50,7 +50,7 @@ class AirflowRecords:
         self._add(row)
 
     def variable(self, key: str, value: Any) -> None:
-        """A Variable with a value as JSON, in place of the one of that name."""
+        """Add a Variable with a value as JSON, or replace the Variable of this name."""
         from airflow.models.variable import Variable
 
         with _session() as session:

@@ -23,7 +23,7 @@ class AirflowRuns:
     :ivar restored: the states of the tasks that restore a Space, by task id.
     :ivar paused: ids of the DAGs that are paused.
     :ivar working: whether a task of each run is running.
-    :ivar when_asked: called with the id of a run before Airflow says whether the run has ended. It may raise.
+    :ivar on_question: called with the id of a run before Airflow says whether it has ended; may raise.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +32,7 @@ class AirflowRuns:
         self.restored: dict[str, str] = {}
         self.paused: set[str] = set()
         self.working = False
-        self.when_asked: Callable[[str], object] = lambda run_id: None
+        self.on_question: Callable[[str], object] = lambda run_id: None
         if not AIRFLOW_3:
             monkeypatch.setattr("airflow.utils.session.create_session", self._session)
             return
@@ -43,7 +43,7 @@ class AirflowRuns:
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
         """The state of a run, as Airflow's ``RuntimeTaskInstance`` returns it."""
-        self.when_asked(run_id)
+        self.on_question(run_id)
         return "failed" if run_id in self.over else "running"
 
     def get_task_states(

@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 
 
 def in_another_process(operator: Any) -> Any:
-    """An operator with the values of its arguments, and without what it has built while it ran."""
+    """Copy an operator as another process has it: with its arguments, without the state of its run."""
     fresh = copy.copy(operator)
     for name, value in [(name, getattr(type(operator), name, None)) for name in vars(operator)]:
         if isinstance(value, cached_property):
@@ -151,7 +151,7 @@ class Try:
 
 
 def reload_trigger(trigger: Any) -> Any:
-    """A trigger that is created, as in another process, from its serialized arguments."""
+    """Create a trigger from its serialized arguments, as another process does."""
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
     copy = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
@@ -181,7 +181,7 @@ def first_event(trigger: Any) -> Any:
 
 
 def dag_file(name: str) -> ModuleType:
-    """A freshly imported module of a DAG file, of the examples or of the tests."""
+    """Import a DAG file of the examples or of the tests anew. Returns the module."""
     import importlib.util
 
     from tests.conftest import DAGS

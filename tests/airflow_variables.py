@@ -17,14 +17,14 @@ __all__ = ["AirflowVariables"]
 class AirflowVariables(dict[str, str]):
     """The Variables as JSON text by name, in place of Airflow's class of this name.
 
-    :ivar looked_up: the names that were looked up, in order.
+    :ivar lookups: the names that were looked up, in order.
     :ivar error: raised instead of an answer; by default none.
     :ivar is_silent: whether Airflow has stopped answering.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
-        self.looked_up: list[str] = []
+        self.lookups: list[str] = []
         self.error: BaseException | None = None
         self.is_silent = False
         self._monkeypatch = monkeypatch
@@ -63,7 +63,7 @@ class _Variable:
         self._variables = variables
 
     def get(self, key: str, **default: Any) -> Any:
-        self._variables.looked_up.append(key)
+        self._variables.lookups.append(key)
         if self._variables.error is not None:
             raise self._variables.error
         if key in self._variables and not self._variables.is_silent:
@@ -73,7 +73,7 @@ class _Variable:
 
     def set(self, key: str, value: Any, description: str, serialize_json: bool) -> None:
         # Before it writes, Airflow looks whether a secrets backend has a Variable of this name.
-        self._variables.looked_up.append(key)
+        self._variables.lookups.append(key)
         self._variables[key] = json.dumps(value)
 
     def delete(self, key: str) -> None:

@@ -108,7 +108,7 @@ def test_a_wait_says_who_has_the_lease_and_that_the_holders_dag_is_paused(
     hub.add_space(SPACE)
     airflow.remember(hold(), OTHER)
     airflow.paused.add("other_dag")
-    airflow.when_asked = end_after_some_questions
+    airflow.on_question = end_after_some_questions
     window = Window()
     window.snapshot.lease_timeout = 600
     window.run("snapshot")

@@ -232,7 +232,7 @@ def test_a_dag_file_that_uses_all_operators_loads_little_besides_them() -> None:
 
 
 @pytest.mark.parametrize("kind", ["operators", "sensors", "triggers"])
-def test_no_client_of_any_service_is_loaded_with(kind: str) -> None:
+def test_importing_operators_sensors_or_triggers_loads_no_client_library(kind: str) -> None:
     assert {module.split(".")[0] for module in loaded_modules(homes(kind))} & CLIENTS == set()
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of whole DAG runs, which poll slowly: builds are done before the first look at a Space."""
+"""Fixtures for whole DAG runs, which poll slowly: builds end before the first look at a Space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does what sends metrics, in a process that Airflow has configured to send them."""
+"""Sends every metric of the package, from a process that Airflow has configured to send metrics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main() -> None:
     times = [BilledTime("t4-small", 1, 61.0), BilledTime("unheard-of", 1, 60.0)]
     run_ended(RunCost.from_times(times, hook.price_list()))
     lease_wait_ended("taken", 12.0)
-    # Before Airflow 3.2, what OpenTelemetry has not sent when a process ends is lost.
+    # Before Airflow 3.2, OpenTelemetry loses the metrics that it has not sent when the process ends.
     flush = getattr(metrics.get_meter_provider(), "force_flush", None)
     if flush is not None:
         flush()

@@ -52,7 +52,7 @@ def deferred_waits(hub: HubEmulator) -> str:
     return YES if running and states["dag"] == "success" else NO
 
 
-def kept_for_a_retry(hub: HubEmulator) -> str:
+def retry_store(hub: HubEmulator) -> str:
     """The store in which a task of a real run keeps values for its next try."""
     hub.settings.change({"timings": {"build": 30}})
     for name in ("a", "b"):
@@ -162,7 +162,7 @@ def kill_of_a_wait(hub: HubEmulator) -> str:
 PROBES: dict[str, Callable[[HubEmulator], str]] = {
     "Python": pythons,
     "Waiting without a worker, mapped, and under `dag.test()`": deferred_waits,
-    "What a retry must know is kept in": kept_for_a_retry,
+    "What a retry must know is kept in": retry_store,
     "Form of the connection with all fields": form,
     "Links to the Space on a task's page": links,
     "Page of all Spaces in Airflow's menu": page,
@@ -194,7 +194,7 @@ def test_each_cell_of_the_table_is_true_on_this_airflow(feature: str, hub: HubEm
     assert PROBES[feature](hub) == cells()[feature][column()]
 
 
-def test_readme_shows_the_same_table() -> None:
+def test_the_readme_shows_the_table_of_the_compatibility_page() -> None:
     def rows(text: str) -> list[str]:
         return [line for line in text.splitlines() if line.startswith("| ") and line.count("|") == 7]
 

@@ -25,7 +25,7 @@ def upper(text: str) -> str:
 
 
 def extract(operator: Any, ti: Any) -> Any:
-    """What the provider extracts from a task that has ended."""
+    """Returns the lineage that the provider extracts from a task that has ended."""
     from airflow.providers.openlineage.extractors.base import DefaultExtractor
 
     lineage = DefaultExtractor(operator).extract_on_complete(ti)
@@ -85,7 +85,7 @@ def test_a_batch_leads_from_items_and_space_to_results(hub: HubEmulator, tmp_pat
     assert tags(lineage)["hf_spaces.done"] == "2"
 
 
-def test_a_connection_in_a_url_is_no_part_of_the_name() -> None:
+def test_a_connection_in_a_url_is_not_part_of_the_name() -> None:
     from airflow_provider_hfspaces.lineage import path_dataset
 
     assert path_dataset("s3://aws_default@bucket/a/b.jsonl") == ("s3://bucket", "a/b.jsonl")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("airflow_db")
 
 
 @pytest.fixture
-def looked_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def lookups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A file with the names of the Variables that Airflow looked up, one on each line."""
     log = tmp_path / "variables"
     log.touch()
@@ -25,14 +25,12 @@ def looked_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return log
 
 
-def test_a_successful_window_looks_up_only_variables_that_it_writes(
-    hub: HubEmulator, looked_up: Path
-) -> None:
+def test_a_successful_window_looks_up_only_variables_that_it_writes(hub: HubEmulator, lookups: Path) -> None:
     space = hub.add_space("acme/whisper")
     states = run(dag_file("retried_upgrade").dag)
     assert states["dag"] == "success"
     assert "t4-small" in {moment.hardware for moment in space.history}
-    names = looked_up.read_text().splitlines()
+    names = lookups.read_text().splitlines()
     assert [name for name in names if not re.fullmatch(r"[A-Za-z0-9_-]{1,109}", name)] == []
     # The operators look up what they write: the cost of the run, before and after they add to it and, before
     # Airflow 3.3, what a retry must know. Some versions look in the worker and in the API server, and check

@@ -89,7 +89,7 @@ def test_a_confirmed_pause_changes_exactly_the_spaces_that_were_shown(run: Run, 
     ]
 
 
-def test_a_dry_run_shows_the_same_and_changes_nothing(run: Run, fleet: HubEmulator) -> None:
+def test_a_dry_run_shows_what_would_be_restarted_and_changes_nothing(run: Run, fleet: HubEmulator) -> None:
     result = run("restart", "--author", "acme", "--dry-run", "-o", "json")
     assert [each["space"] for each in result.rows if each["outcome"] == "would be restarted"] == [
         "acme/night-owl"

@@ -120,7 +120,7 @@ class Deployment(AirflowProcesses):
         """Returns True if each triggerer serves a queue of its own."""
         return self.environment.get("AIRFLOW__TRIGGERER__QUEUES_ENABLED") == "True"
 
-    def again(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+    def kill_and_restart(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """Kill a component and restart it."""
         self.end(name, how)
         self.spawn_part(name)
@@ -130,7 +130,7 @@ class Deployment(AirflowProcesses):
         itself runs the task. Returns the name of the worker, or ``task``."""
         holder = self.holder_of(dag_id, task_id)
         if holder in WORKERS:
-            self.again(holder)
+            self.kill_and_restart(holder)
             return holder
         where = f"dag_id = '{dag_id}' AND task_id = '{task_id}'"
         pid = self.query(f"SELECT pid FROM task_instance WHERE {where}")[0][0]

@@ -162,9 +162,9 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     airflow.run("crowd")
     airflow.until(lambda: airflow.states("crowd")["deferred"] > size / 10, 300)
     if kind == "celery":
-        airflow.again("worker-1")
+        airflow.kill_and_restart("worker-1")
     else:
-        airflow.again("scheduler")
+        airflow.kill_and_restart("scheduler")
     airflow.until(lambda: airflow.states("crowd") == {"deferred": size}, 900)
     hub.settings.change({"timings": {"build": 20}})
     assigned_triggers = "SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL"
@@ -177,8 +177,8 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
     airflow.run("gpu_batch_window")
     airflow.until(lambda: whisper.requested_hardware == "t4-small", 180)
     airflow.kill_task("gpu_batch_window", "upgrade")
-    airflow.again("triggerer")
-    airflow.again("scheduler")
+    airflow.kill_and_restart("triggerer")
+    airflow.kill_and_restart("scheduler")
     states = airflow.wait_for_runs("gpu_batch_window", 300)
     assert states == {
         "snapshot": "success",
@@ -205,7 +205,7 @@ def test_many_waits_and_the_examples_survive_the_death_of_each_component(
         assert "t4-small" in {moment.hardware for moment in space.history}
         assert space.requested_hardware == "cpu-basic"
     night = [hub.add_space(f"night/s{number}", hardware="t4-small") for number in range(3)]
-    # Unpausing the DAG starts the run of last night first, which does nothing if it is too late for it.
+    # Unpausing the DAG starts last night's run first, which does nothing if its time has passed.
     airflow.unpause("nightly_pause")
     end_states = {"success", "skipped"}
     airflow.until(lambda: sum(airflow.states("nightly_pause")[state] for state in end_states) == 1, 300)

@@ -18,7 +18,7 @@ Frame = tuple[str, Any]
 
 
 def wait_until(condition: Callable[[], Any]) -> None:
-    """Look until a condition holds: for what happens on another thread as soon as it can."""
+    """Poll until a condition holds, for effects that happen on another thread."""
     pause = threading.Event()
     for _ in range(2_000):
         if condition():
@@ -49,7 +49,7 @@ class GradioCaller:
         return str(answer.json()["event_id"])
 
     def simple(self, api: str, *data: Any) -> list[Frame]:
-        """Call by the simple route. Returns its frames."""
+        """Call by the simple route. Returns the frames of the answer."""
         return self.read(f"/call/{api}/{self.call(api, *data)}")
 
     def call_in_session(self, api: str, *data: Any, session: str) -> list[dict[str, Any]]:
@@ -66,7 +66,7 @@ class GradioCaller:
             return frames_of(answer)
 
     def is_lost(self, path: str) -> bool:
-        """Whether a stream answers at once that nobody can read it any more."""
+        """Returns True if the app answers at once that nobody can read a stream any more."""
         try:
             with self.http.stream("GET", f"{self.prefix}{path}", timeout=0.2) as answer:
                 return ("broken", None) in frames_of(answer)

@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def live(hook: Any, repo_id: str) -> tuple[str, dict[str, str]]:
-    """One Space's life: what was requested, and what came of it."""
+    """Take a Space through its life. Returns its id, and the outcome of each step."""
     steps: dict[str, Callable[[], Any]] = {
         "hardware": lambda: hook.request_hardware(repo_id, "t4-small", sleep_time=3600),
         "restart": lambda: hook.restart(repo_id),
@@ -37,7 +37,7 @@ def live(hook: Any, repo_id: str) -> tuple[str, dict[str, str]]:
 
 
 def outcome(step: Callable[[], Any]) -> str:
-    """``done``, ``failed`` or ``unknown``."""
+    """Returns ``done``, ``failed: …`` or ``unknown``."""
     from airflow_provider_hfspaces.hub.errors import HubError
 
     try:

@@ -69,7 +69,7 @@ def last(messages: list[dict[str, Any]]) -> dict[str, Any]:
     return messages[-2]
 
 
-# What it says of itself
+# The description of the app
 
 
 @pytest.mark.parametrize(("version", "release"), [(4, "4.44.1"), (5, "5.50.0"), (6, "6.31.0")])

@@ -90,12 +90,12 @@ def twins(request: pytest.FixtureRequest) -> Iterator[tuple[GradioCaller, Gradio
 SAME_IN_ALL = ("protocol", "api_prefix", "version", "max_file_size", "show_error", "username", "enable_queue")
 
 
-def general(value: Any) -> Any:
-    """A value without what differs from run to run: numbers of events, durations, addresses."""
+def without_variable_parts(value: Any) -> Any:
+    """Remove the parts of a value that differ from run to run: numbers of events, durations, addresses."""
     if isinstance(value, dict):
-        return {name: general(each) for name, each in value.items() if name not in UNEQUAL}
+        return {name: without_variable_parts(each) for name, each in value.items() if name not in UNEQUAL}
     if isinstance(value, (list, tuple)):
-        return [general(each) for each in value]
+        return [without_variable_parts(each) for each in value]
     return value
 
 
@@ -168,7 +168,7 @@ def values(gradio: GradioCaller) -> Any:
 
 def messages(gradio: GradioCaller) -> Any:
     return [
-        general(gradio.call_in_session(api, *data, session=uuid4().hex))
+        without_variable_parts(gradio.call_in_session(api, *data, session=uuid4().hex))
         for api, data in {
             "echo": ["x"],
             "count": [2],
@@ -228,7 +228,7 @@ def refusals(gradio: GradioCaller) -> Any:
 def missing(gradio: GradioCaller) -> Any:
     return [
         gradio.read("/call/echo/unknown"),
-        [general(message) for message in gradio.messages("unknown") if message is not None],
+        [without_variable_parts(message) for message in gradio.messages("unknown") if message is not None],
     ]
 
 
@@ -250,7 +250,7 @@ def lose_readers(gradio: GradioCaller) -> Any:
         with gradio.http.stream("GET", f"{gradio.prefix}{path}"):
             pass
         wait_until(lambda path=path: gradio.is_lost(path))  # type: ignore[misc]
-    return [general(gradio.read(path)) for path in paths]
+    return [without_variable_parts(gradio.read(path)) for path in paths]
 
 
 def cancel_calls(gradio: GradioCaller) -> Any:
@@ -262,7 +262,7 @@ def cancel_calls(gradio: GradioCaller) -> Any:
     event = gradio.call("nap", "x", 30, session=session)
     gradio.cancel(event, gradio.index("nap"), session)
     messages = [message for message in gradio.messages(session) if message["msg"] != "estimation"]
-    return answer, simple, general(messages[-2:])
+    return answer, simple, without_variable_parts(messages[-2:])
 
 
 def wait_until_idle(gradio: GradioCaller) -> None:
@@ -295,7 +295,7 @@ def files(gradio: GradioCaller) -> Any:
     return [
         [Path(each).name for each in upload_paths],
         (wrong.status_code, wrong.json()),
-        general(output),
+        without_variable_parts(output),
         (download.status_code, download.text),
         (part.status_code, part.text),
         gradio.simple("describe_files", file_data),

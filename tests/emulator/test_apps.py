@@ -70,7 +70,7 @@ def get(space: SpaceHandle, path: str = "/", **options: Any) -> requests.Respons
 
 
 def assert_breaks(space: SpaceHandle, act: Callable[[], object]) -> None:
-    """Open a stream, do something, and see that the stream breaks off without its end."""
+    """Open a stream, act, and assert that the stream breaks off before its end."""
     with httpx.stream("GET", f"{space.app_url}/endless") as stream:
         lines = stream.iter_lines()
         assert next(lines) == "first"

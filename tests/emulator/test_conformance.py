@@ -99,7 +99,7 @@ class TestLifecycle:
         self, hub: HubEmulator, client: OfficialClient
     ) -> None:
         only(client, "2", "1")
-        # The official client takes the RUNNING of before the restart for that after it.
+        # The official client mistakes the stage RUNNING from before the restart for the one after it.
         hub.settings.change({"timings": {"lag": 0}})
         hub.add_space(SPACE)
         hub.world.clock.speed = 600
@@ -118,7 +118,7 @@ class TestLifecycle:
     def test_a_space_from_its_creation_to_its_deletion(
         self, hub: HubEmulator, client: OfficialClient
     ) -> None:
-        """The official client's own kind of test."""
+        """The steps of a test of the official client itself."""
         url = client.create_repo(NEW, repo_type="space", space_sdk="gradio", private=True)
         assert url["repo_id"] == NEW
         assert url["url"] == f"{hub.url}/spaces/{NEW}"
@@ -292,7 +292,7 @@ class TestSettingsAndFiles:
 
 
 class TestBranchesAndCommits:
-    """What a compare-and-set on the Hub is made of."""
+    """The calls with which a client does a compare-and-set on the Hub."""
 
     LEASE = "airflow-lease"
 

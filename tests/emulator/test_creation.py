@@ -98,7 +98,7 @@ class TestCreating:
             ({"sdk": "docker", "hardware": "zerogpu"}, 400, "ZeroGPU"),
         ],
     )
-    def test_what_is_not_valid_is_refused_and_creates_nothing(
+    def test_invalid_values_are_refused_and_create_nothing(
         self, acme: HubEmulator, ask: Ask, more: dict[str, Any], status: int, words: str
     ) -> None:
         answer = create(ask, **more)

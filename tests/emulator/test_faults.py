@@ -187,7 +187,7 @@ class TestBySeed:
         with pytest.raises(ValueError, match=message):
             Fault.parse(text)
 
-    def test_the_control_api_does_the_same(self, hub: HubEmulator, ask: Ask) -> None:
+    def test_the_control_api_adds_lists_and_removes_faults(self, hub: HubEmulator, ask: Ask) -> None:
         hub.add_space(SPACE)
         fault = ask("POST", "/_emulator/faults", {"kind": "status", "status": 500, "seed": 4}).json()
         assert (fault["seed"], fault["faults"][0]["status"]) == (4, 500)

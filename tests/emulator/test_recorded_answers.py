@@ -1,4 +1,4 @@
-"""The emulated Hub gives the answers that the real one gave, and keeps what the real one's API promises."""
+"""The emulated Hub returns the recorded answers of the real Hub, which match the schemas of its API."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class TestCommits:
         assert not [each for each in hub_with_files.files(SPACE) if each.startswith("1/")]
         assert "top.txt" in hub_with_files.files(SPACE)
 
-    def test_what_does_not_exist_cannot_be_deleted(self, hub_with_files: HubEmulator) -> None:
+    def test_a_path_that_does_not_exist_cannot_be_deleted(self, hub_with_files: HubEmulator) -> None:
         before = hub_with_files.branches(SPACE)
         answer = commit(hub_with_files, {"x": b""}, deletions=["nowhere"])
         assert (answer.status_code, answer.headers["X-Error-Code"]) == (404, "EntryNotFound")

@@ -97,7 +97,7 @@ def test_an_invalid_state_changes_nothing(
     assert hub.has_space(SPACE)
 
 
-def test_the_control_api_does_the_same(hub: HubEmulator, ask: Ask) -> None:
+def test_the_control_api_returns_and_restores_the_state(hub: HubEmulator, ask: Ask) -> None:
     hub.add_space(SPACE)
     state = ask("GET", "/_emulator/state").json()
     hub.add_space("acme/later")

@@ -24,7 +24,7 @@ def openai(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def everything_in_the_database() -> str:
-    """All XComs, rendered fields, serialised DAGs and whatever else Airflow keeps, as text."""
+    """Returns all rows of Airflow's database, such as XComs, rendered fields and serialized DAGs, as text."""
     with sqlite3.connect(HOME / "airflow.db") as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return "\n".join(str(row) for table in tables for row in database.execute(f'SELECT * FROM "{table}"'))

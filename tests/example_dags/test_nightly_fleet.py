@@ -75,7 +75,7 @@ def test_a_space_that_fails_to_pause_does_not_keep_others_running(
 ) -> None:
     fails = hub.add_space("acme/fails", hardware="t4-small")
     works = hub.add_space("acme/works", hardware="t4-small")
-    # A 403 is for good: no try of Airflow's would get any further.
+    # A 403 is permanent: a retry would not succeed.
     hub.faults.add(kind="status", status=403, path="fails/pause", message="You may not.")
     module = dag_file("nightly_fleet")
     assert run(module.evening) == {"pause": "failed", "dag": "failed"}

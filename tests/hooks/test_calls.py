@@ -42,7 +42,7 @@ def test_a_call_wakes_the_space_and_logs_what_the_app_says(hub: HubEmulator, tas
     assert f"Space {SPACE} says:" in task_log.text
 
 
-def test_a_call_from_an_event_loop_does_the_same(hub: HubEmulator) -> None:
+def test_a_call_from_an_event_loop_wakes_the_space_too(hub: HubEmulator) -> None:
     hub.add_space(SPACE, stage="SLEEPING", private=True)
     result = asyncio.run(HfSpacesHook().acall(SPACE, "/echo", ["hello"], timeout=30))
     assert result.value == "hello"

@@ -1,4 +1,4 @@
-"""The async client behaves as the sync client does, on good days and bad."""
+"""The async client sends, retries and fails as the sync client does."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_after_a_lost_answer_a_safe_call_is_retried(say: Any) -> None:
 
 
 @pytest.mark.parametrize("say", [RESET, CUT, Say(500)], ids=str)
-def test_never_tries_again_where_that_does_harm(say: Any) -> None:
+def test_never_retries_where_a_retry_does_harm(say: Any) -> None:
     with StubHub(say, otherwise=Say(body=RUNTIME)) as stub:
         with pytest.raises(HubUnavailable) as excinfo:
             with_client(lambda client: client.send(calls.restart(SPACE)), stub.url)

@@ -86,7 +86,7 @@ def test_the_limit_holds_for_all_replicas_together() -> None:
     ]
 
 
-def test_nothing_fits_is_one_sentence() -> None:
+def test_the_error_says_in_one_sentence_that_no_flavor_fits() -> None:
     with pytest.raises(InvalidHardware) as excinfo:
         flavors(vram_gb=1000, max_hourly_cost=2)
     assert str(excinfo.value) == (
@@ -156,7 +156,7 @@ def test_a_flavor_that_neither_this_version_nor_the_hub_knows_is_refused() -> No
         flavors_with_prices(["l4x1", "t4-smal"])
 
 
-def test_hardware_in_words_names_flavors_and_what_is_asked_for() -> None:
+def test_hardware_in_words_names_flavors_and_requirements() -> None:
     assert hardware_names("t4-small") == "t4-small"
     assert hardware_names(["l4x1", "t4-small"]) == "l4x1 or t4-small"
     assert hardware_names(["l4x1", "t4-small", any_hardware(vram_gb=24)]) == (

@@ -73,7 +73,7 @@ class Timeline:
         return task.result()
 
     async def _settle(self) -> None:
-        """Let everything run that can, such as the entries of a long list, which are read in many turns."""
+        """Run all coroutines that are ready, such as the reader of a long list, which takes many turns."""
         turns = 0
         while turns < MOST_TURNS:
             await asyncio.sleep(0.0005 if self.under_way else 0)
@@ -128,7 +128,7 @@ def use_watch(
     return asyncio.run(run())
 
 
-def building(hub: HubEmulator, names: Sequence[str]) -> None:
+def add_building_spaces(hub: HubEmulator, names: Sequence[str]) -> None:
     for name in names:
         hub.add_space(name, stage="BUILDING", hardware="t4-small")
 
@@ -161,7 +161,7 @@ def test_fifty_waits_of_one_owner_end_within_seconds_and_cost_a_third_of_polling
     hub: HubEmulator, quota: int
 ) -> None:
     names = [f"acme/s{number}" for number in range(50)]
-    building(hub, names)
+    add_building_spaces(hub, names)
     draw = random.Random(7)
     lasting = [draw.uniform(10, 60) for _ in names]
 
@@ -185,7 +185,7 @@ def test_fifty_waits_of_one_owner_end_within_seconds_and_cost_a_third_of_polling
 
 def test_a_thousand_waits_of_one_owner_stay_within_the_share_of_a_free_account(hub: HubEmulator) -> None:
     names = [f"acme/s{number}" for number in range(1000)]
-    building(hub, names)
+    add_building_spaces(hub, names)
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> list[float]:
         waits = [asyncio.ensure_future(moment_of_arrival(watch, timeline, name)) for name in names]
@@ -209,7 +209,7 @@ def test_a_thousand_waits_of_one_owner_stay_within_the_share_of_a_free_account(h
 
 def test_arrivals_that_the_quota_cannot_confirm_one_by_one_end_with_the_lists(hub: HubEmulator) -> None:
     names = [f"acme/s{number}" for number in range(1000)]
-    building(hub, names)
+    add_building_spaces(hub, names)
     draw = random.Random(7)
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> list[float]:
@@ -229,7 +229,7 @@ def test_arrivals_that_the_quota_cannot_confirm_one_by_one_end_with_the_lists(hu
 
 def test_waits_of_many_owners_are_looked_at_evenly_within_the_share(hub: HubEmulator) -> None:
     names = [f"owner{number}/x" for number in range(120)]
-    building(hub, names)
+    add_building_spaces(hub, names)
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> None:
         waits = [asyncio.ensure_future(moment_of_arrival(watch, timeline, name)) for name in names]
@@ -252,8 +252,9 @@ class TestLists:
     def count_confirmations(
         self, hub: HubEmulator, after: float, end: Callable[[str], None], **options: Any
     ) -> tuple[list[Any], int]:
-        """Returns how waits of eight Spaces end that change after some seconds, and the requests for each."""
-        building(hub, self.names)
+        """Wait for eight Spaces that change after some seconds. Returns the outcomes, and how often a Space
+        itself was requested."""
+        add_building_spaces(hub, self.names)
 
         async def use(watch: SpaceWatch, timeline: Timeline) -> list[Any]:
             waits = [
@@ -334,7 +335,7 @@ class TestLists:
 @pytest.mark.parametrize(("owners", "seconds"), [(1, 2.0), (2, 2.0), (10, 10 / (350 / 300))])
 def test_the_interval_grows_with_the_number_of_owners(hub: HubEmulator, owners: int, seconds: float) -> None:
     names = [f"owner{number}/x" for number in range(owners)]
-    building(hub, names)
+    add_building_spaces(hub, names)
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> int:
         waits = [asyncio.ensure_future(moment_of_arrival(watch, timeline, name)) for name in names]
@@ -349,7 +350,7 @@ def test_the_interval_grows_with_the_number_of_owners(hub: HubEmulator, owners: 
 
 
 def test_a_number_still_means_what_it_says(hub: HubEmulator) -> None:
-    building(hub, ["acme/x", "other/y"])
+    add_building_spaces(hub, ["acme/x", "other/y"])
 
     def of_x(timeline: Timeline, begin: float, end: float) -> int:
         return sum(path.endswith("acme/x/runtime") and begin <= at < end for path, at in timeline.looks)
@@ -381,7 +382,7 @@ def test_a_number_still_means_what_it_says(hub: HubEmulator) -> None:
 
 def test_no_turn_of_the_event_loop_handles_more_than_a_few_spaces(hub: HubEmulator) -> None:
     names = [f"acme/s{number}" for number in range(400)]
-    building(hub, names)
+    add_building_spaces(hub, names)
     turns: Counter[int] = Counter()
 
     async def use(watch: SpaceWatch, timeline: Timeline) -> None:

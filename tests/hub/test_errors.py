@@ -25,7 +25,7 @@ REQUEST = calls.request_hardware(SPACE, "t4-small")
 HTML = Say(404, "<!DOCTYPE html><html><body>Not here</body></html>", {"Content-Type": "text/html"})
 
 
-def failing(call: calls.Call[Any], say: Say | str, *, token: str | None = TOKEN) -> errors.HubError:
+def error_of(call: calls.Call[Any], say: Say | str, *, token: str | None = TOKEN) -> errors.HubError:
     with (
         StubHub(say, otherwise=say if isinstance(say, Say) else None) as stub,
         HubClient(token, stub.url, retry=ONCE) as client,
@@ -125,7 +125,7 @@ def refusal(status: int, error: str, **headers: str) -> Say:
 def test_each_error_response_has_its_own_exception(
     call: calls.Call[Any], say: Say, kind: type[errors.HubError], expected: str, permanent: bool
 ) -> None:
-    error = failing(call, say)
+    error = error_of(call, say)
     assert type(error) is kind
     assert expected in str(error)
     assert error.permanent is permanent
@@ -138,7 +138,7 @@ def test_each_error_response_has_its_own_exception(
 
 
 def test_without_a_token_a_401_does_not_claim_that_the_space_is_missing() -> None:
-    error = failing(calls.get_runtime(SPACE), refusal(401, "Invalid username or password."), token=None)
+    error = error_of(calls.get_runtime(SPACE), refusal(401, "Invalid username or password."), token=None)
     assert isinstance(error, errors.HubAuthError)
     assert "may be private or may not exist" in str(error)
 
@@ -157,7 +157,7 @@ def test_an_error_contains_the_hubs_message_the_request_id_and_the_number_of_tri
         {"error": ["Only the owner", "of a Space can pause it"]},
         {"X-Error-Message": "Forbidden here", "X-Request-Id": "Root=1-67cae576"},
     )
-    error = failing(calls.pause(SPACE), say)
+    error = error_of(calls.pause(SPACE), say)
     assert error.hub_message == "Forbidden here; Only the owner; of a Space can pause it"
     assert error.request_id == "Root=1-67cae576"
     assert "request id Root=1-67cae576" in str(error)
@@ -166,7 +166,7 @@ def test_an_error_contains_the_hubs_message_the_request_id_and_the_number_of_tri
 
 
 def test_a_protocol_error_shows_the_first_200_characters_only() -> None:
-    error = failing(calls.get_runtime(SPACE), Say(200, "x" * 5000))
+    error = error_of(calls.get_runtime(SPACE), Say(200, "x" * 5000))
     assert "x" * 200 in str(error)
     assert "x" * 201 not in str(error)
 
@@ -181,7 +181,7 @@ def test_a_protocol_error_shows_the_first_200_characters_only() -> None:
     ],
 )
 def test_no_error_holds_a_token_or_a_secret(say: Say) -> None:
-    error = failing(calls.add_secret(SPACE, "KEY", "s3cr3t-value"), say)
+    error = error_of(calls.add_secret(SPACE, "KEY", "s3cr3t-value"), say)
     for text in (str(error), repr(error), str(error.hub_message)):
         assert "s3cr3t" not in text
         assert TOKEN not in text
@@ -214,15 +214,15 @@ def test_clients_and_calls_do_not_show_their_secrets() -> None:
 
 
 def test_an_error_says_whether_the_request_may_have_taken_effect() -> None:
-    assert failing(REQUEST, refusal(500, "Oops")).outcome_unknown
-    assert failing(REQUEST, CUT).outcome_unknown
-    assert failing(REQUEST, Say(200, "<html>")).outcome_unknown
-    assert not failing(REQUEST, refusal(400, "No")).outcome_unknown
-    assert not failing(calls.get_runtime(SPACE), CUT).outcome_unknown
+    assert error_of(REQUEST, refusal(500, "Oops")).outcome_unknown
+    assert error_of(REQUEST, CUT).outcome_unknown
+    assert error_of(REQUEST, Say(200, "<html>")).outcome_unknown
+    assert not error_of(REQUEST, refusal(400, "No")).outcome_unknown
+    assert not error_of(calls.get_runtime(SPACE), CUT).outcome_unknown
 
 
 def test_an_error_survives_pickling() -> None:
-    error = failing(REQUEST, refusal(403, "No", X_Request_Id="r1"))
+    error = error_of(REQUEST, refusal(403, "No", X_Request_Id="r1"))
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert str(again) == str(error)
@@ -265,7 +265,7 @@ def test_a_header_of_the_answer_shows_no_secret_and_no_line_break(name: str) -> 
 
 def test_the_host_of_a_redirect_shows_no_secret() -> None:
     target = f"https://user:{TOKEN}@elsewhere.test/{TOKEN}?t={TOKEN}"
-    error = failing(calls.get_runtime(SPACE), Say(307, "", {"Location": target}))
+    error = error_of(calls.get_runtime(SPACE), Say(307, "", {"Location": target}))
     assert "https://elsewhere.test" in str(error)
     assert TOKEN not in str(error)
 

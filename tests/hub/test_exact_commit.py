@@ -60,7 +60,7 @@ class History:
         return str(commit(self.hub, {"app.py": text.encode()}).json()["commitOid"])
 
     def go_on(self) -> None:
-        """Let time pass, and perhaps something happen."""
+        """Let time pass. Sometimes something happens to the Space."""
         self.hub.advance(self.luck.choice([3, 8, 20, 45]))
         if self.is_calm or self.luck.random() > 0.2:
             return
@@ -76,8 +76,8 @@ class History:
         elif event == "hardware":
             self.client.send(calls.request_hardware(SPACE, self.luck.choice(["t4-small", "l4x1"])))
 
-    def served_lately(self) -> bool:
-        """Whether the commit has served within the time by which the runtime may be behind."""
+    def has_served_recently(self) -> bool:
+        """Returns True if the commit has served within the time by which the runtime may lag."""
         since = self.hub.now() - self.lag - self.sha_lag
         moments = self.space.history
         ends = [moment.time for moment in moments[1:]] + [self.hub.now() + 1]
@@ -86,14 +86,14 @@ class History:
         )
 
     def play(self) -> bool | None:
-        """Wait for the commit. Returns whether the wait was right to end, ``None`` if it found no end."""
+        """Wait for the commit. Returns whether the wait ended rightly; ``None`` if it did not end."""
         goal = Goal(sha=self.luck.choice([self.commit, self.commit[:7]]), hardware=self.hardware)
         wait = Wait(SPACE, goal, timeout=3600, before=self.before)
         began = self.hub.now()
         for _ in range(LOOKS):
             try:
                 if wait.observe(self.runtime(), self.hub.now() - began) is not None:
-                    return self.served_lately()
+                    return self.has_served_recently()
             except SpaceWaitError:
                 return None
             self.go_on()

@@ -106,7 +106,7 @@ def test_a_flavor_is_not_available_without_capacity_if_refused_or_if_it_does_not
     ],
     ids=lambda error: str(getattr(error, "hub_message", None) or getattr(error, "runtime", error))[:40],
 )
-def test_an_error_of_another_kind_is_no_reason_to_try_other_hardware(error: Exception) -> None:
+def test_an_error_of_another_kind_does_not_lead_to_other_hardware(error: Exception) -> None:
     assert why_unavailable(error, "l4x1") is None
 
 
@@ -121,7 +121,7 @@ def test_a_report_of_a_space_that_starts_again_does_not_count() -> None:
     assert capacity_error(None, "l4x1") is None
 
 
-def test_a_search_that_is_not_one_is_refused() -> None:
+def test_a_payload_that_is_not_a_search_is_refused() -> None:
     for payload in (None, {}, {"flavors": 3}, [], "text"):
         with pytest.raises(InvalidInput, match="hardware search must be"):
             HardwareSearch.from_dict(payload)

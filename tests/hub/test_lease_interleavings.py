@@ -134,21 +134,21 @@ class World:
         return SpaceLease(LeaseStore(SPACE), run.holder_id, clock=lambda: self.now)
 
     def life(self, run: Run) -> Iterator[Any]:
-        """The steps of a run: calls, and ``None`` where time passes."""
-        has_lease = yield from self.retry(lambda: self.taking(run), 40)
+        """Yields the steps of a run: calls, and ``None`` where time passes."""
+        has_lease = yield from self.retry(lambda: self.take_lease(run), 40)
         if has_lease:
-            has_hardware = yield from self.retry(lambda: self.upgrading(run), 3)
+            has_hardware = yield from self.retry(lambda: self.upgrade(run), 3)
             if has_hardware:
                 run.at_work = True
                 self.check_alone(run)
                 for _ in range(self.dice.randint(1, 5)):
                     yield None
                 run.at_work, run.has_worked = False, True
-            yield from self.retry(lambda: self.restoring(run), 4)
+            yield from self.retry(lambda: self.restore(run), 4)
         run.over = True
 
     def retry(self, part: Callable[[], Any], tries: int) -> Iterator[Any]:
-        """A task with retries: whether one of its tries succeeded."""
+        """Run a task with retries. Returns True if one of its tries succeeded."""
         for _ in range(tries):
             try:
                 if (yield from part()):
@@ -158,16 +158,16 @@ class World:
             yield None
         return False
 
-    def taking(self, run: Run) -> Iterator[Any]:
+    def take_lease(self, run: Run) -> Iterator[Any]:
         outcome = yield from self.lease_of(run).take(self.judge_for(run))
         return isinstance(outcome, Taken)
 
-    def upgrading(self, run: Run) -> Iterator[Any]:
+    def upgrade(self, run: Run) -> Iterator[Any]:
         yield from self.lease_of(run).announce(run.hardware, 3600)
         yield calls.request_hardware(SPACE, run.hardware, offered=[_flavor(run.hardware)])
         return True
 
-    def restoring(self, run: Run) -> Iterator[Any]:
+    def restore(self, run: Run) -> Iterator[Any]:
         lease = self.lease_of(run)
         try:
             outcome = yield from lease.take(self.judge_for(run))

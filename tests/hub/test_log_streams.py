@@ -43,7 +43,7 @@ async def streams(hub: HubEmulator, slots: int = 8) -> AsyncIterator[LogStreams]
 
 
 async def lines(reading: LogReading, number: int) -> list[str]:
-    """The next lines, and all that come with them."""
+    """Returns at least this number of lines: also the ones that arrive together with the last."""
     texts: list[str] = []
     ends = time.monotonic() + LONG_SECONDS
     while len(texts) < number:
@@ -143,7 +143,7 @@ def follow_a_log(seed: int) -> None:
 
 
 def read_connection(log: list[LogEvent], position: LogPosition, length: int) -> tuple[list[str], LogPosition]:
-    """What a reader finds new on a connection that breaks after so many events, and how far it is then."""
+    """Read a connection that breaks after ``length`` events. Returns the new lines and the new position."""
     if not log:
         return [], position
     replay = LogReplay(position, log[0])

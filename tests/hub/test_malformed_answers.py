@@ -97,7 +97,7 @@ BOTH = pytest.mark.parametrize("use", [sync, asynchronous], ids=["requests", "ht
 
 
 def odd_answers(seed: int, number: int) -> Iterator[Say]:
-    """Answers that are good but for one or two things, drawn from a seed."""
+    """Valid answers in which up to two values or headers are odd, drawn from a seed."""
     draw = random.Random(seed)
     for _ in range(number):
         payload: Any = json.loads(json.dumps(GOOD))
@@ -123,7 +123,7 @@ def odd_answers(seed: int, number: int) -> Iterator[Say]:
 
 
 def spoil(draw: random.Random, payload: Any) -> None:
-    """Put an odd value in the place of some value, however deep."""
+    """Replace one value, at any depth, with an odd value."""
     while isinstance(payload, dict) and payload:
         key = draw.choice(sorted(payload))
         if not isinstance(payload[key], dict) or draw.random() < 0.4:

@@ -114,7 +114,7 @@ def test_a_price_in_an_unknown_unit_is_not_guessed() -> None:
     assert flavor.hourly_cost is None
 
 
-def test_a_missing_price_is_not_taken_for_nothing() -> None:
+def test_a_missing_price_does_not_count_as_zero() -> None:
     flavor = HardwareFlavor.from_payload({"name": "x", "unitLabel": "minute"})
     assert (flavor.hourly_cost, flavor.price) == (None, "no price")
 

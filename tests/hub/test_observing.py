@@ -17,7 +17,7 @@ from airflow_provider_hfspaces.hub.observing import OUTCOMES, Observer, add_obse
 
 
 class Recorder(Observer):
-    """Remembers what it hears."""
+    """An observer that records each report."""
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []

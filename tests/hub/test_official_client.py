@@ -1,4 +1,4 @@
-"""Every request says exactly what the official client's says: method, path, query and body."""
+"""Each request equals that of the official client: method, path, query and body."""
 
 from __future__ import annotations
 
@@ -229,13 +229,13 @@ PAIRS: dict[str, tuple[Any, calls.Call[Any], Callable[[HfApi], Any]]] = {
 }
 
 
-def sent_by_us(call: calls.Call[Any], answer: Any) -> Any:
+def our_requests(call: calls.Call[Any], answer: Any) -> Any:
     with StubHub(otherwise=Say(body=answer)) as stub, HubClient(TOKEN, stub.url) as client:
         client.send(call)
     return stub.requests
 
 
-def sent_by_official_client(ask: Callable[[HfApi], Any], answer: Any) -> Any:
+def official_requests(ask: Callable[[HfApi], Any], answer: Any) -> Any:
     with StubHub(otherwise=Say(body=answer)) as stub:
         ask(HfApi(endpoint=stub.url, token=TOKEN))
     return [request for request in stub.requests if "agent-harnesses" not in request.path]
@@ -244,7 +244,7 @@ def sent_by_official_client(ask: Callable[[HfApi], Any], answer: Any) -> Any:
 @pytest.mark.parametrize("name", PAIRS)
 def test_each_call_sends_the_request_of_the_official_client(name: str) -> None:
     answer, call, ask = PAIRS[name]
-    ours, theirs = sent_by_us(call, answer), sent_by_official_client(ask, answer)
+    ours, theirs = our_requests(call, answer), official_requests(ask, answer)
     assert [request.content for request in ours] == [request.content for request in theirs]
     for header in ("authorization", "content-type"):
         assert [request.headers.get(header) for request in ours] == [
@@ -254,7 +254,7 @@ def test_each_call_sends_the_request_of_the_official_client(name: str) -> None:
 
 def test_a_space_from_a_template_is_requested_as_by_the_official_client() -> None:
     call = calls.create_space(SPACE, sdk="docker", template="SpacesExamples/jupyterlab")
-    (ours,) = sent_by_us(call, CREATED)
+    (ours,) = our_requests(call, CREATED)
     with StubHub(Say(body=TEMPLATES), otherwise=Say(body=CREATED)) as stub:
         HfApi(endpoint=stub.url, token=TOKEN).create_repo(
             SPACE, repo_type="space", space_template="JupyterLab", visibility="private"
@@ -320,12 +320,12 @@ def test_calls_that_the_official_client_lacks_send_the_documented_requests(
 
 
 def test_a_copy_requests_a_storage_tier_as_older_official_clients_did() -> None:
-    (request,) = sent_by_us(calls.duplicate(SPACE, "alice/copy", storage="large"), DUPLICATED)
+    (request,) = our_requests(calls.duplicate(SPACE, "alice/copy", storage="large"), DUPLICATED)
     assert request.json == {"repository": "alice/copy", "visibility": "private", "storageTier": "large"}
 
 
 @pytest.mark.parametrize("organization", [None, "acme"])
 def test_billing_is_read_from_the_documented_endpoint(organization: str | None) -> None:
-    (request,) = sent_by_us(calls.get_billing_usage(organization=organization), {"usage": {}, "period": {}})
+    (request,) = our_requests(calls.get_billing_usage(organization=organization), {"usage": {}, "period": {}})
     owner = f"organizations/{organization}" if organization else "settings"
     assert request.content == ("GET", f"/api/{owner}/billing/usage", None)

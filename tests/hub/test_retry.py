@@ -1,4 +1,4 @@
-"""What is tried again, what is never, and for how long."""
+"""Which requests are retried, which are not, and for how long."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NEVER_REPEATED: list[calls.Call[Any]] = [
 
 
 class Sleeper:
-    """Lets seconds pass on the clock that counts the tries, and nowhere else."""
+    """Advances the clock of the client instead of sleeping."""
 
     def __init__(self) -> None:
         self.naps: list[float] = []
@@ -48,7 +48,7 @@ class Sleeper:
         self.naps.append(seconds)
 
     def clock(self) -> float:
-        """Seconds since the test began, and those that it slept."""
+        """The real time, plus the seconds of all sleeps."""
         return time.monotonic() + self.seconds_slept
 
     @property
@@ -66,7 +66,7 @@ def sleeper() -> Sleeper:
 
 
 def outcome(sleeper: Sleeper, call: calls.Call[Any], *script: Say | str) -> tuple[Any, int]:
-    """What the caller gets, and how many requests the Hub got."""
+    """Returns the result or the error of a call, and the number of requests that reached the Hub."""
     fine = DUPLICATED if call.path.endswith("duplicate") else FINE
     with StubHub(*script, otherwise=fine) as stub, sleeper.client(stub.url) as client:
         try:
@@ -103,7 +103,7 @@ def test_after_a_lost_answer_a_safe_call_is_retried(
 
 @pytest.mark.parametrize("failure", [RESET, CUT, Say(500)], ids=["reset", "cut off", "500"])
 @pytest.mark.parametrize("call", NEVER_REPEATED, ids=name)
-def test_a_lost_answer_is_never_asked_for_again_where_that_does_harm(
+def test_a_lost_answer_is_not_retried_where_a_retry_does_harm(
     call: calls.Call[Any], failure: Say | str, sleeper: Sleeper
 ) -> None:
     result, requests = outcome(sleeper, call, failure)
@@ -147,7 +147,7 @@ def test_an_unknown_host_is_retried(sleeper: Sleeper) -> None:
 
 
 def test_a_refused_certificate_is_not_tried_again(tmp_path: Path, sleeper: Sleeper) -> None:
-    """A server with a certificate of its own making: nothing is sent, and nothing is tried again."""
+    """The server's certificate is self-signed: the client sends nothing, and does not retry."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()

@@ -1,4 +1,4 @@
-"""What a run cost, from what was seen of its Space."""
+"""The cost of a run, computed from the sightings of its Space."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_each_replica_is_billed() -> None:
     assert cost_of_replicas.in_words() == "6 min of t4-small (3 replicas), about $0.04"
 
 
-def test_hardware_that_the_run_did_not_request_is_no_cost_of_it() -> None:
+def test_hardware_that_the_run_did_not_request_is_not_part_of_its_cost() -> None:
     there = cost(
         sighting(0, "cpu-upgrade", to="t4-small"),
         sighting(100, "t4-small", since=100),

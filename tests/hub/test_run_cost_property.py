@@ -42,8 +42,8 @@ def hub_time() -> dict[str, Any]:
     return {"speed": 0, "seconds_per_request": 0.2}
 
 
-class Waiting(threading.Event):
-    """What a task waits on between two looks: the emulated time moves on meanwhile."""
+class TimedEvent(threading.Event):
+    """The event that a task waits for between two looks. Each wait advances the emulated time."""
 
     def __init__(self, hub: HubEmulator, seconds: float) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class Story:
         window = Window(run_id)
         window.upgrade.hardware = self.hardware
         for task in (window.snapshot, window.upgrade, window.restore):
-            task.killed = Waiting(self.hub, self.random.uniform(5, 15))
+            task.killed = TimedEvent(self.hub, self.random.uniform(5, 15))
             task.hook = HfSpacesHook(clock=lambda: datetime.fromtimestamp(self.hub.now(), timezone.utc))
         window.run("snapshot")
         fate = self.random.choice(["", "", "upgrade", "work"]) if may_die else ""

@@ -1,4 +1,4 @@
-"""What a program has written to a terminal, as lines of a log."""
+"""The output of a program for a terminal, turned into lines of a log."""
 
 from __future__ import annotations
 

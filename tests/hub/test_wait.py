@@ -137,7 +137,7 @@ def test_the_error_for_a_space_that_stopped_after_the_request_does_not_suggest_a
 class TestStartTimeout:
     """A wait that gives the start of a Space only so many seconds, once it is built."""
 
-    def test_it_counts_from_the_end_of_the_build(self) -> None:
+    def test_the_start_timeout_counts_from_the_end_of_the_build(self) -> None:
         start = wait(GPU, start_timeout=60)
         for elapsed, stage in ((0, "RUNNING"), (30, "BUILDING"), (500, "BUILDING"), (510, "APP_STARTING")):
             assert start.observe(runtime(stage), elapsed) is None

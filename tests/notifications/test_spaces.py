@@ -69,7 +69,7 @@ def await_notifier(notifier: SpaceNotifier, context: Mapping[str, Any]) -> None:
     ]
 )
 def send(request: pytest.FixtureRequest) -> Send:
-    """A notifier as a worker calls it, and as a triggerer awaits it."""
+    """Runs a notifier: called as in a worker, and awaited as in a triggerer."""
     send: Send = request.param
     return send
 

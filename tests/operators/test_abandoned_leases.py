@@ -196,7 +196,7 @@ def test_the_janitor_leaves_a_space_alone_that_a_run_leases_in_the_meantime(
         if questions == looks and holders()[0].fence == 1:
             Window("live").run("snapshot", "upgrade")
 
-    airflow.when_asked = lease_in_the_meantime
+    airflow.on_question = lease_in_the_meantime
     (entry,) = janitor()
     assert entry["outcome"] == "left alone"
     assert "of run live of DAG dag" in entry["reason"]

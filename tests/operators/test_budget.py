@@ -42,7 +42,7 @@ def hub_with_spend(hub: HubEmulator) -> HubEmulator:
 
 @pytest.fixture
 def unreadable(hub_with_spend: HubEmulator) -> HubEmulator:
-    """The same organization, whose billing the token may not read."""
+    """An organization that has spent $4.00, whose billing the token may not read."""
     hub_with_spend.faults.add(kind="status", status=403, path="/billing/usage")
     return hub_with_spend
 

@@ -1,4 +1,4 @@
-"""Copies are made once, deleted by their run or after it, and nothing else is ever deleted."""
+"""A copy is made once and deleted during or after its run; no other Space is ever deleted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def recorded_costs() -> list[tuple[str, int]]:
     return [(each.dag_id, each.minutes) for each in run_costs(since=since)]
 
 
-def users(airflow: AirflowWithoutServer) -> list[str]:
+def run_variables(airflow: AirflowWithoutServer) -> list[str]:
     """The Variables that name the runs of copies."""
     return [name for name in airflow.variables if name.startswith("hf_spaces_lease")]
 
@@ -249,7 +249,7 @@ class TestDelete:
         assert window.run("delete")[0]["deleted"] is True
         assert copies(hub) == []
         assert not hub.bill().running
-        assert users(airflow) == []
+        assert run_variables(airflow) == []
 
     def test_says_what_the_copy_cost_from_the_start_of_its_app_to_its_deletion(
         self, hub: HubEmulator, airflow: AirflowWithoutServer, task_log: TaskLog
@@ -321,7 +321,7 @@ class TestDelete:
         HfSpacesHook().duplicate(SPACE, to_id=mark.copy_id, variables={COPY_OF: mark.to_variable()})
         airflow.over.add("crashed")
         assert sweep()[0]["outcome"] == "deleted"
-        assert users(airflow) == []
+        assert run_variables(airflow) == []
 
     def test_leaves_a_copy_alone_that_a_user_has_renamed_to_keep_it(self, hub: HubEmulator) -> None:
         window = CopyWindow()
@@ -426,7 +426,7 @@ class TestLimit:
         assert not hub.bill().running
         assert window.run("delete")[0]["deleted"] is False
 
-    def test_deletes_the_copy_if_what_a_template_rendered_is_no_limit(self, hub: HubEmulator) -> None:
+    def test_deletes_the_copy_if_a_template_rendered_no_valid_limit(self, hub: HubEmulator) -> None:
         window = CopyWindow(max_run_cost="{{ var.value.limit }}")
         window.run("reserve", "create")
         window.limit.max_run_cost = "five"
@@ -458,7 +458,7 @@ class TestSweep:
         if has_ended:
             assert entry["outcome"] == "deleted"
             assert copies(hub) == []
-            assert users(airflow) == []
+            assert run_variables(airflow) == []
             assert "left behind by task reserve of run crashed of DAG dag, which is over" in task_log.text
         else:
             assert entry["outcome"] == "left alone"
@@ -516,7 +516,7 @@ class TestSweep:
         def refuse(run_id: str) -> None:
             raise ConnectionError("Airflow does not answer")
 
-        airflow.when_asked = refuse
+        airflow.on_question = refuse
         (entry,) = sweep()
         assert entry["reason"].startswith("Airflow does not say whether task gpu.reserve of run run")
         airflow.variables.error = ConnectionError("Airflow does not answer")

@@ -17,7 +17,7 @@ from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.errors import HubPermissionError, SpaceWaitTimeout
 from tests.copy_tools import SPACE, CopyWindow
-from tests.hub.test_run_cost_property import Waiting
+from tests.hub.test_run_cost_property import TimedEvent
 from tests.lease_tools import AirflowWithoutServer
 
 HARDWARE = "t4-small"
@@ -37,7 +37,7 @@ def run_with_copy(hub: HubEmulator, seed: int) -> tuple[dict[str, Any], list[str
     hub.add_space(SPACE)
     window = CopyWindow(f"run {seed}", sleep_time=360_000)
     for task in (window.reserve, window.create, window.delete):
-        task.killed = Waiting(hub, chance.uniform(5, 15))
+        task.killed = TimedEvent(hub, chance.uniform(5, 15))
         task.hook = HfSpacesHook(clock=lambda: datetime.fromtimestamp(hub.now(), timezone.utc))
     tries: Any = window.tasks.ti
     tries.try_number, tries.max_tries = 1, 5

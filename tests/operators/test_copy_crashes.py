@@ -26,7 +26,7 @@ MOST_TRIES = 3
 
 
 class Died(BaseException):
-    """The process is gone. No handler of the code may catch this."""
+    """The end of a process, which no handler of the code catches."""
 
 
 class Killer:
@@ -74,7 +74,7 @@ def sweep_perhaps_dies(killer: Killer, chance: random.Random) -> None:
 def one_run(
     number: int, hub: HubEmulator, airflow: AirflowWithoutServer, killer: Killer, chance: random.Random
 ) -> None:
-    """A run, of which every process may die."""
+    """One run with a copy, whose processes may die at any request."""
     run_id = f"run {number}"
     to_id = chance.choice([SPACE, "acme/nightly", f"acme/{'y' * 96}"])
     window = CopyWindow(run_id, to_id=to_id, poll_interval=0.001)

@@ -1,4 +1,4 @@
-"""Whatever durations a waiting operator gets: it refuses them before any request, or does the right thing."""
+"""Random durations: an operator that waits either refuses them before any request, or waits that long."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 def a_duration(draw: random.Random) -> tuple[Any, float | None]:
-    """Returns something that a user might write, and the seconds that it means, if it means any."""
+    """Returns a value that a user might write, and its seconds; ``None`` if the value is not valid."""
     seconds = draw.choice([draw.uniform(0.001, 0.05), draw.randint(1, 3600)])
     return draw.choice(
         [

@@ -449,7 +449,7 @@ class TestTheQuota:
         report = Try().run(pause(max_parallel=8))
         assert Counter(outcomes(report).values()) == {"paused": 60}
         assert {space.stage for space in spaces} == {"PAUSED"}
-        # A window may end between the question and the answer; a storm would be a refusal for each.
+        # A window may end between a request and its answer, which explains a few refusals, not one per Space.
         assert len([request for request in hub.requests if request.status == 429]) < 10
 
     def test_that_others_use_up_only_delays_the_pauses(self, hub: HubEmulator) -> None:

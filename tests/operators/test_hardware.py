@@ -98,17 +98,17 @@ class TestRequest:
         hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=120000)
         hub.world.settings.paywall = False
         run = Try()
-        asked_when_pushed = []
+        changes_at_push = []
         push = run.ti.xcom_push
 
         def push_and_record(key: str, value: Any) -> None:
             if key == "previous":
-                asked_when_pushed.append(changes(hub))
+                changes_at_push.append(changes(hub))
             push(key, value)
 
         run.ti.xcom_push = push_and_record  # type: ignore[method-assign]
         run.run(upgrade())
-        assert asked_when_pushed == [[]]
+        assert changes_at_push == [[]]
         previous = run.xcom("upgrade", "previous")
         assert previous.pop("taken_at")
         assert previous == {
@@ -251,7 +251,7 @@ class TestRequest:
     def test_a_kill_during_the_request_restores_the_space(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
         operator = upgrade()
-        killed_during_request(operator)
+        kill_during_request(operator)
         with pytest.raises(AirflowFailException, match="was killed while it requested"):
             Try().run(operator)
         assert changes(hub) == [
@@ -268,7 +268,7 @@ class TestRequest:
         class Terminated(BaseException):
             pass
 
-        killed_during_request(operator, Terminated())
+        kill_during_request(operator, Terminated())
         with pytest.raises(Terminated):
             Try().run(operator)
         assert space.requested_hardware == "cpu-basic"
@@ -371,12 +371,12 @@ class TestRequest:
             assert Try().run(upgrade())["hardware"] == "t4-small"
 
     def test_fails_if_somebody_else_requests_other_hardware(self) -> None:
-        def answering(hardware: str) -> Say:
+        def answer_on(hardware: str) -> Say:
             return Say(200, {**RUNTIME, "hardware": {"current": "cpu-basic", "requested": hardware}})
 
-        answers = [Say(200, RUNTIME), Say(200, []), answering("t4-small")]
+        answers = [Say(200, RUNTIME), Say(200, []), answer_on("t4-small")]
         with (
-            StubHub(*answers, otherwise=answering("l4x1")) as stub,
+            StubHub(*answers, otherwise=answer_on("l4x1")) as stub,
             env_connection(stub.url),
             pytest.raises(SpaceWaitFailed, match="another request set it to l4x1"),
         ):
@@ -412,7 +412,7 @@ class TestExecutionTimeout:
                 with pytest.raises(Exception, match=r"[Tt]imeout"):
                     operator.resume_execution("__fail__", {"error": TRIGGER_TIMEOUT}, run.context(operator))
             else:
-                killed_during_request(operator)
+                kill_during_request(operator)
                 with pytest.raises(AirflowFailException, match="was killed while"):
                     run.run(operator)
 
@@ -846,7 +846,7 @@ def send_once(operator: Any, hub: HubEmulator) -> None:
     operator.hook.client = HubClient(hub.token, hub.url, retry=RetryPolicy(total=0))
 
 
-def killed_during_request(operator: Any, error: BaseException | None = None) -> None:
+def kill_during_request(operator: Any, error: BaseException | None = None) -> None:
     """Kill the task while its request for hardware is on its way; the error is what Airflow 2.11 raises."""
     send = operator.hook.client.send
 
@@ -863,13 +863,13 @@ def killed_during_request(operator: Any, error: BaseException | None = None) -> 
 
 
 class TestSleepTime:
-    def test_sets_it(self, hub: HubEmulator) -> None:
+    def test_sets_the_sleep_time(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, hardware="t4-small")
         operator = SetSleepTimeOperator(task_id="sleep", repo_id=SPACE, sleep_time="900")
         assert Try().run(operator)["sleep_time"] == 900
         assert space.sleep_time == 900
 
-    def test_warns_where_the_hub_fixes_it(self, hub: HubEmulator, task_log: TaskLog) -> None:
+    def test_warns_if_the_hub_fixes_the_sleep_time(self, hub: HubEmulator, task_log: TaskLog) -> None:
         hub.add_space(SPACE)
         Try().run(SetSleepTimeOperator(task_id="sleep", repo_id=SPACE, sleep_time=900))
         assert "has no effect there" in task_log.text

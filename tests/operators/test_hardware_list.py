@@ -220,13 +220,13 @@ class TestCapacityTimeout:
         assert "runs on l4x1 after all" in task_log.text
         assert space.hardware == "l4x1"
 
-    def test_a_long_build_is_no_missing_capacity(self, hub: HubEmulator) -> None:
+    def test_a_long_build_does_not_count_as_missing_capacity(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"lag": 0, "build": 300, "start": 10}})
         hub.add_space(SPACE)
         assert run(capacity_timeout=0.05)["hardware"] == "l4x1"
         assert requested(hub) == ["l4x1"]
 
-    def test_without_one_only_timeout_ends_the_wait_and_the_flavor_stays_requested(
+    def test_without_a_capacity_timeout_only_timeout_ends_the_wait_and_the_flavor_stays_requested(
         self, hub: HubEmulator
     ) -> None:
         hub.settings.change({"timings": {"launch_timeout": 10**6}})
@@ -351,7 +351,7 @@ class TestAnyHardware:
         assert requested(hub) == ["l4x1", "a10g-small"]
         assert price_lists(hub) == 1
 
-    def test_its_limit_holds_for_prices_that_rise(self, hub: HubEmulator) -> None:
+    def test_the_limit_of_any_hardware_holds_for_prices_that_rise(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE).no_capacity("l4x1")
         tries = Try()
         hardware = any_hardware(vram_gb=24, max_hourly_cost=2.0)
@@ -359,7 +359,7 @@ class TestAnyHardware:
             assert run(tries, hardware=hardware)["hardware"] == "a10g-large"
         assert requested(hub) == ["l4x1", "a10g-large"]
 
-    def test_nothing_fits_is_said_before_anything_is_requested(self, hub: HubEmulator) -> None:
+    def test_the_task_fails_before_any_request_if_no_flavor_fits(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         with pytest.raises(
             AirflowFailException, match=r"^hardware: the Hub offers no flavor with 1 GPU and 999"
@@ -399,7 +399,7 @@ class TestRetryCapacity:
         assert isinstance(again.trigger, PauseTrigger)
         assert again.trigger.until == trigger.until
 
-    def test_after_the_given_moment_the_list_is_not_started_again(self, hub: HubEmulator) -> None:
+    def test_after_the_moment_in_the_argument_the_list_is_not_started_again(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE).no_capacity("l4x1")
         options = {"hardware": "l4x1", "retry_capacity_after": 60, "retry_capacity_until": "2026-01-01T03:00"}
         with pytest.raises(HardwareUnavailable, match="Add flavors to hardware, or retry for longer"):
@@ -432,7 +432,7 @@ class TestRetryCapacity:
         context: Any = {"dag": SimpleNamespace(timezone=zone), "dag_run": SimpleNamespace(start_date=began)}
         assert moment_after(until, 0.0, context) == datetime.fromisoformat(expected).timestamp()
 
-    def test_it_ends_with_timeout_if_no_moment_is_given(self, hub: HubEmulator) -> None:
+    def test_the_search_ends_with_timeout_if_no_moment_is_set(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE).no_capacity("l4x1")
         with pytest.raises(HardwareUnavailable, match="none of its hardware is available: l4x1"):
             run(hardware="l4x1", retry_capacity_after=60, timeout=30)

@@ -36,8 +36,8 @@ def add_space(hub: HubEmulator, **options: Any) -> SpaceHandle:
     return hub.add_space(SPACE, sdk="docker", **options)
 
 
-def does_not_serve(hub: HubEmulator, times: int | None) -> None:
-    """Let the apps of all Spaces answer 503 although they run."""
+def stop_serving(hub: HubEmulator, times: int | None) -> None:
+    """Let the apps of all Spaces answer 503 although the Spaces run."""
     hub.faults.add(kind="status", app="acme/*", status=503, times=times)
 
 
@@ -46,7 +46,7 @@ def probes(hub: HubEmulator, repo_id: str = SPACE) -> int:
     return sum(request.path == "/health" for request in hub.space(repo_id).app_requests)
 
 
-def going(run: Try, operator: Any) -> Any:
+def run_to_result(run: Try, operator: Any) -> Any:
     return run.run_deferred(operator) if operator.deferrable else run.run(operator)
 
 
@@ -63,9 +63,9 @@ def test_an_operator_ends_when_the_app_answers(
     hub: HubEmulator, task_log: TaskLog, name: str, deferrable: bool
 ) -> None:
     add_space(hub)
-    does_not_serve(hub, times=2)
+    stop_serving(hub, times=2)
     operator = OPERATORS[name](task_id=name, health=HEALTH, poll_interval=0.02, deferrable=deferrable)
-    assert going(Try(), operator)
+    assert run_to_result(Try(), operator)
     target = "acme/copy" if name == "copy" else SPACE
     assert probes(hub, target) == 1
     assert f"Space {target} runs. Its app does not answer GET /health as expected yet" in task_log.text
@@ -112,7 +112,7 @@ def test_a_restore_waits_for_the_app_too(hub: HubEmulator, deferrable: bool) -> 
         poll_interval=0.02,
         deferrable=deferrable,
     )
-    assert going(run, back)["hardware"] == "cpu-basic"
+    assert run_to_result(run, back)["hardware"] == "cpu-basic"
     assert probes(hub) == 1
 
 
@@ -129,7 +129,7 @@ def test_a_sensor_waits_until_the_app_answers_as_expected(
 ) -> None:
     add_space(hub, stage="BUILDING")
     task = sensor(task_id="sense", repo_id=SPACE, poke_interval=0.02, deferrable=deferrable)
-    assert going(Try(), task)["stage"] == "RUNNING"
+    assert run_to_result(Try(), task)["stage"] == "RUNNING"
     assert probes(hub) == 1
 
 
@@ -142,7 +142,7 @@ def test_a_sensor_sends_no_request_to_an_app_that_does_not_run(hub: HubEmulator)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_a_sensor_times_out_as_sensors_do(hub: HubEmulator, deferrable: bool) -> None:
+def test_a_sensor_for_an_app_times_out_as_other_sensors_do(hub: HubEmulator, deferrable: bool) -> None:
     add_space(hub)
     sensor = SpaceHealthySensor(
         task_id="sense",
@@ -154,7 +154,7 @@ def test_a_sensor_times_out_as_sensors_do(hub: HubEmulator, deferrable: bool) ->
         deferrable=deferrable,
     )
     with pytest.raises(AirflowSensorTimeout):
-        going(Try(), sensor)
+        run_to_result(Try(), sensor)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -241,10 +241,10 @@ def test_a_private_space_is_asked_with_a_token_that_its_app_does_not_see(
     hub: HubEmulator, deferrable: bool
 ) -> None:
     space = add_space(hub, private=True)
-    does_not_serve(hub, times=1)
+    stop_serving(hub, times=1)
     sensor = SpaceHealthySensor(
         task_id="sense", repo_id=SPACE, path="/headers", poke_interval=0.02, deferrable=deferrable
     )
-    going(Try(), sensor)
+    run_to_result(Try(), sensor)
     assert space.app_requests
     assert all(hub.token not in str(request.to_dict()) for request in space.app_requests)

@@ -33,7 +33,7 @@ def work(hub: HubEmulator, own: str = "cpu-upgrade") -> Any:
         (DuplicateSpaceOperator, {"from_id": SPACE, "hardware": "t4-small"}),
     ],
 )
-def test_a_limit_that_is_no_amount_is_refused_when_the_dag_is_parsed(
+def test_a_limit_that_is_not_an_amount_is_refused_when_the_dag_is_parsed(
     operator: Any, arguments: dict[str, Any], limit: Any
 ) -> None:
     with pytest.raises(ValueError, match="max_hourly_cost of task 'name' must be a number of USD"):
@@ -41,7 +41,7 @@ def test_a_limit_that_is_no_amount_is_refused_when_the_dag_is_parsed(
 
 
 @pytest.mark.parametrize("limit", ["much", "nan", -1])
-def test_a_restore_ignores_what_a_template_rendered_if_it_is_no_limit(
+def test_a_restore_ignores_a_limit_that_a_template_rendered_and_that_is_not_valid(
     hub: HubEmulator, limit: Any, task_log: TaskLog
 ) -> None:
     window = work(hub)

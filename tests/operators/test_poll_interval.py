@@ -28,7 +28,7 @@ SPACE = "acme/whisper"
 
 
 class Pauses(threading.Event):
-    """An event that notes how long a wait would sleep, and lets something happen instead."""
+    """An event that records how long a wait would sleep, and acts instead of sleeping."""
 
     def __init__(self, happen: Callable[[int], Any]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the operators say a run cost: in the log, as XCom, in the event of an asset, and for the cost page."""
+"""The cost of a run that operators report: in the log, as XCom, in an asset's event, and on the cost page."""
 
 from __future__ import annotations
 

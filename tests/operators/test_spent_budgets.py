@@ -43,7 +43,7 @@ def unreadable(hub: HubEmulator) -> None:
     hub.faults.add(kind="status", status=403, path="/billing/usage")
 
 
-def asked_for_billing(hub: HubEmulator) -> list[str]:
+def billing_requests(hub: HubEmulator) -> list[str]:
     return [each.path for each in hub.requests if "billing" in each.path]
 
 
@@ -56,20 +56,20 @@ def test_a_spent_budget_stops_an_upgrade_before_its_request_and_for_good(hub: Hu
     )
     assert "t4-small was not requested. Raise monthly_budget, or wait until " in text
     assert {each.method for each in hub.requests} == {"GET"}
-    assert asked_for_billing(hub) == ["/api/organizations/acme/billing/usage"]
+    assert billing_requests(hub) == ["/api/organizations/acme/billing/usage"]
     assert hub.space(SPACE).requested_hardware == "cpu-basic"
 
 
 def test_a_budget_that_is_not_spent_lets_the_upgrade_continue(hub: HubEmulator, task_log: TaskLog) -> None:
     upgrade(monthly_budget=100)
     assert hub.space(SPACE).requested_hardware == "t4-small"
-    assert asked_for_billing(hub) == ["/api/organizations/acme/billing/usage"]
+    assert billing_requests(hub) == ["/api/organizations/acme/billing/usage"]
     assert "acme has spent $4.00 of its monthly budget of $100.00 (the Hub's billing since" in task_log.text
 
 
 def test_without_a_budget_nothing_is_asked(hub: HubEmulator) -> None:
     upgrade()
-    assert asked_for_billing(hub) == []
+    assert billing_requests(hub) == []
 
 
 @pytest.mark.parametrize("hardware", [["l4x1", "t4-small"], "t4-small"])
@@ -88,7 +88,7 @@ def test_free_hardware_and_a_space_that_is_there_already_are_not_checked(hub: Hu
     upgrade(repo_id="acme/gpu", monthly_budget=1)
     upgrade(["t4-small", "l4x1"], repo_id="acme/gpu", monthly_budget=1)
     upgrade("cpu-basic", repo_id="acme/gpu", monthly_budget=1)
-    assert asked_for_billing(hub) == []
+    assert billing_requests(hub) == []
 
 
 def test_a_budget_that_cannot_be_compared_refuses_only_when_asked_to(

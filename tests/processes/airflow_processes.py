@@ -108,7 +108,7 @@ class AirflowProcesses:
             self.until(self.answers, 120)
 
     def prepare(self) -> None:
-        """Called when the database exists and no process runs yet, for subclasses."""
+        """A hook for subclasses, called when the database exists and no process runs yet."""
 
     def has_dags(self) -> bool:
         """Returns True if all DAGs can run."""

@@ -98,7 +98,7 @@ class Gate:
                 if (status := gate.refusal(self.command, self.path)) is not None:
                     self.send_error(status)
                     return
-                held_request = gate.matching(self.command, self.path)
+                held_request = gate.take_hold(self.command, self.path)
                 with held_request.pass_through(forward) if held_request else forward() as answer:
                     self.pass_back(answer)
 
@@ -135,7 +135,7 @@ class Gate:
             self._held_requests.append(held_request)
         return held_request
 
-    def matching(self, method: str, path: str) -> HeldRequest | None:
+    def take_hold(self, method: str, path: str) -> HeldRequest | None:
         """The hold that a request which has just come meets; it holds no other request after that."""
         with self._lock:
             for held_request in self._held_requests:

@@ -45,7 +45,7 @@ def test_each_of_twenty_runs_has_the_space_to_itself_and_none_fails_although_ans
 ) -> None:
     hub = airflow.hub
     hub.add_space("acme/crowded")
-    # The lines that the work leaves in the log are not part of what is disturbed.
+    # The faults do not affect the requests with which the work leaves lines in the log.
     affected_paths = "^(?!/api/whoami-v2)"
     hub.faults.add(kind="reset", share=0.05, after=True, path=affected_paths)
     hub.faults.add(kind="delay", share=0.05, seconds=3, path=affected_paths)

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the app's client: an app, a clock, and the client in both colors."""
+"""Fixtures of the tests of the app's client: an app, a clock, and the sync and the async client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKEN = "hf_" + "AbCdEfGh" * 4
 
 
 class Clock:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that advances only during sleeps."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -65,7 +65,7 @@ def clock() -> Clock:
 
 @pytest.fixture(params=["threads", "coroutines"])
 def client(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Callable[..., Caller]]:
-    """Makes a client of an address, whose methods run in both colors."""
+    """Makes a client for an address. Each test runs with the sync methods and with the async ones."""
     loop = asyncio.new_event_loop() if request.param == "coroutines" else None
     callers: list[Caller] = []
 

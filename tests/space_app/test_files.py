@@ -115,7 +115,9 @@ def test_a_file_that_changes_while_it_is_sent_is_not_sent_whole(client: Made, gr
     assert gradio.files == {}
 
 
-def test_a_target_that_cannot_be_written_is_not_the_app_s_fault(client: Made, gradio: GradioApp) -> None:
+def test_a_target_that_cannot_be_written_is_not_reported_as_an_error_of_the_app(
+    client: Made, gradio: GradioApp
+) -> None:
     class Full(ObjectPath):
         def open(self, mode: str) -> Any:
             raise OSError("No space left on device")
@@ -168,7 +170,7 @@ def test_files_of_an_answer_are_found_at_any_depth_and_downloaded_from_the_space
     assert gradio.requests[-1].headers["x-hf-authorization"] == f"Bearer {TOKEN}"
 
 
-def test_a_mapping_that_only_looks_like_a_file_is_none(client: Made, gradio: GradioApp) -> None:
+def test_a_mapping_that_only_looks_like_a_file_is_not_downloaded(client: Made, gradio: GradioApp) -> None:
     gradio.functions["echo"] = lambda text: [{"path": "/etc/hostname", "url": "x", "size": 3}]
     assert client(gradio.url).call("/echo", ["x"]).files == []
 
@@ -201,12 +203,12 @@ def test_a_download_that_fails_leaves_no_file(
 
 
 @pytest.mark.parametrize("file", [{}, {"path": ""}, {**file_data("/tmp/live"), "is_stream": True}])
-def test_what_cannot_be_downloaded_is_refused(client: Made, gradio: GradioApp, file: Any) -> None:
+def test_a_file_that_cannot_be_downloaded_is_refused(client: Made, gradio: GradioApp, file: Any) -> None:
     with pytest.raises(InvalidAppInput, match=r"with a 'path'|is a live stream"):
         client(gradio.url).download(file, "/nowhere/at/all")
 
 
-def test_a_text_is_no_file_to_upload(client: Made, gradio: GradioApp) -> None:
+def test_a_text_is_not_uploaded_as_a_file(client: Made, gradio: GradioApp) -> None:
     with pytest.raises(InvalidInput, match="'file' must be a file"):
         client(gradio.url).call("/upper", {"file": "/etc/hostname"})
     assert gradio.requests_named(UPLOAD) == []

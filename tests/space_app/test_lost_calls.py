@@ -1,4 +1,4 @@
-"""Everything that may go wrong on the way, each with its own error: never a false success."""
+"""Each failure between a call and its answer raises its own error; no failure looks like a success."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_app_that_dies_in_the_middle_of_a_call_has_lost_it(client: Made, grad
     fails(client(gradio.url), errors.AppCallLost, "lost the call of /echo")
 
 
-def test_a_call_that_somebody_cancelled_in_the_app_is_no_success(client: Made, gradio: GradioApp) -> None:
+def test_a_call_that_somebody_cancelled_in_the_app_is_not_a_success(client: Made, gradio: GradioApp) -> None:
     gradio.functions["echo"] = lambda text: [
         {"msg": "process_completed", "output": {}, "success": True},
     ]

@@ -212,7 +212,7 @@ def test_errors_are_those_of_the_official_client(
         ("/choose", ["green"], errors.InvalidAppInput),
     ],
 )
-def test_what_the_app_does_not_offer_is_refused(
+def test_a_call_that_the_app_does_not_offer_is_refused(
     app: SpaceApp, api: str, inputs: Any, kind: type[Exception]
 ) -> None:
     with pytest.raises(kind):
@@ -252,7 +252,7 @@ def test_a_killed_app_is_a_lost_call_where_the_official_client_says_nothing(
         assert app.call("/echo", ["x"]).value == "x"
 
 
-def test_a_cancelled_call_is_no_success_and_frees_its_place(app: SpaceApp, oracle: Oracle) -> None:
+def test_a_cancelled_call_is_not_a_success_and_frees_its_place(app: SpaceApp, oracle: Oracle) -> None:
     class Cancelling(AppListener):
         def accepted(self, call: AcceptedCall) -> None:
             self.call = call

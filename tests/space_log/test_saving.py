@@ -1,4 +1,4 @@
-"""Each line of a log is shown once although the process that shows it stops while it saves how far it is."""
+"""Each line of a log is shown exactly once, even if the process stops while it saves its position."""
 
 from __future__ import annotations
 

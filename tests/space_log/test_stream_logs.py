@@ -148,7 +148,7 @@ def test_the_log_of_a_failed_build_is_shown_once(
     assert "The last lines of" not in task_log.text
 
 
-def writing(space: Callable[[], SpaceHandle], *lines: str) -> GradioApp:
+def logging_app(space: Callable[[], SpaceHandle], *lines: str) -> GradioApp:
     """An app that writes into its log during each call."""
 
     def echo(text: str) -> str:
@@ -169,7 +169,7 @@ def call(**options: Any) -> CallSpaceOperator:
 def test_a_call_shows_what_the_app_logs_from_waking_up_to_the_answer(
     hub: HubEmulator, deferrable: bool, task_log: TaskLog
 ) -> None:
-    app = writing(lambda: hub.space(SPACE), "step 1", "step 2")
+    app = logging_app(lambda: hub.space(SPACE), "step 1", "step 2")
     space = hub.add_space(SPACE, stage="SLEEPING", app=app)
     assert run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable)) == "hello"
     assert space_log_lines(task_log) == space.logs()
@@ -177,7 +177,7 @@ def test_a_call_shows_what_the_app_logs_from_waking_up_to_the_answer(
 
 
 def test_a_batch_shows_what_the_app_logs(hub: HubEmulator, tmp_path: Any, task_log: TaskLog) -> None:
-    space = hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), "an item"))
+    space = hub.add_space(SPACE, app=logging_app(lambda: hub.space(SPACE), "an item"))
     hub.advance(60)
     batch = SpaceBatchOperator(
         task_id="batch",
@@ -208,7 +208,7 @@ def test_secrets_are_masked_and_commands_to_the_terminal_are_removed(
         "x" * 995 + "correct-horse-battery",
         "forged\u2028line",
     ]
-    space = hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
+    space = hub.add_space(SPACE, app=logging_app(lambda: hub.space(SPACE), *lines))
     hub.advance(60)
     run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
     assert space.logs()[-len(lines) :] == lines
@@ -232,7 +232,7 @@ def test_no_more_lines_are_shown_than_the_configuration_says(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__HF_SPACES__LOG_LINES", "20")
     lines = [f"line {number}" for number in range(50)]
-    hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
+    hub.add_space(SPACE, app=logging_app(lambda: hub.space(SPACE), *lines))
     hub.advance(60)
     run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
     assert space_log_lines(task_log) == lines[:20]
@@ -248,7 +248,7 @@ def test_a_flood_of_lines_is_thinned_out(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__HF_SPACES__LOG_LINES_PER_SECOND", "1")
     lines = [f"line {number}" for number in range(500)]
-    hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
+    hub.add_space(SPACE, app=logging_app(lambda: hub.space(SPACE), *lines))
     hub.advance(60)
     run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
     lines_shown = space_log_lines(task_log)
@@ -286,7 +286,7 @@ def test_cuts_in_the_middle_of_lines_lose_and_repeat_nothing(
     hub: HubEmulator, deferrable: bool, task_log: TaskLog
 ) -> None:
     lines = [f"line {number}" for number in range(20)]
-    space = hub.add_space(SPACE, app=writing(lambda: hub.space(SPACE), *lines))
+    space = hub.add_space(SPACE, app=logging_app(lambda: hub.space(SPACE), *lines))
     hub.advance(60)
     for frames in (1, 5):
         hub.faults.add(kind="cut", path="/logs/run", frames=frames, times=1)

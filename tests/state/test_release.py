@@ -51,7 +51,7 @@ def hub_after_failed_run(hub: HubEmulator, airflow_records: AirflowRecords) -> H
 
 
 def recorded_costs() -> list[tuple[str, str, int]]:
-    """What the cost page counts."""
+    """Returns the DAG, the hardware and the minutes of each entry on the cost page."""
     since = datetime.now(timezone.utc).date() - timedelta(days=1)
     return [(each.dag_id, each.hardware, each.minutes) for each in run_costs(since=since)]
 

@@ -1,4 +1,4 @@
-"""What Airflow keeps is not replaced while Airflow does not say what it keeps."""
+"""Records in Variables are not overwritten while Airflow does not answer."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_every_name_is_valid_in_every_secrets_backend(variables: AirflowVariable
     for name in ("nightly", "eu:nightly.v2", "n" * 200):
         Ledger(name).change({"acme/whisper": {"repo_id": "acme/whisper", "at": 1}})
     assert len(variables) == 6
-    assert [name for name in (*variables, *variables.looked_up) if not VALID.fullmatch(name)] == [
+    assert [name for name in (*variables, *variables.lookups) if not VALID.fullmatch(name)] == [
         "hf_spaces_fleet:nightly",
         "hf_spaces_fleet:eu:nightly.v2",
         f"hf_spaces_fleet:{'n' * 200}",
@@ -61,16 +61,16 @@ def test_two_values_never_share_a_name() -> None:
 def test_a_first_try_reads_no_variable(variables: AirflowVariables) -> None:
     first = store("group.first")
     assert first.get("previous") is None
-    assert variables.looked_up == []
+    assert variables.lookups == []
     first.set("previous", {"hardware": "cpu-basic"})
     assert store("group.first").get("previous") == {"hardware": "cpu-basic"}
 
 
 def test_a_retry_reads_the_record_of_the_first_try_with_one_lookup(variables: AirflowVariables) -> None:
     store().set("previous", {"hardware": "cpu-basic"})
-    variables.looked_up.clear()
+    variables.lookups.clear()
     assert store(try_number=2).get("previous") == {"hardware": "cpu-basic"}
-    assert len(variables.looked_up) == 1
+    assert len(variables.lookups) == 1
     store(try_number=2).delete("previous")
     assert variables == {}
     assert store(try_number=3).get("previous") is None
@@ -98,6 +98,6 @@ def test_a_ledger_of_version_0_1_is_read_once_and_moved(variables: AirflowVariab
     assert ledger.read() == {"acme/whisper": record}
     assert list(variables) == ["hf_spaces_fleet-nightly"]
     ledger.change({}, remove={"acme/whisper": record})
-    variables.looked_up.clear()
+    variables.lookups.clear()
     assert Ledger("nightly").read() == {}
-    assert variables.looked_up == ["hf_spaces_fleet-nightly"]
+    assert variables.lookups == ["hf_spaces_fleet-nightly"]

@@ -123,13 +123,11 @@ def test_a_failed_restore_fails_the_run_and_the_next_run_restores_the_space(hub:
     assert remaining_leases() == []
 
 
-@pytest.mark.parametrize("left_by", ["a run that has ended", "a run that is gone"])
-def test_the_next_run_restores_a_space_that_a_dead_run_left_on_the_gpu(
-    hub: HubEmulator, left_by: str
-) -> None:
+@pytest.mark.parametrize("origin", ["a run that has ended", "a run that is gone"])
+def test_the_next_run_restores_a_space_that_a_dead_run_left_on_the_gpu(hub: HubEmulator, origin: str) -> None:
     space = hub.add_space("acme/whisper", hardware="a10g-small")
     dead = ("lease_gone", "gone")
-    if left_by == "a run that has ended":
+    if origin == "a run that has ended":
         assert run(dag_file("leases").required)["dag"] == "failed"
         with sqlite3.connect(HOME / "airflow.db") as database:
             dead = database.execute("SELECT dag_id, run_id FROM dag_run ORDER BY id DESC LIMIT 1").fetchone()

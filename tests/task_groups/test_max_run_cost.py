@@ -57,7 +57,7 @@ class TestGroup:
         assert "gpu.limit" not in dag_file("leases").lease.task_ids
 
     @pytest.mark.parametrize("limit", [0, -1, True, float("nan"), float("inf"), [5], "0", "nan", "inf", "$5"])
-    def test_a_limit_that_is_no_amount_is_refused_when_the_dag_is_parsed(self, limit: Any) -> None:
+    def test_a_limit_that_is_not_an_amount_is_refused_when_the_dag_is_parsed(self, limit: Any) -> None:
         with pytest.raises(ValueError, match="max_run_cost of task group 'gpu' must be a positive number"):
             group(max_run_cost=limit)
 
@@ -152,7 +152,7 @@ class TestTask:
         assert space.requested_hardware == "cpu-basic"
 
     @pytest.mark.parametrize("limit", ["nan", "0", "-1", "inf", "five", [5], True])
-    def test_restores_the_space_if_what_a_template_rendered_is_no_limit(
+    def test_restores_the_space_if_a_template_rendered_no_valid_limit(
         self, hub: HubEmulator, limit: Any
     ) -> None:
         space = hub.add_space(SPACE)
@@ -175,7 +175,7 @@ class TestTask:
             watch.window.tasks.run(watch.limit)
         assert space.requested_hardware == "t4-small"
 
-    def test_an_empty_limit_is_no_limit(self, hub: HubEmulator) -> None:
+    def test_an_empty_limit_means_no_limit(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         watch = CostWatch(hub, " ")
         watch.window.run("snapshot", "upgrade")

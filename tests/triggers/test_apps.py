@@ -222,6 +222,6 @@ class TestQueue:
 
 
 def _early(trigger: SpaceQueueTrigger) -> SpaceQueueTrigger:
-    """The trigger with a deadline that ends it before the queue has a free place."""
+    """The trigger, with a deadline that passes before the queue has a free place."""
     _, arguments = trigger.serialize()
     return SpaceQueueTrigger(**{**arguments, "deadline": time.time() + 0.2})

@@ -26,11 +26,11 @@ def hub_time() -> dict[str, float]:
     return {"speed": 0}
 
 
-def watching(**options: Any) -> SpaceEventTrigger:
+def event_trigger(**options: Any) -> SpaceEventTrigger:
     return SpaceEventTrigger(**{"repo_id": SPACE, "poll_interval": 0.02, **options})
 
 
-def running(trigger: SpaceEventTrigger) -> Any:
+def events_of(trigger: SpaceEventTrigger) -> Any:
     """The events of a trigger as a triggerer receives them.
 
     Airflow 3.3 opens a shared stream for triggers that offer one, instead of calling ``run()``.
@@ -90,7 +90,7 @@ def test_fires_when_a_space_enters_a_stage(hub: HubEmulator) -> None:
     payloads = asyncio.run(
         events(
             hub,
-            watching(stages=["RUNTIME_ERROR"]).run(),
+            event_trigger(stages=["RUNTIME_ERROR"]).run(),
             1,
             lambda: hub.world.space(SPACE).do("restart"),
             lambda: hub.advance(600),
@@ -106,7 +106,7 @@ def test_fires_when_the_hardware_changes(hub: HubEmulator) -> None:
     payloads = asyncio.run(
         events(
             hub,
-            watching(hardware_changes=True).run(),
+            event_trigger(hardware_changes=True).run(),
             1,
             lambda: hub.world.space(SPACE).request_hardware("t4-small", None),
             lambda: hub.advance(600),
@@ -121,7 +121,7 @@ def test_errors_of_the_hub_are_waited_out(hub: HubEmulator) -> None:
     payloads = asyncio.run(
         events(
             hub,
-            watching(stages="PAUSED").run(),
+            event_trigger(stages="PAUSED").run(),
             1,
             hub.world.space(SPACE).visit,
             lambda: None,
@@ -135,11 +135,11 @@ def test_event_triggers_share_the_requests_and_the_pace_of_all_waits(hub: HubEmu
     spaces = [hub.add_space(f"acme/s{number}") for number in range(8)]
     for number in range(60):
         hub.add_space(f"acme/other{number}")
-    triggers = [watching(repo_id=space.repo_id, stages="RUNTIME_ERROR") for space in spaces]
+    triggers = [event_trigger(repo_id=space.repo_id, stages="RUNTIME_ERROR") for space in spaces]
     stores = [with_store(trigger) for trigger in triggers]
 
     async def fire() -> list[Any]:
-        firing = [asyncio.create_task(events(hub, running(trigger), 1)) for trigger in triggers]
+        firing = [asyncio.create_task(events(hub, events_of(trigger), 1)) for trigger in triggers]
         await until(lambda: all(store.values for store in stores))
         assert all("other" not in request.path for request in hub.requests)
         for space in spaces:
@@ -156,11 +156,11 @@ def test_one_watched_space_among_many_is_looked_at_alone(hub: HubEmulator) -> No
     space = hub.add_space(SPACE)
     for number in range(60):
         hub.add_space(f"acme/other{number}")
-    trigger = watching(stages="RUNTIME_ERROR")
+    trigger = event_trigger(stages="RUNTIME_ERROR")
     store = with_store(trigger)
 
     async def fire() -> None:
-        firing = asyncio.create_task(events(hub, running(trigger), 1))
+        firing = asyncio.create_task(events(hub, events_of(trigger), 1))
         await until(lambda: store.values)
         space.crash()
         await firing
@@ -170,7 +170,7 @@ def test_one_watched_space_among_many_is_looked_at_alone(hub: HubEmulator) -> No
 
 
 def test_triggers_run_by_themselves_since_the_watch_already_shares_their_requests() -> None:
-    share = getattr(watching(stages="PAUSED"), "shared_stream_key", lambda: None)
+    share = getattr(event_trigger(stages="PAUSED"), "shared_stream_key", lambda: None)
     assert share() is None
 
 
@@ -181,7 +181,9 @@ def test_a_connection_that_is_missing_at_first_is_waited_for(
 
     async def fire() -> Any:
         firing = asyncio.create_task(
-            events(hub, watching(stages="PAUSED", hf_spaces_conn_id="later", poll_interval=0.05).run(), 1)
+            events(
+                hub, event_trigger(stages="PAUSED", hf_spaces_conn_id="later", poll_interval=0.05).run(), 1
+            )
         )
         await asyncio.sleep(0.2)
         monkeypatch.setenv("AIRFLOW_CONN_LATER", connection(hub))
@@ -195,14 +197,14 @@ def test_a_connection_that_is_missing_at_first_is_waited_for(
 @pytest.mark.parametrize("poll_interval", [0, -1, "ten", float("nan")])
 def test_a_poll_interval_that_is_not_valid_is_refused(poll_interval: Any) -> None:
     with pytest.raises(InvalidInput, match="poll_interval must be a number of seconds"):
-        watching(stages="PAUSED", poll_interval=poll_interval)
+        event_trigger(stages="PAUSED", poll_interval=poll_interval)
 
 
 def test_changes_while_no_triggerer_runs_are_not_missed(hub: HubEmulator) -> None:
     space, store = hub.add_space(SPACE), Store()
 
     async def first_look() -> None:
-        before = watching(stages="RUNTIME_ERROR")
+        before = event_trigger(stages="RUNTIME_ERROR")
         before.asset_state_store = store
         run = asyncio.create_task(events(hub, before.run(), 1))
         await until(lambda: store.values)
@@ -210,14 +212,14 @@ def test_changes_while_no_triggerer_runs_are_not_missed(hub: HubEmulator) -> Non
 
     asyncio.run(first_look())
     space.crash()
-    after = watching(stages="RUNTIME_ERROR")
+    after = event_trigger(stages="RUNTIME_ERROR")
     after.asset_state_store = store
     assert asyncio.run(events(hub, after.run(), 1))[0]["stage"] == "RUNTIME_ERROR"
 
 
 def test_equal_triggers_are_stored_once() -> None:
-    one = watching(stages=["PAUSED", "RUNTIME_ERROR"])
-    assert one.serialize() == watching(stages={"RUNTIME_ERROR", "PAUSED"}).serialize()
+    one = event_trigger(stages=["PAUSED", "RUNTIME_ERROR"])
+    assert one.serialize() == event_trigger(stages={"RUNTIME_ERROR", "PAUSED"}).serialize()
     assert reload_trigger(one).repo_id == SPACE
 
 
@@ -231,11 +233,11 @@ def test_equal_triggers_are_stored_once() -> None:
 )
 def test_a_trigger_that_can_never_fire_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
-        watching(**options)
+        event_trigger(**options)
 
 
 class TestAssets:
-    def test_stand_for_spaces(self) -> None:
+    def test_an_asset_stands_for_a_space(self) -> None:
         asset = space_asset("https://huggingface.co/spaces/acme/whisper")
         assert asset.uri == "hf-space://acme/whisper"
         assert repo_id_of(asset) == SPACE
@@ -265,5 +267,7 @@ class TestAssets:
 def test_goes_into_a_watcher() -> None:
     from airflow.sdk import AssetWatcher
 
-    asset = space_asset(SPACE, watchers=[AssetWatcher(name="w", trigger=watching(stages="RUNTIME_ERROR"))])
+    asset = space_asset(
+        SPACE, watchers=[AssetWatcher(name="w", trigger=event_trigger(stages="RUNTIME_ERROR"))]
+    )
     assert asset.watchers[0].trigger.repo_id == SPACE

@@ -84,7 +84,7 @@ class TestQuietCollector:
         collector.end()
         assert gc.get_threshold() == (700, 10, 10)
 
-    def test_thresholds_of_others_stay(self) -> None:
+    def test_thresholds_that_others_have_set_stay(self) -> None:
         gc.set_threshold(700, 10, 10)
         collector = QuietCollector()
         for _ in range(MANY_WAITS):

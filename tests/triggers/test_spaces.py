@@ -54,7 +54,7 @@ def trigger(**options: Any) -> SpaceTrigger:
 
 
 class TestOperators:
-    def test_an_upgrade(self, hub: HubEmulator) -> None:
+    def test_an_upgrade_defers_until_the_space_runs_on_the_hardware(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE)
         run = Try()
         assert run.run_deferred(upgrade())["hardware"] == "t4-small"
@@ -70,7 +70,7 @@ class TestOperators:
         restart = {"task_id": "restart", "repo_id": SPACE, "only_if_stopped": True, "deferrable": True}
         assert Try().run(RestartSpaceOperator(**restart))["stage"] == "RUNNING"
 
-    def test_a_restart_a_copy_and_the_way_back(self, hub: HubEmulator) -> None:
+    def test_a_restart_a_restore_and_a_copy_defer_until_they_are_done(self, hub: HubEmulator) -> None:
         space = hub.add_space(SPACE, stage="PAUSED")
         options = {"repo_id": SPACE, "poll_interval": 0.02, "deferrable": True}
         run = Try()
@@ -154,7 +154,7 @@ class TestSensors:
         defaults = {"task_id": "sense", "repo_id": SPACE, "stages": "RUNNING", "poke_interval": 0.02}
         return SpaceStageSensor(**{**defaults, "deferrable": True, **options})
 
-    def test_waits(self, hub: HubEmulator) -> None:
+    def test_a_deferred_sensor_waits_for_its_stage(self, hub: HubEmulator) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
         result = Try().run_deferred(self.sensor(), lambda: hub.advance(10**6 + 100))
@@ -195,7 +195,7 @@ class TestSensors:
             sensor.resume_execution("execute_complete", {"event": event}, {})
 
     @pytest.mark.parametrize("soft", [True, False])
-    def test_times_out_as_sensors_do(self, hub: HubEmulator, soft: bool) -> None:
+    def test_a_deferred_sensor_times_out_as_other_sensors_do(self, hub: HubEmulator, soft: bool) -> None:
         hub.settings.change({"timings": {"build": 10**6}})
         hub.add_space(SPACE, stage="BUILDING")
         with pytest.raises(AirflowSkipException if soft else AirflowSensorTimeout, match=r"in \d seconds"):
@@ -323,7 +323,7 @@ class TestKill:
 
     SNAPSHOT = {"repo_id": SPACE, "stage": "RUNNING", "hardware": "cpu-upgrade", "sleep_time": 600}
 
-    def waiting(self, **options: Any) -> SpaceTrigger:
+    def waiting_trigger(self, **options: Any) -> SpaceTrigger:
         waiting = trigger(put_back=self.SNAPSHOT, **options)
         waiting.task_instance = SimpleNamespace(dag_id="dag", run_id="run", task_id="upgrade", map_index=-1)
         return waiting
@@ -353,7 +353,7 @@ class TestKill:
         space = hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=600)
         hub.world.space(SPACE).request_hardware("t4-small", 3600)
         task_state(monkeypatch, state)
-        asyncio.run(self.cancel(hub, self.waiting()))
+        asyncio.run(self.cancel(hub, self.waiting_trigger()))
         assert (space.requested_hardware, space.sleep_time) == (
             ("cpu-upgrade", 600) if is_restored else ("t4-small", 3600)
         )
@@ -367,7 +367,7 @@ class TestKill:
         task_state(monkeypatch, "failed")
 
         async def cancelled_twice() -> None:
-            kill = asyncio.create_task(self.waiting().on_kill())
+            kill = asyncio.create_task(self.waiting_trigger().on_kill())
             await asyncio.sleep(0)
             kill.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -382,7 +382,7 @@ class TestKill:
         space = hub.add_space(SPACE, hardware="t4-small")
         hub.faults.add(kind="status", status=402, path="/hardware", message="CPU-basic quota limit")
         task_state(monkeypatch, "failed")
-        asyncio.run(self.waiting().on_kill())
+        asyncio.run(self.waiting_trigger().on_kill())
         assert space.stage == "PAUSED"
         assert (
             "is paused and costs nothing, because the Hub rejected cpu-upgrade and cpu-basic" in task_log.text

@@ -53,10 +53,10 @@ def deletion(path: str) -> dict[str, Any]:
 
 
 class Refused(Exception):
-    """What the client raised.
+    """An exception of the client, which it raised in its own process.
 
-    :ivar kinds: the names of its class and of those above it.
-    :ivar status: of the answer behind it.
+    :ivar kinds: the names of the exception's class and of its base classes.
+    :ivar status: the status of the response that caused the exception.
     """
 
     def __init__(self, kinds: list[str], message: str, status: int | None) -> None:
@@ -91,9 +91,9 @@ class OfficialClient:
         return call
 
     def ask(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Have it call a method.
+        """Let the client call a method. Returns the result.
 
-        :raises Refused: for what the method raises.
+        :raises Refused: if the method raises an exception.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None

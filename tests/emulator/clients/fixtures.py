@@ -1,4 +1,4 @@
-"""Fixtures for tests that run with each version of the official client. A module takes over all of them."""
+"""Fixtures for tests that run with each version of the official client. A module imports all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the official client in an environment of its own, on orders from a test.
+"""Runs the official client in an environment of its own, for a test.
 
 One JSON object a line on standard input: which method of ``HfApi``, with which arguments. One on
 standard output: what it returned, or what it raised. Needs nothing but ``huggingface_hub``.

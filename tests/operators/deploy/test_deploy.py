@@ -58,7 +58,7 @@ def commits_of(hub: HubEmulator, space: str = SPACE) -> list[str]:
     return [each.title for each in git.history(git.main)]
 
 
-def running(hub: HubEmulator) -> tuple[str, str | None]:
+def state_of(hub: HubEmulator) -> tuple[str, str | None]:
     runtime = hub.space(SPACE).runtime()
     return runtime.stage, runtime.sha
 
@@ -71,7 +71,7 @@ def test_the_task_succeeds_when_exactly_its_commit_runs(
     before = hub.branches(SPACE)["main"]
     task = deploy(folder, deferrable=deferrable)
     result = Try().run_deferred(task) if deferrable else Try().run(task)
-    assert running(hub) == ("RUNNING", result["sha"])
+    assert state_of(hub) == ("RUNNING", result["sha"])
     assert (result["previous_sha"], result["committed"], result["created"]) == (before, True, False)
     assert sorted(result["changed_files"]) == sorted(APP)
     assert result["url"] == f"{hub.url}/spaces/{SPACE}"
@@ -126,7 +126,7 @@ class TestUnchanged:
         assert space.stage == stage
         result = Try().run(deploy(folder))
         assert result["committed"] is False
-        assert running(hub) == ("RUNNING", result["sha"])
+        assert state_of(hub) == ("RUNNING", result["sha"])
 
 
 class TestCreation:
@@ -148,7 +148,7 @@ class TestCreation:
         space = hub.space(SPACE)
         assert (space.private, space.hardware, space.sleep_time) == (True, "t4-small", 360000)
         assert (space.secrets, space.variables) == ({"TOKEN": "s3cr3t"}, {"MODEL": "large"})
-        assert running(hub) == ("RUNNING", result["sha"])
+        assert state_of(hub) == ("RUNNING", result["sha"])
         posts = [request.path for request in hub.requests if request.method not in ("GET", "HEAD")]
         assert len([path for path in posts if path.endswith(("/create", "/hardware", "/secrets"))]) == 1
 
@@ -328,7 +328,7 @@ class TestSource:
         assert hub.requests == []
         assert path in Try().run(deploy(folder, allow_secrets=[path]))["changed_files"]
 
-    def test_examples_and_placeholders_are_no_secrets(self, hub: HubEmulator, folder: Path) -> None:
+    def test_examples_and_placeholders_are_not_secrets(self, hub: HubEmulator, folder: Path) -> None:
         hub.add_space(SPACE)
         write(folder, {".env.example": "A=", "doc.md": "hf_" + "x" * 34, "model.bin": b"\0hf_" + b"aB3" * 12})
         assert Try().run(deploy(folder))["committed"] is True
@@ -431,7 +431,7 @@ class TestFailure:
         assert "Job failed with exit code: 1" in str(excinfo.value)
         assert "ERROR: No module named missing" in task_log.text
         assert files_of(hub) == content
-        assert running(hub) == ("RUNNING", hub.branches(SPACE)["main"])
+        assert state_of(hub) == ("RUNNING", hub.branches(SPACE)["main"])
         assert commits_of(hub)[:3] == [f"Roll back to {good[:7]}", "Deploy", "Deploy"]
         assert run.store.values == {}
 
@@ -647,7 +647,7 @@ class TestRetry:
         write(folder, {"app.py": "print(2)\n"})
         result = run.run(deploy(folder))
         assert (result["previous_sha"], len(commits_of(hub))) == (before, 3)
-        assert running(hub) == ("RUNNING", result["sha"])
+        assert state_of(hub) == ("RUNNING", result["sha"])
 
 
 def test_without_the_official_client_the_task_says_what_to_install(

@@ -23,7 +23,7 @@ from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.operators.deploy import shipping
 from tests.airflow_tools import Try
-from tests.operators.deploy.test_deploy import APP, SPACE, commits_of, deploy, files_of, running, write
+from tests.operators.deploy.test_deploy import APP, SPACE, commits_of, deploy, files_of, state_of, write
 
 # Imported before the processes fork, so that each of them starts at once.
 assert shipping
@@ -119,7 +119,7 @@ class Worker:
             request_count[0] += url.partition("?")[0].endswith(only)
             return request_count[0] == kill_at and url.partition("?")[0].endswith(only)
 
-        def killing(original: Any, url_of: Any) -> Any:
+        def kill_before_or_after(original: Any, url_of: Any) -> Any:
             def send(*args: Any, **options: Any) -> Any:
                 struck = strikes(url_of(args))
                 if struck and not after:
@@ -131,11 +131,11 @@ class Worker:
 
             return send
 
-        requests.Session.request = killing(  # type: ignore[method-assign]
+        requests.Session.request = kill_before_or_after(  # type: ignore[method-assign]
             requests.Session.request, lambda args: args[2]
         )
         client = type(get_session())
-        client.send = killing(client.send, lambda args: str(args[1].url))  # type: ignore[method-assign]
+        client.send = kill_before_or_after(client.send, lambda args: str(args[1].url))  # type: ignore[method-assign]
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def prepare(hub: HubEmulator, worker: Worker, *, is_broken: bool) -> dict[str, b
 def check_deployed(hub: HubEmulator, worker: Worker, codes: list[int]) -> None:
     assert codes[-1] == 0, worker.log[-3000:]
     assert commits_of(hub) == ["Deploy", "initial commit"]
-    assert running(hub) == ("RUNNING", hub.branches(SPACE)["main"])
+    assert state_of(hub) == ("RUNNING", hub.branches(SPACE)["main"])
     assert files_of(hub)["app.py"] == APP["app.py"].encode()  # type: ignore[union-attr]
     assert worker.store.values == {}
 
@@ -164,7 +164,7 @@ def check_deployed(hub: HubEmulator, worker: Worker, codes: list[int]) -> None:
 def check_rolled_back(hub: HubEmulator, worker: Worker, codes: list[int], content: dict[str, bytes]) -> None:
     assert codes[-1] == FAILED_FOR_GOOD, worker.log[-3000:]
     assert [title.split()[0] for title in commits_of(hub)] == ["Roll", "Deploy", "initial"]
-    assert running(hub) == ("RUNNING", hub.branches(SPACE)["main"])
+    assert state_of(hub) == ("RUNNING", hub.branches(SPACE)["main"])
     assert files_of(hub) == content
     assert worker.store.values == {}
     assert "The Space is rolled back" in worker.log

@@ -59,7 +59,7 @@ def copy_dag(dag_id: str, dag_arguments: dict[str, Any] | None = None, **argumen
     return dag
 
 
-def sweeping(dag_id: str, *, dry_run: bool = False) -> DAG:
+def sweeper_dag(dag_id: str, *, dry_run: bool = False) -> DAG:
     """A DAG that runs the sweeper."""
     with DAG(dag_id, **COMMON) as dag:
         DeleteCopiesOperator(task_id="copies", author="acme", dry_run=dry_run, retries=0)

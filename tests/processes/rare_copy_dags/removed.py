@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from copied_work import copied
+from copied_work import copy_dag
 
-file_removed = copied("file_removed", copy_duration=60)
+file_removed = copy_dag("file_removed", copy_duration=60)

@@ -233,7 +233,7 @@ def test_an_item_that_is_lost_each_time_fails(tmp_path: Path) -> None:
     assert results(tmp_path)[1]["error"] == {"type": "AppCallLost", "message": "the app died"}
 
 
-def test_a_full_queue_is_no_try_of_the_item(tmp_path: Path) -> None:
+def test_a_full_queue_does_not_count_as_a_try_of_the_item(tmp_path: Path) -> None:
     full = [True] * 20
 
     async def busy(item: Item) -> Any:
@@ -349,7 +349,7 @@ def test_more_failed_items_than_allowed_end_the_batch(tmp_path: Path) -> None:
     assert max(sender.sent_indexes) == 5
 
 
-# The end before the end
+# Early ends
 
 
 def test_a_batch_ends_at_its_timeout_and_the_next_one_continues(tmp_path: Path) -> None:
@@ -450,7 +450,7 @@ def test_the_app_is_visited_while_a_long_call_is_open(tmp_path: Path) -> None:
 def progress_lines(
     items: int, seconds_per_item: float, log: pytest.LogCaptureFixture, done_count: int = 0
 ) -> list[str]:
-    """What a batch logs that needs so long for each item."""
+    """Returns the progress lines of a batch whose items each take this long."""
     seconds = 0.0
     log.set_level("INFO")
     progress = Progress(

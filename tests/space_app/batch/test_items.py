@@ -40,7 +40,7 @@ def test_the_items_of_a_file_are_those_of_the_list_with_its_lines(write: Write) 
     assert digests_of(items_from(path)) == digests_of(items_from(items))
 
 
-def test_empty_lines_are_no_items_but_count_as_lines(write: Write) -> None:
+def test_empty_lines_hold_no_items_but_count_as_lines(write: Write) -> None:
     items = list(items_from(write('\n{"a": 1}\r\n\n  \n{"a": 2}\n\n')))
     assert [(item.index, item.value["a"], item.place) for item in items] == [
         (0, 1, "items.jsonl, line 2"),

@@ -115,7 +115,7 @@ class Batch:
         return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
     def _sends(self, calls: int) -> bool:
-        """Wait until the worker has sent so many more calls. Returns False if it ends before."""
+        """Wait until the worker has sent this many more calls. Returns False if the worker ends earlier."""
         assert self._worker is not None
         target = self._count_calls + calls
         while self._worker.poll() is None:

@@ -1,4 +1,4 @@
-"""Runs gradio_client in an environment of its own, on orders from a test.
+"""Runs gradio_client in an environment of its own, for a test.
 
 ``oracle.py URL`` reads one JSON object a line: an endpoint, its inputs, and what to do. It prints one JSON
 object a line: the value, or the error. Files are shown by the SHA-256 of their content.
