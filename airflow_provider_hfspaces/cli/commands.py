@@ -1,11 +1,14 @@
-"""Runs one command: its connection, its errors and its exit code."""
+"""Runs one command: its connection, its errors and its exit code.
+
+Come here to change what a command prints when it fails, or its exit codes.
+"""
 
 from __future__ import annotations
 
 import traceback
 from argparse import Namespace
 
-from airflow_provider_hfspaces.cli.output import Output, WrongUse, say, write_log_to_stderr
+from airflow_provider_hfspaces.cli.output import Output, UsageError, say, write_log_to_stderr
 from airflow_provider_hfspaces.compat.processes import use_database
 
 __all__ = ["run"]
@@ -28,7 +31,7 @@ def run(name: str, arguments: Namespace) -> int:
         with Output.opened(arguments.output) as output:
             return _run(name, arguments, output)
     except BrokenPipeError:
-        # The reader of the rows, such as ``head``, has seen enough.
+        # The reader of the rows, such as ``head``, has closed the pipe.
         return SUCCEEDED
 
 
@@ -40,10 +43,10 @@ def _run(name: str, arguments: Namespace, output: Output) -> int:
     try:
         return SUCCEEDED if _call(name, arguments, output) else FAILED
     except OwnerWithoutSpaces as error:
-        # Operators have a parameter for owners without Spaces. A command has nothing to show for them.
+        # The end of the message names a parameter of operators, which commands do not have.
         say(_problem(error, arguments).partition(", or set allow_empty")[0].rstrip(".") + ".")
         return FAILED
-    except (WrongUse, InvalidInput) as error:
+    except (UsageError, InvalidInput) as error:
         say(_problem(error, arguments))
         return WRONG_USE
     except HubError as error:
@@ -52,7 +55,7 @@ def _run(name: str, arguments: Namespace, output: Output) -> int:
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
-        say("Interrupted. Requests that were sent before take effect.")
+        say("Interrupted. Requests that were already sent take effect.")
         return INTERRUPTED
     except Exception as error:
         text = " ".join(str(error).split())[:500]

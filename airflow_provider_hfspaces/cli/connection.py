@@ -1,4 +1,7 @@
-"""Where the commands get their token from: an Airflow connection, or the environment."""
+"""Finds the token of a command: in an Airflow connection, or in the environment.
+
+Come here to change which connection or environment variable a command uses by default.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_hfspaces.cli.output import WrongUse
+from airflow_provider_hfspaces.cli.output import UsageError
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -31,11 +34,11 @@ class _EnvironmentConnection:
 
 
 def open_hook(conn_id: str | None) -> HfSpacesHook:
-    """Return the hook of a command. With the token of the environment, Airflow's database is not needed.
+    """Return the hook of a command. A token in the environment works without Airflow's database.
 
     :param conn_id: the connection; ``None`` for the environment variables ``HF_TOKEN`` and ``HF_ENDPOINT``,
         or without them for the connection ``hf_spaces_default``.
-    :raises WrongUse: if the connection does not exist.
+    :raises UsageError: if the connection does not exist.
     """
     from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException
     from airflow_provider_hfspaces.compat.server import connection_in_server
@@ -47,8 +50,12 @@ def open_hook(conn_id: str | None) -> HfSpacesHook:
     try:
         connection = connection_in_server(conn_id or _DEFAULT_CONN_ID)
     except AirflowNotFoundException:
-        raise WrongUse(
+        raise UsageError(
             f"Connection {conn_id or _DEFAULT_CONN_ID!r} does not exist in this Airflow. "
-            + ("Check --conn-id." if conn_id else "Set --conn-id to another one, or HF_TOKEN to a token.")
+            + (
+                "Check --conn-id."
+                if conn_id
+                else "Set --conn-id to an existing connection, or HF_TOKEN to a token."
+            )
         ) from None
     return HfSpacesHook.from_connection(connection)

@@ -14,7 +14,7 @@ def get_commands() -> list[Any]:
     """Return the group ``airflow hf-spaces`` with its commands. Every ``airflow`` command calls this."""
     from airflow.cli import cli_config
 
-    config: Any = cli_config  # without types
+    config: Any = cli_config  # Airflow's module has no types.
 
     return [
         config.GroupCommand(

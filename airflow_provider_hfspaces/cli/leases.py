@@ -1,4 +1,4 @@
-"""The commands ``leases`` and ``release``, with the machinery of ``RestoreAbandonedLeasesOperator``."""
+"""The commands ``leases`` and ``release``, which use the code of ``RestoreAbandonedLeasesOperator``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.cli.output import (
     Output,
-    WrongUse,
+    UsageError,
     confirmed,
     refuse_without_terminal,
     say,
@@ -29,11 +29,14 @@ _NOT_LEASED = "not leased"
 
 
 class _Janitor(OnCommandLine, RestoreAbandonedLeasesOperator):
-    """The operator that restores Spaces, as the commands use it."""
+    """The operator that restores abandoned leases, with its log on stderr."""
 
 
 def leases(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
-    """Show the leases of Spaces on paid hardware; returns whether all of them could be read."""
+    """Show the leases of Spaces on paid hardware.
+
+    :returns: whether all leases could be read.
+    """
     from airflow_provider_hfspaces.state.lease_states import LeaseState, state_of
     from airflow_provider_hfspaces.state.leases import Owners
 
@@ -71,7 +74,7 @@ def leases(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
 
 
 def _costs(hook: HfSpacesHook, records: dict[str, LeaseRecord]) -> dict[str, RunCost]:
-    """What the leases have cost so far at most, by the id of the holder that uses the Space.
+    """Return the most that the leases can have cost so far, by the id of the holder that uses the Space.
 
     Endpoints: ``GET /api/spaces/hardware``, and ``GET /api/spaces/{repo_id}/runtime`` for each leased Space.
     """
@@ -87,13 +90,13 @@ def _costs(hook: HfSpacesHook, records: dict[str, LeaseRecord]) -> dict[str, Run
     try:
         prices = hook.price_list()
     except HubError as error:
-        say(f"What the leases have cost so far is not known. {error}")
+        say(f"The cost of the leases is not known. {error}")
         return costs
     for repo_id, holder in held.items():
         try:
             runtime = hook.get_runtime(repo_id)
         except HubError as error:
-            say(f"Space {repo_id}: what its lease has cost so far is not known. {error}")
+            say(f"Space {repo_id}: the cost of its lease is not known. {error}")
             continue
         costs[holder.holder_id] = cost_so_far(
             holder,
@@ -110,10 +113,10 @@ def release(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
     """Restore Spaces whose leases were left behind.
 
     :returns: whether no Space failed, and each named Space was restored or needed no restore.
-    :raises WrongUse: if nothing is selected, or nobody can confirm.
+    :raises UsageError: if no Space is selected, or there is no terminal to confirm on.
     """
     if arguments.force and not arguments.repo_ids:
-        raise WrongUse("--force releases only the leases of Spaces that you name.")
+        raise UsageError("--force needs the names of the Spaces whose leases to release. Name the Spaces.")
     if not arguments.dry_run and not arguments.yes:
         refuse_without_terminal()
     janitor = _janitor(arguments, hook, needs_author=True)
@@ -141,8 +144,8 @@ def release(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
     output.write(plan, hidden=("cost_usd",))
     if refused and arguments.repo_ids:
         say(
-            f"Space {refused[0]['space']}: its lease is {refused[0]['reason']}. Wait for the end of that "
-            f"run, or add --force to take the hardware from it."
+            f"Space {refused[0]['space']}: its lease is {refused[0]['reason']}. Wait until that run "
+            f"ends, or add --force to take the hardware away from the run."
         )
         return False
     failed = [each for each in todo if each["outcome"] in (FAILED, LEFT_ALONE)]
@@ -158,7 +161,7 @@ def _janitor(arguments: Namespace, hook: HfSpacesHook, *, needs_author: bool) ->
 
 
 def _records(janitor: _Janitor) -> tuple[dict[str, LeaseRecord], bool]:
-    """The lease of each Space, and whether all of them could be read."""
+    """Return the lease record of each Space, and whether all of them could be read."""
     complete, records = True, dict[str, "LeaseRecord"]()
     for repo_id, record in janitor.leases(janitor.billable()).items():
         if isinstance(record, Exception):
@@ -170,7 +173,7 @@ def _records(janitor: _Janitor) -> tuple[dict[str, LeaseRecord], bool]:
 
 
 def _plan(janitor: _Janitor, repo_id: str, record: LeaseRecord, force: bool) -> dict[str, Any]:
-    """What is going to happen to a Space; the outcome is ``None`` if it has to be restored."""
+    """Return the planned row of a Space. Its outcome is ``None`` if the Space has to be restored."""
     from airflow_provider_hfspaces.state.lease_states import state_of
     from airflow_provider_hfspaces.state.leases import Owners, describe_holder
 

@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     :param arguments: without the name of the program; by default those of this process.
-    :returns: the exit code: 0 if everything succeeded, 1 if something failed, 2 for wrong use.
+    :returns: the exit code: 0 if everything succeeded, 1 if something failed, 2 for wrong use, 130
+        after Ctrl-C.
     """
     _open_closed_streams()
     parsed = _parser().parse_args(arguments)
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(parsed.command, parsed)
     except KeyboardInterrupt:
-        # While Airflow is imported. Later, the command says which requests take effect.
+        # Airflow was still being imported. Later, run() handles Ctrl-C itself.
         return _INTERRUPTED
 
 
@@ -56,7 +57,7 @@ def _only_rows_on_stdout() -> Iterator[None]:
 
 
 def _open_closed_streams() -> None:
-    """Open stdout and stderr again if they are closed, as with ``>&-``: what they get is thrown away."""
+    """Replace stdout and stderr if they are closed, as with ``>&-``. The replacements discard all text."""
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_WRONLY)
@@ -67,7 +68,7 @@ def _open_closed_streams() -> None:
 
 
 def _ignore_warnings() -> None:
-    """Ignore the warnings of Airflow, which shows its own unless Python was started with other options."""
+    """Ignore the warnings of Airflow, unless Python was started with options for warnings."""
     if not sys.warnoptions:
         sys.warnoptions.append("ignore")
         warnings.simplefilter("ignore")

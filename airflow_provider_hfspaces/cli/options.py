@@ -81,9 +81,9 @@ _SELECTION = (
     ),
     _several("--stage", "STAGE", "only Spaces in this stage, such as RUNNING"),
     _several("--hardware", "FLAVOR", "only Spaces on, or set to, this hardware"),
-    _flag("--billed-only", help="only Spaces that are billed now, or when their build is done"),
+    _flag("--billed-only", help="only Spaces that are billed now, or will be when their build is done"),
     _several("--include", "GLOB", "only Spaces whose id or name matches this glob"),
-    _several("--exclude", "GLOB", "no Spaces that match this glob"),
+    _several("--exclude", "GLOB", "leave out Spaces whose id or name matches this glob"),
     _several("--tag", "TAG", "only Spaces with this tag"),
 )
 _OUTPUT = (
@@ -93,17 +93,17 @@ _OUTPUT = (
         choices=OUTPUTS,
         default="table",
         metavar="(table, json, yaml, plain)",
-        help="Output format. Allowed values: json, yaml, plain, table (default: table)",
+        help="the output format (default: table)",
     ),
-    _flag("-v", "--verbose", help="Write the whole log to stderr, and the traceback of an error"),
+    _flag("-v", "--verbose", help="write the whole log to stderr, and the traceback of an error"),
 )
 _CHANGES = (
     _flag("--dry-run", help="change nothing, and print what would be done"),
-    _flag("-y", "--yes", help="Do not prompt to confirm. Use with care!"),
+    _flag("-y", "--yes", help="do not ask for confirmation; use with care"),
 )
 _IGNORE_LEASES = _flag(
     "--ignore-leases",
-    help="change Spaces that a DAG run has leased, too (default: they are left alone)",
+    help="also change Spaces that a DAG run has leased (default: leave them alone)",
 )
 
 COMMANDS = (
@@ -160,8 +160,8 @@ COMMANDS = (
             ),
             _flag(
                 "--force",
-                help="release leases of runs that are at work or unknown to this Airflow, too: their "
-                "tasks lose the hardware. Only for Spaces that are named",
+                help="also release leases of runs that are at work, or that this Airflow does not know: "
+                "their tasks lose the hardware. Needs the names of the Spaces",
             ),
             *_SELECTION,
             *_CHANGES,
@@ -172,8 +172,8 @@ COMMANDS = (
     Command(
         "pause",
         "Pause Spaces, which then cost nothing",
-        "Pause the named or selected Spaces that run, start or build. Paused Spaces cost nothing until "
-        "they are restarted.",
+        "Pause the named or selected Spaces that run, start or build. A paused Space costs nothing until "
+        "it is restarted.",
         (
             _SPACES,
             *_SELECTION,
@@ -193,8 +193,8 @@ COMMANDS = (
     Command(
         "restart",
         "Restart paused Spaces",
-        "Restart the named or selected Spaces that are paused, or exactly those that a recorded pause "
-        "has paused. The command does not wait until they run.",
+        "Restart the named or selected Spaces that are paused, or exactly the Spaces of a recorded "
+        "pause. The command does not wait until the Spaces run.",
         (
             _SPACES,
             *_SELECTION,

@@ -1,4 +1,7 @@
-"""What the commands print: rows on stdout, and everything else on stderr."""
+"""Prints what a command shows: rows on stdout, and everything else on stderr.
+
+Come here to change the output formats, the log of a command, or how it asks for confirmation.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from airflow_provider_hfspaces.hub.text import printable
 
 __all__ = [
     "Output",
-    "WrongUse",
+    "UsageError",
     "confirmed",
     "refuse_without_terminal",
     "say",
@@ -27,8 +30,8 @@ __all__ = [
 Row = Mapping[str, Any]
 
 
-class WrongUse(Exception):
-    """A command that was used in the wrong way: exit code 2."""
+class UsageError(Exception):
+    """A command whose arguments are not valid. Its exit code is 2."""
 
 
 class Output:
@@ -54,14 +57,14 @@ class Output:
         finally:
             sys.stdout.flush()
             os.dup2(stream.fileno(), 1)
-            # Rows are flushed when they are written, which has raised the error of a full disk.
+            # write() has already flushed the rows, and raised the error of a full disk.
             with suppress(OSError):
                 stream.close()
 
     def write(self, rows: Sequence[Row], hidden: Container[str] = ()) -> None:
         """Write the rows.
 
-        JSON and YAML have numbers and nulls. Tables have text, as those of Airflow's own commands.
+        JSON and YAML keep numbers and nulls. Tables show text, as Airflow's own commands do.
 
         :param hidden: fields that tables leave out.
         """
@@ -98,7 +101,7 @@ def write_table(rows: Sequence[Row], stream: TextIO, form: str = "table") -> Non
     try:
         console.print_as(cells, output=form)
     except SystemExit:
-        # The console ends the process when the reader of the table, such as ``head``, has seen enough.
+        # The console ends the process when the reader of the table, such as ``head``, closes the pipe.
         raise BrokenPipeError from None
 
 
@@ -111,7 +114,7 @@ def _text(value: Any) -> str:
 
 
 def say(text: str) -> None:
-    """Write a sentence to stderr, without any token."""
+    """Write a line to stderr, with all tokens masked."""
     sys.stderr.write(f"{mask_tokens(text)}\n")
     sys.stderr.flush()
 
@@ -119,23 +122,23 @@ def say(text: str) -> None:
 def refuse_without_terminal() -> None:
     """Refuse a change that nobody can confirm, before any request.
 
-    :raises WrongUse: without a terminal.
+    :raises UsageError: without a terminal.
     """
     if not sys.stdin.isatty():
-        raise WrongUse("Nothing was changed: there is no terminal to confirm on. Add --yes, or --dry-run.")
+        raise UsageError("Nothing was changed: there is no terminal to confirm on. Add --yes, or --dry-run.")
 
 
 def confirmed(question: str) -> bool:
-    """Ask the user on the terminal."""
+    """Ask the user on the terminal, and return whether the answer is yes."""
     sys.stderr.write(f"{question} (y/n) ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def write_log_to_stderr(*, verbose: bool) -> None:
-    """Write the log of this package to stderr: warnings, or everything.
+    """Write the warnings of this package to stderr.
 
-    :param verbose: write the whole log, and that of Airflow.
+    :param verbose: write the whole log of this package and of Airflow instead.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_WithoutTokens("%(message)s"))

@@ -6,7 +6,7 @@ from argparse import Namespace
 from datetime import date, datetime, timezone
 from typing import Any
 
-from airflow_provider_hfspaces.cli.output import Output, WrongUse, say
+from airflow_provider_hfspaces.cli.output import Output, UsageError, say
 
 __all__ = ["GROUPS", "run_costs_by"]
 
@@ -15,15 +15,16 @@ GROUPS = {"dag": "dag_id", "day": "day"}
 
 
 def run_costs_by(arguments: Namespace, output: Output) -> bool:
-    """Show what runs have cost. Needs no request to the Hub, but Airflow's database.
+    """Show what runs have cost. Reads Airflow's database, and sends no request to the Hub.
 
-    :raises WrongUse: for Spaces or a selection, which the records of runs do not contain, or a bad date.
+    :raises UsageError: for Spaces or a selection, because runs are recorded without them, and for a date that
+        is not valid.
     """
     from airflow_provider_hfspaces.state.run_costs import run_costs
 
     criteria = ("repo_ids", "stage", "hardware", "billed_only", "include", "exclude", "tag")
     if any(getattr(arguments, name) for name in criteria):
-        raise WrongUse(
+        raise UsageError(
             f"--by {arguments.by} shows what runs have cost, which is recorded by owner, DAG and day. Select "
             f"only with --author and --since."
         )
@@ -52,4 +53,6 @@ def _first_day(text: str | None) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise WrongUse(f"--since {text!r} is not a date such as 2026-11-01.") from None
+        raise UsageError(
+            f"--since {text!r} is not a valid date: use ISO format, such as 2026-11-01."
+        ) from None

@@ -1,4 +1,4 @@
-"""The commands ``list``, ``cost``, ``pause`` and ``restart``, with the machinery of the fleet operators."""
+"""The commands ``list``, ``cost``, ``pause`` and ``restart``, which use the code of the fleet operators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.cli.output import (
     Output,
-    WrongUse,
+    UsageError,
     confirmed,
     refuse_without_terminal,
     say,
@@ -62,8 +62,8 @@ class _Restart(_Changing, RestartSpacesOperator):
     """The command ``restart``."""
 
 
-class _Memory:
-    """The store of a command, which has no later try."""
+class _MemoryStore:
+    """The retry store of a command, kept in memory: a command has no later try."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
@@ -79,10 +79,10 @@ class _Memory:
 
 
 def selection(arguments: Namespace, hook: HfSpacesHook, *, needs_author: bool) -> dict[str, Any]:
-    """The selection of a command, as arguments of the fleet operators.
+    """Return the selection of a command, as arguments of the fleet operators.
 
     :param needs_author: whether a command without Spaces has to name their owner.
-    :raises WrongUse: if nothing is selected, or in two ways.
+    :raises UsageError: if no Space is selected, or Spaces are both named and selected.
     """
     author, repo_ids = arguments.author, arguments.repo_ids or None
     criteria = {
@@ -94,21 +94,24 @@ def selection(arguments: Namespace, hook: HfSpacesHook, *, needs_author: bool) -
     }
     if repo_ids is not None:
         if author or any(criteria.values()):
-            raise WrongUse("Name either Spaces or a selection with --author, not both.")
+            raise UsageError("Name either Spaces or a selection with --author, not both.")
     elif not author and needs_author:
-        raise WrongUse("No Space is selected. Name Spaces, or select them with --author.")
+        raise UsageError("No Space is selected. Name Spaces, or select them with --author.")
     elif not author:
         author = hook.settings.namespace
         if not author and not hook.client.has_token:
-            raise WrongUse(
-                "No Space is selected, and there is no token whose owner could be meant. Set --author."
+            raise UsageError(
+                "No Space is selected, and without a token there is no default owner. Set --author."
             )
         author = author or hook.whoami().name
     return {"author": author, "repo_ids": repo_ids, "stages": arguments.stage, **criteria}
 
 
 def list_spaces(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
-    """List Spaces; returns whether all of them could be read."""
+    """List Spaces with stage, hardware and cost.
+
+    :returns: whether all Spaces could be read.
+    """
     fleet, runtimes, complete = _read(arguments, hook)
     output.write(
         [
@@ -127,7 +130,10 @@ def list_spaces(arguments: Namespace, hook: HfSpacesHook, output: Output) -> boo
 
 
 def cost(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
-    """Show what Spaces cost; returns whether all of them could be read."""
+    """Show what Spaces cost.
+
+    :returns: whether all Spaces could be read.
+    """
     fleet, _, complete = _read(arguments, hook)
     if arguments.by == "space":
         rows = [
@@ -164,7 +170,7 @@ def _sums(subtotal: SubtotalCost) -> dict[str, Any]:
 
 
 def _read(arguments: Namespace, hook: HfSpacesHook) -> tuple[FleetCost, dict[str, SpaceRuntime | None], bool]:
-    """The Spaces with their costs and runtimes, and whether all of them could be read."""
+    """Return the Spaces with their costs and runtimes, and whether all of them could be read."""
     from airflow_provider_hfspaces.hub.bulk.lookup import read_runtimes
     from airflow_provider_hfspaces.hub.cost.prices import FleetCost
 
@@ -185,9 +191,10 @@ def _read(arguments: Namespace, hook: HfSpacesHook) -> tuple[FleetCost, dict[str
 
 
 def pause(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
-    """Pause Spaces; returns whether no Space failed and no named Space was left alone for its lease.
+    """Pause Spaces.
 
-    :raises WrongUse: if nothing is selected, or nobody can confirm.
+    :returns: whether no Space failed, and no named Space was left alone because of its lease.
+    :raises UsageError: if no Space is selected, or there is no terminal to confirm on.
     """
     chosen = selection(arguments, hook, needs_author=True)
     if arguments.report_to:
@@ -196,14 +203,15 @@ def pause(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
 
 
 def restart(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
-    """Restart Spaces; returns whether no Space failed and no named Space was left alone for its lease.
+    """Restart Spaces.
 
-    :raises WrongUse: if nothing is selected, or nobody can confirm.
+    :returns: whether no Space failed, and no named Space was left alone because of its lease.
+    :raises UsageError: if no Space is selected, or there is no terminal to confirm on.
     """
     if not arguments.report_from:
         chosen = selection(arguments, hook, needs_author=True)
     elif arguments.repo_ids or arguments.author:
-        raise WrongUse("Name either Spaces, --author or --report-from, not several of them.")
+        raise UsageError("Spaces, --author and --report-from exclude each other. Use one of them.")
     else:
         chosen = {"report_from": arguments.report_from}
     return _Change(_Restart, "Restart", arguments, hook, output).run(chosen)
@@ -227,7 +235,7 @@ class _Change:
         """Change the chosen Spaces.
 
         :param chosen: arguments of the fleet operator.
-        :returns: whether no Space failed and no named Space was left alone for its lease.
+        :returns: whether no Space failed, and no named Space was left alone because of its lease.
         """
         if not self._arguments.dry_run and not self._arguments.yes:
             refuse_without_terminal()
@@ -254,7 +262,7 @@ class _Change:
     def _entries(
         self, chosen: dict[str, Any], *, dry_run: bool
     ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-        """The entries of the report, and the Spaces that a run has leased."""
+        """Return the entries of the report, and the Spaces that a run has leased."""
         operator = self._operator(
             task_id="command",
             dry_run=dry_run,
@@ -264,7 +272,7 @@ class _Change:
             **chosen,
         )
         operator.hook = self._hook
-        report = operator.change_spaces({}, _Memory())
+        report = operator.change_spaces({}, _MemoryStore())
         entries: list[dict[str, Any]] = report["spaces"]
         say(operator.headline(entries, f"would be {operator.done}" if dry_run else operator.done))
         return entries, operator.leased

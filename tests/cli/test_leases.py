@@ -82,7 +82,7 @@ def test_leases_are_shown_although_their_cost_is_not_known(
     result = run("leases", SPACE, "-o", "json")
     assert result.code == 0
     assert result.rows[0]["usd_so_far"] is None
-    assert "What the leases have cost so far is not known." in result.err
+    assert "The cost of the leases is not known." in result.err
 
 
 def test_a_lease_that_was_released_needs_no_second_release(
@@ -103,7 +103,7 @@ def test_an_expired_lease_is_released_without_knowing_its_run(run: Run, fleet: H
 def test_force_is_only_for_spaces_that_are_named(run: Run, fleet: HubEmulator) -> None:
     result = run("release", "--author", "acme", "--force", "--yes")
     assert result.code == 2
-    assert "--force releases only the leases of Spaces that you name." in result.err
+    assert "--force needs the names of the Spaces whose leases to release. Name the Spaces." in result.err
 
 
 def test_a_space_without_a_lease_needs_no_release(run: Run, fleet: HubEmulator) -> None:

@@ -55,7 +55,10 @@ def test_the_cost_of_runs_is_shown_by_dag_and_by_day_without_a_request(
     ("arguments", "message"),
     [
         (["--by", "dag", "acme/whisper"], "only with --author and --since."),
-        (["--by", "day", "--since", "yesterday"], "--since 'yesterday' is not a date such as 2026-11-01."),
+        (
+            ["--by", "day", "--since", "yesterday"],
+            "--since 'yesterday' is not a valid date: use ISO format, such as 2026-11-01.",
+        ),
     ],
 )
 def test_wrong_use_is_explained(run: Run, arguments: list[str], message: str) -> None:

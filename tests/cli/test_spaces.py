@@ -139,7 +139,7 @@ def test_a_space_that_the_hub_does_not_pause_fails_the_command_and_stops_no_othe
     [
         (["pause"], "No Space is selected. Name Spaces, or select them with --author."),
         (["pause", "acme/demo", "--author", "acme"], "not both"),
-        (["restart", "acme/demo", "--report-from", "lunch"], "not several of them"),
+        (["restart", "acme/demo", "--report-from", "lunch"], "exclude each other"),
         (["list", "--stage", "ASLEEP"], "stage 'ASLEEP' is not valid"),
         (["list", "acme/whi sper"], "'acme/whi sper' is not a valid repo_id"),
         (
