@@ -1,4 +1,7 @@
-"""Airflow's configuration. The options of ``[hf_spaces]`` and their defaults are in ``get_provider_info``."""
+"""Reads Airflow's configuration: the section ``[hf_spaces]``, and options of Airflow that matter here.
+
+Come here to read a new option. Its description and its default are in ``get_provider_info``.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +40,13 @@ def quota_share() -> float:
 
 
 def app_connections() -> int:
-    """Return how many deferred calls of one app are read at a time, ``[hf_spaces] app_connections``."""
+    """Return how many calls of one app a triggerer reads at a time, ``[hf_spaces] app_connections``."""
     option = "app_connections"
     return max(1, int(_conf().getint(SECTION, option, fallback=int(_default(option)))))
 
 
 def capacity_errors() -> list[str]:
-    """Return further reports of the Hub that mean missing hardware, ``[hf_spaces] capacity_errors``."""
+    """Return further messages that mean that no hardware is left, ``[hf_spaces] capacity_errors``."""
     texts = _conf().get(SECTION, "capacity_errors", fallback=_default("capacity_errors")) or ""
     return [each.strip() for each in texts.split("|") if each.strip()]
 

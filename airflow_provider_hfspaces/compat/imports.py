@@ -145,7 +145,7 @@ def is_first_start(ti_key: Any) -> bool:
     """Return whether a worker evaluates a link after the first start of a task in this try.
 
     Airflow 3 does so after every start, and logs an error for an XCom that is missing. Only a task that
-    resumes after a deferral can have pushed one in another process.
+    resumes after a deferral can have pushed the XCom in another process.
     """
     context = getattr(ti_key, "_ti_context_from_server", None)
     return context is not None and not getattr(context, "next_method", None)

@@ -1,4 +1,7 @@
-"""Airflow's own metrics, which go to StatsD, Datadog or OpenTelemetry, as its configuration says."""
+"""Airflow's own metrics, which go to StatsD, Datadog or OpenTelemetry, as its configuration says.
+
+Come here when a new Airflow moves or initializes its metrics in another way.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def airflow_stats() -> Any:
         return import_module("airflow.stats").Stats
     stats = import_module("airflow.sdk.observability.stats")
     if not _is_initialized():
-        # Airflow initializes them in the processes of tasks. Triggers and commands run in others.
+        # Airflow initializes its metrics only in the processes of tasks, not for triggers and commands.
         factory = import_module("airflow.sdk.observability.metrics.stats_utils").get_stats_factory
         if AIRFLOW_VERSION < (3, 3):
             stats.Stats.initialize(factory=factory(stats.Stats))

@@ -1,4 +1,7 @@
-"""Which process this is: a task, trigger or callback that asks Airflow, or one that may use its database."""
+"""How this process reaches Airflow's data: in the database itself, or through its supervisor.
+
+Come here when a new Airflow opens or closes its database to a kind of process.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
 
 
 def has_database() -> bool:
-    """Whether this process reads and writes Airflow's database itself.
+    """Return whether this process reads and writes Airflow's database itself.
 
     On Airflow 2.11 every process does. Since Airflow 3.0 only Airflow's servers and commands do; tasks,
     triggers and callbacks send requests to their supervisor.

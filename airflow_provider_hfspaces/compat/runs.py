@@ -1,8 +1,8 @@
-"""What Airflow knows about other runs: whether they have ended, and in which states their tasks are.
+"""What Airflow knows about other runs: whether they have ended, and the states of their tasks.
 
-Each function blocks while Airflow answers, works in tasks, triggers, the API server and commands, and raises
-Airflow's own exception if Airflow does not answer, or :class:`NotAnswered` where Airflow leaves the question
-without an answer.
+Each function works in tasks, triggers, the API server and commands, and blocks until Airflow answers. If a
+request fails, the function raises Airflow's own exception. Where Airflow would never answer, the function
+raises :class:`NotAnswered` and sends no request.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _FINAL_RUN_STATES = frozenset({"success", "failed"})
 
 
 class NotAnswered(Exception):
-    """Airflow does not answer this question in this process, and asking would wait without an end."""
+    """Airflow gives no answer, or would give none in this process, so that a request would wait for ever."""
 
 
 def has_answer(answer: Mapping[str, Any]) -> bool:
-    """Whether Airflow answers a question in this process, such as the DAG processor, which runs callbacks.
+    """Return whether Airflow answers a question in this process. The DAG processor answers only some.
 
     :param answer: an answer as the supervisor sends it. A supervisor that cannot answer does not know this
         type of message either.
@@ -56,12 +56,12 @@ def has_answer(answer: Mapping[str, Any]) -> bool:
 
 
 def is_run_over(dag_id: str, run_id: str) -> bool:
-    """Whether a DAG run has ended or been deleted.
+    """Return whether a DAG run has ended or been deleted.
 
     Only Airflow's own answer that the run does not exist means that it was deleted. A 404 from a proxy
     between this process and Airflow says nothing about the run.
 
-    :raises Exception: Airflow's own, if it does not say.
+    :raises Exception: Airflow's own, if Airflow does not answer.
     """
     if has_database():
         model = import_module("airflow.models.dagrun").DagRun
@@ -80,10 +80,10 @@ def is_run_over(dag_id: str, run_id: str) -> bool:
 
 
 def task_states(dag_id: str, run_id: str, task_ids: Iterable[str], map_index: int = -1) -> dict[str, str]:
-    """The states of some tasks of a run, by task id; tasks without an instance are missing.
+    """Return the states of some tasks of a run, by task id; tasks without an instance are missing.
 
     :param map_index: of the task instances; -1 for tasks that are not mapped.
-    :raises Exception: Airflow's own, if it does not say.
+    :raises Exception: Airflow's own, if Airflow does not answer.
     """
     wanted = list(task_ids)
     if has_database():
@@ -109,10 +109,10 @@ def task_states(dag_id: str, run_id: str, task_ids: Iterable[str], map_index: in
 
 
 def is_run_working(dag_id: str, run_id: str, *, or_waits: bool = False) -> bool:
-    """Whether a task of the run is running or about to run, also while its DAG is paused.
+    """Return whether a task of the run is running or about to run, also while its DAG is paused.
 
     :param or_waits: whether a task that waits in the triggerer counts too.
-    :raises Exception: Airflow's own, if it does not say.
+    :raises Exception: Airflow's own, if Airflow does not answer.
     """
     if has_database():
         model = import_module("airflow.models.taskinstance").TaskInstance
@@ -127,12 +127,12 @@ def is_run_working(dag_id: str, run_id: str, *, or_waits: bool = False) -> bool:
 
 
 def is_dag_paused(dag_id: str) -> bool | None:
-    """Whether a DAG is paused; True for a DAG that Airflow does not know any more.
+    """Return whether a DAG is paused; True for a DAG that Airflow does not know any more.
 
-    Not for triggers and callbacks: the triggerer and the DAG processor leave the question unanswered, without
-    an end.
+    Do not call it in triggers and callbacks: the triggerer and the DAG processor never answer the request, so
+    that it would wait for ever.
 
-    :returns: ``None`` where Airflow does not tell tasks (3.0 to 3.2).
+    :returns: ``None`` if Airflow does not answer. Airflow 3.0 to 3.2 never tell tasks.
     """
     if has_database():
         model = import_module("airflow.models.dag").DagModel
@@ -174,7 +174,7 @@ def _is_not_found(error: Exception) -> bool:
 
 
 def _gives_reason(answer: Any) -> bool:
-    """Whether an answer has the form in which Airflow's API says that something does not exist."""
+    """Return whether a response body says, as Airflow's API does, that something does not exist."""
     if not isinstance(answer, Mapping):
         return False
     return answer.get("reason") == "not_found" or _gives_reason(answer.get("detail"))

@@ -53,7 +53,7 @@ def connection_in_server(conn_id: str) -> Any:
     """
     team = team_of_connection(conn_id)
     more = {"team_name": team} if team else {}
-    # Connection.get_connection_from_secrets warns about the underscore in our type at each call.
+    # Connection.get_connection_from_secrets warns at each call about the underscore in hf_spaces.
     for backend in import_module("airflow.configuration").ensure_secrets_loaded():
         try:
             connection = backend.get_connection(conn_id=conn_id, **more)
@@ -184,10 +184,11 @@ def _xcom_class() -> Any:
 def get_variable(name: str) -> Any:
     """Return the value of an Airflow Variable: as JSON if it parses, as text if not, ``None`` if missing.
 
-    ``None`` is Airflow's own answer. ``Variable.get`` returns its default also if the database or, since 3.1,
-    Airflow's API reports an error, and a caller that writes the Variable then would replace its value.
+    ``None`` means that Airflow itself reports the Variable as missing. ``Variable.get`` also returns its
+    default if the database or, since 3.1, Airflow's API reports an error. A caller that then writes the
+    Variable would overwrite a value that it has not seen.
 
-    :raises NotAnswered: if Airflow does not say whether the Variable exists.
+    :raises NotAnswered: if Airflow does not report whether the Variable exists.
     """
     default = "default_var" if has_database() else "default"
     text = _variable().get(name, **{default: None})
