@@ -1,4 +1,7 @@
-"""AppsHook: the address of the app inside a Space, and whether it answers."""
+"""AppsHook: the address of the app inside a Space, a client of the app, and its health.
+
+Come here to change how the hook logs in to an app.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.health import AppHealth
     from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 
-__all__ = ["AppProbing", "AppsHook"]
+__all__ = ["AppProbe", "AppsHook"]
 
 
 class AppsHook(RepositoriesHook):
@@ -43,10 +46,13 @@ class AppsHook(RepositoriesHook):
         return app_address(self._send(calls.get_space(self.repo_id(repo_id))))
 
     def app_health(self, repo_id: str, check: HealthCheck) -> AppHealth:
-        """Return whether the app of a Space answers a request as expected. The request is a visit.
+        """Return whether the app of a Space answers a request as expected.
+
+        The request counts as a visit: it wakes a sleeping Space, and keeps it awake.
 
         Endpoint: ``GET /api/spaces/{repo_id}``, once for all checks of this hook.
 
+        :param check: the request, and what the app has to answer.
         :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
         :raises InvalidInput: for a static Space, which has no app.
         """
@@ -70,9 +76,9 @@ class AppsHook(RepositoriesHook):
 
         Endpoint: ``GET /api/spaces/{repo_id}``, for the address of the app.
 
-        :param app_conn_id: a connection of any type, for an app with a login of its own. With a login and a
-            password, they are the user name and password of that login; with a password alone, it is a bearer
-            token of the app.
+        :param app_conn_id: a connection of any type, for an app that has a login of its own. Its login and
+            password are the user name and password for the app; a password without a login is a bearer token
+            of the app.
         :param options: further arguments of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp`, such
             as ``connections``.
         :raises SpaceNotFound: if the Space does not exist or the token cannot see it.
@@ -142,8 +148,8 @@ def _login(connection: Any, app_conn_id: str | None) -> dict[str, Any]:
     return {"auth": (connection.login, password)} if connection.login else {"bearer": password}
 
 
-class AppProbing:
-    """The requests to the app of one Space during a wait in a worker.
+class AppProbe:
+    """Checks the health of the app of one Space during a wait in a worker.
 
     :param check: what the app has to answer.
     """
@@ -176,7 +182,7 @@ class AppProbing:
         return False
 
     def timed_out(self, wait: Wait) -> SpaceWaitTimeout:
-        """Return the error for an app that has not answered as expected in time."""
+        """Return the error for an app that did not answer as expected in time."""
         from airflow_provider_hfspaces.space_app.health_check import not_healthy
 
         return not_healthy(

@@ -1,4 +1,7 @@
-"""CallingHook: waits for a Space, and calls of the app inside it."""
+"""CallingHook: waits for a Space, and calls the app inside it.
+
+Come here to change how often a wait looks at a Space, or what a call does with a Space that sleeps.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import quota_share
-from airflow_provider_hfspaces.hooks.apps import AppProbing, AppsHook
+from airflow_provider_hfspaces.hooks.apps import AppProbe, AppsHook
 from airflow_provider_hfspaces.hub.desired import describe
 from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
 from airflow_provider_hfspaces.hub.http.pace import Pace
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["CallingHook"]
 
 _PROBED_SPACE_SECONDS = 10.0
-"""Time between two looks at a Space that runs while its app is asked whether it is ready."""
+"""Time between two looks at a Space that runs, while the health of its app is checked."""
 
 
 class CallingHook(AppsHook):
@@ -68,7 +71,7 @@ class CallingHook(AppsHook):
         :raises SpaceWaitTimeout: if the Space has not reached the goal, or its app has not answered, in time.
         """
         repo_id = self.repo_id(repo_id)
-        probing = AppProbing(self, repo_id, health) if health else None
+        probing = AppProbe(self, repo_id, health) if health else None
         wait = Wait(
             repo_id,
             goal,
@@ -99,8 +102,8 @@ class CallingHook(AppsHook):
     def look_period(self, *, is_probing: bool = False) -> float:
         """Return the seconds between two looks at one Space, as few as the share of the Hub's quota allows.
 
-        :param is_probing: whether the Space runs, and its app is asked whether it is ready. Then there is no
-            hurry to look at the Space.
+        :param is_probing: whether the Space runs, and only its app is not healthy yet. The Space is then
+            looked at every 10 seconds.
         """
         if is_probing:
             return _PROBED_SPACE_SECONDS
@@ -129,8 +132,8 @@ class CallingHook(AppsHook):
 
             text = hook.call("acme/whisper", "/transcribe", {"audio": Path("talk.mp3")}).value
 
-        A sleeping Space is woken, a starting one is waited for. A full queue is waited out. Each of them
-        counts against ``timeout``.
+        The call wakes a sleeping Space, and waits for a Space that starts and for a place in a full queue.
+        All of this time counts against ``timeout``.
 
         :param api: the endpoint, such as ``/predict``.
         :param inputs: by name or by position, as for :meth:`SpaceApp.call
@@ -138,7 +141,7 @@ class CallingHook(AppsHook):
         :param timeout: seconds that the call may take in all; by default 3,600.
         :param wake: whether to wake a sleeping Space; by default it is woken.
         :param app_conn_id: as for :meth:`open_app`.
-        :param listener: hears of queue, progress and messages; by default they are logged.
+        :param listener: receives the place in the queue, progress and messages; by default they are logged.
         :raises InvalidInput: if the call does not fit what the app declares. Nothing was sent.
         :raises SpaceAppError: a subclass for each cause; see
             :mod:`~airflow_provider_hfspaces.space_app.errors`.
@@ -170,7 +173,7 @@ class CallingHook(AppsHook):
         app_conn_id: str | None = None,
         listener: AppListener | None = None,
     ) -> AppResult:
-        """Call an endpoint of the Gradio app inside a Space from an event loop, see :meth:`call`."""
+        """Call an endpoint of the Gradio app inside a Space from an event loop, as :meth:`call` does."""
         from airflow_provider_hfspaces.app_log import AppLog
 
         await self.read_connection()
@@ -225,15 +228,15 @@ class CallingHook(AppsHook):
         """Visit the app of a sleeping Space, which wakes it.
 
         :param wake: whether to wake it.
-        :return: the runtime of a Space that sleeps; ``None`` for any other.
-        :raises SpaceWaitFailed: for a Space that sleeps with ``wake=False``.
+        :returns: the runtime of a Space that sleeps; ``None`` for any other.
+        :raises SpaceWaitFailed: if the Space sleeps and ``wake`` is False.
         """
         runtime = self.get_runtime(app.repo_id)
         if runtime.stage not in ASLEEP_STAGES:
             return None
         if not wake:
             raise SpaceWaitFailed(
-                f"Space {app.repo_id} sleeps, and wake=False forbids to wake it. Set wake=True, or restart "
+                f"Space {app.repo_id} sleeps, and wake=False forbids waking it. Set wake=True, or restart "
                 f"the Space before the call.",
                 repo_id=app.repo_id,
                 runtime=runtime,

@@ -148,8 +148,8 @@ class ConnectedHook(BaseHook):
     def streaming_client(self, *, connections: int) -> AsyncHubClient:
         """Return a new client for streams that stay open in an event loop. The caller has to close it.
 
-        It has connections of its own, so that streams leave those for requests alone. Building it neither
-        asks Airflow nor blocks, if this hook has built a client before.
+        The client has its own connections, so that streams do not use up those for requests. If this hook has
+        built a client before, building this one does not block and needs no answer of Airflow.
 
         :param connections: number of streams at a time.
         :raises InvalidInput: if the connection does not exist or is not valid.
@@ -213,7 +213,7 @@ class ConnectedHook(BaseHook):
         return checked_repo_id(repo_id, namespace=self.settings.namespace, endpoint=self.settings.endpoint)
 
     def require_token(self, repo_id: str) -> None:
-        """Raise an error, before anything is sent, if there is no token to change a Space with.
+        """Raise an error, before anything is sent, if the connection has no token.
 
         :raises HubAuthError: if the connection has no token.
         """
@@ -237,7 +237,7 @@ class ConnectedHook(BaseHook):
         return execute(steps, (client or self.client).send)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Return whether the connection works, and a sentence on whose token it has and what that may do.
+        """Return whether the connection works, and a sentence about its token's owner and permissions.
 
         Airflow's button "Test" calls this. Endpoint: ``GET /api/whoami-v2``, or without a token
         ``GET /api/spaces/hardware``. Never raises.
@@ -246,8 +246,9 @@ class ConnectedHook(BaseHook):
             if not self.client.has_token:
                 self._send(calls.list_hardware())
                 return True, (
-                    f"{self.settings.endpoint} answers, but there is no token: only public Spaces can be "
-                    f"read. Put a token with write access into the password."
+                    f"{self.settings.endpoint} answers, but connection {self.hf_spaces_conn_id!r} has no "
+                    f"token: only public Spaces can be read. Set its password to a Hugging Face token with "
+                    f"write access."
                 )
             user = self._send(calls.whoami())
         except (HubError, InvalidInput) as error:

@@ -2,7 +2,7 @@
 
 This module has the calls on hardware, life cycle and copies. The rest of the hook is in ``connected.py``
 (connection and clients), ``reading.py``, ``settings.py``, ``repositories.py``, ``apps.py`` and ``calls.py``
-(the wait and calls of apps), of which each class extends the one before.
+(waits, and calls of apps). Each class extends the one before.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class HfSpacesHook(CallingHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the own fields of the connection form of Airflow 2.11 to 3.1."""
+        """Return the fields of this connection type for the connection form of Airflow 2.11 to 3.1."""
         return form_widgets()
 
     def request_hardware(self, repo_id: str, hardware: str, *, sleep_time: int | None = None) -> SpaceRuntime:
@@ -87,7 +87,7 @@ class HfSpacesHook(CallingHook):
         )
 
     def set_sleep_time(self, repo_id: str, seconds: int) -> SpaceRuntime:
-        """Set after which time without a visitor a Space sleeps.
+        """Set the time without a visitor after which a Space sleeps, and return the runtime.
 
         Endpoint: ``POST /api/spaces/{repo_id}/sleeptime``.
 
@@ -96,20 +96,23 @@ class HfSpacesHook(CallingHook):
         return self._send(calls.set_sleep_time(self.repo_id(repo_id), seconds))
 
     def pause(self, repo_id: str) -> SpaceRuntime:
-        """Pause a Space. A paused Space costs nothing, and only a restart by its owner starts it again.
+        """Pause a Space, and return the runtime.
 
-        Sends nothing that changes the Space if it is paused already.
+        A paused Space costs nothing, and only a restart by its owner starts it again. If the Space is already
+        paused, nothing is changed.
 
         Endpoint: ``POST /api/spaces/{repo_id}/pause``.
         """
         return self.execute(plan_pause(self.repo_id(repo_id)))
 
     def restart(self, repo_id: str, *, factory_reboot: bool = False) -> SpaceRuntime:
-        """Restart a Space, or start a paused or sleeping one. Billing begins when the app starts.
+        """Restart a Space, or start a paused or sleeping one, and return the runtime.
+
+        Billing begins when the app starts.
 
         Endpoint: ``POST /api/spaces/{repo_id}/restart``.
 
-        :param factory_reboot: rebuild without caches.
+        :param factory_reboot: whether to rebuild the Space without caches; by default not.
         """
         return self._send(calls.restart(self.repo_id(repo_id), factory_reboot=factory_reboot))
 
@@ -124,7 +127,7 @@ class HfSpacesHook(CallingHook):
         retried: frozenset[int] = frozenset(),
         client: HubClient | None = None,
     ) -> SpaceRuntime:
-        """Restore hardware, sleep time, replicas and pause; no request for what has not changed.
+        """Restore hardware, sleep time, replicas and pause, without requests for what has not changed.
 
         A Space that somebody has paused since the snapshot stays paused. If the Hub rejects the
         recorded hardware for good, the Space moves to ``fallback``; if the Hub rejects that too, the
@@ -142,7 +145,7 @@ class HfSpacesHook(CallingHook):
         :param retried: HTTP statuses of rejections that may be temporary. The Space then keeps its hardware
             for a later try.
         :param client: the client of a signal handler, which has little time and no later try.
-        :raises RestoreRejected: after the fallback or the pause.
+        :raises RestoreRejected: if the Hub rejected the recorded hardware, after the fallback or the pause.
         """
         steps = plan_restore(
             restored_state(snapshot, activity),

@@ -23,7 +23,7 @@ class ReadingHook(ConnectedHook):
     """The part of :class:`~airflow_provider_hfspaces.hooks.hfspaces.HfSpacesHook` that changes nothing."""
 
     def get_space(self, repo_id: str, *, expand: str | Iterable[str] = ()) -> SpaceInfo:
-        """Return the description of a Space.
+        """Return the description of a Space: its owner, SDK, commit and other properties.
 
         Endpoint: ``GET /api/spaces/{repo_id}``.
 

@@ -1,4 +1,4 @@
-"""RepositoriesHook: the calls that create, delete, move and publish Spaces."""
+"""RepositoriesHook: the calls that create, delete, move and publish Spaces, and list their commits."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class RepositoriesHook(SettingsHook):
     def hf_api(self) -> HfApi:
         """Return the Hub's official client with the token and the endpoint of the connection.
 
-        For what this package does not offer, such as files, commits and models. It needs the extra
+        Use it for what this package does not offer, such as files, commits and models. Needs the extra
         ``deploy``.
 
         :raises InvalidConnection: if the package ``huggingface_hub`` is not installed.
@@ -125,7 +125,7 @@ class RepositoriesHook(SettingsHook):
 
         Endpoint: ``POST /api/repos/move``.
 
-        :param to_id: the new id.
+        :param to_id: the new id, as ``owner/name``.
         :raises HubConflict: if a repository already has the new id.
         """
         self._send(calls.move_space(self.repo_id(from_id), self.repo_id(to_id)))

@@ -224,7 +224,7 @@ def test_a_sleeping_space_is_woken(hub: HubEmulator, tmp_path: Path) -> None:
 
 def test_a_sleeping_space_is_left_asleep_if_that_is_wanted(hub: HubEmulator, tmp_path: Path) -> None:
     space = hub.add_space(SPACE, stage="SLEEPING", app=GradioApp(endpoints=ENDPOINTS))
-    with pytest.raises(SpaceWaitFailed, match=r"sleeps, and wake=False forbids to wake it"):
+    with pytest.raises(SpaceWaitFailed, match=r"sleeps, and wake=False forbids waking it"):
         Try().run(batch(tmp_path, wake=False))
     assert space.stage == "SLEEPING"
 
