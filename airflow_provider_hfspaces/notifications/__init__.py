@@ -1,1 +1,1 @@
-"""Notifiers for Hugging Face Spaces."""
+"""Notifiers for Hugging Face Spaces: import them from ``notifications.spaces``."""

@@ -1,4 +1,7 @@
-"""Reads the context of a callback, which differs by its kind: which run it is of, and what happened."""
+"""Reads the context of a callback: which run it belongs to, and why Airflow called it.
+
+Come here when a kind of callback gets another context: tasks, DAGs and deadline alerts each have their own.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ __all__ = ["describe_occasion", "is_deadline", "run_of", "with_run_id"]
 
 
 def is_deadline(context: Mapping[str, Any]) -> bool:
-    """Whether the callback is a deadline alert's, whose context has no task instance."""
+    """Return whether a deadline alert called the callback: its context has no task instance."""
     return "deadline" in context and "ti" not in context
 
 
 def with_run_id(context: Mapping[str, Any]) -> Any:
-    """The context with the ``run_id`` that a deadline alert has under another name.
+    """Return the context with ``run_id``, which deadline alerts have under another name.
 
     Airflow 3.1 to 3.3 describe the run as their API does, where ``run_id`` is ``dag_run_id``.
     """
@@ -26,7 +29,7 @@ def with_run_id(context: Mapping[str, Any]) -> Any:
 
 
 def run_of(context: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The ids of the DAG and of the run, as far as the context has them."""
+    """Return the ids of the DAG and of the run, as far as the context has them."""
     for name in ("ti", "dag_run", "dag"):
         source = context.get(name)
         if source is not None:
@@ -36,7 +39,7 @@ def run_of(context: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def describe_occasion(context: Mapping[str, Any]) -> str:
-    """Why the callback was called, for logs: ``task 'batch' of DAG 'gpu' failed``."""
+    """Return why the callback was called, for logs: ``task 'batch' of DAG 'gpu' failed``."""
     dag_id, run_id = run_of(context)
     if is_deadline(context):
         due = _value(context["deadline"], "deadline_time")
@@ -57,5 +60,5 @@ def describe_occasion(context: Mapping[str, Any]) -> str:
 
 
 def _value(source: Any, name: str) -> Any:
-    """A value of a mapping, as deadline alerts have it, or of an object."""
+    """Return a value of an object, or of a mapping, which deadline alerts have instead."""
     return source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)

@@ -1,4 +1,7 @@
-"""The plans that the notifiers execute: pause a Space, or restore it, and log the reason."""
+"""The plans that the notifiers execute: pause a Space, or restore it, and log the reason.
+
+Come here to change when a notifier leaves a Space alone.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ T = TypeVar("T")
 
 
 def pause_and_log(repo_id: str, lease: RecordedState, reason: str, log: Any) -> Steps[None]:
-    """Pause a Space, unless it is paused, has nothing to pause, or is leased by another run."""
+    """Pause a Space, unless it is already paused, is static, or is leased by another run."""
     if lease.leased_by:
         _log_leased(repo_id, lease.leased_by, log)
         return
@@ -37,13 +40,13 @@ def pause_and_log(repo_id: str, lease: RecordedState, reason: str, log: Any) -> 
         try:
             after = yield from _under_lease(lease, plan_pause(repo_id, before), log)
         except SpaceLeased:
-            log.warning("Space %s was leased by another run just now: left alone.", repo_id)
+            log.warning("Space %s was leased by another run just now. Nothing was changed.", repo_id)
             return
         log.info("Space %s was %s and is %s now, because %s.", repo_id, describe(before), after.stage, reason)
 
 
 def _under_lease(lease: RecordedState, plan: Steps[T], log: Any) -> Steps[T]:
-    """A plan that stops before a request if another run has leased the Space."""
+    """Execute a plan that stops before a request if another run has leased the Space."""
     if lease.store is None or lease.check is None:
         return (yield from plan)
     return (yield from guarded_and_repaired(lease.store, plan, lease.check, log))
@@ -51,7 +54,7 @@ def _under_lease(lease: RecordedState, plan: Steps[T], log: Any) -> Steps[T]:
 
 def _log_leased(repo_id: str, leased_by: str, log: Any) -> None:
     log.warning(
-        "Space %s is leased by %s by now, which restores it after its work: left alone.", repo_id, leased_by
+        "Space %s is leased by %s, which restores it afterwards. Nothing was changed.", repo_id, leased_by
     )
 
 
@@ -84,7 +87,7 @@ def restore_and_log(
     try:
         after = yield from _under_lease(recorded, plan, log)
     except SpaceLeased:
-        log.warning("Space %s was leased by another run just now: left alone.", repo_id)
+        log.warning("Space %s was leased by another run just now. Nothing was changed.", repo_id)
         return
     except RestoreRejected as error:
         if recorded.is_leased:

@@ -1,4 +1,7 @@
-"""Finds the state of a Space before the run of a callback: in the Space's lease and in XComs."""
+"""Finds the state that a Space had before the run of a callback: in the Space's lease and in XComs.
+
+Come here to change where a notifier looks for the state to restore, and in which order.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ __all__ = ["RecordedState", "find_recorded_state", "read_lease"]
 
 _OWN_LEASE = "the lease of this run"
 
-_MOST_MISSING = 3
+_MAX_MISSING = 3
 """Mapped task instances in a row without a record, after which no further ones are read."""
 
 
@@ -50,7 +53,7 @@ class RecordedState:
     :ivar snapshot: the recorded state; ``None`` if no task recorded it.
     :ivar source: what recorded it, for logs.
     :ivar leased_by: another run that holds the lease and will restore the Space.
-    :ivar is_leased: whether the lease itself knows what to restore.
+    :ivar is_leased: whether :attr:`snapshot` is from the lease.
     :ivar requested: the hardware that the tasks of this run have requested.
     :ivar store: where the lease is kept; ``None`` if it could not be read.
     :ivar check: steps before each request, which stop the restore if another run takes the lease.
@@ -65,7 +68,7 @@ class RecordedState:
     check: Callable[[], Steps[Any]] | None = None
 
     def is_dearer_than(self, runtime: SpaceRuntime) -> bool:
-        """Whether a record that is not the lease's would put a Space on free hardware on paid hardware."""
+        """Return whether the restore would move a Space from free to paid hardware without a lease."""
         if self.is_leased or self.snapshot is None or runtime.configured_hardware in self.requested:
             return False
         return runtime.configured_hardware in FREE_HARDWARE and self.snapshot.hardware not in FREE_HARDWARE
@@ -81,11 +84,11 @@ def find_recorded_state(
     timeout: float,
     in_triggerer: bool = False,
 ) -> RecordedState:
-    """Look for the state to restore: in the Space's lease and, without one of this run, in the run's XComs.
+    """Find the state to restore: in the lease of this run, in the run's XComs, or in an older lease.
 
     Blocks while Airflow and the Hub answer.
 
-    :param from_task: id of the task that recorded it; ``None`` for any.
+    :param from_task: id of the task that recorded the state; ``None`` for any task.
     :param timeout: seconds for which requests about the lease are retried.
     """
     lease = read_lease(context, repo_id, log, hook=hook, timeout=timeout)
@@ -114,7 +117,7 @@ def read_lease(
     hook: HfSpacesHook,
     timeout: float,
 ) -> RecordedState:
-    """Look in the Space's lease: which run has it, and which state it recorded.
+    """Read the lease of a Space: which run holds the lease, and which state it recorded.
 
     :param timeout: seconds for which requests about the lease are retried.
     """
@@ -125,7 +128,7 @@ def read_lease(
 def _read_lease(
     context: Mapping[str, Any], repo_id: str, hook: HfSpacesHook, timeout: float
 ) -> RecordedState:
-    """Read the lease: this run holds it, or a run that has ended, or one that restores the Space itself."""
+    """Read the lease, which this run, an ended run, or a run that restores the Space itself may hold."""
     store, owners = lease_store(hook, repo_id), Owners()
     with hook.client_within(timeout) as client:
         record, _ = execute(store.read(), client.send)
@@ -173,7 +176,7 @@ def _attempt(log: Any, what: str, look: Any, *arguments: Any) -> Any:
 def _from_xcoms(
     context: Mapping[str, Any], repo_id: str, from_task: str | None, log: Any
 ) -> tuple[SpaceSnapshot, str] | None:
-    """The earliest state that a task of this run recorded, and which task that is."""
+    """Return the earliest state that a task of this run recorded, and that task in words."""
     records = []
     for task_id in _task_ids(context, from_task, log):
         for payload in _payloads(context, task_id):
@@ -189,7 +192,7 @@ def _from_xcoms(
 
 
 def _requested(context: Mapping[str, Any]) -> tuple[str, ...]:
-    """The hardware that the tasks of this run requested."""
+    """Return the hardware that the tasks of this run requested."""
     run, indexes, dag = run_of(context), map_indexes(context.get("ti")), context.get("dag")
 
     def pulled(task_ids: Iterable[str], key: str) -> Iterator[Any]:
@@ -202,18 +205,20 @@ def _requested(context: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _task_ids(context: Mapping[str, Any], from_task: str | None, log: Any) -> list[str]:
-    """The tasks whose records to read: those that ``from_task`` may mean, or all that record a snapshot."""
+    """Return the tasks whose records to read: those that ``from_task`` may mean, or all that record one."""
     dag = context.get("dag")
     if dag is None:
         return [from_task] if from_task else []
     task_ids = task_ids_named(dag, from_task) if from_task else []
     if from_task and not task_ids:
-        log.error("This DAG has no task %r, which from_task names. Reading the records of all.", from_task)
+        log.error(
+            "This DAG has no task %r, which from_task names. The records of all tasks are read.", from_task
+        )
     return task_ids or recording_task_ids(dag)
 
 
 def _payloads(context: Mapping[str, Any], task_id: str) -> Iterator[Any]:
-    """What the instances of a task recorded: first the one that is mapped like the caller."""
+    """Yield what the instances of a task recorded, first the instance that is mapped like the caller."""
     run = run_of(context)
     for map_index in map_indexes(context.get("ti")):
         payload = callback_xcom(context, run, task_id, PREVIOUS, map_index)
@@ -225,7 +230,7 @@ def _payloads(context: Mapping[str, Any], task_id: str) -> Iterator[Any]:
         missing = missing + 1 if payload is None else 0
         if payload is not None:
             yield payload
-        elif missing == _MOST_MISSING:
+        elif missing == _MAX_MISSING:
             return
 
 

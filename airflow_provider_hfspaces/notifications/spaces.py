@@ -1,4 +1,7 @@
-"""Notifiers that pause or restore a Space when a pipeline fails or is late."""
+"""Notifiers that pause or restore a Space when a pipeline fails or is late.
+
+Come here to change how a notifier runs as a callback, and what it logs when it fails.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,10 @@ __all__ = ["PauseSpaceNotifier", "RestoreHardwareNotifier", "SpaceNotifier"]
 class SpaceNotifier(BaseNotifier):
     """Base of the notifiers that change a Space.
 
-    For ``on_failure_callback``, ``on_retry_callback`` and the like of tasks and DAGs and, from Airflow
-    3.1 on, for deadline alerts: as ``AsyncCallback`` in the triggerer and, from 3.3 on, as
-    ``SyncCallback`` in the executor. Prefer the first: Airflow 3.3 lets a ``SyncCallback`` read no
-    connection from Airflow's database, only those of environment variables and secrets backends.
+    Use a notifier as ``on_failure_callback``, ``on_retry_callback`` or another callback of tasks and DAGs.
+    Since Airflow 3.1 deadline alerts take it too: as ``AsyncCallback``, in the triggerer, and since 3.3 as
+    ``SyncCallback``, in the executor. Prefer ``AsyncCallback``: Airflow 3.3 lets a ``SyncCallback`` read
+    connections from environment variables and secrets backends only, and none from its database.
 
     The log of the process that runs the callback says what the notifier did: the task's log for the callback
     of a task, the DAG processor's for that of a DAG (Airflow 2.11: the scheduler's), the triggerer's or
@@ -33,16 +36,16 @@ class SpaceNotifier(BaseNotifier):
     of a deadline it raises, so that Airflow marks the callback as failed.
 
     :param repo_id: the Space, as ``owner/name``, as a name alone where the connection has a
-        namespace, or as the address of its page. Templated; a deadline alert has nothing but
-        ``dag_run``, ``run_id`` and ``deadline`` for templates.
+        namespace, or as the address of its page. Templated; templates of a deadline alert
+        can use ``dag_run``, ``run_id`` and ``deadline`` only.
     :param hf_spaces_conn_id: the connection to the Hub. Templated.
     :param timeout: seconds for which requests to a Hub that does not answer are retried (default 30).
     """
 
     template_fields: Sequence[str] = ("repo_id", "hf_spaces_conn_id")
 
-    failed = "nothing was done to Space {repo_id}: look at {page}"
-    """The consequence and the remedy, for the log of a failure."""
+    consequence = "nothing was done to Space {repo_id}: look at {page}"
+    """What follows from a failure of the notifier, and the remedy, for the log."""
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class SpaceNotifier(BaseNotifier):
         return super(SpaceNotifier, rendered).__await__()
 
     def notify(self, context: Context) -> None:
-        """Act, in a worker, the DAG processor or an executor."""
+        """Change the Space, from a worker, the DAG processor or an executor."""
         from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
         from airflow_provider_hfspaces.hub.http.sequence import execute
 
@@ -98,7 +101,7 @@ class SpaceNotifier(BaseNotifier):
             self._report(error, context, hook)
 
     async def async_notify(self, context: Context) -> None:
-        """Act on the event loop of the triggerer, without blocking it."""
+        """Change the Space, from the event loop of the triggerer, without blocking the loop."""
         hook, aexecute = await in_thread(_prepared, self.hf_spaces_conn_id)
         try:
             await hook.read_connection()
@@ -114,7 +117,7 @@ class SpaceNotifier(BaseNotifier):
     def steps(
         self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
     ) -> Steps[None]:
-        """The plan to execute. Everything that it needs from Airflow is read before this returns."""
+        """Return the plan to execute. What the plan needs from Airflow is read before this method returns."""
 
     def _remember(self, error: Exception, context: Mapping[str, Any], in_triggerer: bool = False) -> None:
         """Keep the state of a Space that could only be paused, where Airflow answers callbacks."""
@@ -153,24 +156,29 @@ class SpaceNotifier(BaseNotifier):
         if hook is not None and connected:
             with suppress(InvalidInput):
                 page = f"{hook.page_url(self.repo_id)}/settings"
-        todo = self.failed.format(repo_id=self.repo_id, page=page)
+        remedy = self.consequence.format(repo_id=self.repo_id, page=page)
         if is_deadline(context) and hook is not None and not (connected or in_triggerer):
-            todo += ". A SyncCallback may read no connection from Airflow's database: use an AsyncCallback"
-        self.log.error("%s Therefore %s.", message if message.endswith(".") else f"{message}.", todo)
+            remedy += ". A SyncCallback may read no connection from Airflow's database: use an AsyncCallback"
+        self.log.error("%s Therefore %s.", message if message.endswith(".") else f"{message}.", remedy)
         if is_deadline(context):
             raise error
 
 
 class PauseSpaceNotifier(SpaceNotifier):
-    """Pause a Space when a task or a DAG fails, or a run is late: it stops and costs nothing.
+    """Pause a Space when a task or a DAG fails, or a run is late. A paused Space costs nothing.
 
-    ``on_failure_callback=PauseSpaceNotifier("acme/whisper")``. A Space that is already paused or static is
-    left alone, and so is one that another run has leased, because that run restores it. The pause affects
-    everybody: other runs that use the Space without a lease lose it, and it stays paused until somebody
-    restarts it. ``POST /api/spaces/{repo_id}/pause``.
+    ::
+
+        on_failure_callback=PauseSpaceNotifier("acme/whisper")
+
+    A Space that is already paused or static is left alone, and so is a Space that another run has leased,
+    because that run restores it. The pause affects all users: other runs that use the Space without a lease
+    lose it, and the Space stays paused until its owner restarts it.
+
+    The parameters are those of :class:`SpaceNotifier`. Endpoint: ``POST /api/spaces/{repo_id}/pause``.
     """
 
-    failed = "Space {repo_id} was not paused and may keep costing money: pause it at {page}"
+    consequence = "Space {repo_id} was not paused and may keep costing money: pause it at {page}"
 
     def steps(
         self, repo_id: str, context: Mapping[str, Any], hook: HfSpacesHook, in_triggerer: bool = False
@@ -185,6 +193,10 @@ class PauseSpaceNotifier(SpaceNotifier):
 
 class RestoreHardwareNotifier(SpaceNotifier):
     """Restore a Space's hardware, sleep time, replicas and pause when a task or a DAG fails or is late.
+
+    ::
+
+        on_failure_callback=RestoreHardwareNotifier("acme/whisper", from_task="snapshot")
 
     Follows the policy of :class:`~airflow_provider_hfspaces.operators.hardware.RestoreHardwareOperator`:
     it sends no request for what has not changed, leaves a Space paused that somebody paused in the meantime,
@@ -218,7 +230,7 @@ class RestoreHardwareNotifier(SpaceNotifier):
 
     template_fields: Sequence[str] = (*SpaceNotifier.template_fields, "from_task", "fallback")
 
-    failed = "Space {repo_id} was not restored and may keep costing money: choose its hardware at {page}"
+    consequence = "Space {repo_id} was not restored and may keep costing money: choose its hardware at {page}"
 
     def __init__(
         self, repo_id: str, *, from_task: Any = None, fallback: str = "cpu-basic", **kwargs: Any
