@@ -28,7 +28,7 @@ from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
 from airflow_provider_hfspaces.plugins.cache import Cache, TooSlow
 from airflow_provider_hfspaces.plugins.columns import columns_for_page
-from airflow_provider_hfspaces.plugins.connections import KnownConnection, known_connections, permitted
+from airflow_provider_hfspaces.plugins.connections import KnownConnection, known_connections, permitted_ids
 from airflow_provider_hfspaces.plugins.fleet import FleetReader, NotInFleet
 from airflow_provider_hfspaces.plugins.leases import (
     LeaseReader,
@@ -57,7 +57,7 @@ _HEADERS = {
 }
 
 ConnectionId = Annotated[str, Query(max_length=250)]
-"""A parameter and not a part of the path: a connection may be called ``..``."""
+"""The id of a connection. It is a parameter, and not part of the path, because ``..`` is a valid id."""
 
 
 class _Readings:
@@ -112,7 +112,7 @@ class _Readings:
             }
 
     async def leased(self, connection: Any) -> list[dict[str, Any]]:
-        """Return who has leased which Space; the page is worth showing without that."""
+        """Return who has leased which Space; an empty list if that cannot be read."""
         fleet = await self.fleet(connection)
         if "problem" in fleet:
             return []
@@ -129,7 +129,7 @@ class _Readings:
         return leases
 
     async def spent(self, connection: Any) -> list[dict[str, Any]]:
-        """Return what the owners have spent this month; the page is worth showing without that."""
+        """Return what the owners have spent this month; an empty list if that cannot be read."""
         fleet = await self.fleet(connection)
         if "problem" in fleet:
             return []
@@ -147,7 +147,7 @@ def _may(method: Any) -> Callable[..., None]:
     """Return a dependency that refuses users who may not use the connection in this way."""
 
     def check(connection_id: ConnectionId, user: GetUserDep) -> None:
-        if connection_id not in permitted([connection_id], user, method):
+        if connection_id not in permitted_ids([connection_id], user, method):
             raise HTTPException(403, "Forbidden")
 
     return check
@@ -161,7 +161,9 @@ def _sent_by_the_page(request: Request) -> None:
     """
     site = request.headers.get("sec-fetch-site", "same-origin")
     if _OWN_HEADER not in request.headers or site not in ("same-origin", "none"):
-        raise HTTPException(403, "This request did not come from the page.")
+        raise HTTPException(
+            403, "This request did not come from the fleet page. Reload the page and try again."
+        )
 
 
 def _router(readings: _Readings) -> APIRouter:
@@ -177,8 +179,8 @@ def _router(readings: _Readings) -> APIRouter:
         """Return the columns of the page, and the connections that the user may read."""
         known = await readings.connections()
         ids = [each.conn_id for each in known]
-        readable = await asyncio.to_thread(permitted, ids, user)
-        editable = await asyncio.to_thread(permitted, readable, user, "PUT")
+        readable = await asyncio.to_thread(permitted_ids, ids, user)
+        editable = await asyncio.to_thread(permitted_ids, readable, user, "PUT")
         return {
             "columns": columns_for_page(),
             "connections": [
@@ -200,7 +202,7 @@ def _router(readings: _Readings) -> APIRouter:
 
     @router.get("/api/leases", dependencies=[Depends(_may("GET"))])
     async def leases(connection_id: ConnectionId, user: GetUserDep) -> dict[str, Any]:
-        """Return who has leased the Spaces of one connection; runs of DAGs that the user may read by name."""
+        """Return who has leased the Spaces of one connection. Only runs that the user may read are named."""
         leased = await readings.leased(await readings.connection(connection_id))
 
         def name_runs() -> list[dict[str, Any]]:
@@ -220,7 +222,7 @@ def _router(readings: _Readings) -> APIRouter:
         tasks = await readings.tasks()
 
         def read() -> list[dict[str, Any]]:
-            readable = permitted([each.conn_id for each in known], user)
+            readable = permitted_ids([each.conn_id for each in known], user)
             dags = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
             return runs_of(tasks, [each for each in known if each.conn_id in readable], dags)
 
@@ -244,7 +246,7 @@ def _router(readings: _Readings) -> APIRouter:
         try:
             row = await readings.of_hub.get(key, lambda: readings.fleets.pause(connection, repo_id, fleet))
         except NotInFleet as error:
-            # Nothing was sent, so what the cache holds is still right.
+            # Nothing was sent, so the cached fleet is still right.
             raise HTTPException(404, str(error)) from None
         except InvalidInput as error:
             raise HTTPException(400, str(error)) from None
@@ -253,7 +255,9 @@ def _router(readings: _Readings) -> APIRouter:
             raise HTTPException(502, str(error)) from None
         except TooSlow as error:
             readings.of_hub.forget(connection_id)
-            raise HTTPException(504, f"Space {repo_id} may or may not be paused: {error}.") from None
+            raise HTTPException(
+                504, f"Space {repo_id} may or may not be paused: {error}. Look again in a minute."
+            ) from None
         finally:
             readings.of_hub.forget(key)
         readings.of_hub.forget(connection_id)
@@ -276,7 +280,9 @@ def _router(readings: _Readings) -> APIRouter:
         if "problem" in fleet:
             raise HTTPException(502, fleet["problem"])
         if not any(row["repo_id"] == repo_id for row in fleet["spaces"]):
-            raise HTTPException(404, f"Space {repo_id} is not in the fleet of connection {connection_id!r}.")
+            raise HTTPException(
+                404, f"Space {repo_id} is not in the fleet of connection {connection_id!r}. Refresh the page."
+            )
         key = ("release", connection_id, repo_id)
         try:
             released = await readings.of_hub.get(key, lambda: release(connection, repo_id))
@@ -301,7 +307,7 @@ def _router(readings: _Readings) -> APIRouter:
 
 
 def _not_released(repo_id: str, error: Exception) -> str:
-    """Why a lease was not released. The run is not named: not every user may read its DAG."""
+    """Return why a lease was not released, without the run's name: not every user may read its DAG."""
     if isinstance(error, NotLeased):
         return str(error)
     if isinstance(error, SpaceLeased):
@@ -309,7 +315,7 @@ def _not_released(repo_id: str, error: Exception) -> str:
             f"Space {repo_id}: the run that has leased it is alive, or belongs to another Airflow, and "
             f"restores it itself. Nothing was changed. End that run to release the Space."
         )
-    return f"Space {repo_id}: another run has leased it meanwhile. It was left to that run."
+    return f"Space {repo_id}: another run took its lease during the release, and restores the Space itself."
 
 
 def make_app() -> FastAPI:

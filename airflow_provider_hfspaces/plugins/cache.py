@@ -1,4 +1,7 @@
-"""A short-lived cache for the fleet page, which reads in threads and bounds how long a request waits."""
+"""A short-lived cache for the fleet page, which reads in threads and limits how long a request waits.
+
+Come here to change what happens while the Hub or the database is slow.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ T = TypeVar("T")
 
 
 class TooSlow(Exception):
-    """A value is still being read."""
+    """Reading a value takes longer than a request may wait."""
 
 
 class Cache:
@@ -38,7 +41,7 @@ class Cache:
     async def get(self, key: Hashable, read: Callable[[], T]) -> T:
         """Return the value of a key, and call ``read`` for it if no fresh value is kept.
 
-        :raises TooSlow: if reading takes longer than the patience. It continues for later requests.
+        :raises TooSlow: if reading takes longer than ``patience``. The reading continues for later requests.
         :raises Exception: what ``read`` has raised; an error is kept as long as a value.
         """
         waiting = asyncio.wrap_future(self._reading(key, read))

@@ -103,9 +103,10 @@ def row_of(
 ) -> dict[str, Any]:
     """Return a Space as the page shows it: the field of each column, and what its cells show besides.
 
-    :param runtime: its runtime, if a newer one is known than the description has.
-    :return: plain JSON. ``cost`` is USD per hour now, ``cost_running`` USD per hour when the Space runs, each
-        ``None`` where no price is known; ``starting`` says that it will be billed when its build is done.
+    :param runtime: the Space's runtime, if a newer one is known than that of ``space``.
+    :returns: plain JSON. ``cost`` is USD per hour now and ``cost_running`` USD per hour when the Space runs,
+        each ``None`` if no price is known. ``starting`` is True if the Space will be billed when its build is
+        done.
     """
     runtime = runtime or space.runtime
     facts = SpaceFacts(space, runtime, prices, endpoint)
@@ -129,7 +130,7 @@ def row_of(
 
 
 def _stage_kind(runtime: SpaceRuntime | None) -> str:
-    """Return the kind of stage that the page has a colour and a sign for; empty if it has none."""
+    """Return the kind of stage, for which the page has a colour and a sign; empty for other stages."""
     stage = runtime.stage if runtime else None
     if stage in STARTING_STAGES or stage == SpaceStage.DELETING:
         return "busy"

@@ -27,7 +27,7 @@ from airflow_provider_hfspaces.hooks.connection import (
 )
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 
-__all__ = ["KnownConnection", "known_connections", "permitted"]
+__all__ = ["KnownConnection", "known_connections", "permitted_ids"]
 
 _ENVIRONMENT_PREFIX = "AIRFLOW_CONN_"
 
@@ -54,7 +54,7 @@ def known_connections(named: Iterable[str] = ()) -> list[KnownConnection]:
     lists nothing, so a connection in a backend has to be named: by ``[hf_spaces] fleet_connections`` or by a
     DAG.
 
-    :param named: ids that DAGs name. Those that do not exist are left out.
+    :param named: ids that DAGs name. Ids of connections that do not exist are left out.
     """
     with create_session() as session:
         listed = set(
@@ -71,14 +71,17 @@ def _known(conn_id: str, is_configured: bool) -> KnownConnection | None:
     try:
         connection = connection_in_server(conn_id)
     except AirflowNotFoundException:
-        problem = f"Connection {conn_id!r}, which [hf_spaces] fleet_connections names, does not exist."
+        problem = (
+            f"Connection {conn_id!r}, which [hf_spaces] fleet_connections names, does not exist. Create it, "
+            f"or remove it from the option."
+        )
         return KnownConnection(conn_id, problem=problem) if is_configured else None
     except Exception as error:
-        # A secrets backend that fails takes neither the page nor the other connections with it.
+        # A secrets backend that fails must not hide the page or the other connections.
         problem = f"Connection {conn_id!r} could not be read: {type(error).__name__}."
         return KnownConnection(conn_id, problem=problem) if is_configured else None
     if connection.conn_type != CONNECTION_TYPE and not has_lost_its_type(connection):
-        problem = f"Connection {conn_id!r} is not of type 'Hugging Face Spaces'."
+        problem = f"Connection {conn_id!r} is not of type 'Hugging Face Spaces'. Change its type."
         return KnownConnection(conn_id, problem=problem) if is_configured else None
     try:
         token_of(connection)
@@ -88,7 +91,7 @@ def _known(conn_id: str, is_configured: bool) -> KnownConnection | None:
     return KnownConnection(conn_id, settings.endpoint, settings.namespace)
 
 
-def permitted(conn_ids: Iterable[str], user: Any, method: Any = "GET") -> set[str]:
+def permitted_ids(conn_ids: Iterable[str], user: Any, method: Any = "GET") -> set[str]:
     """Return the connections that a user may read (``GET``) or edit (``PUT``)."""
     return {conn_id for conn_id in conn_ids if _is_permitted(conn_id, user, method)}
 

@@ -1,6 +1,6 @@
 """The data of the fleet page: all Spaces of a connection's owners, and the pause of one of them.
 
-Come here to change what the page asks the Hub. What it shows of each Space is in ``columns.py``.
+Come here to change what the page reads from the Hub. ``columns.py`` has what it shows of each Space.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _MAX_SPACES = 10_000
 
 _EXPAND = ("author", "lastModified", "private", "runtime", "sdk")
 _KEEP_SECONDS = 3600.0
-"""How long prices and a token's owner stay in memory; the Hub has a tight limit on ``whoami``."""
+"""Time for which prices and owners are kept. The Hub allows few ``whoami`` requests."""
 
 _CONNECT_SECONDS, _READ_SECONDS = 3.0, 10.0
 _RETRY = RetryPolicy(total=3.0, total_rate_limited=3.0, first_wait=0.3, longest_wait=1.0)
-"""A user waits for the page: it reports a Hub that is down after three seconds."""
+"""A user waits for the page, so it reports after three seconds that the Hub is down."""
 
 
 class NotInFleet(InvalidInput):
@@ -57,7 +57,7 @@ class FleetReader:
         Endpoints: ``GET /api/spaces?author=…&expand=runtime…`` for each owner, 500 Spaces a page and 10,000
         at most; once an hour ``GET /api/spaces/hardware`` and, without a namespace, ``GET /api/whoami-v2``.
 
-        :return: ``{"owners", "spaces", "problems", "endpoint"}``: costs in USD per hour, sleep times in
+        :returns: ``{"owners", "spaces", "problems", "endpoint"}``: costs in USD per hour, sleep times in
             seconds.
         :raises InvalidInput: if the connection is not valid.
         :raises HubError: if the Hub shows the Spaces of no owner.
@@ -74,7 +74,7 @@ class FleetReader:
             try:
                 prices = self._prices_of(client)
             except HubError as error:
-                problems.append(f"The prices are not known. {error}")
+                problems.append(f"The Hub's prices could not be read. {error}")
         spaces = {space.id.casefold(): space for _, listed, _, _ in fleets for space in listed}
         rows = [row_of(space, prices, settings.endpoint) for space in spaces.values()]
         fleet = {"endpoint": settings.endpoint, "owners": list(owners), "problems": problems}
@@ -96,7 +96,9 @@ class FleetReader:
         :raises HubError: if the Hub rejects the request and the Space is not paused.
         """
         if not any(row["repo_id"] == repo_id for row in fleet["spaces"]):
-            raise NotInFleet(f"Space {repo_id} is not in the fleet of connection {connection.conn_id!r}.")
+            raise NotInFleet(
+                f"Space {repo_id} is not in the fleet of connection {connection.conn_id!r}. Refresh the page."
+            )
         with page_client(connection) as client:
             space = client.send(calls.get_space(repo_id, expand=_EXPAND))
             runtime = execute(plan_pause(repo_id, space.runtime), client.send)
@@ -131,7 +133,7 @@ class FleetReader:
 
 
 def page_client(connection: Any) -> HubClient:
-    """A client for a page that a user waits for: it gives up after a few seconds."""
+    """Return a client for a page that a user waits for: the client gives up after a few seconds."""
     settings = ConnectionSettings.from_connection(connection)
     token = token_of(connection)
     if token:
@@ -153,7 +155,7 @@ def _spaces_of(owner: str, client: HubClient) -> tuple[list[SpaceInfo], str | No
         for page in client.pages(calls.list_spaces(author=owner, limit=_PAGE_SIZE, expand=_EXPAND)):
             spaces.extend(page)
             if len(spaces) > _MAX_SPACES:
-                problem = f"{owner} has more than {_MAX_SPACES:,} Spaces, of which the page shows the first."
+                problem = f"{owner} has more than {_MAX_SPACES:,} Spaces. The page shows only the first."
                 return spaces[:_MAX_SPACES], problem, None
     except HubError as error:
         return [], f"The Spaces of {owner} cannot be shown. {error}", error

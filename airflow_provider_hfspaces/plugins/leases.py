@@ -1,6 +1,6 @@
-"""Which runs have leased the Spaces of a fleet, for the fleet page, and the release of a dead lease.
+"""Which runs have leased the Spaces of a fleet, for the fleet page, and the release of a lease.
 
-Come here to change which Spaces the page asks about, and how often.
+Come here to change whose leases the page reads, and how often.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ __all__ = ["LeaseReader", "leases_for_user", "leases_of_fleet", "release"]
 _log = logging.getLogger(__name__)
 
 _KEEP_SECONDS = 60.0
-"""How long the lease of a Space is not read again."""
+"""Time for which the page keeps the lease of a Space before it reads the lease again."""
 
-_MAX_LOOKS = 40
-"""Spaces that are asked about their lease for one reading; the next reading asks about the others."""
+_MAX_LEASES_READ = 40
+"""Leases that one reading reads at most. The next reading reads the others."""
 
-_PARALLEL = 8
+_THREADS = 8
 
 _Key = tuple[str, "str | None", str]
 """The address of the Hub, the repository that keeps all leases, and the Space."""
@@ -63,9 +63,9 @@ class LeaseReader:
         self._holders: dict[_Key, tuple[float, LeaseHolder | None]] = {}
 
     def read(self, connection: Any, fleet: Mapping[str, Any]) -> dict[str, LeaseHolder]:
-        """Return who has leased the Spaces of a fleet, by the id of the Space.
+        """Return the holders of the leases of a fleet, by the id of the Space.
 
-        A lease that cannot be read is left out: it does not keep the page from showing the others.
+        A lease that cannot be read is left out, so that the page still shows the others.
 
         :param fleet: what ``FleetReader.read`` has returned for this connection.
         """
@@ -85,7 +85,7 @@ class LeaseReader:
                 if repository:
                     self._read_listed(client, repository, due, keys)
                 else:
-                    self._read_each(client, due[:_MAX_LOOKS], keys)
+                    self._read_each(client, due[:_MAX_LEASES_READ], keys)
         holders = {repo_id: self._holders.get(key, (0.0, None))[1] for repo_id, key in keys.items()}
         return {repo_id: holder for repo_id, holder in holders.items() if holder is not None}
 
@@ -99,7 +99,7 @@ class LeaseReader:
             store = self._store(keys[repo_id])
             self._remember(keys[repo_id], lambda: execute(store.read(), client.send)[0].current)
 
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="hf-spaces-leases") as pool:
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="hf-spaces-leases") as pool:
             list(pool.map(look, repo_ids))
 
     def _read_listed(
@@ -122,8 +122,8 @@ class LeaseReader:
             head = heads[store.branch.name]
             self._remember(keys[repo_id], lambda: execute(store.read_at(head), client.send)[0].current)
 
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="hf-spaces-leases") as pool:
-            list(pool.map(look, leased[:_MAX_LOOKS]))
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="hf-spaces-leases") as pool:
+            list(pool.map(look, leased[:_MAX_LEASES_READ]))
 
     def _remember(self, key: _Key, read: Callable[[], LeaseHolder | None]) -> None:
         try:
@@ -140,7 +140,7 @@ class LeaseReader:
         return now - self._holders[key][0] if key in self._holders else float("inf")
 
     def _forget_old(self, now: float) -> None:
-        """Keep nothing about Spaces that the page has not shown for long."""
+        """Forget the leases of Spaces that the page has not shown for an hour."""
         for key in [key for key, (read_at, _) in self._holders.items() if now - read_at > 60 * _KEEP_SECONDS]:
             self._holders.pop(key, None)
             self._stores.pop(key, None)
@@ -154,7 +154,7 @@ def leases_of_fleet(
     :param holders: who has leased which Space.
     :param fleet: what ``FleetReader.read`` has returned.
     :param prices: the Hub's price list; empty if it is not known.
-    :return: for each Space ``{"repo_id", "since", "until", "hardware", "cost", "billed_seconds", "state",
+    :returns: for each Space ``{"repo_id", "since", "until", "hardware", "cost", "billed_seconds", "state",
         "releasable", "dag_id", "run_id", "task_id", "map_index"}``: times in ISO format, the estimated cost
         so far in USD (``None`` if no price is known), and the holder's state as :class:`LeaseState` names
         it. The last four are ``None`` if this Airflow does not know the holder.
@@ -195,10 +195,10 @@ def leases_for_user(leases: Iterable[Mapping[str, Any]], readable_dags: set[str]
 
 
 def release(connection: Any, repo_id: str) -> dict[str, Any]:
-    """Restore a Space whose run does not restore it any more, and end its lease.
+    """Restore a Space whose run no longer restores it, and end its lease.
 
     :param repo_id: the Space, as ``owner/name``.
-    :return: ``{"repo_id", "hardware"}``: what the Space is set to now.
+    :returns: ``{"repo_id", "hardware"}``: what the Space is set to now.
     :raises NotLeased: if nobody has leased the Space.
     :raises SpaceLeased: if the run of the holder is alive.
     :raises LeaseLost: if another run has taken the lease over meanwhile.
@@ -209,7 +209,7 @@ def release(connection: Any, repo_id: str) -> dict[str, Any]:
 
 
 def _cost(holder: LeaseHolder, row: Mapping[str, Any], prices: PriceList, now: datetime) -> RunCost:
-    """What the lease has cost so far at most."""
+    """Return the most that a lease can have cost so far."""
     hardware = row.get("hardware") if row.get("billed") else None
     has_stopped = row.get("stage") in DORMANT_STAGES
     return cost_so_far(holder, hardware, row.get("replicas") or 1, prices, now, has_stopped=has_stopped)

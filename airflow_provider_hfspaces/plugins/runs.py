@@ -131,7 +131,7 @@ def runs_of(
     :param tasks: the tasks of all DAGs.
     :param connections: the connections that the user may read; tasks with other connections are left out.
     :param readable_dags: ids of the DAGs that the user may read; other DAGs are left out.
-    :return: ``{"endpoint", "repo_id", "dag_id", "run_id", "state", "at", "task_id", "map_index"}`` for each
+    :returns: ``{"endpoint", "repo_id", "dag_id", "run_id", "state", "at", "task_id", "map_index"}`` for each
         run, with the Space's id in lower case and the time of the run's start in ISO format. ``run_id``,
         ``state`` and ``at`` of a DAG that has not run are ``None``.
     """

@@ -19,10 +19,11 @@ from airflow_provider_hfspaces.state.budgets import KnownSpend, known_spend
 __all__ = ["SpendReader"]
 
 _KEEP_SECONDS = 600.0
-"""How long the amount of an owner is not read again."""
+"""Time for which the page keeps the amount of an owner before it reads the amount again."""
 
 _MAX_OWNERS = 20
-_WARN_AT = 0.8
+_WARNING_SHARE = 0.8
+"""Share of the budget from which the page shows a warning."""
 
 
 class SpendReader:
@@ -44,7 +45,7 @@ class SpendReader:
         Endpoints: the billing usage of each owner, once in ten minutes, for 20 owners at most.
 
         :param owners: the owners of the connection's fleet.
-        :return: ``{"owner", "usd", "budget", "status", "source", "in_words", "since", "until", "as_of",
+        :returns: ``{"owner", "usd", "budget", "status", "source", "in_words", "since", "until", "as_of",
             "problem"}`` for each owner, as plain JSON: USD, ``within``, ``warning`` or ``exceeded``, and
             times in ISO format. ``usd`` is ``None`` if it is not known, and ``budget`` without a budget.
         """
@@ -65,7 +66,7 @@ class SpendReader:
             "owner": owner,
             "usd": spend and spend.usd,
             "budget": budget,
-            "status": budget_status(spend.usd, budget, _WARN_AT) if spend and budget else None,
+            "status": budget_status(spend.usd, budget, _WARNING_SHARE) if spend and budget else None,
             "source": spend and spend.source,
             "in_words": spend and spend.in_words(),
             "since": spend and spend.since.isoformat(),

@@ -151,7 +151,7 @@ def test_the_spaces_show_without_a_price_list(hub: HubEmulator, page: Page) -> N
     hub.add_space("alice/whisper", hardware="t4-small")
     hub.faults.add(kind="status", status=403, path="^/api/spaces/hardware$")
     fleet = page.fleet()
-    assert "prices are not known" in fleet["problems"][0]
+    assert "prices could not be read" in fleet["problems"][0]
     assert row(fleet, "alice/whisper")["cost"] is None
 
 

@@ -1,10 +1,10 @@
-// The fleet page: asks the server, and searches and sorts the Spaces.
+// The fleet page: loads the data from the server, and searches and sorts the Spaces.
 "use strict";
 
 const ROWS_PER_PAGE = 100;
 const REFRESH_MILLISECONDS = 30000;
 const TYPING_MILLISECONDS = 80;
-const state = { columns: [], fleets: [], runs: null, sort: "cost", descending: true, asking: false };
+const state = { columns: [], fleets: [], runs: null, sort: "cost", descending: true, refreshing: false };
 const find = (id) => document.getElementById(id);
 
 class Refused extends Error {}
@@ -34,8 +34,8 @@ function ofConnection(path, fleet) {
 // Reading
 
 async function refresh() {
-  if (state.asking) return;
-  state.asking = true;
+  if (state.refreshing) return;
+  state.refreshing = true;
   find("refresh").disabled = true;
   try {
     const { columns, connections } = await ask("api/connections");
@@ -55,7 +55,7 @@ async function refresh() {
     }
     complain(error);
   } finally {
-    state.asking = false;
+    state.refreshing = false;
     find("refresh").disabled = false;
     find("fleets").removeAttribute("aria-busy");
   }
@@ -267,7 +267,7 @@ function fill(fleet) {
 
 function headline(fleet, matching, searching) {
   if (fleet.problem || fleet.failure) return "";
-  if (fleet.spaces === null) return "Asking the Hub …";
+  if (fleet.spaces === null) return "Loading …";
   const owners = fleet.owners?.length ? ` of ${fleet.owners.join(", ")}` : "";
   const matches = searching ? `, ${whole.format(matching)} found` : "";
   const later = costWhenBuilt(fleet.spaces);

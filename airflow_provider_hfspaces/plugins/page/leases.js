@@ -18,7 +18,7 @@ function showSpend(fleet) {
 
 function spendEntry(entry) {
   if (entry.usd === null) {
-    const text = `${entry.owner}: a budget of ${usd.format(entry.budget)} a month; what was spent is not known.`;
+    const text = `${entry.owner}: a budget of ${usd.format(entry.budget)} a month. The amount spent is not known.`;
     return make("p", { class: "quiet", title: entry.problem ?? "" }, text);
   }
   const amount = make("strong", {}, usd.format(entry.usd));
