@@ -1,4 +1,7 @@
-"""The geometry of the charts on a report. The templates in ``charts.html`` draw them as SVG."""
+"""The geometry of the charts on a report. The templates in ``charts.html`` draw them as SVG.
+
+Come here to change the size of a chart, or which days it shows.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from airflow_provider_hfspaces.reports.words import day, moment, usd
 
 __all__ = ["Bar", "BarChart", "Column", "ColumnChart", "Frame", "LineChart", "bars", "columns_by_day", "line"]
 
-_ROW_HEIGHT = 40
-_PLOT_HEIGHT = 120
-_TOP = 22
+_ROW_PIXELS = 40
+_PLOT_PIXELS = 120
+_TOP_PIXELS = 22
 _MAX_DAYS = 60
 _MIN_DAYS = 14
 
@@ -32,7 +35,7 @@ class BarChart:
     """Bars below each other.
 
     :ivar height: in pixels.
-    :ivar description: all of it in words, for screen readers.
+    :ivar description: the whole chart in words, for screen readers.
     """
 
     bars: tuple[Bar, ...]
@@ -52,10 +55,10 @@ class Frame:
     highest: str
     first: str
     last: str
-    top: int = _TOP
-    plot: int = _PLOT_HEIGHT
-    bottom: int = _TOP + _PLOT_HEIGHT
-    height: int = _TOP + _PLOT_HEIGHT + 20
+    top: int = _TOP_PIXELS
+    plot: int = _PLOT_PIXELS
+    bottom: int = _TOP_PIXELS + _PLOT_PIXELS
+    height: int = _TOP_PIXELS + _PLOT_PIXELS + 20
 
 
 @dataclass(frozen=True)
@@ -88,21 +91,22 @@ class LineChart:
 
 
 def bars(rows: Sequence[tuple[str, float, str]], title: str) -> BarChart:
-    """A bar for each row, as long as its amount.
+    """Return a bar for each row, as long as its amount.
 
-    :param rows: label, amount, and the amount in words.
+    :param rows: for each bar its label, its amount, and the amount in words.
+    :param title: what the bars show, for screen readers.
     """
     longest = max((amount for _, amount, _ in rows), default=0) or 1
     drawn = tuple(
-        Bar(label, words, number * _ROW_HEIGHT, f"{amount / longest * 100:.2f}")
+        Bar(label, words, number * _ROW_PIXELS, f"{amount / longest * 100:.2f}")
         for number, (label, amount, words) in enumerate(rows)
     )
     description = "; ".join(f"{label}: {words}" for label, _, words in rows)
-    return BarChart(drawn, len(rows) * _ROW_HEIGHT, f"{title}. {description}")
+    return BarChart(drawn, len(rows) * _ROW_PIXELS, f"{title}. {description}")
 
 
 def columns_by_day(points: Sequence[tuple[datetime, float]], title: str) -> ColumnChart:
-    """A column for each day, as high as the sum of the day's amounts; the last sixty days are shown."""
+    """Return a column for each day, as high as the day's sum, for the last sixty days at most."""
     sums: dict[datetime, float] = {}
     for when, amount in points:
         date = when.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -115,12 +119,12 @@ def columns_by_day(points: Sequence[tuple[datetime, float]], title: str) -> Colu
     highest = max(*shown.values(), 0)
     columns = []
     for date, amount in sorted(shown.items()):
-        height = max(amount, 0) / (highest or 1) * _PLOT_HEIGHT
+        height = max(amount, 0) / (highest or 1) * _PLOT_PIXELS
         columns.append(
             Column(
                 title=f"{day(date)}: {usd(amount)}",
                 x=f"{(date - first).days / days * 100:.2f}",
-                y=f"{_TOP + _PLOT_HEIGHT - height:.1f}",
+                y=f"{_TOP_PIXELS + _PLOT_PIXELS - height:.1f}",
                 height=f"{height:.1f}",
             )
         )
@@ -133,7 +137,7 @@ def columns_by_day(points: Sequence[tuple[datetime, float]], title: str) -> Colu
 
 
 def line(points: Sequence[tuple[datetime, float]], title: str) -> LineChart:
-    """Steps from amount to amount: each amount holds until the next one."""
+    """Return a line of steps: each amount holds until the next one."""
     first, last = points[0][0], points[-1][0]
     span = (last - first).total_seconds() or 1
     highest = max(amount for _, amount in points)

@@ -1,4 +1,4 @@
-"""Render the report on an owner's Spaces as an HTML page, from the templates in ``templates/``."""
+"""Renders the report on an owner's Spaces as an HTML page, from the templates in ``templates/``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["cost_page"]
 
 
 def cost_page(report: CostReport, findings: Sequence[Finding]) -> str:
-    """The whole page, as HTML.
+    """Return the whole page as HTML.
 
     :param findings: the Spaces that look forgotten.
     """
@@ -58,5 +58,5 @@ def _environment() -> Environment:
 
 
 def _printable(value: Any) -> Any:
-    """Text without control characters: the Hub's answers may contain any. Markup of a template stays."""
+    """Return text without control characters, which the Hub may send. Markup of a template stays."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)

@@ -1,4 +1,7 @@
-"""The data of a report on an owner's Spaces."""
+"""The data of a report on an owner's Spaces.
+
+Come here to give the report another source of data; ``operators/cost.py`` collects the data.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Read and write a report: a local file, or an object in any storage that Airflow reaches."""
+"""Reads and writes a report: a local file, or an object in any storage that Airflow reaches.
+
+Come here to change the permissions of the file, or which paths are refused.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ class PageFile:
                 raise InvalidInput(f"path={path!r} is a folder. Set it to the file to write.")
 
     def read(self) -> str | None:
-        """The page as text; ``None`` if it does not exist yet.
+        """Return the page as text; ``None`` if it does not exist yet.
 
         :raises InvalidInput: for a named pipe, a device, a link of another user, or a file of more
             than 64 MB.
@@ -123,7 +126,7 @@ class PageFile:
         return stat.S_IMODE(status.st_mode) if status.st_uid == os.geteuid() else _PRIVATE
 
     def _resolved(self, path: Path) -> Path:
-        """The path without symbolic links.
+        """Return the path without symbolic links.
 
         :raises InvalidInput: if one of them belongs to another user than this one or root.
         """
@@ -163,7 +166,7 @@ class PageFile:
 
 
 def checked_mode(mode: int | str | None) -> int | None:
-    """File permissions as a number: ``0o640``, or the text ``"640"`` or ``"0o640"``, read as octal.
+    """Return file permissions as a number: from ``0o640``, or from octal text, ``"640"`` or ``"0o640"``.
 
     :raises InvalidInput: for anything else.
     """

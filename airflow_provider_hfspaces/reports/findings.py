@@ -1,4 +1,7 @@
-"""Find the Spaces that look forgotten: billed without need, or on for too long."""
+"""Finds the Spaces that look forgotten: billed without need, or on for too long.
+
+Come here to add a reason, or to change from when on a Space is reported.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from airflow_provider_hfspaces.hub.cost.prices import SpaceCost
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, SpaceStage
 from airflow_provider_hfspaces.reports.cost_report import CostReport
-from airflow_provider_hfspaces.reports.words import duration, parsed
+from airflow_provider_hfspaces.reports.words import duration, parse_time
 
 __all__ = ["Finding", "findings"]
 
@@ -20,7 +23,7 @@ _LONG_GPU_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Finding:
-    """A Space that somebody should look at.
+    """A Space that its owner should check.
 
     :ivar reasons: why, in a few words each.
     :ivar hourly: USD per hour, once its build is done if it is building; ``None`` if not known.
@@ -31,12 +34,12 @@ class Finding:
     hourly: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return the finding as plain JSON."""
         return {"repo_id": self.repo_id, "reasons": list(self.reasons), "hourly_cost": self.hourly}
 
 
 def findings(report: CostReport) -> list[Finding]:
-    """The Spaces to look at, the most expensive first."""
+    """Return the Spaces that look forgotten, the most expensive first."""
     result = []
     for space in report.fleet.spaces:
         info = report.spaces.get(space.repo_id)
@@ -82,7 +85,7 @@ def _is_gpu(report: CostReport, space: SpaceCost) -> bool:
 
 
 def _on_for(report: CostReport, space: SpaceCost) -> float:
-    """Seconds on this hardware, by the Hub's billing or by consecutive reports."""
+    """Return the seconds on this hardware, by the Hub's billing or by consecutive reports."""
     active = report.usage.active(space.repo_id) if report.usage else None
     metered = 0.0
     if active and active.active_minutes and active.hardware == space.hardware:
@@ -92,5 +95,5 @@ def _on_for(report: CostReport, space: SpaceCost) -> float:
 
 def _seen_for(report: CostReport, space: SpaceCost, *, stage: bool = False) -> float:
     on = report.history.on.get(space.repo_id)
-    since = parsed(on.stage_since if stage else on.since) if on else None
+    since = parse_time(on.stage_since if stage else on.since) if on else None
     return (report.at - since).total_seconds() if since else 0.0

@@ -1,4 +1,7 @@
-"""The history of past reports, which the page itself stores."""
+"""The history of past reports, which the page itself stores.
+
+Come here to change what a report keeps for later reports.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_hfspaces.hub.cost.prices import FleetCost
-from airflow_provider_hfspaces.reports.words import is_plausible, parsed
+from airflow_provider_hfspaces.reports.words import is_plausible, parse_time
 
-__all__ = ["MAX_ENTRIES", "DamagedHistory", "History", "On"]
+__all__ = ["MAX_ENTRIES", "DamagedHistory", "History", "PaidSpace"]
 
 MAX_ENTRIES = 400
 """Number of entries of a kind that are stored; the oldest are dropped."""
@@ -22,12 +25,12 @@ _ELEMENT = re.compile(r'<script type="application/json" id="hf-spaces-history">(
 
 
 class DamagedHistory(ValueError):
-    """A page without a history that can be read."""
+    """The page stores no history, or its history cannot be read."""
 
 
 @dataclass(frozen=True)
-class On:
-    """How long a Space has been on paid hardware, and in its stage, in every report.
+class PaidSpace:
+    """A Space on paid hardware, with the times since when every report has seen it there.
 
     :ivar since: time of the first of consecutive reports on this hardware, as ISO 8601.
     :ivar stage_since: time of the first of consecutive reports in this stage, as ISO 8601.
@@ -46,13 +49,13 @@ class History:
     :ivar fleet: ``{"at", "hourly_cost", "spaces", "billed", "unknown"}`` for each report.
     :ivar savings: ``{"at", "saved", "restarted", "failed"}`` for each restart.
     :ivar on: the Spaces on paid hardware, by id.
-    :ivar dropped: number of stored entries that could not be read.
+    :ivar dropped: number of stored entries that could not be read, and are left out.
     """
 
     owner: str
     fleet: tuple[dict[str, Any], ...] = ()
     savings: tuple[dict[str, Any], ...] = ()
-    on: Mapping[str, On] = field(default_factory=dict)
+    on: Mapping[str, PaidSpace] = field(default_factory=dict)
     dropped: int = 0
 
     @classmethod
@@ -67,7 +70,7 @@ class History:
         try:
             stored = json.loads(element[1])
             owner, fleet, savings, on = stored["owner"], stored["fleet"], stored["savings"], stored["on"]
-            readable = {repo_id: On(**each) for repo_id, each in on.items() if _is_on(each)}
+            readable = {repo_id: PaidSpace(**each) for repo_id, each in on.items() if _is_on(each)}
             fleet_kept = tuple(each for each in fleet if _is_entry(each, _FLEET))
             savings_kept = tuple(each for each in savings if _is_entry(each, _SAVINGS))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -77,14 +80,14 @@ class History:
         return cls(str(owner), fleet_kept, savings_kept, readable, dropped)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON, as a page stores it."""
+        """Return the history as plain JSON, as a page stores it."""
         on = {repo_id: vars(each) for repo_id, each in self.on.items()}
         return {"owner": self.owner, "fleet": self.fleet, "savings": self.savings, "on": on}
 
     def with_report(
         self, at: datetime, fleet: FleetCost, savings: Iterable[Mapping[str, Any]] = ()
     ) -> History:
-        """The history with one more report.
+        """Return the history with one more report.
 
         :param at: the time of the report.
         :param savings: new entries of :attr:`savings`. An entry whose ``at`` is already stored is ignored.
@@ -102,7 +105,7 @@ class History:
                 before, now = self.on.get(space.repo_id), at.isoformat()
                 stays = before is not None and before.hardware == space.hardware
                 same = stays and before is not None and before.stage == space.stage
-                on[space.repo_id] = On(
+                on[space.repo_id] = PaidSpace(
                     hardware=space.hardware,
                     since=before.since if before and stays else now,
                     stage=space.stage,
@@ -125,7 +128,7 @@ _SAVINGS = ("saved", "restarted", "failed")
 def _joined(known: Iterable[dict[str, Any]], new: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     by_moment: dict[datetime | None, dict[str, Any]] = {}
     for each in (*known, *new):
-        by_moment.setdefault(parsed(each["at"]), each)
+        by_moment.setdefault(parse_time(each["at"]), each)
     return tuple(each for _, each in sorted(by_moment.items(), key=lambda item: str(item[0])))[-MAX_ENTRIES:]
 
 
@@ -133,7 +136,7 @@ def _is_entry(entry: Any, numbers: tuple[str, ...]) -> bool:
     return (
         isinstance(entry, dict)
         and set(entry) == {"at", *numbers}
-        and parsed(entry["at"]) is not None
+        and parse_time(entry["at"]) is not None
         and all(is_plausible(entry[name]) for name in numbers)
     )
 
@@ -143,6 +146,6 @@ def _is_on(entry: Any) -> bool:
         isinstance(entry, dict)
         and set(entry) == {"hardware", "since", "stage", "stage_since"}
         and all(isinstance(value, str) for value in entry.values())
-        and parsed(entry["since"]) is not None
-        and parsed(entry["stage_since"]) is not None
+        and parse_time(entry["since"]) is not None
+        and parse_time(entry["stage_since"]) is not None
     )

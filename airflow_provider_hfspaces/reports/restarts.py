@@ -1,4 +1,7 @@
-"""The savings in the reports of RestartSpacesOperator."""
+"""The savings in the reports of RestartSpacesOperator.
+
+Come here to change which reports the cost report accepts, and how it counts them.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,19 @@ from typing import Any
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.rendered import from_text
-from airflow_provider_hfspaces.reports.words import is_plausible, parsed
+from airflow_provider_hfspaces.reports.words import is_plausible, parse_time
 
 __all__ = ["Restarts", "restarts"]
 
 
 @dataclass(frozen=True)
 class Restarts:
-    """Valid reports of restarts."""
+    """The reports of restarts that the cost report counts."""
 
     reports: tuple[Mapping[str, Any], ...]
 
     def savings_of(self, owner: str, log: Any) -> list[dict[str, Any]]:
-        """The savings of one owner, as entries of a history. Dry runs save nothing.
+        """Return the savings of one owner, as entries of a history. Dry runs save nothing.
 
         Reports with the same time, such as those of mapped tasks, become one entry.
         """
@@ -35,7 +38,7 @@ class Restarts:
                 log.warning("The restart of %s is not counted: it is about %s.", report["at"], about)
             elif report not in counted:
                 counted.append(report)
-                entry, at = _entry(report), parsed(report["at"])
+                entry, at = _entry(report), parse_time(report["at"])
                 if not (entry["restarted"] or entry["failed"]):
                     continue  # a morning after a night in which nothing was paused
                 entries[at] = _sum(entries[at], entry) if at in entries else entry
@@ -76,7 +79,7 @@ def _checked(report: Any) -> Mapping[str, Any]:
         not isinstance(spaces, list)
         or not all(isinstance(each, Mapping) for each in spaces)
         or report.get("action") != "restart"
-        or parsed(report.get("at")) is None
+        or parse_time(report.get("at")) is None
         or not all(each.get("saved") is None or is_plausible(each["saved"]) for each in (report, *spaces))
     ):
         raise _not_a_report(report)

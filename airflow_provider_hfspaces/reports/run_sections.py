@@ -22,7 +22,7 @@ _VISIBLE_DAYS = 14
 
 
 def runs(report: CostReport) -> dict[str, Any]:
-    """What the runs of this Airflow cost: a chart by day, a table by DAG, and one by day and DAG."""
+    """Return what the runs of this Airflow cost: a chart by day, and tables by DAG and by day and DAG."""
     costs = report.runs
     if not costs:
         return {
@@ -43,7 +43,7 @@ def runs(report: CostReport) -> dict[str, Any]:
 
 
 def sums_by_dag(costs: Iterable[DailyCost]) -> list[dict[str, Any]]:
-    """What the runs of each DAG cost, as plain JSON, the most expensive DAG first."""
+    """Return what the runs of each DAG cost, as plain JSON, the most expensive DAG first."""
     groups: dict[str, list[DailyCost]] = {}
     for each in costs:
         groups.setdefault(each.dag_id, []).append(each)

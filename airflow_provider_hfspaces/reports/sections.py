@@ -12,7 +12,7 @@ from airflow_provider_hfspaces.reports.charts import bars, columns_by_day, line
 from airflow_provider_hfspaces.reports.cost_report import CostReport
 from airflow_provider_hfspaces.reports.findings import Finding
 from airflow_provider_hfspaces.reports.tables import SpaceLink, StageCell, Table
-from airflow_provider_hfspaces.reports.words import day, duration, moment, parsed, usd
+from airflow_provider_hfspaces.reports.words import day, duration, moment, parse_time, usd
 
 __all__ = ["billed", "concerns", "hardware", "numbers", "over_time", "savings", "spaces"]
 
@@ -22,7 +22,7 @@ _MAX_ERROR_LENGTH = 200
 
 
 def numbers(report: CostReport) -> dict[str, Any]:
-    """The most important numbers, at the top of the page."""
+    """Return the most important numbers, for the top of the page."""
     total, history = report.fleet.total, report.history
     cards = [(usd(report.fleet.hourly), "an hour now, estimated")]
     if report.fleet.when_started != report.fleet.hourly or total.starting:
@@ -44,7 +44,7 @@ def numbers(report: CostReport) -> dict[str, Any]:
 
 
 def concerns(report: CostReport, findings: Sequence[Finding]) -> dict[str, Any]:
-    """The Spaces that look forgotten."""
+    """Return the Spaces that look forgotten."""
     shown = [
         {
             "space": _link(report, each.repo_id),
@@ -57,7 +57,7 @@ def concerns(report: CostReport, findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 def hardware(report: CostReport) -> dict[str, Any]:
-    """The costs by hardware, and the number of Spaces by stage."""
+    """Return the costs by hardware, and the number of Spaces by stage."""
     rows = [
         (f"{name}, {_count(each.billed + each.starting)}", each.when_started, _in_words(each))
         for name, each in report.fleet.by_hardware().items()
@@ -68,7 +68,7 @@ def hardware(report: CostReport) -> dict[str, Any]:
 
 
 def spaces(report: CostReport) -> dict[str, Any]:
-    """All Spaces; those that cost nothing even while they run come last."""
+    """Return all Spaces. Those that cost nothing even while they run come last."""
     paid = [each for each in report.fleet.spaces if each.if_running != 0 or each.costs_something]
     free = [each for each in report.fleet.spaces if each.if_running == 0 and not each.costs_something]
     return {
@@ -98,11 +98,11 @@ def _spaces(report: CostReport, costs: Iterable[SpaceCost], caption: str) -> Tab
 
 
 def billed(report: CostReport) -> dict[str, Any]:
-    """What the Hub billed, next to the estimate for the same minutes."""
+    """Return what the Hub billed, next to the estimate for the same minutes."""
     usage = report.usage
     if usage is None:
         return _billed(report.no_usage or "The Hub's billing was not read.")
-    start, end = parsed(usage.period_start), parsed(usage.period_end)
+    start, end = parse_time(usage.period_start), parse_time(usage.period_end)
     period = f" from {day(start)} to {day(end)}" if start and end else ""
     if not usage.spaces:
         return _billed(f"The Hub billed nothing for these Spaces in its period{period}.")
@@ -134,15 +134,17 @@ def _billed(note: str, table: Table | None = None) -> dict[str, Any]:
 
 
 def over_time(report: CostReport) -> dict[str, Any]:
-    """The totals of past reports; no chart until there are two."""
-    points = [(when, each["hourly_cost"]) for each in report.history.fleet if (when := parsed(each["at"]))]
+    """Return the totals of past reports. A chart needs two reports."""
+    points = [
+        (when, each["hourly_cost"]) for each in report.history.fleet if (when := parse_time(each["at"]))
+    ]
     chart = line(points, "Estimated USD per hour") if len(points) > 1 else None
     return {"costs_over_time": chart, "reports": len(points)}
 
 
 def savings(report: CostReport) -> dict[str, Any]:
-    """What pauses have saved until their restarts."""
-    restarts = [(when, each) for each in report.history.savings if (when := parsed(each["at"]))]
+    """Return what pauses have saved, up to the restarts."""
+    restarts = [(when, each) for each in report.history.savings if (when := parse_time(each["at"]))]
     rows = [
         (moment(when), f"{each['restarted']:,.0f}", f"{each['failed']:,.0f}", usd(each["saved"]))
         for when, each in reversed(restarts)
@@ -194,5 +196,5 @@ def _sleep_time(info: SpaceInfo | None) -> str:
 
 
 def _last_change(info: SpaceInfo | None) -> str:
-    when = parsed(info.last_modified) if info else None
+    when = parse_time(info.last_modified) if info else None
     return day(when) if when else "unknown"

@@ -1,17 +1,17 @@
-"""Amounts, durations and times in words, and times from text."""
+"""Amounts, durations and times as text, and times from text, for reports."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 
-__all__ = ["day", "duration", "is_plausible", "moment", "parsed", "usd"]
+__all__ = ["day", "duration", "is_plausible", "moment", "parse_time", "usd"]
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
 _LARGEST_AMOUNT = 1e12
 
 
 def usd(amount: float | None) -> str:
-    """An amount: ``$1,971.00``, ``$0.0067`` below a cent, ``$12,345`` from 10,000 on, ``?`` if unknown."""
+    """Return an amount: ``$1,971.00``, ``$0.0067`` below a cent, ``$12,345`` from 10,000, or ``?``."""
     if amount is None:
         return "?"
     sign, size = ("-" if amount < 0 else ""), abs(amount)
@@ -22,7 +22,7 @@ def usd(amount: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in its two largest units: ``1 h 30 min``, ``2 days``."""
+    """Return a duration in its two largest units: ``1 h 30 min``, ``2 days``."""
     remaining, parts = round(seconds), []
     for size, one, many in ((86_400, "day", "days"), (3600, "h", "h"), (60, "min", "min"), (1, "s", "s")):
         count, remaining = divmod(remaining, size)
@@ -31,8 +31,8 @@ def duration(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def parsed(text: object) -> datetime | None:
-    """An ISO 8601 time in UTC; ``None`` for anything else, and for years outside 1970 to 9000.
+def parse_time(text: object) -> datetime | None:
+    """Return an ISO 8601 time in UTC; ``None`` for anything else, and for years outside 1970 to 9000.
 
     Charts count days back from the times that this returns, which overflows near year 1.
     """
@@ -49,17 +49,17 @@ def parsed(text: object) -> datetime | None:
 
 
 def is_plausible(amount: object) -> bool:
-    """Whether a value from a file or a report is a number that a report can add up and show."""
+    """Return whether a value from a file or a report is a number that a report can add up and show."""
     number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
-    # Compared, not converted: 10**400 is a valid number in JSON and no float.
+    # Compared, not converted: 10**400 is a valid number in JSON, but not a valid float.
     return number and -_LARGEST_AMOUNT <= amount <= _LARGEST_AMOUNT  # type: ignore[operator]
 
 
 def moment(when: datetime) -> str:
-    """A time to the minute: ``2026-11-23 20:00 UTC``."""
+    """Return a time to the minute: ``2026-11-23 20:00 UTC``."""
     return when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def day(when: datetime) -> str:
-    """A date in UTC: ``2026-11-23``."""
+    """Return a date in UTC: ``2026-11-23``."""
     return when.astimezone(timezone.utc).strftime("%Y-%m-%d")

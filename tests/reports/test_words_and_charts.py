@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_provider_hfspaces.reports.charts import bars, columns_by_day, line
-from airflow_provider_hfspaces.reports.words import duration, is_plausible, parsed, usd
+from airflow_provider_hfspaces.reports.words import duration, is_plausible, parse_time, usd
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 
@@ -47,12 +47,12 @@ def test_a_duration_has_its_two_largest_units(seconds: float, words: str) -> Non
     "text", ["2026-11-23T12:00:00.000Z", "2026-11-23T13:00:00+01:00", "2026-11-23T12:00:00"]
 )
 def test_a_time_is_read_in_every_iso_format(text: str) -> None:
-    assert parsed(text) == NOON
+    assert parse_time(text) == NOON
 
 
 @pytest.mark.parametrize("text", [None, 5, "", "yesterday", "0001-01-01T00:00:00+23:00", "9999-01-01"])
 def test_anything_else_is_not_a_time(text: object) -> None:
-    assert parsed(text) is None
+    assert parse_time(text) is None
 
 
 def test_bars_are_as_long_as_their_amounts() -> None:
