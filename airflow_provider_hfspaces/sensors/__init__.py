@@ -1,1 +1,1 @@
-"""Sensors: is it true of a Space yet?"""
+"""Sensors that wait for a Space: import them from ``sensors.spaces``."""

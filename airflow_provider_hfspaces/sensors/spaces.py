@@ -1,4 +1,4 @@
-"""Sensors that wait until a Space is in a stage, runs on some hardware or at some commit, or answers."""
+"""Sensors that wait for a Space: for its stage, hardware or commit, or for an answer of its app."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ __all__ = ["SpaceHealthySensor", "SpaceRunningSensor", "SpaceStageSensor"]
 
 
 class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
-    """Wait until a Space is in one of some stages.
+    """Wait until a Space is in one of the listed stages.
 
     ::
 
         paused = SpaceStageSensor(task_id="paused", repo_id="acme/whisper", stages=["PAUSED"])
 
     A stage that the Space does not leave by itself fails the task at once, without using up its retries.
-    With ``soft_fail`` such a stage and a timeout skip the task. Everything else that goes wrong, such as a
-    missing Space or a rejected token, fails the task with ``soft_fail`` too.
+    With ``soft_fail`` such a stage and a timeout skip the task. Other errors, such as a missing Space or a
+    rejected token, fail the task even with ``soft_fail``.
 
-    Returns the runtime. ``GET /api/spaces/{repo_id}/runtime``, one request for each look.
+    Returns the runtime. Endpoint: ``GET /api/spaces/{repo_id}/runtime``, one request for each look.
 
     :param repo_id: the Space, as ``owner/name``. Templated.
     :param stages: the stages, such as ``["PAUSED"]``; STOPPED and SLEEPING count as one. Takes the output
@@ -113,7 +113,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         self._last_reason: str | None = None
 
     def execute(self, context: Context) -> Any:
-        """Wait: in this worker, by coming back, or in the triggerer."""
+        """Wait in this worker, with reschedules, or in the triggerer, and return the runtime."""
         self.space_logs.forget()
         with self._skipping_only_waits():
             if not self.deferrable:
@@ -157,12 +157,12 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
             return super().resume_execution(*args, **kwargs)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
-        """Returns the runtime after a deferred wait.
+        """Return the runtime after a deferred wait.
 
         :raises AirflowSensorTimeout: if the Space has not reached the goal in time.
         :raises AirflowFailException: if the Space does not reach the goal by itself any more, and for
             other errors that a retry cannot fix.
-        :raises AirflowSkipException: instead of both with ``soft_fail``, except for the other errors.
+        :raises AirflowSkipException: with ``soft_fail``, if the Space has not reached the goal.
         """
         from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed, error_from_dict
 
@@ -190,7 +190,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
             return self._look(repo_id, self.goal(), context)
 
     def goal(self) -> Goal:
-        """Returns what the sensor waits for.
+        """Return what the sensor waits for.
 
         :raises InvalidInput: for a stage, a flavor or a commit that is not valid.
         """
@@ -207,7 +207,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         return Goal(stages=stages, hardware=self.hardware or None, sha=sha, failed_stages=failed)
 
     def health_check(self) -> HealthCheck | None:
-        """Returns what the app has to answer as well; ``None`` without a health check."""
+        """Return what the app has to answer as well; ``None`` without a health check."""
         return None
 
     def _look(self, repo_id: str, goal: Goal, context: Context) -> PokeReturnValue:
@@ -255,7 +255,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
 
     @contextmanager
     def _skipping_only_waits(self) -> Iterator[None]:
-        """Let ``soft_fail`` skip what a wait may end with, and nothing else.
+        """Let ``soft_fail`` skip only a timeout, and a Space that does not reach the goal.
 
         Airflow skips every failure of a sensor with ``soft_fail``: a misspelt Space would be skipped for
         ever.
@@ -339,7 +339,7 @@ class SpaceHealthySensor(SpaceRunningSensor):
             expect={"json": {"model": "loaded"}},
         )
 
-    RUNNING is the Hub's word: the container has started. The app may still load its model. The sensor sends
+    RUNNING only means that the container has started: the app may still load its model. The sensor sends
     requests only while the Space runs, at most one every five seconds however many deferred tasks wait for
     the same answer, and none after the answer. A Space that fails, is paused or sleeps fails the task at
     once.
@@ -362,7 +362,7 @@ class SpaceHealthySensor(SpaceRunningSensor):
     def __init__(self, *, repo_id: str, path: str = "/", expect: Any = None, **kwargs: Any) -> None:
         if kwargs.pop("health", None) is not None and "health" not in (kwargs.get("default_args") or {}):
             raise ValueError(
-                f"health of SpaceHealthySensor {kwargs.get('task_id')!r} has no effect: use path and expect."
+                f"health of SpaceHealthySensor {kwargs.get('task_id')!r} has no effect: set path and expect."
             )
         super().__init__(repo_id=repo_id, **kwargs)
         self.path = path
@@ -377,12 +377,12 @@ class SpaceHealthySensor(SpaceRunningSensor):
 
 
 def _as_stored(stages: Any) -> Any:
-    """Returns stages in a form that Airflow can store. Templates and outputs of tasks stay unchanged."""
+    """Return stages in a form that Airflow can store. Templates and outputs of tasks stay unchanged."""
     return sorted(stages) if isinstance(stages, AbstractSet) else stages
 
 
 def _with_seconds(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Returns the arguments of Airflow's own sensor, with its durations in seconds.
+    """Return the arguments of Airflow's own sensor, with its durations in seconds.
 
     :raises InvalidNumber: for a duration that is not valid.
     """

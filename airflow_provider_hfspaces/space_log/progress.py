@@ -16,11 +16,11 @@ class LogProgress:
     """How far the log of a task has shown the logs of its Space, for the worker or triggerer that continues.
 
     :ivar repo_id: the Space.
-    :ivar positions: how far each log is shown: ``build``, ``run`` or both.
-    :ivar shown: how many lines are shown.
-    :ivar left_out: how many lines are left out.
-    :ivar read: the logs of which anything is shown.
-    :ivar warned: what the task has been warned about, so that it is not warned again.
+    :ivar positions: how far each log is shown, by ``build`` and ``run``.
+    :ivar shown: number of lines that the task has shown.
+    :ivar left_out: number of lines that the task has left out.
+    :ivar read: the logs that have had a line, ``build`` or ``run``.
+    :ivar warned: the warnings that the log of the task already has, so that none is repeated.
     """
 
     repo_id: str
@@ -31,11 +31,11 @@ class LogProgress:
     warned: set[str] = field(default_factory=set)
 
     def at(self, kind: str, position: LogPosition) -> LogProgress:
-        """Returns the progress with one log at another position."""
+        """Return the progress with one log at another position."""
         return replace(self, positions={**self.positions, kind: position})
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the progress as plain JSON."""
+        """Return the progress as plain JSON."""
         return {
             "repo_id": self.repo_id,
             "positions": {kind: each.to_dict() for kind, each in self.positions.items()},
@@ -47,7 +47,7 @@ class LogProgress:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LogProgress:
-        """Returns the progress from its :meth:`to_dict`."""
+        """Return the progress from :meth:`to_dict`."""
         return cls(
             repo_id=values["repo_id"],
             positions={kind: LogPosition.from_dict(each) for kind, each in values["positions"].items()},

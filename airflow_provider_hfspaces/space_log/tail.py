@@ -19,7 +19,7 @@ __all__ = ["SpaceLogTail"]
 _QUIET_SECONDS = 0.5
 """At the end of the wait, the log is read until nothing has come for this time."""
 
-_LONGEST_END_SECONDS = 3.0
+_MAX_END_SECONDS = 3.0
 """Time that reading the end of the logs may take at most."""
 
 _LONGEST_WAIT_SECONDS = 60.0
@@ -35,17 +35,17 @@ class SpaceLogTail:
     ::
 
         async with SpaceLogTail(streams, progress, writer):
-            await the_end_of_the_wait()
+            await wait()
 
-    Nothing that goes wrong with the logs leaves this class. After a wait that has ended, the last lines are
-    read for three seconds at most. A wait that is cancelled ends at once.
+    An error of the logs never leaves this class. After the wait, the last lines are read for three seconds at
+    most. If the wait is cancelled, the logs end at once.
 
     :param streams: reads the logs.
     :param progress: which logs to show, and how far they are shown. It is kept up to date.
     :param writer: writes the lines.
-    :param interval: returns the seconds between two times that lines are written.
-    :param save: called before lines are written, with the progress after them, to continue from there in
-        another process.
+    :param log: the log of the task.
+    :param interval: returns the seconds between two writes.
+    :param save: saves the progress before lines are written, so that another process can continue after them.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class SpaceLogTail:
         try:
             if not isinstance(exc, (asyncio.CancelledError, GeneratorExit)):
                 self._ending.set()
-                await asyncio.wait(self._tasks, timeout=_LONGEST_END_SECONDS + 1)
+                await asyncio.wait(self._tasks, timeout=_MAX_END_SECONDS + 1)
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -124,7 +124,7 @@ class SpaceLogTail:
 
     async def _show_the_end(self, kind: str, reading: LogReading) -> None:
         loop = asyncio.get_running_loop()
-        ends = loop.time() + _LONGEST_END_SECONDS
+        ends = loop.time() + _MAX_END_SECONDS
         has_reached_end = reading.hurry()
         while not reading.is_queued and (remaining := ends - loop.time()) > 0:
             events = await reading.events(within=min(_QUIET_SECONDS, remaining))
@@ -135,7 +135,7 @@ class SpaceLogTail:
             self._writer.warn(kind, "never", f"was not shown. Read it here: {self._writer.page(kind)}")
 
     async def _write(self, kind: str, reading: LogReading, events: list[LogEvent]) -> None:
-        async with self._turn:  # What is saved for one log must not count lines of the other one too early.
+        async with self._turn:  # A save of one log must not count unwritten lines of the other.
             left_out, reading.left_out = reading.left_out, 0
             has_moved = self._progress.positions[kind] != reading.position
             if has_moved and self._save is not None and not self._ending.is_set():
@@ -152,7 +152,7 @@ class SpaceLogTail:
             self._writer.warn(
                 kind,
                 "queue",
-                "is shown later: this process reads as many logs already as [hf_spaces] log_streams allows.",
+                "is shown later: this process already reads as many logs as [hf_spaces] log_streams allows.",
             )
         if reading.trouble is not None:
             self._writer.warn(kind, "trouble", f"cannot be shown: {reading.trouble} The task continues.")
@@ -165,5 +165,5 @@ class SpaceLogTail:
     async def _deliver(self) -> None:
         loop = asyncio.get_running_loop()
         while (remaining := self._delivered_at - loop.time()) > 0:
-            with suppress(asyncio.CancelledError):  # The end of the process and that of the wait cancel it.
+            with suppress(asyncio.CancelledError):  # Both the process and the wait may cancel it.
                 await asyncio.sleep(remaining)

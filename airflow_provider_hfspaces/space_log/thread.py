@@ -19,12 +19,15 @@ from airflow_provider_hfspaces.space_log.writer import SpaceLogWriter
 
 __all__ = ["SpaceLogThread"]
 
-_LOOK_SECONDS = 0.02
-_LONGEST_END_SECONDS = 6.0
+_JOIN_POLL_SECONDS = 0.02
+"""Time between two checks of whether the thread is done."""
+
+_MAX_JOIN_SECONDS = 6.0
+"""Time that the main thread waits for this thread at most."""
 
 
-class _ElsewhereOnly(logging.Filter):
-    """Drops records of the thread that creates it: httpx logs each request, in the task's log."""
+class _OtherThreads(logging.Filter):
+    """Drops the records of the thread that creates the filter: httpx logs each request to the task's log."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,21 +84,21 @@ class SpaceLogThread:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._has_begun.wait(_LONGEST_END_SECONDS)
+        self._has_begun.wait(_MAX_JOIN_SECONDS)
         if self._loop is None or self._work is None or self._ending is None:
             return
-        # Airflow ends a task with exceptions that are no errors of the wait.
+        # Airflow ends a task by raising exceptions that are not errors of the wait.
         is_killed = self._is_killed() or (exc is not None and not isinstance(exc, Exception))
         try:
             self._loop.call_soon_threadsafe(self._work.cancel if is_killed else self._ending.set)
         except RuntimeError:  # the loop is closed already
             return
-        ends = time.monotonic() + _LONGEST_END_SECONDS
+        ends = time.monotonic() + _MAX_JOIN_SECONDS
         while not self._is_over and time.monotonic() < ends:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_JOIN_POLL_SECONDS)
 
     def _run(self) -> None:
-        quiet = _ElsewhereOnly()
+        quiet = _OtherThreads()
         httpx_log = logging.getLogger("httpx")
         httpx_log.addFilter(quiet)
         try:

@@ -16,11 +16,11 @@ from airflow_provider_hfspaces.space_log.progress import LogProgress
 
 __all__ = ["LogLimits", "SpaceLogWriter"]
 
-_LONGEST_LINE = 1_000
-"""Characters of one line. The rest is replaced by an ellipsis."""
+_MAX_LINE_CHARACTERS = 1_000
+"""An ellipsis replaces the rest of a longer line."""
 
 _BURST_SECONDS = 10
-"""A quiet log may catch up with what it could have shown in this time."""
+"""After a quiet time, a log may show at once as many lines as it may show in this time."""
 
 _LOG_PAGES = {"build": "build", "run": "container"}
 
@@ -38,7 +38,7 @@ class LogLimits:
 
     @classmethod
     def from_config(cls) -> LogLimits:
-        """Returns the limits of Airflow's configuration."""
+        """Return the limits of Airflow's configuration."""
         from airflow_provider_hfspaces.compat.config import log_lines, log_lines_per_second
 
         return cls(log_lines(), log_lines_per_second())
@@ -66,14 +66,14 @@ class SpaceLogWriter:
         self._progress, self._log, self._limits, self._clock = progress, log, limits, clock
         self._page = f"{endpoint}/spaces/{progress.repo_id}?logs="
         self._burst = float(limits.per_second * _BURST_SECONDS)
-        self._allowance, self._asked_at = self._burst, clock()
+        self._allowance, self._refilled_at = self._burst, clock()
         self._missing: Counter[str] = Counter()
 
     def write(self, kind: str, events: Iterable[LogEvent], *, left_out: int = 0) -> None:
         """Write the lines of events.
 
         :param kind: ``build`` or ``run``.
-        :param left_out: how many further events have come too fast to be kept.
+        :param left_out: number of further events that came too fast to be kept.
         """
         for event in events:
             self._progress.read.add(kind)
@@ -89,14 +89,15 @@ class SpaceLogWriter:
     def warn(self, kind: str, about: str, reason: str) -> None:
         """Write a warning about a log, once.
 
-        :param about: what the warning is about; a second one about it is not written.
+        :param about: the subject of the warning. A second warning on one subject is not written.
+        :param reason: the rest of the sentence, after "The build log of Space acme/whisper".
         """
         if f"{kind}: {about}" not in self._progress.warned:
             self._progress.warned.add(f"{kind}: {about}")
             self._log.warning("The %s log of Space %s %s", kind, self._progress.repo_id, reason)
 
     def page(self, kind: str) -> str:
-        """Returns the address of the page with the whole log."""
+        """Return the address of the page with the whole log."""
         return self._page + _LOG_PAGES[kind]
 
     def close(self, kind: str) -> None:
@@ -113,14 +114,14 @@ class SpaceLogWriter:
 
     def _may_write(self, kind: str) -> bool:
         now = self._clock()
-        gained = (now - self._asked_at) * self._limits.per_second
-        self._allowance, self._asked_at = min(self._burst, self._allowance + gained), now
+        gained = (now - self._refilled_at) * self._limits.per_second
+        self._allowance, self._refilled_at = min(self._burst, self._allowance + gained), now
         if self._progress.shown >= self._limits.lines:
             self.warn(
                 kind,
                 "lines",
                 f"is no longer shown: the task shows {self._limits.lines:,} lines at most, as "
-                f"[hf_spaces] log_lines says. The whole log: {self.page(kind)}",
+                f"[hf_spaces] log_lines sets. The whole log: {self.page(kind)}",
             )
             return False
         if self._allowance < 1:
@@ -136,6 +137,6 @@ class SpaceLogWriter:
         self._progress.shown += 1
         # Secrets are masked before the line is cut: Airflow does not recognize half a secret.
         text = redact(mask_tokens(line))
-        if len(text) > _LONGEST_LINE:
-            text = text[: _LONGEST_LINE - 1] + "…"
+        if len(text) > _MAX_LINE_CHARACTERS:
+            text = text[: _MAX_LINE_CHARACTERS - 1] + "…"
         self._log.info("%s %s | %s", self._progress.repo_id, kind, text)
