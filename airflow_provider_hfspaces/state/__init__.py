@@ -1,1 +1,1 @@
-"""State that outlives one try of a task: the retry store, leases and the ledger of paused Spaces."""
+"""State that outlives one try of a task: retry values, leases, paused Spaces, copies, costs and budgets."""

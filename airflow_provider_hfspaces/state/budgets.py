@@ -1,8 +1,8 @@
 """What an owner has spent this month: from the Hub's billing if the token may read it, otherwise an estimate.
 
 The last known amount of each owner is in an Airflow Variable, ``hf_spaces_budget-`` and the owner, which
-EnforceBudgetOperator writes. The estimate grows there from look to look. Upgrades and the page in Airflow's
-UI read it where they may not read the billing.
+EnforceBudgetOperator writes. An estimate grows there with each run of the operator. Upgrades and the page in
+Airflow's UI read the Variable if their token may not read the billing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class KnownSpend:
     def from_dict(cls, payload: Any, now: datetime) -> KnownSpend:
         """Read the value of the Variable; an amount of an earlier period does not count.
 
-        :param payload: the value; anything that is not such a value means that nothing is known.
+        :param payload: the value of the Variable. Any other value means that nothing is known.
+        :param now: the present moment, in UTC.
         """
         from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
 
@@ -63,12 +64,12 @@ class KnownSpend:
 
 
 def spend_variable(owner: str) -> str:
-    """The name of the Airflow Variable with the last known amount of an owner."""
+    """Return the name of the Airflow Variable with the last known amount of an owner."""
     return variable_name("hf_spaces_budget", owner.casefold())
 
 
 def recorded_spend(owner: str, now: datetime | None = None) -> KnownSpend:
-    """What EnforceBudgetOperator has recorded about an owner in this month. No request to the Hub.
+    """Return what EnforceBudgetOperator recorded about an owner this month, without a request to the Hub.
 
     :param now: the present moment, in UTC. Default: the clock.
     """
@@ -76,7 +77,7 @@ def recorded_spend(owner: str, now: datetime | None = None) -> KnownSpend:
 
 
 def known_spend(hook: HfSpacesHook, owner: str) -> KnownSpend:
-    """The billed amount, or what is recorded if the billing cannot be read.
+    """Return the billed amount, or the recorded one if the billing cannot be read.
 
     Endpoints: see :func:`~airflow_provider_hfspaces.hub.cost.budget.read_billing`: one request for an
     organization and for an owner that is recorded; two for a user that is not.
@@ -97,12 +98,12 @@ def known_spend(hook: HfSpacesHook, owner: str) -> KnownSpend:
 
 
 def measure_spend(hook: HfSpacesHook, owner: str, hourly: float | None, budget: float) -> KnownSpend:
-    """The amount as of now, recorded for those who may not read the billing.
+    """Return the amount as of now, and record it for tokens that may not read the billing.
 
-    :param hourly: USD per hour that the owner's Spaces cost now; ``None`` if the Hub's prices are not known,
-        so that an estimate stays what it was at the last look.
+    :param hourly: USD per hour that the owner's Spaces cost now; ``None`` if the Hub's prices are not known.
+        An estimate then stays as it was.
     :param budget: USD a month, to record with the amount.
-    :raises NotAnswered: if the amount is an estimate, and Airflow does not say what was recorded last.
+    :raises NotAnswered: if the amount is an estimate, and Airflow does not report the last amount.
     """
     from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
 
@@ -120,9 +121,9 @@ def measure_spend(hook: HfSpacesHook, owner: str, hourly: float | None, budget: 
 
 
 def _at_least_runs(estimate: MonthSpend) -> MonthSpend:
-    """The estimate, or what the recorded runs of this Airflow have cost this month if that is more.
+    """Return the estimate, or what the recorded runs of this Airflow have cost this month if that is more.
 
-    Runs between two looks are not in the estimate, nor those before the first look of the month.
+    The estimate misses what ran only between two looks, and all runs before the first look of the month.
     """
     from airflow_provider_hfspaces.hub.cost.budget import month_of
     from airflow_provider_hfspaces.state.run_costs import run_costs
@@ -156,9 +157,9 @@ def _recorded(owner: str) -> Any:
 
 
 def _last_spend(owner: str) -> MonthSpend | None:
-    """The last recorded amount, also of an earlier month.
+    """Return the last recorded amount, even of an earlier month.
 
-    :raises NotAnswered: if Airflow does not say. An estimate that began at 0 then would replace the amount.
+    :raises NotAnswered: if Airflow does not answer. A new estimate from 0 would overwrite the amount.
     """
     from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
 

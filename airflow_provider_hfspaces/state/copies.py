@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 COPY_OF = "AIRFLOW_COPY_OF"
 """The variable that holds the mark."""
 
-_LONGEST_NAME = 96
+_MAX_NAME_CHARACTERS = 96
 _DIGITS_IN_NAME = 12
 _NAME = re.compile(rf".*-copy-[0-9a-f]{{{_DIGITS_IN_NAME}}}")
 _HOLDER_ID = re.compile(r"[0-9a-f]{32}")
@@ -51,17 +51,18 @@ _DESCRIPTION = "Kept by airflow-provider-hfspaces while this task's run uses a c
 
 @dataclass(frozen=True)
 class CopyMark:
-    """Says that a Space is a copy that was made for one run.
+    """The mark of a Space that is a copy for one run.
 
-    The mark names the copy itself: the Hub copies variables, so that a copy of the copy, made by hand, has
-    the variable too and is nevertheless not marked. Nor is a copy that somebody has renamed to keep it.
+    The mark names the copy itself. The Hub copies variables, so a copy of the copy has the variable too, but
+    the mark in it names another Space and does not count. A copy that a user renames, to keep it, also loses
+    its mark.
 
     :ivar copy_id: the copy, as ``owner/name``. Its name ends with ``-copy-`` and the first digits of
         :attr:`holder_id`.
     :ivar source_id: the Space that was copied.
     :ivar holder_id: a random id of the task whose run uses the copy.
     :ivar since: when the name was reserved, in UTC. The copy is younger.
-    :ivar until: when the copy counts as left behind for those who do not know the run, in UTC.
+    :ivar until: when the copy counts as left behind for an Airflow that does not know the run, in UTC.
     """
 
     copy_id: str
@@ -81,7 +82,7 @@ class CopyMark:
         holder_id, now = secrets.token_hex(16), datetime.now(timezone.utc)
         owner, _, name = base_id.partition("/")
         ending = f"-copy-{holder_id[:_DIGITS_IN_NAME]}"
-        beginning = name[: _LONGEST_NAME - len(ending)].rstrip("-.")
+        beginning = name[: _MAX_NAME_CHARACTERS - len(ending)].rstrip("-.")
         return cls(
             f"{owner}/{beginning}{ending}", source_id, holder_id, now, now + timedelta(seconds=lifetime)
         )
@@ -117,7 +118,7 @@ class CopyMark:
         return mark if mark is not None and mark.copy_id.lower() == repo_id.lower() else None
 
     def to_dict(self) -> dict[str, str]:
-        """As plain JSON."""
+        """Return the mark as plain JSON."""
         return {
             "copy": self.copy_id,
             "source": self.source_id,
@@ -131,7 +132,7 @@ class CopyMark:
         return json.dumps(self.to_dict())
 
     def fits(self, space: SpaceInfo) -> bool:
-        """Whether a Space can be the copy: it has its id, and is not older than the mark."""
+        """Return whether a Space can be the copy: it has the mark's id, and is not older than the mark."""
         if space.id.lower() != self.copy_id.lower():
             return False
         try:
@@ -141,7 +142,7 @@ class CopyMark:
         return created_at >= self.since - _CLOCK_SKEW
 
     def as_holder(self) -> LeaseHolder:
-        """The user of the copy in the form of the holder of a lease, for :class:`~.leases.Owners`."""
+        """Return the user of the copy in the form of a lease holder, for :class:`~.leases.Owners`."""
         from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
 
         return LeaseHolder(self.holder_id, 1, self.since, self.until)
@@ -152,7 +153,7 @@ class CopyMark:
 
 
 def is_copy_name(repo_id: str) -> bool:
-    """Whether a Space has the name of a copy, so that it may have a mark."""
+    """Return whether a Space has the name of a copy, and so may have a mark."""
     return bool(_NAME.fullmatch(repo_id.lower()))
 
 
@@ -165,7 +166,7 @@ def remember_user(mark: CopyMark, user: LeaseOwner) -> None:
 
 
 def forget_user(mark: CopyMark) -> None:
-    """Delete that Variable, because the copy is deleted."""
+    """Delete the Variable of :func:`remember_user`, because the copy is deleted."""
     from airflow_provider_hfspaces.compat.server import delete_variable
     from airflow_provider_hfspaces.state.leases import variable_name
 
@@ -175,7 +176,7 @@ def forget_user(mark: CopyMark) -> None:
 def sightings_of_copy(
     hook: HfSpacesHook, mark: CopyMark, runtime: SpaceRuntime, at: datetime, log: Any
 ) -> list[Sighting]:
-    """What is known of the bill of a copy that was not seen running before.
+    """Return what is known of the bill of a copy that was not seen running before.
 
     Endpoint: ``GET /api/spaces/{repo_id}/logs/run``.
 
@@ -204,7 +205,7 @@ def sightings_of_copy(
 
 
 def is_task_over(ti: Any, task_id: str) -> bool:
-    """Whether another task of a run, mapped like this one, has ended. False if Airflow does not say."""
+    """Return whether another task of a run, mapped like this one, has ended; False if Airflow is silent."""
     from airflow_provider_hfspaces.state.leases import LeaseOwner, have_ended
 
     owner = LeaseOwner.from_task_instance(ti, task_id)
@@ -216,7 +217,7 @@ def is_task_over(ti: Any, task_id: str) -> bool:
 
 
 def is_left_behind(mark: CopyMark, owners: Owners) -> tuple[bool, str]:
-    """Whether nobody deletes a copy any more, and why, in words.
+    """Return whether no task deletes a copy any more, and the reason in words.
 
     Only Airflow's own answer that a run has ended counts. A copy of another Airflow is left behind when its
     mark has expired. The copy of a run that stays "running" for ever, because its DAG file is gone, is left
@@ -244,7 +245,7 @@ def is_left_behind(mark: CopyMark, owners: Owners) -> tuple[bool, str]:
 
 
 def _moment(text: str) -> datetime:
-    """A moment in UTC.
+    """Return a moment in UTC.
 
     :raises ValueError: for any other text.
     """

@@ -26,7 +26,7 @@ _DESCRIPTION = "Kept by airflow-provider-hfspaces: the state of a Space that the
 def remember_pause(error: RestoreRejected) -> None:
     """Keep the state that the Hub rejected, if the Space was paused instead and no lease keeps its state.
 
-    The error is about to be raised or logged, so that a Variable that cannot be written is only logged.
+    A failure to write the Variable is only logged, because the caller raises or logs the error itself.
     """
     from airflow_provider_hfspaces.compat.server import set_variable
     from airflow_provider_hfspaces.hub.snapshot import NEVER_SLEEP, Activity, SpaceSnapshot
@@ -56,9 +56,9 @@ def remember_pause(error: RestoreRejected) -> None:
 
 
 def state_before_pause(repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot | None:
-    """The state that :func:`remember_pause` kept, if the Space is still paused on the same hardware.
+    """Return the state that :func:`remember_pause` kept, if the Space is still paused on the same hardware.
 
-    Airflow is asked only about a Space that is paused.
+    The Variable is read only for a Space that is paused.
     """
     from airflow_provider_hfspaces.compat.server import get_variable
     from airflow_provider_hfspaces.hub.checks import InvalidInput

@@ -1,7 +1,8 @@
-"""What a lease costs, by its own record: so far, and at its end if its run does not restore the Space.
+"""What a lease costs, computed from its own record: so far, or at its end.
 
-The tasks of a run note more of their Space, and report what the run cost when they restore it. Come here for
-leases that the janitor, the page in Airflow's UI or the command line release, and for those that still last.
+Come here for leases that are still held, and for leases that the janitor, the page in Airflow's UI or the
+command line releases. A run that restores its Space itself has seen more of the Space, and reports its own
+cost.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ def cost_so_far(
     *,
     has_stopped: bool = False,
 ) -> RunCost:
-    """What a lease has cost so far at most, because nobody knows when the app started on the hardware.
+    """Return the most that a lease can have cost so far: when its app started is not known.
 
-    :param holder: who has the lease.
+    :param holder: the holder of the lease.
     :param hardware: the flavor that the Hub bills now; ``None`` while nothing runs.
     :param prices: the Hub's price list; empty if it is not known.
     :param now: the present moment, in UTC.
-    :param has_stopped: whether the Space is asleep, paused or has failed. It may have run until now on the
-        hardware that the lease has requested.
+    :param has_stopped: whether the Space is asleep, paused or has failed. Until now it may have run on the
+        hardware that the lease requested.
     """
     from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
 
@@ -65,7 +66,7 @@ class LeaseWindow:
     def from_release(
         cls, hook: HfSpacesHook, repo_id: str, taken: Taken, at: datetime, after: SpaceRuntime, log: Any
     ) -> LeaseWindow | None:
-        """What is known after the restore; ``None`` if the lease does not say when it requested hardware.
+        """Return what is known after the restore; ``None`` if the lease has no time of its request.
 
         Endpoint: ``GET /api/spaces/{repo_id}/logs/run``, which says when the app was started.
 
@@ -94,7 +95,7 @@ class LeaseWindow:
         return cls(repo_id, (first, announced, *seen, last), requested)
 
     def cost(self, hook: HfSpacesHook, log: Any) -> RunCost:
-        """What the window cost, at the Hub's present list prices.
+        """Return what the window cost, at the Hub's present list prices.
 
         Endpoint: ``GET /api/spaces/hardware``, if something was billed.
         """

@@ -1,4 +1,7 @@
-"""What has become of the holder of a lease: it still restores the Space, or has left that to others."""
+"""The state of the holder of a lease: whether the holder will still restore the Space.
+
+Come here to change when a lease counts as left behind.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,12 @@ class LeaseState(str, Enum):
 
     @property
     def is_left_behind(self) -> bool:
-        """Whether nothing restores the Space any more, so that anybody may."""
+        """Whether the holder no longer restores the Space, so that others may."""
         return self not in (LeaseState.AT_WORK, LeaseState.UNKNOWN)
 
 
 def state_of(holder: LeaseHolder, owners: Owners) -> LeaseState:
-    """What has become of a holder.
+    """Return the state of the holder of a lease.
 
     :param owners: what this Airflow knows about holders.
     """
@@ -60,7 +63,7 @@ def state_of(holder: LeaseHolder, owners: Owners) -> LeaseState:
 
 
 def reason_of_state(state: LeaseState, who: str) -> str | None:
-    """Why nobody restores the Space for a holder, for logs and reports; ``None`` if the holder still may.
+    """Return why a holder does not restore the Space, for logs; ``None`` if the holder still may.
 
     :param who: the holder in words.
     """

@@ -1,4 +1,4 @@
-"""The log of a wait for a lease, in a worker and in the triggerer alike."""
+"""What a wait for a lease logs, in a worker and in the triggerer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LeaseWaitLog:
         self._logged_at = 0.0
 
     def is_due(self, holder: LeaseHolder) -> bool:
-        """Whether the holder has to be logged now."""
+        """Return whether the holder has to be logged now."""
         is_new = holder.holder_id != self._holder_id
         return is_new or self._clock() - self._logged_at >= _REPEAT_SECONDS
 

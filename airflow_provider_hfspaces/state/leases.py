@@ -70,7 +70,7 @@ class LeaseOwner:
 
     @classmethod
     def from_task_instance(cls, ti: Any, task_id: str | None = None, restore_tasks: Any = ()) -> LeaseOwner:
-        """The task instance itself, or another task of its run with the same map index."""
+        """Return the task instance itself, or another task of its run with the same map index."""
         map_index = ti.map_index if ti.map_index is not None else -1
         return cls(ti.dag_id, ti.run_id, task_id or ti.task_id, map_index, tuple(restore_tasks))
 
@@ -83,19 +83,19 @@ class LeaseOwner:
             return None
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return the owner as plain JSON."""
         return {**asdict(self), "restore_tasks": list(self.restore_tasks)}
 
     def is_same(self, other: LeaseOwner) -> bool:
-        """Whether both are the same task of the same run."""
+        """Return whether both owners are the same task of the same run."""
         return self._key == other._key
 
     def is_same_run(self, other: LeaseOwner) -> bool:
-        """Whether both are in the same run of the same DAG."""
+        """Return whether both owners are in the same run of the same DAG."""
         return (self.dag_id, self.run_id) == (other.dag_id, other.run_id)
 
     def surrounds(self, other: LeaseOwner) -> bool:
-        """Whether the other is in a task group inside this one's, in the same run."""
+        """Return whether the other owner is in a task group inside this owner's group, in the same run."""
         group, inner = self.task_id.rpartition(".")[0], other.task_id.rpartition(".")[0]
         mapped_alike = self.map_index in (-1, other.map_index)
         return self.is_same_run(other) and mapped_alike and inner.startswith(f"{group}.")
@@ -113,7 +113,7 @@ class Owners:
     """What this Airflow knows about the holders of leases.
 
     :param me: the task that holds or wants the lease; ``None`` for other tasks, such as a fleet operator's.
-    :ivar unanswered: ids of the holders that Airflow did not name when it was asked.
+    :ivar unanswered: ids of the holders about which Airflow gave no answer.
     """
 
     def __init__(self, me: LeaseOwner | None = None) -> None:
@@ -122,7 +122,7 @@ class Owners:
         self._known: dict[str, LeaseOwner] = {}
 
     def owner(self, holder: LeaseHolder) -> LeaseOwner | None:
-        """The task that holds the lease; ``None`` if this Airflow does not know it."""
+        """Return the task that holds the lease; ``None`` if this Airflow does not know it."""
         if holder.holder_id not in self._known:
             try:
                 owner = LeaseOwner.from_dict(get_variable(variable_name(holder.holder_id)))
@@ -137,7 +137,7 @@ class Owners:
         return self._known[holder.holder_id]
 
     def judge(self, holder: LeaseHolder) -> Standing:
-        """What this Airflow knows about a holder, for :mod:`airflow_provider_hfspaces.hub.lease`."""
+        """Return what this Airflow knows about a holder, for :mod:`airflow_provider_hfspaces.hub.lease`."""
         from airflow_provider_hfspaces.hub.lease.record import Standing
 
         owner = self.owner(holder)
@@ -154,7 +154,7 @@ class Owners:
         return Standing.OUTER if self.me is not None and owner.surrounds(self.me) else Standing.AT_WORK
 
     def is_stopped(self, holder: LeaseHolder) -> bool:
-        """Whether Airflow schedules nothing of the holder's run any more: its DAG is paused or gone."""
+        """Return whether Airflow schedules no task of the holder's run: its DAG is paused or gone."""
         owner = self.owner(holder)
         if owner is None:
             return False
@@ -172,18 +172,18 @@ class Owners:
         return bool(owner.restore_tasks) and have_ended(owner, owner.restore_tasks)
 
     def _is_given_up(self, owner: LeaseOwner) -> bool:
-        """Whether Airflow has a run that nothing works for, as after its DAG file was removed or renamed.
+        """Return whether no task of a run works or waits any more, as after its DAG file was removed.
 
-        The state of such a run stays "running" for ever, so that only the end of its lease tells.
+        The state of such a run stays "running" for ever. Only the expiry of its lease ends it.
         """
         return not is_run_working(owner.dag_id, owner.run_id, or_waits=True)
 
 
 def describe_holder(holder: LeaseHolder, owners: Owners, *, in_task: bool = False) -> str:
-    """Who has the lease, since when and until when, for logs and errors.
+    """Return who has the lease, since when and until when, for logs and errors.
 
-    :param in_task: whether a task asks. Airflow tells only tasks whether a DAG is paused; a trigger or a
-        callback that asks gets no answer at all, and waits for it without an end.
+    :param in_task: whether a task calls this. Airflow tells only tasks whether a DAG is paused: a trigger or
+        a callback would wait for the answer for ever.
     """
     owner = owners.owner(holder)
     who = str(owner) if owner else f"another Airflow or script (holder {holder.holder_id})"
@@ -200,7 +200,7 @@ def describe_holder(holder: LeaseHolder, owners: Owners, *, in_task: bool = Fals
 
 
 def lease_store(hook: HfSpacesHook, repo_id: str) -> LeaseStore:
-    """Where the lease of a Space is kept, as the connection or Airflow's configuration says."""
+    """Return the store of a Space's lease, as the connection or Airflow's configuration names it."""
     from airflow_provider_hfspaces.compat.config import lease_repository
     from airflow_provider_hfspaces.hub.lease.store import LeaseStore, lease_branch
 
@@ -209,7 +209,7 @@ def lease_store(hook: HfSpacesHook, repo_id: str) -> LeaseStore:
 
 
 def new_lease(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner | None, duration: float) -> AirflowLease:
-    """The lease of a Space for a task that is about to take it, or for a command (``None``)."""
+    """Return the lease of a Space for a task that is about to take it, or for a command (``None``)."""
     from airflow_provider_hfspaces.hub.lease.actions import SpaceLease
 
     lease = SpaceLease(lease_store(hook, repo_id), secrets.token_hex(16), duration=duration, clock=hook.clock)
@@ -217,7 +217,7 @@ def new_lease(hook: HfSpacesHook, repo_id: str, owner: LeaseOwner | None, durati
 
 
 def used_lease(hook: HfSpacesHook, taken: Mapping[str, Any] | None, owner: LeaseOwner) -> AirflowLease | None:
-    """The lease that another task of this run has taken.
+    """Return the lease that another task of this run has taken; ``None`` if it has taken none.
 
     :param taken: what that task pushed, from :meth:`AirflowLease.to_dict`.
     :param owner: that task.
@@ -250,10 +250,10 @@ class AirflowLease:
         """The standing of each holder. A holder with this lease's id is the caller."""
         from airflow_provider_hfspaces.hub.lease.record import Standing
 
-        def judged(holder: LeaseHolder) -> Standing:
+        def standing_of(holder: LeaseHolder) -> Standing:
             return Standing.OWN if holder.holder_id == self.lease.holder_id else self.owners.judge(holder)
 
-        return judged
+        return standing_of
 
     def take(self, judge: Judge | None = None) -> Taken | LeaseHolder:
         """Take the lease, or return the holder to wait for. See :meth:`SpaceLease.take`.
@@ -315,7 +315,7 @@ class AirflowLease:
         return self.hook.execute(self.lease.announce(hardware, sleep_time))
 
     def read(self) -> LeaseRecord:
-        """The record as it is now."""
+        """Return the record as it is now."""
         return self.hook.execute(self.lease.record())
 
     def abandon(self, hardware: str | None = None) -> None:
@@ -324,7 +324,7 @@ class AirflowLease:
             self.hook.execute(self.lease.abandon(hardware))
         except Exception as error:
             log.warning(
-                "The lease of Space %s could not be abandoned: %s It is free when this run is over.",
+                "The lease of Space %s could not be abandoned: %s The lease is free when this run is over.",
                 self.repo_id,
                 error,
             )
@@ -338,7 +338,7 @@ class AirflowLease:
             other = self.hook.execute(self.lease.give_back())
         except Exception as error:
             log.warning(
-                "The lease of Space %s could not be given back: %s It is free when this task is over.",
+                "The lease of Space %s could not be given back: %s The lease is free when this task is over.",
                 self.repo_id,
                 error,
             )
@@ -347,7 +347,7 @@ class AirflowLease:
         return other
 
     def to_dict(self, fence: int) -> dict[str, Any]:
-        """The lease as plain JSON, from which other tasks of the run use it: :func:`used_lease`."""
+        """Return the lease as plain JSON, from which other tasks of the run use it: :func:`used_lease`."""
         return {
             "repo_id": self.repo_id,
             "holder": self.lease.holder_id,
@@ -356,18 +356,18 @@ class AirflowLease:
         }
 
     def describe(self, holder: LeaseHolder) -> str:
-        """Who has the lease, for logs and errors."""
+        """Return who has the lease, for logs and errors."""
         return describe_holder(holder, self.owners, in_task=True)
 
 
 async def undo_check(
     hook: HfSpacesHook, repo_id: str, holder_id: str | None, send: Callable[[Any], Awaitable[Any]]
 ) -> Callable[[], Steps[Any]]:
-    """The check before each request of an undo in the triggerer.
+    """Return the check that an undo in the triggerer makes before each request.
 
-    Airflow is asked about the present holder here, because a plan on the event loop must not wait for it.
+    Reads what Airflow knows about the holders first: a plan on the event loop must not wait for Airflow.
 
-    :param holder_id: the holder under whose lease the request was sent; ``None`` for one without a lease.
+    :param holder_id: the holder under whose lease the request was sent; ``None`` without a lease.
     :returns: steps that raise :class:`SpaceLeased` or :class:`LeaseLost` if another holder has the Space.
     """
     from airflow_provider_hfspaces.hub.http.sequence import aexecute
@@ -385,7 +385,7 @@ async def undo_check(
 
 
 def have_ended(owner: LeaseOwner, task_ids: Iterable[str]) -> bool:
-    """Whether these tasks of the owner's run have ended."""
+    """Return whether these tasks of the owner's run have ended."""
     states = task_states(owner.dag_id, owner.run_id, task_ids, owner.map_index)
     return bool(states) and all(state in FINAL_STATES for state in states.values())
 
@@ -395,5 +395,5 @@ def _now() -> datetime:
 
 
 def variable_name(holder_id: str) -> str:
-    """The Airflow Variable that says which task a holder is."""
+    """Return the name of the Airflow Variable that says which task a holder is."""
     return f"hf_spaces_lease_{holder_id}"

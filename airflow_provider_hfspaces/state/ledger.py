@@ -1,4 +1,7 @@
-"""Records of the fleet operators: across the tries of a task, and from a pause to the restart."""
+"""Records of the fleet operators: across the tries of a task, and from a pause to the restart.
+
+Come here to change what a retry or a restart knows about the Spaces that a task has changed.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Journal:
             self._parts += 1
 
     def record_of(self, repo_id: str) -> Record | None:
-        """The record of an earlier try about a Space."""
+        """Return what an earlier try recorded about a Space; ``None`` if no try did."""
         return self.earlier.get(repo_id.casefold())
 
     def write(self, records: Mapping[str, Record]) -> None:
@@ -67,7 +70,7 @@ class Ledger:
 
         if not isinstance(name, str) or not re.fullmatch(r"[\w\-.:]{1,200}", name, re.ASCII):
             raise InvalidInput(
-                f"{name!r} is not a valid name for a report: use letters, digits, '-', '_', '.' and ':'."
+                f"The report name {name!r} is not valid: use letters, digits, '-', '_', '.' and ':'."
             )
         self.variable = variable_name("hf_spaces_fleet", name)
         self._old_variable = f"hf_spaces_fleet:{name}"

@@ -1,4 +1,4 @@
-"""The leases of version 0.1, which stood in Airflow Variables, and their way to the Hub."""
+"""Moves the leases of version 0.1, which were Airflow Variables, to the Hub."""
 
 from __future__ import annotations
 
@@ -41,7 +41,12 @@ def move_old_lease(store: LeaseStore) -> Steps[LeaseRecord]:
         record = LeaseRecord(store.repo_id, len(holders), tuple(holder for holder, _ in holders))
         record = LeaseRecord.from_text(record.to_text())
     except (InvalidLease, TypeError, KeyError, AttributeError) as problem:
-        log.error("The Airflow Variable %r holds no lease of Space %s: %s.", name, store.repo_id, problem)
+        log.error(
+            "Space %s: the Airflow Variable %r holds no valid lease of version 0.1: %s. Delete the Variable.",
+            store.repo_id,
+            name,
+            problem,
+        )
         return LeaseRecord(store.repo_id)
     for holder, owner in holders:
         set_variable(f"hf_spaces_lease_{holder.holder_id}", owner, "Moved from a lease of version 0.1.")

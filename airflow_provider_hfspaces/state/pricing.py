@@ -1,4 +1,7 @@
-"""What runs cost by what was seen of their Spaces, at the Hub's present list prices."""
+"""What runs cost, computed from what was seen of their Spaces, at the Hub's present list prices.
+
+Come here to change how the log of a Space dates the start of its app.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["app_started", "cost_of_sightings", "cost_of_times", "running_since", "seen_at_end"]
 
 _STARTUP = re.compile(r"Application Startup at (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
-_MOST_LINES_BEFORE_STARTUP = 5
+_MAX_LINES_BEFORE_STARTUP = 5
 
 _WHOLE_SECOND = timedelta(seconds=1)
-"""A log says in whole seconds when its app was started."""
+"""The log of an app has the time of its start in whole seconds."""
 
 
 def cost_of_sightings(
@@ -31,7 +34,7 @@ def cost_of_sightings(
     *,
     needs_prices: bool = False,
 ) -> RunCost:
-    """The cost of a run by what was seen of its Space, at the Hub's present list prices.
+    """Return what a run cost, from what was seen of its Space, at the Hub's present list prices.
 
     Endpoint: ``GET /api/spaces/hardware``, if something was billed.
 
@@ -51,12 +54,12 @@ def cost_of_sightings(
 def cost_of_times(
     hook: HfSpacesHook, times: Iterable[BilledTime], log: Any, *, needs_prices: bool = False
 ) -> RunCost:
-    """The cost of known times on a Space, at the Hub's present list prices.
+    """Return what known times on a Space cost, at the Hub's present list prices.
 
     Endpoint: ``GET /api/spaces/hardware``, if something was billed. If the price list cannot be read, the
     cost is unknown and the reason is logged.
 
-    :param needs_prices: raise the error of the price list instead.
+    :param needs_prices: whether to raise an error of the price list instead; by default not.
     :raises HubError: with ``needs_prices``, if the price list cannot be read.
     """
     from airflow_provider_hfspaces.hub.cost.runs import RunCost
@@ -69,7 +72,7 @@ def cost_of_times(
 
 
 def app_started(hook: HfSpacesHook, repo_id: str, log: Any) -> datetime | None:
-    """When the app of a Space was started, by the first lines of its log; ``None`` if they do not say.
+    """Return when the app of a Space was started, from the first lines of its log; ``None`` if not known.
 
     Endpoint: ``GET /api/spaces/{repo_id}/logs/run``.
     """
@@ -80,7 +83,7 @@ def app_started(hook: HfSpacesHook, repo_id: str, log: Any) -> datetime | None:
 
     try:
         with closing(hook.client.lines(calls.get_logs(repo_id))) as lines:  # type: ignore[type-var]
-            for _, line in zip(range(_MOST_LINES_BEFORE_STARTUP), lines, strict=False):
+            for _, line in zip(range(_MAX_LINES_BEFORE_STARTUP), lines, strict=False):
                 if match := _STARTUP.search(line):
                     return datetime.fromisoformat(match[1]).replace(tzinfo=timezone.utc)
     except (HubError, ValueError) as error:
@@ -89,7 +92,7 @@ def app_started(hook: HfSpacesHook, repo_id: str, log: Any) -> datetime | None:
 
 
 def running_since(hook: HfSpacesHook, repo_id: str, runtime: SpaceRuntime, log: Any) -> Sighting:
-    """A look at a Space that has just begun to run, and since when it runs: by its log, or from now on."""
+    """Return a sighting of a Space that has just begun to run, since the time in its log or since now."""
     from airflow_provider_hfspaces.hub.cost.runs import Sighting
 
     now = hook.clock()
@@ -110,9 +113,9 @@ def seen_at_end(
     log: Any,
     is_new: bool = False,
 ) -> list[Sighting]:
-    """The only look at a Space since its hardware was requested, with what its log says of the time before.
+    """Return the only sighting of a Space since its hardware was requested, completed from its log.
 
-    If the log does not say when the app was started, the look says only since when it may have run.
+    If the log does not say when the app was started, the sighting only bounds the time that the app ran.
 
     :param at: when the Hub reported the runtime, in UTC.
     :param requested_at: when the hardware was requested, in UTC.

@@ -1,4 +1,4 @@
-"""The records of a run about a Space, and the one resolver of which task recorded them.
+"""The records of a run about a Space, and the search for the task that recorded them.
 
 Come here to change the keys of the hardware operators' XComs, or how a task is found that another task
 names: with its full id, or without the prefix of the task group that both are in.
@@ -68,12 +68,12 @@ COST = "cost"
 
 
 def task_ids_named(dag: Any, name: str, own_task_id: str | None = None) -> list[str]:
-    """The ids of the tasks that a name may mean, the most likely one first.
+    """Return the ids of the tasks that a name may mean, the most likely one first.
 
     :param dag: the DAG; ``None`` if the caller does not know it, which takes every name for an id.
     :param name: a task id, with or without the prefix of its task group.
-    :param own_task_id: the task that uses the name, which means its own task group. Without it, a name
-        without a prefix may mean a task of any group.
+    :param own_task_id: the task that uses the name; a name without a prefix then means a task of its own
+        group. By default such a name may mean a task of any group.
     """
     tasks = getattr(dag, "tasks", None)
     known = None if tasks is None else {str(task.task_id) for task in tasks}
@@ -87,7 +87,7 @@ def task_ids_named(dag: Any, name: str, own_task_id: str | None = None) -> list[
 
 
 def restoring_task_ids(context: Context) -> list[str]:
-    """The RestoreHardwareOperators of this DAG that restore what this task records."""
+    """Return the RestoreHardwareOperators of this DAG that restore what this task records."""
     own, dag = str(context["ti"].task_id), context.get("dag")
     return [
         str(task.task_id)
@@ -97,17 +97,17 @@ def restoring_task_ids(context: Context) -> list[str]:
 
 
 def recording_task_ids(dag: Any) -> list[str]:
-    """The tasks of a DAG that record a snapshot."""
+    """Return the tasks of a DAG that record a snapshot."""
     return list(_task_ids_with(dag, "records_snapshot"))
 
 
 def requesting_task_ids(dag: Any) -> list[str]:
-    """The tasks of a DAG that request hardware."""
+    """Return the tasks of a DAG that request hardware."""
     return list(_task_ids_with(dag, "requests_hardware"))
 
 
 def requests_around(task: Any, dag: Any) -> list[str]:
-    """The tasks before a task that request hardware, if a task after it restores hardware."""
+    """Return the tasks before a task that request hardware, if a task after it restores hardware."""
     try:
         before = task.get_flat_relative_ids(upstream=True)
         after = task.get_flat_relative_ids(upstream=False)
@@ -118,9 +118,9 @@ def requests_around(task: Any, dag: Any) -> list[str]:
 
 
 def trying_task_ids(dag: Any) -> list[str]:
-    """The tasks of a DAG that request hardware and may have a list of it, as far as the DAG tells.
+    """Return the tasks of a DAG that may request hardware from a list, as far as the DAG tells.
 
-    Airflow 3 logs an error for an XCom that does not exist, so that nobody should pull one without need.
+    Airflow 3 logs an error for an XCom that does not exist, so callers should pull only XComs that may exist.
     """
     requesting = set(requesting_task_ids(dag))
     return [
@@ -131,19 +131,19 @@ def trying_task_ids(dag: Any) -> list[str]:
 
 
 def tried_hardware(tried: Any) -> list[str]:
-    """The flavors in the XCom :data:`TRIED`."""
+    """Return the flavors in the XCom :data:`TRIED`."""
     entries = tried if isinstance(tried, list) else []
     return [str(each["hardware"]) for each in entries if isinstance(each, Mapping) and "hardware" in each]
 
 
 def map_indexes(ti: Any) -> list[int]:
-    """The map indexes of another task to look at: mapped like this task instance, or not mapped."""
+    """Return the map indexes of another task to read: that of this task instance, and -1 (not mapped)."""
     own = getattr(ti, "map_index", None)
     return list(dict.fromkeys((-1 if own is None else own, -1)))
 
 
 def pull(context: Context, task_id: str, key: str = PREVIOUS) -> Any:
-    """An XCom of another task of this run, mapped like this one or not mapped."""
+    """Return an XCom of another task of this run, mapped like this one or not mapped; ``None`` if missing."""
     for map_index in map_indexes(context["ti"]):
         value = context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
         if value is not None:
@@ -152,7 +152,7 @@ def pull(context: Context, task_id: str, key: str = PREVIOUS) -> Any:
 
 
 def is_last_try(task: Any, context: Context) -> bool:
-    """Whether Airflow runs no further try of the task if this one fails."""
+    """Return whether this is the last try of the task, after which Airflow does not retry it."""
     ti = context["ti"]
     tries = getattr(ti, "max_tries", None)
     tries = task.retries if tries is None else tries
@@ -160,9 +160,9 @@ def is_last_try(task: Any, context: Context) -> bool:
 
 
 def may_hold_lease(dag: Any, task_id: str) -> bool:
-    """Whether a task may have taken a lease, as far as the DAG tells.
+    """Return whether a task may have taken a lease, as far as the DAG tells.
 
-    Airflow 3 logs an error for an XCom that does not exist, so that nobody should pull one without need.
+    Airflow 3 logs an error for an XCom that does not exist, so callers should pull only XComs that may exist.
     """
     for task in getattr(dag, "tasks", None) or ():
         if str(task.task_id) != task_id:
@@ -176,7 +176,7 @@ def may_hold_lease(dag: Any, task_id: str) -> bool:
 
 
 def recorded_snapshot(context: Context) -> SpaceSnapshot | None:
-    """The snapshot that an earlier try of this task recorded in this run."""
+    """Return the snapshot that an earlier try of this task recorded in this run."""
     from airflow_provider_hfspaces.hub.checks import InvalidInput
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
@@ -187,7 +187,7 @@ def recorded_snapshot(context: Context) -> SpaceSnapshot | None:
 
 
 def first_snapshot(context: Context, repo_id: str) -> SpaceSnapshot | None:
-    """The snapshot that an earlier try of this task recorded, unless it has been restored since."""
+    """Return the snapshot that an earlier try of this task recorded, unless it has been restored since."""
     snapshot = recorded_snapshot(context)
     if snapshot is None or not snapshot.is_of(repo_id):
         return None
@@ -200,7 +200,7 @@ def first_snapshot(context: Context, repo_id: str) -> SpaceSnapshot | None:
 
 
 def unrestored_snapshot(context: Context, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot | None:
-    """The state to restore if it is not the present one: what an earlier try or an earlier run recorded.
+    """Return the state to restore that an earlier try or run recorded; ``None`` for the present state.
 
     :param runtime: the present state.
     """
@@ -216,7 +216,7 @@ def unrestored_snapshot(context: Context, repo_id: str, runtime: SpaceRuntime) -
 
 
 def _source_of(task: Any) -> str | None:
-    """The ``from_task`` of a task, mapped or not; ``None`` if it has none."""
+    """Return the ``from_task`` of a task, mapped or not; ``None`` if it has none."""
     source = getattr(task, "from_task", None)
     if source is None:
         source = (getattr(task, "partial_kwargs", None) or {}).get("from_task")

@@ -32,14 +32,14 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-_LATE = "a late request of a holder that has ended its lease"
+_LATE_REQUEST = "a late request of a holder that has ended its lease"
 
 RELEASE_SECONDS = 3600.0
-"""How long the lease lasts under which the Space is restored."""
+"""Duration of the lease under which the Space is restored."""
 
 
 class NotLeased(Exception):
-    """Nobody has leased the Space, so that there is nothing to restore.
+    """The Space is not leased, so there is nothing to restore.
 
     :param ended_at: when the latest lease was given back, in UTC; ``None`` if that is not known.
     """
@@ -67,17 +67,17 @@ class ReleasedLease:
 
 
 def reason_to_release(record: LeaseRecord, owners: Owners) -> str | None:
-    """Why nobody restores a Space any more; ``None`` if its holder still may, or nobody has leased it.
+    """Return why nobody restores a Space any more; ``None`` if its holder still may, or without a lease.
 
     :param owners: what this Airflow knows about holders.
     """
     if record.current is not None:
         return reason_of_holder(record.current, owners)
-    return _LATE if _late_holder(record) is not None else None
+    return _LATE_REQUEST if _late_holder(record) is not None else None
 
 
 def has_late_request(record: LeaseRecord, runtime: SpaceRuntime) -> bool:
-    """Whether a Space that nobody has leased is on hardware of a lease that was given back a short time ago.
+    """Return whether a Space without a lease is on the hardware of a lease that has just been given back.
 
     A worker that freezes before its request sends it when it thaws, after the Space was restored.
     """
@@ -95,14 +95,14 @@ def has_late_request(record: LeaseRecord, runtime: SpaceRuntime) -> bool:
 
 
 def _late_holder(record: LeaseRecord) -> LeaseHolder | None:
-    """The latest holder, while a request of it may arrive after it has given the lease back."""
+    """Return the latest holder, while one of its requests may still arrive after the end of its lease."""
     ended = record.ended
     is_late = record.current is None and ended is not None and not ended.is_expired(_now())
     return ended if is_late else None
 
 
 def reason_of_holder(holder: LeaseHolder, owners: Owners) -> str | None:
-    """Why this holder does not restore the Space any more; ``None`` if it still may."""
+    """Return why this holder does not restore the Space any more; ``None`` if it still may."""
     from airflow_provider_hfspaces.state.lease_states import reason_of_state, state_of
 
     state = state_of(holder, owners)
@@ -127,7 +127,7 @@ def release_lease(
     :param hook: sends the requests.
     :param owner: the task that releases the lease; ``None`` for the API server and the command line.
     :param fallback: the hardware to move to if the Hub rejects the recorded one.
-    :param force: release the lease of a run that is alive, too.
+    :param force: whether to release the lease even if its run is alive.
     :raises NotLeased: if nobody has leased the Space.
     :raises SpaceLeased: if the run of the holder is alive.
     :raises LeaseLost: if the lease went to another holder during the restore.
@@ -138,7 +138,7 @@ def release_lease(
 
     lease = new_lease(hook, repo_id, owner, RELEASE_SECONDS)
     record = lease.read()
-    reason, forced = _checked(lease, record, force)
+    reason, forced = _grounds(lease, record, force)
     run = None if record.current is None else lease.owners.owner(record.current)
     has_sent = False
 
@@ -169,7 +169,7 @@ def release_lease(
         raise SpaceLeased(repo_id, other)
     log.info("Space %s is on %s again.", repo_id, runtime.configured_hardware)
     cost = None
-    if record.current is not None:  # What a late request costs, nobody knows.
+    if record.current is not None:  # The cost of a late request is not known.
         cost = _report_cost(lease, taken, taken_at, runtime, run, log)
     return ReleasedLease(repo_id, reason, runtime.configured_hardware, cost)
 
@@ -203,8 +203,8 @@ def _report_cost(
     return cost
 
 
-def _checked(lease: AirflowLease, record: LeaseRecord, force: bool) -> tuple[str, frozenset[str]]:
-    """Why the lease may be released, and the holders that are released although they are alive."""
+def _grounds(lease: AirflowLease, record: LeaseRecord, force: bool) -> tuple[str, frozenset[str]]:
+    """Return why the lease may be released, and the holders to release although they are alive."""
     from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased
     from airflow_provider_hfspaces.hub.lease.record import LATE_REQUEST_SECONDS
 
@@ -213,7 +213,7 @@ def _checked(lease: AirflowLease, record: LeaseRecord, force: bool) -> tuple[str
         if ended is None:
             raise NotLeased(lease.repo_id)
         if has_late_request(record, lease.hook.get_runtime(lease.repo_id)):
-            return _LATE, frozenset()
+            return _LATE_REQUEST, frozenset()
         raise NotLeased(lease.repo_id, ended.until - timedelta(seconds=LATE_REQUEST_SECONDS))
     reason = reason_of_holder(record.current, lease.owners)
     if reason is not None:

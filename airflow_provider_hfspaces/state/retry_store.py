@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 _DESCRIPTION = "Kept by airflow-provider-hfspaces for a retry of this task, and deleted after it."
-_written: set[str] = set()
+_own_variables: set[str] = set()
 """The Variables that this process has set."""
 
 
@@ -81,23 +81,23 @@ class VariableStore:
         from airflow_provider_hfspaces.compat.server import get_variable
 
         name = self._name(key)
-        if self._is_first_try and name not in _written:
+        if self._is_first_try and name not in _own_variables:
             return None
         value = get_variable(name)
-        return get_variable(self._old_name(key)) if value is None and name not in _written else value
+        return get_variable(self._old_name(key)) if value is None and name not in _own_variables else value
 
     def set(self, key: str, value: Any) -> None:
         from airflow_provider_hfspaces.compat.server import set_variable
 
         name = self._name(key)
         set_variable(name, value, _DESCRIPTION)
-        _written.add(name)
+        _own_variables.add(name)
 
     def delete(self, key: str) -> None:
         from airflow_provider_hfspaces.compat.server import delete_variable
 
         name = self._name(key)
-        _written.discard(name)
+        _own_variables.discard(name)
         delete_variable(name)
         if not self._is_first_try:
             delete_variable(self._old_name(key))

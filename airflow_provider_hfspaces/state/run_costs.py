@@ -28,9 +28,9 @@ _KIND = "hf_spaces_run_costs"
 _DESCRIPTION = "What the runs of this Airflow cost on Hugging Face Spaces, by day and DAG (estimates)."
 _SHARDS = 8
 _MONTHS_KEPT = 13
-_MOST_REMEMBERED = 200
-_MOST_TRIES = 6
-_LONGEST_DELAY_SECONDS = 0.4
+_MAX_WINDOWS_REMEMBERED = 200
+_MAX_TRIES = 6
+_MAX_DELAY_SECONDS = 0.4
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,16 @@ class DailyCost:
         return cost if is_valid else None
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Return the entry as plain JSON."""
         return asdict(self)
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What entries have in common whose amounts are added up."""
+        """The fields that two entries must share for their amounts to be added up."""
         return self.day, self.owner.casefold(), self.dag_id, self.hardware
 
     def plus(self, other: DailyCost) -> DailyCost:
-        """The sum of two entries with one :attr:`key`."""
+        """Return the sum of two entries with one :attr:`key`."""
         return DailyCost(
             self.day,
             self.owner,
@@ -93,7 +93,7 @@ class DailyCost:
 
 
 def window_of_run(began: datetime | str, run_id: str, repo_id: str, map_index: int) -> tuple[str, ...]:
-    """What identifies a window for :func:`record_run_cost`, in every process that may record it.
+    """Return what identifies a window for :func:`record_run_cost`, in every process that may record it.
 
     :param began: when the window began; a task id where that is not known.
     """
@@ -115,7 +115,7 @@ def record_run_cost(
 
     :param repo_id: the Space, as ``owner/name``.
     :param window: what identifies the window, from :func:`window_of_run`.
-    :param in_crowd: whether other tasks probably record theirs at this moment, as mapped ones do.
+    :param in_crowd: whether other tasks probably record their costs at the same moment, as mapped tasks do.
     :param at: when the window ended, in UTC; by default now.
     :returns: whether the cost is recorded. A failure is logged and not raised: it must not fail a restore.
     """
@@ -126,23 +126,23 @@ def record_run_cost(
     entries = list(_entries(repo_id.partition("/")[0], dag_id, cost, f"{moment:%Y-%m-%d}"))
     shard = int(sha256("\0".join((dag_id, *window[1:])).encode()).hexdigest(), 16) % _SHARDS
     try:
-        if _add(_name(moment.year, moment.month, shard), entries, identity, sleep if in_crowd else _at_once):
+        if _add(_name(moment.year, moment.month, shard), entries, identity, sleep if in_crowd else _no_wait):
             return True
-        log.warning("Space %s: the cost of this run is not recorded: too many tasks record theirs.", repo_id)
+        log.warning("Space %s: the cost of this run was not recorded: too many tasks write at once.", repo_id)
     except Exception as error:
-        log.warning("Space %s: the cost of this run is not recorded: %s", repo_id, error)
+        log.warning("Space %s: the cost of this run was not recorded: %s", repo_id, error)
     return False
 
 
 def run_costs(owner: str | None = None, *, since: date, until: date | None = None) -> tuple[DailyCost, ...]:
-    """What the runs of this Airflow cost, by day, DAG and flavor, the oldest first.
+    """Return what the runs of this Airflow cost, by day, DAG and flavor, the oldest first.
 
     Reads eight Variables for each month. Use it in tasks, and not in the triggerer.
 
     :param owner: only the Spaces of this owner; by default all.
     :param since: the first day, in UTC.
     :param until: the last day, in UTC; by default today.
-    :raises Exception: Airflow's own, if it does not answer.
+    :raises Exception: Airflow's own, if Airflow does not answer.
     """
     from airflow_provider_hfspaces.compat.server import get_variable
 
@@ -174,7 +174,7 @@ def _entries(owner: str, dag_id: str, cost: RunCost, day: str) -> Iterator[Daily
 def _add(name: str, entries: list[DailyCost], identity: str, sleep: Callable[[float], None]) -> bool:
     from airflow_provider_hfspaces.compat.server import get_variable, set_variable
 
-    for attempt in range(_MOST_TRIES):
+    for attempt in range(_MAX_TRIES):
         stored = get_variable(name)
         known, written = _read(stored)
         if identity in written:
@@ -186,15 +186,15 @@ def _add(name: str, entries: list[DailyCost], identity: str, sleep: Callable[[fl
             sums[each.key] = sums[each.key].plus(each) if each.key in sums else each
         value = {
             "costs": [each.to_dict() for each in sums.values()],
-            "written": [*written, identity][-_MOST_REMEMBERED:],
+            "written": [*written, identity][-_MAX_WINDOWS_REMEMBERED:],
         }
         set_variable(name, value, _DESCRIPTION)
         # A task that read the Variable before this write may overwrite it with its own.
-        sleep(random.uniform(0.25, 1.0) * _LONGEST_DELAY_SECONDS)
+        sleep(random.uniform(0.25, 1.0) * _MAX_DELAY_SECONDS)
     return identity in _read(get_variable(name))[1]
 
 
-def _at_once(seconds: float) -> None:
+def _no_wait(seconds: float) -> None:
     """Do not wait: no other task is expected to write."""
 
 

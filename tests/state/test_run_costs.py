@@ -97,7 +97,7 @@ def test_a_failure_of_airflow_is_logged_and_does_not_fail_the_restore(
 ) -> None:
     variables.error = RuntimeError("Airflow does not answer")
     assert not record("run", cost())
-    assert "the cost of this run is not recorded: Airflow does not answer" in caplog.text
+    assert "the cost of this run was not recorded: Airflow does not answer" in caplog.text
 
 
 def test_a_variable_that_somebody_has_changed_is_read_as_far_as_it_is_valid(
