@@ -46,7 +46,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
       volumes. It waits until the files of the copy are there, the copy runs on the hardware and its app
       answers.
     - ``delete`` (teardown) deletes the copy and logs what it cost. It runs if the work succeeds, fails or is
-      skipped, if ``create`` fails, and if somebody marks tasks or the run.
+      skipped, if ``create`` fails, and if a user marks tasks or the run.
     - ``outcome`` (teardown) does nothing itself. It is ``upstream_failed`` if the work or ``delete`` failed,
       and then fails the run.
     - ``done`` does nothing itself. Tasks that follow the group follow ``done``.
@@ -69,12 +69,13 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         run. Tasks of the work that have not begun then fail; those that are still running find no copy. May
         be a template or an argument of a mapped task group.
     :param monthly_budget: USD that the owner of the copy may spend on Spaces a month (default:
-        ``[hf_spaces] monthly_budget``, otherwise no limit; ``float("inf")`` for no limit). ``create`` makes
-        no copy once it is spent. May be a template or an argument of a mapped task group.
-    :param require_budget: whether ``create`` makes no copy either if it is not known what the owner has
-        spent (default False).
-    :param capacity_timeout: of a list: seconds that the copy may take to start on a flavor once it is
-        built, before the next one is requested (default 600). ``None``: only the Hub's reports count.
+        ``[hf_spaces] monthly_budget``, otherwise no limit; ``float("inf")`` for no limit). Once the
+        budget is spent, ``create`` makes no copy. May be a template or an argument of a mapped task group.
+    :param require_budget: whether ``create`` also makes no copy if the amount that the owner has spent is
+        not known (default False).
+    :param capacity_timeout: for a list of flavors: seconds that the copy may take to start on a flavor once
+        it is built, before the next one is requested (default 600). With ``None``, only the Hub's reports
+        count.
     :param retry_capacity_after: seconds after the last flavor until ``create`` starts the list again
         (default: ``create`` fails then). The copy is on free CPU meanwhile.
     :param retry_capacity_until: until when the list is started again: a time of day such as ``"03:00"`` in
@@ -103,8 +104,8 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
     :param timeout: maximum number of seconds to wait for the copy (default 1800).
     :param poll_interval: seconds between two looks at the copy (default: as few as the Hub's quota allows,
         and no fewer than 2).
-    :param copy_duration: seconds after which the copy counts as left behind for those who cannot see whether
-        this run is over, such as another Airflow (default 24 hours). Choose more than your longest run takes.
+    :param copy_duration: seconds after which the copy counts as left behind for another Airflow, which
+        cannot see whether this run is over (default 24 hours). Choose more than your longest run takes.
     :param delete_pool: the Airflow pool of ``delete`` (default ``default_pool``, whatever ``default_args``
         say). ``delete`` has a priority above all other tasks in it.
     :param retries: retries of ``reserve`` and ``create`` (default 2). A retry of ``create`` attaches to the
@@ -114,8 +115,8 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
     :param deferrable: wait in the triggerer (default: Airflow's ``[operators] default_deferrable``).
     :param hf_spaces_conn_id: the connection to the Hub (default ``hf_spaces_default``). May be a template.
     :param task_group_arguments: arguments of Airflow's ``TaskGroup``.
-    :raises ValueError: naming the group and the task, if the group is used in a way in which its tasks would
-        run without the copy; for a sleep time that is not set.
+    :raises ValueError: naming the group and the task, if its tasks would run without the copy, or if the copy
+        would have no sleep time.
     """
 
     def __init__(
@@ -245,12 +246,12 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         )
 
     def work_check(self) -> Callable[[Context], None]:
-        """The check of the copy, which each task of the work begins with."""
+        """Return the check of the copy, with which each task of the work begins."""
         return self.require_copy
 
     def _refuse_no_sleep_time(self, sleep_time: Any) -> None:
         if not has_template(sleep_time) and (sleep_time is None or str(sleep_time).strip() == "-1"):
             raise ValueError(
                 f"sleep_time of task group {self.group_id!r} is {sleep_time!r}: a copy that a crash leaves "
-                f"behind would cost money without an end. Set it to a number of seconds."
+                f"behind would never stop costing money. Set sleep_time to a number of seconds."
             )

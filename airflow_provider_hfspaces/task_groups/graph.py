@@ -1,4 +1,4 @@
-"""What a task group finds out about the graph of the tasks inside it."""
+"""Finds tasks in the graph of a task group: its first and last tasks, its branches, and what it needs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["before_joins", "ends", "outside", "roots", "skips_followers", "trigg
 
 
 def roots(work: list[Any]) -> list[Any]:
-    """Returns the tasks that follow no other of these tasks."""
+    """Return the tasks that follow no other of these tasks."""
     ids = {task.task_id for task in work}
     return [task for task in work if not task.upstream_task_ids & ids]
 
 
 def ends(work: list[Any]) -> list[Any]:
-    """Returns the tasks that no other of these tasks follows, apart from teardowns."""
+    """Return the tasks that no other of these tasks follows, apart from teardowns."""
     by_id = {task.task_id: task for task in work}
 
     def is_followed(task: Any) -> bool:
@@ -26,7 +26,7 @@ def ends(work: list[Any]) -> list[Any]:
 
 
 def outside(work: list[Any], group_ids: Collection[str]) -> list[Any]:
-    """Returns the tasks outside the group that the work needs, so that the whole group can wait for them.
+    """Return the tasks outside the group that the work needs, so that the whole group can wait for them.
 
     Leaves out branches, which choose among the tasks of the work; tasks that themselves wait for the
     group; and tasks that may fail without consequences for the work.
@@ -46,13 +46,13 @@ def outside(work: list[Any], group_ids: Collection[str]) -> list[Any]:
 
 
 def before_joins(work: list[Any], ignored_ids: Collection[str]) -> list[Any]:
-    """Returns the tasks that may still run when a task that follows them has already ended.
+    """Return the tasks that may still run when a task that follows them has already ended.
 
     Where two branches of the work meet, one that fails or is skipped ends the task that follows both.
-    Airflow before 3.3 runs a teardown as soon as the tasks directly before it have ended, so that it has
-    to follow these tasks directly.
+    Airflow before 3.3 runs a teardown as soon as the tasks directly before it have ended. The teardown of the
+    group therefore has to follow these tasks directly.
 
-    :param ignored_ids: tasks that need no such care.
+    :param ignored_ids: ids of tasks to leave out.
     """
     ids = {task.task_id for task in work} - set(ignored_ids)
     end_ids = {task.task_id for task in ends(work)}
@@ -67,12 +67,12 @@ def before_joins(work: list[Any], ignored_ids: Collection[str]) -> list[Any]:
 
 
 def skips_followers(task: Any) -> bool:
-    """Whether a task is a branch or a short circuit, which skips tasks that follow it."""
+    """Return whether a task is a branch or a short circuit, which skips tasks that follow it."""
     operator = getattr(task, "operator_class", type(task))
     # By name: each version of Airflow has this base in another module.
     return any(base.__name__ == "SkipMixin" for base in operator.__mro__)
 
 
 def trigger_rule(task: Any) -> str:
-    """Returns a task's trigger rule as text, such as ``all_success``."""
+    """Return a task's trigger rule as text, such as ``all_success``."""
     return str(getattr(task.trigger_rule, "value", task.trigger_rule))

@@ -45,7 +45,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
       for a dependency that is added after the block, the GPU waits.
     - ``upgrade`` (setup) requests the hardware and waits until the Space runs on it.
     - ``restore`` (teardown) restores the state that ``snapshot`` recorded, and ends the lease. It runs if the
-      work succeeds, fails or is skipped, if the upgrade fails, and if somebody marks tasks or the run.
+      work succeeds, fails or is skipped, if the upgrade fails, and if a user marks tasks or the run.
     - ``outcome`` (teardown) does nothing itself. It is ``upstream_failed`` if the work or ``restore``
       failed, and then fails the run, also after a short circuit or a clear without *Downstream*.
     - ``done`` does nothing itself. Tasks that follow the group follow ``done``.
@@ -80,12 +80,13 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         lease and fails the run. Tasks of the work that have not begun then fail; those that are still
         running continue and find other hardware. May be a template or an argument of a mapped task group.
     :param monthly_budget: USD that the owner of the Space may spend on Spaces a month (default:
-        ``[hf_spaces] monthly_budget``, otherwise no limit; ``float("inf")`` for no limit). ``upgrade``
-        requests nothing once it is spent. May be a template or an argument of a mapped task group.
-    :param require_budget: whether ``upgrade`` requests nothing either if it is not known what the owner has
-        spent (default False).
-    :param capacity_timeout: of a list: seconds that the Space may take to start on a flavor once it is
-        built, before the next one is requested (default 600). ``None``: only the Hub's reports count.
+        ``[hf_spaces] monthly_budget``, otherwise no limit; ``float("inf")`` for no limit). Once the budget is
+        spent, ``upgrade`` requests nothing. May be a template or an argument of a mapped task group.
+    :param require_budget: whether ``upgrade`` also requests nothing if the amount that the owner has spent
+        is not known (default False).
+    :param capacity_timeout: for a list of flavors: seconds that the Space may take to start on a flavor once
+        it is built, before the next one is requested (default 600). With ``None``, only the Hub's reports
+        count.
     :param retry_capacity_after: seconds after the last flavor until ``upgrade`` starts the list again
         (default: ``upgrade`` fails then). The Space is restored meanwhile, and stays leased.
     :param retry_capacity_until: until when the list is started again: a time of day such as ``"03:00"`` in
@@ -110,8 +111,8 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         concurrent runs can take the hardware away from each other.
     :param lease_timeout: maximum number of seconds to wait for other runs (default six hours).
     :param lease_poll_interval: seconds between two looks at the lease, on average (default 30).
-    :param lease_duration: seconds after which the lease expires for those who cannot see whether this run
-        is over, such as another Airflow (default 24 hours). Choose more than your longest run takes.
+    :param lease_duration: seconds after which the lease expires for another Airflow, which cannot see
+        whether this run is over (default 24 hours). Choose more than your longest run takes.
     :param restore_pool: the Airflow pool of ``restore`` (default ``default_pool``, whatever ``default_args``
         say). ``restore`` has a priority above all other tasks in it.
     :param restore_dormant: what ``restore`` does with a Space on paid hardware that was asleep or had failed
@@ -124,8 +125,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
     :param hf_spaces_conn_id: the connection to the Hub (default ``hf_spaces_default``). May be a
         template.
     :param task_group_arguments: arguments of Airflow's ``TaskGroup``.
-    :raises ValueError: naming the group and the task, if the group is used in a way in which its tasks
-        would run without the hardware.
+    :raises ValueError: naming the group and the task, if the tasks would run without the hardware.
     """
 
     def __init__(
@@ -286,11 +286,11 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         )
 
     def work_check(self) -> Callable[[Context], None]:
-        """The check of the hardware, which each task of the work begins with."""
+        """Return the check of the hardware, with which each task of the work begins."""
         return self.require_hardware
 
     def checked_tasks(self, work: list[Any]) -> list[Any]:
-        """The tasks of the work that run only while the Space is on the hardware."""
+        """Return the tasks of the work that run only while the Space is on the hardware."""
         other = {
             task.task_id
             for group in self.inner_groups()

@@ -1,4 +1,4 @@
-"""The base of the task groups that give their tasks something for as long as they run.
+"""The base of the task groups: setups that provide something for the tasks inside, and a teardown.
 
 Come here for the order of a group's tasks, and for what decides whether the run succeeds.
 """
@@ -66,7 +66,7 @@ class WindowTaskGroup(TaskGroup):
 
     Airflow skips a teardown if all of its setups failed, so that ``first`` only records and ``second`` acts.
 
-    :ivar purpose: what the work would lack outside the block, for error messages.
+    :ivar purpose: what the group provides for the work, for error messages.
     :ivar require: whether each task of the work begins with :meth:`work_check`.
     """
 
@@ -92,7 +92,7 @@ class WindowTaskGroup(TaskGroup):
 
     @abstractmethod
     def work_check(self) -> Callable[[Context], None]:
-        """What each task of the work calls before it executes."""
+        """Return what each task of the work calls before it executes."""
 
     def add(self, task: Any) -> Any:
         """Add a task, which Airflow does for each task that is created inside the ``with`` block.
@@ -137,22 +137,22 @@ class WindowTaskGroup(TaskGroup):
             super().__exit__(_type, _value, _tb)  # type: ignore[no-untyped-call]
 
     def get_leaves(self) -> Generator[Any, None, None]:
-        """What follows the group follows ``done``, and is skipped where the work is skipped."""
+        """Yield the tasks that followers of the group follow: the ends of the work, and ``done``."""
         yield from (task for task in graph.ends(self.work()) if not task.is_teardown)
         yield self.done
 
     def work(self) -> list[Any]:
-        """The tasks that were created inside the ``with`` block."""
+        """Return the tasks that were created inside the ``with`` block."""
         own = {task.task_id for task in self.own_tasks()}
         return [task for task in self.iter_tasks() if task.task_id not in own]
 
     def own_tasks(self) -> list[Any]:
-        """The tasks that the group adds."""
+        """Return the tasks that the group adds."""
         own = [self._first, self._second, self._last, self.limit, self.outcome, self.done]
         return [task for task in own if task is not None]
 
     def inner_groups(self) -> Iterator[WindowTaskGroup]:
-        """The groups of this kind inside this one, at any depth."""
+        """Yield the groups of this kind inside this one, at any depth."""
         groups = [child for child in self.children.values() if isinstance(child, TaskGroup)]
         while groups:
             group = groups.pop()
@@ -161,7 +161,7 @@ class WindowTaskGroup(TaskGroup):
             groups += [child for child in group.children.values() if isinstance(child, TaskGroup)]
 
     def outer_groups(self) -> Iterator[WindowTaskGroup]:
-        """The groups of this kind around this one, the nearest first."""
+        """Yield the groups of this kind around this one, the nearest first."""
         group = self.parent_group
         while group is not None:
             if isinstance(group, WindowTaskGroup):
@@ -169,14 +169,14 @@ class WindowTaskGroup(TaskGroup):
             group = group.parent_group
 
     def checked_tasks(self, work: list[Any]) -> list[Any]:
-        """The tasks of the work that begin with :meth:`work_check`."""
+        """Return the tasks of the work that begin with :meth:`work_check`."""
         other = {task.task_id for group in self.inner_groups() for task in group.own_tasks()}
         return [
             task for task in work if task.task_id not in other and not task.is_setup and not task.is_teardown
         ]
 
     def refuse_runtime_values(self, **arguments: Any) -> None:
-        """Refuse arguments that are known only when a task runs, where the DAG file needs their value.
+        """Refuse arguments that are known only when a task runs, which is too late for the group.
 
         :raises ValueError: naming the argument.
         """
@@ -188,7 +188,7 @@ class WindowTaskGroup(TaskGroup):
                 )
 
     def refuse_bad_values(self, *, hardware: Any, health: Any, stream_logs: Any) -> None:
-        """Refuse what no rendering makes valid in the arguments that all groups have.
+        """Refuse values that rendering cannot make valid, in the arguments that all groups have.
 
         :raises ValueError: naming the argument and the group.
         """
@@ -199,10 +199,11 @@ class WindowTaskGroup(TaskGroup):
     def _wire(self) -> None:
         """Connect the work with the tasks of the group.
 
-        The run's state comes from ``outcome``. As a teardown it is never skipped by a short circuit,
-        nothing follows it, and it is cleared with the work; with ``on_failure_fail_dagrun`` it counts
-        for the run; and ``none_failed`` makes it ``upstream_failed`` if the work or the closing task failed.
-        The closing task alone cannot do that: with ``on_failure_fail_dagrun`` it would hide failed work.
+        The run's state comes from ``outcome``. As a teardown, ``outcome`` is never skipped by a short
+        circuit, nothing follows it, and it is cleared with the work; with ``on_failure_fail_dagrun`` it
+        counts for the run; and ``none_failed`` makes it ``upstream_failed`` if the work or the closing task
+        failed. The closing task alone cannot do that: with ``on_failure_fail_dagrun`` it would hide failed
+        work.
         """
         work = self.work()
         if not work:
@@ -233,7 +234,7 @@ class WindowTaskGroup(TaskGroup):
         self._last.set_downstream([self.outcome, self.done])
         self._last.as_teardown(setups=[self._first, self._second])
         if self.limit is not None:
-            # As a teardown it is cleared with the work, and continues if somebody marks the run.
+            # As a teardown, limit is cleared with the work, and continues if a user marks the run.
             self.limit.as_teardown(setups=[self._second])
             self.limit.set_downstream([self.outcome, self.done])
         self.outcome.as_teardown(setups=[self._first], on_failure_fail_dagrun=True)
