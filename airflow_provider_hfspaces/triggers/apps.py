@@ -1,9 +1,9 @@
 """SpaceCallTrigger reads the answer of an app, and SpaceQueueTrigger waits for a place in its queue.
 
-The worker sends a call and stores in the trigger what the app knows it by: Airflow writes both into its
-database in one step, before any triggerer reads the answer. A triggerer that starts again therefore knows
-of every call that was sent, and asks the app for the answer instead of sending the call a second time. An app
-hands out an answer once. If another triggerer has begun to read it, the app says so, and the call is lost.
+The worker sends a call and stores in the trigger what identifies the call in the app. Airflow writes the
+trigger into its database before any triggerer reads the answer. A triggerer that restarts therefore knows
+every call that was sent, and reads the answer instead of sending the call a second time. An app gives an
+answer only once: if another triggerer has begun to read it, the app reports this, and the call is lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from airflow_provider_hfspaces.compat.imports import has_trigger_on_kill
 from airflow_provider_hfspaces.compat.server import in_thread, is_ended
 from airflow_provider_hfspaces.hub.errors import HubError, InvalidInput, error_to_dict
 from airflow_provider_hfspaces.space_app.errors import AppCallLost, AppTimeout, SpaceAppError
-from airflow_provider_hfspaces.triggers.kills import shielded
+from airflow_provider_hfspaces.triggers.kills import run_shielded
 from airflow_provider_hfspaces.triggers.loading import open_waits
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["SpaceCallTrigger", "SpaceQueueTrigger"]
 
-_LAST_LOOK_SECONDS = 5.0
-"""Time for one last look if the deadline has passed before the trigger runs, as after a restart."""
+_LAST_READ_SECONDS = 5.0
+"""Time for one last read if the deadline has passed before the trigger runs, as after a restart."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class _AppTrigger(BaseTrigger):
-    """What both triggers share: the Space, the connections, and when the wait ends.
+    """The base of both triggers: the Space, the connections, and when the wait ends.
 
     The arguments hold neither a token nor the inputs of the call.
     """
@@ -53,7 +53,7 @@ class _AppTrigger(BaseTrigger):
         self._progress: LogProgress | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Returns the trigger as Airflow stores it."""
+        """Return the trigger as Airflow stores it."""
         return (
             f"airflow_provider_hfspaces.triggers.apps.{type(self).__name__}",
             {each.name: getattr(self, each.name) for each in fields(self)},
@@ -61,12 +61,12 @@ class _AppTrigger(BaseTrigger):
 
     @property
     def remaining(self) -> float:
-        """Seconds to the deadline; a few seconds after it."""
+        """Seconds until the deadline. After the deadline, a few seconds for one last read."""
         remaining = self.deadline - time.time()
-        return remaining if remaining > 0 else _LAST_LOOK_SECONDS
+        return remaining if remaining > 0 else _LAST_READ_SECONDS
 
     def event(self, status: str, **more: Any) -> TriggerEvent:
-        """Returns an event of this trigger."""
+        """Return an event of this trigger."""
         return TriggerEvent(  # type: ignore[no-untyped-call]
             {
                 "status": status,
@@ -80,7 +80,7 @@ class _AppTrigger(BaseTrigger):
         )
 
     def failure(self, error: Exception) -> TriggerEvent:
-        """Returns the event of a wait that failed."""
+        """Return the event of a wait that failed."""
         if not isinstance(error, (SpaceAppError, HubError, InvalidInput)):
             # Airflow does not pass the message of an exception that leaves a trigger on to the task.
             self.log.exception("The call of Space %s failed.", self.repo_id)
@@ -123,7 +123,7 @@ class SpaceCallTrigger(_AppTrigger):
     output: str | None = None
 
     def failure(self, error: Exception) -> TriggerEvent:
-        """Returns the event of a wait that failed, with what the app knows the call by."""
+        """Return the event of a wait that failed, with the call as the app identifies it."""
         event = super().failure(error)
         event.payload["call"] = dict(self.call)
         return event
@@ -135,12 +135,12 @@ class SpaceCallTrigger(_AppTrigger):
         except asyncio.CancelledError:
             # Before Airflow 3.3 a trigger does not learn why it is cancelled.
             if not has_trigger_on_kill():
-                await shielded(self._cancel_if_ended())
+                await run_shielded(self._cancel_if_ended())
             raise
 
     async def on_kill(self) -> None:
         """Cancel the call in the app if a user has ended the task (Airflow 3.3)."""
-        await shielded(self._cancel_if_ended())
+        await run_shielded(self._cancel_if_ended())
 
     async def _outcome(self) -> TriggerEvent:
         from airflow_provider_hfspaces.app_log import AppLog
@@ -165,7 +165,6 @@ class SpaceCallTrigger(_AppTrigger):
         return self.event("answered", value=value, seconds=getattr(result, "seconds", None))
 
     async def _cancel_if_ended(self) -> None:
-
         accepted = self._started_call().accepted
         if accepted is None or not await is_ended(self.task_instance):
             # Cleared or only moved: the next try, or the other triggerer, continues from here.
@@ -175,10 +174,12 @@ class SpaceCallTrigger(_AppTrigger):
                 app = await waits.app(self.repo_id, self.app_conn_id)
                 await app.acancel(accepted)
         except (SpaceAppError, HubError, InvalidInput) as error:
-            self.log.error("The task was killed, and its call could not be cancelled: %s", error)
+            self.log.error(
+                "Space %s: the task was killed, but its call was not cancelled: %s", self.repo_id, error
+            )
         else:
             self.log.warning(
-                "The task was killed: its call of %s is cancelled in Space %s.", accepted.api, self.repo_id
+                "Space %s: the task was killed, and its call of %s was cancelled.", self.repo_id, accepted.api
             )
 
     def _started_call(self) -> StartedCall:
@@ -191,14 +192,14 @@ class SpaceCallTrigger(_AppTrigger):
 class SpaceQueueTrigger(_AppTrigger):
     """Wait until the queue of an app has a place for a call that it has refused.
 
-    All such triggers for one Space share one look at its queue every few seconds. As many of them continue
-    as there are free places. Fires one event, ``{"status": "free" | "failed" | "timeout", …}``.
+    All such triggers for one Space share one look at its queue every few seconds. For each free place, one of
+    them continues. Fires one event, ``{"status": "free" | "failed" | "timeout", …}``.
 
     :param repo_id: the Space, as ``owner/name``.
-    :param places: calls that may wait in the queue, as the app has said; ``None`` if it has not.
+    :param places: calls that may wait in the queue, as the app reported; ``None`` if it did not.
     :param deadline: when the wait ends, in seconds since 1970.
     :param started: when the task began, in seconds since 1970.
-    :param delay: seconds before the first look, which the app has asked for; by default 0.
+    :param delay: seconds before the first look, as the app requested; by default 0.
     :param hf_spaces_conn_id: the connection to the Hub.
     :param app_conn_id: the connection with the login of the app itself; ``None`` for an app without one.
     :param then: plain JSON that the operator needs afterwards; returned in the event.

@@ -67,7 +67,7 @@ class RunCostTrigger(BaseTrigger):
         self._spent: float | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Returns the trigger as Airflow stores it."""
+        """Return the trigger as Airflow stores it."""
         return (
             "airflow_provider_hfspaces.triggers.costs.RunCostTrigger",
             {each.name: getattr(self, each.name) for each in fields(self)},
@@ -75,7 +75,7 @@ class RunCostTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch, and fire the one event."""
-        # A triggerer gives its triggers an id. Without one, the tasks that this one watches wait for it.
+        # Without a trigger id this is dag.test(), where the tasks to watch would wait for this trigger.
         status = "unwatched" if self.trigger_id is None else await self._watch()
         known = len(sightings_from(self.sightings))
         yield TriggerEvent(  # type: ignore[no-untyped-call]
@@ -109,7 +109,7 @@ class RunCostTrigger(BaseTrigger):
                     return "over"
 
     def _note(self, runtime: Any) -> None:
-        """Keep a look. Of several looks at one state, the first and the last are enough."""
+        """Keep a sighting. Of several sightings of one state, the first and the last are enough."""
         now = datetime.now(timezone.utc)
         before = self._seen[-1] if self._seen else None
         sighting = Sighting.from_runtime(runtime, now)
@@ -122,7 +122,7 @@ class RunCostTrigger(BaseTrigger):
         self._seen.append(sighting)
 
     async def _is_over_within(self, seconds: float) -> bool:
-        """Whether the task that restores the Space ends within some seconds."""
+        """Return whether the task that restores the Space ends within some seconds."""
         end = asyncio.get_running_loop().time() + seconds
         while True:
             try:

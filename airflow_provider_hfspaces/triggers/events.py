@@ -25,8 +25,8 @@ else:
 
 __all__ = ["SpaceEventTrigger"]
 
-_FIRST_PAUSE_SECONDS = 30.0
-_LONGEST_PAUSE_SECONDS = 300.0
+_FIRST_RETRY_SECONDS = 30.0
+_MAX_RETRY_SECONDS = 300.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -40,15 +40,15 @@ class SpaceEventTrigger(BaseEventTrigger):
 
     The state in which the Space is first seen is not an event. The payload of an event is ``{"repo_id",
     "stage", "hardware", "requested_hardware", "error_message", "previous_stage", "previous_hardware",
-    "at"}``. All event triggers and waits of a triggerer that use the same Hub and token share one
-    :class:`~airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch`, its requests and its pace.
+    "at"}``. All event triggers and waits of a triggerer with one Hub and token share one
+    :class:`~airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch` and its requests.
 
     :param repo_id: the Space, as ``owner/name``.
     :param stages: fire when the Space enters one of these stages, such as ``["RUNTIME_ERROR"]``.
     :param hardware_changes: fire when the Space runs on other hardware than before.
     :param hf_spaces_conn_id: the connection to the Hub.
     :param poll_interval: seconds between two looks at the Space, at least; by default 30, because this
-        trigger never ends. ``None`` looks as often as the share of the Hub's quota allows.
+        trigger never ends. ``None`` for as few as the share of the Hub's quota allows.
     :raises InvalidInput: for a Space, a stage or a duration that is not valid, and without any event to
         fire at.
     """
@@ -66,32 +66,30 @@ class SpaceEventTrigger(BaseEventTrigger):
         self.poll_interval = checked_interval(self.poll_interval, "poll_interval")
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Returns the trigger as Airflow stores it; equal triggers are stored once."""
+        """Return the trigger as Airflow stores it; equal triggers are stored once."""
         return (
             "airflow_provider_hfspaces.triggers.events.SpaceEventTrigger",
             {each.name: getattr(self, each.name) for each in fields(self)},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire for ever. Errors of the Hub are logged and waited out."""
-        # A DAG file that watches a Space does not import what runs the trigger.
-
-        first_pause = self.poll_interval or _FIRST_PAUSE_SECONDS
-        last, pause = await self._load_last(), first_pause
+        """Fire for ever. Errors of the Hub are logged, and the watch continues after a delay."""
+        first_delay = self.poll_interval or _FIRST_RETRY_SECONDS
+        last, delay = await self._load_last(), first_delay
         while True:
             try:
                 async with open_waits(self.hf_spaces_conn_id) as (waits, hook):
                     repo_id = hook.repo_id(self.repo_id)
                     async for _, runtime in waits.watch.changes(repo_id, poll_interval=self.poll_interval):
-                        pause = first_pause
+                        delay = first_delay
                         event, last = self._event(last, runtime), runtime
                         await self._save_last(runtime)
                         if event:
                             yield event
             except (HubError, InvalidInput, SpaceWaitFailed) as error:
-                self.log.warning("%s Watching continues in %.0f seconds.", error, pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, max(_LONGEST_PAUSE_SECONDS, first_pause))
+                self.log.warning("%s Watching continues in %.0f seconds.", error, delay)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, max(_MAX_RETRY_SECONDS, first_delay))
 
     def _event(self, before: SpaceRuntime | None, now: SpaceRuntime) -> TriggerEvent | None:
         if before is None:
@@ -114,7 +112,7 @@ class SpaceEventTrigger(BaseEventTrigger):
         )
 
     async def _load_last(self) -> SpaceRuntime | None:
-        """Returns the last state before the triggerer was restarted, where Airflow keeps one (3.3)."""
+        """Return the last state before the triggerer was restarted, where Airflow keeps one (3.3)."""
         store = getattr(self, "asset_state_store", None)
         if store is None:
             return None

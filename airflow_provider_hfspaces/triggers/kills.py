@@ -1,4 +1,4 @@
-"""What a trigger does when a user ends its task, undisturbed by further cancellations."""
+"""Finishes the work of a trigger whose task a user has ended, although Airflow cancels the trigger."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-__all__ = ["shielded"]
+__all__ = ["run_shielded"]
 
 _under_way: set[asyncio.Future[None]] = set()
-"""Work that is under way. The event loop itself keeps only weak references to its tasks."""
+"""Work that has not ended. The event loop itself keeps only weak references to its tasks."""
 
 
-async def shielded(work: Coroutine[Any, Any, None]) -> None:
-    """Carry out work although Airflow cancels the trigger a second time while it handles a kill."""
+async def run_shielded(work: Coroutine[Any, Any, None]) -> None:
+    """Run work to its end, even if Airflow cancels the trigger again while it handles a kill."""
     task = asyncio.ensure_future(work)
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)

@@ -38,7 +38,7 @@ class LeaseTrigger(BaseTrigger):
     :param deadline: when the wait ends, in seconds since 1970.
     :param started: when the wait began, in seconds since 1970.
     :param poll_interval: seconds between two looks at the lease, by default 30.
-    :param delay: seconds before the first look, which the Hub has requested; by default 0.
+    :param delay: seconds before the first look, as the Hub requested; by default 0.
     :param hf_spaces_conn_id: the connection to the Hub.
     """
 
@@ -55,7 +55,7 @@ class LeaseTrigger(BaseTrigger):
         self.owner = dict(self.owner)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Returns the trigger as Airflow stores it."""
+        """Return the trigger as Airflow stores it."""
         return (
             "airflow_provider_hfspaces.triggers.leases.LeaseTrigger",
             {each.name: getattr(self, each.name) for each in fields(self)},
@@ -66,7 +66,7 @@ class LeaseTrigger(BaseTrigger):
         try:
             status = await self._wait()
         except (HubError, InvalidInput) as error:
-            # The task meets the error itself, and fails with it.
+            # The task meets the same error when it resumes, and fails with it.
             self.log.error("%s", error)
             status = "failed"
         yield TriggerEvent(  # type: ignore[no-untyped-call]

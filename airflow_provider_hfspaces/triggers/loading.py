@@ -1,4 +1,4 @@
-"""open_waits: what a trigger waits with, loaded without holding up the event loop."""
+"""open_waits: opens what triggers wait with, and imports it without blocking the event loop."""
 
 from __future__ import annotations
 

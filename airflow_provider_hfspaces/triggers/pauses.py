@@ -30,7 +30,7 @@ class PauseTrigger(BaseTrigger):
         self.then = dict(then)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Returns the trigger as Airflow stores it."""
+        """Return the trigger as Airflow stores it."""
         return (
             "airflow_provider_hfspaces.triggers.pauses.PauseTrigger",
             {"repo_id": self.repo_id, "until": self.until, "then": self.then},

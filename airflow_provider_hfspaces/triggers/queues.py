@@ -1,4 +1,4 @@
-"""AppQueue: lets as many refused calls continue as the queue of an app has free places."""
+"""AppQueue: lets one refused call continue for each free place in the queue of an app."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from airflow_provider_hfspaces.space_app.errors import SpaceAppError
 
 __all__ = ["AppQueue"]
 
-_LOOK_SECONDS = 3.0
+_POLL_SECONDS = 3.0
 """Time between two looks at the queue, with jitter."""
 
-_ON_THE_WAY_LOOKS = 3
-"""Looks during which a call that may continue is expected to arrive in the queue."""
+_IN_FLIGHT_POLLS = 3
+"""Number of looks for which a call that may continue counts as on its way to the queue."""
 
 
 class AppQueue:
@@ -34,7 +34,7 @@ class AppQueue:
     ) -> None:
         self._length, self._sleep = length, sleep
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._on_the_way: deque[int] = deque([0] * _ON_THE_WAY_LOOKS, maxlen=_ON_THE_WAY_LOOKS)
+        self._in_flight: deque[int] = deque([0] * _IN_FLIGHT_POLLS, maxlen=_IN_FLIGHT_POLLS)
         self._places: int | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -58,18 +58,18 @@ class AppQueue:
 
     async def _run(self) -> None:
         try:
-            await self._let_go_on()
+            await self._release_turns()
         except Exception as error:
             for turn in self._waiting:
                 if not turn.done():
                     turn.set_exception(copy.copy(error))
 
-    async def _let_go_on(self) -> None:
+    async def _release_turns(self) -> None:
         while self._waiting:
-            await self._sleep(_LOOK_SECONDS * random.uniform(0.5, 1.5))
-            going = min(await self._free_places(), len(self._waiting))
-            self._on_the_way.append(going)
-            for _ in range(going):
+            await self._sleep(_POLL_SECONDS * random.uniform(0.5, 1.5))
+            released = min(await self._free_places(), len(self._waiting))
+            self._in_flight.append(released)
+            for _ in range(released):
                 turn = self._waiting.popleft()
                 if not turn.done():
                     turn.set_result(None)
@@ -82,4 +82,4 @@ class AppQueue:
         except SpaceAppError:
             # The worker that sends the call finds out what is wrong with the app.
             return 1
-        return max(0, self._places - length - sum(self._on_the_way))
+        return max(0, self._places - length - sum(self._in_flight))

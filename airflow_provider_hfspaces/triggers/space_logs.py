@@ -1,4 +1,7 @@
-"""Shows the logs of Spaces in the logs of deferred tasks."""
+"""Shows the logs of Spaces in the logs of deferred tasks.
+
+Come here to change how often triggers save how far a log is shown, for a triggerer that restarts.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["showing_logs"]
 
 _XCOM = "hf_spaces_logs"
-_FEWEST_SECONDS = 1.0
+_MIN_SAVE_INTERVAL_SECONDS = 1.0
 _SAVES_PER_SECOND = 10
 """How often all triggers of a process together save how far they are."""
 
@@ -32,12 +35,12 @@ async def showing_logs(
 ) -> AsyncIterator[LogProgress | None]:
     """Show the logs of a Space in the log of a deferred task, as long as the context is open.
 
-    How far they are shown is saved as an XCom of the task, for a triggerer that starts again.
+    How far they are shown is saved as an XCom of the task, for a triggerer that restarts.
 
-    :param trigger: the trigger, whose task it is.
+    :param trigger: the trigger of the deferred task.
     :param waits: what the triggers share.
     :param logs: which logs to show, and how far they are shown; ``None`` for none.
-    :return: how far the logs are shown, kept up to date; ``None`` without logs.
+    :returns: how far the logs are shown, kept up to date; ``None`` without logs.
     """
     if logs is None:
         yield None
@@ -62,15 +65,15 @@ async def showing_logs(
 
 
 def _interval() -> float:
-    """Seconds between two saves of one trigger. With many triggers, each of them saves less often."""
-    return max(_FEWEST_SECONDS, len(_open) / _SAVES_PER_SECOND)
+    """Return the seconds between two saves of one trigger. With many triggers, each saves less often."""
+    return max(_MIN_SAVE_INTERVAL_SECONDS, len(_open) / _SAVES_PER_SECOND)
 
 
 async def _saved(ti: Any, logs: Mapping[str, Any]) -> LogProgress | None:
-    """How far another triggerer has come with the same wait."""
+    """Return how far another triggerer came in the same wait."""
     if ti is None:
         return None
-    with suppress(Exception):  # Without it, lines are shown again, no more.
+    with suppress(Exception):  # An error only means that lines may be shown twice.
         values = await saved_xcom(ti, _XCOM)
         if isinstance(values, dict) and values.get("wait") == logs.get("wait"):
             return LogProgress.from_dict(values)

@@ -24,7 +24,7 @@ from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_interval, checked_seconds
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
-from airflow_provider_hfspaces.triggers.kills import shielded
+from airflow_provider_hfspaces.triggers.kills import run_shielded
 from airflow_provider_hfspaces.triggers.loading import open_waits
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ __all__ = ["SpaceTrigger"]
 _CONTINUOUS_SECONDS = 60.0
 """A first look this soon after the request counts as one of a continuous watch."""
 
-_MOST_CHANGES = 100
+_MAX_CHANGES = 100
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -112,7 +112,7 @@ class SpaceTrigger(BaseTrigger):
         self._progress: LogProgress | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Returns the trigger as Airflow stores it."""
+        """Return the trigger as Airflow stores it."""
         arguments = {each.name: getattr(self, each.name) for each in fields(self)}
         return (
             "airflow_provider_hfspaces.triggers.spaces.SpaceTrigger",
@@ -197,14 +197,14 @@ class SpaceTrigger(BaseTrigger):
         # After a restart of the triggerer, it is not known when the first state began.
         now = datetime.now(timezone.utc)
         is_continuous = elapsed < _CONTINUOUS_SECONDS or len(self._seen) > len(self.changes)
-        if len(self._seen) < _MOST_CHANGES:
+        if len(self._seen) < _MAX_CHANGES:
             seen = Sighting.from_runtime(runtime, now, since=now if is_continuous else None)
             self._seen.append(seen.to_dict())
         self.log.info("%4.0f s  %s is %s", elapsed, self.repo_id, describe(runtime))
 
     async def _undo_if_killed(self) -> None:
         if self.put_back:
-            await shielded(self._undo())
+            await run_shielded(self._undo())
 
     async def _undo(self) -> None:
         from airflow_provider_hfspaces.compat.server import is_ended
@@ -218,7 +218,7 @@ class SpaceTrigger(BaseTrigger):
 
 
 def _failure(error: SpaceWaitError | HubError | InvalidInput) -> dict[str, Any]:
-    """Returns the part of the event that says how a wait has failed."""
+    """Return the part of the event that says how a wait has failed."""
     runtime = getattr(error, "runtime", None)
     return {
         "status": "timeout" if isinstance(error, SpaceWaitTimeout) else "failed",
@@ -229,7 +229,7 @@ def _failure(error: SpaceWaitError | HubError | InvalidInput) -> dict[str, Any]:
 
 
 def _moment(value: Any, name: str) -> float:
-    """Returns a moment in seconds since 1970.
+    """Return a moment in seconds since 1970.
 
     :raises InvalidNumber: for anything that is not a number.
     """

@@ -37,7 +37,7 @@ class Waits:
     :ivar hook: a hook with this Hub and token.
     :ivar client: sends requests to the Hub.
     :ivar watch: waits for the stages of Spaces.
-    :ivar slots: as many logs are read at a time, for all connections together.
+    :ivar slots: limits how many logs are read at a time, for all connections together.
     :ivar health: waits for the answers of apps.
     """
 
@@ -148,7 +148,7 @@ class watching:
     async def __aenter__(self) -> tuple[Waits, HfSpacesHook]:
         loop = _loops.setdefault(asyncio.get_running_loop(), _EventLoop())
         async with loop.reading[self._conn_id]:
-            # One at a time, so that a thousand triggers that start together read the connection once.
+            # One at a time: a thousand triggers that start together read the connection once.
             hook = await _hook(loop, self._conn_id)
         budget = hook.rate_budget
         shared = loop.shared.setdefault(id(budget), _Shared(Pace(budget, share=quota_share())))
