@@ -1,4 +1,4 @@
-"""Apache Airflow provider for Hugging Face Spaces."""
+"""Apache Airflow provider for Hugging Face Spaces: its version, and what Airflow reads about it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def get_provider_info() -> dict[str, Any]:
                     "lease_repo": {
                         "description": "Repository that keeps the leases of all Spaces, one branch for "
                         "each, such as datasets/acme/airflow-leases. Empty: each Space's own repository "
-                        "keeps its lease. A connection's extra lease_repo comes first.",
+                        "keeps its lease. A connection's extra lease_repo takes precedence.",
                         "version_added": __version__,
                         "type": "string",
                         "example": "datasets/acme/airflow-leases",
@@ -104,8 +104,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "capacity_errors": {
                         "description": "Further error messages of Spaces, or parts of them, that mean that "
-                        "the Hub has no such hardware left, separated by |. A list of hardware moves on to "
-                        "its next flavor after one.",
+                        "the Hub has no such hardware left, separated by |. After such an error, a "
+                        "list of hardware moves on to its next flavor.",
                         "version_added": __version__,
                         "type": "string",
                         "example": "no nodes available|out of stock",
@@ -146,7 +146,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "fleet_page": {
                         "description": "Whether Airflow's UI has a page with the Spaces of each connection "
-                        "(Airflow 3.1 and newer). The API server asks the Hub while the page is open.",
+                        "(Airflow 3.1 and newer). While the page is open, the API server reads from the Hub.",
                         "version_added": "0.1.0",
                         "type": "boolean",
                         "example": "False",

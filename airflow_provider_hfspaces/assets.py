@@ -1,4 +1,7 @@
-"""Assets that represent Spaces, with URIs of the form ``hf-space://owner/name``."""
+"""Assets that represent Spaces, with URIs of the form ``hf-space://owner/name``.
+
+Come here to change the URI of a Space, or what a task adds to the event of its outlet.
+"""
 
 from __future__ import annotations
 

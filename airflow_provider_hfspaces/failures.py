@@ -1,4 +1,7 @@
-"""How errors end a task: which of them a retry cannot fix, and what the log shows and hides."""
+"""How errors end a task: which errors a retry cannot fix, and what the log shows and masks.
+
+Come here to change which errors fail a task at once.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ __all__ = ["failing_for_good", "log_space_log", "mask_written"]
 
 _MAX_LOG_LINES = 30
 
-_MAX_LINE_LENGTH = 1000
-"""Characters of one line of a Space's log."""
+_MAX_LINE_CHARACTERS = 1000
+"""Characters of one line of a Space's log that are shown."""
 
 
 @contextmanager
@@ -52,7 +55,7 @@ def log_space_log(
 ) -> None:
     """Log the last lines of the Space's own log if its build or its app failed, or its app did not answer.
 
-    One try: the error that ends the task must not wait for a log.
+    Sends one request, without retries: the error that ends the task must not wait for a log.
 
     :param unless: returns whether the task has shown this log already, ``build`` or ``run``.
     """
@@ -78,11 +81,11 @@ def log_space_log(
         return
     log.error("The last lines of the %s log of Space %s:", kind, error.repo_id)
     for line in lines[-_MAX_LOG_LINES:]:
-        log.error("    %s", mask_tokens(printable(mask_tokens(line)))[:_MAX_LINE_LENGTH])
+        log.error("    %s", mask_tokens(printable(mask_tokens(line)))[:_MAX_LINE_CHARACTERS])
 
 
 def mask_written(secret: str) -> None:
-    """Mask a secret in Airflow's logs in every form that a message may contain: plain, in JSON, in a repr."""
+    """Mask a secret in Airflow's logs in every form in which a message may contain it: plain, JSON, repr."""
     from airflow_provider_hfspaces.compat.imports import mask_secret
     from airflow_provider_hfspaces.hub.masking import written_forms
 

@@ -1,4 +1,7 @@
-"""Hardware as a DAG names it: a flavor, a list in order of preference, or a description of a GPU."""
+"""Hardware as a DAG names it: a flavor, a list in order of preference, or a description of a GPU.
+
+Come here to change what an argument ``hardware`` may be.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def any_hardware(
     max_hourly_cost: float | str | None = None,
     prefer: str = "cheapest",
 ) -> dict[str, Any]:
-    """Describe a GPU by memory, number and price. The Hub's price list turns this into a list of flavors.
+    """Describe a GPU by memory, number and price, instead of by the name of a flavor.
 
     ::
 
@@ -40,9 +43,9 @@ def any_hardware(
             hardware=any_hardware(vram_gb=24, max_hourly_cost=2.0),
         )
 
-    Takes the place of a flavor or of a list of flavors, or stands in such a list. The list is read when the
-    task runs (``GET /api/spaces/hardware``). If no flavor fits, the task fails before it requests anything.
-    Every argument may be a template.
+    Use the description in place of a flavor or of a list of flavors, or as an item of such a list. When the
+    task runs, the Hub's price list (``GET /api/spaces/hardware``) turns it into a list of flavors. If no
+    flavor fits, the task fails before it requests anything. Every argument may be a template.
 
     :param vram_gb: the least GPU memory in GB, as the Hub lists it: of all GPUs of a flavor together
         (default: any).
@@ -55,7 +58,7 @@ def any_hardware(
     """
     options = {"vram_gb": vram_gb, "gpus": gpus, "max_hourly_cost": max_hourly_cost, "prefer": prefer}
     if not has_template(options):
-        _described(options)
+        _description(options)
     return {_ANY: options}
 
 
@@ -76,25 +79,25 @@ def refuse_bad_hardware(value: Any, owner: str) -> None:
         options = each.get(_ANY) if isinstance(each, Mapping) and set(each) == {_ANY} else None
         if isinstance(options, Mapping):
             if not has_template(options):
-                _described(options)
+                _description(options)
         else:
-            raise InvalidHardware(f"{owner}: {_expected(each)}")
+            raise InvalidHardware(f"{owner}: {_not_hardware(each)}")
     if is_list and not value:
-        raise InvalidHardware(f"{owner}: {_expected(value)}")
+        raise InvalidHardware(f"{owner}: {_not_hardware(value)}")
 
 
 def is_one_flavor(value: Any) -> bool:
-    """Whether rendered hardware is a single flavor, and not a list or a description."""
+    """Return whether rendered hardware is a single flavor, and not a list or a description."""
     return isinstance(value, str) and not value.lstrip().startswith(("[", "{", "("))
 
 
 def listed_flavors(
     value: Any, offered: Callable[[], Iterable[HardwareFlavor]], replicas: int = 1
 ) -> list[tuple[str, float | None]]:
-    """The flavors that rendered hardware stands for, in order of preference, each one once.
+    """Return the flavors that rendered hardware stands for, in order of preference, without duplicates.
 
     :param value: one flavor, a list, :func:`any_hardware`, or the text of these.
-    :param offered: returns the Hub's price list; it is called only if that is needed.
+    :param offered: returns the Hub's price list; called only if the price list is needed.
     :param replicas: the number of replicas that the Space runs.
     :returns: each flavor, with the USD per hour that :func:`any_hardware` allows; ``None`` for no limit.
     :raises InvalidInput: for anything else, for a flavor that neither this version nor the Hub knows, and if
@@ -114,7 +117,7 @@ def listed_flavors(
 
 
 def hardware_names(value: Any) -> str:
-    """Hardware in a few words, for logs and errors: ``l4x1, a10g-small or 1 GPU and 24 GB of GPU memory``."""
+    """Return hardware in words, for logs: ``l4x1, a10g-small or 1 GPU and 24 GB of GPU memory``."""
     if isinstance(value, str) or is_runtime_value(value):
         return str(value)
     entries = value if isinstance(value, (list, tuple)) else [value]
@@ -126,7 +129,7 @@ def _words(value: Any) -> Any:
     options = value.get(_ANY) if isinstance(value, Mapping) else None
     if not isinstance(options, Mapping) or has_template(options):
         return "any hardware" if options is not None else value
-    return _described(options)
+    return _description(options)
 
 
 def _entries(value: Any) -> list[str | AnyHardware]:
@@ -136,23 +139,23 @@ def _entries(value: Any) -> list[str | AnyHardware]:
         try:
             value = from_text(value)
         except ValueError:
-            raise InvalidHardware(_expected(value)) from None
+            raise InvalidHardware(_not_hardware(value)) from None
     entries: list[str | AnyHardware] = []
     for each in value if isinstance(value, (list, tuple)) else [value]:
         options = each.get(_ANY) if isinstance(each, Mapping) and set(each) == {_ANY} else None
         if isinstance(each, str) and each and not is_template(each):
             entries.append(each)
         elif isinstance(options, Mapping):
-            entries.append(_described(options))
+            entries.append(_description(options))
         else:
-            raise InvalidHardware(_expected(each))
+            raise InvalidHardware(_not_hardware(each))
     if not entries:
-        raise InvalidHardware(_expected(value))
+        raise InvalidHardware(_not_hardware(value))
     return entries
 
 
-def _described(options: Mapping[str, Any]) -> AnyHardware:
-    """The description with the numbers that templates rendered as text."""
+def _description(options: Mapping[str, Any]) -> AnyHardware:
+    """Return the description with the numbers that templates rendered as text."""
     from airflow_provider_hfspaces.hub.any_hardware import AnyHardware
 
     numbers = {"vram_gb": as_number, "gpus": as_whole_number, "max_hourly_cost": as_number}
@@ -161,7 +164,7 @@ def _described(options: Mapping[str, Any]) -> AnyHardware:
     )
 
 
-def _expected(value: Any) -> str:
+def _not_hardware(value: Any) -> str:
     return (
         f"hardware must be a flavor such as 't4-small', a list of flavors in order of preference, or "
         f"any_hardware(…); got {value!r:.100}."

@@ -1,6 +1,7 @@
 """What deployments and batches report to OpenLineage, where Airflow's provider of OpenLineage is installed.
 
-That provider alone calls the operators' ``get_openlineage_facets_on_complete``, which imports this module.
+Only that provider calls the operators' ``get_openlineage_facets_on_complete``, which imports this module.
+Come here to change the datasets and tags of a run.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _SOURCE = "airflow-provider-hfspaces"
 def deployment_lineage(
     endpoint: str, repo_id: str, source: Any, result: Mapping[str, Any] | None
 ) -> OperatorLineage:
-    """A deployment: from a folder to a commit of a Space.
+    """Return the lineage of a deployment: from a folder to a commit of a Space.
 
     :param endpoint: the address of the Hub.
     :param source: the folder.
@@ -45,7 +46,7 @@ def deployment_lineage(
 def batch_lineage(
     endpoint: str, repo_id: str, items: Any, output: str, result: Mapping[str, Any] | None
 ) -> OperatorLineage:
-    """A batch: from items, through the app of a Space, to a folder with results.
+    """Return the lineage of a batch: from its items, through the app of a Space, to a folder of results.
 
     :param endpoint: the address of the Hub.
     :param items: the path of the items; items that are no path have no dataset.
@@ -68,12 +69,12 @@ def batch_lineage(
 
 
 def space_dataset(endpoint: str, repo_id: str) -> tuple[str, str]:
-    """The namespace and the name of a Space, such as ``hf-space://huggingface.co`` and ``acme/whisper``."""
+    """Return a Space's namespace and name: ``hf-space://huggingface.co`` and ``acme/whisper``."""
     return f"hf-space://{urlsplit(endpoint).netloc}", repo_id
 
 
 def path_dataset(path: str) -> tuple[str, str]:
-    """The namespace and the name of a path, as OpenLineage names files and objects.
+    """Return the namespace and the name of a path, as OpenLineage names files and objects.
 
     An Airflow connection in the URL, as in ``s3://aws_default@bucket/folder``, is not part of the name.
     """

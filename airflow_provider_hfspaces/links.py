@@ -1,4 +1,7 @@
-"""Extra links on a task's page: to the Space, and to its logs."""
+"""Extra links on a task's page: to the Space, to its logs and to its hardware.
+
+Come here to add a link; ``get_provider_info`` lists the links for Airflow.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from airflow_provider_hfspaces.compat.imports import BaseOperatorLink, Context, 
 
 __all__ = ["SpaceHardwareLink", "SpaceLink", "SpaceLogsLink"]
 
-_persisted: dict[tuple[Any, ...], str] = {}
+_addresses: dict[tuple[Any, ...], str] = {}
 """The addresses that this process has pushed, by task instance and XCom key."""
 
 
@@ -26,11 +29,11 @@ class _SpacePageLink(BaseOperatorLink):
         """
         address = f"{endpoint}/spaces/{repo_id}{cls.query}{f'#{anchor}' if anchor else ''}"
         context["ti"].xcom_push(key=cls.xcom_key, value=address)
-        _persisted[_key_of(context["ti"], cls.xcom_key)] = address
+        _addresses[_key_of(context["ti"], cls.xcom_key)] = address
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """Return the address that the task has pushed; an empty text if it has pushed none."""
-        address = _persisted.get(_key_of(ti_key, self.xcom_key))
+        """Return the address that the task has pushed; an empty string if the task has pushed none."""
+        address = _addresses.get(_key_of(ti_key, self.xcom_key))
         if address is None and not is_first_start(ti_key):
             address = xcom_value(ti_key, self.xcom_key)
         return address or ""

@@ -1,4 +1,7 @@
-"""Arguments as they are after rendering: text that stands for a list, a number or a structure."""
+"""Reads rendered arguments: text that stands for a list, a number, a flag or a structure.
+
+Come here for arguments that may be templates. Without native rendering, a template always renders to text.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ __all__ = [
 
 
 def from_text(text: str) -> Any:
-    """Returns the value that text stands for: JSON, or a Python literal.
+    """Return the value that text stands for: JSON, or a Python literal.
 
     A template without native rendering turns lists and mappings into such text.
 
@@ -39,7 +42,7 @@ def from_text(text: str) -> Any:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Returns a list: of a list, of the text of a list, or of one value. ``None`` and "" are empty lists."""
+    """Return a list, from a list, its text, or one value. ``None`` and "" become empty lists."""
     if value is None or value == "":
         return []
     if isinstance(value, str):
@@ -53,7 +56,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def as_number(value: Any) -> Any:
-    """Returns the number that a template rendered as text; ``None`` for empty text.
+    """Return the number that a template rendered as text; ``None`` for empty text.
 
     Any other value is returned as it is, for the checks to refuse.
     """
@@ -68,7 +71,7 @@ def as_number(value: Any) -> Any:
 
 
 def as_whole_number(value: Any) -> Any:
-    """A whole number that a template rendered as text; other values unchanged, for the checks to refuse."""
+    """Return the whole number that a template rendered as text; other values unchanged, for the checks."""
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -78,18 +81,18 @@ def as_whole_number(value: Any) -> Any:
 
 
 def as_flag(value: Any) -> Any:
-    """Returns the True or False that a template rendered as text; other values unchanged, for the checks."""
+    """Return the True or False that a template rendered as text; other values unchanged, for the checks."""
     flags = {"true": True, "false": False}
     return flags.get(value.strip().lower(), value) if isinstance(value, str) else value
 
 
 def is_template(value: Any) -> bool:
-    """Whether a value is text that Airflow renders when the task runs."""
+    """Return whether a value is text that Airflow renders when the task runs."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
 def has_template(value: Any) -> bool:
-    """Whether a value, or a value in it, is known only when the task runs: a template or an XCom."""
+    """Return whether a value, or a value in it, is known only when the task runs: a template or an XCom."""
     if isinstance(value, str):
         return is_template(value)
     if isinstance(value, Mapping):
@@ -100,5 +103,5 @@ def has_template(value: Any) -> bool:
 
 
 def is_runtime_value(value: Any) -> bool:
-    """Whether a value is known only when the task runs: an XCom, or an argument of a mapped task group."""
+    """Return whether only a running task knows a value: an XCom, or an argument of a mapped task group."""
     return callable(getattr(value, "iter_references", None)) and callable(getattr(value, "resolve", None))

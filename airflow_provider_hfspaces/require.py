@@ -1,4 +1,7 @@
-"""require_hardware: let a task refuse to work on the wrong hardware, or at the wrong commit."""
+"""Checks before a task: fail it if its Space is on the wrong hardware or commit, or its copy is missing.
+
+Come here to change which states of a Space pass the check.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,10 @@ def require_hardware(
 
         pre_execute=partial(require_hardware, "acme/whisper", "t4-small")
 
-    A Space that runs on the hardware passes, and so does one that sleeps on it, because the next
-    visitor wakes it up there. A Space that is paused, is being built or has failed does not.
-    ``GET /api/spaces/{repo_id}/runtime``.
+    A Space that runs on the hardware passes. So does a Space that sleeps on the hardware, because the next
+    visitor wakes it up there. A Space that is paused, is being built or has failed does not pass.
+
+    Endpoint: ``GET /api/spaces/{repo_id}/runtime``.
 
     :param repo_id: the Space. May be a template if there is a context.
     :param hardware: the flavor that the task needs, or a list of flavors or
@@ -62,7 +66,7 @@ def require_hardware(
             render(value, context) for value in (repo_id, hardware, hf_spaces_conn_id)
         )
         sha = render(sha, context) if sha is not None else None
-        hardware = _taken(context, from_task) or hardware
+        hardware = _requested_flavor(context, from_task) or hardware
     with failing_for_good():
         hook = HfSpacesHook(hf_spaces_conn_id)
         runtime = hook.get_runtime(repo_id)
@@ -88,8 +92,8 @@ def require_hardware(
         )
 
 
-def _taken(context: Context, from_task: str | None) -> str | None:
-    """The flavor that a task requested in this run; ``None`` if it is not known."""
+def _requested_flavor(context: Context, from_task: str | None) -> str | None:
+    """Return the flavor that a task requested in this run; ``None`` if it is not known."""
     if from_task is None:
         return None
     from airflow_provider_hfspaces.state.records import REQUESTED, pull
@@ -103,7 +107,7 @@ def require_copy(
 ) -> None:
     """Fail unless the copy of a SpaceCopyTaskGroup is on the hardware on which it was created.
 
-    ``GET /api/spaces/{repo_id}/runtime``.
+    Endpoint: ``GET /api/spaces/{repo_id}/runtime``.
 
     :param reserve_id: the id of the task that has reserved the copy.
     :param create_id: the id of the task that has created it.
@@ -150,13 +154,13 @@ def require_before(task: Any, check: Callable[[Context], None]) -> None:
         return
     arguments = getattr(task, "partial_kwargs", None)
     if arguments is None:
-        task.pre_execute = _Both(check, task.pre_execute)
+        task.pre_execute = _ChainedPreExecute(check, task.pre_execute)
     else:
-        arguments["pre_execute"] = _Both(check, arguments.get("pre_execute"))
+        arguments["pre_execute"] = _ChainedPreExecute(check, arguments.get("pre_execute"))
 
 
-class _Both:
-    """Two functions for ``pre_execute`` as one."""
+class _ChainedPreExecute:
+    """Calls two functions as one ``pre_execute``: first the check, then the task's own."""
 
     def __init__(self, first: Callable[[Context], None], second: Callable[..., Any] | None) -> None:
         self._first, self._second = first, second
