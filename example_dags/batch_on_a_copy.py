@@ -1,14 +1,15 @@
-"""Run a batch on a private copy of a Space, so that the visitors of the Space notice nothing.
+"""Run a batch on a private copy of a Space, so that the batch does not disturb the visitors of the Space.
 
 ``SpaceCopyTaskGroup`` makes the copy in one request, on a GPU, with a sleep time and a secret of its own,
 waits until its app answers, and deletes it afterwards, whatever happens to the batch. Each run has its own
-copy: runs at the same time do not wait for each other.
+copy: concurrent runs do not wait for each other.
 
 The last task deletes copies that an earlier run left behind, for example because its host died.
 ``cost_guard.py`` does this every ten minutes for all DAGs.
 
-The Hub copies the files and the variables of a Space, but never its secrets. Put those that the app needs
-into Airflow: here into the Variable ``caption_token``, or into a connection or a secrets backend.
+The Hub copies the files and the variables of a Space, but never its secrets. Store the
+secrets that the app needs in Airflow: here in the Variable ``caption_token``, or in a connection or a secrets
+backend.
 
 Requires a connection ``hf_spaces_default`` whose token may create and delete Spaces of the owner that
 ``to_id`` names.

@@ -2,10 +2,11 @@
 
 When a budget is spent, each billed Space of that owner gets a sleep time of five minutes, so that it costs
 nothing soon after its last visitor. Spaces that a run has leased are left to that run, and Spaces whose names
-are excluded keep running. Set ``action`` to ``pause`` to be strict, or to ``report`` to change nothing.
+are excluded keep running. Set ``action`` to ``pause`` to pause the Spaces instead, or to ``report`` to change
+nothing.
 
-The amount comes from the Hub's billing if the token may read it: for an organization that requires an admin.
-Otherwise it is an estimate, which is good because the DAG runs often.
+The amount comes from the Hub's billing if the token may read it; for an organization, the token's owner must
+be an admin. Otherwise the amount is an estimate, which is close because the DAG runs often.
 
 Requires a connection ``hf_spaces_default`` with a token that may write to the owners' Spaces.
 """

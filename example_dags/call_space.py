@@ -1,8 +1,8 @@
-"""Call the app inside a Space: wait until it answers, then have it describe images, one task for each.
+"""Call the app inside a Space: wait until it answers, then send it one text in each mapped task.
 
-The calls wait in the triggerer, so that a hundred images need no hundred workers. If an answer is lost,
-because the app or the triggerer starts again, the call is sent again: describing an image twice does no harm.
-The last task shows the other kind of app, which speaks plain HTTP.
+The calls wait in the triggerer, so a hundred texts do not need a hundred workers. If an answer is lost
+because the app or the triggerer restarts, the call is sent again: this app may be called twice without harm.
+The last task calls an app that has a plain HTTP API instead of Gradio.
 
 Requires a connection ``hf_spaces_default`` whose token may read the Spaces. Both may be private.
 """

@@ -3,7 +3,7 @@
 The copy is private and starts on free CPU. The Hub copies variables but not secrets, so a task adds the
 secret. Its value comes from an Airflow connection and appears in no log and on no page.
 
-Requires a connection ``hf_spaces_default`` with a token that may write to the target's owner, and a
+Requires a connection ``hf_spaces_default`` with a token that may create Spaces for the target's owner, and a
 connection ``openai_default`` with the key as its password.
 """
 

@@ -40,7 +40,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     # [START howto_operator_get_space_runtime]
-    look = GetSpaceRuntimeOperator(task_id="look", repo_id=SPACE)
+    read_runtime = GetSpaceRuntimeOperator(task_id="read_runtime", repo_id=SPACE)
     # [END howto_operator_get_space_runtime]
 
     # [START howto_operator_set_sleep_time]
@@ -54,12 +54,12 @@ with DAG(
     # [END howto_operator_add_variable]
 
     # [START howto_operator_delete_variable]
-    no_debugging = DeleteVariableOperator(task_id="no_debugging", repo_id=SPACE, key="DEBUG")
+    delete_debug = DeleteVariableOperator(task_id="delete_debug", repo_id=SPACE, key="DEBUG")
     # [END howto_operator_delete_variable]
 
     # [START howto_operator_add_secret]
-    new_key = AddSecretOperator(
-        task_id="new_key",
+    add_key = AddSecretOperator(
+        task_id="add_key",
         repo_id=SPACE,
         key="OPENAI_API_KEY",
         value="{{ conn.openai_default.password }}",
@@ -68,7 +68,7 @@ with DAG(
     # [END howto_operator_add_secret]
 
     # [START howto_operator_delete_secret]
-    no_old_key = DeleteSecretOperator(task_id="no_old_key", repo_id=SPACE, key="OPENAI_KEY")
+    delete_old_key = DeleteSecretOperator(task_id="delete_old_key", repo_id=SPACE, key="OPENAI_KEY")
     # [END howto_operator_delete_secret]
 
     # [START howto_operator_set_volumes]
@@ -80,8 +80,8 @@ with DAG(
     # [END howto_operator_set_volumes]
 
     # [START howto_sensor_space_stage]
-    settled = SpaceStageSensor(
-        task_id="settled",
+    wait = SpaceStageSensor(
+        task_id="wait",
         repo_id=SPACE,
         stages=["RUNNING", "SLEEPING"],
         mode="reschedule",
@@ -90,7 +90,7 @@ with DAG(
     )
     # [END howto_sensor_space_stage]
 
-    look >> sleep_time >> language >> no_debugging >> new_key >> no_old_key >> volumes >> settled
+    read_runtime >> sleep_time >> language >> delete_debug >> add_key >> delete_old_key >> volumes >> wait
 
 
 if __name__ == "__main__":

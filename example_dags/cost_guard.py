@@ -1,8 +1,8 @@
-"""Every ten minutes, end what crashed runs left behind, and bound the sleep time of all other Spaces.
+"""Every ten minutes, clean up after crashed runs, and limit the sleep time of all other Spaces.
 
 The first task finds leases whose run is over, whose DAG is paused or gone, or which have expired, and
 restores their Spaces. The second deletes the copies of runs that have ended without deleting them. The third
-gives each Space on paid hardware a sleep time if it has none, or too long a one.
+gives each Space on paid hardware a sleep time if the Space has none, or shortens one that is too long.
 
 Nobody has to remember to turn off a GPU: an hour after the last visitor, the Hub puts the Space to sleep and
 billing ends. Exclude Spaces that have to stay awake by their names.

@@ -1,4 +1,4 @@
-"""Every Monday, write a page that shows what an owner's Spaces cost and which should perhaps not be on.
+"""Every Monday, write a page that shows what an owner's Spaces cost, and which Spaces look forgotten.
 
 The amounts are estimates from the Hub's list prices. The page is one file and loads nothing from elsewhere.
 Its path may be local, or a URL of a storage that Airflow reaches.

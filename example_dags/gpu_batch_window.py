@@ -1,4 +1,4 @@
-"""Upgrade a Space to a GPU for one batch, and restore the Space whatever happens.
+"""Upgrade a Space to a GPU for one batch, and restore the Space even if a task fails.
 
 The order matters. The setup only records the state of the Space. The upgrade is an ordinary task: if it
 fails, the teardown still runs and restores the recorded state. ``sleep_time`` is the last line of defence:

@@ -1,9 +1,9 @@
-"""Run a nightly batch on the first GPU that is available, at a price that is bounded beforehand.
+"""Run a nightly batch on the first GPU that is available, below a maximum price.
 
 The Hub may have no L4 left tonight. ``hardware`` is therefore a list in order of preference:
-``SpaceHardwareTaskGroup`` requests the next flavor when the Hub has no capacity for one, and never two at
-once. No flavor above ``max_hourly_cost`` is requested. If none is available, the Space is restored, and the
-list starts again every 15 minutes until three in the morning, without a worker.
+``SpaceHardwareTaskGroup`` requests the next flavor when the Hub has no capacity for one, and never two
+flavors at once. It requests no flavor above ``max_hourly_cost``. If no flavor is available, the Space is
+restored, and the list starts again every 15 minutes until three in the morning, without a worker.
 
 Requires a connection ``hf_spaces_default`` whose token has write access to the Space, and a triggerer.
 """
@@ -27,7 +27,7 @@ SPACE = "acme/caption"
 
 @task
 def report(runtime: dict, batch: dict) -> str:
-    """Say which hardware it was. Runs when the Space is back on its own."""
+    """Report which hardware ran the batch. Runs when the Space is back on its own hardware."""
     return f"{batch['done']} of {batch['items']} items on {runtime['hardware']}: {batch['results']}"
 
 

@@ -1,11 +1,11 @@
 """Run a batch on a GPU, on several Spaces, and restore each Space whatever happens to its batch.
 
 ``SpaceHardwareTaskGroup`` leases each Space to this run, puts it on a GPU for the tasks inside, and
-then puts back its hardware, its sleep time and its pause. The tasks inside run only while the Space is
+then restores its hardware, its sleep time and its pause. The tasks inside run only while the Space is
 on the GPU. If Airflow itself can run no task any more, ``sleep_time`` ends the bill: the Hub puts
 the Space to sleep after half an hour without a visitor.
 
-A run that has cost $5 on a Space is ended: ``limit`` restores the Space and fails the run.
+When a run has cost $5 on a Space, the task ``limit`` restores the Space and fails the run.
 
 Runs of this DAG may overlap: the second run waits for each Space until the first one ends its lease.
 
@@ -30,15 +30,15 @@ SPACES = ["acme/whisper", "acme/diffusion"]
 
 @task
 def batch(space: str) -> str:
-    """Call the app, as the work that needs the GPU. For many calls, see ``batch_on_gpu.py``."""
+    """Call the app: the work that needs the GPU. For many calls, see ``batch_on_gpu.py``."""
     with HfSpacesHook().open_app(space) as app:
         return app.call("/predict", {"text": "hello"}, timeout=600).value
 
 
 @task
 def report(answers: list[str]) -> str:
-    """Summarize the run. Runs when all Spaces are back, and not if a batch or a restore failed."""
-    return f"{len(list(answers))} Spaces worked and are back"
+    """Summarize the run. Runs when all Spaces are restored, and not if a batch or a restore failed."""
+    return f"{len(list(answers))} Spaces worked and are restored"
 
 
 with DAG(

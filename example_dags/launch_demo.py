@@ -53,7 +53,7 @@ with DAG(dag_id="launch_demo", **COMMON) as launch_demo:
     # [END howto_operator_create_space]
 
     # [START howto_operator_set_dev_mode]
-    no_dev_mode = SetDevModeOperator(task_id="no_dev_mode", repo_id=DRAFT, enabled=False)
+    turn_off_dev_mode = SetDevModeOperator(task_id="turn_off_dev_mode", repo_id=DRAFT, enabled=False)
     # [END howto_operator_set_dev_mode]
 
     # [START howto_operator_set_replicas]
@@ -68,7 +68,7 @@ with DAG(dag_id="launch_demo", **COMMON) as launch_demo:
     publish = SetVisibilityOperator(task_id="publish", repo_id=DEMO, visibility="public")
     # [END howto_operator_set_visibility]
 
-    create >> no_dev_mode >> two_replicas >> rename >> publish
+    create >> turn_off_dev_mode >> two_replicas >> rename >> publish
 
 with DAG(dag_id="retire_demo", **COMMON) as retire_demo:
     # [START howto_operator_delete_space]

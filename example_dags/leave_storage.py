@@ -1,8 +1,8 @@
-"""Move a Space from a storage tier, which the Hub is retiring, to a bucket; or back, if the Hub has tiers.
+"""Move a Space from a storage tier, which the Hub is retiring, to a bucket, or back.
 
 ``leave_storage`` mounts the bucket first and deletes the disk last: files that the app has not copied by then
 are lost. ``return_to_storage`` is for a Hub that still offers tiers. The public Hub has retired them, so its
-task fails at once with the alternative.
+task fails at once, with a message that names the alternative.
 
 Requires a connection ``hf_spaces_default`` with a token that may write to the Space.
 """
@@ -33,27 +33,27 @@ COMMON = {
     "doc_md": __doc__,
 }
 
-with DAG(dag_id="leave_storage", **COMMON) as leave:
+with DAG(dag_id="leave_storage", **COMMON) as leave_storage:
     mount = SetVolumesOperator(
         task_id="mount",
         repo_id=SPACE,
         volumes=[{"type": "bucket", "source": "acme/whisper-data", "mount_path": "/data"}],
     )
     # [START howto_operator_delete_storage]
-    give_up = DeleteStorageOperator(task_id="give_up", repo_id=SPACE)
+    delete_disk = DeleteStorageOperator(task_id="delete_disk", repo_id=SPACE)
     # [END howto_operator_delete_storage]
-    mount >> give_up
+    mount >> delete_disk
 
-with DAG(dag_id="return_to_storage", **COMMON) as come_back:
+with DAG(dag_id="return_to_storage", **COMMON) as return_to_storage:
     # [START howto_operator_delete_volumes]
     unmount = DeleteVolumesOperator(task_id="unmount", repo_id=SPACE)
     # [END howto_operator_delete_volumes]
     # [START howto_operator_request_storage]
-    ask = RequestStorageOperator(task_id="ask", repo_id=SPACE, storage="small", retries=3)
+    request_disk = RequestStorageOperator(task_id="request_disk", repo_id=SPACE, storage="small", retries=3)
     # [END howto_operator_request_storage]
-    ask >> unmount
+    request_disk >> unmount
 
 
 if __name__ == "__main__":
-    leave.test()
-    come_back.test()
+    leave_storage.test()
+    return_to_storage.test()

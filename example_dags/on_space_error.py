@@ -60,7 +60,7 @@ with DAG(
 ) as dag:
     # One output, since Airflow 3.0 rejects None among multiple outputs.
     @task(multiple_outputs=False)
-    def look() -> dict:
+    def read_state() -> dict:
         """Read the current state of the Space, and its log, which a restart deletes."""
         hook = HfSpacesHook()
         runtime = hook.get_runtime(SPACE)
@@ -98,7 +98,7 @@ with DAG(
             Variable.set(RECORD, datetime.now(timezone.utc).isoformat())
         return state["restart"]
 
-    seen = look()
+    seen = read_state()
     report(seen)
     note_restart(seen) >> RestartSpaceOperator(task_id="restart", repo_id=SPACE, poll_interval=10)
 

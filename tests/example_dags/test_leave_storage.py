@@ -16,15 +16,15 @@ def test_the_space_moves_to_a_bucket_and_back_to_storage(hub: HubEmulator) -> No
     space = hub.add_space("acme/whisper", hardware="cpu-upgrade")
     HfSpacesHook().request_storage("acme/whisper", "small")
     module = dag_file("leave_storage")
-    assert run(module.leave)["dag"] == "success"
+    assert run(module.leave_storage)["dag"] == "success"
     assert (space.storage, len(space.volumes)) == (None, 1)
-    assert run(module.come_back)["dag"] == "success"
+    assert run(module.return_to_storage)["dag"] == "success"
     assert (space.storage, len(space.volumes)) == ("small", 0)
 
 
 def test_the_volumes_stay_mounted_if_the_hub_has_retired_the_tiers(hub: HubEmulator) -> None:
     bucket = {"type": "bucket", "source": "acme/whisper-data", "mount_path": "/data"}
     space = hub.add_space("acme/whisper", hardware="cpu-upgrade", volumes=[bucket])
-    states = run(dag_file("leave_storage").come_back)
-    assert (states["ask"], states["unmount"]) == ("failed", "upstream_failed")
+    states = run(dag_file("leave_storage").return_to_storage)
+    assert (states["request_disk"], states["unmount"]) == ("failed", "upstream_failed")
     assert [volume["source"] for volume in space.volumes] == ["acme/whisper-data"]

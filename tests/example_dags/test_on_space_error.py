@@ -27,7 +27,7 @@ def test_a_space_that_fails_is_restarted_and_reported(hub: HubEmulator, task_log
     space = hub.add_space(SPACE)
     space.crash("Exit code: 137")
     assert run(dag_file("on_space_error").dag) == {
-        "look": "success",
+        "read_state": "success",
         "report": "success",
         "note_restart": "success",
         "restart": "success",
