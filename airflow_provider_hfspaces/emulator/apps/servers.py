@@ -76,7 +76,7 @@ class CodeServer:
         self._lifespan = LifespanOn(config)
         await self._lifespan.startup()
         if self._lifespan.should_exit:
-            raise RuntimeError("the startup of its lifespan failed")
+            raise RuntimeError("the startup of the application's lifespan failed")
 
     async def stop(self) -> None:
         """Run the shutdown of the application's lifespan."""

@@ -31,6 +31,7 @@ STORAGE = "/_storage/"
 _OID = "(?P<oid>[0-9a-f]{64})"
 _XET = "xet/(?P<instance>[0-9a-f]+)/v1"
 _MAX_PARTS = 10_000
+"""Number of parts of one upload."""
 
 
 def download_path(files: LargeFiles, oid: str) -> str:

@@ -11,6 +11,7 @@ LATEST = datetime(9999, 1, 1, tzinfo=timezone.utc).timestamp()
 """The end of the emulated time, in seconds since 1970. Python has no dates after the year 9999."""
 
 _MAX_SPEED = 1_000_000_000
+"""Emulated seconds per real second."""
 
 
 class Clock:

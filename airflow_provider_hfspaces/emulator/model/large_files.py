@@ -104,7 +104,7 @@ class LargeFiles:
         return self.path(oid).stat().st_size
 
     def content(self, content: bytes) -> bytes:
-        """The content of a file in git, or of the large file that it points to."""
+        """The content of a file in git; for a pointer, the content of the large file."""
         pointer = read_pointer(content)
         return self.path(pointer.oid).read_bytes() if pointer and pointer.oid in self else content
 

@@ -12,6 +12,7 @@ from airflow_provider_hfspaces.hub.stages import APP_START_STAGES, BUILD_STAGES,
 __all__ = ["Log", "LogLine", "SpaceLogs"]
 
 _MAX_LINES = 5_000
+"""Lines that one log keeps."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Luck:
     crashes: int | None = None
 
     def refuses(self, hardware: str | None) -> str | None:
-        """The event of :data:`NO_HARDWARE` that ends a start on this hardware; ``None`` if it can start."""
+        """The event of :data:`NO_HARDWARE` that ends a start on this hardware, or ``None``."""
         if hardware in self.no_capacity and not self.capacity_waits:
             return "no capacity"
         return "over quota" if hardware in self.over_quota else None

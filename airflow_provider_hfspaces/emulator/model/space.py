@@ -251,7 +251,7 @@ class Space(Repository):
             self._show(before)
 
     def set_sleep_time(self, seconds: int) -> None:
-        """Change the sleep time (-1 for never). Free hardware ignores it."""
+        """Change the sleep time in seconds (-1 for never), which has no effect on free hardware."""
         self.catch_up()
         self.own_sleep_time = None if seconds < 0 else seconds
         if self.stage == SpaceStage.RUNNING:

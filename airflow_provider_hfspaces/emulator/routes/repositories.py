@@ -51,6 +51,8 @@ TEMPLATES: list[dict[str, Any]] = [
 _ALIASES = {"zerogpu": "zero-a10g"}
 _IN_CARD = {"sdkVersion": "sdk_version", "short_description": "short_description", "license": "license"}
 _MAX_CARD_CHARACTERS = 60
+"""Characters of a value in the front matter of a new README."""
+
 _REMARKS = (
     "discussionsDisabled",
     "discussionsSorting",

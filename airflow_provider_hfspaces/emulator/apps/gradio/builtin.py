@@ -29,14 +29,14 @@ async def echo(text: str) -> str:
 
 @endpoint(kind="plain")
 async def slow(text: str, call: CallContext, seconds: float = 1) -> str:
-    """The text, after so many seconds. Continues when it is cancelled, as a plain function does."""
+    """The text and "!", after ``seconds`` emulated seconds. A cancelled call continues to its end."""
     await call.sleep(float(seconds))
     return f"{text}!"
 
 
 @endpoint(concurrency=None)
 async def nap(text: str, call: CallContext, seconds: float = 1) -> str:
-    """The text, after so many seconds. Many at once; stops when it is cancelled."""
+    """The text and "!", after ``seconds`` emulated seconds. Many calls run at once; cancelled ones stop."""
     await call.sleep(float(seconds))
     return f"{text}!"
 
@@ -49,7 +49,7 @@ async def count(call: CallContext, n: float = 3) -> AsyncIterator[str]:
 
 
 async def rows(call: CallContext, n: float = 3) -> AsyncIterator[dict[str, Any]]:
-    """A growing list, of which later messages send only the changes."""
+    """A growing list, one item each emulated second. Later messages send only the changes."""
     items: list[int] = []
     for number in range(int(n)):
         await call.sleep(1)
@@ -76,12 +76,12 @@ async def progress(text: str, call: CallContext) -> str:
 
 
 def gr_error(text: str) -> str:
-    """Fails with an error for the caller."""
+    """Fails with an error whose message callers see."""
     raise GradioError(f"bad input: {text}")
 
 
 def value_error(text: str) -> str:
-    """Fails with an error that callers see only if the app shows errors."""
+    """Fails with an error whose message callers see only with ``show_error=True``."""
     raise ValueError(f"secret detail {text}")
 
 
@@ -109,7 +109,7 @@ def gallery(text: str, n: float = 2) -> Gallery:
 
 
 def defaults(a: str, b: float = 1, c: str = "see") -> str:
-    """Its inputs, of which two have defaults."""
+    """The values of the inputs, two of which have defaults."""
     return f"{a}|{b:g}|{c}"
 
 
@@ -119,7 +119,7 @@ def choose(size: Literal["small", "large"] = "small", loud: bool = False) -> str
 
 
 def remember(text: str, calls: State) -> tuple[str, State]:
-    """The text and how often this session has called."""
+    """The text, and the number of calls in this session."""
     number = (calls or State()).get("calls", 0) + 1
     return f"{text}:{number}", State(calls=number)
 
@@ -150,7 +150,7 @@ def json_value(value: Any) -> Any:
 
 
 def unusual_json() -> Any:
-    """Numbers that JSON does not have, and characters that break lines."""
+    """NaN and infinity, which JSON does not have, and characters that break lines."""
     return {"nan": float("nan"), "inf": float("inf"), "text": "é😀\u2028x"}
 
 

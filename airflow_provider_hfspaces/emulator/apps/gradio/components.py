@@ -39,7 +39,7 @@ class Component:
 
     @property
     def is_state(self) -> bool:
-        """Whether the session keeps the value. Callers neither send nor receive it."""
+        """Whether the session keeps the value, which callers neither send nor receive."""
         return self.kind == "state"
 
     @property
