@@ -133,7 +133,7 @@ def test_a_janitor_that_was_overtaken_requests_the_hardware_of_the_other_run_aga
     assert entry["outcome"] == "left alone"
     assert entry["reason"].startswith("leased by task gpu.snapshot of run other of DAG other_dag")
     assert (space.requested_hardware, space.sleep_time) == ("a10g-small", 900)
-    assert "which took its hardware away. a10g-small is requested again." in task_log.text
+    assert "the restore removed its hardware. a10g-small is requested again." in task_log.text
 
 
 def test_hardware_that_a_user_has_chosen_since_is_not_undone(

@@ -263,7 +263,7 @@ def test_a_restore_that_was_overtaken_requests_the_hardware_of_the_other_run_aga
     assert (space.requested_hardware, space.sleep_time) == ("a10g-small", 900)
     assert [each.holder_id for each in holders()] == ["ab" * 16]
     assert "leased by task gpu.snapshot of run other of DAG other_dag since" in task_log.text
-    assert "which took its hardware away. a10g-small is requested again." in task_log.text
+    assert "the restore removed its hardware. a10g-small is requested again." in task_log.text
 
 
 def test_a_restore_takes_over_an_abandoned_lease(hub: HubEmulator, task_log: Any) -> None:

@@ -25,7 +25,6 @@ from airflow_provider_hfspaces.hub.desired import (
     restored_state,
 )
 from airflow_provider_hfspaces.hub.errors import HubConflict
-from airflow_provider_hfspaces.hub.lease.actions import guarded
 from airflow_provider_hfspaces.hub.models import DuplicatedSpace, SpaceRuntime, Volume
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ class HfSpacesHook(CallingHook):
         *,
         fallback: str = "cpu-basic",
         activity: Activity | None = None,
-        check: Callable[[], Steps[Any]] | None = None,
+        guard: Callable[[Steps[SpaceRuntime]], Steps[SpaceRuntime]] | None = None,
         retried: frozenset[int] = frozenset(),
         client: HubClient | None = None,
     ) -> SpaceRuntime:
@@ -140,8 +139,8 @@ class HfSpacesHook(CallingHook):
         :param runtime: the current runtime, if it is known; by default it is read.
         :param fallback: a flavor; by default the free CPU.
         :param activity: whether the Space should run afterwards, by default as in the snapshot.
-        :param check: steps to execute before each request that changes the Space. An exception from them
-            ends the restore.
+        :param guard: wraps the steps of the restore, as :meth:`LeaseGuard.run
+            <airflow_provider_hfspaces.hub.lease.guard.LeaseGuard.run>` does; by default nothing does.
         :param retried: HTTP statuses of rejections that may be temporary. The Space then keeps its hardware
             for a later try.
         :param client: the client of a signal handler, which has little time and no later try.
@@ -156,7 +155,7 @@ class HfSpacesHook(CallingHook):
             patience=Patience() if client is None else HURRIED,
             log=self.log,
         )
-        return self.execute(guarded(steps, check) if check else steps, client)
+        return self.execute(guard(steps) if guard else steps, client)
 
     def duplicate(
         self,

@@ -5,18 +5,29 @@ Come here to change what is recorded before a hardware request, or which state a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubProtocolError
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
 from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, NEEDS_RESTART_STAGES, SpaceStage
 
-__all__ = ["NEVER_SLEEP", "Activity", "DesiredState", "SpaceSnapshot", "restored_state"]
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.cost.prices import PriceList
+
+__all__ = [
+    "NEVER_SLEEP",
+    "Activity",
+    "DesiredState",
+    "SpaceSnapshot",
+    "fallback_snapshot",
+    "raises_cost",
+    "restored_state",
+]
 
 NEVER_SLEEP = -1
 """The sleep time in requests with which the Hub never puts the Space to sleep."""
@@ -156,6 +167,40 @@ class DesiredState:
         if hardware in FREE_HARDWARE:
             return replace(self, hardware=hardware, sleep_time=None, replicas=None)
         return replace(self, hardware=hardware)
+
+
+def fallback_snapshot(repo_id: str, runtime: SpaceRuntime, fallback: str) -> SpaceSnapshot:
+    """Return the snapshot to restore if none was recorded: running on the fallback, with its own sleep time.
+
+    :param fallback: a flavor.
+    """
+    return SpaceSnapshot(repo_id, SpaceStage.RUNNING.value, fallback, runtime.sleep_time)
+
+
+def raises_cost(
+    snapshot: SpaceSnapshot,
+    runtime: SpaceRuntime,
+    requested: Collection[str],
+    read_prices: Callable[[], PriceList] | None = None,
+) -> bool:
+    """Return True if a restore would move the Space to more expensive hardware without a reason in the run.
+
+    Such a snapshot is out of date: since then, somebody has moved the Space to cheaper hardware.
+
+    :param requested: the flavors that the run has requested. If the Space is on one of them, the run is the
+        reason for the restore.
+    :param read_prices: returns the Hub's prices, and is called only if they decide. Without it, only a move
+        from free to paid hardware counts.
+    """
+    recorded, present = snapshot.hardware, runtime.configured_hardware
+    if recorded is None or recorded in FREE_HARDWARE or recorded == present or present in requested:
+        return False
+    if present in FREE_HARDWARE:
+        return True
+    if present is None or read_prices is None:
+        return False
+    prices = read_prices()
+    return (prices.hourly(recorded, 1) or 0.0) > (prices.hourly(present, 1) or 0.0)
 
 
 def restored_state(snapshot: SpaceSnapshot, activity: Activity | None = None) -> DesiredState:

@@ -9,15 +9,14 @@ from typing import Any, TypeVar
 
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.desired import (
-    DesiredState,
-    RestoreRejected,
     describe,
     plan_pause,
     plan_restore,
     restored_state,
 )
 from airflow_provider_hfspaces.hub.http.sequence import Steps
-from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased, guarded_and_repaired
+from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased
+from airflow_provider_hfspaces.hub.snapshot import fallback_snapshot
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 from airflow_provider_hfspaces.notifications.recorded import RecordedState
 
@@ -47,9 +46,7 @@ def pause_and_log(repo_id: str, lease: RecordedState, reason: str, log: Any) -> 
 
 def _under_lease(lease: RecordedState, plan: Steps[T], log: Any) -> Steps[T]:
     """Execute a plan that stops before a request if another run has leased the Space."""
-    if lease.store is None or lease.check is None:
-        return (yield from plan)
-    return (yield from guarded_and_repaired(lease.store, plan, lease.check, log))
+    return (yield from plan) if lease.guard is None else (yield from lease.guard.run(plan, log))
 
 
 def _log_leased(repo_id: str, leased_by: str, log: Any) -> None:
@@ -69,7 +66,7 @@ def restore_and_log(
     if before.is_static:
         log.info("Space %s is static: there is no hardware to restore.", repo_id)
         return
-    if recorded.is_dearer_than(before):
+    if recorded.raises_cost(before):
         log.warning(
             "Space %s is on %s and stays there: %s, which %s recorded, costs more.",
             repo_id,
@@ -78,21 +75,17 @@ def restore_and_log(
             recorded.source,
         )
         return
-    if recorded.snapshot is not None:
-        source, desired = recorded.source, restored_state(recorded.snapshot)
-    else:
+    snapshot, source = recorded.snapshot, recorded.source
+    if snapshot is None:
+        snapshot = fallback_snapshot(repo_id, before, fallback)
         source = "the fallback, because no task of this run recorded the Space"
-        desired = DesiredState(repo_id, sleep_time=before.sleep_time).on(fallback)
+    desired = restored_state(snapshot)
     plan = plan_restore(desired, before, fallback=fallback, is_last_try=True, log=log)
     try:
         after = yield from _under_lease(recorded, plan, log)
     except SpaceLeased:
         log.warning("Space %s was leased by another run just now. Nothing was changed.", repo_id)
         return
-    except RestoreRejected as error:
-        if recorded.is_leased:
-            error.desired = None  # The lease's record keeps it.
-        raise
     if after is before:
         log.info("Space %s is %s, as before the run. There is nothing to restore.", repo_id, describe(after))
         return

@@ -5,9 +5,8 @@ Come here to change where a notifier looks for the state to restore, and in whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,9 @@ from airflow_provider_hfspaces.compat.server import callback_may_read_xcoms, cal
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.hub.lease.actions import check_free
+from airflow_provider_hfspaces.hub.lease.guard import LeaseGuard
 from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, Standing, is_free
-from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
-from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot, raises_cost
 from airflow_provider_hfspaces.notifications.occasion import run_of
 from airflow_provider_hfspaces.state.leases import Owners, describe_holder, lease_store
 from airflow_provider_hfspaces.state.records import (
@@ -35,7 +34,6 @@ from airflow_provider_hfspaces.state.records import (
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.http.sequence import Steps
-    from airflow_provider_hfspaces.hub.lease.store import LeaseStore
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = ["RecordedState", "find_recorded_state", "read_lease"]
@@ -55,8 +53,8 @@ class RecordedState:
     :ivar leased_by: another run that holds the lease and will restore the Space.
     :ivar is_leased: whether :attr:`snapshot` is from the lease.
     :ivar requested: the hardware that the tasks of this run have requested.
-    :ivar store: where the lease is kept; ``None`` if it could not be read.
-    :ivar check: steps before each request, which stop the restore if another run takes the lease.
+    :ivar guard: runs the plan, and stops it if another run takes the lease; ``None`` if the lease could not
+        be read.
     """
 
     snapshot: SpaceSnapshot | None = None
@@ -64,14 +62,13 @@ class RecordedState:
     leased_by: str | None = None
     is_leased: bool = False
     requested: tuple[str, ...] = ()
-    store: LeaseStore | None = None
-    check: Callable[[], Steps[Any]] | None = None
+    guard: LeaseGuard | None = None
 
-    def is_dearer_than(self, runtime: SpaceRuntime) -> bool:
-        """Return whether the restore would move a Space from free to paid hardware without a lease."""
-        if self.is_leased or self.snapshot is None or runtime.configured_hardware in self.requested:
+    def raises_cost(self, runtime: SpaceRuntime) -> bool:
+        """Return True if the restore would move the Space from free to paid hardware without a lease."""
+        if self.is_leased or self.snapshot is None:
             return False
-        return runtime.configured_hardware in FREE_HARDWARE and self.snapshot.hardware not in FREE_HARDWARE
+        return raises_cost(self.snapshot, runtime, self.requested)
 
 
 def find_recorded_state(
@@ -141,27 +138,28 @@ def _read_lease(
             standings[holder.holder_id] = Standing.OWN
             continue
         standings[holder.holder_id] = standing = owners.judge(holder)
-        if is_free(holder, standing, datetime.now(timezone.utc)):
+        if is_free(holder, standing, hook.clock()):
             source = "the lease of a run that is over"
 
     def judge(holder: LeaseHolder) -> Standing:
         return standings.get(holder.holder_id, Standing.UNKNOWN)
 
     def check() -> Steps[Any]:
-        return check_free(store, judge, datetime.now(timezone.utc))
+        return check_free(store, judge, hook.clock())
 
-    state = RecordedState(store=store, check=check)
+    state = RecordedState(guard=LeaseGuard(store, check, clock=hook.clock))
     current = record.current
     if current is None:
         return state
     standing = judge(current)
-    if standing is not Standing.OWN and not is_free(current, standing, datetime.now(timezone.utc)):
+    if standing is not Standing.OWN and not is_free(current, standing, hook.clock()):
         return replace(state, leased_by=describe_holder(current, owners))
     previous = record.holders[0].previous
     snapshot = SpaceSnapshot.from_dict({**previous, "repo_id": repo_id}) if previous else None
     if snapshot is None or not _is_usable(snapshot, repo_id):
         return state
-    return replace(state, snapshot=snapshot, source=source, is_leased=True)
+    guard = LeaseGuard(store, check, holder_id=current.holder_id, clock=hook.clock)
+    return RecordedState(snapshot, source, is_leased=True, guard=guard)
 
 
 def _attempt(log: Any, what: str, look: Any, *arguments: Any) -> Any:

@@ -133,7 +133,9 @@ def release_lease(
     :raises LeaseLost: if the lease went to another holder during the restore.
     :raises HubError: if the Hub rejects a request. The lease is abandoned then, for the next try.
     """
-    from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, Taken, guarded
+    from airflow_provider_hfspaces.hub.desired import RestoreRejected
+    from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, Taken
+    from airflow_provider_hfspaces.hub.lease.guard import guarded
     from airflow_provider_hfspaces.hub.lease.record import Standing
 
     lease = new_lease(hook, repo_id, owner, RELEASE_SECONDS)
@@ -160,6 +162,9 @@ def release_lease(
     except LeaseLost as lost:
         if has_sent:
             repair_for(lease, lost.current, log)
+        raise
+    except RestoreRejected as error:
+        lease.abandon(error.runtime.configured_hardware if error.runtime else None)
         raise
     except BaseException:
         lease.abandon()
@@ -234,24 +239,20 @@ def _restore(taken: Any, fallback: str, log: Any) -> Steps[Any]:
 
 
 def repair_for(lease: AirflowLease, other: LeaseHolder | None, log: Any) -> bool:
-    """Request the hardware of another holder again if a restore took it away, unless that holder is over.
+    """Request the hardware of another holder again, if a restore removed it.
 
-    :returns: whether that was necessary.
+    :param other: the holder that has the lease now; ``None`` if no holder has it.
+    :returns: True if its hardware was requested.
     """
-    from airflow_provider_hfspaces.hub.lease.actions import repair
-    from airflow_provider_hfspaces.hub.lease.record import is_free
+    from airflow_provider_hfspaces.hub.lease.guard import repair_for_holder
 
     if other is None or other.holder_id == lease.lease.holder_id:
         return False
-    if is_free(other, lease.judge(other), _now()) or not lease.hook.execute(repair(lease.lease.store, other)):
-        return False
-    log.error(
-        "Space %s was leased by %s during the restore, which took its hardware away. %s is requested again.",
-        lease.repo_id,
-        lease.describe(other),
-        other.requested[-1],
+    return lease.hook.execute(
+        repair_for_holder(
+            lease.lease.store, other, lease.judge(other), lease.hook.clock(), log, name=lease.describe(other)
+        )
     )
-    return True
 
 
 def _now() -> datetime:

@@ -11,7 +11,8 @@ from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.desired import RestoreRejected, plan_restore, restored_state
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.sequence import aexecute
-from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, guarded_and_repaired
+from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
+from airflow_provider_hfspaces.hub.lease.guard import LeaseGuard
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.state.last_resort import remember_pause
 from airflow_provider_hfspaces.state.leases import lease_store, undo_check
@@ -31,17 +32,17 @@ async def restore_after_kill(hf_spaces_conn_id: str, recorded: Mapping[str, Any]
     hook = HfSpacesHook(hf_spaces_conn_id)
     client = await hook.async_client()
     try:
-        check = await undo_check(hook, snapshot.repo_id, recorded.get("lease_holder"), client.send)
+        holder_id = recorded.get("lease_holder")
+        check = await undo_check(hook, snapshot.repo_id, holder_id, client.send)
         plan = plan_restore(restored_state(snapshot), is_last_try=True, log=log)
         store = lease_store(hook, snapshot.repo_id)
-        await aexecute(guarded_and_repaired(store, plan, check, log), client.send)
+        guard = LeaseGuard(store, check, holder_id=holder_id, clock=hook.clock)
+        await aexecute(guard.run(plan, log), client.send)
     except (SpaceLeased, LeaseLost):
         log.warning(
             "Space %s is left alone after the kill, because another run has leased it.", snapshot.repo_id
         )
     except RestoreRejected as error:
-        if recorded.get("lease_holder") is not None:
-            error.desired = None  # The lease's record keeps it.
         await in_thread(remember_pause, error)
         log.error("The task was killed. %s", error)
     except (HubError, InvalidInput) as error:

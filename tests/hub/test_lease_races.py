@@ -17,9 +17,8 @@ from airflow_provider_hfspaces.hub.lease.actions import (
     LeaseLost,
     SpaceLease,
     Taken,
-    guarded_and_repaired,
-    repair,
 )
+from airflow_provider_hfspaces.hub.lease.guard import LeaseGuard, repair
 from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, Standing
 from airflow_provider_hfspaces.hub.lease.store import LeaseStore
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
@@ -55,7 +54,7 @@ def test_a_frozen_restore_gives_back_what_it_took_from_the_next_holder(
             return client.send(call)
 
         plan = plan_restore(restored_state(SpaceSnapshot(SPACE, stage, "cpu-basic")))
-        steps = guarded_and_repaired(frozen.store, plan, frozen.confirm, logging.getLogger("restore"))
+        steps = LeaseGuard(frozen.store, frozen.confirm).run(plan, logging.getLogger("restore"))
         if stage == "PAUSED":
             with pytest.raises(LeaseLost):
                 execute(steps, send)
@@ -63,7 +62,7 @@ def test_a_frozen_restore_gives_back_what_it_took_from_the_next_holder(
             execute(steps, send)
     assert (space.requested_hardware, space.sleep_time) == ("t4-small", 3600)
     assert space.stage != "PAUSED"
-    assert "which took its hardware away. t4-small is requested again" in caplog.text
+    assert "the restore removed its hardware. t4-small is requested again" in caplog.text
 
 
 def test_a_paused_space_of_the_next_holder_is_started_again(hub: HubEmulator) -> None:

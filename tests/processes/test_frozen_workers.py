@@ -121,7 +121,7 @@ def test_a_restore_that_thaws_while_the_next_run_works_requests_the_hardware_of_
         task.resume()
         worker.resume()
         airflow.until(lambda: requested(airflow, dag_id) == "t4-small", 120)
-    repair_message = "which took its hardware away. t4-small is requested again."
+    repair_message = "the restore removed its hardware. t4-small is requested again."
     airflow.until(lambda: repair_message in airflow.log_of(dag_id), 120)
     airflow.tell_work(dag_id, "end", "b")
     airflow.ends(dag_id, "success", "b")

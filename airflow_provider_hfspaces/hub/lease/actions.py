@@ -10,11 +10,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from airflow_provider_hfspaces.hub import calls
-from airflow_provider_hfspaces.hub.calls import Call
-from airflow_provider_hfspaces.hub.desired import plan_move
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.hub.lease.record import (
@@ -31,8 +29,7 @@ from airflow_provider_hfspaces.hub.lease.record import (
 )
 from airflow_provider_hfspaces.hub.lease.store import LeaseStore, StaleLease
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
-from airflow_provider_hfspaces.hub.snapshot import Activity, DesiredState, SpaceSnapshot
-from airflow_provider_hfspaces.hub.stages import SpaceStage
+from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
 __all__ = [
     "LeaseLost",
@@ -40,11 +37,7 @@ __all__ = [
     "SpaceLeased",
     "Taken",
     "check_free",
-    "guarded",
-    "guarded_and_repaired",
     "refuse_other_holder",
-    "repair",
-    "repaired",
 ]
 
 log = logging.getLogger(__name__)
@@ -186,6 +179,22 @@ class SpaceLease:
 
         yield from self._change(attempt, "Abandon the lease")
 
+    def note_hardware(self, hardware: str) -> Steps[None]:
+        """Note that the Space is on this hardware because of the lease, without a request for it.
+
+        The next holder then restores the recorded state. If the lease is lost, or no hardware was requested
+        under it, nothing happens.
+        """
+
+        def attempt(record: LeaseRecord) -> Steps[tuple[LeaseRecord | None, None]]:
+            yield from ()
+            mine = record.find(self.holder_id)
+            if mine is None or not mine.requested or hardware in mine.requested:
+                return None, None
+            return record.with_changes(self.holder_id, requested=(hardware, *mine.requested)), None
+
+        yield from self._change(attempt, f"Note {hardware}")
+
     def give_back(self) -> Steps[LeaseHolder | None]:
         """End the lease after the Space has been restored.
 
@@ -299,93 +308,3 @@ def refuse_other_holder(repo_id: str, record: LeaseRecord, judge: Judge, now: da
         standing = judge(current)
         if standing not in (Standing.OWN, Standing.OUTER) and not is_free(current, standing, now):
             raise SpaceLeased(repo_id, current)
-
-
-def guarded(steps: Steps[T], check: Callable[[], Steps[Any]]) -> Steps[T]:
-    """Run a check immediately before each call of a plan that changes something.
-
-    :param check: the steps of the check; an exception from them stops the plan.
-    """
-    error: HubError | None = None
-    answer: Any = None
-    try:
-        step = next(steps)
-        while True:
-            if isinstance(step, Call) and step.method != "GET":
-                yield from check()
-            try:
-                answer, error = (yield step), None
-            except HubError as problem:
-                error = problem
-            step = steps.throw(error) if error is not None else steps.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    finally:
-        steps.close()
-
-
-def repair(store: LeaseStore, holder: LeaseHolder) -> Steps[bool]:
-    """Request the hardware of another holder again, if a restore of the caller removed it.
-
-    :param holder: the other holder, as the caller last read it.
-    :returns: True if the hardware was requested.
-    """
-    if not holder.requested:
-        return False
-    runtime = yield calls.get_runtime(store.repo_id)
-    if runtime.configured_hardware == holder.requested[-1] and runtime.stage != SpaceStage.PAUSED:
-        return False
-    record, _ = yield from store.read()
-    present = record.find(holder.holder_id)
-    if present is None or present.abandoned:
-        # No holder is left that would restore the Space later, so the hardware would stay on.
-        return False
-    hardware, sleep_time = present.requested[-1], present.sleep_time
-    desired = DesiredState(store.repo_id, hardware, sleep_time, activity=Activity.RUNNING)
-    yield from plan_move(desired, runtime)
-    return True
-
-
-def repaired(store: LeaseStore, check: Callable[[], Steps[Any]], log: Any) -> Steps[None]:
-    """Check the lease once more after a restore, and :func:`repair` the hardware of a new holder.
-
-    :param check: the check that ran before each request of the restore.
-    """
-    try:
-        yield from check()
-        return
-    except SpaceLeased as leased:
-        other: LeaseHolder | None = leased.holder
-    except LeaseLost as lost:
-        other = lost.current
-    if other is not None and (yield from repair(store, other)):
-        log.error(
-            "Space %s: holder %s took the lease during the restore, and the restore removed the hardware of "
-            "this holder. %s is requested again.",
-            store.repo_id,
-            other.holder_id,
-            other.requested[-1],
-        )
-
-
-def guarded_and_repaired(
-    store: LeaseStore, steps: Steps[T], check: Callable[[], Steps[Any]], log: Any
-) -> Steps[T]:
-    """Run a plan under :func:`guarded`, and :func:`repaired` if the plan sent a change."""
-    sent = False
-
-    def noted() -> Steps[Any]:
-        nonlocal sent
-        yield from check()
-        sent = True
-
-    try:
-        result = yield from guarded(steps, noted)
-    except (HubError, SpaceLeased, LeaseLost):
-        if sent:
-            yield from repaired(store, check, log)
-        raise
-    if sent:
-        yield from repaired(store, check, log)
-    return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from airflow_provider_hfspaces.hub.checks import InvalidNumber, checked_amount
 from airflow_provider_hfspaces.hub.cost.prices import PriceList, replicas_of
 from airflow_provider_hfspaces.hub.desired import Activity, DesiredState, restored_state, starts_paid
 from airflow_provider_hfspaces.hub.errors import HubError
-from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, HardwareFlavor, SpaceRuntime
+from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.stages import NEEDS_COMMIT_STAGES
 from airflow_provider_hfspaces.rendered import as_number
@@ -19,9 +19,7 @@ from airflow_provider_hfspaces.state.records import is_last_try
 
 __all__ = [
     "activity_after_restore",
-    "is_dearer",
     "known_limit",
-    "may_be_dearer",
     "prices_for_restore",
     "refuse_hopeless",
     "refuse_too_expensive",
@@ -118,22 +116,6 @@ def within_cost(
         fallback,
     )
     return replace(snapshot, hardware=fallback)
-
-
-def may_be_dearer(snapshot: SpaceSnapshot, before: SpaceRuntime, requested: Sequence[str]) -> bool:
-    """Whether a restore may move a Space to dearer hardware, although this run did not move it off that."""
-    hardware, present = snapshot.hardware, before.configured_hardware
-    if hardware in FREE_HARDWARE or hardware is None or present is None or hardware == present:
-        return False
-    return present not in requested
-
-
-def is_dearer(snapshot: SpaceSnapshot, before: SpaceRuntime, prices: PriceList) -> bool:
-    """Whether the recorded hardware costs more than the present one."""
-    recorded, present = str(snapshot.hardware), str(before.configured_hardware)
-    if present in FREE_HARDWARE:
-        return True
-    return (prices.hourly(recorded, 1) or 0.0) > (prices.hourly(present, 1) or 0.0)
 
 
 def activity_after_restore(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from datetime import datetime, timezone
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
@@ -19,9 +20,8 @@ from airflow_provider_hfspaces.hub.lease.actions import (
     Taken,
     check_free,
     refuse_other_holder,
-    repair,
-    repaired,
 )
+from airflow_provider_hfspaces.hub.lease.guard import LeaseGuard, guarded, repair
 from airflow_provider_hfspaces.hub.lease.record import (
     InvalidLease,
     LeaseHolder,
@@ -47,6 +47,7 @@ from airflow_provider_hfspaces.state.release import repair_for
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.http.sequence import Steps
+    from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.operators.hardware import SnapshotSpaceOperator
 
 __all__ = [
@@ -162,7 +163,7 @@ class WayBack:
             return
         current = record.current
         if mine is None and (current is None or not self._was_leased):
-            refuse_other_holder(self.repo_id, record, self._lease.judge, _now())
+            refuse_other_holder(self.repo_id, record, self._lease.judge, self.hook.clock())
             return
         try:
             outcome = self._lease.take()
@@ -172,7 +173,7 @@ class WayBack:
                 # Abandoned by an earlier try, and in the record: nobody has taken it over.
                 self._use(mine)
             else:
-                refuse_other_holder(self.repo_id, record, self._lease.judge, _now())
+                refuse_other_holder(self.repo_id, record, self._lease.judge, self.hook.clock())
             return
         if not isinstance(outcome, Taken):
             raise SpaceLeased(self.repo_id, outcome)
@@ -188,6 +189,10 @@ class WayBack:
         """Whether the state to restore is in a lease's record, where the next holder finds it."""
         return self._holds or self._was_leased
 
+    def guard(self, steps: Steps[SpaceRuntime]) -> Steps[SpaceRuntime]:
+        """Run the steps of the restore, with :meth:`check` before each change."""
+        return guarded(steps, self.check)
+
     def check(self) -> Steps[Any]:
         """The check immediately before each request of the restore.
 
@@ -197,7 +202,7 @@ class WayBack:
         if self._holds:
             yield from self._lease.lease.confirm()
         else:
-            yield from check_free(self._lease.lease.store, self._lease.judge, _now())
+            yield from check_free(self._lease.lease.store, self._lease.judge, self.hook.clock())
         self._has_sent = True
 
     def end(self) -> None:
@@ -259,6 +264,8 @@ class UndoLease:
         self._store = lease_store(hook, repo_id) if lease is None else lease.lease.store
         self._hardware = hardware
         self._was_late: bool | None = None
+        holder_id = None if lease is None else lease.lease.holder_id
+        self._guard = LeaseGuard(self._store, self.check, holder_id=holder_id, clock=hook.clock)
 
     def check(self) -> Steps[Any]:
         """The check immediately before each request of the undo.
@@ -267,7 +274,7 @@ class UndoLease:
         :raises LeaseLost: if the lease went to another holder, or the Space is on other hardware since then.
         """
         if self._lease is None:
-            yield from check_free(self._store, lambda holder: Standing.UNKNOWN, _now())
+            yield from check_free(self._store, lambda holder: Standing.UNKNOWN, self._hook.clock())
             return
         try:
             yield from self._lease.lease.confirm()
@@ -281,14 +288,14 @@ class UndoLease:
             self._was_late = runtime.configured_hardware == self._hardware
         return self._was_late
 
-    def repaired(self, log: Any) -> Steps[None]:
-        """The look at the lease after the undo, which gives back what the undo took from a new holder."""
-        yield from repaired(self._store, self.check, log)
+    def guard(self, log: Any) -> Callable[[Steps[SpaceRuntime]], Steps[SpaceRuntime]]:
+        """Return what runs the steps of the undo under the lease, and repairs what they take from others."""
+        return partial(self._guard.run, log=log)
 
     def returned(self, log: Any) -> Steps[None]:
         """Request the hardware of a new holder again if the late request took it away."""
         if (yield from self._is_late()):
-            yield from repaired(self._store, self.check, log)
+            yield from self._guard.repair(log)
 
 
 def undo_request(
@@ -311,12 +318,11 @@ def undo_request(
     try:
         undo = UndoLease(hook, repo_id, lease, hardware)
         try:
-            hook.restore(snapshot, client=client, check=undo.check)
+            hook.restore(snapshot, client=client, guard=undo.guard(log))
         except LEFT_ALONE:
             log.warning("Space %s is left alone although %s: another run or a user has it.", repo_id, reason)
             hook.execute(undo.returned(log), client)
         else:
-            hook.execute(undo.repaired(log), client)
             log.warning("Space %s is restored, because %s.", repo_id, reason)
             return True
     except CANNOT_RESTORE as error:
@@ -352,14 +358,15 @@ def settle_request(
     if other is None:
         undo = UndoLease(hook, repo_id, lease, hardware)
         try:
-            runtime = hook.restore(snapshot, check=undo.check)
-            hook.execute(undo.repaired(log))
+            runtime = hook.restore(snapshot, guard=undo.guard(log))
         except LEFT_ALONE:
             raise LateRequest(
                 f"{problem} Another run or a user has changed the Space since. Start the run again."
             ) from None
         raise LateRequest(f"{problem} It is on {runtime.configured_hardware} again. Start the run again.")
-    if not is_free(other, lease.judge(other), _now()) and hook.execute(repair(lease.lease.store, other)):
+    if not is_free(other, lease.judge(other), hook.clock()) and hook.execute(
+        repair(lease.lease.store, other)
+    ):
         raise LateRequest(
             f"{problem} {other.requested[-1]}, which it took away, is requested again for "
             f"{lease.describe(other)}. Start the run again."
@@ -367,10 +374,6 @@ def settle_request(
     raise LateRequest(
         f"{problem} It is left to {lease.describe(other)}, which restores it. Start the run again."
     )
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 LEFT_ALONE = (SpaceLeased, LeaseLost)

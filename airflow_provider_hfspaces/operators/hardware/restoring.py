@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +157,7 @@ class HardwareRestore:
             snapshot,
             before,
             fallback=self._task.fallback,
-            check=way_back.check,
+            guard=way_back.guard,
             activity=activity,
             retried=frozenset() if is_last_try(self._task, context) else _RETRIED_STATUSES,
         )
@@ -167,6 +168,7 @@ class HardwareRestore:
     ) -> SpaceSnapshot:
         """The state to restore; without hardware if the Space is to stay where it is."""
         from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+        from airflow_provider_hfspaces.hub.snapshot import raises_cost
 
         recorded = way_back.snapshot or self.recorded(repo_id, context)
         snapshot = recorded or self._fallback_snapshot(repo_id, before)
@@ -177,11 +179,8 @@ class HardwareRestore:
             prices = decisions.prices_for_restore(self._task, context)
             snapshot = decisions.within_cost(snapshot, prices, limit, self._task.fallback, self._task.log)
         requested = way_back.requested or self._requested_in_run(context, before)
-        if (
-            recorded is not None
-            and decisions.may_be_dearer(snapshot, before, requested)
-            and decisions.is_dearer(snapshot, before, decisions.prices_for_restore(self._task, context))
-        ):
+        prices_of = partial(decisions.prices_for_restore, self._task, context)
+        if recorded is not None and raises_cost(snapshot, before, requested, prices_of):
             self._task.log.warning(
                 "Space %s stays on %s: %s, which was recorded, costs more, and this run did not request %s.",
                 repo_id,
@@ -278,8 +277,7 @@ class HardwareRestore:
         return [str(hardware) for hardware in chain(requested, *tried) if hardware is not None]
 
     def _fallback_snapshot(self, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
-        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-        from airflow_provider_hfspaces.hub.stages import SpaceStage
+        from airflow_provider_hfspaces.hub.snapshot import fallback_snapshot
 
         self._task.log.warning(
             "Task %r recorded nothing about Space %s: falling back to %s.",
@@ -287,4 +285,4 @@ class HardwareRestore:
             repo_id,
             self._task.fallback,
         )
-        return SpaceSnapshot(repo_id, SpaceStage.RUNNING.value, self._task.fallback, runtime.sleep_time)
+        return fallback_snapshot(repo_id, runtime, self._task.fallback)
