@@ -72,7 +72,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
     :param restore: what ``restore`` restores: ``"previous"`` (the default), the state that ``snapshot``
         recorded; ``"pause"``, that state, and then a pause in any case; or a flavor.
     :param fallback: the flavor if nothing was recorded or the Hub rejects what was recorded (default
-        ``cpu-basic``).
+        ``cpu-basic``). May be a template or an argument of a mapped task group.
     :param max_hourly_cost: USD per hour (default: no limit). More expensive hardware is refused. May
         be an argument of a mapped task group.
     :param max_run_cost: USD that this run may cost (default: no limit). A sixth task, ``limit``, watches the
@@ -165,6 +165,8 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
     ) -> None:
         super().__init__(group_id, **task_group_arguments)
         self.refuse_runtime_values(
+            restore=restore,
+            require_budget=require_budget,
             require=require,
             stream_logs=stream_logs,
             timeout=timeout,

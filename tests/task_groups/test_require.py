@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.require import require_hardware
+from airflow_provider_hfspaces.task_groups.copies import SpaceCopyTaskGroup
 from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
 from tests.airflow_tools import dag_file, run
 from tests.conftest import TaskLog
@@ -157,10 +158,35 @@ def test_trigger_rules_among_default_args_do_not_reach_the_groups_own_tasks() ->
     assert gpu.restore.trigger_rule == "all_done_setup_success"
 
 
-def test_a_value_that_must_be_known_at_parse_time_is_refused_by_name() -> None:
+def plain_parameters(group: type) -> list[str]:
+    """The parameters of a group whose documentation does not say that they may be templates or outputs."""
+    documented = re.findall(r":param (\w+): (.*?)(?=\n    :|\Z)", str(group.__doc__), re.S)
+    is_rendered = re.compile(r"\bmay\s+(be|have)\b", re.I)
+    return [
+        name
+        for name, text in documented
+        if name not in ("group_id", "task_group_arguments") and not is_rendered.search(text)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group_class", "name"),
+    [
+        (each, name)
+        for each in (SpaceHardwareTaskGroup, SpaceCopyTaskGroup)
+        for name in plain_parameters(each)
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_value_that_must_be_known_at_parse_time_is_refused_by_name(group_class: Any, name: str) -> None:
     dag = group_dag("prepared")
-    with dag, pytest.raises(ValueError, match="timeout of task group 'group' comes from a task"):
-        group(timeout=dag.get_task("prepare").output)
+    with dag, pytest.raises(ValueError, match=f"^{name} of task group 'group' comes from a task"):
+        group_class(
+            "group",
+            repo_id="acme/whisper",
+            hardware="t4-small",
+            **{name: dag.get_task("prepare").output},
+        )
 
 
 def test_a_task_that_needs_a_commit_is_refused_at_another_one(hub: HubEmulator) -> None:
