@@ -13,7 +13,7 @@ from airflow_provider_hfspaces.compat.processes import use_database
 
 __all__ = ["run"]
 
-SUCCEEDED, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+SUCCEEDED, FAILED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 """Exit codes of a command."""
 
 
@@ -23,7 +23,7 @@ def run(name: str, arguments: Namespace) -> int:
     :param name: the name of the command.
     :param arguments: its parsed arguments.
     :returns: the exit code: 0 if everything succeeded, 1 if something failed or the user did not confirm, 2
-        for wrong use, 130 if the user interrupted the command.
+        for a usage error, 130 if the user interrupted the command.
     """
     use_database()
     write_log_to_stderr(verbose=arguments.verbose)
@@ -48,7 +48,7 @@ def _run(name: str, arguments: Namespace, output: Output) -> int:
         return FAILED
     except (UsageError, InvalidInput) as error:
         say(_problem(error, arguments))
-        return WRONG_USE
+        return USAGE_ERROR
     except HubError as error:
         say(_problem(error, arguments))
         return FAILED

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     :param arguments: without the name of the program; by default those of this process.
-    :returns: the exit code: 0 if everything succeeded, 1 if something failed, 2 for wrong use, 130
+    :returns: the exit code: 0 if everything succeeded, 1 if something failed, 2 for a usage error, 130
         after Ctrl-C.
     """
     _open_closed_streams()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_provider_hfspaces.cli.commands import FAILED, INTERRUPTED, SUCCEEDED, WRONG_USE
+from airflow_provider_hfspaces.cli.commands import FAILED, INTERRUPTED, SUCCEEDED, USAGE_ERROR
 from airflow_provider_hfspaces.cli.options import COMMANDS
 from airflow_provider_hfspaces.state.lease_states import LeaseState
 from tests.docs.pages import DOCS, table
@@ -31,4 +31,4 @@ def test_every_state_of_a_lease_is_explained() -> None:
 
 def test_the_exit_codes_are_those_of_the_commands() -> None:
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", TEXT, re.MULTILINE)}
-    assert codes == {SUCCEEDED, FAILED, WRONG_USE, INTERRUPTED}
+    assert codes == {SUCCEEDED, FAILED, USAGE_ERROR, INTERRUPTED}
