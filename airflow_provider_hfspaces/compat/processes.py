@@ -27,8 +27,8 @@ def has_database() -> bool:
 def use_database() -> None:
     """Make this process, a command that a user has started, read and write Airflow's database.
 
-    Airflow's own commands do this too. Airflow then asks secrets backends and the database in its usual
-    order.
+    Airflow's own commands do this too. Airflow then reads secrets backends and the database in its
+    usual order.
     """
     os.environ[_CONTEXT] = "server"
 

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 FINAL_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
-"""States in which a task instance stays until somebody clears it."""
+"""States in which a task instance stays until a user clears it."""
 
 _WORKING_STATES = frozenset({"running", "queued", "restarting"})
 

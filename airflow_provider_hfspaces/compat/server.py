@@ -202,7 +202,7 @@ def get_variable(name: str) -> Any:
 
 
 def _variable_in_database(name: str) -> str | None:
-    """Ask the database alone, whose errors Airflow only logs while it asks all secrets backends."""
+    """Read the database alone. When Airflow reads all secrets backends, it only logs errors."""
     backend = import_module("airflow.secrets.metastore").MetastoreBackend()
     try:
         text: str | None = backend.get_variable(key=name)

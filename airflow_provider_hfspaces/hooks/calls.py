@@ -67,7 +67,7 @@ class CallingHook(AppsHook):
         :param health: the answer that the app has to give as well; by default none.
         :param start_timeout: seconds that the Space may take to start once it is built; by default no limit.
         :raises InvalidInput: for a duration that is not valid; nothing is sent then.
-        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more, or ``stop`` is set.
+        :raises SpaceWaitFailed: if the Space can no longer reach the goal by itself, or ``stop`` is set.
         :raises SpaceWaitTimeout: if the Space has not reached the goal, or its app has not answered, in time.
         """
         repo_id = self.repo_id(repo_id)

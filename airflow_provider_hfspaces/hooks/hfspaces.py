@@ -54,7 +54,7 @@ class HfSpacesHook(CallingHook):
     :param token: use this token instead of the connection's.
     """
 
-    # Airflow 2.11 to 3.1 ask only the class itself for the two descriptions of the form, not its bases.
+    # Airflow 2.11 to 3.1 look for these two descriptions of the form only in the class itself.
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -128,8 +128,8 @@ class HfSpacesHook(CallingHook):
     ) -> SpaceRuntime:
         """Restore hardware, sleep time, replicas and pause, without requests for what has not changed.
 
-        A Space that somebody has paused since the snapshot stays paused. If the Hub rejects the
-        recorded hardware for good, the Space moves to ``fallback``; if the Hub rejects that too, the
+        A Space that a user has paused since the snapshot stays paused. If the Hub rejects the
+        recorded hardware permanently, the Space moves to ``fallback``; if the Hub rejects that too, the
         Space is paused, because a paused Space costs nothing.
 
         Endpoints, as far as they are needed: ``GET /api/spaces/{repo_id}/runtime``, and ``POST`` to its

@@ -48,7 +48,7 @@ def describe_occasion(context: Mapping[str, Any]) -> str:
         return f"run {run_id!r} of DAG {dag_id!r} has ended: {context['reason']}"
     ti = context.get("ti")
     if ti is None:
-        return f"a callback of DAG {dag_id!r} asked for it"
+        return f"a callback of DAG {dag_id!r} was called"
     task = f"task {ti.task_id!r} of DAG {dag_id!r}"
     state = getattr(ti, "state", None)
     state = str(getattr(state, "value", state))
@@ -56,7 +56,7 @@ def describe_occasion(context: Mapping[str, Any]) -> str:
         return f"{task} failed and will be retried"
     if context.get("exception") is not None or state == "failed":
         return f"{task} failed"
-    return f"a callback of {task} asked for it"
+    return f"a callback of {task} was called"
 
 
 def _value(source: Any, name: str) -> Any:

@@ -199,7 +199,7 @@ class RestoreHardwareNotifier(SpaceNotifier):
         on_failure_callback=RestoreHardwareNotifier("acme/whisper", from_task="snapshot")
 
     Follows the policy of :class:`~airflow_provider_hfspaces.operators.hardware.RestoreHardwareOperator`:
-    it sends no request for what has not changed, leaves a Space paused that somebody paused in the meantime,
+    it sends no request for what has not changed, leaves a Space paused that a user paused in the meantime,
     and pauses the Space if the Hub rejects both the recorded hardware and ``fallback``. It looks for the
     recorded state in this order:
 

@@ -199,9 +199,9 @@ def release(connection: Any, repo_id: str) -> dict[str, Any]:
 
     :param repo_id: the Space, as ``owner/name``.
     :returns: ``{"repo_id", "hardware"}``: what the Space is set to now.
-    :raises NotLeased: if nobody has leased the Space.
+    :raises NotLeased: if the Space is not leased.
     :raises SpaceLeased: if the run of the holder is alive.
-    :raises LeaseLost: if another run has taken the lease over meanwhile.
+    :raises LeaseLost: if another run has taken the lease over in the meantime.
     :raises HubError: if the Hub rejects a request.
     """
     released = release_lease(PageHook.from_connection(connection), repo_id, log=_log)

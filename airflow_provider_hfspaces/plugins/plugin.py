@@ -1,6 +1,6 @@
 """The plugin that Airflow loads through the ``airflow.plugins`` entry point, in each of its processes.
 
-It imports almost nothing: the server of the page is made when the API server asks for it, and nowhere else.
+It imports almost nothing: only the API server builds the server of the page.
 """
 
 from __future__ import annotations

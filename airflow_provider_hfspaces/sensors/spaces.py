@@ -160,7 +160,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         """Return the runtime after a deferred wait.
 
         :raises AirflowSensorTimeout: if the Space has not reached the goal in time.
-        :raises AirflowFailException: if the Space does not reach the goal by itself any more, and for
+        :raises AirflowFailException: if the Space can no longer reach the goal by itself, and for
             other errors that a retry cannot fix.
         :raises AirflowSkipException: with ``soft_fail``, if the Space has not reached the goal.
         """
@@ -181,7 +181,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the Space once.
 
-        :raises AirflowFailException: if the Space does not reach the goal by itself any more, and for
+        :raises AirflowFailException: if the Space can no longer reach the goal by itself, and for
             other errors that a retry cannot fix.
         :raises AirflowSkipException: with ``soft_fail``, if the Space does not reach the goal any more.
         """

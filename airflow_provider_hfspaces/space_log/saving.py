@@ -1,4 +1,4 @@
-"""Saving: saves how far a log is shown, so that a process that stops meanwhile loses and repeats no line."""
+"""Saving: saves how far a log is shown, so that no line is lost or repeated when a process stops."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ function returns False."""
 class Saving:
     """One save of the progress, before its lines are written.
 
-    If the process stops meanwhile and the save has begun, the lines must be written, because the next process
-    begins after them. If it has not begun, :meth:`prevent` it, and the next process shows the lines.
+    If the process stops when the save has begun, it must still write the lines, because the next process
+    begins after them. If the save has not begun, :meth:`prevent` it, and the next process shows the lines.
 
     :param save: saves the progress.
     """

@@ -205,7 +205,7 @@ def sightings_of_copy(
 
 
 def is_task_over(ti: Any, task_id: str) -> bool:
-    """Return whether another task of a run, mapped like this one, has ended; False if Airflow is silent."""
+    """Return whether another task of a run, mapped like this one, has ended; False without an answer."""
     from airflow_provider_hfspaces.state.leases import LeaseOwner, have_ended
 
     owner = LeaseOwner.from_task_instance(ti, task_id)

@@ -174,7 +174,7 @@ class Owners:
     def _is_given_up(self, owner: LeaseOwner) -> bool:
         """Return whether no task of a run works or waits any more, as after its DAG file was removed.
 
-        The state of such a run stays "running" for ever. Only the expiry of its lease ends it.
+        The state of such a run stays "running" for ever. Only the expiry of its lease shows its end.
         """
         return not is_run_working(owner.dag_id, owner.run_id, or_waits=True)
 

@@ -98,7 +98,7 @@ class Ledger:
     def change(self, add: Mapping[str, Record], remove: Mapping[str, Record] | None = None) -> None:
         """Add records, and remove those that have not changed since they were read.
 
-        Records that another task has added meanwhile stay. An empty ledger keeps its Variable, so that
+        Records that another task has added in the meantime stay. An empty ledger keeps its Variable, so that
         Airflow need not look for the one of version 0.1 again.
 
         :param add: records by the id of the Space.

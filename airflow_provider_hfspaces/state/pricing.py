@@ -132,7 +132,7 @@ def seen_at_end(
     last = Sighting.from_runtime(runtime, at, since=began)
     if last.hardware is not None or began is None:
         return [last]
-    # The app ran, and has stopped by itself since: until when it was billed is not known.
+    # The app ran, and has stopped since. When its billing ended is not known.
     return [Sighting(began, hardware, last.replicas), replace(last, since=None)]
 
 

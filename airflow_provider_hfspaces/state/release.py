@@ -128,7 +128,7 @@ def release_lease(
     :param owner: the task that releases the lease; ``None`` for the API server and the command line.
     :param fallback: the hardware to move to if the Hub rejects the recorded one.
     :param force: whether to release the lease even if its run is alive.
-    :raises NotLeased: if nobody has leased the Space.
+    :raises NotLeased: if the Space is not leased.
     :raises SpaceLeased: if the run of the holder is alive.
     :raises LeaseLost: if the lease went to another holder during the restore.
     :raises HubError: if the Hub rejects a request. The lease is abandoned then, for the next try.

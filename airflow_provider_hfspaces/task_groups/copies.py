@@ -77,7 +77,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
         it is built, before the next one is requested (default 600). With ``None``, only the Hub's reports
         count.
     :param retry_capacity_after: seconds after the last flavor until ``create`` starts the list again
-        (default: ``create`` fails then). The copy is on free CPU meanwhile.
+        (default: ``create`` fails then). Until then the copy is on free CPU.
     :param retry_capacity_until: until when the list is started again: a time of day such as ``"03:00"`` in
         the DAG's time zone, or a moment in ISO format (default: until ``timeout`` is over). May be a
         template.

@@ -88,7 +88,7 @@ class SpaceHardwareTaskGroup(WindowTaskGroup):
         it is built, before the next one is requested (default 600). With ``None``, only the Hub's reports
         count.
     :param retry_capacity_after: seconds after the last flavor until ``upgrade`` starts the list again
-        (default: ``upgrade`` fails then). The Space is restored meanwhile, and stays leased.
+        (default: ``upgrade`` fails then). Until then the Space is restored, and stays leased.
     :param retry_capacity_until: until when the list is started again: a time of day such as ``"03:00"`` in
         the DAG's time zone, or a moment in ISO format (default: until ``timeout`` is over). May be a
         template.

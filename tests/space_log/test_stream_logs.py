@@ -236,7 +236,7 @@ def test_no_more_lines_are_shown_than_the_configuration_says(
     hub.advance(60)
     run(call(deferrable=deferrable), lambda _: call(deferrable=deferrable))
     assert space_log_lines(task_log) == lines[:20]
-    assert "the task shows 20 lines at most, as [hf_spaces] log_lines says" in task_log.text
+    assert "the task shows 20 lines at most, as [hf_spaces] log_lines sets" in task_log.text
     assert f"… 30 lines are left out here. The whole log: {hub.url}/spaces/{SPACE}?logs=container" in (
         task_log.text
     )

@@ -16,7 +16,7 @@ function confirmAction({ title, text, warning, label }, act) {
 }
 
 function send(path, fleet, repoId) {
-  return ask(ofConnection(path, fleet), {
+  return requestJson(ofConnection(path, fleet), {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-HF-Spaces-Page": "1" },
     body: JSON.stringify({ repo_id: repoId }),
@@ -30,7 +30,7 @@ function confirmPause(fleet, space) {
     {
       title: `Pause ${space.repo_id}?`,
       text: `The Space is in stage ${space.stage}${price}. A paused Space answers no visitors and costs ` +
-        "nothing until somebody restarts it.",
+        "nothing until it is restarted.",
       warning: working.length ? `DAG runs that work on it now: ${working.map((run) => run.dag_id).join(", ")}.` : null,
       label: "Pause",
     },

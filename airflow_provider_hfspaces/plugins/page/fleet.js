@@ -9,7 +9,7 @@ const find = (id) => document.getElementById(id);
 
 class Refused extends Error {}
 
-async function ask(path, options = {}) {
+async function requestJson(path, options = {}) {
   const response = await fetch(path, { credentials: "same-origin", ...options });
   let body = null;
   try {
@@ -38,7 +38,7 @@ async function refresh() {
   state.refreshing = true;
   find("refresh").disabled = true;
   try {
-    const { columns, connections } = await ask("api/connections");
+    const { columns, connections } = await requestJson("api/connections");
     useColumns(columns);
     const old = new Map(state.fleets.map((fleet) => [fleet.conn_id, fleet]));
     state.fleets = connections.map((connection) => (
@@ -64,7 +64,7 @@ async function refresh() {
 async function load(fleet) {
   if (fleet.problem) return;
   try {
-    const answer = await ask(ofConnection("api/fleet", fleet));
+    const answer = await requestJson(ofConnection("api/fleet", fleet));
     fleet.failure = answer.problem ?? null;
     fleet.problems = answer.problems ?? [];
     fleet.owners = answer.owners ?? [];
@@ -84,7 +84,7 @@ async function load(fleet) {
 async function loadLeases(fleet) {
   if (!fleet.spaces?.length) return;
   try {
-    const answer = await ask(ofConnection("api/leases", fleet));
+    const answer = await requestJson(ofConnection("api/leases", fleet));
     fleet.leases = new Map(answer.leases.map((lease) => [lease.repo_id, lease]));
   } catch {
     return; // the fleet is worth showing without its leases
@@ -96,7 +96,7 @@ async function loadLeases(fleet) {
 async function loadSpend(fleet) {
   if (fleet.problem) return;
   try {
-    fleet.spend = (await ask(ofConnection("api/spend", fleet))).spend;
+    fleet.spend = (await requestJson(ofConnection("api/spend", fleet))).spend;
   } catch {
     return; // the fleet is worth showing without its budgets
   }
@@ -109,7 +109,7 @@ function addLeases(fleet) {
 
 async function loadRuns() {
   try {
-    const answer = await ask("api/runs");
+    const answer = await requestJson("api/runs");
     state.runs = new Map();
     for (const run of answer.runs) {
       const key = `${run.endpoint} ${run.repo_id}`;
