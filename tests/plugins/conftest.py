@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ class Page:
     def __init__(self, client: Any) -> None:
         self.client = client
 
-    def logged_in(self, role: str | None) -> Page:
+    def log_in(self, role: str | None) -> Page:
         from airflow.api_fastapi.app import get_auth_manager
         from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
@@ -73,20 +74,23 @@ class Page:
 
 
 @pytest.fixture
-def page(airflow_db: None, as_server: None) -> Iterator[Page]:
-    """The page, seen by an administrator."""
+def page(airflow_db: None, as_server: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """The page, seen by an administrator. Its values do not expire, however slow the machine is."""
     from airflow.api_fastapi.app import init_auth_manager, purge_cached_app
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
+    from airflow_provider_hfspaces.plugins import app
+    from airflow_provider_hfspaces.plugins.cache import Cache
     from airflow_provider_hfspaces.plugins.plugin import HfSpacesPlugin
 
+    monkeypatch.setattr(app, "Cache", partial(Cache, clock=lambda: 0.0))
     airflow = FastAPI()
     for each in HfSpacesPlugin().fastapi_apps:
         airflow.mount(each["url_prefix"], each["app"])
     init_auth_manager(airflow)
     with TestClient(airflow) as client:
-        yield Page(client).logged_in("ADMIN")
+        yield Page(client).log_in("ADMIN")
     purge_cached_app()
 
 

@@ -98,7 +98,7 @@ def test_a_run_of_a_dag_that_the_user_may_not_read_is_not_named(
 def test_a_user_who_may_not_read_connections_sees_no_leases(
     hub_with_leases: HubEmulator, page: Page, role: str | None, status: int
 ) -> None:
-    answer = page.logged_in(role).get("api/leases?connection_id=hf_spaces_default")
+    answer = page.log_in(role).get("api/leases?connection_id=hf_spaces_default")
     assert answer.status_code == status
     assert "nightly" not in answer.text
 

@@ -29,7 +29,7 @@ def row(fleet: dict[str, Any], repo_id: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", DATA)
 def test_a_user_who_is_not_logged_in_gets_no_data(hub: HubEmulator, page: Page, path: str) -> None:
-    assert page.logged_in(None).get(path).status_code == 401
+    assert page.log_in(None).get(path).status_code == 401
     assert page.get("").status_code == 401
 
 
@@ -39,7 +39,7 @@ def test_a_user_who_may_not_read_connections_gets_no_data(
     hub: HubEmulator, page: Page, role: str, path: str
 ) -> None:
     hub.add_space("acme/whisper")
-    answer = page.logged_in(role).get(path)
+    answer = page.log_in(role).get(path)
     assert answer.status_code == 403
     assert "whisper" not in answer.text
     assert "whisper" not in page.get("").text
@@ -49,7 +49,7 @@ def test_a_user_who_may_not_read_connections_gets_no_data(
 @pytest.mark.parametrize("role", ["OP", "ADMIN"])
 def test_a_user_who_may_read_a_connection_sees_its_fleet(hub: HubEmulator, page: Page, role: str) -> None:
     hub.add_space("alice/whisper", hardware="t4-small", sleep_time=3600)
-    page.logged_in(role)
+    page.log_in(role)
     assert page.connections()["hf_spaces_default"]["may_pause"]
     assert row(page.fleet(), "alice/whisper")["stage"] == "RUNNING"
 

@@ -24,7 +24,7 @@ def test_a_user_who_may_edit_the_connection_can_pause_its_spaces(
     hub: HubEmulator, page: Page, role: str
 ) -> None:
     space = hub.add_space("alice/whisper", hardware="t4-small")
-    answer = page.logged_in(role).pause("alice/whisper")
+    answer = page.log_in(role).pause("alice/whisper")
     assert answer.status_code == 200, answer.text
     assert (answer.json()["space"]["stage"], answer.json()["space"]["cost"]) == ("PAUSED", 0)
     assert space.stage == "PAUSED"
@@ -36,7 +36,7 @@ def test_other_users_cannot_pause_a_space(
     hub: HubEmulator, page: Page, role: str | None, status: int
 ) -> None:
     space = hub.add_space("alice/whisper")
-    assert page.logged_in(role).pause("alice/whisper").status_code == status
+    assert page.log_in(role).pause("alice/whisper").status_code == status
     assert space.stage == "RUNNING"
     assert not hub.requests
 

@@ -40,7 +40,7 @@ def changes(hub: HubEmulator) -> list[str]:
 def test_a_user_who_may_edit_the_connection_can_release_a_dead_lease(
     dead: HubEmulator, page: Page, role: str
 ) -> None:
-    page.logged_in(role)
+    page.log_in(role)
     assert page.leases()[SPACE]["releasable"]
     answer = page.release(SPACE)
     assert answer.status_code == 200, answer.text
@@ -66,7 +66,7 @@ def test_a_second_release_says_that_the_lease_is_released_already(dead: HubEmula
 def test_other_users_cannot_release_a_lease(
     dead: HubEmulator, page: Page, role: str | None, status: int
 ) -> None:
-    assert page.logged_in(role).release(SPACE).status_code == status
+    assert page.log_in(role).release(SPACE).status_code == status
     assert changes(dead) == []
     assert len(holders(SPACE)) == 1
 

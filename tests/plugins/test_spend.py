@@ -90,7 +90,7 @@ def test_the_billing_of_an_owner_is_read_once_in_ten_minutes(hub: HubEmulator, p
 def test_a_user_who_may_not_read_connections_sees_no_amount(
     page: Page, role: str | None, status: int
 ) -> None:
-    answer = page.logged_in(role).get("api/spend?connection_id=acme_only")
+    answer = page.log_in(role).get("api/spend?connection_id=acme_only")
     assert answer.status_code == status
     assert "acme" not in answer.text.replace("acme_only", "")
 

@@ -16,7 +16,6 @@ from tests.processes.gate import Gate, HeldRequest
 from tests.processes.leased import SPEED, LeasedAirflow
 
 DAGS = Path(__file__).with_name("copy_dags")
-DAG_COUNT = 27
 SOURCE = "acme/whisper"
 
 
@@ -32,7 +31,7 @@ class CopiedAirflow(LeasedAirflow):
         hub.add_space(SOURCE)
         through_gate = {"AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(gate.url, hub.token)}
         environment = {**through_gate, **options.pop("environment", {})}
-        arguments = {"dags": DAGS, "dag_count": DAG_COUNT, **options}
+        arguments = {"dags": DAGS, **options}
         super().__init__(home, hub, **arguments, environment=environment)
 
     def copy(self, dag_id: str, run_id: str = "run") -> None:

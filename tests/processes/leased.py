@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
+import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -26,7 +27,6 @@ from tests.airflow_tools import connection
 from tests.processes.airflow_processes import AirflowProcesses
 
 DAGS = Path(__file__).with_name("lease_dags")
-DAG_COUNT = len(re.findall(r"= leased\(\"(\w+)\"", (DAGS / "leased.py").read_text("utf-8")))
 SPEED = 60.0
 """Emulated seconds in each real second: an emulated minute takes one second."""
 
@@ -36,11 +36,24 @@ OFF_THE_GPU = "the Space is off the GPU"
 
 NEXT_RUN_WORKS = "the next run works on the GPU"
 
+_LIST_DAGS = """
+import json, sys
+from importlib import import_module
+from importlib.metadata import version
+
+sys.path.insert(0, sys.argv[1])
+is_new = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 2)
+module = import_module("airflow.dag_processing.dagbag" if is_new else "airflow.models.dagbag")
+bag = module.DagBag(sys.argv[1])
+assert not bag.import_errors, bag.import_errors
+print(json.dumps(sorted(bag.dags)))
+"""
+
 
 class LeasedAirflow(AirflowProcesses):
     """An Airflow of real processes with one Space for each DAG.
 
-    :param dag_count: the number of DAGs in the folder.
+    :param dag_ids: the ids of the DAGs; by default, those that Airflow finds in the folder.
     """
 
     def __init__(
@@ -49,11 +62,10 @@ class LeasedAirflow(AirflowProcesses):
         hub: HubEmulator,
         *,
         dags: Path = DAGS,
-        dag_count: int = DAG_COUNT,
+        dag_ids: Collection[str] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.hub = hub
-        self.dag_count = dag_count
         self.signals = home / "signals"
         self.signals.mkdir()
         super().__init__(
@@ -73,9 +85,23 @@ class LeasedAirflow(AirflowProcesses):
             },
         )
         self._token = ""
+        self.dag_ids = set(self.dags_in_folder() if dag_ids is None else dag_ids)
+
+    def dags_in_folder(self) -> list[str]:
+        """The ids of the DAGs that Airflow finds in the folder."""
+        result = subprocess.run(
+            [sys.executable, "-c", _LIST_DAGS, self.environment["AIRFLOW__CORE__DAGS_FOLDER"]],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert result.returncode == 0, result.stderr
+        return list(json.loads(result.stdout.splitlines()[-1]))
 
     def has_dags(self) -> bool:
-        return bool(self.query("SELECT count(*) FROM dag WHERE NOT is_paused")[0][0] == self.dag_count)
+        active_dag_ids = {row[0] for row in self.query("SELECT dag_id FROM dag WHERE NOT is_paused")}
+        return active_dag_ids == self.dag_ids
 
     def call(
         self,
@@ -185,6 +211,13 @@ class LeasedAirflow(AirflowProcesses):
         """The holders of the lease of the DAG's Space."""
         text = self.hub.files(f"acme/{dag_id}", "airflow-lease")["lease.json"]
         return list(json.loads(text)["holders"])
+
+    def lease_looks(self, dag_id: str) -> int:
+        """The number of requests so far that read the lease of the DAG's Space."""
+        return sum(
+            each.method == "GET" and f"acme/{dag_id}/" in each.path and "/airflow-lease" in each.path
+            for each in self.hub.requests
+        )
 
     def ends(self, dag_id: str, state: str | None, run_id: str = "run") -> None:
         """Wait until the run has ended in this state, its Space is restored and its lease is released."""

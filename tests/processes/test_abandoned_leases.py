@@ -28,7 +28,6 @@ from tests.processes.leased import (
 pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
 DAGS = Path(__file__).with_name("abandoned_dags")
-DAG_COUNT = 21
 LEFT_BEHIND = {
     "user_pauses_at_work": "and nothing of that run works",
     "user_pauses_upgrade": "and nothing of that run works",
@@ -48,7 +47,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeasedAirflow]
     home = tmp_path_factory.mktemp("abandoned")
     dags = shutil.copytree(DAGS, home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     more_slots = {"AIRFLOW__CORE__PARALLELISM": "12"}
-    with leased_airflow(home, dags=dags, dag_count=DAG_COUNT, environment=more_slots) as airflow:
+    with leased_airflow(home, dags=dags, environment=more_slots) as airflow:
         for pool in ("crowded", "way_back"):
             body = {"name": pool, "slots": 1, "include_deferred": False}
             airflow.call("POST", "pools", body, expected=201, collection="")

@@ -40,7 +40,7 @@ def airflow(folder: Path) -> Iterator[LeasedAirflow]:
         hub.add_space(SPACE, private=True, app=GradioApp(endpoints={"predict": predict}, concurrency=8))
         home = folder / "home"
         home.mkdir()
-        airflow = LeasedAirflow(home, hub, dags=DAGS, dag_count=1, environment={"BATCH_FOLDER": str(folder)})
+        airflow = LeasedAirflow(home, hub, dags=DAGS, environment={"BATCH_FOLDER": str(folder)})
         try:
             airflow.start()
             yield airflow

@@ -25,7 +25,6 @@ from tests.processes.leased import (
 pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
 DAGS = Path(__file__).with_name("frozen_dags")
-DAG_COUNT = 3
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def airflow(
     dags = Path(shutil.copytree(DAGS, home / "dags", ignore=shutil.ignore_patterns("__pycache__")))
     shutil.copy(Path(__file__).with_name("abandoned_dags") / "signalled_work.py", dags)
     through_gate = {"AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(gate.url, hub.token)}
-    with leased_airflow(home, hub, dags=dags, dag_count=DAG_COUNT, environment=through_gate) as airflow:
+    with leased_airflow(home, hub, dags=dags, environment=through_gate) as airflow:
         yield airflow
 
 

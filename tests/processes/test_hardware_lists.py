@@ -35,7 +35,7 @@ def gate(hub: HubEmulator) -> Iterator[Gate]:
 @pytest.fixture
 def airflow(hub: HubEmulator, gate: Gate, tmp_path: Path) -> Iterator[LeasedAirflow]:
     environment = {"AIRFLOW_CONN_HF_SPACES_DEFAULT": connection(gate.url, hub.token)}
-    airflow = LeasedAirflow(tmp_path, hub, dags=DAGS, dag_count=1, environment=environment)
+    airflow = LeasedAirflow(tmp_path, hub, dags=DAGS, environment=environment)
     try:
         airflow.start()
         yield airflow

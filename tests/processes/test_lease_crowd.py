@@ -21,7 +21,7 @@ CROWD_SECONDS = 600
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeasedAirflow]:
     dags = Path(__file__).with_name("crowd_dags")
-    with leased_airflow(tmp_path_factory.mktemp("crowd"), dags=dags, dag_count=5) as airflow:
+    with leased_airflow(tmp_path_factory.mktemp("crowd"), dags=dags) as airflow:
         yield airflow
 
 

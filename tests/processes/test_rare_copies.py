@@ -24,7 +24,6 @@ from tests.processes.leased import SPEED
 pytestmark = [*ON_AIRFLOW_3, pytest.mark.thorough]
 
 RARE_DAGS = Path(__file__).with_name("rare_copy_dags")
-DAG_COUNT = 14
 ENVIRONMENT = {
     "AIRFLOW__CORE__PARALLELISM": "12",
     # A task hears of a refusal by Airflow's API after seconds instead of minutes.
@@ -42,7 +41,7 @@ class GatedAirflow(CopiedAirflow):
     def __init__(self, home: Path, hub: HubEmulator, gate: Gate) -> None:
         dags = Path(copytree(RARE_DAGS, home / "dags", ignore=ignore_patterns("__pycache__")))
         copy_file(DAGS / "copied_work.py", dags)
-        super().__init__(home, hub, gate, dags=dags, dag_count=DAG_COUNT, environment=ENVIRONMENT)
+        super().__init__(home, hub, gate, dags=dags, environment=ENVIRONMENT)
         self.api_gate = Gate(self.api)
         self.environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"{self.api_gate.url}/execution/"
 

@@ -44,7 +44,7 @@ class TeamAirflow(LeasedAirflow):
         super().__init__(
             home,
             hub,
-            dag_count=len(TEAMS),
+            dag_ids=TEAMS,
             environment={
                 "AIRFLOW__CORE__MULTI_TEAM": "True",
                 "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),

@@ -394,7 +394,7 @@ def test_a_session_that_is_closed_loses_its_calls() -> None:
             is_accepted = asyncio.Event()
 
             class Waiting(AppListener):
-                def is_accepted(self, call: AcceptedCall) -> None:
+                def accepted(self, call: AcceptedCall) -> None:
                     is_accepted.set()
 
             call = asyncio.create_task(session.call("/echo", ["x"], listener=Waiting()))
