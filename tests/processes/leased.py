@@ -212,13 +212,6 @@ class LeasedAirflow(AirflowProcesses):
         text = self.hub.files(f"acme/{dag_id}", "airflow-lease")["lease.json"]
         return list(json.loads(text)["holders"])
 
-    def lease_looks(self, dag_id: str) -> int:
-        """The number of requests so far that read the lease of the DAG's Space."""
-        return sum(
-            each.method == "GET" and f"acme/{dag_id}/" in each.path and "/airflow-lease" in each.path
-            for each in self.hub.requests
-        )
-
     def ends(self, dag_id: str, state: str | None, run_id: str = "run") -> None:
         """Wait until the run has ended in this state, its Space is restored and its lease is released."""
         self.until(lambda: self.has_ended(dag_id, run_id), 240)
