@@ -126,6 +126,50 @@ def test_every_name_that_a_python_block_imports_from_the_package_exists(path: Pa
                 assert [each.name for each in node.names if not hasattr(module, each.name)] == []
 
 
+@pytest.mark.parametrize("path", TEXTS, ids=name)
+def test_every_module_that_a_python_block_imports_from_the_package_is_in_the_reference(path: Path) -> None:
+    imported = {
+        node.module or ""
+        for kind, body in blocks(path)
+        for node in ast.walk(ast.parse(body if kind == "python" else ""))
+        if isinstance(node, ast.ImportFrom)
+    }
+    ours = {module for module in imported if module.startswith("airflow_provider_hfspaces")}
+    assert sorted(ours - in_reference()) == []
+
+
+def test_every_file_that_contributing_names_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    paths = re.findall(r"`((?:[\w.]+/)+[\w.]*|\w+\.py)`", text)
+    assert len(paths) > 60
+    roots = (ROOT, ROOT / "airflow_provider_hfspaces")
+    made_by_targets = {"dist/"}
+    assert (
+        sorted(
+            each for each in set(paths) - made_by_targets if not any((root / each).exists() for root in roots)
+        )
+        == []
+    )
+
+
+def test_a_table_of_parameters_leaves_out_what_the_class_sets_itself() -> None:
+    from airflow_provider_hfspaces.sensors.spaces import SpaceHealthySensor, SpaceStageSensor
+
+    def shown(cls: type[Any]) -> set[str]:
+        return {parameter for parameter, *_ in sync_docs.parameters(cls)}
+
+    assert shown(SpaceStageSensor) - shown(SpaceHealthySensor) == {"stages"}
+    assert "health" not in shown(SpaceHealthySensor)
+
+
+def test_a_parameter_that_is_rendered_without_a_template_field_counts_as_templated() -> None:
+    from airflow_provider_hfspaces.task_groups.hardware import SpaceHardwareTaskGroup
+
+    templated = {parameter for parameter, _, yes, _ in sync_docs.parameters(SpaceHardwareTaskGroup) if yes}
+    assert {"hardware", "max_run_cost", "sha"} <= templated
+    assert not templated & {"timeout", "restore", "lease"}
+
+
 def test_every_error_on_the_troubleshooting_page_exists_in_the_code() -> None:
     texts, page = texts_in_code(), DOCS / "troubleshooting.md"
     excerpts = [body for kind, body in blocks(page) if kind == "text"]
@@ -176,6 +220,12 @@ def declared_modules(*kinds: str) -> set[str]:
         if isinstance(each, dict)
         for module in each["python-modules"]
     }
+
+
+def in_reference() -> set[str]:
+    """The modules that the reference lists."""
+    text = (DOCS / "reference.md").read_text("utf-8")
+    return set(re.findall(r"^\| \[`(airflow_provider_hfspaces[\w.]*)`\]", text, re.MULTILINE))
 
 
 def operators() -> set[str]:
