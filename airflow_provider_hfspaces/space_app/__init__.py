@@ -1,4 +1,4 @@
-"""The client of the app inside a Space, in plain Python.
+"""Call the app inside a Space, in plain Python.
 
 .. code-block:: python
 
@@ -7,7 +7,7 @@
     with SpaceApp("acme/whisper", "https://acme-whisper.hf.space", token) as app:
         print(app.call("/predict", {"text": "hello"}).value)
 
-This module offers every public name and loads each one when it is first used.
+This module exports every public name, and imports its module when the name is first used.
 """
 
 from __future__ import annotations

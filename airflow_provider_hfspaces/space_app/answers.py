@@ -1,4 +1,4 @@
-"""What becomes of an app's answer: small JSON stays a value, everything else goes into a folder."""
+"""AnswerKeeper: turns an app's answer into plain JSON, and stores large answers and files in a folder."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 __all__ = ["MOST_INLINE_BYTES", "AnswerKeeper", "AnswerTooLarge"]
 
 MOST_INLINE_BYTES = 256 * 1024
-"""Bytes of JSON that stay a value. A larger answer goes into a file."""
+"""Bytes of JSON up to which an answer is returned as a value. A larger answer is stored in a file."""
 
 _UNSAFE = re.compile(r"[^\w.\-]+")
 _LONGEST_NAME = 100
 
 
 class AnswerTooLarge(SpaceAppError):
-    """The app's answer is too large to return as a value, and the call has no output folder."""
+    """The app's answer is too large to return as a value, and no output folder is set."""
 
     permanent = True
     may_have_run = True
 
 
 class AnswerKeeper:
-    """Turns the answer of a call into plain JSON.
+    """Turns the answer to a call into plain JSON.
 
-    Files are downloaded into the folder and replaced by their paths. JSON of more than 256 KiB, and answers
-    that are not JSON, become a file of the folder and are replaced by ``{"output": path, "bytes": size}``.
+    Files are downloaded into the folder and replaced by their paths. Bytes, and JSON of more than 256 KiB,
+    are stored in a file of the folder and replaced by ``{"output": path, "bytes": size}``.
 
-    :param app: the client with which the call was made.
-    :param folder: a path-like object; ``None`` to keep only small JSON.
+    :param app: the client that made the call.
+    :param folder: path object of the output folder; ``None`` to accept only small JSON.
     """
 
     def __init__(self, app: SpaceApp, folder: Any = None) -> None:
@@ -50,8 +50,9 @@ class AnswerKeeper:
     def keep(self, result: AppResult | AppResponse, answer: str = "json") -> Any:
         """Return the answer as plain JSON.
 
-        :param answer: what a plain request was to answer.
-        :raises AnswerTooLarge: without a folder.
+        :param answer: expected form of the answer to a plain request: ``json`` (default), ``text``, ``bytes``
+            or ``any``.
+        :raises AnswerTooLarge: for an answer that needs a folder, if no folder is set.
         :raises SpaceAppError: if a file cannot be downloaded.
         """
         value = _value(result, answer)
@@ -71,7 +72,7 @@ class AnswerKeeper:
         return await asyncio.to_thread(self._inline_or_file, _api(result), value)
 
     def _targets(self, value: Any) -> list[tuple[Mapping[str, Any], str]]:
-        """The files of an answer and their names in the folder."""
+        """Return the files of an answer, each with its name in the folder."""
         if self._folder is None:
             return []
         return [(file, _file_name(number, file)) for number, file in enumerate(files_in(value))]
@@ -122,14 +123,14 @@ def _replica(result: AppResult | AppResponse) -> str | None:
 
 
 def _file_name(number: int, file: Mapping[str, Any]) -> str:
-    """The name of a file in the folder: its own, which a number makes unique."""
+    """Return the name of a file in the folder: its original name, with a number that makes it unique."""
     own = str(file.get("orig_name") or str(file.get("path", "")).rpartition("/")[2])
     name = _UNSAFE.sub("_", own).strip("._")[-_LONGEST_NAME:]
     return f"files/{number}-{name or 'file'}"
 
 
 def _with_paths(value: Any, paths: list[str]) -> Any:
-    """The answer with a path in the place of each downloaded file."""
+    """Return the answer with each downloaded file replaced by its path."""
     remaining = iter(paths)
 
     def walk(each: Any) -> Any:

@@ -1,4 +1,4 @@
-"""SpaceApp: the client of the app inside one Space."""
+"""SpaceApp: the client of the app inside one Space. Start here to call an app."""
 
 from __future__ import annotations
 
@@ -40,33 +40,34 @@ class SpaceApp(AppHandover, Closing):
         with SpaceApp("acme/whisper", "https://acme-whisper.hf.space", token) as app:
             text = app.call("/transcribe", {"audio": Path("talk.mp3")}, timeout=600).value
 
-    Every method has a counterpart for coroutines with an ``a`` before its name: ``await app.acall(…)``. One
-    client serves many calls at once, from many threads or from the coroutines of one event loop, over one
-    pool of connections. Close it, or use it as a context manager.
+    Most methods have a counterpart for coroutines, with an ``a`` before the name: ``await app.acall(…)``. One
+    client serves many calls at once, from threads or from the coroutines of one event loop, over one
+    connection pool. Close the client, or use it as a context manager.
 
-    Inputs are compared with what the app declares before anything is sent. A call that was not accepted,
-    because the queue is full or the app does not answer, is sent again within its timeout. A call that was
-    accepted is never sent again: the app may have worked on it, and :class:`AppCallLost` says so. A call that
-    ends early, by its timeout or an exception, is cancelled in the app.
+    Before anything is sent, inputs are compared with the app's declaration. If the app does not accept a
+    call, because its queue is full or it does not answer, the call is sent again within its timeout. An
+    accepted call is never sent again, because the app may have worked on it; if its answer is lost,
+    :class:`AppCallLost` is raised. A call that ends early, by its timeout or an exception, is cancelled in
+    the app.
 
-    The token goes to this host only, in a header that the Hub's proxy removes, so that the app's code never
-    sees it.
+    The token is sent only to this host, in a header that the Hub's proxy removes. The app's code never sees
+    it.
 
     :param repo_id: the Space, as ``owner/name``.
-    :param host: the address of its app, as the Hub names it in ``host`` of the Space's information. Plain
-        ``http`` is accepted for loopback addresses only.
+    :param host: address of the app: ``host`` in the Hub's description of the Space. Plain ``http`` is valid
+        for loopback addresses only.
     :param token: a User Access Token with read access; ``None`` for public Spaces.
-    :param root: path under which the app mounts Gradio; by default its root.
-    :param auth: user name and password of the app's own login.
-    :param bearer: a token of the app's own, sent as ``Authorization: Bearer``, for apps that require one.
-    :param replicas: number of the Space's replicas. With more than one, the requests of a call go to one
-        replica.
-    :param connections: number of calls in flight at most, each with one connection; by default 100. Further
-        calls wait for their turn, within their timeout.
-    :param limits: how large and how silent answers may be.
-    :param user_agent: sent with each request.
-    :param clock: seconds, counted against timeouts.
-    :param sleep: waits for a number of seconds in a thread. An exception from it ends the call.
+    :param root: path under which the app mounts Gradio; by default ``/``.
+    :param auth: user name and password of the app's own login; by default none.
+    :param bearer: a token of the app itself, sent as ``Authorization: Bearer``; by default none.
+    :param replicas: number of replicas of the Space; by default 1. With several replicas, all requests of a
+        call go to one replica.
+    :param connections: number of calls in flight, each with one connection; by default 100. Further calls
+        wait within their timeout.
+    :param limits: limits on the size and silence of answers; see :class:`AppLimits`.
+    :param user_agent: the ``User-Agent`` of requests; by default one that names this client.
+    :param clock: returns the time in seconds, for timeouts.
+    :param sleep: waits for a number of seconds in a thread. If it raises an exception, the call ends with it.
     :param async_sleep: waits for a number of seconds on an event loop.
     :raises InvalidInput: for a host, token or number that is not valid.
     """
@@ -84,20 +85,20 @@ class SpaceApp(AppHandover, Closing):
     ) -> AppResult:
         """Call an endpoint of a Gradio app and return its answer.
 
-        :param api: name of the endpoint, such as ``/predict``; the number of a function without a name.
-        :param inputs: by name or by position. Inputs that are left out take the app's defaults. A path-like
-            object is uploaded; for a file, a text that begins with ``https://`` is an address that the app
-            downloads.
-        :param timeout: seconds that the call may take in all, with waiting; by default 3,600.
-        :param listener: hears of queue, progress and messages.
-        :param recover: called with the error when the app does not answer, before the call is sent again. It
-            returns when the app should answer, for example after waking the Space, or raises to end the call.
-            For
-            :meth:`acall` it may be a coroutine function.
+        :param api: name of the endpoint, such as ``/predict``, or the number of a function without a name.
+        :param inputs: a mapping of names to values, or a list of values. Missing inputs take the app's
+            defaults. A path object, such as ``pathlib.Path``, is uploaded. For a file input, a string that
+            begins with ``https://`` is a URL from which the app downloads the file.
+        :param timeout: seconds that the call may take in total, including waits; by default 3,600.
+        :param listener: receives the queue position, progress and messages of the call.
+        :param recover: called with the error if the app does not answer, before the call is sent again. It
+            returns when the app should answer, for example after waking the Space, or raises an exception to
+            end the call. For :meth:`acall`, it may be a coroutine function.
         :param patience: seconds for which a call to an app that does not answer is sent again; by default 30.
-            They begin anew when ``recover`` had to wait for the Space.
-        :param allow_unlisted: whether ``api`` may be an endpoint that the app does not document.
-        :raises InvalidAppInput: if the call does not fit what the app declares. Nothing was sent.
+            This time begins anew if ``recover`` had to wait for the Space.
+        :param allow_unlisted: whether ``api`` may be an endpoint that the app does not document; by default
+            not.
+        :raises InvalidAppInput: if the call does not match the app's declaration. Nothing was sent.
         :raises SpaceAppError: a subclass for each cause; see
             :mod:`~airflow_provider_hfspaces.space_app.errors`.
         """
@@ -128,31 +129,34 @@ class SpaceApp(AppHandover, Closing):
     ) -> AppResponse:
         """Send a plain HTTP request to the app and return its answer.
 
-        The Hub's proxy gives up on requests that are not answered within about a minute, while the work
-        continues. An app with longer work answers 202 with the address of a status, which ``poll`` follows.
+        The Hub's proxy ends requests that are not answered within about a minute, while the app continues to
+        work. An app with longer work should answer 202 with the URL of a status, which ``poll`` follows.
 
         :param method: such as ``POST``.
-        :param path: such as ``/v1/embed``, quoted.
-        :param json: the body, as JSON.
-        :param content: the body, as it is.
+        :param path: quoted path, such as ``/v1/embed``.
+        :param json: the body as JSON; by default none.
+        :param content: the body as text or bytes; by default none.
         :param headers: further headers.
-        :param query: values after the ``?``.
-        :param timeout: seconds that the request may take in all, with polling; by default 60.
-        :param answer: ``json`` requires JSON, ``text`` and ``bytes`` accept everything but a web page,
-            ``any`` accepts everything.
-        :param poll: how to follow an app that answers 202: ``True``, a number of seconds between two reads,
-            or a
-            :class:`Poll`.
-        :raises InvalidAppInput: for a request that cannot be sent.
+        :param query: parameters of the query string.
+        :param timeout: seconds that the request may take in total, including polls; by default 60.
+        :param answer: ``json`` (default) requires JSON, ``text`` and ``bytes`` accept everything but a web
+            page, ``any`` accepts everything.
+        :param poll: how to follow an app that answers 202: ``True``, a number of seconds between two polls, a
+            mapping, or a :class:`Poll`; by default the 202 itself is the answer.
+        :raises InvalidAppInput: for a request that cannot be sent. Nothing was sent.
         :raises SpaceAppError: a subclass for each cause. A request is never sent twice.
         """
         steps = self._asking.request(method, path, json, content, headers, query, timeout, answer, poll)
         return self._run(steps)
 
     def describe(self, *, timeout: float = REQUEST_SECONDS) -> AppDescription:
-        """Return what a Gradio app declares: its version, and its endpoints with their parameters.
+        """Return the declaration of a Gradio app: its version, and its endpoints with their parameters.
 
-        :raises NotGradio: if the app is not a Gradio app, or too old.
+        Endpoints: ``GET /config`` and ``GET /info``.
+
+        :param timeout: seconds for both requests; by default 60.
+        :raises NotGradio: if the app is not a Gradio app, or its version of Gradio is too old.
+        :raises SpaceAppError: a subclass for each other cause.
         """
         return self._run(self._asking.describe(timeout))
 
@@ -164,32 +168,40 @@ class SpaceApp(AppHandover, Closing):
         allow_unlisted: bool = False,
         timeout: float = REQUEST_SECONDS,
     ) -> None:
-        """Compare a call with what the app declares, without sending it.
+        """Compare a call with the app's declaration, without sending the call.
 
-        :raises InvalidAppInput: if it does not fit.
+        The parameters are those of :meth:`call`.
+
+        :raises InvalidAppInput: if the call does not match the declaration.
+        :raises SpaceAppError: if the declaration cannot be read.
         """
         self._run(self._asking.check(api, inputs, allow_unlisted, timeout))
 
     def health(
         self, path: str | HealthCheck = "/", *, expect: Any = None, timeout: float = PROBE_SECONDS
     ) -> AppHealth:
-        """Return whether the app answers: one request, which is a visit and wakes a sleeping Space.
+        """Send one request to the app, and return whether it answered as expected.
 
-        A page of the Hub may answer in place of an app that does not run. Give ``expect`` to tell the two
-        apart.
+        The request is a visit, which wakes a sleeping Space. If the app does not run, a page of the Hub may
+        answer instead. Set ``expect`` to distinguish such a page from the app.
 
-        :param path: the path to request, or a whole
+        :param path: path to request, by default ``/``; or a
             :class:`~airflow_provider_hfspaces.space_app.health_check.HealthCheck`.
-        :param expect: by default any status below 400; a status, a text that the answer has to contain, or a
-            mapping with ``status``, ``text`` and ``json``, see
-            :class:`~airflow_provider_hfspaces.space_app.health_check.HealthCheck`.
+        :param expect: expected HTTP status, text that the answer must contain, or a mapping with ``status``,
+            ``text`` and ``json`` of a ``HealthCheck``; by default any status below 400.
+        :param timeout: seconds for the request; by default 10.
         """
         return self._run(self._asking.health(path, expect, timeout))
 
     def upload(self, *sources: Any, timeout: float = DOWNLOAD_SECONDS) -> list[dict[str, Any]]:
-        """Upload files for several calls, and return each as an input. A restart of the app deletes them.
+        """Upload files to a Gradio app, and return each file as an input for any number of calls.
 
-        :param sources: path-like objects: ``pathlib.Path``, ``ObjectStoragePath``.
+        A restart of the app deletes the files.
+
+        :param sources: path objects, such as ``pathlib.Path`` or an fsspec path.
+        :param timeout: seconds for all files together; by default 3,600.
+        :raises InvalidAppInput: for a file that cannot be read.
+        :raises AppInputTooLarge: for a file above the app's limit.
         """
         return self._run(self._asking.upload(sources, timeout))
 
@@ -201,23 +213,27 @@ class SpaceApp(AppHandover, Closing):
         replica: str | None = None,
         timeout: float = DOWNLOAD_SECONDS,
     ) -> int:
-        """Download a file of an answer and return its size in bytes.
+        """Download a file of an answer, and return its size in bytes.
 
-        :param file: one of ``AppResult.files``.
-        :param target: a path-like object to write to. A file that cannot be completed is deleted.
+        :param file: one of ``AppResult.files``, or its path in the app.
+        :param target: path object of the file to write. If the download fails, the file is deleted.
         :param replica: ``AppResult.replica`` of the answer.
+        :param timeout: seconds for the download; by default 3,600.
+        :raises OSError: if the target cannot be written.
+        :raises SpaceAppError: if the file cannot be downloaded.
         """
         return self._run(self._asking.download(file, target, replica, timeout))
 
     def cancel(self, call: AcceptedCall | None = None, *, timeout: float = CANCEL_SECONDS) -> int:
-        """Cancel a call in the app, or every call in flight; return their number.
+        """Cancel calls in the app, and return the number of cancelled calls.
 
-        It uses connections of its own, so that a signal handler may call it during a call. A plain function
-        that has begun runs to its end in the app, and its answer is dropped.
+        The method uses its own connection, so that a signal handler may call it during a call. A function
+        that has already begun runs to its end in the app, unless it is a generator, and its answer is
+        dropped.
 
-        :param call: by default every call in flight.
-        :param timeout: seconds for all of them; by default 3.
-        :raises SpaceAppError: if the app cannot be reached.
+        :param call: the call to cancel; by default all calls in flight.
+        :param timeout: seconds for all cancellations together; by default 3.
+        :raises SpaceAppError: if the app does not answer.
         """
         calls = [call] if call is not None else self.in_flight
         deadline = Deadline(timeout, self._core.clock)

@@ -1,4 +1,7 @@
-"""AppAsking: the checked arguments of each method of ``SpaceApp``, and its steps, for both transports."""
+"""AppAsking: validates the arguments of ``SpaceApp``'s methods, and returns the steps of each method.
+
+Come here to change a default or a check of a method for threads and its counterpart for coroutines at once.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,11 @@ from airflow_provider_hfspaces.space_app.plain_checks import checked_request
 __all__ = ["ANSWERS", "AppAsking", "checked_api"]
 
 ANSWERS = ("json", "text", "bytes", "any")
+"""The valid values of ``answer`` for plain requests."""
 
 
 class AppAsking:
-    """Turns the arguments of a method into steps, or refuses them."""
+    """Returns the steps of each method of ``SpaceApp``, with validated arguments."""
 
     def __init__(self, core: AppCore) -> None:
         self._core = core
@@ -119,12 +123,14 @@ class AppAsking:
         )
 
     def no_turn(self, call: AppCall, connections: int) -> AppTimeout:
-        """Return the error for a call whose deadline passed before it was sent."""
+        """Return the error for a call whose deadline passed before a connection was free.
+
+        :param connections: the limit on calls in flight.
+        """
         error = self._core.words.timeout(str(call.api), call.deadline.seconds, may_have_run=False)
         error.message = (
-            f"Space {self._core.repo_id} was not called within {call.deadline.seconds:g} seconds: "
-            f"{connections} "
-            f"other calls are in flight. Nothing ran. Raise the timeout or connections."
+            f"Space {self._core.repo_id} was not called within {call.deadline.seconds:g} seconds, because "
+            f"{connections} other calls are in flight. Nothing ran. Raise timeout or connections."
         )
         error.args = (error.message,)
         return error
@@ -134,9 +140,9 @@ class AppAsking:
 
 
 def checked_api(api: str | int) -> str | int:
-    """Return the name or the number of an endpoint.
+    """Return the name of an endpoint, without surrounding spaces, or its number.
 
-    :raises InvalidInput: for anything else.
+    :raises InvalidInput: for anything else, including an empty name.
     """
     is_number = isinstance(api, int) and not isinstance(api, bool) and api >= 0
     if not is_number and (not isinstance(api, str) or not api.strip("/ ")):

@@ -1,4 +1,4 @@
-"""AppBase: what the methods for threads and those for coroutines share: settings, transports, turns."""
+"""AppBase: the settings, transports and parallel calls of ``SpaceApp``, for threads and coroutines."""
 
 from __future__ import annotations
 
@@ -27,26 +27,38 @@ __all__ = ["AppBase"]
 T = TypeVar("T")
 
 CALL_SECONDS = 3_600.0
-"""How long a call may take by default. Heartbeats keep a call that is dead waiting for ever."""
+"""Default timeout of a call. Without one, the app's heartbeats would keep a dead call alive for ever."""
 
 REQUEST_SECONDS = 60.0
+"""Default timeout of a plain request, and of reading an app's declaration."""
+
 DOWNLOAD_SECONDS = 3_600.0
+"""Default timeout of an upload or a download."""
+
 PROBE_SECONDS = 10.0
+"""Default timeout of a health check."""
+
 CANCEL_SECONDS = 3.0
+"""Default timeout of a cancellation: a process that gets a signal is often killed after five seconds."""
+
 PATIENCE_SECONDS = 30.0
+"""Default time for which a call to an app that does not answer is sent again."""
 
 SHARED_CONNECTIONS = 5
-"""Connections of a shared session: one for its answers, the others to send calls."""
+"""Number of connections of a shared session: one for the answers, the others to send calls."""
 
 BEGINNING_CALLS = 16
-"""Number of calls that begin in one round of an event loop."""
+"""Number of calls that begin in one iteration of the event loop."""
 
 SPARE_CONNECTIONS = 4
-"""Connections in addition to those of the calls in flight: for cancels, probes and downloads."""
+"""Number of connections beside those of the calls in flight, for cancellations, probes and downloads."""
 
 
 class AppBase:
-    """The parameters are those of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp`."""
+    """The common part of ``SpaceApp``'s methods for threads and for coroutines.
+
+    The parameters are those of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp`.
+    """
 
     def __init__(
         self,
@@ -109,7 +121,7 @@ class AppBase:
         return [call.accepted for call in list(self._calls) if call.accepted is not None]
 
     def close(self) -> None:
-        """Close the connections of all threads."""
+        """Close the connections that threads use. :meth:`aclose` also closes those of the event loop."""
         if self._threads is not None:
             self._threads.close()
 
@@ -124,11 +136,11 @@ class AppBase:
         return await aexecute(steps, transport.send, sleep=self._async_sleep)
 
     async def _on_loop(self) -> LoopTransport:
-        """Return the transport of this event loop, and begin to count the turns of the loop."""
+        """Return the transport of this event loop. In a new event loop, the limits on calls start anew."""
         loop = asyncio.get_running_loop()
         if self._loop_transport is not None and self._loop is loop:
             return self._loop_transport
-        # Modules and certificates load in a thread: they would block the event loop.
+        # Load modules and certificates in a thread, because loading them would block the event loop.
         await asyncio.to_thread(import_module, f"{__package__}.http.aio")
         from airflow_provider_hfspaces.hub.http.certificates import prepare
 
@@ -177,9 +189,9 @@ class AppBase:
             self._thread_slots.release()
 
     async def _begin_turn(self, call: AppCall) -> asyncio.Semaphore:
-        """Wait until a call may be in flight; return what it releases at its end."""
+        """Wait until a call may be in flight, and return the semaphore to release at its end."""
         await self._on_loop()
-        # A thousand calls that begin in one round of the event loop would hold it up.
+        # A thousand calls that begin in one iteration would block the event loop.
         async with self._beginning:
             await asyncio.sleep(0)
         slots = self._loop_slots

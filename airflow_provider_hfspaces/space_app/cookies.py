@@ -1,4 +1,4 @@
-"""AppCookies: the cookies of one Space's app, shared by both transports."""
+"""AppCookies: the cookies of the app of one Space, which both transports share."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _MOST_COOKIES = 50
 
 
 class AppCookies:
-    """Keeps what the app and the Hub's proxy set, such as a login or the replica of a visitor.
+    """Stores the cookies of the app and of the Hub's proxy, such as a login or the replica of a visitor.
 
-    All requests go to one host, so domains and paths do not matter.
+    Domains and paths of cookies are ignored, because all requests go to one host.
 
-    :param secure: whether requests are encrypted, so that cookies marked ``Secure`` may be sent.
+    :param secure: whether requests are encrypted. Only then are ``Secure`` cookies stored and sent.
     """
 
     def __init__(self, *, secure: bool) -> None:
@@ -23,7 +23,7 @@ class AppCookies:
         self._values: dict[str, str] = {}
 
     def learn(self, headers: Iterable[str]) -> None:
-        """Take the ``Set-Cookie`` headers of an answer."""
+        """Store the cookies in the ``Set-Cookie`` headers of an answer."""
         for header in headers:
             try:
                 parsed = SimpleCookie(header)

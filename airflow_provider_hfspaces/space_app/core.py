@@ -1,4 +1,7 @@
-"""AppCore: how a request to the app of one Space is made, and what its answer means, without any I/O."""
+"""AppCore: builds the requests to the app of one Space, and judges the answers, without any I/O.
+
+Come here to change headers, redirects, the login of an app, or how replicas are addressed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ __all__ = ["AppCore", "Deadline"]
 log = logging.getLogger(__name__)
 
 TOKEN_HEADER = "X-HF-Authorization"  # noqa: S105
-"""The Hub's proxy reads this header and removes it. ``Authorization`` would reach the app's code."""
+"""Header for the token. The Hub's proxy removes it, while ``Authorization`` would reach the app's code."""
 
 MOST_REDIRECTS = 5
 DEFAULT_USER_AGENT = f"space-app-client; python/{platform.python_version()}"
@@ -47,10 +50,11 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Deadline:
-    """When a call has to end.
+    """The time at which a call has to end.
 
-    :param seconds: from now on.
-    :ivar ends: on the client's clock.
+    :param seconds: seconds from now.
+    :param clock: returns the time in seconds.
+    :ivar ends: the deadline on this clock.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
@@ -60,7 +64,7 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """Seconds until the deadline; below 0 after it."""
+        """Seconds until the deadline; negative after the deadline."""
         return self.ends - self._clock()
 
     def capped(self, seconds: float) -> Deadline:
@@ -69,7 +73,10 @@ class Deadline:
 
 
 class AppCore:
-    """The settings and decisions that both transports share. The parameters are those of ``SpaceApp``."""
+    """The settings of a client and the steps of its requests, for both transports.
+
+    The parameters are those of ``SpaceApp``.
+    """
 
     def __init__(
         self,
@@ -106,15 +113,16 @@ class AppCore:
         self._has_warned = False
 
     def forget_description(self) -> None:
-        """Read what the app declares again before the next call: it may be another app by then."""
+        """Read the app's declaration again before the next call, because the app may have changed."""
         self.description = None
 
     def replica(self, exchange: Exchange, replica: str | None) -> str | None:
-        """Return the replica that the following requests of a call have to reach.
+        """Return the replica to which the further requests of a call have to go.
 
-        Queue, sessions and files live in the replica that accepted them.
+        Queue, sessions and files exist only in the replica that accepted them.
 
-        :param replica: the one that the request was sent to.
+        :param exchange: the request that was answered.
+        :param replica: the replica to which this request was sent; ``None`` if the proxy chose one.
         """
         if replica or self.replicas < 2:
             return replica
@@ -124,9 +132,8 @@ class AppCore:
         if not self._has_warned:
             self._has_warned = True
             log.warning(
-                "Space %s has %d replicas, and the Hub's proxy does not say which of them answered: calls "
-                "may be "
-                "lost. Set its number of replicas to 1.",
+                "Space %s has %d replicas, and the Hub's proxy does not say which replica answered: calls "
+                "may be lost. Set the number of replicas to 1.",
                 self.repo_id,
                 self.replicas,
             )
@@ -149,12 +156,15 @@ class AppCore:
     ) -> AppRequest:
         """Return a request to the app.
 
-        :param path: relative to the app's root, quoted.
-        :param replica: the replica that has to answer.
+        :param path: quoted path, relative to the app's root.
+        :param replica: the replica to reach; ``None`` for any.
+        :param query: parameters of the query string.
+        :param headers: further headers.
+        :param body: the body; ``None`` for none.
         """
         merged = {
             "Accept": "*/*",
-            # An answer that is not compressed cannot unpack to more than was received.
+            # An uncompressed answer cannot unpack to more bytes than were received.
             "Accept-Encoding": "identity",
             "User-Agent": self._user_agent,
         }
@@ -191,11 +201,11 @@ class AppCore:
     def fetch(
         self, api: str, exchange: Exchange, deadline: Deadline, *, work: bool = False, login: bool = True
     ) -> Steps[None]:
-        """The steps of one exchange, with redirects on the same host and the app's own login.
+        """The steps of one exchange, including redirects on the same host and the app's own login.
 
-        :param api: what is called, for errors.
-        :param work: whether the request starts work in the app.
-        :param login: whether to log in if the app requires it.
+        :param api: endpoint or request, for errors.
+        :param work: whether the request starts work in the app; by default not.
+        :param login: whether to log in if the app requires a login; by default yes.
         :raises SpaceAppError: for a request without an answer, and for a redirect to another host.
         """
         if login and self.auth and not self._is_logged_in:
@@ -208,7 +218,7 @@ class AppCore:
                 raise self.words.failure(api, failure, work=work, seconds=deadline.seconds) from None
             self.cookies.learn(exchange.cookies)
             if exchange.status == 401 and login and self.auth and self._is_logged_in:
-                # The logins of an app end when it starts again.
+                # A restart of the app ends its logins.
                 self._is_logged_in = False
                 yield from self.log_in(deadline)
                 exchange.request = self._with_cookies(exchange.request)
@@ -219,9 +229,9 @@ class AppCore:
         raise self.words.protocol(api, "sent redirects without end")
 
     def log_in(self, deadline: Deadline) -> Steps[None]:
-        """The steps of the app's own login.
+        """The steps that log in to the app: ``POST /login``.
 
-        :raises AppLoginRequired: if the app does not accept user name and password.
+        :raises AppLoginRequired: if the app does not accept the user name and password.
         """
         assert self.auth is not None
         user, password = self.auth
@@ -248,7 +258,7 @@ class AppCore:
     def get_json(
         self, path: str, deadline: Deadline, *, query: Mapping[str, str] | None = None
     ) -> Steps[Any]:
-        """The steps of reading JSON from the app.
+        """The steps of a ``GET`` request that return the JSON answer.
 
         :raises SpaceAppError: for any other answer.
         """
@@ -260,9 +270,9 @@ class AppCore:
         return self.read_json(api, exchange)
 
     def read_json(self, api: str, exchange: BodyExchange, *, may_have_run: bool = False) -> Any:
-        """Return the JSON of a good answer.
+        """Return the JSON of a successful answer.
 
-        :raises SpaceAppError: if it is something else, or too large.
+        :raises SpaceAppError: if the answer is not JSON, or is too large.
         """
         if exchange.too_large:
             raise self.words.too_large(api, self.limits.answer_bytes, may_have_run=may_have_run)
@@ -289,9 +299,10 @@ class AppCore:
         return AppRequest(request.method, target, request.headers, request.body)
 
     def own_url(self, url: str) -> str | None:
-        """Return an address if it is on the Space's own host, encrypted; otherwise ``None``.
+        """Return a URL if it is on the Space's own host; otherwise ``None``.
 
-        Behind the Hub's proxy an app sees plain ``http``, and builds such addresses.
+        Plain ``http`` is replaced by ``https``: behind the Hub's proxy, an app sees ``http`` and builds such
+        URLs.
         """
         try:
             parts = urlsplit(url)
@@ -313,7 +324,7 @@ def _port(parts: Any) -> int | None:
 
 def _checked_host(host: str) -> str:
     if not isinstance(host, str) or not host.strip():
-        raise InvalidEndpoint("host must be the address that the Hub names for the Space's app; got none.")
+        raise InvalidEndpoint(f"host must be the address of the Space's app; got {host!r:.100}.")
     origin = host.strip() if "://" in host else f"https://{host.strip()}"
     origin = checked_endpoint(origin)
     parts = urlsplit(origin)
@@ -334,7 +345,7 @@ def _checked_auth(auth: tuple[str, str] | None) -> tuple[str, str] | None:
         or len(auth) != 2
         or not all(isinstance(each, str) for each in auth)
     ):
-        raise InvalidInput("auth must be a user name and a password of the app, as two texts.")
+        raise InvalidInput("auth must be two strings: a user name and a password of the app.")
     return auth[0], auth[1]
 
 
@@ -342,7 +353,7 @@ def _checked_bearer(bearer: str | None, token: str | None) -> str | None:
     checked = checked_token(bearer)
     if checked and token and checked == token:
         raise InvalidToken(
-            "bearer must not be the Hugging Face token: the app's code would see it. Leave it out; the token "
-            "opens a private Space by itself."
+            "bearer must not be the Hugging Face token, because the app's code would see it. Remove bearer: "
+            "the client sends the token to the Hub's proxy itself."
         )
     return checked

@@ -86,7 +86,7 @@ class AppCoroutines(AppBase, AsyncClosing):
             return await self._arun(steps)
 
     async def adescribe(self, *, timeout: float = REQUEST_SECONDS) -> AppDescription:
-        """Return what a Gradio app declares, see :meth:`describe`."""
+        """Return the declaration of a Gradio app, see :meth:`describe`."""
         return await self._arun(self._asking.describe(timeout))
 
     async def acheck(
@@ -97,13 +97,13 @@ class AppCoroutines(AppBase, AsyncClosing):
         allow_unlisted: bool = False,
         timeout: float = REQUEST_SECONDS,
     ) -> None:
-        """Compare a call with what the app declares, see :meth:`check`."""
+        """Compare a call with the app's declaration, see :meth:`check`."""
         await self._arun(self._asking.check(api, inputs, allow_unlisted, timeout))
 
     async def ahealth(
         self, path: str | HealthCheck = "/", *, expect: Any = None, timeout: float = PROBE_SECONDS
     ) -> AppHealth:
-        """Return whether the app answers, see :meth:`health`."""
+        """Return whether the app answered as expected, see :meth:`health`."""
         return await self._arun(self._asking.health(path, expect, timeout))
 
     async def aupload(self, *sources: Any, timeout: float = DOWNLOAD_SECONDS) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ class AppCoroutines(AppBase, AsyncClosing):
         return await self._arun(self._asking.download(file, target, replica, timeout))
 
     async def acancel(self, call: AcceptedCall | None = None, *, timeout: float = CANCEL_SECONDS) -> int:
-        """Cancel a call in the app, or every call in flight, see :meth:`cancel`."""
+        """Cancel one call in the app, or all calls in flight, see :meth:`cancel`."""
         calls = [call] if call is not None else self.in_flight
         deadline = Deadline(timeout, self._core.clock)
         for each in calls:
@@ -130,7 +130,7 @@ class AppCoroutines(AppBase, AsyncClosing):
         return len(calls)
 
     def shared_session(self) -> SharedSession:
-        """Return a session for many calls whose answers come over one connection; see its limits."""
+        """Return a session that reads the answers to many calls over one connection, see its limits."""
         transport = self._new_loop_transport(connections=SHARED_CONNECTIONS)
 
         def run(steps: Steps[Any]) -> Awaitable[Any]:

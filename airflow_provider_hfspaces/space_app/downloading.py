@@ -1,4 +1,4 @@
-"""The steps of downloading a file that an app has answered with."""
+"""The steps that download a file of an app's answer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from airflow_provider_hfspaces.space_app.http.exchange import AppRequest, BodyEx
 __all__ = ["download"]
 
 _REFUSAL_BYTES = 65_536
+"""Bytes of an error response that are kept."""
 
 
 class _FileExchange(BodyExchange):
-    """Writes the body of a good answer into a file, and keeps the body of any other."""
+    """Writes the body of a successful answer into a file, and keeps the body of an error response."""
 
     blocking = True
 
@@ -58,7 +59,7 @@ class _FileExchange(BodyExchange):
             self.problem = problem
 
     def discard(self) -> None:
-        """Delete a file that is not complete."""
+        """Delete the file if it is not complete."""
         if self._file is not None and not self.is_complete:
             with contextlib.suppress(OSError):
                 self._file.close()
@@ -81,12 +82,15 @@ def download(
     replica: str | None,
     max_bytes: int,
 ) -> Steps[int]:
-    """The steps of one download; returns the number of bytes.
+    """The steps of one download; they return the size of the file in bytes.
 
     :param file: a file of an answer, or its path in the app.
-    :param target: a path-like object. What cannot be completed is deleted.
+    :param target: path object of the file to write. If the download fails, the file is deleted.
     :param prefix: path of the app's API.
+    :param replica: the replica that has the file; ``None`` for any.
+    :param max_bytes: largest size of the file.
     :raises OSError: if the target cannot be written.
+    :raises SpaceAppError: if the file cannot be downloaded.
     """
     path = file if isinstance(file, str) else file.get("path")
     if not isinstance(path, str) or not path:
@@ -96,8 +100,7 @@ def download(
     if not isinstance(file, str) and file.get("is_stream"):
         raise InvalidAppInput(
             f"file {path!r:.200} of Space {core.repo_id} is a live stream, which has no end. Let the app "
-            f"answer "
-            f"with a file.",
+            f"answer with a file.",
             repo_id=core.repo_id,
         )
     api = f"the file {path.rpartition('/')[2]!r:.100}"

@@ -1,7 +1,7 @@
-"""The errors for what an app, or the Hub's proxy before it, answers, and their texts.
+"""The errors for the answers of an app, or of the Hub's proxy in front of it, and their texts.
 
-Come here to change the text of an error. Everything that comes from outside is scrubbed of secrets before
-it is shortened and put into a text.
+Come here to change the text of an error. Each text starts with the Space and ends with the remedy. Values
+from outside are scrubbed of secrets before they are shortened and put into a text.
 """
 
 from __future__ import annotations
@@ -32,15 +32,18 @@ from airflow_provider_hfspaces.space_app.http.exchange import BodyExchange, Exch
 __all__ = ["AppWords", "is_from_app", "is_html"]
 
 MOST_CHARACTERS = 2_000
+"""Number of characters of an app's message that a text shows."""
+
 _START_CHARACTERS = 200
+"""Number of characters of an unexpected answer that a text shows."""
 _GATEWAY = frozenset({502, 503, 504})
 
 
 class AppWords:
-    """Makes the errors of one Space's app.
+    """Creates the errors of the app of one Space.
 
     :param repo_id: the Space, with which each text starts.
-    :param secrets: what no text may show.
+    :param secrets: values that no text may show.
     """
 
     def __init__(self, repo_id: str, secrets: tuple[str | None, ...]) -> None:
@@ -48,11 +51,11 @@ class AppWords:
         self._secrets = secrets
 
     def brief(self, text: str, *, longest: int = MOST_CHARACTERS) -> str:
-        """Text from the app, fit for one line of a message."""
+        """Return text of the app in a form for one line of a message: scrubbed and shortened."""
         return brief(text, self._secrets, longest=longest)
 
     def failure(self, api: str, failure: TransportFailure, *, work: bool, seconds: float) -> SpaceAppError:
-        """Return the error for a request without a whole answer.
+        """Return the error for a request without a complete answer.
 
         :param work: whether the request starts work in the app.
         :param seconds: how long the call was allowed to take.
@@ -78,24 +81,28 @@ class AppWords:
         state = "The app may have worked on it." if may_have_run else "Nothing ran."
         return AppTimeout(
             f"Space {self.repo_id} did not finish {api} within {seconds:g} seconds. {state} Raise the "
-            f"timeout, or make the call smaller.",
+            f"timeout, or send less work in one call.",
             repo_id=self.repo_id,
             api=api,
             may_have_run=may_have_run,
         )
 
     def lost(self, api: str, reason: str) -> AppCallLost:
-        """Return the error for an accepted call whose answer will not come."""
+        """Return the error for an accepted call whose answer is lost."""
         return AppCallLost(
             f"Space {self.repo_id} lost the call of {api}: {self.brief(reason).rstrip('.')}. The app may "
-            f"have done the work, and its answer cannot be read any more. Call again if the work may be "
+            f"have done the work, but the answer can no longer be read. Call again if the work may be "
             f"repeated.",
             repo_id=self.repo_id,
             api=api,
         )
 
     def failed(self, api: str, message: str | None, *, title: str | None = None) -> AppFailed:
-        """Return the app's own error."""
+        """Return the error that the app raised.
+
+        :param message: the app's message; ``None`` if the app hides it.
+        :param title: title of the app's error.
+        """
         words = self.brief(message) if message else ""
         name = self.brief(title, longest=100) if title else ""
         if name in ("", "Error"):
@@ -104,7 +111,7 @@ class AppWords:
             text = f"Space {self.repo_id} failed in {api} with {name}: {words}"
         else:
             text = (
-                f"Space {self.repo_id} failed in {api} with {name} whose reason the app hides. Read the "
+                f"Space {self.repo_id} failed in {api} with {name}, and the app hides the reason. Read the "
                 f"Space's log, or set show_error=True in the app's launch()."
             )
         error = AppFailed(text, repo_id=self.repo_id, api=api, app_message=words or None)
@@ -146,7 +153,10 @@ class AppWords:
         return error
 
     def page(self, api: str, exchange: BodyExchange, *, expected: str, may_have_run: bool) -> SpaceAppError:
-        """Return the error for a good status with something else than what was expected."""
+        """Return the error for a successful answer with unexpected content.
+
+        :param expected: the content that the call needs.
+        """
         start = self.brief(exchange.text[:2_000], longest=_START_CHARACTERS)
         kind = self.brief(exchange.content_type, longest=100) or "no content type"
         if is_html(exchange):
@@ -169,8 +179,7 @@ class AppWords:
         )
 
     def refusal(self, api: str, exchange: BodyExchange, *, work: bool) -> SpaceAppError:
-        """Return the error for an answer of 4xx or 5xx.
-
+        """Return the error for an error response, which has status 400 or higher.
         :param work: whether the request starts work in the app.
         """
         status = exchange.status
@@ -245,13 +254,13 @@ class AppWords:
 
 
 def is_html(exchange: BodyExchange) -> bool:
-    """Return True for a web page."""
+    """Return True if an answer is a web page."""
     start = exchange.content[:100].lstrip()[:15].lower()
     return "html" in exchange.content_type or start.startswith((b"<!doctype", b"<html"))
 
 
 def is_from_app(exchange: BodyExchange) -> bool:
-    """Return True if an answer comes from the app and not from the Hub's proxy before it."""
+    """Return True if an answer comes from the app, and not from the Hub's proxy in front of it."""
     if _is_json(exchange):
         return True
     return not is_html(exchange) and any(
@@ -267,7 +276,7 @@ def _is_json(exchange: BodyExchange) -> bool:
 
 
 def _message(exchange: BodyExchange) -> str:
-    """The reason in an error response: the ``detail`` of JSON, or a text without markup."""
+    """Return the reason in an error response: a field of its JSON, or its text; empty for a web page."""
     try:
         body = exchange.json
     except ValueError:

@@ -1,27 +1,27 @@
-"""The exceptions of calls to the app inside a Space, as one tree.
+"""The exceptions of calls to the app inside a Space, as one tree. Come here to see what to catch.
 
 SpaceAppError
-├── InvalidAppInput       the call does not fit the app; nothing was sent (also a ValueError)
-│   └── UnknownEndpoint   the app has no such endpoint
-├── NotGradio             the app does not speak Gradio's protocol, or a version of it that is too old
-├── AppUnavailable        the app did not answer: ask the Hub for the Space's stage
-│   └── AppNotFound       404: the Space's address leads nowhere, or the token may not see the Space
+├── InvalidAppInput       the call does not match the app's declaration; nothing was sent (also a ValueError)
+│   └── UnknownEndpoint   the app has no such endpoint, or does not document it
+├── NotGradio             the app is not a Gradio app, or its version of Gradio is too old
+├── AppUnavailable        the app did not answer: check the Space's stage on the Hub
+│   └── AppNotFound       401, 403 or 404 of the Hub's proxy: wrong address, or no access to the Space
 ├── AppQueueFull          the app's queue stayed full until the deadline
 ├── AppRateLimited        429: too many requests
 ├── AppLoginRequired      the app has a login of its own
-├── AppRejected           the app refuses what was sent (400, 413, 422 and other 4xx)
+├── AppRejected           the app rejects the input (400, 422 and other 4xx)
 │   └── AppInputTooLarge  413, or a file above the app's limit
-├── AppFailed             the app's own error, in its own words
-├── AppCallLost           the app accepted the call, and its answer is lost
-├── AppCallCancelled      somebody cancelled the call in the app
+├── AppFailed             the app raised an error; the text has its message
+├── AppCallLost           the app accepted the call, but its answer is lost
+├── AppCallCancelled      another client cancelled the call in the app
 ├── AppTimeout            the call did not end before its deadline
-└── AppProtocolError      an answer that the app's protocol does not allow, or one beyond the limits
+└── AppProtocolError      an answer that the app's protocol does not allow, or an answer beyond the limits
 
-Each error says two things that decide what to do next. ``may_have_run`` is True if the app may have worked
-on the call, so that calling again may repeat the work. ``permanent`` is False if the same call, sent
-later, could succeed.
+Two attributes of each error decide what to do next. ``may_have_run`` is True if the app may have worked on
+the call, so that another call may repeat the work. ``permanent`` is False if the same call, sent later, could
+succeed.
 
-:func:`error_to_dict` and :func:`error_from_dict` carry an error to another process.
+:func:`error_to_dict` and :func:`error_from_dict` pass an error to another process.
 """
 
 from __future__ import annotations
@@ -61,13 +61,20 @@ __all__ = [
 class SpaceAppError(RegisteredError):
     """A call to the app inside a Space failed.
 
-    :ivar message: the whole text.
+    ::
+
+        try:
+            app.call("/predict", ["hello"])
+        except SpaceAppError as error:
+            print(error.app_message, error.may_have_run, error.permanent)
+
+    :ivar message: the text of the error.
     :ivar repo_id: the Space, as ``owner/name``.
     :ivar api: endpoint of the call, such as ``/predict``, or method and path of a plain request.
-    :ivar status: HTTP status of the app's answer; ``None`` if there was no answer.
-    :ivar app_message: the app's own words; ``None`` if it gave none.
+    :ivar status: HTTP status of the app's answer; ``None`` without an answer.
+    :ivar app_message: the app's message; ``None`` without one.
     :ivar cause: why the app did not answer, in a few words; ``None`` for other errors.
-    :ivar retry_after: seconds after which the app asks to be called again; ``None`` if it did not say.
+    :ivar retry_after: seconds after which the app accepts calls again; ``None`` if it did not say.
     """
 
     permanent: bool = False
@@ -99,7 +106,7 @@ class SpaceAppError(RegisteredError):
             self.may_have_run = may_have_run
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as plain JSON, from which :func:`error_from_dict` makes it again."""
+        """Return the error as plain JSON, for :func:`error_from_dict`."""
         return error_to_dict(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -107,7 +114,7 @@ class SpaceAppError(RegisteredError):
 
 
 class InvalidAppInput(SpaceAppError, InvalidInput):
-    """The call does not fit what the app declares. Nothing was sent."""
+    """The call does not match the app's declaration. Nothing was sent."""
 
     permanent = True
 
@@ -117,20 +124,20 @@ class UnknownEndpoint(InvalidAppInput):
 
 
 class NotGradio(SpaceAppError):
-    """The app does not speak Gradio's protocol, or a version of it that is too old."""
+    """The app is not a Gradio app, or its version of Gradio is too old."""
 
     permanent = True
 
 
 class AppUnavailable(SpaceAppError):
-    """The app did not answer, or a page of the Hub answered in its place.
+    """The app did not answer, or the Hub's proxy answered with a page of its own.
 
-    Only the Hub knows why: ask it for the Space's stage.
+    Check the Space's stage on the Hub for the reason.
     """
 
 
 class AppNotFound(AppUnavailable):
-    """404 that does not come from the app: a wrong address, or a private Space that the token may not see."""
+    """401, 403 or 404 of the Hub's proxy: a wrong address, or a private Space that the token may not see."""
 
 
 class AppQueueFull(SpaceAppError):
@@ -142,25 +149,25 @@ class AppRateLimited(SpaceAppError):
 
 
 class AppLoginRequired(SpaceAppError):
-    """The app has a login of its own, and no valid user name and password for it."""
+    """The app has a login of its own, and the client has no valid user name and password for it."""
 
     permanent = True
 
 
 class AppRejected(SpaceAppError):
-    """The app refuses what was sent."""
+    """The app rejects the input."""
 
     permanent = True
 
 
 class AppInputTooLarge(AppRejected):
-    """The app refuses what was sent because it is too large."""
+    """The app rejects the input because it is too large."""
 
 
 class AppFailed(SpaceAppError):
-    """The app's own error, in its own words.
+    """The app raised an error.
 
-    :ivar title: the error's title if the app set one, such as ``ZeroGPU quota exceeded``.
+    :ivar title: title of the app's error, such as ``ZeroGPU quota exceeded``; ``None`` without one.
     """
 
     may_have_run = True
@@ -168,13 +175,13 @@ class AppFailed(SpaceAppError):
 
 
 class AppCallLost(SpaceAppError):
-    """The app accepted the call, or may have, and the answer is lost. No app keeps an answer."""
+    """The app accepted the call, or may have accepted it, and the answer is lost. Apps keep no answers."""
 
     may_have_run = True
 
 
 class AppCallCancelled(SpaceAppError):
-    """Somebody cancelled the call in the app. A part of its work may have been done."""
+    """Another client cancelled the call in the app, which may have done a part of the work."""
 
     may_have_run = True
 
@@ -184,4 +191,4 @@ class AppTimeout(SpaceAppError):
 
 
 class AppProtocolError(SpaceAppError):
-    """An answer that the app's protocol does not allow, or one beyond the client's limits."""
+    """An answer that the app's protocol does not allow, or an answer beyond the client's limits."""

@@ -1,4 +1,4 @@
-"""Files of calls: what counts as a file, how files are uploaded, and where they are downloaded."""
+"""Files in the inputs and answers of calls: find them, replace them, and build the body of an upload."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ __all__ = [
 
 FILE_TYPE = "gradio.FileData"
 UPLOAD_CHUNK_BYTES = 256 * 1024
+"""Bytes of a file that are read and sent at a time."""
 _URL_SCHEMES = ("http://", "https://")
 
 
 def is_path_like(value: Any) -> bool:
-    """Return True for an object that names a file to upload: a ``pathlib.Path``, an ``ObjectStoragePath``.
+    """Return True for a path object, which stands for a file to upload, such as ``pathlib.Path``.
 
-    A text is not a file: it may be any text.
+    Objects with ``open`` and ``name``, such as fsspec paths, count too. A string does not, because it may be
+    any text.
     """
     return isinstance(value, os.PathLike) or (
         callable(getattr(value, "open", None)) and isinstance(getattr(value, "name", None), str)
@@ -38,7 +40,7 @@ def is_path_like(value: Any) -> bool:
 
 
 def is_file(value: Any) -> bool:
-    """Return True for a file in an app's answer, which is a mapping with ``meta._type``."""
+    """Return True for a file in an app's answer: a mapping with a ``path`` and Gradio's ``meta._type``."""
     if not isinstance(value, Mapping) or not isinstance(value.get("path"), str):
         return False
     meta = value.get("meta")
@@ -46,7 +48,7 @@ def is_file(value: Any) -> bool:
 
 
 def files_in(value: Any) -> list[Mapping[str, Any]]:
-    """Return every file in an answer, at any depth, in its order."""
+    """Return all files in an answer, at any depth, in their order."""
     if is_file(value):
         return [value]
     if isinstance(value, Mapping):
@@ -57,7 +59,7 @@ def files_in(value: Any) -> list[Mapping[str, Any]]:
 
 
 def paths_in(value: Any) -> list[Any]:
-    """Return every path in a caller's inputs, at any depth, in its order."""
+    """Return all path objects in a caller's inputs, at any depth, in their order."""
     if is_path_like(value):
         return [value]
     if isinstance(value, Mapping):
@@ -68,7 +70,10 @@ def paths_in(value: Any) -> list[Any]:
 
 
 def replaced(value: Any, uploaded: Iterator[Mapping[str, Any]]) -> Any:
-    """Return a caller's inputs with an uploaded file in the place of each path, see :func:`paths_in`."""
+    """Return a caller's inputs with each path object replaced by an uploaded file.
+
+    :param uploaded: the uploaded files, in the order of :func:`paths_in`.
+    """
     if is_path_like(value):
         return next(uploaded)
     if isinstance(value, Mapping):
@@ -79,10 +84,10 @@ def replaced(value: Any, uploaded: Iterator[Mapping[str, Any]]) -> Any:
 
 
 def file_input(path: str, *, orig_name: str | None = None) -> dict[str, Any]:
-    """Return a file as Gradio expects it in an input.
+    """Return a file in the form in which Gradio expects it in an input.
 
-    :param path: a path that the app's upload returned, or a public address, which the app downloads.
-    :param orig_name: the file's name, by whose suffix components recognize the type.
+    :param path: a path that the app's upload returned, or a public URL, which the app downloads.
+    :param orig_name: name of the file, whose suffix tells Gradio's components the type; by default none.
     """
     data: dict[str, Any] = {"path": path, "meta": {"_type": FILE_TYPE}}
     if orig_name:
@@ -91,7 +96,7 @@ def file_input(path: str, *, orig_name: str | None = None) -> dict[str, Any]:
 
 
 def is_file_schema(schema: Any) -> bool:
-    """Return True for the declared type of a file, or of a list of files."""
+    """Return True for the JSON schema of a file, or of a list of files."""
     if not isinstance(schema, Mapping):
         return False
     properties = schema.get("properties")
@@ -104,7 +109,7 @@ def is_file_schema(schema: Any) -> bool:
 
 
 def as_file_input(value: Any) -> Any:
-    """Return a value for a file parameter, with public addresses as files."""
+    """Return the value of a file parameter with each public URL turned into a file."""
     if isinstance(value, str) and value.startswith(_URL_SCHEMES):
         name = PurePosixPath(value.split("?", 1)[0].split("#", 1)[0]).name
         return file_input(value, orig_name=name or None)
@@ -114,17 +119,23 @@ def as_file_input(value: Any) -> Any:
 
 
 def file_path(prefix: str, path: str) -> str:
-    """Return the path under which an app offers a file, relative to the app's root."""
+    """Return the URL path of a file, relative to the app's root.
+
+    :param prefix: path of the app's API.
+    :param path: path of the file in the app.
+    """
     return f"{prefix}/file={quote(path, safe='/')}"
 
 
 class FileUpload:
-    """The body of one upload, read while it is sent.
+    """The multipart body of an upload, which is read from the files while it is sent.
 
-    :param sources: path-like objects.
-    :ivar size: bytes of the whole body.
-    :ivar content_type: its media type.
-    :ivar problem: why a source could not be read to its end.
+    :param sources: path objects.
+    :ivar size: size of the whole body in bytes.
+    :ivar content_type: media type of the body, with its boundary.
+    :ivar names: name of each file.
+    :ivar sizes: size of each file in bytes.
+    :ivar problem: the error of a file that could not be read to its end; ``None`` without one.
     :raises OSError: for a file that cannot be read.
     """
 

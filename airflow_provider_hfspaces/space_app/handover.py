@@ -1,4 +1,4 @@
-"""AppHandover: the methods of ``SpaceApp`` that send a call in one process and read its answer in another."""
+"""AppHandover: the methods of ``SpaceApp`` to send a call in one process and read its answer in another."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ __all__ = ["AppHandover"]
 
 
 class AppHandover(AppCoroutines):
-    """The methods of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp` for calls in two halves."""
+    """The methods of :class:`~airflow_provider_hfspaces.space_app.app.SpaceApp` for calls of two processes.
+
+    One process sends a call with :meth:`start` or :meth:`start_request`, and another process reads the answer
+    with :meth:`result` or :meth:`aresult`.
+    """
 
     def start(
         self,
@@ -40,13 +44,16 @@ class AppHandover(AppCoroutines):
         timeout: float = REQUEST_SECONDS,
         allow_unlisted: bool = False,
     ) -> StartedCall:
-        """Send a call of a Gradio app once, without reading its answer.
+        """Send a call to a Gradio app without reading its answer. The call is sent at most once.
 
+        :param api: as for :meth:`call`.
         :param inputs: as for :meth:`call`.
-        :param timeout: seconds until the app has accepted the call, with uploads; by default 60.
-        :raises AppQueueFull: if the queue is full; nothing ran.
-        :raises AppUnavailable: if the app does not answer; nothing ran.
-        :raises AppCallLost: if the app may have accepted the call, and its answer is lost.
+        :param timeout: seconds for the uploads and until the app accepts the call; by default 60.
+        :param allow_unlisted: as for :meth:`call`.
+        :returns: the call, for :meth:`result` in this or another process.
+        :raises AppQueueFull: if the queue is full. Nothing ran.
+        :raises AppUnavailable: if the app does not answer. Nothing ran.
+        :raises AppCallLost: if the app may have accepted the call, but did not confirm it.
         :raises SpaceAppError: a subclass for each other cause.
         """
         call = SendingCall(
@@ -75,13 +82,16 @@ class AppHandover(AppCoroutines):
 
         The parameters are those of :meth:`request`.
 
-        :returns: the whole answer if the app has worked at once.
+        :returns: the call, for :meth:`result` in this or another process; the answer if the app has already
+            done the work.
+        :raises InvalidInput: for an argument that is not valid.
+        :raises SpaceAppError: a subclass for each other cause.
         """
         if answer not in ANSWERS:
             raise InvalidInput(f"answer must be one of {', '.join(ANSWERS)}; got {answer!r:.50}.")
         follow = Poll.from_value(poll)
         if follow is None:
-            raise InvalidInput(f"poll must say how to follow the status; got {poll!r:.50}.")
+            raise InvalidInput(f"poll must be True, a number of seconds or a mapping; got {poll!r:.50}.")
         request = checked_request(
             self._core, method, path, json_body=json, content=content, headers=headers, query=query
         )
@@ -91,11 +101,12 @@ class AppHandover(AppCoroutines):
     def result(
         self, started: StartedCall, *, timeout: float, listener: AppListener | None = None
     ) -> AppResult | AppResponse:
-        """Read the answer of a call that was started, here or in another process.
+        """Read the answer to a call that this or another process has started.
 
-        :param timeout: seconds until the call has to end.
-        :param listener: hears of queue, progress and messages.
-        :raises AppCallLost: if another reader has begun to read it, or the app has started again.
+        :param started: the call, from :meth:`start` or :meth:`start_request`.
+        :param timeout: seconds after which the read ends with an error.
+        :param listener: receives the queue position, progress and messages of the call.
+        :raises AppCallLost: if another reader has begun to read the answer, or the app was restarted.
         :raises SpaceAppError: a subclass for each other cause, as for :meth:`call`.
         """
         return self._run(self._finish(started, self._deadline(timeout), listener))
@@ -103,11 +114,11 @@ class AppHandover(AppCoroutines):
     async def aresult(
         self, started: StartedCall, *, timeout: float, listener: AppListener | None = None
     ) -> AppResult | AppResponse:
-        """Read the answer of a call that was started, see :meth:`result`.
+        """Read the answer to a started call, see :meth:`result`.
 
-        At most ``connections`` calls are read at a time; the app keeps the answers of the others.
-        Cancelling the coroutine does not cancel the call in the app, but an app drops a call whose reader is
-        gone.
+        At most ``connections`` answers are read at a time, and the app keeps the other answers. Cancelling
+        the coroutine does not cancel the call in the app, but the answer is lost: an app drops a call whose
+        reader disconnects.
         """
         await self._on_loop()
         deadline, slots = self._deadline(timeout), self._loop_slots
@@ -121,9 +132,10 @@ class AppHandover(AppCoroutines):
             slots.release()
 
     async def aqueue_length(self, *, timeout: float = REQUEST_SECONDS) -> int:
-        """Return how many calls wait in the queue of a Gradio app.
+        """Return the number of calls in the queue of a Gradio app.
 
-        :raises SpaceAppError: if the app does not answer.
+        :param timeout: seconds for the request; by default 60.
+        :raises SpaceAppError: if the app does not answer, or is not a Gradio app.
         """
         return await self._arun(self._queue_length(self._deadline(timeout)))
 

@@ -1,4 +1,4 @@
-"""Whether the app answers: one request of a client, without retries."""
+"""AppHealth, and the probe: one request to the app that shows whether it works, without retries."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ __all__ = ["AppHealth", "probe"]
 
 @dataclass(frozen=True)
 class AppHealth:
-    """What one probe of an app has shown. True in a condition if the app answered as expected.
+    """The result of one health check. It is truthy if the app answered as expected.
+
+    ::
+
+        if not app.health("/health", expect={"json": {"model": "ready"}}):
+            ...
 
     :ivar is_healthy: whether the app answered as expected.
     :ivar status: HTTP status; ``None`` without an answer.
-    :ivar reason: why the app is not healthy, as a sentence; empty if it is.
-    :ivar cause: what was wrong, in a few words; empty if it is healthy.
+    :ivar reason: why the app is not healthy, as a sentence; empty for a healthy app.
+    :ivar cause: what was wrong with the answer, in a few words; empty for a healthy app.
     """
 
     is_healthy: bool
@@ -32,7 +37,7 @@ class AppHealth:
 
 
 def probe(core: AppCore, check: HealthCheck, deadline: Deadline) -> Steps[AppHealth]:
-    """The steps of one probe."""
+    """The steps of one health check. Errors of the app become an unhealthy result."""
     api = str(check)
     exchange = core.exchange(core.request("GET", check.path), deadline)
     try:

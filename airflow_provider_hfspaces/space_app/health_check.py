@@ -1,7 +1,7 @@
-"""HealthCheck: the request that shows whether the app of a Space answers, and what its answer must be.
+"""HealthCheck: the request that shows whether the app of a Space works, and the expected answer.
 
-RUNNING is the Hub's word: the container has started. Only an answer of the app shows that it has loaded its
-model and takes requests. This module decides what counts as an answer, without any I/O.
+The stage RUNNING only means that the container has started. An answer shows that the app has loaded its model
+and accepts requests. This module decides which answers count, without any I/O.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ __all__ = [
 ]
 
 PROBE_PAUSE_SECONDS = 5.0
-"""Longest time between two requests to an app that does not answer as expected yet."""
+"""Longest time between two requests to an app until it answers as expected."""
 
 _KEYS = ("path", "status", "json", "text")
 _PATH = re.compile(r"/(?!/)[!-~]*")
 _LONGEST_VALUE = 60
-"""Characters of a value in a message."""
+"""Number of characters of a value that a message shows."""
 
 
 class AppNotHealthy(SpaceWaitTimeout):
-    """The Space runs, but its app has not answered its health check in time."""
+    """The Space runs, but its app did not answer the health check as expected in time."""
 
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """A ``GET`` request to the app of a Space, and the answer that shows that the app works.
+    """A ``GET`` request to the app of a Space, and the answer that the app gives when it works.
 
     >>> check = HealthCheck("/health", json={"model": "ready"})
     >>> check.judge(200, b'{"model": "loading", "version": 3}')
@@ -46,11 +46,11 @@ class HealthCheck:
     >>> check.judge(200, b'{"model": "ready", "version": 3}') is None
     True
 
-    :param path: the path to request, with a query if needed; by default ``/``.
-    :param status: the HTTP status, or several; by default any below 400.
-    :param json: values that the JSON of the answer must contain. Objects may have further keys.
-    :param text: text that the answer must contain.
-    :raises InvalidInput: for a path, a status or a text that is not valid.
+    :param path: path to request, with a query string if needed; by default ``/``.
+    :param status: expected HTTP status, or several; by default any below 400.
+    :param json: values that the JSON answer must contain; by default none. Objects may have further keys.
+    :param text: text that the answer must contain; by default none.
+    :raises InvalidInput: for a value that is not valid.
     """
 
     path: str = "/"
@@ -72,7 +72,7 @@ class HealthCheck:
                 )
             object.__setattr__(self, "status", tuple(statuses))
         if self.text is not None and (not isinstance(self.text, str) or not self.text):
-            raise InvalidInput(f"health: text must be text that the app answers; got {self.text!r:.100}.")
+            raise InvalidInput(f"health: text must be a non-empty string; got {self.text!r:.100}.")
         try:
             json.dumps(self.json)
         except (TypeError, ValueError, RecursionError):
@@ -80,10 +80,10 @@ class HealthCheck:
 
     @classmethod
     def from_value(cls, value: Any) -> HealthCheck | None:
-        """Return the check that a value describes, as users write it.
+        """Return the check for the value of a ``health`` parameter.
 
         :param value: ``True`` for the app's start page, a path such as ``"/health"``, or a mapping with
-            ``path``, ``status``, ``json`` and ``text``. ``None`` and ``False`` mean no check.
+            ``path``, ``status``, ``json`` and ``text``; ``None`` and ``False`` for no check.
         :raises InvalidInput: for any other value.
         """
         if value is None or value is False:
@@ -103,10 +103,10 @@ class HealthCheck:
 
     @classmethod
     def from_expected(cls, path: str, expected: Any) -> HealthCheck:
-        """Return the check of a path.
+        """Return the check for a path and an expected answer.
 
-        :param expected: the expected status, text that the answer contains, or a mapping with ``status``,
-            ``json`` and ``text``; ``None`` for any status below 400.
+        :param expected: expected HTTP status, text that the answer must contain, or a mapping with
+            ``status``, ``json`` and ``text``; ``None`` for any status below 400.
         :raises InvalidInput: for any other value.
         """
         if expected is None:
@@ -128,9 +128,10 @@ class HealthCheck:
         return {"path": self.path, "status": status, "json": self.json, "text": self.text}
 
     def judge(self, status: int, body: bytes) -> str | None:
-        """Return what is wrong with an answer; ``None`` if it shows that the app works.
+        """Return what is wrong with an answer, in a few words; ``None`` if it is as expected.
 
-        :param body: the body of the answer, decompressed.
+        :param status: HTTP status of the answer.
+        :param body: body of the answer, decompressed.
         """
         answer = f"HTTP {status}"
         expected = self.status
@@ -149,7 +150,10 @@ class HealthCheck:
         return f"{answer}, in which {difference}" if difference else None
 
     def describe(self, repo_id: str, reason: str) -> str:
-        """Return a line for a log: the Space runs, and its app does not answer as expected yet."""
+        """Return a log line for a Space that runs while its app does not answer as expected yet.
+
+        :param reason: what is wrong with the answer, from :meth:`judge`.
+        """
         return f"Space {repo_id} runs. Its app does not answer {self} as expected yet: {reason}."
 
     def __str__(self) -> str:
@@ -168,10 +172,11 @@ def not_healthy(
     runtime: SpaceRuntime | None,
     endpoint: str,
 ) -> AppNotHealthy:
-    """Return the error for a Space whose app has not answered its health check in time.
+    """Return the error for a Space whose app did not answer the health check as expected in time.
 
-    :param reason: what was wrong with the last answer; ``None`` if there was no time for a request.
-    :param timeout: seconds that the whole wait took.
+    :param reason: what was wrong with the last answer; ``None`` if no time was left for a request.
+    :param timeout: timeout of the wait in seconds.
+    :param runtime: the last runtime of the Space.
     :param endpoint: the address of the Hub, for the link to the app's log.
     """
     return AppNotHealthy(
@@ -184,7 +189,7 @@ def not_healthy(
 
 
 def _difference(expected: Any, actual: Any, place: str) -> str | None:
-    """Return where ``actual`` lacks something of ``expected``; ``None`` if it contains all of it."""
+    """Return the first difference of ``actual`` from ``expected``; ``None`` if it contains all values."""
     name = place or "the value"
     if isinstance(expected, Mapping):
         if not isinstance(actual, Mapping):

@@ -1,8 +1,8 @@
-"""HealthWatch: many waits for the apps of Spaces, one request at a time to each app.
+"""HealthWatch: waits until the apps of many Spaces answer, with at most one request at a time to each app.
 
-A request to an app is a visit, which wakes a sleeping Space and keeps it awake. Requests therefore begin
-only when the Hub reports that the Space has reached the goal, one wait makes them for all that wait for the
-same answer, and they stop as soon as the app has answered.
+A request to an app is a visit, which wakes a sleeping Space and keeps it awake. So requests begin only when
+the Hub reports that the Space has reached the goal, all waits for an app share them, and they stop as soon as
+the app answers as expected.
 """
 
 from __future__ import annotations
@@ -25,20 +25,23 @@ from airflow_provider_hfspaces.space_app.health_check import PROBE_PAUSE_SECONDS
 __all__ = ["HealthWatch", "Probe"]
 
 _LAST_PROBE_SECONDS = 0.5
-"""Time for one last request if the timeout is over before the first one, as after a restart of a process."""
+"""Time for one last request if the timeout passed before the first, as after a restart of the process."""
 
 _PROBED_SPACE_SECONDS = 10.0
-"""Time between two looks at a Space that runs, for waits without an interval of their own."""
+"""Time between two polls of a running Space, for waits without a ``poll_interval``."""
 
 Probe = Callable[[str, HealthCheck], Awaitable[str | None]]
-"""Sends one request to the app of a Space. Returns what is wrong with the answer, ``None`` if all is well."""
+"""Sends one request to the app of a Space. Returns what is wrong with the answer; ``None`` if nothing is."""
 
 
 @dataclass(eq=False)
 class _Waiter:
     """One wait for the answer of an app.
 
-    :ivar answer: True if the app has answered, False if the Space has changed before.
+    :ivar poll_interval: seconds between two polls of the Space; ``None`` leaves them to the quota.
+    :ivar on_reason: called with each new reason.
+    :ivar answer: True if the app answered as expected, False if the Space changed before.
+    :ivar reason: what was wrong with the last answer; ``None`` before the first answer.
     :ivar context: the context in which the wait began, to which its log lines belong.
     """
 
@@ -49,7 +52,7 @@ class _Waiter:
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
     def note(self, reason: str) -> None:
-        """Report what is wrong with the app's answer, if it is new."""
+        """Report what is wrong with the app's answer, if the reason is new."""
         if reason != self.reason:
             self.reason = reason
             self.context.run(self.on_reason, reason)
@@ -57,14 +60,14 @@ class _Waiter:
 
 @dataclass(eq=False)
 class _Probing:
-    """The requests to one app, for all that wait for one answer of it."""
+    """The requests to one app, and the waits that share them."""
 
     waiters: list[_Waiter] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
     @property
     def poll_interval(self) -> float:
-        """Seconds between two looks at the Space."""
+        """Seconds between two polls of the Space."""
         intervals = [waiter.poll_interval for waiter in self.waiters]
         return min((each for each in intervals if each is not None), default=_PROBED_SPACE_SECONDS)
 
@@ -73,15 +76,15 @@ class _Probing:
 
 
 class HealthWatch:
-    """Waits until Spaces have reached a goal and their apps answer, in one event loop.
+    """Waits until Spaces have reached a goal and their apps answer as expected, on one event loop.
 
     ::
 
         health = HealthWatch(watch, probe, endpoint="https://huggingface.co")
         runtime = await health.wait_for("acme/whisper", Goal(), HealthCheck("/health"), timeout=1800)
 
-    :param watch: follows the runtimes. The caller closes it.
-    :param probe: sends one request to an app.
+    :param watch: polls the runtimes. Close it after the health watch.
+    :param probe: sends one request to an app, and returns what is wrong with the answer.
     :param endpoint: the address of the Hub, for links in errors.
     :param clock: returns the time in seconds.
     :param sleep: waits for a number of seconds.
@@ -114,20 +117,23 @@ class HealthWatch:
     ) -> SpaceRuntime:
         """Wait until a Space has reached a goal and its app answers, and return the runtime.
 
-        If the Space leaves the goal again before its app has answered, the wait begins again.
+        If the Space leaves the goal before its app has answered, the wait for the goal begins again.
 
-        :param timeout: seconds from the beginning of the wait to its end.
-        :param poll_interval: seconds between two looks at the Space, at least, and between two requests to
-            its app, at most 5; by default as few as the share of the quota allows, and no fewer than 2, until
-            the Space runs, and 10 from then on.
-        :param elapsed: seconds since the wait began, if it began earlier or in another process.
-        :param on_reason: called with what is wrong with the answer of the app, when it is new, in the
+        :param repo_id: the Space, as ``owner/name``.
+        :param goal: the state to wait for.
+        :param check: the request to the app, and its expected answer.
+        :param timeout: seconds after which the whole wait ends with an error.
+        :param poll_interval: seconds between two polls of the Space; by default as few as the share of the
+            quota allows, but at least 2, and 10 once the Space has reached the goal. Between two requests to
+            the app, the same time passes, but at most 5 seconds.
+        :param elapsed: seconds since the wait began, if it began earlier or in another process; by default 0.
+        :param on_reason: called with what is wrong with the app's answer, when the reason is new, in the
             context of the caller.
         :param arguments: further arguments of
             :meth:`SpaceWatch.wait_for <airflow_provider_hfspaces.hub.waiting.watch.SpaceWatch.wait_for>`.
-        :raises AppNotHealthy: if the app has not answered as expected in time.
-        :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
-        :raises SpaceWaitTimeout: if the Space has not reached the goal in time.
+        :raises AppNotHealthy: if the app did not answer as expected in time.
+        :raises SpaceWaitFailed: if the Space can no longer reach the goal by itself.
+        :raises SpaceWaitTimeout: if the Space did not reach the goal in time.
         :raises HubError: if the Hub rejects the requests, or has not answered for two minutes.
         """
         began = self._clock() - max(elapsed, 0.0)
@@ -148,7 +154,7 @@ class HealthWatch:
                 if reason is None:
                     raise
                 break
-            # Only the first wait follows a request; afterwards a stopped Space is a failure at once.
+            # Only the first wait follows a request. In later waits, a stopped Space is a failure at once.
             arguments = {name: arguments[name] for name in arguments if name == "on_change"}
             waiter = _Waiter(poll_interval, on_reason, asyncio.get_running_loop().create_future(), reason)
             try:
@@ -164,16 +170,15 @@ class HealthWatch:
     async def _wait_for_answer(
         self, runtime: SpaceRuntime, key: tuple[str, HealthCheck], waiter: _Waiter, remaining: float
     ) -> bool:
-        """Return True if the app has answered, False if the Space has changed before.
+        """Return True if the app answered as expected, False if the Space changed before.
 
-        :param runtime: with which the Space has reached the goal.
-
-        :raises TimeoutError: if neither has happened in time.
+        :param runtime: the runtime with which the Space reached the goal.
+        :raises TimeoutError: if neither happened in time.
         """
         shared = self._probing.setdefault(key, _Probing())
         shared.waiters.append(waiter)
         if shared.task is None:
-            # In an empty context: what is logged on the way belongs to no single wait.
+            # In an empty context, because its log lines belong to no single wait.
             probing = self._probe_until_answered(runtime, key, shared)
             shared.task = contextvars.Context().run(asyncio.create_task, probing, name=f"probe {key[0]}")
         try:
@@ -215,7 +220,7 @@ class HealthWatch:
             del self._probing[key]
 
     async def _until(self, changed: asyncio.Task[None], work: Awaitable[Any]) -> Any:
-        """Return the result of ``work``; ``None`` if the Space changes before."""
+        """Return the result of ``work``; ``None`` if the Space changes before ``work`` is done."""
         working = asyncio.ensure_future(work)
         try:
             await asyncio.wait({working, changed}, return_when=asyncio.FIRST_COMPLETED)
@@ -224,9 +229,9 @@ class HealthWatch:
             working.cancel()
 
     async def _wait_for_change(self, repo_id: str, runtime: SpaceRuntime, poll_interval: float) -> None:
-        """Return as soon as the Space is in another state than in ``runtime``."""
+        """Return as soon as the state of the Space differs from ``runtime``."""
         with suppress(HubError, SpaceWaitFailed):
-            # The wait itself, which begins again then, reports an error of the Hub.
+            # The wait for the goal begins again after this, and reports errors of the Hub.
             async for before, now in self._watch.changes(repo_id, poll_interval=poll_interval):
                 if before is not None or (now.stage, now.hardware) != (runtime.stage, runtime.hardware):
                     return

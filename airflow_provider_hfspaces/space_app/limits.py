@@ -1,4 +1,4 @@
-"""AppLimits: how large and how many the answers of an app may be, and how long it may be silent."""
+"""AppLimits: how large an answer of an app may be, and how long the app may stay silent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MEBIBYTE = 2**20
 
 @dataclass(frozen=True)
 class AppLimits:
-    """What a client accepts from an app; beyond it, the call fails with an ``AppProtocolError``.
+    """Limits on the answers of an app. Beyond a size limit, the call fails with an ``AppProtocolError``.
 
     .. code-block:: python
 
@@ -23,8 +23,8 @@ class AppLimits:
     :param messages: messages of one call's stream; by default 1,000,000.
     :param download_bytes: bytes of one downloaded file; by default 8 GiB.
     :param connect_seconds: seconds to connect; by default 10.
-    :param silent_seconds: seconds without a byte after which a connection counts as broken; by default 60.
-        Gradio sends a heartbeat every 15 seconds.
+    :param silent_seconds: seconds without a byte after which a connection counts as broken; by default 60. A
+        Gradio app sends a heartbeat every 15 seconds.
     :raises InvalidNumber: for a limit that is not above 0.
     """
 
@@ -38,4 +38,4 @@ class AppLimits:
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                raise InvalidNumber(f"{each.name} is a number above 0; got {value!r}.")
+                raise InvalidNumber(f"{each.name} must be a number above 0; got {value!r}.")

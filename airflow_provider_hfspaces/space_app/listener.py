@@ -1,4 +1,4 @@
-"""AppListener: what a caller may hear of a call while it runs."""
+"""AppListener: receives the events of a call while it waits and runs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["AcceptedCall", "AppListener", "AppProgress"]
 
 @dataclass(frozen=True)
 class AcceptedCall:
-    """A call that the app has accepted, with all that is needed to cancel it.
+    """A call that a Gradio app has accepted. Pass it to ``SpaceApp.cancel`` to cancel the call.
 
     :ivar api: the endpoint.
     :ivar event_id: the app's id of the call.
     :ivar session_hash: the session of the call.
     :ivar fn_index: the app's number of the endpoint.
     :ivar prefix: path of the app's API.
-    :ivar replica: the replica that has the call; ``None`` for a Space with one.
+    :ivar replica: the replica that has the call; ``None`` for a Space with one replica.
     """
 
     api: str
@@ -32,10 +32,11 @@ class AcceptedCall:
 class AppProgress:
     """One progress bar of the app.
 
-    :ivar done: steps that are done, or a share of 1 if ``total`` is ``None``; ``None`` if unknown.
-    :ivar total: number of steps.
-    :ivar unit: what a step is.
-    :ivar description: the app's text.
+    :ivar done: number of completed steps, or a fraction from 0 to 1 if ``total`` is ``None``; ``None`` if
+        unknown.
+    :ivar total: number of steps; ``None`` if unknown.
+    :ivar unit: unit of the steps, such as ``steps``; ``None`` if the app names none.
+    :ivar description: the app's text; ``None`` if the app sends none.
     """
 
     done: float | None = None
@@ -53,7 +54,7 @@ class AppProgress:
 
 
 class AppListener:
-    """Hears what happens to a call. Override what you need; each method does nothing by default.
+    """Receives the events of a call. Override the methods that you need; by default they do nothing.
 
     .. code-block:: python
 
@@ -63,48 +64,52 @@ class AppListener:
 
         app.call("/predict", ["x"], listener=Printing())
 
-    The methods are called in the thread or on the event loop of the call and have to return soon. An
-    exception from one of them ends the call.
+    The methods are called in the thread or on the event loop of the call, and must return fast. If a method
+    raises an exception, the call ends with it.
     """
 
     def sending(self, api: str) -> None:
-        """The call is about to be sent. From here on the app may work on it."""
+        """Called before the call is sent. From now on, the app may work on the call."""
 
     def accepted(self, call: AcceptedCall) -> None:
-        """The app has accepted the call."""
+        """Called when the app has accepted the call."""
 
     def queued(self, position: int, length: int, eta_seconds: float | None) -> None:
-        """The call waits in the app's queue.
+        """Called while the call waits in the app's queue.
 
-        :param position: number of calls before it.
+        :param position: number of calls before this call.
         :param length: number of calls in the queue.
-        :param eta_seconds: the app's estimate until the call starts; ``None`` if it has no estimate.
+        :param eta_seconds: the app's estimate until the call starts; ``None`` without an estimate.
         """
 
     def started(self, eta_seconds: float | None) -> None:
-        """The app works on the call.
+        """Called when the app starts to work on the call.
 
-        :param eta_seconds: the app's estimate until the call ends; ``None`` if it has no estimate.
+        :param eta_seconds: the app's estimate until the call ends; ``None`` without an estimate.
         """
 
     def progress(self, bars: list[AppProgress]) -> None:
-        """The app reports progress."""
+        """Called when the app reports progress.
+
+        :param bars: the app's progress bars.
+        """
 
     def log(self, level: str, message: str) -> None:
-        """The app shows a message to the caller.
+        """Called when the app sends a message to the caller.
 
         :param level: ``info``, ``warning``, ``success`` or ``error``.
+        :param message: the app's text.
         """
 
     def partial(self, outputs: list[Any]) -> None:
-        """A generator has yielded.
+        """Called when a generator function of the app yields.
 
-        :param outputs: one value for each output of the function, with ``None`` for a state.
+        :param outputs: one value for each output of the function, with ``None`` for a session state.
         """
 
     def waiting(self, reason: str, seconds: float) -> None:
-        """The call is sent again later.
+        """Called before the client waits to send the call again.
 
-        :param reason: why it was not accepted, such as a full queue.
-        :param seconds: how long the client waits before it.
+        :param reason: why the app did not accept the call, such as a full queue.
+        :param seconds: how long the client waits.
         """

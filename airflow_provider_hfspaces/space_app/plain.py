@@ -1,4 +1,4 @@
-"""Plain HTTP requests to an app that is not Gradio, and apps that answer 202 with the address of a status."""
+"""Plain HTTP requests to an app, and the polling of apps that answer 202 with the URL of a status."""
 
 from __future__ import annotations
 
@@ -33,20 +33,21 @@ __all__ = [
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _GONE = frozenset({404, 410})
-"""Statuses with which an app that has started again answers about the work of its former self."""
+"""Statuses with which a restarted app answers about work that it accepted before the restart."""
 
 _STATUS_KEYS = ("status_url", "status", "url", "location")
+"""Keys in which an app may send the URL of a status, in the order in which they are tried."""
 
 TROUBLE_SECONDS = 60.0
-"""How long the status of accepted work may be unreachable before the work counts as lost."""
+"""Time for which the status of accepted work may be unreachable before the work counts as lost."""
 
 
 @dataclass(frozen=True)
 class AppResponse:
-    """The answer of a plain request.
+    """The answer to a plain request.
 
     :ivar status: HTTP status.
-    :ivar headers: with case-insensitive names.
+    :ivar headers: headers with case-insensitive names.
     :ivar content: the body.
     """
 
@@ -56,35 +57,37 @@ class AppResponse:
 
     @property
     def text(self) -> str:
-        """The body as text."""
+        """The body as text, decoded as UTF-8."""
         return self.content.decode("utf-8", errors="replace")
 
     def json(self) -> Any:
-        """Return the body as JSON. NaN and infinity, which are not JSON, are ``None``.
+        """Return the body as JSON. NaN and infinity, which JSON does not allow, become ``None``.
 
-        :raises ValueError: if it is not JSON.
+        :raises ValueError: if the body is not JSON.
         """
         return json.loads(self.content, parse_constant=lambda name: None)
 
 
 @dataclass(frozen=True)
 class Poll:
-    """How to follow an app that answers 202 and works on.
+    """How to poll an app that answers 202 and continues to work.
 
     .. code-block:: python
 
         app.request("POST", "/jobs", json={"n": 3}, poll=Poll(field="state", done=["finished"]))
 
-    The app names the address of the status in its ``Location`` header, or in ``url``. The status is read
-    until the app answers something else than 202, and until ``field`` has one of the values of ``done``.
+    The app sends the URL of the status in its ``Location`` header, or in a key of its JSON answer. The status
+    is polled until ``field`` has one of the values of ``done``, or without ``field`` until the app does not
+    answer 202.
 
-    :param interval: seconds between two reads, unless the app sends ``Retry-After``; by default 2.
-    :param url: key of the JSON answer with the address of the status, such as ``links.status``; by default
-        the first of ``status_url``, ``status``, ``url`` and ``location`` that is an address on the same host.
-    :param field: key of the status with the state of the work; by default the HTTP status decides alone.
-    :param done: states of finished work.
-    :param failed: states of failed work.
-    :param result: key of the status with the address of the result; by default the status is the result.
+    :param interval: seconds between two polls, unless the app sends ``Retry-After``; by default 2.
+    :param url: key in the JSON answer with the URL of the status, such as ``links.status``; by default the
+        first of ``status_url``, ``status``, ``url`` and ``location`` that is a URL on the same host.
+    :param field: key in the status with the state of the work; by default only the HTTP status counts.
+    :param done: states of finished work. Case does not matter.
+    :param failed: states of failed work. Case does not matter.
+    :param result: key in the status with the URL of the result; by default the status itself is the result.
+    :raises InvalidNumber: for an interval that is not valid.
     """
 
     interval: float = 2.0
@@ -95,7 +98,7 @@ class Poll:
     result: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "interval", checked_seconds(self.interval, "poll interval"))
+        object.__setattr__(self, "interval", checked_seconds(self.interval, "interval of poll"))
         for name in ("done", "failed"):
             value = getattr(self, name)
             states = (value,) if isinstance(value, str) else tuple(str(each) for each in value)
@@ -103,7 +106,7 @@ class Poll:
 
     @classmethod
     def from_value(cls, value: Any) -> Poll | None:
-        """Return the poll that a parameter describes.
+        """Return the poll for the value of a ``poll`` parameter.
 
         :param value: ``None`` or ``False`` for no poll, ``True`` for the defaults, a number of seconds, a
             mapping of the parameters, or a :class:`Poll`.
@@ -129,11 +132,12 @@ class Poll:
 def request_steps(
     core: AppCore, request: AppRequest, path: str, deadline: Deadline, *, answer: str, poll: Poll | None
 ) -> Steps[AppResponse]:
-    """The steps of a plain call, up to its answer.
+    """The steps of a plain request up to its answer, including the polling of its status.
 
     :param answer: ``json`` requires JSON; ``text`` and ``bytes`` accept everything but a web page; ``any``
         accepts everything.
-    :raises SpaceAppError: for every other answer.
+    :param poll: how to poll an app that answers 202; ``None`` to return the first answer.
+    :raises SpaceAppError: a subclass for each cause.
     """
     api = f"{request.method} {path}"
     exchange = yield from _send(core, api, request, deadline)
@@ -145,9 +149,9 @@ def request_steps(
 def start_steps(
     core: AppCore, request: AppRequest, path: str, deadline: Deadline, *, answer: str, poll: Poll
 ) -> Steps[AppResponse | StartedCall]:
-    """The steps of a plain call up to the app's answer that it works on it, or to its whole answer.
+    """The steps of a plain request up to the app's 202, or to its answer if the work is already done.
 
-    :raises SpaceAppError: for every other answer.
+    :raises SpaceAppError: a subclass for each cause.
     """
     api = f"{request.method} {path}"
     exchange = yield from _send(core, api, request, deadline)
@@ -156,7 +160,7 @@ def start_steps(
     address = _address(core, exchange, poll)
     if address is None:
         raise core.words.protocol(
-            api, f"sent {exchange.status} without the address of a status", may_have_run=True
+            api, f"sent {exchange.status} without the URL of a status", may_have_run=True
         )
     return StartedCall(
         api,
@@ -168,9 +172,9 @@ def start_steps(
 
 
 def follow_steps(core: AppCore, started: StartedCall, deadline: Deadline) -> Steps[AppResponse]:
-    """The steps from a status to the answer of the work, also after an interruption.
+    """The steps that poll the status of started work and return the answer, also in another process.
 
-    :raises SpaceAppError: for every end but an answer, and for the status of another host.
+    :raises SpaceAppError: a subclass for each cause, including a status on another host.
     """
     poll = Poll.from_value(dict(started.poll)) or Poll()
     address = core.own_url(started.address or "")
@@ -212,16 +216,16 @@ def _follow(
     replica: str | None,
     address: str | None = None,
 ) -> Steps[BodyExchange]:
-    """Read the status until the work is done.
+    """Poll the status until the work is done.
 
-    :param exchange: the last answer; ``None`` to begin with a look at ``address``.
+    :param exchange: the last answer; ``None`` to begin with a request to ``address``.
     """
     address = address or (_address(core, exchange, poll) if exchange else None)
     trouble_ends: float | None = None
     while exchange is None or not _is_done(core, api, exchange, poll):
         if address is None:
             sent = exchange.status if exchange else "no answer"
-            raise core.words.protocol(api, f"sent {sent} without the address of a status", may_have_run=True)
+            raise core.words.protocol(api, f"sent {sent} without the URL of a status", may_have_run=True)
         wait = retry_after(exchange.headers) if exchange else None
         if wait is None:
             wait = 0.0 if exchange is None and trouble_ends is None else poll.interval
@@ -245,9 +249,9 @@ def _follow(
             continue
         if status.status in _GONE and not isinstance(problem, AppUnavailable):
             raise core.words.lost(
-                api, f"the app knows nothing of its work any more: {problem.cause or problem.message}"
+                api, f"the app no longer knows the work: {problem.cause or problem.message}"
             )
-        # The work continues while the address of its status does not answer.
+        # The app may still work while its status is unreachable.
         if not isinstance(problem, (AppUnavailable, AppRateLimited)):
             raise problem
         if trouble_ends is None:
@@ -258,7 +262,7 @@ def _follow(
         return exchange
     target = _own_address(core, exchange, _at(_json(exchange), poll.result))
     if target is None:
-        raise core.words.protocol(api, f"named no address of a result in {poll.result!r}", may_have_run=True)
+        raise core.words.protocol(api, f"sent no URL of a result in {poll.result!r}", may_have_run=True)
     result = core.exchange(core.request_to(target, replica), deadline)
     yield from core.fetch(api, result, deadline)
     if result.status >= 400:

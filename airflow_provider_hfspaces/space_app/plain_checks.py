@@ -1,4 +1,4 @@
-"""The checks of a plain HTTP request: what cannot be sent is refused before anything is sent."""
+"""Validate the arguments of a plain HTTP request, before anything is sent."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ _HEADER_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff]
 _OWN_HEADERS = frozenset(
     {"x-hf-authorization", "x-ip-token", "host", "cookie", "content-length", "accept-encoding"}
 )
+"""Headers that only the client or the Hub's proxy may set."""
 
 
 def check_target(repo_id: str, method: Any, path: Any) -> None:
-    """Refuse a method or a path that cannot be sent.
+    """Check the method and the path of a request.
 
-    :raises InvalidAppInput: naming the method or the path.
+    :raises InvalidAppInput: for a method or a path that is not valid.
     """
 
     def invalid(message: str) -> InvalidAppInput:
@@ -39,7 +40,7 @@ def check_target(repo_id: str, method: Any, path: Any) -> None:
 
 
 def checked_query(repo_id: str, api: str, query: Mapping[str, Any]) -> dict[str, str]:
-    """Return the values after the ``?`` as text.
+    """Return the parameters of the query string as text. Booleans become ``true`` and ``false``.
 
     :raises InvalidAppInput: for a value that is neither text, a number nor a boolean.
     """
@@ -65,9 +66,13 @@ def checked_request(
     headers: Mapping[str, str] | None,
     query: Mapping[str, Any] | None,
 ) -> AppRequest:
-    """Return the request of a plain call.
+    """Return the validated request of a plain call.
 
-    :raises InvalidAppInput: for a method, path, header or body that cannot be sent.
+    :param json_body: the body as JSON; ``None`` for none.
+    :param content: the body as text or bytes; ``None`` for none.
+    :param headers: further headers.
+    :param query: parameters of the query string.
+    :raises InvalidAppInput: for a method, path, query, header or body that cannot be sent.
     """
 
     def invalid(message: str) -> InvalidAppInput:
@@ -81,16 +86,15 @@ def checked_request(
     own = dict(headers or {})
     for name, value in own.items():
         if not _HEADER_NAME.fullmatch(str(name)):
-            raise invalid(f"headers has a name that HTTP does not allow: {name!r:.100}.")
+            raise invalid(f"headers has the name {name!r:.100}, which HTTP does not allow. Correct the name.")
         if str(name).lower() in _OWN_HEADERS:
             raise invalid(f"headers must not set {name!r}: the client sets it itself.")
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-            raise invalid(f"headers[{name!r}] must be text of one line in Latin-1; its value is not.")
+            raise invalid(f"headers[{name!r}] must be one line of Latin-1 text. Correct the value.")
         if core.token and core.token in value:
             raise invalid(
-                f"headers must not send the Hugging Face token in {name!r}: the app's code would see it. "
-                f"Leave it "
-                f"out; the token opens a private Space by itself."
+                f"headers must not contain the Hugging Face token in {name!r}, because the app's code would "
+                f"see it. Remove this header: the client sends the token to the Hub's proxy itself."
             )
     body = content.encode() if isinstance(content, str) else content
     if json_body is not None:

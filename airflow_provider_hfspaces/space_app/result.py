@@ -1,4 +1,4 @@
-"""AppResult: the answer of one call."""
+"""AppResult: the answer to a call of a Gradio app."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ __all__ = ["AppResult"]
 
 @dataclass(frozen=True)
 class AppResult:
-    """The answer of one call.
+    """The answer to a call of a Gradio app.
+
+    ::
+
+        result = app.call("/caption", [Path("cat.png")])
+        print(result.value, result.seconds)
 
     :ivar api: the endpoint.
-    :ivar outputs: one value for each output of the function, without states.
-    :ivar seconds: how long the app worked on it; ``None`` if it did not say.
+    :ivar outputs: one value for each output of the function, without session states.
+    :ivar seconds: seconds that the app worked on the call; ``None`` if the app does not say.
     :ivar event_id: the app's id of the call.
-    :ivar replica: the replica that worked on it; ``None`` for a Space with one.
+    :ivar replica: the replica that answered; ``None`` for a Space with one replica.
     """
 
     api: str
@@ -30,10 +35,10 @@ class AppResult:
 
     @property
     def value(self) -> Any:
-        """The output if the function has exactly one, otherwise all of them as a list."""
+        """The output if the function has exactly one, otherwise the list of all outputs."""
         return self.outputs[0] if len(self.outputs) == 1 else self.outputs
 
     @property
     def files(self) -> list[Mapping[str, Any]]:
-        """Every file in the outputs, at any depth, for ``SpaceApp.download``."""
+        """All files in the outputs, at any depth. Download each with ``SpaceApp.download``."""
         return files_in(self.outputs)

@@ -1,4 +1,4 @@
-"""StartedCall: a call that an app has accepted, in a form that another process can continue with."""
+"""StartedCall: a call that an app has accepted, in a form for another process that reads the answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["StartedCall"]
 
 @dataclass(frozen=True)
 class StartedCall:
-    """A call that an app has accepted, without its inputs and without a token.
+    """A call that an app has accepted. It contains neither the inputs nor the token.
 
     .. code-block:: python
 
@@ -21,17 +21,17 @@ class StartedCall:
         payload = json.dumps(started.to_dict())  # for another process
         result = app.result(StartedCall.from_dict(json.loads(payload)))
 
-    A Gradio app keeps the messages of a call until somebody reads them. They can be read once: a reader that
-    is cut off has lost the call. An app that answers 202 keeps the status of its work, which can be read any
-    number of times.
+    A Gradio app keeps the messages of a call until a client reads them, and they can be read only once: a
+    reader whose connection breaks has lost the call. An app that answers 202 keeps the status of the work,
+    which can be read any number of times.
 
     :ivar api: the endpoint, or method and path of a plain request.
-    :ivar accepted: what a Gradio app needs to know its call by; ``None`` for a plain request.
-    :ivar shown: for each output of a Gradio function, whether callers get it.
-    :ivar address: where a plain app tells the status of its work; ``None`` for a Gradio app.
-    :ivar poll: how to follow that status, as a mapping.
-    :ivar answer: what a plain app has to answer at the end: ``json``, ``text``, ``bytes`` or ``any``.
-    :ivar replica: the replica that has the call; ``None`` for a Space with one.
+    :ivar accepted: identifies the call in a Gradio app; ``None`` for a plain request.
+    :ivar shown: for each output of a Gradio function, whether callers receive it.
+    :ivar address: URL of the status of the work; ``None`` for a Gradio app.
+    :ivar poll: how to poll the status, as the fields of ``Poll``.
+    :ivar answer: expected form of the answer of a plain app: ``json``, ``text``, ``bytes`` or ``any``.
+    :ivar replica: the replica that has the call; ``None`` for a Space with one replica.
     """
 
     api: str
@@ -44,7 +44,7 @@ class StartedCall:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the app keeps the answer, so that it can be read again after a reader was cut off."""
+        """Whether the app keeps the answer, so that it can be read again after a connection broke."""
         return self.accepted is None
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class StartedCall:
 
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any]) -> StartedCall:
-        """Return the call that :meth:`to_dict` described."""
+        """Return the call from its :meth:`to_dict`."""
         accepted = payload.get("accepted")
         return cls(
             **{

@@ -104,7 +104,7 @@ def test_the_work_of_a_former_plain_app_is_lost(hub: HubEmulator) -> None:
     with app_of(hub, space) as app:
         call = in_another_process(app.start_request("POST", "/v1/jobs", json={}, poll=0.02))
         space.kill_app()
-        with pytest.raises(AppCallLost, match="knows nothing of its work"):
+        with pytest.raises(AppCallLost, match="no longer knows the work"):
             app.result(call, timeout=20)
 
 

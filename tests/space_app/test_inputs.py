@@ -82,7 +82,7 @@ def test_inputs_that_fit_are_accepted(client: Made, gradio: GradioApp, api: str,
         ("/ecko", "api '/ecko' is not an endpoint of Space acme/caption. Did you mean '/echo'?"),
         ("Echo", "Did you mean '/echo'?"),
         ("/zzz", r"is not an endpoint of Space acme/caption. It offers: /echo\(text\), /add\(a, b=1\)"),
-        ("/undocumented", "is not documented by the app, which may change it without notice"),
+        ("/undocumented", "is not documented by the app, and may change without notice"),
         (999, "api '999' is not an endpoint"),
     ],
 )

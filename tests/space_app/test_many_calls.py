@@ -325,7 +325,7 @@ def test_a_shared_session_refuses_endpoints_that_keep_a_state() -> None:
     with SessionApp() as app:
 
         async def work(session: Any) -> None:
-            with pytest.raises(errors.InvalidAppInput, match="keeps a state in the session"):
+            with pytest.raises(errors.InvalidAppInput, match="has a session state"):
                 await session.call("/stateful", ["x"])
 
         run_in_session(app, work)

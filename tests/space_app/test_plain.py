@@ -57,14 +57,14 @@ def test_a_request_may_send_and_receive_any_bytes(client: Made, docker: AppServe
         ({"json": 1, "content": b"x"}, "exclude each other"),
         ({"json": {"a": float("inf")}}, "json cannot be sent"),
         ({"json": {"a": object()}}, "json cannot be sent"),
-        ({"headers": {"Authorization": f"Bearer {TOKEN}"}}, "must not send the Hugging Face token"),
+        ({"headers": {"Authorization": f"Bearer {TOKEN}"}}, "must not contain the Hugging Face token"),
         ({"headers": {"Host": "elsewhere.test"}}, "must not set 'Host'"),
         ({"headers": {"X-IP-Token": "x"}}, "must not set 'X-IP-Token'"),
         ({"answer": "xml"}, "answer must be one of"),
         ({"timeout": -1}, "timeout must be a number of seconds"),
         ({"poll": {"every": 3}}, "poll has no 'every': it takes interval"),
         ({"poll": "often"}, "poll must be True"),
-        ({"poll": 0}, "poll interval must be"),
+        ({"poll": 0}, "interval of poll must be"),
     ],
 )
 def test_a_request_that_cannot_be_right_is_refused_before_it_is_sent(
@@ -199,7 +199,7 @@ def test_work_that_does_not_end_is_left_at_the_deadline(client: Made, docker: Ap
 @pytest.mark.parametrize("address", ["https://elsewhere.test/jobs/1", "not an address", 7, None])
 def test_a_status_elsewhere_is_never_asked(client: Made, docker: AppServer, address: Any) -> None:
     docker.replies["POST /jobs"] = [Reply(202, {"url": address})]
-    with pytest.raises(errors.AppProtocolError, match="without the address of a status"):
+    with pytest.raises(errors.AppProtocolError, match="without the URL of a status"):
         client(docker.url).request("POST", "/jobs", json={}, poll=True)
     assert len(docker.requests) == 1
 

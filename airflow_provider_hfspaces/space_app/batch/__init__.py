@@ -1,7 +1,7 @@
-"""Many calls to the app of a Space as one batch, which continues where it stopped.
+"""Send many items to the app of a Space as one batch, which can continue after an error.
 
 Come here to change how items are read (``items.py``), what is stored where (``folder.py``, ``journal.py``,
-``results.py``), who may write (``claim.py``), or how calls are sent and repeated (``engine.py``,
+``results.py``), how workers are kept apart (``claim.py``), or how calls are sent and repeated (``engine.py``,
 ``outcomes.py``).
 """
 

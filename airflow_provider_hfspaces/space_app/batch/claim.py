@@ -1,12 +1,12 @@
-"""The claim on an output folder: at most one worker writes to it.
+"""Claim: lets at most one worker write to an output folder.
 
-The claim is a file that its holder rewrites again and again, with a number that grows. Another worker that
-finds the file watches it: a claim whose number does not grow belongs to a worker that is dead, and may be
-taken over. No two clocks are compared.
+Come here to change how workers are kept apart. A claim is a file that its holder rewrites every 15 seconds
+with a counter. Another worker that finds the file watches it: if the counter does not change, the holder is
+dead, and the worker takes over the folder. Clocks of different hosts are never compared.
 
-A storage without a compare-and-set leaves a short moment in which two workers may both claim the folder. Then
-one of them notices it when it renews its claim, and stops. Until then both write files of their own names, so
-that nothing is damaged; some items are called twice.
+Without a compare-and-set in the storage, two workers may claim a folder at the same time. One of them notices
+the other when it renews its claim, and stops. Until then, both write files with names of their own, so no
+file is damaged, but some items are sent twice.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ BEAT_SECONDS = 15.0
 WATCH_SECONDS = 3 * BEAT_SECONDS
 """Time without a renewal after which a claim counts as abandoned."""
 
-_LOOK_SECONDS = 1.0
+_READ_SECONDS = 1.0
+"""Time between two reads of a claim that is watched."""
 _FILE = f"{JOURNAL}/claim.json"
 
 
 class Claim:
-    """The claim of this process on an output folder.
+    """The claim of this process on an output folder, from :meth:`take`.
 
-    :ivar number: 1 for the first claim on the folder, then one more each time.
-    :ivar name: the name of this claim, which no other claim has.
+    :ivar number: number of the claim. Each new claim on a folder has a higher number.
+    :ivar name: unique name of the claim.
     """
 
     def __init__(self, folder: BatchFolder, number: int, holder: str) -> None:
@@ -54,33 +55,37 @@ class Claim:
         sleep: Callable[[float], Any],
         log: logging.Logger | None = None,
     ) -> Claim:
-        """Claim a folder. If another holder has not released it, watch whether that one is alive.
+        """Claim a folder.
 
-        :param holder: who claims it. A claim of the same holder is taken over at once: a holder is never
-            active twice.
-        :param sleep: waits for some seconds while the claim of another holder is watched. May raise an
-            exception to end the wait.
-        :param log: says that a claim is watched.
+        If another holder has not released its claim, the method watches the claim for 45 seconds.
+
+        :param folder: the output folder.
+        :param holder: name of the caller. An earlier claim with this name is taken over at once, because a
+            holder is never active twice.
+        :param sleep: waits for a number of seconds while a claim is watched. It may raise an exception to end
+            the wait.
+        :param log: logger for the message about the watch; by default this module's.
+        :returns: the claim of the caller.
         :raises OutputInUse: if another holder renews its claim.
         """
         seen = _read(folder)
         if seen is not None and not seen.get("released") and seen.get("holder") != holder:
             (log or logging.getLogger(__name__)).info(
-                "output %r was last written by %s, which has not said that it has ended. Waiting %.0f "
-                "seconds to see whether it still works.",
+                "output %r is claimed by %s. Waiting %.0f seconds to see whether this holder is still "
+                "active.",
                 str(folder),
                 seen.get("holder"),
                 WATCH_SECONDS,
             )
             seen = cls._watch(folder, seen, sleep)
-        # A storage may have lost the claim of a dead worker half-way, but not the files of its journal.
+        # The claim file of a dead worker may be incomplete, but the names of journal files have its number.
         numbers = [int(name.split("-")[1]) for name in folder.parts()]
         claim = cls(folder, max([int((seen or {}).get("number", 0)), *numbers]) + 1, holder)
         claim._write()
         return claim
 
     def renew(self) -> None:
-        """Show that this process is alive.
+        """Renew the claim, which shows other workers that this process is alive.
 
         :raises ClaimLost: if another worker has claimed the folder.
         """
@@ -89,7 +94,7 @@ class Claim:
         self._write()
 
     def release(self) -> None:
-        """Release the claim, unless another worker has it. The next claim then needs no watch."""
+        """Release the claim, unless another worker has claimed the folder, so that the next claim is fast."""
         seen = _read(self._folder)
         if seen is not None and seen.get("name") == self.name:
             self._write(released=True)
@@ -98,7 +103,7 @@ class Claim:
         seen = _read(self._folder)
         if seen is not None and seen.get("name") != self.name:
             raise ClaimLost(
-                f"output {str(self._folder)!r} has been taken over by {seen.get('holder')}, so this worker "
+                f"output {str(self._folder)!r} has been taken over by {seen.get('holder')}, and this worker "
                 f"stops. Let only one batch at a time write to a folder."
             )
 
@@ -114,9 +119,8 @@ class Claim:
 
     @staticmethod
     def _watch(folder: BatchFolder, seen: dict[str, Any], sleep: Callable[[float], Any]) -> dict[str, Any]:
-        looks = round(WATCH_SECONDS / _LOOK_SECONDS)
-        for _ in range(looks):
-            sleep(_LOOK_SECONDS)
+        for _ in range(round(WATCH_SECONDS / _READ_SECONDS)):
+            sleep(_READ_SECONDS)
             now = _read(folder) or seen
             if now.get("released"):
                 return now
@@ -129,7 +133,7 @@ class Claim:
 
 
 def _read(folder: BatchFolder) -> dict[str, Any] | None:
-    """The claim on a folder; ``None`` if it is missing or not complete."""
+    """Return the claim on a folder; ``None`` if it is missing or incomplete."""
     try:
         content = json.loads(folder.read(_FILE) or b"null")
     except ValueError:

@@ -1,6 +1,7 @@
-"""The engine of a batch: sends the items to the app, a bounded number at a time, and journals the answers.
+"""Engine: sends the items of a batch to the app, with a limit on parallel calls, and journals the answers.
 
-It runs in one event loop. The storage is used in threads, so that a slow one does not hold up the calls.
+Come here to change how calls are repeated, or when a batch ends early. The engine runs on one event loop, and
+uses the storage in threads, so that a slow storage does not block the calls.
 """
 
 from __future__ import annotations
@@ -32,27 +33,37 @@ from airflow_provider_hfspaces.space_app.batch.progress import Progress
 __all__ = ["BatchLimits", "Engine"]
 
 _ITEMS_PER_READ = 256
+"""Number of items that are read from their source at a time."""
+
 LONGEST_BACKOFF_SECONDS = 30.0
+"""Longest wait before a call that the app did not accept is sent again."""
+
 _CLEANUP_SECONDS = 3.0
 """Time that calls have to cancel themselves in the app when the batch ends early."""
 
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """How a batch treats the app.
+    """Limits on the calls of a batch, and the conditions under which it ends early.
 
-    :ivar max_in_flight: calls that are open at the same time.
-    :ivar stop_on_item_error: end the batch at the first item that the app answers with an error.
-    :ivar max_failures: end the batch when more items than this have failed in this run.
-    :ivar max_tries: how often an item is sent if its call is lost, before it counts as failed.
-    :ivar timeout: seconds after which the batch ends.
-    :ivar stalled: seconds without any answer from the app, while it is unavailable, that end the batch.
-    :ivar flush_items: records after which the journal is written.
-    :ivar flush_seconds: seconds after which the journal is written.
-    :ivar keep_awake: seconds without a call after which the app is visited; ``None`` for no visits.
-    :ivar backoff: seconds before a call that the app did not take is sent again; twice as long each time, up
-        to 30.
-    :ivar write_delays: seconds after each failed try to write the journal, before the next one.
+    ::
+
+        SpaceBatch(repo_id, items, output, limits=BatchLimits(max_in_flight=16, max_failures=100))
+
+    :ivar max_in_flight: number of calls in flight; by default 4.
+    :ivar stop_on_item_error: end the batch at the first item that the app answers with an error; by default
+        not.
+    :ivar max_failures: end the batch when more items than this have failed in this run; by default no limit.
+    :ivar max_tries: tries of an item whose calls are lost, before the item counts as failed; by default 5.
+    :ivar timeout: seconds after which the batch ends; by default no limit.
+    :ivar stalled: seconds without an answer from an unavailable app after which the batch ends; by default
+        1,800.
+    :ivar flush_items: number of records after which the journal is written; by default 500.
+    :ivar flush_seconds: seconds after which the journal is written; by default 5.
+    :ivar keep_awake: seconds without a call after which the app is visited; by default no visits.
+    :ivar backoff: seconds before a call that the app did not accept is sent again, doubled each time up to
+        30; by default 0.5.
+    :ivar write_delays: seconds between the tries to write the journal; by default 1, 2 and 4.
     """
 
     max_in_flight: int = 4
@@ -70,17 +81,22 @@ class BatchLimits:
 
 @dataclass
 class Engine:
-    """Sends items, and journals the answers.
+    """Sends items to the app, and writes the answers to the journal.
 
-    :param name: what the messages begin with: ``Space acme/caption``.
+    :param name: the beginning of each message, such as ``Space acme/caption``.
     :param send: sends one item and returns the answer as JSON.
-    :param remaining: the items to send, in order.
-    :param machine: what the app runs on.
-    :param key_of: what identifies an item for the user.
-    :param recover: waits until the Space runs again, after this error, and returns what it runs on. Raises an
-        exception if that will not happen.
-    :param visit: sends the app a request that runs nothing.
-    :ivar segments: the times of this run, by machine; the last one grows.
+    :param remaining: the items to send, in their order.
+    :param journal: receives the records.
+    :param claim: the claim on the output folder, which the engine renews.
+    :param limits: the limits of the batch.
+    :param progress: counts the finished items.
+    :param machine: the machine on which the app runs, such as its hardware and replicas.
+    :param key_of: returns the user's key of an item.
+    :param recover: called with an error; waits until the Space runs again, and returns its machine. It raises
+        an exception if the Space will not run.
+    :param visit: sends a request that runs nothing, to keep the app awake.
+    :param log: receives messages.
+    :ivar segments: the working times of this run, by machine. The last segment grows.
     """
 
     name: str
@@ -111,9 +127,9 @@ class Engine:
         self._stop: BatchError | None = None
 
     async def run(self) -> None:
-        """Send all items. Returns when each has a record in the journal.
+        """Send all items, and return when each item has a record in the journal.
 
-        :raises BatchError: if the batch ends before; what was done is in the journal.
+        :raises BatchError: if the batch ends early. The journal has the completed items.
         """
         self._reading, self._writing, self._recovering = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._stopping, self._full = asyncio.Event(), asyncio.Event()
@@ -130,7 +146,10 @@ class Engine:
             await self._flush()
 
     def stop(self, error: BatchError | None = None) -> None:
-        """End the batch. Call it from the event loop."""
+        """End the batch early. Call this method from the event loop.
+
+        :param error: the error that :meth:`run` raises; by default a :class:`BatchStopped`.
+        """
         self._stop = error or BatchStopped(f"{self.name}: the batch was stopped.")
         self._stopping.set()
 
@@ -162,7 +181,7 @@ class Engine:
                 if outcome is Outcome.LOST and tries < self.limits.max_tries:
                     self.repeated += 1
                     self.log.info(
-                        "%s: the call of item %d is lost and repeated: %s", self.name, item.index, error
+                        "%s: the call of item %d is lost; sending it again: %s", self.name, item.index, error
                     )
                 elif outcome in (Outcome.LOST, Outcome.FAILED):
                     self._last_answer = time.monotonic()
@@ -173,7 +192,7 @@ class Engine:
                     tries -= 1
                     self.called -= 1
                 if outcome is not Outcome.BUSY:
-                    # Also after a lost call: the Space may run on other hardware by now.
+                    # Also after a lost call, because the Space may run on other hardware now.
                     await self._recover(error, recoveries)
                 await self._pause(error, backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
@@ -205,7 +224,7 @@ class Engine:
         if self.limits.stop_on_item_error:
             raise ItemFailed(
                 f"{self.name}: item {item.index} ({item.place}) failed: {error} Correct the item and run the "
-                f"batch again, or set on_item_error='record'."
+                f"batch again, or let the batch continue after failed items."
             ) from error
         if self.limits.max_failures is not None and self._failed > self.limits.max_failures:
             raise TooManyFailures(
@@ -214,7 +233,7 @@ class Engine:
             ) from error
 
     async def _recover(self, error: Exception, recoveries: int) -> None:
-        """Have the first of several failed calls wait until the app answers again."""
+        """Wait until the app answers again. Of several failed calls, only the first waits for the Space."""
         async with self._recovering:
             if self._recoveries == recoveries:
                 self._use_machine(await self.recover(error))
@@ -222,7 +241,8 @@ class Engine:
             silent = time.monotonic() - self._last_answer
             if silent > self.limits.stalled:
                 raise BatchStalled(
-                    f"{self.name}: the app has answered no item for {silent:.0f} seconds: {error}"
+                    f"{self.name}: the app has answered no item for {silent:.0f} seconds: {error} The next "
+                    f"run with the same output folder continues."
                 ) from error
 
     async def _pause(self, error: Exception, backoff: float) -> None:
@@ -250,7 +270,7 @@ class Engine:
                     raise
 
     async def _write(self, segments: list[Segment], records: list[bytes]) -> None:
-        """Write records to the journal, several times if the storage fails."""
+        """Write records to the journal, and retry if the storage fails."""
         for delay in (*self.limits.write_delays, None):
             try:
                 await asyncio.to_thread(self.journal.write, self.claim.name, segments, records)
@@ -259,7 +279,7 @@ class Engine:
                 if delay is None:
                     raise OutputFailed(
                         f"{self.name}: {len(records)} answers cannot be written to the output folder: "
-                        f"{error}. Their items will be sent again by the next run."
+                        f"{error}. Check the storage. The next run sends their items again."
                     ) from error
                 await asyncio.sleep(delay)
 
@@ -269,7 +289,7 @@ class Engine:
             await asyncio.to_thread(self.claim.renew)
 
     async def _end(self) -> None:
-        """Wait for the end of the time, or for :meth:`stop`."""
+        """Wait for the timeout or for :meth:`stop`, and raise the error that ends the batch."""
         try:
             await asyncio.wait_for(self._stopping.wait(), self.limits.timeout)
         except asyncio.TimeoutError:
@@ -289,11 +309,11 @@ class Engine:
             self._last_sent = time.monotonic()
             try:
                 await self.visit()
-            except Exception as error:  # the calls themselves notice an app that is gone
+            except Exception as error:  # if the app is down, the calls themselves raise the error
                 self.log.debug("%s: a visit to keep the app awake failed: %s", self.name, error)
 
     def _use_machine(self, machine: dict[str, Any]) -> None:
-        """Note that the app runs on this machine from now on, for the time and the cost."""
+        """Count the working time for this machine from now on."""
         self._add_time()
         if machine != self.segments[-1].machine:
             before = ", ".join(f"{name} {value}" for name, value in self.segments[-1].machine.items())
@@ -317,7 +337,7 @@ def _take(items: Iterator[Item], number: int) -> list[Item]:
 
 
 async def _first_error(workers: list[asyncio.Task[None]], guards: list[asyncio.Task[None]]) -> None:
-    """Wait until all workers have ended. Raises the first exception of any."""
+    """Wait until all workers have ended, and raise the first exception of a worker or a guard."""
     running = {*workers, *guards}
     while any(not worker.done() for worker in workers):
         ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -326,7 +346,7 @@ async def _first_error(workers: list[asyncio.Task[None]], guards: list[asyncio.T
 
 
 async def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel what still runs, and wait a moment for calls to cancel themselves in the app."""
+    """Cancel the coroutines, and wait up to 3 seconds for calls to cancel themselves in the app."""
     for each in tasks:
         each.cancel()
     await asyncio.wait(tasks, timeout=_CLEANUP_SECONDS)

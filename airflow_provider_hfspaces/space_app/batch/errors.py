@@ -1,18 +1,19 @@
-"""The errors of a batch.
+"""The exceptions of a batch, as one tree. Come here to see what to catch.
 
 BatchError
-├── OutputInUse        another worker writes to the output folder at this moment
-├── ClaimLost          another worker has taken the output folder over
+├── OutputInUse        another worker is writing to the output folder
+├── ClaimLost          another worker has taken over the output folder
 ├── OutputFailed       the storage of the output folder failed while the batch ran
-├── ItemFailed         the app answered one item with an error, and one is enough to end the batch
+├── ItemFailed         the app answered an item with an error, and the batch ends at the first failed item
 ├── TooManyFailures    the app answered more items with errors than the batch allows
 ├── BatchTimeout       the batch did not end in time
-├── BatchStopped       the batch was stopped from outside
+├── BatchStopped       the caller stopped the batch
 └── BatchStalled       the app answered no item for too long
 
-InvalidItems and InvalidOutput (InvalidInput, a ValueError): nothing was sent to the app
+InvalidItems and InvalidOutput (InvalidInput, a ValueError): an argument is not valid, and nothing was sent
 
-After every error, what was done is in the journal, and the next run with the same output folder continues.
+After each error, the journal has the completed items, and the next run with the output folder continues
+there.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ __all__ = [
 
 
 class InvalidItems(InvalidInput):
-    """The items are not valid. The message names the line or the position."""
+    """The items are not valid. The text has the line or the position."""
 
 
 class InvalidOutput(InvalidInput):
@@ -50,11 +51,11 @@ class BatchError(Exception):
 
 
 class OutputInUse(BatchError):
-    """Another worker writes to the output folder at this moment."""
+    """Another worker is writing to the output folder."""
 
 
 class ClaimLost(BatchError):
-    """Another worker has taken the output folder over from this one."""
+    """Another worker has taken over the output folder from this worker."""
 
 
 class OutputFailed(BatchError):
@@ -62,7 +63,7 @@ class OutputFailed(BatchError):
 
 
 class ItemFailed(BatchError):
-    """The app answered an item with an error."""
+    """The app answered an item with an error, and the batch ends at the first failed item."""
 
 
 class TooManyFailures(BatchError):
@@ -74,7 +75,7 @@ class BatchTimeout(BatchError):
 
 
 class BatchStopped(BatchError):
-    """The batch was stopped from outside."""
+    """The caller stopped the batch."""
 
 
 class BatchStalled(BatchError):

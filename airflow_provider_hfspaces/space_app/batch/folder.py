@@ -1,8 +1,8 @@
-"""The output folder of a batch, on a disk or in any object storage.
+"""BatchFolder: the output folder of a batch, on a disk or in an object storage.
 
-Object storages have neither an append nor a rename, and some storages show a file before it is complete. So
-the journal consists of files that are written once, under names that no other writer uses, and a reader
-ignores a last line that is not complete. Only what is written last, the results, has a fixed name.
+Object storages can neither append to a file nor rename it, and some storages show a file before it is
+complete. So the journal consists of files that are written only once, with names that no other worker uses,
+and readers ignore an incomplete last line. Only the results, which are written last, have fixed names.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ MANIFEST = "manifest.json"
 FILES = "files"
 
 _READERS = 8
-"""Files of the journal that are read at the same time."""
+"""Number of journal files that are read at the same time."""
 
 
 class BatchFolder:
-    """The output folder of a batch.
+    """Reads and writes the files in the output folder of a batch.
 
-    :param folder: a path-like object, such as ``pathlib.Path`` or an fsspec path: ``/``, ``open``,
-        ``iterdir``, ``unlink``.
-    :raises InvalidOutput: if it is not a path-like object.
+    :param folder: a path object with ``/``, ``open``, ``iterdir`` and ``unlink``, such as ``pathlib.Path`` or
+        an fsspec path.
+    :raises InvalidOutput: for another object.
     """
 
     def __init__(self, folder: Any) -> None:
@@ -50,7 +50,7 @@ class BatchFolder:
         return str(self._folder / RESULTS)
 
     def check(self) -> None:
-        """Write a small file and delete it again.
+        """Check that the folder can be written, by writing and deleting a small file.
 
         :raises InvalidOutput: if the folder cannot be written, or is a file.
         """
@@ -91,12 +91,12 @@ class BatchFolder:
         return content
 
     def delete(self, name: str) -> None:
-        """Delete a file, if it exists."""
+        """Delete a file if it exists."""
         with contextlib.suppress(FileNotFoundError):
             self._at(name).unlink()
 
     def at(self, name: str) -> Any:
-        """Return the path-like object of a file in the folder, after creating its parents on a disk."""
+        """Return the path object of a file in the folder. On a disk, its parent folders are created."""
         target = self._at(name)
         if is_local(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ class BatchFolder:
         try:
             file = target.open("wb")
         except FileNotFoundError:
-            # Storages with real folders, such as SFTP, want the folder first; S3 would create a bucket.
+            # Only now create the folder, which storages such as SFTP require: on S3 it would create a bucket.
             target.parent.mkdir(parents=True, exist_ok=True)
             file = target.open("wb")
         with file:
@@ -164,7 +164,7 @@ def _write_local(target: Path, content: Iterable[bytes]) -> int:
 
 
 def _forget_listing(folder: Any) -> None:
-    """Forget a list of files that the storage's client has cached."""
+    """Make the client of an object storage forget its cached list of files."""
     storage = getattr(folder, "fs", None)
     if storage is not None:
         storage.invalidate_cache()

@@ -1,4 +1,4 @@
-"""From an item to the inputs of one call."""
+"""InputMapping: turns an item into the inputs of one call."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ __all__ = ["InputMapping"]
 
 @dataclass(frozen=True)
 class InputMapping:
-    """How an item becomes the inputs of a call.
+    """Turns an item into the inputs of a call.
 
     ::
 
         InputMapping(constants={"language": "en"}, fields={"text": "caption"})
 
-    calls the endpoint with ``text`` from the field ``caption`` of each item and with ``language``. Without
-    ``fields``, every field of an item is an input of its own name.
+    This mapping calls the endpoint with ``text`` from the field ``caption`` of each item, and with
+    ``language="en"``. Without ``fields``, each field of an item becomes the input with its name.
 
     :ivar constants: inputs that all items share, by name. A field of an item takes precedence.
-    :ivar fields: names of inputs, each with the field of the items that it comes from. Other fields of the
-        items are not sent.
-    :ivar files: names of inputs whose values are paths of files to upload, or lists of such paths.
-    :ivar open_file: returns the path-like object of such a path.
+    :ivar fields: the input names, each with the field of the items that has its value. Other fields of the
+        items are not sent. By default all fields are sent.
+    :ivar files: names of inputs whose values are paths of files to upload, or lists of paths.
+    :ivar open_file: returns the path object for a path. Required with ``files``.
+    :raises InvalidInput: for ``files`` without ``open_file``.
     """
 
     constants: Mapping[str, Any] = field(default_factory=dict)
@@ -38,18 +39,18 @@ class InputMapping:
 
     def __post_init__(self) -> None:
         if self.files and self.open_file is None:
-            raise InvalidInput("files needs open_file, which turns the path of a file into an object.")
+            raise InvalidInput("files requires open_file, which returns the path object for a path.")
 
     def to_dict(self) -> dict[str, Any]:
-        """What all items share, as plain JSON."""
+        """Return the constants and the fields as plain JSON."""
         return {"inputs": dict(self.constants), "fields": dict(self.fields) if self.fields else None}
 
     def inputs(self, item: Item, parameters: Sequence[str | None] = ()) -> dict[str, Any] | list[Any]:
         """Return the inputs of a call: by name for a mapping, by position for any other item.
 
-        :param parameters: names of the endpoint's parameters in their order, to join values by position with
-            constants.
-        :raises InvalidItems: if the item lacks a field, or has values that cannot be joined with constants.
+        :param parameters: names of the endpoint's parameters in their order. They name the values of an item
+            without names, if there are constants or files.
+        :raises InvalidItems: if the item lacks a field, or has more values than parameters.
         """
         value = item.value
         if self.fields is not None:

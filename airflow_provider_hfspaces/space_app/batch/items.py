@@ -1,6 +1,6 @@
-"""The items of a batch: a list, or a JSON Lines file that is read as a stream.
+"""The items of a batch, from a list or from a JSON Lines file that is read as a stream.
 
-An item has an index, which is its position, and a digest of its content. Both together tell whether a journal
+Each item has an index, which is its position, and a digest of its content. The two show whether a journal
 belongs to these items.
 """
 
@@ -22,6 +22,7 @@ __all__ = ["FileItems", "Item", "ItemSource", "ListItems", "digests_of", "items_
 _CHUNK_BYTES = 1024 * 1024
 _LONGEST_LINE_BYTES = 64 * 1024 * 1024
 _SHOWN_CHARACTERS = 80
+"""Number of characters of a value that an error shows."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Item:
 
     :ivar index: position among the items, from 0.
     :ivar value: the item itself, as JSON.
-    :ivar digest: 64 bits that stand for the content of the item.
-    :ivar place: where the item is, for messages: ``items.jsonl, line 17``.
+    :ivar digest: 64-bit hash of the value.
+    :ivar place: where the item is, for messages, such as ``items.jsonl, line 17``.
     """
 
     index: int
@@ -49,7 +50,7 @@ class ItemSource(Protocol):
 def items_from(source: Any) -> ItemSource:
     """Return the items of a list or of a JSON Lines file.
 
-    :param source: a list of JSON values, or a path-like object with ``open``, such as ``pathlib.Path`` or an
+    :param source: a list of JSON values, or a path object with ``open``, such as ``pathlib.Path`` or an
         fsspec path. A file whose name ends with ``.gz`` is decompressed.
     :raises InvalidItems: for anything else.
     """
@@ -114,7 +115,7 @@ class FileItems:
 
 
 def digests_of(source: Iterable[Item]) -> array[int]:
-    """Read all items once, which checks them, and return the digest of each.
+    """Read and check all items, and return the digest of each item.
 
     :raises InvalidItems: for the first item that is not JSON.
     """
@@ -122,7 +123,7 @@ def digests_of(source: Iterable[Item]) -> array[int]:
 
 
 def _lines(file: Any, name: str) -> Iterator[bytes]:
-    """The lines of a binary file, split only at line feeds. JSON may contain other line separators."""
+    """Yield the lines of a binary file, split only at line feeds: JSON may contain other line separators."""
     rest = b""
     while chunk := file.read(_CHUNK_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")

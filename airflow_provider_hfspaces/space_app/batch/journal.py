@@ -1,7 +1,7 @@
-"""The journal of a batch: what has been done, in files that are written once.
+"""Journal: the finished items of a batch, in files that are written only once.
 
-Each file begins with a line that says which batch it belongs to and how long its worker has worked so far.
-The lines after that are records, one for each item, in the form in which they go into the results::
+The first line of each file identifies the batch, and has the working times of its worker so far. The other
+lines are records, one for each item, in the format of the results::
 
     {"index": 3, "digest": "9f86d081884c7d65", "status": "done", "output": ["a cat"],
      "tries": 1, "seconds": 0.8}
@@ -25,22 +25,26 @@ __all__ = ["DONE", "FAILED", "Journal", "JournalState", "Segment", "fingerprint_
 
 DONE = "done"
 FAILED = "failed"
+"""The values of ``status`` in a record."""
 
 _PENDING, _FAILED, _DONE = 0, 1, 2
 
 
 def fingerprint_of(request: Mapping[str, Any]) -> str:
-    """Return a short text that stands for the endpoint of a batch and the inputs that its items share."""
+    """Return a hash of the endpoint of a batch and the inputs that its items share.
+
+    :param request: ``request`` of a sender.
+    """
     text = json.dumps(request, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 @dataclass
 class Segment:
-    """A time in which a batch worked on one machine.
+    """A working time of a batch on one machine.
 
-    :ivar machine: what the caller says of the machine, such as its hardware.
-    :ivar seconds: how long.
+    :ivar machine: the caller's description of the machine, such as its hardware and replicas.
+    :ivar seconds: length of the time.
     """
 
     machine: dict[str, Any]
@@ -53,11 +57,11 @@ class Segment:
 
 @dataclass
 class JournalState:
-    """What a journal says of the items of a batch.
+    """The state of a batch in its journal.
 
-    :ivar states: one byte for each item.
-    :ivar segments: the times of all earlier workers.
-    :ivar repeated: calls of these items that were sent again.
+    :ivar states: one byte for each item: pending, failed or done.
+    :ivar segments: the working times of all workers.
+    :ivar repeated: number of calls that were sent again.
     """
 
     states: bytearray
@@ -80,10 +84,10 @@ class JournalState:
 
 
 class Journal:
-    """The journal in an output folder.
+    """Reads and writes the journal in an output folder.
 
     :param folder: the output folder.
-    :param batch: the fingerprint of the batch.
+    :param batch: the fingerprint of the batch, from :func:`fingerprint_of`.
     :param digests: the digest of each item.
     """
 
@@ -92,7 +96,7 @@ class Journal:
         self._written = 0
 
     def read(self) -> JournalState:
-        """Read what earlier workers have done.
+        """Return the state that all workers so far have written.
 
         :raises InvalidOutput: if the journal belongs to another batch, or to other items.
         """
@@ -111,7 +115,7 @@ class Journal:
         return state
 
     def lines(self) -> Iterator[tuple[int, bool, bytes]]:
-        """Yield index, whether it is a result, and line of each record, oldest first."""
+        """Yield each record, the oldest first: its index, True for a result, and its line."""
         for _, _, records in self._parts():
             for record, line in records:
                 yield record["index"], record["status"] == DONE, line
@@ -119,18 +123,19 @@ class Journal:
     def write(self, claim: str, segments: Sequence[Segment], records: Sequence[bytes]) -> None:
         """Write one file with records.
 
-        :param claim: the name of the claim under which they are written.
-        :param segments: the times of this worker so far.
+        :param claim: name of the worker's claim.
+        :param segments: the working times of this worker so far.
+        :param records: the lines, from :func:`record_of`.
         """
         header = {"batch": self._batch, "segments": [each.to_dict() for each in segments]}
-        # A new name for each try: one that failed, or continues in its thread, may still create its file.
+        # A new name for each try, because a failed try may still create its file later, in its thread.
         name = f"{JOURNAL}/part-{claim}-{self._written:06d}.jsonl"
         self._written += 1
         self._folder.write(name, [json.dumps(header).encode() + b"\n", *(line + b"\n" for line in records)])
 
     def _parts(self) -> Iterator[tuple[str, dict[str, Any], Iterator[tuple[dict[str, Any], bytes]]]]:
         for name, content in self._folder.read_parts():
-            # What follows the last line feed was cut off while it was written.
+            # The rest after the last line feed is incomplete, because the file was cut off.
             lines = content.split(b"\n")[:-1]
             if not lines:
                 continue
@@ -183,10 +188,11 @@ def record_of(
 ) -> bytes:
     """Return one line of the journal and of the results, without its line feed.
 
-    :param key: what identifies the item for the user; left out if it is ``None``.
-    :param output: the app's answer, unless there is an error.
-    :param tries: how often the item was sent.
-    :param seconds: from the first try to the answer.
+    :param key: the user's key of the item; ``None`` for none.
+    :param output: the app's answer, for a result.
+    :param error: type and message of the error, for a failed item.
+    :param tries: number of times that the item was sent.
+    :param seconds: time from the first try to the answer.
     """
     record: dict[str, Any] = {"index": index, "digest": f"{digest:016x}"}
     if key is not None:
@@ -197,5 +203,5 @@ def record_of(
     else:
         record["error"] = dict(error)
     record.update({"tries": tries, "seconds": round(seconds, 3)})
-    # ASCII: no reader may split the line at a separator of Unicode.
+    # ASCII only, so that no reader splits the line at a Unicode line separator.
     return json.dumps(record, separators=(",", ":")).encode()

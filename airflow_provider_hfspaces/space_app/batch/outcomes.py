@@ -1,4 +1,7 @@
-"""What each error of a call means for the item that was sent."""
+"""Outcome: what the error of a call means for the item that was sent.
+
+Come here to change after which errors an item is sent again.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +25,22 @@ __all__ = ["Outcome", "outcome_of"]
 
 
 class Outcome(Enum):
-    """What a failed call means."""
+    """What a failed call means for its item."""
 
     LOST = "lost"
     """The app may have worked on the item, and its answer is lost: send the item again."""
 
     BUSY = "busy"
-    """The app takes no more calls for a moment: send the item again, later."""
+    """The app accepts no more calls now: send the item again later."""
 
     UNAVAILABLE = "unavailable"
     """The app does not answer: wait until the Space runs, then send the item again."""
 
     FAILED = "failed"
-    """The app answered the item with an error."""
+    """The app answered the item with an error: record the error."""
 
     FATAL = "fatal"
-    """No item can be sent."""
+    """No item can be sent: end the batch."""
 
 
 _OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
@@ -56,5 +59,5 @@ _OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
 
 
 def outcome_of(error: Exception) -> Outcome:
-    """Return what an error of a call means for its item. Errors of other kinds end the batch."""
+    """Return what the error of a call means for its item. Errors of unknown kinds are fatal."""
     return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), Outcome.FATAL)

@@ -1,4 +1,4 @@
-"""The progress of a batch, for its log: a line for each tenth of the items, and at least one a minute."""
+"""Progress: logs how far a batch has come, for each tenth of the items and at least every minute."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from airflow_provider_hfspaces.space_app.batch.journal import DONE, FAILED
 __all__ = ["Progress", "duration"]
 
 _LEAST_SECONDS = 5.0
-"""Time between two lines, however fast the batch is."""
+"""Shortest time between two lines."""
 
 _QUIET_SECONDS = 60.0
-"""Time without a line after which one is due, however slow the batch is."""
+"""Longest time between two lines."""
 
 _SHARES = 10
+"""Number of parts of the items after each of which a line is due."""
 
 
 class Progress:
-    """Counts the items that are over, and logs how far the batch is.
+    """Counts the finished items, and logs how far the batch has come.
 
-    :param name: what each line begins with.
-    :param items: number of items in total.
+    :param name: the beginning of each line, such as ``Space acme/caption``.
+    :param items: total number of items.
     :param done: number of items that earlier runs have done.
-    :param clock: seconds, from any beginning.
+    :param log: receives the lines.
+    :param clock: returns the time in seconds.
     """
 
     def __init__(
@@ -45,11 +47,14 @@ class Progress:
 
     @property
     def remaining(self) -> int:
-        """The number of items that are not over."""
+        """The number of items that are not finished."""
         return self._items - self._earlier - self.done - self.failed
 
     def note(self, *, is_result: bool) -> None:
-        """Count an item that is over."""
+        """Count a finished item, and log a line if one is due.
+
+        :param is_result: True for a result, False for an error.
+        """
         if is_result:
             self.done += 1
         else:
@@ -59,7 +64,7 @@ class Progress:
             self.show()
 
     def show_if_quiet(self) -> None:
-        """Log the progress if nothing was logged for a minute."""
+        """Log the progress if no line was logged for a minute."""
         if self._clock() - self._logged_at >= _QUIET_SECONDS:
             self.show()
 
@@ -69,7 +74,7 @@ class Progress:
         self._log.info("%s: %s.", self._name, self.in_words())
 
     def in_words(self) -> str:
-        """The progress as part of a sentence, with the rate of this run and the time that remains."""
+        """Return the progress as text, with the rate of this run and the remaining time."""
         over = self._earlier + self.done + self.failed
         text = f"{over:,} of {self._items:,} items {DONE} ({over / self._items:.0%})"
         if self.failed:
@@ -88,7 +93,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """A duration as text: ``45 s``, ``12 min``, ``3 h 20 min``."""
+    """Return a duration as text: ``45 s``, ``12 min``, ``3 h 20 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""The report of a batch: what was done, in which time, and at what price."""
+"""BatchReport: the numbers of items, the working time and the cost of a batch."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["BatchReport"]
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What a batch did, over all runs that have worked on its output folder.
+    """The report of a batch, over all runs with its output folder.
 
-    :ivar repo_id: the Space.
-    :ivar output: the output folder.
+    :ivar repo_id: the Space, as ``owner/name``.
+    :ivar output: path of the output folder.
     :ivar results: path of the results.
     :ivar items: number of items.
-    :ivar done: items with a result.
-    :ivar failed: items that the app answered with an error.
-    :ivar called: calls of this run, repeated ones included.
-    :ivar repeated: calls that were sent again because their answer was lost.
-    :ivar segments: the times in which the batch worked, by machine.
-    :ivar own_segments: those of this run.
-    :ivar failures: the first ten failed items of this run: index, place, type and message.
-    :ivar cost_usd: USD of the Space's hardware for that time, by the begun minute and for all replicas, as an
-        estimate from list prices; ``None`` if a price is unknown.
+    :ivar done: number of items with a result.
+    :ivar failed: number of items that the app answered with an error.
+    :ivar called: number of calls of this run, including repeated calls.
+    :ivar repeated: number of calls that were sent again because their answer was lost, in all runs.
+    :ivar segments: the working times of all runs, by machine.
+    :ivar own_segments: the working times of this run, by machine.
+    :ivar failures: the first ten failed items of this run, each with index, place, type and message.
+    :ivar cost_usd: estimated USD for the hardware of all replicas during the working time, where each started
+        minute counts; ``None`` if a price is unknown.
     """
 
     repo_id: str
@@ -49,33 +49,33 @@ class BatchReport:
 
     @property
     def seconds(self) -> float:
-        """Seconds in which the batch worked, in all runs together."""
+        """Working time of all runs together, in seconds."""
         return sum(each.seconds for each in self.segments)
 
     @property
     def items_per_second(self) -> float | None:
-        """Items per second of working time; ``None`` without any."""
+        """Items per second of working time; ``None`` without working time."""
         return (self.done + self.failed) / self.seconds if self.seconds else None
 
     @property
     def cost_per_thousand_items(self) -> float | None:
-        """USD for a thousand results; ``None`` if the cost is unknown or no item has a result."""
+        """USD per thousand results; ``None`` if the cost is unknown or no item has a result."""
         return None if self.cost_usd is None or not self.done else self.cost_usd / self.done * 1000
 
     @property
     def hardware(self) -> str | None:
-        """The hardware on which the batch worked last."""
+        """The flavor on which the batch worked last; ``None`` if unknown."""
         return self.segments[-1].machine.get("hardware") if self.segments else None
 
     @property
     def billed_seconds(self) -> int:
-        """Seconds that the Hub bills for the hardware, by the begun minute and for all replicas."""
+        """Seconds that the Hub bills for the hardware of all replicas. Each started minute counts."""
         return 60 * sum(each.minutes for each in self.billed_times() if each.hardware not in FREE_HARDWARE)
 
     def billed_times(self, *, own: bool = False) -> list[BilledTime]:
-        """The time in which the batch worked, by hardware; time on unknown hardware is left out.
+        """Return the working time by hardware. Time on unknown hardware is left out.
 
-        :param own: only that of this run, without earlier tries and runs.
+        :param own: whether to count only this run, without earlier runs; by default not.
         """
         segments = self.own_segments if own else self.segments
         return [
@@ -106,7 +106,7 @@ class BatchReport:
         return sums
 
     def in_words(self) -> str:
-        """The report as one sentence."""
+        """Return the report as text for a log."""
         text = f"Space {self.repo_id}: {self.done:,} of {self.items:,} items done"
         if self.failed:
             text += f", {self.failed:,} failed"

@@ -1,4 +1,4 @@
-"""Write the results of a batch from its journal: one line for each item, in the order of the items."""
+"""Write the results of a batch from its journal, with one line for each item in the order of the items."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ __all__ = ["read_manifest", "write_results"]
 
 
 def write_results(folder: BatchFolder, journal: Journal, items: int, manifest: dict[str, Any]) -> None:
-    """Write ``results.jsonl``, and after it ``manifest.json``.
+    """Write ``results.jsonl``, and then ``manifest.json``.
 
-    The records pass through a temporary file on the local disk, so that the memory needed does not grow with
-    their size. Of several records of an item, the latest result counts, or the latest error if there is no
-    result.
+    The records are sorted in a temporary file on the local disk, so that memory does not grow with their
+    size. If an item has several records, its latest result counts, or without a result its latest error.
 
-    :param items: number of items; each must have a record.
-    :param manifest: the content of ``manifest.json``. Once that file exists, the results are complete.
+    :param folder: the output folder.
+    :param journal: the journal in this folder.
+    :param items: number of items. Each item must have a record.
+    :param manifest: content of ``manifest.json``. Once this file exists, the results are complete.
+    :raises RuntimeError: if an item has no record.
     """
     with tempfile.TemporaryFile() as spool:
         offsets, lengths = _spool(journal, items, spool)
@@ -52,7 +54,7 @@ def _spool(journal: Journal, items: int, spool: IO[bytes]) -> tuple[array[int], 
         position += spool.write(line)
     missing = offsets.count(-1)
     if missing:
-        raise RuntimeError(f"The journal lacks {missing} of {items} items.")
+        raise RuntimeError(f"The journal lacks {missing} of {items} items. Run the batch again.")
     return offsets, lengths
 
 

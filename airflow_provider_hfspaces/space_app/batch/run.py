@@ -1,4 +1,4 @@
-"""SpaceBatch: run many items through an app, with a journal from which a later run continues."""
+"""SpaceBatch: send many items to an app, with a journal from which a later run continues. Start here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["SpaceBatch"]
 
 
 class SpaceBatch:
-    """Run many items through the app of a Space. Each item ends exactly once in the results.
+    """Sends many items to the app of a Space. Each item has exactly one line in the results.
 
     ::
 
@@ -40,25 +40,25 @@ class SpaceBatch:
         report = asyncio.run(batch.run(GradioSender(app, "/predict", batch.folder)))
         print(report.in_words())
 
-    The output folder holds ``results.jsonl`` with one line for each item, in the order of the items, and
-    ``manifest.json``, which is written last. Its folder ``_journal`` is what a later run continues from after
-    a crash or an error. A call may run more than once in the app: if its answer is lost, or if the process
-    dies before the answer is in the journal.
+    The output folder contains ``results.jsonl``, with one line for each item in the order of the items, and
+    ``manifest.json``, which is written last. After a crash or an error, a later run continues from the
+    subfolder ``_journal``. An item may run more than once in the app: if its answer is lost, or if the
+    process dies before the answer is in the journal.
 
     :param repo_id: the Space, as ``owner/name``.
-    :param items: a list of JSON values, or a path-like object of a JSON Lines file.
-    :param output: a path-like object of a folder, on a disk or in an object storage.
-    :param holder: who runs the batch. A later batch of the same holder takes the folder over at once; by
-        default it is this process.
-    :param limits: how many calls are open at a time, and when the batch ends early.
-    :param key: the field of the items that identifies each of them in the results.
-    :param recover: waits until the Space runs, and returns what it runs on, such as
-        ``{"hardware": "t4-small", "replicas": 1}``. Called with ``None`` before anything is sent, and with
-        the error after each interruption. Raises an exception if the Space will not run.
-    :param log: where progress goes.
-    :param sleep: waits for some seconds, while the claim of another worker is watched.
+    :param items: a list of JSON values, or the path object of a JSON Lines file.
+    :param output: path object of a folder, on a disk or in an object storage.
+    :param holder: name of the worker; by default one for this process. A later batch with this name takes
+        over the folder at once.
+    :param limits: limits on the calls, and conditions under which the batch ends early.
+    :param key: field of the items whose value identifies each item in the results; by default none.
+    :param recover: waits until the Space runs, and returns its machine, such as ``{"hardware": "t4-small",
+        "replicas": 1}``. Called with ``None`` before anything is sent, and with the error after each
+        interruption. It raises an exception if the Space will not run. By default it returns at once.
+    :param log: logger for progress and warnings.
+    :param sleep: waits for a number of seconds while the claim of another worker is watched.
     :ivar folder: the output folder.
-    :ivar limits: the argument; may be changed until :meth:`run`.
+    :ivar limits: the limits, which may be changed until :meth:`run`.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class SpaceBatch:
         self._stopped: BatchError | None = None
 
     def check(self) -> int:
-        """Read all items once and try the output folder, and return the number of items.
+        """Read all items, write a test file to the output folder, and return the number of items.
 
         :raises InvalidItems: for the first item that is not JSON, with its line or position.
         :raises InvalidOutput: if the output folder cannot be written.
@@ -103,11 +103,11 @@ class SpaceBatch:
         return len(self._digests)
 
     async def run(self, sender: Sender) -> BatchReport:
-        """Run the batch, or continue it.
+        """Run the batch, or continue an earlier run.
 
-        :param sender: where the items go.
+        :param sender: sends the items to an endpoint of the app.
         :raises InvalidInput: if the items, the output folder or the endpoint are not valid. Nothing was sent.
-        :raises BatchError: if the batch ended before all items were done. The next run continues.
+        :raises BatchError: if the batch ended before all items were finished. The next run continues.
         """
         self._loop, self._running = asyncio.get_running_loop(), asyncio.current_task()
         try:
@@ -125,9 +125,9 @@ class SpaceBatch:
             raise
 
     def stop(self, reason: str) -> None:
-        """End the batch from another thread, or from a signal handler: cancel its calls, write the journal.
+        """End the batch from another thread or a signal handler: cancel its calls, and write the journal.
 
-        :param reason: ends the message of the error that :meth:`run` raises.
+        :param reason: the reason in the error that :meth:`run` raises.
         """
         self._stopped = BatchStopped(f"{self._name}: the batch was stopped: {reason}.")
         if self._loop is not None and not self._loop.is_closed():
@@ -162,7 +162,7 @@ class SpaceBatch:
         return report
 
     async def _prepare(self, sender: Sender, claim: Claim, journal: Journal, state: JournalState) -> Engine:
-        """Wait for the app, and check the items that are to be sent against what it declares."""
+        """Wait for the app, and compare the remaining items with its declaration."""
         if self._stopped is not None:
             raise self._stopped
         machine = await self._wait_for_app(sender)
@@ -191,7 +191,7 @@ class SpaceBatch:
         )
 
     async def _wait_for_app(self, sender: Sender) -> dict[str, Any]:
-        """Wait until the app says what it declares, and return what it runs on."""
+        """Wait until the app sends its declaration, and return the machine on which it runs."""
         began, backoff = time.monotonic(), self.limits.backoff
         error: Exception | None = None
         while True:
@@ -204,7 +204,8 @@ class SpaceBatch:
                 waited = time.monotonic() - began
                 if waited > self.limits.stalled:
                     raise BatchStalled(
-                        f"{self._name}: the app has not answered for {waited:.0f} seconds: {problem}"
+                        f"{self._name}: the app has not answered for {waited:.0f} seconds: {problem} Check "
+                        f"on the Hub whether the Space is running, and run the batch again."
                     ) from problem
                 error = problem
             else:
@@ -217,7 +218,7 @@ class SpaceBatch:
             sender.check(item)
 
     def _remaining(self, state: JournalState) -> Iterator[Item]:
-        """The items without a result. Items that failed in an earlier run are sent again."""
+        """Yield the items without a result, including the items that failed in an earlier run."""
         assert self._digests is not None
         number = 0
         for item in self._source:
@@ -274,5 +275,5 @@ class SpaceBatch:
 
 
 async def _nothing(error: Exception | None) -> dict[str, Any]:
-    """Stands for a recovery that only waits."""
+    """Return an unknown machine: the default of ``recover``."""
     return {}

@@ -1,4 +1,4 @@
-"""Senders: what a batch does with one item, for Gradio apps and for plain HTTP apps."""
+"""GradioSender and HttpSender: send one item of a batch to a Gradio app, or to any other HTTP app."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class Sender(Protocol):
 
     @property
     def request(self) -> Mapping[str, Any]:
-        """The endpoint and the inputs that all items share, as plain JSON."""
+        """The endpoint and the shared inputs, as plain JSON. They identify the batch in its journal."""
 
     async def prepare(self) -> None:
-        """Read what the app declares. Nothing runs in the app."""
+        """Read the app's declaration. Nothing runs in the app."""
 
     def check(self, item: Item) -> None:
-        """Raise ``InvalidItems`` if the item does not fit the endpoint."""
+        """Raise ``InvalidItems`` if the item does not match the endpoint."""
 
     async def send(self, item: Item) -> Any:
         """Send one item, and return the answer as JSON."""
 
     async def visit(self) -> None:
-        """Send a request that runs nothing, which keeps the Space awake."""
+        """Send a request that runs nothing, to keep the Space awake."""
 
 
 class GradioSender:
@@ -56,10 +56,10 @@ class GradioSender:
 
     :param app: the client of the app.
     :param api: name of the endpoint, such as ``/predict``.
-    :param output: the output folder; files in the answers are downloaded to its folder ``files``.
-    :param mapping: how an item becomes the inputs of the call.
-    :param timeout: seconds that one call may take.
-    :param allow_unlisted: whether the endpoint may be one that the app does not document.
+    :param output: the output folder. Files in the answers are downloaded to its subfolder ``files``.
+    :param mapping: turns an item into the inputs of the call; by default without constants.
+    :param timeout: seconds that one call may take; by default 3,600.
+    :param allow_unlisted: whether the endpoint may be one that the app does not document; by default not.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class GradioSender:
 
     @property
     def request(self) -> Mapping[str, Any]:
-        """The endpoint and the inputs that all items share."""
+        """The endpoint and the shared inputs."""
         return {"api": f"/{self._api.lstrip('/')}", **self._mapping.to_dict()}
 
     async def prepare(self) -> None:
-        """Find the endpoint in what the app declares.
+        """Find the endpoint in the app's declaration.
 
-        :raises UnknownEndpoint: if the app does not have it.
-        :raises InvalidAppInput: if it does not have an input that is to be uploaded.
+        :raises UnknownEndpoint: if the app has no such endpoint.
+        :raises InvalidAppInput: if the endpoint lacks an input in ``files`` of the mapping.
         """
         description = await self._app.adescribe()
         self._endpoint = find_endpoint(
@@ -114,7 +114,7 @@ class GradioSender:
             raise InvalidItems(f"{item.place}: {error}") from None
 
     async def send(self, item: Item) -> Any:
-        """Call the endpoint, download the files in its answer, and name each by its path in the folder."""
+        """Call the endpoint, download the files in the answer, and replace each by its path in the folder."""
         result = await self._app.acall(
             self._api,
             self._inputs(item),
@@ -144,16 +144,18 @@ class GradioSender:
 
 
 class HttpSender:
-    """Sends items as requests to a plain HTTP app. An item is the JSON body, or the query of a GET.
+    """Sends items as requests to a plain HTTP app.
+
+    An item becomes the JSON body, or the query string of ``GET``, ``HEAD`` and ``DELETE``.
 
     :param app: the client of the app.
-    :param path: such as ``/v1/embed``.
-    :param output: the output folder; answers that are neither JSON nor text go to its folder ``files``.
-    :param method: such as ``POST``.
-    :param poll: how to follow an app that answers 202 and the address of a status.
-    :param mapping: how an item becomes the body.
-    :param timeout: seconds that one request may take, with polling.
-    :raises InvalidInput: for a method, path or poll that cannot be sent.
+    :param path: quoted path, such as ``/v1/embed``.
+    :param output: the output folder. Answers that are neither JSON nor text go to its subfolder ``files``.
+    :param method: HTTP method; by default ``POST``.
+    :param poll: how to follow an app that answers 202 with the URL of a status; by default not.
+    :param mapping: turns an item into the body; by default the item is the body.
+    :param timeout: seconds that one request may take, including polls; by default 3,600.
+    :raises InvalidInput: for a method, path or poll that is not valid.
     """
 
     def __init__(
@@ -175,14 +177,14 @@ class HttpSender:
 
     @property
     def request(self) -> Mapping[str, Any]:
-        """The request and the inputs that all items share."""
+        """The method, the path and the shared inputs."""
         return {"path": self._path, "method": self._method, **self._mapping.to_dict()}
 
     async def prepare(self) -> None:
-        """Do nothing: a plain app declares nothing."""
+        """Do nothing, because a plain app has no declaration."""
 
     def check(self, item: Item) -> None:
-        """Refuse an item that cannot be joined with the shared inputs or sent as a query.
+        """Check that an item can be merged with the shared inputs, and sent as a query string if needed.
 
         :raises InvalidItems: with the place of the item.
         """
@@ -201,7 +203,7 @@ class HttpSender:
     async def send(self, item: Item) -> Any:
         """Send the request, and return the answer: JSON, text, or the path of a file.
 
-        :raises AppProtocolError: for an answer that claims to be JSON and is not.
+        :raises AppProtocolError: for an answer with the media type of JSON that is not JSON.
         """
         body = self._body(item)
         content = {"query": body} if self._method in _QUERY_METHODS else {"json": body}
@@ -244,13 +246,13 @@ class HttpSender:
 
 
 def _safe_name(file: Mapping[str, Any]) -> str:
-    """A file name that stays in its folder and that every storage takes."""
+    """Return a file name that is valid in every storage and cannot leave its folder."""
     name = str(file.get("orig_name") or file["path"]).replace("\\", "/").rpartition("/")[2]
     return _UNSAFE.sub("_", name).lstrip(".")[-_LONGEST_NAME:] or "file"
 
 
 def _with_paths(value: Any, paths: Any) -> Any:
-    """Return an answer with a stored file in the place of each of the app's files, in their order."""
+    """Return an answer with each file replaced by the next of ``paths``."""
     if is_file(value):
         return next(paths)
     if isinstance(value, Mapping):

@@ -1,4 +1,8 @@
-"""The steps of one call of a Gradio app, without I/O: describe, check, upload, send, read the messages."""
+"""AppCall: the steps of one call of a Gradio app, without I/O.
+
+Come here to change when a call is sent again, or what happens if its stream breaks. The steps read the app's
+declaration, check the inputs, upload files, send the call and read its messages.
+"""
 
 from __future__ import annotations
 
@@ -40,19 +44,23 @@ from airflow_provider_hfspaces.space_app.result import AppResult
 __all__ = ["AppCall", "cancel"]
 
 FIRST_WAIT_SECONDS = 0.5
+"""Wait before the second try. It doubles with each further try."""
+
 LONGEST_WAIT_SECONDS = 20.0
+"""Longest wait between two tries, unless the app asks for a longer one."""
+
 RECOVERY_SECONDS = 1.0
-"""A recovery that took longer has waited for the Space, whose app then gets the whole patience again."""
+"""Duration from which on ``recover`` counts as a wait for the Space, so that the patience begins anew."""
 
 OPENING_SECONDS = 30.0
-"""How long the stream of an accepted call may fail to open, before anything was read of it."""
+"""Time for which opening the stream of an accepted call is tried again."""
 
 
 @dataclass(eq=False)
 class AppCall:
-    """One call and how far it has come.
+    """One call of a Gradio app, and its state.
 
-    :ivar accepted: what is needed to cancel it; ``None`` before the app accepts it and after it ended.
+    :ivar accepted: the accepted call, to cancel it; ``None`` before the app accepts it and after its end.
     """
 
     core: AppCore
@@ -67,9 +75,9 @@ class AppCall:
     accepted: AcceptedCall | None = None
 
     def steps(self) -> Steps[AppResult]:
-        """The steps of the call, sent again while it was not accepted.
+        """The steps of the call, which is sent again until the app accepts it.
 
-        :raises SpaceAppError: of the last try.
+        :raises SpaceAppError: the error of the last try.
         """
         core, deadline = self.core, self.deadline
         refusals, patience_ends = 0, core.clock() + self.patience
@@ -80,7 +88,7 @@ class AppCall:
                 refusals += 1
                 wait = _wait(refusals, error)
                 if error.retry_after is None:
-                    # The last tries come closer together, so that none of the time is given away.
+                    # Near the deadline, wait less, so that the remaining time is used.
                     wait = min(wait, deadline.remaining / 2)
                 if isinstance(error, AppUnavailable):
                     core.forget_description()
@@ -99,7 +107,7 @@ class AppCall:
                 yield Delay(wait)
 
     def _ask(self, function: Callable[[Any], Any], argument: Any) -> Steps[Any]:
-        """Ask a function of the caller, within the deadline on an event loop."""
+        """Call a function of the caller; on an event loop, until the deadline at most."""
         try:
             return (yield Ask(function, argument, self.deadline.ends))
         except TransportFailure:
@@ -111,7 +119,7 @@ class AppCall:
         )
 
     def _check(self, endpoint: AppEndpoint) -> None:
-        """Refuse an endpoint that cannot be called in this way."""
+        """Raise an error for an endpoint that this kind of call does not support."""
 
     def _attempt(self) -> Steps[AppResult]:
         description = yield from describe(self.core, self.deadline)
@@ -119,7 +127,7 @@ class AppCall:
         return (yield from self._read(endpoint, description.prefix))
 
     def _begin(self, description: AppDescription) -> Steps[AppEndpoint]:
-        """Check the inputs and send the call; return its endpoint."""
+        """Check the inputs and send the call, and return its endpoint."""
         core = self.core
         endpoint = find_endpoint(description, core.repo_id, self.api, allow_unlisted=self.allow_unlisted)
         self._check(endpoint)
@@ -134,11 +142,11 @@ class AppCall:
         return endpoint
 
     def _session(self) -> str:
-        """Return the session of the call: one of its own."""
+        """Return a new session for the call."""
         return uuid.uuid4().hex
 
     def _send(self, endpoint: AppEndpoint, data: list[Any], prefix: str, replica: str | None) -> Steps[None]:
-        """Send the call and learn its id."""
+        """Send the call, and store its id in :attr:`accepted`."""
         core = self.core
         api = endpoint.api or str(endpoint.fn_index)
         content: dict[str, Any] = {"data": data, "session_hash": self.session_hash}
@@ -154,7 +162,7 @@ class AppCall:
             if exchange.status == 500:
                 core.forget_description()
             raise core.words.refusal(api, exchange, work=True)
-        # Gradio answers JSON only: a web page comes from the proxy, which did not pass the call on.
+        # Gradio always answers JSON, so a web page comes from the proxy, which did not pass the call on.
         answer = core.read_json(api, exchange, may_have_run=not is_html(exchange))
         event_id = answer.get("event_id") if isinstance(answer, dict) else None
         if not isinstance(event_id, str) or not event_id:
@@ -177,9 +185,9 @@ class AppCall:
         return self._result(endpoint, messages.outcome)
 
     def _result(self, endpoint: AppEndpoint, outcome: Outcome | None) -> AppResult:
-        """Return what the call has led to.
+        """Return the answer of a completed call.
 
-        :raises SpaceAppError: for every outcome but an answer.
+        :raises SpaceAppError: for any other outcome.
         """
         core, accepted = self.core, self.accepted
         assert accepted is not None
@@ -196,8 +204,8 @@ class AppCall:
             raise core.words.failed(accepted.api, outcome.message, title=outcome.title)
         if isinstance(outcome, Cancelled):
             raise AppCallCancelled(
-                f"Space {core.repo_id} ended {accepted.api} because somebody cancelled the call in the app. "
-                f"A part of the work may have been done. Call again if it may be repeated.",
+                f"Space {core.repo_id} ended {accepted.api}, because another client cancelled the call in "
+                f"the app. A part of the work may be done. Call again if the work may be repeated.",
                 repo_id=core.repo_id,
                 api=accepted.api,
             )
@@ -208,9 +216,10 @@ class AppCall:
         raise core.words.protocol(accepted.api, f"sent {problem}", may_have_run=True)
 
     def _open(self, accepted: AcceptedCall, prefix: str, messages: CallMessages) -> Steps[None]:
-        """Read the stream.
+        """Read the stream of messages.
 
-        It is opened again only while nothing was read of it: the app keeps the messages until then.
+        The stream is opened again only if nothing was read from it, because the app keeps the messages until
+        the first read.
         """
         core = self.core
         opening = self.deadline.capped(OPENING_SECONDS)
@@ -254,7 +263,10 @@ class AppCall:
 
 
 def cancel(core: AppCore, accepted: AcceptedCall, deadline: Deadline) -> Steps[None]:
-    """The steps of cancelling an accepted call. The app confirms calls that never existed too."""
+    """The steps that cancel an accepted call: ``POST {prefix}/cancel``.
+
+    The app also confirms the cancellation of an unknown call.
+    """
     content = {
         "event_id": accepted.event_id,
         "session_hash": accepted.session_hash,
@@ -272,7 +284,7 @@ def _may_open_later(problem: SpaceAppError) -> bool:
 
 
 def _wait(tries: int, error: SpaceAppError) -> float:
-    """Seconds before the next try: what the app asks for, or twice as long as before, with jitter."""
+    """Return the seconds before the next try: ``Retry-After``, or exponential backoff, with jitter."""
     if error.retry_after is not None:
         return error.retry_after + random.uniform(0, FIRST_WAIT_SECONDS)
     longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(tries, 10))

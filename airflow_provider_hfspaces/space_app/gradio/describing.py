@@ -1,4 +1,4 @@
-"""The steps of reading what an app declares of itself."""
+"""The steps that read the declaration of a Gradio app, and share it between the calls of a client."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ from airflow_provider_hfspaces.space_app.http.exchange import Alone
 __all__ = ["describe"]
 
 SUPPORTED_PROTOCOL = "sse_v3"
+"""The protocol of Gradio 4.44 and newer."""
+
 DESCRIPTION_SECONDS = 60.0
-"""How long a description counts. An app that was deployed again may take its inputs in another order."""
+"""Time for which a declaration is reused. A redeployed app may have its inputs in another order."""
 
 _FORM_ERRORS = (AttributeError, LookupError, TypeError, ValueError)
 
 
 def describe(core: AppCore, deadline: Deadline) -> Steps[AppDescription]:
-    """The steps of reading ``/config`` and ``/info``, once a minute for all calls of a client.
+    """The steps that read ``GET /config`` and ``GET /info``, at most once a minute for all calls of a client.
 
-    :raises NotGradio: if the app is not a Gradio app, or an old one.
+    :raises NotGradio: if the app is not a Gradio app, or its version of Gradio is too old.
+    :raises SpaceAppError: a subclass for each other cause.
     """
     known = _cached(core)
     if known is None:
@@ -42,7 +45,7 @@ def _cached(core: AppCore) -> AppDescription | None:
 
 
 def _read_once(core: AppCore, deadline: Deadline, failures: int) -> Steps[AppDescription]:
-    """Read it once for all calls that have waited for it, and fail once for them."""
+    """Read the declaration once for all calls that wait for it. An error is raised in all of them too."""
     known = _cached(core)
     if known is not None:
         return known
@@ -62,15 +65,14 @@ def _read(core: AppCore, deadline: Deadline) -> Steps[AppDescription]:
     try:
         config = yield from core.get_json("/config", deadline)
     except AppRejected as error:
-        raise _not_gradio(core, f"it answers GET /config with {error.status}") from None
+        raise _not_gradio(core, f"the app answers GET /config with {error.status}") from None
     if not _is_config(config):
-        raise _not_gradio(core, "its /config is not Gradio's")
+        raise _not_gradio(core, "the app's /config is not that of Gradio")
     protocol = str(config.get("protocol") or "ws")
     if protocol != SUPPORTED_PROTOCOL:
         raise NotGradio(
             f"Space {core.repo_id} runs Gradio {config.get('version')}, whose protocol {protocol!r:.20} is "
-            f"too old. "
-            f"Update the app to Gradio 4.44 or newer.",
+            f"too old. Update the app to Gradio 4.44 or newer.",
             repo_id=core.repo_id,
         )
     prefix = str(config.get("api_prefix") or "").rstrip("/")
@@ -92,8 +94,7 @@ def _is_config(config: Any) -> bool:
 
 def _not_gradio(core: AppCore, reason: str) -> NotGradio:
     return NotGradio(
-        f"Space {core.repo_id} does not run a Gradio app: {reason}. Call it with a path instead of api, or "
-        f"set root "
-        f"to the path under which the app mounts Gradio.",
+        f"Space {core.repo_id} does not run a Gradio app: {reason}. Call the app with a path instead of api, "
+        f"or set root to the path under which the app mounts Gradio.",
         repo_id=core.repo_id,
     )

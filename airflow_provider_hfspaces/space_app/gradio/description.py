@@ -1,4 +1,4 @@
-"""AppDescription: what a Gradio app declares of itself in ``/config`` and ``/info``."""
+"""AppDescription: the declaration of a Gradio app in ``/config`` and ``/info``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 __all__ = ["AppDescription", "AppEndpoint", "AppParameter", "Slot"]
 
 _SKIPPED_TYPES = ("state", "button", "uploadbutton", "downloadbutton", "duplicatebutton", "clearbutton")
-"""Components without a value for callers, for apps that do not say it themselves."""
+"""Types of components without a value for callers, for apps whose components have no ``skip_api``."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One input or output of a function, listed or not.
+    """One input or output of a function, whether callers see it or not.
 
-    :ivar is_shown: False for a state and for a button, which callers neither send nor receive.
-    :ivar is_state: True for a value that the app keeps in the session.
-    :ivar allows_custom: True for a choice that accepts other values too.
+    :ivar is_shown: False for a session state or a button, which callers neither send nor receive.
+    :ivar is_state: True for a session state, which the app keeps between calls.
+    :ivar allows_custom: True if the component accepts values beyond its choices.
     """
 
     is_shown: bool = True
@@ -29,15 +29,15 @@ class Slot:
 
 @dataclass(frozen=True)
 class AppParameter:
-    """One input of an endpoint, as the app declares it.
+    """The declaration of one input of an endpoint.
 
-    :ivar name: the Python name; ``None`` if the app gives none, so that only the position works.
-    :ivar label: the label of its component.
-    :ivar component: the kind of component, such as ``Textbox``.
-    :ivar schema: its type as a JSON schema.
-    :ivar has_default: True if it may be left out.
-    :ivar default: the value that the app shows at its start.
-    :ivar allows_custom: True if its choices are a suggestion only.
+    :ivar name: name of the Python parameter; ``None`` if the input can only be passed by position.
+    :ivar label: label of the component; ``None`` without one.
+    :ivar component: type of the component, such as ``Textbox``.
+    :ivar schema: JSON schema of the values.
+    :ivar has_default: True if the input may be omitted.
+    :ivar default: value of an omitted input.
+    :ivar allows_custom: True if values beyond the choices in ``schema`` are valid.
     """
 
     name: str | None
@@ -51,17 +51,20 @@ class AppParameter:
 
 @dataclass(frozen=True)
 class AppEndpoint:
-    """A function of the app that can be called.
+    """The declaration of a function of the app.
 
     :ivar api: name with its slash, such as ``/predict``; ``None`` for a function without a name.
     :ivar fn_index: the app's number of the function.
-    :ivar parameters: inputs in their order, without states.
-    :ivar outputs: labels of the outputs, without states.
-    :ivar is_listed: True if the app documents it.
-    :ivar is_generator: True if it yields several answers, of which the last one counts.
-    :ivar is_batch: True if the app works on several calls of it at once.
-    :ivar is_zero_gpu: True if it runs on ZeroGPU, where a call that waits ends when nobody reads its answer.
-    :ivar is_state_kept: True if it reads or writes a state of the session.
+    :ivar parameters: the inputs in their order, without session states.
+    :ivar outputs: labels of the outputs, without session states.
+    :ivar description: the app's documentation of the function; empty without one.
+    :ivar is_listed: True if the app documents the function.
+    :ivar is_generator: True if the function yields several values. The last value is the answer.
+    :ivar is_batch: True if the app may work on several calls of the function at once.
+    :ivar is_zero_gpu: True if the function runs on ZeroGPU, where a waiting call ends if no client reads its
+        messages.
+    :ivar input_slots: all inputs of the function, including session states and buttons.
+    :ivar output_slots: all outputs of the function, including session states and buttons.
     """
 
     api: str | None
@@ -78,6 +81,7 @@ class AppEndpoint:
 
     @property
     def is_state_kept(self) -> bool:
+        """Whether the function reads or writes a session state."""
         return any(slot.is_state for slot in (*self.input_slots, *self.output_slots))
 
     @property
@@ -92,15 +96,20 @@ class AppEndpoint:
 
 @dataclass(frozen=True)
 class AppDescription:
-    """What the app in a Space offers.
+    """The declaration of a Gradio app: its version and its endpoints.
+
+    ::
+
+        for endpoint in app.describe().listed.values():
+            print(endpoint.signature)
 
     :ivar version: version of Gradio.
-    :ivar protocol: version of its protocol.
-    :ivar prefix: path of its API.
-    :ivar app_id: changes when the app starts again.
-    :ivar max_file_size: bytes of an upload; ``None`` without limit.
-    :ivar endpoints: every function by its name, the listed ones first.
-    :ivar unnamed: functions without a name by their number.
+    :ivar protocol: version of Gradio's protocol, such as ``sse_v3``.
+    :ivar prefix: path of the app's API.
+    :ivar app_id: an id that changes with each start of the app; ``None`` if the app has none.
+    :ivar max_file_size: largest upload in bytes; ``None`` for no limit.
+    :ivar endpoints: all functions with a name, the documented ones first.
+    :ivar unnamed: functions without a name, by their number.
     """
 
     version: str
@@ -124,9 +133,9 @@ class AppDescription:
 
     @classmethod
     def from_payloads(cls, config: Mapping[str, Any], info: Mapping[str, Any]) -> AppDescription:
-        """Return the description that the answers of ``/config`` and ``/info`` make.
+        """Return the declaration in the answers to ``GET /config`` and ``GET /info``.
 
-        :raises LookupError, TypeError, ValueError, AttributeError: for answers of another form.
+        :raises LookupError, TypeError, ValueError, AttributeError: for an answer of another form.
         """
         components = {each["id"]: each for each in config["components"]}
         documented = info["named_endpoints"]
@@ -138,7 +147,7 @@ class AppDescription:
             if endpoint.api is None:
                 unnamed[endpoint.fn_index] = endpoint
             else:
-                # The server takes the first function of a name.
+                # If functions share a name, the app calls the first one.
                 (listed if endpoint.is_listed else others).setdefault(endpoint.api, endpoint)
         size = config.get("max_file_size")
         return cls(
@@ -224,7 +233,7 @@ def _parameters(
 
 
 def _parameter_of_component(component: Mapping[str, Any]) -> AppParameter:
-    """A parameter of an endpoint that ``/info`` does not list: its component is all that is known."""
+    """Return the parameter for a component, of which ``/info`` has no declaration."""
     properties = component.get("props") or {}
     value = properties.get("value")
     return AppParameter(

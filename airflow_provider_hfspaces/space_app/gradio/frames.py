@@ -1,4 +1,4 @@
-"""FrameReader: splits a stream of server-sent events into messages."""
+"""FrameReader: splits a stream of server-sent events into the messages of a Gradio app."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ __all__ = ["FrameError", "FrameReader"]
 
 
 class FrameError(Exception):
-    """A stream that is not what Gradio sends, or one beyond the limits."""
+    """A stream that Gradio's protocol does not allow, or that exceeds the limits."""
 
 
 class FrameReader:
-    """Takes the bytes of a stream and returns the messages that are complete.
+    """Reads the bytes of a stream and returns the complete messages.
 
-    Frames end with a blank line. Lines are not split at anything but line feeds: Gradio sends characters
-    such as U+2028 as they are, at which text would be split too.
+    A frame ends with a blank line. Only line feeds separate lines, because Gradio does not escape characters
+    such as U+2028, at which ``str.splitlines()`` splits too.
 
-    :param max_bytes: bytes of one frame.
-    :param max_messages: number of frames.
+    :param max_bytes: largest frame in bytes.
+    :param max_messages: largest number of frames.
     """
 
     def __init__(self, *, max_bytes: int, max_messages: int) -> None:
@@ -29,7 +29,7 @@ class FrameReader:
         self._count = 0
 
     def feed(self, chunk: bytes) -> list[dict[str, Any]]:
-        """Take the next bytes.
+        """Read the next bytes, and return the messages that are complete.
 
         :raises FrameError: for a frame that is not JSON, or a stream beyond the limits.
         """

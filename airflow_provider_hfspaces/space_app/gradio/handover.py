@@ -1,4 +1,4 @@
-"""A call of a Gradio app in two halves: one process sends it, and another one reads its answer."""
+"""The two halves of a call of a Gradio app: one process sends the call, and another reads the answer."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["ReadingCall", "SendingCall"]
 
 @dataclass(eq=False)
 class SendingCall(AppCall):
-    """The half of a call up to the app's answer that it has accepted the call. It is sent at most once."""
+    """The first half of a call: send it at most once, until the app has accepted it."""
 
     def start(self) -> Steps[StartedCall]:
-        """The steps of this half.
+        """The steps that send the call.
 
-        :raises SpaceAppError: if the app has not accepted the call.
+        :raises SpaceAppError: if the app did not accept the call.
         """
         return (yield from self._attempt())  # type: ignore[return-value]
 
     def _read(self, endpoint: AppEndpoint, prefix: str) -> Steps[Any]:
-        """Leave the messages to another process."""
+        """Return the call instead of reading its messages, which another process will read."""
         yield from ()
         assert self.accepted is not None
         shown = tuple(slot.is_shown for slot in endpoint.output_slots)
@@ -38,14 +38,17 @@ class SendingCall(AppCall):
 
 @dataclass(eq=False)
 class ReadingCall(AppCall):
-    """The half of a call that reads its messages to their end."""
+    """The second half of a call: read its messages until the answer.
+
+    :ivar shown: for each output of the function, whether callers receive it.
+    """
 
     shown: tuple[bool, ...] = ()
 
     def finish(self) -> Steps[AppResult]:
-        """The steps of this half.
+        """The steps that read the answer.
 
-        :raises SpaceAppError: for every end but an answer.
+        :raises SpaceAppError: if the call ends without an answer.
         """
         accepted = self.accepted
         assert accepted is not None

@@ -1,4 +1,4 @@
-"""Fits a caller's inputs to an endpoint's parameters, before anything is sent."""
+"""Match a caller's inputs with the parameters of an endpoint, before anything is sent."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _MOST_NAMES = 20
 def find_endpoint(
     description: AppDescription, repo_id: str, api: str | int, *, allow_unlisted: bool
 ) -> AppEndpoint:
-    """Return the endpoint of a name.
+    """Return the endpoint with this name or number.
 
-    :param api: the name with or without its slash, or the number of a function without a name.
-    :param allow_unlisted: whether an endpoint may be one that the app does not document.
-    :raises UnknownEndpoint: with the nearest name and all names.
+    :param api: name with or without its slash, or the number of a function.
+    :param allow_unlisted: whether the endpoint may be one that the app does not document.
+    :raises UnknownEndpoint: with the most similar name and the signatures of all documented endpoints.
     """
     if isinstance(api, int):
         numbered = {each.fn_index: each for each in description.endpoints.values()}
@@ -47,8 +47,8 @@ def find_endpoint(
         )
     if not endpoint.is_listed and not allow_unlisted:
         raise UnknownEndpoint(
-            f"api {name!r} of Space {repo_id} is not documented by the app, which may change it without "
-            f"notice. Set allow_unlisted=True to call it nevertheless.",
+            f"api {name!r} of Space {repo_id} is not documented by the app, and may change without notice. "
+            f"Set allow_unlisted=True to call it nevertheless.",
             repo_id=repo_id,
             api=name,
         )
@@ -56,10 +56,10 @@ def find_endpoint(
 
 
 def bind(endpoint: AppEndpoint, repo_id: str, inputs: Mapping[str, Any] | Sequence[Any] | None) -> list[Any]:
-    """Return one value for each parameter of the endpoint, with the app's defaults for those left out.
+    """Return one value for each parameter of the endpoint, with the app's defaults for missing inputs.
 
-    :param inputs: by name, or by position.
-    :raises InvalidAppInput: naming every input that is missing, unexpected or of the wrong type.
+    :param inputs: a mapping of names to values, or a list of values; ``None`` for no inputs.
+    :raises InvalidAppInput: with all inputs that are missing, unexpected or of the wrong type.
     """
     if inputs is None:
         inputs = []
@@ -103,7 +103,7 @@ def bind(endpoint: AppEndpoint, repo_id: str, inputs: Mapping[str, Any] | Sequen
 
 
 def payload(endpoint: AppEndpoint, values: Sequence[Any]) -> list[Any]:
-    """Return the function's inputs in their order, with ``None`` where callers send nothing."""
+    """Return the values for all inputs of the function, with ``None`` for session states and buttons."""
     remaining = iter(values)
     filled = [next(remaining, None) if slot.is_shown else None for slot in endpoint.input_slots]
     return [*filled, *remaining]
@@ -150,7 +150,7 @@ def _check_json(endpoint: AppEndpoint, repo_id: str, values: list[Any]) -> None:
 
 
 def _placeholder(value: Any) -> Any:
-    """Stands for a file, which is uploaded later."""
+    """Return ``None`` for a file, which is uploaded later, to check the rest of the value."""
     if is_path_like(value):
         return None
     raise TypeError(f"{type(value).__name__} is neither JSON nor a file")

@@ -1,4 +1,4 @@
-"""CallMessages: what the messages of an app mean for one call."""
+"""CallMessages: turns the messages of a Gradio app into the events and the outcome of one call."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Completed:
-    """The call has its answer.
+    """The app answered the call.
 
-    :ivar outputs: one value for each output of the function, with ``None`` for a state.
-    :ivar seconds: how long the app worked on it; ``None`` if it did not say.
+    :ivar outputs: one value for each output of the function, with ``None`` for a session state.
+    :ivar seconds: seconds that the app worked on the call; ``None`` if the app does not say.
     """
 
     outputs: list[Any]
@@ -30,7 +30,8 @@ class Completed:
 class Failed:
     """The app raised an error.
 
-    :ivar message: the app's own words; ``None`` if it hides them.
+    :ivar message: the app's message; ``None`` if the app hides it.
+    :ivar title: title of the error; ``None`` without one.
     """
 
     message: str | None
@@ -39,19 +40,25 @@ class Failed:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """Somebody cancelled the call."""
+    """Another client cancelled the call."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The answer will not come any more."""
+    """The answer is lost.
+
+    :ivar reason: why, in a few words.
+    """
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """The app sent what its protocol does not allow."""
+    """The app sent a message that its protocol does not allow.
+
+    :ivar reason: what the app sent, in a few words.
+    """
 
     reason: str
 
@@ -62,10 +69,11 @@ _GENERATING = ("process_generating", "process_streaming")
 
 
 class CallMessages:
-    """Takes the messages of one call and tells the listener.
+    """Reads the messages of one call, and calls the methods of its listener.
 
     :param event_id: the app's id of the call. Messages of other calls are ignored.
-    :ivar outcome: ``None`` until the call has ended.
+    :param listener: receives the events of the call.
+    :ivar outcome: the outcome of the call; ``None`` until the call has ended.
     """
 
     def __init__(self, event_id: str, listener: AppListener) -> None:
@@ -74,7 +82,7 @@ class CallMessages:
         self._listener = listener
 
     def feed(self, message: Mapping[str, Any]) -> bool:
-        """Take one message; return True once the call has ended."""
+        """Read one message, and return True once the call has ended."""
         if self.outcome is not None:
             return True
         kind = message.get("msg")
@@ -102,11 +110,11 @@ class CallMessages:
         elif kind == "log":
             self._log(message)
         elif kind != "heartbeat":
-            log.debug("A message of a kind that this version does not know: %r", kind)
+            log.debug("Ignoring a message of the unknown kind %r.", kind)
         return self.outcome is not None
 
     def ended(self) -> None:
-        """Take note of the end of the stream."""
+        """Handle the end of the stream: without an outcome, the call is lost."""
         if self.outcome is None:
             self.outcome = Lost("the app's stream ended without an answer")
 
@@ -141,7 +149,7 @@ def _outcome_of_completion(message: Mapping[str, Any]) -> Outcome:
 
 
 def _without_quotes(error: Any) -> str | None:
-    """The text of an error. Gradio 4 puts it into quotes of its own."""
+    """Return the text of an error without the quotes that Gradio 4 adds; ``None`` for an empty text."""
     if error is None or error == "":
         return None
     text = str(error)

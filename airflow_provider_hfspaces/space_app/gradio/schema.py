@@ -1,4 +1,4 @@
-"""Compares an input with the type that an app declares for it, as a JSON schema."""
+"""Compare an input with the JSON schema that the app declares for it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _WORDS = {
 
 
 def mismatch(value: Any, parameter: AppParameter) -> str | None:
-    """Return what the app expects instead of a value; ``None`` if the value fits.
+    """Return what the app expects instead of a value; ``None`` if the value matches.
 
-    Only what is certain counts: a schema that this version does not know fits every value, and ``None``
-    fits everywhere, because the app accepts an empty component.
+    In doubt, a value matches: with a schema that this version does not know, all values do. ``None`` always
+    matches, because the app accepts an empty component.
     """
     return _mismatch(value, parameter.schema, parameter.schema, custom=parameter.allows_custom, depth=0)
 

@@ -1,4 +1,4 @@
-"""SharedSession: many calls over one session and one stream."""
+"""SharedSession: many calls of a Gradio app over one session and one stream of messages."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ from airflow_provider_hfspaces.space_app.result import AppResult
 __all__ = ["SharedSession"]
 
 _LONGEST_STREAM_SECONDS = 7 * 24 * 3600.0
+"""Time after which the stream is opened again."""
+
 _MOST_EARLY_EVENTS = 1_000
+"""Number of calls whose messages are kept until the answer to their request arrives."""
 
 
 class SharedSession(AsyncClosing):
-    """Sends many calls over one session, whose answers come over one connection.
+    """Sends many calls in one session, and reads their answers over one connection.
 
     .. code-block:: python
 
         async with app.shared_session() as session:
             results = await asyncio.gather(*(session.call("/caption", [each]) for each in images))
 
-    It is the cheapest way to have thousands of calls in flight, with limits that calls of their own do not
-    have:
+    A shared session is the cheapest way to have thousands of calls in flight, with these limits:
 
-    - A stream that breaks loses every call in flight: each raises :class:`AppCallLost`.
-    - A call that ends early is not cancelled in the app, because that would end the others too.
-    - Endpoints that keep a state in the session are refused.
-    - All calls of the session reach one replica.
+    - If the stream breaks, all calls in flight are lost: each raises :class:`AppCallLost`.
+    - A call that ends early is not cancelled in the app, because that would end other calls too.
+    - Endpoints with a session state are not supported.
+    - All calls of the session go to one replica.
 
-    Use it where the work may be repeated.
+    Use it for work that may be repeated.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class SharedSession(AsyncClosing):
         """Call an endpoint, see :meth:`SpaceApp.call
         <airflow_provider_hfspaces.space_app.app.SpaceApp.call>`.
 
-        :raises InvalidAppInput: also for an endpoint that keeps a state in the session.
+        :raises InvalidAppInput: also for an endpoint with a session state.
         """
         call = _SharedCall(
             core=self._core,
@@ -93,7 +95,7 @@ class SharedSession(AsyncClosing):
         return result
 
     async def aclose(self) -> None:
-        """Leave the stream. Calls in flight are lost."""
+        """Close the session. Calls in flight are lost."""
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
@@ -102,11 +104,14 @@ class SharedSession(AsyncClosing):
 
     @property
     def session_hash(self) -> str:
-        """The app's name of the session. It changes when the stream breaks."""
+        """The id of the session in the app. It changes when the stream breaks."""
         return self._hash
 
     async def outcome(self, waiting: tuple[AcceptedCall, AppListener]) -> Outcome:
-        """Return what an accepted call has led to, once the stream says it."""
+        """Wait for the outcome of an accepted call, and return it.
+
+        :param waiting: the call and its listener.
+        """
         accepted, listener = waiting
         if accepted.session_hash != self._hash:
             return Lost("the stream of its session broke")
@@ -124,14 +129,14 @@ class SharedSession(AsyncClosing):
             self._waiting.pop(accepted.event_id, None)
 
     def feed(self, message: Mapping[str, Any]) -> bool:
-        """Take one message of the stream; return True at its end."""
+        """Pass one message of the stream to its call, and return True at the end of the stream."""
         event_id = message.get("event_id")
         if event_id is None:
             if message.get("msg") == "unexpected_error":
                 self._lose(f"the app answered {str(message.get('message'))!r:.200}")
             return message.get("msg") in ("unexpected_error", "close_stream")
         if event_id not in self._waiting:
-            # The answer of the POST that names this event is still on its way.
+            # The answer to the POST with the id of this call has not arrived yet.
             if len(self._early) < _MOST_EARLY_EVENTS or event_id in self._early:
                 self._early.setdefault(str(event_id), []).append(message)
             return False
@@ -139,7 +144,7 @@ class SharedSession(AsyncClosing):
         try:
             has_ended = messages.feed(message)
         except Exception as problem:
-            # The error of one listener ends its own call and no other.
+            # An exception of a listener ends the call of this listener only.
             if not future.done():
                 future.set_exception(problem)
             return False
@@ -149,7 +154,7 @@ class SharedSession(AsyncClosing):
         return False
 
     def _lose(self, reason: str) -> None:
-        """End every call in flight, and begin a new session: a session whose stream broke never closes it."""
+        """End all calls in flight, and begin a new session, because a session cannot outlive its stream."""
         for _, future in self._waiting.values():
             if not future.done():
                 future.set_result(Lost(reason))
@@ -168,7 +173,7 @@ class SharedSession(AsyncClosing):
                 self._lose("its stream is not read any more")
 
     async def _read(self, accepted: AcceptedCall) -> None:
-        """Read the stream until no call is in flight. The app closes it whenever it knows of none."""
+        """Read streams until no call is in flight. The app closes a stream whenever no call is in flight."""
         core = self._core
         while self._waiting:
             session_hash = self._hash
@@ -196,7 +201,7 @@ class SharedSession(AsyncClosing):
 
 
 class _StreamEnd:
-    """Passes the messages on, and notes how the stream ended."""
+    """Passes the messages of a stream to the session, and stores how the stream ended."""
 
     def __init__(self, session: SharedSession) -> None:
         self.outcome: Lost | Unreadable | None = None
@@ -222,9 +227,8 @@ class _SharedCall(AppCall):
     def _check(self, endpoint: AppEndpoint) -> None:
         if endpoint.is_state_kept:
             raise InvalidAppInput(
-                f"api {endpoint.api!r} of Space {self.core.repo_id} keeps a state in the session, which "
-                f"calls of a "
-                f"shared session would mix up. Call it with acall.",
+                f"api {endpoint.api!r} of Space {self.core.repo_id} has a session state, which the calls of "
+                f"a shared session would mix up. Call the endpoint with acall.",
                 repo_id=self.core.repo_id,
                 api=endpoint.api,
             )

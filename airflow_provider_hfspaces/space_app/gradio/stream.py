@@ -1,4 +1,4 @@
-"""MessageStream: an exchange whose answer is a stream of an app's messages."""
+"""MessageStream: an exchange whose answer is a stream of messages of a Gradio app."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from airflow_provider_hfspaces.space_app.limits import AppLimits
 __all__ = ["MessageStream", "Messages"]
 
 _REFUSAL_BYTES = 65_536
+"""Bytes of an error response that are kept."""
 
 
 class Messages(Protocol):
-    """What takes the messages of a stream."""
+    """An object that receives the messages of a stream."""
 
     outcome: Any
 
@@ -26,7 +27,7 @@ class Messages(Protocol):
 
 
 class MessageStream(BodyExchange):
-    """Reads the messages of a good answer, and keeps the body of any other."""
+    """Passes on the messages of a stream, and keeps the body of any other answer."""
 
     def __init__(
         self, request: AppRequest, deadline: Deadline, messages: Messages, limits: AppLimits
@@ -37,7 +38,7 @@ class MessageStream(BodyExchange):
 
     @property
     def is_stream(self) -> bool:
-        """True for the answer that was asked for."""
+        """Whether the answer is a stream of messages."""
         return self.status == 200 and "event-stream" in self.content_type
 
     def feed(self, chunk: bytes) -> bool:

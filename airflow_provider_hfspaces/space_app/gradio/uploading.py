@@ -1,4 +1,4 @@
-"""The steps of uploading files to a Gradio app."""
+"""The steps that upload files to a Gradio app."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ __all__ = ["upload"]
 def upload(
     core: AppCore, description: AppDescription, sources: Sequence[Any], deadline: Deadline
 ) -> Steps[tuple[list[dict[str, Any]], str | None]]:
-    """The steps of uploading files in one request.
+    """The steps that upload files in one request: ``POST {prefix}/upload``.
 
-    :param sources: path-like objects.
-    :returns: a file for each source, and the replica that has them.
+    :param description: the declaration of the app, with its limit on the size of files.
+    :param sources: path objects of the files.
+    :returns: an input for each file, and the replica that stores the files.
     :raises InvalidAppInput: for a file that cannot be read.
-    :raises AppInputTooLarge: for a file above the app's limit, before anything is sent.
+    :raises AppInputTooLarge: for a file above the app's limit. Nothing was sent.
     """
     try:
         body = FileUpload(sources)
@@ -37,8 +38,7 @@ def upload(
         if most is not None and size > most:
             raise AppInputTooLarge(
                 f"Space {core.repo_id} accepts files of at most {most:,} bytes; {name!r:.200} has {size:,}. "
-                f"Send a "
-                f"smaller file, or raise max_file_size in the app's launch().",
+                f"Send a smaller file, or raise max_file_size in the app's launch().",
                 repo_id=core.repo_id,
             )
     api = "POST /upload"

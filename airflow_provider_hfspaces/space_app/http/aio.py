@@ -1,4 +1,4 @@
-"""LoopTransport: sends exchanges over ``httpx``, for the coroutines of one event loop."""
+"""LoopTransport: sends exchanges over ``httpcore``, for the coroutines of one event loop."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from airflow_provider_hfspaces.space_app.limits import AppLimits
 
 __all__ = ["LoopTransport"]
 
-FEW = 16
-"""Number of calls that begin at the same time."""
+MOST_FEW = 16
+"""Number of :class:`Few` steps that run at the same time."""
 
 _PROBLEMS = (
     httpcore.NetworkError,
@@ -45,8 +45,11 @@ class LoopTransport:
     """Sends exchanges on one event loop.
 
     :param proxy: URL of the proxy; ``None`` to connect directly.
-    :param secure: whether certificates are needed.
-    :param connections: number of connections at most.
+    :param secure: whether requests are encrypted, so that certificates are needed.
+    :param connections: largest number of connections.
+    :param limits: limits on the silence of an app.
+    :param clock: returns the time in seconds.
+    :param sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -61,8 +64,8 @@ class LoopTransport:
     ) -> None:
         self._clock, self._sleep = clock, sleep
         self._alone = asyncio.Lock()
-        self._few = asyncio.Semaphore(FEW)
-        # Without certificates, each transport would make a context of its own.
+        self._few = asyncio.Semaphore(MOST_FEW)
+        # Pass a context in any case: httpcore would otherwise load the certificates for each transport.
         is_encrypted = secure or bool(proxy)
         verify = trusted_certificates() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._connections = IdleConnections(proxy=proxy, certificates=verify, most=connections)
@@ -96,7 +99,7 @@ class LoopTransport:
         try:
             message = _message(exchange, self._extensions)
             connection = await self._connections.borrow(message.url.origin)
-            # Without context managers: a thousand calls that wait here have fewer objects for the collector.
+            # No context managers: they would add objects to each of a thousand waiting calls.
             try:
                 response = await connection.handle_async_request(message)
                 try:
@@ -150,7 +153,7 @@ async def _pieces(body: StreamedBody) -> AsyncIterator[bytes]:
 
 
 def _failure(exchange: Exchange, problem: Exception, *, timed_out: bool) -> TransportFailure:
-    """Return what an error of the network means for an exchange."""
+    """Return the failure for a network error of an exchange."""
     reason = str(problem) or type(problem).__name__
     sent = permanent = False
     if isinstance(problem, httpcore.ConnectTimeout):

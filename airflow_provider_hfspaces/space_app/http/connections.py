@@ -1,4 +1,4 @@
-"""IdleConnections: the open connections of one event loop, of which the last one used is used next."""
+"""IdleConnections: a fast connection pool for one event loop, which reuses the last used connection first."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import httpx
 __all__ = ["KEEP_IDLE_SECONDS", "IdleConnections"]
 
 KEEP_IDLE_SECONDS = 3.0
-"""Idle connections are closed before the servers of most apps close them, which is after 5 seconds.
+"""Time after which an idle connection is closed, before the servers of most apps close it after 5 seconds.
 
-A request that meets the close of its connection is lost: the app may have received it."""
+A request on a connection that the server is closing is lost, because the app may have received it."""
 
 
 class IdleConnections:
     """Lends one connection for each exchange.
 
-    A pool looks through all of its connections at every request, which takes most of the CPU with a thousand
-    of them, and keeps some thirty objects more for each request that waits. So the pool of ``httpcore`` only
-    opens connections here, and finding a free one takes one step.
+    The pool of ``httpcore`` searches all of its connections for each request, which takes most of the CPU
+    time with a thousand connections, and creates about thirty objects for each waiting request. So it is only
+    used to open connections here, and finding an idle connection takes constant time.
 
     :param proxy: URL of the proxy; ``None`` to connect directly.
-    :param certificates: checks the certificates of the app and of the proxy.
-    :param most: number of connections at most.
+    :param certificates: SSL context for the app and the proxy.
+    :param most: largest number of connections.
     """
 
     def __init__(self, *, proxy: str | None, certificates: ssl.SSLContext, most: int) -> None:
@@ -37,7 +37,10 @@ class IdleConnections:
         self._is_closed = False
 
     async def borrow(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
-        """Lend a connection, once one is free. Without an idle one, it connects with its first request."""
+        """Wait until a connection is free, and return it. A new one connects with its first request.
+
+        :param origin: scheme, host and port of the app.
+        """
         await self._free.acquire()
         try:
             while self._idle:
@@ -60,7 +63,7 @@ class IdleConnections:
         await self._close_old()
 
     async def aclose(self) -> None:
-        """Close all connections, those on loan when they come back."""
+        """Close all idle connections now, and borrowed connections when they come back."""
         self._is_closed = True
         await self._close_old()
 

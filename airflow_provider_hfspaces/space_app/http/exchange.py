@@ -1,8 +1,8 @@
-"""What a transport sends, and what takes the answer, without any I/O.
+"""Exchange: one request to an app and its answer, without any I/O.
 
-An :class:`Exchange` is one request. The transport sends it and hands the answer over piece by piece, so
-that nothing is kept twice and a stream can be left in the middle. Everything that goes wrong on the way is
-a :class:`TransportFailure`, which says how far the request came.
+A transport sends the request, and passes the answer to the exchange chunk by chunk. So no data is kept twice,
+and a stream can end at any chunk. A transport raises :class:`TransportFailure` for a missing or incomplete
+answer; the failure says whether the app may have received the request.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class StreamedBody(Protocol):
 
 @dataclass(frozen=True)
 class AppRequest:
-    """What a transport sends, unchanged."""
+    """A request that a transport sends unchanged."""
 
     method: str
     url: str
@@ -47,13 +47,13 @@ class AppRequest:
 
 
 class TransportFailure(Exception):
-    """A request that got no answer, or not all of it.
+    """A request without a complete answer.
 
-    :ivar reason: the network's message.
+    :ivar reason: the message of the network error.
     :ivar sent: True if the app may have received the request.
     :ivar opened: True if the answer had begun.
     :ivar timed_out: True if the deadline of the exchange passed.
-    :ivar permanent: True if a later try fails too, such as for a certificate that is not trusted.
+    :ivar permanent: True if every later try fails too, such as for a certificate that is not trusted.
     """
 
     def __init__(
@@ -73,11 +73,12 @@ class TransportFailure(Exception):
 class Exchange(ABC):
     """One request and its answer.
 
+    :param request: the request to send.
     :param deadline: when the exchange has to end, on the client's clock.
     :ivar blocking: True if :meth:`feed` may block, so that an event loop has to call it in a thread.
     :ivar status: HTTP status; 0 before the answer.
-    :ivar headers: of the answer, with case-insensitive names.
-    :ivar cookies: the answer's ``Set-Cookie`` headers.
+    :ivar headers: headers of the answer, with case-insensitive names.
+    :ivar cookies: ``Set-Cookie`` headers of the answer.
     """
 
     blocking = False
@@ -90,15 +91,15 @@ class Exchange(ABC):
         self.cookies: Sequence[str] = ()
 
     def opened(self, status: int, headers: Mapping[str, str], cookies: Sequence[str]) -> None:
-        """Take the status and the headers."""
+        """Store the status and the headers of the answer."""
         self.status, self.headers, self.cookies = status, headers, cookies
 
     @abstractmethod
     def feed(self, chunk: bytes) -> bool:
-        """Take the next piece of the body; return True if no more is needed."""
+        """Read the next chunk of the body, and return True if no more chunks are needed."""
 
     def ended(self) -> None:  # noqa: B027 - most exchanges need nothing at the end
-        """Take note of the end of the body."""
+        """Handle the end of the body."""
 
     @property
     def content_type(self) -> str:
@@ -107,9 +108,9 @@ class Exchange(ABC):
 
 
 class BodyExchange(Exchange):
-    """An exchange whose whole answer is kept.
+    """An exchange that keeps the whole answer.
 
-    :param max_bytes: the answer is cut after this number of bytes.
+    :param max_bytes: number of bytes after which the answer is cut.
     :ivar too_large: True if the answer was cut.
     """
 
@@ -133,7 +134,7 @@ class BodyExchange(Exchange):
 
     @property
     def content(self) -> bytes:
-        """The body."""
+        """The body, cut after ``max_bytes``."""
         return b"".join(self._chunks)[: self._max_bytes]
 
     @property
@@ -154,7 +155,7 @@ class BodyExchange(Exchange):
 
 
 def check_length(exchange: Exchange, size: int) -> None:
-    """Compare an answer with the length that its headers announce; not every library does.
+    """Compare the size of a body with ``Content-Length``, because not every library does.
 
     :raises TransportFailure: for an answer that ended too early.
     """
@@ -165,10 +166,11 @@ def check_length(exchange: Exchange, size: int) -> None:
 
 @dataclass(frozen=True)
 class Ask:
-    """A step that asks the caller's own function.
+    """A step that calls a function of the caller.
 
-    :ivar function: called with ``argument``; on an event loop it may be a coroutine function.
-    :ivar deadline: when an event loop stops waiting for it, on the client's clock.
+    :ivar function: called with ``argument``. On an event loop, it may be a coroutine function.
+    :ivar argument: the argument of the function.
+    :ivar deadline: when an event loop stops waiting for the function, on the client's clock.
     """
 
     function: Callable[[Any], Any]
@@ -178,11 +180,11 @@ class Ask:
 
 @dataclass(frozen=True)
 class Few:
-    """A step that only a few calls of one client carry out at the same time.
+    """A step that only a few calls of a client run at the same time.
 
-    A thousand calls that begin at once would hold up the event loop.
+    A thousand calls that begin at once would block the event loop.
 
-    :ivar steps: makes the steps.
+    :ivar steps: returns the steps to run.
     """
 
     steps: Callable[[], Steps[Any]]
@@ -190,9 +192,9 @@ class Few:
 
 @dataclass(frozen=True)
 class Alone:
-    """A step that no two calls of one client carry out at the same time.
+    """A step that only one call of a client runs at a time.
 
-    :ivar steps: makes the steps.
+    :ivar steps: returns the steps to run.
     """
 
     steps: Callable[[], Steps[Any]]

@@ -29,10 +29,13 @@ __all__ = ["ThreadTransport"]
 
 
 class ThreadTransport:
-    """Sends exchanges; safe for threads.
+    """Sends exchanges. Threads may share a transport.
 
     :param proxy: URL of the proxy; ``None`` to connect directly.
     :param connections: number of connections to keep open.
+    :param limits: limits on the silence of an app.
+    :param clock: returns the time in seconds.
+    :param sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class ThreadTransport:
         sleep: Callable[[float], Any],
     ) -> None:
         self._session = PlainSession(proxy=proxy, connections=connections)
-        # Both transports share the cookies of AppCookies.
+        # AppCookies stores the cookies of both transports, so the session must not store any.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._limits, self._clock, self._sleep = limits, clock, sleep
         self._alone = threading.Lock()
@@ -101,7 +104,7 @@ class ThreadTransport:
             remaining = exchange.deadline - self._clock()
             if remaining <= 0:
                 raise TransportFailure("the deadline passed", sent=True, opened=True, timed_out=True)
-            # Heartbeats restart the timeout of a read, so it shrinks as the deadline comes closer.
+            # Each heartbeat restarts the read timeout, so shorten this timeout as the deadline comes closer.
             sock = getattr(getattr(response.raw, "connection", None), "sock", None)
             if sock is not None:
                 with contextlib.suppress(OSError):
