@@ -184,7 +184,7 @@ def unavailable(
     :param permanent: whether every retry would fail too.
     """
     unknown = sent and call.method != "GET"
-    consequence = "The request may have taken effect." if unknown else "Nothing was changed."
+    consequence = "It is not known whether the request took effect." if unknown else "Nothing was changed."
     reason = brief(reason, _secrets(call, token), longest=_MAX_MESSAGE_LENGTH)
     error = HubUnavailable.from_call(
         call,
@@ -238,7 +238,7 @@ def moved_host(call: Call[Any], status: int, target: str, *, token: str | None =
         _starting_with_space(
             call,
             f"{call.method} {call.path} was redirected with {status} to {host}, which gets neither the token "
-            f"nor the request. If {host} is your Hub, set the endpoint to this address.",
+            f"nor the request. If this host is your Hub, set the endpoint to {host}.",
         ),
         status=status,
     )

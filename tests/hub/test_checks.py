@@ -148,7 +148,7 @@ def test_a_key_that_is_not_valid_is_refused(key: Any) -> None:
 
 
 def test_a_value_that_is_not_a_string_is_refused_without_being_shown() -> None:
-    with pytest.raises(checks.InvalidInput, match="is a string; got int") as refusal:
+    with pytest.raises(checks.InvalidInput, match="must be a string; got int") as refusal:
         calls.add_secret(SPACE, "KEY", 918273)  # type: ignore[arg-type]
     assert "918273" not in str(refusal.value)
 
@@ -158,7 +158,7 @@ def test_a_value_that_is_not_a_string_is_refused_without_being_shown() -> None:
     [
         ({"type": "disk", "source": "a/b", "mountPath": "/data"}, "type"),
         ({"type": "bucket", "source": "data", "mountPath": "/data"}, "source"),
-        ({"type": "bucket", "source": "a/b", "mountPath": "data"}, "mount path"),
+        ({"type": "bucket", "source": "a/b", "mountPath": "data"}, "mount_path"),
         ({"type": "bucket", "source": "a/b", "mountPath": "/data", "readOnly": "yes"}, "read_only"),
         ("a/b", "volume"),
     ],

@@ -318,14 +318,14 @@ class TestSnapshot:
     )
     def test_a_record_of_the_wrong_type_is_refused_by_name(self, change: dict[str, Any]) -> None:
         payload = {**SNAPSHOT.to_dict(), **change}
-        with pytest.raises(InvalidInput, match=f"no valid {next(iter(change))}"):
+        with pytest.raises(InvalidInput, match=f"a {next(iter(change))} that is not valid"):
             SpaceSnapshot.from_dict(payload)
 
     @pytest.mark.parametrize("payload", [None, "cpu-basic", [], 3])
     def test_a_record_that_is_not_a_mapping_is_refused(self, payload: Any) -> None:
-        with pytest.raises(InvalidInput, match="is a mapping"):
+        with pytest.raises(InvalidInput, match="must be a mapping"):
             SpaceSnapshot.from_dict(payload)
 
     def test_a_record_without_hardware_is_refused(self) -> None:
-        with pytest.raises(InvalidInput, match="no valid hardware"):
+        with pytest.raises(InvalidInput, match="a hardware that is not valid"):
             SpaceSnapshot.from_dict({"repo_id": SPACE, "stage": "RUNNING"})

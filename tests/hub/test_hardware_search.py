@@ -150,7 +150,7 @@ def test_events_that_cannot_be_are_refused() -> None:
         search.taken_back()
     failure_at_end = search.unavailable("gone", 1)
     for event in (lambda: failure_at_end.requested(1), lambda: failure_at_end.unavailable("gone", 1)):
-        with pytest.raises(ValueError, match="tries no flavor"):
+        with pytest.raises(ValueError, match="has no flavor left"):
             event()
 
 

@@ -90,8 +90,9 @@ def test_an_error_begins_with_space_and_cause_then_says_the_remedy_then_the_hubs
     with pytest.raises(SpaceWaitFailed) as excinfo:
         wait(GPU).observe(runtime("BUILD_ERROR", error="Job failed with exit code: 137. Reason: …"), 9)
     assert str(excinfo.value) == (
-        "Space acme/whisper did not reach RUNNING on t4-small: its build failed (BUILD_ERROR). Read its "
-        "build log, fix the build and restart it. The Hub reports: Job failed with exit code: 137. Reason: …."
+        "Space acme/whisper did not reach RUNNING on t4-small: its build failed (BUILD_ERROR). Read the "
+        "build log, fix the build and restart the Space. The Hub reports: Job failed with exit code: 137. "
+        "Reason: …."
     )
 
 
@@ -128,10 +129,10 @@ def test_a_result_that_may_be_out_of_date_is_confirmed_before_the_wait_ends(stag
 def test_the_error_for_a_space_that_stopped_after_the_request_does_not_suggest_another_restart() -> None:
     restart = wait(before=runtime("RUNNING", "t4-small"))
     with pytest.raises(
-        SpaceWaitFailed, match=r"It was stopped after the request.*Flagged as abusive"
+        SpaceWaitFailed, match=r"The Space was stopped after the request.*Flagged as abusive"
     ) as excinfo:
         restart.observe(runtime("PAUSED", error="Flagged as abusive"), 9)
-    assert "Restart it" not in str(excinfo.value)
+    assert "Restart the Space" not in str(excinfo.value)
 
 
 class TestStartTimeout:

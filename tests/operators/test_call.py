@@ -301,8 +301,8 @@ def test_bad_input_is_refused_before_a_call_is_sent(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"headers": {"X-Page": 3}}, r"^headers\['X-Page'\] must be text of one line"),
-        ({"headers": {"X-Page": "a\r\nX-Other: b"}}, r"^headers\['X-Page'\] must be text of one line"),
+        ({"headers": {"X-Page": 3}}, r"^headers\['X-Page'\] must be one line"),
+        ({"headers": {"X-Page": "a\r\nX-Other: b"}}, r"^headers\['X-Page'\] must be one line"),
         ({"headers": {"X Page": "a"}}, r"^headers has the name 'X Page', which HTTP does not allow"),
         ({"data": 3}, r"^content must be text or bytes; got 3"),
         ({"query": {"page": [1, 2]}}, r"^query\['page'\] must be text, a number or a boolean; got \[1, 2\]"),

@@ -97,7 +97,7 @@ class TestCreate:
         window.run("reserve")
         lose_next_answer(monkeypatch, "/duplicate", took_effect=lost_message == "answer")
         if lost_message == "request":
-            with pytest.raises(HubError, match="not known whether it took effect"):
+            with pytest.raises(HubError, match="not known whether the request took effect"):
                 window.run("create")
         (result,) = window.run("create")
         assert (result["created"], result["hardware"]) == (True, "t4-small")
@@ -299,7 +299,7 @@ class TestDelete:
         window.run("reserve", "create")
         lose_next_answer(monkeypatch, "/delete", took_effect=took_effect)
         if not took_effect:
-            with pytest.raises(HubError, match="not known whether it took effect"):
+            with pytest.raises(HubError, match="not known whether the request took effect"):
                 window.run("delete")
         window.run("delete")
         assert copies(hub) == []

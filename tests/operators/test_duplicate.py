@@ -92,7 +92,7 @@ def test_after_a_lost_answer_the_task_finds_out_whether_the_copy_was_made(
     if lost_message == "answer":
         assert run.run(duplicate())["created"] is True
     else:
-        with pytest.raises(HubError, match="not known whether it took effect"):
+        with pytest.raises(HubError, match="not known whether the request took effect"):
             run.run(duplicate())
         assert run.run(duplicate())["created"] is True
     assert len(changes(hub)) == 1

@@ -496,7 +496,7 @@ class TestClearedWork:
 
     def test_a_snapshot_needs_to_know_the_hardware(self) -> None:
         with StubHub(otherwise=Say(200, {"stage": "RUNNING"})) as stub, env_connection(stub.url):
-            with pytest.raises(HubProtocolError, match="not on which hardware") as excinfo:
+            with pytest.raises(HubProtocolError, match="but no hardware") as excinfo:
                 Try().run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
             assert not excinfo.value.permanent
 

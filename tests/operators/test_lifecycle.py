@@ -142,7 +142,7 @@ class TestRestart:
     ) -> None:
         space = hub.add_space(SPACE, stage="PAUSED")
         lose_next_answer(monkeypatch, "/restart", took_effect=False)
-        with pytest.raises(HubUnavailable, match="not known whether it took effect"):
+        with pytest.raises(HubUnavailable, match="not known whether the request took effect"):
             Try().run(restart())
         Try().run(restart())
         assert space.stage == "RUNNING"
@@ -243,8 +243,8 @@ class TestPermanentErrors:
         ("token", "message"),
         [
             ("hf_wrongwrongwrong", "wrong, expired or revoked"),
-            ("read", "may not do this"),
-            ("stranger", "may not do this"),
+            ("read", "the token may not send"),
+            ("stranger", "the token may not send"),
             ("oauth", "OAuth login"),
         ],
     )

@@ -80,7 +80,7 @@ class TestCreate:
         lose_next_answer(monkeypatch, "/create", took_effect=lost_message == "answer")
         run = Try()
         if lost_message == "request":
-            with pytest.raises(HubError, match="not known whether it took effect"):
+            with pytest.raises(HubError, match="not known whether the request took effect"):
                 run.run(create())
         assert run.run(create())["created"] is True
         assert [name for name, _ in changes(hub)] == ["create"]
@@ -174,7 +174,7 @@ class TestDelete:
         lose_next_answer(monkeypatch, "/delete", took_effect=took_effect)
         run = Try()
         if not took_effect:
-            with pytest.raises(HubError, match="not known whether it took effect"):
+            with pytest.raises(HubError, match="not known whether the request took effect"):
                 run.run(delete(confirm=SPACE))
         assert run.run(delete(confirm=SPACE))["deleted"] is True
         assert len(changes(hub)) == 1
@@ -210,7 +210,7 @@ class TestMove:
         lose_next_answer(monkeypatch, "/move", took_effect=took_effect)
         run = Try()
         if not took_effect:
-            with pytest.raises(HubError, match="not known whether it took effect"):
+            with pytest.raises(HubError, match="not known whether the request took effect"):
                 run.run(move())
         assert run.run(move())["repo_id"] == OTHER
         assert len(changes(hub)) == 1

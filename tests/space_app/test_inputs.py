@@ -123,7 +123,7 @@ def test_a_call_that_cannot_be_right_sends_nothing_at_all(
         ({"host": "ftp://acme-caption.hf.space"}, "https://host"),
         ({"token": "hf_a b"}, "no token has"),
         ({"bearer": TOKEN}, "bearer must not be the Hugging Face token"),
-        ({"auth": "me"}, "auth must be a user name and a password"),
+        ({"auth": "me"}, "auth must be two strings: a user name and a password"),
         ({"connections": 0}, "connections must be a whole number"),
         ({"replicas": 0}, "replicas must be a whole number"),
     ],

@@ -342,7 +342,7 @@ def test_an_app_that_is_not_gradio_or_too_old_is_refused_in_one_sentence(
 
 def test_an_app_without_a_config_is_not_gradio(client: Made, gradio: GradioApp) -> None:
     gradio.replies["GET /config"] = [Reply(404, {"detail": "Not Found"})]
-    fails(client(gradio.url), errors.NotGradio, "Call it with a path instead of api")
+    fails(client(gradio.url), errors.NotGradio, "Call the app with a path instead of api")
 
 
 def test_a_redirect_to_another_host_gets_neither_the_token_nor_the_call(

@@ -234,7 +234,7 @@ class TestTrigger:
             ({"extra": "[1]"}, "extra of connection|'broken' does not exist"),
             ({"host": "https://user:secret@hub.acme.test"}, "user name or a password"),
             ({"host": "http://hub.acme.test"}, "unencrypted"),
-            ({"password": "two words"}, "Copy it again"),
+            ({"password": "two words"}, "Copy the token again"),
         ],
     )
     def test_a_connection_that_is_not_valid_fails_the_task_with_the_reason(
