@@ -16,10 +16,12 @@ from pathlib import Path
 
 from airflow_provider_hfspaces import get_provider_info
 
+_OPERATORS = [module for entry in get_provider_info()["operators"] for module in entry["python-modules"]]
+_FIRST_RELEASE = ("hardware", "lifecycle", "duplicate", "settings", "storage", "fleet", "cost")
 OURS = {
-    "operators, all of them": [
-        module for entry in get_provider_info()["operators"] for module in entry["python-modules"]
-    ],
+    "operators, all of them": _OPERATORS,
+    "operators of version 0.1.0": [each for each in _OPERATORS if each.rpartition(".")[2] in _FIRST_RELEASE],
+    "RequestHardwareOperator": ["airflow_provider_hfspaces.operators.hardware:RequestHardwareOperator"],
     "sensors": ["airflow_provider_hfspaces.sensors.spaces"],
     "triggers": ["airflow_provider_hfspaces.triggers.spaces"],
     "notifiers": ["airflow_provider_hfspaces.notifications.spaces"],
@@ -47,8 +49,10 @@ from airflow.sdk import BaseOperator, BaseSensorOperator
 before = set(sys.modules)
 began = time.process_time()
 for name in json.loads(sys.argv[1]):
+    name, _, chosen = name.partition(":")
     module = importlib.import_module(name)
-    for each in getattr(module, "__all__", ()) if name.startswith("airflow") else ():
+    names = getattr(module, "__all__", ()) if name.startswith("airflow") else ()
+    for each in [chosen] if chosen else names:
         getattr(module, each)
 took = time.process_time() - began
 new = set(sys.modules) - before
@@ -57,7 +61,7 @@ print(json.dumps([took, len(new), "requests" in new]))
 
 
 def measure(modules: list[str]) -> tuple[float, int, bool] | None:
-    """Measure the import of some modules.
+    """Measure the import of some modules, each with all its public names or, as ``module:Name``, one of them.
 
     :returns: CPU milliseconds, number of loaded modules, and whether ``requests`` is one of them; ``None`` if
         a module is not installed.

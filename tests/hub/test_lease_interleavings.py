@@ -19,7 +19,8 @@ import pytest
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.calls import Call
 from airflow_provider_hfspaces.hub.errors import HubBadRequest, HubConflict, HubError, HubGone, HubUnavailable
-from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLease, Taken, guarded
+from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLease, Taken
+from airflow_provider_hfspaces.hub.lease.guard import guarded
 from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, Standing
 from airflow_provider_hfspaces.hub.lease.store import LeaseStore
 

@@ -231,7 +231,7 @@ def test_a_sleeping_space_is_left_asleep_if_that_is_wanted(hub: HubEmulator, tmp
 
 def test_a_paused_space_ends_the_task_with_its_reason(hub: HubEmulator, tmp_path: Path) -> None:
     space = hub.add_space(SPACE, stage="PAUSED", app=GradioApp(endpoints=ENDPOINTS))
-    with pytest.raises(SpaceWaitFailed, match=r"it is paused \(PAUSED\)\. Restart it"):
+    with pytest.raises(SpaceWaitFailed, match=r"it is paused \(PAUSED\)\. Restart the Space"):
         Try().run(batch(tmp_path))
     assert space.app_requests == []
 

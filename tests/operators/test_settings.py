@@ -96,7 +96,7 @@ def test_volumes_are_mounted_and_unmounted(hub: HubEmulator) -> None:
 
 def test_a_volume_that_is_not_valid_is_refused(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
-    with pytest.raises(AirflowFailException, match="mount path"):
+    with pytest.raises(AirflowFailException, match="mount_path of a volume must begin with"):
         Try().run(
             SetVolumesOperator(task_id="set", repo_id=SPACE, volumes=[{**VOLUME, "mount_path": "data"}])
         )

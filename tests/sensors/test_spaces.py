@@ -84,13 +84,13 @@ def test_a_missing_space_fails_the_sensor_at_once(hub: HubEmulator) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stages": ["RUNING"]}, "no stage 'RUNING'. Did you mean 'RUNNING'"),
+        ({"stages": ["RUNING"]}, "stage 'RUNING' is not valid. Did you mean 'RUNNING'"),
         ({"stages": []}, "stages must not be empty"),
         ({"stages": "running"}, "Did you mean 'RUNNING'"),
         ({"stages": ["RUNNING"], "hardware": "t4-smal"}, "Did you mean 't4-small'"),
         ({"stages": ["RUNNING"], "failed_stages": "PAUSD"}, "Did you mean 'PAUSED'"),
         ({"stages": ["RUNNING"], "sha": "main"}, "'main' is not a commit"),
-        ({"stages": "{{ ['RUNNING'"}, "no stage"),
+        ({"stages": "{{ ['RUNNING'"}, "is not valid"),
     ],
 )
 def test_a_goal_that_no_space_ever_reaches_is_refused_before_any_request(
@@ -156,7 +156,7 @@ class TestSoftFail:
         [
             ({"repo_id": "acme/misspelt"}, "Space acme/misspelt was not found"),
             ({"repo_id": "no owner"}, "names no owner"),
-            ({"hardware": "t5-small"}, "no hardware 't5-small'"),
+            ({"hardware": "t5-small"}, "hardware 't5-small' is not a flavor that the Hub offers"),
             ({"hf_spaces_conn_id": "nowhere"}, "Connection 'nowhere' does not exist"),
             ({"hf_spaces_conn_id": "revoked"}, "does not accept the token"),
             ({"sha": "main"}, "is not a commit"),

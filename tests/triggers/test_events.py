@@ -227,7 +227,7 @@ def test_equal_triggers_are_stored_once() -> None:
     ("options", "message"),
     [
         ({"stages": []}, "stages must not be empty"),
-        ({"stages": "BROKEN"}, "no stage 'BROKEN'"),
+        ({"stages": "BROKEN"}, "stage 'BROKEN' is not valid"),
         ({"stages": "PAUSED", "repo_id": "whisper"}, "names no owner"),
     ],
 )
