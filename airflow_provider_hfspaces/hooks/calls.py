@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.config import quota_share
 from airflow_provider_hfspaces.hooks.apps import AppProbe, AppsHook
-from airflow_provider_hfspaces.hub.desired import describe
 from airflow_provider_hfspaces.hub.errors import SpaceWaitFailed
 from airflow_provider_hfspaces.hub.http.pace import Pace
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_interval
 from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
+from airflow_provider_hfspaces.hub.steps import change_in_words
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, Wait
 
@@ -111,7 +111,7 @@ class CallingHook(AppsHook):
 
     def _log_change(self, repo_id: str) -> Callable[[SpaceRuntime, float], None]:
         def log(runtime: SpaceRuntime, elapsed: float) -> None:
-            self.log.info("%4.0f s  %s is %s", elapsed, repo_id, describe(runtime))
+            self.log.info("%s", change_in_words(repo_id, runtime, elapsed))
 
         return log
 

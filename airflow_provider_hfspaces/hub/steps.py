@@ -29,6 +29,7 @@ __all__ = [
     "HURRIED",
     "PATIENT",
     "Patience",
+    "change_in_words",
     "describe",
     "move_activity",
     "move_hardware",
@@ -141,6 +142,14 @@ def describe(runtime: SpaceRuntime) -> str:
     if runtime.error_message:
         text += f" ({runtime.error_message})"
     return text
+
+
+def change_in_words(repo_id: str, runtime: SpaceRuntime, elapsed: float) -> str:
+    """Return the line of a log about the new state of a Space during a wait.
+
+    :param elapsed: seconds since the wait began.
+    """
+    return f"{elapsed:4.0f} s  {repo_id} is {describe(runtime)}"
 
 
 def move_hardware(

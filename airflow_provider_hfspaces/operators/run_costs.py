@@ -10,25 +10,22 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub.cost.runs import Sighting, Sightings, sightings_from
 from airflow_provider_hfspaces.state.pricing import app_started
 from airflow_provider_hfspaces.state.records import COST, SIGHTINGS, pull, requests_around
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
-    from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
+    from airflow_provider_hfspaces.hub.cost.runs import RunCost
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.operators.base import WaitingOperator
 
 __all__ = [
     "SeenSpace",
-    "push_sightings",
+    "is_in_window",
     "report_run_cost",
 ]
-
-_MOST_SIGHTINGS = 200
-_CONTINUOUS_SECONDS = 60.0
-"""A first look this soon after the request counts as one of a continuous watch."""
 
 
 class SeenSpace:
@@ -41,41 +38,37 @@ class SeenSpace:
 
     def __init__(self, task: WaitingOperator) -> None:
         self._task = task
-        self.sightings: list[Sighting] = []
+        self._seen = Sightings()
+
+    @property
+    def sightings(self) -> list[Sighting]:
+        """The sightings, the latest 200."""
+        return list(self._seen)
 
     def add(self, runtime: SpaceRuntime, *, since: datetime | None = None) -> None:
         """Add what the Hub reports now.
 
         :param since: since when the Space has been in this state, if that is known.
         """
-        from airflow_provider_hfspaces.hub.cost.runs import Sighting
-
-        self.sightings.append(Sighting.from_runtime(runtime, self._task.hook.clock(), since=since))
-        del self.sightings[:-_MOST_SIGHTINGS]
-
-    def add_change(self, runtime: SpaceRuntime, elapsed: float) -> None:
-        """Add a change that a continuous watch reports.
-
-        :param elapsed: seconds since the watch began.
-        """
-        is_first = not any(each.since for each in self.sightings)
-        is_continuous = not is_first or elapsed < _CONTINUOUS_SECONDS
-        self.add(runtime, since=self._task.hook.clock() if is_continuous else None)
+        self._seen.add(Sighting.from_runtime(runtime, self._task.hook.clock(), since=since))
 
     def extend(self, payload: Any) -> None:
         """Add what another task or a trigger has seen, from :meth:`to_list`."""
-        from airflow_provider_hfspaces.hub.cost.runs import sightings_from
-
-        self.sightings += sightings_from(payload)
+        self._seen.add(*sightings_from(payload))
 
     def to_list(self) -> list[dict[str, Any]]:
         """As plain JSON."""
-        return [each.to_dict() for each in self.sightings]
+        return self._seen.to_list()
 
     def push(self, context: Context, repo_id: str) -> None:
-        """Push what this try has seen of the Space, if its run has a cost."""
-        if self._task.records_sightings and self.sightings:
-            push_sightings(context, repo_id, self)
+        """Push what this try has seen of the Space, for the task that computes the cost of the run."""
+        if not self._task.records_sightings or not self._seen:
+            return
+        seen = self.sightings
+        requested = {each.destination for each in seen if each.destination}
+        requested |= {each.hardware for each in seen[-1:] if each.hardware}
+        payload = {"repo_id": repo_id, "requested": sorted(requested), "sightings": self.to_list()}
+        context["ti"].xcom_push(key=SIGHTINGS, value=payload)
 
     def note_inherited(self, repo_id: str, before: SpaceRuntime, snapshot: SpaceSnapshot) -> None:
         """Note since when the Space has been on hardware that an earlier try or run requested."""
@@ -93,11 +86,11 @@ class SeenSpace:
 
     def note_change(self, repo_id: str) -> Callable[[SpaceRuntime, float], None]:
         """What a wait in the worker calls with each new state: notes and logs it."""
-        from airflow_provider_hfspaces.hub.steps import describe
+        from airflow_provider_hfspaces.hub.steps import change_in_words
 
         def note(runtime: SpaceRuntime, elapsed: float) -> None:
-            self.add_change(runtime, elapsed)
-            self._task.log.info("%4.0f s  %s is %s", elapsed, repo_id, describe(runtime))
+            self._seen.add_change(runtime, elapsed, self._task.hook.clock())
+            self._task.log.info("%s", change_in_words(repo_id, runtime, elapsed))
 
         return note
 
@@ -113,14 +106,6 @@ class SeenSpace:
             raise
 
 
-def push_sightings(context: Context, repo_id: str, seen: SeenSpace) -> None:
-    """Push what a task has seen of its Space, for the task that computes the cost of the run."""
-    requested = {each.destination for each in seen.sightings if each.destination}
-    requested |= {each.hardware for each in seen.sightings[-1:] if each.hardware}
-    payload = {"repo_id": repo_id, "requested": sorted(requested), "sightings": seen.to_list()}
-    context["ti"].xcom_push(key=SIGHTINGS, value=payload)
-
-
 def report_run_cost(
     task: Any,
     context: Context,
@@ -130,34 +115,31 @@ def report_run_cost(
     began: datetime | None = None,
     is_recorded: bool = True,
 ) -> dict[str, Any]:
-    """Log the cost of a run, push it as the XCom ``cost``, and record it for the cost page.
+    """Report the cost of a task's own run, and push it as the XCom ``cost``.
 
     :param task: the operator that reports.
     :param repo_id: the Space, as ``owner/name``.
-    :param began: when the window of the run began. The run, the Space and this moment identify the window,
-        which is recorded once.
+    :param began: when the window of the run began; by default the task identifies the window.
     :param is_recorded: whether the metrics and the cost page count it; not if another task reports these
         minutes too.
-    :returns: ``cost_usd``, ``billed_seconds`` and ``billed_hardware``, for the result of the task.
+    :returns: what :meth:`~airflow_provider_hfspaces.hub.cost.runs.RunCost.to_result` returns, for the result
+        of the task.
     """
-    from airflow_provider_hfspaces.metrics import run_ended
-    from airflow_provider_hfspaces.state.run_costs import record_run_cost, window_of_run
+    from airflow_provider_hfspaces.state.leases import LeaseOwner
+    from airflow_provider_hfspaces.state.run_costs import report_cost
 
-    ti = context["ti"]
-    task.log.info("Space %s: %s.", repo_id, cost.in_words())
-    payload = cost.to_dict()
-    ti.xcom_push(key=COST, value=payload)
-    map_index = getattr(ti, "map_index", None)
-    map_index = -1 if map_index is None else map_index
-    window = window_of_run(began or ti.task_id, ti.run_id, repo_id, map_index)
-    if is_recorded:
-        run_ended(cost)
-        record_run_cost(repo_id, cost, window, dag_id=ti.dag_id, in_crowd=map_index >= 0)
-    return {
-        "cost_usd": payload["cost_usd"],
-        "billed_seconds": payload["billed_seconds"],
-        "billed_hardware": payload["hardware"],
-    }
+    context["ti"].xcom_push(key=COST, value=cost.to_dict())
+    run = LeaseOwner.from_task_instance(context["ti"])
+    report_cost(
+        repo_id,
+        cost,
+        run,
+        task.log,
+        began=began or run.task_id,
+        is_counted=is_recorded,
+        in_crowd=run.map_index >= 0,
+    )
+    return cost.to_result()
 
 
 def is_in_window(task: Any, context: Context, repo_id: str) -> bool:

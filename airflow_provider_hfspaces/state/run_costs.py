@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.cost.runs import RunCost
+    from airflow_provider_hfspaces.state.leases import LeaseOwner
 
-__all__ = ["DailyCost", "record_run_cost", "run_costs", "window_of_run"]
+__all__ = ["DailyCost", "record_run_cost", "report_cost", "run_costs", "window_of_run"]
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,36 @@ class DailyCost:
             round(self.usd + other.usd, 6),
             self.unpriced_minutes + other.unpriced_minutes,
         )
+
+
+def report_cost(
+    repo_id: str,
+    cost: RunCost,
+    run: LeaseOwner | None,
+    log: Any,
+    *,
+    began: datetime | str,
+    is_counted: bool = True,
+    in_crowd: bool = False,
+) -> None:
+    """Log what a run cost on a Space, and count it in the metrics and on the cost page.
+
+    :param repo_id: the Space, as ``owner/name``.
+    :param run: the task of the run; ``None`` if this Airflow does not know the run, so that the cost page
+        leaves its cost out.
+    :param began: when the window of the run began, see :func:`window_of_run`.
+    :param is_counted: whether the metrics and the cost page count the cost; not if another task counts it.
+    :param in_crowd: see :func:`record_run_cost`.
+    """
+    from airflow_provider_hfspaces.metrics import run_ended
+
+    log.info("Space %s: %s.", repo_id, cost.in_words())
+    if not is_counted:
+        return
+    run_ended(cost)
+    if run is not None:
+        window = window_of_run(began, run.run_id, repo_id, run.map_index)
+        record_run_cost(repo_id, cost, window, dag_id=run.dag_id, in_crowd=in_crowd)
 
 
 def window_of_run(began: datetime | str, run_id: str, repo_id: str, map_index: int) -> tuple[str, ...]:

@@ -28,14 +28,10 @@ from airflow_provider_hfspaces.triggers.kills import run_shielded
 from airflow_provider_hfspaces.triggers.loading import open_waits
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.hub.cost.runs import Sightings
     from airflow_provider_hfspaces.space_log.progress import LogProgress
 
 __all__ = ["SpaceTrigger"]
-
-_CONTINUOUS_SECONDS = 60.0
-"""A first look this soon after the request counts as one of a continuous watch."""
-
-_MAX_CHANGES = 100
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -108,7 +104,7 @@ class SpaceTrigger(BaseTrigger):
         self.started = time.time() if self.started is None else _moment(self.started, "started")
         self.deadline = _moment(self.deadline, "deadline")
         self.changes = list(self.changes)
-        self._seen = list(self.changes)
+        self._seen: Sightings | None = None
         self._progress: LogProgress | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -134,13 +130,16 @@ class SpaceTrigger(BaseTrigger):
         await self._undo_if_killed()
 
     async def _event(self) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hub.cost.runs import Sightings, sightings_from
+
+        self._seen = Sightings(sightings_from(self.changes))
+        ending = await self._ending()
         outcome = {
             "repo_id": self.repo_id,
             "since": self.started,
-            "changes": self._seen,
+            "changes": self._seen.to_list(),
             "then": self.then,
         }
-        ending = await self._ending()
         return {**outcome, **ending, **({} if self._progress is None else {"logs": self._progress.to_dict()})}
 
     async def _ending(self) -> dict[str, Any]:
@@ -191,16 +190,11 @@ class SpaceTrigger(BaseTrigger):
                 )
 
     def _log_change(self, runtime: SpaceRuntime, elapsed: float) -> None:
-        from airflow_provider_hfspaces.hub.cost.runs import Sighting
-        from airflow_provider_hfspaces.hub.steps import describe
+        from airflow_provider_hfspaces.hub.steps import change_in_words
 
-        # After a restart of the triggerer, it is not known when the first state began.
-        now = datetime.now(timezone.utc)
-        is_continuous = elapsed < _CONTINUOUS_SECONDS or len(self._seen) > len(self.changes)
-        if len(self._seen) < _MAX_CHANGES:
-            seen = Sighting.from_runtime(runtime, now, since=now if is_continuous else None)
-            self._seen.append(seen.to_dict())
-        self.log.info("%4.0f s  %s is %s", elapsed, self.repo_id, describe(runtime))
+        assert self._seen is not None
+        self._seen.add_change(runtime, elapsed, datetime.now(timezone.utc))
+        self.log.info("%s", change_in_words(self.repo_id, runtime, elapsed))
 
     async def _undo_if_killed(self) -> None:
         if self.put_back:

@@ -21,9 +21,24 @@ from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, STARTING_STAGES
 
-__all__ = ["BilledTime", "RunCost", "Sighting", "sightings_from", "way_there_seconds"]
+__all__ = [
+    "RESULT_KEYS",
+    "BilledTime",
+    "RunCost",
+    "Sighting",
+    "Sightings",
+    "sightings_from",
+    "way_there_seconds",
+]
+
+RESULT_KEYS = ("cost_usd", "billed_seconds", "billed_hardware")
+"""The keys of :meth:`RunCost.to_result`."""
 
 _LONGEST_IN_MINUTES = 180
+
+_MAX_SIGHTINGS = 200
+_CONTINUOUS_SECONDS = 60.0
+"""A first look this soon after the request counts as part of a continuous watch."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +130,51 @@ def sightings_from(payload: Any) -> list[Sighting]:
     """Return the valid sightings in a list of :meth:`Sighting.to_dict`; an empty list for anything else."""
     read = (_valid(each) for each in (payload if isinstance(payload, (list, tuple)) else ()))
     return [each for each in read if each is not None]
+
+
+class Sightings:
+    """What one process sees of a Space while it watches the Space, in order. The latest 200 are kept.
+
+    ::
+
+        sightings = Sightings(earlier)
+        sightings.add_change(runtime, elapsed=12.0, now=now)
+        sightings.to_list()
+
+    :param earlier: what was seen before, in order.
+    """
+
+    def __init__(self, earlier: Iterable[Sighting] = ()) -> None:
+        self._seen = list(earlier)
+        self._has_changed = False
+
+    def __iter__(self) -> Iterator[Sighting]:
+        return iter(self._seen)
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def add(self, *sightings: Sighting) -> None:
+        """Add sightings that are later than those before."""
+        self._seen += sightings
+        del self._seen[:-_MAX_SIGHTINGS]
+
+    def add_change(self, runtime: SpaceRuntime, elapsed: float, now: datetime) -> None:
+        """Add a change that the watch reports: the Space entered its new state just now.
+
+        Only when the state that the watch finds at first began is not known, unless the watch began with the
+        request.
+
+        :param elapsed: seconds since the request, or since the watch began without a request.
+        :param now: the present moment, in UTC.
+        """
+        is_continuous = self._has_changed or elapsed < _CONTINUOUS_SECONDS
+        self._has_changed = True
+        self.add(Sighting.from_runtime(runtime, now, since=now if is_continuous else None))
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return the sightings as plain JSON, for :func:`sightings_from`."""
+        return [each.to_dict() for each in self._seen]
 
 
 @dataclass(frozen=True)
@@ -228,6 +288,10 @@ class RunCost:
                 for hardware, (minutes, usd) in self.by_hardware().items()
             ],
         }
+
+    def to_result(self) -> dict[str, Any]:
+        """Return plain JSON under :data:`RESULT_KEYS`, for a result that contains more than the cost."""
+        return dict(zip(RESULT_KEYS, (self.usd, self.billed_seconds, self.hardware), strict=True))
 
 
 def way_there_seconds(sightings: Iterable[Sighting]) -> float | None:
