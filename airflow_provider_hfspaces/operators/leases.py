@@ -164,9 +164,9 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         :param force: release the lease of a run that is at work, too.
         """
         from airflow_provider_hfspaces.hub.checks import InvalidInput
+        from airflow_provider_hfspaces.hub.cost.runs import RESULT_KEYS
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
-        from airflow_provider_hfspaces.metrics import run_ended
         from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
         from airflow_provider_hfspaces.state.leases import Owners
         from airflow_provider_hfspaces.state.release import NotLeased, release_lease
@@ -176,9 +176,7 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
             "reason": reason,
             "hardware": None,
             "error": None,
-            "cost_usd": None,
-            "billed_seconds": None,
-            "billed_hardware": None,
+            **dict.fromkeys(RESULT_KEYS),
         }
         self.log.warning("Space %s: its lease is %s.", repo_id, reason)
         if self.changes_nothing:
@@ -199,9 +197,5 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         except (HubError, InvalidInput) as error:
             self.log.error("Space %s could not be restored: %s", repo_id, error)
             return {**entry, "outcome": FAILED, "error": str(error)}
-        if released.cost is not None:
-            run_ended(released.cost)
-            entry["cost_usd"] = released.cost.usd
-            entry["billed_seconds"] = released.cost.billed_seconds
-            entry["billed_hardware"] = released.cost.hardware
-        return {**entry, "outcome": "restored"}
+        cost = released.cost.to_result() if released.cost is not None else {}
+        return {**entry, **cost, "outcome": "restored"}

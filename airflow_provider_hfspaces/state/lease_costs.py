@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.lease.actions import Taken
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
-    from airflow_provider_hfspaces.state.leases import LeaseOwner
 
 __all__ = ["LeaseWindow", "cost_so_far"]
 
@@ -94,6 +93,11 @@ class LeaseWindow:
         last = Sighting.from_runtime(after, hook.clock())
         return cls(repo_id, (first, announced, *seen, last), requested)
 
+    @property
+    def began(self) -> datetime:
+        """When the window began, in UTC."""
+        return self.sightings[0].at
+
     def cost(self, hook: HfSpacesHook, log: Any) -> RunCost:
         """Return what the window cost, at the Hub's present list prices.
 
@@ -102,10 +106,3 @@ class LeaseWindow:
         from airflow_provider_hfspaces.state.pricing import cost_of_sightings
 
         return cost_of_sightings(hook, self.sightings, self.requested, log)
-
-    def record(self, cost: RunCost, owner: LeaseOwner) -> None:
-        """Add the cost to the day and the DAG of its run, unless the run has done that itself."""
-        from airflow_provider_hfspaces.state.run_costs import record_run_cost, window_of_run
-
-        window = window_of_run(self.sightings[0].at, owner.run_id, self.repo_id, owner.map_index)
-        record_run_cost(self.repo_id, cost, window, dag_id=owner.dag_id)

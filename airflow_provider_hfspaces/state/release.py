@@ -122,7 +122,7 @@ def release_lease(
 
     The lease is taken over first, so that nobody else restores the Space at the same time, and read once
     more at the end: hardware that the restore took from a new holder is requested again. What the lease cost
-    is added to the costs of its run's DAG.
+    counts in the metrics, and on the cost page for its run's DAG.
 
     :param hook: sends the requests.
     :param owner: the task that releases the lease; ``None`` for the API server and the command line.
@@ -187,25 +187,22 @@ def _report_cost(
     run: LeaseOwner | None,
     log: Any,
 ) -> RunCost | None:
-    """Log and record what a lease cost. A failure is only logged: the Space is restored.
+    """Report what a lease cost. A failure is only logged: the Space is restored.
 
     :param run: the task that held the lease; ``None`` if this Airflow does not know it.
     """
+    from airflow_provider_hfspaces.state.best_effort import only_logged
     from airflow_provider_hfspaces.state.lease_costs import LeaseWindow
+    from airflow_provider_hfspaces.state.run_costs import report_cost
 
     repo_id, hook = lease.repo_id, lease.hook
-    try:
+    with only_logged(log, f"Space {repo_id}: the cost of its lease is not known"):
         window = LeaseWindow.from_release(hook, repo_id, taken, taken_at, after, log)
-        if window is None:
-            return None
-        cost = window.cost(hook, log)
-        log.info("Space %s: %s.", repo_id, cost.in_words())
-        if run is not None:
-            window.record(cost, run)
-    except Exception as error:
-        log.warning("Space %s: the cost of its lease is not known: %s", repo_id, error)
-        return None
-    return cost
+        if window is not None:
+            cost = window.cost(hook, log)
+            report_cost(repo_id, cost, run, log, began=window.began)
+            return cost
+    return None
 
 
 def _grounds(lease: AirflowLease, record: LeaseRecord, force: bool) -> tuple[str, frozenset[str]]:

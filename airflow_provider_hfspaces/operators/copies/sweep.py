@@ -114,6 +114,7 @@ class DeleteCopiesOperator(SelectingOperator):
         return [space.id for space in self.listed() if selection.matches(space)]
 
     def _entry(self, repo_id: str, mark: CopyMark | Exception, owners: Owners) -> dict[str, Any]:
+        from airflow_provider_hfspaces.hub.cost.runs import RESULT_KEYS
         from airflow_provider_hfspaces.hub.errors import HubPermissionError, SpaceNotFound
         from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
         from airflow_provider_hfspaces.state.copies import is_left_behind
@@ -124,9 +125,7 @@ class DeleteCopiesOperator(SelectingOperator):
             "reason": None,
             "outcome": LEFT_ALONE,
             "error": None,
-            "cost_usd": None,
-            "billed_seconds": None,
-            "billed_hardware": None,
+            **dict.fromkeys(RESULT_KEYS),
         }
         if isinstance(mark, SpaceNotFound):
             return {**entry, "reason": "it no longer exists"}
@@ -174,39 +173,29 @@ class DeleteCopiesOperator(SelectingOperator):
 
     def _seen(self, mark: CopyMark) -> list[Sighting]:
         """What is known of the bill of a copy. A failure is only logged: the copy has to go."""
+        from airflow_provider_hfspaces.state.best_effort import only_logged
         from airflow_provider_hfspaces.state.copies import sightings_of_copy
 
-        try:
+        with only_logged(self.log, f"Space {mark.copy_id}: what it cost is not known"):
             runtime = self.hook.get_runtime(mark.copy_id)
             return sightings_of_copy(self.hook, mark, runtime, self.hook.clock(), self.log)
-        except Exception as error:
-            self.log.warning("Space %s: what it cost is not known: %s", mark.copy_id, error)
-            return []
+        return []
 
     def _report_cost(self, mark: CopyMark, seen: list[Sighting], owners: Owners) -> dict[str, Any]:
-        """Log and record what a copy cost, for the DAG of its run. A failure is only logged."""
-        from airflow_provider_hfspaces.metrics import run_ended
+        """Report what a copy cost, for the DAG of its run. A failure is only logged."""
+        from airflow_provider_hfspaces.state.best_effort import only_logged
         from airflow_provider_hfspaces.state.pricing import cost_of_sightings
-        from airflow_provider_hfspaces.state.run_costs import record_run_cost, window_of_run
+        from airflow_provider_hfspaces.state.run_costs import report_cost
 
         if not seen:
             return {}
-        try:
+        with only_logged(self.log, f"Space {mark.copy_id}: what it cost is not known"):
             requested = {each.hardware for each in seen if each.hardware}
             cost = cost_of_sightings(self.hook, seen, requested, self.log)
-            self.log.info("Space %s: %s.", mark.copy_id, cost.in_words())
-            run_ended(cost)
-            if (user := owners.owner(mark.as_holder())) is not None:
-                window = window_of_run(mark.since, user.run_id, mark.copy_id, user.map_index)
-                record_run_cost(mark.copy_id, cost, window, dag_id=user.dag_id)
-        except Exception as error:
-            self.log.warning("Space %s: what it cost is not known: %s", mark.copy_id, error)
-            return {}
-        return {
-            "cost_usd": cost.usd,
-            "billed_seconds": cost.billed_seconds,
-            "billed_hardware": cost.hardware,
-        }
+            user = owners.owner(mark.as_holder())
+            report_cost(mark.copy_id, cost, user, self.log, began=mark.since)
+            return cost.to_result()
+        return {}
 
     def _changed(self, mark: CopyMark) -> str | None:
         """Why a Space is not, or no longer, the copy that its mark describes; ``None`` if it is."""

@@ -290,15 +290,14 @@ class DeleteCopyOperator(SpaceOperator):
     def _report_cost(self, mark: CopyMark, seen: list[Sighting], context: Context) -> dict[str, Any]:
         """Report what the copy cost. A failure is only logged: the copy is gone."""
         from airflow_provider_hfspaces.operators.run_costs import report_run_cost
+        from airflow_provider_hfspaces.state.best_effort import only_logged
         from airflow_provider_hfspaces.state.pricing import cost_of_sightings
 
-        try:
+        with only_logged(self.log, f"Space {mark.copy_id}: the cost of this run is not known"):
             requested = {each.hardware for each in seen if each.hardware}
             cost = cost_of_sightings(self.hook, seen, requested, self.log)
             return report_run_cost(self, context, mark.copy_id, cost, began=mark.since)
-        except Exception as problem:
-            self.log.warning("Space %s: the cost of this run is not known: %s", mark.copy_id, problem)
-            return {}
+        return {}
 
     def sightings(self, mark: CopyMark, last: SpaceRuntime | None, context: Context) -> list[Sighting]:
         """What the task that created the copy has seen of it, and the last look at it."""
@@ -361,18 +360,17 @@ class DeleteCopyOperator(SpaceOperator):
     def _forget(self, mark: CopyMark, context: Context) -> None:
         """Delete what Airflow keeps about the copy. An error is only logged: the copy is gone."""
         from airflow_provider_hfspaces.operators.copying import MADE, REQUESTED
+        from airflow_provider_hfspaces.state.best_effort import only_logged
         from airflow_provider_hfspaces.state.copies import forget_user
 
         map_index, dag = getattr(context["ti"], "map_index", -1), context.get("dag")
-        try:
+        with only_logged(self.log, f"Airflow still keeps the record of Space {mark.copy_id}"):
             forget_user(mark)
             for task_id in _reserving_ids(self, context):
                 forget_of_task(context, task_id, map_index, COPY)
             for task_id in task_ids_named(dag, self.create_task, self.task_id):
                 for key in (MADE, REQUESTED, SEARCH):
                     forget_of_task(context, task_id, map_index, key)
-        except Exception as problem:
-            self.log.warning("Airflow still keeps the record of Space %s: %s", mark.copy_id, problem)
 
 
 def reserved_mark(task: Any, context: Context) -> CopyMark | None:

@@ -81,7 +81,13 @@ class RestoreHardwareOperator(WaitingOperator):
     needs_token = False
 
     records_sightings = True
-    outlet_fields = ("cost_usd", "billed_seconds", "billed_hardware")
+
+    @property
+    def outlet_fields(self) -> tuple[str, ...]:
+        """The parts of the result that the event of an asset has, besides the state of the Space."""
+        from airflow_provider_hfspaces.hub.cost.runs import RESULT_KEYS
+
+        return RESULT_KEYS
 
     def __init__(
         self,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub.cost.runs import Sighting, sightings_from
 from airflow_provider_hfspaces.operators.run_costs import report_run_cost
+from airflow_provider_hfspaces.state.best_effort import only_logged
 from airflow_provider_hfspaces.state.pricing import app_started, cost_of_sightings
 from airflow_provider_hfspaces.state.records import SIGHTINGS, map_indexes, requesting_task_ids
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
-    from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.operators.hardware.leasing import WayBack
@@ -37,61 +38,35 @@ def window_of(
 ) -> dict[str, Any] | None:
     """What is known about the window of this run, as plain JSON; ``None`` if another task reports it.
 
-    A failure is logged and not raised: it must not keep the lease from being given back.
+    A failure is only logged: it must not keep the lease from being given back.
 
     :param before: the runtime before the restore.
     :param after: the runtime after the restore.
     """
-    try:
-        return _window(task, repo_id, context, way_back, before, after)
-    except Exception as error:
-        task.log.warning("Space %s: the cost of this run is not known: %s", repo_id, error)
-        return None
+    with only_logged(task.log, _not_known(repo_id)):
+        if way_back.is_leased and not way_back.holds:
+            # The lease has ended before: an earlier try or another run has restored the Space and reported.
+            return None
+        window = known_window(task, repo_id, context, way_back)
+        if window is None:
+            return None
+        has_changed = before.is_billed and before.hardware != window["sightings"][-1]["hardware"]
+        task.seen.add(before, since=app_started(task.hook, repo_id, task.log) if has_changed else None)
+        if after is not before:
+            task.seen.add(after)
+        return window
+    return None
 
 
-def _window(
-    task: RestoreHardwareOperator,
-    repo_id: str,
-    context: Context,
-    way_back: WayBack,
-    before: SpaceRuntime,
-    after: SpaceRuntime,
+def known_window(
+    task: RestoreHardwareOperator, repo_id: str, context: Context, way_back: WayBack | None = None
 ) -> dict[str, Any] | None:
-    if way_back.is_leased and not way_back.holds:
-        # The lease has ended before: an earlier try or another run has restored the Space and reported.
-        return None
-    recorded = way_back.snapshot or task.space_restore.recorded(repo_id, context)
-    sightings, requested = _records(task, repo_id, context, recorded, way_back)
-    if not sightings or not requested:
-        return None
-    has_changed = before.is_billed and before.hardware != sightings[-1].hardware
-    task.seen.add(before, since=app_started(task.hook, repo_id, task.log) if has_changed else None)
-    if after is not before:
-        task.seen.add(after)
-    return {
-        "sightings": [each.to_dict() for each in sightings],
-        "requested": sorted(requested),
-    }
+    """What the tasks of this run have pushed about its window, as plain JSON; ``None`` before a request.
 
-
-def known_window(task: RestoreHardwareOperator, repo_id: str, context: Context) -> dict[str, Any] | None:
-    """What the tasks of this run have pushed about its window, as plain JSON; ``None`` before a request."""
-    recorded = task.space_restore.recorded(repo_id, context)
-    sightings, requested = _records(task, repo_id, context, recorded, None)
-    if not sightings or not requested:
-        return None
-    return {"sightings": [each.to_dict() for each in sightings], "requested": sorted(requested)}
-
-
-def _records(
-    task: RestoreHardwareOperator,
-    repo_id: str,
-    context: Context,
-    recorded: SpaceSnapshot | None,
-    way_back: WayBack | None,
-) -> tuple[list[Sighting], set[str]]:
-    """What the snapshot, the lease and the other tasks say about the window, and the requested flavors."""
-    first = _first_sighting(recorded)
+    :param way_back: the lease, if the window is over; its record then counts, too.
+    """
+    snapshot = way_back.snapshot if way_back is not None else None
+    first = _first_sighting(snapshot or task.space_restore.recorded(repo_id, context))
     pushed, requested = _pushed(task, repo_id, context)
     sightings = [each for each in pushed if first is None or each.at >= first.at]
     if first is not None:
@@ -99,15 +74,10 @@ def _records(
     if way_back is not None:
         requested |= set(way_back.requested)
         sightings += _announced(first, way_back, sightings)
-    return sorted(sightings, key=lambda each: each.at), requested
-
-
-def _cost(task: RestoreHardwareOperator, window: dict[str, Any]) -> RunCost:
-    """The cost of a window up to the last sighting of this task."""
-    from airflow_provider_hfspaces.hub.cost.runs import sightings_from
-
-    sightings = [*sightings_from(window["sightings"]), *task.seen.sightings]
-    return cost_of_sightings(task.hook, sightings, window["requested"], task.log)
+    if not sightings or not requested:
+        return None
+    sightings.sort(key=lambda each: each.at)
+    return {"sightings": [each.to_dict() for each in sightings], "requested": sorted(requested)}
 
 
 def report_window(
@@ -115,22 +85,23 @@ def report_window(
 ) -> dict[str, Any]:
     """Report what a window cost. Returns what the result of the task contains about it.
 
-    A failure is logged and not raised: the Space is restored.
+    A failure is only logged: the Space is restored.
     """
-    from airflow_provider_hfspaces.hub.cost.runs import sightings_from
-
-    try:
+    with only_logged(task.log, _not_known(repo_id)):
         task.seen.push(context, repo_id)
-        began = sightings_from(window["sightings"])[0].at
-        return report_run_cost(task, context, repo_id, _cost(task, window), began=began)
-    except Exception as error:
-        task.log.warning("Space %s: the cost of this run is not known: %s", repo_id, error)
-        return {}
+        known = sightings_from(window["sightings"])
+        sightings = [*known, *task.seen.sightings]
+        cost = cost_of_sightings(task.hook, sightings, window["requested"], task.log)
+        return report_run_cost(task, context, repo_id, cost, began=known[0].at)
+    return {}
+
+
+def _not_known(repo_id: str) -> str:
+    return f"Space {repo_id}: the cost of this run is not known"
 
 
 def _first_sighting(recorded: SpaceSnapshot | None) -> Sighting | None:
     from airflow_provider_hfspaces.hub.checks import InvalidInput
-    from airflow_provider_hfspaces.hub.cost.runs import Sighting
 
     try:
         return None if recorded is None else Sighting.from_snapshot(recorded)
@@ -140,8 +111,6 @@ def _first_sighting(recorded: SpaceSnapshot | None) -> Sighting | None:
 
 def _pushed(task: RestoreHardwareOperator, repo_id: str, context: Context) -> tuple[list[Sighting], set[str]]:
     """What the other tasks of this window have seen of the Space, and the flavors that they requested."""
-    from airflow_provider_hfspaces.hub.cost.runs import sightings_from
-
     sightings: list[Sighting] = []
     requested: set[str] = set()
     for task_id, map_index in _begun(context):
