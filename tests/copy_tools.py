@@ -43,7 +43,9 @@ class CopyWindow:
         self.reserve = ReserveCopyOperator(task_id="reserve", repo_id=source, to_id=to_id)
         self.create = CreateCopyOperator(task_id="create", from_id=source, **{**arguments, **options})
         self.delete = DeleteCopyOperator(task_id="delete", repo_id=source)
-        self.limit = LimitCopyCostOperator(task_id="limit", repo_id=source, max_run_cost=max_run_cost)
+        self.limit = LimitCopyCostOperator(
+            task_id="limit", repo_id=source, max_run_cost=max_run_cost, closing_task="delete"
+        )
         self.tasks = Try(self.reserve, self.create, self.limit, self.delete)
         self.tasks.ti.run_id = run_id
 

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, has_ended_deferral
+from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, SpaceOperator, has_ended_deferral
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
-    from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.cost.runs import Sighting
 
 __all__ = ["CostLimit"]
@@ -19,28 +18,28 @@ __all__ = ["CostLimit"]
 _LONGEST_WATCH_SECONDS = 30 * 24 * 3600.0
 
 
-class CostLimit:
-    """Mixin for an operator that takes a Space from a run: it does so when the run has cost too much.
+class CostLimit(SpaceOperator):
+    """Base of an operator that takes a Space from a run when the run has cost too much.
 
-    Stands before that operator among the bases of a class. Until the cost reaches the limit, the task waits
-    in the triggerer, without a worker. The task ends when the run restores the Space, or deletes the copy,
-    by itself.
+    Stands before the operator that takes the Space among the bases of a class. Until the cost reaches the
+    limit, the task waits in the triggerer, without a worker. The task ends when the run restores the Space,
+    or deletes the copy, by itself.
+
+    :param max_run_cost: USD. Templated.
+    :param closing_task: the id of the task that restores the Space, or deletes the copy, after the work.
     """
-
-    if TYPE_CHECKING:
-        hook: HfSpacesHook
-        log: Any
-        task_id: str
-        hf_spaces_conn_id: str
-        max_run_cost: Any
-        """USD."""
-        closing_task: str
-        """The id of the task that restores the Space, or deletes the copy, after the work."""
-        execute: Any
-        defer: Any
 
     outcome: str
     """What has become of the Space when the limit is not valid: the beginning of a sentence."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.template_fields = (*super().template_fields, "max_run_cost")
+
+    def __init__(self, *, max_run_cost: float | str, closing_task: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.max_run_cost = max_run_cost
+        self.closing_task = closing_task
 
     @abstractmethod
     def look(self, repo_id: str, context: Context) -> tuple[list[Sighting], Iterable[str]] | None:
@@ -70,7 +69,7 @@ class CostLimit:
         try:
             limit = known_run_cost(self.max_run_cost)
         except InvalidNumber as error:
-            super().act(repo_id, context)  # type: ignore[misc]
+            super().act(repo_id, context)  # type: ignore[safe-super]
             raise AirflowFailException(
                 f"Space {repo_id}: {error} {self.outcome}, because nothing bounds what the run costs."
             ) from None
@@ -83,7 +82,7 @@ class CostLimit:
         seen, requested = sighted
         cost = cost_of_sightings(self.hook, seen, requested, self.log, needs_prices=True)
         if cost.times and (cost.usd is None or cost.usd >= limit):
-            super().act(repo_id, context)  # type: ignore[misc]
+            super().act(repo_id, context)  # type: ignore[safe-super]
             raise AirflowFailException(self.reached(repo_id, cost.in_words(), limit))
         self.log.info("Space %s: %s so far, of max_run_cost=%s.", repo_id, cost.in_words(), limit)
         self._watch(repo_id, context, seen, requested, limit)
@@ -106,7 +105,7 @@ class CostLimit:
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Look again if Airflow has ended the deferral because no triggerer watches."""
         try:
-            return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
+            return super().resume_execution(next_method, next_kwargs, context)
         except Exception as error:
             if has_ended_deferral(next_method, error):
                 return self.execute(context)
@@ -141,11 +140,12 @@ class CostLimit:
 
     def _seconds_left(self, machines: Iterable[tuple[str, int]], limit: float) -> float:
         """Seconds until the limit would be reached without a break, on the cheapest of the machines."""
-        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.state.pricing import prices_or_none
 
-        try:
-            prices = self.hook.price_list()
-        except HubError:
+        prices = prices_or_none(
+            self.hook, "When the run would reach max_run_cost is not known", self.log.info
+        )
+        if prices is None:
             return _LONGEST_WATCH_SECONDS
         minutes = [prices.of_minutes(hardware, replicas) for hardware, replicas in machines]
         known = [minute for minute in minutes if minute]

@@ -240,6 +240,7 @@ class SpaceCopyTaskGroup(WindowTaskGroup):
             task_id="limit",
             repo_id=self._source,
             max_run_cost=self._max_run_cost,
+            closing_task="delete",
             hf_spaces_conn_id=self._conn_id,
             **ALL_SUCCESS,
             **self._delete,

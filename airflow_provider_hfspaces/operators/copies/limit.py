@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_hfspaces.operators.copies.window import DeleteCopyOperator, reserved_mark
 from airflow_provider_hfspaces.operators.cost_limits import CostLimit
@@ -27,12 +27,6 @@ class LimitCopyCostOperator(CostLimit, DeleteCopyOperator):
     """
 
     outcome = "The copy is deleted"
-    template_fields: Sequence[str] = (*DeleteCopyOperator.template_fields, "max_run_cost")
-
-    def __init__(self, *, max_run_cost: float | str, closing_task: str = "delete", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.max_run_cost = max_run_cost
-        self.closing_task = closing_task
 
     def look(self, repo_id: str, context: Context) -> tuple[list[Sighting], Iterable[str]] | None:
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound

@@ -31,12 +31,6 @@ class LimitRunCostOperator(CostLimit, RestoreHardwareOperator):
     """
 
     outcome = "The Space is restored"
-    template_fields: Sequence[str] = (*RestoreHardwareOperator.template_fields, "max_run_cost")
-
-    def __init__(self, *, max_run_cost: float | str, closing_task: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.max_run_cost = max_run_cost
-        self.closing_task = closing_task
 
     def look(self, repo_id: str, context: Context) -> tuple[list[Sighting], Iterable[str]] | None:
         from airflow_provider_hfspaces.hub.cost.runs import sightings_from
