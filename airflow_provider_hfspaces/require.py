@@ -73,7 +73,12 @@ def require_hardware(
         if is_one_flavor(hardware):
             flavors = [hardware]
         else:
-            flavors = [name for name, _ in listed_flavors(hardware, hook.list_hardware, replicas_of(runtime))]
+            flavors = [
+                name
+                for name, _ in listed_flavors(
+                    hardware, lambda: hook.price_list().flavors.values(), replicas_of(runtime)
+                )
+            ]
         is_asleep_there = runtime.stage in ASLEEP_STAGES and runtime.configured_hardware in flavors
         commit = checked_sha(sha) if sha else None
         running = hook.get_space(repo_id, expand="sha").sha if is_asleep_there and commit else runtime.sha

@@ -82,15 +82,14 @@ def _costs(hook: HfSpacesHook, records: dict[str, LeaseRecord]) -> dict[str, Run
     from airflow_provider_hfspaces.hub.errors import HubError
     from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES
     from airflow_provider_hfspaces.state.lease_costs import cost_so_far
+    from airflow_provider_hfspaces.state.pricing import prices_or_none
 
     held = {repo_id: record.current for repo_id, record in records.items() if record.current is not None}
     costs: dict[str, RunCost] = {}
     if not held:
         return costs
-    try:
-        prices = hook.price_list()
-    except HubError as error:
-        say(f"The cost of the leases is not known. {error}")
+    prices = prices_or_none(hook, "The cost of the leases is not known", say)
+    if prices is None:
         return costs
     for repo_id, holder in held.items():
         try:

@@ -22,6 +22,8 @@ __all__ = ["ReadingHook"]
 class ReadingHook(ConnectedHook):
     """The part of :class:`~airflow_provider_hfspaces.hooks.hfspaces.HfSpacesHook` that changes nothing."""
 
+    _price_list: PriceList | None = None
+
     def get_space(self, repo_id: str, *, expand: str | Iterable[str] = ()) -> SpaceInfo:
         """Return the description of a Space: its owner, SDK, commit and other properties.
 
@@ -125,26 +127,32 @@ class ReadingHook(ConnectedHook):
 
         Endpoint: ``GET /api/spaces/hardware``.
         """
-        return self._send(calls.list_hardware())
+        return list(self.price_list(again=True).flavors.values())
 
-    def price_list(self) -> PriceList:
-        """Return the Hub's prices as of now.
+    def price_list(self, *, again: bool = False) -> PriceList:
+        """Return the Hub's prices. The hook reads them once, so that a task uses one price list.
 
-        Endpoint: ``GET /api/spaces/hardware``.
+        Endpoint: ``GET /api/spaces/hardware``, for the first time and with ``again``.
+
+        :param again: whether to read the prices again, because they may have changed; by default not.
         """
-        return PriceList.from_flavors(self.list_hardware())
+        if self._price_list is None or again:
+            flavors = self._send(calls.list_hardware())
+            self._price_list = PriceList.from_flavors(flavors)
+        return self._price_list
 
     def offered(self, hardware: str) -> list[HardwareFlavor] | None:
         """Return the Hub's flavors if this version does not know a flavor, and ``None`` if it does.
 
-        Endpoint: ``GET /api/spaces/hardware``, for a flavor that this version does not know.
+        Endpoint: ``GET /api/spaces/hardware``, for a flavor that this version does not know, unless the hook
+        has read the price list before.
 
         :raises InvalidHardware: if the flavor is not known and the Hub does not answer.
         """
         if not isinstance(hardware, str) or known_hardware(hardware):
             return None
         try:
-            return self._send(calls.list_hardware())
+            return list(self.price_list().flavors.values())
         except HubError:
             checked_hardware(hardware)
             raise

@@ -98,7 +98,6 @@ class EnforceBudgetOperator(NamedBySpace, PauseSpacesOperator, EnforceSleepTimeO
         self.fail_when_exceeded = fail_when_exceeded
         self._known: KnownSpend | None = None
         self._budget = 0.0
-        self._price_list: PriceList | None = None
         self._listed: list[SpaceInfo] | None = None
         self._refuse_bad_values()
 
@@ -160,7 +159,7 @@ class EnforceBudgetOperator(NamedBySpace, PauseSpacesOperator, EnforceSleepTimeO
         :raises AirflowFailException: for errors that a retry cannot fix, and with ``fail_when_exceeded``.
         :raises FleetIncomplete: if Spaces failed and a retry may succeed.
         """
-        self._known = self._listed = self._price_list = None
+        self._known = self._listed = None
         report = super().execute(context)
         if self.fail_when_exceeded and report["status"] == "exceeded":
             self.push_report(context, report)
@@ -185,8 +184,8 @@ class EnforceBudgetOperator(NamedBySpace, PauseSpacesOperator, EnforceSleepTimeO
 
         hourly, unread = None, None
         try:
-            self._price_list = self.hook.price_list()
-            hourly = FleetCost.from_spaces(self.listed(), self._price_list).hourly
+            prices = self.hook.price_list()
+            hourly = FleetCost.from_spaces(self.listed(), prices).hourly
         except HubError as error:
             unread = error
         self._known = measure_spend(self.hook, str(self.author), hourly, self._budget)
@@ -223,7 +222,7 @@ class EnforceBudgetOperator(NamedBySpace, PauseSpacesOperator, EnforceSleepTimeO
         return text
 
     def prices(self, targets: Sequence[Target]) -> PriceList | None:
-        return self._price_list
+        return self.known_prices()
 
     # What changes a Space is decided by the operator of that action.
 

@@ -6,7 +6,7 @@ Come here to change how the log of a Space dates the start of its app.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,18 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
     from airflow_provider_hfspaces.hub.cost.runs import BilledTime, RunCost, Sighting
+    from airflow_provider_hfspaces.hub.errors import HubError
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-__all__ = ["app_started", "cost_of_sightings", "cost_of_times", "running_since", "seen_at_end"]
+__all__ = [
+    "app_started",
+    "cost_of_sightings",
+    "cost_of_times",
+    "no_prices",
+    "prices_or_none",
+    "running_since",
+    "seen_at_end",
+]
 
 _STARTUP = re.compile(r"Application Startup at (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
 _MAX_LINES_BEFORE_STARTUP = 5
@@ -44,7 +53,7 @@ def cost_of_sightings(
     from airflow_provider_hfspaces.hub.cost.runs import RunCost
 
     seen, flavors = list(sightings), frozenset(requested)
-    unpriced = RunCost.from_sightings(seen, flavors, _no_prices())
+    unpriced = RunCost.from_sightings(seen, flavors, no_prices())
     if not unpriced.times:
         return unpriced
     prices = _prices(hook, log, needs_prices)
@@ -64,7 +73,7 @@ def cost_of_times(
     """
     from airflow_provider_hfspaces.hub.cost.runs import RunCost
 
-    unpriced = RunCost.from_times(times, _no_prices())
+    unpriced = RunCost.from_times(times, no_prices())
     if not unpriced.times:
         return unpriced
     prices = _prices(hook, log, needs_prices)
@@ -136,19 +145,38 @@ def seen_at_end(
     return [Sighting(began, hardware, last.replicas), replace(last, since=None)]
 
 
-def _prices(hook: HfSpacesHook, log: Any, needs_prices: bool) -> PriceList | None:
+def prices_or_none(
+    hook: HfSpacesHook,
+    problem: str,
+    write: Callable[[str], object],
+    *,
+    is_raised: Callable[[HubError], bool] = lambda error: False,
+) -> PriceList | None:
+    """Return the Hub's prices; ``None``, after a line in a log, if they cannot be read.
+
+    Endpoint: ``GET /api/spaces/hardware``, unless the hook has read the prices before.
+
+    :param problem: what follows from that, as a sentence without its end: "The report has no amounts".
+    :param write: writes the line, such as ``log.warning``.
+    :param is_raised: whether an error is raised instead; by default none is.
+    """
     from airflow_provider_hfspaces.hub.errors import HubError
 
     try:
         return hook.price_list()
     except HubError as error:
-        if needs_prices:
+        if is_raised(error):
             raise
-        log.warning("The cost is not known, because the price list cannot be read: %s", error)
+        write(f"{problem}, because the price list cannot be read: {error}")
         return None
 
 
-def _no_prices() -> Any:
+def no_prices() -> PriceList:
+    """Return an empty price list."""
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
 
     return PriceList.from_flavors(())
+
+
+def _prices(hook: HfSpacesHook, log: Any, needs_prices: bool) -> PriceList | None:
+    return prices_or_none(hook, "The cost is not known", log.warning, is_raised=lambda error: needs_prices)

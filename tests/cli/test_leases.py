@@ -82,7 +82,7 @@ def test_leases_are_shown_although_their_cost_is_not_known(
     result = run("leases", SPACE, "-o", "json")
     assert result.code == 0
     assert result.rows[0]["usd_so_far"] is None
-    assert "The cost of the leases is not known." in result.err
+    assert "The cost of the leases is not known" in result.err
 
 
 def test_a_lease_that_was_released_needs_no_second_release(

@@ -59,7 +59,7 @@ def test_a_price_list_that_cannot_be_read_moves_a_limited_restore_to_the_fallbac
     hub.faults.add(kind="status", status=403, path="/api/spaces/hardware$")
     window.run("restore")
     assert hub.space(SPACE).requested_hardware == "cpu-basic"
-    assert "The Space is restored without knowing a price." in task_log.text
+    assert "The Space is restored without knowing a price" in task_log.text
 
 
 def test_without_prices_a_restore_moves_no_space_from_free_hardware_to_paid_hardware(

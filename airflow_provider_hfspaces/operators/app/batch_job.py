@@ -106,13 +106,10 @@ class BatchJob:
 
     def priced(self, report: BatchReport) -> BatchReport:
         """Returns the report with the estimated cost, if the Hub's price list can be read."""
-        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.state.pricing import prices_or_none
 
-        try:
-            return replace(report, cost_usd=report.cost_from(self._task.hook.price_list()))
-        except HubError as error:
-            self._task.log.warning("The cost is not known, because the price list cannot be read: %s", error)
-            return report
+        prices = prices_or_none(self._task.hook, "The cost is not known", self._task.log.warning)
+        return report if prices is None else replace(report, cost_usd=report.cost_from(prices))
 
     def report_cost(self, report: BatchReport) -> None:
         """Report what this run cost. A group or a restore around the task counts these minutes itself."""

@@ -193,15 +193,13 @@ class FleetOperator(SelectingOperator):
 
     def prices(self, targets: Sequence[Target]) -> PriceList | None:
         """The Hub's price list; ``None`` if no Space is selected, and if the list cannot be read."""
-        from airflow_provider_hfspaces.hub.errors import HubError
+        return self.known_prices() if targets else None
 
-        if not targets:
-            return None
-        try:
-            return self.hook.price_list()
-        except HubError as error:
-            self.log.warning("The report has no amounts: the Hub's price list could not be read. %s", error)
-            return None
+    def known_prices(self) -> PriceList | None:
+        """The Hub's price list; ``None``, after a warning, if it cannot be read."""
+        from airflow_provider_hfspaces.state.pricing import prices_or_none
+
+        return prices_or_none(self.hook, "The report has no amounts", self.log.warning)
 
     def push_report(self, context: Context, report: dict[str, Any]) -> None:
         """Push the report of a task that fails: the restart in the morning needs it."""

@@ -10,11 +10,11 @@ from airflow_provider_hfspaces.compat.imports import AirflowFailException, Conte
 from airflow_provider_hfspaces.hub.checks import InvalidNumber, checked_amount
 from airflow_provider_hfspaces.hub.cost.prices import PriceList, replicas_of
 from airflow_provider_hfspaces.hub.desired import Activity, DesiredState, restored_state, starts_paid
-from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.stages import NEEDS_COMMIT_STAGES
 from airflow_provider_hfspaces.rendered import as_number
+from airflow_provider_hfspaces.state.pricing import no_prices, prices_or_none
 from airflow_provider_hfspaces.state.records import is_last_try
 
 __all__ = [
@@ -88,14 +88,13 @@ def prices_for_restore(task: Any, context: Context) -> PriceList:
 
     :raises HubError: if another try of the task may read it.
     """
-    try:
-        prices: PriceList = task.hook.price_list()
-    except HubError as error:
-        if not error.permanent and not is_last_try(task, context):
-            raise
-        task.log.error("%s The Space is restored without knowing a price.", error)
-        return PriceList.from_flavors(())
-    return prices
+    prices = prices_or_none(
+        task.hook,
+        "The Space is restored without knowing a price",
+        task.log.error,
+        is_raised=lambda error: not error.permanent and not is_last_try(task, context),
+    )
+    return prices or no_prices()
 
 
 def within_cost(

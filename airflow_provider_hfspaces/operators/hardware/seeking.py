@@ -43,7 +43,6 @@ class HardwareSeeker(ABC):
     def __init__(self, task: SearchingOperator) -> None:
         self._task = task
         self._search: HardwareSearch | None = None
-        self._flavors_read: dict[str, HardwareFlavor] | None = None
 
     @abstractmethod
     def try_hardware(self, repo_id: str, search: HardwareSearch, context: Context) -> Any:
@@ -198,14 +197,12 @@ class HardwareSeeker(ABC):
         self._task.log.info("The Space runs on %s after all.", last.hardware)
         return search.taken_back()
 
-    def flavors(self, *, again: bool = False) -> dict[str, HardwareFlavor]:
-        """The Hub's price list, by flavor, read once per process.
+    def flavors(self, *, again: bool = False) -> Mapping[str, HardwareFlavor]:
+        """The flavors that the Hub offers, by name.
 
-        :param again: read it again, because prices may have changed.
+        :param again: read them again, because prices may have changed.
         """
-        if self._flavors_read is None or again:
-            self._flavors_read = {flavor.name: flavor for flavor in self._task.hook.list_hardware()}
-        return self._flavors_read
+        return self._task.hook.price_list(again=again).flavors
 
     def search_timeout(self, search: HardwareSearch) -> float:
         """Seconds from now to the end of the wait for the current flavor."""

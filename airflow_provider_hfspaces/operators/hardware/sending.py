@@ -55,12 +55,10 @@ class SentRequest(UndoneRequest):
         return desired, Goal(hardware=hardware, sha=checked_commit(self._task))
 
     def _flavor_of(self, hardware: str) -> HardwareFlavor | None:
-        from airflow_provider_hfspaces.hub.errors import HubError
+        from airflow_provider_hfspaces.state.pricing import prices_or_none
 
-        try:
-            return self.flavors().get(hardware)
-        except HubError:
-            return None
+        prices = prices_or_none(self._task.hook, f"The price of {hardware} is not known", self._task.log.info)
+        return None if prices is None else prices.flavors.get(hardware)
 
     def _record(self, desired: DesiredState, before: SpaceRuntime, context: Context) -> SpaceSnapshot:
         """Record the state before the first try, for the next try and for the way back."""
