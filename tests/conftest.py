@@ -175,3 +175,20 @@ class TaskLog:
 def task_log(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> TaskLog:
     """What tasks logged during the test."""
     return TaskLog(caplog, capsys)
+
+
+@pytest.fixture
+def sent_metrics(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, str]]:
+    """The metrics of what runs cost that were sent during the test: the name, the value and the hardware."""
+    sent: list[tuple[str, float, str]] = []
+
+    class Stats:
+        def __getattr__(self, kind: str) -> Any:
+            def send(name: str, value: Any, tags: dict[str, str]) -> None:
+                if "hardware" in tags:
+                    sent.append((name, value, tags["hardware"]))
+
+            return send
+
+    monkeypatch.setattr("airflow_provider_hfspaces.compat.metrics.airflow_stats", Stats)
+    return sent

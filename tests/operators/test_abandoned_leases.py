@@ -54,7 +54,9 @@ def test_the_janitor_restores_a_space_that_no_run_restores_any_more(
     assert [each["outcome"] for each in report] == ([] if is_kept else ["restored"])
 
 
-def test_the_janitor_reports_what_the_leases_cost(hub: HubEmulator, airflow: AirflowWithoutServer) -> None:
+def test_the_janitor_reports_what_the_leases_cost(
+    hub: HubEmulator, airflow: AirflowWithoutServer, sent_metrics: list[tuple[str, float, str]]
+) -> None:
     def emulated_time() -> datetime:
         return datetime.fromtimestamp(hub.now(), timezone.utc)
 
@@ -70,6 +72,10 @@ def test_the_janitor_reports_what_the_leases_cost(hub: HubEmulator, airflow: Air
     # Each request takes 20 seconds of the emulated time.
     assert 30 <= entry["billed_seconds"] / 60 <= 45
     assert entry["cost_usd"] == pytest.approx(0.0067 * entry["billed_seconds"] / 60, abs=0.01)
+    assert sent_metrics == [
+        ("hf_spaces.billed_seconds", entry["billed_seconds"], "t4-small"),
+        ("hf_spaces.cost_usd", entry["cost_usd"], "t4-small"),
+    ]
 
 
 def test_the_janitor_leaves_a_space_on_its_own_paid_hardware_alone(hub: HubEmulator) -> None:

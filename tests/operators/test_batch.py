@@ -125,6 +125,11 @@ def test_each_item_is_in_the_results(space: SpaceHandle, tmp_path: Path, task_lo
     assert "per thousand items" in task_log.text
 
 
+def test_the_price_list_is_read_once(hub: HubEmulator, space: SpaceHandle, tmp_path: Path) -> None:
+    assert Try().run(batch(tmp_path))["cost_usd"] > 0
+    assert [each.path for each in hub.requests].count("/api/spaces/hardware") == 1
+
+
 def test_the_app_never_sees_the_token(hub: HubEmulator, space: SpaceHandle, tmp_path: Path) -> None:
     Try().run(batch(tmp_path))
     assert len(space.app_requests) > 12

@@ -101,6 +101,17 @@ def test_what_the_lease_cost_counts_for_the_dag_of_its_run(hub_after_failed_run:
     assert recorded_costs() == [("nightly", "t4-small", cost.minutes)]
 
 
+def test_what_the_lease_cost_counts_once_in_the_metrics(
+    hub_after_failed_run: HubEmulator, sent_metrics: list[tuple[str, float, str]]
+) -> None:
+    cost = release(hub_after_failed_run).cost
+    assert cost is not None
+    assert sent_metrics == [
+        ("hf_spaces.billed_seconds", cost.billed_seconds, "t4-small"),
+        ("hf_spaces.cost_usd", cost.usd, "t4-small"),
+    ]
+
+
 def test_a_cost_that_the_run_has_recorded_counts_once(hub_after_failed_run: HubEmulator) -> None:
     (holder,) = holders()
     assert holder.previous is not None

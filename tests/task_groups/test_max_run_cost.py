@@ -129,6 +129,22 @@ class TestTask:
         assert len([request for request in hub.requests if request.method == "POST"]) == changes
         assert watch.window.tasks.xcom("restore", "cost") is None, "limit has reported the cost"
 
+    @pytest.mark.parametrize("max_run_cost", [0.05, 5])
+    def test_reads_the_price_list_once(self, hub: HubEmulator, max_run_cost: float) -> None:
+        """For the cost so far, and then for the end of the wait or for the cost after the restore."""
+        space = hub.add_space(SPACE)
+        watch = CostWatch(hub, max_run_cost)
+        watch.window.run("snapshot", "upgrade")
+        hub.advance(600)
+        before = [each.path for each in hub.requests].count("/api/spaces/hardware")
+        if max_run_cost < 1:
+            with pytest.raises(Exception, match=r"reaches max_run_cost=0\.05"):
+                watch.window.tasks.run(watch.limit)
+            assert space.requested_hardware == "cpu-basic"
+        else:
+            watch.window.tasks.deferral(watch.limit)
+        assert [each.path for each in hub.requests].count("/api/spaces/hardware") == before + 1
+
     def test_ends_with_the_run(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
         watch = CostWatch(hub, 5)
