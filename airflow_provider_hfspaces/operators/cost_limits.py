@@ -34,6 +34,7 @@ class CostLimit(SpaceOperator):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        # Those of the operator that takes the Space, which stands behind this class among the bases.
         cls.template_fields = (*super().template_fields, "max_run_cost")
 
     def __init__(self, *, max_run_cost: float | str, closing_task: str, **kwargs: Any) -> None:
