@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         AirflowSensorTimeout,
         AirflowSkipException,
     )
+    from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 elif AIRFLOW_3:
     from airflow.sdk import BaseOperator, BaseOperatorLink, TaskGroup
     from airflow.sdk.definitions.context import Context
@@ -68,17 +69,19 @@ __all__ = [
     "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "BaseEventTrigger",
     "BaseHook",
     "BaseNotifier",
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
+    "BaseTrigger",
     "Context",
     "PokeReturnValue",
     "TaskGroup",
+    "TriggerEvent",
     "airflow_version",
     "asset_class",
-    "base_event_trigger",
     "empty_operator",
     "has_trigger_on_kill",
     "hides_value_of",
@@ -92,7 +95,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Only hooks, notifiers and sensors need these classes; other DAG files do not pay for the import.
+    # Only hooks, notifiers, sensors and triggers need these classes. Other DAG files do not load them.
     if name == "BaseHook":
         return import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 1) else "airflow.hooks.base").BaseHook
     if name == "BaseNotifier":
@@ -101,6 +104,12 @@ def __getattr__(name: str) -> Any:
         ).BaseNotifier
     if name in ("BaseSensorOperator", "PokeReturnValue"):
         return getattr(import_module("airflow.sdk" if AIRFLOW_3 else "airflow.sensors.base"), name)
+    if name in ("BaseTrigger", "TriggerEvent"):
+        return getattr(import_module("airflow.triggers.base"), name)
+    if name == "BaseEventTrigger":
+        # Airflow 2.11 has no base class for triggers that start DAGs, and never runs such a trigger.
+        module = import_module("airflow.triggers.base")
+        return getattr(module, name, module.BaseTrigger)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -168,15 +177,6 @@ def storage_folder(path: str) -> Any:
         _ = folder.fs  # opens the storage, with its Airflow connection
         return folder
     return Path(path.removeprefix("file://")).expanduser()
-
-
-def base_event_trigger() -> Any:
-    """Return the base class of triggers that start DAGs.
-
-    Airflow 2.11 has no such class and never runs such a trigger; its ``BaseTrigger`` stands in.
-    """
-    module = import_module("airflow.triggers.base")
-    return getattr(module, "BaseEventTrigger", module.BaseTrigger)
 
 
 def has_trigger_on_kill() -> bool:

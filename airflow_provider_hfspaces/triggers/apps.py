@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
-from airflow_provider_hfspaces.compat.imports import has_trigger_on_kill
-from airflow_provider_hfspaces.compat.server import in_thread, is_ended
+from airflow_provider_hfspaces.compat.server import in_thread
 from airflow_provider_hfspaces.hub.errors import HubError, InvalidInput, error_to_dict
 from airflow_provider_hfspaces.space_app.errors import AppCallLost, AppTimeout, SpaceAppError
-from airflow_provider_hfspaces.triggers.kills import run_shielded
+from airflow_provider_hfspaces.triggers.base import WaitTrigger
 from airflow_provider_hfspaces.triggers.loading import open_waits
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.compat.imports import TriggerEvent
     from airflow_provider_hfspaces.space_app.started import StartedCall
-    from airflow_provider_hfspaces.space_log.progress import LogProgress
 
 __all__ = ["SpaceCallTrigger", "SpaceQueueTrigger"]
 
@@ -34,30 +31,14 @@ _LAST_READ_SECONDS = 5.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _AppTrigger(BaseTrigger):
+class _AppTrigger(WaitTrigger):
     """The base of both triggers: the Space, the connections, and when the wait ends.
 
     The arguments hold neither a token nor the inputs of the call.
     """
 
-    repo_id: str
-    deadline: float
     started: float
-    hf_spaces_conn_id: str = "hf_spaces_default"
     app_conn_id: str | None = None
-    then: Mapping[str, Any] | None = None
-    logs: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._progress: LogProgress | None = None
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the trigger as Airflow stores it."""
-        return (
-            f"airflow_provider_hfspaces.triggers.apps.{type(self).__name__}",
-            {each.name: getattr(self, each.name) for each in fields(self)},
-        )
 
     @property
     def remaining(self) -> float:
@@ -65,33 +46,26 @@ class _AppTrigger(BaseTrigger):
         remaining = self.deadline - time.time()
         return remaining if remaining > 0 else _LAST_READ_SECONDS
 
-    def event(self, status: str, **more: Any) -> TriggerEvent:
-        """Return an event of this trigger."""
-        return TriggerEvent(  # type: ignore[no-untyped-call]
-            {
-                "status": status,
-                "of": type(self).__name__,
-                "repo_id": self.repo_id,
-                "since": self.started,
-                "then": dict(self.then or {}),
-                "logs": self.logs if self._progress is None else self._progress.to_dict(),
-                **more,
-            }
-        )
+    def _ending(self, status: str, **more: Any) -> TriggerEvent:
+        """Return an event with what the operator needs to continue."""
+        logs = self.logs if self._progress is None else self._progress.to_dict()
+        name, then = type(self).__name__, dict(self.then or {})
+        return self.event(status, of=name, since=self.started, then=then, logs=logs, **more)
 
-    def failure(self, error: Exception) -> TriggerEvent:
-        """Return the event of a wait that failed."""
-        if not isinstance(error, (SpaceAppError, HubError, InvalidInput)):
-            # Airflow does not pass the message of an exception that leaves a trigger on to the task.
-            self.log.exception("The call of Space %s failed.", self.repo_id)
-            error = AppCallLost(
-                f"Space {self.repo_id}: the answer of the call could not be read: {type(error).__name__}: "
-                f"{error}. The traceback is in the log of the task.",
-                repo_id=self.repo_id,
-            )
+    def _failure(self, error: Exception) -> TriggerEvent:
         is_lost, is_late = isinstance(error, AppCallLost), isinstance(error, AppTimeout)
         status = "lost" if is_lost else "timeout" if is_late else "failed"
-        return self.event(status, error=error_to_dict(error))
+        return self._ending(status, error=error_to_dict(error))
+
+    def _errors_of_waits(self) -> tuple[type[Exception], ...]:
+        return SpaceAppError, HubError, InvalidInput
+
+    def _unexpected(self, error: Exception) -> Exception:
+        return AppCallLost(
+            f"Space {self.repo_id}: the answer of the call could not be read: {type(error).__name__}: "
+            f"{error}. The traceback is in the log of the task.",
+            repo_id=self.repo_id,
+        )
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -122,53 +96,38 @@ class SpaceCallTrigger(_AppTrigger):
     call: Mapping[str, Any]
     output: str | None = None
 
-    def failure(self, error: Exception) -> TriggerEvent:
+    def _failure(self, error: Exception) -> TriggerEvent:
         """Return the event of a wait that failed, with the call as the app identifies it."""
-        event = super().failure(error)
+        event = super()._failure(error)
         event.payload["call"] = dict(self.call)
         return event
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Read the answer, and fire the one event."""
-        try:
-            yield await self._outcome()
-        except asyncio.CancelledError:
-            # Before Airflow 3.3 a trigger does not learn why it is cancelled.
-            if not has_trigger_on_kill():
-                await run_shielded(self._cancel_if_ended())
-            raise
-
-    async def on_kill(self) -> None:
-        """Cancel the call in the app if a user has ended the task (Airflow 3.3)."""
-        await run_shielded(self._cancel_if_ended())
-
-    async def _outcome(self) -> TriggerEvent:
+    async def _wait(self) -> TriggerEvent:
         from airflow_provider_hfspaces.app_log import AppLog
         from airflow_provider_hfspaces.compat.imports import storage_folder
         from airflow_provider_hfspaces.space_app.answers import AnswerKeeper
         from airflow_provider_hfspaces.triggers.space_logs import showing_logs
 
-        try:
-            started = self._started_call()
-            async with (
-                open_waits(self.hf_spaces_conn_id) as (waits, _),
-                showing_logs(self, waits, self.logs) as self._progress,
-            ):
-                app = await waits.app(self.repo_id, self.app_conn_id)
-                result = await app.aresult(
-                    started, timeout=self.remaining, listener=AppLog(self.repo_id, self.log)
-                )
-                folder = await in_thread(storage_folder, self.output) if self.output else None
-                value = await AnswerKeeper(app, folder).akeep(result, started.answer)
-        except Exception as error:
-            return self.failure(error)
-        return self.event("answered", value=value, seconds=getattr(result, "seconds", None))
+        started = self._started_call()
+        async with (
+            open_waits(self.hf_spaces_conn_id) as (waits, _),
+            showing_logs(self, waits, self.logs) as self._progress,
+        ):
+            app = await waits.app(self.repo_id, self.app_conn_id)
+            result = await app.aresult(
+                started, timeout=self.remaining, listener=AppLog(self.repo_id, self.log)
+            )
+            folder = await in_thread(storage_folder, self.output) if self.output else None
+            value = await AnswerKeeper(app, folder).akeep(result, started.answer)
+        return self._ending("answered", value=value, seconds=getattr(result, "seconds", None))
 
-    async def _cancel_if_ended(self) -> None:
+    def _has_undo(self) -> bool:
+        return self._started_call().accepted is not None
+
+    async def _undo(self) -> None:
+        """Cancel the call in the app."""
         accepted = self._started_call().accepted
-        if accepted is None or not await is_ended(self.task_instance):
-            # Cleared or only moved: the next try, or the other triggerer, continues from here.
-            return
+        assert accepted is not None
         try:
             async with open_waits(self.hf_spaces_conn_id) as (waits, _):
                 app = await waits.app(self.repo_id, self.app_conn_id)
@@ -210,8 +169,7 @@ class SpaceQueueTrigger(_AppTrigger):
     places: int | None = None
     delay: float = 0.0
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and fire the one event."""
+    async def _wait(self) -> TriggerEvent:
         from airflow_provider_hfspaces.triggers.space_logs import showing_logs
 
         try:
@@ -223,8 +181,5 @@ class SpaceQueueTrigger(_AppTrigger):
                 app = await waits.app(self.repo_id, self.app_conn_id)
                 await asyncio.wait_for(waits.queue(app).turn(self.places), self.remaining)
         except (asyncio.TimeoutError, TimeoutError):
-            yield self.event("timeout")
-        except Exception as error:
-            yield self.failure(error)
-        else:
-            yield self.event("free")
+            return self._ending("timeout")
+        return self._ending("free")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
-
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.runs import FINAL_STATES, task_states
 from airflow_provider_hfspaces.compat.server import in_thread
@@ -19,6 +17,10 @@ from airflow_provider_hfspaces.hub.cost.prices import PriceList
 from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting, sightings_from
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.models import HardwareFlavor
+from airflow_provider_hfspaces.triggers.base import StoredTrigger
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.compat.imports import TriggerEvent
 
 __all__ = ["RunCostTrigger"]
 
@@ -27,7 +29,7 @@ _STATE_INTERVAL_SECONDS = 5.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class RunCostTrigger(BaseTrigger):
+class RunCostTrigger(StoredTrigger):
     """Watch what a run costs on a Space.
 
     The task ``limit`` of a task group with ``max_run_cost`` defers to this trigger. It fires one event,
@@ -49,7 +51,6 @@ class RunCostTrigger(BaseTrigger):
     :param hf_spaces_conn_id: the connection to the Hub.
     """
 
-    repo_id: str
     max_run_cost: float
     requested: Sequence[str]
     sightings: Sequence[Mapping[str, Any]]
@@ -61,31 +62,18 @@ class RunCostTrigger(BaseTrigger):
     hf_spaces_conn_id: str = "hf_spaces_default"
 
     def __post_init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__post_init__()
         self.requested, self.sightings = list(self.requested), list(self.sightings)
         self._seen = sightings_from(self.sightings)
         self._spent: float | None = None
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the trigger as Airflow stores it."""
-        return (
-            "airflow_provider_hfspaces.triggers.costs.RunCostTrigger",
-            {each.name: getattr(self, each.name) for each in fields(self)},
-        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch, and fire the one event."""
         # Without a trigger id this is dag.test(), where the tasks to watch would wait for this trigger.
         status = "unwatched" if self.trigger_id is None else await self._watch()
         known = len(sightings_from(self.sightings))
-        yield TriggerEvent(  # type: ignore[no-untyped-call]
-            {
-                "status": status,
-                "repo_id": self.repo_id,
-                "cost_usd": self._spent,
-                "changes": [each.to_dict() for each in self._seen[known:]],
-            }
-        )
+        changes = [each.to_dict() for each in self._seen[known:]]
+        yield self.event(status, cost_usd=self._spent, changes=changes)
 
     async def _watch(self) -> str:
         hook = HfSpacesHook(self.hf_spaces_conn_id)

@@ -5,23 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import TriggerEvent
-
-from airflow_provider_hfspaces.compat.imports import base_event_trigger
+from airflow_provider_hfspaces.compat.imports import BaseEventTrigger, TriggerEvent
 from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_repo_id, checked_stages
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_interval
+from airflow_provider_hfspaces.triggers.base import StoredTrigger
 from airflow_provider_hfspaces.triggers.loading import open_waits
-
-if TYPE_CHECKING:
-    from airflow.triggers.base import BaseEventTrigger
-else:
-    BaseEventTrigger = base_event_trigger()
 
 __all__ = ["SpaceEventTrigger"]
 
@@ -30,7 +23,7 @@ _MAX_RETRY_SECONDS = 300.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SpaceEventTrigger(BaseEventTrigger):
+class SpaceEventTrigger(StoredTrigger, BaseEventTrigger):
     """Fire when a Space enters a stage or changes hardware, for an ``AssetWatcher`` (Airflow 3).
 
     ::
@@ -53,24 +46,16 @@ class SpaceEventTrigger(BaseEventTrigger):
         fire at.
     """
 
-    repo_id: str
     stages: str | Iterable[str] = ()
     hardware_changes: bool = False
     hf_spaces_conn_id: str = "hf_spaces_default"
     poll_interval: float | None = 30.0
 
     def __post_init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__post_init__()
         self.repo_id = checked_repo_id(self.repo_id)
         self.stages = sorted(checked_stages(self.stages, least=0 if self.hardware_changes else 1))
         self.poll_interval = checked_interval(self.poll_interval, "poll_interval")
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the trigger as Airflow stores it; equal triggers are stored once."""
-        return (
-            "airflow_provider_hfspaces.triggers.events.SpaceEventTrigger",
-            {each.name: getattr(self, each.name) for each in fields(self)},
-        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for ever. Errors of the Hub are logged, and the watch continues after a delay."""

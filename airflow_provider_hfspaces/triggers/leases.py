@@ -6,11 +6,9 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
-
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.server import in_thread
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -20,12 +18,16 @@ from airflow_provider_hfspaces.hub.http.sequence import aexecute
 from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, grant
 from airflow_provider_hfspaces.state.lease_waits import LeaseWaitLog
 from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners, describe_holder, lease_store
+from airflow_provider_hfspaces.triggers.base import StoredTrigger
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.compat.imports import TriggerEvent
 
 __all__ = ["LeaseTrigger"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LeaseTrigger(BaseTrigger):
+class LeaseTrigger(StoredTrigger):
     """Wait until the lease of a Space is free for a task, or the deadline is reached.
 
     :class:`~airflow_provider_hfspaces.operators.hardware.SnapshotSpaceOperator` defers to this trigger. It
@@ -42,7 +44,6 @@ class LeaseTrigger(BaseTrigger):
     :param hf_spaces_conn_id: the connection to the Hub.
     """
 
-    repo_id: str
     owner: Mapping[str, Any]
     deadline: float
     started: float
@@ -51,15 +52,8 @@ class LeaseTrigger(BaseTrigger):
     hf_spaces_conn_id: str = "hf_spaces_default"
 
     def __post_init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__post_init__()
         self.owner = dict(self.owner)
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the trigger as Airflow stores it."""
-        return (
-            "airflow_provider_hfspaces.triggers.leases.LeaseTrigger",
-            {each.name: getattr(self, each.name) for each in fields(self)},
-        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire the one event."""
@@ -69,14 +63,7 @@ class LeaseTrigger(BaseTrigger):
             # The task meets the same error when it resumes, and fails with it.
             self.log.error("%s", error)
             status = "failed"
-        yield TriggerEvent(  # type: ignore[no-untyped-call]
-            {
-                "status": status,
-                "repo_id": self.repo_id,
-                "deadline": self.deadline,
-                "started": self.started,
-            }
-        )
+        yield self.event(status, deadline=self.deadline, started=self.started)
 
     async def _wait(self) -> str:
         hook = HfSpacesHook(self.hf_spaces_conn_id)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow_provider_hfspaces.triggers.base import StoredTrigger
+
+if TYPE_CHECKING:
+    from airflow_provider_hfspaces.compat.imports import TriggerEvent
 
 __all__ = ["PauseTrigger"]
 
 
-class PauseTrigger(BaseTrigger):
+@dataclass(kw_only=True, eq=False, repr=False)
+class PauseTrigger(StoredTrigger):
     """Wait until a moment, without a request and without a worker.
 
     An operator with ``retry_capacity_after`` defers to this trigger when no hardware of its list is
@@ -23,20 +28,14 @@ class PauseTrigger(BaseTrigger):
     :param then: plain JSON that the operator needs afterwards; returned in the event.
     """
 
-    def __init__(self, *, repo_id: str, until: float, then: Mapping[str, Any]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.repo_id = repo_id
-        self.until = until
-        self.then = dict(then)
+    until: float
+    then: Mapping[str, Any]
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the trigger as Airflow stores it."""
-        return (
-            "airflow_provider_hfspaces.triggers.pauses.PauseTrigger",
-            {"repo_id": self.repo_id, "until": self.until, "then": self.then},
-        )
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.then = dict(self.then)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire the one event."""
         await asyncio.sleep(max(0.0, self.until - time.time()))
-        yield TriggerEvent({"status": "over", "repo_id": self.repo_id, "then": self.then})  # type: ignore[no-untyped-call]
+        yield self.event("over", then=self.then)

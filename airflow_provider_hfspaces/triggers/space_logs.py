@@ -9,14 +9,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger
-
 from airflow_provider_hfspaces.compat.server import save_xcom, saved_xcom
 from airflow_provider_hfspaces.space_log.progress import LogProgress
 from airflow_provider_hfspaces.space_log.tail import SpaceLogTail
 from airflow_provider_hfspaces.space_log.writer import LogLimits, SpaceLogWriter
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.compat.imports import BaseTrigger
     from airflow_provider_hfspaces.triggers.watches import Waits
 
 __all__ = ["showing_logs"]

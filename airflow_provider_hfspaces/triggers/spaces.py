@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
-from airflow_provider_hfspaces.compat.imports import has_trigger_on_kill
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import (
     HubError,
@@ -24,10 +20,11 @@ from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_interval, checked_seconds
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
-from airflow_provider_hfspaces.triggers.kills import run_shielded
+from airflow_provider_hfspaces.triggers.base import WaitTrigger
 from airflow_provider_hfspaces.triggers.loading import open_waits
 
 if TYPE_CHECKING:
+    from airflow_provider_hfspaces.compat.imports import TriggerEvent
     from airflow_provider_hfspaces.hub.cost.runs import Sightings
     from airflow_provider_hfspaces.space_log.progress import LogProgress
 
@@ -35,7 +32,7 @@ __all__ = ["SpaceTrigger"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SpaceTrigger(BaseTrigger):
+class SpaceTrigger(WaitTrigger):
     """Wait until a Space reaches a goal.
 
     ::
@@ -79,11 +76,8 @@ class SpaceTrigger(BaseTrigger):
     :raises InvalidInput: for a duration that is not valid.
     """
 
-    repo_id: str
     goal: Goal | Mapping[str, Any]
-    hf_spaces_conn_id: str = "hf_spaces_default"
     poll_interval: float | None = None
-    deadline: float
     grace: float = GRACE_SECONDS
     started: float | None = None
     before: Mapping[str, Any] | None = None
@@ -92,11 +86,9 @@ class SpaceTrigger(BaseTrigger):
     health: Mapping[str, Any] | None = None
     start_timeout: float | None = None
     changes: Sequence[Mapping[str, Any]] = ()
-    logs: Mapping[str, Any] | None = None
-    then: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__post_init__()
         if not isinstance(self.goal, Goal):
             self.goal = Goal.from_dict(self.goal)
         self.poll_interval = checked_interval(self.poll_interval, "poll_interval")
@@ -109,57 +101,42 @@ class SpaceTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the trigger as Airflow stores it."""
-        arguments = {each.name: getattr(self, each.name) for each in fields(self)}
-        return (
-            "airflow_provider_hfspaces.triggers.spaces.SpaceTrigger",
-            {**arguments, "goal": arguments["goal"].to_dict()},
-        )
+        path, arguments = super().serialize()
+        return path, {**arguments, "goal": arguments["goal"].to_dict()}
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and fire the one event."""
-        try:
-            yield TriggerEvent(await self._event())  # type: ignore[no-untyped-call]
-        except asyncio.CancelledError:
-            # Before Airflow 3.3 a trigger does not learn why it is cancelled.
-            if not has_trigger_on_kill():
-                await self._undo_if_killed()
-            raise
-
-    async def on_kill(self) -> None:
-        """Restore the snapshot if a user has ended the task (Airflow 3.3)."""
-        await self._undo_if_killed()
-
-    async def _event(self) -> dict[str, Any]:
+    async def _wait(self) -> TriggerEvent:
         from airflow_provider_hfspaces.hub.cost.runs import Sightings, sightings_from
 
         self._seen = Sightings(sightings_from(self.changes))
-        ending = await self._ending()
-        outcome = {
-            "repo_id": self.repo_id,
-            "since": self.started,
-            "changes": self._seen.to_list(),
-            "then": self.then,
-        }
-        return {**outcome, **ending, **({} if self._progress is None else {"logs": self._progress.to_dict()})}
+        runtime = await self._arrival()
+        return self._ending("reached", runtime=runtime.to_dict(), reason=None, error=None)
 
-    async def _ending(self) -> dict[str, Any]:
-        try:
-            runtime = await self._wait()
-        except (SpaceWaitError, HubError, InvalidInput) as error:
-            return _failure(error)
-        except Exception as error:
-            # Airflow does not pass the message of an exception that leaves a trigger on to the task.
-            self.log.exception("The wait for Space %s failed.", self.repo_id)
-            unexpected = SpaceWaitFailed(
-                f"The wait for Space {self.repo_id} failed: {type(error).__name__}. Retry the task; the "
-                f"traceback is in its log.",
-                repo_id=self.repo_id,
-                runtime=None,
-            )
-            return _failure(unexpected)
-        return {"status": "reached", "reason": None, "runtime": runtime.to_dict(), "error": None}
+    def _failure(self, error: Exception) -> TriggerEvent:
+        runtime = getattr(error, "runtime", None)
+        return self._ending(
+            "timeout" if isinstance(error, SpaceWaitTimeout) else "failed",
+            runtime=runtime.to_dict() if runtime else None,
+            reason=str(error),
+            error=error_to_dict(error),
+        )
 
-    async def _wait(self) -> SpaceRuntime:
+    def _ending(self, status: str, **more: Any) -> TriggerEvent:
+        logs = {} if self._progress is None else {"logs": self._progress.to_dict()}
+        changes = self.changes if self._seen is None else self._seen.to_list()
+        return self.event(status, since=self.started, changes=changes, then=self.then, **more, **logs)
+
+    def _errors_of_waits(self) -> tuple[type[Exception], ...]:
+        return SpaceWaitError, HubError, InvalidInput
+
+    def _unexpected(self, error: Exception) -> Exception:
+        return SpaceWaitFailed(
+            f"The wait for Space {self.repo_id} failed: {type(error).__name__}. Retry the task; the "
+            f"traceback is in its log.",
+            repo_id=self.repo_id,
+            runtime=None,
+        )
+
+    async def _arrival(self) -> SpaceRuntime:
         assert self.started is not None
         assert isinstance(self.goal, Goal)
         async with open_waits(self.hf_spaces_conn_id) as (waits, _):
@@ -196,30 +173,14 @@ class SpaceTrigger(BaseTrigger):
         self._seen.add_change(runtime, elapsed, datetime.now(timezone.utc))
         self.log.info("%s", change_in_words(self.repo_id, runtime, elapsed))
 
-    async def _undo_if_killed(self) -> None:
-        if self.put_back:
-            await run_shielded(self._undo())
+    def _has_undo(self) -> bool:
+        return bool(self.put_back)
 
     async def _undo(self) -> None:
-        from airflow_provider_hfspaces.compat.server import is_ended
-
-        if not self.put_back or not await is_ended(self.task_instance):
-            # Cleared or only moved: the next try, or the other triggerer, continues from here.
-            return
         from airflow_provider_hfspaces.triggers.undo import restore_after_kill
 
+        assert self.put_back
         await restore_after_kill(self.hf_spaces_conn_id, self.put_back, self.log)
-
-
-def _failure(error: SpaceWaitError | HubError | InvalidInput) -> dict[str, Any]:
-    """Return the part of the event that says how a wait has failed."""
-    runtime = getattr(error, "runtime", None)
-    return {
-        "status": "timeout" if isinstance(error, SpaceWaitTimeout) else "failed",
-        "reason": str(error),
-        "runtime": runtime.to_dict() if runtime else None,
-        "error": error_to_dict(error),
-    }
 
 
 def _moment(value: Any, name: str) -> float:

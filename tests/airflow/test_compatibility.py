@@ -16,7 +16,7 @@ from airflow_provider_hfspaces.assets import space_asset
 from airflow_provider_hfspaces.compat.imports import (
     AIRFLOW_3,
     AIRFLOW_VERSION,
-    base_event_trigger,
+    BaseEventTrigger,
     has_trigger_on_kill,
 )
 from airflow_provider_hfspaces.emulator import HubEmulator
@@ -123,7 +123,7 @@ def events(hub: HubEmulator) -> str:
 
 def shared_stream(hub: HubEmulator) -> str:
     """One list request for all watched Spaces of an owner, shared among triggers by Airflow."""
-    return YES if hasattr(base_event_trigger(), "open_shared_stream") else NO
+    return YES if hasattr(BaseEventTrigger, "open_shared_stream") else NO
 
 
 def remembered_events(hub: HubEmulator) -> str:
