@@ -174,6 +174,23 @@ def test_plain_python_modules_neither_import_nor_mention_airflow(path: Path) -> 
     assert [(line, text) for line, text in constants(path) if AIRFLOW_WORDS.search(text)] == []
 
 
+OUTSIDE_COMPAT = {
+    "lineage.py": {"airflow.providers.openlineage.extractors"},
+    "plugins/plugin.py": {"airflow.plugins_manager"},
+}
+"""Public classes of Airflow that are imported where they are used: by their own provider, by each process."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_only_compat_imports_modules_of_airflow(path: Path) -> None:
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    modules = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    of_airflow = {module for module in modules if module.split(".")[0] == "airflow"}
+    if not name(path).startswith("compat/"):
+        assert of_airflow == OUTSIDE_COMPAT.get(name(path), set())
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_no_module_imports_from_a_layer_above_its_own(path: Path) -> None:
     own = layer(dotted_name(path))

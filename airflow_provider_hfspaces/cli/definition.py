@@ -12,10 +12,9 @@ __all__ = ["get_commands"]
 
 def get_commands() -> list[Any]:
     """Return the group ``airflow hf-spaces`` with its commands. Every ``airflow`` command calls this."""
-    from airflow.cli import cli_config
+    from airflow_provider_hfspaces.compat.command_line import command_types
 
-    config: Any = cli_config  # Airflow's module has no types.
-
+    config = command_types()
     return [
         config.GroupCommand(
             name=GROUP,

@@ -14,6 +14,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+from airflow_provider_hfspaces.compat.command_line import console, to_yaml
 from airflow_provider_hfspaces.hub.masking import mask_tokens
 from airflow_provider_hfspaces.hub.text import printable
 
@@ -71,9 +72,7 @@ class Output:
         if self._form == "json":
             self._stream.write(json.dumps(list(rows), ensure_ascii=False) + "\n")
         elif self._form == "yaml":
-            from airflow.utils import yaml
-
-            self._stream.write(yaml.dump([dict(row) for row in rows], sort_keys=False, allow_unicode=True))
+            self._stream.write(to_yaml([dict(row) for row in rows]))
         else:
             shown = [{key: value for key, value in row.items() if key not in hidden} for row in rows]
             write_table(shown, self._stream, self._form)
@@ -85,7 +84,6 @@ def write_table(rows: Sequence[Row], stream: TextIO, form: str = "table") -> Non
 
     :param form: ``table`` or ``plain``.
     """
-    from airflow.cli.simple_table import AirflowConsole
     from rich.markup import escape
 
     if form == "plain":
@@ -93,13 +91,13 @@ def write_table(rows: Sequence[Row], stream: TextIO, form: str = "table") -> Non
 
         # Airflow prints plain tables without its console.
         with redirect_stdout(stream):
-            AirflowConsole().print_as([_cells(row) for row in rows], output=form)
+            console().print_as([_cells(row) for row in rows], output=form)
         return
-    console = AirflowConsole(file=stream)
+    table = console(stream)
     # Text from the Hub must not style the table.
     cells = [{key: escape(cell) for key, cell in _cells(row).items()} for row in rows]
     try:
-        console.print_as(cells, output=form)
+        table.print_as(cells, output=form)
     except SystemExit:
         # The console ends the process when the reader of the table, such as ``head``, closes the pipe.
         raise BrokenPipeError from None

@@ -13,13 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
-from airflow.api_fastapi.logging.decorators import action_logging
 from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
+from airflow_provider_hfspaces.compat.api_server import (
+    GetUserDep,
+    action_logging,
+    readable_dags,
+    requires_access_connection,
+)
 from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException
 from airflow_provider_hfspaces.compat.server import connection_in_server
 from airflow_provider_hfspaces.hooks.connection import CONNECTION_TYPE
@@ -206,7 +209,7 @@ def _router(readings: _Readings) -> APIRouter:
         leased = await readings.leased(await readings.connection(connection_id))
 
         def name_runs() -> list[dict[str, Any]]:
-            return leases_for_user(leased, get_auth_manager().get_authorized_dag_ids(user=user, method="GET"))
+            return leases_for_user(leased, readable_dags(user))
 
         return {"leases": await asyncio.to_thread(name_runs) if leased else []}
 
@@ -223,7 +226,7 @@ def _router(readings: _Readings) -> APIRouter:
 
         def read() -> list[dict[str, Any]]:
             readable = permitted_ids([each.conn_id for each in known], user)
-            dags = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+            dags = readable_dags(user)
             return runs_of(tasks, [each for each in known if each.conn_id in readable], dags)
 
         return {"runs": await asyncio.to_thread(read)}

@@ -10,15 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails
-from airflow.models.connection import Connection
-from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from airflow_provider_hfspaces.compat.api_server import may_use_connection
 from airflow_provider_hfspaces.compat.config import connections_of_config
+from airflow_provider_hfspaces.compat.database import Connection, create_session
 from airflow_provider_hfspaces.compat.imports import AirflowNotFoundException
-from airflow_provider_hfspaces.compat.server import connection_in_server, team_of_connection
+from airflow_provider_hfspaces.compat.server import connection_in_server
 from airflow_provider_hfspaces.hooks.connection import (
     CONNECTION_TYPE,
     ConnectionSettings,
@@ -93,10 +91,4 @@ def _known(conn_id: str, is_configured: bool) -> KnownConnection | None:
 
 def permitted_ids(conn_ids: Iterable[str], user: Any, method: Any = "GET") -> set[str]:
     """Return the connections that a user may read (``GET``) or edit (``PUT``)."""
-    return {conn_id for conn_id in conn_ids if _is_permitted(conn_id, user, method)}
-
-
-def _is_permitted(conn_id: str, user: Any, method: Any) -> bool:
-    team = team_of_connection(conn_id)
-    details = ConnectionDetails(conn_id=conn_id, **({"team_name": team} if team else {}))
-    return bool(get_auth_manager().is_authorized_connection(method=method, details=details, user=user))
+    return {conn_id for conn_id in conn_ids if may_use_connection(conn_id, user, method)}

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.models.dagrun import DagRun
-from airflow.models.renderedtifields import RenderedTaskInstanceFields
-from airflow.models.serialized_dag import SerializedDagModel
-from airflow.models.taskinstance import TaskInstance
-from airflow.utils.session import create_session
 from sqlalchemy import Text, and_, cast, func, or_, select
 
+from airflow_provider_hfspaces.compat.database import (
+    DagRun,
+    RenderedTaskInstanceFields,
+    SerializedDagModel,
+    TaskInstance,
+    create_session,
+)
 from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_repo_id
 from airflow_provider_hfspaces.plugins.connections import KnownConnection
 
