@@ -37,7 +37,8 @@ def leases(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
 
     :returns: whether all leases could be read.
     """
-    from airflow_provider_hfspaces.state.lease_states import LeaseState, state_of
+    from airflow_provider_hfspaces.state.fleet_leases import LeaseView
+    from airflow_provider_hfspaces.state.lease_states import LeaseState
     from airflow_provider_hfspaces.state.leases import Owners
 
     records, complete = _records(_janitor(arguments, hook, needs_author=False))
@@ -45,22 +46,19 @@ def leases(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
     costs = _costs(hook, records)
     for repo_id, record in records.items():
         for holder in record.holders:
-            owner = owners.owner(holder)
+            lease = LeaseView.from_holder(repo_id, holder, owners)
             cost = costs.get(holder.holder_id)
             rows.append(
                 {
                     "space": repo_id,
-                    "state": state_of(holder, owners).value,
-                    "hardware": holder.requested[-1] if holder.requested else None,
+                    "state": lease.state.value,
+                    "hardware": lease.hardware,
                     "usd_so_far": cost.usd if cost else None,
                     "billed_minutes": cost.minutes if cost else None,
-                    "restores_to": (holder.previous or {}).get("hardware"),
+                    "restores_to": lease.restores_to,
                     "since": _moment(holder.since),
                     "until": _moment(holder.until),
-                    "dag_id": owner.dag_id if owner else None,
-                    "run_id": owner.run_id if owner else None,
-                    "task_id": owner.task_id if owner else None,
-                    "map_index": owner.map_index if owner else None,
+                    **lease.run,
                     "holder": holder.holder_id,
                 }
             )
@@ -173,10 +171,11 @@ def _records(janitor: _Janitor) -> tuple[dict[str, LeaseRecord], bool]:
 
 def _plan(janitor: _Janitor, repo_id: str, record: LeaseRecord, force: bool) -> dict[str, Any]:
     """Return the planned row of a Space. Its outcome is ``None`` if the Space has to be restored."""
-    from airflow_provider_hfspaces.state.lease_states import state_of
+    from airflow_provider_hfspaces.state.fleet_leases import LeaseView
     from airflow_provider_hfspaces.state.leases import Owners, describe_holder
 
     owners, holder = Owners(), record.current
+    lease = None if holder is None else LeaseView.from_holder(repo_id, holder, owners)
     reason, outcome = janitor.reason(record, owners), None
     if reason is None and holder is None:
         reason, outcome = _NOT_LEASED, LEFT_ALONE
@@ -186,8 +185,8 @@ def _plan(janitor: _Janitor, repo_id: str, record: LeaseRecord, force: bool) -> 
     return {
         "space": repo_id,
         "outcome": outcome,
-        "state": state_of(holder, owners).value if holder else None,
-        "restores_to": (holder.previous or {}).get("hardware") if holder else None,
+        "state": lease.state.value if lease else None,
+        "restores_to": lease.restores_to if lease else None,
         "cost_usd": None,
         "reason": reason,
     }

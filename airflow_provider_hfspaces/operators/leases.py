@@ -17,8 +17,6 @@ __all__ = ["RestoreAbandonedLeasesOperator"]
 GIVEN_BACK = "its lease was given back"
 """Why a Space is left alone that needs no restore any more."""
 
-_MAX_PARALLEL = 8
-
 
 class RestoreAbandonedLeasesOperator(SelectingOperator):
     """Restore the Spaces on paid hardware whose leases have no task left that restores them.
@@ -90,35 +88,13 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         return reasons
 
     def leases(self, repo_ids: list[str]) -> dict[str, LeaseRecord | Exception]:
-        """The lease of each Space.
+        """The lease of each Space, or the error of reading it.
 
         One request for a Space that was never leased, or for all of them if one repository keeps the leases.
         """
-        from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client
-        from airflow_provider_hfspaces.hub.http.sequence import execute
-        from airflow_provider_hfspaces.hub.lease.record import LeaseRecord
-        from airflow_provider_hfspaces.operators.fleet.leases import FleetLeases
+        from airflow_provider_hfspaces.state.fleet_leases import FleetLeases
 
-        leases = FleetLeases(self.hook)
-        if repo_ids:
-            leases.list(repo_ids[0])
-        sender = queue_client(self.hook.client, self.killed, _MAX_PARALLEL)
-
-        def read(repo_id: str) -> LeaseRecord:
-            record, _ = execute(leases.store(repo_id).read(), sender.send)
-            return record
-
-        try:
-            results = in_parallel(
-                repo_ids,
-                read,
-                quota=Quota(self.hook.client.budget),
-                parallel=_MAX_PARALLEL,
-                stop=self.killed,
-            )
-            return {each.item: each.value or each.error or LeaseRecord(each.item) for each in results}
-        finally:
-            sender.close()
+        return FleetLeases(self.hook).read_all(repo_ids, self.killed)
 
     def billable(self) -> list[str]:
         """The Spaces that can cost money: those set to paid hardware."""

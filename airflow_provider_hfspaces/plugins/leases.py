@@ -13,22 +13,19 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_provider_hfspaces.compat.config import lease_repository
-from airflow_provider_hfspaces.hooks.connection import ConnectionSettings
-from airflow_provider_hfspaces.hub import branches
+from airflow_provider_hfspaces.hub.bulk.queue import PARALLEL_LOOKS
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.cost.prices import PriceList
 from airflow_provider_hfspaces.hub.cost.runs import RunCost
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.client import HubClient
-from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
-from airflow_provider_hfspaces.hub.lease.store import LeaseStore, lease_branch
+from airflow_provider_hfspaces.hub.lease.store import LeaseStore
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES
-from airflow_provider_hfspaces.plugins.fleet import page_client
 from airflow_provider_hfspaces.plugins.page_hook import PageHook
+from airflow_provider_hfspaces.state.fleet_leases import FleetLeases, LeaseView
 from airflow_provider_hfspaces.state.lease_costs import cost_so_far
-from airflow_provider_hfspaces.state.lease_states import state_of
 from airflow_provider_hfspaces.state.leases import Owners
 from airflow_provider_hfspaces.state.release import release_lease
 
@@ -42,10 +39,11 @@ _KEEP_SECONDS = 60.0
 _MAX_LEASES_READ = 40
 """Leases that one reading reads at most. The next reading reads the others."""
 
-_THREADS = 8
+_Repository = tuple[str, "str | None"]
+"""The address of the Hub, and the repository that keeps all leases."""
 
 _Key = tuple[str, "str | None", str]
-"""The address of the Hub, the repository that keeps all leases, and the Space."""
+"""The same, and the Space."""
 
 
 class LeaseReader:
@@ -59,7 +57,7 @@ class LeaseReader:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._stores: dict[_Key, LeaseStore] = {}
+        self._stores: dict[_Repository, dict[str, LeaseStore]] = {}
         self._holders: dict[_Key, tuple[float, LeaseHolder | None]] = {}
 
     def read(self, connection: Any, fleet: Mapping[str, Any]) -> dict[str, LeaseHolder]:
@@ -69,23 +67,17 @@ class LeaseReader:
 
         :param fleet: what ``FleetReader.read`` has returned for this connection.
         """
-        settings = ConnectionSettings.from_connection(connection)
-        repository = settings.lease_repo or lease_repository()
-        keys = {
-            row["repo_id"]: (settings.endpoint, repository, row["repo_id"])
-            for row in fleet.get("spaces", ())
-            if _is_paid(row)
-        }
+        hook = PageHook.from_connection(connection)
+        where = (hook.settings.endpoint, hook.settings.lease_repo or lease_repository())
+        keys = {row["repo_id"]: (*where, row["repo_id"]) for row in fleet.get("spaces", ()) if _is_paid(row)}
         now = self._clock()
         self._forget_old(now)
         due = [repo_id for repo_id, key in keys.items() if self._age(key, now) >= _KEEP_SECONDS]
         due.sort(key=lambda repo_id: -self._age(keys[repo_id], now))
         if due:
-            with page_client(connection) as client:
-                if repository:
-                    self._read_listed(client, repository, due, keys)
-                else:
-                    self._read_each(client, due[:_MAX_LEASES_READ], keys)
+            with hook.client as client:
+                leases = FleetLeases(hook, stores=self._stores.setdefault(where, {}))
+                self._read_due(leases, client, {repo_id: keys[repo_id] for repo_id in due})
         holders = {repo_id: self._holders.get(key, (0.0, None))[1] for repo_id, key in keys.items()}
         return {repo_id: holder for repo_id, holder in holders.items() if holder is not None}
 
@@ -94,47 +86,24 @@ class LeaseReader:
         for key in [key for key in self._holders if key[2] == repo_id]:
             self._holders.pop(key, None)
 
-    def _read_each(self, client: HubClient, repo_ids: list[str], keys: Mapping[str, _Key]) -> None:
-        def look(repo_id: str) -> None:
-            store = self._store(keys[repo_id])
-            self._remember(keys[repo_id], lambda: execute(store.read(), client.send)[0].current)
-
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="hf-spaces-leases") as pool:
-            list(pool.map(look, repo_ids))
-
-    def _read_listed(
-        self,
-        client: HubClient,
-        repository: str,
-        repo_ids: list[str],
-        keys: Mapping[str, _Key],
-    ) -> None:
-        try:
-            heads = client.send(branches.list_branches(lease_branch(repo_ids[0], repository)))
-        except HubError:
+    def _read_due(self, leases: FleetLeases, client: HubClient, due: Mapping[str, _Key]) -> None:
+        leases.list(next(iter(due)))
+        if leases.is_shared and not leases.is_listed:
             return
-        leased = [repo_id for repo_id in repo_ids if self._store(keys[repo_id]).branch.name in heads]
-        for repo_id in set(repo_ids) - set(leased):
-            self._holders[keys[repo_id]] = (self._clock(), None)
+        leased = [repo_id for repo_id in due if not leases.was_never_leased(repo_id)]
+        for repo_id in due.keys() - set(leased):
+            self._holders[due[repo_id]] = (self._clock(), None)
 
         def look(repo_id: str) -> None:
-            store = self._store(keys[repo_id])
-            head = heads[store.branch.name]
-            self._remember(keys[repo_id], lambda: execute(store.read_at(head), client.send)[0].current)
+            try:
+                holder = leases.read(client, repo_id).current
+            except (HubError, InvalidInput):
+                holder = None
+            self._holders[due[repo_id]] = (self._clock(), holder)
 
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="hf-spaces-leases") as pool:
+        # Not FleetLeases.read_all: a user waits for the page, which does not wait for the rate limit.
+        with ThreadPoolExecutor(PARALLEL_LOOKS, thread_name_prefix="hf-spaces-leases") as pool:
             list(pool.map(look, leased[:_MAX_LEASES_READ]))
-
-    def _remember(self, key: _Key, read: Callable[[], LeaseHolder | None]) -> None:
-        try:
-            holder = read()
-        except (HubError, InvalidInput):
-            holder = None
-        self._holders[key] = (self._clock(), holder)
-
-    def _store(self, key: _Key) -> LeaseStore:
-        _, repository, repo_id = key
-        return self._stores.setdefault(key, LeaseStore(repo_id, lease_branch(repo_id, repository)))
 
     def _age(self, key: _Key, now: float) -> float:
         return now - self._holders[key][0] if key in self._holders else float("inf")
@@ -143,7 +112,7 @@ class LeaseReader:
         """Forget the leases of Spaces that the page has not shown for an hour."""
         for key in [key for key, (read_at, _) in self._holders.items() if now - read_at > 60 * _KEEP_SECONDS]:
             self._holders.pop(key, None)
-            self._stores.pop(key, None)
+            self._stores.get(key[:2], {}).pop(key[2], None)
 
 
 def leases_of_fleet(
@@ -163,22 +132,19 @@ def leases_of_fleet(
     rows = {row["repo_id"]: row for row in fleet.get("spaces", ())}
     leases = []
     for repo_id, holder in holders.items():
-        owner, state = owners.owner(holder), state_of(holder, owners)
+        lease = LeaseView.from_holder(repo_id, holder, owners)
         cost = _cost(holder, rows.get(repo_id, {}), prices, now)
         leases.append(
             {
                 "repo_id": repo_id,
                 "since": holder.since.isoformat(),
                 "until": holder.until.isoformat(),
-                "hardware": holder.requested[-1] if holder.requested else None,
+                "hardware": lease.hardware,
                 "cost": cost.usd,
                 "billed_seconds": cost.billed_seconds,
-                "state": state.value,
-                "releasable": state.is_left_behind,
-                "dag_id": owner and owner.dag_id,
-                "run_id": owner and owner.run_id,
-                "task_id": owner and owner.task_id,
-                "map_index": owner and owner.map_index,
+                "state": lease.state.value,
+                "releasable": lease.state.is_left_behind,
+                **lease.run,
             }
         )
     return leases

@@ -14,8 +14,8 @@ from airflow_provider_hfspaces.operators.fleet import (
     EnforceSleepTimeOperator,
     PauseSpacesOperator,
 )
-from airflow_provider_hfspaces.operators.fleet.leases import FleetLeases
 from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
+from airflow_provider_hfspaces.state.fleet_leases import FleetLeases
 from airflow_provider_hfspaces.state.leases import LeaseOwner
 from tests.airflow_tools import Try, connection
 from tests.lease_tools import SPACE, AirflowWithoutServer, Window, hold, holders, previous_state

@@ -20,10 +20,13 @@ from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.quota import RateBudget
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 
-__all__ = ["Quota", "Result", "Stopped", "in_parallel", "queue_client"]
+__all__ = ["PARALLEL_LOOKS", "Quota", "Result", "Stopped", "in_parallel", "queue_client"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+PARALLEL_LOOKS = 8
+"""Number of Spaces that work without a limit of its own looks at together."""
 
 _TICK_SECONDS = 0.2
 """Interval between two checks of the stop event."""

@@ -219,15 +219,17 @@ class LeaseStore:
 class ListedLease(LeaseStore):
     """Reads the lease record of a Space whose branch the caller has already listed.
 
+    :param store: the store of the Space, which caches the record.
     :param head: the head commit of the branch; ``None`` if the Space has no branch, and so no lease.
     """
 
-    def __init__(self, repo_id: str, branch: Branch, head: str | None) -> None:
-        super().__init__(repo_id, branch)
+    def __init__(self, store: LeaseStore, head: str | None) -> None:
+        super().__init__(store.repo_id, store.branch)
+        self._store = store
         self._head = head
 
     def read(self) -> Steps[tuple[LeaseRecord, str | None]]:
         """The steps that read the record at the listed commit: no request for a Space without a branch."""
         if self._head is None:
             return LeaseRecord(self.repo_id), None
-        return (yield from self.read_at(self._head))
+        return (yield from self._store.read_at(self._head))

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DeleteCopiesOperator"]
 
-_MAX_PARALLEL = 8
-
 
 class DeleteCopiesOperator(SelectingOperator):
     """Delete the copies that a SpaceCopyTaskGroup has left behind.
@@ -86,10 +84,10 @@ class DeleteCopiesOperator(SelectingOperator):
     def _marks(self) -> dict[str, CopyMark | Exception | None]:
         """The marks of the Spaces with the name of a copy, or the errors of reading them."""
         from airflow_provider_hfspaces.hub import calls
-        from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client
+        from airflow_provider_hfspaces.hub.bulk.queue import PARALLEL_LOOKS, Quota, in_parallel, queue_client
         from airflow_provider_hfspaces.state.copies import CopyMark, is_copy_name
 
-        sender = queue_client(self.hook.client, self.killed, _MAX_PARALLEL)
+        sender = queue_client(self.hook.client, self.killed, PARALLEL_LOOKS)
 
         def read(repo_id: str) -> tuple[CopyMark | None]:
             variables = sender.send(calls.get_variables(repo_id))
@@ -100,7 +98,7 @@ class DeleteCopiesOperator(SelectingOperator):
                 [repo_id for repo_id in self._named_or_listed() if is_copy_name(repo_id)],
                 read,
                 quota=Quota(self.hook.client.budget),
-                parallel=_MAX_PARALLEL,
+                parallel=PARALLEL_LOOKS,
                 stop=self.killed,
             )
             return {each.item: each.value[0] if each.value else each.error for each in results}

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.operators.fleet.leases import FleetLeases, reason_of
 from airflow_provider_hfspaces.operators.fleet.report import now, only_owner, summary
 from airflow_provider_hfspaces.operators.fleet.target import (
     FAILED,
@@ -16,6 +15,7 @@ from airflow_provider_hfspaces.operators.fleet.target import (
     Target,
     failure,
 )
+from airflow_provider_hfspaces.state.fleet_leases import FleetLeases, reason_of
 from airflow_provider_hfspaces.state.ledger import Journal
 
 if TYPE_CHECKING:
