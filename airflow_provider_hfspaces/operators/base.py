@@ -29,8 +29,10 @@ __all__ = [
     "NamedBySpace",
     "SpaceOperator",
     "WaitingOperator",
+    "deferrable_or_default",
     "has_ended_deferral",
     "name_by_space",
+    "refuse_bad_wait",
     "time_limit",
 ]
 
@@ -147,6 +149,30 @@ def time_limit(task: Any, timeout: float) -> float:
     if task.execution_timeout is None:
         return timeout
     return min(timeout, float(task.execution_timeout.total_seconds()))
+
+
+def deferrable_or_default(deferrable: bool | None) -> bool:
+    """Returns the argument ``deferrable`` of a task: ``None`` stands for Airflow's own default."""
+    from airflow_provider_hfspaces.compat.config import default_deferrable
+
+    return default_deferrable() if deferrable is None else deferrable
+
+
+def refuse_bad_wait(owner: str, health: Any, stream_logs: Any) -> None:
+    """Refuse, when the DAG is parsed, arguments of a wait that cannot be valid.
+
+    :param owner: the task or task group, such as ``"task 'upgrade'"``, for the error.
+    :raises InvalidInput: naming the owner.
+    """
+    # Most DAGs have neither, and do not load the checks.
+    if health is not None:
+        from airflow_provider_hfspaces.operators.health import refuse_bad_health
+
+        refuse_bad_health(health, owner[:1].upper() + owner[1:])
+    if stream_logs is not None:
+        from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
+
+        refuse_bad_stream_logs(stream_logs, owner)
 
 
 class NamedBySpace:
@@ -270,23 +296,15 @@ class WaitingOperator(SpaceOperator):
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        from airflow_provider_hfspaces.compat.config import default_deferrable
         from airflow_provider_hfspaces.hub.seconds import checked_interval, checked_seconds
 
         super().__init__(**kwargs)
         self.timeout = checked_seconds(timeout, f"timeout of task {self.task_id!r}", zero=True)
         self.poll_interval = checked_interval(poll_interval, f"poll_interval of task {self.task_id!r}")
         self.health = health
-        if health is not None:
-            from airflow_provider_hfspaces.operators.health import refuse_bad_health
-
-            refuse_bad_health(health, f"Task {self.task_id!r}")
         self.stream_logs = stream_logs
-        if stream_logs is not None:
-            from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
-
-            refuse_bad_stream_logs(stream_logs, f"task {self.task_id!r}")
-        self.deferrable = default_deferrable() if deferrable is None else deferrable
+        refuse_bad_wait(f"task {self.task_id!r}", health, stream_logs)
+        self.deferrable = deferrable_or_default(deferrable)
 
     @cached_property
     def seen(self) -> SeenSpace:

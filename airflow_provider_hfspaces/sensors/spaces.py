@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.config import default_deferrable
 from airflow_provider_hfspaces.compat.imports import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -23,11 +22,12 @@ from airflow_provider_hfspaces.links import SpaceLink, SpaceLogsLink
 from airflow_provider_hfspaces.operators.base import (
     HubTask,
     NamedBySpace,
+    deferrable_or_default,
     name_by_space,
+    refuse_bad_wait,
     time_limit,
 )
-from airflow_provider_hfspaces.operators.health import as_expected, health_check, refuse_bad_health
-from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
+from airflow_provider_hfspaces.operators.health import as_expected, health_check
 from airflow_provider_hfspaces.rendered import as_list, has_template
 
 if TYPE_CHECKING:
@@ -99,14 +99,15 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         super().__init__(**arguments)
         self._has_poke_interval = "poke_interval" in arguments
         self.repo_id = repo_id
-        self.deferrable = default_deferrable() if deferrable is None else deferrable
+        self.deferrable = deferrable_or_default(deferrable)
         self.stages = _as_stored(stages)
         self.hardware = hardware
         self.sha = sha
         self.failed_stages = _as_stored(failed_stages)
         self.hf_spaces_conn_id = hf_spaces_conn_id
         self.stream_logs = stream_logs
-        self._refuse_bad_stream_logs(kwargs.get("default_args"))
+        refuse_bad_wait(f"task {self.task_id!r}", None, stream_logs)
+        self._refuse_unused_stream_logs(kwargs.get("default_args"))
         name_by_space(self)
         self._is_linked = False
         self._last_state: str | None = None
@@ -141,8 +142,7 @@ class SpaceStageSensor(NamedBySpace, HubTask, BaseSensorOperator):
         with self.space_logs.showing(repo_id):
             return super().execute(context)
 
-    def _refuse_bad_stream_logs(self, default_args: Any) -> None:
-        refuse_bad_stream_logs(self.stream_logs, f"task {self.task_id!r}")
+    def _refuse_unused_stream_logs(self, default_args: Any) -> None:
         if not self.stream_logs or self.deferrable or not self.reschedule:
             return
         if "stream_logs" not in (default_args or {}):
@@ -321,7 +321,7 @@ class SpaceRunningSensor(SpaceStageSensor):
         kwargs.setdefault("stages", [SpaceStage.RUNNING.value])
         super().__init__(repo_id=repo_id, hardware=hardware, sha=sha, **kwargs)
         self.health = health
-        refuse_bad_health(health, f"Task {self.task_id!r}")
+        refuse_bad_wait(f"task {self.task_id!r}", health, None)
 
     def health_check(self) -> HealthCheck | None:
         return health_check(self.health)

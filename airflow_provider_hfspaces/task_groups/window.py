@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_hfspaces.compat.imports import TaskGroup, empty_operator
 from airflow_provider_hfspaces.hardware import refuse_bad_hardware
-from airflow_provider_hfspaces.operators.health import refuse_bad_health
-from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
+from airflow_provider_hfspaces.operators.base import refuse_bad_wait
 from airflow_provider_hfspaces.rendered import is_runtime_value
 from airflow_provider_hfspaces.require import require_before
 from airflow_provider_hfspaces.task_groups import graph
@@ -193,8 +192,7 @@ class WindowTaskGroup(TaskGroup):
         :raises ValueError: naming the argument and the group.
         """
         refuse_bad_hardware(hardware, f"Task group {self.group_id!r}")
-        refuse_bad_health(health, f"Task group {self.group_id!r}")
-        refuse_bad_stream_logs(stream_logs, f"task group {self.group_id!r}")
+        refuse_bad_wait(f"task group {self.group_id!r}", health, stream_logs)
 
     def _wire(self) -> None:
         """Connect the work with the tasks of the group.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.operators.health import refuse_bad_health
 from airflow_provider_hfspaces.rendered import as_list, as_whole_number, from_text, is_runtime_value
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ def refuse_bad_arguments(task: SpaceBatchOperator) -> None:
     for name in ("wake", "keep_awake", "allow_unlisted"):
         if not isinstance(getattr(task, name), bool):
             raise InvalidInput(f"{name} {where} must be True or False; got {getattr(task, name)!r:.100}.")
-    refuse_bad_health(task.health, f"Task {task.task_id!r}")
     checked_count(task.max_tries, f"max_tries {where}")
     if not _is_open(task.max_in_flight):
         checked_count(task.max_in_flight, f"max_in_flight {where}")

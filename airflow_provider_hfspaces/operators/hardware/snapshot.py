@@ -6,7 +6,12 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, SpaceOperator, time_limit
+from airflow_provider_hfspaces.operators.base import (
+    BACKSTOP_SECONDS,
+    SpaceOperator,
+    deferrable_or_default,
+    time_limit,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
@@ -60,7 +65,6 @@ class SnapshotSpaceOperator(SpaceOperator):
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        from airflow_provider_hfspaces.compat.config import default_deferrable
         from airflow_provider_hfspaces.hub.seconds import checked_seconds
 
         super().__init__(**kwargs)
@@ -70,7 +74,7 @@ class SnapshotSpaceOperator(SpaceOperator):
         self.lease_timeout = checked_seconds(lease_timeout, f"lease_timeout {of_task}", zero=True)
         self.lease_poll_interval = checked_seconds(lease_poll_interval, f"lease_poll_interval {of_task}")
         self.lease_duration = checked_seconds(lease_duration, f"lease_duration {of_task}")
-        self.deferrable = default_deferrable() if deferrable is None else deferrable
+        self.deferrable = deferrable_or_default(deferrable)
         self._lease_wait: tuple[float, float] | None = None
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
