@@ -20,7 +20,7 @@ from airflow_provider_hfspaces.hub.seconds import checked_interval
 from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
 from airflow_provider_hfspaces.hub.steps import change_in_words
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
-from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, Wait
+from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, PROBED_SPACE_SECONDS, Wait
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.app import SpaceApp
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.result import AppResult
 
 __all__ = ["CallingHook"]
-
-_PROBED_SPACE_SECONDS = 10.0
-"""Time between two looks at a Space that runs, while the health of its app is checked."""
 
 
 class CallingHook(AppsHook):
@@ -106,7 +103,7 @@ class CallingHook(AppsHook):
             looked at every 10 seconds.
         """
         if is_probing:
-            return _PROBED_SPACE_SECONDS
+            return PROBED_SPACE_SECONDS
         return Pace(self.rate_budget, share=quota_share()).period()
 
     def _log_change(self, repo_id: str) -> Callable[[SpaceRuntime, float], None]:

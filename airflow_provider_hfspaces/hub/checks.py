@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from airflow_provider_hfspaces.hub.choices import FLAVOR_PATTERN, LARGEST_NUMBER
 from airflow_provider_hfspaces.hub.errors import (
     InvalidEndpoint,
     InvalidHardware,
@@ -68,11 +69,10 @@ __all__ = [
 _NAME = re.compile(r"\b[\w\-.]{1,96}\b", re.ASCII)
 _KEY = re.compile(r"[a-zA-Z][_a-zA-Z0-9]*")
 _SHA = re.compile(r"[0-9a-fA-F]{7,40}")
-_FLAVOR = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_FLAVOR = re.compile(FLAVOR_PATTERN)
 _HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 _LOOPBACK = re.compile(r"localhost|.+\.localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 _HUB_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{16,}")
-_LARGEST_NUMBER = 2**53 - 1
 _VOLUME_TYPES = ("bucket", "model", "dataset", "space")
 
 
@@ -230,9 +230,9 @@ def checked_sleep_time(seconds: int) -> int:
         )
     if seconds == 0:
         raise InvalidSleepTime("sleep_time must not be 0: use -1 for never, or pause the Space.")
-    if seconds < -1 or seconds > _LARGEST_NUMBER:
+    if seconds < -1 or seconds > LARGEST_NUMBER:
         raise InvalidSleepTime(
-            f"sleep_time must be 1 to {_LARGEST_NUMBER} seconds, or -1 for never; got {seconds!r}."
+            f"sleep_time must be 1 to {LARGEST_NUMBER} seconds, or -1 for never; got {seconds!r}."
         )
     return seconds
 

@@ -29,6 +29,7 @@ from airflow_provider_hfspaces.hub.errors import (
 from airflow_provider_hfspaces.hub.masking import brief
 
 __all__ = [
+    "GATEWAY_STATUSES",
     "TRY_LATER",
     "answer_too_large",
     "answer_too_slow",
@@ -47,9 +48,12 @@ __all__ = [
 TRY_LATER = " Try again later."
 """The remedy at the end of some error texts. A log line that announces a retry leaves it out."""
 
+GATEWAY_STATUSES = frozenset({502, 503, 504})
+"""Statuses of a proxy or a gateway that got no answer from the server behind it."""
+
 _OAUTH_REFUSED = ("/hardware", "/sleeptime", "/restart")
 _REFUSED_CREDENTIALS = "Invalid credentials in Authorization header"
-_MAX_MESSAGE_LENGTH = 500
+_MAX_MESSAGE_CHARACTERS = 500
 _MAX_START_LENGTH = 200
 _MAX_HEADER_LENGTH = 100
 _HUBS_OWN_HEADERS = ("x-error-code", "x-error-message")
@@ -72,7 +76,7 @@ def error_from_response(
         it.
     """
     secrets = _secrets(call, token)
-    message = brief(_hub_message(headers, text), secrets, longest=_MAX_MESSAGE_LENGTH)
+    message = brief(_hub_message(headers, text), secrets, longest=_MAX_MESSAGE_CHARACTERS)
     if status < 500 and status not in (408, 429) and not _is_from_the_hub(headers, text):
         return protocol_error(call, status, headers, text, token=token)
     kind, words = _words(call, status, headers, message, token)
@@ -139,7 +143,7 @@ def refused_with_reason(error: HubUnavailable, reason: str) -> HubUnavailable:
 
     :param reason: the error message in the Space's runtime.
     """
-    reason = brief(reason, longest=_MAX_MESSAGE_LENGTH)
+    reason = brief(reason, longest=_MAX_MESSAGE_CHARACTERS)
     error.message = f"{error.message.removesuffix(TRY_LATER)} The Space's own reason: {reason!r}."
     error.args = (error.message,)
     return error
@@ -185,7 +189,7 @@ def unavailable(
     """
     unknown = sent and call.method != "GET"
     consequence = "It is not known whether the request took effect." if unknown else "Nothing was changed."
-    reason = brief(reason, _secrets(call, token), longest=_MAX_MESSAGE_LENGTH)
+    reason = brief(reason, _secrets(call, token), longest=_MAX_MESSAGE_CHARACTERS)
     error = HubUnavailable.from_call(
         call,
         _starting_with_space(

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from airflow_provider_hfspaces.hub.choices import LARGEST_NUMBER
 from airflow_provider_hfspaces.hub.hardware import (
     FREE_HARDWARE,
     Accelerator,
@@ -42,9 +43,6 @@ __all__ = [
     "Volume",
     "WhoAmI",
 ]
-
-
-_LONGEST_SLEEP_SECONDS = 2**53
 
 
 class SpaceStorage(str, Enum):
@@ -260,7 +258,7 @@ def _sleep_time(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError("gcTimeout as a number")
     seconds = float(value)
-    if not -1 <= seconds <= _LONGEST_SLEEP_SECONDS:
+    if not -1 <= seconds <= LARGEST_NUMBER:
         raise ValueError("gcTimeout as a number of seconds")
     return None if seconds < 0 else int(seconds)
 

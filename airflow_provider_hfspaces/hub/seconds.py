@@ -6,10 +6,10 @@ import re
 from datetime import timedelta
 from typing import Any
 
-__all__ = ["checked_interval", "checked_seconds"]
+__all__ = ["LONGEST_SECONDS", "checked_interval", "checked_seconds"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_LONGEST_SECONDS = 10 * 365 * 24 * 3600.0
+LONGEST_SECONDS = 10 * 365 * 24 * 3600.0
 
 
 def checked_seconds(value: Any, name: str, *, zero: bool = False) -> float:
@@ -24,7 +24,7 @@ def checked_seconds(value: Any, name: str, *, zero: bool = False) -> float:
     :raises InvalidNumber: for a value of another kind, a negative value, and more than ten years.
     """
     seconds = _seconds(value)
-    if seconds is None or not (0 < seconds <= _LONGEST_SECONDS or (zero and seconds == 0)):
+    if seconds is None or not (0 < seconds <= LONGEST_SECONDS or (zero and seconds == 0)):
         from airflow_provider_hfspaces.hub.checks import InvalidNumber
 
         least = "0 or more" if zero else "more than 0"

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 
-__all__ = ["MADE", "REQUESTED", "CopyRequest"]
+__all__ = ["COPY_REQUESTED", "MADE", "CopyRequest"]
 
-REQUESTED = "duplicate"
+COPY_REQUESTED = "duplicate"
 """The retry store's key for a copy that was requested and is not yet confirmed."""
 
 MADE = "duplicate_made"
@@ -162,7 +162,7 @@ class CopyRequest(HardwareSeeker):
             self._task.hook,
             retry_store(context),
             self._task.log,
-            key=REQUESTED,
+            key=COPY_REQUESTED,
             repo_id=to_id,
             request={"from_id": from_id, "to_id": to_id},
             private=self._task.private,

@@ -246,10 +246,11 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
     def _spaces(self, owner: str, selection: NameGlobs) -> dict[str, SpaceInfo]:
         from dataclasses import replace
 
+        from airflow_provider_hfspaces.hub.bulk.lookup import PAGE_SPACES
         from airflow_provider_hfspaces.hub.bulk.selection import owned_spaces
 
         expand = ("runtime", "lastModified", "private")
-        listed = list(self.hook.list_spaces(author=owner, expand=expand, page_size=500))
+        listed = list(self.hook.list_spaces(author=owner, expand=expand, page_size=PAGE_SPACES))
         spaces = {}
         for space in owned_spaces(owner, listed, allow_empty=self.allow_empty):
             if not selection.matches(space.id):

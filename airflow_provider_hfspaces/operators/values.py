@@ -13,18 +13,12 @@ from airflow_provider_hfspaces.compat.imports import Context, render_text
 from airflow_provider_hfspaces.rendered import from_text, is_runtime_value, is_template
 
 __all__ = [
-    "SDKS",
-    "VISIBILITIES",
     "KeepsText",
     "RenamedArguments",
     "SecretArguments",
     "follow",
     "refuse_unless_one_of",
 ]
-
-# Not those of hub.calls: importing them would make every DAG file that creates a Space slower to parse.
-SDKS = ("gradio", "docker", "static")
-VISIBILITIES = ("private", "public", "protected")
 
 
 class KeepsText:

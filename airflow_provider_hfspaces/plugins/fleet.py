@@ -15,6 +15,7 @@ from airflow_provider_hfspaces import __version__
 from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.hooks.connection import ConnectionSettings, token_of
 from airflow_provider_hfspaces.hub import calls
+from airflow_provider_hfspaces.hub.bulk.lookup import PAGE_SPACES
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.cost.prices import PriceList
 from airflow_provider_hfspaces.hub.desired import plan_pause
@@ -27,7 +28,6 @@ from airflow_provider_hfspaces.plugins.columns import plain_json, row_of
 
 __all__ = ["FleetReader", "NotInFleet", "page_client"]
 
-_PAGE_SIZE = 500
 _MAX_SPACES = 10_000
 """Spaces of one owner that the page reads; more would fill the API server's memory."""
 
@@ -152,7 +152,7 @@ def _spaces_of(owner: str, client: HubClient) -> tuple[list[SpaceInfo], str | No
     """Return the Spaces of an owner that the token can see, a problem to show, and the Hub's error."""
     spaces: list[SpaceInfo] = []
     try:
-        for page in client.pages(calls.list_spaces(author=owner, limit=_PAGE_SIZE, expand=_EXPAND)):
+        for page in client.pages(calls.list_spaces(author=owner, limit=PAGE_SPACES, expand=_EXPAND)):
             spaces.extend(page)
             if len(spaces) > _MAX_SPACES:
                 problem = f"{owner} has more than {_MAX_SPACES:,} Spaces. The page shows only the first."

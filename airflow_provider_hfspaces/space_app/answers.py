@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.space_app.batch.folder import BatchFolder
 from airflow_provider_hfspaces.space_app.errors import SpaceAppError
-from airflow_provider_hfspaces.space_app.files import files_in, is_file
+from airflow_provider_hfspaces.space_app.files import MAX_NAME_CHARACTERS, UNSAFE_IN_NAMES, files_in, is_file
 from airflow_provider_hfspaces.space_app.result import AppResult
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ __all__ = ["MOST_INLINE_BYTES", "AnswerKeeper", "AnswerTooLarge"]
 
 MOST_INLINE_BYTES = 256 * 1024
 """Bytes of JSON up to which an answer is returned as a value. A larger answer is stored in a file."""
-
-_UNSAFE = re.compile(r"[^\w.\-]+")
-_LONGEST_NAME = 100
 
 
 class AnswerTooLarge(SpaceAppError):
@@ -125,7 +121,7 @@ def _replica(result: AppResult | AppResponse) -> str | None:
 def _file_name(number: int, file: Mapping[str, Any]) -> str:
     """Return the name of a file in the folder: its original name, with a number that makes it unique."""
     own = str(file.get("orig_name") or str(file.get("path", "")).rpartition("/")[2])
-    name = _UNSAFE.sub("_", own).strip("._")[-_LONGEST_NAME:]
+    name = UNSAFE_IN_NAMES.sub("_", own).strip("._")[-MAX_NAME_CHARACTERS:]
     return f"files/{number}-{name or 'file'}"
 
 

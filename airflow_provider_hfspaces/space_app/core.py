@@ -22,6 +22,7 @@ from airflow_provider_hfspaces.hub.checks import (
 )
 from airflow_provider_hfspaces.hub.errors import InvalidEndpoint, InvalidInput, InvalidToken
 from airflow_provider_hfspaces.hub.http.environment import proxy_from_environment
+from airflow_provider_hfspaces.hub.http.limits import MOST_REDIRECTS
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.space_app.cookies import AppCookies
 from airflow_provider_hfspaces.space_app.error_responses import AppWords
@@ -42,7 +43,6 @@ log = logging.getLogger(__name__)
 TOKEN_HEADER = "X-HF-Authorization"  # noqa: S105
 """Header for the token. The Hub's proxy removes it, while ``Authorization`` would reach the app's code."""
 
-MOST_REDIRECTS = 5
 DEFAULT_USER_AGENT = f"space-app-client; python/{platform.python_version()}"
 
 _REPLICA = re.compile(r"[A-Za-z0-9]{1,40}")

@@ -11,12 +11,9 @@ from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.space_app.core import AppCore, Deadline
 from airflow_provider_hfspaces.space_app.errors import InvalidAppInput
 from airflow_provider_hfspaces.space_app.files import file_path
-from airflow_provider_hfspaces.space_app.http.exchange import AppRequest, BodyExchange
+from airflow_provider_hfspaces.space_app.http.exchange import REFUSAL_BYTES, AppRequest, BodyExchange
 
 __all__ = ["download"]
-
-_REFUSAL_BYTES = 65_536
-"""Bytes of an error response that are kept."""
 
 
 class _FileExchange(BodyExchange):
@@ -25,7 +22,7 @@ class _FileExchange(BodyExchange):
     blocking = True
 
     def __init__(self, request: AppRequest, deadline: Deadline, target: Any, *, max_bytes: int) -> None:
-        super().__init__(request, deadline=deadline.ends, max_bytes=_REFUSAL_BYTES)
+        super().__init__(request, deadline=deadline.ends, max_bytes=REFUSAL_BYTES)
         self.written = 0
         self.is_complete = False
         self.problem: OSError | None = None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_provider_hfspaces.hub.error_responses import GATEWAY_STATUSES
 from airflow_provider_hfspaces.hub.http.quota import retry_after
 from airflow_provider_hfspaces.hub.masking import brief
 from airflow_provider_hfspaces.space_app.errors import (
@@ -36,7 +37,6 @@ MOST_CHARACTERS = 2_000
 
 _START_CHARACTERS = 200
 """Number of characters of an unexpected answer that a text shows."""
-_GATEWAY = frozenset({502, 503, 504})
 
 
 class AppWords:
@@ -210,7 +210,7 @@ class AppWords:
                 f"once, or wait longer.",
                 **about,
             )
-        if status in _GATEWAY or (status >= 500 and not own and not work):
+        if status in GATEWAY_STATUSES or (status >= 500 and not own and not work):
             error = AppUnavailable(
                 f"Space {self.repo_id} did not answer {api}; {answer} Nothing ran. Check on the Hub whether "
                 f"the Space is running.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -10,6 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 __all__ = [
+    "MAX_NAME_CHARACTERS",
+    "UNSAFE_IN_NAMES",
     "FileUpload",
     "as_file_input",
     "file_input",
@@ -25,6 +28,12 @@ __all__ = [
 FILE_TYPE = "gradio.FileData"
 UPLOAD_CHUNK_BYTES = 256 * 1024
 """Bytes of a file that are read and sent at a time."""
+
+UNSAFE_IN_NAMES = re.compile(r"[^\w.\-]+")
+"""Characters that the name of a file in an output folder does not keep."""
+
+MAX_NAME_CHARACTERS = 100
+
 _URL_SCHEMES = ("http://", "https://")
 
 

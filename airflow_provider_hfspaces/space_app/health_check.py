@@ -28,8 +28,8 @@ PROBE_PAUSE_SECONDS = 5.0
 
 _KEYS = ("path", "status", "json", "text")
 _PATH = re.compile(r"/(?!/)[!-~]*")
-_LONGEST_VALUE = 60
-"""Number of characters of a value that a message shows."""
+_MAX_VALUE_CHARACTERS = 60
+"""Characters of a value in a message."""
 
 
 class AppNotHealthy(SpaceWaitTimeout):
@@ -210,4 +210,4 @@ def _difference(expected: Any, actual: Any, place: str) -> str | None:
 
 
 def _short(value: Any) -> str:
-    return brief(repr(value), longest=_LONGEST_VALUE)
+    return brief(repr(value), longest=_MAX_VALUE_CHARACTERS)

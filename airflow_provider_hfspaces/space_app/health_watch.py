@@ -19,6 +19,7 @@ from typing import Any
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitFailed, SpaceWaitTimeout
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.waiting.goal import Goal
+from airflow_provider_hfspaces.hub.waiting.wait import PROBED_SPACE_SECONDS
 from airflow_provider_hfspaces.hub.waiting.watch import SpaceWatch
 from airflow_provider_hfspaces.space_app.health_check import PROBE_PAUSE_SECONDS, HealthCheck, not_healthy
 
@@ -26,9 +27,6 @@ __all__ = ["HealthWatch", "Probe"]
 
 _LAST_PROBE_SECONDS = 0.5
 """Time for one last request if the timeout passed before the first, as after a restart of the process."""
-
-_PROBED_SPACE_SECONDS = 10.0
-"""Time between two polls of a running Space, for waits without a ``poll_interval``."""
 
 Probe = Callable[[str, HealthCheck], Awaitable[str | None]]
 """Sends one request to the app of a Space. Returns what is wrong with the answer; ``None`` if nothing is."""
@@ -69,7 +67,7 @@ class _Probing:
     def poll_interval(self) -> float:
         """Seconds between two polls of the Space."""
         intervals = [waiter.poll_interval for waiter in self.waiters]
-        return min((each for each in intervals if each is not None), default=_PROBED_SPACE_SECONDS)
+        return min((each for each in intervals if each is not None), default=PROBED_SPACE_SECONDS)
 
     def open_waiters(self) -> list[_Waiter]:
         return [waiter for waiter in self.waiters if not waiter.answer.done()]

@@ -12,9 +12,9 @@ from hashlib import sha256
 
 __all__ = ["old_variable_name", "unique_variable_name", "variable_name"]
 
-_MAX_LENGTH = 100
-_OLD_MAX_LENGTH = 250
-_DIGEST_LENGTH = 16
+_MAX_CHARACTERS = 100
+_OLD_MAX_CHARACTERS = 250
+_DIGEST_CHARACTERS = 16
 
 
 def variable_name(kind: str, name: str) -> str:
@@ -28,7 +28,9 @@ def variable_name(kind: str, name: str) -> str:
         two names never share a Variable.
     """
     full = f"{kind}-{name}"
-    return full if full == _readable(full) and len(full) <= _MAX_LENGTH else unique_variable_name(kind, name)
+    return (
+        full if full == _readable(full) and len(full) <= _MAX_CHARACTERS else unique_variable_name(kind, name)
+    )
 
 
 def unique_variable_name(kind: str, *parts: str) -> str:
@@ -37,17 +39,17 @@ def unique_variable_name(kind: str, *parts: str) -> str:
     :param kind: the prefix that says what the Variable holds.
     :param parts: what tells this Variable from others of its kind, such as a DAG, a run and a task.
     """
-    digest = sha256("\0".join((kind, *parts)).encode()).hexdigest()[:_DIGEST_LENGTH]
-    text = _readable("-".join((kind, *parts)))[: _MAX_LENGTH - _DIGEST_LENGTH - 1].rstrip("-")
+    digest = sha256("\0".join((kind, *parts)).encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    text = _readable("-".join((kind, *parts)))[: _MAX_CHARACTERS - _DIGEST_CHARACTERS - 1].rstrip("-")
     return f"{text}-{digest}"
 
 
 def old_variable_name(name: str) -> str:
     """Return the name under which version 0.1 kept a Variable, shortened as that version shortened it."""
-    if len(name) <= _OLD_MAX_LENGTH:
+    if len(name) <= _OLD_MAX_CHARACTERS:
         return name
-    digest = sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
-    return f"{name[: _OLD_MAX_LENGTH - _DIGEST_LENGTH - 1]}:{digest}"
+    digest = sha256(name.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    return f"{name[: _OLD_MAX_CHARACTERS - _DIGEST_CHARACTERS - 1]}:{digest}"
 
 
 def _readable(text: str) -> str:

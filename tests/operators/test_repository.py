@@ -9,7 +9,6 @@ import pytest
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.emulator import HubEmulator
-from airflow_provider_hfspaces.hub.calls import repositories
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.repository import (
@@ -20,7 +19,6 @@ from airflow_provider_hfspaces.operators.repository import (
     SetReplicasOperator,
     SetVisibilityOperator,
 )
-from airflow_provider_hfspaces.operators.values import SDKS, VISIBILITIES
 from airflow_provider_hfspaces.state.copies import COPY_OF, CopyMark
 from tests.airflow_tools import Try
 from tests.operators.test_hardware import changes, lose_next_answer
@@ -277,7 +275,3 @@ def test_a_value_that_is_not_valid_is_refused_when_the_dag_is_parsed(
         kind(task_id="set", repo_id=SPACE, **options)
     template = dict.fromkeys(options, "{{ params.value }}")
     assert kind(task_id="set", repo_id=SPACE, **template).task_id == "set"
-
-
-def test_the_choices_at_parse_time_are_those_of_the_request() -> None:
-    assert (SDKS, VISIBILITIES) == (repositories.SDKS, repositories.VISIBILITIES)

@@ -172,7 +172,10 @@ def test_clearing_the_work_also_clears_the_tasks_around_it() -> None:
 
 @pytest.mark.parametrize("sleep_time", [None, -1, "-1"])
 def test_a_copy_without_a_sleep_time_is_refused(sleep_time: Any) -> None:
-    with DAG("refused", start_date=datetime(2026, 1, 1)), pytest.raises(ValueError, match="would never stop costing money"):
+    with (
+        DAG("refused", start_date=datetime(2026, 1, 1)),
+        pytest.raises(ValueError, match="would never stop costing money"),
+    ):
         SpaceCopyTaskGroup("gpu", SPACE, "t4-small", sleep_time=sleep_time)
 
 

@@ -15,6 +15,7 @@ from airflow_provider_hfspaces.emulator.model.prices import is_offered
 from airflow_provider_hfspaces.emulator.model.repository import Repository
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
+from airflow_provider_hfspaces.hub.choices import LARGEST_NUMBER, VISIBILITIES
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
 
 __all__ = [
@@ -40,10 +41,10 @@ __all__ = [
     "refuse_static",
 ]
 
+# Not those of hub/: the tests compare what the client accepts with what the emulator accepts.
 _KEY = re.compile(r"[a-zA-Z][_a-zA-Z0-9]*")
 _NAME = re.compile(r"(?!.*(--|\.\.))[\w\-.]{1,96}(?<!\.git)", re.ASCII)
 _VOLUME_TYPES = ("bucket", "model", "dataset", "space")
-_VISIBILITIES = ("private", "public", "protected")
 _PAYWALL = (
     "Static Spaces are free for everyone, but hosting Gradio and Docker Spaces on free cpu-basic "
     "requires a PRO subscription."
@@ -58,7 +59,6 @@ _CPU_BASIC_QUOTA = (
     "You have reached your CPU-basic quota limit across all your Spaces. To use more, pause your previous "
     "Spaces or upgrade their hardware."
 )
-_MAX_SLEEP_SECONDS = 2**53 - 1
 _FORBIDDEN_FILE_NAMES = frozenset({"", ".", "..", ".git"})
 _REFERENCE = re.compile(r"(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)))(?![./])[^\x00-\x20\x7f~^:?*\[\\]+(?<![./])")
 
@@ -177,7 +177,7 @@ def check_seconds(seconds: Any, name: str) -> int:
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, int)
-        or not (seconds == -1 or 0 < seconds <= _MAX_SLEEP_SECONDS)
+        or not (seconds == -1 or 0 < seconds <= LARGEST_NUMBER)
     ):
         raise Refusal(400, f'"{name}" must be a positive integer or -1')
     return seconds
@@ -215,8 +215,8 @@ def check_visibility(body: Mapping[str, Any], default: str, *, spaces: bool = Tr
     if visibility is None:
         private = body.get("private")
         return default if private is None else ("private" if private else "public")
-    if visibility not in _VISIBILITIES:
-        raise Refusal(400, f'"visibility" must be one of [{", ".join(_VISIBILITIES)}]')
+    if visibility not in VISIBILITIES:
+        raise Refusal(400, f'"visibility" must be one of [{", ".join(VISIBILITIES)}]')
     return str(visibility)
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from airflow_provider_hfspaces.hub.choices import SDKS
+
 __all__ = ["README", "SDKS", "Card", "app_file", "card_of", "obstacle", "read_card"]
 
 README = "README.md"
-SDKS = ("gradio", "docker", "static")
 
 _FRONT_MATTER = re.compile(r"\ufeff?\s*---[ \t]*\r?\n(?P<yaml>.*?)(?:^|\r?\n)---[ \t]*(?:\r?\n|$)", re.DOTALL)
 _VERSION = re.compile(r"\d+(\.\d+)*([abc]|rc|\.post|\.dev)?\d*")

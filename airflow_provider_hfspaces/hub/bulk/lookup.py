@@ -7,17 +7,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from airflow_provider_hfspaces.hub import calls
-from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client
+from airflow_provider_hfspaces.hub.bulk.queue import PARALLEL_LOOKS, Quota, in_parallel, queue_client
 from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-__all__ = ["read_runtimes"]
+__all__ = ["PAGE_SPACES", "read_runtimes"]
 
 _MAX_SINGLE_REQUESTS = 3
 """Number of Spaces of one owner up to which each is read on its own; more are read from the owner's list."""
 
-_PAGE_SPACES = 500
+PAGE_SPACES = 500
+"""Number of Spaces on one page of an owner's list."""
 
 
 def read_runtimes(
@@ -25,7 +26,7 @@ def read_runtimes(
     repo_ids: Iterable[str],
     *,
     stop: threading.Event,
-    parallel: int = 8,
+    parallel: int = PARALLEL_LOOKS,
     doubtful: Callable[[str, SpaceRuntime], bool] = lambda repo_id, runtime: False,
 ) -> dict[str, SpaceRuntime | Exception]:
     """Return the current runtime of each Space, or the exception for a Space that cannot be read.
@@ -66,7 +67,7 @@ def read_runtimes(
 def _read_list(client: HubClient, owner: str, repo_ids: list[str]) -> dict[str, SpaceRuntime]:
     remaining = {repo_id.casefold(): repo_id for repo_id in repo_ids}
     runtimes: dict[str, SpaceRuntime] = {}
-    pages = client.pages(calls.list_runtimes(author=owner, limit=_PAGE_SPACES))
+    pages = client.pages(calls.list_runtimes(author=owner, limit=PAGE_SPACES))
     try:
         for _, page in zip(range(len(repo_ids)), pages, strict=False):
             for entry in page:

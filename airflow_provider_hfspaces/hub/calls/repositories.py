@@ -14,12 +14,11 @@ from airflow_provider_hfspaces.hub.checks import (
     checked_sleep_time,
     checked_volumes,
 )
+from airflow_provider_hfspaces.hub.choices import SDKS, VISIBILITIES
 from airflow_provider_hfspaces.hub.models import HardwareFlavor, Volume
 from airflow_provider_hfspaces.hub.repositories import CreatedSpace, SpaceCommit, SpaceTemplate
 
 __all__ = [
-    "SDKS",
-    "VISIBILITIES",
     "checked_sdk",
     "checked_visibility",
     "create_space",
@@ -29,12 +28,6 @@ __all__ = [
     "move_space",
     "set_visibility",
 ]
-
-SDKS = ("gradio", "docker", "static")
-"""The SDKs that a new Space can have."""
-
-VISIBILITIES = ("private", "public", "protected")
-"""Who can see a Space."""
 
 
 def create_space(

@@ -6,7 +6,10 @@ from dataclasses import dataclass, fields
 
 from airflow_provider_hfspaces.hub.errors import InvalidNumber
 
-__all__ = ["AnswerLimits"]
+__all__ = ["MOST_REDIRECTS", "AnswerLimits"]
+
+MOST_REDIRECTS = 5
+"""Number of redirects that one request follows."""
 
 _MEBIBYTE = 2**20
 

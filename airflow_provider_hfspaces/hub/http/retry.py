@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import tenacity
 
 from airflow_provider_hfspaces.hub.calls import Call
-from airflow_provider_hfspaces.hub.error_responses import TRY_LATER
+from airflow_provider_hfspaces.hub.error_responses import GATEWAY_STATUSES, TRY_LATER
 from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubRateLimited, HubUnavailable
 from airflow_provider_hfspaces.hub.http.quota import JITTER_SECONDS
 from airflow_provider_hfspaces.hub.http.sequence import Delay
@@ -46,8 +46,6 @@ ROUTE_LIMIT_FIRST_WAIT_SECONDS = 15.0
 
 FOREIGN_REFUSAL_TRIES = 3
 """Tries of a call that a proxy or a gateway refuses instead of the Hub."""
-
-_GATEWAY = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -209,7 +207,7 @@ def may_repeat(call: Call[Any], error: HubError) -> bool:
         return is_refusal and error.tries < FOREIGN_REFUSAL_TRIES
     if not isinstance(error, HubUnavailable) or error.permanent:
         return False
-    if error.status in _GATEWAY:
+    if error.status in GATEWAY_STATUSES:
         return True
     if error.status is None and not error.outcome_unknown:
         return True

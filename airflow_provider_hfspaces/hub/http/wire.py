@@ -23,7 +23,7 @@ from airflow_provider_hfspaces.hub.error_responses import (
     too_many_pages,
 )
 from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubRateLimited
-from airflow_provider_hfspaces.hub.http.limits import AnswerLimits
+from airflow_provider_hfspaces.hub.http.limits import MOST_REDIRECTS, AnswerLimits
 from airflow_provider_hfspaces.hub.http.quota import limits_one_route, retry_after
 
 __all__ = [
@@ -41,7 +41,6 @@ __all__ = [
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_USER_AGENT = f"hub-client; python/{platform.python_version()}"
-MOST_REDIRECTS = 5
 
 T = TypeVar("T")
 

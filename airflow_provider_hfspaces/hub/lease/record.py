@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.choices import FLAVOR_PATTERN, LARGEST_NUMBER
 
 __all__ = [
     "Grant",
@@ -33,7 +34,7 @@ LATE_REQUEST_SECONDS = 600.0
 """Time after the end of a lease in which a hardware request of its holder may still take effect."""
 
 _ID = re.compile(r"[0-9a-f]{8,64}")
-_FLAVOR = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_FLAVOR = re.compile(FLAVOR_PATTERN)
 _MOST_HOLDERS = 16
 _MOST_REQUESTED = 64
 
@@ -356,11 +357,11 @@ def _require(condition: bool, problem: str) -> None:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_NUMBER
 
 
 def _is_sleep_time(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and -1 <= value < 2**53
+    return isinstance(value, int) and not isinstance(value, bool) and -1 <= value <= LARGEST_NUMBER
 
 
 def _moment(value: Any, name: str) -> datetime:

@@ -17,10 +17,13 @@ from airflow_provider_hfspaces.hub.seconds import checked_seconds
 from airflow_provider_hfspaces.hub.stages import BUILD_STAGES, DORMANT_STAGES, NEEDS_RESTART_STAGES
 from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal, Pending, Reached, Verdict
 
-__all__ = ["GRACE_SECONDS", "Changes", "OnChange", "Wait", "wait_failed"]
+__all__ = ["GRACE_SECONDS", "PROBED_SPACE_SECONDS", "Changes", "OnChange", "Wait", "wait_failed"]
 
 GRACE_SECONDS = 30.0
 """Time after a request for which the Hub may still report the state before the request."""
+
+PROBED_SPACE_SECONDS = 10.0
+"""Time between two looks at a Space that runs and whose app is checked, for waits without an interval."""
 
 _STOPPED_AGAIN = "The Space was stopped after the request: its page on the Hub may say why."
 

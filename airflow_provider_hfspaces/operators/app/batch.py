@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
-from airflow_provider_hfspaces.operators.base import SpaceOperator, time_limit
+from airflow_provider_hfspaces.operators.base import SpaceOperator, refuse_bad_wait, time_limit
 from airflow_provider_hfspaces.operators.values import KeepsText, RenamedArguments
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.batch.report import BatchReport
 
 __all__ = ["SpaceBatchOperator"]
-
-_NEVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 
 class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
@@ -187,10 +185,7 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
         self.wait_timeout = checked_seconds(wait_timeout, f"wait_timeout {task}")
         self.poll_interval = checked_interval(poll_interval, f"poll_interval {task}")
         self.stream_logs = stream_logs
-        if stream_logs is not None:
-            from airflow_provider_hfspaces.operators.space_logs import refuse_bad_stream_logs
-
-            refuse_bad_stream_logs(stream_logs, f"task {self.task_id!r}")
+        refuse_bad_wait(f"task {self.task_id!r}", health, stream_logs)
         self.app_conn_id = app_conn_id
         self.allow_unlisted = allow_unlisted
         self.remember_text()
@@ -239,8 +234,10 @@ class SpaceBatchOperator(RenamedArguments, KeepsText, SpaceOperator):
     @property
     def seconds(self) -> float | None:
         """Seconds that the batch may take; ``None`` without limit."""
-        limit = time_limit(self, _NEVER_SECONDS if self.timeout is None else self.timeout)
-        return None if limit >= _NEVER_SECONDS else limit
+        from airflow_provider_hfspaces.hub.seconds import LONGEST_SECONDS
+
+        limit = time_limit(self, LONGEST_SECONDS if self.timeout is None else self.timeout)
+        return None if limit >= LONGEST_SECONDS else limit
 
     def _refuse_bad_arguments(self) -> None:
         """Refuse, when the DAG is parsed, what is not a template and cannot be valid."""

@@ -359,7 +359,7 @@ class DeleteCopyOperator(SpaceOperator):
 
     def _forget(self, mark: CopyMark, context: Context) -> None:
         """Delete what Airflow keeps about the copy. An error is only logged: the copy is gone."""
-        from airflow_provider_hfspaces.operators.copying import MADE, REQUESTED
+        from airflow_provider_hfspaces.operators.copying import COPY_REQUESTED, MADE
         from airflow_provider_hfspaces.state.best_effort import only_logged
         from airflow_provider_hfspaces.state.copies import forget_user
 
@@ -369,7 +369,7 @@ class DeleteCopyOperator(SpaceOperator):
             for task_id in _reserving_ids(self, context):
                 forget_of_task(context, task_id, map_index, COPY)
             for task_id in task_ids_named(dag, self.create_task, self.task_id):
-                for key in (MADE, REQUESTED, SEARCH):
+                for key in (MADE, COPY_REQUESTED, SEARCH):
                     forget_of_task(context, task_id, map_index, key)
 
 

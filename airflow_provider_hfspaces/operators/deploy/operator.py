@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.base import WaitingOperator
 from airflow_provider_hfspaces.operators.values import (
-    SDKS,
-    VISIBILITIES,
     KeepsText,
     SecretArguments,
     refuse_unless_one_of,
@@ -336,6 +334,8 @@ class DeploySpaceOperator(SecretArguments, KeepsText, WaitingOperator):
 
         :raises ValueError: naming the task.
         """
+        from airflow_provider_hfspaces.hub.choices import SDKS, VISIBILITIES
+
         if isinstance(self.source, str) and not self.source.strip():
             raise ValueError(f"source of task {self.task_id!r} is empty: set it to the folder with the app.")
         if self.sdk is not None:

@@ -35,7 +35,7 @@ _REQUEST_LOGGERS = ("httpx", "httpx2")
 """Loggers that list the requests of the official client."""
 
 _CHUNK_BYTES = 1024 * 1024
-_LONGEST_REASON = 500
+_MAX_REASON_CHARACTERS = 500
 _COMMITS_SEARCHED = 50
 """Newest commits among which a task looks for its own, which it made a moment ago."""
 
@@ -223,7 +223,7 @@ class SpaceRepository:
         except HfHubHTTPError as error:
             raise self._http_error(call, error) from None
         except ValueError as error:
-            reason = brief(str(error), [self._secret], longest=_LONGEST_REASON)
+            reason = brief(str(error), [self._secret], longest=_MAX_REASON_CHARACTERS)
             # Some versions of the client fail to read the answer after the Hub has made the commit.
             raise HubBadRequest.from_call(
                 call,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.hooks.hfspaces import describe
 from airflow_provider_hfspaces.hub.calls import create_space
-from airflow_provider_hfspaces.hub.calls.repositories import SDKS
 from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_sha
+from airflow_provider_hfspaces.hub.choices import SDKS
 from airflow_provider_hfspaces.hub.desired import plan_pause
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceNotFound
 from airflow_provider_hfspaces.hub.stages import (

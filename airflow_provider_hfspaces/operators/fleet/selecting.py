@@ -118,10 +118,11 @@ class SelectingOperator(HubTask, BaseOperator):
 
         :raises OwnerWithoutSpaces: if the owner has no Spaces, unless ``allow_empty`` is set.
         """
+        from airflow_provider_hfspaces.hub.bulk.lookup import PAGE_SPACES
         from airflow_provider_hfspaces.hub.bulk.selection import SELECTED_BY, owned_spaces
 
         assert self.author is not None
-        listed = list(self.hook.list_spaces(author=self.author, expand=SELECTED_BY, page_size=500))
+        listed = list(self.hook.list_spaces(author=self.author, expand=SELECTED_BY, page_size=PAGE_SPACES))
         return owned_spaces(self.author, listed, allow_empty=self.allow_empty)
 
     def unlisted_runtimes(self, spaces: Iterable[SpaceInfo]) -> dict[str, SpaceRuntime | Exception]:

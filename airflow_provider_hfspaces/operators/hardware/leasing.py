@@ -319,7 +319,7 @@ def undo_request(
         undo = UndoLease(hook, repo_id, lease, hardware)
         try:
             hook.restore(snapshot, client=client, guard=undo.guard(log))
-        except LEFT_ALONE:
+        except HELD_BY_ANOTHER:
             log.warning("Space %s is left alone although %s: another run or a user has it.", repo_id, reason)
             hook.execute(undo.returned(log), client)
         else:
@@ -359,7 +359,7 @@ def settle_request(
         undo = UndoLease(hook, repo_id, lease, hardware)
         try:
             runtime = hook.restore(snapshot, guard=undo.guard(log))
-        except LEFT_ALONE:
+        except HELD_BY_ANOTHER:
             raise LateRequest(
                 f"{problem} Another run or a user has changed the Space since. Start the run again."
             ) from None
@@ -376,8 +376,8 @@ def settle_request(
     )
 
 
-LEFT_ALONE = (SpaceLeased, LeaseLost)
+HELD_BY_ANOTHER = (SpaceLeased, LeaseLost)
 """Why a plan stops: the Space belongs to another holder."""
 
-CANNOT_RESTORE = (HubError, InvalidInput, *LEFT_ALONE)
+CANNOT_RESTORE = (HubError, InvalidInput, *HELD_BY_ANOTHER)
 """Everything that may keep an undo from restoring a Space."""

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.operators.hardware import decisions, messages
-from airflow_provider_hfspaces.operators.hardware.leasing import LEFT_ALONE, WayBack
+from airflow_provider_hfspaces.operators.hardware.leasing import HELD_BY_ANOTHER, WayBack
 from airflow_provider_hfspaces.operators.hardware.window_cost import report_window, window_of
 from airflow_provider_hfspaces.state.last_resort import remember_pause
 from airflow_provider_hfspaces.state.leases import LeaseOwner
@@ -121,7 +121,7 @@ class HardwareRestore:
                 self._task.log.info("Space %s is static: there is no hardware to restore.", repo_id)
                 return before.to_dict()
             snapshot, runtime = self._move_back(repo_id, before, context, way_back)
-        except LEFT_ALONE:
+        except HELD_BY_ANOTHER:
             way_back.stop()
             raise
         except RestoreRejected as error:

@@ -8,8 +8,6 @@ from typing import Any
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator
 from airflow_provider_hfspaces.operators.values import (
-    SDKS,
-    VISIBILITIES,
     KeepsText,
     SecretArguments,
     refuse_unless_one_of,
@@ -91,6 +89,8 @@ class CreateSpaceOperator(SecretArguments, KeepsText, SpaceOperator):
         exist_ok: bool = False,
         **kwargs: Any,
     ) -> None:
+        from airflow_provider_hfspaces.hub.choices import SDKS, VISIBILITIES
+
         super().__init__(**kwargs)
         self.sdk = sdk
         self.visibility = visibility

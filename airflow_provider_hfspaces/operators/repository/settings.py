@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.operators.base import SpaceOperator
-from airflow_provider_hfspaces.operators.values import VISIBILITIES, refuse_unless_one_of
+from airflow_provider_hfspaces.operators.values import refuse_unless_one_of
 from airflow_provider_hfspaces.rendered import as_flag, as_whole_number, is_runtime_value, is_template
 
 __all__ = ["SetDevModeOperator", "SetReplicasOperator", "SetVisibilityOperator"]
@@ -29,6 +29,8 @@ class SetVisibilityOperator(SpaceOperator):
     template_fields: Sequence[str] = (*SpaceOperator.template_fields, "visibility")
 
     def __init__(self, *, visibility: str, **kwargs: Any) -> None:
+        from airflow_provider_hfspaces.hub.choices import VISIBILITIES
+
         super().__init__(**kwargs)
         self.visibility = visibility
         refuse_unless_one_of(self, "visibility", VISIBILITIES)

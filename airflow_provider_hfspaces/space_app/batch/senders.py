@@ -12,7 +12,7 @@ from airflow_provider_hfspaces.space_app.batch.folder import FILES, BatchFolder
 from airflow_provider_hfspaces.space_app.batch.inputs import InputMapping
 from airflow_provider_hfspaces.space_app.batch.items import Item
 from airflow_provider_hfspaces.space_app.errors import AppProtocolError, InvalidAppInput
-from airflow_provider_hfspaces.space_app.files import is_file
+from airflow_provider_hfspaces.space_app.files import MAX_NAME_CHARACTERS, UNSAFE_IN_NAMES, is_file
 from airflow_provider_hfspaces.space_app.gradio.inputs import bind, find_endpoint
 from airflow_provider_hfspaces.space_app.plain import Poll
 from airflow_provider_hfspaces.space_app.plain_checks import check_target, checked_query
@@ -27,8 +27,6 @@ __all__ = ["GradioSender", "HttpSender", "Sender"]
 
 _QUERY_METHODS = ("GET", "HEAD", "DELETE")
 _JSON = re.compile(r"\s*application/([^;\s]+\+)?json\s*(;|$)", re.IGNORECASE)
-_UNSAFE = re.compile(r"[^\w.-]+")
-_LONGEST_NAME = 100
 
 
 class Sender(Protocol):
@@ -239,7 +237,7 @@ class HttpSender:
         return item.value
 
     async def _store(self, item: Item, response: AppResponse, kind: str) -> Any:
-        suffix = _UNSAFE.sub("", kind.partition(";")[0].rpartition("/")[2]) or "bin"
+        suffix = UNSAFE_IN_NAMES.sub("", kind.partition(";")[0].rpartition("/")[2]) or "bin"
         name = f"{FILES}/{item.index:06d}/0-answer.{suffix}"
         size = await asyncio.to_thread(self._output.write, name, [response.content])
         return {"path": name, "size": size, "content_type": kind}
@@ -248,7 +246,7 @@ class HttpSender:
 def _safe_name(file: Mapping[str, Any]) -> str:
     """Return a file name that is valid in every storage and cannot leave its folder."""
     name = str(file.get("orig_name") or file["path"]).replace("\\", "/").rpartition("/")[2]
-    return _UNSAFE.sub("_", name).lstrip(".")[-_LONGEST_NAME:] or "file"
+    return UNSAFE_IN_NAMES.sub("_", name).lstrip(".")[-MAX_NAME_CHARACTERS:] or "file"
 
 
 def _with_paths(value: Any, paths: Any) -> Any:

@@ -7,13 +7,10 @@ from typing import Any, Protocol
 from airflow_provider_hfspaces.space_app.core import Deadline
 from airflow_provider_hfspaces.space_app.gradio.frames import FrameError, FrameReader
 from airflow_provider_hfspaces.space_app.gradio.messages import Unreadable
-from airflow_provider_hfspaces.space_app.http.exchange import AppRequest, BodyExchange
+from airflow_provider_hfspaces.space_app.http.exchange import REFUSAL_BYTES, AppRequest, BodyExchange
 from airflow_provider_hfspaces.space_app.limits import AppLimits
 
 __all__ = ["MessageStream", "Messages"]
-
-_REFUSAL_BYTES = 65_536
-"""Bytes of an error response that are kept."""
 
 
 class Messages(Protocol):
@@ -32,7 +29,7 @@ class MessageStream(BodyExchange):
     def __init__(
         self, request: AppRequest, deadline: Deadline, messages: Messages, limits: AppLimits
     ) -> None:
-        super().__init__(request, deadline=deadline.ends, max_bytes=_REFUSAL_BYTES)
+        super().__init__(request, deadline=deadline.ends, max_bytes=REFUSAL_BYTES)
         self._messages = messages
         self._frames = FrameReader(max_bytes=limits.answer_bytes, max_messages=limits.messages)
 

@@ -28,8 +28,8 @@ from airflow_provider_hfspaces.space_app.limits import AppLimits
 
 __all__ = ["LoopTransport"]
 
-MOST_FEW = 16
-"""Number of :class:`Few` steps that run at the same time."""
+MAX_STARTING_CALLS = 16
+"""Number of calls that begin at the same time."""
 
 _PROBLEMS = (
     httpcore.NetworkError,
@@ -64,7 +64,7 @@ class LoopTransport:
     ) -> None:
         self._clock, self._sleep = clock, sleep
         self._alone = asyncio.Lock()
-        self._few = asyncio.Semaphore(MOST_FEW)
+        self._few = asyncio.Semaphore(MAX_STARTING_CALLS)
         # Pass a context in any case: httpcore would otherwise load the certificates for each transport.
         is_encrypted = secure or bool(proxy)
         verify = trusted_certificates() if is_encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

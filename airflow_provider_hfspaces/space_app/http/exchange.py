@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 
 __all__ = [
+    "REFUSAL_BYTES",
     "Alone",
     "AppRequest",
     "Ask",
@@ -26,6 +27,9 @@ __all__ = [
     "TransportFailure",
     "check_length",
 ]
+
+REFUSAL_BYTES = 65_536
+"""Bytes that are kept of an answer that is not the requested stream or file."""
 
 
 class StreamedBody(Protocol):
