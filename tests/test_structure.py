@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -216,6 +217,32 @@ def test_there_are_no_import_cycles() -> None:
         for module in free:
             del graph[module]
     assert graph == {}
+
+
+@cache
+def unlisted_names(path: Path) -> set[str]:
+    """The classes, functions and constants that a module defines and does not list in ``__all__``."""
+    names: set[str] = set()
+    listed: set[str] | None = None
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            assigned = {target.id for target in targets if isinstance(target, ast.Name)}
+            if assigned == {"__all__"} and node.value is not None:
+                listed = set(ast.literal_eval(node.value))
+            names |= {each for each in assigned if not each.startswith("__")}
+    return set() if listed is None else names - listed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_names_that_a_module_imports_are_in_the_list_of_their_module(path: Path) -> None:
+    unlisted = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in PATHS:
+            unlisted += {each.name for each in node.names} & unlisted_names(PATHS[node.module])
+    assert unlisted == []
 
 
 PATHS = {dotted_name(path): path for path in MODULES}

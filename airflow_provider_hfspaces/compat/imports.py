@@ -90,6 +90,7 @@ __all__ = [
     "object_storage_path",
     "redact",
     "render_text",
+    "storage_folder",
     "xcom_value",
 ]
 

@@ -62,6 +62,7 @@ __all__ = [
     "checked_storage",
     "checked_token",
     "checked_volumes",
+    "is_loopback",
     "known_hardware",
 ]
 

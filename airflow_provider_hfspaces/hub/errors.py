@@ -62,6 +62,7 @@ __all__ = [
     "InvalidStorage",
     "InvalidToken",
     "InvalidVolume",
+    "RegisteredError",
     "SpaceNotFound",
     "SpaceNotStarted",
     "SpaceWaitError",
@@ -69,6 +70,7 @@ __all__ = [
     "SpaceWaitTimeout",
     "error_from_dict",
     "error_to_dict",
+    "rebuild_error",
 ]
 
 _kinds: dict[str, type[Exception]] = {}

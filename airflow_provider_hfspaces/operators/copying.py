@@ -72,7 +72,7 @@ class CopyRequest(HardwareSeeker):
             created = self._create(search.hardware, context)
             if self._task.wait_until_running:
                 return self._wait(repo_id, created, search.hardware, context, search)
-            self.finish_search(repo_id, None, search.to_dict(), context)
+            self.finish_search(repo_id, search.to_dict(), context)
             return self._result(repo_id, created)
         before = self._task.hook.get_runtime(repo_id)
         if not search.is_requested:
@@ -104,7 +104,7 @@ class CopyRequest(HardwareSeeker):
 
     def arrived(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
         """Forget what a retry would need, after the copy runs."""
-        self.finish_search(repo_id, runtime, then.get("search"), context)
+        self.finish_search(repo_id, then.get("search"), context)
         retry_store(context).delete(MADE)
         return self._result(repo_id, then["created"])
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
     from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners
 
-__all__ = ["RestoreAbandonedLeasesOperator"]
+__all__ = ["GIVEN_BACK", "RestoreAbandonedLeasesOperator"]
 
 GIVEN_BACK = "its lease was given back"
 """Why a Space is left alone that needs no restore any more."""

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.space_app.http.aio import LoopTransport
     from airflow_provider_hfspaces.space_app.http.threads import ThreadTransport
 
-__all__ = ["AppBase"]
+__all__ = [
+    "CALL_SECONDS",
+    "CANCEL_SECONDS",
+    "DOWNLOAD_SECONDS",
+    "PATIENCE_SECONDS",
+    "PROBE_SECONDS",
+    "REQUEST_SECONDS",
+    "SHARED_CONNECTIONS",
+    "AppBase",
+]
 
 T = TypeVar("T")
 

@@ -186,14 +186,14 @@ class AppWords:
         own = is_from_app(exchange)
         message = self.brief(_message(exchange))
         answer = f"the answer was {status}" + (f": {message!r}." if message else " without a reason.")
-        error = self._refusal(api, status, own, message, answer, is_json=_is_json(exchange), work=work)
+        error = self._refusal(api, status, own, answer, is_json=_is_json(exchange), work=work)
         error.status = status
         error.app_message = (message or None) if own else None
         error.retry_after = retry_after(exchange.headers)
         return error
 
     def _refusal(
-        self, api: str, status: int, own: bool, message: str, answer: str, *, is_json: bool, work: bool
+        self, api: str, status: int, own: bool, answer: str, *, is_json: bool, work: bool
     ) -> SpaceAppError:
         about: dict[str, Any] = {"repo_id": self.repo_id, "api": api}
         if status == 429:

@@ -42,11 +42,6 @@ class StartedCall:
     answer: str = "json"
     replica: str | None = None
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether the app keeps the answer, so that it can be read again after a connection broke."""
-        return self.accepted is None
-
     def to_dict(self) -> dict[str, Any]:
         """Return the call as plain JSON."""
         poll = {name: list(value) if isinstance(value, tuple) else value for name, value in self.poll.items()}

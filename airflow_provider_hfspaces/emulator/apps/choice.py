@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 __all__ = [
+    "GRADIO_VERSIONS",
     "AppChoice",
     "DockerApp",
     "GradioApp",

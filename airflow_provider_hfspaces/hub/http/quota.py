@@ -15,7 +15,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-__all__ = ["RateBudget", "limits_one_route", "retry_after"]
+__all__ = [
+    "DEFAULT_QUOTA",
+    "DEFAULT_WINDOW_SECONDS",
+    "JITTER_SECONDS",
+    "RateBudget",
+    "limits_one_route",
+    "retry_after",
+]
 
 log = logging.getLogger(__name__)
 

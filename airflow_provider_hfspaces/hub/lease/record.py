@@ -17,14 +17,17 @@ from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.choices import FLAVOR_PATTERN, LARGEST_NUMBER
 
 __all__ = [
+    "LATE_REQUEST_SECONDS",
     "Grant",
     "InvalidLease",
+    "Judge",
     "LeaseHolder",
     "LeaseLost",
     "LeaseRecord",
     "SpaceLeased",
     "Standing",
     "grant",
+    "is_free",
 ]
 
 FORMAT_VERSION = 1

@@ -115,7 +115,7 @@ class SpaceCall:
         then = {"began": began, "deadline": deadline, "refusals": refusals}
         try:
             if self._task.deferrable and planned.may_wait_elsewhere:
-                return self._start(planned, repo_id, context, then)
+                return self._start(planned, repo_id, then)
             return self._call_here(planned, repo_id, then)
         except AppCallLost as error:
             return self._lost(error, repo_id, context, then)
@@ -155,7 +155,7 @@ class SpaceCall:
                 )
             return self._answered(planned, app, result, repo_id, then)
 
-    def _start(self, planned: PlannedCall, repo_id: str, context: Context, then: Mapping[str, Any]) -> Any:
+    def _start(self, planned: PlannedCall, repo_id: str, then: Mapping[str, Any]) -> Any:
         """Send the call, and wait for its answer in the triggerer."""
         from airflow_provider_hfspaces.space_app.started import StartedCall
         from airflow_provider_hfspaces.triggers.apps import SpaceCallTrigger

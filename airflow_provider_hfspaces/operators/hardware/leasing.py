@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.hardware import SnapshotSpaceOperator
 
 __all__ = [
+    "HELD_BY_ANOTHER",
     "LateRequest",
     "UndoLease",
     "WayBack",
@@ -58,6 +59,7 @@ __all__ = [
     "repair_for",
     "settle_request",
     "take_lease",
+    "undo_request",
 ]
 
 _NOBODY = "0" * 32

@@ -98,7 +98,7 @@ class HardwareRequest(SentRequest):
         self._task.seen.note_request(context, repo_id, None, runtime)
         if "hourly" in then:
             messages.log_arrival(self._task.log, repo_id, runtime, then["hourly"])
-        self.finish_search(repo_id, runtime, then.get("search"), context)
+        self.finish_search(repo_id, then.get("search"), context)
         if not restoring_task_ids(context):
             retry_store(context).delete(PREVIOUS)
         return runtime.to_dict()

@@ -212,12 +212,9 @@ class HardwareSeeker(ABC):
         """What a wait for the current flavor passes on, for ``then`` of the task's ``wait``."""
         return {"search": search.to_dict(), **self.search_state()}
 
-    def finish_search(
-        self, repo_id: str, runtime: SpaceRuntime | None, search: Any, context: Context
-    ) -> None:
+    def finish_search(self, repo_id: str, search: Any, context: Context) -> None:
         """Log which flavor is used, and forget the search.
 
-        :param runtime: of the Space on the flavor; ``None`` if the task has not waited for it.
         :param search: from :meth:`waiting_for`; ``None`` for a task without a list.
         """
         if search is None:

@@ -12,7 +12,7 @@ from airflow_provider_hfspaces.rendered import is_template
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 
-__all__ = ["DeleteSpaceOperator", "delete_once"]
+__all__ = ["DELETE", "DeleteSpaceOperator", "delete_once"]
 
 DELETE = "delete"
 """The retry store's key for a Space whose deletion was requested."""

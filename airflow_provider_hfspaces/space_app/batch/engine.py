@@ -30,7 +30,7 @@ from airflow_provider_hfspaces.space_app.batch.journal import Journal, Segment, 
 from airflow_provider_hfspaces.space_app.batch.outcomes import Outcome, outcome_of
 from airflow_provider_hfspaces.space_app.batch.progress import Progress
 
-__all__ = ["BatchLimits", "Engine"]
+__all__ = ["LONGEST_BACKOFF_SECONDS", "BatchLimits", "Engine"]
 
 _ITEMS_PER_READ = 256
 """Number of items that are read from their source at a time."""

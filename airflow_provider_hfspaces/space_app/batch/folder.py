@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow_provider_hfspaces.space_app.batch.errors import InvalidOutput
 
-__all__ = ["BatchFolder", "is_local"]
+__all__ = ["FILES", "JOURNAL", "MANIFEST", "RESULTS", "BatchFolder", "is_local"]
 
 JOURNAL = "_journal"
 RESULTS = "results.jsonl"
