@@ -15,8 +15,8 @@ from airflow_provider_hfspaces.cli.output import (
     write_table,
 )
 from airflow_provider_hfspaces.cli.spaces import OnCommandLine, selection
-from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
-from airflow_provider_hfspaces.operators.leases import GIVEN_BACK, RestoreAbandonedLeasesOperator
+from airflow_provider_hfspaces.operators.fleet.target import FAILED, GIVEN_BACK, LEFT_ALONE
+from airflow_provider_hfspaces.operators.leases import RestoreAbandonedLeasesOperator
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook

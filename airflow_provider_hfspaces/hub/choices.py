@@ -1,4 +1,4 @@
-"""What the Hub accepts as the value of an argument. Imports nothing, so that DAG files load it quickly."""
+"""What the Hub accepts as the value of an argument. The module imports nothing."""
 
 from __future__ import annotations
 

@@ -29,7 +29,6 @@ from airflow_provider_hfspaces.hub.errors import (
 from airflow_provider_hfspaces.hub.masking import brief
 
 __all__ = [
-    "GATEWAY_STATUSES",
     "TRY_LATER",
     "answer_too_large",
     "answer_too_slow",
@@ -47,9 +46,6 @@ __all__ = [
 
 TRY_LATER = " Try again later."
 """The remedy at the end of some error texts. A log line that announces a retry leaves it out."""
-
-GATEWAY_STATUSES = frozenset({502, 503, 504})
-"""Statuses of a proxy or a gateway that got no answer from the server behind it."""
 
 _OAUTH_REFUSED = ("/hardware", "/sleeptime", "/restart")
 _REFUSED_CREDENTIALS = "Invalid credentials in Authorization header"

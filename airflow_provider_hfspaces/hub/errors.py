@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = [
+    "GATEWAY_STATUSES",
     "HardwareUnavailable",
     "HubAuthError",
     "HubBadRequest",
@@ -73,15 +74,30 @@ __all__ = [
     "rebuild_error",
 ]
 
+GATEWAY_STATUSES = frozenset({502, 503, 504})
+"""Statuses of a proxy or a gateway that got no answer from the server behind it."""
+
 _kinds: dict[str, type[Exception]] = {}
 
 
 class RegisteredError(Exception):
-    """Base class that registers its subclasses by name, for :func:`error_from_dict`."""
+    """Base class that registers its subclasses by name, for :func:`error_from_dict`.
+
+    Errors with further attributes can be pickled and copied, also when their constructor has more parameters.
+
+    :ivar message: the text of the error.
+    """
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         _kinds[cls.__name__] = cls
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuild_error, (type(self), self.message, dict(self.__dict__))
 
 
 class HubError(RegisteredError):
@@ -133,7 +149,6 @@ class HubError(RegisteredError):
         outcome_unknown: bool = False,
     ) -> None:
         super().__init__(message)
-        self.message = message
         self.repo_id = repo_id
         self.method = method
         self.path = path
@@ -159,9 +174,6 @@ class HubError(RegisteredError):
         if self.request_id:
             notes.append(f"request id {self.request_id}")
         return f"{self.message} ({', '.join(notes)})" if notes else self.message
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild_error, (type(self), self.message, dict(self.__dict__))
 
 
 def rebuild_error(kind: type[Exception], message: str, state: Mapping[str, Any]) -> Exception:
@@ -245,13 +257,9 @@ class SpaceWaitError(RegisteredError):
         self, message: str, *, repo_id: str, runtime: SpaceRuntime | None, permanent: bool = False
     ) -> None:
         super().__init__(message)
-        self.message = message
         self.repo_id = repo_id
         self.runtime = runtime
         self.permanent = permanent
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild_error, (type(self), self.message, dict(self.__dict__))
 
 
 class SpaceWaitFailed(SpaceWaitError):

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.operators.fleet.selecting import SelectingOperator
+from airflow_provider_hfspaces.operators.fleet.selecting import SafetyNetOperator
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
     from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners
 
-__all__ = ["GIVEN_BACK", "RestoreAbandonedLeasesOperator"]
-
-GIVEN_BACK = "its lease was given back"
-"""Why a Space is left alone that needs no restore any more."""
+__all__ = ["RestoreAbandonedLeasesOperator"]
 
 
-class RestoreAbandonedLeasesOperator(SelectingOperator):
+class RestoreAbandonedLeasesOperator(SafetyNetOperator):
     """Restore the Spaces on paid hardware whose leases have no task left that restores them.
 
     ::
@@ -41,39 +38,22 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         Templated.
     """
 
-    template_fields: Sequence[str] = (*SelectingOperator.template_fields, "fallback")
+    template_fields: Sequence[str] = (*SafetyNetOperator.template_fields, "fallback")
 
-    def __init__(self, *, dry_run: bool = False, fallback: str = "cpu-basic", **kwargs: Any) -> None:
+    done = "restored"
+    nothing_left = "No lease was left behind."
+
+    def __init__(self, *, fallback: str = "cpu-basic", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # Not self.dry_run: BaseOperator has a method of that name.
-        self.changes_nothing = dry_run
         self.fallback = fallback
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Restore the Spaces and return the report.
-
-        :raises AirflowFailException: for input that is not valid.
-        """
-        from airflow_provider_hfspaces.failures import failing_for_good
-        from airflow_provider_hfspaces.operators.fleet.target import FAILED
+    def entries(self, context: Context) -> Iterator[dict[str, Any]]:
+        """Restore one Space after the other, and yield its entry in the report."""
         from airflow_provider_hfspaces.state.leases import LeaseOwner
 
-        with failing_for_good():
-            owner = LeaseOwner.from_task_instance(context["ti"])
-            report = [
-                self.restore_space(repo_id, reason, owner) for repo_id, reason in self._left_behind().items()
-            ]
-        failed = [each for each in report if each["outcome"] == FAILED]
-        if not report:
-            self.log.info("No lease was left behind.")
-        if failed:
-            raise RuntimeError(
-                f"Space {failed[0]['repo_id']} and {len(failed) - 1} more could not be restored: "
-                f"{failed[0]['error']}"
-                if len(failed) > 1
-                else f"Space {failed[0]['repo_id']} could not be restored: {failed[0]['error']}"
-            )
-        return report
+        owner = LeaseOwner.from_task_instance(context["ti"])
+        for repo_id, reason in self._left_behind().items():
+            yield self.restore_space(repo_id, reason, owner)
 
     def _left_behind(self) -> dict[str, str]:
         """The Spaces to restore, each with the reason."""
@@ -143,7 +123,7 @@ class RestoreAbandonedLeasesOperator(SelectingOperator):
         from airflow_provider_hfspaces.hub.cost.runs import RESULT_KEYS
         from airflow_provider_hfspaces.hub.errors import HubError
         from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
-        from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
+        from airflow_provider_hfspaces.operators.fleet.target import FAILED, GIVEN_BACK, LEFT_ALONE
         from airflow_provider_hfspaces.state.leases import Owners
         from airflow_provider_hfspaces.state.release import NotLeased, release_lease
 

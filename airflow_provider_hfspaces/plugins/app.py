@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,7 @@ from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
 from airflow_provider_hfspaces.plugins.cache import Cache, TooSlow
 from airflow_provider_hfspaces.plugins.columns import columns_for_page
 from airflow_provider_hfspaces.plugins.connections import KnownConnection, known_connections, permitted_ids
-from airflow_provider_hfspaces.plugins.fleet import FleetReader, NotInFleet
+from airflow_provider_hfspaces.plugins.fleet import FleetReader, NotInFleet, refuse_outside
 from airflow_provider_hfspaces.plugins.leases import (
     LeaseReader,
     leases_for_user,
@@ -114,6 +115,19 @@ class _Readings:
                 f"{type(error).__name__}. The log of Airflow's API server has the details."
             }
 
+    async def fleet_with(self, conn_id: str, repo_id: str) -> tuple[Any, dict[str, Any]]:
+        """Return a connection and its fleet, before a Space of the fleet is changed.
+
+        :raises HTTPException: 404 without such a connection or Space, 502 if the fleet cannot be read.
+        """
+        connection = await self.connection(conn_id)
+        fleet = await self.fleet(connection)
+        if "problem" in fleet:
+            raise HTTPException(502, fleet["problem"])
+        with _answering(f"Space {repo_id} was not changed"):
+            refuse_outside(fleet, repo_id, conn_id)
+        return connection, fleet
+
     async def leased(self, connection: Any) -> list[dict[str, Any]]:
         """Return who has leased which Space; an empty list if that cannot be read."""
         fleet = await self.fleet(connection)
@@ -144,6 +158,24 @@ class _Readings:
             _log.warning("The spend of connection %r could not be read: %s", connection.conn_id, error)
             return []
         return amounts
+
+
+@contextmanager
+def _answering(doubt: str) -> Iterator[None]:
+    """Turn the error of a change of a Space into the answer for the page.
+
+    :param doubt: what is not known after a change that takes too long.
+    """
+    try:
+        yield
+    except NotInFleet as error:
+        raise HTTPException(404, str(error)) from None
+    except InvalidInput as error:
+        raise HTTPException(400, str(error)) from None
+    except HubError as error:
+        raise HTTPException(502, str(error)) from None
+    except TooSlow as error:
+        raise HTTPException(504, f"{doubt}: {error}. Look again in a minute.") from None
 
 
 def _may(method: Any) -> Callable[..., None]:
@@ -241,29 +273,16 @@ def _router(readings: _Readings) -> APIRouter:
     )
     async def pause(connection_id: ConnectionId, repo_id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         """Pause a Space, which then costs nothing, and return its new row."""
-        connection = await readings.connection(connection_id)
-        fleet = await readings.fleet(connection)
-        if "problem" in fleet:
-            raise HTTPException(502, fleet["problem"])
+        connection, fleet = await readings.fleet_with(connection_id, repo_id)
         key = ("pause", connection_id, repo_id)
-        try:
-            row = await readings.of_hub.get(key, lambda: readings.fleets.pause(connection, repo_id, fleet))
-        except NotInFleet as error:
-            # Nothing was sent, so the cached fleet is still right.
-            raise HTTPException(404, str(error)) from None
-        except InvalidInput as error:
-            raise HTTPException(400, str(error)) from None
-        except HubError as error:
-            readings.of_hub.forget(connection_id)
-            raise HTTPException(502, str(error)) from None
-        except TooSlow as error:
-            readings.of_hub.forget(connection_id)
-            raise HTTPException(
-                504, f"Space {repo_id} may or may not be paused: {error}. Look again in a minute."
-            ) from None
-        finally:
-            readings.of_hub.forget(key)
-        readings.of_hub.forget(connection_id)
+        with _answering(f"Space {repo_id} may or may not be paused"):
+            try:
+                row = await readings.of_hub.get(
+                    key, lambda: readings.fleets.pause(connection, repo_id, fleet)
+                )
+            finally:
+                readings.of_hub.forget(key)
+                readings.of_hub.forget(connection_id)
         return {"space": row}
 
     @router.post(
@@ -278,32 +297,18 @@ def _router(readings: _Readings) -> APIRouter:
         connection_id: ConnectionId, repo_id: Annotated[str, Body(embed=True)]
     ) -> dict[str, Any]:
         """Restore a Space whose lease no run gives back any more, and end the lease."""
-        connection = await readings.connection(connection_id)
-        fleet = await readings.fleet(connection)
-        if "problem" in fleet:
-            raise HTTPException(502, fleet["problem"])
-        if not any(row["repo_id"] == repo_id for row in fleet["spaces"]):
-            raise HTTPException(
-                404, f"Space {repo_id} is not in the fleet of connection {connection_id!r}. Refresh the page."
-            )
+        connection, _ = await readings.fleet_with(connection_id, repo_id)
         key = ("release", connection_id, repo_id)
-        try:
-            released = await readings.of_hub.get(key, lambda: release(connection, repo_id))
-        except (NotLeased, SpaceLeased, LeaseLost) as error:
-            raise HTTPException(409, _not_released(repo_id, error)) from None
-        except InvalidInput as error:
-            raise HTTPException(400, str(error)) from None
-        except HubError as error:
-            raise HTTPException(502, str(error)) from None
-        except TooSlow as error:
-            raise HTTPException(
-                504, f"Space {repo_id} may or may not be restored: {error}. Look again in a minute."
-            ) from None
-        finally:
-            readings.of_hub.forget(key)
-            readings.of_hub.forget(connection_id)
-            readings.of_hub.forget(("leases", connection_id))
-            readings.leases.forget(repo_id)
+        with _answering(f"Space {repo_id} may or may not be restored"):
+            try:
+                released = await readings.of_hub.get(key, lambda: release(connection, repo_id))
+            except (NotLeased, SpaceLeased, LeaseLost) as error:
+                raise HTTPException(409, _not_released(repo_id, error)) from None
+            finally:
+                readings.of_hub.forget(key)
+                readings.of_hub.forget(connection_id)
+                readings.of_hub.forget(("leases", connection_id))
+                readings.leases.forget(repo_id)
         return {"released": released}
 
     return router

@@ -26,7 +26,7 @@ from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.hub.models import SpaceInfo
 from airflow_provider_hfspaces.plugins.columns import plain_json, row_of
 
-__all__ = ["FleetReader", "NotInFleet", "page_client"]
+__all__ = ["FleetReader", "NotInFleet", "page_client", "refuse_outside"]
 
 _MAX_SPACES = 10_000
 """Spaces of one owner that the page reads; more would fill the API server's memory."""
@@ -95,10 +95,7 @@ class FleetReader:
         :raises NotInFleet: if the Space is not in the fleet.
         :raises HubError: if the Hub rejects the request and the Space is not paused.
         """
-        if not any(row["repo_id"] == repo_id for row in fleet["spaces"]):
-            raise NotInFleet(
-                f"Space {repo_id} is not in the fleet of connection {connection.conn_id!r}. Refresh the page."
-            )
+        refuse_outside(fleet, repo_id, connection.conn_id)
         with page_client(connection) as client:
             space = client.send(calls.get_space(repo_id, expand=_EXPAND))
             runtime = execute(plan_pause(repo_id, space.runtime), client.send)
@@ -130,6 +127,16 @@ class FleetReader:
             prices = PriceList.from_flavors(flavors)
             self._prices[client.endpoint] = (time.monotonic(), prices)
         return prices
+
+
+def refuse_outside(fleet: Mapping[str, Any], repo_id: str, conn_id: str) -> None:
+    """Refuse a Space that is not in a fleet.
+
+    :param fleet: what :meth:`FleetReader.read` has returned.
+    :raises NotInFleet: naming the Space and the connection.
+    """
+    if not any(row["repo_id"] == repo_id for row in fleet["spaces"]):
+        raise NotInFleet(f"Space {repo_id} is not in the fleet of connection {conn_id!r}. Refresh the page.")
 
 
 def page_client(connection: Any) -> HubClient:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_hfspaces.hub.error_responses import GATEWAY_STATUSES
+from airflow_provider_hfspaces.hub.errors import GATEWAY_STATUSES
 from airflow_provider_hfspaces.hub.http.quota import retry_after
 from airflow_provider_hfspaces.hub.masking import brief
 from airflow_provider_hfspaces.space_app.errors import (

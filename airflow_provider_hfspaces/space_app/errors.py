@@ -33,7 +33,6 @@ from airflow_provider_hfspaces.hub.errors import (
     RegisteredError,
     error_from_dict,
     error_to_dict,
-    rebuild_error,
 )
 
 __all__ = [
@@ -97,7 +96,6 @@ class SpaceAppError(RegisteredError):
         may_have_run: bool | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
         self.repo_id = repo_id
         self.api = api
         self.status = status
@@ -108,9 +106,6 @@ class SpaceAppError(RegisteredError):
     def to_dict(self) -> dict[str, Any]:
         """Return the error as plain JSON, for :func:`error_from_dict`."""
         return error_to_dict(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild_error, (type(self), self.message, dict(self.__dict__))
 
 
 class InvalidAppInput(SpaceAppError, InvalidInput):

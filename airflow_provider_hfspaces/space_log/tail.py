@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 from airflow_provider_hfspaces.hub.logs.event import LogEvent
@@ -70,12 +69,7 @@ class SpaceLogTail:
         self._tasks = [asyncio.create_task(self._show(kind)) for kind in self._progress.positions]
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
         try:
             if not isinstance(exc, (asyncio.CancelledError, GeneratorExit)):
                 self._ending.set()

@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
@@ -78,12 +77,7 @@ class SpaceLogThread:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
         self._has_begun.wait(_MAX_JOIN_SECONDS)
         if self._loop is None or self._work is None or self._ending is None:
             return

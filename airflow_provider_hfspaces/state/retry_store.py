@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 __all__ = [
+    "DELETION",
     "RetryStore",
     "VariableStore",
     "forget_of_task",
     "retry_store",
 ]
+
+DELETION = "delete"
+"""Key of the Space whose deletion a task has requested."""
 
 _DESCRIPTION = "Kept by airflow-provider-hfspaces for a retry of this task, and deleted after it."
 _own_variables: set[str] = set()

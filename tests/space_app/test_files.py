@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -148,15 +147,6 @@ def test_files_may_be_uploaded_once_for_many_calls(client: Made, gradio: GradioA
     (upload,) = app.upload(ObjectPath(b"once"))
     app.call("/upper", [upload])
     app.call("/upper", [upload])
-    assert len(gradio.requests_named(UPLOAD)) == 1
-
-
-def test_a_coroutine_uploads_files_for_many_calls(client: Made, gradio: GradioApp) -> None:
-    app = client(gradio.url)
-    first, second = asyncio.run(app.aupload(ObjectPath(b"one"), ObjectPath(b"two")))
-    app.call("/upper", [first])
-    app.call("/upper", [second])
-    assert sorted(gradio.files.values()) == [b"one", b"two"]
     assert len(gradio.requests_named(UPLOAD)) == 1
 
 

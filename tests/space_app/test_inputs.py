@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,8 +53,6 @@ def test_inputs_that_do_not_fit_are_named_and_nothing_is_sent(
     assert (excinfo.value.permanent, excinfo.value.may_have_run) == (True, False)
     with pytest.raises(InvalidAppInput, match=words):
         app.check(api, inputs)
-    with pytest.raises(InvalidAppInput, match=words):
-        asyncio.run(app.acheck(api, inputs))
     assert {each.method for each in gradio.requests} == {"GET"}
 
 
@@ -76,9 +73,7 @@ def test_inputs_that_do_not_fit_are_named_and_nothing_is_sent(
     ],
 )
 def test_inputs_that_fit_are_accepted(client: Made, gradio: GradioApp, api: str, inputs: Any) -> None:
-    app = client(gradio.url)
-    app.check(api, inputs)
-    asyncio.run(app.acheck(api, inputs))
+    client(gradio.url).check(api, inputs)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from airflow_provider_hfspaces.emulator.apps.edge import Edge
-from airflow_provider_hfspaces.emulator.http.listener import PromptServer, listening_socket
+from airflow_provider_hfspaces.emulator.http.listener import PromptServer, listening_socket, quiet_config
 from airflow_provider_hfspaces.emulator.model.space import Space
 from airflow_provider_hfspaces.emulator.model.world import World
 
@@ -61,19 +61,8 @@ class AppPorts:
         self._ports: dict[str, int] = {}
         self._repo_ids: dict[int, str] = {}
         self._edge = Edge(world, self._repo_ids)
-        config = uvicorn.Config(
-            self._edge,
-            lifespan="off",
-            ws="none",
-            log_level="warning",
-            access_log=False,
-            # The edge sets the X-Forwarded headers itself.
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = _GrowingServer(config)
+        # The edge sets the X-Forwarded headers itself.
+        self._server = _GrowingServer(quiet_config(self._edge, proxy_headers=False))
         world.app_url, world.open_app_url = self.url, self.open_url
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

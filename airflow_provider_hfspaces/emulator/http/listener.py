@@ -7,11 +7,12 @@ import socket
 import threading
 import time
 from concurrent.futures import Future
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-__all__ = ["Listener", "PromptServer", "listening_socket"]
+__all__ = ["Listener", "PromptServer", "listening_socket", "quiet_config"]
 
 _START_SECONDS = _STOP_SECONDS = 10.0
 """Real seconds that the thread may take to start and to stop."""
@@ -71,6 +72,24 @@ class PromptServer(uvicorn.Server):
             await asyncio.sleep(0.001)
 
 
+def quiet_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
+    """Return the settings of a server that logs only warnings and adds no headers.
+
+    :param options: further arguments of ``uvicorn.Config``.
+    """
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=1,
+        **options,
+    )
+
+
 class Listener:
     """Serves an application on an address until it is stopped.
 
@@ -82,17 +101,7 @@ class Listener:
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self._socket = listening_socket(host, port)
         self.url = _url(host, self._socket.getsockname()[1])
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            ws="none",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = PromptServer(config)
+        self._server = PromptServer(quiet_config(app))
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="hub-emulator", daemon=True
         )

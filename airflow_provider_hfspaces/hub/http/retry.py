@@ -26,8 +26,14 @@ from typing import Any, TypeVar
 import tenacity
 
 from airflow_provider_hfspaces.hub.calls import Call
-from airflow_provider_hfspaces.hub.error_responses import GATEWAY_STATUSES, TRY_LATER
-from airflow_provider_hfspaces.hub.errors import HubError, HubProtocolError, HubRateLimited, HubUnavailable
+from airflow_provider_hfspaces.hub.error_responses import TRY_LATER
+from airflow_provider_hfspaces.hub.errors import (
+    GATEWAY_STATUSES,
+    HubError,
+    HubProtocolError,
+    HubRateLimited,
+    HubUnavailable,
+)
 from airflow_provider_hfspaces.hub.http.quota import JITTER_SECONDS
 from airflow_provider_hfspaces.hub.http.sequence import Delay
 from airflow_provider_hfspaces.hub.observing import Observer, notify

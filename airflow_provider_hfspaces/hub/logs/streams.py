@@ -12,10 +12,10 @@ import random
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 
 from airflow_provider_hfspaces.hub import calls
 from airflow_provider_hfspaces.hub.calls import Call
+from airflow_provider_hfspaces.hub.closing import AsyncClosing
 from airflow_provider_hfspaces.hub.errors import HubError, HubRateLimited
 from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
@@ -54,7 +54,7 @@ _EVENTS_IN_A_ROW = 100
 _ONE_TRY = RetryPolicy(total=0, total_rate_limited=0)
 
 
-class LogReading:
+class LogReading(AsyncClosing):
     """One reader of a log, from :meth:`LogStreams.read`. Use it as an asynchronous context manager.
 
     :ivar position: the position after the events that :meth:`events` has returned.
@@ -128,12 +128,8 @@ class LogReading:
         self._streams.join(self)
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def aclose(self) -> None:
+        """Leave the connection to the other readers."""
         self._streams.leave(self)
 
 

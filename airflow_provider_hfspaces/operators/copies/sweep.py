@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.operators.fleet.selecting import SelectingOperator
+from airflow_provider_hfspaces.operators.fleet.selecting import SafetyNetOperator
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["DeleteCopiesOperator"]
 
 
-class DeleteCopiesOperator(SelectingOperator):
+class DeleteCopiesOperator(SafetyNetOperator):
     """Delete the copies that a SpaceCopyTaskGroup has left behind.
 
     ::
@@ -49,37 +50,17 @@ class DeleteCopiesOperator(SelectingOperator):
     :raises AirflowFailException: for input that is not valid.
     """
 
-    def __init__(self, *, dry_run: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        # Not self.dry_run: BaseOperator has a method of that name.
-        self.changes_nothing = dry_run
+    done = "deleted"
+    nothing_left = "No Space is a marked copy."
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Delete the copies and return the report.
-
-        :raises AirflowFailException: for input that is not valid.
-        """
-        from airflow_provider_hfspaces.failures import failing_for_good
-        from airflow_provider_hfspaces.operators.fleet.target import FAILED
+    def entries(self, context: Context) -> Iterator[dict[str, Any]]:
+        """Delete one copy after the other, and yield its entry in the report."""
         from airflow_provider_hfspaces.state.leases import Owners
 
-        with failing_for_good():
-            self.skip_if_late(context)
-            owners = Owners()
-            report = [
-                self._entry(repo_id, mark, owners)
-                for repo_id, mark in self._marks().items()
-                if mark is not None and not self.killed.is_set()
-            ]
-        failed = [each for each in report if each["outcome"] == FAILED]
-        if not report:
-            self.log.info("No Space is a marked copy.")
-        if failed:
-            more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-            raise RuntimeError(
-                f"Space {failed[0]['repo_id']}{more} could not be deleted: {failed[0]['error']}"
-            )
-        return report
+        owners = Owners()
+        for repo_id, mark in self._marks().items():
+            if mark is not None:
+                yield self._entry(repo_id, mark, owners)
 
     def _marks(self) -> dict[str, CopyMark | Exception | None]:
         """The marks of the Spaces with the name of a copy, or the errors of reading them."""

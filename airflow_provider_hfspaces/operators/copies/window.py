@@ -12,7 +12,7 @@ from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware.budgets import refuse_bad_budget, refuse_spent_budget
 from airflow_provider_hfspaces.operators.values import KeepsText
 from airflow_provider_hfspaces.state.records import SEARCH, SIGHTINGS, is_last_try, pull, task_ids_named
-from airflow_provider_hfspaces.state.retry_store import forget_of_task, retry_store
+from airflow_provider_hfspaces.state.retry_store import DELETION, forget_of_task, retry_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -262,7 +262,6 @@ class DeleteCopyOperator(SpaceOperator):
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.hub.cost.runs import sightings_from
         from airflow_provider_hfspaces.hub.errors import HubError
-        from airflow_provider_hfspaces.operators.repository.delete import DELETE
 
         mark = reserved_mark(self, context)
         assert mark is not None
@@ -277,14 +276,14 @@ class DeleteCopyOperator(SpaceOperator):
             raise
         store = retry_store(context)
         if seen is None:
-            earlier = store.get(DELETE)
+            earlier = store.get(DELETION)
             if earlier is None:
                 # The request for the copy may still be on its way: DeleteCopiesOperator has to know its run.
                 return {"repo_id": repo_id, "deleted": False}
             seen = sightings_from(earlier.get("sightings"))
         cost = self._report_cost(mark, seen, context)
         self._forget(mark, context)
-        store.delete(DELETE)
+        store.delete(DELETION)
         return {"repo_id": repo_id, "deleted": True, **cost}
 
     def _report_cost(self, mark: CopyMark, seen: list[Sighting], context: Context) -> dict[str, Any]:
@@ -317,7 +316,7 @@ class DeleteCopyOperator(SpaceOperator):
     def _delete(self, mark: CopyMark, context: Context) -> list[Sighting] | None:
         """Delete the copy. Returns what was seen of it, ``None`` if it does not exist."""
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
-        from airflow_provider_hfspaces.operators.repository.delete import DELETE, delete_once
+        from airflow_provider_hfspaces.operators.repository.delete import delete_once
         from airflow_provider_hfspaces.state.copies import CopyMark
 
         repo_id = mark.copy_id
@@ -341,7 +340,7 @@ class DeleteCopyOperator(SpaceOperator):
         seen = self.sightings(mark, space.runtime, context)
         # A retry, which finds no copy any more, reports what it cost.
         record = {"repo_id": repo_id, "sightings": [each.to_dict() for each in seen]}
-        retry_store(context).set(DELETE, record)
+        retry_store(context).set(DELETION, record)
         delete_once(self.hook, repo_id, self.log)
         self.log.info("Space %s, the copy of %s, is deleted.", repo_id, mark.source_id)
         return seen

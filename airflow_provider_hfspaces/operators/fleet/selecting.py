@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
     from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
 
-__all__ = ["ListSpacesOperator", "SelectingOperator"]
+__all__ = ["ListSpacesOperator", "SafetyNetOperator", "SelectingOperator"]
 
 
 class SelectingOperator(HubTask, BaseOperator):
@@ -192,6 +193,53 @@ class SelectingOperator(HubTask, BaseOperator):
         if getattr(context["ti"], "try_number", 1) > 1:
             raise AirflowFailException(message)
         raise AirflowSkipException(message)
+
+
+class SafetyNetOperator(SelectingOperator):
+    """Base of the operators that change what runs have left behind, and report each Space.
+
+    :param dry_run: change nothing and report what would be changed (default False).
+    """
+
+    done: str
+    """What happens to a Space, such as ``restored``."""
+
+    nothing_left: str
+    """The log line for an empty report."""
+
+    def __init__(self, *, dry_run: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Not self.dry_run: BaseOperator has a method of that name.
+        self.changes_nothing = dry_run
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Change the Spaces and return the report.
+
+        :raises AirflowFailException: for input that is not valid.
+        :raises RuntimeError: if a Space could not be changed.
+        """
+        from airflow_provider_hfspaces.failures import failing_for_good
+        from airflow_provider_hfspaces.operators.fleet.target import FAILED
+
+        report: list[dict[str, Any]] = []
+        with failing_for_good():
+            self.skip_if_late(context)
+            entries = self.entries(context)
+            while not self.killed.is_set() and (entry := next(entries, None)) is not None:
+                report.append(entry)
+        failed = [each for each in report if each["outcome"] == FAILED]
+        if not report:
+            self.log.info("%s", self.nothing_left)
+        if failed:
+            more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+            raise RuntimeError(
+                f"Space {failed[0]['repo_id']}{more} could not be {self.done}: {failed[0]['error']}"
+            )
+        return report
+
+    @abstractmethod
+    def entries(self, context: Context) -> Iterator[dict[str, Any]]:
+        """Change one Space after the other, and yield its ``repo_id``, ``outcome``, ``error`` and more."""
 
 
 class ListSpacesOperator(SelectingOperator):

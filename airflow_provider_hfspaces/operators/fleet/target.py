@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
-__all__ = ["FAILED", "LEFT_ALONE", "FleetIncomplete", "Target", "failure"]
+__all__ = ["FAILED", "GIVEN_BACK", "LEFT_ALONE", "FleetIncomplete", "Target", "failure"]
 
 LEFT_ALONE = "left alone"
 """Outcome of a Space that needed no change."""
 
 FAILED = "failed"
 """Outcome of a Space that could not be changed."""
+
+GIVEN_BACK = "its lease was given back"
+"""Reason to leave a Space alone that needs no restore any more."""
 
 
 class FleetIncomplete(Exception):

@@ -12,10 +12,7 @@ from airflow_provider_hfspaces.rendered import is_template
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 
-__all__ = ["DELETE", "DeleteSpaceOperator", "delete_once"]
-
-DELETE = "delete"
-"""The retry store's key for a Space whose deletion was requested."""
+__all__ = ["DeleteSpaceOperator", "delete_once"]
 
 
 class DeleteSpaceOperator(SpaceOperator):
@@ -51,7 +48,7 @@ class DeleteSpaceOperator(SpaceOperator):
 
     def act(self, repo_id: str, context: Context) -> dict[str, Any]:
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
-        from airflow_provider_hfspaces.state.retry_store import retry_store
+        from airflow_provider_hfspaces.state.retry_store import DELETION, retry_store
 
         self._refuse_other_confirmation(repo_id)
         store = retry_store(context)
@@ -67,9 +64,9 @@ class DeleteSpaceOperator(SpaceOperator):
         if not self.confirm:
             self._require_mark(repo_id)
             self._require_private(repo_id, space.private)
-        store.set(DELETE, {"repo_id": repo_id})
+        store.set(DELETION, {"repo_id": repo_id})
         delete_once(self.hook, repo_id, self.log)
-        store.delete(DELETE)
+        store.delete(DELETION)
         self.log.info("Space %s is deleted.", repo_id)
         return {"repo_id": repo_id, "deleted": True}
 
@@ -109,9 +106,11 @@ class DeleteSpaceOperator(SpaceOperator):
             )
 
     def _missing(self, repo_id: str, store: Any) -> dict[str, Any]:
-        request = store.get(DELETE)
+        from airflow_provider_hfspaces.state.retry_store import DELETION
+
+        request = store.get(DELETION)
         if isinstance(request, dict) and request.get("repo_id") == repo_id:
-            store.delete(DELETE)
+            store.delete(DELETION)
             self.log.info("Space %s was deleted by an earlier try of this task.", repo_id)
             return {"repo_id": repo_id, "deleted": True}
         if self.missing_ok:
