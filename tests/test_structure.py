@@ -32,6 +32,7 @@ PLAIN_PYTHON = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] i
 AIRFLOW_WORDS = re.compile(
     r"airflow(?!_provider_hfspaces|-lease)|\bdags?\b|\btasks?\b|\boperators?\b|Operator\b", re.I
 )
+"""``airflow-lease`` is the name of a branch on the Hub, which every version of this package reads."""
 
 LAYERS = [
     {"hub", "compat"},

@@ -71,7 +71,6 @@ __all__ = [
     "SpaceWaitTimeout",
     "error_from_dict",
     "error_to_dict",
-    "rebuild_error",
 ]
 
 GATEWAY_STATUSES = frozenset({502, 503, 504})

@@ -309,7 +309,7 @@ def test_nothing_in_a_runtime_breaks_a_line_of_the_log_or_moves_its_cursor() -> 
 def test_every_error_survives_json() -> None:
     kinds = [getattr(errors, name) for name in errors.__all__ if isinstance(getattr(errors, name), type)]
     assert len(kinds) > 20
-    for kind in kinds:
+    for kind in set(kinds) - {errors.RegisteredError}:
         if issubclass(kind, errors.SpaceWaitError):
             runtime = SpaceRuntime.from_payload(RUNTIME)
             error: Exception = kind("It failed.", repo_id=SPACE, runtime=runtime, permanent=True)

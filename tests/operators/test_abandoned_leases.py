@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from airflow_provider_hfspaces.compat.imports import AirflowSkipException
 from airflow_provider_hfspaces.emulator import HubEmulator
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased
@@ -24,6 +26,12 @@ OTHER = LeaseOwner("other_dag", "other", "gpu.snapshot")
 
 
 pytestmark = pytest.mark.usefixtures("airflow")
+
+
+def due(hours_ago: float) -> Any:
+    """A scheduled DAG run that was due some hours ago."""
+    run_after = datetime.now(timezone.utc) - timedelta(hours=hours_ago)
+    return SimpleNamespace(run_type="scheduled", run_after=run_after)
 
 
 def janitor(**arguments: Any) -> Any:
@@ -208,6 +216,33 @@ def test_the_janitor_leaves_a_space_alone_that_a_run_leases_in_the_meantime(
     assert "of run live of DAG dag" in entry["reason"]
     assert space.requested_hardware == "t4-small"
     assert [each.fence for each in holders()] == [2]
+
+
+def test_the_janitor_skips_a_scheduled_run_that_is_too_late(
+    hub: HubEmulator, airflow: AirflowWithoutServer
+) -> None:
+    space = hub.add_space(SPACE, hardware="t4-small")
+    hold(abandoned=True)
+    task = RestoreAbandonedLeasesOperator(task_id="leases", author="acme", max_lateness=3600)
+    with pytest.raises(AirflowSkipException, match="max_lateness allows 60 min"):
+        Try().run(task, dag_run=due(5))
+    assert space.requested_hardware == "t4-small"
+    assert [each["outcome"] for each in Try().run(task, dag_run=due(0.5))] == ["restored"]
+
+
+def test_a_killed_janitor_restores_no_further_space(hub: HubEmulator, airflow: AirflowWithoutServer) -> None:
+    class Killed(RestoreAbandonedLeasesOperator):
+        def restore_space(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+            entry = super().restore_space(*arguments, **options)
+            self.on_kill()
+            return entry
+
+    spaces = [hub.add_space(f"acme/{name}", hardware="t4-small") for name in ("one", "two")]
+    for space in spaces:
+        hold(space.repo_id, abandoned=True)
+    report = Try().run(Killed(task_id="leases", author="acme"))
+    assert [each["outcome"] for each in report] == ["restored"]
+    assert sorted(str(each.requested_hardware) for each in spaces) == ["cpu-basic", "t4-small"]
 
 
 def test_leases_that_were_listed_some_time_ago_are_listed_again_before_a_space_is_changed(

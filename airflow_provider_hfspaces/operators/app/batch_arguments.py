@@ -21,16 +21,14 @@ def refuse_bad_arguments(task: SpaceBatchOperator) -> None:
     :raises InvalidInput: naming the argument and the task.
     """
     from airflow_provider_hfspaces.hub.errors import InvalidInput
-    from airflow_provider_hfspaces.operators.app.checks import checked_target
+    from airflow_provider_hfspaces.operators.app.checks import checked_target, refuse_unless_bool
 
     where = f"of task {task.task_id!r}"
     if task.on_item_error not in _ON_ITEM_ERROR:
         raise InvalidInput(
             f"on_item_error {where} must be 'record' or 'fail'; got {task.on_item_error!r:.100}."
         )
-    for name in ("wake", "keep_awake", "allow_unlisted"):
-        if not isinstance(getattr(task, name), bool):
-            raise InvalidInput(f"{name} {where} must be True or False; got {getattr(task, name)!r:.100}.")
+    refuse_unless_bool(task, "wake", "keep_awake", "allow_unlisted")
     checked_count(task.max_tries, f"max_tries {where}")
     if not _is_open(task.max_in_flight):
         checked_count(task.max_in_flight, f"max_in_flight {where}")

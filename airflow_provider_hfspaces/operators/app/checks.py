@@ -1,4 +1,4 @@
-"""Arguments of CallSpaceOperator that are refused when the DAG is parsed."""
+"""Arguments of CallSpaceOperator that are refused when the DAG is parsed, and checks that batches share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_hfspaces.rendered import has_template, is_runtime_value
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.app.call import CallSpaceOperator
 
-__all__ = ["checked_target", "refuse_bad_call", "refuse_other_kind"]
+__all__ = ["checked_target", "refuse_bad_call", "refuse_other_kind", "refuse_unless_bool"]
 
 _ANSWERS = ("json", "text", "bytes")
 _ONLY_GRADIO = ("inputs", "files")
@@ -33,9 +33,7 @@ def refuse_bad_call(task: CallSpaceOperator) -> None:
         refuse("on_lost", "'fail' or 'again'")
     if task.answer not in _ANSWERS:
         refuse("answer", "'json', 'text' or 'bytes'")
-    for name in ("wake", "allow_unlisted"):
-        if not isinstance(getattr(task, name), bool):
-            refuse(name, "True or False")
+    refuse_unless_bool(task, "wake", "allow_unlisted")
     if not has_template(task.api) and not has_template(task.path):
         checked_target(task.api, task.path, where)
         refuse_other_kind(task, task.api, where)
@@ -54,6 +52,19 @@ def refuse_bad_call(task: CallSpaceOperator) -> None:
         from airflow_provider_hfspaces.space_app.plain import Poll
 
         Poll.from_value(task.poll)
+
+
+def refuse_unless_bool(task: Any, *names: str) -> None:
+    """Refuse other values than True and False in arguments of a task.
+
+    :raises InvalidInput: naming the argument and the task.
+    """
+    from airflow_provider_hfspaces.hub.errors import InvalidInput
+
+    for name in names:
+        value = getattr(task, name)
+        if not isinstance(value, bool):
+            raise InvalidInput(f"{name} of task {task.task_id!r} must be True or False; got {value!r:.100}.")
 
 
 def checked_target(api: Any, path: Any, where: str) -> None:
