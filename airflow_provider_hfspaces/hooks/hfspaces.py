@@ -21,6 +21,7 @@ from airflow_provider_hfspaces.hub.desired import (
     describe,
     plan_change,
     plan_pause,
+    plan_restart,
     plan_restore,
     restored_state,
 )
@@ -104,16 +105,21 @@ class HfSpacesHook(CallingHook):
         """
         return self.execute(plan_pause(self.repo_id(repo_id)))
 
-    def restart(self, repo_id: str, *, factory_reboot: bool = False) -> SpaceRuntime:
+    def restart(
+        self, repo_id: str, *, factory_reboot: bool = False, runtime: SpaceRuntime | None = None
+    ) -> SpaceRuntime:
         """Restart a Space, or start a paused or sleeping one, and return the runtime.
 
-        Billing begins when the app starts.
+        Billing begins when the app starts. If the answer is lost, the runtime afterwards decides whether the
+        request is sent again.
 
         Endpoint: ``POST /api/spaces/{repo_id}/restart``.
 
         :param factory_reboot: whether to rebuild the Space without caches; by default not.
+        :param runtime: the current runtime, if it is known; by default it is read.
         """
-        return self._send(calls.restart(self.repo_id(repo_id), factory_reboot=factory_reboot))
+        steps = plan_restart(self.repo_id(repo_id), runtime, factory_reboot=factory_reboot, log=self.log)
+        return self.execute(steps)
 
     def restore(
         self,

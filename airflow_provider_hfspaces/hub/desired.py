@@ -21,7 +21,7 @@ from airflow_provider_hfspaces.hub.errors import HubError
 from airflow_provider_hfspaces.hub.http.sequence import Steps
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import NEVER_SLEEP, Activity, DesiredState, restored_state
-from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, NEEDS_RESTART_STAGES, SpaceStage
+from airflow_provider_hfspaces.hub.stages import NEEDS_START_STAGES, SpaceStage
 from airflow_provider_hfspaces.hub.steps import (
     HURRIED,
     PATIENT,
@@ -32,6 +32,7 @@ from airflow_provider_hfspaces.hub.steps import (
     move_settings,
     plan_change,
     plan_pause,
+    plan_restart,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "plan_change",
     "plan_move",
     "plan_pause",
+    "plan_restart",
     "plan_restore",
     "restored_state",
     "starts_paid",
@@ -203,9 +205,7 @@ def starts_paid(desired: DesiredState, runtime: SpaceRuntime) -> bool:
     hardware = desired.hardware
     if hardware is None or hardware in FREE_HARDWARE or runtime.stage == SpaceStage.PAUSED:
         return False
-    return (
-        runtime.configured_hardware != hardware or runtime.stage not in DORMANT_STAGES | NEEDS_RESTART_STAGES
-    )
+    return runtime.configured_hardware != hardware or runtime.stage not in NEEDS_START_STAGES
 
 
 def _stop_cost(

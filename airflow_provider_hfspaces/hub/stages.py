@@ -20,6 +20,7 @@ __all__ = [
     "KNOWN_STAGES",
     "NEEDS_COMMIT_STAGES",
     "NEEDS_RESTART_STAGES",
+    "NEEDS_START_STAGES",
     "SERVING_STAGES",
     "STARTING_STAGES",
     "WILL_BE_BILLED_STAGES",
@@ -83,6 +84,9 @@ DORMANT_STAGES = ASLEEP_STAGES | _plain(SpaceStage.PAUSED)
 
 NEEDS_RESTART_STAGES = _plain(SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR)
 """The last build or start failed; a restart or other hardware may succeed."""
+
+NEEDS_START_STAGES = DORMANT_STAGES | NEEDS_RESTART_STAGES
+"""Nothing runs, and a restart may start it."""
 
 NEEDS_COMMIT_STAGES = _plain(SpaceStage.CONFIG_ERROR, SpaceStage.NO_APP_FILE)
 """The repository has to change before the Space can start."""

@@ -19,7 +19,7 @@ from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import NEVER_SLEEP, Activity, DesiredState
 from airflow_provider_hfspaces.hub.stages import (
     DORMANT_STAGES,
-    NEEDS_RESTART_STAGES,
+    NEEDS_START_STAGES,
     STARTING_STAGES,
     SpaceStage,
 )
@@ -31,11 +31,13 @@ __all__ = [
     "Patience",
     "change_in_words",
     "describe",
+    "has_restarted",
     "move_activity",
     "move_hardware",
     "move_settings",
     "plan_change",
     "plan_pause",
+    "plan_restart",
 ]
 
 module_log = logging.getLogger(__name__)
@@ -83,6 +85,40 @@ def plan_pause(repo_id: str, runtime: SpaceRuntime | None = None) -> Steps[Space
     return (yield from plan_change(calls.pause(repo_id), _is_paused))
 
 
+def plan_restart(
+    repo_id: str,
+    runtime: SpaceRuntime | None = None,
+    *,
+    factory_reboot: bool = False,
+    patience: Patience = PATIENT,
+    log: Any = module_log,
+) -> Steps[SpaceRuntime]:
+    """The steps that restart a Space, or start a paused, sleeping or failed one; returns the runtime.
+
+    :param runtime: the current runtime, with which the plan recognizes a start after a lost answer; by
+        default the first step reads it.
+    :param factory_reboot: whether to build the image again without caches; by default not.
+    :param patience: how long the plan looks for the start after a lost answer; by default seconds.
+    :param log: logger for what the plan does.
+    :raises HubError: if the Hub rejects the restart, or it is unknown whether the Space restarts.
+    """
+    if runtime is None:
+        runtime = yield calls.get_runtime(repo_id)
+    stage = runtime.stage
+    call = calls.restart(repo_id, factory_reboot=factory_reboot)
+    return (yield from plan_change(call, lambda now: has_restarted(now, stage), patience=patience, log=log))
+
+
+def has_restarted(runtime: SpaceRuntime, stage_before: str) -> bool:
+    """Return True if a runtime shows that a restart has taken effect.
+
+    :param stage_before: the stage of the Space before the restart.
+    """
+    if runtime.stage in STARTING_STAGES:
+        return True
+    return runtime.stage == SpaceStage.RUNNING and runtime.stage != stage_before
+
+
 def plan_change(
     call: Call[T],
     has_taken_effect: Callable[[SpaceRuntime], bool],
@@ -99,7 +135,8 @@ def plan_change(
     :param call: the change.
     :param has_taken_effect: returns True if a runtime shows the change.
     :returns: the answer to the call, or the runtime that shows the change.
-    :raises HubError: if the change did not take effect, or its effect is unknown.
+    :raises HubError: if the change did not take effect, or its effect is unknown. If the repeated request
+        fails too, the outcome of the change stays unknown.
     """
     answer: T
     runtime: SpaceRuntime
@@ -128,7 +165,11 @@ def plan_change(
     if not lost.outcome_unknown:
         raise lost
     log.warning("Space %s does not show the change: sending the request again.", call.repo_id)
-    answer = yield call
+    try:
+        answer = yield call
+    except HubError as error:
+        error.outcome_unknown = True
+        raise
     return answer
 
 
@@ -234,17 +275,9 @@ def move_activity(
     desired: DesiredState, runtime: SpaceRuntime, patience: Patience, log: Any
 ) -> Steps[SpaceRuntime]:
     """The steps that start the Space, pause it or put it to sleep, as the desired activity says."""
-    if desired.activity is Activity.RUNNING and runtime.stage in DORMANT_STAGES | NEEDS_RESTART_STAGES:
+    if desired.activity is Activity.RUNNING and runtime.stage in NEEDS_START_STAGES:
         log.info("Space %s is %s: starting it.", desired.repo_id, runtime.stage)
-        started = STARTING_STAGES | {SpaceStage.RUNNING.value}
-        return (
-            yield from plan_change(
-                calls.restart(desired.repo_id),
-                lambda now: now.stage in started,
-                patience=patience,
-                log=log,
-            )
-        )
+        return (yield from plan_restart(desired.repo_id, runtime, patience=patience, log=log))
     if desired.activity is Activity.PAUSED:
         return (yield from plan_pause(desired.repo_id, runtime))
     if desired.activity is Activity.ASLEEP:

@@ -72,8 +72,8 @@ class RestartSpaceOperator(WaitingOperator):
 
         RestartSpaceOperator(task_id="restart", repo_id="acme/whisper", deferrable=True)
 
-    If the Hub's answer is lost, the Space's state shows whether it restarts; if it does not, the task fails
-    and its retry restarts the Space. A retry after a failed wait attaches to a start that is still under
+    If the Hub's answer is lost, the Space's state shows whether it restarts; if it does not, the task sends
+    the request once more. A retry after a failed wait attaches to a start that is still under
     way, and to one that has succeeded in the meantime. Returns the runtime.
     ``POST /api/spaces/{repo_id}/restart``.
 
@@ -165,23 +165,17 @@ class RestartSpaceOperator(WaitingOperator):
 
     def _restart(self, repo_id: str, before: SpaceRuntime, context: Context) -> SpaceRuntime:
         from airflow_provider_hfspaces.hub.errors import HubError
-        from airflow_provider_hfspaces.hub.stages import STARTING_STAGES, SpaceStage
         from airflow_provider_hfspaces.state.retry_store import retry_store
 
         store = retry_store(context)
         request = {"repo_id": repo_id, "at": time.time(), "accepted": False}
         store.set(RESTART, request)
         try:
-            runtime = self.hook.restart(repo_id, factory_reboot=self.factory_reboot)
+            runtime = self.hook.restart(repo_id, factory_reboot=self.factory_reboot, runtime=before)
         except HubError as error:
             if not error.outcome_unknown:
                 store.delete(RESTART)
-                raise
-            runtime = self.hook.get_runtime(repo_id)
-            has_started = runtime.stage == SpaceStage.RUNNING != before.stage
-            if not has_started and runtime.stage not in STARTING_STAGES:
-                raise
-            self.log.warning("%s The Space restarts nevertheless.", error)
+            raise
         if self.wait_until_running:
             store.set(RESTART, {**request, "accepted": True})
         return runtime

@@ -20,6 +20,7 @@ from airflow_provider_hfspaces.hub.desired import (
     RestoreRejected,
     plan_move,
     plan_pause,
+    plan_restart,
     plan_restore,
     restored_state,
 )
@@ -170,6 +171,26 @@ class TestLostAnswers:
         hub.faults.add(kind="reset", path="/pause")
         with pytest.raises(HubUnavailable, match="/pause"):
             on(hub, run)(plan_pause(SPACE))
+
+    @pytest.mark.parametrize("stage", ["RUNNING", "PAUSED", "SLEEPING", "RUNTIME_ERROR"])
+    @pytest.mark.parametrize("took_effect", [True, False])
+    def test_a_restart_takes_effect_once(
+        self, hub: HubEmulator, run: Executor, stage: str, took_effect: bool
+    ) -> None:
+        space = hub.add_space(SPACE, hardware="t4-small", stage=stage)
+        hub.faults.add(kind="reset", path="/restart", times=1, after=took_effect)
+        starts = len(space.history)
+        assert on(hub, run)(plan_restart(SPACE)).stage in ("BUILDING", "RUNNING_BUILDING")
+        assert len(space.history) == starts + 1
+        assert run.delays == ([0.0] if took_effect else [0.0, 1.0, 2.0, 4.0])
+
+    def test_the_outcome_of_a_repeated_request_stays_unknown(self, hub: HubEmulator, run: Executor) -> None:
+        hub.add_space(SPACE, stage="PAUSED")
+        hub.faults.add(kind="reset", path="/restart", times=1)
+        hub.faults.add(kind="status", status=409, path="/restart")
+        with pytest.raises(HubError) as caught:
+            on(hub, run)(plan_restart(SPACE))
+        assert (caught.value.status, caught.value.outcome_unknown) == (409, True)
 
     @pytest.mark.parametrize("body", ["runtime", "empty"])
     def test_replicas_that_were_set_are_not_an_error(

@@ -565,6 +565,26 @@ class TestRestart:
         assert outcomes(Try().run(restart(report=report))) == {"acme/s000": "restarted"}
         assert [path for path in changes(hub) if path.endswith("/restart")] == ["acme/s000/restart"]
 
+    def test_a_restart_of_a_sleeping_space_that_is_lost_is_sent_again(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (space,) = a_fleet(hub, 1, stage="SLEEPING")
+        lose_next_answer(monkeypatch, "/restart", took_effect=False)
+        report = Try().run(restart(author="acme", stages=["SLEEPING"]))
+        assert outcomes(report) == {"acme/s000": "restarted"}
+        assert space.stage != "SLEEPING"
+
+    def test_a_retry_does_not_count_a_space_that_still_sleeps_as_restarted(self, hub: HubEmulator) -> None:
+        (space,) = a_fleet(hub, 1, stage="SLEEPING")
+        hub.faults.add(kind="status", status=409, path="/restart", message="operation in progress")
+        attempt = Try()
+        with pytest.raises(FleetIncomplete):
+            attempt.run(restart(author="acme", stages=["SLEEPING"]))
+        hub.faults.clear()
+        report = attempt.run(restart(author="acme", stages=["SLEEPING"]))
+        assert outcomes(report) == {"acme/s000": "restarted"}
+        assert space.stage != "SLEEPING"
+
     def test_the_report_of_a_retry_contains_what_an_earlier_try_restarted(self, hub: HubEmulator) -> None:
         a_fleet(hub, 5)
         report = Try().run(pause())

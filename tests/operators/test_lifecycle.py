@@ -137,14 +137,24 @@ class TestRestart:
         assert Try().run(restart())["stage"] == "RUNNING"
         assert len(changes(hub)) == 1
 
-    def test_a_lost_request_fails_the_task_so_that_its_retry_restarts(
+    def test_a_restart_that_does_not_show_is_requested_again(
         self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         space = hub.add_space(SPACE, stage="PAUSED")
         lose_next_answer(monkeypatch, "/restart", took_effect=False)
-        with pytest.raises(HubUnavailable, match="not known whether the request took effect"):
-            Try().run(restart())
         Try().run(restart())
+        assert space.stage == "RUNNING"
+        assert len(changes(hub)) == 1
+
+    def test_a_restart_that_is_lost_twice_fails_the_task_so_that_its_retry_restarts(
+        self, hub: HubEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = hub.add_space(SPACE, stage="PAUSED")
+        lose_next_answer(monkeypatch, "/restart", took_effect=False, times=2)
+        run = Try()
+        with pytest.raises(HubUnavailable, match="not known whether the request took effect"):
+            run.run(restart())
+        run.run(restart())
         assert space.stage == "RUNNING"
 
     def test_a_retry_attaches_to_the_start_under_way(self, hub: HubEmulator) -> None:

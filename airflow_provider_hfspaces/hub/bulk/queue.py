@@ -20,7 +20,15 @@ from airflow_provider_hfspaces.hub.http.client import HubClient
 from airflow_provider_hfspaces.hub.http.quota import RateBudget
 from airflow_provider_hfspaces.hub.http.retry import RetryPolicy
 
-__all__ = ["PARALLEL_LOOKS", "Quota", "Result", "Stopped", "in_parallel", "queue_client"]
+__all__ = [
+    "PARALLEL_LOOKS",
+    "Quota",
+    "Result",
+    "Stopped",
+    "in_parallel",
+    "queue_client",
+    "stoppable_sleep",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -123,11 +131,19 @@ def queue_client(client: HubClient, stop: threading.Event, parallel: int) -> Hub
     :param parallel: number of items at a time.
     """
 
+    return client.queued(
+        retry=RetryPolicy(total_rate_limited=0), sleep=stoppable_sleep(stop), connections=parallel
+    )
+
+
+def stoppable_sleep(stop: threading.Event) -> Callable[[float], None]:
+    """Return a function that waits, and raises :class:`Stopped` if the event is set before or meanwhile."""
+
     def sleep(seconds: float) -> None:
         if stop.wait(seconds):
             raise Stopped
 
-    return client.queued(retry=RetryPolicy(total_rate_limited=0), sleep=sleep, connections=parallel)
+    return sleep
 
 
 def in_parallel(

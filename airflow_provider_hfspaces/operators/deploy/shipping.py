@@ -176,7 +176,7 @@ class Shipping:
             return goal, before
         if before.stage in ASLEEP_STAGES or before.stage in NEEDS_RESTART_STAGES:
             self._log.info("Space %s is %s. Restarting it.", self.repo_id, describe(before))
-            self._hook.restart(self.repo_id)
+            self._hook.restart(self.repo_id, runtime=before)
             return goal, before
         return goal, None
 

@@ -75,7 +75,7 @@ class FleetChange:
         targets = self._task.targets(unselected)
         keys = {target.repo_id.casefold() for target in targets}
         earlier = [
-            Target(record["repo_id"], unselected.get(key), record=record)
+            Target(record["repo_id"], unselected.get(key), record=record, stage_before=record.get("stage"))
             for key, record in journal.earlier.items()
             if key not in keys
         ]
@@ -90,6 +90,7 @@ class FleetChange:
             target.entry = {"repo_id": target.repo_id, "outcome": None, "reason": None}
             target.entry.update(self._task.describe(target, prices), at=now())
             earlier = journal.record_of(target.repo_id)
+            target.stage_before = (earlier or target.entry).get("stage")
             if target.runtime is None:
                 self._fail(target, target.problem or LookupError("The Hub returned no runtime."))
             elif earlier and self._task.is_done(target, target.runtime):
@@ -151,23 +152,28 @@ class FleetChange:
     def _change(self, sender: HubClient, target: Target) -> bool:
         """Change one Space; False if it was changed already before any request was sent."""
         from airflow_provider_hfspaces.hub import calls
-        from airflow_provider_hfspaces.hub.errors import HubBadRequest, HubError, HubRateLimited
+        from airflow_provider_hfspaces.hub.bulk.queue import stoppable_sleep
+        from airflow_provider_hfspaces.hub.desired import HURRIED, plan_change
+        from airflow_provider_hfspaces.hub.errors import HubBadRequest, HubError
+        from airflow_provider_hfspaces.hub.http.sequence import execute
 
-        if target.unsure and self._task.is_done(target, sender.send(calls.get_runtime(target.repo_id))):
+        def is_done(runtime: SpaceRuntime) -> bool:
+            return self._task.is_done(target, runtime)
+
+        if target.unsure and is_done(sender.send(calls.get_runtime(target.repo_id))):
             return True
         if self._task.respect_leases:
             self._leases.check(sender, target.repo_id)
+        steps = plan_change(self._task.call(target), is_done, patience=HURRIED, log=self._task.log)
         try:
-            sender.send(self._task.call(target))
+            execute(steps, sender.send, sleep=stoppable_sleep(self._task.killed))
             return True
-        except HubRateLimited as error:
-            target.unsure |= error.outcome_unknown
-            raise
         except HubError as error:
             target.unsure |= error.outcome_unknown
-            if not (target.unsure or error.tries > 1 or isinstance(error, HubBadRequest)):
+            if not isinstance(error, HubBadRequest):
                 raise
-            if not self._task.is_done(target, sender.send(calls.get_runtime(target.repo_id))):
+            # The list may be older than a change by somebody else, after which the Hub rejects this one.
+            if not is_done(sender.send(calls.get_runtime(target.repo_id))):
                 raise
             return target.unsure or error.tries > 1
 

@@ -107,7 +107,7 @@ class RestartSpacesOperator(FleetOperator):
     def is_done(self, target: Target, runtime: SpaceRuntime) -> bool:
         from airflow_provider_hfspaces.hub.stages import SpaceStage
 
-        return runtime.stage not in (SpaceStage.PAUSED, SpaceStage.DELETING)
+        return runtime.stage not in (SpaceStage.PAUSED, SpaceStage.DELETING, target.stage_before)
 
     def call(self, target: Target) -> Call[SpaceRuntime]:
         from airflow_provider_hfspaces.hub import calls

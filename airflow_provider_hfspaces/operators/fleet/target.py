@@ -31,6 +31,7 @@ class Target:
     :ivar runtime: its runtime; ``None`` if the Hub did not return one.
     :ivar problem: why there is no runtime, or why the Space failed.
     :ivar record: the entry of an earlier report, or of an earlier try, about this Space.
+    :ivar stage_before: the stage before the change of this task or of an earlier try; ``None`` if unknown.
     :ivar named: whether a user named the Space, so that it has to exist.
     :ivar unsure: whether a request was sent whose outcome is unknown.
     :ivar leased: whether another run has the lease of the Space.
@@ -45,12 +46,14 @@ class Target:
         problem: Exception | None = None,
         *,
         record: Mapping[str, Any] | None = None,
+        stage_before: str | None = None,
         named: bool = False,
     ) -> None:
         self.repo_id = repo_id
         self.runtime = runtime
         self.problem = problem
         self.record = record
+        self.stage_before = stage_before
         self.named = named
         self.unsure = False
         self.leased = False
