@@ -128,6 +128,7 @@ class HfSpacesHook(CallingHook):
         *,
         fallback: str = "cpu-basic",
         activity: Activity | None = None,
+        restore_dormant: Activity = Activity.PAUSED,
         guard: Callable[[Steps[SpaceRuntime]], Steps[SpaceRuntime]] | None = None,
         retried: frozenset[int] = frozenset(),
         client: HubClient | None = None,
@@ -145,6 +146,8 @@ class HfSpacesHook(CallingHook):
         :param runtime: the current runtime, if it is known; by default it is read.
         :param fallback: a flavor; by default the free CPU.
         :param activity: whether the Space should run afterwards, by default as in the snapshot.
+        :param restore_dormant: with the default activity, what becomes of a Space that was asleep or had
+            failed and would start on paid hardware: paused by default, asleep, or unchanged.
         :param guard: wraps the steps of the restore, as :meth:`LeaseGuard.run
             <airflow_provider_hfspaces.hub.lease.guard.LeaseGuard.run>` does; by default nothing does.
         :param retried: HTTP statuses of rejections that may be temporary. The Space then keeps its hardware
@@ -153,7 +156,7 @@ class HfSpacesHook(CallingHook):
         :raises RestoreRejected: if the Hub rejected the recorded hardware, after the fallback or the pause.
         """
         steps = plan_restore(
-            restored_state(snapshot, activity),
+            restored_state(snapshot, activity, restore_dormant=restore_dormant),
             runtime,
             fallback=fallback,
             is_last_try=client is not None,

@@ -50,7 +50,6 @@ __all__ = [
     "plan_restart",
     "plan_restore",
     "restored_state",
-    "starts_paid",
 ]
 
 module_log = logging.getLogger(__name__)
@@ -116,25 +115,33 @@ def plan_move(
     :param runtime: the current runtime; by default the first step reads it.
     :param patience: how long the plan waits for the effect of a request; by default minutes.
     :param log: logger for what the plan does.
-    :raises HubError: if the Hub rejects a step. If the desired activity is a pause, the Space is paused
-        before the error is raised.
+    :raises HubError: if the Hub rejects a step. If the Space should be paused or asleep, it is stopped before
+        the error is raised.
     """
     if runtime is None:
         runtime = yield calls.get_runtime(desired.repo_id)
     if runtime.is_static:
         return runtime
-    failure: HubError | None = None
     try:
         runtime = yield from move_hardware(desired, runtime, patience, log)
+    except HubError:
+        if desired.activity is Activity.PAUSED:
+            yield from plan_pause(desired.repo_id, runtime)
+        raise
+    return (yield from _move_beside_hardware(desired, runtime, patience, log))
+
+
+def _move_beside_hardware(
+    desired: DesiredState, runtime: SpaceRuntime, patience: Patience, log: Any
+) -> Steps[SpaceRuntime]:
+    """Move everything but the hardware. If the settings fail, the Space still stops as desired."""
+    try:
         runtime = yield from move_settings(desired, runtime, patience, log)
-    except HubError as error:
-        if desired.activity is not Activity.PAUSED:
-            raise
-        failure = error
-    runtime = yield from move_activity(desired, runtime, patience, log)
-    if failure is not None:
-        raise failure
-    return runtime
+    except HubError:
+        if desired.activity in (Activity.PAUSED, Activity.ASLEEP):
+            yield from move_activity(desired, runtime, patience, log)
+        raise
+    return (yield from move_activity(desired, runtime, patience, log))
 
 
 def plan_restore(
@@ -171,14 +178,7 @@ def plan_restore(
         runtime = yield calls.get_runtime(desired.repo_id)
     if runtime.is_static:
         return runtime
-    if desired.cost_nothing and starts_paid(desired, runtime):
-        log.warning(
-            "Space %s cost nothing before and would now run on %s: pausing it instead. A visitor does not "
-            "wake a paused Space.",
-            desired.repo_id,
-            desired.hardware,
-        )
-        desired = replace(desired, activity=Activity.PAUSED)
+    desired = _without_paid_start(desired, runtime, log)
     try:
         runtime = yield from move_hardware(desired, runtime, patience, log)
     except HubError as rejection:
@@ -186,18 +186,24 @@ def plan_restore(
             rejection.permanent = False
         outcome = yield from _stop_cost(desired, runtime, rejection, fallback, is_last_try, patience, log)
         raise outcome from None
-    failure: HubError | None = None
-    try:
-        runtime = yield from move_settings(desired, runtime, patience, log)
-    except HubError as error:
-        failure = error
-    runtime = yield from move_activity(desired, runtime, patience, log)
-    if failure is not None:
-        raise failure
-    return runtime
+    return (yield from _move_beside_hardware(desired, runtime, patience, log))
 
 
-def starts_paid(desired: DesiredState, runtime: SpaceRuntime) -> bool:
+def _without_paid_start(desired: DesiredState, runtime: SpaceRuntime, log: Any) -> DesiredState:
+    """Return the desired state with its ``restore_dormant``, if the restore would start a bill."""
+    if not (desired.cost_nothing and _starts_paid(desired, runtime)):
+        return desired
+    if desired.restore_dormant is Activity.PAUSED:
+        log.warning(
+            "Space %s cost nothing before and would now run on %s: pausing it instead. A visitor does not "
+            "wake a paused Space; with restore_dormant='sleep' it falls asleep instead.",
+            desired.repo_id,
+            desired.hardware,
+        )
+    return replace(desired, activity=desired.restore_dormant)
+
+
+def _starts_paid(desired: DesiredState, runtime: SpaceRuntime) -> bool:
     """Return True if a move to the desired hardware would start the Space on paid hardware.
 
     New hardware starts a sleeping or failed Space, but not a paused Space.

@@ -151,8 +151,9 @@ class DesiredState:
     :ivar sleep_time: seconds without a visitor until the Space sleeps; :data:`NEVER_SLEEP` for never.
     :ivar replicas: number of replicas. Free hardware always runs one.
     :ivar activity: whether the Space should run; by default unchanged.
-    :ivar cost_nothing: whether the Space was asleep or had failed when its snapshot was taken. If a restore
-        would start such a Space on paid hardware, the plan pauses the Space instead.
+    :ivar cost_nothing: whether the Space was asleep or had failed when its snapshot was taken.
+    :ivar restore_dormant: the activity if ``cost_nothing`` is True and a restore would start the Space on
+        paid hardware: paused by default, asleep, or unchanged, with which the Space runs.
     """
 
     repo_id: str
@@ -161,6 +162,7 @@ class DesiredState:
     replicas: int | None = None
     activity: Activity = Activity.UNCHANGED
     cost_nothing: bool = False
+    restore_dormant: Activity = Activity.PAUSED
 
     def on(self, hardware: str) -> DesiredState:
         """Return this state with other hardware. On free hardware, the Hub fixes sleep time and replicas."""
@@ -203,12 +205,17 @@ def raises_cost(
     return (prices.hourly(recorded, 1) or 0.0) > (prices.hourly(present, 1) or 0.0)
 
 
-def restored_state(snapshot: SpaceSnapshot, activity: Activity | None = None) -> DesiredState:
+def restored_state(
+    snapshot: SpaceSnapshot,
+    activity: Activity | None = None,
+    *,
+    restore_dormant: Activity = Activity.PAUSED,
+) -> DesiredState:
     """Return the state that restores a snapshot.
 
-    :param activity: by default paused if the Space was paused, and unchanged otherwise. With the default,
-        :func:`~airflow_provider_hfspaces.hub.desired.plan_restore` also pauses a Space that cost nothing and
-        would start on paid hardware.
+    :param activity: by default paused if the Space was paused, and unchanged otherwise.
+    :param restore_dormant: with the default activity, the activity of a Space that cost nothing and would
+        start on paid hardware: paused by default, asleep, or unchanged, with which the Space runs.
     """
     cost_nothing = activity is None and snapshot.cost_nothing
     if activity is None:
@@ -219,6 +226,7 @@ def restored_state(snapshot: SpaceSnapshot, activity: Activity | None = None) ->
         replicas=snapshot.replicas if isinstance(snapshot.replicas, int) else None,
         activity=activity,
         cost_nothing=cost_nothing,
+        restore_dormant=restore_dormant,
     )
     # A sleep time belongs to its hardware, so it is unknown too without hardware.
     return state.on(snapshot.hardware) if snapshot.hardware else replace(state, sleep_time=None)

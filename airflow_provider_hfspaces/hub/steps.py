@@ -31,7 +31,6 @@ __all__ = [
     "Patience",
     "change_in_words",
     "describe",
-    "has_restarted",
     "move_activity",
     "move_hardware",
     "move_settings",
@@ -106,10 +105,10 @@ def plan_restart(
         runtime = yield calls.get_runtime(repo_id)
     stage = runtime.stage
     call = calls.restart(repo_id, factory_reboot=factory_reboot)
-    return (yield from plan_change(call, lambda now: has_restarted(now, stage), patience=patience, log=log))
+    return (yield from plan_change(call, lambda now: _has_restarted(now, stage), patience=patience, log=log))
 
 
-def has_restarted(runtime: SpaceRuntime, stage_before: str) -> bool:
+def _has_restarted(runtime: SpaceRuntime, stage_before: str) -> bool:
     """Return True if a runtime shows that a restart has taken effect.
 
     :param stage_before: the stage of the Space before the restart.

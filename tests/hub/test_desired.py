@@ -141,6 +141,21 @@ def test_a_way_back_does_not_start_what_cost_nothing(
     assert not hub.bill(SPACE).running
 
 
+@pytest.mark.parametrize(
+    ("restore_dormant", "stages"),
+    [(Activity.PAUSED, {"PAUSED"}), (Activity.ASLEEP, {"SLEEPING"}), (Activity.UNCHANGED, {"BUILDING"})],
+)
+@pytest.mark.parametrize("hub_time", [{"speed": 0, "seconds_per_request": 30}])
+def test_a_restore_that_would_start_a_bill_pauses_the_space_or_lets_it_sleep_or_run(
+    hub: HubEmulator, run: Executor, restore_dormant: Activity, stages: set[str]
+) -> None:
+    space = hub.add_space(SPACE, hardware="l4x1", stage="SLEEPING")
+    snapshot = SpaceSnapshot(SPACE, "SLEEPING", "t4-small", 172800)
+    on(hub, run)(plan_restore(restored_state(snapshot, restore_dormant=restore_dormant)))
+    assert (space.requested_hardware, space.sleep_time) == ("t4-small", 172800)
+    assert space.stage in stages
+
+
 class TestLostAnswers:
     """A lost answer is settled by reading the runtime."""
 

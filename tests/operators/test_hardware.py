@@ -595,6 +595,20 @@ class TestRestore:
         assert (space.requested_hardware, space.sleep_time) == ("cpu-upgrade", 7200)
         assert space.stage != "PAUSED"
 
+    @pytest.mark.parametrize("restore_dormant", ["sleep", "run"])
+    def test_the_last_resort_remembers_that_the_space_slept(
+        self, hub: HubEmulator, variables: AirflowVariables, restore_dormant: str
+    ) -> None:
+        hub.add_space(SPACE, hardware="cpu-upgrade", sleep_time=7200, stage="SLEEPING")
+        run = Try()
+        run.run(SnapshotSpaceOperator(task_id="snapshot", repo_id=SPACE))
+        run.run(upgrade())
+        hub.faults.add(kind="status", status=402, path="/hardware", message="quota")
+        with pytest.raises(Exception, match="is paused and costs nothing"):
+            run.run(restore(restore_dormant=restore_dormant))
+        (kept,) = variables.values()
+        assert json.loads(kept)["before"]["stage"] == "SLEEPING"
+
     def test_a_pause_of_a_user_is_recorded_though_an_earlier_run_paused_the_space_as_the_last_resort(
         self, hub: HubEmulator, variables: AirflowVariables
     ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.hub.checks import InvalidNumber, checked_amount
 from airflow_provider_hfspaces.hub.cost.prices import PriceList, replicas_of
-from airflow_provider_hfspaces.hub.desired import Activity, DesiredState, restored_state, starts_paid
+from airflow_provider_hfspaces.hub.desired import DesiredState
 from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.stages import NEEDS_COMMIT_STAGES
@@ -18,7 +18,6 @@ from airflow_provider_hfspaces.state.pricing import no_prices, prices_or_none
 from airflow_provider_hfspaces.state.records import is_last_try
 
 __all__ = [
-    "activity_after_restore",
     "known_limit",
     "prices_for_restore",
     "refuse_hopeless",
@@ -115,26 +114,3 @@ def within_cost(
         fallback,
     )
     return replace(snapshot, hardware=fallback)
-
-
-def activity_after_restore(
-    snapshot: SpaceSnapshot, before: SpaceRuntime, restore_dormant: str, log: Any
-) -> Activity | None:
-    """The activity for a Space that was dormant or failed, and would run and cost money after the restore.
-
-    :param restore_dormant: ``pause``, ``sleep`` or ``run``.
-    """
-    if snapshot.was_paused or not snapshot.cost_nothing:
-        return None
-    if restore_dormant == "run" or not starts_paid(restored_state(snapshot), before):
-        return Activity.UNCHANGED
-    if restore_dormant == "sleep":
-        return Activity.ASLEEP
-    log.warning(
-        "Space %s was %s and cost nothing. The Space is paused, because it would run on %s now. A visitor "
-        "does not wake it. Use restore_dormant='sleep' to let it fall asleep instead.",
-        snapshot.repo_id,
-        snapshot.stage,
-        snapshot.hardware,
-    )
-    return Activity.PAUSED

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub.snapshot import Activity
 from airflow_provider_hfspaces.operators.hardware import decisions, messages
 from airflow_provider_hfspaces.operators.hardware.leasing import HELD_BY_ANOTHER, WayBack
 from airflow_provider_hfspaces.operators.hardware.window_cost import report_window, window_of
@@ -31,7 +32,6 @@ from airflow_provider_hfspaces.state.retry_store import forget_of_task
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
-    from airflow_provider_hfspaces.hub.desired import Activity
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.operators.hardware.restore import RestoreHardwareOperator
@@ -40,6 +40,9 @@ __all__ = ["HardwareRestore"]
 
 _RETRIED_STATUSES = frozenset({401, 403})
 """Statuses of rejections that may be temporary, so that the task retries them while it has tries left."""
+
+_ACTIVITIES = {"pause": Activity.PAUSED, "sleep": Activity.ASLEEP, "run": Activity.UNCHANGED}
+"""The activity for each value of ``restore_dormant``."""
 
 _MOST_TAKEOVERS = 3
 """How often in a row a restore begins again because the lease changed hands."""
@@ -145,7 +148,6 @@ class HardwareRestore:
         snapshot = self._snapshot_to_restore(repo_id, before, context, way_back)
         if snapshot.hardware is None:
             return replace(snapshot, hardware=before.configured_hardware), before
-        activity = self._activity(snapshot, before)
         self._task.log.info(
             "Space %s is %s. Restoring %s%s.",
             repo_id,
@@ -158,7 +160,8 @@ class HardwareRestore:
             before,
             fallback=self._task.fallback,
             guard=way_back.guard,
-            activity=activity,
+            activity=Activity.PAUSED if self._task.pause_after else None,
+            restore_dormant=_ACTIVITIES[self._task.restore_dormant],
             retried=frozenset() if is_last_try(self._task, context) else _RETRIED_STATUSES,
         )
         return snapshot, runtime
@@ -190,13 +193,6 @@ class HardwareRestore:
             )
             return replace(snapshot, hardware=None)
         return snapshot
-
-    def _activity(self, snapshot: SpaceSnapshot, before: SpaceRuntime) -> Activity | None:
-        from airflow_provider_hfspaces.hub.desired import Activity
-
-        if self._task.pause_after:
-            return Activity.PAUSED
-        return decisions.activity_after_restore(snapshot, before, self._task.restore_dormant, self._task.log)
 
     def _finish(
         self,
