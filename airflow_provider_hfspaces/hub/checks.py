@@ -1,8 +1,9 @@
 """Validate arguments before anything is sent.
 
-Come here to change which values are valid. Each ``checked_…`` function returns the valid value, or raises a
-subclass of :class:`~airflow_provider_hfspaces.hub.errors.InvalidInput` whose text starts with the value or
-the parameter and says what is expected.
+Come here to change which values are valid; the ids of Spaces are in
+:mod:`~airflow_provider_hfspaces.hub.repo_ids`. Each ``checked_…`` function returns the valid value, or
+raises a subclass of :class:`~airflow_provider_hfspaces.hub.errors.InvalidInput` whose text starts with the
+value or the parameter and says what is expected.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from airflow_provider_hfspaces.hub.choices import FLAVOR_PATTERN, LARGEST_NUMBER
 from airflow_provider_hfspaces.hub.errors import (
@@ -34,6 +35,7 @@ from airflow_provider_hfspaces.hub.models import (
     SpaceStorage,
     Volume,
 )
+from airflow_provider_hfspaces.hub.repo_ids import checked_owner, checked_repo_id
 from airflow_provider_hfspaces.hub.stages import SpaceStage
 
 __all__ = [
@@ -67,101 +69,12 @@ __all__ = [
 ]
 
 
-_NAME = re.compile(r"\b[\w\-.]{1,96}\b", re.ASCII)
 _KEY = re.compile(r"[a-zA-Z][_a-zA-Z0-9]*")
 _SHA = re.compile(r"[0-9a-fA-F]{7,40}")
 _FLAVOR = re.compile(FLAVOR_PATTERN)
-_HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 _LOOPBACK = re.compile(r"localhost|.+\.localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 _HUB_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{16,}")
 _VOLUME_TYPES = ("bucket", "model", "dataset", "space")
-
-
-def checked_repo_id(repo_id: str, *, namespace: str | None = None, endpoint: str | None = None) -> str:
-    """Return the id of a Space as ``owner/name``.
-
-    The URL of a Space's page (``https://huggingface.co/spaces/owner/name``) is valid too.
-
-    :param namespace: the owner for an id without an owner; by default such an id is not valid.
-    :param endpoint: the address of another Hub, whose page URLs are valid too.
-    :raises InvalidRepoId: with the reason.
-    """
-    if not isinstance(repo_id, str) or not repo_id.strip():
-        raise InvalidRepoId(f"repo_id must be a Space as 'owner/name'; got {repo_id!r}.")
-    original, repo_id = repo_id, repo_id.strip()
-    if "://" in repo_id or repo_id.split("/")[0] in _HUB_HOSTS:
-        repo_id = _from_url(repo_id, endpoint)
-    elif repo_id.startswith("spaces/") and repo_id.count("/") == 2:
-        repo_id = repo_id.removeprefix("spaces/")
-    if repo_id.count("/") > 1:
-        raise InvalidRepoId(f"{original!r} is not a valid repo_id: expected 'owner/name' with one slash.")
-    owner, slash, name = repo_id.rpartition("/")
-    if not slash:
-        if not namespace:
-            raise InvalidRepoId(
-                f"{original!r} names no owner: write 'owner/{original}', or set a default namespace."
-            )
-        owner = namespace
-    for part, role in ((owner, "owner"), (name, "name")):
-        _check_name(part, role, original)
-    return f"{owner}/{name}"
-
-
-def _check_name(part: str, role: str, repo_id: str) -> None:
-    problem = None
-    if not part:
-        problem = f"its {role} is empty"
-    elif ".." in part or "--" in part:
-        problem = f"its {role} has '..' or '--'"
-    elif part.endswith(".git"):
-        problem = f"its {role} ends with '.git'"
-    elif not _NAME.fullmatch(part):
-        problem = (
-            f"its {role} must have at most 96 letters, digits, '-', '_' and '.', and begin and end with a "
-            f"letter or a digit"
-        )
-    if problem:
-        raise InvalidRepoId(f"{repo_id!r} is not a valid repo_id of a Space: {problem}.")
-
-
-def checked_owner(owner: str) -> str:
-    """Return the name of a user or an organization.
-
-    :raises InvalidInput: if it is not valid.
-    """
-    if not isinstance(owner, str) or ".." in owner or "--" in owner or not _NAME.fullmatch(owner):
-        raise InvalidInput(
-            f"{owner!r} is not a valid name of a user or an organization: expected the name in the URL of "
-            f"its page on the Hub."
-        )
-    return owner
-
-
-def _from_url(url: str, endpoint: str | None) -> str:
-    try:
-        parts = urlsplit(url if "://" in url else f"https://{url}")
-    except ValueError:
-        raise InvalidRepoId(f"{url!r} is not a valid URL: give the Space as 'owner/name'.") from None
-    host = (parts.hostname or "").lower()
-    own = urlsplit(endpoint) if endpoint else None
-    path = [unquote(each) for each in parts.path.split("/") if each]
-    if parts.scheme == "hf" and host == "spaces" and len(path) >= 2:
-        return "/".join(path[:2])
-    if own is not None and (parts.scheme, parts.netloc) == (own.scheme, own.netloc):
-        prefix = [each for each in own.path.split("/") if each]
-        path = path[len(prefix) :]
-    elif host.endswith(".hf.space"):
-        raise InvalidRepoId(
-            f"{url!r} is the URL of a Space's app, which does not show where the owner ends and the name "
-            f"begins: give 'owner/name', or the URL of the Space's page on huggingface.co."
-        )
-    elif host not in _HUB_HOSTS:
-        raise InvalidRepoId(f"{url!r} is not a URL on the Hub: give the Space as 'owner/name'.")
-    if path[:1] == ["api"]:
-        path = path[1:]
-    if path[:1] != ["spaces"] or len(path) < 3:
-        raise InvalidRepoId(f"{url!r} is not the URL of a Space: expected the form …/spaces/owner/name.")
-    return "/".join(path[1:3])
 
 
 def known_hardware(hardware: str) -> bool:

@@ -40,6 +40,27 @@ def test_a_name_alone_belongs_to_the_namespace() -> None:
     assert checks.checked_repo_id("whisper", namespace="acme") == SPACE
 
 
+def test_an_id_that_was_returned_passes_without_another_check() -> None:
+    strips = []
+
+    class Text(str):
+        def strip(self, chars: str | None = None) -> str:
+            strips.append(str(self))
+            return super().strip(chars)
+
+    first = checks.checked_repo_id(Text(" acme/checked-once "))
+    assert strips
+    strips.clear()
+    again = checks.checked_repo_id(Text(first))
+    assert (first, again, strips) == ("acme/checked-once", "acme/checked-once", [])
+    assert type(first) is type(again) is str
+
+
+def test_an_owner_that_looks_like_a_host_is_valid_in_every_layer() -> None:
+    repo_id = checks.checked_repo_id("https://huggingface.co/spaces/hf.co/whisper")
+    assert calls.pause(repo_id).path == "/api/spaces/hf.co/whisper/pause"
+
+
 @pytest.mark.parametrize(
     ("repo_id", "message"),
     [
