@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_hfspaces.hub.checks import checked_amount, checked_number
+from airflow_provider_hfspaces.hub.cost.limits import over_hourly_limit
 from airflow_provider_hfspaces.hub.errors import InvalidHardware, InvalidNumber
 from airflow_provider_hfspaces.hub.hardware import HardwareFlavor
 
@@ -123,7 +124,8 @@ class AnyHardware:
         if self.max_hourly_cost is None:
             return True
         cost = flavor.hourly_cost
-        return cost is not None and round(cost * replicas, 3) <= self.max_hourly_cost
+        total = None if cost is None else cost * replicas
+        return over_hourly_limit(total, self.max_hourly_cost, replicas) is None
 
 
 def _memory_gb(flavor: HardwareFlavor) -> float | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
 from airflow_provider_hfspaces.operators.creation import Creation
+from airflow_provider_hfspaces.operators.hardware.budgets import known_hourly_cost
 from airflow_provider_hfspaces.operators.hardware.seeking import HardwareSeeker
-from airflow_provider_hfspaces.rendered import as_number, as_whole_number
+from airflow_provider_hfspaces.rendered import as_whole_number
 from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
@@ -121,11 +122,8 @@ class CopyRequest(HardwareSeeker):
     def _prepare(self, from_id: str, to_id: str, context: Context) -> None:
         """Check all arguments but the hardware before anything is sent, and read what an earlier try made."""
         from airflow_provider_hfspaces.hub.calls import duplicate
-        from airflow_provider_hfspaces.hub.checks import checked_amount
 
-        self._task.max_hourly_cost = as_number(self._task.max_hourly_cost)
-        if self._task.max_hourly_cost is not None:
-            checked_amount(self._task.max_hourly_cost, "max_hourly_cost")
+        self._task.max_hourly_cost = known_hourly_cost(self._task.max_hourly_cost)
         self._copy_options = {
             "private": self._task.private,
             "storage": self._task.storage,

@@ -188,7 +188,7 @@ class TestRequest:
 
     def test_refuses_hardware_without_a_price_if_there_is_a_limit(self, hub: HubEmulator) -> None:
         hub.add_space(SPACE)
-        with pytest.raises(AirflowFailException, match="lists no price for h200"):
+        with pytest.raises(AirflowFailException, match="h200 has no price in the Hub's list"):
             Try().run(upgrade(hardware="h200", max_hourly_cost=100))
         assert changes(hub) == []
 
@@ -363,7 +363,7 @@ class TestRequest:
         with (
             StubHub(Say(200, RUNTIME), Say(200, [flavor])) as stub,
             env_connection(stub.url),
-            pytest.raises(AirflowFailException, match="lists no price for t4-small"),
+            pytest.raises(AirflowFailException, match="t4-small has no price in the Hub's list"),
         ):
             Try().run(upgrade(max_hourly_cost=100))
         script = [Say(200, RUNTIME), Say(200, [flavor]), Say(200, RUNTIME)]

@@ -63,12 +63,23 @@ def checked_hourly_cost(value: Any, owner: str) -> Any:
     :param owner: what has the limit, for the error.
     :raises InvalidNumber: for anything but a number of at least 0, also as text.
     """
-    number = None if has_template(value) else as_number(value)
-    if number is not None:
-        from airflow_provider_hfspaces.hub.checks import checked_amount
-
-        checked_amount(number, f"max_hourly_cost of {owner}")
+    if not has_template(value):
+        known_hourly_cost(value, f"max_hourly_cost of {owner}")
     return value
+
+
+def known_hourly_cost(value: Any, what: str = "max_hourly_cost") -> float | None:
+    """A limit for USD per hour, also as text; ``None`` for no limit.
+
+    :param what: the parameter, for the error.
+    :raises InvalidNumber: for anything but a number of at least 0.
+    """
+    number = as_number(value)
+    if number is None:
+        return None
+    from airflow_provider_hfspaces.hub.checks import checked_amount
+
+    return checked_amount(number, what)
 
 
 def known_run_cost(value: Any, what: str = "max_run_cost") -> float | None:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
-from airflow_provider_hfspaces.hub.checks import InvalidNumber, checked_amount
+from airflow_provider_hfspaces.hub.checks import InvalidNumber
+from airflow_provider_hfspaces.hub.cost.limits import over_hourly_limit
 from airflow_provider_hfspaces.hub.cost.prices import PriceList, replicas_of
 from airflow_provider_hfspaces.hub.desired import DesiredState
 from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
 from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.hub.stages import NEEDS_COMMIT_STAGES
-from airflow_provider_hfspaces.rendered import as_number
+from airflow_provider_hfspaces.operators.hardware.budgets import known_hourly_cost
 from airflow_provider_hfspaces.state.pricing import no_prices, prices_or_none
 from airflow_provider_hfspaces.state.records import is_last_try
 
@@ -56,17 +57,8 @@ def refuse_too_expensive(
     """
     repo_id, hardware, replicas = desired.repo_id, str(desired.hardware), replicas_of(runtime)
     cost = PriceList.from_flavors(flavors.values()).hourly(hardware, replicas)
-    if cost is None:
-        raise AirflowFailException(
-            f"Space {repo_id}: the Hub lists no price for {hardware}, so that it cannot be compared with "
-            f"max_hourly_cost={max_hourly_cost}. Nothing was requested."
-        )
-    if cost > max_hourly_cost:
-        times = f" with {replicas} replicas" if replicas > 1 else ""
-        raise AirflowFailException(
-            f"Space {repo_id}: {hardware} costs ${cost:.2f} an hour{times}, which is above "
-            f"max_hourly_cost={max_hourly_cost}. Nothing was requested."
-        )
+    if reason := over_hourly_limit(cost, max_hourly_cost, replicas):
+        raise AirflowFailException(f"Space {repo_id}: {hardware} {reason}. Nothing was requested.")
 
 
 def known_limit(value: Any, repo_id: str, log: Any) -> float | None:
@@ -74,9 +66,8 @@ def known_limit(value: Any, repo_id: str, log: Any) -> float | None:
 
     :returns: USD per hour; ``None`` for no limit.
     """
-    number = as_number(value)
     try:
-        return None if number is None else checked_amount(number, "max_hourly_cost")
+        return known_hourly_cost(value)
     except InvalidNumber as error:
         log.error("Space %s: %s This restore has no limit.", repo_id, error)
         return None
@@ -102,15 +93,14 @@ def within_cost(
     """The recorded state, or the fallback if the recorded state costs more than the limit."""
     replicas = snapshot.replicas if isinstance(snapshot.replicas, int) else 1
     cost = prices.hourly(str(snapshot.hardware), replicas)
-    if cost is not None and cost <= max_hourly_cost:
+    reason = over_hourly_limit(cost, max_hourly_cost, replicas)
+    if reason is None:
         return snapshot
-    price = "has no listed price" if cost is None else f"costs ${cost:.2f} an hour"
     log.error(
-        "Space %s: the recorded hardware %s %s, above max_hourly_cost=%s. Moving it to %s instead.",
+        "Space %s: the recorded hardware %s %s. Moving the Space to %s instead.",
         snapshot.repo_id,
         snapshot.hardware,
-        price,
-        max_hourly_cost,
+        reason,
         fallback,
     )
     return replace(snapshot, hardware=fallback)

@@ -11,9 +11,13 @@ from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.hardware import is_one_flavor
 from airflow_provider_hfspaces.links import SpaceHardwareLink
 from airflow_provider_hfspaces.operators.hardware import decisions, messages
-from airflow_provider_hfspaces.operators.hardware.budgets import checked_monthly_budget, refuse_spent_budget
+from airflow_provider_hfspaces.operators.hardware.budgets import (
+    checked_monthly_budget,
+    known_hourly_cost,
+    refuse_spent_budget,
+)
 from airflow_provider_hfspaces.operators.hardware.sending import SentRequest
-from airflow_provider_hfspaces.rendered import as_number, as_whole_number
+from airflow_provider_hfspaces.rendered import as_whole_number
 from airflow_provider_hfspaces.state.records import (
     LEASE,
     PREVIOUS,
@@ -204,11 +208,8 @@ class HardwareRequest(SentRequest):
     def _check_arguments(self, repo_id: str) -> None:
         """Check all arguments but the hardware, before any request."""
         from airflow_provider_hfspaces.hub.calls import request_hardware
-        from airflow_provider_hfspaces.hub.checks import checked_amount
         from airflow_provider_hfspaces.operators.commits import checked_commit
 
-        self._task.max_hourly_cost = as_number(self._task.max_hourly_cost)
-        if self._task.max_hourly_cost is not None:
-            checked_amount(self._task.max_hourly_cost, "max_hourly_cost")
+        self._task.max_hourly_cost = known_hourly_cost(self._task.max_hourly_cost)
         request_hardware(repo_id, "", sleep_time=as_whole_number(self._task.sleep_time), is_checked=True)
         checked_commit(self._task)

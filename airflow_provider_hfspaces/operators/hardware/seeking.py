@@ -167,19 +167,16 @@ class HardwareSeeker(ABC):
 
         :raises FlavorSkipped: if it costs more, or has no listed price.
         """
+        from airflow_provider_hfspaces.hub.cost.limits import over_hourly_limit
+
         limit = search.limit
         if limit is None:
             return search
         if search.setbacks or search.passes > 1:
             search = search.with_prices(self.flavors(again=True).values())
-        cost = search.hourly_cost
-        if cost is None:
-            raise FlavorSkipped(f"the Hub lists no price to compare with max_hourly_cost={limit:g}")
-        if round(cost * replicas, 3) > limit:
-            times = f" with {replicas} replicas" if replicas > 1 else ""
-            raise FlavorSkipped(
-                f"costs ${cost * replicas:.2f} an hour{times}, which is above max_hourly_cost={limit:g}"
-            )
+        cost = None if search.hourly_cost is None else search.hourly_cost * replicas
+        if reason := over_hourly_limit(cost, limit, replicas):
+            raise FlavorSkipped(reason)
         return search
 
     def started_late(self, search: HardwareSearch, runtime: SpaceRuntime) -> HardwareSearch | None:
