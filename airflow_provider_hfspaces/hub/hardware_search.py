@@ -28,7 +28,7 @@ from airflow_provider_hfspaces.hub.errors import (
     SpaceWaitFailed,
 )
 from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
-from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, NEEDS_RESTART_STAGES
+from airflow_provider_hfspaces.hub.stages import NEEDS_START_STAGES
 
 __all__ = [
     "CAPACITY_ERRORS",
@@ -290,7 +290,7 @@ def capacity_error(
     """
     if runtime is None or runtime.requested_hardware not in (None, hardware):
         return None
-    if runtime.stage not in NEEDS_RESTART_STAGES | DORMANT_STAGES:
+    if runtime.stage not in NEEDS_START_STAGES:
         return None
     return _matching(runtime.error_message, texts)
 

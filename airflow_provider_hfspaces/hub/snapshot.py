@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.errors import HubProtocolError
 from airflow_provider_hfspaces.hub.models import FREE_HARDWARE, SpaceRuntime
-from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, NEEDS_RESTART_STAGES, SpaceStage
+from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES, IDLE_STAGES, SpaceStage
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
@@ -123,7 +123,7 @@ class SpaceSnapshot:
     @property
     def cost_nothing(self) -> bool:
         """Whether the Space was asleep or had failed, so that it cost nothing without being paused."""
-        return self.stage in ASLEEP_STAGES | NEEDS_RESTART_STAGES
+        return self.stage in IDLE_STAGES
 
 
 class Activity(str, Enum):

@@ -16,13 +16,19 @@ __all__ = [
     "BUILD_STAGES",
     "DORMANT_STAGES",
     "ERROR_STAGES",
+    "FAILED_COPY_STAGES",
     "FAILED_STAGES",
+    "IDLE_STAGES",
     "KNOWN_STAGES",
     "NEEDS_COMMIT_STAGES",
     "NEEDS_RESTART_STAGES",
     "NEEDS_START_STAGES",
+    "NOT_RESTARTABLE_STAGES",
+    "PERMANENT_STAGES",
+    "REACHABLE_STAGES",
     "SERVING_STAGES",
     "STARTING_STAGES",
+    "UNPAUSABLE_STAGES",
     "WILL_BE_BILLED_STAGES",
     "SpaceStage",
 ]
@@ -88,14 +94,32 @@ NEEDS_RESTART_STAGES = _plain(SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR)
 NEEDS_START_STAGES = DORMANT_STAGES | NEEDS_RESTART_STAGES
 """Nothing runs, and a restart may start it."""
 
+IDLE_STAGES = ASLEEP_STAGES | NEEDS_RESTART_STAGES
+"""Nothing runs, although nobody has paused the Space: it costs nothing, and new hardware starts it."""
+
+REACHABLE_STAGES = SERVING_STAGES | ASLEEP_STAGES
+"""A visitor reaches the app, which runs or wakes up."""
+
 NEEDS_COMMIT_STAGES = _plain(SpaceStage.CONFIG_ERROR, SpaceStage.NO_APP_FILE)
 """The repository has to change before the Space can start."""
 
 ERROR_STAGES = NEEDS_RESTART_STAGES | NEEDS_COMMIT_STAGES
 """Stages that need a restart, other hardware or a commit."""
 
+PERMANENT_STAGES = NEEDS_COMMIT_STAGES | _plain(SpaceStage.DELETING)
+"""Stages in which neither a restart nor another wait helps."""
+
+UNPAUSABLE_STAGES = PERMANENT_STAGES | _plain(SpaceStage.PAUSED)
+"""A pause would change nothing."""
+
+NOT_RESTARTABLE_STAGES = ACTIVE_STAGES | _plain(SpaceStage.DELETING)
+"""The Space runs or starts already, or will no longer exist."""
+
 FAILED_STAGES = ERROR_STAGES | DORMANT_STAGES | _plain(SpaceStage.DELETING)
 """Stages that a Space does not leave for RUNNING by itself."""
+
+FAILED_COPY_STAGES = FAILED_STAGES - _plain(SpaceStage.NO_APP_FILE)
+"""The failed stages of a new copy, which has no app file until the Hub has copied its files."""
 
 BILLED_STAGES = SERVING_STAGES | _plain(SpaceStage.APP_STARTING)
 """Stages that the Hub bills by the minute on paid hardware: the app is starting or running."""

@@ -17,9 +17,9 @@ from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
 from airflow_provider_hfspaces.hub.stages import (
     DORMANT_STAGES,
     ERROR_STAGES,
-    NEEDS_COMMIT_STAGES,
     SERVING_STAGES,
     STARTING_STAGES,
+    UNPAUSABLE_STAGES,
     WILL_BE_BILLED_STAGES,
     SpaceStage,
 )
@@ -144,7 +144,7 @@ def _stage_kind(runtime: SpaceRuntime | None) -> str:
 def _is_pausable(space: SpaceInfo, runtime: SpaceRuntime | None) -> bool:
     if runtime is None or runtime.is_static or space.sdk == "static":
         return False
-    return runtime.stage not in NEEDS_COMMIT_STAGES | {SpaceStage.PAUSED, SpaceStage.DELETING}
+    return runtime.stage not in UNPAUSABLE_STAGES
 
 
 def _is_starting(runtime: SpaceRuntime | None, prices: PriceList) -> bool:

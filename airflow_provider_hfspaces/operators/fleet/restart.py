@@ -88,14 +88,14 @@ class RestartSpacesOperator(FleetOperator):
         return self.read_runtimes([Target(each["repo_id"], record=each) for each in self._records.values()])
 
     def reason_to_leave(self, target: Target, runtime: SpaceRuntime) -> str | None:
-        from airflow_provider_hfspaces.hub.stages import ACTIVE_STAGES, SpaceStage
+        from airflow_provider_hfspaces.hub.stages import NOT_RESTARTABLE_STAGES, SpaceStage
 
         if runtime.is_static:
             return "static: only files, no app to restart"
         if runtime.stage != SpaceStage.PAUSED:
             if target.record is not None:
                 return f"{runtime.stage}: no longer paused"
-            if runtime.stage in ACTIVE_STAGES | {SpaceStage.DELETING}:
+            if runtime.stage in NOT_RESTARTABLE_STAGES:
                 return f"{runtime.stage}: nothing to restart"
             if not self.names_stage(runtime.stage):
                 return f"{runtime.stage}: not paused"
