@@ -14,6 +14,7 @@ from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
+    from airflow_provider_hfspaces.hub.errors import HubError
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
@@ -36,7 +37,9 @@ __all__ = [
     "requesting_task_ids",
     "requests_around",
     "restoring_task_ids",
+    "retry_while_tries_left",
     "task_ids_named",
+    "temporary_statuses",
     "tried_hardware",
     "trying_task_ids",
     "unrestored_snapshot",
@@ -157,6 +160,26 @@ def is_last_try(task: Any, context: Context) -> bool:
     tries = getattr(ti, "max_tries", None)
     tries = task.retries if tries is None else tries
     return int(getattr(ti, "try_number", 0) or 0) > int(tries or 0) or not tries
+
+
+_TEMPORARY_STATUSES = frozenset({401, 403})
+"""Statuses of rejections that may be temporary: a revoked token or a lapsed plan may be valid again."""
+
+
+def temporary_statuses(task: Any, context: Context) -> frozenset[int]:
+    """Return the HTTP statuses of rejections that a later try may not meet; none in the last try."""
+    return frozenset() if is_last_try(task, context) else _TEMPORARY_STATUSES
+
+
+def retry_while_tries_left(error: HubError, task: Any, context: Context) -> bool:
+    """Have Airflow retry the task after a rejection that may be temporary, if a try is left.
+
+    :returns: whether the rejection may be temporary.
+    """
+    if error.status not in temporary_statuses(task, context):
+        return False
+    error.permanent = False
+    return True
 
 
 def may_hold_lease(dag: Any, task_id: str) -> bool:

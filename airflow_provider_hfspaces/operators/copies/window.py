@@ -11,7 +11,13 @@ from airflow_provider_hfspaces.operators.base import SpaceOperator
 from airflow_provider_hfspaces.operators.duplicate import DuplicateSpaceOperator
 from airflow_provider_hfspaces.operators.hardware.budgets import refuse_bad_budget, refuse_spent_budget
 from airflow_provider_hfspaces.operators.values import KeepsText
-from airflow_provider_hfspaces.state.records import SEARCH, SIGHTINGS, is_last_try, pull, task_ids_named
+from airflow_provider_hfspaces.state.records import (
+    SEARCH,
+    SIGHTINGS,
+    pull,
+    retry_while_tries_left,
+    task_ids_named,
+)
 from airflow_provider_hfspaces.state.retry_store import DELETION, forget_of_task, retry_store
 
 if TYPE_CHECKING:
@@ -26,9 +32,6 @@ __all__ = ["COPY", "CreateCopyOperator", "DeleteCopyOperator", "ReserveCopyOpera
 
 COPY = "copy"
 """The key of the mark of a copy: of the XCom of the reserving task, and in its retry store."""
-
-_RETRIED_STATUSES = frozenset({401, 403})
-"""Statuses of rejections that may be temporary, so that a deletion is retried while tries are left."""
 
 
 class ReserveCopyOperator(KeepsText, SpaceOperator):
@@ -185,7 +188,7 @@ class CreateCopyOperator(DuplicateSpaceOperator):
     def _keeps_earlier_copy(self, mark: CopyMark) -> bool:
         """Whether an earlier try made the copy. Deletes it if it does not run by itself any more."""
         from airflow_provider_hfspaces.hub.errors import SpaceNotFound
-        from airflow_provider_hfspaces.hub.stages import FAILED_STAGES, SpaceStage
+        from airflow_provider_hfspaces.hub.stages import FAILED_COPY_STAGES
         from airflow_provider_hfspaces.operators.repository.delete import delete_once
 
         self._mark = mark
@@ -197,8 +200,8 @@ class CreateCopyOperator(DuplicateSpaceOperator):
         if runtime is None or not self.recognize(space):
             return False
         # Until its files are there, a copy seems to have no app.
-        has_failed = runtime.stage in FAILED_STAGES - {SpaceStage.NO_APP_FILE.value}
-        is_elsewhere = isinstance(self.hardware, str) and runtime.configured_hardware != self.hardware
+        has_failed = runtime.stage in FAILED_COPY_STAGES
+        is_elsewhere = isinstance(self.hardware, str) and not runtime.is_set_to(self.hardware)
         if not has_failed and not is_elsewhere:
             return True
         self.log.warning(
@@ -268,10 +271,7 @@ class DeleteCopyOperator(SpaceOperator):
         try:
             seen = self._delete(mark, context)
         except HubError as error:
-            if error.status in _RETRIED_STATUSES and not is_last_try(self, context):
-                # A revoked token may be valid again before the tries are used up.
-                error.permanent = False
-            elif error.permanent:
+            if not retry_while_tries_left(error, self, context) and error.permanent:
                 self._pause(mark, error)
             raise
         store = retry_store(context)

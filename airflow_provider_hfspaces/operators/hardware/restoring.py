@@ -19,12 +19,13 @@ from airflow_provider_hfspaces.state.records import (
     REQUESTED,
     RESTORED,
     TRIED,
-    is_last_try,
     map_indexes,
     may_hold_lease,
     pull,
     requesting_task_ids,
+    retry_while_tries_left,
     task_ids_named,
+    temporary_statuses,
     tried_hardware,
     trying_task_ids,
 )
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.hardware.restore import RestoreHardwareOperator
 
 __all__ = ["HardwareRestore"]
-
-_RETRIED_STATUSES = frozenset({401, 403})
-"""Statuses of rejections that may be temporary, so that the task retries them while it has tries left."""
 
 _ACTIVITIES = {"pause": Activity.PAUSED, "sleep": Activity.ASLEEP, "run": Activity.UNCHANGED}
 """The activity for each value of ``restore_dormant``."""
@@ -64,9 +62,7 @@ class HardwareRestore:
         try:
             return self._restore(repo_id, context)
         except HubError as error:
-            if error.status in _RETRIED_STATUSES and not is_last_try(self._task, context):
-                # A revoked token or a plan that has lapsed may be back before the tries are used up.
-                error.permanent = False
+            retry_while_tries_left(error, self._task, context)
             raise
 
     def arrived(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
@@ -162,7 +158,7 @@ class HardwareRestore:
             guard=way_back.guard,
             activity=Activity.PAUSED if self._task.pause_after else None,
             restore_dormant=_ACTIVITIES[self._task.restore_dormant],
-            retried=frozenset() if is_last_try(self._task, context) else _RETRIED_STATUSES,
+            retried=temporary_statuses(self._task, context),
         )
         return snapshot, runtime
 
