@@ -55,10 +55,10 @@ def require_hardware(
     from airflow_provider_hfspaces.failures import failing_for_good
     from airflow_provider_hfspaces.hardware import hardware_names, is_one_flavor, listed_flavors
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook, describe
-    from airflow_provider_hfspaces.hub.checks import checked_sha
+    from airflow_provider_hfspaces.hub.checks import checked_sha, is_commit
     from airflow_provider_hfspaces.hub.cost.prices import replicas_of
     from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
-    from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+    from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
     if context is not None:
         render = context["task"].render_template
@@ -79,20 +79,21 @@ def require_hardware(
                     hardware, lambda: hook.price_list().flavors.values(), replicas_of(runtime)
                 )
             ]
-        is_asleep_there = runtime.stage in ASLEEP_STAGES and runtime.configured_hardware in flavors
+        is_there = any(Goal(hardware=name).is_reached_by(runtime, or_asleep=True) for name in flavors)
         commit = checked_sha(sha) if sha else None
-        running = hook.get_space(repo_id, expand="sha").sha if is_asleep_there and commit else runtime.sha
-    runs_there = any(isinstance(Goal(hardware=name).judge(runtime), Reached) for name in flavors)
-    if not is_asleep_there and not runs_there:
+        current = runtime.sha
+        if is_there and commit and runtime.stage in ASLEEP_STAGES:
+            current = hook.get_space(repo_id, expand="sha").sha
+    if not is_there:
         raise AirflowFailException(
             f"Space {repo_id} is not on {hardware_names(flavors)}, which this task needs: it is "
             f"{describe(runtime)}. Nothing was done. Clear the task that requests the hardware together with "
             f"this one."
         )
-    if commit is not None and not (running or "").lower().startswith(commit):
-        current = running[:7] if running else "a commit that the Hub does not report"
+    if commit is not None and not is_commit(current, commit):
+        runs = current[:7] if current else "a commit that the Hub does not report"
         raise AirflowFailException(
-            f"Space {repo_id} runs {current}, and this task needs commit {commit[:7]}. Nothing was done. "
+            f"Space {repo_id} runs {runs}, and this task needs commit {commit[:7]}. Nothing was done. "
             f"Clear the tasks that deploy the commit and request the hardware together with this one."
         )
 
@@ -124,8 +125,7 @@ def require_copy(
     from airflow_provider_hfspaces.failures import failing_for_good
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook, describe
     from airflow_provider_hfspaces.hub.errors import SpaceNotFound
-    from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
-    from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+    from airflow_provider_hfspaces.hub.waiting.goal import Goal
     from airflow_provider_hfspaces.state.records import pull
 
     repo_id = pull(context, reserve_id, "repo_id")
@@ -142,8 +142,7 @@ def require_copy(
             raise AirflowFailException(
                 f"Space {repo_id}, the copy for this run, does not exist. {remedy}"
             ) from None
-    is_asleep_there = runtime.stage in ASLEEP_STAGES and hardware in (None, runtime.configured_hardware)
-    if not is_asleep_there and not isinstance(Goal(hardware=hardware).judge(runtime), Reached):
+    if not Goal(hardware=hardware).is_reached_by(runtime, or_asleep=True):
         raise AirflowFailException(
             f"Space {repo_id}, the copy for this run, is {describe(runtime)}, and this task needs it to run"
             f"{f' on {hardware}' if hardware else ''}. {remedy}"

@@ -64,6 +64,7 @@ __all__ = [
     "checked_storage",
     "checked_token",
     "checked_volumes",
+    "is_commit",
     "is_loopback",
     "known_hardware",
 ]
@@ -179,6 +180,15 @@ def checked_sha(sha: str) -> str:
             f"{sha!r:.100} is not a commit: expected a commit SHA of 7 to 40 hexadecimal digits."
         )
     return sha.lower()
+
+
+def is_commit(sha: str | None, wanted: str) -> bool:
+    """Return True if a commit is the wanted one.
+
+    :param sha: the SHA of the commit, in full; ``None`` if it is unknown.
+    :param wanted: the SHA of the wanted commit, in full or its first digits. Case does not matter.
+    """
+    return sha is not None and sha.lower().startswith(wanted.lower())
 
 
 def checked_key(key: str, kind: str = "secret") -> str:

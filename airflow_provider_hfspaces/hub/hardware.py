@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-__all__ = ["FREE_HARDWARE", "Accelerator", "HardwareFlavor", "SpaceHardware"]
+__all__ = ["FREE_HARDWARE", "Accelerator", "HardwareFlavor", "SpaceHardware", "SpaceStorage"]
+
+
+class SpaceStorage(str, Enum):
+    """The persistent storage tiers, which the Hub is retiring in favour of volumes."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 class SpaceHardware(str, Enum):

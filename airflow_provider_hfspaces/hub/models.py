@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from enum import Enum
 from typing import Any
 
 from airflow_provider_hfspaces.hub.choices import LARGEST_NUMBER
@@ -18,6 +17,7 @@ from airflow_provider_hfspaces.hub.hardware import (
     Accelerator,
     HardwareFlavor,
     SpaceHardware,
+    SpaceStorage,
 )
 from airflow_provider_hfspaces.hub.masking import mask_tokens
 from airflow_provider_hfspaces.hub.stages import BILLED_STAGES, SpaceStage
@@ -43,17 +43,6 @@ __all__ = [
     "Volume",
     "WhoAmI",
 ]
-
-
-class SpaceStorage(str, Enum):
-    """The persistent storage tiers, which the Hub is retiring in favour of volumes."""
-
-    SMALL = "small"
-    MEDIUM = "medium"
-    LARGE = "large"
-
-    def __str__(self) -> str:
-        return str(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +210,10 @@ class SpaceRuntime:
     def configured_hardware(self) -> str | None:
         """The flavor that the Space is set to: the requested flavor, or the current one without a request."""
         return self.requested_hardware or self.hardware
+
+    def is_set_to(self, hardware: str) -> bool:
+        """Return True if the Space is set to this flavor, whether or not it runs on the flavor yet."""
+        return self.configured_hardware == hardware
 
     @property
     def is_static(self) -> bool:

@@ -32,10 +32,12 @@ def refuse_other_commit(hook: HfSpacesHook, repo_id: str, sha: str | None) -> No
     :param sha: the commit that must run, in full or its first characters; ``None`` for any.
     :raises AirflowFailException: naming both commits.
     """
+    from airflow_provider_hfspaces.hub.checks import is_commit
+
     if sha is None:
         return
     head = hook.get_space(repo_id, expand="sha").sha
-    if head is not None and not head.lower().startswith(sha):
+    if head is not None and not is_commit(head, sha):
         raise AirflowFailException(
             f"Space {repo_id} would run commit {head[:7]}, not {sha[:7]}: {head[:7]} is the last commit of "
             f"its branch main. Nothing was requested. Deploy {sha[:7]} first, or set sha to {head[:7]}."

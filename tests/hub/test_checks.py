@@ -246,3 +246,18 @@ def test_a_single_name_is_not_split_into_letters() -> None:
         ("filter", "gradio"),
         ("expand", "runtime"),
     )
+
+
+@pytest.mark.parametrize(
+    ("sha", "wanted", "expected"),
+    [
+        ("ABCDEF0" + "1" * 33, "abcdef0", True),
+        ("abcdef0" + "1" * 33, "ABCDEF01", True),
+        ("abcdef0" + "1" * 33, "abcdef1", False),
+        (None, "abcdef0", False),
+    ],
+)
+def test_a_commit_is_compared_by_its_first_digits_in_any_case(
+    sha: str | None, wanted: str, expected: bool
+) -> None:
+    assert checks.is_commit(sha, wanted) is expected

@@ -117,3 +117,23 @@ def test_a_goal_without_stages_is_refused() -> None:
 )
 def test_a_goal_survives_json(goal: Goal) -> None:
     assert Goal.from_dict(json.loads(json.dumps(goal.to_dict()))) == goal
+
+
+@pytest.mark.parametrize(
+    ("stage", "hardware", "or_asleep", "expected"),
+    [
+        ("RUNNING", "t4-small", False, True),
+        ("RUNNING", "cpu-basic", True, False),
+        ("SLEEPING", "t4-small", False, False),
+        ("SLEEPING", "t4-small", True, True),
+        ("STOPPED", None, True, True),
+        ("SLEEPING", "cpu-basic", True, False),
+        ("PAUSED", "t4-small", True, False),
+    ],
+)
+def test_a_space_that_sleeps_on_the_hardware_counts_only_where_a_visitor_wakes_it(
+    stage: str, hardware: str | None, or_asleep: bool, expected: bool
+) -> None:
+    current = "t4-small" if stage == "RUNNING" else None
+    runtime = SpaceRuntime(stage, current, "t4-small")
+    assert Goal(hardware=hardware).is_reached_by(runtime, or_asleep=or_asleep) is expected

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_hfspaces.hub.checks import is_commit
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.stages import (
     ASLEEP_STAGES,
     FAILED_STAGES,
     KNOWN_STAGES,
-    NEEDS_COMMIT_STAGES,
+    PERMANENT_STAGES,
     SpaceStage,
 )
 
@@ -21,7 +22,6 @@ __all__ = ["Failed", "Goal", "Pending", "Reached", "Verdict"]
 log = logging.getLogger(__name__)
 
 _SHORT_SHA_DIGITS = 7
-_PERMANENT_STAGES = NEEDS_COMMIT_STAGES | {SpaceStage.DELETING.value}
 
 _WAKE = "Restart the Space, or visit its page to wake it."
 
@@ -137,10 +137,20 @@ class Goal:
             return self._judge_version(runtime)
         if stage in (FAILED_STAGES if self.failed_stages is None else self.failed_stages):
             cause, remedy = _FAILURES.get(stage, ("this stage ends the wait", ""))
-            return Failed(f"{cause} ({stage})", stage in _PERMANENT_STAGES, remedy)
+            return Failed(f"{cause} ({stage})", stage in PERMANENT_STAGES, remedy)
         if stage not in KNOWN_STAGES:
             _log_unknown_once(stage)
         return Pending(f"stage {stage}")
+
+    def is_reached_by(self, runtime: SpaceRuntime, *, or_asleep: bool = False) -> bool:
+        """Return True if a Space with this runtime has reached the goal.
+
+        :param or_asleep: whether a Space that sleeps on the goal's hardware counts as well, because the next
+            visitor wakes it there; by default not. The commit of a sleeping Space is not compared.
+        """
+        if or_asleep and runtime.stage in ASLEEP_STAGES:
+            return self.hardware is None or runtime.is_set_to(self.hardware)
+        return isinstance(self.judge(runtime), Reached)
 
     def may_be_reached(self, runtime: SpaceRuntime) -> bool:
         """Return True if only the commit is unknown: an answer about the Space alone may report it."""
@@ -157,7 +167,7 @@ class Goal:
             return Reached()
         if runtime.sha is None:
             return Pending(f"{runtime.stage}, at a commit that the Hub does not report")
-        if not runtime.sha.lower().startswith(self.sha.lower()):
+        if not is_commit(runtime.sha, self.sha):
             return Pending(f"{runtime.stage}, still at commit {runtime.sha[:_SHORT_SHA_DIGITS]}")
         return Reached()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.checks import InvalidInput, is_commit
 from airflow_provider_hfspaces.hub.errors import SpaceNotStarted, SpaceWaitFailed, SpaceWaitTimeout
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.observing import Observer, notify
@@ -279,7 +279,7 @@ def _runs_another_commit(runtime: SpaceRuntime, goal: Goal) -> bool:
     """Return True if the runtime reports a commit other than the goal's."""
     if goal.sha is None or runtime.sha is None:
         return False
-    return not runtime.sha.lower().startswith(goal.sha.lower())
+    return not is_commit(runtime.sha, goal.sha)
 
 
 def _place(runtime: SpaceRuntime) -> tuple[str | None, ...]:

@@ -15,7 +15,7 @@ from airflow_provider_hfspaces.hub.http.aio import AsyncHubClient
 from airflow_provider_hfspaces.hub.http.pace import Pace
 from airflow_provider_hfspaces.hub.models import SpaceRuntime
 from airflow_provider_hfspaces.hub.seconds import checked_interval
-from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.hub.waiting.looks import Interval, Source
 from airflow_provider_hfspaces.hub.waiting.polling import Polling
 from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS, Changes, OnChange, Wait
@@ -82,9 +82,7 @@ class _Waiter:
     def _has_arrived(self, runtime: SpaceRuntime, now: float) -> bool:
         """Return True if a list shows that the Space reached the goal during the wait."""
         is_recent = now - self.joined >= LIST_LAG_SECONDS
-        return (
-            is_recent and isinstance(self.wait, Wait) and isinstance(self.wait.goal.judge(runtime), Reached)
-        )
+        return is_recent and isinstance(self.wait, Wait) and self.wait.goal.is_reached_by(runtime)
 
     def fail(self, error: Exception, final: bool) -> None:
         """Pass a failed request to the wait. A final error ends the wait."""

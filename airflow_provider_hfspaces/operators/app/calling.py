@@ -68,7 +68,7 @@ class SpaceCall:
 
         :param then: keyword arguments for :meth:`call_app`.
         """
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
         remaining = then["deadline"] - time.time()
         if remaining <= 0:
@@ -77,7 +77,7 @@ class SpaceCall:
             self._task.space_logs.begin()
             before = self._task.hook.wake_app(app, wake=self._task.wake)
         runtime = before or self._task.hook.get_runtime(repo_id)
-        if isinstance(Goal().judge(runtime), Reached) and not self._task.health and not then.get("refusals"):
+        if Goal().is_reached_by(runtime) and not self._task.health and not then.get("refusals"):
             return self.call_app(repo_id, context, **then)
         return self._task.wait(
             repo_id, Goal(), context, before=before, then=then, timeout=remaining, health=self._check(then)

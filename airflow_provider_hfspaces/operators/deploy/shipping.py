@@ -13,17 +13,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.hooks.hfspaces import describe
 from airflow_provider_hfspaces.hub.calls import create_space
-from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_sha
+from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_sha, is_commit
 from airflow_provider_hfspaces.hub.choices import SDKS
 from airflow_provider_hfspaces.hub.desired import plan_pause
 from airflow_provider_hfspaces.hub.errors import HubError, SpaceNotFound
-from airflow_provider_hfspaces.hub.stages import (
-    ASLEEP_STAGES,
-    NEEDS_RESTART_STAGES,
-    SERVING_STAGES,
-    SpaceStage,
-)
-from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+from airflow_provider_hfspaces.hub.stages import IDLE_STAGES, REACHABLE_STAGES, SpaceStage
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.operators.creation import Creation
 from airflow_provider_hfspaces.operators.deploy.credentials import refuse_credentials
 from airflow_provider_hfspaces.operators.deploy.leases import refuse_leased
@@ -143,8 +138,7 @@ class Shipping:
                     COMMITTING,
                     began,
                     created=created,
-                    can_go_back=not created
-                    and (before.is_static or before.stage in SERVING_STAGES | ASLEEP_STAGES),
+                    can_go_back=not created and (before.is_static or before.stage in REACHABLE_STAGES),
                 )
             if changes:
                 deployment = self._commit(deployment, changes, source, head)
@@ -170,11 +164,11 @@ class Shipping:
                 self.repo_id,
             )
         goal = Goal(sha=deployment.sha)
-        if isinstance(goal.judge(before), Reached):
+        if goal.is_reached_by(before):
             return goal, None
         if deployment.committed:
             return goal, before
-        if before.stage in ASLEEP_STAGES or before.stage in NEEDS_RESTART_STAGES:
+        if before.stage in IDLE_STAGES:
             self._log.info("Space %s is %s. Restarting it.", self.repo_id, describe(before))
             self._hook.restart(self.repo_id, runtime=before)
             return goal, before
@@ -320,7 +314,7 @@ class Shipping:
                     f"somebody has pushed {head[:7]} since. Clear the task to deploy the source again."
                 )
         wanted = self._order.parent_commit
-        if wanted is not None and not head.startswith(checked_sha(wanted)):
+        if wanted is not None and not is_commit(head, checked_sha(wanted)):
             raise AirflowFailException(
                 f"Space {self.repo_id} is at commit {head[:7]}, not at parent_commit {wanted[:7]}: somebody "
                 f"has pushed to it. Nothing was sent. Merge that commit into the source, or deploy without "

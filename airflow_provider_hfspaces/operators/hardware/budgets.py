@@ -134,7 +134,7 @@ def refuse_spent_budget(
         budget = configured_budget(owner)
     if budget is None or math.isinf(budget) or hardware in FREE_HARDWARE:
         return
-    is_there = before is not None and hardware is not None and before.configured_hardware == hardware
+    is_there = before is not None and hardware is not None and before.is_set_to(hardware)
     if is_there and before is not None and before.stage in ACTIVE_STAGES:
         return
     known = known_spend(hook, owner)

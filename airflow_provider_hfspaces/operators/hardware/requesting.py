@@ -145,11 +145,10 @@ class HardwareRequest(SentRequest):
         context: Context,
         search: HardwareSearch | None = None,
     ) -> Any:
-        from airflow_provider_hfspaces.hub.waiting.goal import Reached
         from airflow_provider_hfspaces.operators.commits import refuse_other_commit
 
         desired, goal = self._request_for(repo_id, hardware)
-        has_arrived = isinstance(goal.judge(before), Reached)
+        has_arrived = goal.is_reached_by(before)
         if not has_arrived:
             refuse_other_commit(self._task.hook, repo_id, goal.sha)
         snapshot = self._to_restore = self._record(desired, before, context)

@@ -184,12 +184,12 @@ class HardwareSeeker(ABC):
 
         The last look at the Space may be some seconds old. The flavor is not left for another one then.
         """
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal, Reached
+        from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
         last = search.setbacks[-1] if search.setbacks else None
         if last is None or last.requested_at is None:
             return None
-        if not isinstance(Goal(hardware=last.hardware).judge(runtime), Reached):
+        if not Goal(hardware=last.hardware).is_reached_by(runtime):
             return None
         self._task.log.info("The Space runs on %s after all.", last.hardware)
         return search.taken_back()
