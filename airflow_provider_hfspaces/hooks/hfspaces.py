@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.failures import mask_written
 from airflow_provider_hfspaces.hooks.calls import CallingHook
 from airflow_provider_hfspaces.hooks.form import field_behaviour, form_widgets
 from airflow_provider_hfspaces.hub import calls
@@ -25,7 +24,6 @@ from airflow_provider_hfspaces.hub.desired import (
     plan_restore,
     restored_state,
 )
-from airflow_provider_hfspaces.hub.errors import HubConflict
 from airflow_provider_hfspaces.hub.models import DuplicatedSpace, SpaceRuntime, Volume
 
 if TYPE_CHECKING:
@@ -212,14 +210,7 @@ class HfSpacesHook(CallingHook):
             volumes=volumes,
             offered=self.offered(hardware) if hardware else None,
         )
-        for value in call.confidential:
-            mask_written(value)
-        try:
-            return self._send(call)
-        except HubConflict:
-            if not exist_ok:
-                raise
-            return DuplicatedSpace(self.get_space(to_id).id, self.page_url(to_id))
+        return self._create(call, DuplicatedSpace, exist_ok)
 
     def duplicate_target(self, from_id: str, to_id: str | None) -> str:
         """Return the id of a copy: ``to_id``, or the name of the source with the default owner.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_hfspaces import __version__
 from airflow_provider_hfspaces.failures import mask_written
@@ -17,9 +17,12 @@ from airflow_provider_hfspaces.hub.repositories import CreatedSpace, SpaceCommit
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+    from airflow_provider_hfspaces.hub.calls import Call
     from airflow_provider_hfspaces.hub.models import Volume
 
 __all__ = ["RepositoriesHook"]
+
+T = TypeVar("T")
 
 Settings = Sequence[Mapping[str, str]] | Mapping[str, str]
 
@@ -70,6 +73,15 @@ class RepositoriesHook(SettingsHook):
             template=template,
             offered=self.offered(hardware) if hardware else None,
         )
+        return self._create(call, CreatedSpace, exist_ok)
+
+    def _create(self, call: Call[T], existing: Callable[[str, str], T], exist_ok: bool) -> T:
+        """Send a call that creates a Space, and mask its secrets in logs.
+
+        :param existing: returns the result for the id and the page of a Space that exists already.
+        :param exist_ok: whether a Space that exists already is a result.
+        :raises HubConflict: if the Space exists already, or another operation on it is in progress.
+        """
         for value in call.confidential:
             mask_written(value)
         try:
@@ -77,7 +89,8 @@ class RepositoriesHook(SettingsHook):
         except HubConflict as error:
             if not exist_ok or not error.permanent:
                 raise
-            return CreatedSpace(self.get_space(repo_id).id, self.page_url(repo_id))
+            repo_id = str(call.creates)
+            return existing(self.get_space(repo_id).id, self.page_url(repo_id))
 
     def list_commits(self, repo_id: str, *, limit: int | None = None) -> Iterator[SpaceCommit]:
         """Yield the commits of a Space's branch ``main``, newest first. Pages are read as they are needed.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,6 +52,7 @@ __all__ = [
     "InvalidStorage",
     "InvalidToken",
     "InvalidVolume",
+    "check_limits",
     "checked_amount",
     "checked_endpoint",
     "checked_hardware",
@@ -225,6 +227,17 @@ def checked_amount(value: float, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise InvalidNumber(f"{what} must be a number of USD, at least 0; got {value!r}.")
     return value
+
+
+def check_limits(limits: Any) -> None:
+    """Check that each field of a dataclass of limits is a number above 0.
+
+    :raises InvalidNumber: for any other value.
+    """
+    for each in fields(limits):
+        value = getattr(limits, each.name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+            raise InvalidNumber(f"{each.name} must be a number above 0; got {value!r}.")
 
 
 def checked_volumes(volumes: Sequence[Volume | Mapping[str, Any]], *, least: int = 1) -> list[Volume]:

@@ -85,17 +85,7 @@ class RestoreRejected(HubError):
         :param message: the text of the error.
         :param runtime: the Space's runtime after the move.
         """
-        error = cls(
-            message,
-            runtime=runtime,
-            desired=desired,
-            repo_id=desired.repo_id,
-            method=rejection.method,
-            path=rejection.path,
-            status=rejection.status,
-            request_id=rejection.request_id,
-            hub_message=rejection.hub_message,
-        )
+        error = cls.from_error(rejection, message, runtime=runtime, desired=desired, repo_id=desired.repo_id)
         error.permanent = rejection.permanent
         return error
 

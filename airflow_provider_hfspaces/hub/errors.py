@@ -166,6 +166,23 @@ class HubError(RegisteredError):
         """
         return cls(message, repo_id=call.repo_id, method=call.method, path=call.path, **details)
 
+    @classmethod
+    def from_error(cls, error: HubError, message: str, **details: Any) -> Self:
+        """Return an error of this class with the request and the answer of another error.
+
+        :param message: the text of the error.
+        :param details: further arguments of the constructor, which win over those of ``error``.
+        """
+        request = {
+            "repo_id": error.repo_id,
+            "method": error.method,
+            "path": error.path,
+            "status": error.status,
+            "request_id": error.request_id,
+            "hub_message": error.hub_message,
+        }
+        return cls(message, **{**request, **details})
+
     def __str__(self) -> str:
         notes = []
         if self.tries > 1:

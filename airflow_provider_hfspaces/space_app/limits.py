@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from airflow_provider_hfspaces.hub.errors import InvalidNumber
+from airflow_provider_hfspaces.hub.checks import check_limits
 
 __all__ = ["AppLimits"]
 
@@ -35,7 +35,4 @@ class AppLimits:
     silent_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                raise InvalidNumber(f"{each.name} must be a number above 0; got {value!r}.")
+        check_limits(self)

@@ -61,6 +61,13 @@ def test_templates_search_results_and_quota_are_read(hub: HubEmulator) -> None:
         hook.search_spaces(" ")
 
 
+def test_a_copy_that_another_operation_delays_is_not_taken_for_one_that_exists(hub: HubEmulator) -> None:
+    hub.add_space(SPACE)
+    hub.faults.add(kind="status", status=409, path="/duplicate", message="operation in progress")
+    with pytest.raises(HubConflict, match="in progress"):
+        HfSpacesHook().duplicate(SPACE, to_id="acme/copy", exist_ok=True)
+
+
 def test_commits_are_listed_newest_first(hub: HubEmulator) -> None:
     hub.add_space(SPACE)
     shas = [str(commit(hub, {"app.py": str(number).encode()}).json()["commitOid"]) for number in range(3)]

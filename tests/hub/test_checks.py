@@ -189,6 +189,27 @@ def test_a_volume_that_is_not_valid_is_refused(volume: Any, message: str) -> Non
         calls.set_volumes(SPACE, [volume])
 
 
+@pytest.mark.parametrize("volumes", ["", {}, 0])
+def test_volumes_of_a_new_space_or_a_copy_must_be_a_list(volumes: Any) -> None:
+    with pytest.raises(checks.InvalidVolume, match="volumes must be a list"):
+        calls.create_space(SPACE, sdk="gradio", volumes=volumes)
+    with pytest.raises(checks.InvalidVolume, match="volumes must be a list"):
+        calls.duplicate(SPACE, "acme/copy", volumes=volumes)
+
+
+def test_only_a_copy_needs_an_empty_list_of_volumes() -> None:
+    assert "volumes" not in (calls.create_space(SPACE, sdk="gradio", volumes=[]).body or {})
+    assert (calls.duplicate(SPACE, "acme/copy", volumes=[]).body or {})["volumes"] == []
+
+
+def test_an_empty_secret_is_not_hidden_in_messages() -> None:
+    for call in (
+        calls.create_space(SPACE, sdk="gradio", secrets={"A": "", "B": "s3cr3t"}),
+        calls.duplicate(SPACE, "acme/copy", secrets={"A": "", "B": "s3cr3t"}),
+    ):
+        assert call.confidential == ("s3cr3t",)
+
+
 def test_an_empty_list_of_volumes_is_refused_with_the_call_that_deletes_them() -> None:
     with pytest.raises(checks.InvalidVolume, match="delete"):
         calls.set_volumes(SPACE, [])

@@ -6,14 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_hfspaces.hub.calls.base import Call, change_call, get_call, list_of, read_nothing
-from airflow_provider_hfspaces.hub.calls.settings import checked_settings
-from airflow_provider_hfspaces.hub.checks import (
-    InvalidInput,
-    checked_hardware,
-    checked_repo_id,
-    checked_sleep_time,
-    checked_volumes,
-)
+from airflow_provider_hfspaces.hub.calls.settings import space_settings
+from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_repo_id
 from airflow_provider_hfspaces.hub.choices import SDKS, VISIBILITIES
 from airflow_provider_hfspaces.hub.models import HardwareFlavor, Volume
 from airflow_provider_hfspaces.hub.repositories import CreatedSpace, SpaceCommit, SpaceTemplate
@@ -72,18 +66,17 @@ def create_space(
     }
     if template is not None:
         body["template"] = checked_repo_id(template)
-    if hardware is not None:
-        body["hardware"] = checked_hardware(hardware, offered)
-    if sleep_time is not None:
-        body["sleepTimeSeconds"] = checked_sleep_time(sleep_time)
-    confidential: tuple[str, ...] = ()
-    if secrets is not None:
-        body["secrets"] = checked_settings(secrets, "secret")
-        confidential = tuple(each["value"] for each in body["secrets"] if each["value"])
-    if variables is not None:
-        body["variables"] = checked_settings(variables, "variable")
-    if volumes:
-        body["volumes"] = [each.to_payload() for each in checked_volumes(volumes)]
+    settings, confidential = space_settings(
+        hardware=hardware,
+        sleep_time=sleep_time,
+        secrets=secrets,
+        variables=variables,
+        volumes=volumes,
+        offered=offered,
+    )
+    if settings.get("volumes") == []:
+        del settings["volumes"]  # A new Space has no volumes that an empty list could remove.
+    body.update(settings)
     return Call(
         "POST",
         "/api/repos/create",

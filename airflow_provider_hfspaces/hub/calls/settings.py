@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_hfspaces.hub.calls.base import (
@@ -13,8 +13,14 @@ from airflow_provider_hfspaces.hub.calls.base import (
     read_mapping,
     read_nothing,
 )
-from airflow_provider_hfspaces.hub.checks import InvalidInput, checked_key
-from airflow_provider_hfspaces.hub.models import SpaceSecret, SpaceVariable
+from airflow_provider_hfspaces.hub.checks import (
+    InvalidInput,
+    checked_hardware,
+    checked_key,
+    checked_sleep_time,
+    checked_volumes,
+)
+from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceSecret, SpaceVariable, Volume
 
 __all__ = [
     "add_secret",
@@ -25,6 +31,7 @@ __all__ = [
     "delete_variable",
     "get_secrets",
     "get_variables",
+    "space_settings",
 ]
 
 
@@ -114,6 +121,36 @@ def checked_settings(
             )
         checked.append(checked_setting(each["key"], each["value"], each.get("description"), kind))
     return checked
+
+
+def space_settings(
+    *,
+    hardware: str | None,
+    sleep_time: int | None,
+    secrets: Sequence[Mapping[str, str]] | Mapping[str, str] | None,
+    variables: Sequence[Mapping[str, str]] | Mapping[str, str] | None,
+    volumes: Sequence[Volume | Mapping[str, Any]] | None,
+    offered: Iterable[HardwareFlavor] | None,
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the settings of a new Space as the body of a request, and the values that no message may show.
+
+    ``None`` leaves a setting out. The parameters are those of
+    :func:`~airflow_provider_hfspaces.hub.calls.create_space`.
+
+    :raises InvalidInput: for a setting that is not valid.
+    """
+    body: dict[str, Any] = {}
+    if hardware is not None:
+        body["hardware"] = checked_hardware(hardware, offered)
+    if sleep_time is not None:
+        body["sleepTimeSeconds"] = checked_sleep_time(sleep_time)
+    if secrets is not None:
+        body["secrets"] = checked_settings(secrets, "secret")
+    if variables is not None:
+        body["variables"] = checked_settings(variables, "variable")
+    if volumes is not None:
+        body["volumes"] = [each.to_payload() for each in checked_volumes(volumes, least=0)]
+    return body, tuple(each["value"] for each in body.get("secrets", ()) if each["value"])
 
 
 def read_variables(payload: Any) -> dict[str, SpaceVariable]:

@@ -7,16 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_hfspaces.hub.calls.base import Call, as_names, get_call, list_of, post_call
-from airflow_provider_hfspaces.hub.calls.settings import checked_settings
+from airflow_provider_hfspaces.hub.calls.settings import space_settings
 from airflow_provider_hfspaces.hub.checks import (
     InvalidInput,
-    checked_hardware,
     checked_number,
     checked_owner,
     checked_repo_id,
-    checked_sleep_time,
     checked_storage,
-    checked_volumes,
 )
 from airflow_provider_hfspaces.hub.models import (
     DuplicatedSpace,
@@ -164,20 +161,17 @@ def duplicate(
     """
     to_id = checked_repo_id(to_id)
     body: dict[str, Any] = {"repository": to_id, "visibility": "private" if private else "public"}
-    if hardware is not None:
-        body["hardware"] = checked_hardware(hardware, offered)
     if storage is not None:
         body["storageTier"] = checked_storage(storage)
-    if sleep_time is not None:
-        body["sleepTimeSeconds"] = checked_sleep_time(sleep_time)
-    confidential: tuple[str, ...] = ()
-    if secrets is not None:
-        body["secrets"] = checked_settings(secrets, "secret")
-        confidential = tuple(each["value"] for each in body["secrets"])
-    if variables is not None:
-        body["variables"] = checked_settings(variables, "variable")
-    if volumes is not None:
-        body["volumes"] = [each.to_payload() for each in checked_volumes(volumes, least=0)]
+    settings, confidential = space_settings(
+        hardware=hardware,
+        sleep_time=sleep_time,
+        secrets=secrets,
+        variables=variables,
+        volumes=volumes,
+        offered=offered,
+    )
+    body.update(settings)
 
     def read(payload: Any) -> DuplicatedSpace:
         return DuplicatedSpace(

@@ -205,15 +205,7 @@ class LeaseStore:
         )
 
     def _write_error(self, error: HubError, problem: str) -> LeaseDenied:
-        return LeaseDenied(
-            problem,
-            repo_id=self.repo_id,
-            method=error.method,
-            path=error.path,
-            status=error.status,
-            request_id=error.request_id,
-            hub_message=error.hub_message,
-        )
+        return LeaseDenied.from_error(error, problem, repo_id=self.repo_id)
 
 
 class ListedLease(LeaseStore):
