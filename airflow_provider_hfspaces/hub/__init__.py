@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.cost.billing import BilledUsage
     from airflow_provider_hfspaces.hub.cost.prices import FleetCost, PriceList, SpaceCost
     from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
-    from airflow_provider_hfspaces.hub.desired import DesiredState, plan_move, plan_pause, plan_restore
+    from airflow_provider_hfspaces.hub.desired import (
+        DesiredState,
+        plan_move,
+        plan_pause,
+        plan_restart,
+        plan_restore,
+    )
     from airflow_provider_hfspaces.hub.errors import (
         HardwareUnavailable,
         HubAuthError,
@@ -190,6 +196,7 @@ __all__ = [
     "execute",
     "plan_move",
     "plan_pause",
+    "plan_restart",
     "plan_restore",
 ]
 
@@ -200,7 +207,7 @@ _MODULES = {
     "cost.billing": ("BilledUsage",),
     "cost.prices": ("FleetCost", "PriceList", "SpaceCost"),
     "cost.runs": ("RunCost", "Sighting"),
-    "desired": ("DesiredState", "plan_move", "plan_pause", "plan_restore"),
+    "desired": ("DesiredState", "plan_move", "plan_pause", "plan_restart", "plan_restore"),
     "errors": (
         "HardwareUnavailable",
         "HubAuthError",
