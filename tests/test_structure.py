@@ -128,7 +128,8 @@ def dotted_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, *, everywhere: bool = False) -> set[str]:
+@cache
+def imports(path: Path, *, everywhere: bool = False) -> frozenset[str]:
     """The modules that a module imports: outside functions, and with ``everywhere`` also inside."""
     imported: set[str] = set()
 
@@ -151,7 +152,7 @@ def imports(path: Path, *, everywhere: bool = False) -> set[str]:
                     visit(handler.body)
 
     visit(ast.parse(path.read_text("utf-8")).body)
-    return imported
+    return frozenset(imported)
 
 
 KNOWN = {dotted_name(path) for path in MODULES}
@@ -261,6 +262,31 @@ def loaded_modules(modules: set[str]) -> set[str]:
         if module in PATHS:
             waiting |= imports(PATHS[module]) | {module.rpartition(".")[0]} - {""}
     return modules_seen
+
+
+def imports_in_functions(path: Path) -> Iterator[ast.ImportFrom]:
+    """The imports of modules of this package that stand in a function."""
+    for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for node in function.body:
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith(NAME):
+                    yield node
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_no_function_imports_what_its_module_has_loaded_already(path: Path) -> None:
+    present = loaded_modules(imports(path))
+    needless = []
+    for node in imports_in_functions(path):
+        inner = {f"{node.module}.{alias.name}" for alias in node.names}
+        is_lazy = any(
+            each.name == "__getattr__"
+            for each in ast.parse(PATHS[str(node.module)].read_text("utf-8")).body
+            if isinstance(each, ast.FunctionDef)
+        )
+        if not is_lazy and (inner & KNOWN or {str(node.module)}) <= present:
+            needless.append(ast.unparse(node))
+    assert needless == []
 
 
 def homes(kind: str) -> set[str]:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_provider_hfspaces import get_provider_info
 from airflow_provider_hfspaces.compat.imports import AIRFLOW_VERSION
 
 __all__ = [
@@ -127,6 +128,4 @@ def _conf() -> Any:
 
 def _default(option: str) -> str:
     # Airflow finds these defaults by itself, except in processes that have not read the providers yet.
-    from airflow_provider_hfspaces import get_provider_info
-
     return str(get_provider_info()["config"][SECTION]["options"][option]["default"])

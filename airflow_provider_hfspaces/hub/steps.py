@@ -105,7 +105,21 @@ def plan_restart(
         runtime = yield calls.get_runtime(repo_id)
     stage = runtime.stage
     call = calls.restart(repo_id, factory_reboot=factory_reboot)
-    return (yield from plan_change(call, lambda now: _has_restarted(now, stage), patience=patience, log=log))
+    is_running = stage == SpaceStage.RUNNING
+    if stage in STARTING_STAGES or (is_running and runtime.hardware != runtime.configured_hardware):
+        # After a lost answer, a start that is already under way would look like the effect of the restart.
+        answer: SpaceRuntime = yield call
+        return answer
+    return (
+        yield from plan_change(
+            call,
+            lambda now: _has_restarted(now, stage),
+            # A running Space may have restarted between two looks: a second request would restart it again.
+            is_sent_again=not is_running,
+            patience=patience,
+            log=log,
+        )
+    )
 
 
 def _has_restarted(runtime: SpaceRuntime, stage_before: str) -> bool:
@@ -122,6 +136,7 @@ def plan_change(
     call: Call[T],
     has_taken_effect: Callable[[SpaceRuntime], bool],
     *,
+    is_sent_again: bool = True,
     patience: Patience = PATIENT,
     log: Any = module_log,
 ) -> Steps[T | SpaceRuntime]:
@@ -133,6 +148,7 @@ def plan_change(
 
     :param call: the change.
     :param has_taken_effect: returns True if a runtime shows the change.
+    :param is_sent_again: whether to send a change without effect once more; by default True.
     :returns: the answer to the call, or the runtime that shows the change.
     :raises HubError: if the change did not take effect, or its effect is unknown. If the repeated request
         fails too, the outcome of the change stays unknown.
@@ -161,7 +177,7 @@ def plan_change(
             return runtime
         if call.repeatable:
             raise lost
-    if not lost.outcome_unknown:
+    if not lost.outcome_unknown or not is_sent_again:
         raise lost
     log.warning("Space %s does not show the change: sending the request again.", call.repo_id)
     try:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import BaseNotifier, Context
-from airflow_provider_hfspaces.compat.server import in_thread
+from airflow_provider_hfspaces.compat.server import callback_may_read_xcoms, in_thread
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -121,7 +121,6 @@ class SpaceNotifier(BaseNotifier):
 
     def _remember(self, error: Exception, context: Mapping[str, Any], in_triggerer: bool = False) -> None:
         """Keep the state of a Space that could only be paused, where Airflow answers callbacks."""
-        from airflow_provider_hfspaces.compat.server import callback_may_read_xcoms
         from airflow_provider_hfspaces.hub.desired import RestoreRejected
         from airflow_provider_hfspaces.state.last_resort import remember_pause
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
+from airflow_provider_hfspaces.hub.checks import InvalidSha, checked_sha, is_commit
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -17,7 +18,6 @@ def checked_commit(task: Any) -> str | None:
 
     :raises InvalidSha: for text that is not a commit, and for a task that does not wait.
     """
-    from airflow_provider_hfspaces.hub.checks import InvalidSha, checked_sha
 
     if not task.sha:
         return None
@@ -32,7 +32,6 @@ def refuse_other_commit(hook: HfSpacesHook, repo_id: str, sha: str | None) -> No
     :param sha: the commit that must run, in full or its first characters; ``None`` for any.
     :raises AirflowFailException: naming both commits.
     """
-    from airflow_provider_hfspaces.hub.checks import is_commit
 
     if sha is None:
         return

@@ -7,6 +7,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.hub.calls import duplicate
+from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+from airflow_provider_hfspaces.hub.desired import (
+    Activity,
+    DesiredState,
+    RestoreRejected,
+    plan_move,
+    plan_restore,
+)
+from airflow_provider_hfspaces.hub.stages import SpaceStage
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
+from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
 from airflow_provider_hfspaces.operators.creation import Creation
 from airflow_provider_hfspaces.operators.hardware.budgets import known_hourly_cost
 from airflow_provider_hfspaces.operators.hardware.seeking import HardwareSeeker
@@ -63,9 +75,6 @@ class CopyRequest(HardwareSeeker):
         return self.seek(to_id, search, context)
 
     def try_hardware(self, repo_id: str, search: HardwareSearch, context: Context) -> Any:
-        from airflow_provider_hfspaces.hub.cost.prices import replicas_of
-        from airflow_provider_hfspaces.hub.desired import Activity, DesiredState, plan_move
-
         if not self._is_made:
             if not search.is_requested:
                 search = self.priced(search, 1)
@@ -88,8 +97,6 @@ class CopyRequest(HardwareSeeker):
         return self._wait(repo_id, True, search.hardware, context, search, before, answer)
 
     def end_search(self, repo_id: str, search: HardwareSearch, context: Context) -> str:
-        from airflow_provider_hfspaces.hub.desired import DesiredState, RestoreRejected, plan_restore
-
         if not self._is_made:
             return "No copy was made."
         steps = plan_restore(DesiredState(repo_id, _NO_HARDWARE), is_last_try=True, log=self._task.log)
@@ -121,7 +128,6 @@ class CopyRequest(HardwareSeeker):
 
     def _prepare(self, from_id: str, to_id: str, context: Context) -> None:
         """Check all arguments but the hardware before anything is sent, and read what an earlier try made."""
-        from airflow_provider_hfspaces.hub.calls import duplicate
 
         self._task.max_hourly_cost = known_hourly_cost(self._task.max_hourly_cost)
         self._copy_options = {
@@ -181,9 +187,6 @@ class CopyRequest(HardwareSeeker):
 
         :param before: the copy's runtime before it was moved to other hardware; ``None`` for a new copy.
         """
-        from airflow_provider_hfspaces.hub.stages import SpaceStage
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal
-        from airflow_provider_hfspaces.hub.waiting.wait import GRACE_SECONDS
 
         # Everything that a new Space logs is of this copy.
         self._task.space_logs.begin(at=0.0 if created else None)

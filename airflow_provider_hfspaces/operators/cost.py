@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import BaseOperator, Context
 from airflow_provider_hfspaces.operators.base import HubTask
+from airflow_provider_hfspaces.rendered import as_list
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -111,7 +112,6 @@ class SpacesCostReportOperator(HubTask, BaseOperator):
         """
         from airflow_provider_hfspaces.failures import failing_for_good
         from airflow_provider_hfspaces.hub.bulk.globs import NameGlobs
-        from airflow_provider_hfspaces.rendered import as_list
         from airflow_provider_hfspaces.reports.cost_page import cost_page
         from airflow_provider_hfspaces.reports.files import PageFile, checked_mode
         from airflow_provider_hfspaces.reports.findings import findings

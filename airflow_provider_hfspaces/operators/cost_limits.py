@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.imports import AirflowFailException
 from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, SpaceOperator, has_ended_deferral
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ class CostLimit(SpaceOperator):
         """
 
     def act(self, repo_id: str, context: Context) -> Any:
-        from airflow_provider_hfspaces.compat.imports import AirflowFailException
         from airflow_provider_hfspaces.hub.checks import InvalidNumber
         from airflow_provider_hfspaces.operators.hardware.budgets import known_run_cost
         from airflow_provider_hfspaces.state.pricing import cost_of_sightings

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
+from airflow_provider_hfspaces.hub.errors import HubConflict, HubError, SpaceNotFound
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
@@ -60,7 +61,6 @@ class Creation:
         :return: False if the Space existed before.
         :raises AirflowFailException: if the Space exists and was not made by this task.
         """
-        from airflow_provider_hfspaces.hub.errors import HubError
 
         record = self._recorded()
         existing = self.existing()
@@ -83,7 +83,6 @@ class Creation:
 
     def existing(self) -> SpaceInfo | None:
         """Return the Space, ``None`` if it does not exist."""
-        from airflow_provider_hfspaces.hub.errors import SpaceNotFound
 
         try:
             space = self._hook.get_space(self._repo_id, expand=("createdAt", "private"))
@@ -110,8 +109,6 @@ class Creation:
         return False
 
     def _send(self, send: Callable[[], Any], record: Mapping[str, Any], exist_ok: bool) -> bool:
-        from airflow_provider_hfspaces.hub.errors import HubConflict, HubError
-
         try:
             send()
         except HubError as error:

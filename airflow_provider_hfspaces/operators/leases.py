@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.operators.fleet.selecting import SafetyNetOperator
+from airflow_provider_hfspaces.rendered import as_list
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
@@ -79,7 +80,6 @@ class RestoreAbandonedLeasesOperator(SafetyNetOperator):
     def billable(self) -> list[str]:
         """The Spaces that can cost money: those set to paid hardware."""
         from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
-        from airflow_provider_hfspaces.rendered import as_list
 
         if self.repo_ids is not None:
             return [self.hook.repo_id(each) for each in as_list(self.repo_ids)]

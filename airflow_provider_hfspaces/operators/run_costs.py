@@ -11,8 +11,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.hub.cost.runs import Sighting, Sightings, sightings_from
+from airflow_provider_hfspaces.hub.steps import change_in_words
+from airflow_provider_hfspaces.state.leases import LeaseOwner
 from airflow_provider_hfspaces.state.pricing import app_started
 from airflow_provider_hfspaces.state.records import COST, SIGHTINGS, pull, requests_around
+from airflow_provider_hfspaces.state.run_costs import report_cost
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
@@ -86,7 +89,6 @@ class SeenSpace:
 
     def note_change(self, repo_id: str) -> Callable[[SpaceRuntime, float], None]:
         """What a wait in the worker calls with each new state: notes and logs it."""
-        from airflow_provider_hfspaces.hub.steps import change_in_words
 
         def note(runtime: SpaceRuntime, elapsed: float) -> None:
             self._seen.add_change(runtime, elapsed, self._task.hook.clock())
@@ -125,8 +127,6 @@ def report_run_cost(
     :returns: what :meth:`~airflow_provider_hfspaces.hub.cost.runs.RunCost.to_result` returns, for the result
         of the task.
     """
-    from airflow_provider_hfspaces.state.leases import LeaseOwner
-    from airflow_provider_hfspaces.state.run_costs import report_cost
 
     context["ti"].xcom_push(key=COST, value=cost.to_dict())
     run = LeaseOwner.from_task_instance(context["ti"])

@@ -6,10 +6,12 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from airflow_provider_hfspaces.space_log.progress import LogProgress
+from airflow_provider_hfspaces.hub.errors import InvalidInput
+from airflow_provider_hfspaces.hub.logs.position import LogPosition
+from airflow_provider_hfspaces.space_log.progress import LogProgress
+from airflow_provider_hfspaces.space_log.writer import LogLimits, SpaceLogWriter
 
 __all__ = ["SpaceLogs", "refuse_bad_stream_logs", "refuse_unused_stream_logs"]
 
@@ -24,7 +26,6 @@ def refuse_bad_stream_logs(value: Any, owner: str) -> None:
     """
     if value is None or (isinstance(value, str) and value in _KINDS):
         return
-    from airflow_provider_hfspaces.hub.errors import InvalidInput
 
     raise InvalidInput(f"stream_logs of {owner} must be 'build', 'run', 'both' or None; got {value!r:.100}.")
 
@@ -74,8 +75,6 @@ class SpaceLogs:
         """Returns which logs are shown, and how far; ``None`` without ``stream_logs``."""
         if self._task.stream_logs is None:
             return None
-        from airflow_provider_hfspaces.hub.logs.position import LogPosition
-        from airflow_provider_hfspaces.space_log.progress import LogProgress
 
         self.begin()
         if self._progress is None or self._progress.repo_id != repo_id:
@@ -115,7 +114,6 @@ class SpaceLogs:
 
     def _thread(self, progress: LogProgress) -> Any:
         from airflow_provider_hfspaces.space_log.thread import SpaceLogThread
-        from airflow_provider_hfspaces.space_log.writer import LogLimits, SpaceLogWriter
 
         hook, log = self._task.hook, self._task.log
         limits = LogLimits.from_config()

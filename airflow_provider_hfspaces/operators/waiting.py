@@ -7,12 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.assets import describe_outlets
+from airflow_provider_hfspaces.failures import failing_for_good, log_space_log
+from airflow_provider_hfspaces.hooks.hfspaces import describe
+from airflow_provider_hfspaces.hub.errors import SpaceWaitError, error_from_dict
+from airflow_provider_hfspaces.hub.models import SpaceRuntime
+from airflow_provider_hfspaces.hub.waiting.wait import Wait
 from airflow_provider_hfspaces.operators.base import time_limit
 from airflow_provider_hfspaces.operators.health import health_check
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
-    from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.hub.waiting.goal import Goal
     from airflow_provider_hfspaces.operators.base import WaitingOperator
@@ -109,11 +114,6 @@ class SpaceWait:
         :param event: the trigger's event.
         :raises AirflowFailException: for errors that a retry cannot fix.
         """
-        from airflow_provider_hfspaces.assets import describe_outlets
-        from airflow_provider_hfspaces.failures import failing_for_good
-        from airflow_provider_hfspaces.hooks.hfspaces import describe
-        from airflow_provider_hfspaces.hub.errors import error_from_dict
-        from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
         task = self._task
         task.space_logs.resume(event)
@@ -146,8 +146,6 @@ class SpaceWait:
     @contextmanager
     def explaining_failures(self) -> Iterator[None]:
         """End the task's log with that of the Space if a wait fails because of the Space."""
-        from airflow_provider_hfspaces.failures import log_space_log
-        from airflow_provider_hfspaces.hub.errors import SpaceWaitError
 
         try:
             yield
@@ -164,7 +162,6 @@ class SpaceWait:
 
         :raises SpaceWaitFailed: if the Space does not reach the goal by itself any more.
         """
-        from airflow_provider_hfspaces.hub.waiting.wait import Wait
 
         with self.explaining_failures():
             runtime = self._task.hook.get_runtime(repo_id)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_hfspaces.compat.config import log_lines, log_lines_per_second
 from airflow_provider_hfspaces.compat.imports import redact
 from airflow_provider_hfspaces.hub.logs.event import LogEvent
 from airflow_provider_hfspaces.hub.masking import mask_tokens
@@ -39,7 +40,6 @@ class LogLimits:
     @classmethod
     def from_config(cls) -> LogLimits:
         """Return the limits of Airflow's configuration."""
-        from airflow_provider_hfspaces.compat.config import log_lines, log_lines_per_second
 
         return cls(log_lines(), log_lines_per_second())
 

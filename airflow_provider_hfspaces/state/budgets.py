@@ -13,11 +13,13 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.server import get_variable, set_variable
+from airflow_provider_hfspaces.hub.cost.budget import MonthSpend, month_of, read_billing
+from airflow_provider_hfspaces.hub.errors import HubError
+from airflow_provider_hfspaces.state.run_costs import run_costs
 from airflow_provider_hfspaces.state.variables import variable_name
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-    from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
     from airflow_provider_hfspaces.hub.http.sequence import Steps
 
 __all__ = ["KnownSpend", "known_spend", "measure_spend", "recorded_spend", "spend_variable"]
@@ -49,7 +51,6 @@ class KnownSpend:
         :param payload: the value of the Variable. Any other value means that nothing is known.
         :param now: the present moment, in UTC.
         """
-        from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
 
         if not isinstance(payload, dict):
             return cls(None)
@@ -82,8 +83,6 @@ def known_spend(hook: HfSpacesHook, owner: str) -> KnownSpend:
     Endpoints: see :func:`~airflow_provider_hfspaces.hub.cost.budget.read_billing`: one request for an
     organization and for an owner that is recorded; two for a user that is not.
     """
-    from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
-    from airflow_provider_hfspaces.hub.errors import HubError
 
     now = datetime.now(timezone.utc)
     recorded = recorded_spend(owner, now)
@@ -105,7 +104,6 @@ def measure_spend(hook: HfSpacesHook, owner: str, hourly: float | None, budget: 
     :param budget: USD a month, to record with the amount.
     :raises NotAnswered: if the amount is an estimate, and Airflow does not report the last amount.
     """
-    from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
 
     known = known_spend(hook, owner)
     spend = known.spend
@@ -125,8 +123,6 @@ def _at_least_runs(estimate: MonthSpend) -> MonthSpend:
 
     The estimate misses what ran only between two looks, and all runs before the first look of the month.
     """
-    from airflow_provider_hfspaces.hub.cost.budget import month_of
-    from airflow_provider_hfspaces.state.run_costs import run_costs
 
     start, _ = month_of(estimate.as_of)
     try:
@@ -138,8 +134,6 @@ def _at_least_runs(estimate: MonthSpend) -> MonthSpend:
 
 
 def _billing(owner: str, is_user: bool | None) -> Steps[dict[str, Any]]:
-    from airflow_provider_hfspaces.hub.cost.budget import read_billing
-
     return read_billing(owner, is_user=is_user)
 
 
@@ -161,7 +155,6 @@ def _last_spend(owner: str) -> MonthSpend | None:
 
     :raises NotAnswered: if Airflow does not answer. A new estimate from 0 would overwrite the amount.
     """
-    from airflow_provider_hfspaces.hub.cost.budget import MonthSpend
 
     value = get_variable(spend_variable(owner))
     return MonthSpend.from_dict(value.get("spend")) if isinstance(value, dict) else None

@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.server import delete_variable, set_variable
+from airflow_provider_hfspaces.hub.cost.runs import Sighting
+from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, Standing
+from airflow_provider_hfspaces.state.leases import LeaseOwner, have_ended, variable_name
+from airflow_provider_hfspaces.state.pricing import seen_at_end
+
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-    from airflow_provider_hfspaces.hub.cost.runs import Sighting
-    from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
     from airflow_provider_hfspaces.hub.models import SpaceInfo, SpaceRuntime
-    from airflow_provider_hfspaces.state.leases import LeaseOwner, Owners
+    from airflow_provider_hfspaces.state.leases import Owners
 
 __all__ = [
     "COPY_OF",
@@ -143,7 +147,6 @@ class CopyMark:
 
     def as_holder(self) -> LeaseHolder:
         """Return the user of the copy in the form of a lease holder, for :class:`~.leases.Owners`."""
-        from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
 
         return LeaseHolder(self.holder_id, 1, self.since, self.until)
 
@@ -159,16 +162,12 @@ def is_copy_name(repo_id: str) -> bool:
 
 def remember_user(mark: CopyMark, user: LeaseOwner) -> None:
     """Keep in an Airflow Variable which task the id in a mark stands for."""
-    from airflow_provider_hfspaces.compat.server import set_variable
-    from airflow_provider_hfspaces.state.leases import variable_name
 
     set_variable(variable_name(mark.holder_id), user.to_dict(), _DESCRIPTION)
 
 
 def forget_user(mark: CopyMark) -> None:
     """Delete the Variable of :func:`remember_user`, because the copy is deleted."""
-    from airflow_provider_hfspaces.compat.server import delete_variable
-    from airflow_provider_hfspaces.state.leases import variable_name
 
     delete_variable(variable_name(mark.holder_id))
 
@@ -182,8 +181,6 @@ def sightings_of_copy(
 
     :param at: when the Hub reported the runtime, in UTC.
     """
-    from airflow_provider_hfspaces.hub.cost.runs import Sighting
-    from airflow_provider_hfspaces.state.pricing import seen_at_end
 
     reserved = Sighting(mark.since, None)
     hardware = runtime.configured_hardware
@@ -206,7 +203,6 @@ def sightings_of_copy(
 
 def is_task_over(ti: Any, task_id: str) -> bool:
     """Return whether another task of a run, mapped like this one, has ended; False without an answer."""
-    from airflow_provider_hfspaces.state.leases import LeaseOwner, have_ended
 
     owner = LeaseOwner.from_task_instance(ti, task_id)
     try:
@@ -225,7 +221,6 @@ def is_left_behind(mark: CopyMark, owners: Owners) -> tuple[bool, str]:
 
     :param owners: what this Airflow knows about the users of copies.
     """
-    from airflow_provider_hfspaces.hub.lease.record import Standing
 
     holder = mark.as_holder()
     user = owners.owner(holder)

@@ -11,10 +11,15 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.server import delete_variable, get_variable, set_variable
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.snapshot import NEVER_SLEEP, Activity, SpaceSnapshot
+from airflow_provider_hfspaces.hub.stages import SpaceStage
+from airflow_provider_hfspaces.state.variables import unique_variable_name
+
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.desired import RestoreRejected
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
-    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
 __all__ = ["forget_pause", "remember_pause", "state_before_pause"]
 
@@ -28,9 +33,6 @@ def remember_pause(error: RestoreRejected) -> None:
 
     A failure to write the Variable is only logged, because the caller raises or logs the error itself.
     """
-    from airflow_provider_hfspaces.compat.server import set_variable
-    from airflow_provider_hfspaces.hub.snapshot import NEVER_SLEEP, Activity, SpaceSnapshot
-    from airflow_provider_hfspaces.hub.stages import SpaceStage
 
     desired, runtime = error.desired, error.runtime
     if desired is None or runtime is None or runtime.stage != SpaceStage.PAUSED:
@@ -60,10 +62,6 @@ def state_before_pause(repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot | N
 
     The Variable is read only for a Space that is paused.
     """
-    from airflow_provider_hfspaces.compat.server import get_variable
-    from airflow_provider_hfspaces.hub.checks import InvalidInput
-    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-    from airflow_provider_hfspaces.hub.stages import SpaceStage
 
     if runtime.stage != SpaceStage.PAUSED:
         return None
@@ -80,12 +78,9 @@ def state_before_pause(repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot | N
 
 def forget_pause(repo_id: str) -> None:
     """Delete the state, because a run has recorded it as the state to restore."""
-    from airflow_provider_hfspaces.compat.server import delete_variable
 
     delete_variable(_variable(repo_id))
 
 
 def _variable(repo_id: str) -> Any:
-    from airflow_provider_hfspaces.state.variables import unique_variable_name
-
     return unique_variable_name("hf_spaces_paused", repo_id.lower())

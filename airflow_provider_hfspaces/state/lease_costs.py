@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
+from airflow_provider_hfspaces.state.pricing import cost_of_sightings, seen_at_end
+
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.cost.prices import PriceList
-    from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
     from airflow_provider_hfspaces.hub.lease.actions import Taken
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
@@ -40,7 +42,6 @@ def cost_so_far(
     :param has_stopped: whether the Space is asleep, paused or has failed. Until now it may have run on the
         hardware that the lease requested.
     """
-    from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
 
     requested = frozenset(holder.requested)
     if hardware is None and has_stopped and holder.requested:
@@ -73,8 +74,6 @@ class LeaseWindow:
         :param at: when it was taken over, in UTC.
         :param after: the runtime after the restore.
         """
-        from airflow_provider_hfspaces.hub.cost.runs import Sighting
-        from airflow_provider_hfspaces.state.pricing import seen_at_end
 
         first, requested = Sighting.from_snapshot(taken.previous), taken.holder.requested
         announced_at = taken.holder.requested_at
@@ -103,6 +102,5 @@ class LeaseWindow:
 
         Endpoint: ``GET /api/spaces/hardware``, if something was billed.
         """
-        from airflow_provider_hfspaces.state.pricing import cost_of_sightings
 
         return cost_of_sightings(hook, self.sightings, self.requested, log)

@@ -9,6 +9,8 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from airflow_provider_hfspaces.hub.lease.record import Standing
+
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
     from airflow_provider_hfspaces.state.leases import Owners
@@ -48,7 +50,6 @@ def state_of(holder: LeaseHolder, owners: Owners) -> LeaseState:
 
     :param owners: what this Airflow knows about holders.
     """
-    from airflow_provider_hfspaces.hub.lease.record import Standing
 
     if holder.abandoned:
         return LeaseState.ABANDONED

@@ -9,6 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.server import delete_variable, get_variable, set_variable
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.state.variables import variable_name
+
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.state.retry_store import RetryStore
 
@@ -65,9 +69,6 @@ class Ledger:
     """
 
     def __init__(self, name: str) -> None:
-        from airflow_provider_hfspaces.hub.checks import InvalidInput
-        from airflow_provider_hfspaces.state.variables import variable_name
-
         if not isinstance(name, str) or not re.fullmatch(r"[\w\-.:]{1,200}", name, re.ASCII):
             raise InvalidInput(
                 f"The report name {name!r} is not valid: use letters, digits, '-', '_', '.' and ':'."
@@ -82,7 +83,6 @@ class Ledger:
 
         :raises InvalidInput: if the Variable holds something else.
         """
-        from airflow_provider_hfspaces.compat.server import delete_variable, get_variable
 
         value = get_variable(self.variable)
         if value is not None:
@@ -112,8 +112,6 @@ class Ledger:
             self._write(remaining)
 
     def _records(self, variable: str, value: Any) -> dict[str, Record]:
-        from airflow_provider_hfspaces.hub.checks import InvalidInput
-
         try:
             return {each["repo_id"].casefold(): dict(each) for each in value["spaces"]}
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -123,8 +121,6 @@ class Ledger:
             ) from None
 
     def _write(self, records: Mapping[str, Record]) -> None:
-        from airflow_provider_hfspaces.compat.server import set_variable
-
         set_variable(
             self.variable,
             {"spaces": list(records.values())},

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.server import delete_variable, get_variable, set_variable
+from airflow_provider_hfspaces.hub.lease.record import InvalidLease, LeaseHolder, LeaseRecord
+from airflow_provider_hfspaces.hub.lease.store import StaleLease
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.http.sequence import Steps
-    from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
     from airflow_provider_hfspaces.hub.lease.store import LeaseStore
 
 __all__ = ["move_old_lease"]
@@ -29,8 +30,6 @@ def move_old_lease(store: LeaseStore) -> Steps[LeaseRecord]:
     :returns: the record as it is after that.
     :raises NotAnswered: if Airflow does not say whether the Variable exists.
     """
-    from airflow_provider_hfspaces.hub.lease.record import InvalidLease, LeaseRecord
-    from airflow_provider_hfspaces.hub.lease.store import StaleLease
 
     name = f"hf_spaces_lease:{store.repo_id.casefold().replace('/', ':')}"
     payload = get_variable(name)
@@ -62,8 +61,6 @@ def move_old_lease(store: LeaseStore) -> Steps[LeaseRecord]:
 
 
 def _holder(payload: Mapping[str, Any], fence: int) -> tuple[LeaseHolder, dict[str, Any]]:
-    from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
-
     now = datetime.now(timezone.utc)
     holder = LeaseHolder(
         holder_id=secrets.token_hex(16),

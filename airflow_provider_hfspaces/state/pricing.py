@@ -11,11 +11,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub import calls
+from airflow_provider_hfspaces.hub.cost.prices import PriceList
+from airflow_provider_hfspaces.hub.cost.runs import RunCost, Sighting
+from airflow_provider_hfspaces.hub.errors import HubError
+
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
-    from airflow_provider_hfspaces.hub.cost.prices import PriceList
-    from airflow_provider_hfspaces.hub.cost.runs import BilledTime, RunCost, Sighting
-    from airflow_provider_hfspaces.hub.errors import HubError
+    from airflow_provider_hfspaces.hub.cost.runs import BilledTime
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
 __all__ = [
@@ -50,7 +53,6 @@ def cost_of_sightings(
     :param requested: the flavors that the run requested. Other hardware is not a cost of the run.
     :param needs_prices: see :func:`cost_of_times`.
     """
-    from airflow_provider_hfspaces.hub.cost.runs import RunCost
 
     seen, flavors = list(sightings), frozenset(requested)
     unpriced = RunCost.from_sightings(seen, flavors, no_prices())
@@ -71,7 +73,6 @@ def cost_of_times(
     :param needs_prices: whether to raise an error of the price list instead; by default not.
     :raises HubError: with ``needs_prices``, if the price list cannot be read.
     """
-    from airflow_provider_hfspaces.hub.cost.runs import RunCost
 
     unpriced = RunCost.from_times(times, no_prices())
     if not unpriced.times:
@@ -87,9 +88,6 @@ def app_started(hook: HfSpacesHook, repo_id: str, log: Any) -> datetime | None:
     """
     from contextlib import closing
 
-    from airflow_provider_hfspaces.hub import calls
-    from airflow_provider_hfspaces.hub.errors import HubError
-
     try:
         with closing(hook.client.lines(calls.get_logs(repo_id))) as lines:  # type: ignore[type-var]
             for _, line in zip(range(_MAX_LINES_BEFORE_STARTUP), lines, strict=False):
@@ -102,7 +100,6 @@ def app_started(hook: HfSpacesHook, repo_id: str, log: Any) -> datetime | None:
 
 def running_since(hook: HfSpacesHook, repo_id: str, runtime: SpaceRuntime, log: Any) -> Sighting:
     """Return a sighting of a Space that has just begun to run, since the time in its log or since now."""
-    from airflow_provider_hfspaces.hub.cost.runs import Sighting
 
     now = hook.clock()
     sighting = Sighting.from_runtime(runtime, now)
@@ -131,7 +128,6 @@ def seen_at_end(
     :param hardware: the flavor.
     :param is_new: whether the Space did not exist before, so that its log is of no app before the request.
     """
-    from airflow_provider_hfspaces.hub.cost.runs import Sighting
 
     began = app_started(hook, repo_id, log)
     if began is not None and (is_new or began > requested_at - _WHOLE_SECOND):
@@ -160,7 +156,6 @@ def prices_or_none(
     :param write: writes the line, such as ``log.warning``.
     :param is_raised: whether an error is raised instead; by default none is.
     """
-    from airflow_provider_hfspaces.hub.errors import HubError
 
     try:
         return hook.price_list()
@@ -173,7 +168,6 @@ def prices_or_none(
 
 def no_prices() -> PriceList:
     """Return an empty price list."""
-    from airflow_provider_hfspaces.hub.cost.prices import PriceList
 
     return PriceList.from_flavors(())
 

@@ -10,14 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub.desired import RestoreRejected, plan_restore, restored_state
+from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, Taken
+from airflow_provider_hfspaces.hub.lease.guard import guarded, repair_for_holder
+from airflow_provider_hfspaces.hub.lease.record import LATE_REQUEST_SECONDS, Standing
+from airflow_provider_hfspaces.hub.stages import SpaceStage
+from airflow_provider_hfspaces.state.best_effort import only_logged
+from airflow_provider_hfspaces.state.lease_costs import LeaseWindow
+from airflow_provider_hfspaces.state.lease_states import reason_of_state, state_of
 from airflow_provider_hfspaces.state.leases import Owners, describe_holder, new_lease
+from airflow_provider_hfspaces.state.run_costs import report_cost
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
     from airflow_provider_hfspaces.hub.cost.runs import RunCost
     from airflow_provider_hfspaces.hub.http.sequence import Steps
-    from airflow_provider_hfspaces.hub.lease.actions import Taken
-    from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord, Standing
+    from airflow_provider_hfspaces.hub.lease.record import LeaseHolder, LeaseRecord
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
     from airflow_provider_hfspaces.state.leases import AirflowLease, LeaseOwner
 
@@ -81,7 +89,6 @@ def has_late_request(record: LeaseRecord, runtime: SpaceRuntime) -> bool:
 
     A worker that freezes before its request sends it when it thaws, after the Space was restored.
     """
-    from airflow_provider_hfspaces.hub.stages import SpaceStage
 
     ended = _late_holder(record)
     if ended is None or runtime.stage == SpaceStage.PAUSED:
@@ -103,7 +110,6 @@ def _late_holder(record: LeaseRecord) -> LeaseHolder | None:
 
 def reason_of_holder(holder: LeaseHolder, owners: Owners) -> str | None:
     """Return why this holder does not restore the Space any more; ``None`` if it still may."""
-    from airflow_provider_hfspaces.state.lease_states import reason_of_state, state_of
 
     state = state_of(holder, owners)
     return reason_of_state(state, describe_holder(holder, owners)) if state.is_left_behind else None
@@ -133,10 +139,6 @@ def release_lease(
     :raises LeaseLost: if the lease went to another holder during the restore.
     :raises HubError: if the Hub rejects a request. The lease is abandoned then, for the next try.
     """
-    from airflow_provider_hfspaces.hub.desired import RestoreRejected
-    from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased, Taken
-    from airflow_provider_hfspaces.hub.lease.guard import guarded
-    from airflow_provider_hfspaces.hub.lease.record import Standing
 
     lease = new_lease(hook, repo_id, owner, RELEASE_SECONDS)
     record = lease.read()
@@ -191,9 +193,6 @@ def _report_cost(
 
     :param run: the task that held the lease; ``None`` if this Airflow does not know it.
     """
-    from airflow_provider_hfspaces.state.best_effort import only_logged
-    from airflow_provider_hfspaces.state.lease_costs import LeaseWindow
-    from airflow_provider_hfspaces.state.run_costs import report_cost
 
     repo_id, hook = lease.repo_id, lease.hook
     with only_logged(log, f"Space {repo_id}: the cost of its lease is not known"):
@@ -207,8 +206,6 @@ def _report_cost(
 
 def _grounds(lease: AirflowLease, record: LeaseRecord, force: bool) -> tuple[str, frozenset[str]]:
     """Return why the lease may be released, and the holders to release although they are alive."""
-    from airflow_provider_hfspaces.hub.lease.actions import SpaceLeased
-    from airflow_provider_hfspaces.hub.lease.record import LATE_REQUEST_SECONDS
 
     if record.current is None:
         ended = _late_holder(record)
@@ -230,8 +227,6 @@ def _grounds(lease: AirflowLease, record: LeaseRecord, force: bool) -> tuple[str
 
 
 def _restore(taken: Any, fallback: str, log: Any) -> Steps[Any]:
-    from airflow_provider_hfspaces.hub.desired import plan_restore, restored_state
-
     return plan_restore(restored_state(taken.previous), taken.runtime, fallback=fallback, log=log)
 
 
@@ -241,7 +236,6 @@ def repair_for(lease: AirflowLease, other: LeaseHolder | None, log: Any) -> bool
     :param other: the holder that has the lease now; ``None`` if no holder has it.
     :returns: True if its hardware was requested.
     """
-    from airflow_provider_hfspaces.hub.lease.guard import repair_for_holder
 
     if other is None or other.holder_id == lease.lease.holder_id:
         return False

@@ -17,6 +17,9 @@ from datetime import date, datetime, timezone
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.server import delete_variable, get_variable, set_variable
+from airflow_provider_hfspaces.metrics import run_ended
+
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.cost.runs import RunCost
     from airflow_provider_hfspaces.state.leases import LeaseOwner
@@ -112,7 +115,6 @@ def report_cost(
     :param is_counted: whether the metrics and the cost page count the cost; not if another task counts it.
     :param in_crowd: see :func:`record_run_cost`.
     """
-    from airflow_provider_hfspaces.metrics import run_ended
 
     log.info("Space %s: %s.", repo_id, cost.in_words())
     if not is_counted:
@@ -175,7 +177,6 @@ def run_costs(owner: str | None = None, *, since: date, until: date | None = Non
     :param until: the last day, in UTC; by default today.
     :raises Exception: Airflow's own, if Airflow does not answer.
     """
-    from airflow_provider_hfspaces.compat.server import get_variable
 
     last = until or datetime.now(timezone.utc).date()
     sums: dict[tuple[str, ...], DailyCost] = {}
@@ -203,8 +204,6 @@ def _entries(owner: str, dag_id: str, cost: RunCost, day: str) -> Iterator[Daily
 
 
 def _add(name: str, entries: list[DailyCost], identity: str, sleep: Callable[[float], None]) -> bool:
-    from airflow_provider_hfspaces.compat.server import get_variable, set_variable
-
     for attempt in range(_MAX_TRIES):
         stored = get_variable(name)
         known, written = _read(stored)
@@ -231,7 +230,6 @@ def _no_wait(seconds: float) -> None:
 
 def _delete_oldest(name: str) -> None:
     """Delete the Variable that held the same part of the month 13 months ago."""
-    from airflow_provider_hfspaces.compat.server import delete_variable
 
     year, month, shard = (int(part) for part in name.removeprefix(f"{_KIND}-").split("-"))
     months = year * 12 + month - 1 - _MONTHS_KEPT

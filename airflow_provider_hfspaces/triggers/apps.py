@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.imports import storage_folder
 from airflow_provider_hfspaces.compat.server import in_thread
 from airflow_provider_hfspaces.hub.errors import HubError, InvalidInput, error_to_dict
 from airflow_provider_hfspaces.space_app.errors import AppCallLost, AppTimeout, SpaceAppError
@@ -104,7 +105,6 @@ class SpaceCallTrigger(_AppTrigger):
 
     async def _wait(self) -> TriggerEvent:
         from airflow_provider_hfspaces.app_log import AppLog
-        from airflow_provider_hfspaces.compat.imports import storage_folder
         from airflow_provider_hfspaces.space_app.answers import AnswerKeeper
         from airflow_provider_hfspaces.triggers.space_logs import showing_logs
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.checks import InvalidInput, InvalidNumber
 from airflow_provider_hfspaces.hub.errors import (
     HubError,
     SpaceWaitError,
@@ -188,7 +188,6 @@ def _moment(value: Any, name: str) -> float:
 
     :raises InvalidNumber: for anything that is not a number.
     """
-    from airflow_provider_hfspaces.hub.checks import InvalidNumber
 
     try:
         moment = float(value)

@@ -187,8 +187,11 @@ class TestLostAnswers:
         with pytest.raises(HubUnavailable, match="/pause"):
             on(hub, run)(plan_pause(SPACE))
 
-    @pytest.mark.parametrize("stage", ["RUNNING", "PAUSED", "SLEEPING", "RUNTIME_ERROR"])
-    @pytest.mark.parametrize("took_effect", [True, False])
+    @pytest.mark.parametrize(
+        ("stage", "took_effect"),
+        [(stage, took) for stage in ("PAUSED", "SLEEPING", "RUNTIME_ERROR") for took in (True, False)]
+        + [("RUNNING", True)],
+    )
     def test_a_restart_takes_effect_once(
         self, hub: HubEmulator, run: Executor, stage: str, took_effect: bool
     ) -> None:
@@ -198,6 +201,28 @@ class TestLostAnswers:
         assert on(hub, run)(plan_restart(SPACE)).stage in ("BUILDING", "RUNNING_BUILDING")
         assert len(space.history) == starts + 1
         assert run.delays == ([0.0] if took_effect else [0.0, 1.0, 2.0, 4.0])
+
+    def test_a_lost_restart_of_a_running_space_is_not_sent_again(
+        self, hub: HubEmulator, run: Executor
+    ) -> None:
+        hub.add_space(SPACE, hardware="t4-small")
+        hub.faults.add(kind="reset", path="/restart", times=1)
+        with pytest.raises(HubUnavailable, match="not known whether the request took effect"):
+            on(hub, run)(plan_restart(SPACE))
+        assert [each.path for each in hub.requests if each.method == "POST"] == [
+            f"/api/spaces/{SPACE}/restart"
+        ]
+
+    @pytest.mark.parametrize("seconds_later", [0, 5])
+    def test_a_move_under_way_is_not_taken_for_a_restart(
+        self, hub: HubEmulator, run: Executor, seconds_later: int
+    ) -> None:
+        hub.add_space(SPACE, hardware="cpu-basic")
+        hub.world.space(SPACE).request_hardware("t4-small", None)
+        hub.advance(seconds_later)
+        hub.faults.add(kind="reset", path="/restart", times=1)
+        with pytest.raises(HubUnavailable, match="not known whether the request took effect"):
+            on(hub, run)(plan_restart(SPACE))
 
     def test_the_outcome_of_a_repeated_request_stays_unknown(self, hub: HubEmulator, run: Executor) -> None:
         hub.add_space(SPACE, stage="PAUSED")

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub.checks import checked_number
+from airflow_provider_hfspaces.hub.errors import InvalidInput
+from airflow_provider_hfspaces.operators.app.checks import checked_target, refuse_unless_bool
+from airflow_provider_hfspaces.operators.app.paths import storage_path
 from airflow_provider_hfspaces.rendered import as_list, as_whole_number, from_text, is_runtime_value
 
 if TYPE_CHECKING:
@@ -20,8 +24,6 @@ def refuse_bad_arguments(task: SpaceBatchOperator) -> None:
 
     :raises InvalidInput: naming the argument and the task.
     """
-    from airflow_provider_hfspaces.hub.errors import InvalidInput
-    from airflow_provider_hfspaces.operators.app.checks import checked_target, refuse_unless_bool
 
     where = f"of task {task.task_id!r}"
     if task.on_item_error not in _ON_ITEM_ERROR:
@@ -62,7 +64,6 @@ def checked_count(value: Any, name: str, *, least: int = 1) -> int:
 
     :raises InvalidNumber: for anything else.
     """
-    from airflow_provider_hfspaces.hub.checks import checked_number
 
     return checked_number(as_whole_number(value), name, least=least)
 
@@ -72,8 +73,6 @@ def items_of(value: Any, where: str) -> Any:
 
     :raises InvalidInput: for text that is neither a list nor a path.
     """
-    from airflow_provider_hfspaces.hub.errors import InvalidInput
-    from airflow_provider_hfspaces.operators.app.paths import storage_path
 
     if not isinstance(value, str):
         return value

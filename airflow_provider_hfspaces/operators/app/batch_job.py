@@ -9,7 +9,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException
+from airflow_provider_hfspaces.failures import log_space_log
 from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+from airflow_provider_hfspaces.hub.desired import describe
+from airflow_provider_hfspaces.hub.errors import InvalidInput, SpaceWaitError
+from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
 from airflow_provider_hfspaces.operators.app.batch_arguments import (
     checked_count,
     items_of,
@@ -18,11 +22,13 @@ from airflow_provider_hfspaces.operators.app.batch_arguments import (
 from airflow_provider_hfspaces.operators.app.checks import checked_target
 from airflow_provider_hfspaces.operators.app.paths import storage_path
 from airflow_provider_hfspaces.operators.health import health_check
+from airflow_provider_hfspaces.operators.run_costs import is_in_window, report_run_cost
 from airflow_provider_hfspaces.space_app.batch.engine import BatchLimits
 from airflow_provider_hfspaces.space_app.batch.folder import is_local
 from airflow_provider_hfspaces.space_app.batch.inputs import InputMapping
 from airflow_provider_hfspaces.space_app.batch.run import SpaceBatch
 from airflow_provider_hfspaces.space_app.batch.senders import GradioSender, HttpSender, Sender
+from airflow_provider_hfspaces.state.pricing import cost_of_times, prices_or_none
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
@@ -106,15 +112,12 @@ class BatchJob:
 
     def priced(self, report: BatchReport) -> BatchReport:
         """Returns the report with the estimated cost, if the Hub's price list can be read."""
-        from airflow_provider_hfspaces.state.pricing import prices_or_none
 
         prices = prices_or_none(self._task.hook, "The cost is not known", self._task.log.warning)
         return report if prices is None else replace(report, cost_usd=report.cost_from(prices))
 
     def report_cost(self, report: BatchReport) -> None:
         """Report what this run cost. A group or a restore around the task counts these minutes itself."""
-        from airflow_provider_hfspaces.operators.run_costs import is_in_window, report_run_cost
-        from airflow_provider_hfspaces.state.pricing import cost_of_times
 
         task = self._task
         cost = cost_of_times(task.hook, report.billed_times(own=True), task.log)
@@ -157,9 +160,6 @@ class BatchJob:
 
     def _await_space(self) -> SpaceRuntime:
         """Wait until the Space runs on its hardware and its app answers, waking it if it sleeps."""
-        from airflow_provider_hfspaces.failures import log_space_log
-        from airflow_provider_hfspaces.hub.errors import SpaceWaitError
-        from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
 
         task = self._task
         before = task.hook.get_runtime(self._repo_id)
@@ -182,8 +182,6 @@ class BatchJob:
         return runtime
 
     def _check_hardware(self, runtime: SpaceRuntime, hardware: str | None) -> None:
-        from airflow_provider_hfspaces.hub.desired import describe
-
         if self._hardware not in (None, hardware):
             raise AirflowFailException(
                 f"Space {self._repo_id} is not on {self._hardware}, which this task needs: it is "
@@ -213,7 +211,6 @@ class BatchJob:
         Items are data: they may name files in a storage and below the folder of the items, and no other file
         of the worker.
         """
-        from airflow_provider_hfspaces.hub.errors import InvalidInput
 
         if "://" in text and not text.startswith("file://"):
             return text if text.startswith(("http://", "https://")) else storage_path(text, "file")

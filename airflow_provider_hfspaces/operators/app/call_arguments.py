@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub.errors import InvalidInput
+from airflow_provider_hfspaces.operators.app.checks import checked_target, refuse_other_kind
+from airflow_provider_hfspaces.operators.app.paths import storage_path
 from airflow_provider_hfspaces.rendered import as_list, from_text
+from airflow_provider_hfspaces.space_app.batch.folder import BatchFolder
+from airflow_provider_hfspaces.space_app.gradio.inputs import find_endpoint
 from airflow_provider_hfspaces.space_app.plain import Poll
 
 if TYPE_CHECKING:
@@ -29,8 +34,6 @@ class PlannedCall:
     """
 
     def __init__(self, task: CallSpaceOperator, context: Context) -> None:
-        from airflow_provider_hfspaces.operators.app.checks import checked_target, refuse_other_kind
-
         where = f"of task {task.task_id!r}"
         self.api = task.text("api", context) or None
         self.path = task.text("path", context) or None
@@ -63,7 +66,6 @@ class PlannedCall:
 
     def folder(self) -> Any:
         """Return the path-like object of the output folder; ``None`` without one."""
-        from airflow_provider_hfspaces.operators.app.paths import storage_path
 
         return storage_path(self.folder_path, "output") if self.folder_path else None
 
@@ -72,7 +74,6 @@ class PlannedCall:
 
         :raises InvalidInput: if it cannot be written.
         """
-        from airflow_provider_hfspaces.space_app.batch.folder import BatchFolder
 
         folder = self.folder()
         if folder is not None:
@@ -110,7 +111,6 @@ class PlannedCall:
 
         Between the worker that sends a call and the triggerer that reads its answer, nobody does for a while.
         """
-        from airflow_provider_hfspaces.space_app.gradio.inputs import find_endpoint
 
         if self.api is None:
             return False
@@ -136,7 +136,6 @@ class PlannedCall:
         """The inputs with the files to upload in the place of their paths."""
         if not names:
             return inputs
-        from airflow_provider_hfspaces.hub.errors import InvalidInput
 
         keys = list(inputs) if isinstance(inputs, Mapping) else list(range(len(inputs or ())))
         unknown = [name for name in names if name not in keys]
@@ -156,8 +155,6 @@ def _own_folder(path: Any, context: Context) -> Any:
 
 
 def _file(value: Any) -> Any:
-    from airflow_provider_hfspaces.operators.app.paths import storage_path
-
     if isinstance(value, (list, tuple)):
         return [_file(each) for each in value]
     return value if isinstance(value, str) and value.startswith(_URLS) else storage_path(value, "files")

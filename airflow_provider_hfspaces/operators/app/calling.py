@@ -14,17 +14,33 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.app_log import AppLog
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+from airflow_provider_hfspaces.hub.errors import error_from_dict
+from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal
+from airflow_provider_hfspaces.hub.waiting.wait import wait_failed
 from airflow_provider_hfspaces.operators.app.call_arguments import PlannedCall
 from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS, time_limit
+from airflow_provider_hfspaces.operators.health import health_check
+from airflow_provider_hfspaces.space_app.answers import AnswerKeeper
+from airflow_provider_hfspaces.space_app.errors import (
+    AppCallLost,
+    AppQueueFull,
+    AppRateLimited,
+    AppTimeout,
+    AppUnavailable,
+    SpaceAppError,
+)
+from airflow_provider_hfspaces.space_app.health_check import HealthCheck
+from airflow_provider_hfspaces.space_app.started import StartedCall
+from airflow_provider_hfspaces.triggers.apps import SpaceCallTrigger, SpaceQueueTrigger
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.operators.app.call import CallSpaceOperator
     from airflow_provider_hfspaces.space_app.app import SpaceApp
-    from airflow_provider_hfspaces.space_app.errors import SpaceAppError
     from airflow_provider_hfspaces.space_app.plain import AppResponse
     from airflow_provider_hfspaces.space_app.result import AppResult
-    from airflow_provider_hfspaces.space_app.started import StartedCall
 
 __all__ = ["SpaceCall"]
 
@@ -55,7 +71,6 @@ class SpaceCall:
 
     def cancel(self) -> None:
         """Cancel the calls in the app, over a connection of its own."""
-        from airflow_provider_hfspaces.space_app.errors import SpaceAppError
 
         for app, started in self._calls_under_way:
             try:
@@ -68,7 +83,6 @@ class SpaceCall:
 
         :param then: keyword arguments for :meth:`call_app`.
         """
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
         remaining = then["deadline"] - time.time()
         if remaining <= 0:
@@ -85,8 +99,6 @@ class SpaceCall:
 
     def _check(self, then: Mapping[str, Any]) -> Any:
         """The answer to wait for: after a refusal at least that of a Gradio app."""
-        from airflow_provider_hfspaces.operators.health import health_check
-        from airflow_provider_hfspaces.space_app.health_check import HealthCheck
 
         check = health_check(self._task.health)
         if check is None and then.get("refusals"):
@@ -104,12 +116,6 @@ class SpaceCall:
         :param deadline: when the task has to end, in seconds since 1970.
         :param refusals: how often the app has not taken the call yet.
         """
-        from airflow_provider_hfspaces.space_app.errors import (
-            AppCallLost,
-            AppQueueFull,
-            AppRateLimited,
-            AppUnavailable,
-        )
 
         planned = PlannedCall(self._task, context)
         then = {"began": began, "deadline": deadline, "refusals": refusals}
@@ -132,7 +138,6 @@ class SpaceCall:
 
     def _call_here(self, planned: PlannedCall, repo_id: str, then: Mapping[str, Any]) -> Any:
         """Send the call, and wait for its answer in this worker."""
-        from airflow_provider_hfspaces.app_log import AppLog
 
         self._task.log.info("Calling %s of Space %s.", planned.name, repo_id)
         with self._opened(repo_id) as app:
@@ -157,8 +162,6 @@ class SpaceCall:
 
     def _start(self, planned: PlannedCall, repo_id: str, then: Mapping[str, Any]) -> Any:
         """Send the call, and wait for its answer in the triggerer."""
-        from airflow_provider_hfspaces.space_app.started import StartedCall
-        from airflow_provider_hfspaces.triggers.apps import SpaceCallTrigger
 
         with self._opened(repo_id) as app:
             if planned.needs_a_reader(app):
@@ -184,7 +187,6 @@ class SpaceCall:
 
     def _refused(self, error: SpaceAppError, repo_id: str, context: Context, then: Mapping[str, Any]) -> Any:
         """Wait until the app takes a call that it has refused, and send it again."""
-        from airflow_provider_hfspaces.triggers.apps import SpaceQueueTrigger
 
         if then["deadline"] - time.time() <= 0:
             raise error
@@ -204,8 +206,6 @@ class SpaceCall:
 
     def _lost(self, error: SpaceAppError, repo_id: str, context: Context, then: Mapping[str, Any]) -> Any:
         """Fail with the reason of the Space if it has one, or send a lost call again."""
-        from airflow_provider_hfspaces.hub.waiting.goal import Failed, Goal
-        from airflow_provider_hfspaces.hub.waiting.wait import wait_failed
 
         if self._task.killed.is_set():
             raise self._was_killed(repo_id) from error
@@ -225,8 +225,6 @@ class SpaceCall:
 
         :param event: the trigger's event.
         """
-        from airflow_provider_hfspaces.hub.errors import error_from_dict
-        from airflow_provider_hfspaces.space_app.errors import AppCallLost
 
         self._task.space_logs.resume(event)
         then = event["then"]
@@ -244,8 +242,6 @@ class SpaceCall:
 
     def _forget_lost(self, repo_id: str, event: Mapping[str, Any]) -> None:
         """Cancel a lost call before it is sent again: the app may still work on it, for nobody."""
-        from airflow_provider_hfspaces.space_app.errors import SpaceAppError
-        from airflow_provider_hfspaces.space_app.started import StartedCall
 
         if self._task.on_lost != "again" or not event.get("call"):
             return
@@ -262,8 +258,6 @@ class SpaceCall:
         repo_id: str,
         then: Mapping[str, Any],
     ) -> Any:
-        from airflow_provider_hfspaces.space_app.answers import AnswerKeeper
-
         self._log_answer(repo_id, getattr(result, "seconds", None), then)
         if getattr(result, "files", None) and not planned.folder_path:
             self._task.log.warning(
@@ -282,7 +276,6 @@ class SpaceCall:
     @contextmanager
     def _opened(self, repo_id: str) -> Iterator[SpaceApp]:
         """Open the app, and cancel its calls if the task is killed meanwhile."""
-        from airflow_provider_hfspaces.hub.cost.prices import replicas_of
 
         replicas = replicas_of(self._task.hook.get_runtime(repo_id))
         with self._task.hook.open_app(
@@ -311,8 +304,6 @@ class SpaceCall:
         return remaining
 
     def _too_late(self, repo_id: str, then: Mapping[str, Any]) -> SpaceAppError:
-        from airflow_provider_hfspaces.space_app.errors import AppTimeout
-
         seconds = then["deadline"] - then["began"]
         return AppTimeout(
             f"Space {repo_id} did not take the call within {seconds:.0f} seconds. Nothing ran. Raise "

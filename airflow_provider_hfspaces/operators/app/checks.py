@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub.errors import InvalidInput
 from airflow_provider_hfspaces.rendered import has_template, is_runtime_value
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ def refuse_bad_call(task: CallSpaceOperator) -> None:
 
     :raises InvalidInput: naming the argument and the task.
     """
-    from airflow_provider_hfspaces.hub.errors import InvalidInput
 
     where = f"of task {task.task_id!r}"
 
@@ -59,7 +59,6 @@ def refuse_unless_bool(task: Any, *names: str) -> None:
 
     :raises InvalidInput: naming the argument and the task.
     """
-    from airflow_provider_hfspaces.hub.errors import InvalidInput
 
     for name in names:
         value = getattr(task, name)
@@ -72,7 +71,6 @@ def checked_target(api: Any, path: Any, where: str) -> None:
 
     :raises InvalidInput: naming both.
     """
-    from airflow_provider_hfspaces.hub.errors import InvalidInput
 
     if (api is None or api == "") == (path is None or path == ""):
         raise InvalidInput(
@@ -93,7 +91,6 @@ def refuse_other_kind(task: CallSpaceOperator, api: Any, where: str) -> None:
     :param api: the endpoint of a Gradio app; empty for a plain HTTP app.
     :raises InvalidInput: naming the argument.
     """
-    from airflow_provider_hfspaces.hub.errors import InvalidInput
 
     kind, other, names = ("api", "path", _ONLY_HTTP) if api else ("path", "api", _ONLY_GRADIO)
     for name in names:

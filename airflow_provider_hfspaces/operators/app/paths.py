@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_hfspaces.compat.imports import object_storage_path
+from airflow_provider_hfspaces.hub.errors import InvalidInput
+
 __all__ = ["storage_path"]
 
 
@@ -19,8 +22,6 @@ def storage_path(text: Any, name: str) -> Any:
     :param name: the argument, with which the error begins.
     :raises InvalidInput: for text that is not a path, and for a storage that Airflow does not know.
     """
-    from airflow_provider_hfspaces.compat.imports import object_storage_path
-    from airflow_provider_hfspaces.hub.errors import InvalidInput
 
     if not isinstance(text, str):
         if callable(getattr(text, "open", None)):

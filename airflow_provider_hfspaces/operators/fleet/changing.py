@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.hub import calls
+from airflow_provider_hfspaces.hub.bulk.progress import Progress
+from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client, stoppable_sleep
+from airflow_provider_hfspaces.hub.desired import HURRIED, plan_change
+from airflow_provider_hfspaces.hub.errors import HubBadRequest, HubError, SpaceNotFound
+from airflow_provider_hfspaces.hub.http.sequence import execute
 from airflow_provider_hfspaces.operators.fleet.report import now, only_owner, summary
 from airflow_provider_hfspaces.operators.fleet.target import (
     FAILED,
@@ -103,9 +109,6 @@ class FleetChange:
         return todo
 
     def _change_all(self, todo: list[Target], journal: Journal, prices: PriceList | None) -> None:
-        from airflow_provider_hfspaces.hub.bulk.progress import Progress
-        from airflow_provider_hfspaces.hub.bulk.queue import Quota, in_parallel, queue_client
-
         looks = 1 if self._task.respect_leases and not self._leases.is_shared else 0
         quota = Quota(self._task.hook.client.budget, per_item=1 + looks)
         progress = Progress(self._task.verb, len(todo), self._task.log.info, waits=quota.seconds_for)
@@ -151,11 +154,6 @@ class FleetChange:
 
     def _change(self, sender: HubClient, target: Target) -> bool:
         """Change one Space; False if it was changed already before any request was sent."""
-        from airflow_provider_hfspaces.hub import calls
-        from airflow_provider_hfspaces.hub.bulk.queue import stoppable_sleep
-        from airflow_provider_hfspaces.hub.desired import HURRIED, plan_change
-        from airflow_provider_hfspaces.hub.errors import HubBadRequest, HubError
-        from airflow_provider_hfspaces.hub.http.sequence import execute
 
         def is_done(runtime: SpaceRuntime) -> bool:
             return self._task.is_done(target, runtime)
@@ -188,8 +186,6 @@ class FleetChange:
         return FleetLeases(self._task.hook)
 
     def _fail(self, target: Target, error: Exception) -> None:
-        from airflow_provider_hfspaces.hub.errors import SpaceNotFound
-
         if leased := reason_of(error):
             target.leased = True
             target.entry.update(outcome=LEFT_ALONE, reason=leased)

@@ -9,6 +9,8 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.text import text_table
 from airflow_provider_hfspaces.operators.fleet.target import FAILED, LEFT_ALONE
 from airflow_provider_hfspaces.rendered import from_text
 
@@ -45,7 +47,6 @@ def summary(report: Mapping[str, Any], done: str, figure: str, column: str) -> s
     :param figure: the key of the amount to add up.
     :param column: the heading of the amounts.
     """
-    from airflow_provider_hfspaces.hub.text import text_table
 
     if not report["spaces"]:
         return ""
@@ -85,7 +86,6 @@ def read_reports(value: Any) -> dict[str, dict[str, Any]]:
     :param value: a report or several, as objects or as the text that a template renders.
     :raises InvalidInput: for a value that is not such a report.
     """
-    from airflow_provider_hfspaces.hub.checks import InvalidInput
 
     if isinstance(value, str):
         with suppress(ValueError):

@@ -7,8 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.compat.imports import BaseOperator, Context
+from airflow_provider_hfspaces.compat.imports import (
+    AirflowFailException,
+    AirflowSkipException,
+    BaseOperator,
+    Context,
+)
 from airflow_provider_hfspaces.operators.base import HubTask
+from airflow_provider_hfspaces.rendered import as_list
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
@@ -93,7 +99,6 @@ class SelectingOperator(HubTask, BaseOperator):
         """
         from airflow_provider_hfspaces.hub.bulk.selection import SpaceSelection
         from airflow_provider_hfspaces.hub.checks import InvalidInput
-        from airflow_provider_hfspaces.rendered import as_list
 
         if not self.author:
             raise InvalidInput(
@@ -156,14 +161,12 @@ class SelectingOperator(HubTask, BaseOperator):
     def names_stage(self, stage: str) -> bool:
         """Whether ``stages`` contains this stage, or the other name of a sleeping Space."""
         from airflow_provider_hfspaces.hub.stages import ASLEEP_STAGES
-        from airflow_provider_hfspaces.rendered import as_list
 
         equivalent = ASLEEP_STAGES if stage in ASLEEP_STAGES else {stage}
         return bool(equivalent & {str(each) for each in as_list(self.stages)})
 
     def named(self) -> list[str]:
         """The ids in ``repo_ids``, each of them once."""
-        from airflow_provider_hfspaces.rendered import as_list
 
         repo_ids = (self.hook.repo_id(each) for each in as_list(self.repo_ids))
         return list({repo_id.casefold(): repo_id for repo_id in repo_ids}.values())
@@ -175,7 +178,6 @@ class SelectingOperator(HubTask, BaseOperator):
         :raises AirflowFailException: on a later try, because the earlier one has not done the work.
         :raises InvalidNumber: for an invalid ``max_lateness``.
         """
-        from airflow_provider_hfspaces.compat.imports import AirflowFailException, AirflowSkipException
         from airflow_provider_hfspaces.compat.server import seconds_since_due
         from airflow_provider_hfspaces.hub.bulk.progress import duration
         from airflow_provider_hfspaces.hub.seconds import checked_seconds
@@ -266,7 +268,6 @@ class ListSpacesOperator(SelectingOperator):
         :raises AirflowFailException: for errors that a retry cannot fix.
         """
         from airflow_provider_hfspaces.failures import failing_for_good
-        from airflow_provider_hfspaces.rendered import as_list
 
         with failing_for_good():
             self.skip_if_late(context)

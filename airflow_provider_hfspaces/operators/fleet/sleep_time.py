@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.operators.fleet.base import FleetOperator
+from airflow_provider_hfspaces.rendered import as_whole_number
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
@@ -49,7 +50,6 @@ class EnforceSleepTimeOperator(FleetOperator):
 
     def check(self) -> None:
         from airflow_provider_hfspaces.hub.checks import checked_number
-        from airflow_provider_hfspaces.rendered import as_whole_number
 
         super().check()
         number = as_whole_number(self.max_sleep_time)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.imports import AirflowFailException
+
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
 
@@ -73,7 +75,6 @@ class Target:
 
 def failure(failed: Sequence[Target], total: int) -> Exception:
     """The error of a task in which Spaces failed: permanent if a retry cannot fix any of the failures."""
-    from airflow_provider_hfspaces.compat.imports import AirflowFailException
 
     message = (
         f"{len(failed):,} of {total:,} Spaces failed. The first one is {failed[0].repo_id}: "

@@ -20,6 +20,7 @@ __all__ = [
     "checked_hourly_cost",
     "checked_monthly_budget",
     "checked_run_cost",
+    "known_hourly_cost",
     "known_run_cost",
     "refuse_bad_budget",
     "refuse_spent_budget",

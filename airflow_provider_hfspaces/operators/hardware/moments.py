@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from airflow_provider_hfspaces.compat.imports import Context
+from airflow_provider_hfspaces.hub.errors import InvalidInput
 from airflow_provider_hfspaces.rendered import is_runtime_value, is_template
 
 __all__ = ["moment_after", "refuse_bad_moment"]
@@ -46,8 +47,6 @@ def moment_after(value: Any, now: float, context: Context) -> float:
 
 
 def _parsed(value: Any, name: str) -> datetime | tuple[int, int]:
-    from airflow_provider_hfspaces.hub.errors import InvalidInput
-
     if isinstance(value, datetime):
         return value
     text = value.strip() if isinstance(value, str) else ""

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
 from airflow_provider_hfspaces.hardware import is_one_flavor
+from airflow_provider_hfspaces.hub.calls import request_hardware
+from airflow_provider_hfspaces.hub.checks import checked_hardware, known_hardware
+from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+from airflow_provider_hfspaces.hub.hardware_search import capacity_error
+from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 from airflow_provider_hfspaces.links import SpaceHardwareLink
+from airflow_provider_hfspaces.operators.commits import checked_commit, refuse_other_commit
 from airflow_provider_hfspaces.operators.hardware import decisions, messages
 from airflow_provider_hfspaces.operators.hardware.budgets import (
     checked_monthly_budget,
@@ -42,7 +48,6 @@ class HardwareRequest(SentRequest):
 
     def begin(self, repo_id: str, context: Context) -> Any:
         """Request the hardware, and wait until the Space runs on it."""
-        from airflow_provider_hfspaces.hub.hardware_search import capacity_error
 
         self.note_end(context)
         checked_monthly_budget(self._task.monthly_budget)
@@ -63,8 +68,6 @@ class HardwareRequest(SentRequest):
         return self.seek(repo_id, search, context)
 
     def try_hardware(self, repo_id: str, search: HardwareSearch, context: Context) -> Any:
-        from airflow_provider_hfspaces.hub.cost.prices import replicas_of
-
         before = self._task.hook.get_runtime(repo_id)
         if not search.is_requested:
             late = self.started_late(search, before)
@@ -86,8 +89,6 @@ class HardwareRequest(SentRequest):
         return {"to_restore": self._to_restore.to_dict() if self._to_restore else None}
 
     def resume_search(self, repo_id: str, state: Mapping[str, Any], context: Context) -> None:
-        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-
         self.note_end(context)
         self._check_arguments(repo_id)
         if state.get("to_restore"):
@@ -109,7 +110,6 @@ class HardwareRequest(SentRequest):
 
     def _read_for_one(self, repo_id: str) -> SpaceRuntime:
         """Read the runtime for the request of a single flavor, if that flavor may be requested."""
-        from airflow_provider_hfspaces.hub.checks import checked_hardware, known_hardware
 
         hardware = self._task.hardware
         checked_hardware(hardware, None if known_hardware(hardware) else list(self.flavors().values()))
@@ -145,8 +145,6 @@ class HardwareRequest(SentRequest):
         context: Context,
         search: HardwareSearch | None = None,
     ) -> Any:
-        from airflow_provider_hfspaces.operators.commits import refuse_other_commit
-
         desired, goal = self._request_for(repo_id, hardware)
         has_arrived = goal.is_reached_by(before)
         if not has_arrived:
@@ -206,8 +204,6 @@ class HardwareRequest(SentRequest):
 
     def _check_arguments(self, repo_id: str) -> None:
         """Check all arguments but the hardware, before any request."""
-        from airflow_provider_hfspaces.hub.calls import request_hardware
-        from airflow_provider_hfspaces.operators.commits import checked_commit
 
         self._task.max_hourly_cost = known_hourly_cost(self._task.max_hourly_cost)
         request_hardware(repo_id, "", sleep_time=as_whole_number(self._task.sleep_time), is_checked=True)

@@ -7,7 +7,14 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_hfspaces.hub.snapshot import Activity
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.desired import RestoreRejected, describe
+from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitError
+from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
+from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
+from airflow_provider_hfspaces.hub.snapshot import Activity, SpaceSnapshot, fallback_snapshot, raises_cost
+from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, SpaceStage
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.operators.hardware import decisions, messages
 from airflow_provider_hfspaces.operators.hardware.leasing import HELD_BY_ANOTHER, WayBack
 from airflow_provider_hfspaces.operators.hardware.window_cost import report_window, window_of
@@ -34,7 +41,6 @@ from airflow_provider_hfspaces.state.retry_store import forget_of_task
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.compat.imports import Context
     from airflow_provider_hfspaces.hub.models import SpaceRuntime
-    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
     from airflow_provider_hfspaces.operators.hardware.restore import RestoreHardwareOperator
 
 __all__ = ["HardwareRestore"]
@@ -57,7 +63,6 @@ class HardwareRestore:
 
     def begin(self, repo_id: str, context: Context) -> Any:
         """Restore the Space, and wait until it runs if the task waits."""
-        from airflow_provider_hfspaces.hub.errors import HubError
 
         try:
             return self._restore(repo_id, context)
@@ -67,7 +72,6 @@ class HardwareRestore:
 
     def arrived(self, repo_id: str, runtime: SpaceRuntime, context: Context, **then: Any) -> dict[str, Any]:
         """Report what the run cost, after the restore."""
-        from airflow_provider_hfspaces.hub.desired import describe
 
         self._task.log.info("Space %s is %s.", repo_id, describe(runtime))
         return {**runtime.to_dict(), **self._report_cost(repo_id, context, then.get("window"))}
@@ -78,8 +82,6 @@ class HardwareRestore:
 
     def _restore(self, repo_id: str, context: Context) -> Any:
         """Restore under the lease; begin again if another run takes the lease on the way."""
-        from airflow_provider_hfspaces.hub.errors import HubError
-        from airflow_provider_hfspaces.hub.lease.actions import LeaseLost, SpaceLeased
 
         source, taken = self._leased_by(context)
         if taken is not None and taken["repo_id"] != repo_id:
@@ -110,8 +112,6 @@ class HardwareRestore:
         )
 
     def _restore_under(self, way_back: WayBack, repo_id: str, context: Context) -> Any:
-        from airflow_provider_hfspaces.hub.desired import RestoreRejected
-
         try:
             before = self._task.hook.get_runtime(repo_id)
             self._task.space_logs.begin()
@@ -139,8 +139,6 @@ class HardwareRestore:
     def _move_back(
         self, repo_id: str, before: SpaceRuntime, context: Context, way_back: WayBack
     ) -> tuple[SpaceSnapshot, SpaceRuntime]:
-        from airflow_provider_hfspaces.hub.desired import describe
-
         snapshot = self._snapshot_to_restore(repo_id, before, context, way_back)
         if snapshot.hardware is None:
             return replace(snapshot, hardware=before.configured_hardware), before
@@ -166,8 +164,6 @@ class HardwareRestore:
         self, repo_id: str, before: SpaceRuntime, context: Context, way_back: WayBack
     ) -> SpaceSnapshot:
         """The state to restore; without hardware if the Space is to stay where it is."""
-        from airflow_provider_hfspaces.hub.models import FREE_HARDWARE
-        from airflow_provider_hfspaces.hub.snapshot import raises_cost
 
         recorded = way_back.snapshot or self.recorded(repo_id, context)
         snapshot = recorded or self._fallback_snapshot(repo_id, before)
@@ -199,10 +195,6 @@ class HardwareRestore:
         context: Context,
         window: dict[str, Any] | None,
     ) -> Any:
-        from airflow_provider_hfspaces.hub.errors import SpaceWaitError
-        from airflow_provider_hfspaces.hub.stages import DORMANT_STAGES, SpaceStage
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal
-
         if before.stage == SpaceStage.PAUSED and not snapshot.was_paused:
             self._task.log.info("Space %s was paused in the meantime and stays paused.", repo_id)
         messages.log_end_of_bill(self._task.log, repo_id, snapshot, runtime)
@@ -239,8 +231,6 @@ class HardwareRestore:
 
     def recorded(self, repo_id: str, context: Context) -> SpaceSnapshot | None:
         """The state that the tasks of ``from_task`` recorded; ``None`` if it cannot be used."""
-        from airflow_provider_hfspaces.hub.checks import InvalidInput
-        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
         for task_id in self._source_ids(context):
             payload = pull(context, task_id)
@@ -269,8 +259,6 @@ class HardwareRestore:
         return [str(hardware) for hardware in chain(requested, *tried) if hardware is not None]
 
     def _fallback_snapshot(self, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
-        from airflow_provider_hfspaces.hub.snapshot import fallback_snapshot
-
         self._task.log.warning(
             "Task %r recorded nothing about Space %s: falling back to %s.",
             self._task.from_task,

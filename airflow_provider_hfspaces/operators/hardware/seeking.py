@@ -12,8 +12,23 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.assets import describe_outlets
+from airflow_provider_hfspaces.compat.config import capacity_errors
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.failures import failing_for_good
 from airflow_provider_hfspaces.hardware import hardware_names, is_one_flavor, listed_flavors
+from airflow_provider_hfspaces.hub.checks import InvalidInput
+from airflow_provider_hfspaces.hub.cost.limits import over_hourly_limit
+from airflow_provider_hfspaces.hub.cost.prices import replicas_of
+from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitError, error_from_dict
+from airflow_provider_hfspaces.hub.hardware_search import (
+    CAPACITY_ERRORS,
+    GiveUp,
+    HardwareSearch,
+    Pause,
+    why_unavailable,
+)
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
 from airflow_provider_hfspaces.operators.base import BACKSTOP_SECONDS
 from airflow_provider_hfspaces.operators.hardware.moments import moment_after
 from airflow_provider_hfspaces.state.records import SEARCH, TRIED
@@ -22,8 +37,6 @@ from airflow_provider_hfspaces.state.retry_store import retry_store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_hfspaces.hub.errors import SpaceWaitError
-    from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
     from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
     from airflow_provider_hfspaces.operators.hardware.base import SearchingOperator
 
@@ -75,9 +88,6 @@ class HardwareSeeker(ABC):
         :param key: what the search belongs to.
         :raises InvalidInput: for hardware that is not valid, and if no flavor fits.
         """
-        from airflow_provider_hfspaces.hub.cost.prices import replicas_of
-        from airflow_provider_hfspaces.hub.errors import HubError
-        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
         replicas = replicas_of(runtime) if runtime is not None else 1
         flavors = listed_flavors(self._task.hardware, lambda: self.flavors().values(), replicas)
@@ -117,8 +127,6 @@ class HardwareSeeker(ABC):
 
     def read_search(self, context: Context) -> HardwareSearch | None:
         """The search that an earlier try of this task has kept, whatever it belongs to."""
-        from airflow_provider_hfspaces.hub.checks import InvalidInput
-        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
         try:
             return HardwareSearch.from_dict(retry_store(context).get(SEARCH))
@@ -137,8 +145,6 @@ class HardwareSeeker(ABC):
 
         :raises HardwareUnavailable: if none of them is available.
         """
-        from airflow_provider_hfspaces.hub.errors import HubError, SpaceWaitError
-        from airflow_provider_hfspaces.hub.hardware_search import GiveUp, Pause
 
         while True:
             self._search = search
@@ -167,7 +173,6 @@ class HardwareSeeker(ABC):
 
         :raises FlavorSkipped: if it costs more, or has no listed price.
         """
-        from airflow_provider_hfspaces.hub.cost.limits import over_hourly_limit
 
         limit = search.limit
         if limit is None:
@@ -184,7 +189,6 @@ class HardwareSeeker(ABC):
 
         The last look at the Space may be some seconds old. The flavor is not left for another one then.
         """
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal
 
         last = search.setbacks[-1] if search.setbacks else None
         if last is None or last.requested_at is None:
@@ -216,7 +220,6 @@ class HardwareSeeker(ABC):
         """
         if search is None:
             return
-        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
         ended = HardwareSearch.from_dict(search)
         self._search = None
@@ -229,8 +232,6 @@ class HardwareSeeker(ABC):
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Resume the task after a deferred wait; after a setback, with the next flavor."""
-        from airflow_provider_hfspaces.hub.errors import error_from_dict
-        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
         self._task.space_logs.resume(event)
         then = event.get("then") or {}
@@ -246,7 +247,6 @@ class HardwareSeeker(ABC):
 
     def search_again(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Start the list again after a pause in the triggerer."""
-        from airflow_provider_hfspaces.hub.hardware_search import HardwareSearch
 
         search = HardwareSearch.from_dict(event["then"]["search"])
         return self._continue(event, context, lambda: search.resumed(time.time()))
@@ -258,9 +258,6 @@ class HardwareSeeker(ABC):
     def _continue(
         self, event: Mapping[str, Any], context: Context, advance: Callable[[], HardwareSearch]
     ) -> Any:
-        from airflow_provider_hfspaces.assets import describe_outlets
-        from airflow_provider_hfspaces.failures import failing_for_good
-
         repo_id = event["repo_id"]
         with failing_for_good():
             self.resume_search(repo_id, event["then"], context)
@@ -273,8 +270,6 @@ class HardwareSeeker(ABC):
         search = self._search
         if search is None or search.hardware is None:
             return None
-        from airflow_provider_hfspaces.compat.config import capacity_errors
-        from airflow_provider_hfspaces.hub.hardware_search import CAPACITY_ERRORS, why_unavailable
 
         return why_unavailable(error, search.hardware, (*CAPACITY_ERRORS, *capacity_errors()))
 

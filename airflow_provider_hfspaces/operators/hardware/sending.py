@@ -9,8 +9,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import AirflowFailException, Context
+from airflow_provider_hfspaces.hub.desired import Activity, DesiredState, Patience, plan_move
+from airflow_provider_hfspaces.hub.errors import HubRateLimited
+from airflow_provider_hfspaces.hub.http.sequence import execute
+from airflow_provider_hfspaces.hub.lease.actions import LeaseLost
+from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
+from airflow_provider_hfspaces.hub.waiting.goal import Goal
+from airflow_provider_hfspaces.operators.commits import checked_commit
+from airflow_provider_hfspaces.operators.hardware.leasing import LateRequest, lease_of_task, settle_request
 from airflow_provider_hfspaces.operators.hardware.undoing import UndoneRequest
 from airflow_provider_hfspaces.rendered import as_whole_number
+from airflow_provider_hfspaces.state.pricing import prices_or_none
 from airflow_provider_hfspaces.state.records import (
     LEASE,
     PREVIOUS,
@@ -23,11 +32,8 @@ from airflow_provider_hfspaces.state.retry_store import retry_store
 
 if TYPE_CHECKING:
     from airflow_provider_hfspaces.hub.calls import Call
-    from airflow_provider_hfspaces.hub.desired import DesiredState
     from airflow_provider_hfspaces.hub.lease.record import LeaseHolder
     from airflow_provider_hfspaces.hub.models import HardwareFlavor, SpaceRuntime
-    from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
-    from airflow_provider_hfspaces.hub.waiting.goal import Goal
     from airflow_provider_hfspaces.state.leases import AirflowLease
 
 __all__ = ["SentRequest"]
@@ -46,23 +52,17 @@ class SentRequest(UndoneRequest):
 
     def _request_for(self, repo_id: str, hardware: str) -> tuple[DesiredState, Goal]:
         """The state to reach on a flavor, and what to wait for."""
-        from airflow_provider_hfspaces.hub.desired import Activity, DesiredState
-        from airflow_provider_hfspaces.hub.waiting.goal import Goal
-        from airflow_provider_hfspaces.operators.commits import checked_commit
 
         sleep_time = as_whole_number(self._task.sleep_time)
         desired = DesiredState(repo_id, hardware, sleep_time, activity=Activity.RUNNING)
         return desired, Goal(hardware=hardware, sha=checked_commit(self._task))
 
     def _flavor_of(self, hardware: str) -> HardwareFlavor | None:
-        from airflow_provider_hfspaces.state.pricing import prices_or_none
-
         prices = prices_or_none(self._task.hook, f"The price of {hardware} is not known", self._task.log.info)
         return None if prices is None else prices.flavors.get(hardware)
 
     def _record(self, desired: DesiredState, before: SpaceRuntime, context: Context) -> SpaceSnapshot:
         """Record the state before the first try, for the next try and for the way back."""
-        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
         repo_id = desired.repo_id
         snapshot = self._announce(desired, context)
@@ -86,8 +86,6 @@ class SentRequest(UndoneRequest):
         """
         if self._task.lease_task is None:
             return None
-        from airflow_provider_hfspaces.hub.lease.actions import LeaseLost
-        from airflow_provider_hfspaces.hub.snapshot import SpaceSnapshot
 
         repo_id, hardware = desired.repo_id, str(desired.hardware)
         lease_found = self._find_lease(repo_id, context)
@@ -105,8 +103,6 @@ class SentRequest(UndoneRequest):
         return SpaceSnapshot.from_dict({**previous, "repo_id": repo_id}) if previous else None
 
     def _find_lease(self, repo_id: str, context: Context) -> tuple[AirflowLease, LeaseHolder] | None:
-        from airflow_provider_hfspaces.operators.hardware.leasing import lease_of_task
-
         task_id = self._lease_task_id(context)
         return lease_of_task(self._task.hook, repo_id, context, task_id, pull(context, task_id, LEASE))
 
@@ -116,7 +112,6 @@ class SentRequest(UndoneRequest):
 
     def _announce_in_time(self, lease: AirflowLease, hardware: str, sleep_time: int | None) -> LeaseHolder:
         """Announce the request; wait if the Hub limits the commits of the lease's repository."""
-        from airflow_provider_hfspaces.hub.errors import HubRateLimited
 
         deadline = time.monotonic() + self._task.timeout
         while True:
@@ -135,8 +130,6 @@ class SentRequest(UndoneRequest):
 
     def _move(self, desired: DesiredState, before: SpaceRuntime, snapshot: SpaceSnapshot) -> SpaceRuntime:
         """Execute the plan. After a kill meanwhile, restore: the Hub may have accepted the request."""
-        from airflow_provider_hfspaces.hub.desired import Patience, plan_move
-        from airflow_provider_hfspaces.hub.http.sequence import execute
 
         delay = min(self._task.poll_interval or _LONGEST_STUCK_DELAY_SECONDS, _LONGEST_STUCK_DELAY_SECONDS)
         patience = Patience(stuck_delays=(delay,) * _STUCK_LOOKS)
@@ -160,7 +153,6 @@ class SentRequest(UndoneRequest):
 
     def _settle(self, desired: DesiredState, snapshot: SpaceSnapshot) -> None:
         """Undo the request if the run lost the lease before the request arrived."""
-        from airflow_provider_hfspaces.operators.hardware.leasing import LateRequest, settle_request
 
         if self._lease is None:
             return

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.imports import Context
+from airflow_provider_hfspaces.hub.errors import SpaceWaitTimeout
 from airflow_provider_hfspaces.operators.hardware.leasing import undo_request
 from airflow_provider_hfspaces.operators.hardware.seeking import HardwareSeeker
 from airflow_provider_hfspaces.state.records import recorded_snapshot, restoring_task_ids
@@ -55,7 +56,6 @@ class UndoneRequest(HardwareSeeker):
 
     def on_failed_wait(self, error: SpaceWaitError) -> None:
         """Restore the Space if ``execution_timeout`` has ended the wait; if not, log what stays requested."""
-        from airflow_provider_hfspaces.hub.errors import SpaceWaitTimeout
 
         snapshot, self._to_restore = self._to_restore, None
         limit = self._task.execution_timeout

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_hfspaces.compat.runs import task_states
+from airflow_provider_hfspaces.hub.checks import InvalidInput
 from airflow_provider_hfspaces.hub.cost.runs import Sighting, sightings_from
 from airflow_provider_hfspaces.operators.run_costs import report_run_cost
 from airflow_provider_hfspaces.state.best_effort import only_logged
@@ -101,8 +103,6 @@ def _not_known(repo_id: str) -> str:
 
 
 def _first_sighting(recorded: SpaceSnapshot | None) -> Sighting | None:
-    from airflow_provider_hfspaces.hub.checks import InvalidInput
-
     try:
         return None if recorded is None else Sighting.from_snapshot(recorded)
     except InvalidInput:
@@ -127,7 +127,6 @@ def _begun(context: Context) -> list[tuple[str, int]]:
 
     Airflow 3 logs an error for an XCom that does not exist, so that the others are not pulled.
     """
-    from airflow_provider_hfspaces.compat.runs import task_states
 
     ti = context["ti"]
     group, _, _ = str(ti.task_id).rpartition(".")
