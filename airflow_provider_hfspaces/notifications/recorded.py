@@ -5,9 +5,9 @@ Come here to change where a notifier looks for the state to restore, and in whic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, count
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.compat.server import callback_may_read_xcoms, callback_xcom
@@ -21,14 +21,10 @@ from airflow_provider_hfspaces.notifications.occasion import run_of
 from airflow_provider_hfspaces.state.leases import Owners, describe_holder, lease_store
 from airflow_provider_hfspaces.state.records import (
     PREVIOUS,
-    REQUESTED,
-    TRIED,
     map_indexes,
     recording_task_ids,
-    requesting_task_ids,
+    requested_hardware,
     task_ids_named,
-    tried_hardware,
-    trying_task_ids,
 )
 
 if TYPE_CHECKING:
@@ -193,13 +189,10 @@ def _requested(context: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the hardware that the tasks of this run requested."""
     run, indexes, dag = run_of(context), map_indexes(context.get("ti")), context.get("dag")
 
-    def pulled(task_ids: Iterable[str], key: str) -> Iterator[Any]:
-        for task_id in task_ids:
-            yield from (callback_xcom(context, run, task_id, key, index) for index in indexes)
+    def read(task_id: str, key: str) -> Iterator[Any]:
+        return (callback_xcom(context, run, task_id, key, index) for index in indexes)
 
-    requested = pulled(requesting_task_ids(dag), REQUESTED)
-    tried = (tried_hardware(each) for each in pulled(trying_task_ids(dag), TRIED))
-    return tuple(str(hardware) for hardware in chain(requested, *tried) if hardware is not None)
+    return tuple(requested_hardware(dag, read))
 
 
 def _task_ids(context: Mapping[str, Any], from_task: str | None, log: Any) -> list[str]:

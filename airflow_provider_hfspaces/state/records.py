@@ -6,7 +6,7 @@ names: with its full id, or without the prefix of the task group that both are i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.rendered import is_template
@@ -34,14 +34,13 @@ __all__ = [
     "pull",
     "recorded_snapshot",
     "recording_task_ids",
+    "requested_hardware",
     "requesting_task_ids",
     "requests_around",
     "restoring_task_ids",
     "retry_while_tries_left",
     "task_ids_named",
     "temporary_statuses",
-    "tried_hardware",
-    "trying_task_ids",
     "unrestored_snapshot",
 ]
 
@@ -120,7 +119,7 @@ def requests_around(task: Any, dag: Any) -> list[str]:
     return [each for each in requesting_task_ids(dag) if each in before] if set(restores) & after else []
 
 
-def trying_task_ids(dag: Any) -> list[str]:
+def _trying_task_ids(dag: Any) -> list[str]:
     """Return the tasks of a DAG that may request hardware from a list, as far as the DAG tells.
 
     Airflow 3 logs an error for an XCom that does not exist, so callers should pull only XComs that may exist.
@@ -133,10 +132,23 @@ def trying_task_ids(dag: Any) -> list[str]:
     ]
 
 
-def tried_hardware(tried: Any) -> list[str]:
+def _tried_hardware(tried: Any) -> list[str]:
     """Return the flavors in the XCom :data:`TRIED`."""
     entries = tried if isinstance(tried, list) else []
     return [str(each["hardware"]) for each in entries if isinstance(each, Mapping) and "hardware" in each]
+
+
+def requested_hardware(dag: Any, read: Callable[[str, str], Iterable[Any]]) -> list[str]:
+    """Return the hardware that the tasks of a run have requested, from lists too.
+
+    :param dag: the DAG of the run.
+    :param read: returns the XComs of a task with a key: for callbacks and tasks, which ask Airflow in
+        different ways.
+    """
+    requested = [value for task_id in requesting_task_ids(dag) for value in read(task_id, REQUESTED)]
+    for task_id in _trying_task_ids(dag):
+        requested += [hardware for value in read(task_id, TRIED) for hardware in _tried_hardware(value)]
+    return [str(hardware) for hardware in requested if hardware is not None]
 
 
 def map_indexes(ti: Any) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_hfspaces.hub.checks import InvalidInput
@@ -23,18 +22,14 @@ from airflow_provider_hfspaces.state.leases import LeaseOwner
 from airflow_provider_hfspaces.state.records import (
     LEASE,
     PREVIOUS,
-    REQUESTED,
     RESTORED,
-    TRIED,
     map_indexes,
     may_hold_lease,
     pull,
-    requesting_task_ids,
+    requested_hardware,
     retry_while_tries_left,
     task_ids_named,
     temporary_statuses,
-    tried_hardware,
-    trying_task_ids,
 )
 from airflow_provider_hfspaces.state.retry_store import forget_of_task
 
@@ -254,9 +249,7 @@ class HardwareRestore:
         dag = context.get("dag")
         if dag is None:
             return [str(before.configured_hardware)]
-        requested = (pull(context, task_id, REQUESTED) for task_id in requesting_task_ids(dag))
-        tried = (tried_hardware(pull(context, task_id, TRIED)) for task_id in trying_task_ids(dag))
-        return [str(hardware) for hardware in chain(requested, *tried) if hardware is not None]
+        return requested_hardware(dag, lambda task_id, key: [pull(context, task_id, key)])
 
     def _fallback_snapshot(self, repo_id: str, runtime: SpaceRuntime) -> SpaceSnapshot:
         self._task.log.warning(
