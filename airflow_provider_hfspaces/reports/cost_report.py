@@ -1,6 +1,6 @@
 """The data of a report on an owner's Spaces.
 
-Come here to give the report another source of data; ``operators/cost.py`` collects the data.
+Come here to give the report another source of data; ``operators/cost_reporting.py`` collects the data.
 """
 
 from __future__ import annotations

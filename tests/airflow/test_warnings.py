@@ -31,7 +31,8 @@ for name in names:
         if name.endswith(".lineage") and "openlineage" in missing.name:
             continue
         # Airflow before 3.1 has no page and never imports these modules.
-        if {has_page} or ".plugins." not in name or not missing.name.startswith(("airflow.", "fastapi")):
+        is_of_page = ".plugins." in name or name.endswith("compat.api_server")
+        if {has_page} or not is_of_page or not missing.name.startswith(("airflow.", "fastapi")):
             raise
 from airflow_provider_hfspaces.hooks.hfspaces import HfSpacesHook
 {forms}

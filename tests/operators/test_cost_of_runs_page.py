@@ -79,12 +79,7 @@ def test_minutes_at_an_unknown_price_are_named(
 def test_a_page_is_written_although_airflow_does_not_say_what_runs_cost(
     hub: HubEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from airflow_provider_hfspaces.compat import server
-
-    def fails(name: str) -> None:
-        raise RuntimeError("Airflow does not answer")
-
-    monkeypatch.setattr(server, "get_variable", fails)
+    AirflowVariables(monkeypatch).error = RuntimeError("Airflow does not answer")
     result, page = report(hub, tmp_path)
     assert result["runs"] is None
     assert "What the runs cost could not be read from Airflow." in page

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_hfspaces.hub.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from airflow_provider_hfspaces.operators.copies.sweep import DeleteCopiesOperator
+    from airflow_provider_hfspaces.operators.copies.delete import DeleteCopiesOperator
 
 __all__ = ["DeleteCopiesOperator"]
 
-__getattr__, __dir__ = lazy_names(__name__, {"DeleteCopiesOperator": "sweep"})
+__getattr__, __dir__ = lazy_names(__name__, {"DeleteCopiesOperator": "delete"})
