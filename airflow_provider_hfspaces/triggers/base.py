@@ -7,6 +7,7 @@ happens when a user ends a deferred task.
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -94,21 +95,21 @@ class WaitTrigger(StoredTrigger):
                 error = self._unexpected(error)
             return self._failure(error)
 
+    @abstractmethod
     async def _wait(self) -> TriggerEvent:
         """Wait, and return the event of a wait that did not fail."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _failure(self, error: Exception) -> TriggerEvent:
         """Return the event of a wait that failed with one of its errors."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _errors_of_waits(self) -> tuple[type[Exception], ...]:
         """Return the errors that a task shows as they are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _unexpected(self, error: Exception) -> Exception:
         """Return the error that a task shows in place of any other error."""
-        raise NotImplementedError
 
     def _has_undo(self) -> bool:
         """Return whether a kill of the task has something to undo."""
