@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -117,8 +117,18 @@ def name(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def violations(rule: Callable[[Path], object], paths: Iterable[Path] = MODULES) -> dict[str, object]:
+    """The modules that break a rule, each with what the rule returns for it."""
+    return {name(path): problem for path in paths if (problem := rule(path))}
+
+
 def constants(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
 
@@ -151,7 +161,7 @@ def imports(path: Path, *, everywhere: bool = False) -> frozenset[str]:
                 for handler in getattr(node, "handlers", []):
                     visit(handler.body)
 
-    visit(ast.parse(path.read_text("utf-8")).body)
+    visit(parsed(path).body)
     return frozenset(imported)
 
 
@@ -164,17 +174,24 @@ def layer(module: str) -> int | None:
     return next((number for number, parts in enumerate(LAYERS) if part in parts), None)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_stage_names_appear_only_in_the_modules_that_own_them(path: Path) -> None:
+def test_stage_names_appear_only_in_the_modules_that_own_them() -> None:
     stages = {stage.value for stage in SpaceStage}
-    stage_names = [(line, text) for line, text in constants(path) if text in stages]
-    assert bool(stage_names) == (name(path) in STAGE_OWNERS), stage_names
+
+    def stage_names(path: Path) -> list[tuple[int, str]]:
+        return [(line, text) for line, text in constants(path) if text in stages]
+
+    assert violations(stage_names).keys() == STAGE_OWNERS
 
 
-@pytest.mark.parametrize("path", PLAIN_PYTHON, ids=name)
-def test_plain_python_modules_neither_import_nor_mention_airflow(path: Path) -> None:
-    assert [module for module in imports(path, everywhere=True) if module.split(".")[0] == "airflow"] == []
-    assert [(line, text) for line, text in constants(path) if AIRFLOW_WORDS.search(text)] == []
+def test_plain_python_modules_neither_import_nor_mention_airflow() -> None:
+    def imports_of_airflow(path: Path) -> list[str]:
+        return [each for each in imports(path, everywhere=True) if each.split(".")[0] == "airflow"]
+
+    def words_of_airflow(path: Path) -> list[tuple[int, str]]:
+        return [(line, text) for line, text in constants(path) if AIRFLOW_WORDS.search(text)]
+
+    assert violations(imports_of_airflow, PLAIN_PYTHON) == {}
+    assert violations(words_of_airflow, PLAIN_PYTHON) == {}
 
 
 OUTSIDE_COMPAT = {
@@ -184,28 +201,28 @@ OUTSIDE_COMPAT = {
 """Public classes of Airflow that are imported where they are used: by their own provider, by each process."""
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_only_compat_imports_modules_of_airflow(path: Path) -> None:
-    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
-    modules = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-    modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    of_airflow = {module for module in modules if module.split(".")[0] == "airflow"}
-    if not name(path).startswith("compat/"):
-        assert of_airflow == OUTSIDE_COMPAT.get(name(path), set())
+def test_only_compat_imports_modules_of_airflow() -> None:
+    def modules_of_airflow(path: Path) -> set[str]:
+        nodes = list(ast.walk(parsed(path)))
+        modules = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        return {module for module in modules if module.split(".")[0] == "airflow"}
+
+    elsewhere = [path for path in MODULES if not name(path).startswith("compat/")]
+    assert violations(modules_of_airflow, elsewhere) == OUTSIDE_COMPAT
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_no_module_imports_from_a_layer_above_its_own(path: Path) -> None:
-    own = layer(dotted_name(path))
-    if own is None:
-        assert name(path) == "__init__.py"
-        return
-    upward = [
-        module
-        for module in imports(path, everywhere=True)
-        if module.startswith(f"{NAME}.") and (layer(module) or 0) > own
-    ]
-    assert upward == []
+def test_no_module_imports_from_a_layer_above_its_own() -> None:
+    def upward_imports(path: Path) -> list[str]:
+        own = layer(dotted_name(path))
+        return [
+            module
+            for module in imports(path, everywhere=True)
+            if module.startswith(f"{NAME}.") and own is not None and (layer(module) or 0) > own
+        ]
+
+    assert [name(path) for path in MODULES if layer(dotted_name(path)) is None] == ["__init__.py"]
+    assert violations(upward_imports) == {}
 
 
 def test_every_part_of_the_package_belongs_to_a_layer() -> None:
@@ -226,7 +243,7 @@ def unlisted_names(path: Path) -> set[str]:
     """The classes, functions and constants that a module defines and does not list in ``__all__``."""
     names: set[str] = set()
     listed: set[str] | None = None
-    for node in ast.parse(path.read_text("utf-8")).body:
+    for node in parsed(path).body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             names.add(node.name)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
@@ -238,13 +255,15 @@ def unlisted_names(path: Path) -> set[str]:
     return set() if listed is None else names - listed
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_names_that_a_module_imports_are_in_the_list_of_their_module(path: Path) -> None:
-    unlisted = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module in PATHS:
-            unlisted += {each.name for each in node.names} & unlisted_names(PATHS[node.module])
-    assert unlisted == []
+def test_names_that_a_module_imports_are_in_the_list_of_their_module() -> None:
+    def unlisted_imports(path: Path) -> list[str]:
+        unlisted: list[str] = []
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ImportFrom) and node.module in PATHS:
+                unlisted += {each.name for each in node.names} & unlisted_names(PATHS[node.module])
+        return unlisted
+
+    assert violations(unlisted_imports) == {}
 
 
 PATHS = {dotted_name(path): path for path in MODULES}
@@ -266,27 +285,29 @@ def loaded_modules(modules: set[str]) -> set[str]:
 
 def imports_in_functions(path: Path) -> Iterator[ast.ImportFrom]:
     """The imports of modules of this package that stand in a function."""
-    for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for function in ast.walk(parsed(path)):
         if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for node in function.body:
                 if isinstance(node, ast.ImportFrom) and str(node.module).startswith(NAME):
                     yield node
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_no_function_imports_what_its_module_has_loaded_already(path: Path) -> None:
-    present = loaded_modules(imports(path))
-    needless = []
-    for node in imports_in_functions(path):
-        inner = {f"{node.module}.{alias.name}" for alias in node.names}
-        is_lazy = any(
-            each.name == "__getattr__"
-            for each in ast.parse(PATHS[str(node.module)].read_text("utf-8")).body
-            if isinstance(each, ast.FunctionDef)
-        )
-        if not is_lazy and (inner & KNOWN or {str(node.module)}) <= present:
-            needless.append(ast.unparse(node))
-    assert needless == []
+def test_no_function_imports_what_its_module_has_loaded_already() -> None:
+    def is_lazy(module: str) -> bool:
+        functions = [each for each in parsed(PATHS[module]).body if isinstance(each, ast.FunctionDef)]
+        return any(each.name == "__getattr__" for each in functions)
+
+    def needless_imports(path: Path) -> list[str]:
+        present = loaded_modules(set(imports(path)))
+        needless = []
+        for node in imports_in_functions(path):
+            module = str(node.module)
+            inner = {f"{module}.{alias.name}" for alias in node.names} & KNOWN
+            if not is_lazy(module) and (inner or {module}) <= present:
+                needless.append(ast.unparse(node))
+        return needless
+
+    assert violations(needless_imports) == {}
 
 
 def homes(kind: str) -> set[str]:
@@ -307,9 +328,9 @@ def test_importing_operators_sensors_or_triggers_loads_no_client_library(kind: s
     assert {module.split(".")[0] for module in loaded_modules(homes(kind))} & CLIENTS == set()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_no_module_is_longer_than_400_lines(path: Path) -> None:
-    assert len(path.read_text("utf-8").splitlines()) <= MOST_LINES
+def test_no_module_is_longer_than_400_lines() -> None:
+    lengths = {name(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
+    assert {each: lines for each, lines in lengths.items() if lines > MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("module", PUBLIC)
