@@ -146,8 +146,8 @@ class HfSpacesHook(CallingHook):
         :param activity: whether the Space should run afterwards, by default as in the snapshot.
         :param restore_dormant: with the default activity, what becomes of a Space that was asleep or had
             failed and would start on paid hardware: paused by default, asleep, or unchanged.
-        :param guard: wraps the steps of the restore, as :meth:`LeaseGuard.run
-            <airflow_provider_hfspaces.hub.lease.guard.LeaseGuard.run>` does; by default nothing does.
+        :param guard: wraps the steps of the restore, as ``LeaseGuard.run`` of ``hub.lease.guard`` does to
+            check each request; by default nothing does.
         :param retried: HTTP statuses of rejections that may be temporary. The Space then keeps its hardware
             for a later try.
         :param client: the client of a signal handler, which has little time and no later try.
