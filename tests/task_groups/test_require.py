@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from importlib import import_module
@@ -160,7 +161,7 @@ def test_trigger_rules_among_default_args_do_not_reach_the_groups_own_tasks() ->
 
 def plain_parameters(group: type) -> list[str]:
     """The parameters of a group whose documentation does not say that they may be templates or outputs."""
-    documented = re.findall(r":param (\w+): (.*?)(?=\n    :|\Z)", str(group.__doc__), re.S)
+    documented = re.findall(r":param (\w+): (.*?)(?=\n:|\Z)", inspect.getdoc(group) or "", re.S)
     is_rendered = re.compile(r"\bmay\s+(be|have)\b", re.I)
     return [
         name
