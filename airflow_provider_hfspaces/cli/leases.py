@@ -110,7 +110,7 @@ def release(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
     """Restore Spaces whose leases were left behind.
 
     :returns: whether no Space failed, and each named Space was restored or needed no restore.
-    :raises UsageError: if no Space is selected, or there is no terminal to confirm on.
+    :raises UsageError: if no Space is selected, or the user cannot confirm the change without a terminal.
     """
     if arguments.force and not arguments.repo_ids:
         raise UsageError("--force needs the names of the Spaces whose leases to release. Name the Spaces.")

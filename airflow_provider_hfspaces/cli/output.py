@@ -118,12 +118,15 @@ def say(text: str) -> None:
 
 
 def refuse_without_terminal() -> None:
-    """Refuse a change that nobody can confirm, before any request.
+    """Refuse a change that no user can confirm, before any request.
 
     :raises UsageError: without a terminal.
     """
     if not sys.stdin.isatty():
-        raise UsageError("Nothing was changed: there is no terminal to confirm on. Add --yes, or --dry-run.")
+        raise UsageError(
+            "Nothing was changed: this command asks for confirmation, and stdin is not a terminal. "
+            "Add --yes or --dry-run."
+        )
 
 
 def confirmed(question: str) -> bool:

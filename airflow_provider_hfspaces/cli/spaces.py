@@ -101,7 +101,8 @@ def selection(arguments: Namespace, hook: HfSpacesHook, *, needs_author: bool) -
         author = hook.settings.namespace
         if not author and not hook.client.has_token:
             raise UsageError(
-                "No Space is selected, and without a token there is no default owner. Set --author."
+                "No Space is selected, and the connection has no token whose owner could be the default. "
+                "Set --author."
             )
         author = author or hook.whoami().name
     return {"author": author, "repo_ids": repo_ids, "stages": arguments.stage, **criteria}
@@ -194,7 +195,7 @@ def pause(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
     """Pause Spaces.
 
     :returns: whether no Space failed, and no named Space was left alone because of its lease.
-    :raises UsageError: if no Space is selected, or there is no terminal to confirm on.
+    :raises UsageError: if no Space is selected, or the user cannot confirm the change without a terminal.
     """
     chosen = selection(arguments, hook, needs_author=True)
     if arguments.report_to:
@@ -206,7 +207,7 @@ def restart(arguments: Namespace, hook: HfSpacesHook, output: Output) -> bool:
     """Restart Spaces.
 
     :returns: whether no Space failed, and no named Space was left alone because of its lease.
-    :raises UsageError: if no Space is selected, or there is no terminal to confirm on.
+    :raises UsageError: if no Space is selected, or the user cannot confirm the change without a terminal.
     """
     if not arguments.report_from:
         chosen = selection(arguments, hook, needs_author=True)

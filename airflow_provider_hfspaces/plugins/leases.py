@@ -43,7 +43,7 @@ _Repository = tuple[str, "str | None"]
 """The address of the Hub, and the repository that keeps all leases."""
 
 _Key = tuple[str, "str | None", str]
-"""The same, and the Space."""
+"""The address of the Hub, the repository that keeps all leases, and the Space."""
 
 
 class LeaseReader:

@@ -100,7 +100,7 @@ def measure_spend(hook: HfSpacesHook, owner: str, hourly: float | None, budget: 
     """Return the amount as of now, and record it for tokens that may not read the billing.
 
     :param hourly: USD per hour that the owner's Spaces cost now; ``None`` if the Hub's prices are not known.
-        An estimate then stays as it was.
+        Without prices, an estimate stays at the last recorded amount.
     :param budget: USD a month, to record with the amount.
     :raises NotAnswered: if the amount is an estimate, and Airflow does not report the last amount.
     """

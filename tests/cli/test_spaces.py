@@ -68,7 +68,7 @@ def test_cost_shows_what_costs_money_and_the_sum(run: Run) -> None:
 def test_pause_needs_confirmation(run: Run, fleet: HubEmulator) -> None:
     refusal = run("pause", "acme/whisper")
     assert refusal.code == 2
-    assert "there is no terminal to confirm on. Add --yes, or --dry-run." in refusal.err
+    assert "stdin is not a terminal. Add --yes or --dry-run." in refusal.err
     after_no = run("pause", "acme/whisper", keystrokes="n\n")
     assert after_no.code == 1
     assert "Pause 1 Space? (y/n)" in after_no.err

@@ -183,7 +183,7 @@ class Space(Repository):
 
     @property
     def due(self) -> Due | None:
-        """Emulated time and name of the next event that time causes; ``None`` if there is none."""
+        """Emulated time and name of the next event that time causes; ``None`` if no event is due."""
         return self._due
 
     def resume(self, history: Iterable[Moment], meter: Mapping[str, Any], due: Any) -> None:

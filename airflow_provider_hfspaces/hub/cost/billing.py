@@ -158,7 +158,7 @@ class BilledUsage:
         return None if self.estimate is None else round(self.usd - self.estimate, 6)
 
     def active(self, repo_id: str) -> BilledSpace | None:
-        """Return the entry of a Space whose usage is still running; ``None`` if there is no such entry."""
+        """Return the entry of a Space whose usage is still running; ``None`` without running usage."""
         return next((x for x in self.spaces if x.repo_id == repo_id and x.active_minutes is not None), None)
 
     def to_dict(self) -> dict[str, Any]:

@@ -253,7 +253,7 @@ class ClientCore:
             notify(Observer.request_answered, fetch.call.method, outcome, self.clock() - began)
 
     def _reason(self, repo_id: str) -> Steps[str]:
-        """The steps that read the error message in a Space's runtime; empty if there is none."""
+        """The steps that read the error message in a Space's runtime; empty text without a message."""
         call = calls.get_runtime(repo_id)
         answer, _ = yield from self._attempt(call, self.request(call), self.timeout, False, 0.0)
         return wire.read(call, answer, token=self.token).error_message or ""
